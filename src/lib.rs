@@ -1,1 +1,23 @@
-//! Offhook.
+//! Offhook: a SIP application server for contact centers.
+//!
+//! The map, bottom up: [`sip`] turns bytes into messages and back, [`transaction`] keeps the
+//! promises of RFC 3261 §17, [`dialog`] hides SIP behind call control. On it stand [`trunk`],
+//! [`presence`], [`agent`], [`call`] and [`queue`], which speak [`cti`]; [`engine`] is one shard's
+//! worth of all of them. Everything so far is pure: bytes, time and randomness come in as
+//! arguments, bytes and values come out. [`server`] is the one place with sockets, threads and
+//! clocks.
+
+pub mod agent;
+pub mod call;
+pub mod config;
+pub mod counters;
+pub mod cti;
+pub mod dialog;
+pub mod engine;
+pub mod limits;
+pub mod presence;
+pub mod queue;
+pub mod server;
+pub mod sip;
+pub mod transaction;
+pub mod trunk;

@@ -1,0 +1,106 @@
+//! Agents: two votes (presence and desktop), work modes, wrap-up, reservation, calls at the DN.
+
+use std::sync::Arc;
+
+use crate::call::CallRef;
+use crate::config::{QueueIndex, RoutingPointIndex};
+use crate::cti::{CallInfo, DesktopRequest, RequestedBy};
+use crate::presence::Vote;
+
+/// What the DN's shard hears about a DN.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Input {
+    /// The presence watcher's word.
+    Presence(Vote),
+    /// A desktop's request.
+    Desktop {
+        /// Whom to answer.
+        requested_by: RequestedBy,
+        /// What is asked.
+        request: DesktopRequest,
+    },
+    /// A queue, or a caller who dialled the DN, wants the agent.
+    Reserve(Offer),
+    /// The call's shard reports on the party at this DN.
+    Party(Party),
+}
+
+/// A call that wants the agent.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Offer {
+    /// The call; its shard is told `call::Input::Offer` when the reservation stands.
+    pub call: CallRef,
+    /// Who gets the refusal.
+    pub source: OfferSource,
+}
+
+/// Where an offer comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OfferSource {
+    /// A queue picked the agent; a refusal goes back to it as `queue::Input::Refused`.
+    Queue(QueueIndex),
+    /// The caller dialled the DN; a refusal goes to the call as `call::Input::DirectRefused`.
+    Direct,
+}
+
+/// Why an agent is not to be had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RefusedOffer {
+    /// Logged out, or the phone is gone.
+    LoggedOut,
+    /// Not Ready (queues only: a direct call is offered to an agent who is NotReady).
+    NotReady,
+    /// Reserved for, or in, another call.
+    Busy,
+}
+
+/// How the party at this DN stands in a call.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Party {
+    /// The call.
+    pub call: CallRef,
+    /// What is known of it now.
+    pub info: Arc<CallInfo>,
+    /// The routing point that distributed it; `None` for a direct call.
+    pub routing_point: Option<RoutingPointIndex>,
+    /// The far party's number, when known.
+    pub other_dn: Option<String>,
+    /// What happened.
+    pub state: PartyState,
+    /// Who asked for it, if anybody did.
+    pub requested_by: Option<RequestedBy>,
+}
+
+/// What happened to the party at a DN.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PartyState {
+    /// The phone rings: EventRinging.
+    Ringing,
+    /// The agent answered: EventEstablished.
+    Established,
+    /// The attached data changed: EventAttachedDataChanged.
+    UserDataChanged,
+    /// The party left, or never came: EventReleased or EventAbandoned; the reservation returns.
+    Ended(EndCause),
+}
+
+/// Why a party left, or never came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EndCause {
+    /// The agent hung up, or its desktop did.
+    AgentReleased,
+    /// The far party hung up after the answer.
+    CallerReleased,
+    /// The caller gave up before the answer.
+    CallerAbandoned,
+    /// The phone was not answered in time.
+    NoAnswer,
+    /// The phone was busy (486, 600).
+    Busy,
+    /// The agent declined (603), or the phone refused for another reason.
+    Declined,
+    /// The phone or its PBX cannot be reached (404, 408, 480, 503, silence).
+    Unreachable,
+    /// A fault ended the call: no ACK, no offer, a limit.
+    Failed,
+}

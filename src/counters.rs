@@ -1,0 +1,130 @@
+//! What a shard counts: one relaxed atomic for each cause, read by the metrics page.
+//!
+//! Counting is the one side effect that pure code may have: a counter is never read by what
+//! counts it, so it decides nothing.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Defines the counters: variant, metric name, label of the cause, help.
+macro_rules! counters {
+    ($($(#[$meta:meta])* $variant:ident => $metric:literal, $cause:literal;)+) => {
+        /// A counter. Its public name is the metric with the label `cause`.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Counter { $($(#[$meta])* $variant),+ }
+
+        impl Counter {
+            /// Every counter; those of one metric stand together.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The metric that this counter is a part of, without prefix and `_total`.
+            #[must_use]
+            pub fn metric(self) -> &'static str {
+                match self { $(Self::$variant => $metric),+ }
+            }
+
+            /// The value of the label `cause`.
+            #[must_use]
+            pub fn cause(self) -> &'static str {
+                match self { $(Self::$variant => $cause),+ }
+            }
+        }
+    };
+}
+
+counters! {
+    /// Requests and responses that could not be parsed.
+    MessageMalformed => "messages_refused", "malformed";
+    /// Messages longer than the limit, or with too many headers.
+    MessageTooLarge => "messages_refused", "too_large";
+    /// In-dialog requests for dialogs we do not have.
+    RequestUnknownDialog => "messages_refused", "unknown_dialog";
+    /// Requests with an unknown method.
+    RequestMethod => "messages_refused", "method";
+    /// Requests that require an extension we lack.
+    RequestExtension => "messages_refused", "extension";
+    /// Requests with a scheme, content type or encoding we do not serve.
+    RequestUnsupported => "messages_refused", "unsupported";
+    /// Requests that came back to us or ran out of hops.
+    RequestLoop => "messages_refused", "loop";
+    /// In-dialog requests with a CSeq that went back.
+    RequestOutOfOrder => "messages_refused", "out_of_order";
+    /// Responses that match no transaction of ours.
+    ResponseStray => "messages_refused", "stray_response";
+    /// INVITEs from addresses that are no trunk's.
+    InviteUnknownSource => "calls_refused", "unknown_source";
+    /// INVITEs to numbers that we do not serve.
+    InviteUnknownNumber => "calls_refused", "unknown_number";
+    /// INVITEs refused because a table or a backlog is full.
+    InviteOverload => "calls_refused", "overload";
+    /// INVITEs refused because the queue is full.
+    InviteQueueFull => "calls_refused", "queue_full";
+    /// Direct calls to an agent who cannot take them.
+    InviteAgentUnavailable => "calls_refused", "agent_unavailable";
+    /// Calls that came in.
+    CallOffered => "calls", "offered";
+    /// Calls that reached an agent who answered.
+    CallAnswered => "calls", "answered";
+    /// Calls whose caller gave up.
+    CallAbandoned => "calls", "abandoned";
+    /// Calls that we refused.
+    CallRefused => "calls", "refused";
+    /// Calls that a fault of ours or of a peer ended before the answer.
+    CallFailed => "calls", "failed";
+    /// Agents' phones that did not answer.
+    OfferNoAnswer => "offers_failed", "no_answer";
+    /// Agents' phones that were busy.
+    OfferBusy => "offers_failed", "busy";
+    /// Agents' phones that declined.
+    OfferDeclined => "offers_failed", "declined";
+    /// Agents' phones that could not be reached.
+    OfferUnreachable => "offers_failed", "unreachable";
+    /// Reservations that outlived their lease: a defect if it ever counts.
+    ReservationExpired => "offers_failed", "lease_expired";
+    /// SUBSCRIBEs sent in a new dialog.
+    SubscriptionStarted => "subscriptions", "started";
+    /// Refreshes sent.
+    SubscriptionRefreshed => "subscriptions", "refreshed";
+    /// SUBSCRIBEs refused or unanswered.
+    SubscriptionFailed => "subscriptions", "failed";
+    /// NOTIFYs that were applied.
+    NotifyApplied => "notifies", "applied";
+    /// NOTIFYs for no subscription of ours.
+    NotifyUnknown => "notifies", "unknown_subscription";
+    /// NOTIFYs older than one already seen.
+    NotifyOutOfOrder => "notifies", "out_of_order";
+    /// NOTIFYs whose body is not presence.
+    NotifyContentType => "notifies", "content_type";
+    /// NOTIFYs whose body could not be read.
+    NotifyMalformed => "notifies", "malformed";
+    /// NOTIFYs larger than the limit.
+    NotifyTooLarge => "notifies", "too_large";
+    /// NOTIFYs about another entity.
+    NotifyOtherEntity => "notifies", "other_entity";
+    /// Panics that were contained; the call or DN they met was ended.
+    Panic => "panics", "contained";
+}
+
+/// One shard's counters.
+#[derive(Debug)]
+pub struct Counters {
+    values: Vec<AtomicU64>,
+}
+
+impl Default for Counters {
+    fn default() -> Self {
+        Self { values: Counter::ALL.iter().map(|_| AtomicU64::new(0)).collect() }
+    }
+}
+
+impl Counters {
+    /// Adds one.
+    pub fn count(&self, counter: Counter) {
+        self.values[counter as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The value now.
+    #[must_use]
+    pub fn value(&self, counter: Counter) -> u64 {
+        self.values[counter as usize].load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,193 @@
+//! What the user agent tells the layers above.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use offhook_shards::Transport;
+
+use crate::sip::Status;
+
+use super::{Body, LegKey, Party, PingKey, SubscriptionKey};
+
+/// One piece of news. A leg that was refused, was hung up or has hung up says nothing more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UserAgentEvent {
+    /// An INVITE that starts a call; answer with `progress`, `answer` or `refuse`.
+    Invited(LegKey, Box<Invitation>),
+    /// News of a leg.
+    Leg(LegKey, LegEvent),
+    /// News of a subscription.
+    Subscription(SubscriptionKey, SubscriptionEvent),
+    /// A ping came to its end; the key is spent.
+    Ping(PingKey, PingOutcome),
+}
+
+/// An INVITE from outside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Invitation {
+    /// By what it came.
+    pub transport: Transport,
+    /// From where it came.
+    pub source: SocketAddr,
+    /// The user part of the Request-URI; empty when there is none.
+    pub called: String,
+    /// Who calls: P-Asserted-Identity over Remote-Party-ID over From.
+    pub calling: Party,
+    /// Already lowered by one.
+    pub max_forwards: u8,
+    /// The INVITE's `Expires`: unanswered for so long it is to be refused with 487.
+    pub expires: Option<Duration>,
+    /// The offer; `None` asks us for one (delayed offer).
+    pub offer: Option<Body>,
+    /// Session-ID, Cisco-Guid and Diversion as received.
+    pub carried: Vec<(String, String)>,
+}
+
+/// News of a leg.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LegEvent {
+    /// A provisional response other than 100 to our INVITE.
+    Progress {
+        /// 101 to 199.
+        status: Status,
+    },
+    /// 2xx to our INVITE; answer with `acknowledge`, now or when the far side's answer is known.
+    Answered {
+        /// The answer, or the offer where our INVITE had none.
+        body: Option<Body>,
+    },
+    /// Our INVITE failed; the leg is over.
+    Refused {
+        /// 300 to 699; 408 when nothing came, 503 when the transport failed.
+        status: Status,
+        /// Retry-After, seconds.
+        retry_after: Option<u32>,
+        /// Whether any provisional had come before.
+        after_provisional: bool,
+    },
+    /// ACK to our 2xx; the leg is confirmed.
+    Acknowledged {
+        /// The answer, where our 2xx had the offer.
+        body: Option<Body>,
+    },
+    /// The peer ended the leg by BYE or CANCEL, or is lost (no ACK, 481, 408); the leg is over.
+    HungUp(Release),
+    /// A re-INVITE of the peer; answer with `answer_offer` or `refuse_offer`.
+    Offered {
+        /// The offer; `None` asks for one.
+        body: Option<Body>,
+    },
+    /// 2xx to our re-INVITE; answer with `acknowledge`.
+    OfferAnswered {
+        /// The answer, or the offer where our re-INVITE had none.
+        body: Option<Body>,
+    },
+    /// Our re-INVITE was refused; the session stays as it was.
+    OfferRefused {
+        /// 300 to 699.
+        status: Status,
+    },
+    /// ACK to our 2xx to the peer's re-INVITE.
+    OfferAcknowledged {
+        /// The answer, where our 2xx had the offer.
+        body: Option<Body>,
+    },
+}
+
+/// How a leg came to its end from outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Release {
+    /// BYE, with its Q.850 cause where a Reason said one (RFC 3326).
+    Bye {
+        /// 1 to 127.
+        cause: Option<u8>,
+    },
+    /// CANCEL before our final response; 487 was sent.
+    Cancelled,
+    /// No ACK came for our 2xx; a BYE was sent.
+    Unacknowledged,
+    /// The peer does not know the dialog or cannot be reached (481, 408).
+    Lost,
+}
+
+/// News of a subscription.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SubscriptionEvent {
+    /// 2xx to a SUBSCRIBE.
+    Accepted {
+        /// How long it lasts.
+        expires: Duration,
+    },
+    /// A SUBSCRIBE was refused. A refused refresh leaves the subscription for what is left of it,
+    /// except after 481, where it is over.
+    Refused {
+        /// 300 to 699.
+        status: Status,
+        /// Retry-After.
+        retry_after: Option<Duration>,
+        /// Min-Expires of a 423.
+        min_expires: Option<Duration>,
+    },
+    /// No answer to a SUBSCRIBE, or the transport failed.
+    Unreachable,
+    /// No NOTIFY came within Timer N of the first 2xx (RFC 6665 §4.1.2.4).
+    NotifyMissing,
+    /// A NOTIFY, in order and already answered.
+    Notified {
+        /// Its Subscription-State.
+        state: SubscriptionState,
+        /// How long the notifier says it lasts, when it says so.
+        expires: Option<Duration>,
+        /// The body; empty NOTIFYs have none.
+        body: Option<Body>,
+    },
+}
+
+/// The Subscription-State of a NOTIFY (RFC 6665 §4.1.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SubscriptionState {
+    /// Authorised and notified.
+    Active,
+    /// Not decided yet.
+    Pending,
+    /// Over; the key is spent.
+    Terminated {
+        /// Why.
+        reason: TerminatedReason,
+        /// When to try again.
+        retry_after: Option<Duration>,
+    },
+}
+
+/// Why a notifier ended a subscription (RFC 6665 §4.1.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TerminatedReason {
+    /// Subscribe again at once.
+    Deactivated,
+    /// Later, at the peer's `retry-after`.
+    Probation,
+    /// Not allowed.
+    Rejected,
+    /// It ran out; subscribe again at once.
+    Timeout,
+    /// No authorisation in time; later.
+    Giveup,
+    /// The resource does not exist any more.
+    NoResource,
+    /// The state will never change.
+    Invariant,
+    /// None given, or one that we do not know.
+    Other,
+}
+
+/// What became of a ping.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PingOutcome {
+    /// A final response, of any kind.
+    Answered {
+        /// 200 to 699.
+        status: Status,
+    },
+    /// None in time, or the transport failed.
+    Silent,
+}

@@ -1,0 +1,33 @@
+//! What one shard tells another: small owned values that could cross a network.
+//!
+//! Nobody waits for an answer: the next step is in the message. A message is never dropped: it
+//! stays with its sender until there is room, and a sender with a long backlog refuses new calls.
+
+use std::time::Duration;
+
+use crate::config::{DnIndex, QueueIndex, TrunkIndex};
+use crate::{agent, call, queue, trunk};
+
+/// One message between shards, sorted by the thing it is about; the owner of that thing gets it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Message {
+    /// To the shard of the DN.
+    Agent(DnIndex, agent::Input),
+    /// To the shard of the queue.
+    Queue(QueueIndex, queue::Input),
+    /// To the shard of the call.
+    Call(call::CallRef, call::Input),
+    /// From the trunk's pinging shard to all.
+    TrunkHealth(TrunkIndex, trunk::HealthChange),
+    /// To the trunk's pinging shard: a call or subscription met a failing peer.
+    TrunkFailure {
+        /// The trunk.
+        trunk: TrunkIndex,
+        /// Which of its peers.
+        peer: u8,
+        /// What happened.
+        failure: trunk::Failure,
+        /// How long the peer asked to be left alone (RFC 3261 §20.33).
+        retry_after: Option<Duration>,
+    },
+}

@@ -1,0 +1,1 @@
+//! The I/O side: starts the shards and serves the control plane.
