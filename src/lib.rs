@@ -1,1 +1,4 @@
 //! Offhook.
+
+pub mod limits;
+pub mod sip;
