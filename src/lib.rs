@@ -1,1 +1,4 @@
 //! Offhook.
+
+pub mod config;
+pub mod limits;
