@@ -59,3 +59,25 @@ const _: () = assert!(
     SHARDS_MAX <= CORES_MAX,
     "each shard can have a core of its own"
 );
+
+// Calls
+
+/// Calls that one shard holds, waiting ones included; more are refused with 503.
+pub const CALLS_MAX: usize = 262_144;
+/// Keys of a call's attached data.
+pub const USER_DATA_KEYS_MAX: usize = 256;
+/// Bytes of a call's attached data, keys and values together.
+pub const USER_DATA_BYTES_MAX: usize = 16_384;
+
+// Engine
+
+/// Messages and events that may wait for room in the mesh before new calls are refused. Calls that
+/// exist go on: what they still have to say is bounded by their number.
+pub const BACKLOG_MAX: usize = 65_536;
+/// Rounds in which the parts of an engine may answer each other before that is taken for a defect.
+pub const SETTLE_ROUNDS_MAX: usize = 10_000;
+/// Retry-After of a 503 that we send because we are full, seconds (RFC 3261 §21.5.4).
+pub const OVERLOAD_RETRY_AFTER_S: u32 = 5;
+/// How long a peer may be silent on an INVITE before the next peer is tried: four transmissions
+/// at T1 = 500 ms, milliseconds.
+pub const PEER_SILENCE_MS: u64 = 4_000;
