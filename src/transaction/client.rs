@@ -87,7 +87,8 @@ impl Client {
                 Self::Proceeding(state.retransmit(effects, true))
             }
             (Self::Trying(state) | Self::Proceeding(state), Timer::RequestTimeout) => {
-                state.end(ClientEnd::TimedOut, effects)
+                state.leave(effects);
+                Self::Ended(ClientEnd::TimedOut)
             }
             (Self::Completed(_), Timer::ResponseAbsorb) => Self::Ended(ClientEnd::Finished),
             (state, timer) => panic!("a state disarms its timers: {timer:?} fired in {state:?}"),
@@ -97,11 +98,10 @@ impl Client {
     /// RFC 3261 §17.1.4.
     pub(super) fn handle_transport_failure(self, effects: &mut Effects<'_>) -> Self {
         match self {
-            Self::Trying(state) => state.end(ClientEnd::TransportFailed, effects),
-            Self::Proceeding(state) => state.end(ClientEnd::TransportFailed, effects),
-            Self::Completed(_) => self,
-            Self::Ended(_) => self,
+            Self::Trying(state) | Self::Proceeding(state) => state.leave(effects),
+            Self::Completed(_) | Self::Ended(_) => return self,
         }
+        Self::Ended(ClientEnd::TransportFailed)
     }
 
     pub(super) fn is_pending(&self) -> bool {
@@ -129,7 +129,7 @@ impl Pending {
         if status.is_provisional() {
             return (Client::Proceeding(self), Verdict::PassUp);
         }
-        self.end(ClientEnd::Finished, effects);
+        self.leave(effects);
         if effects.is_reliable() {
             // Timer K is zero: a stream does not repeat.
             return (Client::Ended(ClientEnd::Finished), Verdict::PassUp);
@@ -138,10 +138,9 @@ impl Pending {
         (Client::Completed(Completed { absorb }), Verdict::PassUp)
     }
 
-    fn end(self, end: ClientEnd, effects: &mut Effects<'_>) -> Client {
+    fn leave(self, effects: &mut Effects<'_>) {
         effects.stop(self.retransmission);
         effects.disarm(self.timeout);
         effects.discard(self.request);
-        Client::Ended(end)
     }
 }

@@ -83,30 +83,33 @@ impl InviteClient {
         match (self, timer) {
             (Self::Calling(state), Timer::InviteRetransmit) => state.retransmit(effects),
             (Self::Calling(state), Timer::InviteTimeout) => {
-                state.leave(effects).end(ClientEnd::TimedOut, effects)
+                state.stop(effects).leave(effects);
+                Self::Ended(ClientEnd::TimedOut)
             }
             (Self::Proceeding(state), Timer::InviteTimeout) => {
-                state.end(ClientEnd::TimedOut, effects)
+                state.leave(effects);
+                Self::Ended(ClientEnd::TimedOut)
             }
             (Self::Completed(state), Timer::FailureAbsorb) => {
-                state.end(ClientEnd::Finished, effects)
+                state.leave(effects);
+                Self::Ended(ClientEnd::Finished)
             }
             (Self::Accepted(_), Timer::SuccessCollect) => Self::Ended(ClientEnd::Finished),
             (state, timer) => panic!("a state disarms its timers: {timer:?} fired in {state:?}"),
         }
     }
 
-    /// RFC 3261 §9.1, §17.1.4: the connection is gone before the final response came, or before
+    /// RFC 3261 §17.1.4: the connection is gone before the final response came, or before
     /// the ACK was sent.
     pub(super) fn handle_transport_failure(self, effects: &mut Effects<'_>) -> Self {
         match self {
-            Self::Calling(state) => state.leave(effects).end(ClientEnd::TransportFailed, effects),
-            Self::Proceeding(state) => state.end(ClientEnd::TransportFailed, effects),
-            Self::Completed(state) => state.end(ClientEnd::TransportFailed, effects),
+            Self::Calling(state) => state.stop(effects).leave(effects),
+            Self::Proceeding(state) => state.leave(effects),
+            Self::Completed(state) => state.leave(effects),
             // Nothing more is sent from here: the ACK is the dialog's.
-            Self::Accepted(_) => self,
-            Self::Ended(_) => self,
+            Self::Accepted(_) | Self::Ended(_) => return self,
         }
+        Self::Ended(ClientEnd::TransportFailed)
     }
 
     /// RFC 3261 §9.1: after a CANCEL the final response comes within 64*T1 or never.
@@ -149,11 +152,11 @@ impl Calling {
         response: &Response<'_>,
         effects: &mut Effects<'_>,
     ) -> (InviteClient, Verdict) {
-        self.leave(effects).handle_response(response, effects)
+        self.stop(effects).handle_response(response, effects)
     }
 
     /// Timers A and B stop with the first response of any kind.
-    fn leave(self, effects: &mut Effects<'_>) -> Proceeding {
+    fn stop(self, effects: &mut Effects<'_>) -> Proceeding {
         effects.stop(self.retransmission);
         effects.disarm(self.timeout);
         Proceeding { invite: self.invite, timeout: None }
@@ -173,7 +176,7 @@ impl Proceeding {
         let next = if status.is_success() {
             // RFC 6026 §7.2: timer M runs on every transport, because forks are still possible.
             let collect = effects.arm(Timer::SuccessCollect, effects.durations().patience());
-            self.end(ClientEnd::Finished, effects);
+            self.leave(effects);
             InviteClient::Accepted(Accepted { collect })
         } else {
             self.acknowledge(response, effects)
@@ -186,7 +189,7 @@ impl Proceeding {
         let headers = &mut effects.shared.headers;
         acknowledgement::write(&self.invite, response, headers, &mut acknowledgement);
         effects.send(&acknowledgement);
-        self.end(ClientEnd::Finished, effects);
+        self.leave(effects);
         if effects.is_reliable() {
             // Timer D is zero: a stream does not repeat.
             effects.discard(acknowledgement);
@@ -196,12 +199,11 @@ impl Proceeding {
         InviteClient::Completed(Completed { acknowledgement, absorb })
     }
 
-    fn end(self, end: ClientEnd, effects: &mut Effects<'_>) -> InviteClient {
+    fn leave(self, effects: &mut Effects<'_>) {
         if let Some(timeout) = self.timeout {
             effects.disarm(timeout);
         }
         effects.discard(self.invite);
-        InviteClient::Ended(end)
     }
 }
 
@@ -222,10 +224,9 @@ impl Completed {
         (InviteClient::Completed(self), verdict)
     }
 
-    fn end(self, end: ClientEnd, effects: &mut Effects<'_>) -> InviteClient {
+    fn leave(self, effects: &mut Effects<'_>) {
         effects.disarm(self.absorb);
         effects.discard(self.acknowledgement);
-        InviteClient::Ended(end)
     }
 }
 
