@@ -119,16 +119,26 @@ impl Clients {
         outgoing: Outgoing<'_>,
         shared: &mut Shared,
     ) -> Result<ClientKey, Full> {
-        assert!(outgoing.method != Method::Ack, "an ACK is sent outside transactions");
+        assert!(
+            outgoing.method != Method::Ack,
+            "an ACK is sent outside transactions"
+        );
         if self.table.is_full() {
             return Err(Full);
         }
         let fingerprint = self.matching.client(outgoing.branch, outgoing.method);
         let route = route::of_request(outgoing.transport, outgoing.remote);
-        let key =
-            self.table.insert(Entry { machine: None, route, fingerprint, abandoned: false });
+        let key = self.table.insert(Entry {
+            machine: None,
+            route,
+            fingerprint,
+            abandoned: false,
+        });
         let named = self.table.name(fingerprint, key);
-        assert!(named, "every request has a branch of its own, a CANCEL that of its INVITE, once");
+        assert!(
+            named,
+            "every request has a branch of its own, a CANCEL that of its INVITE, once"
+        );
         match outgoing.transport {
             Transport::Tcp => {
                 self.streams.entry(outgoing.remote).or_default().insert(key);
@@ -167,7 +177,11 @@ impl Clients {
             Verdict::PassUp if abandoned => {
                 let unclaimed_call =
                     response.cseq_method == Method::Invite && response.status.is_success();
-                if unclaimed_call { Delivered::Stray } else { Delivered::Absorbed }
+                if unclaimed_call {
+                    Delivered::Stray
+                } else {
+                    Delivered::Absorbed
+                }
             }
             Verdict::PassUp => Delivered::To(key),
             Verdict::Absorb => Delivered::Absorbed,
@@ -219,7 +233,10 @@ impl Clients {
     }
 
     pub(super) fn is_pending(&self, key: ClientKey) -> bool {
-        let machine = self.table.entry(key).and_then(|entry| entry.machine.as_ref());
+        let machine = self
+            .table
+            .entry(key)
+            .and_then(|entry| entry.machine.as_ref());
         machine.is_some_and(Machine::is_pending)
     }
 
@@ -257,13 +274,20 @@ impl Clients {
     }
 
     fn entry_mut(&mut self, key: ClientKey) -> &mut Entry {
-        self.table.entry_mut(key).expect("the key was found or made in the same call")
+        self.table
+            .entry_mut(key)
+            .expect("the key was found or made in the same call")
     }
 }
 
 impl Entry {
     fn effects<'a>(&self, now: Instant, key: ClientKey, shared: &'a mut Shared) -> Effects<'a> {
-        Effects { now, owner: Owner::Client(key), route: self.route, shared }
+        Effects {
+            now,
+            owner: Owner::Client(key),
+            route: self.route,
+            shared,
+        }
     }
 
     /// Takes the machine out for a transition.

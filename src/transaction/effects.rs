@@ -93,13 +93,19 @@ impl Effects<'_> {
             return None;
         }
         let interval = self.durations().t1;
-        Some(Retransmission { timer: self.arm(timer, interval), interval })
+        Some(Retransmission {
+            timer: self.arm(timer, interval),
+            interval,
+        })
     }
 
     /// The next turn of a repetition. It counts from now, so that a shard that was held up sends
     /// one message late and not all that it missed.
     pub(super) fn repeat_after(&mut self, timer: Timer, interval: Duration) -> Retransmission {
-        Retransmission { timer: self.arm(timer, interval), interval }
+        Retransmission {
+            timer: self.arm(timer, interval),
+            interval,
+        }
     }
 
     pub(super) fn stop(&mut self, retransmission: Option<Retransmission>) {

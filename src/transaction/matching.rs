@@ -87,7 +87,11 @@ impl Matching {
             source.hash(&mut digest.hasher);
             digest.finish()
         });
-        ServerMatch { primary, from_source, old: None }
+        ServerMatch {
+            primary,
+            from_source,
+            old: None,
+        }
     }
 
     fn old_server(&self, request: &Request<'_>, method: Method<'_>) -> ServerMatch {
@@ -96,7 +100,13 @@ impl Matching {
         digest.option(request.from_tag);
         digest.text(request.call_id.as_bytes());
         digest.number(u64::from(request.cseq));
-        digest.text(request.message.elements(HeaderName::Via).next().unwrap_or_default());
+        digest.text(
+            request
+                .message
+                .elements(HeaderName::Via)
+                .next()
+                .unwrap_or_default(),
+        );
         let old = digest.finish();
         let primary = match request.method {
             Method::Ack => self.old_acknowledgement(old, request.to_tag),
@@ -121,7 +131,11 @@ impl Matching {
                 digest.finish()
             }
         };
-        ServerMatch { primary, from_source: None, old: Some(old) }
+        ServerMatch {
+            primary,
+            from_source: None,
+            old: Some(old),
+        }
     }
 
     /// What the ACK of an RFC 2543 client goes by: its INVITE, with the To tag of our response.

@@ -78,7 +78,10 @@ impl Transactions {
     /// When T1 is zero, or T2 is less than T1.
     #[must_use]
     pub fn new(now: Instant, timers: Timers, key: [u64; 2]) -> Self {
-        assert!(!timers.t1.is_zero() && timers.t2 >= timers.t1, "0 < T1 <= T2");
+        assert!(
+            !timers.t1.is_zero() && timers.t2 >= timers.t1,
+            "0 < T1 <= T2"
+        );
         let matching = Matching::new(key);
         Self {
             servers: Servers::new(matching),
@@ -103,13 +106,15 @@ impl Transactions {
         source: Source,
     ) -> Incoming {
         self.advance(now);
-        self.servers.handle_request(now, request, source, &mut self.shared)
+        self.servers
+            .handle_request(now, request, source, &mut self.shared)
     }
 
     /// Takes a checked response from the network.
     pub fn handle_response(&mut self, now: Instant, response: &Response<'_>) -> Delivered {
         self.advance(now);
-        self.clients.handle_response(now, response, &mut self.shared)
+        self.clients
+            .handle_response(now, response, &mut self.shared)
     }
 
     /// A connection that this shard opened, or tried to, is gone: the client transactions that
@@ -121,7 +126,8 @@ impl Transactions {
         self.advance(now);
         match change.outcome {
             ConnectionOutcome::Closed | ConnectionOutcome::ConnectFailed => {
-                self.clients.handle_connection_lost(now, change.remote, &mut self.shared);
+                self.clients
+                    .handle_connection_lost(now, change.remote, &mut self.shared);
             }
         }
     }
@@ -153,14 +159,17 @@ impl Transactions {
     /// than 100 to anything but an INVITE (RFC 4320 §4.1). No peer can cause either.
     pub fn respond(&mut self, now: Instant, key: ServerKey, status: Status, bytes: &[u8]) {
         self.advance(now);
-        self.servers.respond(now, key, status, bytes, &mut self.shared);
+        self.servers
+            .respond(now, key, status, bytes, &mut self.shared);
     }
 
     /// Answers a request that has no transaction, where RFC 3261 §18.2.2 and RFC 3581 say. `via`
     /// is the request's top Via.
     pub fn send_response_stateless(&mut self, source: Source, via: &Via<'_>, bytes: &[u8]) {
         let port = route::reply_port(source, via);
-        self.shared.outbox.push(route::of_response(source, port), bytes);
+        self.shared
+            .outbox
+            .push(route::of_response(source, port), bytes);
     }
 
     /// Sends a request that starts a client transaction.

@@ -22,7 +22,12 @@ pub fn transport_for(target: &Target, request_bytes: usize) -> (Transport, Socke
 
 /// Where a request goes that starts a client transaction, and its ACK.
 pub(super) fn of_request(transport: Transport, remote: SocketAddr) -> Transmit {
-    Transmit { transport, local: None, remote, connection: None }
+    Transmit {
+        transport,
+        local: None,
+        remote,
+        connection: None,
+    }
 }
 
 /// Where the responses to a request go: back on its connection if that is still open, else to the

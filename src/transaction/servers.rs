@@ -111,7 +111,10 @@ impl Servers {
         let key = self.insert(request, source, matched);
         if request.method == Method::Cancel {
             self.start(now, key, request.method, Vec::new(), shared);
-            return Incoming::Cancel { key, invite: self.find_invite(request, source.remote) };
+            return Incoming::Cancel {
+                key,
+                invite: self.find_invite(request, source.remote),
+            };
         }
         let twin = self.matching.merged(request);
         if twin.is_some_and(|twin| self.merged.contains_key(&twin)) {
@@ -178,7 +181,10 @@ impl Servers {
     }
 
     pub(super) fn is_unanswered(&self, key: ServerKey) -> bool {
-        let machine = self.table.entry(key).and_then(|entry| entry.machine.as_ref());
+        let machine = self
+            .table
+            .entry(key)
+            .and_then(|entry| entry.machine.as_ref());
         machine.is_some_and(Machine::is_unanswered)
     }
 
@@ -272,12 +278,7 @@ impl Servers {
         self.entry_mut(key).machine = Some(machine);
     }
 
-    fn insert(
-        &mut self,
-        request: &Request<'_>,
-        source: Source,
-        matched: ServerMatch,
-    ) -> ServerKey {
+    fn insert(&mut self, request: &Request<'_>, source: Source, matched: ServerMatch) -> ServerKey {
         let key = self.table.insert(Entry {
             machine: None,
             source,
@@ -306,7 +307,9 @@ impl Servers {
             return;
         };
         let to = response.to();
-        let alias = self.matching.old_acknowledgement(old, to.ok().and_then(|to| to.tag()));
+        let alias = self
+            .matching
+            .old_acknowledgement(old, to.ok().and_then(|to| to.tag()));
         if self.table.name(alias, key) {
             self.entry_mut(key).alias = Some(alias);
         }
@@ -333,7 +336,9 @@ impl Servers {
     }
 
     fn entry_mut(&mut self, key: ServerKey) -> &mut Entry {
-        self.table.entry_mut(key).expect("the key was found or made in the same call")
+        self.table
+            .entry_mut(key)
+            .expect("the key was found or made in the same call")
     }
 }
 
@@ -342,13 +347,13 @@ impl Entry {
         route::of_response(self.source, self.reply_port)
     }
 
-    fn effects<'a>(
-        &self,
-        now: Instant,
-        key: ServerKey,
-        shared: &'a mut Shared,
-    ) -> Effects<'a> {
-        Effects { now, owner: Owner::Server(key), route: self.route(), shared }
+    fn effects<'a>(&self, now: Instant, key: ServerKey, shared: &'a mut Shared) -> Effects<'a> {
+        Effects {
+            now,
+            owner: Owner::Server(key),
+            route: self.route(),
+            shared,
+        }
     }
 
     /// Takes the machine out for a transition.

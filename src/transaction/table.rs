@@ -42,7 +42,11 @@ impl Hasher for Passthrough {
 
 impl<K: Key, T> Table<K, T> {
     pub(super) fn new(limit: usize) -> Self {
-        Self { entries: SlotMap::with_key(), index: Index::default(), limit }
+        Self {
+            entries: SlotMap::with_key(),
+            index: Index::default(),
+            limit,
+        }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -58,7 +62,10 @@ impl<K: Key, T> Table<K, T> {
     /// # Panics
     /// At the limit; ask [`Table::is_full`] first.
     pub(super) fn insert(&mut self, entry: T) -> K {
-        assert!(!self.is_full(), "a full table refuses before anything is made");
+        assert!(
+            !self.is_full(),
+            "a full table refuses before anything is made"
+        );
         self.entries.insert(entry)
     }
 
