@@ -1,9 +1,7 @@
-//! Every maximum of the program, with the relations between them as constant assertions.
-//!
-//! A limit that is reached is answered and counted, never exceeded. Nothing here is read from the
-//! configuration: what an operator may change lives in `config`, below these ceilings.
+//! Every maximum of the server, by name, with the relations between them. It decides no behaviour;
+//! who meets a limit answers and counts, and the place that does so names the constant.
 
-// SIP messages -----------------------------------------------------------------------------------
+// SIP messages
 
 /// Bytes of a message up to and including the blank line. Spans into it are 16 bits wide.
 pub const HEAD_BYTES_MAX: usize = 65_535;
@@ -28,14 +26,14 @@ const _: () = assert!(HEAD_BYTES_MAX <= u16::MAX as usize);
 const _: () = assert!(HEADERS_MAX < 256);
 const _: () = assert!(LINE_BYTES_MAX < HEAD_BYTES_MAX);
 
-// Session descriptions ---------------------------------------------------------------------------
+// Session descriptions
 
 /// Media descriptions (`m=`) of one session description.
 pub const SDP_MEDIA_MAX: usize = 32;
 /// Lines of one session description.
 pub const SDP_LINES_MAX: usize = 1_024;
 
-// Presence documents -----------------------------------------------------------------------------
+// Presence documents
 
 /// Bytes of a presence document.
 pub const PIDF_BYTES_MAX: usize = 262_144;
@@ -63,3 +61,104 @@ pub const PINGS_MAX: usize = 4_096;
 pub const FORKS_MAX: usize = 8;
 /// Seconds after which somebody who found us full or draining may try again.
 pub const RETRY_AFTER_SECONDS: u32 = 10;
+// Configuration
+
+/// Bytes of the configuration file; keeps line numbers and spans inside 32 bits.
+pub const CONFIGURATION_BYTES_MAX: usize = 16 << 20;
+/// Bytes of one CSV file of agents: about 256 a line for the largest population.
+pub const CONFIGURATION_CSV_BYTES_MAX: usize = 256 << 20;
+/// Mistakes listed for one configuration; what is beyond is counted in one last line.
+pub const CONFIGURATION_MISTAKES_MAX: usize = 1_000;
+/// Agents (DNs) in one configuration.
+pub const AGENTS_MAX: usize = 1_000_000;
+/// Trunks in one configuration.
+pub const TRUNKS_MAX: usize = 256;
+/// Peers of one trunk. UCM runs a trunk on at most sixteen nodes.
+pub const TRUNK_PEERS_MAX: usize = 16;
+/// Prefixes that one trunk may claim.
+pub const TRUNK_PREFIXES_MAX: usize = 256;
+/// Queues in one configuration.
+pub const QUEUES_MAX: usize = 4_096;
+/// Queues that one agent serves.
+pub const AGENT_QUEUES_MAX: usize = 64;
+/// Routing points in one configuration.
+pub const ROUTING_POINTS_MAX: usize = 16_384;
+/// CTI tokens in one configuration.
+pub const TOKENS_MAX: usize = 65_536;
+/// Addresses on which SIP is heard.
+pub const SIP_LISTENERS_MAX: usize = 16;
+/// Presence activities that count as idle.
+pub const IDLE_ACTIVITIES_MAX: usize = 64;
+/// Shards of one server.
+pub const SHARDS_MAX: usize = 256;
+/// Core numbers run below this.
+pub const CORES_MAX: usize = 1_024;
+/// Bytes of a DN, an agent's identifier, or the name of a queue or a trunk.
+pub const NAME_BYTES_MAX: usize = 64;
+/// Bytes of a host name (RFC 1035 §2.3.4).
+pub const HOST_BYTES_MAX: usize = 255;
+/// Bytes of one CTI token, at least: anything shorter is guessed.
+pub const TOKEN_BYTES_MIN: usize = 8;
+/// Bytes of one CTI token, at most.
+pub const TOKEN_BYTES_MAX: usize = 256;
+/// Callers that one queue may be configured to hold.
+pub const QUEUE_CAPACITY_MAX: usize = 1_000_000;
+
+const _: () = assert!(
+    CONFIGURATION_BYTES_MAX < u32::MAX as usize && CONFIGURATION_CSV_BYTES_MAX < u32::MAX as usize,
+    "a line number fits in 32 bits"
+);
+const _: () = assert!(
+    TRUNKS_MAX <= u16::MAX as usize
+        && QUEUES_MAX <= u16::MAX as usize
+        && ROUTING_POINTS_MAX <= u16::MAX as usize
+        && AGENTS_MAX <= u32::MAX as usize,
+    "the indices of the configuration fit their types"
+);
+const _: () = assert!(
+    SHARDS_MAX <= CORES_MAX,
+    "each shard can have a core of its own"
+);
+
+// Calls
+
+/// Calls that one shard holds, waiting ones included; more are refused with 503.
+pub const CALLS_MAX: usize = 262_144;
+/// Keys of a call's attached data.
+pub const USER_DATA_KEYS_MAX: usize = 256;
+/// Bytes of a call's attached data, keys and values together.
+pub const USER_DATA_BYTES_MAX: usize = 16_384;
+
+// Engine
+
+/// Messages and events that may wait for room in the mesh before new calls are refused. Calls that
+/// exist go on: what they still have to say is bounded by their number.
+pub const BACKLOG_MAX: usize = 65_536;
+/// Rounds in which the parts of an engine may answer each other before that is taken for a defect.
+pub const SETTLE_ROUNDS_MAX: usize = 10_000;
+/// Retry-After of a 503 that we send because we are full, seconds (RFC 3261 §21.5.4).
+pub const OVERLOAD_RETRY_AFTER_S: u32 = 5;
+/// How long a peer may be silent on an INVITE before the next peer is tried: four transmissions
+/// at T1 = 500 ms, milliseconds.
+pub const PEER_SILENCE_MS: u64 = 4_000;
+// Transactions
+
+/// Requests from outside that one shard answers or has answered in the last 64*T1; more are
+/// refused with 503.
+pub const SERVER_TRANSACTIONS_MAX: usize = 262_144;
+/// Requests of ours that one shard waits for or has had answered of late; more are not sent.
+pub const CLIENT_TRANSACTIONS_MAX: usize = 262_144;
+/// A request of more bytes goes by TCP where the peer has it (RFC 3261 §18.1.1).
+pub const UDP_REQUEST_BYTES_MAX: usize = 1_300;
+/// Bytes of messages that wait to be sent on one shard; what comes on top is lost, as in a network.
+pub const OUTBOX_BYTES_MAX: usize = 64 << 20;
+/// Unused message buffers that one shard keeps for the next transactions.
+pub const SPARE_BUFFERS_MAX: usize = 4_096;
+/// A buffer that has grown larger is given back to the allocator.
+pub const SPARE_BUFFER_BYTES_MAX: usize = 4_096;
+
+// A slotmap counts its places with 32 bits and keeps one for itself.
+const _: () = assert!(SERVER_TRANSACTIONS_MAX < u32::MAX as usize);
+const _: () = assert!(CLIENT_TRANSACTIONS_MAX < u32::MAX as usize);
+// Every message that a stream may carry fits into an empty outbox.
+const _: () = assert!(OUTBOX_BYTES_MAX >= FRAME_BYTES_MAX);

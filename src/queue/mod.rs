@@ -58,6 +58,8 @@ pub enum Input {
         conn_id: ConnId,
         /// What is known of it now.
         info: Arc<CallInfo>,
+        /// Who asked for it.
+        requested_by: Option<RequestedBy>,
     },
     /// The agent can take a call.
     AgentAvailable {
