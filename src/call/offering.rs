@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use crate::agent::{EndCause, PartyState};
+use crate::agent::{self, EndCause, PartyState};
 use crate::config::DnIndex;
 use crate::counters::Counter;
 use crate::cti::{CallRequest, RequestedBy};
@@ -151,8 +151,8 @@ impl Offering {
             }
             // A second reservation for the same call: return it.
             Input::Offer { dn } => {
-                let ended = PartyState::Ended(EndCause::CallerAbandoned);
-                facts.tell_agent(commands, dn, ended, None);
+                let returned = agent::Input::Returned { call: facts.call };
+                commands.push(Command::Agent(dn, returned));
                 State::Offering(self)
             }
             Input::OfferWithdrawn { .. }
