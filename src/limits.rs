@@ -128,3 +128,24 @@ pub const OVERLOAD_RETRY_AFTER_S: u32 = 5;
 /// How long a peer may be silent on an INVITE before the next peer is tried: four transmissions
 /// at T1 = 500 ms, milliseconds.
 pub const PEER_SILENCE_MS: u64 = 4_000;
+// Transactions
+
+/// Requests from outside that one shard answers or has answered in the last 64*T1; more are
+/// refused with 503.
+pub const SERVER_TRANSACTIONS_MAX: usize = 262_144;
+/// Requests of ours that one shard waits for or has had answered of late; more are not sent.
+pub const CLIENT_TRANSACTIONS_MAX: usize = 262_144;
+/// A request of more bytes goes by TCP where the peer has it (RFC 3261 §18.1.1).
+pub const UDP_REQUEST_BYTES_MAX: usize = 1_300;
+/// Bytes of messages that wait to be sent on one shard; what comes on top is lost, as in a network.
+pub const OUTBOX_BYTES_MAX: usize = 64 << 20;
+/// Unused message buffers that one shard keeps for the next transactions.
+pub const SPARE_BUFFERS_MAX: usize = 4_096;
+/// A buffer that has grown larger is given back to the allocator.
+pub const SPARE_BUFFER_BYTES_MAX: usize = 4_096;
+
+// A slotmap counts its places with 32 bits and keeps one for itself.
+const _: () = assert!(SERVER_TRANSACTIONS_MAX < u32::MAX as usize);
+const _: () = assert!(CLIENT_TRANSACTIONS_MAX < u32::MAX as usize);
+// Every message that a stream may carry fits into an empty outbox.
+const _: () = assert!(OUTBOX_BYTES_MAX >= FRAME_BYTES_MAX);

@@ -33,7 +33,8 @@ pub(super) enum Client {
     Trying(Pending),
     /// A provisional response has come.
     Proceeding(Pending),
-    Completed(Completed),
+    /// The final response has come; repetitions may, until timer K.
+    Completed,
     Ended(ClientEnd),
 }
 
@@ -48,18 +49,15 @@ pub(super) struct Pending {
     timeout: TimerKey,
 }
 
-/// The final response has come; repetitions may.
-#[derive(Debug)]
-pub(super) struct Completed {
-    /// Timer K.
-    absorb: TimerKey,
-}
-
 impl Client {
     pub(super) fn start(request: &[u8], effects: &mut Effects<'_>) -> Self {
         effects.send(request);
         Self::Trying(Pending {
-            request: if effects.is_reliable() { Vec::new() } else { effects.keep(request) },
+            request: if effects.is_reliable() {
+                Vec::new()
+            } else {
+                effects.keep(request)
+            },
             retransmission: effects.repeat(Timer::RequestRetransmit),
             timeout: effects.arm(Timer::RequestTimeout, effects.durations().patience()),
         })
@@ -73,7 +71,7 @@ impl Client {
         match self {
             Self::Trying(state) => state.handle_response(status, effects),
             Self::Proceeding(state) => state.handle_response(status, effects),
-            Self::Completed(_) => (self, Verdict::Absorb),
+            Self::Completed => (self, Verdict::Absorb),
             Self::Ended(_) => (self, Verdict::Stray),
         }
     }
@@ -87,9 +85,10 @@ impl Client {
                 Self::Proceeding(state.retransmit(effects, true))
             }
             (Self::Trying(state) | Self::Proceeding(state), Timer::RequestTimeout) => {
-                state.end(ClientEnd::TimedOut, effects)
+                state.leave(effects);
+                Self::Ended(ClientEnd::TimedOut)
             }
-            (Self::Completed(_), Timer::ResponseAbsorb) => Self::Ended(ClientEnd::Finished),
+            (Self::Completed, Timer::ResponseAbsorb) => Self::Ended(ClientEnd::Finished),
             (state, timer) => panic!("a state disarms its timers: {timer:?} fired in {state:?}"),
         }
     }
@@ -97,17 +96,16 @@ impl Client {
     /// RFC 3261 §17.1.4.
     pub(super) fn handle_transport_failure(self, effects: &mut Effects<'_>) -> Self {
         match self {
-            Self::Trying(state) => state.end(ClientEnd::TransportFailed, effects),
-            Self::Proceeding(state) => state.end(ClientEnd::TransportFailed, effects),
-            Self::Completed(_) => self,
-            Self::Ended(_) => self,
+            Self::Trying(state) | Self::Proceeding(state) => state.leave(effects),
+            Self::Completed | Self::Ended(_) => return self,
         }
+        Self::Ended(ClientEnd::TransportFailed)
     }
 
     pub(super) fn is_pending(&self) -> bool {
         match self {
             Self::Trying(_) | Self::Proceeding(_) => true,
-            Self::Completed(_) | Self::Ended(_) => false,
+            Self::Completed | Self::Ended(_) => false,
         }
     }
 }
@@ -118,30 +116,35 @@ impl Pending {
         effects.send(&self.request);
         let durations = effects.durations();
         let retransmission = self.retransmission.map(|last| {
-            let interval =
-                if proceeding { durations.t2 } else { durations.capped_double(last.interval) };
+            let interval = if proceeding {
+                durations.t2
+            } else {
+                durations.capped_double(last.interval)
+            };
             effects.repeat_after(Timer::RequestRetransmit, interval)
         });
-        Self { retransmission, ..self }
+        Self {
+            retransmission,
+            ..self
+        }
     }
 
     fn handle_response(self, status: Status, effects: &mut Effects<'_>) -> (Client, Verdict) {
         if status.is_provisional() {
             return (Client::Proceeding(self), Verdict::PassUp);
         }
-        self.end(ClientEnd::Finished, effects);
+        self.leave(effects);
         if effects.is_reliable() {
             // Timer K is zero: a stream does not repeat.
             return (Client::Ended(ClientEnd::Finished), Verdict::PassUp);
         }
-        let absorb = effects.arm(Timer::ResponseAbsorb, effects.durations().t4);
-        (Client::Completed(Completed { absorb }), Verdict::PassUp)
+        effects.arm(Timer::ResponseAbsorb, effects.durations().t4);
+        (Client::Completed, Verdict::PassUp)
     }
 
-    fn end(self, end: ClientEnd, effects: &mut Effects<'_>) -> Client {
+    fn leave(self, effects: &mut Effects<'_>) {
         effects.stop(self.retransmission);
         effects.disarm(self.timeout);
         effects.discard(self.request);
-        Client::Ended(end)
     }
 }

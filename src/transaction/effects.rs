@@ -2,6 +2,7 @@
 //!
 //! The four machines see the shard only through [`Effects`]; they know no table and no key.
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use offhook_shards::wheel::{TimerKey, Wheel};
@@ -9,7 +10,7 @@ use offhook_shards::{Transmit, Transport};
 
 use crate::sip::HeaderIndex;
 
-use super::event::{ClientKey, ServerKey};
+use super::event::{ClientKey, Event, ServerKey};
 use super::outbox::{Buffers, Outbox};
 use super::timer::{Timer, Timers};
 
@@ -27,6 +28,7 @@ pub(super) struct Shared {
     pub(super) wheel: Wheel<(Owner, Timer)>,
     pub(super) outbox: Outbox,
     pub(super) buffers: Buffers,
+    pub(super) events: VecDeque<Event>,
     /// For reading our own messages again.
     pub(super) headers: HeaderIndex,
 }
@@ -91,13 +93,19 @@ impl Effects<'_> {
             return None;
         }
         let interval = self.durations().t1;
-        Some(Retransmission { timer: self.arm(timer, interval), interval })
+        Some(Retransmission {
+            timer: self.arm(timer, interval),
+            interval,
+        })
     }
 
     /// The next turn of a repetition. It counts from now, so that a shard that was held up sends
     /// one message late and not all that it missed.
     pub(super) fn repeat_after(&mut self, timer: Timer, interval: Duration) -> Retransmission {
-        Retransmission { timer: self.arm(timer, interval), interval }
+        Retransmission {
+            timer: self.arm(timer, interval),
+            interval,
+        }
     }
 
     pub(super) fn stop(&mut self, retransmission: Option<Retransmission>) {

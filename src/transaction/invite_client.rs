@@ -18,7 +18,8 @@ pub(super) enum InviteClient {
     Calling(Calling),
     Proceeding(Proceeding),
     Completed(Completed),
-    Accepted(Accepted),
+    /// A 2xx has come; more may, from other phones or as repetitions, until timer M.
+    Accepted,
     Ended(ClientEnd),
 }
 
@@ -48,13 +49,6 @@ pub(super) struct Completed {
     absorb: TimerKey,
 }
 
-/// A 2xx has come; more may, from other phones or as repetitions.
-#[derive(Debug)]
-pub(super) struct Accepted {
-    /// Timer M.
-    collect: TimerKey,
-}
-
 impl InviteClient {
     pub(super) fn start(invite: &[u8], effects: &mut Effects<'_>) -> Self {
         effects.send(invite);
@@ -74,7 +68,9 @@ impl InviteClient {
             Self::Calling(state) => state.handle_response(response, effects),
             Self::Proceeding(state) => state.handle_response(response, effects),
             Self::Completed(state) => state.handle_response(response, effects),
-            Self::Accepted(state) => state.handle_response(response),
+            // RFC 6026 §7.2: each 2xx is passed up, to be acknowledged; nothing else is.
+            Self::Accepted if response.status.is_success() => (self, Verdict::PassUp),
+            Self::Accepted => (self, Verdict::Absorb),
             Self::Ended(_) => (self, Verdict::Stray),
         }
     }
@@ -83,30 +79,33 @@ impl InviteClient {
         match (self, timer) {
             (Self::Calling(state), Timer::InviteRetransmit) => state.retransmit(effects),
             (Self::Calling(state), Timer::InviteTimeout) => {
-                state.leave(effects).end(ClientEnd::TimedOut, effects)
+                state.stop(effects).leave(effects);
+                Self::Ended(ClientEnd::TimedOut)
             }
             (Self::Proceeding(state), Timer::InviteTimeout) => {
-                state.end(ClientEnd::TimedOut, effects)
+                state.leave(effects);
+                Self::Ended(ClientEnd::TimedOut)
             }
             (Self::Completed(state), Timer::FailureAbsorb) => {
-                state.end(ClientEnd::Finished, effects)
+                state.leave(effects);
+                Self::Ended(ClientEnd::Finished)
             }
-            (Self::Accepted(_), Timer::SuccessCollect) => Self::Ended(ClientEnd::Finished),
+            (Self::Accepted, Timer::SuccessCollect) => Self::Ended(ClientEnd::Finished),
             (state, timer) => panic!("a state disarms its timers: {timer:?} fired in {state:?}"),
         }
     }
 
-    /// RFC 3261 §9.1, §17.1.4: the connection is gone before the final response came, or before
+    /// RFC 3261 §17.1.4: the connection is gone before the final response came, or before
     /// the ACK was sent.
     pub(super) fn handle_transport_failure(self, effects: &mut Effects<'_>) -> Self {
         match self {
-            Self::Calling(state) => state.leave(effects).end(ClientEnd::TransportFailed, effects),
-            Self::Proceeding(state) => state.end(ClientEnd::TransportFailed, effects),
-            Self::Completed(state) => state.end(ClientEnd::TransportFailed, effects),
+            Self::Calling(state) => state.stop(effects).leave(effects),
+            Self::Proceeding(state) => state.leave(effects),
+            Self::Completed(state) => state.leave(effects),
             // Nothing more is sent from here: the ACK is the dialog's.
-            Self::Accepted(_) => self,
-            Self::Ended(_) => self,
+            Self::Accepted | Self::Ended(_) => return self,
         }
+        Self::Ended(ClientEnd::TransportFailed)
     }
 
     /// RFC 3261 §9.1: after a CANCEL the final response comes within 64*T1 or never.
@@ -121,7 +120,7 @@ impl InviteClient {
                 Self::Proceeding(state)
             }
             Self::Completed(_) => self,
-            Self::Accepted(_) => self,
+            Self::Accepted => self,
             Self::Ended(_) => self,
         }
     }
@@ -129,7 +128,7 @@ impl InviteClient {
     pub(super) fn is_pending(&self) -> bool {
         match self {
             Self::Calling(_) | Self::Proceeding(_) => true,
-            Self::Completed(_) | Self::Accepted(_) | Self::Ended(_) => false,
+            Self::Completed(_) | Self::Accepted | Self::Ended(_) => false,
         }
     }
 }
@@ -138,10 +137,13 @@ impl Calling {
     /// Timer A. §17.1.1.2: the interval doubles without a bound.
     fn retransmit(self, effects: &mut Effects<'_>) -> InviteClient {
         effects.send(&self.invite);
-        let retransmission = self.retransmission.map(|last| {
-            effects.repeat_after(Timer::InviteRetransmit, last.interval * 2)
-        });
-        InviteClient::Calling(Self { retransmission, ..self })
+        let retransmission = self
+            .retransmission
+            .map(|last| effects.repeat_after(Timer::InviteRetransmit, last.interval * 2));
+        InviteClient::Calling(Self {
+            retransmission,
+            ..self
+        })
     }
 
     fn handle_response(
@@ -149,14 +151,17 @@ impl Calling {
         response: &Response<'_>,
         effects: &mut Effects<'_>,
     ) -> (InviteClient, Verdict) {
-        self.leave(effects).handle_response(response, effects)
+        self.stop(effects).handle_response(response, effects)
     }
 
     /// Timers A and B stop with the first response of any kind.
-    fn leave(self, effects: &mut Effects<'_>) -> Proceeding {
+    fn stop(self, effects: &mut Effects<'_>) -> Proceeding {
         effects.stop(self.retransmission);
         effects.disarm(self.timeout);
-        Proceeding { invite: self.invite, timeout: None }
+        Proceeding {
+            invite: self.invite,
+            timeout: None,
+        }
     }
 }
 
@@ -172,9 +177,9 @@ impl Proceeding {
         }
         let next = if status.is_success() {
             // RFC 6026 §7.2: timer M runs on every transport, because forks are still possible.
-            let collect = effects.arm(Timer::SuccessCollect, effects.durations().patience());
-            self.end(ClientEnd::Finished, effects);
-            InviteClient::Accepted(Accepted { collect })
+            effects.arm(Timer::SuccessCollect, effects.durations().patience());
+            self.leave(effects);
+            InviteClient::Accepted
         } else {
             self.acknowledge(response, effects)
         };
@@ -186,22 +191,24 @@ impl Proceeding {
         let headers = &mut effects.shared.headers;
         acknowledgement::write(&self.invite, response, headers, &mut acknowledgement);
         effects.send(&acknowledgement);
-        self.end(ClientEnd::Finished, effects);
+        self.leave(effects);
         if effects.is_reliable() {
             // Timer D is zero: a stream does not repeat.
             effects.discard(acknowledgement);
             return InviteClient::Ended(ClientEnd::Finished);
         }
         let absorb = effects.arm(Timer::FailureAbsorb, effects.durations().patience());
-        InviteClient::Completed(Completed { acknowledgement, absorb })
+        InviteClient::Completed(Completed {
+            acknowledgement,
+            absorb,
+        })
     }
 
-    fn end(self, end: ClientEnd, effects: &mut Effects<'_>) -> InviteClient {
+    fn leave(self, effects: &mut Effects<'_>) {
         if let Some(timeout) = self.timeout {
             effects.disarm(timeout);
         }
         effects.discard(self.invite);
-        InviteClient::Ended(end)
     }
 }
 
@@ -217,23 +224,16 @@ impl Completed {
             return (InviteClient::Completed(self), Verdict::Absorb);
         }
         // A 2xx of another fork behind a failure: the dialog acknowledges it and hangs up.
-        let verdict =
-            if response.status.is_success() { Verdict::Stray } else { Verdict::Absorb };
+        let verdict = if response.status.is_success() {
+            Verdict::Stray
+        } else {
+            Verdict::Absorb
+        };
         (InviteClient::Completed(self), verdict)
     }
 
-    fn end(self, end: ClientEnd, effects: &mut Effects<'_>) -> InviteClient {
+    fn leave(self, effects: &mut Effects<'_>) {
         effects.disarm(self.absorb);
         effects.discard(self.acknowledgement);
-        InviteClient::Ended(end)
-    }
-}
-
-impl Accepted {
-    fn handle_response(self, response: &Response<'_>) -> (InviteClient, Verdict) {
-        // RFC 6026 §7.2: each 2xx is passed up, to be acknowledged; nothing else is.
-        let verdict =
-            if response.status.is_success() { Verdict::PassUp } else { Verdict::Absorb };
-        (InviteClient::Accepted(self), verdict)
     }
 }

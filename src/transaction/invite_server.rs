@@ -15,8 +15,10 @@ use super::timer::Timer;
 pub(super) enum InviteServer {
     Proceeding(Proceeding),
     Completed(Completed),
-    Confirmed(Confirmed),
-    Accepted(Accepted),
+    /// The ACK has come; repetitions may, until timer I.
+    Confirmed,
+    /// A 2xx was sent; repeated INVITEs may still come, until timer L.
+    Accepted,
     Ended(ServerEnd),
 }
 
@@ -37,20 +39,6 @@ pub(super) struct Completed {
     timeout: TimerKey,
 }
 
-/// The ACK has come; repetitions may.
-#[derive(Debug)]
-pub(super) struct Confirmed {
-    /// Timer I.
-    absorb: TimerKey,
-}
-
-/// A 2xx was sent; repeated INVITEs may still come.
-#[derive(Debug)]
-pub(super) struct Accepted {
-    /// Timer L.
-    absorb: TimerKey,
-}
-
 /// Whose an ACK is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Acknowledged {
@@ -66,7 +54,9 @@ impl InviteServer {
         if !trying.is_empty() {
             effects.send(&trying);
         }
-        Self::Proceeding(Proceeding { provisional: trying })
+        Self::Proceeding(Proceeding {
+            provisional: trying,
+        })
     }
 
     /// §17.2.1: answered from what was sent last, if anything is to be sent at all.
@@ -78,9 +68,9 @@ impl InviteServer {
                 }
             }
             Self::Completed(state) => effects.send(&state.failure),
-            Self::Confirmed(_) => {}
+            Self::Confirmed => {}
             // RFC 6026 §7.1: absorbed without an answer; the dialog repeats the 2xx.
-            Self::Accepted(_) => {}
+            Self::Accepted => {}
             Self::Ended(_) => {}
         }
     }
@@ -90,9 +80,9 @@ impl InviteServer {
             // An ACK to nothing that we said.
             Self::Proceeding(_) => (self, Acknowledged::Here),
             Self::Completed(state) => (state.confirm(effects), Acknowledged::Here),
-            Self::Confirmed(_) => (self, Acknowledged::Here),
+            Self::Confirmed => (self, Acknowledged::Here),
             // RFC 6026 §7.1: an ACK that took the INVITE's branch for a 2xx is still the dialog's.
-            Self::Accepted(_) => (self, Acknowledged::ByDialog),
+            Self::Accepted => (self, Acknowledged::ByDialog),
             Self::Ended(_) => (self, Acknowledged::ByDialog),
         }
     }
@@ -106,11 +96,13 @@ impl InviteServer {
         effects.discard(state.provisional);
         effects.send(bytes);
         if status.is_provisional() {
-            Self::Proceeding(Proceeding { provisional: effects.keep(bytes) })
+            Self::Proceeding(Proceeding {
+                provisional: effects.keep(bytes),
+            })
         } else if status.is_success() {
             let patience = effects.durations().patience();
-            let absorb = effects.arm(Timer::AcceptedInviteAbsorb, patience);
-            Self::Accepted(Accepted { absorb })
+            effects.arm(Timer::AcceptedInviteAbsorb, patience);
+            Self::Accepted
         } else {
             // Timer H runs on streams too: the ACK is awaited there all the same.
             Self::Completed(Completed {
@@ -128,8 +120,8 @@ impl InviteServer {
                 state.leave(effects);
                 Self::Ended(ServerEnd::AckMissing)
             }
-            (Self::Confirmed(_), Timer::AckAbsorb) => Self::Ended(ServerEnd::Finished),
-            (Self::Accepted(_), Timer::AcceptedInviteAbsorb) => Self::Ended(ServerEnd::Finished),
+            (Self::Confirmed, Timer::AckAbsorb) => Self::Ended(ServerEnd::Finished),
+            (Self::Accepted, Timer::AcceptedInviteAbsorb) => Self::Ended(ServerEnd::Finished),
             (state, timer) => panic!("a state disarms its timers: {timer:?} fired in {state:?}"),
         }
     }
@@ -137,7 +129,7 @@ impl InviteServer {
     pub(super) fn is_unanswered(&self) -> bool {
         match self {
             Self::Proceeding(_) => true,
-            Self::Completed(_) | Self::Confirmed(_) | Self::Accepted(_) | Self::Ended(_) => false,
+            Self::Completed(_) | Self::Confirmed | Self::Accepted | Self::Ended(_) => false,
         }
     }
 }
@@ -150,7 +142,10 @@ impl Completed {
             let interval = effects.durations().capped_double(last.interval);
             effects.repeat_after(Timer::FailureRetransmit, interval)
         });
-        InviteServer::Completed(Self { retransmission, ..self })
+        InviteServer::Completed(Self {
+            retransmission,
+            ..self
+        })
     }
 
     fn confirm(self, effects: &mut Effects<'_>) -> InviteServer {
@@ -159,8 +154,8 @@ impl Completed {
             // Timer I is zero: a stream does not repeat.
             return InviteServer::Ended(ServerEnd::Finished);
         }
-        let absorb = effects.arm(Timer::AckAbsorb, effects.durations().t4);
-        InviteServer::Confirmed(Confirmed { absorb })
+        effects.arm(Timer::AckAbsorb, effects.durations().t4);
+        InviteServer::Confirmed
     }
 
     fn leave(self, effects: &mut Effects<'_>) {

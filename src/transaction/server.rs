@@ -5,8 +5,6 @@
 
 use std::time::Instant;
 
-use offhook_shards::wheel::TimerKey;
-
 use crate::sip::Status;
 
 use super::effects::Effects;
@@ -42,13 +40,11 @@ pub(super) struct Proceeding {
     provisional: Vec<u8>,
 }
 
-/// The final response was sent.
+/// The final response was sent; it is sent again on demand until timer J.
 #[derive(Debug)]
 pub(super) struct Completed {
     /// Empty when the final response was a 408, which is not sent.
     response: Vec<u8>,
-    /// Timer J.
-    absorb: TimerKey,
 }
 
 impl Server {
@@ -92,12 +88,21 @@ impl Server {
         }
         if status.is_provisional() {
             // RFC 4320 §4.1.
-            assert!(status == Status::TRYING, "only an INVITE is answered with {status}");
+            assert!(
+                status == Status::TRYING,
+                "only an INVITE is answered with {status}"
+            );
             effects.send(bytes);
-            return Self::Proceeding(Proceeding { provisional: effects.keep(bytes) });
+            return Self::Proceeding(Proceeding {
+                provisional: effects.keep(bytes),
+            });
         }
         // RFC 4320 §4.2: by now the client has given up by itself.
-        let sent: &[u8] = if status == Status::REQUEST_TIMEOUT { &[] } else { bytes };
+        let sent: &[u8] = if status == Status::REQUEST_TIMEOUT {
+            &[]
+        } else {
+            bytes
+        };
         if !sent.is_empty() {
             effects.send(sent);
         }
@@ -105,8 +110,10 @@ impl Server {
             // Timer J is zero: a stream does not repeat.
             return Self::Ended(ServerEnd::Finished);
         }
-        let absorb = effects.arm(Timer::RequestAbsorb, effects.durations().patience());
-        Self::Completed(Completed { response: effects.keep(sent), absorb })
+        effects.arm(Timer::RequestAbsorb, effects.durations().patience());
+        Self::Completed(Completed {
+            response: effects.keep(sent),
+        })
     }
 
     pub(super) fn handle_timer(self, timer: Timer, effects: &mut Effects<'_>) -> Self {

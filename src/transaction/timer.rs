@@ -89,12 +89,18 @@ mod tests {
     fn the_defaults_are_those_of_rfc_3261() {
         let timers = Timers::default();
         assert_eq!(timers.patience(), Duration::from_secs(32));
-        assert_eq!(timers.capped_double(Duration::from_secs(3)), Duration::from_secs(4));
+        assert_eq!(
+            timers.capped_double(Duration::from_secs(3)),
+            Duration::from_secs(4)
+        );
     }
 
     #[test]
     fn a_client_asks_three_times_before_its_timer_reaches_t2() {
         // 500, 1,000 and 2,000 ms; the fourth wait is T2.
-        assert_eq!(Timers::default().until_slowest(), Duration::from_millis(3_500));
+        assert_eq!(
+            Timers::default().until_slowest(),
+            Duration::from_millis(3_500)
+        );
     }
 }
