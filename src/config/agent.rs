@@ -1,0 +1,82 @@
+//! `[agent_defaults]`, `[[agent]]` and `[[agents]]`: the DNs whose phones we watch and ring. An
+//! agent's state is not known here; see `agent/`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::QueueIndex;
+use super::trunk::TrunkSet;
+
+/// One agent and the phone it sits at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Agent {
+    /// The number of the phone.
+    pub dn: Box<str>,
+    /// Who logs in when presence does; the DN unless configured.
+    pub agent_id: Box<str>,
+    /// The queues that it serves, ascending.
+    pub queues: Arc<[QueueIndex]>,
+    /// The way to the phone for calls.
+    pub trunks: TrunkSet,
+    /// The way to the phone for subscriptions; `None` when it is not watched.
+    pub presence: Option<TrunkSet>,
+    /// Its own wrap-up; `None` leaves it to the queue and the defaults.
+    pub wrap_up: Option<WrapUp>,
+    /// Its own time to answer; `None` leaves it to the queue and the defaults.
+    pub no_answer: Option<Duration>,
+    /// What happens to it after a call that it did not answer.
+    pub no_answer_action: NoAnswerAction,
+    /// Who logs it in.
+    pub login: Login,
+    /// What a desktop login without a work mode leads to.
+    pub after_login: AfterLogin,
+}
+
+/// What holds for agents and queues that say nothing of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AgentDefaults {
+    /// After-call work.
+    pub wrap_up: WrapUp,
+    /// How long a phone rings.
+    pub no_answer: Duration,
+}
+
+/// After-call work that follows an established queue call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WrapUp {
+    /// None: Ready at once.
+    Off,
+    /// Ready again after this time, which is not zero.
+    Timed(Duration),
+    /// Until the agent says Ready.
+    Untimed,
+}
+
+/// What happens to an agent that let a call ring.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum NoAnswerAction {
+    /// Nothing.
+    None,
+    /// It becomes NotReady.
+    NotReady,
+    /// It is logged out.
+    Logout,
+}
+
+/// Who logs an agent in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Login {
+    /// The phone when it registers, or a desktop.
+    Auto,
+    /// Only a desktop.
+    Desktop,
+}
+
+/// What a desktop login without a work mode leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum AfterLogin {
+    /// NotReady, until the agent says Ready.
+    NotReady,
+    /// Ready, if presence agrees.
+    Ready,
+}

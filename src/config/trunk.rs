@@ -1,0 +1,73 @@
+//! `[[trunk]]`: the PBX peers that calls and subscriptions go through. Whether a peer is alive is
+//! not known here; see `trunk/`.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::TrunkIndex;
+use super::server::Transport;
+
+/// One named way to a PBX.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trunk {
+    /// Its name in events, metrics and references.
+    pub name: Box<str>,
+    /// Its nodes in order of preference; at least one, no two alike.
+    pub peers: Vec<Peer>,
+    /// How a peer is chosen among those that are alive.
+    pub mode: Selection,
+    /// Time between OPTIONS pings of a peer; `None` sends none.
+    pub oos_check: Option<Duration>,
+    /// Silence after the first missed ping until the peer is out of service.
+    pub oos_force: Duration,
+    /// How long a peer that failed a call stays out when nothing else tells that it is back.
+    pub recovery_timeout: Duration,
+    /// Host part of request URIs; `None` uses the peer's address.
+    pub domain: Option<Box<str>>,
+    /// Max-Forwards of OPTIONS pings.
+    pub ping_max_forwards: u8,
+    /// Numbers that begin with one of these belong to this trunk; empty means any.
+    pub prefixes: Vec<Box<str>>,
+    /// SUBSCRIBE requests a second, at most.
+    pub subscribe_rate: u32,
+    /// How requests of more than 1,300 bytes go to a UDP peer.
+    pub big_requests: BigRequests,
+}
+
+/// One node of a trunk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Peer {
+    /// Datagrams or a stream.
+    pub transport: Transport,
+    /// Its address; never a wildcard, never port 0.
+    pub address: SocketAddr,
+}
+
+/// How one is chosen among several that are alive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Selection {
+    /// Each in turn.
+    RoundRobin,
+    /// The first in the list that is alive.
+    PrimaryBackup,
+}
+
+/// How requests that are too long for a datagram go to a UDP peer (RFC 3261 §18.1.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum BigRequests {
+    /// By TCP to the same address and port.
+    Tcp,
+    /// By UDP all the same, in fragments.
+    Udp,
+}
+
+/// The trunks that lead to one place and how one of them is chosen. Cheap to clone: agents of one
+/// section share the list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrunkSet {
+    /// In order of preference; at least one.
+    pub trunks: Arc<[TrunkIndex]>,
+    /// How a trunk is chosen among those that have a live peer.
+    pub mode: Selection,
+}
