@@ -1,6 +1,8 @@
 //! Every maximum of the server, by name, with the relations between them. It decides no behaviour;
 //! who meets a limit answers and counts, and the place that does so names the constant.
 
+use std::time::Duration;
+
 // Configuration
 
 /// Bytes of the configuration file; keeps line numbers and spans inside 32 bits.
@@ -59,3 +61,12 @@ const _: () = assert!(
     SHARDS_MAX <= CORES_MAX,
     "each shard can have a core of its own"
 );
+
+// Agents
+
+/// What a reservation may outlive the longest ring and the longest silence by, before it returns
+/// by itself: time for the messages between shards.
+pub const RESERVATION_SLACK: Duration = Duration::from_secs(10);
+/// How long an agent gets no call of a queue after its phone was busy, declined or could not be
+/// reached.
+pub const FAILED_PHONE_REST: Duration = Duration::from_secs(5);
