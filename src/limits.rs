@@ -50,6 +50,8 @@ const _: () = assert!(PIDF_BYTES_MAX <= BODY_BYTES_MAX);
 
 use std::time::Duration;
 
+use std::time::Duration;
+
 // Configuration
 
 /// Bytes of the configuration file; keeps line numbers and spans inside 32 bits.
@@ -255,3 +257,12 @@ pub const PIDF_ACTIVITIES_MAX: usize = 16;
 pub const PIDF_ACTIVITY_BYTES_MAX: usize = 64;
 
 const _: () = assert!(PIDF_BYTES_MAX <= BODY_BYTES_MAX);
+
+// Agents
+
+/// What a reservation may outlive the longest ring and the longest silence by, before it returns
+/// by itself: time for the messages between shards.
+pub const RESERVATION_SLACK: Duration = Duration::from_secs(10);
+/// How long an agent gets no call of a queue after its phone was busy, declined or could not be
+/// reached.
+pub const FAILED_PHONE_REST: Duration = Duration::from_secs(5);
