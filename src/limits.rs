@@ -1,6 +1,8 @@
 //! Every maximum of the server, by name, with the relations between them. It decides no behaviour;
 //! who meets a limit answers and counts, and the place that does so names the constant.
 
+use std::time::Duration;
+
 // SIP messages
 
 /// Bytes of a message up to and including the blank line. Spans into it are 16 bits wide.
@@ -47,10 +49,6 @@ pub const PIDF_ACTIVITIES_MAX: usize = 16;
 pub const PIDF_ACTIVITY_BYTES_MAX: usize = 64;
 
 const _: () = assert!(PIDF_BYTES_MAX <= BODY_BYTES_MAX);
-
-use std::time::Duration;
-
-use std::time::Duration;
 
 // Configuration
 
@@ -132,6 +130,7 @@ pub const OVERLOAD_RETRY_AFTER_S: u32 = 5;
 /// How long a peer may be silent on an INVITE before the next peer is tried: four transmissions
 /// at T1 = 500 ms, milliseconds.
 pub const PEER_SILENCE_MS: u64 = 4_000;
+
 // Transactions
 
 /// Requests from outside that one shard answers or has answered in the last 64*T1; more are
@@ -153,6 +152,7 @@ const _: () = assert!(SERVER_TRANSACTIONS_MAX < u32::MAX as usize);
 const _: () = assert!(CLIENT_TRANSACTIONS_MAX < u32::MAX as usize);
 // Every message that a stream may carry fits into an empty outbox.
 const _: () = assert!(OUTBOX_BYTES_MAX >= FRAME_BYTES_MAX);
+
 // Trunks
 
 /// The first ping of a peer goes out within this time of the start.
@@ -211,52 +211,6 @@ pub const TRUNK_WAIT: Duration = Duration::from_secs(30);
 const _: () = assert!(BACKOFF_MIN.as_secs() < BACKOFF_MAX.as_secs());
 const _: () = assert!(BACKOFF_MAX.as_secs() <= REFUSED_RETRY_MIN.as_secs());
 const _: () = assert!(REFUSED_RETRY_MIN.as_secs() < REFUSED_RETRY_MAX.as_secs());
-// SIP messages -----------------------------------------------------------------------------------
-
-/// Bytes of a message up to and including the blank line. Spans into it are 16 bits wide.
-pub const HEAD_BYTES_MAX: usize = 65_535;
-/// Bytes of one header line with its folded continuations, or of the start line.
-pub const LINE_BYTES_MAX: usize = 8_192;
-/// Header lines of one message. An index into them is 8 bits wide, and one value means "none".
-pub const HEADERS_MAX: usize = 255;
-/// Values of one kind (Via, Route, Record-Route, Contact) that one message may carry.
-pub const VALUES_MAX: usize = 64;
-/// Parameters of one URI or of one header value.
-pub const PARAMETERS_MAX: usize = 64;
-/// Bytes of a message body that a stream may announce; more is answered with 413.
-pub const BODY_BYTES_MAX: usize = 262_144;
-/// Bytes that a connection's buffer must be able to hold to frame any accepted message.
-pub const FRAME_BYTES_MAX: usize = HEAD_BYTES_MAX + BODY_BYTES_MAX;
-/// The largest CSeq number. RFC 3261 §8.1.1.5: less than 2^31.
-pub const CSEQ_MAX: u32 = (1 << 31) - 1;
-/// The branch prefix of RFC 3261 is 7 bytes; a longer branch than this is not ours to store.
-pub const BRANCH_BYTES_MAX: usize = 1_024;
-
-const _: () = assert!(HEAD_BYTES_MAX <= u16::MAX as usize);
-const _: () = assert!(HEADERS_MAX < 256);
-const _: () = assert!(LINE_BYTES_MAX < HEAD_BYTES_MAX);
-
-// Session descriptions ---------------------------------------------------------------------------
-
-/// Media descriptions (`m=`) of one session description.
-pub const SDP_MEDIA_MAX: usize = 32;
-/// Lines of one session description.
-pub const SDP_LINES_MAX: usize = 1_024;
-
-// Presence documents -----------------------------------------------------------------------------
-
-/// Bytes of a presence document.
-pub const PIDF_BYTES_MAX: usize = 262_144;
-/// Elements nested in each other in a presence document.
-pub const PIDF_DEPTH_MAX: usize = 32;
-/// Attributes of one element of a presence document.
-pub const PIDF_ATTRIBUTES_MAX: usize = 64;
-/// Activities kept of a presence document; more are counted and dropped.
-pub const PIDF_ACTIVITIES_MAX: usize = 16;
-/// Bytes of an activity's name; a longer one is cut.
-pub const PIDF_ACTIVITY_BYTES_MAX: usize = 64;
-
-const _: () = assert!(PIDF_BYTES_MAX <= BODY_BYTES_MAX);
 
 // Agents
 

@@ -209,19 +209,6 @@ impl Offering {
         commands: &mut Commands,
     ) -> State {
         facts.tell_agent(commands, self.dn, PartyState::Ended(cause), requested_by);
-        match cause {
-            EndCause::NoAnswer => commands.push(Command::Count(Counter::OfferNoAnswer)),
-            EndCause::Busy => commands.push(Command::Count(Counter::OfferBusy)),
-            EndCause::Declined | EndCause::AgentReleased => {
-                commands.push(Command::Count(Counter::OfferDeclined));
-            }
-            EndCause::Unreachable
-            | EndCause::Failed
-            | EndCause::CallerReleased
-            | EndCause::CallerAbandoned => {
-                commands.push(Command::Count(Counter::OfferUnreachable));
-            }
-        }
         if facts.queue().is_none() {
             return reserving::give_up(facts, self.dn, cause, commands);
         }
