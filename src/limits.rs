@@ -50,6 +50,19 @@ pub const PIDF_ACTIVITY_BYTES_MAX: usize = 64;
 
 const _: () = assert!(PIDF_BYTES_MAX <= BODY_BYTES_MAX);
 
+// Dialogs ----------------------------------------------------------------------------------------
+
+/// Legs on one shard, those included that only wait for the answer to their BYE. Beyond it an
+/// INVITE gets 503.
+pub const LEGS_MAX: usize = 65_536;
+/// Subscriptions of ours on one shard.
+pub const SUBSCRIPTIONS_MAX: usize = 131_072;
+/// OPTIONS of ours that wait for an answer.
+pub const PINGS_MAX: usize = 4_096;
+/// Answers to one INVITE of ours that are acknowledged; a fork beyond it must end by itself.
+pub const FORKS_MAX: usize = 8;
+/// Seconds after which somebody who found us full or draining may try again.
+pub const RETRY_AFTER_SECONDS: u32 = 10;
 // Configuration
 
 /// Bytes of the configuration file; keeps line numbers and spans inside 32 bits.
