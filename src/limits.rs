@@ -107,15 +107,28 @@ pub const TOKEN_BYTES_MAX: usize = 256;
 pub const QUEUE_CAPACITY_MAX: usize = 1_000_000;
 
 const _: () = assert!(
-    CONFIGURATION_BYTES_MAX < u32::MAX as usize && CONFIGURATION_CSV_BYTES_MAX < u32::MAX as usize,
-    "a line number fits in 32 bits"
+    CONFIGURATION_BYTES_MAX < u32::MAX as usize,
+    "a line fits in 32 bits"
 );
 const _: () = assert!(
-    TRUNKS_MAX <= u16::MAX as usize
-        && QUEUES_MAX <= u16::MAX as usize
-        && ROUTING_POINTS_MAX <= u16::MAX as usize
-        && AGENTS_MAX <= u32::MAX as usize,
-    "the indices of the configuration fit their types"
+    CONFIGURATION_CSV_BYTES_MAX < u32::MAX as usize,
+    "a line fits in 32 bits"
+);
+const _: () = assert!(
+    TRUNKS_MAX <= u16::MAX as usize,
+    "a TrunkIndex holds every trunk"
+);
+const _: () = assert!(
+    QUEUES_MAX <= u16::MAX as usize,
+    "a QueueIndex holds every queue"
+);
+const _: () = assert!(
+    ROUTING_POINTS_MAX <= u16::MAX as usize,
+    "an index holds every one"
+);
+const _: () = assert!(
+    AGENTS_MAX <= u32::MAX as usize,
+    "a DnIndex holds every agent"
 );
 const _: () = assert!(
     SHARDS_MAX <= CORES_MAX,
