@@ -50,7 +50,7 @@ pub const PIDF_ACTIVITY_BYTES_MAX: usize = 64;
 
 const _: () = assert!(PIDF_BYTES_MAX <= BODY_BYTES_MAX);
 
-// Dialogs ----------------------------------------------------------------------------------------
+// Dialogs
 
 /// Legs on one shard, those included that only wait for the answer to their BYE. Beyond it an
 /// INVITE gets 503.
