@@ -1,6 +1,8 @@
 //! Every maximum of the server, by name, with the relations between them. It decides no behaviour;
 //! who meets a limit answers and counts, and the place that does so names the constant.
 
+use std::time::Duration;
+
 // SIP messages
 
 /// Bytes of a message up to and including the blank line. Spans into it are 16 bits wide.
@@ -48,7 +50,7 @@ pub const PIDF_ACTIVITY_BYTES_MAX: usize = 64;
 
 const _: () = assert!(PIDF_BYTES_MAX <= BODY_BYTES_MAX);
 
-// Dialogs ----------------------------------------------------------------------------------------
+// Dialogs
 
 /// Legs on one shard, those included that only wait for the answer to their BYE. Beyond it an
 /// INVITE gets 503.
@@ -105,15 +107,28 @@ pub const TOKEN_BYTES_MAX: usize = 256;
 pub const QUEUE_CAPACITY_MAX: usize = 1_000_000;
 
 const _: () = assert!(
-    CONFIGURATION_BYTES_MAX < u32::MAX as usize && CONFIGURATION_CSV_BYTES_MAX < u32::MAX as usize,
-    "a line number fits in 32 bits"
+    CONFIGURATION_BYTES_MAX < u32::MAX as usize,
+    "a line fits in 32 bits"
 );
 const _: () = assert!(
-    TRUNKS_MAX <= u16::MAX as usize
-        && QUEUES_MAX <= u16::MAX as usize
-        && ROUTING_POINTS_MAX <= u16::MAX as usize
-        && AGENTS_MAX <= u32::MAX as usize,
-    "the indices of the configuration fit their types"
+    CONFIGURATION_CSV_BYTES_MAX < u32::MAX as usize,
+    "a line fits in 32 bits"
+);
+const _: () = assert!(
+    TRUNKS_MAX <= u16::MAX as usize,
+    "a TrunkIndex holds every trunk"
+);
+const _: () = assert!(
+    QUEUES_MAX <= u16::MAX as usize,
+    "a QueueIndex holds every queue"
+);
+const _: () = assert!(
+    ROUTING_POINTS_MAX <= u16::MAX as usize,
+    "an index holds every one"
+);
+const _: () = assert!(
+    AGENTS_MAX <= u32::MAX as usize,
+    "a DnIndex holds every agent"
 );
 const _: () = assert!(
     SHARDS_MAX <= CORES_MAX,
@@ -141,6 +156,7 @@ pub const OVERLOAD_RETRY_AFTER_S: u32 = 5;
 /// How long a peer may be silent on an INVITE before the next peer is tried: four transmissions
 /// at T1 = 500 ms, milliseconds.
 pub const PEER_SILENCE_MS: u64 = 4_000;
+
 // Transactions
 
 /// Requests from outside that one shard answers or has answered in the last 64*T1; more are
@@ -162,3 +178,71 @@ const _: () = assert!(SERVER_TRANSACTIONS_MAX < u32::MAX as usize);
 const _: () = assert!(CLIENT_TRANSACTIONS_MAX < u32::MAX as usize);
 // Every message that a stream may carry fits into an empty outbox.
 const _: () = assert!(OUTBOX_BYTES_MAX >= FRAME_BYTES_MAX);
+
+// Trunks
+
+/// The first ping of a peer goes out within this time of the start.
+pub const TRUNK_FIRST_PING_MAX: Duration = Duration::from_secs(5);
+/// Between pings of a peer that has missed one and is not out yet.
+pub const TRUNK_SUSPECT_PING_INTERVAL: Duration = Duration::from_secs(2);
+/// The least time that a peer is out: one that comes and goes is not believed faster.
+pub const TRUNK_OUT_MIN: Duration = Duration::from_secs(5);
+/// A peer that fails within this time of its return has relapsed; each relapse doubles the least
+/// time that it is out.
+pub const TRUNK_FLAP_WINDOW: Duration = Duration::from_secs(120);
+/// The least time out never grows beyond this.
+pub const TRUNK_OUT_RELAPSE_MAX: Duration = Duration::from_secs(300);
+/// Relapses that still double it.
+pub const TRUNK_RELAPSES_MAX: u32 = 6;
+/// The longest Retry-After that is believed.
+pub const TRUNK_RETRY_AFTER_MAX: Duration = Duration::from_secs(3_600);
+
+const _: () = assert!(
+    TRUNK_OUT_MIN.as_secs() << TRUNK_RELAPSES_MAX >= TRUNK_OUT_RELAPSE_MAX.as_secs(),
+    "relapses reach the longest time out"
+);
+const _: () = assert!(TRUNK_PEERS_MAX <= u16::BITS as usize, "a bit a peer");
+
+// Presence
+
+/// SUBSCRIBEs of one trunk are spaced by at most this on one shard, however many shards share it.
+pub const SUBSCRIBE_INTERVAL_MAX: Duration = Duration::from_secs(1);
+/// Refreshes that may pass waiting new subscriptions before one of those has its turn.
+pub const REFRESHES_IN_A_ROW_MAX: u32 = 3;
+/// The shortest time from one SUBSCRIBE of a subscription to its refresh.
+pub const REFRESH_INTERVAL_MIN: Duration = Duration::from_secs(1);
+/// The longest Min-Expires that is obeyed; a peer that wants more does not watch well.
+pub const MIN_EXPIRES_MAX: Duration = Duration::from_secs(86_400);
+/// First wait after a subscription failed; doubles with each failure in a row.
+pub const BACKOFF_MIN: Duration = Duration::from_secs(2);
+/// The longest wait after a failure that may pass.
+pub const BACKOFF_MAX: Duration = Duration::from_secs(300);
+/// The longest Retry-After of a SUBSCRIBE or NOTIFY that is obeyed.
+pub const SUBSCRIBE_RETRY_AFTER_MAX: Duration = Duration::from_secs(3_600);
+/// A refused DN is tried again after this time at the earliest.
+pub const REFUSED_RETRY_MIN: Duration = Duration::from_secs(300);
+/// A refused DN is tried again after this time at the latest.
+pub const REFUSED_RETRY_MAX: Duration = Duration::from_secs(900);
+/// How far "at once" is spread when a PBX ends a subscription.
+pub const RESUBSCRIBE_SPREAD: Duration = Duration::from_secs(1);
+/// A subscription that stood this long has settled: the next failure counts from one.
+pub const SUBSCRIPTION_SETTLED: Duration = Duration::from_secs(60);
+/// Subscriptions of a peer that went out are looked at after this time at the earliest.
+pub const PEER_OUT_CHECK_MIN: Duration = Duration::from_secs(5);
+/// And after this time at the latest.
+pub const PEER_OUT_CHECK_MAX: Duration = Duration::from_secs(10);
+/// How often a DN without a trunk in service looks for one; a returning trunk calls it sooner.
+pub const TRUNK_WAIT: Duration = Duration::from_secs(30);
+
+const _: () = assert!(BACKOFF_MIN.as_secs() < BACKOFF_MAX.as_secs());
+const _: () = assert!(BACKOFF_MAX.as_secs() <= REFUSED_RETRY_MIN.as_secs());
+const _: () = assert!(REFUSED_RETRY_MIN.as_secs() < REFUSED_RETRY_MAX.as_secs());
+
+// Agents
+
+/// What a reservation may outlive the longest ring and the longest silence by, before it returns
+/// by itself: time for the messages between shards.
+pub const RESERVATION_SLACK: Duration = Duration::from_secs(10);
+/// How long an agent gets no call of a queue after its phone was busy, declined or could not be
+/// reached.
+pub const FAILED_PHONE_REST: Duration = Duration::from_secs(5);

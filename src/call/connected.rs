@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::agent::{EndCause, PartyState};
+use crate::agent::{self, EndCause, PartyState};
 use crate::config::DnIndex;
 use crate::cti::{CallRequest, RequestedBy};
 use crate::dialog::{LegEvent, Release};
@@ -124,8 +124,8 @@ pub(super) fn common(
         }
         // A second reservation for the same call: return it.
         Event::Input(Input::Offer { dn: other }) => {
-            let ended = PartyState::Ended(EndCause::CallerAbandoned);
-            facts.tell_agent(commands, other, ended, None);
+            let returned = agent::Input::Returned { call: facts.call };
+            commands.push(Command::Agent(other, returned));
             None
         }
         Event::Leg(

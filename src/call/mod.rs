@@ -30,6 +30,7 @@ use crate::dialog::LegEvent;
 
 pub use command::{Command, LegCommand, Side};
 pub use facts::{Destination, Facts, cause};
+pub use request::requesting_dn;
 pub use table::{Arrival, Calls, Live};
 pub use timer::{Deadlines, Timer};
 

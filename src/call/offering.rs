@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use crate::agent::{EndCause, PartyState};
+use crate::agent::{self, EndCause, PartyState};
 use crate::config::DnIndex;
 use crate::counters::Counter;
 use crate::cti::{CallRequest, RequestedBy};
@@ -151,8 +151,8 @@ impl Offering {
             }
             // A second reservation for the same call: return it.
             Input::Offer { dn } => {
-                let ended = PartyState::Ended(EndCause::CallerAbandoned);
-                facts.tell_agent(commands, dn, ended, None);
+                let returned = agent::Input::Returned { call: facts.call };
+                commands.push(Command::Agent(dn, returned));
                 State::Offering(self)
             }
             Input::OfferWithdrawn { .. }
@@ -209,19 +209,6 @@ impl Offering {
         commands: &mut Commands,
     ) -> State {
         facts.tell_agent(commands, self.dn, PartyState::Ended(cause), requested_by);
-        match cause {
-            EndCause::NoAnswer => commands.push(Command::Count(Counter::OfferNoAnswer)),
-            EndCause::Busy => commands.push(Command::Count(Counter::OfferBusy)),
-            EndCause::Declined | EndCause::AgentReleased => {
-                commands.push(Command::Count(Counter::OfferDeclined));
-            }
-            EndCause::Unreachable
-            | EndCause::Failed
-            | EndCause::CallerReleased
-            | EndCause::CallerAbandoned => {
-                commands.push(Command::Count(Counter::OfferUnreachable));
-            }
-        }
         if facts.queue().is_none() {
             return reserving::give_up(facts, self.dn, cause, commands);
         }

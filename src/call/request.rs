@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::agent::PartyState;
-use crate::config::DnIndex;
+use crate::config::{Config, DnIndex};
 use crate::cti::{CallRequest, ErrorCode, RequestedBy, UserDataChange};
 use crate::queue;
 
@@ -13,9 +13,10 @@ use super::Commands;
 use super::facts::Facts;
 
 /// The DN in whose name a request is made.
-pub(super) fn this_dn(facts: &Facts, request: &CallRequest) -> String {
+#[must_use]
+pub fn requesting_dn(config: &Config, request: &CallRequest) -> String {
     match request {
-        CallRequest::Release { this_dn, .. } => facts.config.agent_at(*this_dn).dn.to_string(),
+        CallRequest::Release { this_dn, .. } => config.agent_at(*this_dn).dn.to_string(),
         CallRequest::UserData { this_dn, .. } => this_dn.clone(),
     }
 }
@@ -40,7 +41,7 @@ pub(super) fn while_offering(
     request: CallRequest,
     commands: &mut Commands,
 ) {
-    let this_dn = this_dn(facts, &request);
+    let this_dn = requesting_dn(&facts.config, &request);
     match request {
         CallRequest::Release { .. } => {
             no_party(now, facts, requested_by, &this_dn, commands);
@@ -81,7 +82,7 @@ pub(super) fn while_connected(
     request: CallRequest,
     commands: &mut Commands,
 ) {
-    let this_dn = this_dn(facts, &request);
+    let this_dn = requesting_dn(&facts.config, &request);
     match request {
         CallRequest::Release { .. } => no_party(now, facts, requested_by, &this_dn, commands),
         CallRequest::UserData { change, .. } => {

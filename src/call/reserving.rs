@@ -40,7 +40,7 @@ impl Reserving {
                 State::Ended
             }
             Event::Input(Input::Request { requested_by, request }) => {
-                let this_dn = request::this_dn(facts, &request);
+                let this_dn = request::requesting_dn(&facts.config, &request);
                 let message = "the call is on its way to the agent; try again when it rings";
                 let code = ErrorCode::WrongState;
                 facts.error(now, commands, requested_by, &this_dn, code, message);

@@ -28,7 +28,7 @@ impl Engine {
             return;
         };
         let invite = Invite {
-            target: route.target(),
+            target: route.peer().1,
             request_uri: route.request_uri(&self.config.agent_at(dn).dn),
             calling: caller.calling.clone(),
             max_forwards: caller.max_forwards,
@@ -97,9 +97,9 @@ impl Engine {
         let Some(mut dialled) = self.links.take_agent(key) else {
             return false;
         };
-        let (trunk, peer) = (dialled.route.trunk(), dialled.route.peer());
+        let (trunk, (peer, _)) = (dialled.route.trunk(), dialled.route.peer());
         self.trunks.handle_failure(now, trunk, peer, failure, retry_after);
-        if dialled.route.next(&mut self.trunks) {
+        if dialled.route.next(&mut self.trunks).is_some() {
             self.dial_along(now, key, dialled.dn, dialled.route);
             return true;
         }

@@ -98,13 +98,14 @@ impl Engine {
         let queues = indices(config.queues.len())
             .map(|index| QueueIndex(narrow(index)))
             .filter(|&queue| mine(owners.queue(&config, queue)));
-        let pinging = indices(config.trunks.len())
+        let pinging: Vec<TrunkIndex> = indices(config.trunks.len())
             .map(|index| TrunkIndex(narrow(index)))
-            .filter(|&trunk| mine(owners.trunk(&config, trunk)));
+            .filter(|&trunk| mine(owners.trunk(&config, trunk)))
+            .collect();
         let agents =
             Agents::new(now, Arc::clone(&config), dns.iter().copied(), Arc::clone(&counters));
         let queues = Queues::new(now, Arc::clone(&config), queues, Arc::clone(&counters));
-        let trunks = Trunks::new(now, Arc::clone(&config), shard, pinging, seed);
+        let trunks = Trunks::new(now, Arc::clone(&config), shard, &pinging, seed);
         let watchers = Watchers::new(
             now,
             Arc::clone(&config),
@@ -232,7 +233,9 @@ impl offhook_shards::Engine for Engine {
 
     fn frame(buffer: &[u8]) -> Frame {
         match framing::frame(buffer) {
-            framing::Frame::KeepAlive { bytes, reply } => Frame::Skip { bytes, reply },
+            // RFC 5626 §3.5.1: a double line end is a ping, a single one its answer.
+            framing::Frame::KeepAlive(4) => Frame::Skip { bytes: 4, reply: b"\r\n" },
+            framing::Frame::KeepAlive(bytes) => Frame::Skip { bytes, reply: b"" },
             framing::Frame::Complete(bytes) => Frame::Complete(bytes),
             framing::Frame::Incomplete => Frame::Incomplete,
             framing::Frame::Malformed(_) => Frame::Malformed,

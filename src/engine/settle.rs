@@ -2,9 +2,12 @@
 
 use std::time::Instant;
 
-use crate::agent::{self, EndCause, PartyState};
+use offhook_shards::ShardId;
+
+use crate::agent;
 use crate::call::{CallKey, CallRef, Command, Event as CallEvent, LegCommand, Side};
 use crate::call;
+use crate::counters::Counter;
 use crate::cti::Output;
 use crate::dialog::{LegEvent, LegKey, Refusal, Subscribe, UserAgentEvent};
 use crate::limits::SETTLE_ROUNDS_MAX;
@@ -59,9 +62,9 @@ impl Engine {
             Message::Queue(queue, input) => self.queues.handle(now, queue, input),
             Message::Call(call, input) => self.tell_own_call(now, call, input),
             Message::TrunkHealth(trunk, change) => {
-                self.trunks.handle_change(now, trunk, change);
-                let in_service = self.trunks.in_service(trunk);
-                self.watchers.trunk_changed(now, trunk, in_service);
+                if let Some(in_service) = self.trunks.handle_change(trunk, change) {
+                    self.watchers.trunk_changed(now, trunk, in_service);
+                }
             }
             Message::TrunkFailure { trunk, peer, failure, retry_after } => {
                 self.trunks.handle_failure(now, trunk, peer, failure, retry_after);
@@ -72,9 +75,8 @@ impl Engine {
     fn tell_own_call(&mut self, now: Instant, call: CallRef, input: call::Input) {
         if let (None, call::Input::Offer { dn }) = (self.calls.facts(call.key), &input) {
             // The caller left while the agent was being reserved: the reservation returns.
-            let party = agent::Input::Released { call };
             let dn = *dn;
-            self.tell_agent(dn, party);
+            self.tell_agent(dn, agent::Input::Returned { call });
             return;
         }
         self.calls.handle(now, call.key, CallEvent::Input(input));
@@ -154,6 +156,30 @@ impl Engine {
             agent::Output::Call(call, input) => self.tell_call(call, input),
             agent::Output::Queue(queue, input) => self.tell_queue(queue, input),
             agent::Output::RefreshPresence(dn) => self.watchers.refresh_now(now, dn),
+        }
+    }
+
+    fn trunk_says(&mut self, now: Instant, output: trunk::Output) {
+        match output {
+            trunk::Output::Ping { trunk, peer, target, request_uri, max_forwards } => {
+                match self.user_agent.ping(now, target, &request_uri, max_forwards) {
+                    Ok(key) => {
+                        self.links.pings.insert(key, (trunk, peer));
+                    }
+                    // Says nothing about the peer: the next ping will tell.
+                    Err(_full) => self.counters.count(Counter::PingSkipped),
+                }
+            }
+            trunk::Output::Change(trunk, change) => {
+                for shard in 0..self.owners.shards() {
+                    self.send(ShardId(shard), Message::TrunkHealth(trunk, change));
+                }
+            }
+            trunk::Output::Event(event) => self.emit(event),
+            trunk::Output::ReportFailure { trunk, peer, failure, retry_after } => {
+                let owner = self.owners.trunk(&self.config, trunk);
+                self.send(owner, Message::TrunkFailure { trunk, peer, failure, retry_after });
+            }
         }
     }
 
