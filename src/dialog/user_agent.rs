@@ -245,7 +245,6 @@ impl UserAgent {
             self.subscriptions.remove(key);
             return Err(Full);
         };
-        self.core.count(Counter::SubscriptionStarted);
         self.core
             .table
             .insert(&call_id, local_tag, Usage::Subscription(key));
