@@ -41,7 +41,7 @@ fn calling(request: &Request<'_>) -> Party {
     }
     Party {
         number: number(identity.uri.user.unwrap_or_default()),
-        display_name: identity.display_text().to_string(),
+        display_name: identity.display_text().collect(),
         private: private || is_anonymous(&request.from),
     }
 }

@@ -29,6 +29,10 @@ impl Calling {
         Self { dialog, invite, proceeding: false }
     }
 
+    pub(super) fn has_response(&self) -> bool {
+        self.proceeding
+    }
+
     pub(super) fn dialog(&self) -> &Dialog {
         &self.dialog
     }
