@@ -147,7 +147,8 @@ impl Watch {
             Ask::NotReady(AgentWorkMode::AuxWork) => {
                 self.on_break |= went(EventName::AgentNotReady);
             }
-            Ask::NotReady(_) => {}
+            // Wrap-up asked for during a call is ended by its timer.
+            Ask::NotReady(_) => self.on_break = false,
             Ask::Logout => self.latched |= desk.status().desktop == Some(Standing::LoggedOut),
         }
         outputs
