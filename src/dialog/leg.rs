@@ -41,20 +41,6 @@ pub(super) enum Leg {
 type Turned<'t, 'c> = &'t mut Turn<'c>;
 
 impl Leg {
-    /// Whether the peer has said anything to our INVITE.
-    pub(super) fn has_response(&self) -> bool {
-        match self {
-            Self::Calling(state) => state.has_response(),
-            Self::Cancelling(_) | Self::Answered(_) | Self::Confirmed(_) => true,
-            Self::Ringing(_)
-            | Self::Unacknowledged(_)
-            | Self::HangingUp(_)
-            | Self::CancelHeld(_)
-            | Self::Leaving(_)
-            | Self::Over(_) => false,
-        }
-    }
-
     pub(super) fn dialog(&self) -> &Dialog {
         match self {
             Self::Ringing(state) => state.dialog(),

@@ -33,10 +33,6 @@ impl Calling {
         }
     }
 
-    pub(super) fn has_response(&self) -> bool {
-        self.proceeding
-    }
-
     pub(super) fn dialog(&self) -> &Dialog {
         &self.dialog
     }

@@ -311,13 +311,6 @@ impl UserAgent {
         self.core.poll_timeout()
     }
 
-    /// Whether any response, 100 included, has come to the INVITE of an outbound leg.
-    #[must_use]
-    pub fn has_response(&self, leg: LegKey) -> bool {
-        let leg = self.legs.get(leg).and_then(Option::as_ref);
-        leg.is_some_and(Leg::has_response)
-    }
-
     /// Legs, those included that nobody above knows any more.
     #[must_use]
     pub fn legs(&self) -> usize {
