@@ -44,6 +44,12 @@ pub enum Input {
     Reserve(Offer),
     /// The call's shard reports on the party at this DN.
     Party(Party),
+    /// The call was gone before its phone could be dialled: the reservation returns, and nothing
+    /// is reported.
+    Returned {
+        /// The call that the agent was reserved for.
+        call: CallRef,
+    },
 }
 
 /// A call that wants the agent.

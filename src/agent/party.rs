@@ -1,6 +1,7 @@
 //! What the call's shard reports about the party at the DN, and what the agent's state makes of it.
 //! The order of the DN's events is decided here; the call itself is not.
 
+use crate::call::CallRef;
 use crate::config::NoAnswerAction;
 use crate::counters::Counter;
 use crate::cti::{EventName, RequestedBy};
@@ -27,6 +28,17 @@ impl Agent {
             PartyState::UserDataChanged => self.user_data_changed(step, &party, ours),
             PartyState::Ended(cause) if ours => self.ended(step, &party, cause),
             PartyState::Ended(_) => Self::acknowledge(step, party.requested_by),
+        }
+    }
+
+    /// The call was gone before its phone could be dialled.
+    pub(super) fn returned(&mut self, step: &mut Step<'_>, call: CallRef) {
+        let reserved = self
+            .visit
+            .as_ref()
+            .is_some_and(|visit| visit.call == call && visit.stage == Stage::Reserved);
+        if reserved {
+            self.free(step, EndCause::CallerAbandoned);
         }
     }
 

@@ -95,6 +95,7 @@ impl Agent {
                 OfferSource::Direct => self.reserve_for_caller(step, offer.call),
             },
             Input::Party(party) => self.report(step, party),
+            Input::Returned { call } => self.returned(step, call),
         }
     }
 

@@ -2,13 +2,40 @@
 //!
 //! Nothing above this module sees a Via, a CSeq or a branch.
 
+mod accepted;
 pub mod body;
-pub mod event;
+pub mod call_id;
 pub mod command;
+mod compose;
+pub mod config;
+mod core;
+// The module is named for what it holds, and so is its parent.
+#[allow(clippy::module_inception)]
+mod dialog;
+pub mod event;
+mod identity;
+mod inbound;
+mod incoming;
+mod invites;
+mod leaving;
+mod leg;
+mod outbound;
+mod ping;
+mod random;
+mod reply;
+mod requests;
+mod session;
+mod subscription;
+mod table;
+mod turn;
+pub mod user_agent;
 
 pub use body::Body;
-pub use command::{Invite, LegKey, Party, PingKey, Refusal, SubscriptionKey, Subscribe, Target};
+pub use call_id::{call_id_of, owner};
+pub use command::{Invite, LegKey, Party, PingKey, Refusal, Subscribe, SubscriptionKey, Target};
+pub use config::{Listener, UserAgentConfig};
 pub use event::{
     Invitation, LegEvent, PingOutcome, Release, SubscriptionEvent, SubscriptionState,
     TerminatedReason, UserAgentEvent,
 };
+pub use user_agent::{Full, UserAgent};

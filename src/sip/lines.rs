@@ -4,10 +4,15 @@
 //! other headers than we do. Defects are noted and the walk goes on, because a request with a
 //! broken line still deserves an answer, and the answer needs its Via.
 
+use std::ops::Range;
+
 use super::header::{HeaderIndex, HeaderName};
 use super::malformed::Malformed;
-use super::scan::{is_token, trim};
+use super::scan::{is_space, is_token, trim};
 use crate::limits::{HEAD_BYTES_MAX, LINE_BYTES_MAX};
+
+/// The name, when it is known, where the name is, and where the value is without its white space.
+type HeaderLine = (Option<HeaderName>, Range<usize>, Range<usize>);
 
 /// A walk over the lines of a head.
 pub(super) struct Lines<'a> {
@@ -41,30 +46,35 @@ impl<'a> Lines<'a> {
 
     /// Puts every header line up to the blank line into `index`.
     pub(super) fn index(&mut self, bytes: &[u8], index: &mut HeaderIndex) {
-        loop {
-            if self.at == self.head.len() {
-                self.note(if bytes.len() > HEAD_BYTES_MAX {
-                    Malformed::HeadTooLarge
-                } else {
-                    Malformed::HeadUnterminated
-                });
-                return;
-            }
-            let (start, end) = self.line(true);
-            if start == end {
-                return;
-            }
-            if let Err(error) = self.push(start, end, index) {
+        while let Some(line) = self.header() {
+            let pushed = line.and_then(|(name, name_span, value_span)| {
+                index.push(name, position(name_span), position(value_span))
+            });
+            if let Err(error) = pushed {
                 self.note(error);
             }
         }
+        if self.at == self.head.len() && bytes.len() > HEAD_BYTES_MAX {
+            // The blank line may be there, beyond what is looked at.
+            self.defect = Some(Malformed::HeadTooLarge);
+        }
+    }
+
+    /// The next header line, or `None` after the blank line or at the end.
+    pub(super) fn header(&mut self) -> Option<Result<HeaderLine, Malformed>> {
+        if self.at == self.head.len() {
+            self.note(Malformed::HeadUnterminated);
+            return None;
+        }
+        let (start, end) = self.line(true);
+        (start != end).then(|| self.split(start, end))
     }
 
     pub(super) fn note(&mut self, error: Malformed) {
         self.defect = self.defect.or(Some(error));
     }
 
-    fn push(&self, start: usize, end: usize, index: &mut HeaderIndex) -> Result<(), Malformed> {
+    fn split(&self, start: usize, end: usize) -> Result<HeaderLine, Malformed> {
         let line = &self.head[start..end];
         let name_length = line
             .iter()
@@ -81,16 +91,12 @@ impl<'a> Lines<'a> {
         if name_length == 0 || line.get(colon) != Some(&b':') {
             return Err(Malformed::HeaderLine);
         }
-        let value = trim(&line[colon + 1..]);
-        let value_start = match value {
-            [] => end,
-            _ => start + colon + 1 + leading_space(&line[colon + 1..]),
-        };
-        index.push(
-            HeaderName::lookup(&line[..name_length]),
-            (position(start), position(start + name_length)),
-            (position(value_start), position(value_start + value.len())),
-        )
+        let after = &line[colon + 1..];
+        let leading = after.iter().take_while(|byte| is_space(**byte)).count();
+        let value_start = start + colon + 1 + leading;
+        let value_end = value_start + trim(&after[leading..]).len();
+        let name = HeaderName::lookup(&line[..name_length]);
+        Ok((name, start..start + name_length, value_start..value_end))
     }
 
     /// The next line without its end; a line that goes on after a fold is one line.
@@ -127,13 +133,7 @@ impl<'a> Lines<'a> {
     }
 }
 
-fn leading_space(bytes: &[u8]) -> usize {
-    bytes
-        .iter()
-        .take_while(|byte| super::scan::is_space(**byte))
-        .count()
-}
-
-fn position(at: usize) -> u16 {
-    u16::try_from(at).expect("a head is no longer than sixteen bits can say")
+fn position(span: Range<usize>) -> (u16, u16) {
+    let narrow = |at| u16::try_from(at).expect("a head is no longer than sixteen bits can say");
+    (narrow(span.start), narrow(span.end))
 }

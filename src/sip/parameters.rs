@@ -80,17 +80,25 @@ impl<'a> Parameters<'a> {
 impl fmt::Display for Parameters<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (name, value) in self.iter() {
-            write!(formatter, ";{name}")?;
-            let Some(value) = value else {
-                continue;
-            };
-            if !value.is_empty() && value.bytes().all(is_parameter) {
-                write!(formatter, "={value}")?;
-            } else {
-                write!(formatter, "=\"{value}\"")?;
-            }
+            write!(formatter, "{}", Written(name, value))?;
         }
         Ok(())
+    }
+}
+
+/// One parameter as it is written, in quotes where it needs them.
+pub(super) struct Written<'a>(pub(super) &'a str, pub(super) Option<&'a str>);
+
+impl fmt::Display for Written<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(name, value) = self;
+        match value {
+            None => write!(formatter, ";{name}"),
+            Some(value) if !value.is_empty() && value.bytes().all(is_parameter) => {
+                write!(formatter, ";{name}={value}")
+            }
+            Some(value) => write!(formatter, ";{name}=\"{value}\""),
+        }
     }
 }
 

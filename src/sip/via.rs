@@ -1,7 +1,7 @@
 //! Via: where a response goes (RFC 3261 §18.2, §20.42, RFC 3581).
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use super::header::HeaderName;
 use super::malformed::Malformed;
@@ -177,6 +177,17 @@ impl<'a> Via<'a> {
         self.parameters
             .value("ttl")
             .and_then(|digits| digits.parse().ok())
+    }
+
+    /// Where a response over a datagram transport goes when the request came from `source`
+    /// (RFC 3261 §18.2.2, RFC 3581 §4). Never to `maddr`, and never to a sent-by that is not the
+    /// source: both would let one peer aim our answers at another.
+    #[must_use]
+    pub fn reply_to(&self, source: SocketAddr) -> SocketAddr {
+        match self.rport() {
+            Some(_) => source,
+            None => SocketAddr::new(source.ip(), self.sent_by_port()),
+        }
     }
 
     /// The port of sent-by or the default of the transport (RFC 3261 §18.2.2).
