@@ -1,0 +1,75 @@
+//! Every maximum of a shard, with its unit in its name or its comment. What happens at a limit is
+//! said beside it, and every such event is counted (`metrics.rs`).
+
+use std::time::Duration;
+
+/// Shards in one process.
+pub const SHARDS_MAX: u16 = 256;
+/// Datagrams in one `recvmmsg` or `sendmmsg`.
+pub const BATCH_MAX: usize = 32;
+/// The largest UDP payload there is: a receive buffer this long never truncates.
+pub const DATAGRAM_BYTES_MAX: usize = 65_535;
+/// `recvmmsg` calls on one socket in one turn of the loop; the rest waits for the next turn.
+pub const BATCHES_PER_TURN_MAX: usize = 4;
+/// Datagrams kept while a socket's send buffer is full; beyond it they are dropped, as a network
+/// would.
+pub const SEND_RETRY_MAX: usize = 256;
+/// How long a full send buffer is left alone.
+pub const SEND_RETRY_PAUSE: Duration = Duration::from_millis(1);
+/// What is asked for as each UDP socket's kernel buffers; the kernel may grant less.
+pub const SOCKET_BUFFER_BYTES: usize = 4 << 20;
+
+/// Places in the queue between one ordered pair of shards.
+pub const MESH_QUEUE_MAX: usize = 1_024;
+/// Parcels taken from the mesh in one turn.
+pub const PARCELS_PER_TURN_MAX: usize = 256;
+/// Places in each shard's queue of requests; a full one refuses.
+pub const REQUEST_QUEUE_MAX: usize = 1_024;
+/// Requests taken in one turn.
+pub const REQUESTS_PER_TURN_MAX: usize = 64;
+/// Places in each shard's queue of events; while full, the engine keeps its events.
+pub const EVENT_QUEUE_MAX: usize = 8_192;
+/// Transmits, messages or events drained from the engine in one turn, each.
+pub const DRAIN_PER_TURN_MAX: usize = 1_024;
+
+/// Open stream connections on one shard; further ones are refused.
+pub const CONNECTIONS_PER_SHARD_MAX: usize = 4_096;
+/// Open stream connections of one source address on one shard; further ones are refused.
+pub const CONNECTIONS_PER_SOURCE_MAX: usize = 256;
+/// Connections accepted from one listener in one turn.
+pub const ACCEPTS_PER_TURN_MAX: usize = 32;
+/// How long a listener is left alone after it could not accept (no file descriptor is free).
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Bytes of a stream held while a message is incomplete; a longer message closes the connection.
+pub const STREAM_INPUT_BYTES_MAX: usize = 128 << 10;
+/// Bytes read from a stream at once.
+pub const STREAM_READ_BYTES: usize = 64 << 10;
+/// Bytes that wait to be written to one stream; beyond it the connection is closed.
+pub const STREAM_OUTPUT_BYTES_MAX: usize = 512 << 10;
+/// A drained buffer larger than this is given back to the allocator.
+pub const STREAM_BUFFER_KEEP_BYTES: usize = 4 << 10;
+/// Messages cut from one connection in one turn, so that no peer starves the others.
+pub const FRAMES_PER_TURN_MAX: usize = 32;
+/// From a message's first byte to its last, however steadily they trickle.
+pub const MESSAGE_DEADLINE: Duration = Duration::from_secs(20);
+/// A connection on which nothing was read or written for this long is closed.
+pub const IDLE_DEADLINE: Duration = Duration::from_secs(600);
+/// From opening a connection to its being open.
+pub const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
+/// Connection changes that wait for room in the mesh; beyond it they are dropped: the engine's
+/// own timers then find out.
+pub const CHANGES_MAX: usize = 1_024;
+
+/// How long `Running::stop` waits for the shards before it gives up on them.
+pub const STOP_DEADLINE: Duration = Duration::from_secs(5);
+
+/// glommio: entries in each of an executor's rings.
+pub const RING_DEPTH: usize = 256;
+/// glommio: bytes of registered buffers an executor asks for, locked in memory.
+pub const RING_MEMORY_BYTES: usize = 64 << 10;
+/// glommio refuses to start an executor with a smaller RLIMIT_MEMLOCK.
+pub const MEMLOCK_BYTES_MIN: u64 = 512 << 10;
+
+const _: () = assert!(STREAM_INPUT_BYTES_MAX >= DATAGRAM_BYTES_MAX);
+const _: () = assert!(STREAM_READ_BYTES <= STREAM_INPUT_BYTES_MAX);
+const _: () = assert!(CONNECTIONS_PER_SOURCE_MAX <= CONNECTIONS_PER_SHARD_MAX);
