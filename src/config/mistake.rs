@@ -1,5 +1,6 @@
 //! What is wrong with a configuration, and where. It collects and prints; it decides nothing.
 
+use std::cell::RefCell;
 use std::fmt;
 
 use crate::limits::CONFIGURATION_MISTAKES_MAX;
@@ -34,45 +35,51 @@ impl fmt::Display for Mistake {
 
 impl std::error::Error for Mistake {}
 
-/// All mistakes of one configuration, up to a bound.
+/// All mistakes of one configuration, up to a bound. The readers of all sections share it.
 #[derive(Debug, Default)]
-pub(super) struct Mistakes {
+pub(super) struct Mistakes(RefCell<Found>);
+
+#[derive(Debug, Default)]
+struct Found {
     list: Vec<Mistake>,
     unlisted: usize,
 }
 
 impl Mistakes {
     pub(super) fn add(
-        &mut self,
+        &self,
         (file, line): (&str, u32),
         what: impl Into<String>,
         instead: impl Into<String>,
     ) {
-        if self.list.len() == CONFIGURATION_MISTAKES_MAX {
-            self.unlisted += 1;
+        let mut found = self.0.borrow_mut();
+        if found.list.len() == CONFIGURATION_MISTAKES_MAX {
+            found.unlisted += 1;
             return;
         }
-        self.list.push(Mistake {
+        let (what, instead) = (what.into(), instead.into());
+        found.list.push(Mistake {
             file: file.to_owned(),
             line,
-            what: what.into(),
-            instead: instead.into(),
+            what,
+            instead,
         });
     }
 
     /// Those found, by file and line; `Ok` if there are none.
-    pub(super) fn into_result(mut self) -> Result<(), Vec<Mistake>> {
-        self.list.sort();
-        let Some(last) = self.list.last().cloned() else {
+    pub(super) fn into_result(self) -> Result<(), Vec<Mistake>> {
+        let Found { mut list, unlisted } = self.0.into_inner();
+        list.sort();
+        let Some(last) = list.last().cloned() else {
             return Ok(());
         };
-        if self.unlisted > 0 {
-            self.list.push(Mistake {
-                what: format!("there are {} more mistakes", self.unlisted),
+        if unlisted > 0 {
+            list.push(Mistake {
+                what: format!("there are {unlisted} more mistakes"),
                 instead: "correct those above and check again".to_owned(),
                 ..last
             });
         }
-        Err(self.list)
+        Err(list)
     }
 }

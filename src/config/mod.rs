@@ -4,17 +4,26 @@
 //! types; its `read` file fills them. Start at [`parse`]; the keys are in `docs/configuration.md`.
 
 mod agent;
+mod check;
+mod keys;
 mod mistake;
+mod overrides;
 mod presence;
 mod queue;
+mod read;
+mod reader;
 mod server;
+mod syntax;
 mod trunk;
+mod value;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 pub use agent::{AfterLogin, Agent, AgentDefaults, Login, NoAnswerAction, WrapUp};
 pub use mistake::Mistake;
+use mistake::Mistakes;
+pub use overrides::Overrides;
 pub use presence::{ClosedBusy, InitialActivity, LoginWhileUnregistered, Lost, OwnCalls, Presence};
 pub use queue::{Queue, RoutingPoint, Strategy};
 pub use server::{
@@ -51,8 +60,44 @@ pub enum Address {
     Trunk(TrunkIndex),
 }
 
+/// The name that mistakes show for the file when the caller does not give one.
+pub const DEFAULT_FILE: &str = "offhook.toml";
+
+/// A complete configuration with comments: `docs/example.toml`.
+pub fn embedded_default() -> &'static str {
+    include_str!("../../docs/example.toml")
+}
+
+/// Reads a configuration; `files` gives the text of a CSV file that it names, or why it cannot.
+///
+/// # Errors
+///
+/// Every mistake in the text and in those files, by file and line; never an empty list.
+pub fn parse(
+    text: &str,
+    files: &dyn Fn(&str) -> Result<String, String>,
+) -> Result<Config, Vec<Mistake>> {
+    parse_named(DEFAULT_FILE, text, files)
+}
+
+/// As [`parse`], with the name that mistakes show for the file.
+///
+/// # Errors
+///
+/// As [`parse`].
+pub fn parse_named(
+    file: &str,
+    text: &str,
+    files: &dyn Fn(&str) -> Result<String, String>,
+) -> Result<Config, Vec<Mistake>> {
+    let mistakes = Mistakes::default();
+    let config = syntax::parse(file, text, &mistakes, files);
+    mistakes.into_result()?;
+    Ok(config.expect("a text that could not be read has mistakes"))
+}
+
 /// A configuration without mistakes. Every index in it is valid.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Config {
     /// Listeners, shards, CTI clients.
     pub server: Server,
@@ -70,6 +115,8 @@ pub struct Config {
     pub queues: Vec<Queue>,
     /// Everything that has a name, except agents.
     names: BTreeMap<Box<str>, Address>,
+    /// Where the settings stand that flags may override.
+    places: check::Places,
 }
 
 impl Config {
@@ -152,3 +199,6 @@ impl Config {
         own.or(queued).unwrap_or(self.agent_defaults.no_answer)
     }
 }
+
+#[cfg(test)]
+mod tests;

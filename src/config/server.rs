@@ -215,6 +215,25 @@ pub enum Driver {
     Epoll,
 }
 
+impl Driver {
+    pub(super) const WORDS: [(&str, Self); 3] = [
+        ("auto", Self::Auto),
+        ("uring", Self::Uring),
+        ("epoll", Self::Epoll),
+    ];
+}
+
+impl FromStr for Driver {
+    type Err = Unusable;
+
+    fn from_str(text: &str) -> Result<Self, Unusable> {
+        let found = Self::WORDS.iter().find(|(word, _)| *word == text);
+        found
+            .map(|(_, driver)| *driver)
+            .ok_or(Unusable("write auto, uring or epoll"))
+    }
+}
+
 /// The least severe log line that is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum LogLevel {
@@ -228,6 +247,26 @@ pub enum LogLevel {
     Debug,
     /// Everything.
     Trace,
+}
+
+impl LogLevel {
+    pub(super) const WORDS: [(&str, Self); 5] = [
+        ("error", Self::Error),
+        ("warn", Self::Warn),
+        ("info", Self::Info),
+        ("debug", Self::Debug),
+        ("trace", Self::Trace),
+    ];
+}
+
+impl FromStr for LogLevel {
+    type Err = Unusable;
+
+    fn from_str(text: &str) -> Result<Self, Unusable> {
+        let found = Self::WORDS.iter().find(|(word, _)| *word == text);
+        let level = found.map(|(_, level)| *level);
+        level.ok_or(Unusable("write error, warn, info, debug or trace"))
+    }
 }
 
 /// What happens to an agent whose desktop goes away.

@@ -1,0 +1,180 @@
+//! Checks that need several sections at once, and those that flags of the command line make
+//! necessary again.
+
+use super::Config;
+use super::mistake::{Mistake, Mistakes};
+use super::queue::{Queue, RoutingPoint};
+use super::reader::{Section, Source};
+use super::server::Server;
+use super::trunk::Trunk;
+
+/// A place to report: a file and a line, or a flag and 0.
+#[derive(Debug, Clone)]
+pub(super) struct Place {
+    pub(super) file: Box<str>,
+    pub(super) line: u32,
+}
+
+impl Place {
+    pub(super) fn flag(flag: &str) -> Self {
+        Self {
+            file: flag.into(),
+            line: 0,
+        }
+    }
+
+    fn pair(&self) -> (&str, u32) {
+        (&self.file, self.line)
+    }
+}
+
+/// Where the settings stand that are checked again when flags override them.
+#[derive(Debug, Clone)]
+pub(super) struct Places {
+    pub(super) sip: Place,
+    pub(super) http: Place,
+    pub(super) shards: Place,
+    pub(super) cores: Place,
+    pub(super) trunks: Vec<Place>,
+}
+
+impl Places {
+    pub(super) fn new(server: &Section<'_>, trunks: Vec<u32>) -> Self {
+        let file: &str = server.source.file;
+        let at = |line| Place {
+            file: file.into(),
+            line,
+        };
+        Self {
+            sip: at(server.line_of("sip")),
+            http: at(server.line_of("http")),
+            shards: at(server.line_of("shards")),
+            cores: at(server.line_of("cores")),
+            trunks: trunks.into_iter().map(at).collect(),
+        }
+    }
+}
+
+/// What flags can break.
+pub(super) fn check_server(
+    server: &Server,
+    trunks: &[Trunk],
+    has_tokens: bool,
+    places: &Places,
+    mistakes: &Mistakes,
+) {
+    if server.sip.is_empty() {
+        let instead = "write one, such as \"udp:0.0.0.0:5060\"";
+        mistakes.add(
+            places.sip.pair(),
+            "there is no address to listen on for SIP",
+            instead,
+        );
+    }
+    for (position, listener) in server.sip.iter().enumerate() {
+        if listener.address.port() != 0 && server.sip[..position].contains(listener) {
+            let what = format!("{listener} is there twice");
+            mistakes.add(places.sip.pair(), what, "write each listener once");
+        }
+    }
+    if !server.http.ip().is_loopback() && !has_tokens {
+        mistakes.add(
+            places.http.pair(),
+            format!(
+                "http is {}, where everyone may come, and there is no token",
+                server.http
+            ),
+            "add a [[token]] for each client, or listen on 127.0.0.1",
+        );
+    }
+    if let Some(cores) = &server.cores {
+        let shards = usize::from(server.shards.unwrap_or(0));
+        if !server.pin {
+            mistakes.add(
+                places.cores.pair(),
+                "cores has no effect when shards are not pinned",
+                "remove cores, or pin the shards",
+            );
+        } else if shards > cores.0.len() {
+            let what = format!("{shards} shards do not fit on {} cores", cores.0.len());
+            mistakes.add(places.shards.pair(), what, "name a core for each shard");
+        }
+    }
+    check_peers(server, trunks, places, mistakes);
+}
+
+/// A peer answers to a listener of its own transport and family.
+fn check_peers(server: &Server, trunks: &[Trunk], places: &Places, mistakes: &Mistakes) {
+    for (trunk, place) in trunks.iter().zip(&places.trunks) {
+        let deaf = trunk.peers.iter().find(|peer| {
+            !server.sip.iter().any(|listener| {
+                listener.transport == peer.transport
+                    && listener.address.is_ipv4() == peer.address.is_ipv4()
+            })
+        });
+        let Some(peer) = deaf else { continue };
+        let any = if peer.address.is_ipv4() {
+            "0.0.0.0"
+        } else {
+            "[::]"
+        };
+        let (transport, address) = (peer.transport, peer.address);
+        mistakes.add(
+            place.pair(),
+            format!("nothing listens where peer {transport}:{address} can reach us"),
+            format!("add \"{transport}:{any}:5060\" to sip in [server]"),
+        );
+    }
+}
+
+/// A queue that nobody enters or nobody serves.
+pub(super) fn check_queues(
+    queues: &[Queue],
+    routing_points: &[RoutingPoint],
+    lines: &[u32],
+    source: &Source<'_>,
+) {
+    let mut is_entered = vec![false; queues.len()];
+    for point in routing_points {
+        if let Some(entered) = is_entered.get_mut(usize::from(point.queue.0)) {
+            *entered = true;
+        }
+    }
+    for ((queue, is_entered), line) in queues.iter().zip(is_entered).zip(lines) {
+        if !is_entered {
+            let what = format!("no routing point leads to queue \"{}\"", queue.name);
+            source.mistake(*line, what, "add a [[routing_point]] for it, or remove it");
+        }
+        if queue.agents.is_empty() {
+            let what = format!("no agent serves queue \"{}\"", queue.name);
+            source.mistake(
+                *line,
+                what,
+                "name it in the queues of an agent, or remove it",
+            );
+        }
+    }
+}
+
+impl Config {
+    /// What keeps a server with this configuration from being reached, although the configuration
+    /// is sound: a listener on every address, and no address that peers could be told.
+    pub fn serving_mistakes(&self) -> Vec<Mistake> {
+        let nameless = self
+            .server
+            .sip
+            .iter()
+            .find(|listener| self.server.advertised(**listener).is_none());
+        let Some(listener) = nameless else {
+            return Vec::new();
+        };
+        vec![Mistake {
+            file: self.places.sip.file.to_string(),
+            line: self.places.sip.line,
+            what: format!("{listener} is every address of this host, and peers need one"),
+            instead: "write advertise = \"192.0.2.10\" in [server], the address that the PBX \
+                      reaches, or listen on that address"
+                .to_owned(),
+        }]
+    }
+}

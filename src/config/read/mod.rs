@@ -1,0 +1,85 @@
+//! From a parsed document to a configuration, section by section, in the order in which they refer
+//! to each other: trunks, queues, routing points, presence, agents, tokens.
+
+mod agents;
+mod csv;
+mod names;
+mod presence;
+mod queue;
+mod server;
+mod settings;
+mod trunk;
+
+use toml::de::DeTable;
+
+use super::check::{self, Places};
+use super::keys;
+use super::reader::{Section, Source};
+use super::{Config, DnIndex};
+use crate::limits::{AGENTS_MAX, QUEUES_MAX, ROUTING_POINTS_MAX, TOKENS_MAX, TRUNKS_MAX};
+
+/// Reads the whole document; what is wrong goes to the source's mistakes, and then the result is of
+/// no use.
+pub(super) fn read<'a>(
+    document: &'a DeTable<'a>,
+    source: &'a Source<'a>,
+    files: &dyn Fn(&str) -> Result<String, String>,
+) -> Config {
+    let mut top = Section::new(&keys::DOCUMENT, Some(document), 1, source);
+    let server_section = top.table("server", &keys::SERVER);
+    let token_sections = top.tables("token", &keys::TOKEN, TOKENS_MAX);
+    let trunk_sections = top.tables("trunk", &keys::TRUNK, TRUNKS_MAX);
+    let presence_section = top.table("presence", &keys::PRESENCE);
+    let defaults_section = top.table("agent_defaults", &keys::AGENT_DEFAULTS);
+    let agent_sections = top.tables("agent", &keys::AGENT, AGENTS_MAX);
+    let agents_sections = top.tables("agents", &keys::AGENTS, AGENTS_MAX);
+    let point_sections = top.tables("routing_point", &keys::ROUTING_POINT, ROUTING_POINTS_MAX);
+    let queue_sections = top.tables("queue", &keys::QUEUE, QUEUES_MAX);
+    top.finish();
+
+    let mut names = names::Names::new(source);
+    let (trunks, trunk_lines) = trunk::read(trunk_sections, &mut names);
+    let (mut queues, queue_lines) = queue::read(queue_sections, &mut names);
+    let routing_points = queue::read_routing_points(point_sections, &mut names);
+    let presence = presence::read(presence_section, &names);
+
+    let mut enrolment = agents::Enrolment::new(defaults_section, &names, &trunks, &presence);
+    let agent_defaults = enrolment.defaults();
+    enrolment.read_single(agent_sections);
+    enrolment.read_many(agents_sections, files);
+    let roster = enrolment.finish();
+    for (index, agent) in (0..).map(DnIndex).zip(&roster.agents) {
+        for queue in agent.queues.iter() {
+            queues[usize::from(queue.0)].agents.push(index);
+        }
+    }
+    check::check_queues(&queues, &routing_points, &queue_lines, source);
+
+    let places = Places::new(&server_section, trunk_lines);
+    let mut server = server::read(server_section);
+    let has_token_sections = !token_sections.is_empty();
+    server.tokens = server::read_tokens(token_sections, &roster);
+    check::check_server(
+        &server,
+        &trunks,
+        has_token_sections,
+        &places,
+        source.mistakes,
+    );
+    let names = names
+        .iter()
+        .map(|(name, address, _)| (name.into(), address))
+        .collect();
+    let agents = roster.agents;
+    Config {
+        server,
+        trunks,
+        presence,
+        agents,
+        agent_defaults,
+        routing_points,
+        queues,
+        names,
+        places,
+    }
+}

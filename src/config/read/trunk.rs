@@ -1,0 +1,161 @@
+//! Reads `[[trunk]]` and the references to trunks, and finds the trunk of a number by its prefix.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::names::Names;
+use crate::config::reader::{Located, Section};
+use crate::config::trunk::{BigRequests, Peer, Selection, Trunk};
+use crate::config::value;
+use crate::config::{Address, TrunkIndex};
+use crate::limits::{TRUNK_PEERS_MAX, TRUNK_PREFIXES_MAX};
+
+pub(super) const MODES: [(&str, Selection); 2] = [
+    ("round_robin", Selection::RoundRobin),
+    ("primary_backup", Selection::PrimaryBackup),
+];
+
+/// The trunks, their names claimed, with the line of each.
+pub(super) fn read<'a>(
+    sections: Vec<Section<'a>>,
+    names: &mut Names<'a>,
+) -> (Vec<Trunk>, Vec<u32>) {
+    let mut trunks = Vec::new();
+    let mut lines = Vec::new();
+    let mut peer_lines = BTreeMap::new();
+    for section in sections {
+        let index = TrunkIndex(u16::try_from(trunks.len()).expect("TRUNKS_MAX bounds the trunks"));
+        lines.push(section.line);
+        trunks.push(read_one(section, index, names, &mut peer_lines));
+    }
+    (trunks, lines)
+}
+
+fn read_one<'a>(
+    mut section: Section<'a>,
+    index: TrunkIndex,
+    names: &mut Names<'a>,
+    peer_lines: &mut BTreeMap<Peer, u32>,
+) -> Trunk {
+    let name = section.required("name", "\"ucm\"", value::name);
+    if let Some(name) = name {
+        names.claim(name, Address::Trunk(index));
+    }
+    let ping_keys = ["oos_force", "ping_max_forwards"];
+    let secs = Duration::from_secs;
+    let oos_check = section
+        .optional("oos_check", |scalar| {
+            value::duration_or_none(scalar, &(secs(1)..=Duration::from_hours(1)))
+        })
+        .unwrap_or(Some(secs(30)));
+    for key in ping_keys
+        .into_iter()
+        .filter(|key| oos_check.is_none() && section.has(key))
+    {
+        section.mistake(
+            key,
+            "has no effect without pings",
+            "remove it, or set oos_check",
+        );
+    }
+    let ping_max_forwards = section.integer("ping_max_forwards", 0..=255, 70);
+    let trunk = Trunk {
+        name: name.map_or("", |name| name.value).into(),
+        peers: read_peers(&mut section, peer_lines),
+        mode: section.choice("mode", &MODES, Selection::RoundRobin),
+        oos_check,
+        oos_force: section.duration("oos_force", Duration::ZERO..=secs(600), secs(10)),
+        recovery_timeout: section.duration("recovery_timeout", secs(1)..=secs(3_600), secs(30)),
+        domain: section.optional("domain", value::host),
+        ping_max_forwards: u8::try_from(ping_max_forwards).unwrap_or(u8::MAX),
+        prefixes: read_prefixes(&mut section),
+        subscribe_rate: section.integer("subscribe_rate", 1..=10_000, 50),
+        big_requests: section.choice(
+            "big_requests",
+            &[("tcp", BigRequests::Tcp), ("udp", BigRequests::Udp)],
+            BigRequests::Tcp,
+        ),
+    };
+    section.finish();
+    trunk
+}
+
+fn read_peers(section: &mut Section<'_>, peer_lines: &mut BTreeMap<Peer, u32>) -> Vec<Peer> {
+    let peers = section.list("peers", TRUNK_PEERS_MAX, value::peer);
+    if section.count("peers").is_none_or(|count| count == 0) {
+        let instead = "write peers = [\"udp:192.0.2.20:5060\"]";
+        section.source.mistake(
+            section.line_of("peers"),
+            "[[trunk]] has no `peers`",
+            instead,
+        );
+    }
+    let mut distinct = Vec::new();
+    for Located { value: peer, line } in peers.unwrap_or_default() {
+        if let Some(first) = peer_lines.insert(peer, line) {
+            section.source.mistake(
+                line,
+                format!(
+                    "peer {}:{} is already on line {first}",
+                    peer.transport, peer.address
+                ),
+                "name each peer once, in one trunk",
+            );
+            continue;
+        }
+        distinct.push(peer);
+    }
+    distinct
+}
+
+fn read_prefixes(section: &mut Section<'_>) -> Vec<Box<str>> {
+    let listed = section
+        .list("prefixes", TRUNK_PREFIXES_MAX, value::name)
+        .unwrap_or_default();
+    let mut prefixes: Vec<Box<str>> = Vec::new();
+    for Located {
+        value: prefix,
+        line,
+    } in listed
+    {
+        if prefixes.iter().any(|known| **known == *prefix) {
+            let what = format!("`prefixes` in [[trunk]] has \"{prefix}\" twice");
+            section.source.mistake(line, what, "write each prefix once");
+        } else {
+            prefixes.push(prefix.into());
+        }
+    }
+    prefixes
+}
+
+/// Which trunks lead to a number when nobody has said so: those with the longest prefix of it.
+pub(super) struct Prefixes {
+    sets: BTreeMap<Box<str>, Arc<[TrunkIndex]>>,
+    lengths: BTreeSet<usize>,
+}
+
+impl Prefixes {
+    pub(super) fn new(trunks: &[Trunk]) -> Self {
+        let mut lists: BTreeMap<Box<str>, Vec<TrunkIndex>> = BTreeMap::new();
+        for (index, trunk) in (0..).map(TrunkIndex).zip(trunks) {
+            for prefix in &trunk.prefixes {
+                lists.entry(prefix.clone()).or_default().push(index);
+            }
+            if trunk.prefixes.is_empty() {
+                lists.entry("".into()).or_default().push(index);
+            }
+        }
+        let lengths = lists.keys().map(|prefix| prefix.len()).collect();
+        let sets = lists
+            .into_iter()
+            .map(|(prefix, list)| (prefix, list.into()))
+            .collect();
+        Self { sets, lengths }
+    }
+
+    pub(super) fn find(&self, number: &str) -> Option<Arc<[TrunkIndex]>> {
+        let mut lengths = self.lengths.iter().rev();
+        lengths.find_map(|length| self.sets.get(number.get(..*length)?).cloned())
+    }
+}

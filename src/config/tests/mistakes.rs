@@ -1,0 +1,3 @@
+//! What is wrong, on which line, and what to write instead.
+#[test]
+fn t() {}
