@@ -4,11 +4,28 @@
 //! `running.rs` for start and stop, `shard.rs` for what one turn of the loop does.
 
 pub mod clock;
+pub mod control;
+mod driver;
 pub mod engine;
 pub mod limits;
+mod mesh;
+pub mod metrics;
+pub mod options;
+pub mod placement;
+pub mod running;
+mod shard;
+mod sockets;
+mod sys;
+mod tcp;
+mod udp;
 pub mod wheel;
 
+pub use control::{Control, Events, Full};
 pub use engine::{
     ConnectionChange, ConnectionId, ConnectionOutcome, Engine, Frame, ShardId, Source, Transmit,
     Transport,
 };
+pub use metrics::{Counter, Metrics};
+pub use options::{Driver, DriverChoice, Options, StartError, UringDenied};
+pub use placement::Placement;
+pub use running::{Running, StopError, prepare_process, start};

@@ -1,0 +1,251 @@
+//! The epoll driver: a plain thread that waits for readiness. Works wherever Linux does. mio
+//! watches edge-triggered, so every "ready" is acted on until the kernel says "would block", or
+//! remembered until then.
+
+use mio::net::{TcpListener, TcpStream};
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Token};
+use std::io::{self, Read, Write};
+use std::net::SocketAddr;
+use std::os::fd::AsRawFd;
+use std::time::{Duration, Instant};
+
+use crate::clock::Clock;
+use crate::driver::Drive;
+use crate::engine::{ConnectionId, Engine};
+use crate::limits;
+use crate::metrics::Counter;
+use crate::options::StartError;
+use crate::shard::{Next, Shard};
+use crate::sockets::{self, Listener};
+use crate::tcp::StreamCommand;
+
+/// Readiness reports taken at once.
+const EVENTS_MAX: usize = 256;
+/// The token of the wake-up; all below are datagram sockets.
+const WAKE: usize = 1 << 20;
+/// The first listener's token.
+const LISTENERS: usize = WAKE + 1;
+/// The first connection's token.
+const CONNECTIONS: usize = 1 << 30;
+
+/// See the module.
+pub(crate) struct Epoll {
+    poll: Poll,
+}
+
+impl Drive for Epoll {
+    fn prepare(_spin: Duration) -> Result<Self, StartError> {
+        Ok(Self {
+            poll: Poll::new().map_err(StartError::Resources)?,
+        })
+    }
+
+    fn run<E: Engine>(self, shard: Shard<E>, listeners: Vec<Listener>) {
+        let mut runner = Runner {
+            shard,
+            poll: self.poll,
+            listeners: Vec::new(),
+            streams: Vec::new(),
+            scratch: vec![0; limits::STREAM_READ_BYTES],
+        };
+        runner
+            .watch(listeners)
+            .expect("the kernel watches sockets it has just opened");
+        runner.run();
+    }
+}
+
+struct Runner<E: Engine> {
+    shard: Shard<E>,
+    poll: Poll,
+    /// Each with whether connections may be waiting.
+    listeners: Vec<(TcpListener, bool)>,
+    /// By the connection's index.
+    streams: Vec<Option<(ConnectionId, TcpStream)>>,
+    scratch: Vec<u8>,
+}
+
+impl<E: Engine> Runner<E> {
+    fn watch(&mut self, listeners: Vec<Listener>) -> io::Result<()> {
+        let registry = self.poll.registry();
+        for socket in 0..self.shard.datagrams.len() {
+            let descriptor = self.shard.datagrams.descriptor(socket).as_raw_fd();
+            registry.register(
+                &mut SourceFd(&descriptor),
+                Token(socket),
+                Interest::READABLE,
+            )?;
+        }
+        let wake = self.shard.sleeper().descriptor().as_raw_fd();
+        registry.register(&mut SourceFd(&wake), Token(WAKE), Interest::READABLE)?;
+        for (index, listener) in listeners.into_iter().enumerate() {
+            listener.socket.set_nonblocking(true)?;
+            let mut listener = TcpListener::from_std(listener.socket.into());
+            registry.register(&mut listener, Token(LISTENERS + index), Interest::READABLE)?;
+            self.listeners.push((listener, true));
+        }
+        Ok(())
+    }
+
+    fn run(&mut self) {
+        let mut events = Events::with_capacity(EVENTS_MAX);
+        loop {
+            let now = Clock.now();
+            self.accept(now);
+            let next = self.shard.turn(now);
+            let obeyed = self.obey(now);
+            let timeout = match next {
+                Next::Stop => return,
+                Next::Sleep(deadline) if !obeyed && self.shard.may_sleep() => {
+                    deadline.map(|deadline| deadline.saturating_duration_since(Clock.now()))
+                }
+                Next::Again | Next::Sleep(_) => Some(Duration::ZERO),
+            };
+            match self.poll.poll(&mut events, timeout) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => events.clear(),
+                Err(error) => panic!("the kernel polls a valid descriptor: {error}"),
+            }
+            self.shard.rise();
+            let now = Clock.now();
+            for event in &events {
+                self.take(now, event.token());
+            }
+        }
+    }
+
+    fn take(&mut self, now: Instant, token: Token) {
+        match token.0 {
+            WAKE => {
+                self.shard.sleeper().take_signal();
+            }
+            socket if socket < WAKE => self.shard.datagrams.set_ready(socket),
+            listener if listener < CONNECTIONS => self.listeners[listener - LISTENERS].1 = true,
+            connection => {
+                let stream = self.streams.get(connection - CONNECTIONS);
+                if let Some(&Some((id, _))) = stream {
+                    self.attend(now, id);
+                }
+            }
+        }
+    }
+
+    fn accept(&mut self, now: Instant) {
+        for index in 0..self.listeners.len() {
+            for _ in 0..limits::ACCEPTS_PER_TURN_MAX {
+                let (listener, ready) = &mut self.listeners[index];
+                if !*ready {
+                    break;
+                }
+                match listener.accept() {
+                    Ok((stream, remote)) => self.accepted(now, stream, remote),
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => *ready = false,
+                    Err(error) if is_about_one_connection(&error) => {}
+                    Err(_) => {
+                        *ready = false;
+                        self.shard.streams.pause_accepting(now, index);
+                    }
+                }
+            }
+        }
+    }
+
+    fn accepted(&mut self, now: Instant, stream: TcpStream, remote: SocketAddr) {
+        // A connection that is gone already has no address any more.
+        let Ok(local) = stream.local_addr() else {
+            return;
+        };
+        let _ = stream.set_nodelay(true);
+        if let Some(id) = self.shard.streams.accepted(now, remote, local) {
+            self.keep(now, id, stream);
+        }
+    }
+
+    fn keep(&mut self, now: Instant, id: ConnectionId, mut stream: TcpStream) {
+        let index = id.index as usize;
+        let token = Token(CONNECTIONS + index);
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        if self
+            .poll
+            .registry()
+            .register(&mut stream, token, interest)
+            .is_err()
+        {
+            return self.shard.streams.close(id, Counter::ClosedError);
+        }
+        if self.streams.len() <= index {
+            self.streams.resize_with(index + 1, || None);
+        }
+        self.streams[index] = Some((id, stream));
+        self.attend(now, id);
+    }
+
+    /// Does what the shard wants done about streams; whether there was anything.
+    fn obey(&mut self, now: Instant) -> bool {
+        let mut any = false;
+        while let Some(command) = self.shard.streams.next_command() {
+            any = true;
+            match command {
+                StreamCommand::Open { id, remote, local } if self.shard.streams.is_live(id) => {
+                    match sockets::connect(remote, local) {
+                        Ok(socket) => self.keep(now, id, TcpStream::from_std(socket.into())),
+                        Err(_) => self.shard.streams.close(id, Counter::ConnectFailed),
+                    }
+                }
+                StreamCommand::Open { .. } => {}
+                StreamCommand::Attend { id } => self.attend(now, id),
+                StreamCommand::Close { id } => {
+                    let stream = self.streams.get_mut(id.index as usize);
+                    if let Some(stream) =
+                        stream.filter(|it| it.as_ref().is_some_and(|it| it.0 == id))
+                    {
+                        *stream = None;
+                    }
+                }
+                StreamCommand::Accept { listener } => self.listeners[listener].1 = true,
+            }
+        }
+        any
+    }
+
+    /// Writes and reads until the kernel or the shard has enough.
+    fn attend(&mut self, now: Instant, id: ConnectionId) {
+        let Some(Some((kept, stream))) = self.streams.get_mut(id.index as usize) else {
+            return;
+        };
+        if *kept != id {
+            return;
+        }
+        let table = &mut self.shard.streams;
+        while !table.output(id).is_empty() {
+            match stream.write(table.output(id)) {
+                Ok(written) => {
+                    if let Ok(local) = stream.local_addr() {
+                        table.opened(now, id, local);
+                    }
+                    table.wrote(now, id, written);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(_) => return table.ended(id, Counter::ClosedError),
+            }
+        }
+        while let Some(room) = table.allowance(id).filter(|&room| room > 0) {
+            let wanted = room.min(self.scratch.len());
+            match stream.read(&mut self.scratch[..wanted]) {
+                Ok(0) => return table.ended(id, Counter::ClosedByPeer),
+                Ok(read) => table.received(now, id, &self.scratch[..read]),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(_) => return table.ended(id, Counter::ClosedError),
+            }
+        }
+    }
+}
+
+/// Whether `accept` failed for one connection and may be called for the next one at once.
+fn is_about_one_connection(error: &io::Error) -> bool {
+    let kind = error.kind();
+    kind == io::ErrorKind::ConnectionAborted || kind == io::ErrorKind::Interrupted
+}

@@ -1,0 +1,395 @@
+//! The io_uring driver: one glommio executor on the shard's thread. Small tasks wait in the ring
+//! (one a datagram socket, one a listener, one a stream, one for wake-ups from other threads) and
+//! tell the main task, which turns the shard. One glommio timer in all: the shard's own wheels
+//! know every deadline. What glommio 0.9 must be spared is said where it is spared.
+
+use futures_lite::io::{AsyncRead, AsyncWrite};
+use glommio::net::{TcpListener, TcpStream, UdpSocket};
+use glommio::timer::Timer;
+use glommio::{LocalExecutor, LocalExecutorBuilder, Placement};
+use std::cell::{Cell, RefCell};
+use std::future::{Future, poll_fn};
+use std::net::{Shutdown, SocketAddr};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use crate::clock::Clock;
+use crate::driver::Drive;
+use crate::engine::{ConnectionId, Engine};
+use crate::limits;
+use crate::metrics::Counter;
+use crate::options::{StartError, UringDenied};
+use crate::shard::{Next, Shard};
+use crate::sockets::{self, Listener};
+use crate::sys;
+use crate::tcp::StreamCommand;
+
+/// The timer's setting when nothing is due.
+const FAR: Duration = Duration::from_secs(3_600);
+/// How long tasks are given to see that it is over.
+const FAREWELL: Duration = Duration::from_millis(2);
+
+/// See the module.
+pub(crate) struct Uring {
+    executor: LocalExecutor,
+}
+
+impl Drive for Uring {
+    fn prepare(spin: Duration) -> Result<Self, StartError> {
+        // The thread is pinned already, with the same call as for the other driver. glommio
+        // would lock 10 MiB for each executor; nothing here does file I/O.
+        let executor = LocalExecutorBuilder::new(Placement::Unbound)
+            .io_memory(limits::RING_MEMORY_BYTES)
+            .ring_depth(limits::RING_DEPTH)
+            .preempt_timer(limits::RING_POLL_INTERVAL)
+            .spin_before_park(spin)
+            .make();
+        let denied = |error: glommio::GlommioError<()>| {
+            let kind = std::io::Error::from(error).kind();
+            StartError::Uring(UringDenied::Executor { kind })
+        };
+        Ok(Self {
+            executor: executor.map_err(denied)?,
+        })
+    }
+
+    fn run<E: Engine>(self, shard: Shard<E>, listeners: Vec<Listener>) {
+        let local = Rc::new(Local {
+            shard: RefCell::new(shard),
+            woken: Cell::new(false),
+            main: RefCell::new(None),
+            datagram_tasks: RefCell::new(Vec::new()),
+            listeners: RefCell::new(Vec::new()),
+            paused_listeners: RefCell::new(Vec::new()),
+            stream_tasks: RefCell::new(Vec::new()),
+            scratch: RefCell::new(vec![0; limits::STREAM_READ_BYTES]),
+        });
+        self.executor.run(run(local, listeners));
+    }
+}
+
+/// What the tasks of one shard share.
+struct Local<E: Engine> {
+    shard: RefCell<Shard<E>>,
+    /// Whether the main task has something to do.
+    woken: Cell<bool>,
+    main: RefCell<Option<Waker>>,
+    /// By socket: who waits for the socket to be dry.
+    datagram_tasks: RefCell<Vec<Option<Waker>>>,
+    /// Kept to be shut down at the end.
+    listeners: RefCell<Vec<socket2::Socket>>,
+    /// By listener: whether it is paused, and who waits for that to end.
+    paused_listeners: RefCell<Vec<(bool, Option<Waker>)>>,
+    /// By the connection's index: who serves it.
+    stream_tasks: RefCell<Vec<Option<(ConnectionId, Waker)>>>,
+    scratch: RefCell<Vec<u8>>,
+}
+
+async fn run<E: Engine>(local: Rc<Local<E>>, listeners: Vec<Listener>) {
+    let tasks = start_tasks(&local, listeners);
+    let mut timer = Timer::new(FAR);
+    loop {
+        let now = Clock.now();
+        let next = local.shard.borrow_mut().turn(now);
+        local.obey();
+        local.wake_datagram_tasks();
+        match next {
+            Next::Stop => break,
+            Next::Sleep(deadline) if local.shard.borrow().may_sleep() => {
+                let until = deadline.map(|at| at.saturating_duration_since(Clock.now()));
+                timer.reset(until.unwrap_or(FAR));
+                poll_fn(|context| local.poll_sleep(context, &mut timer)).await;
+                local.shard.borrow().rise();
+            }
+            // The other tasks run, and every RING_POLL_INTERVAL the executor looks at its rings.
+            Next::Again | Next::Sleep(_) => glommio::executor().yield_now().await,
+        }
+    }
+    end(&local, tasks, timer).await;
+}
+
+fn start_tasks<E: Engine>(
+    local: &Rc<Local<E>>,
+    listeners: Vec<Listener>,
+) -> Vec<glommio::Task<()>> {
+    let mut tasks = Vec::new();
+    let shard = local.shard.borrow();
+    let duplicate = "a descriptor can be duplicated at start";
+    for socket in 0..shard.datagrams.len() {
+        let descriptor = shard
+            .datagrams
+            .descriptor(socket)
+            .try_clone_to_owned()
+            .expect(duplicate);
+        let watched = sys::glommio_datagrams(descriptor);
+        local.datagram_tasks.borrow_mut().push(None);
+        tasks.push(glommio::spawn_local(watch_datagrams(
+            Rc::clone(local),
+            socket,
+            watched,
+        )));
+    }
+    let wake = shard
+        .sleeper()
+        .descriptor()
+        .try_clone_to_owned()
+        .expect(duplicate);
+    tasks.push(glommio::spawn_local(watch_wake(Rc::clone(local), wake)));
+    for (index, listener) in listeners.into_iter().enumerate() {
+        let ours = listener.socket.try_clone().expect(duplicate);
+        local.listeners.borrow_mut().push(ours);
+        let listener = sys::glommio_listener(listener.socket.into());
+        local.paused_listeners.borrow_mut().push((false, None));
+        tasks.push(glommio::spawn_local(accept(
+            Rc::clone(local),
+            index,
+            listener,
+        )));
+    }
+    tasks
+}
+
+/// Lets the streams write their last bytes, then lets go of everything: an operation that waits
+/// in the ring would keep its socket, and so the port.
+async fn end<E: Engine>(local: &Rc<Local<E>>, tasks: Vec<glommio::Task<()>>, mut timer: Timer) {
+    timer.reset(FAREWELL);
+    (&mut timer).await;
+    local.shard.borrow_mut().end();
+    for listener in local.listeners.borrow_mut().drain(..) {
+        let _ = listener.shutdown(Shutdown::Both);
+    }
+    for (_, task) in local
+        .stream_tasks
+        .borrow_mut()
+        .iter_mut()
+        .filter_map(Option::take)
+    {
+        task.wake();
+    }
+    timer.reset(FAREWELL);
+    timer.await;
+    for task in tasks {
+        task.cancel().await;
+    }
+    local.datagram_tasks.borrow_mut().clear();
+    local.paused_listeners.borrow_mut().clear();
+    local.main.borrow_mut().take();
+}
+
+/// Waits until there are datagrams; receiving them is the main task's.
+async fn watch_datagrams<E: Engine>(local: Rc<Local<E>>, socket: usize, watched: UdpSocket) {
+    loop {
+        poll_fn(|context| local.poll_dry(context, socket)).await;
+        // Whatever the peek returns: if there is nothing after all, the socket is soon dry again.
+        let _ = watched.peek(&mut [0; 1]).await;
+        local.shard.borrow_mut().datagrams.set_ready(socket);
+        local.wake_main();
+    }
+}
+
+/// Waits for other threads.
+async fn watch_wake<E: Engine>(local: Rc<Local<E>>, wake: std::os::fd::OwnedFd) {
+    let wake = sys::glommio_file(wake);
+    loop {
+        wake.read_at(0, 8).await.expect("an eventfd can be read");
+        local.wake_main();
+    }
+}
+
+async fn accept<E: Engine>(local: Rc<Local<E>>, index: usize, listener: TcpListener) {
+    loop {
+        match listener.accept().await {
+            Ok(stream) => local.accepted(stream),
+            Err(_) => {
+                local.paused_listeners.borrow_mut()[index].0 = true;
+                local
+                    .shard
+                    .borrow_mut()
+                    .streams
+                    .pause_accepting(Clock.now(), index);
+                local.wake_main();
+                poll_fn(|context| local.poll_unpaused(context, index)).await;
+            }
+        }
+    }
+}
+
+async fn serve<E: Engine>(local: Rc<Local<E>>, id: ConnectionId, mut stream: TcpStream) {
+    poll_fn(|context| local.poll_stream(context, id, &mut stream)).await;
+    // The ring may hold the socket for a moment longer; the peer need not wait for that.
+    let _ = stream.shutdown(Shutdown::Both).await;
+}
+
+impl<E: Engine> Local<E> {
+    fn wake_main(&self) {
+        self.woken.set(true);
+        if let Some(waker) = self.main.borrow_mut().take() {
+            waker.wake();
+        }
+    }
+
+    fn poll_sleep(&self, context: &mut Context<'_>, timer: &mut Timer) -> Poll<()> {
+        if self.woken.replace(false) {
+            return Poll::Ready(());
+        }
+        *self.main.borrow_mut() = Some(context.waker().clone());
+        Pin::new(timer).poll(context).map(|_| ())
+    }
+
+    fn poll_dry(&self, context: &mut Context<'_>, socket: usize) -> Poll<()> {
+        if !self.shard.borrow().datagrams.is_ready(socket) {
+            return Poll::Ready(());
+        }
+        self.datagram_tasks.borrow_mut()[socket] = Some(context.waker().clone());
+        Poll::Pending
+    }
+
+    fn wake_datagram_tasks(&self) {
+        let shard = self.shard.borrow();
+        for (socket, task) in self.datagram_tasks.borrow_mut().iter_mut().enumerate() {
+            if !shard.datagrams.is_ready(socket)
+                && let Some(task) = task.take()
+            {
+                task.wake();
+            }
+        }
+    }
+
+    fn poll_unpaused(&self, context: &mut Context<'_>, index: usize) -> Poll<()> {
+        let (paused, task) = &mut self.paused_listeners.borrow_mut()[index];
+        if !*paused {
+            return Poll::Ready(());
+        }
+        *task = Some(context.waker().clone());
+        Poll::Pending
+    }
+
+    fn accepted(self: &Rc<Self>, stream: TcpStream) {
+        // A connection that is gone already has no addresses any more.
+        let (Ok(remote), Ok(local)) = (stream.peer_addr(), stream.local_addr()) else {
+            return;
+        };
+        let _ = stream.set_nodelay(true);
+        let accepted = self
+            .shard
+            .borrow_mut()
+            .streams
+            .accepted(Clock.now(), remote, local);
+        if let Some(id) = accepted {
+            self.serve(id, stream);
+        }
+        self.wake_main();
+    }
+
+    fn serve(self: &Rc<Self>, id: ConnectionId, stream: TcpStream) {
+        glommio::spawn_local(serve(Rc::clone(self), id, stream)).detach();
+    }
+
+    /// Does what the shard wants done about streams.
+    fn obey(self: &Rc<Self>) {
+        loop {
+            let command = self.shard.borrow_mut().streams.next_command();
+            let Some(command) = command else { return };
+            match command {
+                StreamCommand::Open { id, remote, local } => self.connect(id, remote, local),
+                StreamCommand::Attend { id } | StreamCommand::Close { id } => {
+                    self.wake_stream_task(id);
+                }
+                StreamCommand::Accept { listener } => {
+                    let (paused, task) = &mut self.paused_listeners.borrow_mut()[listener];
+                    *paused = false;
+                    if let Some(task) = task.take() {
+                        task.wake();
+                    }
+                }
+            }
+        }
+    }
+
+    fn connect(self: &Rc<Self>, id: ConnectionId, remote: SocketAddr, local: Option<SocketAddr>) {
+        if !self.shard.borrow().streams.is_live(id) {
+            return;
+        }
+        match sockets::connect(remote, local) {
+            Ok(socket) => self.serve(id, sys::glommio_stream(socket.into())),
+            Err(_) => {
+                self.shard
+                    .borrow_mut()
+                    .streams
+                    .close(id, Counter::ConnectFailed);
+                self.wake_main();
+            }
+        }
+    }
+
+    /// Writes and reads until the kernel or the shard has enough; ready when the connection is
+    /// gone.
+    fn poll_stream(
+        &self,
+        context: &mut Context<'_>,
+        id: ConnectionId,
+        stream: &mut TcpStream,
+    ) -> Poll<()> {
+        let now = Clock.now();
+        let table = &mut self.shard.borrow_mut().streams;
+        while !table.output(id).is_empty() {
+            let written = Pin::new(&mut *stream).poll_write(context, table.output(id));
+            match written {
+                Poll::Ready(Ok(written)) => {
+                    if let Ok(local) = stream.local_addr() {
+                        table.opened(now, id, local);
+                    }
+                    table.wrote(now, id, written);
+                }
+                Poll::Ready(Err(_)) => {
+                    table.ended(id, Counter::ClosedError);
+                    self.wake_main();
+                    break;
+                }
+                Poll::Pending => break,
+            }
+        }
+        let scratch = &mut *self.scratch.borrow_mut();
+        while let Some(room) = table.allowance(id).filter(|&room| room > 0) {
+            let wanted = room.min(scratch.len());
+            match Pin::new(&mut *stream).poll_read(context, &mut scratch[..wanted]) {
+                Poll::Ready(Ok(0)) => table.ended(id, Counter::ClosedByPeer),
+                Poll::Ready(Ok(read)) => table.received(now, id, &scratch[..read]),
+                Poll::Ready(Err(_)) => table.ended(id, Counter::ClosedError),
+                Poll::Pending => break,
+            }
+            self.wake_main();
+        }
+        if !table.is_live(id) {
+            return Poll::Ready(());
+        }
+        self.remember(id, context.waker());
+        Poll::Pending
+    }
+
+    /// Keeps the waker of a connection's task. If the task of an earlier connection with the
+    /// same index has not ended yet, it is woken to find that out.
+    fn remember(&self, id: ConnectionId, waker: &Waker) {
+        let mut tasks = self.stream_tasks.borrow_mut();
+        let index = id.index as usize;
+        if tasks.len() <= index {
+            tasks.resize_with(index + 1, || None);
+        }
+        let before = tasks[index].replace((id, waker.clone()));
+        if let Some((_, earlier)) = before.filter(|(earlier, _)| *earlier != id) {
+            earlier.wake();
+        }
+    }
+
+    fn wake_stream_task(&self, id: ConnectionId) {
+        let mut tasks = self.stream_tasks.borrow_mut();
+        let task = tasks.get_mut(id.index as usize);
+        if let Some(task) = task.filter(|task| task.as_ref().is_some_and(|it| it.0 == id))
+            && let Some((_, waker)) = task.take()
+        {
+            waker.wake();
+        }
+    }
+}

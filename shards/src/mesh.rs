@@ -1,0 +1,250 @@
+//! Queues between threads, and how a sleeping thread is woken: one bounded lock-free queue for
+//! each ordered pair of shards, and one eventfd a thread. Nothing here waits for room or for an
+//! answer; a push that finds a queue full returns what it was given. The payload is opaque.
+//!
+//! # Why no wake-up is lost
+//!
+//! Two flags are involved, and both follow one pattern (Dekker's): each side writes its own
+//! variable, then a `SeqCst` fence, then reads the other's. In the single order of the fences
+//! one of the two comes first, so at least one side sees the other's write.
+//!
+//! - *Sleep.* The receiver stores `asleep = true`, fence, looks into its queues. The sender
+//!   pushes, fence, looks at `asleep`. Either the receiver finds the element and does not sleep,
+//!   or the sender finds `asleep` and writes the eventfd. Whoever turns `asleep` back to `false`
+//!   (an atomic swap) is the only one to write, so a sleep costs one wake-up at most.
+//! - *Room.* A sender that found a queue full stores `starved = true`, fence, tries again. The
+//!   receiver pops, fence, looks at `starved`. Either the sender's second try finds the room, or
+//!   the receiver wakes the sender.
+
+use crossbeam::queue::ArrayQueue;
+use crossbeam::utils::CachePadded;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering, fence};
+
+use crate::engine::ShardId;
+use crate::sys::EventFd;
+
+/// A thread that announces its sleep and can be woken from it.
+#[derive(Debug)]
+pub(crate) struct Sleeper {
+    asleep: CachePadded<AtomicBool>,
+    eventfd: EventFd,
+}
+
+impl Sleeper {
+    /// A sleeper who is awake.
+    pub(crate) fn new(eventfd: EventFd) -> Self {
+        Self {
+            asleep: CachePadded::new(AtomicBool::new(false)),
+            eventfd,
+        }
+    }
+
+    /// The descriptor that becomes readable when the sleeper is woken.
+    pub(crate) fn descriptor(&self) -> BorrowedFd<'_> {
+        self.eventfd.as_fd()
+    }
+
+    /// Says that the caller is about to sleep. It must look into all its queues *after* this,
+    /// and sleep only if they are empty.
+    pub(crate) fn announce(&self) {
+        self.asleep.store(true, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
+    }
+
+    /// Takes the announcement back. `false`: somebody has taken it first, and the eventfd is
+    /// readable or is about to be.
+    pub(crate) fn rise(&self) -> bool {
+        self.asleep.swap(false, Ordering::AcqRel)
+    }
+
+    /// Wakes the sleeper if it has announced sleep; `true` if this call wrote the eventfd. To be
+    /// called after a push.
+    pub(crate) fn wake(&self) -> bool {
+        fence(Ordering::SeqCst);
+        let wakes =
+            self.asleep.load(Ordering::Relaxed) && self.asleep.swap(false, Ordering::AcqRel);
+        if wakes {
+            self.eventfd.signal();
+        }
+        wakes
+    }
+
+    /// Takes the signal from the descriptor; whether there was one.
+    pub(crate) fn take_signal(&self) -> bool {
+        self.eventfd.take()
+    }
+}
+
+/// A bounded lock-free queue whose sender learns when there is room again.
+#[derive(Debug)]
+pub(crate) struct Queue<T> {
+    places: ArrayQueue<T>,
+    starved: CachePadded<AtomicBool>,
+}
+
+impl<T> Queue<T> {
+    pub(crate) fn new(places_max: usize) -> Self {
+        Self {
+            places: ArrayQueue::new(places_max),
+            starved: CachePadded::new(AtomicBool::new(false)),
+        }
+    }
+
+    /// Puts an element in, or gives it back.
+    pub(crate) fn push(&self, element: T) -> Result<(), T> {
+        self.places.push(element)
+    }
+
+    /// Like `push`; if there is no room, the next [`Queue::pop_and_feed`] wakes the sender.
+    pub(crate) fn push_or_starve(&self, element: T) -> Result<(), T> {
+        let Err(element) = self.places.push(element) else {
+            return Ok(());
+        };
+        self.starved.store(true, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
+        self.places.push(element)
+    }
+
+    pub(crate) fn pop(&self) -> Option<T> {
+        self.places.pop()
+    }
+
+    /// Whether a sender waits for room: to be asked after popping, and the sender to be woken if
+    /// so.
+    pub(crate) fn take_starved(&self) -> bool {
+        fence(Ordering::SeqCst);
+        self.starved.load(Ordering::Relaxed) && self.starved.swap(false, Ordering::AcqRel)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+}
+
+/// All queues between shards, shared by all of them.
+#[derive(Debug)]
+pub(crate) struct Mesh<P> {
+    shards: u16,
+    /// The queue from one shard to another is at `from * shards + to`; the diagonal stays empty.
+    queues: Vec<Queue<P>>,
+    sleepers: Vec<Arc<Sleeper>>,
+}
+
+impl<P> Mesh<P> {
+    /// Queues for as many shards as there are sleepers.
+    pub(crate) fn new(sleepers: Vec<Arc<Sleeper>>, places_max: usize) -> Self {
+        let shards = u16::try_from(sleepers.len()).expect("SHARDS_MAX fits a u16");
+        let pair = |index: usize| {
+            let diagonal = index / sleepers.len() == index % sleepers.len();
+            Queue::new(if diagonal { 1 } else { places_max })
+        };
+        let queues = (0..sleepers.len() * sleepers.len()).map(pair).collect();
+        Self {
+            shards,
+            queues,
+            sleepers,
+        }
+    }
+
+    fn queue(&self, from: ShardId, to: ShardId) -> &Queue<P> {
+        &self.queues[from.index() * usize::from(self.shards) + to.index()]
+    }
+}
+
+/// One shard's end of the mesh.
+#[derive(Debug)]
+pub(crate) struct Port<P> {
+    me: ShardId,
+    mesh: Arc<Mesh<P>>,
+    /// To whom something was pushed since the last [`Port::wake_receivers`].
+    touched: Vec<bool>,
+    /// Where the next round of receiving begins, so that no sender is always last.
+    next_sender: u16,
+}
+
+impl<P> Port<P> {
+    pub(crate) fn new(me: ShardId, mesh: Arc<Mesh<P>>) -> Self {
+        let touched = vec![false; usize::from(mesh.shards)];
+        Self {
+            me,
+            mesh,
+            touched,
+            next_sender: 0,
+        }
+    }
+
+    /// Whether `to` is another shard's number.
+    pub(crate) fn reaches(&self, to: ShardId) -> bool {
+        to != self.me && to.0 < self.mesh.shards
+    }
+
+    /// All other shards.
+    pub(crate) fn others(&self) -> impl Iterator<Item = ShardId> + use<P> {
+        let me = self.me;
+        (0..self.mesh.shards)
+            .map(ShardId)
+            .filter(move |&shard| shard != me)
+    }
+
+    /// Pushes a parcel that may be lost if there is no room.
+    pub(crate) fn push(&mut self, to: ShardId, parcel: P) -> Result<(), P> {
+        let pushed = self.mesh.queue(self.me, to).push(parcel);
+        self.touched[to.index()] = true;
+        pushed
+    }
+
+    /// Pushes a parcel that is kept by the caller if there is no room; it is then woken when
+    /// there is.
+    pub(crate) fn push_or_starve(&mut self, to: ShardId, parcel: P) -> Result<(), P> {
+        let pushed = self.mesh.queue(self.me, to).push_or_starve(parcel);
+        self.touched[to.index()] = true;
+        pushed
+    }
+
+    /// Wakes those to whom something was pushed, once each; returns how many slept.
+    pub(crate) fn wake_receivers(&mut self) -> u64 {
+        let mut woken = 0;
+        for (touched, sleeper) in self.touched.iter_mut().zip(&self.mesh.sleepers) {
+            if std::mem::take(touched) {
+                woken += u64::from(sleeper.wake());
+            }
+        }
+        woken
+    }
+
+    /// Takes at most `parcels_max` parcels, from each sender in turn, and lets starved senders
+    /// know that there is room.
+    pub(crate) fn receive(
+        &mut self,
+        parcels_max: usize,
+        mut take: impl FnMut(ShardId, P),
+    ) -> usize {
+        let mut taken = 0;
+        for step in 0..self.mesh.shards {
+            let from = ShardId((self.next_sender + step) % self.mesh.shards);
+            let queue = self.mesh.queue(from, self.me);
+            let before = taken;
+            while taken < parcels_max {
+                let Some(parcel) = queue.pop() else { break };
+                taken += 1;
+                take(from, parcel);
+            }
+            if taken > before && queue.take_starved() {
+                self.mesh.sleepers[from.index()].wake();
+            }
+        }
+        self.next_sender = (self.next_sender + 1) % self.mesh.shards;
+        taken
+    }
+
+    /// Whether nothing waits for this shard.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.others()
+            .all(|from| self.mesh.queue(from, self.me).is_empty())
+    }
+}
+
+#[cfg(test)]
+mod tests;

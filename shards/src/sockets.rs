@@ -1,0 +1,191 @@
+//! Opens the sockets of all shards before any shard runs, so that a refusal is the starter's to
+//! report. Decides how an address is shared between shards; what is done with the sockets is
+//! `udp.rs` and the drivers.
+
+use socket2::{Domain, Protocol, Socket, Type};
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::AsFd;
+
+use crate::engine::Transport;
+use crate::limits;
+use crate::options::{Options, StartError};
+use crate::sys;
+
+/// Connections that the kernel completes before we accept them.
+const BACKLOG: i32 = 1_024;
+
+/// A socket and the address it is bound to.
+pub(crate) struct Listener {
+    pub(crate) socket: Socket,
+    pub(crate) local: SocketAddr,
+}
+
+/// One shard's sockets. They are in blocking mode: io_uring waits only on those.
+#[derive(Default)]
+pub(crate) struct ShardSockets {
+    pub(crate) udp: Vec<Listener>,
+    pub(crate) tcp: Vec<Listener>,
+}
+
+/// All shards' sockets, and the addresses with the ports really bound.
+pub(crate) struct Bound {
+    pub(crate) udp: Vec<SocketAddr>,
+    pub(crate) tcp: Vec<SocketAddr>,
+    pub(crate) shards: Vec<ShardSockets>,
+}
+
+pub(crate) fn bind(options: &Options) -> Result<Bound, StartError> {
+    let shards = (0..options.shards)
+        .map(|_| ShardSockets::default())
+        .collect();
+    let mut bound = Bound {
+        udp: Vec::new(),
+        tcp: Vec::new(),
+        shards,
+    };
+    let udp = options.udp.iter().map(|&address| (Transport::Udp, address));
+    let tcp = options.tcp.iter().map(|&address| (Transport::Tcp, address));
+    for (transport, address) in udp.chain(tcp) {
+        let group =
+            bind_group(transport, address, options.shards).map_err(|error| StartError::Bind {
+                transport,
+                address,
+                error,
+            })?;
+        match transport {
+            Transport::Udp => bound.udp.push(group[0].local),
+            Transport::Tcp => bound.tcp.push(group[0].local),
+        }
+        for (shard, listener) in bound.shards.iter_mut().zip(group) {
+            match transport {
+                Transport::Udp => shard.udp.push(listener),
+                Transport::Tcp => shard.tcp.push(listener),
+            }
+        }
+    }
+    Ok(bound)
+}
+
+/// Binds one socket a shard to the same address. The first is bound alone and shared afterwards:
+/// an address that another process (a second instance, say) shares with everybody is then still
+/// refused as taken, and a port chosen by the kernel is really free.
+fn bind_group(transport: Transport, address: SocketAddr, shards: u16) -> io::Result<Vec<Listener>> {
+    let first = open(transport, address)?;
+    first.bind(&address.into())?;
+    let local = first
+        .local_addr()?
+        .as_socket()
+        .ok_or(io::ErrorKind::InvalidInput)?;
+    let mut group = vec![Listener {
+        socket: first,
+        local,
+    }];
+    if shards > 1 {
+        group[0].socket.set_reuse_port(true)?;
+    }
+    for _ in 1..shards {
+        let socket = open(transport, address)?;
+        socket.set_reuse_port(true)?;
+        socket.bind(&local.into())?;
+        group.push(Listener { socket, local });
+    }
+    match transport {
+        Transport::Udp if shards > 1 => sys::spread_over_group(group[0].socket.as_fd(), shards)?,
+        Transport::Udp => {}
+        Transport::Tcp => {
+            for listener in &group {
+                listener.socket.listen(BACKLOG)?;
+            }
+        }
+    }
+    Ok(group)
+}
+
+fn open(transport: Transport, address: SocketAddr) -> io::Result<Socket> {
+    let domain = Domain::for_address(address);
+    let socket = match transport {
+        Transport::Udp => Socket::new(domain, Type::DGRAM, Some(Protocol::UDP))?,
+        Transport::Tcp => Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?,
+    };
+    if address.is_ipv6() {
+        // So that 0.0.0.0 and [::] can be listened on together.
+        socket.set_only_v6(true)?;
+    }
+    match transport {
+        Transport::Udp => {
+            // Best effort: the kernel grants at most net.core.rmem_max and wmem_max.
+            let _ = socket.set_recv_buffer_size(limits::SOCKET_BUFFER_BYTES);
+            let _ = socket.set_send_buffer_size(limits::SOCKET_BUFFER_BYTES);
+        }
+        // Connections of an earlier run that linger do not keep the port.
+        Transport::Tcp => socket.set_reuse_address(true)?,
+    }
+    Ok(socket)
+}
+
+/// Begins to connect; the socket is non-blocking and writable, or failed, once that is decided.
+pub(crate) fn connect(remote: SocketAddr, local: Option<SocketAddr>) -> io::Result<Socket> {
+    let socket = Socket::new(
+        Domain::for_address(remote),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
+    socket.set_nonblocking(true)?;
+    socket.set_tcp_nodelay(true)?;
+    if let Some(mut local) = local.filter(|local| local.is_ipv4() == remote.is_ipv4()) {
+        local.set_port(0);
+        socket.bind(&local.into())?;
+    }
+    match socket.connect(&remote.into()) {
+        Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => Ok(socket),
+        other => other.map(|()| socket),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn loopback() -> SocketAddr {
+        "127.0.0.1:0".parse().unwrap()
+    }
+
+    #[test]
+    fn all_shards_share_the_port_that_the_kernel_chose() {
+        for transport in [Transport::Udp, Transport::Tcp] {
+            let group = bind_group(transport, loopback(), 3).unwrap();
+            assert_eq!(group.len(), 3);
+            assert_ne!(group[0].local.port(), 0);
+            for listener in &group {
+                let local = listener.socket.local_addr().unwrap().as_socket();
+                assert_eq!(local, Some(group[0].local));
+            }
+        }
+    }
+
+    #[test]
+    fn an_address_shared_by_somebody_else_is_still_taken() {
+        for transport in [Transport::Udp, Transport::Tcp] {
+            let group = bind_group(transport, loopback(), 2).unwrap();
+            for shards in [1, 2] {
+                let error = bind_group(transport, group[0].local, shards).err().unwrap();
+                assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+            }
+        }
+    }
+
+    #[test]
+    fn datagrams_of_one_peer_spread_over_the_group() {
+        let group = bind_group(Transport::Udp, loopback(), 2).unwrap();
+        let peer = std::net::UdpSocket::bind(loopback()).unwrap();
+        for _ in 0..200 {
+            peer.send_to(b"x", group[0].local).unwrap();
+        }
+        let mut batch = sys::ReceiveBatch::new();
+        for listener in &group {
+            // 200 fair coins never all fall on one side.
+            assert!(batch.receive(listener.socket.as_fd()).unwrap() > 0);
+        }
+    }
+}

@@ -1,0 +1,563 @@
+//! Stream connections of one shard, without their sockets: bytes that the driver has read come
+//! in, bytes that it is to write go out, and what it is to do is a list of commands. Holds the
+//! limits and the deadlines. Where a message ends and who owns it is `shard.rs`'s question.
+
+use std::collections::{HashMap, VecDeque};
+use std::net::{IpAddr, SocketAddr};
+use std::time::Instant;
+
+use crate::engine::{ConnectionChange, ConnectionId, ConnectionOutcome, ShardId};
+use crate::limits;
+use crate::metrics::Counter;
+use crate::wheel::{TimerKey, Wheel};
+
+/// What the driver is to do about a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum StreamCommand {
+    /// Connect, and attend to it from then on.
+    Open {
+        id: ConnectionId,
+        remote: SocketAddr,
+        local: Option<SocketAddr>,
+    },
+    /// There is something to write, or room to read again.
+    Attend { id: ConnectionId },
+    /// Drop its socket.
+    Close { id: ConnectionId },
+    /// Accept again from this listener.
+    Accept { listener: usize },
+}
+
+/// What the shard's wheel wakes a connection for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Deadline {
+    /// It should have been open by now.
+    Connect(ConnectionId),
+    /// The message that has begun should have ended by now.
+    Message(ConnectionId),
+    /// Something should have happened by now.
+    Idle(ConnectionId),
+    /// A listener that could not accept is to be tried again.
+    Accept(usize),
+}
+
+#[derive(Debug)]
+pub(crate) struct Connection {
+    remote: SocketAddr,
+    /// `None` until it is open.
+    local: Option<SocketAddr>,
+    input: Vec<u8>,
+    output: Vec<u8>,
+    /// How much of `output` the kernel has.
+    written: usize,
+    active_at: Instant,
+    /// `Connect` while opening, `Idle` afterwards.
+    timer: TimerKey,
+    /// Armed while a message is incomplete.
+    message_timer: Option<TimerKey>,
+    /// Whether it is in the list of connections to cut.
+    to_cut: bool,
+    /// Another shard has no room for its next message: nothing is read meanwhile.
+    paused: bool,
+    /// The driver was told not to read, and waits for a command.
+    held: bool,
+    /// Why it is closed once what was read before is cut.
+    ending: Option<Counter>,
+}
+
+#[derive(Debug)]
+struct Slot {
+    generation: u32,
+    connection: Option<Connection>,
+}
+
+/// One shard's connections.
+#[derive(Debug)]
+pub(crate) struct Table {
+    me: ShardId,
+    slots: Vec<Slot>,
+    free: Vec<u32>,
+    open: usize,
+    by_remote: HashMap<SocketAddr, ConnectionId>,
+    per_source: HashMap<IpAddr, usize>,
+    wheel: Wheel<Deadline>,
+    to_cut: VecDeque<ConnectionId>,
+    commands: VecDeque<StreamCommand>,
+    changes: VecDeque<ConnectionChange>,
+    /// Counted events that nobody has fetched yet.
+    counts: Vec<Counter>,
+}
+
+impl Table {
+    pub(crate) fn new(me: ShardId, now: Instant) -> Self {
+        Self {
+            me,
+            slots: Vec::new(),
+            free: Vec::new(),
+            open: 0,
+            by_remote: HashMap::new(),
+            per_source: HashMap::new(),
+            wheel: Wheel::new(now),
+            to_cut: VecDeque::new(),
+            commands: VecDeque::new(),
+            changes: VecDeque::new(),
+            counts: Vec::new(),
+        }
+    }
+
+    /// How many connections there are, those being opened included.
+    pub(crate) fn len(&self) -> usize {
+        self.open
+    }
+
+    /// The driver's next command.
+    pub(crate) fn next_command(&mut self) -> Option<StreamCommand> {
+        self.commands.pop_front()
+    }
+
+    /// The next connection that was closed or could not be opened.
+    pub(crate) fn next_change(&mut self) -> Option<ConnectionChange> {
+        self.changes.pop_front()
+    }
+
+    /// The next thing to count.
+    pub(crate) fn next_count(&mut self) -> Option<Counter> {
+        self.counts.pop()
+    }
+
+    /// When to call [`Table::expire`].
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.wheel.next()
+    }
+
+    /// Closes what is overdue; whether anything was.
+    pub(crate) fn expire(&mut self, now: Instant) -> bool {
+        let mut any = false;
+        while let Some((_, deadline)) = self.wheel.expire(now) {
+            any = true;
+            match deadline {
+                Deadline::Connect(id) => self.close(id, Counter::ConnectFailed),
+                Deadline::Message(id) => self.message_overdue(now, id),
+                Deadline::Idle(id) => self.perhaps_idle(now, id),
+                Deadline::Accept(listener) => {
+                    self.commands.push_back(StreamCommand::Accept { listener });
+                }
+            }
+        }
+        any
+    }
+
+    fn message_overdue(&mut self, now: Instant, id: ConnectionId) {
+        let Some(connection) = live(&mut self.slots, id) else {
+            return;
+        };
+        connection.message_timer = None;
+        if connection.to_cut {
+            // The peer has done its part; it is we who have not looked yet.
+            let again = now + limits::MESSAGE_DEADLINE;
+            connection.message_timer = Some(self.wheel.arm(again, Deadline::Message(id)));
+        } else {
+            self.close(id, Counter::ClosedMessageDeadline);
+        }
+    }
+
+    /// The idle timer is not re-armed by every byte: when it fires, it looks when the last was.
+    fn perhaps_idle(&mut self, now: Instant, id: ConnectionId) {
+        let Some(connection) = live(&mut self.slots, id) else {
+            return;
+        };
+        let idle_at = connection.active_at + limits::IDLE_DEADLINE;
+        if idle_at <= now {
+            self.close(id, Counter::ClosedIdle);
+        } else {
+            connection.timer = self.wheel.arm(idle_at, Deadline::Idle(id));
+        }
+    }
+
+    /// A connection was accepted. `None`: a limit refuses it, drop its socket.
+    pub(crate) fn accepted(
+        &mut self,
+        now: Instant,
+        remote: SocketAddr,
+        local: SocketAddr,
+    ) -> Option<ConnectionId> {
+        if let Err(limit) = self.has_room(remote) {
+            self.counts.push(limit);
+            return None;
+        }
+        let id = self.insert(now, remote, Some(local));
+        self.counts.push(Counter::ConnectionsAccepted);
+        Some(id)
+    }
+
+    fn has_room(&self, remote: SocketAddr) -> Result<(), Counter> {
+        if self.open >= limits::CONNECTIONS_PER_SHARD_MAX {
+            return Err(Counter::RefusedShardFull);
+        }
+        let of_source = self.per_source.get(&remote.ip()).copied().unwrap_or(0);
+        if of_source >= limits::CONNECTIONS_PER_SOURCE_MAX {
+            return Err(Counter::RefusedSourceFull);
+        }
+        Ok(())
+    }
+
+    fn insert(
+        &mut self,
+        now: Instant,
+        remote: SocketAddr,
+        local: Option<SocketAddr>,
+    ) -> ConnectionId {
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(Slot {
+                generation: 0,
+                connection: None,
+            });
+            u32::try_from(self.slots.len() - 1).expect("CONNECTIONS_PER_SHARD_MAX fits a u32")
+        });
+        let slot = &mut self.slots[index as usize];
+        let id = ConnectionId {
+            shard: self.me,
+            index,
+            generation: slot.generation,
+        };
+        let (deadline, what) = match local {
+            Some(_) => (limits::IDLE_DEADLINE, Deadline::Idle(id)),
+            None => (limits::CONNECT_DEADLINE, Deadline::Connect(id)),
+        };
+        assert!(slot.connection.is_none(), "a free slot holds no connection");
+        slot.connection = Some(Connection {
+            remote,
+            local,
+            input: Vec::new(),
+            output: Vec::new(),
+            written: 0,
+            active_at: now,
+            timer: self.wheel.arm(now + deadline, what),
+            message_timer: None,
+            to_cut: false,
+            paused: false,
+            held: false,
+            ending: None,
+        });
+        self.open += 1;
+        *self.per_source.entry(remote.ip()).or_default() += 1;
+        self.by_remote.insert(remote, id);
+        id
+    }
+
+    /// Whether the connection lives, here.
+    pub(crate) fn is_live(&self, id: ConnectionId) -> bool {
+        id.shard == self.me
+            && self
+                .slots
+                .get(id.index as usize)
+                .is_some_and(|slot| slot.generation == id.generation && slot.connection.is_some())
+    }
+
+    /// Queues bytes for a connection: the one named, or any to `remote`, or a new one.
+    pub(crate) fn send(
+        &mut self,
+        now: Instant,
+        id: Option<ConnectionId>,
+        remote: SocketAddr,
+        local: Option<SocketAddr>,
+        bytes: &[u8],
+    ) {
+        let named = id.filter(|&id| self.is_live(id));
+        let known = named.or_else(|| self.by_remote.get(&remote).copied());
+        match known {
+            Some(id) => self.append(id, bytes),
+            None => match self.has_room(remote) {
+                Ok(()) => {
+                    let id = self.insert(now, remote, None);
+                    self.append(id, bytes);
+                    self.commands
+                        .push_back(StreamCommand::Open { id, remote, local });
+                }
+                Err(limit) => {
+                    self.counts.push(limit);
+                    let outcome = ConnectionOutcome::ConnectFailed;
+                    self.changes.push_back(ConnectionChange {
+                        connection: None,
+                        remote,
+                        outcome,
+                    });
+                }
+            },
+        }
+    }
+
+    fn append(&mut self, id: ConnectionId, bytes: &[u8]) {
+        let connection = live(&mut self.slots, id).expect("by_remote names live connections only");
+        if connection.output.len() - connection.written + bytes.len()
+            > limits::STREAM_OUTPUT_BYTES_MAX
+        {
+            self.close(id, Counter::ClosedOutputLimit);
+            return;
+        }
+        let idle = connection.written == connection.output.len();
+        connection.output.extend_from_slice(bytes);
+        self.counts.push(Counter::FramesOut);
+        if idle && connection.local.is_some() {
+            self.commands.push_back(StreamCommand::Attend { id });
+        }
+    }
+
+    /// How many bytes the driver may read now; 0 means "wait for a command", `None` that the
+    /// connection is gone.
+    pub(crate) fn allowance(&mut self, id: ConnectionId) -> Option<usize> {
+        let connection = live(&mut self.slots, id)?;
+        if connection.local.is_none() || connection.ending.is_some() {
+            return Some(0);
+        }
+        let room = limits::STREAM_INPUT_BYTES_MAX.saturating_sub(connection.input.len());
+        connection.held = connection.paused || room == 0;
+        Some(if connection.held { 0 } else { room })
+    }
+
+    /// What the driver has read.
+    pub(crate) fn received(&mut self, now: Instant, id: ConnectionId, bytes: &[u8]) {
+        let Some(connection) = live(&mut self.slots, id) else {
+            return;
+        };
+        connection.active_at = now;
+        connection.input.extend_from_slice(bytes);
+        self.queue_to_cut(id);
+    }
+
+    /// The driver has seen the end of the stream, or cannot read or write it any more. What was
+    /// read before is cut first.
+    pub(crate) fn ended(&mut self, id: ConnectionId, reason: Counter) {
+        let Some(connection) = live(&mut self.slots, id) else {
+            return;
+        };
+        if connection.local.is_none() {
+            return self.close(id, reason);
+        }
+        connection.ending.get_or_insert(reason);
+        self.queue_to_cut(id);
+    }
+
+    /// A listener cannot accept (no descriptor is left, say): its `Accept` command comes later.
+    pub(crate) fn pause_accepting(&mut self, now: Instant, listener: usize) {
+        self.counts.push(Counter::ConnectFailed);
+        self.wheel
+            .arm(now + limits::ACCEPT_PAUSE, Deadline::Accept(listener));
+    }
+
+    fn queue_to_cut(&mut self, id: ConnectionId) {
+        let Some(connection) = live(&mut self.slots, id) else {
+            return;
+        };
+        if !connection.to_cut {
+            connection.to_cut = true;
+            self.to_cut.push_back(id);
+        }
+    }
+
+    /// What the driver is to write; empty if nothing.
+    pub(crate) fn output(&self, id: ConnectionId) -> &[u8] {
+        let slot = self.slots.get(id.index as usize);
+        let slot = slot.filter(|slot| slot.generation == id.generation && id.shard == self.me);
+        let connection = slot.and_then(|slot| slot.connection.as_ref());
+        connection.map_or(&[], |connection| &connection.output[connection.written..])
+    }
+
+    /// The driver has seen that the connection is open, and from which address.
+    pub(crate) fn opened(&mut self, now: Instant, id: ConnectionId, local: SocketAddr) {
+        let Some(connection) = live(&mut self.slots, id) else {
+            return;
+        };
+        if connection.local.is_some() {
+            return;
+        }
+        connection.local = Some(local);
+        connection.active_at = now;
+        self.wheel.cancel(connection.timer);
+        connection.timer = self
+            .wheel
+            .arm(now + limits::IDLE_DEADLINE, Deadline::Idle(id));
+        self.counts.push(Counter::ConnectionsOpened);
+    }
+
+    /// The kernel has taken this much of [`Table::output`].
+    pub(crate) fn wrote(&mut self, now: Instant, id: ConnectionId, bytes: usize) {
+        let Some(connection) = live(&mut self.slots, id) else {
+            return;
+        };
+        connection.active_at = now;
+        connection.written += bytes;
+        assert!(
+            connection.written <= connection.output.len(),
+            "only what was shown is written"
+        );
+        if connection.written == connection.output.len() {
+            empty(&mut connection.output);
+            connection.written = 0;
+        } else if connection.written > connection.output.len() / 2 {
+            connection.output.drain(..connection.written);
+            connection.written = 0;
+        }
+    }
+
+    /// Ends a connection, for the reason that is counted. Harmless if it has ended before.
+    pub(crate) fn close(&mut self, id: ConnectionId, reason: Counter) {
+        if !self.is_live(id) {
+            return;
+        }
+        let slot = &mut self.slots[id.index as usize];
+        let Some(connection) = slot.connection.take() else {
+            return;
+        };
+        slot.generation = slot.generation.wrapping_add(1);
+        self.free.push(id.index);
+        self.open -= 1;
+        let remote = connection.remote;
+        self.wheel.cancel(connection.timer);
+        if let Some(timer) = connection.message_timer {
+            self.wheel.cancel(timer);
+        }
+        if self.by_remote.get(&remote) == Some(&id) {
+            self.by_remote.remove(&remote);
+        }
+        if let Some(count) = self.per_source.get_mut(&remote.ip()) {
+            *count -= 1;
+            if *count == 0 {
+                self.per_source.remove(&remote.ip());
+            }
+        }
+        let opened = connection.local.is_some();
+        // Whatever ends a connection that never was open, it has failed to open.
+        self.counts.push(if opened {
+            reason
+        } else {
+            Counter::ConnectFailed
+        });
+        let outcome = if opened {
+            ConnectionOutcome::Closed
+        } else {
+            ConnectionOutcome::ConnectFailed
+        };
+        self.changes.push_back(ConnectionChange {
+            connection: Some(id),
+            remote,
+            outcome,
+        });
+        self.commands.push_back(StreamCommand::Close { id });
+    }
+
+    /// Ends all connections: the shard stops.
+    pub(crate) fn close_all(&mut self) {
+        for index in 0..self.slots.len() {
+            let generation = self.slots[index].generation;
+            let index = u32::try_from(index).expect("CONNECTIONS_PER_SHARD_MAX fits a u32");
+            self.close(
+                ConnectionId {
+                    shard: self.me,
+                    index,
+                    generation,
+                },
+                Counter::ClosedStop,
+            );
+        }
+    }
+
+    /// How many connections wait to be cut.
+    pub(crate) fn to_cut(&self) -> usize {
+        self.to_cut.len()
+    }
+
+    /// The next connection whose input is to be cut into messages, with the input and both
+    /// addresses. [`Table::cut`] must follow.
+    pub(crate) fn next_to_cut(&mut self) -> Option<(ConnectionId, SocketAddr, SocketAddr, &[u8])> {
+        while let Some(id) = self.to_cut.pop_front() {
+            if self.is_live(id) {
+                let slot = &mut self.slots[id.index as usize];
+                let connection = slot.connection.as_mut().expect("it was live a line ago");
+                connection.to_cut = false;
+                let local = connection.local.expect("only open connections receive");
+                return Some((id, connection.remote, local, &connection.input));
+            }
+        }
+        None
+    }
+
+    /// What became of the input that [`Table::next_to_cut`] showed.
+    pub(crate) fn cut(&mut self, now: Instant, id: ConnectionId, cut: Cut) {
+        let Some(connection) = live(&mut self.slots, id) else {
+            return;
+        };
+        if cut.consumed > 0 {
+            connection.input.drain(..cut.consumed);
+            if let Some(timer) = connection.message_timer.take() {
+                self.wheel.cancel(timer);
+            }
+        }
+        connection.paused = cut.rest == Rest::Blocked;
+        let full = connection.input.len() >= limits::STREAM_INPUT_BYTES_MAX;
+        match cut.rest {
+            Rest::Incomplete if connection.ending.is_some() => {
+                let reason = connection.ending.expect("looked at a line ago");
+                return self.close(id, reason);
+            }
+            Rest::Malformed => return self.close(id, Counter::ClosedMalformed),
+            Rest::Incomplete if full => return self.close(id, Counter::ClosedInputLimit),
+            Rest::Incomplete if connection.input.is_empty() => empty(&mut connection.input),
+            Rest::Incomplete => {
+                if connection.message_timer.is_none() {
+                    let at = now + limits::MESSAGE_DEADLINE;
+                    connection.message_timer = Some(self.wheel.arm(at, Deadline::Message(id)));
+                }
+            }
+            Rest::Unseen | Rest::Blocked => {}
+        }
+        if connection.held && !connection.paused && !full {
+            connection.held = false;
+            self.commands.push_back(StreamCommand::Attend { id });
+        }
+        match cut.rest {
+            Rest::Unseen | Rest::Blocked => self.queue_to_cut(id),
+            Rest::Incomplete | Rest::Malformed => {}
+        }
+    }
+}
+
+/// What was done with a connection's input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Cut {
+    /// Bytes that were whole messages or keep-alives.
+    pub(crate) consumed: usize,
+    /// What the bytes behind them are.
+    pub(crate) rest: Rest,
+}
+
+/// The bytes behind those that were consumed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rest {
+    /// No whole message, or nothing.
+    Incomplete,
+    /// Nothing that can become a message.
+    Malformed,
+    /// Nobody has looked: its share of this turn is used up.
+    Unseen,
+    /// A message for a shard that has no room.
+    Blocked,
+}
+
+fn live(slots: &mut [Slot], id: ConnectionId) -> Option<&mut Connection> {
+    let slot = slots.get_mut(id.index as usize)?;
+    slot.connection
+        .as_mut()
+        .filter(|_| slot.generation == id.generation)
+}
+
+/// Empties a buffer, and gives its memory back if a burst has made it large.
+fn empty(buffer: &mut Vec<u8>) {
+    buffer.clear();
+    if buffer.capacity() > limits::STREAM_BUFFER_KEEP_BYTES {
+        *buffer = Vec::new();
+    }
+}
+
+#[cfg(test)]
+mod tests;
