@@ -14,6 +14,7 @@ pub mod clients;
 pub mod clock;
 pub mod decode;
 pub mod encode;
+pub mod gate;
 pub mod history;
 pub mod hub;
 pub mod link;

@@ -1,6 +1,8 @@
 //! Who a client is and what it may do. It knows tokens and roles; whether a request makes sense
 //! is decided in `hub` and on the shards.
 
+use std::net::{IpAddr, SocketAddr};
+
 use subtle::{Choice, ConstantTimeEq};
 
 use crate::config::{Address, DnIndex, Role, Token};
@@ -117,6 +119,20 @@ pub fn identify(tokens: &[Token], presented: Option<&[u8]>) -> Result<Identity, 
     })
 }
 
+/// Whether `host` or `host:port` names this machine's loopback.
+#[must_use]
+pub fn is_loopback(authority: &str) -> bool {
+    if let Ok(address) = authority.parse::<SocketAddr>() {
+        return address.ip().is_loopback();
+    }
+    let bare = authority.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    if let Ok(address) = bare.unwrap_or(authority).parse::<IpAddr>() {
+        return address.is_loopback();
+    }
+    let name = authority.rsplit_once(':').map_or(authority, |(name, _)| name);
+    name.eq_ignore_ascii_case("localhost")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -156,6 +172,16 @@ mod tests {
         );
         let router = identify(&tokens, Some(b"route-it")).unwrap();
         assert_eq!((router.role, router.desktop), (Role::Router, false));
+    }
+
+    #[test]
+    fn only_loopback_is_loopback() {
+        for ours in ["localhost", "LOCALHOST:8080", "127.0.0.1", "127.0.0.1:80", "[::1]", "[::1]:8"] {
+            assert!(is_loopback(ours), "{ours}");
+        }
+        for other in ["evil.example", "192.0.2.1:8080", "localhost.evil.example", "", "null"] {
+            assert!(!is_loopback(other), "{other}");
+        }
     }
 
     #[test]
