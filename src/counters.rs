@@ -100,6 +100,8 @@ counters! {
     NotifyTooLarge => "notifies", "too_large";
     /// NOTIFYs about another entity.
     NotifyOtherEntity => "notifies", "other_entity";
+    /// Pings not sent because the user agent's tables were full.
+    PingSkipped => "pings", "skipped";
     /// Panics that were contained; the call or DN they met was ended.
     Panic => "panics", "contained";
 }

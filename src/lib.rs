@@ -14,6 +14,7 @@ pub mod counters;
 pub mod cti;
 pub mod dialog;
 pub mod engine;
+mod jitter;
 pub mod limits;
 pub mod presence;
 pub mod queue;

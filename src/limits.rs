@@ -3,6 +3,53 @@
 
 use std::time::Duration;
 
+// SIP messages
+
+/// Bytes of a message up to and including the blank line. Spans into it are 16 bits wide.
+pub const HEAD_BYTES_MAX: usize = 65_535;
+/// Bytes of one header line with its folded continuations, or of the start line.
+pub const LINE_BYTES_MAX: usize = 8_192;
+/// Header lines of one message. An index into them is 8 bits wide, and one value means "none".
+pub const HEADERS_MAX: usize = 255;
+/// Values of one kind (Via, Route, Record-Route, Contact) that one message may carry.
+pub const VALUES_MAX: usize = 64;
+/// Parameters of one URI or of one header value.
+pub const PARAMETERS_MAX: usize = 64;
+/// Bytes of a message body that a stream may announce; more is answered with 413.
+pub const BODY_BYTES_MAX: usize = 262_144;
+/// Bytes that a connection's buffer must be able to hold to frame any accepted message.
+pub const FRAME_BYTES_MAX: usize = HEAD_BYTES_MAX + BODY_BYTES_MAX;
+/// The largest CSeq number. RFC 3261 §8.1.1.5: less than 2^31.
+pub const CSEQ_MAX: u32 = (1 << 31) - 1;
+/// The branch prefix of RFC 3261 is 7 bytes; a longer branch than this is not ours to store.
+pub const BRANCH_BYTES_MAX: usize = 1_024;
+
+const _: () = assert!(HEAD_BYTES_MAX <= u16::MAX as usize);
+const _: () = assert!(HEADERS_MAX < 256);
+const _: () = assert!(LINE_BYTES_MAX < HEAD_BYTES_MAX);
+
+// Session descriptions
+
+/// Media descriptions (`m=`) of one session description.
+pub const SDP_MEDIA_MAX: usize = 32;
+/// Lines of one session description.
+pub const SDP_LINES_MAX: usize = 1_024;
+
+// Presence documents
+
+/// Bytes of a presence document.
+pub const PIDF_BYTES_MAX: usize = 262_144;
+/// Elements nested in each other in a presence document.
+pub const PIDF_DEPTH_MAX: usize = 32;
+/// Attributes of one element of a presence document.
+pub const PIDF_ATTRIBUTES_MAX: usize = 64;
+/// Activities kept of a presence document; more are counted and dropped.
+pub const PIDF_ACTIVITIES_MAX: usize = 16;
+/// Bytes of an activity's name; a longer one is cut.
+pub const PIDF_ACTIVITY_BYTES_MAX: usize = 64;
+
+const _: () = assert!(PIDF_BYTES_MAX <= BODY_BYTES_MAX);
+
 // Configuration
 
 /// Bytes of the configuration file; keeps line numbers and spans inside 32 bits.
@@ -109,3 +156,115 @@ const _: () = assert!(
     SHARDS_MAX <= CORES_MAX,
     "each shard can have a core of its own"
 );
+
+// Calls
+
+/// Calls that one shard holds, waiting ones included; more are refused with 503.
+pub const CALLS_MAX: usize = 262_144;
+/// Keys of a call's attached data.
+pub const USER_DATA_KEYS_MAX: usize = 256;
+/// Bytes of a call's attached data, keys and values together.
+pub const USER_DATA_BYTES_MAX: usize = 16_384;
+
+// Engine
+
+/// Messages and events that may wait for room in the mesh before new calls are refused. Calls that
+/// exist go on: what they still have to say is bounded by their number.
+pub const BACKLOG_MAX: usize = 65_536;
+/// Rounds in which the parts of an engine may answer each other before that is taken for a defect.
+pub const SETTLE_ROUNDS_MAX: usize = 10_000;
+/// Retry-After of a 503 that we send because we are full, seconds (RFC 3261 §21.5.4).
+pub const OVERLOAD_RETRY_AFTER_S: u32 = 5;
+/// How long a peer may be silent on an INVITE before the next peer is tried: four transmissions
+/// at T1 = 500 ms, milliseconds.
+pub const PEER_SILENCE_MS: u64 = 4_000;
+
+// Transactions
+
+/// Requests from outside that one shard answers or has answered in the last 64*T1; more are
+/// refused with 503.
+pub const SERVER_TRANSACTIONS_MAX: usize = 262_144;
+/// Requests of ours that one shard waits for or has had answered of late; more are not sent.
+pub const CLIENT_TRANSACTIONS_MAX: usize = 262_144;
+/// A request of more bytes goes by TCP where the peer has it (RFC 3261 §18.1.1).
+pub const UDP_REQUEST_BYTES_MAX: usize = 1_300;
+/// Bytes of messages that wait to be sent on one shard; what comes on top is lost, as in a network.
+pub const OUTBOX_BYTES_MAX: usize = 64 << 20;
+/// Unused message buffers that one shard keeps for the next transactions.
+pub const SPARE_BUFFERS_MAX: usize = 4_096;
+/// A buffer that has grown larger is given back to the allocator.
+pub const SPARE_BUFFER_BYTES_MAX: usize = 4_096;
+
+// A slotmap counts its places with 32 bits and keeps one for itself.
+const _: () = assert!(SERVER_TRANSACTIONS_MAX < u32::MAX as usize);
+const _: () = assert!(CLIENT_TRANSACTIONS_MAX < u32::MAX as usize);
+// Every message that a stream may carry fits into an empty outbox.
+const _: () = assert!(OUTBOX_BYTES_MAX >= FRAME_BYTES_MAX);
+
+// Trunks
+
+/// The first ping of a peer goes out within this time of the start.
+pub const TRUNK_FIRST_PING_MAX: Duration = Duration::from_secs(5);
+/// Between pings of a peer that has missed one and is not out yet.
+pub const TRUNK_SUSPECT_PING_INTERVAL: Duration = Duration::from_secs(2);
+/// The least time that a peer is out: one that comes and goes is not believed faster.
+pub const TRUNK_OUT_MIN: Duration = Duration::from_secs(5);
+/// A peer that fails within this time of its return has relapsed; each relapse doubles the least
+/// time that it is out.
+pub const TRUNK_FLAP_WINDOW: Duration = Duration::from_secs(120);
+/// The least time out never grows beyond this.
+pub const TRUNK_OUT_RELAPSE_MAX: Duration = Duration::from_secs(300);
+/// Relapses that still double it.
+pub const TRUNK_RELAPSES_MAX: u32 = 6;
+/// The longest Retry-After that is believed.
+pub const TRUNK_RETRY_AFTER_MAX: Duration = Duration::from_secs(3_600);
+
+const _: () = assert!(
+    TRUNK_OUT_MIN.as_secs() << TRUNK_RELAPSES_MAX >= TRUNK_OUT_RELAPSE_MAX.as_secs(),
+    "relapses reach the longest time out"
+);
+const _: () = assert!(TRUNK_PEERS_MAX <= u16::BITS as usize, "a bit a peer");
+
+// Presence
+
+/// SUBSCRIBEs of one trunk are spaced by at most this on one shard, however many shards share it.
+pub const SUBSCRIBE_INTERVAL_MAX: Duration = Duration::from_secs(1);
+/// Refreshes that may pass waiting new subscriptions before one of those has its turn.
+pub const REFRESHES_IN_A_ROW_MAX: u32 = 3;
+/// The shortest time from one SUBSCRIBE of a subscription to its refresh.
+pub const REFRESH_INTERVAL_MIN: Duration = Duration::from_secs(1);
+/// The longest Min-Expires that is obeyed; a peer that wants more does not watch well.
+pub const MIN_EXPIRES_MAX: Duration = Duration::from_secs(86_400);
+/// First wait after a subscription failed; doubles with each failure in a row.
+pub const BACKOFF_MIN: Duration = Duration::from_secs(2);
+/// The longest wait after a failure that may pass.
+pub const BACKOFF_MAX: Duration = Duration::from_secs(300);
+/// The longest Retry-After of a SUBSCRIBE or NOTIFY that is obeyed.
+pub const SUBSCRIBE_RETRY_AFTER_MAX: Duration = Duration::from_secs(3_600);
+/// A refused DN is tried again after this time at the earliest.
+pub const REFUSED_RETRY_MIN: Duration = Duration::from_secs(300);
+/// A refused DN is tried again after this time at the latest.
+pub const REFUSED_RETRY_MAX: Duration = Duration::from_secs(900);
+/// How far "at once" is spread when a PBX ends a subscription.
+pub const RESUBSCRIBE_SPREAD: Duration = Duration::from_secs(1);
+/// A subscription that stood this long has settled: the next failure counts from one.
+pub const SUBSCRIPTION_SETTLED: Duration = Duration::from_secs(60);
+/// Subscriptions of a peer that went out are looked at after this time at the earliest.
+pub const PEER_OUT_CHECK_MIN: Duration = Duration::from_secs(5);
+/// And after this time at the latest.
+pub const PEER_OUT_CHECK_MAX: Duration = Duration::from_secs(10);
+/// How often a DN without a trunk in service looks for one; a returning trunk calls it sooner.
+pub const TRUNK_WAIT: Duration = Duration::from_secs(30);
+
+const _: () = assert!(BACKOFF_MIN.as_secs() < BACKOFF_MAX.as_secs());
+const _: () = assert!(BACKOFF_MAX.as_secs() <= REFUSED_RETRY_MIN.as_secs());
+const _: () = assert!(REFUSED_RETRY_MIN.as_secs() < REFUSED_RETRY_MAX.as_secs());
+
+// Agents
+
+/// What a reservation may outlive the longest ring and the longest silence by, before it returns
+/// by itself: time for the messages between shards.
+pub const RESERVATION_SLACK: Duration = Duration::from_secs(10);
+/// How long an agent gets no call of a queue after its phone was busy, declined or could not be
+/// reached.
+pub const FAILED_PHONE_REST: Duration = Duration::from_secs(5);

@@ -1,4 +1,21 @@
-//! Agents: two votes (presence and desktop), work modes, wrap-up, reservation, calls at the DN.
+//! Agents: two votes (presence and desktop), work modes, wrap-up, reservation, the call at the DN.
+//!
+//! [`Agents`] holds every agent of one shard and is the only writer of their event streams, so the
+//! order of an agent's events is decided here and nowhere else. It refuses to know SIP, and it
+//! never picks a call: queues offer, the reservation here is the truth. `votes` has the rule that
+//! everything rests on; then read `presence`, `desktop`, `party`; queues are in [`crate::queue`].
+
+mod availability;
+mod desktop;
+mod events;
+mod party;
+mod presence;
+mod reservation;
+mod state;
+mod step;
+mod table;
+mod votes;
+mod wrap_up;
 
 use std::sync::Arc;
 
@@ -6,6 +23,10 @@ use crate::call::CallRef;
 use crate::config::{QueueIndex, RoutingPointIndex};
 use crate::cti::{CallInfo, DesktopRequest, RequestedBy};
 use crate::presence::Vote;
+
+pub use reservation::Stage;
+pub use table::{Agents, Output, Status};
+pub use votes::Standing;
 
 /// What the DN's shard hears about a DN.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,6 +44,12 @@ pub enum Input {
     Reserve(Offer),
     /// The call's shard reports on the party at this DN.
     Party(Party),
+    /// The call was gone before its phone could be dialled: the reservation returns, and nothing
+    /// is reported.
+    Returned {
+        /// The call that the agent was reserved for.
+        call: CallRef,
+    },
 }
 
 /// A call that wants the agent.

@@ -1,10 +1,47 @@
 //! Calls: a caller's leg, the queue or agent it asks for, and the agent's leg, held in one machine.
+//!
+//! One file per state; a transition consumes the old state. Legs are told and tell in call
+//! control ([`LegCommand`], `dialog::LegEvent`); nothing here knows a SIP message. `table` keeps
+//! the calls of a shard and their deadlines; the engine carries their commands out.
+
+mod command;
+mod connected;
+mod facts;
+mod offering;
+mod renegotiating;
+mod request;
+mod reserving;
+mod table;
+mod timer;
+mod user_data;
+mod waiting;
+
+#[cfg(test)]
+mod tests;
+
+use std::time::Instant;
 
 use offhook_shards::ShardId;
 
 use crate::agent::RefusedOffer;
-use crate::cti::{CallRequest, ConnId, RequestedBy};
 use crate::config::DnIndex;
+use crate::cti::{CallRequest, ConnId, RequestedBy};
+use crate::dialog::LegEvent;
+
+pub use command::{Command, LegCommand, Side};
+pub use facts::{Destination, Facts, cause};
+pub use request::requesting_dn;
+pub use table::{Arrival, Calls, Live};
+pub use timer::{Deadlines, Timer};
+
+use connected::{Answering, Connected};
+use offering::Offering;
+use renegotiating::Renegotiating;
+use reserving::Reserving;
+use waiting::Waiting;
+
+/// Where a call's commands go; the table lends one vector to all calls.
+pub(crate) type Commands = Vec<Command>;
 
 slotmap::new_key_type! {
     /// A call on its shard. A key of a call that has ended finds nothing.
@@ -50,7 +87,7 @@ pub enum Input {
         /// What is asked.
         request: CallRequest,
     },
-    /// The agent logged out, or was taken out of service, while the call was on its way to it.
+    /// The agent was taken away while the call was on its way to it.
     OfferWithdrawn {
         /// The agent.
         dn: DnIndex,
@@ -64,4 +101,56 @@ pub enum QueueRefusal {
     Full,
     /// The router ended the call.
     Disconnected,
+}
+
+/// Everything that can happen to a call.
+#[derive(Debug)]
+pub enum Event {
+    /// A leg has news.
+    Leg(Side, LegEvent),
+    /// Another shard, or another part of this one, says something.
+    Input(Input),
+    /// A deadline has passed.
+    Timer(Timer),
+    /// The phone could not be dialled: no trunk is in service, or a table is full.
+    DialFailed,
+}
+
+/// Where a call stands. Each state is a type that has only what it needs.
+#[derive(Debug)]
+enum State {
+    /// In the queue, with no agent.
+    Waiting(Waiting),
+    /// The dialled agent was asked for.
+    Reserving(Reserving),
+    /// The agent's phone is dialled or rings.
+    Offering(Offering),
+    /// The agent has answered; the caller's ACK is awaited.
+    Answering(Answering),
+    /// Both legs are up.
+    Connected(Connected),
+    /// Both legs are up and one has sent a re-INVITE.
+    Renegotiating(Renegotiating),
+    /// Over; the table forgets it.
+    Ended,
+}
+
+impl State {
+    fn handle(
+        self,
+        now: Instant,
+        facts: &mut Facts,
+        event: Event,
+        commands: &mut Commands,
+    ) -> Self {
+        match self {
+            Self::Waiting(state) => state.handle(now, facts, event, commands),
+            Self::Reserving(state) => state.handle(now, facts, event, commands),
+            Self::Offering(state) => state.handle(now, facts, event, commands),
+            Self::Answering(state) => state.handle(now, facts, event, commands),
+            Self::Connected(state) => state.handle(now, facts, event, commands),
+            Self::Renegotiating(state) => state.handle(now, facts, event, commands),
+            Self::Ended => Self::Ended,
+        }
+    }
 }

@@ -1,5 +1,313 @@
 //! One shard's worth of everything: the user agent below, calls, agents, queues and trunks above.
+//!
+//! [`Engine`] implements [`offhook_shards::Engine`]: bytes, messages, requests and time come in,
+//! and after each of them `settle` lets the parts answer each other until nobody has more to say.
+//! The parts never see each other; only this module knows who talks to whom. `owner` says which
+//! shard a thing lives on, `links` which SIP thing belongs to which of ours.
 
+mod arrival;
+mod dial;
+mod links;
 pub mod message;
+mod owner;
+mod settle;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+
+use offhook_shards::wheel::Wheel;
+use offhook_shards::{ConnectionChange, Frame, ShardId, Source, Transmit};
+
+use crate::agent::{self, Agents};
+use crate::call::{CallKey, CallRef, Calls, Live};
+use crate::config::{Config, DnIndex, QueueIndex, TrunkIndex};
+use crate::counters::Counters;
+use crate::cti::{ErrorCode, Event, Output, Request, RequestBody};
+use crate::dialog::{LegKey, UserAgent, UserAgentConfig};
+use crate::limits::BACKLOG_MAX;
+use crate::presence::Watchers;
+use crate::queue::{self, Queues};
+use crate::sip::framing;
+use crate::trunk::Trunks;
+use crate::call;
 
 pub use message::Message;
+pub use owner::Owners;
+
+use links::Links;
+
+/// Everything an engine is told at its start.
+#[derive(Debug, Clone)]
+pub struct EngineConfig {
+    /// The shard it runs on.
+    pub shard: ShardId,
+    /// Who owns what; the same on all shards.
+    pub owners: Owners,
+    /// What is configured; the same on all shards.
+    pub config: Arc<Config>,
+    /// Its place in the network.
+    pub user_agent: UserAgentConfig,
+    /// Where its randomness begins; the same seed repeats the same choices.
+    pub seed: u64,
+    /// What it counts.
+    pub counters: Arc<Counters>,
+}
+
+/// One shard's engine.
+///
+/// After every `handle_*` drain `poll_transmit`, `poll_message` and `poll_event`, in this order,
+/// then wait until `poll_timeout` or new input.
+#[derive(Debug)]
+pub struct Engine {
+    shard: ShardId,
+    owners: Owners,
+    config: Arc<Config>,
+    counters: Arc<Counters>,
+    user_agent: UserAgent,
+    calls: Calls,
+    agents: Agents,
+    queues: Queues,
+    watchers: Watchers,
+    trunks: Trunks,
+    links: Links,
+    /// Peers that have been silent on an INVITE for so long that the next one is tried.
+    silences: Wheel<(CallKey, LegKey)>,
+    /// The next call's number on this shard.
+    serial: u64,
+    /// What this shard tells itself.
+    local: VecDeque<Message>,
+    messages: VecDeque<(ShardId, Message)>,
+    events: VecDeque<Output>,
+}
+
+impl Engine {
+    /// An engine that starts to watch its DNs and ping its trunks at once.
+    #[must_use]
+    pub fn new(now: Instant, setup: EngineConfig) -> Self {
+        let EngineConfig { shard, owners, config, user_agent, seed, counters } = setup;
+        let shards = owners.shards();
+        let mine = |owner: ShardId| owner == shard;
+        let dns: Vec<DnIndex> = indices(config.agents.len())
+            .map(DnIndex)
+            .filter(|&dn| mine(owners.dn(&config, dn)))
+            .collect();
+        let queues = indices(config.queues.len())
+            .map(|index| QueueIndex(narrow(index)))
+            .filter(|&queue| mine(owners.queue(&config, queue)));
+        let pinging: Vec<TrunkIndex> = indices(config.trunks.len())
+            .map(|index| TrunkIndex(narrow(index)))
+            .filter(|&trunk| mine(owners.trunk(&config, trunk)))
+            .collect();
+        let agents =
+            Agents::new(now, Arc::clone(&config), dns.iter().copied(), Arc::clone(&counters));
+        let queues = Queues::new(now, Arc::clone(&config), queues, Arc::clone(&counters));
+        let trunks = Trunks::new(now, Arc::clone(&config), shard, &pinging, seed);
+        let watchers = Watchers::new(
+            now,
+            Arc::clone(&config),
+            shards,
+            dns.iter().copied(),
+            seed ^ u64::from(shard.0),
+            Arc::clone(&counters),
+        );
+        let mut engine = Self {
+            shard,
+            owners,
+            user_agent: UserAgent::new(now, user_agent, Arc::clone(&counters)),
+            calls: Calls::new(now, shard, Arc::clone(&config)),
+            agents,
+            queues,
+            watchers,
+            trunks,
+            config,
+            counters,
+            links: Links::default(),
+            silences: Wheel::new(now),
+            serial: seed & 0xffff_ffff_0000,
+            local: VecDeque::new(),
+            messages: VecDeque::new(),
+            events: VecDeque::new(),
+        };
+        engine.settle(now);
+        engine
+    }
+
+    /// How many calls stand where.
+    #[must_use]
+    pub fn live(&self) -> Live {
+        self.calls.live()
+    }
+
+    /// The agents of this shard, for checkers.
+    #[must_use]
+    pub fn agents(&self) -> &Agents {
+        &self.agents
+    }
+
+    /// The queues of this shard, for checkers.
+    #[must_use]
+    pub fn queues(&self) -> &Queues {
+        &self.queues
+    }
+
+    /// The SIP side of this shard, for checkers.
+    #[must_use]
+    pub fn user_agent(&self) -> &UserAgent {
+        &self.user_agent
+    }
+
+    /// New calls are refused, and OPTIONS answered 503, so that trunks go elsewhere.
+    pub fn set_draining(&mut self, draining: bool) {
+        self.user_agent.set_draining(draining);
+    }
+
+    /// Whether so much waits to be told that new work would only wait behind it.
+    fn is_overloaded(&self) -> bool {
+        self.messages.len() + self.events.len() > BACKLOG_MAX
+    }
+
+    fn send(&mut self, to: ShardId, message: Message) {
+        if to == self.shard {
+            self.local.push_back(message);
+        } else {
+            self.messages.push_back((to, message));
+        }
+    }
+
+    fn tell_agent(&mut self, dn: DnIndex, input: agent::Input) {
+        self.send(self.owners.dn(&self.config, dn), Message::Agent(dn, input));
+    }
+
+    fn tell_queue(&mut self, queue: QueueIndex, input: queue::Input) {
+        self.send(self.owners.queue(&self.config, queue), Message::Queue(queue, input));
+    }
+
+    fn tell_call(&mut self, call: CallRef, input: call::Input) {
+        self.send(call.shard, Message::Call(call, input));
+    }
+
+    fn emit(&mut self, event: Box<Event>) {
+        self.events.push_back(Output::Event(event));
+    }
+
+    fn request(&mut self, now: Instant, request: Request) {
+        let Request { requested_by, body } = request;
+        match body {
+            RequestBody::Desktop(dn, request) => {
+                self.tell_agent(dn, agent::Input::Desktop { requested_by, request });
+            }
+            RequestBody::Route(routing_point, request) => {
+                let queue = self.config.routing_point_at(routing_point).queue;
+                let input = queue::Input::Router { routing_point, requested_by, request };
+                self.tell_queue(queue, input);
+            }
+            RequestBody::Call(conn_id, request) => match self.links.call_with(conn_id) {
+                Some(key) => {
+                    let input = call::Input::Request { requested_by, request };
+                    self.calls.handle(now, key, call::Event::Input(input));
+                }
+                None => {
+                    let this_dn = call::requesting_dn(&self.config, &request);
+                    let message = format!("there is no call {conn_id}");
+                    let code = ErrorCode::InvalidConnID;
+                    let error = Event::error(now, this_dn, requested_by, code, message);
+                    self.emit(Box::new(error));
+                }
+            },
+        }
+    }
+}
+
+impl offhook_shards::Engine for Engine {
+    type Message = Message;
+    type Request = Request;
+    type Event = Output;
+
+    fn owner(&self, bytes: &[u8]) -> Option<ShardId> {
+        self.owners.message(bytes).filter(|&owner| owner != self.shard)
+    }
+
+    fn frame(buffer: &[u8]) -> Frame {
+        match framing::frame(buffer) {
+            // RFC 5626 §3.5.1: a double line end is a ping, a single one its answer.
+            framing::Frame::KeepAlive(4) => Frame::Skip { bytes: 4, reply: b"\r\n" },
+            framing::Frame::KeepAlive(bytes) => Frame::Skip { bytes, reply: b"" },
+            framing::Frame::Complete(bytes) => Frame::Complete(bytes),
+            framing::Frame::Incomplete => Frame::Incomplete,
+            framing::Frame::Malformed(_) => Frame::Malformed,
+        }
+    }
+
+    fn handle_datagram(&mut self, now: Instant, from: Source, bytes: &[u8]) {
+        self.user_agent.handle_datagram(now, from, bytes);
+        self.settle(now);
+    }
+
+    fn handle_connection(&mut self, now: Instant, change: ConnectionChange) {
+        self.user_agent.handle_connection(now, change);
+        self.settle(now);
+    }
+
+    fn handle_message(&mut self, now: Instant, _from: ShardId, message: Message) {
+        self.handle_local(now, message);
+        self.settle(now);
+    }
+
+    fn handle_request(&mut self, now: Instant, request: Request) {
+        self.request(now, request);
+        self.settle(now);
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        self.user_agent.handle_timeout(now);
+        self.calls.handle_timeout(now);
+        self.agents.handle_timeout(now);
+        self.queues.handle_timeout(now);
+        self.watchers.handle_timeout(now);
+        self.trunks.handle_timeout(now);
+        while let Some((_, (key, leg))) = self.silences.expire(now) {
+            self.peer_was_silent(now, key, leg);
+        }
+        self.settle(now);
+    }
+
+    fn poll_transmit(&mut self, buffer: &mut Vec<u8>) -> Option<Transmit> {
+        self.user_agent.poll_transmit(buffer)
+    }
+
+    fn poll_message(&mut self) -> Option<(ShardId, Message)> {
+        self.messages.pop_front()
+    }
+
+    fn poll_event(&mut self) -> Option<Output> {
+        self.events.pop_front()
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        [
+            self.user_agent.poll_timeout(),
+            self.calls.poll_timeout(),
+            self.agents.poll_timeout(),
+            self.queues.poll_timeout(),
+            self.watchers.poll_timeout(),
+            self.trunks.poll_timeout(),
+            self.silences.next(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+}
+
+/// The indices of a table of `count` rows.
+fn indices(count: usize) -> impl Iterator<Item = u32> {
+    0..u32::try_from(count).expect("the configuration's tables have 32-bit indices")
+}
+
+fn narrow(index: u32) -> u16 {
+    u16::try_from(index).expect("queues and trunks have 16-bit indices")
+}

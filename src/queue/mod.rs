@@ -1,4 +1,26 @@
 //! Queues: who waits, who is ready, and who gets whom.
+//!
+//! [`Queues`] holds every queue of one shard. A queue picks; whether the agent is really to be had
+//! is the truth of the agent's shard, so every pick is an offer that may come back with the
+//! caller's place and age unchanged. It refuses to know SIP and never ends a call by itself, except
+//! that a full queue takes no more. `line` is one queue; `waiting` and `ready` are its two sides,
+//! `routing` is the router's say. Agents are in [`crate::agent`].
+//!
+//! # Events at the routing point
+//! EventQueued when a caller enters; EventRouteRequest when a router is asked; EventRouteUsed and
+//! EventDiverted when the agent's phone rings; EventAbandoned when the caller leaves from the
+//! queue. A caller whose phone rang and was not answered is back in the queue: EventQueued comes
+//! again, with the same ConnID, and each EventQueued is closed by one EventDiverted, EventAbandoned
+//! or EventReleased.
+
+mod events;
+mod line;
+mod ready;
+mod routing;
+mod step;
+mod strategy;
+mod table;
+mod waiting;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -7,6 +29,9 @@ use crate::agent::{EndCause, RefusedOffer};
 use crate::call::CallRef;
 use crate::config::{DnIndex, RoutingPointIndex};
 use crate::cti::{CallInfo, ConnId, RequestedBy, RouteRequest};
+
+pub use line::{Place, Status};
+pub use table::{Output, Queues};
 
 /// What the queue's shard hears about a queue.
 #[derive(Debug, Clone, PartialEq)]
@@ -58,7 +83,7 @@ pub enum Input {
         conn_id: ConnId,
         /// What is known of it now.
         info: Arc<CallInfo>,
-        /// Who asked for it.
+        /// Who asked for it, if that was in the name of the routing point.
         requested_by: Option<RequestedBy>,
     },
     /// The agent can take a call.

@@ -1,4 +1,25 @@
 //! Trunks: peers, their health, and the choice among them.
+//!
+//! One shard pings a trunk and decides about its peers ([`Trunks::handle_ping`],
+//! [`Trunks::handle_failure`]); all shards keep a copy of the verdict and choose by it
+//! ([`Trunks::select`]). What goes to a peer is decided above, in `call` and `presence`; how it
+//! gets there below, in `dialog`. The life of one peer is in `health`, a choice in `route`.
+
+mod health;
+mod outage;
+mod route;
+mod trunks;
+mod uri;
+
+use std::time::Duration;
+
+use crate::config::TrunkIndex;
+use crate::cti::Event;
+use crate::dialog::Target;
+
+pub use route::Route;
+pub use trunks::Trunks;
+pub use uri::sip_uri;
 
 /// News of a peer's health, from the shard that pings it to all shards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,4 +39,37 @@ pub enum Failure {
     Unavailable,
     /// The connection could not be made or broke.
     Connection,
+}
+
+/// What the trunks want done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Output {
+    /// Send an OPTIONS and bring back its outcome by [`Trunks::handle_ping`].
+    Ping {
+        /// The trunk.
+        trunk: TrunkIndex,
+        /// Which of its peers.
+        peer: u8,
+        /// Where to.
+        target: Target,
+        /// Its Request-URI and To.
+        request_uri: String,
+        /// Its Max-Forwards.
+        max_forwards: u8,
+    },
+    /// To all shards, this one included: bring it to their [`Trunks::handle_change`].
+    Change(TrunkIndex, HealthChange),
+    /// EventDNOutOfService or EventDNBackInService of the trunk.
+    Event(Box<Event>),
+    /// To the shard that pings the trunk: bring it to its [`Trunks::handle_failure`].
+    ReportFailure {
+        /// The trunk.
+        trunk: TrunkIndex,
+        /// Which of its peers.
+        peer: u8,
+        /// What happened.
+        failure: Failure,
+        /// How long the peer asked to be left alone.
+        retry_after: Option<Duration>,
+    },
 }

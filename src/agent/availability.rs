@@ -1,0 +1,36 @@
+//! Whether the queues may pick the agent, and telling them when that changes. The queues' own copy
+//! may lag; the reservation decides.
+
+use crate::queue;
+
+use super::state::Agent;
+use super::step::{Step, Timer};
+use super::votes::Standing;
+
+impl Agent {
+    /// Ready, in no call, rested, and with a phone that presence does not report in use.
+    pub(super) fn is_available(&self) -> bool {
+        self.votes.last() == Standing::Ready
+            && self.visit.is_none()
+            && !self.timers.is_armed(Timer::Rest)
+            && self.phone_may_be_idle()
+    }
+
+    /// Tells every queue of the agent, on change only. Idleness counts from now: a call that ended,
+    /// also one that was never answered, puts the agent at the end of the line.
+    pub(super) fn publish_availability(&mut self, step: &mut Step<'_>) {
+        let available = self.is_available();
+        if available == self.available_since.is_some() {
+            return;
+        }
+        self.available_since = available.then_some(step.now);
+        let (dn, config) = (step.dn, step.config);
+        for &queue in config.agent_at(dn).queues.iter() {
+            let input = match self.available_since {
+                Some(idle_since) => queue::Input::AgentAvailable { dn, idle_since },
+                None => queue::Input::AgentUnavailable { dn },
+            };
+            step.tell_queue(queue, input);
+        }
+    }
+}

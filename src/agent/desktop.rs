@@ -1,0 +1,286 @@
+//! What a desktop asks for its agent. Every request is answered once: by the event that names its
+//! success, or by an error. It checks what only the agent's state can tell; form and permission
+//! were checked before.
+
+use crate::config::{AfterLogin, LoginWhileUnregistered, OnDisconnect};
+use crate::cti::{AgentWorkMode, DesktopRequest, ErrorCode, KeyValueList, RequestedBy};
+
+use super::events::{Answer, reason_code};
+use super::reservation::Stage;
+use super::state::{Agent, Reason};
+use super::step::{Step, Timer};
+use super::votes::{DesktopVote, Pause, PresenceVote, ServerDecision, Standing};
+
+impl Agent {
+    /// A desktop asks.
+    pub(super) fn ask(&mut self, step: &mut Step<'_>, whom: RequestedBy, request: DesktopRequest) {
+        match request {
+            DesktopRequest::Gone => return self.desktop_gone(step),
+            DesktopRequest::Login {
+                agent_id,
+                work_mode,
+                reasons,
+            } => {
+                let answer = Answer {
+                    requested_by: whom,
+                    reasons: &reasons,
+                };
+                self.login(step, answer, agent_id, work_mode);
+            }
+            DesktopRequest::Logout { reasons } => {
+                self.logout(
+                    step,
+                    Answer {
+                        requested_by: whom,
+                        reasons: &reasons,
+                    },
+                );
+            }
+            DesktopRequest::Ready { work_mode, reasons } => {
+                self.ready(
+                    step,
+                    Answer {
+                        requested_by: whom,
+                        reasons: &reasons,
+                    },
+                    work_mode,
+                );
+            }
+            DesktopRequest::NotReady { work_mode, reasons } => {
+                self.not_ready(step, whom, work_mode, reasons);
+            }
+        }
+        self.desktop_present = true;
+        self.logout_after_call = false;
+    }
+
+    fn login(
+        &mut self,
+        step: &mut Step<'_>,
+        answer: Answer<'_>,
+        agent_id: Option<String>,
+        work_mode: AgentWorkMode,
+    ) {
+        if self.votes.last() == Standing::LoggedOut {
+            return self.login_from_out(step, answer, agent_id, work_mode);
+        }
+        let current = self.agent_id(step.config);
+        let asked = agent_id.unwrap_or_else(|| current.to_owned());
+        if asked == current {
+            // An acknowledgement; from now on the login is the desktop's own.
+            self.desktop_login = Some(asked.into_boxed_str());
+            return self.emit_login(step, Some(answer));
+        }
+        let whom = answer.requested_by;
+        if self.desktop_login.is_some() {
+            let why = format!("{current} is logged in at {}", step.number());
+            return step.refuse(whom, ErrorCode::InvalidAgentID, why);
+        }
+        if self.visit.is_some() {
+            let why = format!("{} is in a call", step.number());
+            return step.refuse(whom, ErrorCode::WrongState, why);
+        }
+        // One agent a device: the one that presence logged in makes room.
+        self.timers.disarm(step, Timer::WrapUp);
+        self.emit_logout(step, Reason::Desktop, None);
+        self.desktop_login = Some(asked.into_boxed_str());
+        self.votes.desktop = login_vote(step, work_mode, answer.reasons);
+        self.votes.settle();
+        self.emit_login(step, Some(answer));
+        self.emit_standing(step);
+    }
+
+    fn login_from_out(
+        &mut self,
+        step: &mut Step<'_>,
+        answer: Answer<'_>,
+        agent_id: Option<String>,
+        work_mode: AgentWorkMode,
+    ) {
+        if self.votes.presence.is_out() {
+            match step.config.presence.login_while_unregistered {
+                LoginWhileUnregistered::Refuse => {
+                    // The agent has come: the latch goes, and the phone decides from here.
+                    if self.votes.desktop == DesktopVote::Out {
+                        self.votes.desktop = Self::unheard(step);
+                    }
+                    let why = format!("the phone of {} is not registered", step.number());
+                    return step.refuse(answer.requested_by, ErrorCode::OutOfService, why);
+                }
+                LoginWhileUnregistered::NotReady => {
+                    self.votes.presence = PresenceVote::Out { overruled: true };
+                }
+            }
+        }
+        let id = agent_id.map_or_else(|| step.agent().agent_id.clone(), String::into_boxed_str);
+        self.desktop_login = Some(id);
+        self.votes.desktop = login_vote(step, work_mode, answer.reasons);
+        self.settle(step, Reason::Presence, Some(answer));
+    }
+
+    /// Says how the agent stands after a login.
+    fn emit_standing(&self, step: &mut Step<'_>) {
+        match self.votes.last() {
+            Standing::Ready => self.emit_ready(step, None),
+            Standing::NotReady => self.emit_not_ready(step, Reason::Presence, None),
+            Standing::LoggedOut => {}
+        }
+    }
+
+    fn logout(&mut self, step: &mut Step<'_>, answer: Answer<'_>) {
+        let whom = answer.requested_by;
+        if self.votes.last() == Standing::LoggedOut {
+            self.log_out(step, None);
+            let why = format!("nobody is logged in at {}", step.number());
+            return step.refuse(whom, ErrorCode::AlreadyInState, why);
+        }
+        if self
+            .visit
+            .as_ref()
+            .is_some_and(|visit| visit.stage == Stage::Established)
+        {
+            let why = format!("{} is in a call; log out after it", step.number());
+            return step.refuse(whom, ErrorCode::WrongState, why);
+        }
+        self.log_out(step, Some(answer));
+    }
+
+    fn ready(&mut self, step: &mut Step<'_>, answer: Answer<'_>, work_mode: AgentWorkMode) {
+        let whom = answer.requested_by;
+        if !asks_for_ready(work_mode) && work_mode != AgentWorkMode::Unknown {
+            let why = format!("{} is no work mode of Ready", work_mode.name());
+            return step.refuse(whom, ErrorCode::InvalidAttribute, why);
+        }
+        match self.votes.last() {
+            Standing::LoggedOut => {
+                let why = format!("nobody is logged in at {}", step.number());
+                return step.refuse(whom, ErrorCode::NotLoggedIn, why);
+            }
+            Standing::Ready => {
+                if self.votes.desktop == DesktopVote::None {
+                    self.votes.desktop = DesktopVote::Ready(work_mode);
+                }
+                let why = format!("{} is Ready", step.number());
+                return step.refuse(whom, ErrorCode::AlreadyInState, why);
+            }
+            Standing::NotReady => {}
+        }
+        self.timers.disarm(step, Timer::WrapUp);
+        let wrapped_up = self.votes.desktop.is_after_call_work();
+        self.votes.desktop = DesktopVote::Ready(work_mode);
+        self.settle(step, Reason::Presence, Some(answer));
+        if self.votes.last() != Standing::Ready {
+            // Presence beats it. The wish is remembered: the next idle NOTIFY makes it true.
+            if wrapped_up {
+                self.emit_not_ready(step, Reason::Presence, None);
+            }
+            let why = self.what_presence_says(step);
+            step.refuse(whom, ErrorCode::WrongState, why);
+        }
+    }
+
+    fn not_ready(
+        &mut self,
+        step: &mut Step<'_>,
+        whom: RequestedBy,
+        work_mode: AgentWorkMode,
+        reasons: KeyValueList,
+    ) {
+        if asks_for_ready(work_mode) {
+            let why = format!("{} is no work mode of NotReady", work_mode.name());
+            return step.refuse(whom, ErrorCode::InvalidAttribute, why);
+        }
+        if self.votes.last() == Standing::LoggedOut {
+            let why = format!("nobody is logged in at {}", step.number());
+            return step.refuse(whom, ErrorCode::NotLoggedIn, why);
+        }
+        self.timers.disarm(step, Timer::WrapUp);
+        let answer = Answer {
+            requested_by: whom,
+            reasons: &reasons.clone(),
+        };
+        let pause = Pause {
+            work_mode,
+            reasons,
+            decided_by: None,
+        };
+        self.votes.desktop = DesktopVote::NotReady(pause);
+        self.votes.settle();
+        // A change of work mode or reasons is reported too.
+        self.emit_not_ready(step, Reason::Desktop, Some(answer));
+    }
+
+    fn desktop_gone(&mut self, step: &mut Step<'_>) {
+        self.desktop_present = false;
+        if self.votes.last() == Standing::LoggedOut {
+            // Its vote was kept for the return of the phone; nobody waits for that now.
+            self.forget_desktop(step);
+            self.desktop_login = None;
+            return;
+        }
+        match step.config.server.on_disconnect {
+            OnDisconnect::Keep => {}
+            OnDisconnect::NotReady => self.pause(step, ServerDecision::DesktopGone),
+            OnDisconnect::Logout if self.visit.is_some() => self.logout_after_call = true,
+            OnDisconnect::Logout => self.log_out(step, None),
+        }
+    }
+
+    /// Says NotReady in the desktop's place, unless it has said so itself or is logged out.
+    pub(super) fn pause(&mut self, step: &mut Step<'_>, decided_by: ServerDecision) {
+        match self.votes.desktop {
+            DesktopVote::Out | DesktopVote::NotReady(_) => return,
+            DesktopVote::None | DesktopVote::AfterCallWork { .. } | DesktopVote::Ready(_) => {}
+        }
+        if self.votes.last() == Standing::LoggedOut {
+            return;
+        }
+        self.timers.disarm(step, Timer::WrapUp);
+        self.votes.desktop = DesktopVote::NotReady(Pause {
+            work_mode: AgentWorkMode::AuxWork,
+            reasons: KeyValueList::new(),
+            decided_by: Some(decided_by),
+        });
+        self.votes.settle();
+        self.emit_not_ready(step, Reason::Desktop, None);
+    }
+
+    fn what_presence_says(&self, step: &Step<'_>) -> String {
+        let dn = step.number();
+        match &self.votes.presence {
+            PresenceVote::NotReady(activities) => match reason_code(activities) {
+                "on-the-phone" => format!("{dn} is on the phone (presence)"),
+                activity => format!("{dn} is not ready: {activity} (presence)"),
+            },
+            PresenceVote::Out { .. } => format!("the phone of {dn} is not registered (presence)"),
+            PresenceVote::None | PresenceVote::Ready => format!("{dn} is not ready"),
+        }
+    }
+}
+
+fn asks_for_ready(work_mode: AgentWorkMode) -> bool {
+    match work_mode {
+        AgentWorkMode::ManualIn | AgentWorkMode::AutoIn => true,
+        AgentWorkMode::Unknown
+        | AgentWorkMode::AfterCallWork
+        | AgentWorkMode::AuxWork
+        | AgentWorkMode::LegalGuard
+        | AgentWorkMode::NoCallDisconnect
+        | AgentWorkMode::WalkAway
+        | AgentWorkMode::ReturnBack => false,
+    }
+}
+
+/// What a login says: Ready if its work mode or, without one, the configuration asks for it.
+fn login_vote(step: &Step<'_>, work_mode: AgentWorkMode, reasons: &KeyValueList) -> DesktopVote {
+    let ready_by_default =
+        work_mode == AgentWorkMode::Unknown && step.agent().after_login == AfterLogin::Ready;
+    if asks_for_ready(work_mode) || ready_by_default {
+        return DesktopVote::Ready(work_mode);
+    }
+    DesktopVote::NotReady(Pause {
+        work_mode,
+        reasons: reasons.clone(),
+        decided_by: None,
+    })
+}

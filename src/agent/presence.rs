@@ -1,0 +1,204 @@
+//! What presence says about an agent: translated by the options, put off while a call of ours is at
+//! the DN, then cast as a vote. It never subscribes; the watchers are in [`crate::presence`].
+
+use std::sync::Arc;
+
+use crate::call;
+use crate::config::{ClosedBusy, InitialActivity, Lost, OwnCalls};
+use crate::presence::Vote;
+
+use super::Output;
+use super::reservation::Stage;
+use super::state::{Agent, Reason};
+use super::step::{Step, Timer};
+use super::votes::{DesktopVote, PresenceVote, Standing};
+
+/// The activity of an agent whose subscription was lost where that counts as NotReady.
+const LOST: &str = "presence-lost";
+
+/// What presence said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Heard {
+    vote: PresenceVote,
+    /// Whether it is the first word of a new subscription.
+    initial: bool,
+    /// Whether a phone said closed only because it is in use and lacks call waiting.
+    closed_by_call: bool,
+}
+
+impl Agent {
+    /// Presence speaks.
+    pub(super) fn hear(&mut self, step: &mut Step<'_>, vote: Vote) {
+        let heard = translate(step, vote);
+        if self.defers(step, &heard) {
+            self.withdraw_from_lost_phone(step, &heard);
+            self.deferred = Some(heard);
+        } else {
+            self.deferred = None;
+            self.cast(step, heard);
+        }
+    }
+
+    /// The call and its tail are over: what presence said meanwhile counts now.
+    pub(super) fn apply_deferred(&mut self, step: &mut Step<'_>) {
+        if let Some(heard) = self.deferred.take() {
+            self.cast(step, heard);
+        }
+    }
+
+    /// After a call of ours: a phone that went away during it logs its agent out now; anything else
+    /// that presence said may be about that call, and counts when the tail is over.
+    pub(super) fn own_call_ended(&mut self, step: &mut Step<'_>) {
+        let literal = step.config.presence.own_calls == OwnCalls::Literal;
+        let tail = step.config.presence.own_call_tail;
+        if self.phone_went_away() || literal || tail.is_zero() {
+            self.apply_deferred(step);
+        } else {
+            self.timers.arm(step, Timer::Tail, tail);
+        }
+    }
+
+    /// Whether presence said during the call that the phone has gone.
+    pub(super) fn phone_went_away(&self) -> bool {
+        let heard = self.deferred.as_ref();
+        heard.is_some_and(|heard| heard.vote.is_out() && !heard.closed_by_call)
+    }
+
+    /// Whether what presence said last, applied or not, leaves room for a call of a queue. In the
+    /// tail a phone that is still reported in use gets none: it may be in a private call, which the
+    /// next call of ours would hide.
+    pub(super) fn phone_may_be_idle(&self) -> bool {
+        self.deferred.as_ref().is_none_or(|heard| match heard.vote {
+            PresenceVote::None | PresenceVote::Ready => true,
+            PresenceVote::Out { .. } | PresenceVote::NotReady(_) => false,
+        })
+    }
+
+    /// Presence has said NotReady for long.
+    pub(super) fn ask_presence_again(&mut self, step: &mut Step<'_>) {
+        step.outputs.push_back(Output::RefreshPresence(step.dn));
+        self.watch_not_ready(step);
+    }
+
+    fn defers(&self, step: &Step<'_>, heard: &Heard) -> bool {
+        let suppress = step.config.presence.own_calls == OwnCalls::Suppress;
+        let gone = heard.vote.is_out();
+        if self.visit.is_some() {
+            // A logout waits for the end of the call whatever the option says.
+            return suppress || gone;
+        }
+        suppress && self.timers.is_armed(Timer::Tail) && !(gone && !heard.closed_by_call)
+    }
+
+    /// A call on its way to a phone that has gone would only ring into the void.
+    fn withdraw_from_lost_phone(&mut self, step: &mut Step<'_>, heard: &Heard) {
+        let Some(visit) = &mut self.visit else { return };
+        let unanswered = visit.stage != Stage::Established;
+        if heard.vote.is_out() && !heard.closed_by_call && unanswered && !visit.withdrawn {
+            visit.withdrawn = true;
+            step.tell_call(visit.call, call::Input::OfferWithdrawn { dn: step.dn });
+        }
+    }
+
+    fn cast(&mut self, step: &mut Step<'_>, heard: Heard) {
+        match heard.vote {
+            PresenceVote::None => self.presence_lost(step),
+            PresenceVote::Out { .. } => self.phone_gone(step),
+            PresenceVote::NotReady(_) if self.is_literal_first_word(step, &heard) => {
+                self.votes.presence = PresenceVote::Ready;
+                self.settle(step, Reason::Presence, None);
+                self.votes.presence = heard.vote;
+            }
+            PresenceVote::NotReady(_) | PresenceVote::Ready => self.votes.presence = heard.vote,
+        }
+        self.settle(step, Reason::Presence, None);
+        self.watch_not_ready(step);
+    }
+
+    /// The first NOTIFY of a subscription says open and busy: by the letter that is Login, Ready,
+    /// NotReady. A desktop's NotReady forbids the Ready in between.
+    fn is_literal_first_word(&self, step: &Step<'_>, heard: &Heard) -> bool {
+        heard.initial
+            && step.config.presence.initial_activity == InitialActivity::Literal
+            && self.votes.last() == Standing::LoggedOut
+            && self
+                .votes
+                .desktop
+                .standing()
+                .is_none_or(|vote| vote == Standing::Ready)
+    }
+
+    fn phone_gone(&mut self, step: &mut Step<'_>) {
+        if self.votes.presence.is_out() {
+            return;
+        }
+        self.votes.presence = PresenceVote::Out { overruled: false };
+        self.timers.disarm(step, Timer::WrapUp);
+        if let DesktopVote::AfterCallWork { then } = self.votes.desktop {
+            self.votes.desktop = then.into();
+        }
+        let restores = step.config.presence.relogin_restores_desktop_state;
+        if !(restores && self.desktop_present) {
+            self.forget_desktop(step);
+        }
+        // The desktop's own agent stays at the DN while the desktop does. The logout, which is
+        // settled here, still names the agent who was logged in.
+        self.settle(step, Reason::Presence, None);
+        if !self.desktop_present {
+            self.desktop_login = None;
+        }
+    }
+
+    /// What was known has expired. A desktop's vote that a lost phone has kept down does not become
+    /// a login because we know less than before.
+    fn presence_lost(&mut self, step: &mut Step<'_>) {
+        if self.votes.presence == PresenceVote::None {
+            return;
+        }
+        match step.config.presence.lost {
+            Lost::Keep => {
+                if self.votes.last() == Standing::LoggedOut {
+                    self.forget_desktop(step);
+                }
+                self.votes.presence = PresenceVote::None;
+            }
+            Lost::NotReady => {
+                if !self.votes.presence.is_out() {
+                    self.votes.presence = PresenceVote::NotReady(Arc::new([LOST.to_owned()]));
+                }
+            }
+            Lost::Logout => self.phone_gone(step),
+        }
+    }
+
+    fn watch_not_ready(&mut self, step: &mut Step<'_>) {
+        let in_use = matches!(self.votes.presence, PresenceVote::NotReady(_));
+        match step.config.presence.notready_refresh {
+            Some(after) if in_use => self.timers.arm(step, Timer::Refresh, after),
+            Some(_) | None => self.timers.disarm(step, Timer::Refresh),
+        }
+    }
+}
+
+fn translate(step: &Step<'_>, vote: Vote) -> Heard {
+    let (vote, initial, closed_by_call) = match vote {
+        Vote::None => (PresenceVote::None, false, false),
+        Vote::Out { activities } if activities.is_empty() => {
+            (PresenceVote::Out { overruled: false }, false, false)
+        }
+        Vote::Out { activities } => match step.config.presence.closed_busy {
+            ClosedBusy::Logout => (PresenceVote::Out { overruled: false }, false, true),
+            ClosedBusy::NotReady => (PresenceVote::NotReady(activities), false, false),
+        },
+        Vote::NotReady {
+            activities,
+            initial,
+        } => (PresenceVote::NotReady(activities), initial, false),
+        Vote::Ready { initial } => (PresenceVote::Ready, initial, false),
+    };
+    Heard {
+        vote,
+        initial,
+        closed_by_call,
+    }
+}

@@ -1,0 +1,140 @@
+//! The reservation: an agent is promised to one call at a time, and this is where the promise is
+//! kept. It is granted, extended while the call's shard reports progress, and returned by every end
+//! of the call, or by its lease if no report comes. Who is to be offered is the queue's business.
+
+use crate::agent::{EndCause, OfferSource, RefusedOffer};
+use crate::call::{self, CallRef};
+use crate::config::QueueIndex;
+use crate::counters::Counter;
+use crate::limits::RESERVATION_SLACK;
+use crate::queue;
+
+use super::state::Agent;
+use super::step::{Step, Timer};
+use super::votes::Standing;
+
+/// How far the call at a DN is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// Promised to the call; the phone does not ring yet.
+    Reserved,
+    /// The phone rings.
+    Ringing,
+    /// Answered.
+    Established,
+}
+
+/// The call that holds the reservation.
+#[derive(Debug)]
+pub(super) struct Visit {
+    pub(super) call: CallRef,
+    pub(super) source: OfferSource,
+    pub(super) stage: Stage,
+    /// Whether the call's shard was told that nobody will answer.
+    pub(super) withdrawn: bool,
+}
+
+impl Agent {
+    /// A queue wants the agent: it must be free in every respect.
+    pub(super) fn reserve_for_queue(
+        &mut self,
+        step: &mut Step<'_>,
+        call: CallRef,
+        queue: QueueIndex,
+    ) {
+        if self.is_available() {
+            return self.grant(step, call, OfferSource::Queue(queue));
+        }
+        let why = if self.visit.is_some() {
+            RefusedOffer::Busy
+        } else if self.votes.last() == Standing::LoggedOut {
+            RefusedOffer::LoggedOut
+        } else {
+            RefusedOffer::NotReady
+        };
+        let (dn, conn_id) = (step.dn, call.conn_id);
+        step.tell_queue(queue, queue::Input::Refused { conn_id, dn, why });
+    }
+
+    /// A caller dialled the DN: NotReady is no reason to refuse, another call of ours is.
+    pub(super) fn reserve_for_caller(&mut self, step: &mut Step<'_>, call: CallRef) {
+        let why = if self.visit.is_some() {
+            RefusedOffer::Busy
+        } else if self.votes.last() == Standing::LoggedOut {
+            RefusedOffer::LoggedOut
+        } else {
+            return self.grant(step, call, OfferSource::Direct);
+        };
+        step.tell_call(call, call::Input::DirectRefused { dn: step.dn, why });
+    }
+
+    fn grant(&mut self, step: &mut Step<'_>, call: CallRef, source: OfferSource) {
+        self.occupy(step, call, source, Stage::Reserved);
+        step.tell_call(call, call::Input::Offer { dn: step.dn });
+    }
+
+    /// Gives the agent to a call. What presence said in the tail of the call before stays put off.
+    pub(super) fn occupy(
+        &mut self,
+        step: &mut Step<'_>,
+        call: CallRef,
+        source: OfferSource,
+        stage: Stage,
+    ) {
+        assert!(
+            self.visit.is_none(),
+            "an agent is promised to one call at a time"
+        );
+        self.timers.disarm(step, Timer::Tail);
+        self.visit = Some(Visit {
+            call,
+            source,
+            stage,
+            withdrawn: false,
+        });
+        self.extend_lease(step, source);
+    }
+
+    /// From here the phone may ring its full time, on a trunk that needs its full time to fail.
+    pub(super) fn extend_lease(&mut self, step: &mut Step<'_>, source: OfferSource) {
+        let queue = match source {
+            OfferSource::Queue(queue) => Some(queue),
+            OfferSource::Direct => None,
+        };
+        let ringing = step.config.no_answer(step.dn, queue);
+        // RFC 3261 §17.1.1.2: a client transaction gives up after 64*T1.
+        let silence = step.config.server.t1 * 64;
+        self.timers
+            .arm(step, Timer::Lease, ringing + silence + RESERVATION_SLACK);
+    }
+
+    /// The call's shard has gone silent: a defect, which must not cost the agent's day.
+    pub(super) fn lease_expired(&mut self, step: &mut Step<'_>) {
+        step.count(Counter::ReservationExpired);
+        let visit = self
+            .visit
+            .as_ref()
+            .expect("a lease ends with its reservation");
+        let call = visit.call;
+        if !visit.withdrawn {
+            step.tell_call(call, call::Input::OfferWithdrawn { dn: step.dn });
+        }
+        self.free(step, EndCause::Failed);
+    }
+
+    /// Returns the reservation. What follows from the failure of an offer is in `party`.
+    pub(super) fn free(&mut self, step: &mut Step<'_>, cause: EndCause) {
+        let visit = self
+            .visit
+            .take()
+            .expect("only a reservation that stands is returned");
+        self.timers.disarm(step, Timer::Lease);
+        if visit.stage != Stage::Established {
+            self.offer_failed(step, cause);
+        }
+        if self.logout_after_call {
+            self.log_out(step, None);
+        }
+        self.own_call_ended(step);
+    }
+}

@@ -1,0 +1,181 @@
+//! One agent: its fields, and the settling of its votes into events. It decides which events a
+//! change of standing is worth; what changes the votes is in the sibling files.
+
+use std::time::Instant;
+
+use crate::config::{Config, DnIndex, Login};
+
+use super::events::Answer;
+use super::presence::Heard;
+use super::reservation::Visit;
+use super::step::{Step, Timer, Timers};
+use super::votes::{DesktopVote, PresenceVote, Standing, Votes};
+use super::{Input, OfferSource, Status};
+
+/// One agent.
+#[derive(Debug)]
+pub(super) struct Agent {
+    dn: DnIndex,
+    pub(super) votes: Votes,
+    /// What presence said during a call of ours: applied later.
+    pub(super) deferred: Option<Heard>,
+    /// Who a desktop logged in; `None` while the default agent is logged in by presence.
+    pub(super) desktop_login: Option<Box<str>>,
+    /// Whether a desktop is there: its vote outlives the phone only while it is.
+    pub(super) desktop_present: bool,
+    /// The desktop went away during a call and the agent is to be logged out after it.
+    pub(super) logout_after_call: bool,
+    /// The call that holds the reservation.
+    pub(super) visit: Option<Visit>,
+    /// Since when the queues may pick the agent, as they were told.
+    pub(super) available_since: Option<Instant>,
+    pub(super) timers: Timers,
+}
+
+/// Which vote names the reason when both say NotReady.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reason {
+    /// The phone's.
+    Presence,
+    /// The desktop's.
+    Desktop,
+}
+
+impl Agent {
+    /// Logged out, and with `Login::Desktop` until a desktop says otherwise.
+    pub(super) fn new(dn: DnIndex, login: Login) -> Self {
+        let desktop = match login {
+            Login::Auto => DesktopVote::None,
+            Login::Desktop => DesktopVote::Out,
+        };
+        Self {
+            dn,
+            votes: Votes::new(desktop),
+            deferred: None,
+            desktop_login: None,
+            desktop_present: false,
+            logout_after_call: false,
+            visit: None,
+            available_since: None,
+            timers: Timers::default(),
+        }
+    }
+
+    pub(super) fn dn(&self) -> DnIndex {
+        self.dn
+    }
+
+    pub(super) fn agent_id<'a>(&'a self, config: &'a Config) -> &'a str {
+        self.desktop_login
+            .as_deref()
+            .unwrap_or(&config.agent_at(self.dn).agent_id)
+    }
+
+    pub(super) fn status(&self) -> Status {
+        Status {
+            effective: self.votes.effective(),
+            presence: self.votes.presence.standing(),
+            desktop: self.votes.desktop.standing(),
+            presence_deferred: self.deferred.is_some(),
+            after_call_work: self.votes.desktop.is_after_call_work(),
+            available: self.available_since.is_some(),
+            call: self.visit.as_ref().map(|visit| (visit.call, visit.stage)),
+        }
+    }
+
+    pub(super) fn handle(&mut self, step: &mut Step<'_>, input: Input) {
+        match input {
+            Input::Presence(vote) => self.hear(step, vote),
+            Input::Desktop {
+                requested_by,
+                request,
+            } => self.ask(step, requested_by, request),
+            Input::Reserve(offer) => match offer.source {
+                OfferSource::Queue(queue) => self.reserve_for_queue(step, offer.call, queue),
+                OfferSource::Direct => self.reserve_for_caller(step, offer.call),
+            },
+            Input::Party(party) => self.report(step, party),
+            Input::Returned { call } => self.returned(step, call),
+        }
+    }
+
+    pub(super) fn handle_timer(&mut self, step: &mut Step<'_>, timer: Timer) {
+        self.timers.fired(timer);
+        match timer {
+            Timer::Lease => self.lease_expired(step),
+            Timer::WrapUp => self.end_wrap_up(step),
+            Timer::Tail => self.apply_deferred(step),
+            // What the rest holds back is published after every step.
+            Timer::Rest => {}
+            Timer::Refresh => self.ask_presence_again(step),
+        }
+    }
+
+    /// Reports what a change of the votes came to: nothing if the standing is the same. When it
+    /// answers a request, the event that names its success carries `answer`.
+    pub(super) fn settle(
+        &mut self,
+        step: &mut Step<'_>,
+        reason: Reason,
+        answer: Option<Answer<'_>>,
+    ) {
+        match self.votes.settle() {
+            (Standing::LoggedOut, Standing::LoggedOut)
+            | (Standing::NotReady, Standing::NotReady)
+            | (Standing::Ready, Standing::Ready) => {}
+            (Standing::LoggedOut, Standing::NotReady) => {
+                self.emit_login(step, answer);
+                self.emit_not_ready(step, reason, None);
+            }
+            (Standing::LoggedOut, Standing::Ready) => {
+                self.emit_login(step, answer);
+                self.emit_ready(step, None);
+            }
+            (Standing::NotReady | Standing::Ready, Standing::LoggedOut) => {
+                self.emit_logout(step, reason, answer);
+            }
+            (Standing::Ready, Standing::NotReady) => {
+                self.emit_not_ready(step, reason, answer);
+            }
+            (Standing::NotReady, Standing::Ready) => self.emit_ready(step, answer),
+        }
+    }
+
+    /// Takes the desktop's vote back, as if no desktop had been there. A logout stays: only a
+    /// desktop lifts it.
+    pub(super) fn forget_desktop(&mut self, step: &mut Step<'_>) {
+        self.timers.disarm(step, Timer::WrapUp);
+        match self.votes.desktop {
+            DesktopVote::Out => {}
+            DesktopVote::None
+            | DesktopVote::NotReady(_)
+            | DesktopVote::AfterCallWork { .. }
+            | DesktopVote::Ready(_) => self.votes.desktop = Self::unheard(step),
+        }
+    }
+
+    /// The desktop's vote when no desktop has said anything.
+    pub(super) fn unheard(step: &Step<'_>) -> DesktopVote {
+        match step.agent().login {
+            Login::Auto => DesktopVote::None,
+            Login::Desktop => DesktopVote::Out,
+        }
+    }
+
+    /// Logs out in the desktop's place, until a desktop logs in.
+    pub(super) fn log_out(&mut self, step: &mut Step<'_>, answer: Option<Answer<'_>>) {
+        self.timers.disarm(step, Timer::WrapUp);
+        self.logout_after_call = false;
+        self.votes.desktop = DesktopVote::Out;
+        self.settle(step, Reason::Desktop, answer);
+        self.desktop_login = None;
+    }
+
+    /// Whether presence is what keeps the agent from being Ready.
+    pub(super) fn presence_says_not_ready(&self) -> bool {
+        match self.votes.presence {
+            PresenceVote::NotReady(_) | PresenceVote::Out { .. } => true,
+            PresenceVote::None | PresenceVote::Ready => false,
+        }
+    }
+}

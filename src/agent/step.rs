@@ -1,0 +1,115 @@
+//! One step of one agent: what it may look at while it handles an input, and where its timers and
+//! outputs go. It decides nothing.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use offhook_shards::wheel::{TimerKey, Wheel};
+
+use crate::config::{self, Config, DnIndex, QueueIndex};
+use crate::counters::{Counter, Counters};
+use crate::cti::{ErrorCode, Event, EventName, RequestedBy};
+use crate::{call, queue};
+
+use super::Output;
+
+/// What an agent waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Timer {
+    /// The call's shard has not reported on a reservation: it returns by itself.
+    Lease,
+    /// Wrap-up is over.
+    WrapUp,
+    /// Our own call is so long over that presence speaks of something else.
+    Tail,
+    /// A phone that just failed a call has rested.
+    Rest,
+    /// Presence has said NotReady for so long that an idle NOTIFY may have been missed.
+    Refresh,
+}
+
+/// How many timers there are.
+const TIMERS: usize = Timer::Refresh as usize + 1;
+
+/// The armed timers of one agent.
+#[derive(Debug, Default)]
+pub(super) struct Timers([Option<TimerKey>; TIMERS]);
+
+/// One step of one agent.
+pub(super) struct Step<'a> {
+    pub(super) now: Instant,
+    pub(super) dn: DnIndex,
+    /// The agent's place in the table: what its timers carry.
+    pub(super) position: u32,
+    pub(super) config: &'a Config,
+    pub(super) wheel: &'a mut Wheel<(u32, Timer)>,
+    pub(super) outputs: &'a mut VecDeque<Output>,
+    pub(super) counters: &'a Counters,
+}
+
+impl Step<'_> {
+    /// The agent's configuration.
+    pub(super) fn agent(&self) -> &config::Agent {
+        self.config.agent_at(self.dn)
+    }
+
+    /// The number of the DN.
+    pub(super) fn number(&self) -> &str {
+        &self.agent().dn
+    }
+
+    /// An event of this DN that says nothing yet.
+    pub(super) fn event(&self, name: EventName) -> Event {
+        Event::new(self.now, name, self.number())
+    }
+
+    pub(super) fn emit(&mut self, event: Event) {
+        self.outputs.push_back(Output::Event(Box::new(event)));
+    }
+
+    /// Refuses a request.
+    pub(super) fn refuse(&mut self, whom: RequestedBy, code: ErrorCode, why: impl Into<String>) {
+        let event = Event::error(self.now, self.number(), whom, code, why);
+        self.emit(event);
+    }
+
+    pub(super) fn tell_call(&mut self, call: call::CallRef, input: call::Input) {
+        self.outputs.push_back(Output::Call(call, input));
+    }
+
+    pub(super) fn tell_queue(&mut self, queue: QueueIndex, input: queue::Input) {
+        self.outputs.push_back(Output::Queue(queue, input));
+    }
+
+    pub(super) fn count(&self, counter: Counter) {
+        self.counters.count(counter);
+    }
+}
+
+impl Timers {
+    /// Arms a timer, in place of the same one armed before.
+    pub(super) fn arm(&mut self, step: &mut Step<'_>, timer: Timer, after: Duration) {
+        self.disarm(step, timer);
+        let key = step.wheel.arm(step.now + after, (step.position, timer));
+        self.0[timer as usize] = Some(key);
+    }
+
+    pub(super) fn disarm(&mut self, step: &mut Step<'_>, timer: Timer) {
+        if let Some(key) = self.0[timer as usize].take() {
+            step.wheel.cancel(key);
+        }
+    }
+
+    /// Notes that a timer has fired.
+    pub(super) fn fired(&mut self, timer: Timer) {
+        let key = self.0[timer as usize].take();
+        assert!(
+            key.is_some(),
+            "a timer that fires is one that its agent armed"
+        );
+    }
+
+    pub(super) fn is_armed(&self, timer: Timer) -> bool {
+        self.0[timer as usize].is_some()
+    }
+}

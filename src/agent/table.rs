@@ -1,0 +1,152 @@
+//! The agents of one shard: finds the one that an input is about, runs its timers, and collects
+//! what comes out. What an agent does with an input is in the sibling files.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+
+use offhook_shards::wheel::Wheel;
+
+use crate::call::{self, CallRef};
+use crate::config::{Config, DnIndex, QueueIndex};
+use crate::counters::Counters;
+use crate::cti::Event;
+use crate::queue;
+
+use super::reservation::Stage;
+use super::state::Agent;
+use super::step::{Step, Timer};
+use super::{Input, Standing};
+
+/// What comes out of the table, in the order in which it happened.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Output {
+    /// For clients.
+    Event(Box<Event>),
+    /// For the call's shard.
+    Call(CallRef, call::Input),
+    /// For the queue's shard.
+    Queue(QueueIndex, queue::Input),
+    /// For the DN's watcher: presence has said NotReady for so long that an idle NOTIFY may have
+    /// been missed; a refresh makes the PBX send the full state (RFC 6665 §4.1.2.2).
+    RefreshPresence(DnIndex),
+}
+
+/// One agent, as checkers see it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Status {
+    /// What the votes come to.
+    pub effective: Standing,
+    /// The vote of presence, as applied.
+    pub presence: Option<Standing>,
+    /// The vote of the desktop, which the server's wrap-up is a part of.
+    pub desktop: Option<Standing>,
+    /// Whether presence has said something that is not applied yet.
+    pub presence_deferred: bool,
+    /// Whether the server's wrap-up is on.
+    pub after_call_work: bool,
+    /// Whether its queues may pick it.
+    pub available: bool,
+    /// The call that holds the reservation, and how far it is.
+    pub call: Option<(CallRef, Stage)>,
+}
+
+/// The agents of one shard. Drain `poll_output` after every `handle*`, then ask `poll_timeout`.
+#[derive(Debug)]
+pub struct Agents {
+    config: Arc<Config>,
+    counters: Arc<Counters>,
+    /// Ascending by DN.
+    agents: Vec<Agent>,
+    wheel: Wheel<(u32, Timer)>,
+    outputs: VecDeque<Output>,
+}
+
+impl Agents {
+    /// The agents at these DNs, all logged out.
+    #[must_use]
+    pub fn new(
+        now: Instant,
+        config: Arc<Config>,
+        dns: impl Iterator<Item = DnIndex>,
+        counters: Arc<Counters>,
+    ) -> Self {
+        let mut agents: Vec<Agent> = dns
+            .map(|dn| Agent::new(dn, config.agent_at(dn).login))
+            .collect();
+        agents.sort_unstable_by_key(Agent::dn);
+        Self {
+            config,
+            counters,
+            agents,
+            wheel: Wheel::new(now),
+            outputs: VecDeque::new(),
+        }
+    }
+
+    /// Something happened at a DN, which must be one of ours.
+    pub fn handle(&mut self, now: Instant, dn: DnIndex, input: Input) {
+        let position = self
+            .position(dn)
+            .expect("the shard owns the DN that it is told about");
+        self.step(now, position, |agent, step| agent.handle(step, input));
+    }
+
+    /// Time has passed.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        while let Some((_, (position, timer))) = self.wheel.expire(now) {
+            self.step(now, position as usize, |agent, step| {
+                agent.handle_timer(step, timer)
+            });
+        }
+    }
+
+    /// When `handle_timeout` is due.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.wheel.next()
+    }
+
+    /// The next thing to pass on.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// How an agent stands; `None` if the DN is not one of ours.
+    #[must_use]
+    pub fn status(&self, dn: DnIndex) -> Option<Status> {
+        self.position(dn)
+            .map(|position| self.agents[position].status())
+    }
+
+    /// Who is, or would be, logged in at a DN; `None` if the DN is not one of ours.
+    #[must_use]
+    pub fn agent_id(&self, dn: DnIndex) -> Option<&str> {
+        let position = self.position(dn)?;
+        Some(self.agents[position].agent_id(&self.config))
+    }
+
+    /// The DNs of this table, ascending.
+    pub fn dns(&self) -> impl Iterator<Item = DnIndex> {
+        self.agents.iter().map(Agent::dn)
+    }
+
+    fn position(&self, dn: DnIndex) -> Option<usize> {
+        self.agents.binary_search_by_key(&dn, Agent::dn).ok()
+    }
+
+    fn step(&mut self, now: Instant, position: usize, run: impl FnOnce(&mut Agent, &mut Step<'_>)) {
+        let agent = &mut self.agents[position];
+        let mut step = Step {
+            now,
+            dn: agent.dn(),
+            position: u32::try_from(position).expect("AGENTS_MAX fits in 32 bits"),
+            config: &self.config,
+            wheel: &mut self.wheel,
+            outputs: &mut self.outputs,
+            counters: &self.counters,
+        };
+        run(agent, &mut step);
+        agent.publish_availability(&mut step);
+    }
+}

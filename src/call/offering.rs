@@ -1,0 +1,229 @@
+//! The agent's phone is dialled or rings. Whatever happens, the reservation returns, and a caller
+//! who is still there gets the next agent.
+
+use std::time::Instant;
+
+use crate::agent::{self, EndCause, PartyState};
+use crate::config::DnIndex;
+use crate::counters::Counter;
+use crate::cti::{CallRequest, RequestedBy};
+use crate::dialog::{Body, LegEvent};
+use crate::queue;
+use crate::sip::Status;
+
+use super::command::{Command, LegCommand, Side};
+use super::connected::Answering;
+use super::facts::{Facts, cause, hang_up};
+use super::timer::Timer;
+use super::{Commands, Event, Input, State, request, reserving, waiting};
+
+/// The agent's phone is dialled or rings.
+#[derive(Debug)]
+pub(super) struct Offering {
+    pub(super) dn: DnIndex,
+    /// Whether the phone has said that it rings; events of the party begin with that.
+    rings: bool,
+}
+
+impl Offering {
+    pub(super) fn start(
+        now: Instant,
+        facts: &mut Facts,
+        dn: DnIndex,
+        commands: &mut Commands,
+    ) -> State {
+        facts.deadlines.arm(Timer::NoAnswer, now + facts.no_answer(dn));
+        commands.push(Command::Dial(dn));
+        State::Offering(Self { dn, rings: false })
+    }
+
+    pub(super) fn handle(
+        self,
+        now: Instant,
+        facts: &mut Facts,
+        event: Event,
+        commands: &mut Commands,
+    ) -> State {
+        match event {
+            Event::Leg(Side::Caller, event) => self.handle_caller(facts, &event, commands),
+            Event::Leg(Side::Agent, event) => self.handle_agent(now, facts, event, commands),
+            Event::DialFailed => {
+                self.fail(now, facts, EndCause::Unreachable, None, commands)
+            }
+            Event::Input(input) => self.handle_input(now, facts, input, commands),
+            Event::Timer(Timer::NoAnswer) => {
+                hang_up(commands, Side::Agent, cause::NO_ANSWER);
+                self.fail(now, facts, EndCause::NoAnswer, None, commands)
+            }
+            Event::Timer(Timer::Patience) => {
+                hang_up(commands, Side::Agent, cause::TIMER);
+                let ended = PartyState::Ended(EndCause::CallerAbandoned);
+                facts.tell_agent(commands, self.dn, ended, None);
+                facts.patience_ends(commands);
+                State::Ended
+            }
+            Event::Timer(Timer::Progress) => {
+                facts.say_queued(now, commands);
+                State::Offering(self)
+            }
+            Event::Timer(Timer::Duration) => State::Offering(self),
+        }
+    }
+
+    fn handle_caller(
+        self,
+        facts: &mut Facts,
+        event: &LegEvent,
+        commands: &mut Commands,
+    ) -> State {
+        match event {
+            LegEvent::HungUp(_) => {
+                hang_up(commands, Side::Agent, cause::NORMAL);
+                let ended = PartyState::Ended(EndCause::CallerAbandoned);
+                facts.tell_agent(commands, self.dn, ended, None);
+                facts.caller_gone(commands, EndCause::CallerAbandoned);
+                State::Ended
+            }
+            // Not before our final response.
+            LegEvent::Progress { .. }
+            | LegEvent::Answered { .. }
+            | LegEvent::Refused { .. }
+            | LegEvent::Acknowledged { .. }
+            | LegEvent::Offered { .. }
+            | LegEvent::OfferAnswered { .. }
+            | LegEvent::OfferRefused { .. }
+            | LegEvent::OfferAcknowledged { .. } => State::Offering(self),
+        }
+    }
+
+    fn handle_agent(
+        mut self,
+        now: Instant,
+        facts: &mut Facts,
+        event: LegEvent,
+        commands: &mut Commands,
+    ) -> State {
+        match event {
+            LegEvent::Progress { status } => {
+                // 181 and 182 say that the phone does not ring yet.
+                if status == Status::RINGING || status == Status::SESSION_PROGRESS {
+                    self.ring(facts, commands);
+                }
+                State::Offering(self)
+            }
+            LegEvent::Answered { body } => self.answered(now, facts, body, commands),
+            LegEvent::Refused { status, .. } => {
+                self.fail(now, facts, cause_of(status), None, commands)
+            }
+            LegEvent::HungUp(_) => self.fail(now, facts, EndCause::Unreachable, None, commands),
+            // Not before the phone's final response.
+            LegEvent::Acknowledged { .. }
+            | LegEvent::Offered { .. }
+            | LegEvent::OfferAnswered { .. }
+            | LegEvent::OfferRefused { .. }
+            | LegEvent::OfferAcknowledged { .. } => State::Offering(self),
+        }
+    }
+
+    fn handle_input(
+        self,
+        now: Instant,
+        facts: &mut Facts,
+        input: Input,
+        commands: &mut Commands,
+    ) -> State {
+        match input {
+            Input::Request {
+                requested_by,
+                request: CallRequest::Release { this_dn, .. },
+            } if this_dn == self.dn => {
+                hang_up(commands, Side::Agent, cause::NORMAL);
+                self.fail(now, facts, EndCause::AgentReleased, Some(requested_by), commands)
+            }
+            Input::Request { requested_by, request } => {
+                let party = self.rings.then_some(self.dn);
+                request::while_offering(now, facts, party, requested_by, request, commands);
+                State::Offering(self)
+            }
+            Input::OfferWithdrawn { dn } if dn == self.dn => {
+                hang_up(commands, Side::Agent, cause::NORMAL);
+                self.fail(now, facts, EndCause::Unreachable, None, commands)
+            }
+            // A second reservation for the same call: return it.
+            Input::Offer { dn } => {
+                let returned = agent::Input::Returned { call: facts.call };
+                commands.push(Command::Agent(dn, returned));
+                State::Offering(self)
+            }
+            Input::OfferWithdrawn { .. }
+            | Input::QueueRefused { .. }
+            | Input::DirectRefused { .. } => State::Offering(self),
+        }
+    }
+
+    fn ring(&mut self, facts: &mut Facts, commands: &mut Commands) {
+        if self.rings {
+            return;
+        }
+        self.rings = true;
+        // The phone's ringing is the caller's progress now.
+        facts.deadlines.disarm(Timer::Progress);
+        facts.tell_agent(commands, self.dn, PartyState::Ringing, None);
+        let (conn_id, dn) = (facts.call.conn_id, self.dn);
+        facts.tell_queue(commands, queue::Input::Ringing { conn_id, dn });
+        // Without a body: early media of an agent who then does not answer would bind the caller
+        // to a session that never comes.
+        commands.push(Command::Leg(Side::Caller, LegCommand::Progress(Status::RINGING)));
+    }
+
+    fn answered(
+        mut self,
+        now: Instant,
+        facts: &mut Facts,
+        body: Option<Body>,
+        commands: &mut Commands,
+    ) -> State {
+        // A phone that answers by itself may skip the 180; the events do not.
+        self.ring(facts, commands);
+        if body.is_none() {
+            // RFC 3261 §13.2.1: the 2xx must have the answer, or the offer if we made none.
+            hang_up(commands, Side::Agent, cause::FAILURE);
+            return self.fail(now, facts, EndCause::Failed, None, commands);
+        }
+        facts.deadlines.disarm_setup();
+        facts.tell_agent(commands, self.dn, PartyState::Established, None);
+        let (conn_id, dn) = (facts.call.conn_id, self.dn);
+        facts.tell_queue(commands, queue::Input::Answered { conn_id, dn });
+        commands.push(Command::Count(Counter::CallAnswered));
+        commands.push(Command::Leg(Side::Caller, LegCommand::Answer(body)));
+        Answering::start(facts, self.dn, commands)
+    }
+
+    /// The agent does not take the call. The agent's leg is over or was hung up.
+    fn fail(
+        self,
+        now: Instant,
+        facts: &mut Facts,
+        cause: EndCause,
+        requested_by: Option<RequestedBy>,
+        commands: &mut Commands,
+    ) -> State {
+        facts.tell_agent(commands, self.dn, PartyState::Ended(cause), requested_by);
+        if facts.queue().is_none() {
+            return reserving::give_up(facts, self.dn, cause, commands);
+        }
+        let (conn_id, dn) = (facts.call.conn_id, self.dn);
+        let failed = queue::Input::OfferFailed { conn_id, dn, cause };
+        waiting::resume(now, facts, failed, commands)
+    }
+}
+
+/// What a phone's final response says about the agent.
+fn cause_of(status: Status) -> EndCause {
+    match status.0 {
+        486 | 600 => EndCause::Busy,
+        404 | 408 | 410 | 430 | 480 | 484 | 485 | 500..=599 | 604 => EndCause::Unreachable,
+        // 603, 487 without our CANCEL, 488, 403 and what else a phone may find.
+        _ => EndCause::Declined,
+    }
+}

@@ -1,0 +1,105 @@
+//! One party has sent a re-INVITE (UCM refreshes and holds with it): its offer goes to the other
+//! party and the answer comes back, whichever message carries which.
+
+use std::time::Instant;
+
+use crate::config::DnIndex;
+use crate::dialog::{Body, LegEvent};
+use crate::sip::Status;
+
+use super::command::{Command, LegCommand, Side};
+use super::connected::{Connected, common};
+use super::facts::Facts;
+use super::{Commands, Event, State};
+
+/// Both legs are up and one has sent a re-INVITE.
+#[derive(Debug)]
+pub(super) struct Renegotiating {
+    pub(super) dn: DnIndex,
+    /// Who sent the re-INVITE.
+    offerer: Side,
+    progress: Progress,
+}
+
+/// How far the exchange is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Progress {
+    /// Our re-INVITE is with the other party, with the offer in it.
+    Offered,
+    /// Our re-INVITE is with the other party and asks for the offer.
+    Asked,
+    /// The offerer has its answer; its ACK ends the exchange.
+    Answered,
+    /// The offerer has the other party's offer; its ACK brings the answer.
+    AnswerAwaited,
+}
+
+impl Renegotiating {
+    pub(super) fn start(
+        dn: DnIndex,
+        offerer: Side,
+        body: Option<Body>,
+        commands: &mut Commands,
+    ) -> State {
+        let progress = if body.is_some() { Progress::Offered } else { Progress::Asked };
+        commands.push(Command::Leg(offerer.other(), LegCommand::Offer(body)));
+        State::Renegotiating(Self { dn, offerer, progress })
+    }
+
+    pub(super) fn handle(
+        self,
+        now: Instant,
+        facts: &mut Facts,
+        event: Event,
+        commands: &mut Commands,
+    ) -> State {
+        match event {
+            Event::Leg(side, LegEvent::OfferAnswered { body }) if side != self.offerer => {
+                self.answered(body, commands)
+            }
+            Event::Leg(side, LegEvent::OfferRefused { status }) if side != self.offerer => {
+                commands.push(Command::Leg(self.offerer, LegCommand::RefuseOffer(status)));
+                State::Connected(Connected { dn: self.dn })
+            }
+            Event::Leg(side, LegEvent::OfferAcknowledged { body }) if side == self.offerer => {
+                self.acknowledged(body, commands)
+            }
+            Event::Leg(side, LegEvent::Offered { .. }) => {
+                // RFC 3261 §14.2: the parties' offers crossed; both try again later.
+                let refuse = LegCommand::RefuseOffer(Status::REQUEST_PENDING);
+                commands.push(Command::Leg(side, refuse));
+                State::Renegotiating(self)
+            }
+            event => match common(now, facts, self.dn, event, commands) {
+                Some(state) => state,
+                None => State::Renegotiating(self),
+            },
+        }
+    }
+
+    fn answered(mut self, body: Option<Body>, commands: &mut Commands) -> State {
+        let other = self.offerer.other();
+        commands.push(Command::Leg(self.offerer, LegCommand::AnswerOffer(body)));
+        self.progress = match self.progress {
+            Progress::Offered => {
+                commands.push(Command::Leg(other, LegCommand::Acknowledge(None)));
+                Progress::Answered
+            }
+            Progress::Asked => Progress::AnswerAwaited,
+            Progress::Answered | Progress::AnswerAwaited => self.progress,
+        };
+        State::Renegotiating(self)
+    }
+
+    fn acknowledged(self, body: Option<Body>, commands: &mut Commands) -> State {
+        match self.progress {
+            Progress::AnswerAwaited => {
+                let acknowledge = LegCommand::Acknowledge(body);
+                commands.push(Command::Leg(self.offerer.other(), acknowledge));
+                State::Connected(Connected { dn: self.dn })
+            }
+            Progress::Answered => State::Connected(Connected { dn: self.dn }),
+            Progress::Offered | Progress::Asked => State::Renegotiating(self),
+        }
+    }
+}

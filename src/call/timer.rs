@@ -1,0 +1,52 @@
+//! A call's deadlines: few and fixed, so an array in the call; the table keeps one wheel entry a
+//! call for the earliest.
+
+use std::time::Instant;
+
+/// What a call waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Timer {
+    /// The INVITE's `Expires`: an unanswered caller gives up (RFC 3261 §13.3.1).
+    Patience,
+    /// The next `182 Queued`: a proxy on the way gives up after three minutes without one
+    /// (RFC 3261 §16.6, Timer C).
+    Progress,
+    /// The agent's phone has rung for long enough.
+    NoAnswer,
+    /// The longest that a call may last, so that a lost BYE cannot hold an agent for ever.
+    Duration,
+}
+
+const TIMERS: [Timer; 4] = [Timer::Patience, Timer::Progress, Timer::NoAnswer, Timer::Duration];
+
+/// The deadlines of one call.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Deadlines([Option<Instant>; TIMERS.len()]);
+
+impl Deadlines {
+    /// Sets or moves a deadline.
+    pub fn arm(&mut self, timer: Timer, at: Instant) {
+        self.0[timer as usize] = Some(at);
+    }
+
+    /// Takes a deadline away.
+    pub fn disarm(&mut self, timer: Timer) {
+        self.0[timer as usize] = None;
+    }
+
+    /// Takes all deadlines of an unanswered call away.
+    pub fn disarm_setup(&mut self) {
+        self.disarm(Timer::Patience);
+        self.disarm(Timer::Progress);
+        self.disarm(Timer::NoAnswer);
+    }
+
+    /// The earliest deadline and its name.
+    #[must_use]
+    pub fn next(&self) -> Option<(Instant, Timer)> {
+        TIMERS
+            .iter()
+            .filter_map(|&timer| self.0[timer as usize].map(|at| (at, timer)))
+            .min()
+    }
+}

@@ -1,0 +1,124 @@
+//! A caller waits in a queue with no agent: `182 Queued` at intervals, patience by `Expires`.
+
+use std::time::Instant;
+
+use crate::agent::EndCause;
+use crate::counters::Counter;
+use crate::dialog::LegEvent;
+use crate::queue;
+use crate::sip::Status;
+
+use super::command::{Command, Side};
+use super::facts::{Facts, refuse_caller};
+use super::offering::Offering;
+use super::timer::Timer;
+use super::{Commands, Event, Input, QueueRefusal, State, request};
+
+/// In the queue, with no agent.
+#[derive(Debug)]
+pub(super) struct Waiting;
+
+impl Waiting {
+    pub(super) fn handle(
+        self,
+        now: Instant,
+        facts: &mut Facts,
+        event: Event,
+        commands: &mut Commands,
+    ) -> State {
+        match event {
+            Event::Leg(Side::Caller, event) => self.handle_caller(facts, &event, commands),
+            // The last agent's leg may still end: it says nothing more to us (dialog's promise).
+            Event::Leg(Side::Agent, _) | Event::DialFailed => State::Waiting(self),
+            Event::Input(input) => self.handle_input(now, facts, input, commands),
+            Event::Timer(timer) => self.handle_timer(now, facts, timer, commands),
+        }
+    }
+
+    fn handle_caller(
+        self,
+        facts: &mut Facts,
+        event: &LegEvent,
+        commands: &mut Commands,
+    ) -> State {
+        match event {
+            LegEvent::HungUp(_) => {
+                facts.caller_gone(commands, EndCause::CallerAbandoned);
+                State::Ended
+            }
+            // Not before our final response.
+            LegEvent::Progress { .. }
+            | LegEvent::Answered { .. }
+            | LegEvent::Refused { .. }
+            | LegEvent::Acknowledged { .. }
+            | LegEvent::Offered { .. }
+            | LegEvent::OfferAnswered { .. }
+            | LegEvent::OfferRefused { .. }
+            | LegEvent::OfferAcknowledged { .. } => State::Waiting(self),
+        }
+    }
+
+    fn handle_input(
+        self,
+        now: Instant,
+        facts: &mut Facts,
+        input: Input,
+        commands: &mut Commands,
+    ) -> State {
+        match input {
+            Input::Offer { dn } => Offering::start(now, facts, dn, commands),
+            Input::QueueRefused { refusal } => {
+                let (status, counter) = match refusal {
+                    // 503 would make the PBX take us for dead; the queue is busy, we are not.
+                    QueueRefusal::Full => (Status::BUSY_HERE, Counter::InviteQueueFull),
+                    QueueRefusal::Disconnected => (Status::DECLINE, Counter::CallRefused),
+                };
+                refuse_caller(commands, status);
+                if counter == Counter::InviteQueueFull {
+                    commands.push(Command::Count(Counter::CallRefused));
+                }
+                commands.push(Command::Count(counter));
+                State::Ended
+            }
+            Input::Request { requested_by, request } => {
+                request::while_waiting(now, facts, requested_by, request, commands);
+                State::Waiting(self)
+            }
+            // Belong to an offer that is over.
+            Input::OfferWithdrawn { .. } | Input::DirectRefused { .. } => State::Waiting(self),
+        }
+    }
+
+    fn handle_timer(
+        self,
+        now: Instant,
+        facts: &mut Facts,
+        timer: Timer,
+        commands: &mut Commands,
+    ) -> State {
+        match timer {
+            Timer::Progress => {
+                facts.say_queued(now, commands);
+                State::Waiting(self)
+            }
+            Timer::Patience => {
+                facts.patience_ends(commands);
+                State::Ended
+            }
+            Timer::NoAnswer | Timer::Duration => State::Waiting(self),
+        }
+    }
+}
+
+/// Back to the queue, which keeps place and age.
+pub(super) fn resume(
+    now: Instant,
+    facts: &mut Facts,
+    failed: queue::Input,
+    commands: &mut Commands,
+) -> State {
+    facts.deadlines.disarm(Timer::NoAnswer);
+    facts.tell_queue(commands, failed);
+    facts.say_queued(now, commands);
+    State::Waiting(Waiting)
+}

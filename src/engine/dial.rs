@@ -1,0 +1,109 @@
+//! The agent's phone is dialled through a trunk, peer by peer: one that is silent, unavailable or
+//! cannot be reached before it said anything gives way to the next (RFC 3261 §16.7, RFC 3263
+//! §4.3), and the call above does not notice.
+
+use std::time::{Duration, Instant};
+
+use crate::call::{CallKey, Event as CallEvent, Side};
+use crate::config::DnIndex;
+use crate::dialog::{Invite, LegEvent, LegKey};
+use crate::limits::PEER_SILENCE_MS;
+use crate::trunk::{Failure, Route};
+
+use super::Engine;
+use super::links::Dialled;
+
+impl Engine {
+    /// Makes the agent's leg of a call.
+    pub(super) fn dial(&mut self, now: Instant, key: CallKey, dn: DnIndex) {
+        let trunks = &self.config.agent_at(dn).trunks;
+        match self.trunks.select_among(trunks) {
+            Some(route) => self.dial_along(now, key, dn, route),
+            None => self.calls.handle(now, key, CallEvent::DialFailed),
+        }
+    }
+
+    fn dial_along(&mut self, now: Instant, key: CallKey, dn: DnIndex, route: Route) {
+        let (Some(caller), Some(facts)) = (self.links.caller(key), self.calls.facts(key)) else {
+            return;
+        };
+        let invite = Invite {
+            target: route.peer().1,
+            request_uri: route.request_uri(&self.config.agent_at(dn).dn),
+            calling: caller.calling.clone(),
+            max_forwards: caller.max_forwards,
+            body: facts.offer.clone(),
+            carried: caller.carried.clone(),
+        };
+        match self.user_agent.invite(now, &invite) {
+            Ok(leg) => {
+                self.silences.arm(now + Duration::from_millis(PEER_SILENCE_MS), (key, leg));
+                self.links.set_agent(key, Dialled { leg, dn, route });
+            }
+            Err(_full) => self.calls.handle(now, key, CallEvent::DialFailed),
+        }
+    }
+
+    /// The agent's leg was refused: either the peer failed, and the next one is tried, or the
+    /// phone has spoken, and the call decides.
+    pub(super) fn dial_refused(
+        &mut self,
+        now: Instant,
+        key: CallKey,
+        leg: LegKey,
+        event: LegEvent,
+    ) {
+        let LegEvent::Refused { status, retry_after, after_provisional } = event else {
+            unreachable!("only a refusal is handed to dial_refused");
+        };
+        let failure = match status.0 {
+            503 if !after_provisional => Some(Failure::Unavailable),
+            408 if !after_provisional => Some(Failure::Silent),
+            _ => None,
+        };
+        if let Some(failure) = failure {
+            let retry_after = retry_after.map(|seconds| Duration::from_secs(seconds.into()));
+            if self.try_next_peer(now, key, leg, failure, retry_after) {
+                return;
+            }
+        }
+        self.links.take_agent(key);
+        self.calls.handle(now, key, CallEvent::Leg(Side::Agent, event));
+    }
+
+    /// The silence timer of a leg has run out.
+    pub(super) fn peer_was_silent(&mut self, now: Instant, key: CallKey, leg: LegKey) {
+        if self.links.leg(key, Side::Agent) != Some(leg) || self.user_agent.has_response(leg) {
+            return;
+        }
+        if self.try_next_peer(now, key, leg, Failure::Silent, None) {
+            // Should the silent peer have rung the phone after all, its 2xx is ACKed and BYEd.
+            self.user_agent.hang_up(now, leg, None);
+        }
+    }
+
+    /// Reports the peer and dials the next; `false` when there is none.
+    fn try_next_peer(
+        &mut self,
+        now: Instant,
+        key: CallKey,
+        leg: LegKey,
+        failure: Failure,
+        retry_after: Option<Duration>,
+    ) -> bool {
+        if self.links.leg(key, Side::Agent) != Some(leg) {
+            return false;
+        }
+        let Some(mut dialled) = self.links.take_agent(key) else {
+            return false;
+        };
+        let (trunk, (peer, _)) = (dialled.route.trunk(), dialled.route.peer());
+        self.trunks.handle_failure(now, trunk, peer, failure, retry_after);
+        if dialled.route.next(&mut self.trunks).is_some() {
+            self.dial_along(now, key, dialled.dn, dialled.route);
+            return true;
+        }
+        self.links.set_agent(key, dialled);
+        false
+    }
+}

@@ -1,0 +1,194 @@
+//! Who talks to whom: what one part says is carried to the others until nobody has more to say.
+
+use std::time::Instant;
+
+use offhook_shards::ShardId;
+
+use crate::agent;
+use crate::call::{CallKey, CallRef, Command, Event as CallEvent, LegCommand, Side};
+use crate::call;
+use crate::counters::Counter;
+use crate::cti::Output;
+use crate::dialog::{LegEvent, LegKey, Refusal, Subscribe, UserAgentEvent};
+use crate::limits::SETTLE_ROUNDS_MAX;
+use crate::{presence, queue, trunk};
+
+use super::{Engine, Message};
+
+impl Engine {
+    /// Lets the parts answer each other until nobody has more to say.
+    pub(super) fn settle(&mut self, now: Instant) {
+        for _ in 0..SETTLE_ROUNDS_MAX {
+            let mut quiet = true;
+            while let Some(event) = self.user_agent.poll_event() {
+                quiet = false;
+                self.heard(now, event);
+            }
+            while let Some((key, command)) = self.calls.poll_command() {
+                quiet = false;
+                self.obey(now, key, command);
+            }
+            while let Some(output) = self.agents.poll_output() {
+                quiet = false;
+                self.agent_says(now, output);
+            }
+            while let Some(output) = self.queues.poll_output() {
+                quiet = false;
+                self.queue_says(output);
+            }
+            while let Some(output) = self.watchers.poll_output() {
+                quiet = false;
+                self.watcher_says(now, output);
+            }
+            while let Some(output) = self.trunks.poll_output() {
+                quiet = false;
+                self.trunk_says(now, output);
+            }
+            while let Some(message) = self.local.pop_front() {
+                quiet = false;
+                self.handle_local(now, message);
+            }
+            if quiet {
+                return;
+            }
+        }
+        panic!("the parts of an engine answer each other without end");
+    }
+
+    /// A message that this shard is the owner for.
+    pub(super) fn handle_local(&mut self, now: Instant, message: Message) {
+        match message {
+            Message::Agent(dn, input) => self.agents.handle(now, dn, input),
+            Message::Queue(queue, input) => self.queues.handle(now, queue, input),
+            Message::Call(call, input) => self.tell_own_call(now, call, input),
+            Message::TrunkHealth(trunk, change) => {
+                if let Some(in_service) = self.trunks.handle_change(trunk, change) {
+                    self.watchers.trunk_changed(now, trunk, in_service);
+                }
+            }
+            Message::TrunkFailure { trunk, peer, failure, retry_after } => {
+                self.trunks.handle_failure(now, trunk, peer, failure, retry_after);
+            }
+        }
+    }
+
+    fn tell_own_call(&mut self, now: Instant, call: CallRef, input: call::Input) {
+        if let (None, call::Input::Offer { dn }) = (self.calls.facts(call.key), &input) {
+            // The caller left while the agent was being reserved: the reservation returns.
+            let dn = *dn;
+            self.tell_agent(dn, agent::Input::Returned { call });
+            return;
+        }
+        self.calls.handle(now, call.key, CallEvent::Input(input));
+    }
+
+    /// What the user agent says.
+    fn heard(&mut self, now: Instant, event: UserAgentEvent) {
+        match event {
+            UserAgentEvent::Invited(leg, invitation) => self.invited(now, leg, *invitation),
+            UserAgentEvent::Leg(leg, event) => self.leg_says(now, leg, event),
+            UserAgentEvent::Subscription(key, event) => {
+                if let Some(&dn) = self.links.subscriptions.get(key) {
+                    self.watchers.handle(now, dn, event);
+                }
+            }
+            UserAgentEvent::Ping(key, outcome) => {
+                if let Some((trunk, peer)) = self.links.pings.remove(key) {
+                    self.trunks.handle_ping(now, trunk, peer, outcome);
+                }
+            }
+        }
+    }
+
+    fn leg_says(&mut self, now: Instant, leg: LegKey, event: LegEvent) {
+        let Some((key, side)) = self.links.call_of(leg) else {
+            return;
+        };
+        match (side, &event) {
+            (Side::Agent, LegEvent::Refused { .. }) => self.dial_refused(now, key, leg, event),
+            (Side::Agent | Side::Caller, _) => {
+                self.calls.handle(now, key, CallEvent::Leg(side, event));
+            }
+        }
+    }
+
+    /// What a call wants done.
+    fn obey(&mut self, now: Instant, key: CallKey, command: Command) {
+        match command {
+            Command::Leg(side, command) => self.command_leg(now, key, side, command),
+            Command::Dial(dn) => self.dial(now, key, dn),
+            Command::Queue(queue, input) => self.tell_queue(queue, input),
+            Command::Agent(dn, input) => self.tell_agent(dn, input),
+            Command::Event(event) => self.emit(event),
+            Command::Count(counter) => self.counters.count(counter),
+            Command::Forget => self.links.forget_call(key),
+        }
+    }
+
+    fn command_leg(&mut self, now: Instant, key: CallKey, side: Side, command: LegCommand) {
+        let Some(leg) = self.links.leg(key, side) else {
+            return;
+        };
+        let user_agent = &mut self.user_agent;
+        match command {
+            LegCommand::Progress(status) => user_agent.progress(now, leg, status),
+            LegCommand::Answer(body) => user_agent.answer(now, leg, body.as_ref()),
+            LegCommand::Refuse(refusal) => user_agent.refuse(now, leg, refusal),
+            LegCommand::Acknowledge(body) => user_agent.acknowledge(now, leg, body.as_ref()),
+            LegCommand::Offer(body) => user_agent.offer(now, leg, body.as_ref()),
+            LegCommand::AnswerOffer(body) => user_agent.answer_offer(now, leg, body.as_ref()),
+            LegCommand::RefuseOffer(status) => {
+                let refusal = Refusal { status, retry_after: None };
+                user_agent.refuse_offer(now, leg, refusal);
+            }
+            LegCommand::HangUp(cause) => {
+                user_agent.hang_up(now, leg, Some(cause));
+                if side == Side::Agent {
+                    self.links.take_agent(key);
+                }
+            }
+        }
+    }
+
+    fn agent_says(&mut self, now: Instant, output: agent::Output) {
+        match output {
+            agent::Output::Event(event) => self.emit(event),
+            agent::Output::Call(call, input) => self.tell_call(call, input),
+            agent::Output::Queue(queue, input) => self.tell_queue(queue, input),
+            agent::Output::RefreshPresence(dn) => self.watchers.refresh_now(now, dn),
+        }
+    }
+
+    fn trunk_says(&mut self, now: Instant, output: trunk::Output) {
+        match output {
+            trunk::Output::Ping { trunk, peer, target, request_uri, max_forwards } => {
+                match self.user_agent.ping(now, target, &request_uri, max_forwards) {
+                    Ok(key) => {
+                        self.links.pings.insert(key, (trunk, peer));
+                    }
+                    // Says nothing about the peer: the next ping will tell.
+                    Err(_full) => self.counters.count(Counter::PingSkipped),
+                }
+            }
+            trunk::Output::Change(trunk, change) => {
+                for shard in 0..self.owners.shards() {
+                    self.send(ShardId(shard), Message::TrunkHealth(trunk, change));
+                }
+            }
+            trunk::Output::Event(event) => self.emit(event),
+            trunk::Output::ReportFailure { trunk, peer, failure, retry_after } => {
+                let owner = self.owners.trunk(&self.config, trunk);
+                self.send(owner, Message::TrunkFailure { trunk, peer, failure, retry_after });
+            }
+        }
+    }
+
+    fn queue_says(&mut self, output: queue::Output) {
+        match output {
+            queue::Output::Event(event) => self.emit(event),
+            queue::Output::Notice(notice) => self.events.push_back(Output::Notice(notice)),
+            queue::Output::Agent(dn, input) => self.tell_agent(dn, input),
+            queue::Output::Call(call, input) => self.tell_call(call, input),
+        }
+    }
+}

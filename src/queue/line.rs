@@ -1,0 +1,444 @@
+//! One queue: the calls in it, each in exactly one place, and the pairing of callers with agents. A
+//! router's requests come in through `routing`; events are worded in `events`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Instant;
+
+use offhook_shards::wheel::TimerKey;
+
+use crate::agent::{self, EndCause, Offer, OfferSource};
+use crate::call::{self, CallRef, QueueRefusal};
+use crate::config::{DnIndex, RoutingPointIndex};
+use crate::counters::Counter;
+use crate::cti::{
+    CallInfo, CallState, ConnId, ErrorCode, EventName, Notice, RequestedBy, RouteType,
+};
+
+use super::Input;
+use super::events::{call_event, name_destination};
+use super::ready::Ready;
+use super::step::Step;
+use super::strategy;
+use super::waiting::{Turn, Waiting};
+
+/// One queue.
+#[derive(Debug, Default)]
+pub(super) struct Line {
+    pub(super) calls: BTreeMap<ConnId, Call>,
+    waiting: Waiting,
+    pub(super) ready: Ready,
+    /// The routing points at which a router is present.
+    pub(super) routers: BTreeSet<RoutingPointIndex>,
+    /// The calls that a router is asked about.
+    pub(super) asked: BTreeSet<(RoutingPointIndex, ConnId)>,
+    /// The number of the last EventRouteRequest.
+    pub(super) route_reference: u32,
+    /// What was last published.
+    depth: (u32, u32),
+}
+
+/// One call in a queue.
+#[derive(Debug)]
+pub(super) struct Call {
+    pub(super) call: CallRef,
+    pub(super) info: Arc<CallInfo>,
+    pub(super) routing_point: RoutingPointIndex,
+    turn: Turn,
+    pub(super) stage: Stage,
+}
+
+/// Where a call is, with what only that place needs.
+#[derive(Debug)]
+pub(super) enum Stage {
+    /// A router is asked, until the timer.
+    Asked(TimerKey),
+    /// In the line, for whoever is ready first.
+    Waiting,
+    /// Offered to an agent whose phone does not ring yet.
+    Offered(DnIndex, Option<Routed>),
+    /// At the phone of an agent, which rings.
+    Ringing(DnIndex, ChosenBy),
+}
+
+/// Who chose the agent whose phone rings, and is to choose again if nobody answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ChosenBy {
+    Queue,
+    Router,
+}
+
+/// The router's request that an offer is to answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Routed {
+    pub(super) requested_by: RequestedBy,
+    pub(super) route_type: RouteType,
+}
+
+/// Where a call of a queue is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// A router is asked.
+    Asked,
+    /// It waits for any agent.
+    Waiting,
+    /// It is being offered to this agent.
+    Offered(DnIndex),
+    /// The phone of this agent rings.
+    Ringing(DnIndex),
+}
+
+/// One queue, as checkers see it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Status {
+    /// Calls in the queue, those being offered included.
+    pub calls: usize,
+    /// Agents that may be picked.
+    pub available: usize,
+}
+
+impl Line {
+    pub(super) fn status(&self) -> Status {
+        Status {
+            calls: self.calls.len(),
+            available: self.ready.len(),
+        }
+    }
+
+    pub(super) fn place(&self, conn_id: ConnId) -> Option<Place> {
+        self.calls.get(&conn_id).map(|call| match call.stage {
+            Stage::Asked(_) => Place::Asked,
+            Stage::Waiting => Place::Waiting,
+            Stage::Offered(dn, _) => Place::Offered(dn),
+            Stage::Ringing(dn, _) => Place::Ringing(dn),
+        })
+    }
+
+    pub(super) fn waiting(&self) -> impl Iterator<Item = ConnId> {
+        self.waiting.iter()
+    }
+
+    pub(super) fn handle(&mut self, step: &mut Step<'_>, input: Input) {
+        match input {
+            Input::Enter {
+                call,
+                info,
+                routing_point,
+                since,
+            } => {
+                self.enter(step, call, info, routing_point, since);
+            }
+            Input::Ringing { conn_id, dn } => self.rings(step, conn_id, dn),
+            Input::Answered { conn_id, dn } => self.answered(step, conn_id, dn),
+            Input::OfferFailed { conn_id, dn, cause } => {
+                self.offer_failed(step, conn_id, dn, offer_error(cause));
+            }
+            Input::Left { conn_id, cause } => self.left(step, conn_id, cause),
+            Input::UserDataChanged {
+                conn_id,
+                info,
+                requested_by,
+            } => {
+                self.user_data_changed(step, conn_id, info, requested_by);
+            }
+            Input::AgentAvailable { dn, idle_since } => self.ready.say(dn, Some(idle_since)),
+            Input::AgentUnavailable { dn } => self.ready.say(dn, None),
+            Input::Refused {
+                conn_id,
+                dn,
+                why: _,
+            } => {
+                self.offer_failed(step, conn_id, dn, ErrorCode::DestinationState);
+            }
+            Input::Router {
+                routing_point,
+                requested_by,
+                request,
+            } => {
+                self.hear_router(step, routing_point, requested_by, request);
+            }
+        }
+    }
+
+    /// Offers the next caller to the next agent until one side runs out. Each turn of the loop
+    /// takes one of each, so it ends.
+    pub(super) fn match_up(&mut self, step: &mut Step<'_>) {
+        let strategy = step.config.queue_at(step.queue).strategy;
+        while let Some(turn) = self.waiting.first() {
+            let Some(dn) = strategy::pick(strategy, &self.ready) else {
+                return;
+            };
+            self.offer(step, turn.conn_id(), dn, None);
+        }
+    }
+
+    /// Offers a call that is not offered yet to an agent who is not being offered one.
+    pub(super) fn offer(
+        &mut self,
+        step: &mut Step<'_>,
+        conn_id: ConnId,
+        dn: DnIndex,
+        routed: Option<Routed>,
+    ) {
+        self.set_stage(step, conn_id, Stage::Offered(dn, routed));
+        self.ready.pick(dn, conn_id);
+        let source = OfferSource::Queue(step.queue);
+        let offer = Offer {
+            call: self.call(conn_id).call,
+            source,
+        };
+        step.tell_agent(dn, agent::Input::Reserve(offer));
+    }
+
+    /// Tells the control plane, on change only.
+    pub(super) fn publish_depth(&mut self, step: &mut Step<'_>) {
+        let bounded = |length| u32::try_from(length).expect("a queue's limits fit in 32 bits");
+        let depth = (bounded(self.calls.len()), bounded(self.ready.len()));
+        if depth != self.depth {
+            self.depth = depth;
+            let (waiting, available) = depth;
+            let notice = Notice::QueueDepth {
+                queue: step.queue,
+                waiting,
+                available,
+            };
+            step.outputs.push_back(super::Output::Notice(notice));
+        }
+    }
+
+    fn enter(
+        &mut self,
+        step: &mut Step<'_>,
+        call: CallRef,
+        info: Arc<CallInfo>,
+        routing_point: RoutingPointIndex,
+        since: Instant,
+    ) {
+        let conn_id = call.conn_id;
+        assert!(
+            !self.calls.contains_key(&conn_id),
+            "a call enters a queue once"
+        );
+        if self.calls.len() >= step.config.queue_at(step.queue).capacity as usize {
+            step.count(Counter::InviteQueueFull);
+            let refusal = QueueRefusal::Full;
+            return step.tell_call(call, call::Input::QueueRefused { refusal });
+        }
+        let priority = step.config.routing_point_at(routing_point).priority;
+        let turn = Turn::new(priority, since, conn_id);
+        let stage = Stage::Waiting;
+        self.calls.insert(
+            conn_id,
+            Call {
+                call,
+                info,
+                routing_point,
+                turn,
+                stage,
+            },
+        );
+        self.waiting.add(turn);
+        self.emit(step, EventName::Queued, conn_id);
+        self.ask_router(step, conn_id);
+    }
+
+    /// The phone rings: for clients the call has left the queue, though it may come back.
+    fn rings(&mut self, step: &mut Step<'_>, conn_id: ConnId, dn: DnIndex) {
+        let Some(call) = self.calls.get(&conn_id) else {
+            return;
+        };
+        match call.stage {
+            Stage::Offered(to, routed) if to == dn => self.divert(step, conn_id, dn, routed),
+            Stage::Offered(..) | Stage::Ringing(..) | Stage::Asked(_) | Stage::Waiting => {}
+        }
+    }
+
+    /// The call is the queue's no more. A phone may answer without having rung.
+    fn answered(&mut self, step: &mut Step<'_>, conn_id: ConnId, dn: DnIndex) {
+        self.rings(step, conn_id, dn);
+        if self.offered_to(conn_id) == Some(dn) {
+            self.remove(step, conn_id);
+        }
+    }
+
+    /// The caller waits again. Clients who saw it diverted see it queued again. A router that was
+    /// not answered yet is told why, and may choose again; one that was is asked again.
+    fn offer_failed(&mut self, step: &mut Step<'_>, conn_id: ConnId, dn: DnIndex, code: ErrorCode) {
+        self.ready.settle(dn, conn_id);
+        if self.offered_to(conn_id) != Some(dn) {
+            return;
+        }
+        let routing_point = self.call(conn_id).routing_point;
+        match self.call(conn_id).stage {
+            Stage::Offered(_, Some(routed)) => {
+                let agent = &step.config.agent_at(dn).dn;
+                let why = format!("{agent} did not take the call; it waits");
+                step.refuse(routing_point, routed.requested_by, code, why);
+                self.wait_for_router(step, conn_id);
+            }
+            Stage::Ringing(_, chosen_by) => {
+                self.emit(step, EventName::Queued, conn_id);
+                self.set_stage(step, conn_id, Stage::Waiting);
+                if chosen_by == ChosenBy::Router {
+                    self.ask_router(step, conn_id);
+                }
+            }
+            Stage::Offered(_, None) | Stage::Asked(_) | Stage::Waiting => {
+                self.set_stage(step, conn_id, Stage::Waiting);
+            }
+        }
+    }
+
+    fn left(&mut self, step: &mut Step<'_>, conn_id: ConnId, cause: EndCause) {
+        let Some(call) = self.calls.get(&conn_id) else {
+            return;
+        };
+        let (routing_point, info) = (call.routing_point, Arc::clone(&call.info));
+        match call.stage {
+            // The agent's shard reports the end of a call that rings there.
+            Stage::Ringing(..) => return self.remove(step, conn_id),
+            Stage::Offered(_, Some(routed)) => {
+                let (whom, why) = (routed.requested_by, "the caller has gone");
+                step.refuse(routing_point, whom, ErrorCode::InvalidConnID, why);
+            }
+            Stage::Offered(_, None) | Stage::Asked(_) | Stage::Waiting => {}
+        }
+        let mut event = call_event(step, EventName::Abandoned, routing_point, &info);
+        event.call_state = Some(left_state(cause));
+        step.emit(event);
+        self.remove(step, conn_id);
+    }
+
+    fn user_data_changed(
+        &mut self,
+        step: &mut Step<'_>,
+        conn_id: ConnId,
+        info: Arc<CallInfo>,
+        requested_by: Option<RequestedBy>,
+    ) {
+        let Some(call) = self.calls.get_mut(&conn_id) else {
+            return;
+        };
+        call.info = info;
+        let diverted = matches!(call.stage, Stage::Ringing(..));
+        if !diverted || requested_by.is_some() {
+            let name = EventName::AttachedDataChanged;
+            let mut event = call_event(step, name, call.routing_point, &call.info);
+            event.requested_by = requested_by;
+            step.emit(event);
+        }
+    }
+
+    fn divert(
+        &mut self,
+        step: &mut Step<'_>,
+        conn_id: ConnId,
+        dn: DnIndex,
+        routed: Option<Routed>,
+    ) {
+        let chosen_by = if routed.is_some() {
+            ChosenBy::Router
+        } else {
+            ChosenBy::Queue
+        };
+        self.set_stage(step, conn_id, Stage::Ringing(dn, chosen_by));
+        let call = self.call(conn_id);
+        if let Some(routed) = routed {
+            let name = EventName::RouteUsed;
+            let mut event = call_event(step, name, call.routing_point, &call.info);
+            name_destination(step, &mut event, dn);
+            event.route_type = Some(routed.route_type);
+            event.requested_by = Some(routed.requested_by);
+            step.emit(event);
+        }
+        let mut event = call_event(step, EventName::Diverted, call.routing_point, &call.info);
+        name_destination(step, &mut event, dn);
+        step.emit(event);
+    }
+
+    /// Takes a call out, wherever it is.
+    pub(super) fn remove(&mut self, step: &mut Step<'_>, conn_id: ConnId) {
+        if let Some(dn) = self.offered_to(conn_id) {
+            self.ready.settle(dn, conn_id);
+        }
+        // From the line it goes like one that was offered; then nothing but the call is left.
+        self.leave_stage(step, conn_id);
+        self.calls
+            .remove(&conn_id)
+            .expect("only a call in the queue is taken out");
+    }
+
+    /// Moves a call, and keeps the line and the list of those asked about true to it.
+    pub(super) fn set_stage(&mut self, step: &mut Step<'_>, conn_id: ConnId, stage: Stage) {
+        self.leave_stage(step, conn_id);
+        let call = self
+            .calls
+            .get_mut(&conn_id)
+            .expect("only a call in the queue is moved");
+        match stage {
+            Stage::Waiting => self.waiting.add(call.turn),
+            Stage::Asked(_) => {
+                self.asked.insert((call.routing_point, conn_id));
+            }
+            Stage::Offered(..) | Stage::Ringing(..) => {}
+        }
+        call.stage = stage;
+    }
+
+    fn leave_stage(&mut self, step: &mut Step<'_>, conn_id: ConnId) {
+        let call = &self.calls[&conn_id];
+        match call.stage {
+            Stage::Waiting => self.waiting.remove(call.turn),
+            Stage::Asked(timer) => {
+                step.wheel.cancel(timer);
+                self.asked.remove(&(call.routing_point, conn_id));
+            }
+            Stage::Offered(..) | Stage::Ringing(..) => {}
+        }
+    }
+
+    fn offered_to(&self, conn_id: ConnId) -> Option<DnIndex> {
+        match self.calls.get(&conn_id)?.stage {
+            Stage::Offered(dn, _) | Stage::Ringing(dn, _) => Some(dn),
+            Stage::Asked(_) | Stage::Waiting => None,
+        }
+    }
+
+    pub(super) fn call(&self, conn_id: ConnId) -> &Call {
+        self.calls
+            .get(&conn_id)
+            .expect("the caller has made sure that the call is in the queue")
+    }
+
+    fn emit(&self, step: &mut Step<'_>, name: EventName, conn_id: ConnId) {
+        let call = self.call(conn_id);
+        let event = call_event(step, name, call.routing_point, &call.info);
+        step.emit(event);
+    }
+}
+
+/// What a router is told about an agent who did not take the call.
+fn offer_error(cause: EndCause) -> ErrorCode {
+    match cause {
+        EndCause::NoAnswer => ErrorCode::NoAnswer,
+        EndCause::Busy => ErrorCode::Busy,
+        EndCause::Declined | EndCause::AgentReleased => ErrorCode::Rejected,
+        EndCause::Unreachable => ErrorCode::OutOfService,
+        EndCause::CallerReleased | EndCause::CallerAbandoned | EndCause::Failed => {
+            ErrorCode::DestinationState
+        }
+    }
+}
+
+/// How a call ended that left from the queue.
+fn left_state(cause: EndCause) -> CallState {
+    match cause {
+        EndCause::CallerAbandoned | EndCause::CallerReleased => CallState::Abandoned,
+        EndCause::AgentReleased => CallState::Cleared,
+        EndCause::NoAnswer
+        | EndCause::Busy
+        | EndCause::Declined
+        | EndCause::Unreachable
+        | EndCause::Failed => CallState::GeneralError,
+    }
+}

@@ -1,0 +1,200 @@
+//! The router's say at a routing point. A router that is present is asked about each call and may
+//! answer until its timer; a router that is silent, gone, or leaves the choice to us costs the
+//! caller nothing but that time: the call then waits in the line as if there were no router.
+
+use crate::call::{self, QueueRefusal};
+use crate::config::{DnIndex, RoutingPointIndex};
+use crate::cti::{CallState, ConnId, ErrorCode, EventName, RequestedBy, RouteRequest, RouteType};
+
+use super::events::call_event;
+use super::line::{Line, Routed, Stage};
+use super::step::Step;
+
+/// What a router's request comes to.
+enum Choice {
+    /// This number.
+    Number(String),
+    /// Whomever the queue picks.
+    OwnStrategy,
+    /// Nobody.
+    Disconnect,
+}
+
+impl Line {
+    /// A router speaks.
+    pub(super) fn hear_router(
+        &mut self,
+        step: &mut Step<'_>,
+        routing_point: RoutingPointIndex,
+        whom: RequestedBy,
+        request: RouteRequest,
+    ) {
+        match request {
+            RouteRequest::Present(true) => {
+                self.routers.insert(routing_point);
+            }
+            RouteRequest::Present(false) => self.router_gone(step, routing_point),
+            // Reasons are the router's own; no event of the model carries them to others.
+            RouteRequest::Call {
+                conn_id,
+                other_dn,
+                route_type,
+                reasons: _,
+            } => {
+                self.route(step, routing_point, whom, conn_id, (route_type, other_dn));
+            }
+        }
+    }
+
+    /// Asks the router, if one is present, about a call that waits.
+    pub(super) fn ask_router(&mut self, step: &mut Step<'_>, conn_id: ConnId) {
+        let routing_point = self.call(conn_id).routing_point;
+        if !self.routers.contains(&routing_point) {
+            return;
+        }
+        self.wait_for_router(step, conn_id);
+        // 0 would be "no reference".
+        self.route_reference = self.route_reference.checked_add(1).unwrap_or(1);
+        let info = &self.call(conn_id).info;
+        let mut event = call_event(step, EventName::RouteRequest, routing_point, info);
+        event.route_reference = Some(self.route_reference);
+        step.emit(event);
+    }
+
+    /// Leaves the call to the router, if one is present, for the time that it has.
+    pub(super) fn wait_for_router(&mut self, step: &mut Step<'_>, conn_id: ConnId) {
+        let routing_point = self.call(conn_id).routing_point;
+        let stage = if self.routers.contains(&routing_point) {
+            let after = step.config.routing_point_at(routing_point).router_timeout;
+            Stage::Asked(step.arm(conn_id, after))
+        } else {
+            Stage::Waiting
+        };
+        self.set_stage(step, conn_id, stage);
+    }
+
+    /// The router has not answered in time.
+    pub(super) fn router_timed_out(&mut self, step: &mut Step<'_>, conn_id: ConnId) {
+        self.set_stage(step, conn_id, Stage::Waiting);
+    }
+
+    fn router_gone(&mut self, step: &mut Step<'_>, routing_point: RoutingPointIndex) {
+        self.routers.remove(&routing_point);
+        let all = (routing_point, ConnId(u64::MIN))..=(routing_point, ConnId(u64::MAX));
+        let asked: Vec<ConnId> = self.asked.range(all).map(|&(_, conn_id)| conn_id).collect();
+        for conn_id in asked {
+            self.set_stage(step, conn_id, Stage::Waiting);
+        }
+    }
+
+    fn route(
+        &mut self,
+        step: &mut Step<'_>,
+        routing_point: RoutingPointIndex,
+        whom: RequestedBy,
+        conn_id: ConnId,
+        wish: (RouteType, Option<String>),
+    ) {
+        let route_type = wish.0;
+        let here = self
+            .calls
+            .get(&conn_id)
+            .filter(|call| call.routing_point == routing_point);
+        let refusal = match here.map(|call| &call.stage) {
+            None => Some((
+                ErrorCode::InvalidConnID,
+                "no such call waits at this routing point",
+            )),
+            Some(Stage::Offered(..) | Stage::Ringing(..)) => Some((
+                ErrorCode::WrongState,
+                "the call is being offered to an agent",
+            )),
+            Some(Stage::Asked(_) | Stage::Waiting) => None,
+        };
+        if let Some((code, why)) = refusal {
+            return step.refuse(routing_point, whom, code, why);
+        }
+        let routed = Routed {
+            requested_by: whom,
+            route_type,
+        };
+        match choice(wish) {
+            Ok(Choice::Number(number)) => self.route_to(step, conn_id, &number, routed),
+            Ok(Choice::OwnStrategy) => {
+                self.emit_route_used(step, conn_id, routed);
+                self.set_stage(step, conn_id, Stage::Waiting);
+            }
+            Ok(Choice::Disconnect) => self.disconnect(step, conn_id, routed),
+            Err(code) => {
+                let why = format!("cannot route as {} asks", route_type.name());
+                step.refuse(routing_point, whom, code, why);
+            }
+        }
+    }
+
+    /// To an agent of the router's choice, be it one of this queue or not. EventRouteUsed follows
+    /// when its phone rings.
+    fn route_to(&mut self, step: &mut Step<'_>, conn_id: ConnId, number: &str, routed: Routed) {
+        let (whom, routing_point) = (routed.requested_by, self.call(conn_id).routing_point);
+        let dn: DnIndex = match step.config.dn(number) {
+            Some(dn) if !self.ready.is_offered(dn) => dn,
+            Some(_) => {
+                let why = format!("{number} is being offered another call");
+                return step.refuse(routing_point, whom, ErrorCode::DestinationState, why);
+            }
+            None => {
+                let why = format!("{number} is no agent's number");
+                return step.refuse(routing_point, whom, ErrorCode::InvalidCalledDN, why);
+            }
+        };
+        self.offer(step, conn_id, dn, Some(routed));
+    }
+
+    fn disconnect(&mut self, step: &mut Step<'_>, conn_id: ConnId, routed: Routed) {
+        self.emit_route_used(step, conn_id, routed);
+        let call = self.call(conn_id);
+        let mut event = call_event(step, EventName::Released, call.routing_point, &call.info);
+        event.call_state = Some(CallState::Dropped);
+        step.emit(event);
+        let refusal = QueueRefusal::Disconnected;
+        step.tell_call(call.call, call::Input::QueueRefused { refusal });
+        self.remove(step, conn_id);
+    }
+
+    fn emit_route_used(&self, step: &mut Step<'_>, conn_id: ConnId, routed: Routed) {
+        let call = self.call(conn_id);
+        let mut event = call_event(step, EventName::RouteUsed, call.routing_point, &call.info);
+        event.route_type = Some(routed.route_type);
+        event.requested_by = Some(routed.requested_by);
+        step.emit(event);
+    }
+}
+
+fn choice((route_type, other_dn): (RouteType, Option<String>)) -> Result<Choice, ErrorCode> {
+    match (route_type, other_dn) {
+        (RouteType::Default, _) | (RouteType::Unknown, None) => Ok(Choice::OwnStrategy),
+        (RouteType::CallDisconnect, _) => Ok(Choice::Disconnect),
+        (
+            RouteType::Unknown
+            | RouteType::Direct
+            | RouteType::DirectAgent
+            | RouteType::Priority
+            | RouteType::DirectPriority,
+            Some(number),
+        ) => Ok(Choice::Number(number)),
+        (
+            RouteType::Direct
+            | RouteType::DirectAgent
+            | RouteType::Priority
+            | RouteType::DirectPriority,
+            None,
+        ) => Err(ErrorCode::InvalidAttribute),
+        (
+            RouteType::Label
+            | RouteType::OverwriteDNIS
+            | RouteType::Announcement
+            | RouteType::AgentID,
+            _,
+        ) => Err(ErrorCode::UnsupportedOperation),
+    }
+}

@@ -1,0 +1,126 @@
+//! The queues of one shard: finds the one that an input is about, runs the timers, and collects
+//! what comes out. What a queue does with an input is in `line` and `routing`.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Instant;
+
+use offhook_shards::wheel::Wheel;
+
+use crate::agent;
+use crate::call::{self, CallRef};
+use crate::config::{Config, DnIndex, QueueIndex};
+use crate::counters::Counters;
+use crate::cti::{ConnId, Event, Notice};
+
+use super::Input;
+use super::line::{Line, Place, Status};
+use super::step::Step;
+
+/// What comes out of the table, in the order in which it happened.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Output {
+    /// For clients.
+    Event(Box<Event>),
+    /// For the control plane.
+    Notice(Notice),
+    /// For the shard of the agent's DN.
+    Agent(DnIndex, agent::Input),
+    /// For the call's shard.
+    Call(CallRef, call::Input),
+}
+
+/// The queues of one shard. Drain `poll_output` after every `handle*`, then ask `poll_timeout`.
+#[derive(Debug)]
+pub struct Queues {
+    config: Arc<Config>,
+    counters: Arc<Counters>,
+    lines: BTreeMap<QueueIndex, Line>,
+    wheel: Wheel<(QueueIndex, ConnId)>,
+    outputs: VecDeque<Output>,
+}
+
+impl Queues {
+    /// These queues, empty.
+    #[must_use]
+    pub fn new(
+        now: Instant,
+        config: Arc<Config>,
+        queues: impl Iterator<Item = QueueIndex>,
+        counters: Arc<Counters>,
+    ) -> Self {
+        let lines = queues.map(|queue| (queue, Line::default())).collect();
+        Self {
+            config,
+            counters,
+            lines,
+            wheel: Wheel::new(now),
+            outputs: VecDeque::new(),
+        }
+    }
+
+    /// Something happened to a queue, which must be one of ours.
+    pub fn handle(&mut self, now: Instant, queue: QueueIndex, input: Input) {
+        self.step(now, queue, |line, step| line.handle(step, input));
+    }
+
+    /// Time has passed.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        while let Some((_, (queue, conn_id))) = self.wheel.expire(now) {
+            self.step(now, queue, |line, step| {
+                line.router_timed_out(step, conn_id)
+            });
+        }
+    }
+
+    /// When `handle_timeout` is due.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.wheel.next()
+    }
+
+    /// The next thing to pass on.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// How a queue stands; `None` if it is not one of ours.
+    #[must_use]
+    pub fn status(&self, queue: QueueIndex) -> Option<Status> {
+        self.lines.get(&queue).map(Line::status)
+    }
+
+    /// Where a call of a queue is; `None` if the queue does not hold it.
+    #[must_use]
+    pub fn place(&self, queue: QueueIndex, conn_id: ConnId) -> Option<Place> {
+        self.lines.get(&queue)?.place(conn_id)
+    }
+
+    /// Callers of a queue who wait for any agent, the next one first.
+    pub fn waiting(&self, queue: QueueIndex) -> impl Iterator<Item = ConnId> {
+        self.lines.get(&queue).into_iter().flat_map(Line::waiting)
+    }
+
+    fn step(
+        &mut self,
+        now: Instant,
+        queue: QueueIndex,
+        run: impl FnOnce(&mut Line, &mut Step<'_>),
+    ) {
+        let line = self
+            .lines
+            .get_mut(&queue)
+            .expect("the shard owns the queue that it is told about");
+        let mut step = Step {
+            now,
+            queue,
+            config: &self.config,
+            wheel: &mut self.wheel,
+            outputs: &mut self.outputs,
+            counters: &self.counters,
+        };
+        run(line, &mut step);
+        line.match_up(&mut step);
+        line.publish_depth(&mut step);
+    }
+}

@@ -1,0 +1,242 @@
+//! The step from a message that can be split to one that can be acted on.
+//!
+//! A [`Request`] and a [`Response`] hold every field that routing needs, parsed once and known to
+//! be good. A [`Rejection`] holds what is left of a message that is not.
+
+use super::header::{HeaderIndex, HeaderName};
+use super::malformed::Malformed;
+use super::message::Message;
+use super::method::Method;
+use super::name_addr::NameAddr;
+use super::start_line::StartLine;
+use super::status::Status;
+use super::uri::Uri;
+use super::via::Via;
+use crate::limits::VALUES_MAX;
+
+/// A request with everything that routing needs.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'a> {
+    /// What is asked; the same as in CSeq.
+    pub method: Method<'a>,
+    /// The Request-URI. Its scheme may be one that we do not serve.
+    pub uri: Uri<'a>,
+    /// The top Via.
+    pub via: Via<'a>,
+    /// The From header.
+    pub from: NameAddr<'a>,
+    /// The To header.
+    pub to: NameAddr<'a>,
+    /// The tag of From; `None` from peers of RFC 2543.
+    pub from_tag: Option<&'a str>,
+    /// The tag of To; `None` outside dialogs.
+    pub to_tag: Option<&'a str>,
+    /// The Call-ID.
+    pub call_id: &'a str,
+    /// The number of CSeq, less than 2^31.
+    pub cseq: u32,
+    /// Max-Forwards; `None` when absent, which RFC 3261 §8.1.1.6 forbids and peers do.
+    pub max_forwards: Option<u8>,
+    /// The whole message.
+    pub message: Message<'a>,
+}
+
+/// A response with everything that routing needs.
+#[derive(Debug, Clone, Copy)]
+pub struct Response<'a> {
+    /// The code.
+    pub status: Status,
+    /// The top Via: ours, when the response is for us.
+    pub via: Via<'a>,
+    /// The From header.
+    pub from: NameAddr<'a>,
+    /// The To header.
+    pub to: NameAddr<'a>,
+    /// The tag of From.
+    pub from_tag: Option<&'a str>,
+    /// The tag of To.
+    pub to_tag: Option<&'a str>,
+    /// The Call-ID.
+    pub call_id: &'a str,
+    /// The number of CSeq, less than 2^31.
+    pub cseq: u32,
+    /// The method of CSeq: what the response answers.
+    pub cseq_method: Method<'a>,
+    /// The whole message.
+    pub message: Message<'a>,
+}
+
+/// A message that can be acted on.
+#[derive(Debug, Clone, Copy)]
+pub enum Checked<'a> {
+    /// A request.
+    Request(Request<'a>),
+    /// A response.
+    Response(Response<'a>),
+}
+
+/// A message that cannot be acted on, and what to do with it.
+#[derive(Debug, Clone, Copy)]
+pub struct Rejection<'a> {
+    /// The first rule that the message breaks.
+    pub error: Malformed,
+    /// The answer it gets. `None` when it is dropped: a response, an ACK, or a request of which too
+    /// little is left to answer.
+    pub answer: Option<Status>,
+    /// What could be read, when enough could be read for an answer or for a log line.
+    pub message: Option<Message<'a>>,
+}
+
+impl Rejection<'_> {
+    fn without_message(error: Malformed) -> Self {
+        Self {
+            error,
+            answer: None,
+            message: None,
+        }
+    }
+}
+
+impl<'a> Message<'a> {
+    /// Reads and checks a message from the network in one step, keeping what an answer needs when
+    /// the message is broken.
+    ///
+    /// # Errors
+    /// A [`Rejection`] with the rule and the answer.
+    pub fn receive(
+        bytes: &'a [u8],
+        index: &'a mut HeaderIndex,
+    ) -> Result<Checked<'a>, Rejection<'a>> {
+        Self::read(bytes, index)
+            .map_err(Rejection::without_message)?
+            .check()
+    }
+
+    /// Parses every field that routing needs.
+    ///
+    /// # Errors
+    /// A [`Rejection`] with the rule and the answer.
+    pub fn check(self) -> Result<Checked<'a>, Rejection<'a>> {
+        let checked = match (self.defect(), self.start_line()) {
+            (Some(defect), _) => Err(defect),
+            (None, StartLine::Request { method, uri }) => {
+                self.check_request(method, uri).map(Checked::Request)
+            }
+            (None, StartLine::Response { status, .. }) => {
+                self.check_response(status).map(Checked::Response)
+            }
+        };
+        checked.map_err(|error| self.reject(error))
+    }
+
+    fn reject(self, error: Malformed) -> Rejection<'a> {
+        let answered = match self.start_line() {
+            // RFC 3261 §17.1.1.3: an ACK is never answered.
+            StartLine::Request { method, .. } => method != Method::Ack,
+            StartLine::Response { .. } => false,
+        };
+        let answered = answered && self.header(HeaderName::Via).is_some();
+        Rejection {
+            error,
+            answer: answered.then(|| error.status()),
+            message: Some(self),
+        }
+    }
+
+    fn check_request(self, method: Method<'a>, uri: &'a [u8]) -> Result<Request<'a>, Malformed> {
+        let uri = Uri::parse(uri)?;
+        if !uri.headers.is_empty() {
+            return Err(Malformed::UriHeaders);
+        }
+        let fields = self.fields()?;
+        if fields.cseq_method != method {
+            return Err(Malformed::CSeqMethodMismatch);
+        }
+        for name in [HeaderName::Via, HeaderName::Route, HeaderName::RecordRoute] {
+            if self.elements(name).nth(VALUES_MAX).is_some() {
+                return Err(Malformed::TooManyValues(name));
+            }
+        }
+        for (count, contact) in self.contacts().enumerate() {
+            contact?;
+            if count == VALUES_MAX {
+                return Err(Malformed::TooManyValues(HeaderName::Contact));
+            }
+        }
+        Ok(Request {
+            method,
+            uri,
+            via: fields.via,
+            from: fields.from,
+            to: fields.to,
+            from_tag: fields.from.tag(),
+            to_tag: fields.to.tag(),
+            call_id: fields.call_id,
+            cseq: fields.cseq,
+            max_forwards: self.max_forwards()?,
+            message: self,
+        })
+    }
+
+    fn check_response(self, status: Status) -> Result<Response<'a>, Malformed> {
+        let fields = self.fields()?;
+        Ok(Response {
+            status,
+            via: fields.via,
+            from: fields.from,
+            to: fields.to,
+            from_tag: fields.from.tag(),
+            to_tag: fields.to.tag(),
+            call_id: fields.call_id,
+            cseq: fields.cseq,
+            cseq_method: fields.cseq_method,
+            message: self,
+        })
+    }
+
+    fn fields(self) -> Result<Fields<'a>, Malformed> {
+        let call_id = self.call_id()?;
+        let from = self.from()?;
+        let to = self.to()?;
+        let cseq = self.cseq()?;
+        let via = self.via()?;
+        for (address, name) in [(&from, HeaderName::From), (&to, HeaderName::To)] {
+            if address
+                .parameters
+                .find("tag")
+                .is_some_and(|tag| tag.is_none_or(str::is_empty))
+            {
+                return Err(Malformed::Invalid(name));
+            }
+        }
+        Ok(Fields {
+            via,
+            from,
+            to,
+            call_id,
+            cseq: cseq.number,
+            cseq_method: cseq.method,
+        })
+    }
+}
+
+/// What requests and responses have both.
+struct Fields<'a> {
+    via: Via<'a>,
+    from: NameAddr<'a>,
+    to: NameAddr<'a>,
+    call_id: &'a str,
+    cseq: u32,
+    cseq_method: Method<'a>,
+}
+
+impl<'a> Request<'a> {
+    /// The Request-URI as it stands on the wire.
+    #[must_use]
+    pub fn uri_bytes(&self) -> &'a [u8] {
+        match self.message.start_line() {
+            StartLine::Request { uri, .. } => uri,
+            StartLine::Response { .. } => b"",
+        }
+    }
+}

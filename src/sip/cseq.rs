@@ -1,0 +1,123 @@
+//! CSeq (RFC 3261 §20.16) and RAck (RFC 3262 §7.2).
+
+use super::header::HeaderName;
+use super::malformed::Malformed;
+use super::method::Method;
+use super::scan::{Scanner, decimal, is_token};
+use crate::limits::CSEQ_MAX;
+
+/// A CSeq value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct CSeq<'a> {
+    /// Less than 2^31.
+    pub number: u32,
+    /// The method of the request.
+    pub method: Method<'a>,
+}
+
+impl<'a> CSeq<'a> {
+    /// Reads a whole value.
+    ///
+    /// # Errors
+    /// [`Malformed::Invalid`], [`Malformed::OutOfRange`].
+    pub fn parse(value: &'a [u8]) -> Result<Self, Malformed> {
+        let mut scanner = Scanner::new(value);
+        let cseq = number_and_method(&mut scanner, HeaderName::CSeq)?;
+        if scanner.at_end() {
+            Ok(cseq)
+        } else {
+            Err(Malformed::Invalid(HeaderName::CSeq))
+        }
+    }
+}
+
+/// A RAck value: which provisional response a PRACK confirms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct RAck<'a> {
+    /// The RSeq of the response.
+    pub response: u32,
+    /// The CSeq of the response.
+    pub cseq: CSeq<'a>,
+}
+
+impl<'a> RAck<'a> {
+    /// Reads a whole value.
+    ///
+    /// # Errors
+    /// [`Malformed::Invalid`], [`Malformed::OutOfRange`].
+    pub fn parse(value: &'a [u8]) -> Result<Self, Malformed> {
+        let mut scanner = Scanner::new(value);
+        let response = number(&mut scanner, HeaderName::RAck, u32::MAX)?;
+        let cseq = number_and_method(&mut scanner, HeaderName::RAck)?;
+        if scanner.at_end() {
+            Ok(Self { response, cseq })
+        } else {
+            Err(Malformed::Invalid(HeaderName::RAck))
+        }
+    }
+}
+
+fn number_and_method<'a>(
+    scanner: &mut Scanner<'a>,
+    header: HeaderName,
+) -> Result<CSeq<'a>, Malformed> {
+    let number = number(scanner, header, CSEQ_MAX)?;
+    let method = Method::parse(scanner.take_while(is_token));
+    let method = method.map_err(|_| Malformed::Invalid(header))?;
+    scanner.skip_space();
+    Ok(CSeq { number, method })
+}
+
+fn number(scanner: &mut Scanner<'_>, header: HeaderName, max: u32) -> Result<u32, Malformed> {
+    scanner.skip_space();
+    let digits = scanner.take_while(|byte| byte.is_ascii_digit());
+    let number = decimal(digits).ok_or(Malformed::Invalid(header))?;
+    let start = scanner.at();
+    scanner.skip_space();
+    if scanner.at() == start {
+        return Err(Malformed::Invalid(header));
+    }
+    match number.ok().and_then(|number| u32::try_from(number).ok()) {
+        Some(number) if number <= max => Ok(number),
+        Some(_) | None => Err(Malformed::OutOfRange(header)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_and_methods_are_read_with_odd_space() {
+        let cseq = CSeq::parse(b"0009\r\n  INVITE").expect("legal");
+        assert_eq!(
+            cseq,
+            CSeq {
+                number: 9,
+                method: Method::Invite
+            }
+        );
+        let rack = RAck::parse(b"776656 1 INVITE").expect("legal");
+        assert_eq!((rack.response, rack.cseq.number), (776_656, 1));
+    }
+
+    #[test]
+    fn out_of_range_is_not_wrapped() {
+        let range = Malformed::OutOfRange(HeaderName::CSeq);
+        let invalid = Malformed::Invalid(HeaderName::CSeq);
+        for (text, expected) in [
+            ("36893488147419103232 INVITE", range),
+            ("4294967297 INVITE", range),
+            ("2147483648 INVITE", range),
+            ("-1 INVITE", invalid),
+            ("1INVITE", invalid),
+            ("1", invalid),
+            ("1 ", invalid),
+            ("1 INVITE x", invalid),
+            ("", invalid),
+        ] {
+            assert_eq!(CSeq::parse(text.as_bytes()), Err(expected), "{text}");
+        }
+        assert!(CSeq::parse(b"2147483647 INVITE").is_ok());
+    }
+}

@@ -1,0 +1,199 @@
+//! `"Name" <uri>;parameters`, the shape of From, To, Contact, Route and their relatives.
+
+use std::fmt;
+
+use super::malformed::Malformed;
+use super::parameters::Parameters;
+use super::scan::{Scanner, is_space, trim};
+use super::uri::Uri;
+
+/// A name-addr or an addr-spec (RFC 3261 §20.10) with its header parameters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct NameAddr<'a> {
+    /// The display name without its quotes, escapes kept; may be any bytes. `None` when absent.
+    pub display: Option<&'a [u8]>,
+    /// The URI.
+    pub uri: Uri<'a>,
+    /// The URI as it stands on the wire, for a copy.
+    pub uri_bytes: &'a [u8],
+    /// Header parameters, after the brackets.
+    pub parameters: Parameters<'a>,
+}
+
+impl<'a> NameAddr<'a> {
+    /// Reads a whole element, white space around it allowed.
+    ///
+    /// # Errors
+    /// [`Malformed::NameAddr`], [`Malformed::UnbalancedQuote`], [`Malformed::UriUnbracketed`],
+    /// and what [`Uri::parse`] and [`Parameters::parse`] find.
+    pub fn parse(value: &'a [u8]) -> Result<Self, Malformed> {
+        let mut scanner = Scanner::new(trim(value));
+        let display = display(&mut scanner)?;
+        let uri_bytes = if scanner.eat(b'<') {
+            let uri = scanner.take_while(|byte| byte != b'>');
+            if !scanner.eat(b'>') {
+                return Err(Malformed::NameAddr);
+            }
+            uri
+        } else if display.is_some() {
+            return Err(Malformed::NameAddr);
+        } else {
+            // RFC 3261 §20.10: without brackets, parameters belong to the header.
+            let uri = scanner.take_while(|byte| byte != b';' && byte != b',' && !is_space(byte));
+            if memchr::memchr(b'?', uri).is_some() {
+                return Err(Malformed::UriUnbracketed);
+            }
+            uri
+        };
+        let uri = Uri::parse(uri_bytes)?;
+        let parameters = Parameters::scan(&mut scanner)?;
+        if !scanner.at_end() {
+            return Err(Malformed::NameAddr);
+        }
+        Ok(Self {
+            display,
+            uri,
+            uri_bytes,
+            parameters,
+        })
+    }
+
+    /// The `tag` parameter of From and To.
+    #[must_use]
+    pub fn tag(&self) -> Option<&'a str> {
+        self.parameters.value("tag")
+    }
+
+    /// The value of a header parameter: `None` when absent, `Some("")` when it has no value.
+    #[must_use]
+    pub fn param(&self, name: &str) -> Option<&'a str> {
+        self.parameters.find(name).map(Option::unwrap_or_default)
+    }
+
+    /// The display name for people: escapes resolved, controls and broken UTF-8 replaced.
+    pub fn display_text(&self) -> impl Iterator<Item = char> + use<'a> {
+        let mut characters = self
+            .display
+            .unwrap_or_default()
+            .utf8_chunks()
+            .flat_map(|chunk| {
+                let broken = (!chunk.invalid().is_empty()).then_some(char::REPLACEMENT_CHARACTER);
+                chunk.valid().chars().chain(broken)
+            });
+        std::iter::from_fn(move || {
+            let character = match characters.next()? {
+                '\\' => characters.next()?,
+                other => other,
+            };
+            Some(if character.is_control() {
+                ' '
+            } else {
+                character
+            })
+        })
+    }
+}
+
+/// Writes the element so that it parses again, whatever the display name holds.
+impl fmt::Display for NameAddr<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.display.is_some() {
+            formatter.write_str("\"")?;
+            for character in self.display_text() {
+                if matches!(character, '"' | '\\') {
+                    formatter.write_str("\\")?;
+                }
+                write!(formatter, "{character}")?;
+            }
+            formatter.write_str("\" ")?;
+        }
+        write!(formatter, "<{}>{}", self.uri, self.parameters)
+    }
+}
+
+/// Passes the display name, if any, and the white space after it.
+fn display<'a>(scanner: &mut Scanner<'a>) -> Result<Option<&'a [u8]>, Malformed> {
+    if scanner.peek() == Some(b'"') {
+        let inside = scanner.quoted()?;
+        scanner.skip_space();
+        return Ok(Some(inside));
+    }
+    // Wider than the grammar's tokens: unquoted UTF-8 and `:` are met in practice.
+    let rest = scanner.rest();
+    let end = rest
+        .iter()
+        .position(|byte| matches!(byte, b'<' | b',' | b';' | b'"' | b'>'));
+    match end {
+        Some(end) if rest[end] == b'<' => {
+            scanner.advance(end);
+            Ok(Some(trim(&rest[..end])).filter(|words| !words.is_empty()))
+        }
+        Some(_) | None => Ok(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<NameAddr<'_>, Malformed> {
+        NameAddr::parse(text.as_bytes())
+    }
+
+    #[test]
+    fn all_shapes_are_read() {
+        for (text, display, user, tag) in [
+            ("<sip:a@h>", None, "a", None),
+            ("sip:a@h;tag=1", None, "a", Some("1")),
+            ("sip:a@h ;\r\n tag = 1", None, "a", Some("1")),
+            (
+                "A. Bell <sip:a@h>;tag=x~y",
+                Some("A. Bell"),
+                "a",
+                Some("x~y"),
+            ),
+            ("caller<sip:a@h>;tag=323", Some("caller"), "a", Some("323")),
+            (
+                "\"a, \\\"b\\\"; <c>\" <sip:a@h;lr>;x;TAG=q",
+                Some("a, \\\"b\\\"; <c>"),
+                "a",
+                Some("q"),
+            ),
+            ("\"\"<sip:a;b=c@h>", Some(""), "a;b=c", None),
+            ("<sip:a@h>;v=\"x;tag=no\";tag=yes", None, "a", Some("yes")),
+        ] {
+            let parsed = parse(text).expect(text);
+            assert_eq!(parsed.display, display.map(str::as_bytes), "{text}");
+            assert_eq!(parsed.uri.user, Some(user), "{text}");
+            assert_eq!(parsed.tag(), tag, "{text}");
+        }
+    }
+
+    #[test]
+    fn broken_elements_name_the_rule_they_break() {
+        for (text, expected) in [
+            ("", Malformed::Uri),
+            ("\"open <sip:a@h>", Malformed::UnbalancedQuote),
+            ("\"closed\" sip:a@h", Malformed::NameAddr),
+            ("<sip:a@h", Malformed::NameAddr),
+            ("<sip:a@h> x", Malformed::NameAddr),
+            ("< sip:a@h >", Malformed::Uri),
+            ("Bell, Alexander <sip:a@h>;tag=43", Malformed::Uri),
+            ("sip:a@h?Route=%3Csip:b%3E", Malformed::UriUnbracketed),
+            ("<sip:a@h>;;", Malformed::Parameter),
+            ("<sip:a@h>;tag=", Malformed::Parameter),
+            ("<sip:a@h>,<sip:b@h>", Malformed::NameAddr),
+        ] {
+            assert_eq!(parse(text), Err(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_display_name_cannot_break_out_of_its_quotes() {
+        let parsed =
+            NameAddr::parse(b"\"a\\\"\\\x00\xff\\\\\" <sip:a@h>;tag=1;x=\"b c\"").expect("legal");
+        let written = parsed.to_string();
+        assert_eq!(written, "\"a\\\" \u{fffd}\\\\\" <sip:a@h>;tag=1;x=\"b c\"");
+        assert_eq!(parse(&written).expect("parses again").tag(), Some("1"));
+    }
+}

@@ -1,0 +1,122 @@
+//! `;name=value` lists, of URIs and of header values.
+
+use std::fmt;
+
+use super::malformed::Malformed;
+use super::scan::{Scanner, is_parameter, text};
+use crate::limits::PARAMETERS_MAX;
+
+/// A list of parameters that has been checked once. Names compare without regard to case; of two
+/// parameters with one name the first counts (UCM repeats some).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Parameters<'a> {
+    /// The text from the first semicolon on; empty when there are none.
+    text: &'a [u8],
+}
+
+impl<'a> Parameters<'a> {
+    /// Reads parameters up to a comma or the end.
+    pub(super) fn scan(scanner: &mut Scanner<'a>) -> Result<Self, Malformed> {
+        let start = scanner.at();
+        for _ in 0..=PARAMETERS_MAX {
+            if next(scanner)?.is_none() {
+                return Ok(Self {
+                    text: scanner.since(start),
+                });
+            }
+        }
+        Err(Malformed::TooManyParameters)
+    }
+
+    /// Reads a whole text that is empty or starts with a semicolon.
+    ///
+    /// # Errors
+    /// [`Malformed::Parameter`], [`Malformed::UnbalancedQuote`], [`Malformed::TooManyParameters`].
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, Malformed> {
+        let mut scanner = Scanner::new(bytes);
+        let parameters = Self::scan(&mut scanner)?;
+        scanner.skip_space();
+        if scanner.at_end() {
+            Ok(parameters)
+        } else {
+            Err(Malformed::Parameter)
+        }
+    }
+
+    /// The text from the first semicolon on, as received; empty when there are no parameters.
+    #[must_use]
+    pub fn as_bytes(&self) -> &'a [u8] {
+        self.text
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.text.is_empty()
+    }
+
+    /// Names and values in order. A quoted value comes without its quotes, escapes kept.
+    pub fn iter(&self) -> impl Iterator<Item = (&'a str, Option<&'a str>)> + use<'a> {
+        let mut scanner = Scanner::new(self.text);
+        std::iter::from_fn(move || next(&mut scanner).ok().flatten())
+    }
+
+    /// The parameter of that name: `None` when absent, `Some(None)` when it has no value.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<Option<&'a str>> {
+        self.iter()
+            .find(|(found, _)| found.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value)
+    }
+
+    /// The value of the parameter of that name, when it is there and has one.
+    #[must_use]
+    pub fn value(&self, name: &str) -> Option<&'a str> {
+        self.find(name).flatten()
+    }
+}
+
+/// Writes the list so that it parses again, each with its semicolon and without white space.
+impl fmt::Display for Parameters<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (name, value) in self.iter() {
+            write!(formatter, "{}", Written(name, value))?;
+        }
+        Ok(())
+    }
+}
+
+/// One parameter as it is written, in quotes where it needs them.
+pub(super) struct Written<'a>(pub(super) &'a str, pub(super) Option<&'a str>);
+
+impl fmt::Display for Written<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(name, value) = self;
+        match value {
+            None => write!(formatter, ";{name}"),
+            Some(value) if !value.is_empty() && value.bytes().all(is_parameter) => {
+                write!(formatter, ";{name}={value}")
+            }
+            Some(value) => write!(formatter, ";{name}=\"{value}\""),
+        }
+    }
+}
+
+type Parameter<'a> = (&'a str, Option<&'a str>);
+
+/// The next parameter, or `None` where no semicolon follows.
+fn next<'a>(scanner: &mut Scanner<'a>) -> Result<Option<Parameter<'a>>, Malformed> {
+    if !scanner.eat_separator(b';') {
+        return Ok(None);
+    }
+    let name = scanner.parameter_name().ok_or(Malformed::Parameter)?;
+    if !scanner.eat_separator(b'=') {
+        return Ok(Some((name, None)));
+    }
+    let value = if scanner.peek() == Some(b'"') {
+        text(scanner.quoted()?)
+    } else {
+        scanner.parameter_value()
+    };
+    Ok(Some((name, Some(value.ok_or(Malformed::Parameter)?))))
+}

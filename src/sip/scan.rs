@@ -1,0 +1,280 @@
+//! A cursor over one header value, and the character classes of RFC 3261 §25.1.
+//!
+//! Folding needs no copy: CR and LF reach a value only as part of a fold (`lines` sees to that),
+//! so the cursor counts them as white space.
+
+use super::malformed::Malformed;
+
+const TOKEN: u8 = 1;
+const PARAMETER: u8 = 2;
+const URI: u8 = 4;
+const UNRESERVED: u8 = 8;
+
+const CLASSES: [u8; 256] = classes();
+
+const fn classes() -> [u8; 256] {
+    let mut table = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let letter = byte as u8;
+        let alphanumeric = letter.is_ascii_alphanumeric();
+        if alphanumeric || is_one_of(letter, b"-.!%*_+`'~") {
+            table[byte] |= TOKEN;
+        }
+        if alphanumeric || is_one_of(letter, b"-_.!~*'()") {
+            table[byte] |= UNRESERVED;
+        }
+        if letter > b' ' && letter < 0x7f {
+            // Wider than `token`: hosts, `[::1]`, base64 and other values met in practice.
+            if !is_one_of(letter, b"\",;<>=\\") {
+                table[byte] |= PARAMETER;
+            }
+            if !is_one_of(letter, b"\"<>\\") {
+                table[byte] |= URI;
+            }
+        }
+        byte += 1;
+    }
+    table
+}
+
+const fn is_one_of(byte: u8, set: &[u8]) -> bool {
+    let mut index = 0;
+    while index < set.len() {
+        if set[index] == byte {
+            return true;
+        }
+        index += 1;
+    }
+    false
+}
+
+/// `token` of RFC 3261 §25.1.
+pub(super) fn is_token(byte: u8) -> bool {
+    CLASSES[usize::from(byte)] & TOKEN != 0
+}
+
+/// Anything visible that does not end an unquoted parameter name.
+pub(super) fn is_parameter(byte: u8) -> bool {
+    CLASSES[usize::from(byte)] & PARAMETER != 0
+}
+
+/// Anything visible that does not end a URI in angle brackets.
+pub(super) fn is_uri(byte: u8) -> bool {
+    CLASSES[usize::from(byte)] & URI != 0
+}
+
+/// `unreserved` of RFC 3261 §25.1: escaped or not, the same character.
+pub(super) fn is_unreserved(byte: u8) -> bool {
+    CLASSES[usize::from(byte)] & UNRESERVED != 0
+}
+
+/// Linear white space, folds included.
+pub(super) fn is_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
+}
+
+/// `bytes` without white space at either end.
+pub(super) fn trim(mut bytes: &[u8]) -> &[u8] {
+    while let [first, rest @ ..] = bytes {
+        if !is_space(*first) {
+            break;
+        }
+        bytes = rest;
+    }
+    while let [rest @ .., last] = bytes {
+        if !is_space(*last) {
+            break;
+        }
+        bytes = rest;
+    }
+    bytes
+}
+
+/// Text that the caller has checked to be ASCII, or that may be anything.
+pub(super) fn text(bytes: &[u8]) -> Option<&str> {
+    std::str::from_utf8(bytes).ok()
+}
+
+/// A decimal number of any length without sign; `None` when it is not one.
+///
+/// The inner `Err` says that it is a number and does not fit.
+pub(super) fn decimal(bytes: &[u8]) -> Option<Result<u64, ()>> {
+    if bytes.is_empty() {
+        return None;
+    }
+    let mut number: Result<u64, ()> = Ok(0);
+    for byte in bytes {
+        if !byte.is_ascii_digit() {
+            return None;
+        }
+        let digit = u64::from(byte - b'0');
+        number = number.and_then(|value| {
+            value
+                .checked_mul(10)
+                .and_then(|tens| tens.checked_add(digit))
+                .ok_or(())
+        });
+    }
+    Some(number)
+}
+
+/// A position in one header value.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Scanner<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Scanner<'a> {
+    pub(super) fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, at: 0 }
+    }
+
+    pub(super) fn at(&self) -> usize {
+        self.at
+    }
+
+    pub(super) fn rest(&self) -> &'a [u8] {
+        &self.bytes[self.at..]
+    }
+
+    /// What was passed since the position `start`.
+    pub(super) fn since(&self, start: usize) -> &'a [u8] {
+        &self.bytes[start..self.at]
+    }
+
+    pub(super) fn peek(&self) -> Option<u8> {
+        self.bytes.get(self.at).copied()
+    }
+
+    pub(super) fn at_end(&self) -> bool {
+        self.at == self.bytes.len()
+    }
+
+    pub(super) fn advance(&mut self, count: usize) {
+        self.at = (self.at + count).min(self.bytes.len());
+    }
+
+    pub(super) fn skip_space(&mut self) {
+        while self.peek().is_some_and(is_space) {
+            self.at += 1;
+        }
+    }
+
+    /// Passes `byte` when it is next.
+    pub(super) fn eat(&mut self, byte: u8) -> bool {
+        let next = self.peek() == Some(byte);
+        if next {
+            self.at += 1;
+        }
+        next
+    }
+
+    /// Passes `byte` with white space on both sides, as RFC 3261 allows around separators.
+    pub(super) fn eat_separator(&mut self, byte: u8) -> bool {
+        let start = self.at;
+        self.skip_space();
+        if self.eat(byte) {
+            self.skip_space();
+            true
+        } else {
+            self.at = start;
+            false
+        }
+    }
+
+    pub(super) fn take_while(&mut self, accepts: impl Fn(u8) -> bool) -> &'a [u8] {
+        let start = self.at;
+        while self.peek().is_some_and(&accepts) {
+            self.at += 1;
+        }
+        self.since(start)
+    }
+
+    /// The token here, or `None` when there is none.
+    pub(super) fn token(&mut self) -> Option<&'a str> {
+        text(self.take_while(is_token)).filter(|token| !token.is_empty())
+    }
+
+    /// The parameter name here.
+    pub(super) fn parameter_name(&mut self) -> Option<&'a str> {
+        text(self.take_while(is_parameter)).filter(|name| !name.is_empty())
+    }
+
+    /// The unquoted parameter value here.
+    pub(super) fn parameter_value(&mut self) -> Option<&'a str> {
+        text(self.take_while(|byte| is_parameter(byte) || byte == b'='))
+            .filter(|value| !value.is_empty())
+    }
+
+    /// The inside of the quoted string that starts here, escapes kept.
+    pub(super) fn quoted(&mut self) -> Result<&'a [u8], Malformed> {
+        if !self.eat(b'"') {
+            return Err(Malformed::UnbalancedQuote);
+        }
+        let start = self.at;
+        loop {
+            match memchr::memchr2(b'"', b'\\', self.rest()) {
+                None => return Err(Malformed::UnbalancedQuote),
+                Some(offset) if self.rest()[offset] == b'"' => {
+                    let inside = &self.bytes[start..self.at + offset];
+                    self.at += offset + 1;
+                    return Ok(inside);
+                }
+                Some(offset) => self.advance(offset + 2),
+            }
+        }
+    }
+}
+
+/// The elements of a comma-separated value. Commas in quotes and angle brackets do not count.
+#[derive(Debug, Clone)]
+pub(super) struct Elements<'a> {
+    rest: Option<&'a [u8]>,
+}
+
+impl<'a> Elements<'a> {
+    pub(super) fn new(value: &'a [u8]) -> Self {
+        Self { rest: Some(value) }
+    }
+}
+
+impl<'a> Iterator for Elements<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let rest = self.rest?;
+        let end = element_end(rest);
+        self.rest = rest.get(end + 1..);
+        Some(trim(&rest[..end]))
+    }
+}
+
+/// Where the first element of `value` ends: at a comma, or at the end.
+fn element_end(value: &[u8]) -> usize {
+    let Some(comma) = memchr::memchr(b',', value) else {
+        return value.len();
+    };
+    if memchr::memchr2(b'"', b'<', &value[..comma]).is_none() {
+        return comma;
+    }
+    let mut scanner = Scanner::new(value);
+    let mut bracketed = false;
+    while let Some(byte) = scanner.peek() {
+        match byte {
+            b'"' if !bracketed => {
+                if scanner.quoted().is_err() {
+                    return value.len();
+                }
+                continue;
+            }
+            b'<' => bracketed = true,
+            b'>' => bracketed = false,
+            b',' if !bracketed => return scanner.at(),
+            _ => {}
+        }
+        scanner.advance(1);
+    }
+    value.len()
+}

@@ -1,0 +1,346 @@
+//! Session descriptions (RFC 8866), as far as a server in the signalling path must look: that it
+//! is one, who wrote it, and which way each medium flows. Bodies are passed on as they came.
+
+use super::scan::{decimal, text};
+use super::status::Status;
+use crate::limits::{SDP_LINES_MAX, SDP_MEDIA_MAX};
+
+/// Why a body is not a session description.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SdpError {
+    /// RFC 8866 §5.1: the first line is `v=0`.
+    Version,
+    /// RFC 8866 §5: a line is a letter, `=` and a value.
+    Line,
+    /// RFC 8866 §5.2: no `o=` line with six fields before the first medium.
+    Origin,
+    /// RFC 8866 §5.7: a `c=` line without three fields.
+    Connection,
+    /// RFC 8866 §5.14: a `m=` line without a kind, a port, a protocol and a format.
+    Media,
+    /// More lines than `SDP_LINES_MAX`.
+    TooManyLines,
+    /// More media than `SDP_MEDIA_MAX`.
+    TooManyMedia,
+}
+
+impl SdpError {
+    /// The final response this earns a request.
+    #[must_use]
+    pub fn status(self) -> Status {
+        match self {
+            Self::Version | Self::Line | Self::Origin | Self::Connection | Self::Media => {
+                Status::BAD_REQUEST
+            }
+            Self::TooManyLines | Self::TooManyMedia => Status::NOT_ACCEPTABLE_HERE,
+        }
+    }
+}
+
+/// Which way a medium flows, seen from the side that wrote the description (RFC 8866 §6.7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Direction {
+    /// Both ways.
+    #[default]
+    SendReceive,
+    /// The writer only sends: it has put the other side on hold, with music.
+    SendOnly,
+    /// The writer only receives.
+    ReceiveOnly,
+    /// Neither: hold.
+    Inactive,
+}
+
+/// The `o=` line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Origin<'a> {
+    /// The user name, `-` for none.
+    pub username: &'a str,
+    /// The session identifier.
+    pub session: &'a str,
+    /// The version; a new description of the same session has a higher one.
+    pub version: u64,
+    /// `IP4` or `IP6`.
+    pub address_type: &'a str,
+    /// The address, without brackets.
+    pub address: &'a str,
+}
+
+/// One `m=` section.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Media<'a> {
+    /// `audio`, `video`, ….
+    pub kind: &'a str,
+    /// The port; 0 refuses the medium.
+    pub port: u16,
+    /// `RTP/AVP`, `RTP/SAVP`, ….
+    pub protocol: &'a str,
+    /// The formats, separated by spaces, as received.
+    pub formats: &'a str,
+    /// The connection address of the section, else of the session.
+    pub address: Option<&'a str>,
+    /// The direction of the section, else of the session.
+    pub direction: Direction,
+}
+
+impl Media<'_> {
+    /// Whether the writer holds the other side: by direction, or by the old address 0.0.0.0
+    /// (RFC 3264 §8.4).
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        match self.direction {
+            Direction::SendOnly | Direction::Inactive => true,
+            Direction::SendReceive | Direction::ReceiveOnly => {
+                matches!(self.address, Some("0.0.0.0" | "::"))
+            }
+        }
+    }
+}
+
+/// A session description that has been checked once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sdp<'a> {
+    body: &'a [u8],
+    /// The `o=` line.
+    pub origin: Origin<'a>,
+    /// The connection address of the session.
+    pub address: Option<&'a str>,
+    /// The direction of the session, the default of its media.
+    pub direction: Direction,
+    /// The number of media.
+    pub media_count: usize,
+}
+
+impl<'a> Sdp<'a> {
+    /// Checks a body and reads its session section. Lines may end in CRLF or in LF.
+    ///
+    /// # Errors
+    /// The first rule that the body breaks.
+    pub fn parse(body: &'a [u8]) -> Result<Self, SdpError> {
+        let mut origin = None;
+        let mut address = None;
+        let mut direction = Direction::default();
+        let mut media_count = 0;
+        for (number, line) in lines(body).enumerate() {
+            if number == SDP_LINES_MAX {
+                return Err(SdpError::TooManyLines);
+            }
+            let (letter, value) = split(line)?;
+            match (number, letter) {
+                (0, b'v') if value.trim_ascii() == b"0" => {}
+                (0, _) => return Err(SdpError::Version),
+                (_, b'm') => {
+                    media(value)?;
+                    media_count += 1;
+                }
+                (_, b'o') if origin.is_none() => origin = Some(read_origin(value)?),
+                (_, b'c') => {
+                    let found = connection(value)?;
+                    address = if media_count == 0 {
+                        Some(found)
+                    } else {
+                        address
+                    };
+                }
+                (_, b'a') if media_count == 0 => direction = attribute(value).unwrap_or(direction),
+                (_, _) => {}
+            }
+        }
+        if media_count > SDP_MEDIA_MAX {
+            return Err(SdpError::TooManyMedia);
+        }
+        if body.is_empty() {
+            return Err(SdpError::Version);
+        }
+        let origin = origin.ok_or(SdpError::Origin)?;
+        Ok(Self {
+            body,
+            origin,
+            address,
+            direction,
+            media_count,
+        })
+    }
+
+    /// The media in order.
+    pub fn media(&self) -> impl Iterator<Item = Media<'a>> + use<'a> {
+        let (address, direction) = (self.address, self.direction);
+        let mut lines = lines(self.body)
+            .filter_map(|line| split(line).ok())
+            .peekable();
+        std::iter::from_fn(move || {
+            let (_, value) = lines.find(|(letter, _)| *letter == b'm')?;
+            let mut section = media(value).ok()?;
+            section.address = address;
+            section.direction = direction;
+            while let Some((letter, value)) = lines.next_if(|(letter, _)| *letter != b'm') {
+                match letter {
+                    b'c' => section.address = connection(value).ok().or(section.address),
+                    b'a' => section.direction = attribute(value).unwrap_or(section.direction),
+                    _ => {}
+                }
+            }
+            Some(section)
+        })
+    }
+
+    /// Whether every medium that is not refused is on hold; `false` when there is none.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        let mut live = self.media().filter(|media| media.port != 0).peekable();
+        live.peek().is_some() && live.all(|media| media.is_held())
+    }
+}
+
+fn lines(body: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = body;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let end = memchr::memchr(b'\n', rest);
+        let line = &rest[..end.unwrap_or(rest.len())];
+        rest = end.map_or(&[], |end| &rest[end + 1..]);
+        Some(line.strip_suffix(b"\r").unwrap_or(line))
+    })
+    // Empty lines are not in the grammar; peers put them at the end.
+    .filter(|line| !line.is_empty())
+}
+
+fn split(line: &[u8]) -> Result<(u8, &[u8]), SdpError> {
+    match line {
+        [letter, b'=', value @ ..] if letter.is_ascii_lowercase() => Ok((*letter, value)),
+        _ => Err(SdpError::Line),
+    }
+}
+
+fn read_origin(value: &[u8]) -> Result<Origin<'_>, SdpError> {
+    let mut fields = text(value)
+        .ok_or(SdpError::Origin)?
+        .split_ascii_whitespace();
+    let mut next = || fields.next().ok_or(SdpError::Origin);
+    let (username, session, version) = (next()?, next()?, next()?);
+    let (_network, address_type, address) = (next()?, next()?, next()?);
+    let Some(Ok(version)) = decimal(version.as_bytes()) else {
+        return Err(SdpError::Origin);
+    };
+    Ok(Origin {
+        username,
+        session,
+        version,
+        address_type,
+        address,
+    })
+}
+
+fn connection(value: &[u8]) -> Result<&str, SdpError> {
+    let mut fields = text(value)
+        .ok_or(SdpError::Connection)?
+        .split_ascii_whitespace();
+    match (fields.next(), fields.next(), fields.next()) {
+        // A multicast address has `/ttl` behind it.
+        (Some(_), Some(_), Some(address)) => Ok(address.split('/').next().unwrap_or(address)),
+        _ => Err(SdpError::Connection),
+    }
+}
+
+fn media(value: &[u8]) -> Result<Media<'_>, SdpError> {
+    let line = text(value).ok_or(SdpError::Media)?;
+    let (kind, rest) = line.split_once(' ').ok_or(SdpError::Media)?;
+    let (ports, rest) = rest.trim_start().split_once(' ').ok_or(SdpError::Media)?;
+    let (protocol, formats) = rest.trim_start().split_once(' ').ok_or(SdpError::Media)?;
+    let port = ports
+        .split('/')
+        .next()
+        .and_then(|port| port.parse().ok())
+        .ok_or(SdpError::Media)?;
+    let formats = formats.trim();
+    if kind.is_empty() || formats.is_empty() {
+        return Err(SdpError::Media);
+    }
+    let direction = Direction::default();
+    Ok(Media {
+        kind,
+        port,
+        protocol,
+        formats,
+        address: None,
+        direction,
+    })
+}
+
+fn attribute(value: &[u8]) -> Option<Direction> {
+    match value.trim_ascii() {
+        b"sendrecv" => Some(Direction::SendReceive),
+        b"sendonly" => Some(Direction::SendOnly),
+        b"recvonly" => Some(Direction::ReceiveOnly),
+        b"inactive" => Some(Direction::Inactive),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OFFER: &str = "v=0\r\no=CiscoSystemsCCM-SIP 37245911 2 IN IP4 192.0.2.20\r\n\
+        s=SIP Call\r\nc=IN IP4 192.0.2.41\r\nt=0 0\r\na=inactive\r\n\
+        m=audio 24580 RTP/AVP 0 8 101\r\na=rtpmap:0 PCMU/8000\r\n\
+        m=video 0/2 RTP/AVP 31\r\nc=IN IP4 224.0.0.1/127\r\na=sendrecv\r\n";
+
+    #[test]
+    fn sections_inherit_from_the_session() {
+        let sdp = Sdp::parse(OFFER.as_bytes()).expect("legal");
+        assert_eq!((sdp.origin.session, sdp.origin.version), ("37245911", 2));
+        assert_eq!(sdp.media_count, 2);
+        let media: Vec<_> = sdp.media().collect();
+        assert_eq!(
+            (media[0].kind, media[0].port, media[0].formats),
+            ("audio", 24580, "0 8 101")
+        );
+        assert_eq!(media[0].address, Some("192.0.2.41"));
+        assert_eq!(media[0].direction, Direction::Inactive);
+        assert_eq!((media[1].port, media[1].address), (0, Some("224.0.0.1")));
+        assert_eq!(media[1].direction, Direction::SendReceive);
+        assert!(sdp.is_held());
+    }
+
+    #[test]
+    fn line_feeds_alone_and_old_hold_are_understood() {
+        let body = OFFER.replace("\r\n", "\n").replace("a=inactive\n", "");
+        assert!(!Sdp::parse(body.as_bytes()).expect("legal").is_held());
+        let body = body.replace("IP4 192.0.2.41", "IP4 0.0.0.0");
+        assert!(Sdp::parse(body.as_bytes()).expect("legal").is_held());
+    }
+
+    #[test]
+    fn other_bodies_name_the_rule_they_break() {
+        let bomb = format!("{OFFER}{}", "m=audio 1 RTP/AVP 0\r\n".repeat(SDP_MEDIA_MAX));
+        let long = format!("{OFFER}{}", "a=x\r\n".repeat(SDP_LINES_MAX));
+        for (body, expected) in [
+            ("", SdpError::Version),
+            ("v=1\r\n", SdpError::Version),
+            ("o=- 1 1 IN IP4 h\r\n", SdpError::Version),
+            ("<presence/>", SdpError::Line),
+            ("v=0\r\ns=-\r\n", SdpError::Origin),
+            ("v=0\r\no=- 1 x IN IP4 h\r\n", SdpError::Origin),
+            ("v=0\r\no=- 1 1 IN IP4\r\n", SdpError::Origin),
+            (
+                "v=0\r\no=- 1 1 IN IP4 h\r\nc=IN IP4\r\n",
+                SdpError::Connection,
+            ),
+            (
+                "v=0\r\no=- 1 1 IN IP4 h\r\nm=audio 70000 RTP/AVP 0\r\n",
+                SdpError::Media,
+            ),
+            (
+                "v=0\r\no=- 1 1 IN IP4 h\r\nm=audio 7 RTP/AVP\r\n",
+                SdpError::Media,
+            ),
+            (bomb.as_str(), SdpError::TooManyMedia),
+            (long.as_str(), SdpError::TooManyLines),
+        ] {
+            assert_eq!(Sdp::parse(body.as_bytes()), Err(expected), "{body:.60}");
+        }
+    }
+}

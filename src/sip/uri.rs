@@ -1,0 +1,502 @@
+//! SIP, SIPS and other URIs (RFC 3261 §19.1), and the comparison of §19.1.4.
+//!
+//! Escapes are checked and kept: a URI is never unescaped into a header (RFC 3261 §19.1.2).
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use super::malformed::Malformed;
+use super::parameters::Parameters;
+use super::scan::{decimal, is_unreserved, is_uri, text};
+use super::via::Transport;
+
+/// The scheme of a URI.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Scheme<'a> {
+    /// `sip`
+    Sip,
+    /// `sips`
+    Sips,
+    /// `tel` (RFC 3966)
+    Tel,
+    /// Anything else; as a Request-URI it earns a 416.
+    Other(&'a str),
+}
+
+impl<'a> Scheme<'a> {
+    /// The scheme as it is written.
+    #[must_use]
+    pub fn as_str(&self) -> &'a str {
+        match self {
+            Self::Sip => "sip",
+            Self::Sips => "sips",
+            Self::Tel => "tel",
+            Self::Other(name) => name,
+        }
+    }
+
+    /// `sip` or `sips`: the URI has a host.
+    #[must_use]
+    pub fn is_sip(&self) -> bool {
+        matches!(self, Self::Sip | Self::Sips)
+    }
+}
+
+/// A host as it stands in URIs and in Via.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Host<'a> {
+    /// A domain name, case as received.
+    Name(&'a str),
+    /// An IPv4 address.
+    V4(Ipv4Addr),
+    /// An IPv6 address; written in brackets.
+    V6(Ipv6Addr),
+}
+
+impl<'a> Host<'a> {
+    /// Reads a whole host. An IPv6 address must stand in brackets.
+    ///
+    /// # Errors
+    /// [`Malformed::UriHost`].
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, Malformed> {
+        if let [b'[', inside @ .., b']'] = bytes {
+            let address = text(inside).and_then(|inside| inside.parse().ok());
+            return address.map(Self::V6).ok_or(Malformed::UriHost);
+        }
+        // Underscores are not in the grammar and are in the field.
+        let named = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+        let [first, ..] = bytes else {
+            return Err(Malformed::UriHost);
+        };
+        let name = text(bytes).ok_or(Malformed::UriHost)?;
+        if first.is_ascii_digit()
+            && let Ok(address) = name.parse()
+        {
+            return Ok(Self::V4(address));
+        }
+        let last_label = name
+            .trim_end_matches('.')
+            .rsplit('.')
+            .next()
+            .unwrap_or_default();
+        // RFC 3261 §25.1: the top label starts with a letter, so 256.0.0.1 is no name either.
+        let top = last_label
+            .bytes()
+            .next()
+            .is_some_and(|byte| byte.is_ascii_alphabetic());
+        // Single labels such as `3com-gateway` are met inside company networks.
+        let single = !name.contains('.') && name.bytes().any(|byte| byte.is_ascii_alphabetic());
+        if name.bytes().all(named) && (top || single) {
+            return Ok(Self::Name(name));
+        }
+        Err(Malformed::UriHost)
+    }
+
+    /// The address, when it is one.
+    #[must_use]
+    pub fn address(&self) -> Option<IpAddr> {
+        match self {
+            Self::Name(_) => None,
+            Self::V4(address) => Some(IpAddr::V4(*address)),
+            Self::V6(address) => Some(IpAddr::V6(*address)),
+        }
+    }
+
+    /// Whether both name the same host; names compare without regard to case.
+    #[must_use]
+    pub fn equivalent(&self, other: &Host<'_>) -> bool {
+        if let (Self::Name(this), Host::Name(that)) = (self, other) {
+            return this.eq_ignore_ascii_case(that);
+        }
+        self.address().is_some() && self.address() == other.address()
+    }
+}
+
+impl From<IpAddr> for Host<'_> {
+    fn from(address: IpAddr) -> Self {
+        match address {
+            IpAddr::V4(address) => Self::V4(address),
+            IpAddr::V6(address) => Self::V6(address),
+        }
+    }
+}
+
+impl fmt::Display for Host<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(name) => formatter.write_str(name),
+            Self::V4(address) => write!(formatter, "{address}"),
+            Self::V6(address) => write!(formatter, "[{address}]"),
+        }
+    }
+}
+
+/// A URI in its parts. Of schemes other than `sip` and `sips`, `user` is everything between the
+/// colon and the parameters (a number, for `tel`) and `host` is the empty name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Uri<'a> {
+    /// Before the first colon.
+    pub scheme: Scheme<'a>,
+    /// Before `@`, without the password, escapes kept.
+    pub user: Option<&'a str>,
+    /// Between the user's colon and `@`; deprecated, kept so that a copy is a copy.
+    pub password: Option<&'a str>,
+    /// The host.
+    pub host: Host<'a>,
+    /// The port, when one is written.
+    pub port: Option<u16>,
+    /// `;name=value` after the host.
+    pub parameters: Parameters<'a>,
+    /// What follows `?`, without it, never interpreted; empty when there is none.
+    pub headers: &'a str,
+}
+
+impl<'a> Uri<'a> {
+    /// Reads a whole URI without brackets and without white space.
+    ///
+    /// # Errors
+    /// [`Malformed::Uri`], [`Malformed::UriEscape`], [`Malformed::UriHost`],
+    /// [`Malformed::UriPort`], [`Malformed::Parameter`], [`Malformed::TooManyParameters`].
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, Malformed> {
+        check_characters(bytes)?;
+        let whole = text(bytes).ok_or(Malformed::Uri)?;
+        let (name, rest) = whole.split_once(':').ok_or(Malformed::Uri)?;
+        let scheme = scheme(name)?;
+        if !scheme.is_sip() {
+            return Self::parse_opaque(scheme, rest);
+        }
+        let (userinfo, rest) = match rest.split_once('@') {
+            Some((userinfo, rest)) => (Some(userinfo), rest),
+            None => (None, rest),
+        };
+        let (user, password) = match userinfo.map(|info| info.split_once(':')) {
+            Some(Some((user, password))) => (Some(user), Some(password)),
+            Some(None) => (userinfo, None),
+            None => (None, None),
+        };
+        if user == Some("") {
+            return Err(Malformed::Uri);
+        }
+        let (rest, headers) = rest.split_once('?').unwrap_or((rest, ""));
+        let host_end = memchr::memchr(b';', rest.as_bytes()).unwrap_or(rest.len());
+        let (host, port) = host_and_port(rest[..host_end].as_bytes())?;
+        let parameters = Parameters::parse(rest[host_end..].as_bytes())?;
+        Ok(Self {
+            scheme,
+            user,
+            password,
+            host,
+            port,
+            parameters,
+            headers,
+        })
+    }
+
+    fn parse_opaque(scheme: Scheme<'a>, rest: &'a str) -> Result<Self, Malformed> {
+        if rest.is_empty() {
+            return Err(Malformed::Uri);
+        }
+        // Only `tel` is known to have parameters of this shape (RFC 3966).
+        let end = match scheme {
+            Scheme::Tel => rest.find(';').unwrap_or(rest.len()),
+            Scheme::Sip | Scheme::Sips | Scheme::Other(_) => rest.len(),
+        };
+        Ok(Self {
+            scheme,
+            user: Some(&rest[..end]),
+            password: None,
+            host: Host::Name(""),
+            port: None,
+            parameters: Parameters::parse(rest[end..].as_bytes())?,
+            headers: "",
+        })
+    }
+
+    /// The value of a URI parameter: `None` when absent, `Some("")` when it has no value.
+    #[must_use]
+    pub fn param(&self, name: &str) -> Option<&'a str> {
+        self.parameters.find(name).map(Option::unwrap_or_default)
+    }
+
+    /// The `transport` parameter.
+    #[must_use]
+    pub fn transport(&self) -> Option<Transport<'a>> {
+        self.parameters
+            .value("transport")
+            .map(Transport::from_token)
+    }
+
+    /// RFC 3261 §19.1.1: the element at this URI is a loose router.
+    #[must_use]
+    pub fn lr(&self) -> bool {
+        self.parameters.find("lr").is_some()
+    }
+
+    /// RFC 3261 §19.1.4: whether both mean the same resource.
+    #[must_use]
+    pub fn equivalent(&self, other: &Uri<'_>) -> bool {
+        self.scheme
+            .as_str()
+            .eq_ignore_ascii_case(other.scheme.as_str())
+            && same_optional(self.user, other.user)
+            && same_optional(self.password, other.password)
+            && self.host.equivalent(&other.host)
+            && self.port == other.port
+            && self.parameters_agree(other)
+            && other.parameters_agree(self)
+            && headers_agree(self.headers, other.headers)
+            && headers_agree(other.headers, self.headers)
+    }
+
+    fn parameters_agree(&self, other: &Uri<'_>) -> bool {
+        self.parameters
+            .iter()
+            .all(|(name, value)| match other.parameters.find(name) {
+                Some(found) => same_caseless(value.unwrap_or_default(), found.unwrap_or_default()),
+                // These four must appear in both or in neither; others may appear in one.
+                None => !["user", "ttl", "method", "maddr", "transport"]
+                    .iter()
+                    .any(|strict| strict.eq_ignore_ascii_case(name)),
+            })
+    }
+}
+
+impl fmt::Display for Uri<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}:", self.scheme.as_str())?;
+        if let Some(user) = self.user {
+            formatter.write_str(user)?;
+            if let Some(password) = self.password {
+                write!(formatter, ":{password}")?;
+            }
+            if self.scheme.is_sip() {
+                formatter.write_str("@")?;
+            }
+        }
+        write!(formatter, "{}", self.host)?;
+        if let Some(port) = self.port {
+            write!(formatter, ":{port}")?;
+        }
+        write!(formatter, "{}", self.parameters)?;
+        if !self.headers.is_empty() {
+            write!(formatter, "?{}", self.headers)?;
+        }
+        Ok(())
+    }
+}
+
+fn check_characters(bytes: &[u8]) -> Result<(), Malformed> {
+    for (index, byte) in bytes.iter().enumerate() {
+        if !is_uri(*byte) {
+            return Err(Malformed::Uri);
+        }
+        if *byte == b'%' {
+            let digits = bytes
+                .get(index + 1..index + 3)
+                .ok_or(Malformed::UriEscape)?;
+            if !digits.iter().all(u8::is_ascii_hexdigit) {
+                return Err(Malformed::UriEscape);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn scheme(name: &str) -> Result<Scheme<'_>, Malformed> {
+    if name.eq_ignore_ascii_case("sip") {
+        return Ok(Scheme::Sip);
+    }
+    if name.eq_ignore_ascii_case("sips") {
+        return Ok(Scheme::Sips);
+    }
+    if name.eq_ignore_ascii_case("tel") {
+        return Ok(Scheme::Tel);
+    }
+    let starts = name
+        .bytes()
+        .next()
+        .is_some_and(|byte| byte.is_ascii_alphabetic());
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
+    if starts && name.bytes().all(allowed) {
+        return Ok(Scheme::Other(name));
+    }
+    Err(Malformed::Uri)
+}
+
+/// Reads `host` or `host:port`.
+pub(super) fn host_and_port(bytes: &[u8]) -> Result<(Host<'_>, Option<u16>), Malformed> {
+    let host_end = match bytes.first() {
+        Some(b'[') => memchr::memchr(b']', bytes).ok_or(Malformed::UriHost)? + 1,
+        _ => memchr::memchr(b':', bytes).unwrap_or(bytes.len()),
+    };
+    let host = Host::parse(&bytes[..host_end])?;
+    match &bytes[host_end..] {
+        [] => Ok((host, None)),
+        [b':', digits @ ..] => Ok((host, Some(port(digits)?))),
+        _ => Err(Malformed::UriHost),
+    }
+}
+
+/// Reads a port number.
+pub(super) fn port(digits: &[u8]) -> Result<u16, Malformed> {
+    match decimal(digits) {
+        Some(Ok(number)) => u16::try_from(number).map_err(|_| Malformed::UriPort),
+        _ => Err(Malformed::UriPort),
+    }
+}
+
+fn same_optional(this: Option<&str>, that: Option<&str>) -> bool {
+    match (this, that) {
+        (Some(this), Some(that)) => unescaped(this).eq(unescaped(that)),
+        (None, None) => true,
+        (Some(_), None) | (None, Some(_)) => false,
+    }
+}
+
+fn same_caseless(this: &str, that: &str) -> bool {
+    let lower = |(byte, escaped): (u8, bool)| (byte.to_ascii_lowercase(), escaped);
+    unescaped(this).map(lower).eq(unescaped(that).map(lower))
+}
+
+/// The characters of a part of a URI, each with whether it must stay escaped: an escaped
+/// unreserved character is the character, an escaped reserved one is not.
+fn unescaped(part: &str) -> impl Iterator<Item = (u8, bool)> + '_ {
+    let mut rest = part.as_bytes();
+    std::iter::from_fn(move || match rest {
+        [b'%', high, low, after @ ..] => {
+            rest = after;
+            let digit = |byte: u8| char::from(byte).to_digit(16).unwrap_or_default() as u8;
+            let byte = digit(*high) << 4 | digit(*low);
+            Some((byte, !is_unreserved(byte)))
+        }
+        [byte, after @ ..] => {
+            rest = after;
+            Some((*byte, false))
+        }
+        [] => None,
+    })
+}
+
+fn headers_agree(these: &str, those: &str) -> bool {
+    these
+        .split('&')
+        .all(|this| those.split('&').any(|that| same_caseless(this, that)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn uri(text: &str) -> Uri<'_> {
+        Uri::parse(text.as_bytes()).expect("the test's URI parses")
+    }
+
+    #[test]
+    fn parts_of_a_full_uri_are_found() {
+        let uri = uri("sip:alice:pw@[2001:db8::1]:5070;transport=tcp;lr?Subject=x&a=b");
+        assert_eq!(uri.scheme, Scheme::Sip);
+        assert_eq!(uri.user, Some("alice"));
+        assert_eq!(uri.password, Some("pw"));
+        assert_eq!(uri.host.to_string(), "[2001:db8::1]");
+        assert_eq!(uri.port, Some(5070));
+        assert_eq!(uri.transport(), Some(Transport::Tcp));
+        assert!(uri.lr());
+        assert_eq!(uri.headers, "Subject=x&a=b");
+        assert_eq!(
+            uri.to_string(),
+            "sip:alice:pw@[2001:db8::1]:5070;transport=tcp;lr?Subject=x&a=b"
+        );
+    }
+
+    #[test]
+    fn bad_uris_name_the_rule_they_break() {
+        for (text, expected) in [
+            ("", Malformed::Uri),
+            ("sip", Malformed::Uri),
+            ("1sip:x", Malformed::Uri),
+            ("sip:@host", Malformed::Uri),
+            ("sip:a b@host", Malformed::Uri),
+            ("sip:a<b@host", Malformed::Uri),
+            ("sip:a%4@host", Malformed::UriEscape),
+            ("sip:a%4g@host", Malformed::UriEscape),
+            ("sip:", Malformed::UriHost),
+            ("sip:user@", Malformed::UriHost),
+            ("sip:256.1.1.1", Malformed::UriHost),
+            ("sip:[::1", Malformed::UriHost),
+            ("sip:[2001:db8:::192.0.2.1]", Malformed::UriHost),
+            ("sip:[::1]x", Malformed::UriHost),
+            ("sip:host:", Malformed::UriPort),
+            ("sip:host:65536", Malformed::UriPort),
+            ("sip:host:5x", Malformed::UriPort),
+            ("sip:host;;lr", Malformed::Parameter),
+            ("sip:host;=x", Malformed::Parameter),
+            ("tel:", Malformed::Uri),
+        ] {
+            assert_eq!(Uri::parse(text.as_bytes()), Err(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn other_schemes_keep_their_text() {
+        let tel = uri("tel:+1972555;phone-context=example.com");
+        assert_eq!((tel.scheme, tel.user), (Scheme::Tel, Some("+1972555")));
+        assert_eq!(tel.param("phone-context"), Some("example.com"));
+        assert_eq!(tel.to_string(), "tel:+1972555;phone-context=example.com");
+        let beep = uri("soap.beep://192.0.2.103:3002");
+        assert_eq!(beep.scheme, Scheme::Other("soap.beep"));
+        assert_eq!(beep.to_string(), "soap.beep://192.0.2.103:3002");
+    }
+
+    #[test]
+    fn comparison_follows_the_examples_of_the_rfc() {
+        for (this, that) in [
+            (
+                "sip:%61lice@atlanta.com;transport=TCP",
+                "sip:alice@AtLanTa.CoM;Transport=tcp",
+            ),
+            ("sip:carol@chicago.com", "sip:carol@chicago.com;newparam=5"),
+            (
+                "sip:carol@chicago.com;security=on",
+                "sip:carol@chicago.com;newparam=5",
+            ),
+            (
+                "sip:biloxi.com;transport=tcp;method=REGISTER?to=sip:bob%40biloxi.com",
+                "sip:biloxi.com;method=REGISTER;transport=tcp?to=sip:bob%40biloxi.com",
+            ),
+            (
+                "sip:alice@atlanta.com?subject=project%20x&priority=urgent",
+                "sip:alice@atlanta.com?priority=urgent&subject=project%20x",
+            ),
+            ("tel:+123", "tel:+123"),
+        ] {
+            assert!(uri(this).equivalent(&uri(that)), "{this} {that}");
+            assert!(uri(that).equivalent(&uri(this)), "{that} {this}");
+        }
+        for (this, that) in [
+            (
+                "SIP:ALICE@AtLanTa.CoM;Transport=udp",
+                "sip:alice@AtLanTa.CoM;Transport=UDP",
+            ),
+            ("sip:bob@biloxi.com", "sip:bob@biloxi.com:5060"),
+            ("sip:bob@biloxi.com", "sip:bob@biloxi.com;transport=udp"),
+            (
+                "sip:bob@biloxi.com",
+                "sip:bob@biloxi.com:6000;transport=tcp",
+            ),
+            (
+                "sip:carol@chicago.com",
+                "sip:carol@chicago.com?Subject=next%20meeting",
+            ),
+            ("sip:bob@phone21.boxesbybob.com", "sip:bob@192.0.2.4"),
+            (
+                "sip:carol@chicago.com;security=on",
+                "sip:carol@chicago.com;security=off",
+            ),
+            ("sip:a%3Bb@host", "sip:a;b@host"),
+            ("sip:bob@biloxi.com", "sips:bob@biloxi.com"),
+            ("tel:+123", "tel:+124"),
+        ] {
+            assert!(!uri(this).equivalent(&uri(that)), "{this} {that}");
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! Transactions of one kind, found by key or by what the network says identifies them.
+//!
+//! The index holds fingerprints and not text: 128 bits of keyed SipHash each. Nobody outside knows
+//! the key, so nobody can make two fingerprints equal or fill one bucket, and an entry costs the
+//! same however long a branch is.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+
+use slotmap::{Key, SlotMap};
+
+use super::matching::Fingerprint;
+
+/// Transactions, at most `limit` of them.
+#[derive(Debug)]
+pub(super) struct Table<K: Key, T> {
+    entries: SlotMap<K, T>,
+    index: Index<K>,
+    limit: usize,
+}
+
+/// From fingerprint to key.
+pub(super) type Index<K> = HashMap<Fingerprint, K, BuildHasherDefault<Passthrough>>;
+
+/// A fingerprint is a hash already: this takes its first half as it is.
+#[derive(Debug, Default)]
+pub(super) struct Passthrough(u64);
+
+impl Hasher for Passthrough {
+    fn write(&mut self, _: &[u8]) {
+        unreachable!("a fingerprint hashes as one 64-bit number");
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        self.0 = number;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+impl<K: Key, T> Table<K, T> {
+    pub(super) fn new(limit: usize) -> Self {
+        Self {
+            entries: SlotMap::with_key(),
+            index: Index::default(),
+            limit,
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.entries.len() >= self.limit
+    }
+
+    /// Adds a transaction.
+    ///
+    /// # Panics
+    /// At the limit; ask [`Table::is_full`] first.
+    pub(super) fn insert(&mut self, entry: T) -> K {
+        assert!(
+            !self.is_full(),
+            "a full table refuses before anything is made"
+        );
+        self.entries.insert(entry)
+    }
+
+    /// Makes a transaction known under a fingerprint, unless another one has it. Says whether it
+    /// did.
+    pub(super) fn name(&mut self, fingerprint: Fingerprint, key: K) -> bool {
+        debug_assert!(self.entries.contains_key(key));
+        *self.index.entry(fingerprint).or_insert(key) == key
+    }
+
+    /// Forgets a fingerprint, if it is this transaction's.
+    pub(super) fn forget(&mut self, fingerprint: Fingerprint, key: K) {
+        if self.index.get(&fingerprint) == Some(&key) {
+            self.index.remove(&fingerprint);
+        }
+    }
+
+    pub(super) fn find(&self, fingerprint: Fingerprint) -> Option<K> {
+        self.index.get(&fingerprint).copied()
+    }
+
+    pub(super) fn entry(&self, key: K) -> Option<&T> {
+        self.entries.get(key)
+    }
+
+    pub(super) fn entry_mut(&mut self, key: K) -> Option<&mut T> {
+        self.entries.get_mut(key)
+    }
+
+    /// Takes a transaction out; its fingerprints are the caller's to forget.
+    pub(super) fn remove(&mut self, key: K) -> Option<T> {
+        self.entries.remove(key)
+    }
+
+    /// How many fingerprints are known: none when the table is empty.
+    pub(super) fn names(&self) -> usize {
+        self.index.len()
+    }
+}

@@ -1,0 +1,134 @@
+//! A choice of trunk and peer for one call or subscription, and what is left if it fails.
+
+use std::sync::Arc;
+
+use crate::config::{Selection, TrunkIndex, TrunkSet};
+use crate::dialog::Target;
+
+use super::trunks::Trunks;
+use super::uri::sip_uri;
+
+/// A peer of a trunk, chosen, with the memory of what was tried before it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// The trunks to go on to; `None` when only one was asked for.
+    set: Option<TrunkSet>,
+    /// Where in the set the first look went.
+    first: u16,
+    /// How many trunks of the set were looked at, the present one included.
+    looked: u16,
+    trunk: TrunkIndex,
+    peer: u8,
+    /// One bit for each peer of the present trunk that was chosen.
+    tried: u16,
+    target: Target,
+    host: Arc<str>,
+}
+
+impl Route {
+    pub(super) fn single(trunks: &mut Trunks, trunk: TrunkIndex) -> Option<Self> {
+        Self::at(trunks, trunk)
+    }
+
+    pub(super) fn among(trunks: &mut Trunks, set: &TrunkSet) -> Option<Self> {
+        let first = trunks.first_of(set);
+        let mut looked = 0;
+        let route = Self::look(trunks, set, first, &mut looked)?;
+        Some(Self {
+            set: Some(set.clone()),
+            first,
+            looked,
+            ..route
+        })
+    }
+
+    /// Which trunk it is.
+    #[must_use]
+    pub fn trunk(&self) -> TrunkIndex {
+        self.trunk
+    }
+
+    /// Which of the trunk's peers it is, and where requests to it go.
+    #[must_use]
+    pub fn peer(&self) -> (u8, Target) {
+        (self.peer, self.target)
+    }
+
+    /// The host part of request URIs: the trunk's domain, else the peer's address.
+    #[must_use]
+    pub fn domain(&self) -> &str {
+        &self.host
+    }
+
+    /// The URI of a number there.
+    #[must_use]
+    pub fn request_uri(&self, number: &str) -> String {
+        sip_uri(number, &self.host)
+    }
+
+    /// Goes on to a peer that is in service and was not tried: of the same trunk, then of the next
+    /// trunk of the list. `None` leaves the route as it is: everything was tried.
+    pub fn next(&mut self, trunks: &mut Trunks) -> Option<(u8, Target)> {
+        if let Some(peer) = trunks.untried(self.trunk, self.peer, self.tried) {
+            self.peer = peer;
+            self.tried |= 1 << peer;
+            (self.target, self.host) = trunks.address(self.trunk, peer);
+            return Some(self.peer());
+        }
+        let set = self.set.clone()?;
+        let mut looked = self.looked;
+        let found = Self::look(trunks, &set, self.first, &mut looked)?;
+        *self = Self {
+            set: Some(set),
+            first: self.first,
+            looked,
+            ..found
+        };
+        Some(self.peer())
+    }
+
+    /// The first trunk with a peer in service among those of the set not looked at yet.
+    fn look(trunks: &mut Trunks, set: &TrunkSet, first: u16, looked: &mut u16) -> Option<Self> {
+        let length = set.trunks.len();
+        while usize::from(*looked) < length {
+            let place = (usize::from(first) + usize::from(*looked)) % length;
+            *looked += 1;
+            if let Some(route) = Self::at(trunks, set.trunks[place]) {
+                return Some(route);
+            }
+        }
+        None
+    }
+
+    fn at(trunks: &mut Trunks, trunk: TrunkIndex) -> Option<Self> {
+        let peer = trunks.choose(trunk)?;
+        let (target, host) = trunks.address(trunk, peer);
+        Some(Self {
+            set: None,
+            first: 0,
+            looked: 1,
+            trunk,
+            peer,
+            tried: 1 << peer,
+            target,
+            host,
+        })
+    }
+}
+
+/// The places `start`, `start + 1`, … of `length`, once around.
+pub(super) fn around(start: usize, length: usize) -> impl Iterator<Item = usize> {
+    (start..length).chain(0..start)
+}
+
+/// Where a look begins: at the front, or at the next in turn.
+pub(super) fn turn(mode: Selection, rotation: &mut u16, length: usize) -> usize {
+    match mode {
+        Selection::PrimaryBackup => 0,
+        Selection::RoundRobin => {
+            let start = usize::from(*rotation) % length;
+            *rotation = u16::try_from((start + 1) % length).expect("trunks and peers fit 16 bits");
+            start
+        }
+    }
+}
