@@ -424,5 +424,3 @@ fn one_of<T: Copy>(
     )
 }
 
-#[cfg(test)]
-mod tests;
