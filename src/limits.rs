@@ -50,6 +50,19 @@ pub const PIDF_ACTIVITY_BYTES_MAX: usize = 64;
 
 const _: () = assert!(PIDF_BYTES_MAX <= BODY_BYTES_MAX);
 
+// Dialogs
+
+/// Legs on one shard, those included that only wait for the answer to their BYE. Beyond it an
+/// INVITE gets 503.
+pub const LEGS_MAX: usize = 65_536;
+/// Subscriptions of ours on one shard.
+pub const SUBSCRIPTIONS_MAX: usize = 131_072;
+/// OPTIONS of ours that wait for an answer.
+pub const PINGS_MAX: usize = 4_096;
+/// Answers to one INVITE of ours that are acknowledged; a fork beyond it must end by itself.
+pub const FORKS_MAX: usize = 8;
+/// Seconds after which somebody who found us full or draining may try again.
+pub const RETRY_AFTER_SECONDS: u32 = 10;
 // Configuration
 
 /// Bytes of the configuration file; keeps line numbers and spans inside 32 bits.
@@ -142,15 +155,28 @@ const _: () = assert!(
 );
 
 const _: () = assert!(
-    CONFIGURATION_BYTES_MAX < u32::MAX as usize && CONFIGURATION_CSV_BYTES_MAX < u32::MAX as usize,
-    "a line number fits in 32 bits"
+    CONFIGURATION_BYTES_MAX < u32::MAX as usize,
+    "a line fits in 32 bits"
 );
 const _: () = assert!(
-    TRUNKS_MAX <= u16::MAX as usize
-        && QUEUES_MAX <= u16::MAX as usize
-        && ROUTING_POINTS_MAX <= u16::MAX as usize
-        && AGENTS_MAX <= u32::MAX as usize,
-    "the indices of the configuration fit their types"
+    CONFIGURATION_CSV_BYTES_MAX < u32::MAX as usize,
+    "a line fits in 32 bits"
+);
+const _: () = assert!(
+    TRUNKS_MAX <= u16::MAX as usize,
+    "a TrunkIndex holds every trunk"
+);
+const _: () = assert!(
+    QUEUES_MAX <= u16::MAX as usize,
+    "a QueueIndex holds every queue"
+);
+const _: () = assert!(
+    ROUTING_POINTS_MAX <= u16::MAX as usize,
+    "an index holds every one"
+);
+const _: () = assert!(
+    AGENTS_MAX <= u32::MAX as usize,
+    "a DnIndex holds every agent"
 );
 const _: () = assert!(
     SHARDS_MAX <= CORES_MAX,

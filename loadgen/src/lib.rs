@@ -1,1 +1,3 @@
-//! Load generator.
+//! Plays PBX, phones and callers against Offhook, and measures from outside.
+
+pub mod node;

@@ -141,6 +141,9 @@ pub(super) fn check_queues(
         }
     }
     for ((queue, is_entered), line) in queues.iter().zip(is_entered).zip(lines) {
+        if queue.name.is_empty() {
+            continue; // Reported as a queue without a name.
+        }
         if !is_entered {
             let what = format!("no routing point leads to queue \"{}\"", queue.name);
             source.mistake(*line, what, "add a [[routing_point]] for it, or remove it");

@@ -66,6 +66,11 @@ impl Mistakes {
         });
     }
 
+    /// Whether another mistake would only be counted, and need not be put into words.
+    pub(super) fn are_full(&self) -> bool {
+        self.0.borrow().list.len() == CONFIGURATION_MISTAKES_MAX
+    }
+
     /// Those found, by file and line; `Ok` if there are none.
     pub(super) fn into_result(self) -> Result<(), Vec<Mistake>> {
         let Found { mut list, unlisted } = self.0.into_inner();

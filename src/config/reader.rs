@@ -235,9 +235,9 @@ impl<'a> Section<'a> {
     }
 
     /// The section `[key]`, empty if the file does not have it.
-    pub(super) fn table(&mut self, key: &'static str, keys: &'static Keys) -> Section<'a> {
+    pub(super) fn table(&mut self, key: &'static str, keys: &'static Keys) -> Self {
         let Some(value) = self.take(key) else {
-            return Section::new(keys, None, 1, self.source);
+            return Self::new(keys, None, 1, self.source);
         };
         let line = self.source.line(value.span().start);
         let table = value.get_ref().as_table();
@@ -253,7 +253,7 @@ impl<'a> Section<'a> {
                 format!("write it once, as {}", keys.header),
             );
         }
-        Section::new(keys, table, line, self.source)
+        Self::new(keys, table, line, self.source)
     }
 
     /// The sections `[[key]]`.
@@ -262,7 +262,7 @@ impl<'a> Section<'a> {
         key: &'static str,
         keys: &'static Keys,
         count_max: usize,
-    ) -> Vec<Section<'a>> {
+    ) -> Vec<Self> {
         let source = self.source;
         let Some(value) = self.take(key) else {
             return Vec::new();
@@ -288,7 +288,7 @@ impl<'a> Section<'a> {
         for item in items.iter().take(count_max) {
             let line = source.line(item.span().start);
             match item.get_ref().as_table() {
-                Some(table) => sections.push(Section::new(keys, Some(table), line, source)),
+                Some(table) => sections.push(Self::new(keys, Some(table), line, source)),
                 None if value.get_ref().is_array() => source.mistake(
                     line,
                     format!("`{key}` is {}", Scalar::from(item.get_ref())),

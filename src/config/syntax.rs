@@ -21,14 +21,23 @@ pub(super) fn parse(
         return None;
     }
     let source = Source::new(file, text, mistakes);
-    let (document, errors) = DeTable::parse_recoverable(text);
+    let (document, mut errors) = DeTable::parse_recoverable(text);
+    errors.sort_by_key(|error| error.span().map(|span| span.start));
     let mut is_toml = true;
     for error in errors {
-        let line = error.span().map_or(1, |span| source.line(span.start));
+        let span = error.span().unwrap_or_default();
+        let line = source.line(span.start);
         if error.message().starts_with("duplicate key") {
-            source.mistake(line, "the key is there twice", "remove one of the two");
+            let key: String = text
+                .get(span)
+                .unwrap_or_default()
+                .chars()
+                .take(64)
+                .collect();
+            let what = format!("`{}` is there twice", key.escape_debug());
+            source.mistake(line, what, "remove one of the two");
         } else if is_toml {
-            let what = format!("this is not TOML ({})", error.message().escape_debug());
+            let what = format!("this is not TOML ({})", error.message());
             source.mistake(line, what, "see https://toml.io for how to write it");
             is_toml = false;
         }

@@ -216,6 +216,15 @@ pub(super) fn text<'a>(scalar: Scalar<'a>) -> Converted<&'a str> {
     }
 }
 
+/// The name of a file.
+pub(super) fn file<'a>(scalar: Scalar<'a>) -> Converted<&'a str> {
+    let text = text(scalar)?;
+    if text.is_empty() || text.chars().any(char::is_control) {
+        return Err("write the name of a file, such as \"agents.csv\"".to_owned());
+    }
+    Ok(text)
+}
+
 /// A DN, a number, an identifier or a name.
 pub(super) fn name<'a>(scalar: Scalar<'a>) -> Converted<&'a str> {
     let text = text(scalar)?;

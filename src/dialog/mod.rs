@@ -2,12 +2,32 @@
 //!
 //! Nothing above this module sees a Via, a CSeq or a branch.
 
+mod accepted;
 pub mod body;
 pub mod call_id;
 pub mod command;
+mod compose;
 pub mod config;
+mod core;
+// The module is named for what it holds, and so is its parent.
+#[allow(clippy::module_inception)]
+mod dialog;
 pub mod event;
+mod identity;
+mod inbound;
+mod incoming;
+mod invites;
+mod leaving;
+mod leg;
+mod outbound;
+mod ping;
 mod random;
+mod reply;
+mod requests;
+mod session;
+mod subscription;
+mod table;
+mod turn;
 pub mod user_agent;
 
 pub use body::Body;

@@ -1,84 +1,260 @@
-//! The user agent: one shard's SIP above bytes and below calls.
+//! The user agent: one shard's SIP above bytes and below calls. Here is who gets what: messages
+//! to transactions, requests to dialogs, news to their owners. What a call does about it is in
+//! `leg.rs` and its states, a subscription in `subscription.rs`; requests are judged in
+//! `requests.rs`.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use offhook_shards::{ConnectionChange, Source, Transmit};
+use slotmap::SlotMap;
 
-use crate::counters::Counters;
-use crate::sip::Status;
+use crate::counters::{Counter, Counters};
+use crate::limits::{LEGS_MAX, SUBSCRIPTIONS_MAX};
+use crate::sip::{
+    Checked, HeaderIndex, HeaderName, Malformed, Message, Rejection, Response, Status,
+};
+use crate::transaction::{ClientKey, Delivered, Event};
 
+use super::compose::{ALLOW, Answer, Draft, Fields, clean_uri, from_of, name_addr, response};
+use super::core::{Core, Owner, Timer};
+use super::dialog::{Dialog, Opening};
+use super::leg::Leg;
+use super::outbound::Calling;
+use super::ping::Pings;
+use super::reply::Reply;
+use super::subscription::{Moment, Subscription};
+use super::table::Usage;
+use super::turn::Turn;
 use super::{
-    Body, Invite, LegKey, PingKey, Refusal, Subscribe, SubscriptionKey, Target, UserAgentConfig,
-    UserAgentEvent,
+    Body, Invite, LegKey, PingKey, PingOutcome, Refusal, Subscribe, SubscriptionKey, Target,
+    UserAgentConfig, UserAgentEvent,
 };
 
 /// A table is full: nothing was sent and there is no key. Try elsewhere or answer 503.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Full;
 
+impl std::fmt::Display for Full {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("no room for another dialog")
+    }
+}
+
+impl std::error::Error for Full {}
+
 /// Legs, subscriptions and pings of one shard.
 ///
 /// After every call drain `poll_transmit`, then `poll_event`, then look at `poll_timeout`.
 /// Commands are total: one that comes too late, or with a key that is spent, does nothing.
 #[derive(Debug)]
-pub struct UserAgent {}
+pub struct UserAgent {
+    pub(super) core: Core,
+    /// A leg is missing from its place only while something happens to it.
+    pub(super) legs: SlotMap<LegKey, Option<Leg>>,
+    pub(super) subscriptions: SlotMap<SubscriptionKey, Option<Subscription>>,
+    pings: Pings,
+    /// Missing only while a message is being read.
+    index: Option<HeaderIndex>,
+    pub(super) draining: bool,
+}
 
-#[allow(unused_variables, missing_docs)]
 impl UserAgent {
+    /// A user agent without calls. `now` is the earliest time that it will be told.
+    ///
+    /// # Panics
+    /// When the configuration has no listener.
     #[must_use]
     pub fn new(now: Instant, config: UserAgentConfig, counters: Arc<Counters>) -> Self {
-        todo!()
+        Self {
+            core: Core::new(now, config, counters),
+            legs: SlotMap::with_key(),
+            subscriptions: SlotMap::with_key(),
+            pings: Pings::default(),
+            index: Some(HeaderIndex::new()),
+            draining: false,
+        }
     }
+
+    // The network and time.
+
+    /// Takes one whole message: a datagram, or a frame of a stream.
     pub fn handle_datagram(&mut self, now: Instant, source: Source, bytes: &[u8]) {
-        todo!()
+        let mut index = self.index.take().unwrap_or_default();
+        match Message::receive(bytes, &mut index) {
+            Ok(Checked::Request(request)) => self.handle_request(now, source, &request),
+            Ok(Checked::Response(response)) => self.handle_response(now, &response),
+            Err(rejection) => self.reject(source, &rejection),
+        }
+        self.index = Some(index);
+        self.settle(now);
     }
+
+    /// A stream connection was closed or could not be opened.
     pub fn handle_connection(&mut self, now: Instant, change: ConnectionChange) {
-        todo!()
+        self.core.transactions.handle_connection(now, &change);
+        self.settle(now);
     }
+
+    /// The time that [`Self::poll_timeout`] named has come.
     pub fn handle_timeout(&mut self, now: Instant) {
-        todo!()
+        self.core.transactions.handle_timeout(now);
+        self.settle(now);
+        while let Some(timer) = self.core.expire(now) {
+            match timer {
+                Timer::Repeat(leg) => self.with_leg(now, leg, |leg, turn| leg.repeat(turn)),
+                Timer::AckMissing(leg) => self.with_leg(now, leg, |leg, turn| leg.give_up(turn)),
+                Timer::NotifyMissing(key) => {
+                    self.with_subscription(now, key, |it, moment| it.notify_missing(moment));
+                }
+            }
+        }
+        self.settle(now);
     }
+
+    // Calls.
+
+    /// Sends an INVITE.
+    ///
+    /// # Errors
+    /// [`Full`] at the limit of legs or transactions.
     pub fn invite(&mut self, now: Instant, invite: &Invite) -> Result<LegKey, Full> {
-        todo!()
+        if self.legs.len() == LEGS_MAX {
+            return Err(Full);
+        }
+        let host = self.core.host(&invite.target);
+        let request_uri = clean_uri(&invite.request_uri);
+        let dialog = Box::new(Dialog::open(Opening {
+            call_id: self.core.call_id(),
+            local_tag: self.core.tag(),
+            local: from_of(&invite.calling, &host),
+            request_uri: &request_uri,
+            target: invite.target,
+            contact_user: &invite.calling.number,
+        }));
+        let mut draft = Draft::within(&dialog, crate::sip::Method::Invite, dialog.local_cseq);
+        draft.max_forwards = invite.max_forwards;
+        draft.contact = Some(&dialog.contact_user);
+        draft.fields = invite_fields(invite, &host);
+        draft.body = invite.body.as_ref();
+        let key = self.legs.insert(None);
+        let sent = self.core.request(now, Owner::Leg(key), &invite.target, &draft);
+        let Ok(sent) = sent else {
+            self.legs.remove(key);
+            return Err(Full);
+        };
+        self.core.table.insert(&dialog.call_id, dialog.local_tag, Usage::Leg(key));
+        self.legs[key] = Some(Leg::Calling(Calling::new(dialog, sent)));
+        self.settle(now);
+        Ok(key)
     }
+
+    /// Sends a provisional response, 101 to 199, to an INVITE that waits.
     pub fn progress(&mut self, now: Instant, leg: LegKey, status: Status) {
-        todo!()
+        self.with_leg(now, leg, |leg, turn| leg.progress(turn, status));
+        self.settle(now);
     }
+
+    /// Sends a 2xx to an INVITE that waits, again and again until its ACK.
     pub fn answer(&mut self, now: Instant, leg: LegKey, body: Option<&Body>) {
-        todo!()
+        self.with_leg(now, leg, |leg, turn| leg.answer(turn, body));
+        self.settle(now);
     }
+
+    /// Sends a failure to an INVITE that waits; the leg is over.
     pub fn refuse(&mut self, now: Instant, leg: LegKey, refusal: Refusal) {
-        todo!()
+        self.with_leg(now, leg, |leg, turn| leg.refuse(turn, refusal));
+        self.settle(now);
     }
+
+    /// Sends the ACK to a 2xx that was reported, to the first INVITE or to a later one.
     pub fn acknowledge(&mut self, now: Instant, leg: LegKey, body: Option<&Body>) {
-        todo!()
+        self.with_leg(now, leg, |leg, turn| leg.acknowledge(turn, body));
+        self.settle(now);
     }
+
+    /// Sends an INVITE within the call: with an offer, or without one to ask for it.
     pub fn offer(&mut self, now: Instant, leg: LegKey, body: Option<&Body>) {
-        todo!()
+        self.with_leg(now, leg, |leg, turn| leg.offer(turn, body));
+        self.settle(now);
     }
+
+    /// Sends a 2xx to the peer's INVITE within the call.
     pub fn answer_offer(&mut self, now: Instant, leg: LegKey, body: Option<&Body>) {
-        todo!()
+        self.with_leg(now, leg, |leg, turn| leg.answer_offer(turn, body));
+        self.settle(now);
     }
+
+    /// Sends a failure to the peer's INVITE within the call, which goes on as it was.
     pub fn refuse_offer(&mut self, now: Instant, leg: LegKey, refusal: Refusal) {
-        todo!()
+        self.with_leg(now, leg, |leg, turn| leg.refuse_offer(turn, refusal));
+        self.settle(now);
     }
+
+    /// Ends the leg by what its state demands: 487, CANCEL, BYE, or ACK and BYE. It says nothing
+    /// more. `cause` (Q.850) goes into the Reason of a request.
     pub fn hang_up(&mut self, now: Instant, leg: LegKey, cause: Option<u8>) {
-        todo!()
+        self.with_leg(now, leg, |leg, turn| leg.hang_up(turn, cause));
+        self.settle(now);
     }
+
+    // Subscriptions.
+
+    /// Sends the first SUBSCRIBE of a new subscription.
+    ///
+    /// # Errors
+    /// [`Full`] at the limit of subscriptions or transactions.
     pub fn subscribe(
         &mut self,
         now: Instant,
         subscribe: &Subscribe,
     ) -> Result<SubscriptionKey, Full> {
-        todo!()
+        if self.subscriptions.len() == SUBSCRIPTIONS_MAX {
+            return Err(Full);
+        }
+        let host = self.core.host(&subscribe.target);
+        let request_uri = clean_uri(&subscribe.request_uri);
+        let dialog = Box::new(Dialog::open(Opening {
+            call_id: self.core.call_id(),
+            local_tag: self.core.tag(),
+            local: name_addr("", &subscribe.from_user, &host),
+            request_uri: &request_uri,
+            target: subscribe.target,
+            contact_user: &subscribe.from_user,
+        }));
+        let (call_id, local_tag) = (dialog.call_id.clone(), dialog.local_tag);
+        let key = self.subscriptions.insert(None);
+        let mut moment = Moment { now, key, core: &mut self.core };
+        let Ok(subscription) = Subscription::open(&mut moment, dialog, subscribe.expires) else {
+            self.subscriptions.remove(key);
+            return Err(Full);
+        };
+        self.core.count(Counter::SubscriptionStarted);
+        self.core.table.insert(&call_id, local_tag, Usage::Subscription(key));
+        self.subscriptions[key] = Some(subscription);
+        self.settle(now);
+        Ok(key)
     }
+
+    /// Asks for `expires` more, now or as soon as an answer that is awaited has come; zero ends
+    /// the subscription with a last NOTIFY.
     pub fn refresh(&mut self, now: Instant, key: SubscriptionKey, expires: Duration) {
-        todo!()
+        self.with_subscription(now, key, |it, moment| it.refresh(moment, expires));
+        self.settle(now);
     }
-    pub fn forget(&mut self, key: SubscriptionKey) {
-        todo!()
+
+    /// Drops a subscription without a word: later NOTIFYs get 481.
+    pub fn forget(&mut self, now: Instant, key: SubscriptionKey) {
+        self.with_subscription(now, key, |it, moment| it.forget(moment));
+        self.settle(now);
     }
+
+    // Pings.
+
+    /// Sends an OPTIONS.
+    ///
+    /// # Errors
+    /// [`Full`] at the limit of pings or transactions.
     pub fn ping(
         &mut self,
         now: Instant,
@@ -86,31 +262,227 @@ impl UserAgent {
         request_uri: &str,
         max_forwards: u8,
     ) -> Result<PingKey, Full> {
-        todo!()
+        let key = self.pings.send(now, &mut self.core, target, request_uri, max_forwards)?;
+        self.settle(now);
+        Ok(key)
     }
+
+    /// While draining, OPTIONS are answered with 503, so that peers send their calls elsewhere.
     pub fn set_draining(&mut self, draining: bool) {
-        todo!()
+        self.draining = draining;
     }
-    pub fn poll_event(&mut self) -> Option<UserAgentEvent> {
-        todo!()
-    }
+
+    // Out.
+
+    /// The next message to send; its bytes are appended to `buffer`.
     pub fn poll_transmit(&mut self, buffer: &mut Vec<u8>) -> Option<Transmit> {
-        todo!()
+        self.core.transactions.poll_transmit(buffer)
     }
+
+    /// The next piece of news.
+    pub fn poll_event(&mut self) -> Option<UserAgentEvent> {
+        self.core.events.pop_front()
+    }
+
+    /// When to call [`Self::handle_timeout`].
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        todo!()
+        self.core.poll_timeout()
     }
+
+    /// Whether any response, 100 included, has come to the INVITE of an outbound leg.
+    #[must_use]
+    pub fn has_response(&self, leg: LegKey) -> bool {
+        let leg = self.legs.get(leg).and_then(Option::as_ref);
+        leg.is_some_and(Leg::has_response)
+    }
+
+    /// Legs, those included that nobody above knows any more.
     #[must_use]
     pub fn legs(&self) -> usize {
-        todo!()
+        self.legs.len()
     }
+
+    /// Subscriptions of ours.
     #[must_use]
     pub fn subscriptions(&self) -> usize {
-        todo!()
+        self.subscriptions.len()
     }
+
+    /// Transactions of both sides, those included that only absorb repetitions.
     #[must_use]
     pub fn transactions(&self) -> usize {
-        todo!()
+        self.core.transactions.clients() + self.core.transactions.servers()
     }
+
+    /// Whether nothing at all is left: no leg, no subscription, no ping, no transaction, no timer.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.legs.is_empty()
+            && self.subscriptions.is_empty()
+            && self.pings.len() == 0
+            && self.core.is_idle()
+    }
+
+    // Who gets what.
+
+    /// Lets something happen to a leg; a key that is spent changes nothing.
+    pub(super) fn with_leg(
+        &mut self,
+        now: Instant,
+        key: LegKey,
+        happen: impl FnOnce(Leg, &mut Turn<'_>) -> Leg,
+    ) {
+        let Some(leg) = self.legs.get_mut(key).and_then(Option::take) else {
+            return;
+        };
+        let mut turn = Turn { now, leg: key, core: &mut self.core };
+        match happen(leg, &mut turn) {
+            Leg::Over(dialog) => {
+                self.core.table.remove(&dialog.call_id, dialog.local_tag);
+                self.legs.remove(key);
+            }
+            leg => self.legs[key] = Some(leg),
+        }
+    }
+
+    /// Lets something happen to a subscription; a key that is spent changes nothing.
+    pub(super) fn with_subscription(
+        &mut self,
+        now: Instant,
+        key: SubscriptionKey,
+        happen: impl FnOnce(Subscription, &mut Moment<'_>) -> Subscription,
+    ) {
+        let Some(subscription) = self.subscriptions.get_mut(key).and_then(Option::take) else {
+            return;
+        };
+        let mut moment = Moment { now, key, core: &mut self.core };
+        match happen(subscription, &mut moment) {
+            Subscription::Over(dialog) => {
+                self.core.table.remove(&dialog.call_id, dialog.local_tag);
+                if let Some(tag) = &dialog.remote_tag {
+                    self.core.table.remove_remote(&dialog.call_id, tag);
+                }
+                self.subscriptions.remove(key);
+            }
+            subscription => self.subscriptions[key] = Some(subscription),
+        }
+    }
+
+    fn handle_response(&mut self, now: Instant, response: &Response<'_>) {
+        // RFC 3261 §8.1.3.3: a response with a Via below ours was for somebody else.
+        if response.message.elements(HeaderName::Via).nth(1).is_some() {
+            self.core.count(Counter::ResponseStray);
+            return;
+        }
+        let client = match self.core.transactions.handle_response(now, response) {
+            Delivered::To(client) => client,
+            Delivered::Absorbed => return,
+            Delivered::Stray => {
+                self.core.count(Counter::ResponseStray);
+                return;
+            }
+        };
+        match self.core.owner(client) {
+            Some(Owner::Leg(leg)) => {
+                self.with_leg(now, leg, |leg, turn| leg.response(turn, client, response));
+            }
+            Some(Owner::Subscription(key)) => {
+                self.with_subscription(now, key, |it, moment| {
+                    it.response(moment, client, response)
+                });
+            }
+            Some(Owner::Ping(key)) if response.status.is_final() => {
+                let outcome = PingOutcome::Answered { status: response.status };
+                self.pings.end(&mut self.core, key, outcome);
+            }
+            Some(Owner::Ping(_)) | None => {}
+        }
+    }
+
+    /// Hears the news of the transactions until there is none: an answer to one may make another.
+    pub(super) fn settle(&mut self, now: Instant) {
+        while let Some(event) = self.core.transactions.poll_event() {
+            match event {
+                Event::TimedOut(client) => self.failed(now, client, Status::REQUEST_TIMEOUT),
+                Event::TransportFailed(client) => {
+                    self.failed(now, client, Status::SERVICE_UNAVAILABLE);
+                }
+                Event::ClientEnded(client) => {
+                    if let Some(Owner::Leg(leg)) = self.core.owner(client) {
+                        self.with_leg(now, leg, |leg, turn| leg.ended(turn, client));
+                    }
+                    self.core.disown(client);
+                }
+                Event::AckMissing(server) | Event::ServerEnded(server) => {
+                    self.core.invites.remove(server);
+                }
+            }
+        }
+    }
+
+    fn failed(&mut self, now: Instant, client: ClientKey, status: Status) {
+        match self.core.owner(client) {
+            Some(Owner::Leg(leg)) => {
+                self.with_leg(now, leg, |leg, turn| leg.failed(turn, client, status));
+            }
+            Some(Owner::Subscription(key)) => {
+                self.with_subscription(now, key, |it, moment| it.failed(moment, client));
+            }
+            Some(Owner::Ping(key)) => self.pings.end(&mut self.core, key, PingOutcome::Silent),
+            None => {}
+        }
+        self.core.disown(client);
+    }
+
+    /// Answers a message that cannot be acted on, if it is a request and enough of it is left.
+    fn reject(&mut self, source: Source, rejection: &Rejection<'_>) {
+        self.core.count(match rejection.error {
+            Malformed::BodyTooLarge
+            | Malformed::HeadTooLarge
+            | Malformed::LineTooLong
+            | Malformed::TooManyHeaders => Counter::MessageTooLarge,
+            _ => Counter::MessageMalformed,
+        });
+        if let (Some(status), Some(message)) = (rejection.answer, &rejection.message) {
+            self.answer_stateless(source, message, status, Fields::default());
+        }
+    }
+
+    /// Answers a request that has no transaction.
+    pub(super) fn answer_stateless(
+        &mut self,
+        source: Source,
+        message: &Message<'_>,
+        status: Status,
+        fields: Fields,
+    ) {
+        let Ok(via) = message.via() else {
+            return;
+        };
+        // RFC 3261 §8.2.7: the same request gets the same tag.
+        let tag = self.core.tag_for(message.bytes());
+        let reply = Reply::to(message, source.remote, &tag.text());
+        let answer = Answer { fields, ..Answer::default() };
+        let mut bytes = Vec::with_capacity(512);
+        response(&mut bytes, status, &reply, &answer, &self.core.config.user_agent);
+        self.core.transactions.send_response_stateless(source, &via, &bytes);
+    }
+}
+
+fn invite_fields(invite: &Invite, host: &str) -> Fields {
+    let calling = &invite.calling;
+    let mut fields = Fields::default().with(HeaderName::Allow, format_args!("{ALLOW}"));
+    if !calling.number.is_empty() {
+        let asserted = name_addr(&calling.display_name, &calling.number, host);
+        fields = fields.with(HeaderName::PAssertedIdentity, format_args!("{asserted}"));
+    }
+    if calling.private {
+        // RFC 3325 §9.3: the number is for those only whom the network trusts.
+        fields = fields.with(HeaderName::Privacy, format_args!("id"));
+    }
+    for (name, value) in &invite.carried {
+        fields.carry(name, value);
+    }
+    fields
 }

@@ -140,7 +140,7 @@ impl<'a> Enrolment<'a> {
             {
                 self.enrol(&dn, &dn, settings.clone(), origin);
             }
-            if let Some(file) = section.optional("csv", value::text) {
+            if let Some(file) = section.optional("csv", value::file) {
                 match files(file) {
                     Ok(text) => csv::read(self, file, &text, &settings),
                     Err(why) => section.mistake(

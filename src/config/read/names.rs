@@ -104,6 +104,10 @@ impl<'a> Names<'a> {
     }
 
     fn instead(&self, name: &str, wanted: &str) -> String {
+        // The search for what was meant is worth its time only where it is shown.
+        if self.source.mistakes.are_full() {
+            return String::new();
+        }
         let known = self
             .claimed
             .iter()

@@ -13,26 +13,13 @@ use crate::config::value;
 use crate::limits::{IDLE_ACTIVITIES_MAX, TRUNKS_MAX};
 
 pub(super) fn read(mut section: Section<'_>, names: &Names<'_>) -> Presence {
-    let trunks = section.list("trunks", TRUNKS_MAX, value::name);
-    let trunks = trunks.map(|trunks| names.trunks((section.source.file, "trunks"), trunks));
-    if section.count("trunks") == Some(0) {
-        section.mistake("trunks", "is empty", "name a trunk, or remove the key");
-    }
-    let mode = section.choice("trunk_mode", &MODES, Selection::PrimaryBackup);
-    if trunks.is_none() && section.has("trunk_mode") {
-        section.mistake(
-            "trunk_mode",
-            "has no effect without `trunks`",
-            "remove it, or set trunks",
-        );
-    }
     let secs = Duration::from_secs;
     let (day, hour) = (Duration::from_hours(24), Duration::from_hours(1));
     let (own_calls, own_call_tail) = read_own_calls(&mut section);
     let (idle_activities, alerting_is_activity) = read_activities(&mut section);
     let presence = Presence {
         enabled: section.flag("enabled", true),
-        trunks: trunks.map(|trunks| TrunkSet { trunks, mode }),
+        trunks: read_trunks(&mut section, names),
         expires: section.duration("expires", secs(60)..=day, hour),
         from: section
             .optional("from", value::name)
@@ -90,6 +77,20 @@ pub(super) fn read(mut section: Section<'_>, names: &Names<'_>) -> Presence {
     };
     section.finish();
     presence
+}
+
+fn read_trunks(section: &mut Section<'_>, names: &Names<'_>) -> Option<TrunkSet> {
+    let trunks = section.list("trunks", TRUNKS_MAX, value::name);
+    let trunks = trunks.map(|trunks| names.trunks((section.source.file, "trunks"), trunks));
+    if section.count("trunks") == Some(0) {
+        section.mistake("trunks", "is empty", "name a trunk, or remove the key");
+    }
+    let mode = section.choice("trunk_mode", &MODES, Selection::PrimaryBackup);
+    if trunks.is_none() && section.has("trunk_mode") {
+        let what = "has no effect without `trunks`";
+        section.mistake("trunk_mode", what, "remove it, or set trunks");
+    }
+    trunks.map(|trunks| TrunkSet { trunks, mode })
 }
 
 fn read_own_calls(section: &mut Section<'_>) -> (OwnCalls, Duration) {

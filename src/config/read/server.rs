@@ -2,7 +2,7 @@
 //! `check`, because flags change it.
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use super::agents::Roster;
@@ -13,14 +13,7 @@ use crate::config::{DnIndex, Transport};
 use crate::limits::{AGENTS_MAX, SHARDS_MAX, SIP_LISTENERS_MAX, TOKEN_BYTES_MAX, TOKEN_BYTES_MIN};
 
 pub(super) fn read(mut section: Section<'_>) -> Server {
-    let defaults = [Transport::Udp, Transport::Tcp].map(|transport| Listener {
-        transport,
-        address: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 5060)),
-    });
-    let sip = match section.list("sip", SIP_LISTENERS_MAX, value::listener) {
-        Some(listeners) => listeners.into_iter().map(|located| located.value).collect(),
-        None => defaults.to_vec(),
-    };
+    let sip = read_listeners(&mut section);
     let (t1, t2, t4) = read_timers(&mut section);
     let shards = section.integer("shards", 0..=SHARDS_MAX as u32, 0);
     let server = Server {
@@ -57,6 +50,28 @@ pub(super) fn read(mut section: Section<'_>) -> Server {
     };
     section.finish();
     server
+}
+
+fn read_listeners(section: &mut Section<'_>) -> Vec<Listener> {
+    let any = |address: IpAddr| {
+        [Transport::Udp, Transport::Tcp].map(|transport| Listener {
+            transport,
+            address: SocketAddr::new(address, 5060),
+        })
+    };
+    let v4 = any(Ipv4Addr::UNSPECIFIED.into());
+    let count = section.count("sip");
+    let Some(listed) = section.list("sip", SIP_LISTENERS_MAX, value::listener) else {
+        return v4.to_vec();
+    };
+    if count != Some(listed.len()) {
+        // One is wrong and reported; with every kind here, no peer is reported for want of it.
+        return v4
+            .into_iter()
+            .chain(any(Ipv6Addr::UNSPECIFIED.into()))
+            .collect();
+    }
+    listed.into_iter().map(|located| located.value).collect()
 }
 
 fn read_timers(section: &mut Section<'_>) -> (Duration, Duration, Duration) {

@@ -120,6 +120,12 @@ impl Settings {
                 .collect()
         };
         match column {
+            "queues" if cell.split('|').count() > AGENT_QUEUES_MAX => {
+                return Err(format!("write at most {AGENT_QUEUES_MAX} queues"));
+            }
+            "trunks" | "presence_trunks" if cell.split('|').count() > TRUNKS_MAX => {
+                return Err(format!("write at most {TRUNKS_MAX} trunks"));
+            }
             "queues" => self.queues = Some(names.queues((file, "queues"), listed())),
             "trunks" => self.trunks = Some(names.trunks((file, "trunks"), listed())),
             "presence_trunks" => {

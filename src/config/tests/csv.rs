@@ -63,6 +63,7 @@ fn mistakes_name_the_file_and_its_line() {
         [
             "agents.csv:2: `queues` names \"salse\", and there is no such queue; \
              did you mean \"sales\"?",
+            "agents.csv:2: column `presence` is \"yes\"; write \"true\" or \"false\"",
             "agents.csv:2: column `wrap_up` is \"soon\"; write seconds or a text like \"30s\" or \
              \"500ms\", from 1s to 1d, or 0 for none, or \"untimed\"",
             "agents.csv:3: column `dn` is \"30 02\"; \
@@ -72,17 +73,9 @@ fn mistakes_name_the_file_and_its_line() {
             "agents.csv:5: a quote is not closed; close it on the same line",
             "agents.csv:6: there are 6 cells for 5 columns; quote a cell that holds a comma",
             "agents.csv:7: the agent has no `dn`; write the number of its phone",
-            "agents.csv:8: DN \"2001\" is already on offhook.toml:10; \
+            "agents.csv:8: DN \"2001\" is already on offhook.toml:11; \
              give it another dn, or remove one",
         ]
-    );
-}
-
-#[test]
-fn a_cell_that_is_not_true_or_false_says_so() {
-    assert_eq!(
-        printed("dn,presence\n3001,yes\n"),
-        ["agents.csv:2: column `presence` is \"yes\"; write \"true\" or \"false\""]
     );
 }
 
@@ -115,7 +108,7 @@ fn a_file_that_cannot_be_read_is_a_mistake_of_its_section() {
     let mistakes = parse(&text, &|_| Err("no such file".to_owned())).unwrap_err();
     assert_eq!(
         mistakes[0].to_string(),
-        "offhook.toml:13: `csv` in [[agents]] names a file that cannot be read (no such file); \
+        "offhook.toml:14: `csv` in [[agents]] names a file that cannot be read (no such file); \
          write a path that starts at the directory of this file"
     );
 }

@@ -67,7 +67,8 @@ proptest! {
             Just("99999999999999999999999".to_owned()), Just("0x_1".to_owned()),
             Just("1979-05-27".to_owned()), Just("{}".to_owned()), Just("[[], {}, 1]".to_owned()),
             Just("[]".to_owned()), Just("\"\"".to_owned()), Just("\"inf\"".to_owned()),
-            Just("\"0-999999999999999999\"".to_owned()), Just("\"9999999999999999999999h\"".to_owned()),
+            Just("\"0-999999999999999999\"".to_owned()),
+            Just("\"9999999999999999999999h\"".to_owned()),
             "\"[a-z0-9:.|%-]{0,12}\"", "[0-9.+-]{1,12}",
         ],
     ) {

@@ -1,0 +1,69 @@
+//! A 2xx of ours to an INVITE until its ACK: sent again and again, then given up
+//! (RFC 3261 §13.3.1.4). The first INVITE of a call and every later one have the same.
+
+use std::time::Duration;
+
+use offhook_shards::wheel::TimerKey;
+
+use crate::sip::{HeaderName, Status};
+use crate::transaction::ServerKey;
+
+use super::Body;
+use super::compose::{ALLOW, Answer, Fields};
+use super::core::{Kept, Timer};
+use super::dialog::Dialog;
+use super::reply::Reply;
+use super::turn::Turn;
+
+#[derive(Debug)]
+pub(super) struct Accepted {
+    /// The number of the INVITE, which its ACK has too.
+    pub(super) cseq: u32,
+    kept: Option<Kept>,
+    interval: Duration,
+    repeat: TimerKey,
+    give_up: TimerKey,
+}
+
+impl Accepted {
+    /// Sends the 2xx and starts its timers.
+    pub(super) fn send(
+        turn: &mut Turn<'_>,
+        dialog: &Dialog,
+        server: ServerKey,
+        cseq: u32,
+        reply: &Reply,
+        body: Option<&Body>,
+    ) -> Self {
+        let answer = Answer {
+            contact: Some(turn.contact(dialog, server)),
+            fields: Fields::default().with(HeaderName::Allow, format_args!("{ALLOW}")),
+            body,
+        };
+        turn.core.respond(turn.now, server, Status::OK, reply, &answer);
+        let interval = turn.core.config.t1;
+        let give_up = turn.now + turn.core.patience();
+        Self {
+            cseq,
+            kept: turn.core.kept_response(server),
+            interval,
+            repeat: turn.core.arm(turn.now + interval, Timer::Repeat(turn.leg)),
+            give_up: turn.core.arm(give_up, Timer::AckMissing(turn.leg)),
+        }
+    }
+
+    /// T1, doubled up to T2; on streams too, as a hop behind the next may be lossy.
+    pub(super) fn repeat(&mut self, turn: &mut Turn<'_>) {
+        if let Some(kept) = &self.kept {
+            turn.core.send(kept);
+        }
+        self.interval = (self.interval * 2).min(turn.core.config.t2);
+        self.repeat = turn.core.arm(turn.now + self.interval, Timer::Repeat(turn.leg));
+    }
+
+    /// The ACK came, or it does not matter any more.
+    pub(super) fn stop(self, turn: &mut Turn<'_>) {
+        turn.core.disarm(self.repeat);
+        turn.core.disarm(self.give_up);
+    }
+}

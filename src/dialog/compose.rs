@@ -1,0 +1,270 @@
+//! Writes requests and responses. Whatever the texts hold, what comes out is one well-formed
+//! message: control characters become blanks and user parts are escaped, so nothing that came in
+//! by a header or from a configuration can add a line of its own.
+
+use std::fmt::{Arguments, Write as _};
+use std::io::Write as _;
+
+use offhook_shards::Transport;
+
+use crate::sip::{HeaderName, Method, Status};
+
+use super::dialog::{Dialog, Tag};
+use super::reply::Reply;
+use super::{Body, Listener, Party};
+
+/// RFC 3261 §20.5: what we understand.
+pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, NOTIFY";
+/// RFC 3261 §8.1.1.6.
+pub(super) const MAX_FORWARDS: u8 = 70;
+
+/// Header lines, complete with their ends.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Fields(Vec<u8>);
+
+impl Fields {
+    /// Adds one line; control characters in `value` become blanks.
+    pub(super) fn with(mut self, name: HeaderName, value: Arguments<'_>) -> Self {
+        let mut text = String::new();
+        text.write_fmt(value).expect("formatting into a string cannot fail");
+        self.push(name.as_str(), text.as_bytes());
+        self
+    }
+
+    /// Adds a header that somebody else wrote, unless it is none or is one that routing needs:
+    /// those are ours alone.
+    pub(super) fn carry(&mut self, name: &str, value: &str) {
+        let token = |byte: u8| byte.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&byte);
+        if name.is_empty() || !name.bytes().all(token) {
+            return;
+        }
+        match HeaderName::lookup(name.as_bytes()) {
+            Some(known) if is_reserved(known) => {}
+            Some(_) | None => self.push(name, value.as_bytes()),
+        }
+    }
+
+    fn push(&mut self, name: &str, value: &[u8]) {
+        self.0.extend_from_slice(name.as_bytes());
+        self.0.extend_from_slice(b": ");
+        one_line(&mut self.0, value);
+        self.0.extend_from_slice(b"\r\n");
+    }
+}
+
+fn is_reserved(name: HeaderName) -> bool {
+    [
+        HeaderName::Via,
+        HeaderName::From,
+        HeaderName::To,
+        HeaderName::CallId,
+        HeaderName::CSeq,
+        HeaderName::Contact,
+        HeaderName::Route,
+        HeaderName::RecordRoute,
+        HeaderName::MaxForwards,
+        HeaderName::ContentLength,
+        HeaderName::ContentType,
+        HeaderName::ContentEncoding,
+        HeaderName::Require,
+        HeaderName::ProxyRequire,
+    ]
+    .contains(&name)
+}
+
+/// A request before its transport is chosen.
+#[derive(Debug)]
+pub(super) struct Draft<'a> {
+    pub(super) method: Method<'static>,
+    pub(super) request_uri: &'a str,
+    pub(super) routes: Vec<&'a str>,
+    /// From without its tag.
+    pub(super) local: &'a str,
+    pub(super) local_tag: Tag,
+    /// To without its tag.
+    pub(super) remote: &'a str,
+    pub(super) remote_tag: Option<&'a str>,
+    pub(super) call_id: &'a str,
+    pub(super) cseq: u32,
+    pub(super) max_forwards: u8,
+    /// The user part of Contact, where the method has one.
+    pub(super) contact: Option<&'a str>,
+    pub(super) fields: Fields,
+    pub(super) body: Option<&'a Body>,
+}
+
+impl<'a> Draft<'a> {
+    /// A request in a dialog, without body and further headers.
+    pub(super) fn within(dialog: &'a Dialog, method: Method<'static>, cseq: u32) -> Self {
+        let path = dialog.path();
+        Draft {
+            method,
+            request_uri: path.request_uri,
+            routes: path.routes,
+            local: &dialog.local,
+            local_tag: dialog.local_tag,
+            remote: &dialog.remote,
+            remote_tag: dialog.remote_tag.as_deref(),
+            call_id: &dialog.call_id,
+            cseq,
+            max_forwards: MAX_FORWARDS,
+            contact: None,
+            fields: Fields::default(),
+            body: None,
+        }
+    }
+
+    /// Writes the message as it goes over `transport`, from `listener`.
+    pub(super) fn write(
+        &self,
+        out: &mut Vec<u8>,
+        transport: Transport,
+        listener: &Listener,
+        branch: &str,
+        user_agent: &str,
+    ) {
+        out.clear();
+        put(out, format_args!("{} {} SIP/2.0\r\n", self.method, self.request_uri));
+        // RFC 3581 §3: asked for on UDP; a stream's answer comes back on the stream.
+        let (name, rport) = match transport {
+            Transport::Udp => ("UDP", ";rport"),
+            Transport::Tcp => ("TCP", ""),
+        };
+        let sent_by = &listener.advertised;
+        put(out, format_args!("Via: SIP/2.0/{name} {sent_by};branch={branch}{rport}\r\n"));
+        put(out, format_args!("Max-Forwards: {}\r\n", self.max_forwards));
+        for route in &self.routes {
+            put(out, format_args!("Route: <{route}>\r\n"));
+        }
+        put(out, format_args!("From: {};tag={}\r\n", self.local, self.local_tag.text()));
+        put(out, format_args!("To: {}", self.remote));
+        if let Some(tag) = self.remote_tag.filter(|tag| !tag.is_empty()) {
+            put(out, format_args!(";tag={tag}"));
+        }
+        put(out, format_args!("\r\nCall-ID: {}\r\n", self.call_id));
+        put(out, format_args!("CSeq: {} {}\r\n", self.cseq, self.method));
+        if let Some(user) = self.contact {
+            put(out, format_args!("Contact: {}\r\n", contact(user, transport, listener)));
+        }
+        if !user_agent.is_empty() {
+            out.extend_from_slice(b"User-Agent: ");
+            one_line(out, user_agent.as_bytes());
+            out.extend_from_slice(b"\r\n");
+        }
+        out.extend_from_slice(&self.fields.0);
+        end(out, self.body);
+    }
+}
+
+/// What a response says beyond what its request decides.
+#[derive(Debug, Default)]
+pub(super) struct Answer<'a> {
+    /// The Contact value, in responses that make or refresh a dialog; Record-Route goes with it.
+    pub(super) contact: Option<String>,
+    pub(super) fields: Fields,
+    pub(super) body: Option<&'a Body>,
+}
+
+/// Writes a whole response.
+pub(super) fn response(
+    out: &mut Vec<u8>,
+    status: Status,
+    reply: &Reply,
+    answer: &Answer<'_>,
+    server: &str,
+) {
+    out.clear();
+    put(out, format_args!("SIP/2.0 {status} {}\r\n", status.reason()));
+    out.extend_from_slice(reply.fields());
+    if let Some(contact) = &answer.contact {
+        out.extend_from_slice(reply.routes());
+        put(out, format_args!("Contact: {contact}\r\n"));
+    }
+    if !server.is_empty() {
+        out.extend_from_slice(b"Server: ");
+        one_line(out, server.as_bytes());
+        out.extend_from_slice(b"\r\n");
+    }
+    out.extend_from_slice(&answer.fields.0);
+    end(out, answer.body);
+}
+
+/// A Contact value of ours.
+pub(super) fn contact(user: &str, transport: Transport, listener: &Listener) -> String {
+    let parameter = match transport {
+        Transport::Udp => "",
+        Transport::Tcp => ";transport=tcp",
+    };
+    let at = if user.is_empty() { "" } else { "@" };
+    format!("<sip:{}{at}{}{parameter}>", escaped_user(user), listener.advertised)
+}
+
+/// A name-addr for From and P-Asserted-Identity.
+pub(super) fn name_addr(display_name: &str, user: &str, host: &str) -> String {
+    let at = if user.is_empty() { "" } else { "@" };
+    let mut text = String::new();
+    if !display_name.is_empty() {
+        text.push('"');
+        for character in display_name.chars().filter(|character| !character.is_control()) {
+            if matches!(character, '"' | '\\') {
+                text.push('\\');
+            }
+            text.push(character);
+        }
+        text.push_str("\" ");
+    }
+    text.push_str(&format!("<sip:{}{at}{host}>", escaped_user(user)));
+    text
+}
+
+/// The From of a call; RFC 3323 §4.1.1.3 for those who hide.
+pub(super) fn from_of(calling: &Party, host: &str) -> String {
+    if calling.private || calling.number.is_empty() {
+        return "\"Anonymous\" <sip:anonymous@anonymous.invalid>".to_owned();
+    }
+    name_addr(&calling.display_name, &calling.number, host)
+}
+
+/// A URI that may stand in a request line: what cannot is left out.
+pub(super) fn clean_uri(uri: &str) -> String {
+    uri.chars()
+        .filter(|character| character.is_ascii_graphic() && !matches!(character, '<' | '>' | '"'))
+        .collect()
+}
+
+/// Copies a value; line ends of folds, and any other control character, become blanks.
+pub(super) fn one_line(out: &mut Vec<u8>, value: &[u8]) {
+    out.extend(value.iter().map(|&byte| if byte < b' ' || byte == 0x7f { b' ' } else { byte }));
+}
+
+/// RFC 3261 §25.1, user: what may not stand there is escaped.
+fn escaped_user(user: &str) -> String {
+    let mut text = String::with_capacity(user.len());
+    let mut rest = user.as_bytes();
+    while let [byte, after @ ..] = rest {
+        let escape = *byte == b'%'
+            && after.get(..2).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit));
+        if escape || byte.is_ascii_alphanumeric() || b"-_.!~*'()&=+$,;?/".contains(byte) {
+            text.push(char::from(*byte));
+        } else {
+            text.push_str(&format!("%{byte:02X}"));
+        }
+        rest = after;
+    }
+    text
+}
+
+fn end(out: &mut Vec<u8>, body: Option<&Body>) {
+    let Some(body) = body else {
+        out.extend_from_slice(b"Content-Length: 0\r\n\r\n");
+        return;
+    };
+    out.extend_from_slice(b"Content-Type: ");
+    one_line(out, &body.content_type);
+    put(out, format_args!("\r\nContent-Length: {}\r\n\r\n", body.bytes.len()));
+    out.extend_from_slice(&body.bytes);
+}
+
+fn put(out: &mut Vec<u8>, text: Arguments<'_>) {
+    out.write_fmt(text).expect("writing to a vector cannot fail");
+}

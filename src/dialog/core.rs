@@ -1,0 +1,310 @@
+//! What legs, subscriptions and pings share: transactions, timers, tables, randomness, and the
+//! way a message gets its branch and its transport. It decides nothing about any of them.
+
+use std::collections::VecDeque;
+use std::hash::Hasher;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use offhook_shards::wheel::{TimerKey, Wheel};
+use offhook_shards::{Transmit, Transport};
+use siphasher::sip::SipHasher24;
+use slotmap::SecondaryMap;
+
+use crate::counters::{Counter, Counters};
+use crate::sip::{Host, Method, Status, Uri};
+use crate::transaction::{
+    ClientKey, Full, Outgoing, ServerKey, Timers, Transactions, transport_for,
+};
+
+use super::compose::{Answer, Draft, response};
+use super::dialog::Tag;
+use super::random::Random;
+use super::reply::Reply;
+use super::table::Table;
+use super::{
+    LegKey, Listener, PingKey, SubscriptionKey, Target, UserAgentConfig, UserAgentEvent, call_id,
+};
+
+/// Whose request a client transaction carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Owner {
+    /// A call's.
+    Leg(LegKey),
+    /// A subscription's.
+    Subscription(SubscriptionKey),
+    /// A ping.
+    Ping(PingKey),
+}
+
+/// What a timer of ours is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Timer {
+    /// The 2xx to an INVITE goes out again (RFC 3261 §13.3.1.4).
+    Repeat(LegKey),
+    /// No ACK came for 64*T1.
+    AckMissing(LegKey),
+    /// Timer N of RFC 6665 §4.1.2.4.
+    NotifyMissing(SubscriptionKey),
+}
+
+/// A request that is on its way, and what a CANCEL must repeat of it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sent {
+    pub(super) client: ClientKey,
+    branch: Branch,
+    transport: Transport,
+    remote: SocketAddr,
+}
+
+/// A message that may have to be sent again.
+#[derive(Debug, Clone)]
+pub(super) struct Kept {
+    pub(super) transmit: Transmit,
+    pub(super) bytes: Bytes,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Branch(u64);
+
+impl Branch {
+    fn text(self) -> String {
+        format!("z9hG4bK{:016x}", self.0)
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Core {
+    pub(super) config: UserAgentConfig,
+    pub(super) counters: Arc<Counters>,
+    pub(super) transactions: Transactions,
+    pub(super) table: Table,
+    pub(super) events: VecDeque<UserAgentEvent>,
+    /// INVITEs of peers that are not answered yet: a CANCEL names them.
+    pub(super) invites: SecondaryMap<ServerKey, LegKey>,
+    owners: SecondaryMap<ClientKey, Owner>,
+    wheel: Wheel<Timer>,
+    random: Random,
+    scratch: Vec<u8>,
+}
+
+impl Core {
+    pub(super) fn new(now: Instant, config: UserAgentConfig, counters: Arc<Counters>) -> Self {
+        assert!(!config.listeners.is_empty(), "a user agent listens somewhere");
+        let timers = Timers { t1: config.t1, t2: config.t2, t4: config.t4 };
+        Self {
+            transactions: Transactions::new(now, timers, config.keys),
+            table: Table::new(config.keys),
+            events: VecDeque::new(),
+            invites: SecondaryMap::new(),
+            owners: SecondaryMap::new(),
+            wheel: Wheel::new(now),
+            random: Random::new(config.keys, config.seed, u64::from(config.shard.0)),
+            scratch: Vec::with_capacity(2_048),
+            config,
+            counters,
+        }
+    }
+
+    /// 64*T1: how long anything waits for the other side before it is given up.
+    pub(super) fn patience(&self) -> Duration {
+        self.config.t1 * 64
+    }
+
+    pub(super) fn count(&self, counter: Counter) {
+        self.counters.count(counter);
+    }
+
+    pub(super) fn tag(&mut self) -> Tag {
+        Tag(self.random.next())
+    }
+
+    /// A tag that the same bytes always get, and that nobody else can foresee.
+    pub(super) fn tag_for(&self, bytes: &[u8]) -> Tag {
+        let mut hasher = SipHasher24::new_with_keys(self.config.keys[0], !self.config.keys[1]);
+        hasher.write(bytes);
+        Tag(hasher.finish())
+    }
+
+    pub(super) fn call_id(&mut self) -> String {
+        let host = self.config.call_id_host.as_deref();
+        call_id::mint(self.config.shard, self.random.next(), self.config.keys, host)
+    }
+
+    /// RFC 3261 §14.2: a Retry-After of 0 to 10 seconds.
+    pub(super) fn retry_after(&mut self) -> u32 {
+        self.random.below(11)
+    }
+
+    /// The listener that a message by this way names in Via and Contact.
+    pub(super) fn listener(&self, transport: Transport, remote: SocketAddr) -> &Listener {
+        let all = &self.config.listeners;
+        let by_transport = || all.iter().filter(|listener| listener.transport == transport);
+        by_transport()
+            .find(|listener| listener.address.is_ipv4() == remote.is_ipv4())
+            .or_else(|| by_transport().next())
+            .or_else(|| all.first())
+            .expect("a user agent listens somewhere")
+    }
+
+    /// The host that we call ourselves in From, towards this target.
+    pub(super) fn host(&self, target: &Target) -> String {
+        let advertised = &self.listener(target.transport, target.address).advertised;
+        let uri = format!("sip:{advertised}");
+        Uri::parse(uri.as_bytes()).map_or_else(|_| advertised.clone(), |uri| uri.host.to_string())
+    }
+
+    /// Whether a Via or a URI with this host and port means us.
+    pub(super) fn is_ours(&self, host: &Host<'_>, port: u16) -> bool {
+        self.config.listeners.iter().any(|listener| {
+            let uri = format!("sip:{}", listener.advertised);
+            Uri::parse(uri.as_bytes())
+                .is_ok_and(|own| own.host.equivalent(host) && own.port.unwrap_or(5060) == port)
+        })
+    }
+
+    /// Sends a request that starts a transaction.
+    pub(super) fn request(
+        &mut self,
+        now: Instant,
+        owner: Owner,
+        target: &Target,
+        draft: &Draft<'_>,
+    ) -> Result<Sent, Full> {
+        let branch = Branch(self.random.next());
+        let (transport, remote) = self.write(target, draft, branch);
+        let client = self.transactions.request(
+            now,
+            Outgoing {
+                method: draft.method,
+                transport,
+                remote,
+                branch: &branch.text(),
+                bytes: &self.scratch,
+            },
+        )?;
+        self.owners.insert(client, owner);
+        Ok(Sent { client, branch, transport, remote })
+    }
+
+    /// RFC 3261 §9.1: the CANCEL of an INVITE has its branch and goes where it went. Nobody waits
+    /// for the answer: it says nothing about the INVITE.
+    pub(super) fn cancel(&mut self, now: Instant, invite: Sent, draft: &Draft<'_>) {
+        self.write_by(invite.transport, invite.remote, draft, invite.branch);
+        let outgoing = Outgoing {
+            method: Method::Cancel,
+            transport: invite.transport,
+            remote: invite.remote,
+            branch: &invite.branch.text(),
+            bytes: &self.scratch,
+        };
+        if let Ok(client) = self.transactions.request(now, outgoing) {
+            self.transactions.abandon(now, client);
+        }
+        self.transactions.expect_final(now, invite.client);
+    }
+
+    /// Sends an ACK to a 2xx and keeps it (§13.2.2.4).
+    pub(super) fn acknowledge(&mut self, target: &Target, draft: &Draft<'_>) -> Kept {
+        let branch = Branch(self.random.next());
+        let (transport, remote) = self.write(target, draft, branch);
+        let transmit = Transmit { transport, local: None, remote, connection: None };
+        let kept = Kept { transmit, bytes: Bytes::copy_from_slice(&self.scratch) };
+        self.send(&kept);
+        kept
+    }
+
+    /// Sends once more what was kept.
+    pub(super) fn send(&mut self, kept: &Kept) {
+        self.transactions.send(kept.transmit, &kept.bytes);
+    }
+
+    /// Answers a request. A request that has its final response keeps it.
+    pub(super) fn respond(
+        &mut self,
+        now: Instant,
+        server: ServerKey,
+        status: Status,
+        reply: &Reply,
+        answer: &Answer<'_>,
+    ) {
+        if !self.transactions.is_unanswered(server) {
+            return;
+        }
+        if status.is_final() {
+            self.invites.remove(server);
+        }
+        response(&mut self.scratch, status, reply, answer, &self.config.user_agent);
+        self.transactions.respond(now, server, status, &self.scratch);
+    }
+
+    /// What [`Self::respond`] sent last, to be sent again; `None` when its transaction is over.
+    pub(super) fn kept_response(&self, server: ServerKey) -> Option<Kept> {
+        let transmit = self.transactions.destination(server)?;
+        Some(Kept { transmit, bytes: Bytes::copy_from_slice(&self.scratch) })
+    }
+
+    pub(super) fn owner(&self, client: ClientKey) -> Option<Owner> {
+        self.owners.get(client).copied()
+    }
+
+    pub(super) fn disown(&mut self, client: ClientKey) {
+        self.owners.remove(client);
+    }
+
+    /// Forgets a transaction of which nobody wants to hear again.
+    pub(super) fn abandon(&mut self, now: Instant, client: ClientKey) {
+        self.owners.remove(client);
+        self.transactions.abandon(now, client);
+    }
+
+    pub(super) fn arm(&mut self, at: Instant, timer: Timer) -> TimerKey {
+        self.wheel.arm(at, timer)
+    }
+
+    pub(super) fn disarm(&mut self, timer: TimerKey) {
+        self.wheel.cancel(timer);
+    }
+
+    pub(super) fn expire(&mut self, now: Instant) -> Option<Timer> {
+        self.wheel.expire(now).map(|(_, timer)| timer)
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        [self.wheel.next(), self.transactions.poll_timeout()].into_iter().flatten().min()
+    }
+
+    /// Everything that must be gone when nothing goes on.
+    pub(super) fn is_idle(&self) -> bool {
+        self.table.len() == 0
+            && self.wheel.is_empty()
+            && self.owners.is_empty()
+            && self.invites.is_empty()
+            && self.transactions.is_empty()
+    }
+
+    /// Writes a request for the transport that its size asks for (§18.1.1).
+    fn write(&mut self, target: &Target, draft: &Draft<'_>, branch: Branch) -> (Transport, SocketAddr) {
+        self.write_by(target.transport, target.address, draft, branch);
+        let (transport, remote) = transport_for(target, self.scratch.len());
+        if transport != target.transport {
+            self.write_by(transport, remote, draft, branch);
+        }
+        (transport, remote)
+    }
+
+    fn write_by(
+        &mut self,
+        transport: Transport,
+        remote: SocketAddr,
+        draft: &Draft<'_>,
+        branch: Branch,
+    ) {
+        let mut out = std::mem::take(&mut self.scratch);
+        let listener = self.listener(transport, remote);
+        draft.write(&mut out, transport, listener, &branch.text(), &self.config.user_agent);
+        self.scratch = out;
+    }
+}

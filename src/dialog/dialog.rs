@@ -1,0 +1,230 @@
+//! One dialog (RFC 3261 §12): its identity, its sequence numbers, where its requests go. Writing
+//! the requests is `compose.rs`; what the dialog is used for is a leg or a subscription.
+
+use std::net::SocketAddr;
+
+use offhook_shards::{Source, Transport};
+
+use crate::sip::{self, NameAddr, Request, Response, Uri};
+
+use super::Target;
+
+/// A local tag: 64 random bits, written as 16 hexadecimal digits (RFC 3261 §19.3 asks for 32).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Tag(pub(super) u64);
+
+impl Tag {
+    pub(super) fn text(self) -> String {
+        format!("{:016x}", self.0)
+    }
+}
+
+/// What both ends of a dialog have agreed on.
+#[derive(Debug, Clone)]
+pub(super) struct Dialog {
+    pub(super) call_id: Box<str>,
+    pub(super) local_tag: Tag,
+    /// `None` until the peer has named it; empty for peers of RFC 2543, which have none.
+    pub(super) remote_tag: Option<Box<str>>,
+    /// Our side as From writes it, without the tag.
+    pub(super) local: Box<str>,
+    /// The peer's side as To writes it, without the tag.
+    pub(super) remote: Box<str>,
+    /// The Request-URI of what we send: the peer's Contact once it is known.
+    pub(super) remote_target: Box<str>,
+    routes: Box<[Route]>,
+    pub(super) local_cseq: u32,
+    remote_cseq: Option<u32>,
+    /// Where the first request went or came from: the way when a URI names no address.
+    pub(super) peer: Target,
+    /// The user part of our Contact; may be empty.
+    pub(super) contact_user: Box<str>,
+}
+
+/// One hop of the route set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Route {
+    uri: Box<str>,
+    loose: bool,
+}
+
+/// The Request-URI and the Route values of a request in a dialog.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Path<'a> {
+    pub(super) request_uri: &'a str,
+    pub(super) routes: Vec<&'a str>,
+}
+
+/// A dialog before the peer has said a word.
+#[derive(Debug)]
+pub(super) struct Opening<'a> {
+    pub(super) call_id: String,
+    pub(super) local_tag: Tag,
+    pub(super) local: String,
+    pub(super) request_uri: &'a str,
+    pub(super) target: Target,
+    pub(super) contact_user: &'a str,
+}
+
+impl Dialog {
+    /// The caller's or subscriber's side, before any response.
+    pub(super) fn open(opening: Opening<'_>) -> Self {
+        Self {
+            call_id: opening.call_id.into(),
+            local_tag: opening.local_tag,
+            remote_tag: None,
+            local: opening.local.into(),
+            remote: format!("<{}>", opening.request_uri).into(),
+            remote_target: opening.request_uri.into(),
+            routes: Box::default(),
+            local_cseq: 1,
+            remote_cseq: None,
+            peer: opening.target,
+            contact_user: opening.contact_user.into(),
+        }
+    }
+
+    /// The callee's side (RFC 3261 §12.1.1). `contact` is that of the INVITE.
+    pub(super) fn accept(
+        request: &Request<'_>,
+        contact: &NameAddr<'_>,
+        source: Source,
+        local_tag: Tag,
+    ) -> Self {
+        Self {
+            call_id: request.call_id.into(),
+            local_tag,
+            remote_tag: Some(request.from_tag.unwrap_or_default().into()),
+            local: bracketed(&request.to),
+            remote: bracketed(&request.from),
+            remote_target: target_uri(contact),
+            routes: routes(&request.message).collect(),
+            local_cseq: 0,
+            remote_cseq: Some(request.cseq),
+            peer: Target {
+                transport: source.transport,
+                address: source.remote,
+                large_requests: None,
+            },
+            contact_user: request.uri.user.unwrap_or_default().into(),
+        }
+    }
+
+    /// Takes the peer's side from a 2xx to the request that opened the dialog (§12.1.2).
+    pub(super) fn confirm(&mut self, response: &Response<'_>) {
+        self.remote_tag = Some(response.to_tag.unwrap_or_default().into());
+        // The caller's route set is the callee's in reverse.
+        let mut hops: Vec<Route> = routes(&response.message).collect();
+        hops.reverse();
+        self.routes = hops.into();
+        self.refresh(contact_of(&response.message));
+    }
+
+    /// Takes the peer's side from a NOTIFY that came before the 2xx (RFC 6665 §4.4.1).
+    pub(super) fn confirm_by_request(&mut self, request: &Request<'_>) {
+        self.remote_tag = Some(request.from_tag.unwrap_or_default().into());
+        self.routes = routes(&request.message).collect();
+        self.refresh(contact_of(&request.message));
+    }
+
+    /// Target refresh (§12.2): a new Contact replaces the old one, no Contact changes nothing.
+    pub(super) fn refresh(&mut self, contact: Option<Box<str>>) {
+        if let Some(uri) = contact {
+            self.remote_target = uri;
+        }
+    }
+
+    /// Whether the peer's side of a message is that of this dialog.
+    pub(super) fn is_with(&self, tag: Option<&str>) -> bool {
+        self.remote_tag.as_deref() == Some(tag.unwrap_or_default())
+    }
+
+    /// The number of the next request of ours.
+    pub(super) fn next_cseq(&mut self) -> u32 {
+        // RFC 3261 §8.1.1.5 allows 2^31: more requests than a dialog can live to send.
+        self.local_cseq += 1;
+        self.local_cseq
+    }
+
+    /// RFC 3261 §12.2.2: whether a request of the peer is in order, and if so remembers it. With
+    /// `repeatable` the same number may come again.
+    pub(super) fn advances(&mut self, cseq: u32, repeatable: bool) -> bool {
+        let in_order = match self.remote_cseq {
+            None => true,
+            Some(last) => cseq > last || (repeatable && cseq == last),
+        };
+        if in_order {
+            self.remote_cseq = Some(cseq);
+        }
+        in_order
+    }
+
+    /// RFC 3261 §12.2.1.1.
+    pub(super) fn path(&self) -> Path<'_> {
+        let Some(first) = self.routes.first() else {
+            return Path { request_uri: &self.remote_target, routes: Vec::new() };
+        };
+        let uris = self.routes.iter().map(|route| &*route.uri);
+        if first.loose {
+            return Path { request_uri: &self.remote_target, routes: uris.collect() };
+        }
+        // A strict router takes the Request-URI for its own and puts the last Route there.
+        let rest = uris.skip(1).chain(std::iter::once(&*self.remote_target));
+        Path { request_uri: &first.uri, routes: rest.collect() }
+    }
+
+    /// Where the next request goes: the first hop, when its URI names an address. A name was
+    /// resolved outside, when the first request went there, and so was the first request's way.
+    pub(super) fn next_hop(&self) -> Target {
+        if self.remote_tag.is_none() {
+            return self.peer;
+        }
+        let first = self.routes.first().map_or(&*self.remote_target, |route| &*route.uri);
+        let Ok(uri) = Uri::parse(first.as_bytes()) else {
+            return self.peer;
+        };
+        let Some(ip) = uri.host.address() else {
+            return self.peer;
+        };
+        let transport = match uri.transport() {
+            Some(sip::Transport::Udp) => Transport::Udp,
+            Some(sip::Transport::Tcp) => Transport::Tcp,
+            // RFC 3263 §4.1 says UDP for a bare address; a peer that is reached by TCP and does
+            // not say so again means TCP.
+            None => self.peer.transport,
+            Some(
+                sip::Transport::Tls
+                | sip::Transport::Sctp
+                | sip::Transport::Ws
+                | sip::Transport::Wss
+                | sip::Transport::Other(_),
+            ) => return self.peer,
+        };
+        let address = SocketAddr::new(ip, uri.port.unwrap_or(5060));
+        let same = (transport, address) == (self.peer.transport, self.peer.address);
+        let large_requests = self.peer.large_requests.filter(|_| same);
+        Target { transport, address, large_requests }
+    }
+}
+
+/// The Contact of a message as a Request-URI.
+pub(super) fn contact_of(message: &sip::Message<'_>) -> Option<Box<str>> {
+    message.contact().ok().flatten().as_ref().map(target_uri)
+}
+
+/// A Contact URI as a Request-URI: without headers, which may not stand there (§19.1.1).
+fn target_uri(contact: &NameAddr<'_>) -> Box<str> {
+    let text = String::from_utf8_lossy(contact.uri_bytes);
+    text.split('?').next().unwrap_or_default().into()
+}
+
+fn bracketed(address: &NameAddr<'_>) -> Box<str> {
+    format!("<{}>", String::from_utf8_lossy(address.uri_bytes)).into()
+}
+
+fn routes(message: &sip::Message<'_>) -> impl Iterator<Item = Route> {
+    message.record_routes().filter_map(Result::ok).map(|hop| Route {
+        uri: String::from_utf8_lossy(hop.uri_bytes).into(),
+        loose: hop.uri.lr(),
+    })
+}

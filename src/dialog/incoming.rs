@@ -1,0 +1,144 @@
+//! Whether a request may be looked at: the checks of RFC 3261 §8.2 in their order. A broken
+//! version or syntax never gets here (`sip` rejects it); an ACK is never asked, as it is never
+//! answered; a CANCEL is only matched (§9.2).
+
+use crate::counters::Counter;
+use crate::sip::{HeaderName, Method, Request, Scheme, Status};
+
+use super::compose::{ALLOW, Fields};
+use super::core::Core;
+
+/// The media types that a session may be described in.
+pub(super) const SESSION_TYPES: &str = "application/sdp, multipart/mixed";
+
+/// A request that is not served, and why.
+#[derive(Debug)]
+pub(super) struct Unserved {
+    pub(super) status: Status,
+    pub(super) counter: Counter,
+    pub(super) fields: Fields,
+}
+
+impl Unserved {
+    fn new(status: Status, counter: Counter) -> Self {
+        Self { status, counter, fields: Fields::default() }
+    }
+
+    fn with(mut self, name: HeaderName, value: &str) -> Self {
+        self.fields = self.fields.with(name, format_args!("{value}"));
+        self
+    }
+}
+
+/// Looks at a request in the order of §8.2.
+pub(super) fn check(core: &Core, request: &Request<'_>) -> Result<(), Unserved> {
+    check_loop(core, request)?;
+    check_scheme(request)?;
+    check_method(request)?;
+    check_extensions(request)?;
+    match request.method {
+        Method::Invite | Method::Options => check_content(request),
+        // A call must be able to end, and what a NOTIFY brings is judged above.
+        Method::Ack
+        | Method::Bye
+        | Method::Cancel
+        | Method::Register
+        | Method::Subscribe
+        | Method::Notify
+        | Method::Publish
+        | Method::Info
+        | Method::Refer
+        | Method::Message
+        | Method::Update
+        | Method::Prack
+        | Method::Other(_) => Ok(()),
+    }
+}
+
+/// RFC 7332: what has passed here before must not pass again. An initial request of our own that
+/// comes back is found by its From tag, whatever became of its Vias.
+fn check_loop(core: &Core, request: &Request<'_>) -> Result<(), Unserved> {
+    let through_us = request
+        .message
+        .vias()
+        .filter_map(Result::ok)
+        .any(|via| core.is_ours(&via.host, via.sent_by_port()));
+    let from_us = request.to_tag.is_none()
+        && request.from_tag.is_some_and(|tag| core.table.find(request.call_id, tag).is_some());
+    if through_us || from_us {
+        return Err(Unserved::new(Status::LOOP_DETECTED, Counter::RequestLoop));
+    }
+    Ok(())
+}
+
+fn check_scheme(request: &Request<'_>) -> Result<(), Unserved> {
+    match request.uri.scheme {
+        Scheme::Sip | Scheme::Tel => Ok(()),
+        // RFC 3261 §26.2.2: `sips` promises TLS, which we do not speak.
+        Scheme::Sips | Scheme::Other(_) => {
+            Err(Unserved::new(Status::UNSUPPORTED_URI_SCHEME, Counter::RequestUnsupported))
+        }
+    }
+}
+
+fn check_method(request: &Request<'_>) -> Result<(), Unserved> {
+    let status = match request.method {
+        Method::Invite
+        | Method::Ack
+        | Method::Cancel
+        | Method::Bye
+        | Method::Options
+        | Method::Notify => return Ok(()),
+        Method::Register
+        | Method::Subscribe
+        | Method::Publish
+        | Method::Info
+        | Method::Refer
+        | Method::Message
+        | Method::Update
+        | Method::Prack => Status::METHOD_NOT_ALLOWED,
+        Method::Other(_) => Status::NOT_IMPLEMENTED,
+    };
+    Err(Unserved::new(status, Counter::RequestMethod).with(HeaderName::Allow, ALLOW))
+}
+
+/// §8.2.2.3: we know no extension that could be required.
+fn check_extensions(request: &Request<'_>) -> Result<(), Unserved> {
+    let required: Vec<&str> = request.message.require().collect();
+    if required.is_empty() {
+        return Ok(());
+    }
+    let unserved = Unserved::new(Status::BAD_EXTENSION, Counter::RequestExtension);
+    Err(unserved.with(HeaderName::Unsupported, &required.join(", ")))
+}
+
+/// §8.2.3.
+fn check_content(request: &Request<'_>) -> Result<(), Unserved> {
+    let message = &request.message;
+    if message.body().is_empty() {
+        return Ok(());
+    }
+    let unserved = Unserved::new(Status::UNSUPPORTED_MEDIA_TYPE, Counter::RequestUnsupported);
+    let optional = message
+        .content_disposition()
+        .is_ok_and(|found| found.is_some_and(|disposition| disposition.is_optional()));
+    if optional {
+        return Ok(());
+    }
+    if !describes_session(request) {
+        return Err(unserved.with(HeaderName::Accept, SESSION_TYPES));
+    }
+    let mut encodings = message.tokens(HeaderName::ContentEncoding);
+    if encodings.any(|encoding| !encoding.eq_ignore_ascii_case("identity")) {
+        return Err(unserved.with(HeaderName::AcceptEncoding, "identity"));
+    }
+    Ok(())
+}
+
+/// Whether the body is of a type that a session may be described in.
+pub(super) fn describes_session(request: &Request<'_>) -> bool {
+    let content_type = request.message.content_type().ok().flatten();
+    content_type.is_some_and(|content_type| {
+        SESSION_TYPES.split(", ").any(|media_type| content_type.is(media_type))
+    })
+}

@@ -1,0 +1,102 @@
+//! The INVITEs of ours on one leg whose transactions still live, with the ACKs that were sent for
+//! them: a 2xx that comes again is acknowledged again, and one from another fork is acknowledged
+//! and ended (RFC 3261 §13.2.2.4). Empty for a leg that has been quiet for half a minute.
+
+use crate::limits::FORKS_MAX;
+use crate::sip::{Method, Response};
+use crate::transaction::ClientKey;
+
+use super::Body;
+use super::compose::Draft;
+use super::core::Kept;
+use super::dialog::Dialog;
+use super::turn::Turn;
+
+#[derive(Debug, Default)]
+pub(super) struct Invites(Vec<SentInvite>);
+
+#[derive(Debug)]
+struct SentInvite {
+    client: ClientKey,
+    cseq: u32,
+    /// Whether it opened the dialog, so that several may answer it.
+    opening: bool,
+    acknowledged: Vec<Acknowledged>,
+}
+
+#[derive(Debug)]
+struct Acknowledged {
+    tag: Box<str>,
+    ack: Kept,
+}
+
+impl Invites {
+    pub(super) fn opening(client: ClientKey, cseq: u32) -> Self {
+        Self(vec![SentInvite { client, cseq, opening: true, acknowledged: Vec::new() }])
+    }
+
+    pub(super) fn push(&mut self, client: ClientKey, cseq: u32) {
+        self.0.push(SentInvite { client, cseq, opening: false, acknowledged: Vec::new() });
+    }
+
+    /// Its transaction is over: nothing of it can come any more.
+    pub(super) fn remove(&mut self, client: ClientKey) {
+        self.0.retain(|invite| invite.client != client);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Sends the ACK to a 2xx and keeps it for as long as the 2xx may be repeated.
+    pub(super) fn acknowledge(
+        &mut self,
+        turn: &mut Turn<'_>,
+        dialog: &Dialog,
+        client: ClientKey,
+        body: Option<&Body>,
+    ) {
+        let Some(invite) = self.0.iter_mut().find(|invite| invite.client == client) else {
+            return;
+        };
+        let mut draft = Draft::within(dialog, Method::Ack, invite.cseq);
+        draft.body = body;
+        let ack = turn.core.acknowledge(&dialog.next_hop(), &draft);
+        let tag = dialog.remote_tag.clone().unwrap_or_default();
+        invite.acknowledged.push(Acknowledged { tag, ack });
+    }
+
+    /// A 2xx after the first one of this INVITE, or to an INVITE of a leg that is being left:
+    /// its ACK once more, or the end of another fork. Returns whether the 2xx is the dialog's own
+    /// and was never acknowledged.
+    #[must_use]
+    pub(super) fn another_success(
+        &mut self,
+        turn: &mut Turn<'_>,
+        dialog: &Dialog,
+        client: ClientKey,
+        response: &Response<'_>,
+    ) -> bool {
+        let Some(invite) = self.0.iter().find(|invite| invite.client == client) else {
+            return false;
+        };
+        let tag = response.to_tag.unwrap_or_default();
+        if let Some(sent) = invite.acknowledged.iter().find(|sent| *sent.tag == *tag) {
+            turn.core.send(&sent.ack);
+            return false;
+        }
+        if dialog.is_with(response.to_tag) {
+            return true;
+        }
+        if invite.opening && invite.acknowledged.len() < FORKS_MAX {
+            let mut fork = dialog.clone();
+            fork.confirm(response);
+            fork.local_cseq = invite.cseq;
+            self.acknowledge(turn, &fork, client, None);
+            if let Some(bye) = turn.bye(&mut fork, None) {
+                turn.core.abandon(turn.now, bye);
+            }
+        }
+        false
+    }
+}

@@ -1,0 +1,376 @@
+//! One leg of a call: its states, and which of them answers what. The states themselves decide;
+//! here is only the table, so that every state has an answer to everything.
+
+use crate::sip::{Message, Request, Response, Status};
+use crate::transaction::{ClientKey, ServerKey};
+
+use super::dialog::Dialog;
+use super::inbound::{HangingUp, Ringing, Unacknowledged};
+use super::leaving::Leaving;
+use super::outbound::{Answered, Calling, Cancelling};
+use super::session::Session;
+use super::turn::Turn;
+use super::{Body, Refusal};
+
+/// Consumed by everything that happens to it; what comes back is the leg afterwards.
+#[derive(Debug)]
+pub(super) enum Leg {
+    /// Inbound, no final response sent.
+    Ringing(Ringing),
+    /// Inbound, 2xx sent, no ACK yet.
+    Unacknowledged(Unacknowledged),
+    /// Inbound, 2xx sent, BYE to follow the ACK.
+    HangingUp(HangingUp),
+    /// Outbound, no final response.
+    Calling(Calling),
+    /// Outbound, to be cancelled once a provisional response has come.
+    CancelHeld(Cancelling),
+    /// Outbound, CANCEL sent.
+    Cancelling(Cancelling),
+    /// Outbound, 2xx received, no ACK from above yet.
+    Answered(Answered),
+    /// Confirmed.
+    Confirmed(Session),
+    /// Unknown above, not yet forgotten here.
+    Leaving(Leaving),
+    /// Nothing is left but the dialog's place in the table.
+    Over(Box<Dialog>),
+}
+
+/// What a leg does with a request of the peer that takes the call's end or its change.
+type Turned<'t, 'c> = &'t mut Turn<'c>;
+
+impl Leg {
+    /// Whether the peer has said anything to our INVITE.
+    pub(super) fn has_response(&self) -> bool {
+        match self {
+            Self::Calling(state) => state.has_response(),
+            Self::Cancelling(_) | Self::Answered(_) | Self::Confirmed(_) => true,
+            Self::Ringing(_)
+            | Self::Unacknowledged(_)
+            | Self::HangingUp(_)
+            | Self::CancelHeld(_)
+            | Self::Leaving(_)
+            | Self::Over(_) => false,
+        }
+    }
+
+    pub(super) fn dialog(&self) -> &Dialog {
+        match self {
+            Self::Ringing(state) => state.dialog(),
+            Self::Unacknowledged(state) => state.dialog(),
+            Self::HangingUp(state) => state.dialog(),
+            Self::Calling(state) => state.dialog(),
+            Self::CancelHeld(state) | Self::Cancelling(state) => state.dialog(),
+            Self::Answered(state) => state.dialog(),
+            Self::Confirmed(state) => state.dialog(),
+            Self::Leaving(state) => state.dialog(),
+            Self::Over(dialog) => dialog,
+        }
+    }
+
+    pub(super) fn dialog_mut(&mut self) -> &mut Dialog {
+        match self {
+            Self::Ringing(state) => state.dialog_mut(),
+            Self::Unacknowledged(state) => state.dialog_mut(),
+            Self::HangingUp(state) => state.dialog_mut(),
+            Self::Calling(state) => state.dialog_mut(),
+            Self::CancelHeld(state) | Self::Cancelling(state) => state.dialog_mut(),
+            Self::Answered(state) => state.dialog_mut(),
+            Self::Confirmed(state) => state.dialog_mut(),
+            Self::Leaving(state) => state.dialog_mut(),
+            Self::Over(dialog) => dialog,
+        }
+    }
+
+    /// Whether the layer above has still to hear of its end.
+    pub(super) fn is_known_above(&self) -> bool {
+        match self {
+            Self::Ringing(_)
+            | Self::Unacknowledged(_)
+            | Self::Calling(_)
+            | Self::Answered(_)
+            | Self::Confirmed(_) => true,
+            Self::HangingUp(_)
+            | Self::CancelHeld(_)
+            | Self::Cancelling(_)
+            | Self::Leaving(_)
+            | Self::Over(_) => false,
+        }
+    }
+
+    // Commands. What comes too late, or never fitted, changes nothing.
+
+    pub(super) fn progress(self, turn: Turned<'_, '_>, status: Status) -> Self {
+        match self {
+            Self::Ringing(state) => state.progress(turn, status),
+            Self::Unacknowledged(_)
+            | Self::HangingUp(_)
+            | Self::Calling(_)
+            | Self::CancelHeld(_)
+            | Self::Cancelling(_)
+            | Self::Answered(_)
+            | Self::Confirmed(_)
+            | Self::Leaving(_)
+            | Self::Over(_) => self,
+        }
+    }
+
+    pub(super) fn answer(self, turn: Turned<'_, '_>, body: Option<&Body>) -> Self {
+        match self {
+            Self::Ringing(state) => state.answer(turn, body),
+            Self::Unacknowledged(_)
+            | Self::HangingUp(_)
+            | Self::Calling(_)
+            | Self::CancelHeld(_)
+            | Self::Cancelling(_)
+            | Self::Answered(_)
+            | Self::Confirmed(_)
+            | Self::Leaving(_)
+            | Self::Over(_) => self,
+        }
+    }
+
+    pub(super) fn refuse(self, turn: Turned<'_, '_>, refusal: Refusal) -> Self {
+        match self {
+            Self::Ringing(state) => state.refuse(turn, refusal),
+            Self::Unacknowledged(_)
+            | Self::HangingUp(_)
+            | Self::Calling(_)
+            | Self::CancelHeld(_)
+            | Self::Cancelling(_)
+            | Self::Answered(_)
+            | Self::Confirmed(_)
+            | Self::Leaving(_)
+            | Self::Over(_) => self,
+        }
+    }
+
+    pub(super) fn acknowledge(self, turn: Turned<'_, '_>, body: Option<&Body>) -> Self {
+        match self {
+            Self::Answered(state) => state.acknowledge(turn, body),
+            Self::Confirmed(state) => state.acknowledge(turn, body),
+            Self::Ringing(_)
+            | Self::Unacknowledged(_)
+            | Self::HangingUp(_)
+            | Self::Calling(_)
+            | Self::CancelHeld(_)
+            | Self::Cancelling(_)
+            | Self::Leaving(_)
+            | Self::Over(_) => self,
+        }
+    }
+
+    pub(super) fn offer(self, turn: Turned<'_, '_>, body: Option<&Body>) -> Self {
+        match self {
+            Self::Unacknowledged(state) => state.offer(turn),
+            Self::Answered(state) => state.offer(turn),
+            Self::Confirmed(state) => state.offer(turn, body),
+            Self::Ringing(_)
+            | Self::HangingUp(_)
+            | Self::Calling(_)
+            | Self::CancelHeld(_)
+            | Self::Cancelling(_)
+            | Self::Leaving(_)
+            | Self::Over(_) => self,
+        }
+    }
+
+    pub(super) fn answer_offer(self, turn: Turned<'_, '_>, body: Option<&Body>) -> Self {
+        match self {
+            Self::Confirmed(state) => state.answer_offer(turn, body),
+            Self::Ringing(_)
+            | Self::Unacknowledged(_)
+            | Self::HangingUp(_)
+            | Self::Calling(_)
+            | Self::CancelHeld(_)
+            | Self::Cancelling(_)
+            | Self::Answered(_)
+            | Self::Leaving(_)
+            | Self::Over(_) => self,
+        }
+    }
+
+    pub(super) fn refuse_offer(self, turn: Turned<'_, '_>, refusal: Refusal) -> Self {
+        match self {
+            Self::Confirmed(state) => state.refuse_offer(turn, refusal),
+            Self::Ringing(_)
+            | Self::Unacknowledged(_)
+            | Self::HangingUp(_)
+            | Self::Calling(_)
+            | Self::CancelHeld(_)
+            | Self::Cancelling(_)
+            | Self::Answered(_)
+            | Self::Leaving(_)
+            | Self::Over(_) => self,
+        }
+    }
+
+    pub(super) fn hang_up(self, turn: Turned<'_, '_>, cause: Option<u8>) -> Self {
+        match self {
+            Self::Ringing(state) => state.hang_up(turn),
+            Self::Unacknowledged(state) => state.hang_up(cause),
+            Self::Calling(state) => state.hang_up(turn, cause),
+            Self::Answered(state) => state.hang_up(turn, cause),
+            Self::Confirmed(state) => state.hang_up(turn, cause),
+            Self::HangingUp(_)
+            | Self::CancelHeld(_)
+            | Self::Cancelling(_)
+            | Self::Leaving(_)
+            | Self::Over(_) => self,
+        }
+    }
+
+    // The network.
+
+    pub(super) fn response(
+        self,
+        turn: Turned<'_, '_>,
+        client: ClientKey,
+        response: &Response<'_>,
+    ) -> Self {
+        match self {
+            Self::Calling(state) => state.response(turn, response),
+            Self::CancelHeld(state) => state.held_response(turn, response),
+            Self::Cancelling(state) => state.response(turn, response),
+            Self::Answered(state) => state.response(turn, client, response),
+            Self::Confirmed(state) => state.response(turn, client, response),
+            Self::Leaving(state) => state.response(turn, client, response),
+            Self::Ringing(_) | Self::Unacknowledged(_) | Self::HangingUp(_) | Self::Over(_) => self,
+        }
+    }
+
+    /// A request of ours found no answer (408) or no way (503).
+    pub(super) fn failed(self, turn: Turned<'_, '_>, client: ClientKey, status: Status) -> Self {
+        match self {
+            Self::Calling(state) => state.failed(turn, status, None),
+            Self::CancelHeld(state) | Self::Cancelling(state) => state.failed(),
+            Self::Answered(state) => state.ended(turn),
+            Self::Confirmed(state) => state.failed(turn, client, status),
+            Self::Leaving(state) => state.ended(client),
+            Self::Ringing(_) | Self::Unacknowledged(_) | Self::HangingUp(_) | Self::Over(_) => self,
+        }
+    }
+
+    /// The last word of a transaction that had its final response.
+    pub(super) fn ended(self, turn: Turned<'_, '_>, client: ClientKey) -> Self {
+        match self {
+            Self::Answered(state) => state.ended(turn),
+            Self::Confirmed(state) => state.ended(turn, client),
+            Self::Leaving(state) => state.ended(client),
+            Self::Ringing(_)
+            | Self::Unacknowledged(_)
+            | Self::HangingUp(_)
+            | Self::Calling(_)
+            | Self::CancelHeld(_)
+            | Self::Cancelling(_)
+            | Self::Over(_) => self,
+        }
+    }
+
+    /// An ACK to a 2xx of ours.
+    pub(super) fn acknowledged(self, turn: Turned<'_, '_>, request: &Request<'_>) -> Self {
+        match self {
+            Self::Unacknowledged(state) => state.acknowledged(turn, request),
+            Self::HangingUp(state) => state.acknowledged(turn, request),
+            Self::Confirmed(state) => state.acknowledged(turn, request),
+            Self::Ringing(_)
+            | Self::Calling(_)
+            | Self::CancelHeld(_)
+            | Self::Cancelling(_)
+            | Self::Answered(_)
+            | Self::Leaving(_)
+            | Self::Over(_) => self,
+        }
+    }
+
+    /// A CANCEL of an INVITE of the peer's that has no final response.
+    pub(super) fn cancel(self, turn: Turned<'_, '_>, server: ServerKey) -> Self {
+        match self {
+            Self::Ringing(state) => state.cancel(turn),
+            Self::Confirmed(state) => state.cancel(turn, server),
+            Self::Unacknowledged(_)
+            | Self::HangingUp(_)
+            | Self::Calling(_)
+            | Self::CancelHeld(_)
+            | Self::Cancelling(_)
+            | Self::Answered(_)
+            | Self::Leaving(_)
+            | Self::Over(_) => self,
+        }
+    }
+
+    /// An INVITE within the dialog.
+    pub(super) fn invite(
+        self,
+        turn: Turned<'_, '_>,
+        server: ServerKey,
+        request: &Request<'_>,
+    ) -> Self {
+        match self {
+            Self::Ringing(state) => state.invite(turn, server, request),
+            Self::Unacknowledged(state) => state.invite(turn, server, request),
+            Self::Answered(state) => state.invite(turn, server, request),
+            Self::Confirmed(state) => state.invite(turn, server, request),
+            // RFC 5407 §3.3: a call that is over does not rise again.
+            Self::HangingUp(_)
+            | Self::Calling(_)
+            | Self::CancelHeld(_)
+            | Self::Cancelling(_)
+            | Self::Leaving(_)
+            | Self::Over(_) => {
+                turn.reply(server, request, Status::CALL_DOES_NOT_EXIST);
+                self
+            }
+        }
+    }
+
+    /// A BYE, answered already.
+    pub(super) fn bye(self, turn: Turned<'_, '_>, message: &Message<'_>) -> Self {
+        match self {
+            Self::Ringing(state) => state.bye(turn, message),
+            Self::Unacknowledged(state) => state.bye(turn, message),
+            Self::HangingUp(state) => state.bye(turn),
+            Self::Answered(state) => state.bye(turn, message),
+            Self::Confirmed(state) => state.bye(turn, message),
+            // RFC 5407 §3.2: BYE crosses BYE; each is answered, each side waits for its own.
+            Self::Calling(_)
+            | Self::CancelHeld(_)
+            | Self::Cancelling(_)
+            | Self::Leaving(_)
+            | Self::Over(_) => self,
+        }
+    }
+
+    // Time.
+
+    pub(super) fn repeat(self, turn: Turned<'_, '_>) -> Self {
+        match self {
+            Self::Unacknowledged(state) => state.repeat(turn),
+            Self::HangingUp(state) => state.repeat(turn),
+            Self::Confirmed(state) => state.repeat(turn),
+            Self::Ringing(_)
+            | Self::Calling(_)
+            | Self::CancelHeld(_)
+            | Self::Cancelling(_)
+            | Self::Answered(_)
+            | Self::Leaving(_)
+            | Self::Over(_) => self,
+        }
+    }
+
+    pub(super) fn give_up(self, turn: Turned<'_, '_>) -> Self {
+        match self {
+            Self::Unacknowledged(state) => state.give_up(turn),
+            Self::HangingUp(state) => state.give_up(turn),
+            Self::Confirmed(state) => state.give_up(turn),
+            Self::Ringing(_)
+            | Self::Calling(_)
+            | Self::CancelHeld(_)
+            | Self::Cancelling(_)
+            | Self::Answered(_)
+            | Self::Leaving(_)
+            | Self::Over(_) => self,
+        }
+    }
+}

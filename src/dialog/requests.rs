@@ -1,0 +1,261 @@
+//! Requests from outside: judged, then given to the dialog they belong to (RFC 3261 §8.2, §12.2.2).
+
+use std::time::Instant;
+
+use offhook_shards::Source;
+
+use crate::counters::Counter;
+use crate::limits::{LEGS_MAX, RETRY_AFTER_SECONDS};
+use crate::sip::{HeaderName, Method, Request, Status};
+use crate::transaction::{Incoming, ServerKey};
+
+use super::UserAgentEvent;
+use super::compose::{ALLOW, Answer, Fields};
+use super::dialog::Dialog;
+use super::identity::invitation;
+use super::inbound::Ringing;
+use super::incoming::{Unserved, check};
+use super::leg::Leg;
+use super::reply::Reply;
+use super::subscription::PACKAGE;
+use super::table::Usage;
+use super::user_agent::UserAgent;
+use super::{LegKey, SubscriptionKey};
+
+impl UserAgent {
+    pub(super) fn handle_request(&mut self, now: Instant, source: Source, request: &Request<'_>) {
+        match self.core.transactions.handle_request(now, request, source) {
+            Incoming::New(server) => self.serve(now, source, server, request),
+            Incoming::Absorbed => {}
+            Incoming::Acknowledge => self.acknowledged(now, request),
+            Incoming::Cancel { key, invite } => self.cancel(now, key, invite, request),
+            Incoming::Merged(server) => {
+                self.core.count(Counter::RequestLoop);
+                self.reply(now, server, request, Status::LOOP_DETECTED, Fields::default());
+            }
+            Incoming::Full => {
+                if request.method == Method::Invite {
+                    self.core.count(Counter::InviteOverload);
+                }
+                let status = Status::SERVICE_UNAVAILABLE;
+                self.answer_stateless(source, &request.message, status, retry_later());
+            }
+        }
+    }
+
+    fn serve(&mut self, now: Instant, source: Source, server: ServerKey, request: &Request<'_>) {
+        if let Err(unserved) = check(&self.core, request) {
+            let Unserved { status, counter, fields } = unserved;
+            self.core.count(counter);
+            self.reply(now, server, request, status, fields);
+            return;
+        }
+        match request.method {
+            Method::Invite if request.to_tag.is_none() => {
+                self.invited(now, source, server, request);
+            }
+            Method::Invite => self.reinvited(now, server, request),
+            Method::Bye => self.bye(now, server, request),
+            Method::Options => self.options(now, server, request),
+            Method::Notify => self.notify(now, server, request),
+            // `check` has refused these; ACK and CANCEL never become a transaction to serve.
+            Method::Ack
+            | Method::Cancel
+            | Method::Register
+            | Method::Subscribe
+            | Method::Publish
+            | Method::Info
+            | Method::Refer
+            | Method::Message
+            | Method::Update
+            | Method::Prack
+            | Method::Other(_) => {
+                self.reply(now, server, request, Status::NOT_IMPLEMENTED, Fields::default());
+            }
+        }
+    }
+
+    fn invited(&mut self, now: Instant, source: Source, server: ServerKey, request: &Request<'_>) {
+        // RFC 7332: a B2BUA is a hop too.
+        if request.max_forwards == Some(0) {
+            self.core.count(Counter::RequestLoop);
+            self.reply(now, server, request, Status::TOO_MANY_HOPS, Fields::default());
+            return;
+        }
+        // RFC 3261 §8.1.1.8: exactly one Contact, or there is nowhere to send a BYE to.
+        let Ok(Some(contact)) = request.message.contact() else {
+            self.core.count(Counter::MessageMalformed);
+            self.reply(now, server, request, Status::BAD_REQUEST, Fields::default());
+            return;
+        };
+        if self.legs.len() == LEGS_MAX {
+            self.core.count(Counter::InviteOverload);
+            self.reply(now, server, request, Status::SERVICE_UNAVAILABLE, retry_later());
+            return;
+        }
+        let tag = self.core.tag();
+        let dialog = Box::new(Dialog::accept(request, &contact, source, tag));
+        let reply = Reply::to(&request.message, source.remote, &tag.text());
+        let call_id = dialog.call_id.clone();
+        let ringing = Ringing::new(dialog, server, request.cseq, reply);
+        let key = self.legs.insert(Some(Leg::Ringing(ringing)));
+        self.core.table.insert(&call_id, tag, Usage::Leg(key));
+        self.core.invites.insert(server, key);
+        let invitation = Box::new(invitation(request, source));
+        self.core.events.push_back(UserAgentEvent::Invited(key, invitation));
+    }
+
+    fn reinvited(&mut self, now: Instant, server: ServerKey, request: &Request<'_>) {
+        if let Some(key) = self.leg_in_order(now, server, request) {
+            self.with_leg(now, key, |leg, turn| leg.invite(turn, server, request));
+        }
+    }
+
+    fn bye(&mut self, now: Instant, server: ServerKey, request: &Request<'_>) {
+        if let Some(key) = self.leg_in_order(now, server, request) {
+            self.reply(now, server, request, Status::OK, Fields::default());
+            self.with_leg(now, key, |leg, turn| leg.bye(turn, &request.message));
+        }
+    }
+
+    /// RFC 3261 §11.2. Max-Forwards is not looked at: UCM pings with 0, and the ping ends here.
+    fn options(&mut self, now: Instant, server: ServerKey, request: &Request<'_>) {
+        if request.to_tag.is_some() && self.leg_in_order(now, server, request).is_none() {
+            return;
+        }
+        if self.draining {
+            self.reply(now, server, request, Status::SERVICE_UNAVAILABLE, retry_later());
+            return;
+        }
+        let fields = Fields::default()
+            .with(HeaderName::Allow, format_args!("{ALLOW}"))
+            .with(HeaderName::Accept, format_args!("application/sdp"))
+            .with(HeaderName::AllowEvents, format_args!("{PACKAGE}"));
+        self.reply(now, server, request, Status::OK, fields);
+    }
+
+    fn notify(&mut self, now: Instant, server: ServerKey, request: &Request<'_>) {
+        let event = request.message.event().ok().flatten();
+        if !event.is_some_and(|event| event.is(PACKAGE)) {
+            self.core.count(Counter::NotifyUnknown);
+            let fields =
+                Fields::default().with(HeaderName::AllowEvents, format_args!("{PACKAGE}"));
+            self.reply(now, server, request, Status::BAD_EVENT, fields);
+            return;
+        }
+        let Some(key) = self.subscription_of(request) else {
+            self.core.count(Counter::NotifyUnknown);
+            let status = Status::CALL_DOES_NOT_EXIST;
+            self.reply(now, server, request, status, Fields::default());
+            return;
+        };
+        let reply = self.reply_to(server, request);
+        self.with_subscription(now, key, |it, moment| it.notify(moment, server, request, &reply));
+    }
+
+    /// RFC 6665 §4.4.1, and UCM, which forgets our tag: then the notifier's own one must do.
+    fn subscription_of(&self, request: &Request<'_>) -> Option<SubscriptionKey> {
+        let key = match request.to_tag {
+            Some(tag) => match self.core.table.find(request.call_id, tag) {
+                Some(Usage::Subscription(key)) => Some(key),
+                Some(Usage::Leg(_)) | None => None,
+            },
+            None => {
+                let tag = request.from_tag.unwrap_or_default();
+                self.core.table.find_remote(request.call_id, tag)
+            }
+        }?;
+        let subscription = self.subscriptions.get(key)?.as_ref()?;
+        let ours = *subscription.dialog().call_id == *request.call_id
+            && subscription.listens_to(request.from_tag);
+        ours.then_some(key)
+    }
+
+    /// RFC 3261 §9.2: answered for itself; the INVITE, if it waits still, gets its 487.
+    fn cancel(
+        &mut self,
+        now: Instant,
+        server: ServerKey,
+        invite: Option<ServerKey>,
+        request: &Request<'_>,
+    ) {
+        let Some(invite) = invite else {
+            self.core.count(Counter::RequestUnknownDialog);
+            let status = Status::CALL_DOES_NOT_EXIST;
+            self.reply(now, server, request, status, Fields::default());
+            return;
+        };
+        self.reply(now, server, request, Status::OK, Fields::default());
+        if let Some(key) = self.core.invites.get(invite).copied() {
+            self.with_leg(now, key, |leg, turn| leg.cancel(turn, invite));
+        }
+    }
+
+    /// An ACK that is no part of a transaction: for the dialog it names, or for nobody.
+    fn acknowledged(&mut self, now: Instant, request: &Request<'_>) {
+        if let Some(key) = self.leg_of(request) {
+            self.with_leg(now, key, |leg, turn| leg.acknowledged(turn, request));
+        }
+    }
+
+    /// The leg whose dialog the request names by Call-ID and both tags.
+    fn leg_of(&self, request: &Request<'_>) -> Option<LegKey> {
+        let Usage::Leg(key) = self.core.table.find(request.call_id, request.to_tag?)? else {
+            return None;
+        };
+        let dialog = self.legs.get(key)?.as_ref()?.dialog();
+        let ours = *dialog.call_id == *request.call_id && dialog.is_with(request.from_tag);
+        ours.then_some(key)
+    }
+
+    /// The leg of an in-dialog request, if there is one and the request is in order; otherwise
+    /// the request has been answered.
+    fn leg_in_order(
+        &mut self,
+        now: Instant,
+        server: ServerKey,
+        request: &Request<'_>,
+    ) -> Option<LegKey> {
+        let Some(key) = self.leg_of(request) else {
+            self.core.count(Counter::RequestUnknownDialog);
+            let status = Status::CALL_DOES_NOT_EXIST;
+            self.reply(now, server, request, status, Fields::default());
+            return None;
+        };
+        let leg = self.legs.get_mut(key).and_then(Option::as_mut);
+        let leg = leg.expect("a leg that was found in the table is in its place");
+        // A second INVITE of one number is none that its sender can tell from the first.
+        if leg.dialog_mut().advances(request.cseq, request.method != Method::Invite) {
+            return Some(key);
+        }
+        self.core.count(Counter::RequestOutOfOrder);
+        let status = Status::SERVER_INTERNAL_ERROR;
+        self.reply(now, server, request, status, Fields::default());
+        None
+    }
+
+    fn reply_to(&mut self, server: ServerKey, request: &Request<'_>) -> Reply {
+        let source = self.core.transactions.source(server);
+        let source = source.expect("a request that is being served has its transaction");
+        let tag = self.core.tag_for(request.message.bytes());
+        Reply::to(&request.message, source.remote, &tag.text())
+    }
+
+    /// Answers a request at once.
+    fn reply(
+        &mut self,
+        now: Instant,
+        server: ServerKey,
+        request: &Request<'_>,
+        status: Status,
+        fields: Fields,
+    ) {
+        let reply = self.reply_to(server, request);
+        let answer = Answer { fields, ..Answer::default() };
+        self.core.respond(now, server, status, &reply, &answer);
+    }
+}
+
+fn retry_later() -> Fields {
+    Fields::default().with(HeaderName::RetryAfter, format_args!("{RETRY_AFTER_SECONDS}"))
+}

@@ -1,0 +1,341 @@
+//! A confirmed call, both sides alike: INVITEs within the dialog each way, one at a time
+//! (RFC 3261 §14), and its end by BYE from either side.
+
+use crate::sip::{Message, Request, Response, Status};
+use crate::transaction::{ClientKey, ServerKey};
+
+use super::accepted::Accepted;
+use super::dialog::{Dialog, contact_of};
+use super::inbound::refuse;
+use super::invites::Invites;
+use super::leaving::Leaving;
+use super::leg::Leg;
+use super::reply::Reply;
+use super::turn::{Turn, body_of, cause_of};
+use super::{Body, LegEvent, Refusal, Release};
+
+#[derive(Debug)]
+pub(super) struct Session {
+    dialog: Box<Dialog>,
+    invites: Invites,
+    negotiation: Negotiation,
+}
+
+/// The INVITE that is under way within the dialog, if any.
+#[derive(Debug)]
+enum Negotiation {
+    /// None.
+    Settled,
+    /// Ours, without a final response.
+    Offering(ClientKey),
+    /// Ours has its 2xx; the layer above is asked for the ACK.
+    Answered(ClientKey),
+    /// The peer's, without a final response.
+    Offered(Offered),
+    /// The peer's has its 2xx, and no ACK has come.
+    Accepted(Accepted),
+}
+
+/// An INVITE of the peer within the dialog.
+#[derive(Debug)]
+struct Offered {
+    server: ServerKey,
+    cseq: u32,
+    reply: Reply,
+    /// Takes effect when the INVITE is accepted.
+    contact: Option<Box<str>>,
+}
+
+impl Session {
+    /// The callee's side.
+    pub(super) fn called(dialog: Box<Dialog>) -> Self {
+        Self::calling(dialog, Invites::default())
+    }
+
+    /// The caller's side; the INVITE may still bring its 2xx again.
+    pub(super) fn calling(dialog: Box<Dialog>, invites: Invites) -> Self {
+        Self { dialog, invites, negotiation: Negotiation::Settled }
+    }
+
+    pub(super) fn dialog(&self) -> &Dialog {
+        &self.dialog
+    }
+
+    pub(super) fn dialog_mut(&mut self) -> &mut Dialog {
+        &mut self.dialog
+    }
+
+    fn becomes(mut self, negotiation: Negotiation) -> Leg {
+        self.negotiation = negotiation;
+        Leg::Confirmed(self)
+    }
+
+    // Commands.
+
+    pub(super) fn offer(mut self, turn: &mut Turn<'_>, body: Option<&Body>) -> Leg {
+        match self.negotiation {
+            Negotiation::Settled => {}
+            // RFC 3261 §14.1: no INVITE while another is under way, either way.
+            Negotiation::Offering(_)
+            | Negotiation::Answered(_)
+            | Negotiation::Offered(_)
+            | Negotiation::Accepted(_) => {
+                turn.emit(LegEvent::OfferRefused { status: Status::REQUEST_PENDING });
+                return Leg::Confirmed(self);
+            }
+        }
+        let Some((sent, cseq)) = turn.reinvite(&mut self.dialog, body) else {
+            turn.emit(LegEvent::OfferRefused { status: Status::SERVICE_UNAVAILABLE });
+            return Leg::Confirmed(self);
+        };
+        self.invites.push(sent.client, cseq);
+        self.becomes(Negotiation::Offering(sent.client))
+    }
+
+    pub(super) fn acknowledge(mut self, turn: &mut Turn<'_>, body: Option<&Body>) -> Leg {
+        match self.negotiation {
+            Negotiation::Answered(client) => {
+                self.invites.acknowledge(turn, &self.dialog, client, body);
+                self.becomes(Negotiation::Settled)
+            }
+            Negotiation::Settled
+            | Negotiation::Offering(_)
+            | Negotiation::Offered(_)
+            | Negotiation::Accepted(_) => Leg::Confirmed(self),
+        }
+    }
+
+    pub(super) fn answer_offer(mut self, turn: &mut Turn<'_>, body: Option<&Body>) -> Leg {
+        match self.negotiation {
+            Negotiation::Offered(offered) => {
+                self.dialog.refresh(offered.contact);
+                let Offered { server, cseq, reply, .. } = offered;
+                let accepted = Accepted::send(turn, &self.dialog, server, cseq, &reply, body);
+                self.negotiation = Negotiation::Accepted(accepted);
+                Leg::Confirmed(self)
+            }
+            Negotiation::Settled
+            | Negotiation::Offering(_)
+            | Negotiation::Answered(_)
+            | Negotiation::Accepted(_) => Leg::Confirmed(self),
+        }
+    }
+
+    pub(super) fn refuse_offer(mut self, turn: &mut Turn<'_>, refusal: Refusal) -> Leg {
+        match self.negotiation {
+            Negotiation::Offered(offered) => {
+                refuse(turn, offered.server, &offered.reply, refusal);
+                self.negotiation = Negotiation::Settled;
+                Leg::Confirmed(self)
+            }
+            Negotiation::Settled
+            | Negotiation::Offering(_)
+            | Negotiation::Answered(_)
+            | Negotiation::Accepted(_) => Leg::Confirmed(self),
+        }
+    }
+
+    pub(super) fn hang_up(self, turn: &mut Turn<'_>, cause: Option<u8>) -> Leg {
+        let (dialog, invites) = self.break_off(turn);
+        Leaving::with_invites(turn, dialog, invites, cause)
+    }
+
+    // The network.
+
+    pub(super) fn response(
+        mut self,
+        turn: &mut Turn<'_>,
+        client: ClientKey,
+        response: &Response<'_>,
+    ) -> Leg {
+        match self.negotiation {
+            Negotiation::Offering(offering) if offering == client => {
+                self.offer_response(turn, client, response)
+            }
+            Negotiation::Settled
+            | Negotiation::Offering(_)
+            | Negotiation::Answered(_)
+            | Negotiation::Offered(_)
+            | Negotiation::Accepted(_) => {
+                if response.status.is_success() {
+                    // A 2xx that waits for the ACK from above waits on.
+                    let _ = self.invites.another_success(turn, &self.dialog, client, response);
+                }
+                Leg::Confirmed(self)
+            }
+        }
+    }
+
+    fn offer_response(
+        mut self,
+        turn: &mut Turn<'_>,
+        client: ClientKey,
+        response: &Response<'_>,
+    ) -> Leg {
+        let status = response.status;
+        if status.is_provisional() {
+            return Leg::Confirmed(self);
+        }
+        if status.is_success() {
+            self.dialog.refresh(contact_of(&response.message));
+            turn.emit(LegEvent::OfferAnswered { body: body_of(&response.message) });
+            return self.becomes(Negotiation::Answered(client));
+        }
+        self.invites.remove(client);
+        self.offer_failed(turn, status)
+    }
+
+    /// RFC 3261 §12.2.1.2: 481 and 408 end the dialog; after any other failure the session stays
+    /// as it was (§14.1).
+    fn offer_failed(self, turn: &mut Turn<'_>, status: Status) -> Leg {
+        if status == Status::CALL_DOES_NOT_EXIST || status == Status::REQUEST_TIMEOUT {
+            turn.emit(LegEvent::HungUp(Release::Lost));
+            return self.hang_up(turn, None);
+        }
+        turn.emit(LegEvent::OfferRefused { status });
+        self.becomes(Negotiation::Settled)
+    }
+
+    /// No response, or no way to send.
+    pub(super) fn failed(mut self, turn: &mut Turn<'_>, client: ClientKey, status: Status) -> Leg {
+        self.invites.remove(client);
+        match self.negotiation {
+            Negotiation::Offering(offering) if offering == client => {
+                self.offer_failed(turn, status)
+            }
+            Negotiation::Settled
+            | Negotiation::Offering(_)
+            | Negotiation::Answered(_)
+            | Negotiation::Offered(_)
+            | Negotiation::Accepted(_) => Leg::Confirmed(self),
+        }
+    }
+
+    /// The transaction of an INVITE of ours is over. Without an ACK from above by now, the peer
+    /// has given the call up.
+    pub(super) fn ended(mut self, turn: &mut Turn<'_>, client: ClientKey) -> Leg {
+        self.invites.remove(client);
+        match self.negotiation {
+            Negotiation::Answered(answered) if answered == client => {
+                turn.emit(LegEvent::HungUp(Release::Lost));
+                self.hang_up(turn, None)
+            }
+            Negotiation::Settled
+            | Negotiation::Offering(_)
+            | Negotiation::Answered(_)
+            | Negotiation::Offered(_)
+            | Negotiation::Accepted(_) => Leg::Confirmed(self),
+        }
+    }
+
+    pub(super) fn invite(
+        self,
+        turn: &mut Turn<'_>,
+        server: ServerKey,
+        request: &Request<'_>,
+    ) -> Leg {
+        match self.negotiation {
+            Negotiation::Settled => {}
+            // RFC 3261 §14.2: ours is under way, or theirs waits for its ACK.
+            Negotiation::Offering(_) | Negotiation::Answered(_) | Negotiation::Accepted(_) => {
+                turn.reply(server, request, Status::REQUEST_PENDING);
+                return Leg::Confirmed(self);
+            }
+            Negotiation::Offered(_) => {
+                turn.ask_for_later(server, request);
+                return Leg::Confirmed(self);
+            }
+        }
+        let offered = Offered {
+            server,
+            cseq: request.cseq,
+            reply: turn.reply_to(server, request, ""),
+            contact: contact_of(&request.message),
+        };
+        turn.core.invites.insert(server, turn.leg);
+        turn.emit(LegEvent::Offered { body: body_of(&request.message) });
+        self.becomes(Negotiation::Offered(offered))
+    }
+
+    pub(super) fn acknowledged(mut self, turn: &mut Turn<'_>, request: &Request<'_>) -> Leg {
+        match self.negotiation {
+            Negotiation::Accepted(accepted) if accepted.cseq == request.cseq => {
+                accepted.stop(turn);
+                turn.emit(LegEvent::OfferAcknowledged { body: body_of(&request.message) });
+                self.negotiation = Negotiation::Settled;
+                Leg::Confirmed(self)
+            }
+            Negotiation::Settled
+            | Negotiation::Offering(_)
+            | Negotiation::Answered(_)
+            | Negotiation::Offered(_)
+            | Negotiation::Accepted(_) => Leg::Confirmed(self),
+        }
+    }
+
+    /// A CANCEL of the peer's INVITE; the CANCEL itself has been answered.
+    pub(super) fn cancel(mut self, turn: &mut Turn<'_>, server: ServerKey) -> Leg {
+        match self.negotiation {
+            Negotiation::Offered(offered) if offered.server == server => {
+                turn.refuse(server, &offered.reply, Status::REQUEST_TERMINATED);
+                self.negotiation = Negotiation::Settled;
+                Leg::Confirmed(self)
+            }
+            Negotiation::Settled
+            | Negotiation::Offering(_)
+            | Negotiation::Answered(_)
+            | Negotiation::Offered(_)
+            | Negotiation::Accepted(_) => Leg::Confirmed(self),
+        }
+    }
+
+    /// The BYE itself has been answered.
+    pub(super) fn bye(self, turn: &mut Turn<'_>, message: &Message<'_>) -> Leg {
+        turn.emit(LegEvent::HungUp(Release::Bye { cause: cause_of(message) }));
+        let (dialog, invites) = self.break_off(turn);
+        Leaving::silently(dialog, invites)
+    }
+
+    // Time.
+
+    pub(super) fn repeat(mut self, turn: &mut Turn<'_>) -> Leg {
+        match &mut self.negotiation {
+            Negotiation::Accepted(accepted) => accepted.repeat(turn),
+            Negotiation::Settled
+            | Negotiation::Offering(_)
+            | Negotiation::Answered(_)
+            | Negotiation::Offered(_) => {}
+        }
+        Leg::Confirmed(self)
+    }
+
+    /// No ACK came for our 2xx within the dialog: §13.3.1.4 holds for it as well.
+    pub(super) fn give_up(self, turn: &mut Turn<'_>) -> Leg {
+        match self.negotiation {
+            Negotiation::Accepted(_) => {
+                turn.emit(LegEvent::HungUp(Release::Unacknowledged));
+                self.hang_up(turn, None)
+            }
+            Negotiation::Settled
+            | Negotiation::Offering(_)
+            | Negotiation::Answered(_)
+            | Negotiation::Offered(_) => Leg::Confirmed(self),
+        }
+    }
+
+    /// Ends what is under way, for the call is over: the peer's INVITE gets 487 (§15.1.2), a 2xx
+    /// of the peer's gets its ACK, ours is not repeated any more.
+    fn break_off(mut self, turn: &mut Turn<'_>) -> (Box<Dialog>, Invites) {
+        match self.negotiation {
+            Negotiation::Settled | Negotiation::Offering(_) => {}
+            Negotiation::Answered(client) => {
+                self.invites.acknowledge(turn, &self.dialog, client, None);
+            }
+            Negotiation::Offered(offered) => {
+                turn.refuse(offered.server, &offered.reply, Status::REQUEST_TERMINATED);
+            }
+            Negotiation::Accepted(accepted) => accepted.stop(turn),
+        }
+        (self.dialog, self.invites)
+    }
+}

@@ -1,0 +1,432 @@
+//! The subscriber of RFC 6665 for the package `presence`: one dialog, one subscription. When to
+//! refresh and what to do after a failure is decided above; here is what the protocol demands.
+
+use std::time::{Duration, Instant};
+
+use offhook_shards::wheel::TimerKey;
+
+use crate::counters::Counter;
+use crate::sip::event::{State, TerminatedReason as Reason};
+use crate::sip::{HeaderName, Message, Method, Request, Response, Status};
+use crate::transaction::{ClientKey, Full, ServerKey};
+
+use super::compose::{Answer, Draft, Fields};
+use super::core::{Core, Owner, Timer};
+use super::dialog::{Dialog, contact_of};
+use super::reply::Reply;
+use super::turn::body_of;
+use super::{
+    SubscriptionEvent, SubscriptionKey, SubscriptionState, TerminatedReason, UserAgentEvent,
+};
+
+/// The one event package that we watch.
+pub(super) const PACKAGE: &str = "presence";
+const ACCEPT: &str = "application/pidf+xml, application/cpim-pidf+xml";
+
+/// One thing that happens to one subscription.
+#[derive(Debug)]
+pub(super) struct Moment<'a> {
+    pub(super) now: Instant,
+    pub(super) key: SubscriptionKey,
+    pub(super) core: &'a mut Core,
+}
+
+/// Consumed by everything that happens to it.
+#[derive(Debug)]
+pub(super) enum Subscription {
+    /// The first SUBSCRIBE is on its way and nothing has come back.
+    Asking(Asking),
+    /// There is a dialog.
+    Established(Established),
+    /// Nothing is left but the dialog's place in the table.
+    Over(Box<Dialog>),
+}
+
+#[derive(Debug)]
+pub(super) struct Asking {
+    dialog: Box<Dialog>,
+    pending: Pending,
+    /// A refresh or an end that was asked for meanwhile.
+    wanted: Option<Duration>,
+}
+
+#[derive(Debug)]
+pub(super) struct Established {
+    dialog: Box<Dialog>,
+    pending: Option<Pending>,
+    wanted: Option<Duration>,
+    awaited: Awaited,
+}
+
+/// A SUBSCRIBE without a final response.
+#[derive(Debug, Clone, Copy)]
+struct Pending {
+    client: ClientKey,
+    /// The Expires that it asks for; zero ends the subscription.
+    asked: Duration,
+    /// Whether it opened the subscription: then there is none when it is refused.
+    first: bool,
+}
+
+/// The NOTIFY that must come (RFC 6665 §4.1.2.4).
+#[derive(Debug, Clone, Copy)]
+enum Awaited {
+    Nothing,
+    /// The one that follows the first 2xx.
+    First(TimerKey),
+    /// The one that says `terminated` after an end of ours.
+    Last(TimerKey),
+}
+
+impl Subscription {
+    /// Sends the first SUBSCRIBE.
+    pub(super) fn open(
+        moment: &mut Moment<'_>,
+        dialog: Box<Dialog>,
+        expires: Duration,
+    ) -> Result<Self, Full> {
+        let cseq = dialog.local_cseq;
+        let client = ask(moment, &dialog, cseq, expires)?;
+        let pending = Pending { client, asked: expires, first: true };
+        Ok(Self::Asking(Asking { dialog, pending, wanted: None }))
+    }
+
+    pub(super) fn dialog(&self) -> &Dialog {
+        match self {
+            Self::Asking(state) => &state.dialog,
+            Self::Established(state) => &state.dialog,
+            Self::Over(dialog) => dialog,
+        }
+    }
+
+    pub(super) fn refresh(self, moment: &mut Moment<'_>, expires: Duration) -> Self {
+        match self {
+            Self::Asking(mut state) => {
+                state.wanted = Some(expires);
+                Self::Asking(state)
+            }
+            Self::Established(mut state) => {
+                state.wanted = Some(expires);
+                state.go_on(moment)
+            }
+            Self::Over(_) => self,
+        }
+    }
+
+    /// Nobody wants to hear of it any more.
+    pub(super) fn forget(self, moment: &mut Moment<'_>) -> Self {
+        match self {
+            Self::Asking(state) => {
+                moment.core.abandon(moment.now, state.pending.client);
+                Self::Over(state.dialog)
+            }
+            Self::Established(state) => state.over(moment),
+            Self::Over(_) => self,
+        }
+    }
+
+    pub(super) fn response(
+        self,
+        moment: &mut Moment<'_>,
+        client: ClientKey,
+        response: &Response<'_>,
+    ) -> Self {
+        if response.status.is_provisional() {
+            return self;
+        }
+        match self {
+            Self::Asking(state) if state.pending.client == client => {
+                state.response(moment, response)
+            }
+            Self::Established(state) => match state.pending {
+                Some(pending) if pending.client == client => {
+                    state.response(moment, pending, response)
+                }
+                Some(_) | None => Self::Established(state),
+            },
+            Self::Asking(_) | Self::Over(_) => self,
+        }
+    }
+
+    /// A SUBSCRIBE found no answer, or no way.
+    pub(super) fn failed(self, moment: &mut Moment<'_>, client: ClientKey) -> Self {
+        match self {
+            Self::Asking(state) if state.pending.client == client => {
+                moment.core.count(Counter::SubscriptionFailed);
+                moment.emit(SubscriptionEvent::Unreachable);
+                Self::Over(state.dialog)
+            }
+            Self::Established(state) => match state.pending {
+                Some(pending) if pending.client == client => {
+                    moment.core.count(Counter::SubscriptionFailed);
+                    moment.emit(SubscriptionEvent::Unreachable);
+                    state.refused(moment, pending, None)
+                }
+                Some(_) | None => Self::Established(state),
+            },
+            Self::Asking(_) | Self::Over(_) => self,
+        }
+    }
+
+    /// Whether a NOTIFY with this From tag is for us (RFC 6665 §4.4.1): any notifier may be the
+    /// first, and then no other.
+    pub(super) fn listens_to(&self, tag: Option<&str>) -> bool {
+        match self {
+            Self::Asking(_) => true,
+            Self::Established(state) => state.dialog.is_with(tag),
+            Self::Over(_) => false,
+        }
+    }
+
+    /// A NOTIFY of the right package, in the right dialog.
+    pub(super) fn notify(
+        self,
+        moment: &mut Moment<'_>,
+        server: ServerKey,
+        request: &Request<'_>,
+        reply: &Reply,
+    ) -> Self {
+        match self {
+            Self::Asking(mut state) => {
+                // RFC 6665 §4.4.1: the NOTIFY may overtake the 2xx, and then it makes the dialog.
+                state.dialog.confirm_by_request(request);
+                moment.index(&state.dialog);
+                let established = Established {
+                    dialog: state.dialog,
+                    pending: Some(state.pending),
+                    wanted: state.wanted,
+                    awaited: Awaited::Nothing,
+                };
+                established.notify(moment, server, request, reply)
+            }
+            Self::Established(state) => state.notify(moment, server, request, reply),
+            Self::Over(_) => self,
+        }
+    }
+
+    /// Timer N.
+    pub(super) fn notify_missing(self, moment: &mut Moment<'_>) -> Self {
+        match self {
+            Self::Established(state) => match state.awaited {
+                Awaited::First(_) | Awaited::Last(_) => {
+                    moment.emit(SubscriptionEvent::NotifyMissing);
+                    state.over(moment)
+                }
+                Awaited::Nothing => Self::Established(state),
+            },
+            Self::Asking(_) | Self::Over(_) => self,
+        }
+    }
+}
+
+impl Asking {
+    fn response(mut self, moment: &mut Moment<'_>, response: &Response<'_>) -> Subscription {
+        if response.status.is_failure() {
+            moment.refused(response);
+            return Subscription::Over(self.dialog);
+        }
+        self.dialog.confirm(response);
+        moment.index(&self.dialog);
+        moment.accepted(self.pending.asked, response);
+        let established = Established {
+            dialog: self.dialog,
+            pending: None,
+            wanted: self.wanted,
+            awaited: Awaited::First(moment.arm_timer_n()),
+        };
+        established.go_on(moment)
+    }
+}
+
+impl Established {
+    /// Sends the SUBSCRIBE that is wanted, one at a time.
+    fn go_on(mut self, moment: &mut Moment<'_>) -> Subscription {
+        if self.pending.is_some() {
+            return Subscription::Established(self);
+        }
+        let Some(asked) = self.wanted.take() else {
+            return Subscription::Established(self);
+        };
+        let cseq = self.dialog.next_cseq();
+        match ask(moment, &self.dialog, cseq, asked) {
+            Ok(client) => {
+                moment.core.count(Counter::SubscriptionRefreshed);
+                self.pending = Some(Pending { client, asked, first: false });
+            }
+            Err(Full) => {
+                moment.core.count(Counter::SubscriptionFailed);
+                moment.emit(SubscriptionEvent::Unreachable);
+            }
+        }
+        Subscription::Established(self)
+    }
+
+    fn response(
+        mut self,
+        moment: &mut Moment<'_>,
+        pending: Pending,
+        response: &Response<'_>,
+    ) -> Subscription {
+        if response.status.is_failure() {
+            moment.refused(response);
+            return self.refused(moment, pending, Some(response.status));
+        }
+        self.pending = None;
+        if self.dialog.is_with(response.to_tag) {
+            self.dialog.refresh(contact_of(&response.message));
+        }
+        moment.accepted(pending.asked, response);
+        if pending.asked.is_zero() {
+            self.disarm(moment);
+            self.awaited = Awaited::Last(moment.arm_timer_n());
+        }
+        self.go_on(moment)
+    }
+
+    /// After a refused SUBSCRIBE the subscription lasts for what was left of it, unless there was
+    /// none, the peer knows none (481), or its end was what was asked for.
+    fn refused(
+        mut self,
+        moment: &mut Moment<'_>,
+        pending: Pending,
+        status: Option<Status>,
+    ) -> Subscription {
+        self.pending = None;
+        let unknown = status == Some(Status::CALL_DOES_NOT_EXIST);
+        if pending.first || unknown || pending.asked.is_zero() {
+            return self.over(moment);
+        }
+        self.go_on(moment)
+    }
+
+    fn notify(
+        mut self,
+        moment: &mut Moment<'_>,
+        server: ServerKey,
+        request: &Request<'_>,
+        reply: &Reply,
+    ) -> Subscription {
+        if !self.dialog.advances(request.cseq, false) {
+            moment.core.count(Counter::NotifyOutOfOrder);
+            moment.respond(server, Status::SERVER_INTERNAL_ERROR, reply);
+            return Subscription::Established(self);
+        }
+        let Ok(Some(news)) = request.message.subscription_state() else {
+            moment.core.count(Counter::NotifyMalformed);
+            moment.respond(server, Status::BAD_REQUEST, reply);
+            return Subscription::Established(self);
+        };
+        moment.respond(server, Status::OK, reply);
+        self.dialog.refresh(contact_of(&request.message));
+        let state = match news.state {
+            State::Active | State::Other(_) => SubscriptionState::Active,
+            State::Pending => SubscriptionState::Pending,
+            State::Terminated => SubscriptionState::Terminated {
+                reason: news.reason.map_or(TerminatedReason::Other, reason),
+                retry_after: news.retry_after.map(seconds),
+            },
+        };
+        moment.emit(SubscriptionEvent::Notified {
+            state,
+            expires: news.expires.map(seconds),
+            body: body_of(&request.message),
+        });
+        match state {
+            SubscriptionState::Terminated { .. } => self.over(moment),
+            SubscriptionState::Active | SubscriptionState::Pending => {
+                if let Awaited::First(_) = self.awaited {
+                    self.disarm(moment);
+                }
+                Subscription::Established(self)
+            }
+        }
+    }
+
+    fn disarm(&mut self, moment: &mut Moment<'_>) {
+        match std::mem::replace(&mut self.awaited, Awaited::Nothing) {
+            Awaited::Nothing => {}
+            Awaited::First(timer) | Awaited::Last(timer) => moment.core.disarm(timer),
+        }
+    }
+
+    fn over(mut self, moment: &mut Moment<'_>) -> Subscription {
+        self.disarm(moment);
+        if let Some(pending) = self.pending {
+            moment.core.abandon(moment.now, pending.client);
+        }
+        Subscription::Over(self.dialog)
+    }
+}
+
+impl Moment<'_> {
+    fn emit(&mut self, event: SubscriptionEvent) {
+        self.core.events.push_back(UserAgentEvent::Subscription(self.key, event));
+    }
+
+    fn respond(&mut self, server: ServerKey, status: Status, reply: &Reply) {
+        self.core.respond(self.now, server, status, reply, &Answer::default());
+    }
+
+    /// From now on the subscription is also found by the notifier's tag.
+    fn index(&mut self, dialog: &Dialog) {
+        let tag = dialog.remote_tag.as_deref().unwrap_or_default();
+        self.core.table.insert_remote(&dialog.call_id, tag, self.key);
+    }
+
+    fn arm_timer_n(&mut self) -> TimerKey {
+        let at = self.now + self.core.patience();
+        self.core.arm(at, Timer::NotifyMissing(self.key))
+    }
+
+    /// RFC 6665 §4.1.2.1: the notifier may shorten, not lengthen.
+    fn accepted(&mut self, asked: Duration, response: &Response<'_>) {
+        let granted = response.message.expires().ok().flatten().map_or(asked, seconds);
+        self.emit(SubscriptionEvent::Accepted { expires: granted.min(asked) });
+    }
+
+    fn refused(&mut self, response: &Response<'_>) {
+        self.core.count(Counter::SubscriptionFailed);
+        let message: &Message<'_> = &response.message;
+        self.emit(SubscriptionEvent::Refused {
+            status: response.status,
+            retry_after: message.retry_after().ok().flatten().map(seconds),
+            min_expires: message.min_expires().ok().flatten().map(seconds),
+        });
+    }
+}
+
+fn ask(
+    moment: &mut Moment<'_>,
+    dialog: &Dialog,
+    cseq: u32,
+    expires: Duration,
+) -> Result<ClientKey, Full> {
+    // RFC 3261 §20.19: Expires is a number below 2^32.
+    let seconds = u32::try_from(expires.as_secs()).unwrap_or(u32::MAX);
+    let mut draft = Draft::within(dialog, Method::Subscribe, cseq);
+    draft.contact = Some(&dialog.contact_user);
+    draft.fields = Fields::default()
+        .with(HeaderName::Event, format_args!("{PACKAGE}"))
+        .with(HeaderName::Accept, format_args!("{ACCEPT}"))
+        .with(HeaderName::Expires, format_args!("{seconds}"));
+    let owner = Owner::Subscription(moment.key);
+    let sent = moment.core.request(moment.now, owner, &dialog.next_hop(), &draft)?;
+    Ok(sent.client)
+}
+
+fn seconds(number: u32) -> Duration {
+    Duration::from_secs(u64::from(number))
+}
+
+fn reason(reason: Reason<'_>) -> TerminatedReason {
+    match reason {
+        Reason::Deactivated => TerminatedReason::Deactivated,
+        Reason::Probation => TerminatedReason::Probation,
+        Reason::Rejected => TerminatedReason::Rejected,
+        Reason::Timeout => TerminatedReason::Timeout,
+        Reason::GiveUp => TerminatedReason::Giveup,
+        Reason::NoResource => TerminatedReason::NoResource,
+        Reason::Invariant => TerminatedReason::Invariant,
+        Reason::Other(_) => TerminatedReason::Other,
+    }
+}

@@ -1,0 +1,103 @@
+//! Which dialog a request belongs to.
+//!
+//! Local tags are ours and unguessable, so Call-ID and local tag name one usage; the remote tag is
+//! compared by the usage itself, which may know several of them (a forked INVITE) or none yet. The
+//! second index finds a subscription by Call-ID and remote tag, for peers that lose our tag. Both
+//! keep a keyed 128-bit hash instead of the text: 16 bytes an entry, nothing to aim at from
+//! outside, and every hit is checked against the full text afterwards.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+
+use siphasher::sip128::{Hasher128, SipHasher24};
+
+use super::dialog::Tag;
+use super::{LegKey, SubscriptionKey};
+
+/// What a dialog is used for. One dialog of ours has one use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Usage {
+    /// A call.
+    Leg(LegKey),
+    /// A subscription.
+    Subscription(SubscriptionKey),
+}
+
+type Map<V> = HashMap<u128, V, BuildHasherDefault<Hashed>>;
+
+/// All dialogs of one shard.
+#[derive(Debug)]
+pub(super) struct Table {
+    keys: [u64; 2],
+    by_local_tag: Map<Usage>,
+    by_remote_tag: Map<SubscriptionKey>,
+}
+
+impl Table {
+    pub(super) fn new(keys: [u64; 2]) -> Self {
+        Self { keys, by_local_tag: Map::default(), by_remote_tag: Map::default() }
+    }
+
+    pub(super) fn insert(&mut self, call_id: &str, local: Tag, usage: Usage) {
+        let key = self.key(call_id, local.text().as_bytes());
+        let before = self.by_local_tag.insert(key, usage);
+        assert!(before.is_none(), "a minted tag is never minted again");
+    }
+
+    pub(super) fn remove(&mut self, call_id: &str, local: Tag) {
+        let key = self.key(call_id, local.text().as_bytes());
+        self.by_local_tag.remove(&key);
+    }
+
+    /// Who may own a message with this Call-ID and, on our side of it, this tag.
+    pub(super) fn find(&self, call_id: &str, local_tag: &str) -> Option<Usage> {
+        self.by_local_tag.get(&self.key(call_id, local_tag.as_bytes())).copied()
+    }
+
+    pub(super) fn insert_remote(&mut self, call_id: &str, remote: &str, key: SubscriptionKey) {
+        self.by_remote_tag.insert(self.key(call_id, remote.as_bytes()), key);
+    }
+
+    pub(super) fn remove_remote(&mut self, call_id: &str, remote: &str) {
+        self.by_remote_tag.remove(&self.key(call_id, remote.as_bytes()));
+    }
+
+    /// The subscription whose notifier uses this tag.
+    pub(super) fn find_remote(&self, call_id: &str, remote: &str) -> Option<SubscriptionKey> {
+        self.by_remote_tag.get(&self.key(call_id, remote.as_bytes())).copied()
+    }
+
+    /// How many entries there are; zero when there is no dialog.
+    pub(super) fn len(&self) -> usize {
+        self.by_local_tag.len() + self.by_remote_tag.len()
+    }
+
+    fn key(&self, call_id: &str, tag: &[u8]) -> u128 {
+        let mut hasher = SipHasher24::new_with_keys(self.keys[0], self.keys[1]);
+        // The length keeps ("ab", "c") and ("a", "bc") apart.
+        hasher.write_usize(call_id.len());
+        hasher.write(call_id.as_bytes());
+        hasher.write(tag);
+        hasher.finish128().as_u128()
+    }
+}
+
+/// The keys are hashes already: this takes half of one as it is.
+#[derive(Debug, Default)]
+struct Hashed(u64);
+
+impl Hasher for Hashed {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u128(&mut self, hash: u128) {
+        self.0 = hash as u64;
+    }
+}

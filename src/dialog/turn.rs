@@ -1,0 +1,123 @@
+//! One thing that happens to one leg: the moment, the leg, and what a leg may reach.
+
+use std::time::Instant;
+
+use crate::counters::Counter;
+use crate::sip::{HeaderName, Message, Method, Request, Status};
+use crate::transaction::{ClientKey, ServerKey};
+
+use super::compose::{ALLOW, Answer, Draft, Fields, contact};
+use super::core::{Core, Owner, Sent};
+use super::dialog::Dialog;
+use super::reply::Reply;
+use super::{Body, LegEvent, LegKey, UserAgentEvent};
+
+#[derive(Debug)]
+pub(super) struct Turn<'a> {
+    pub(super) now: Instant,
+    pub(super) leg: LegKey,
+    pub(super) core: &'a mut Core,
+}
+
+impl Turn<'_> {
+    pub(super) fn emit(&mut self, event: LegEvent) {
+        self.core.events.push_back(UserAgentEvent::Leg(self.leg, event));
+    }
+
+    /// Answers a request with a status and nothing else.
+    pub(super) fn refuse(&mut self, server: ServerKey, reply: &Reply, status: Status) {
+        self.core.respond(self.now, server, status, reply, &Answer::default());
+    }
+
+    /// Answers an in-dialog request at once.
+    pub(super) fn reply(&mut self, server: ServerKey, request: &Request<'_>, status: Status) {
+        let reply = self.reply_to(server, request, "");
+        self.refuse(server, &reply, status);
+    }
+
+    /// RFC 3261 §14.2: 500 with a Retry-After of up to ten seconds.
+    pub(super) fn ask_for_later(&mut self, server: ServerKey, request: &Request<'_>) {
+        let reply = self.reply_to(server, request, "");
+        let seconds = self.core.retry_after();
+        let fields = Fields::default().with(HeaderName::RetryAfter, format_args!("{seconds}"));
+        let answer = Answer { fields, ..Answer::default() };
+        self.core.respond(self.now, server, Status::SERVER_INTERNAL_ERROR, &reply, &answer);
+    }
+
+    pub(super) fn reply_to(&self, server: ServerKey, request: &Request<'_>, tag: &str) -> Reply {
+        let source = self.core.transactions.source(server);
+        let source = source.expect("a request that is being handled has its transaction");
+        Reply::to(&request.message, source.remote, tag)
+    }
+
+    /// Sends an INVITE within the dialog; the offer, if any, is its body.
+    pub(super) fn reinvite(&mut self, dialog: &mut Dialog, body: Option<&Body>) -> Option<(Sent, u32)> {
+        let cseq = dialog.next_cseq();
+        let mut draft = Draft::within(dialog, Method::Invite, cseq);
+        draft.contact = Some(&dialog.contact_user);
+        draft.fields = Fields::default().with(HeaderName::Allow, format_args!("{ALLOW}"));
+        draft.body = body;
+        let owner = Owner::Leg(self.leg);
+        let sent = self.core.request(self.now, owner, &dialog.next_hop(), &draft);
+        sent.ok().map(|sent| (sent, cseq))
+    }
+
+    /// Sends a BYE. `None` when there is no room: the peer finds out by itself.
+    pub(super) fn bye(&mut self, dialog: &mut Dialog, cause: Option<u8>) -> Option<ClientKey> {
+        let cseq = dialog.next_cseq();
+        let mut draft = Draft::within(dialog, Method::Bye, cseq);
+        draft.fields = reason(cause);
+        let owner = Owner::Leg(self.leg);
+        let sent = self.core.request(self.now, owner, &dialog.next_hop(), &draft);
+        sent.ok().map(|sent| sent.client)
+    }
+
+    /// The Contact of a response in this dialog, by the way that the request came.
+    pub(super) fn contact(&self, dialog: &Dialog, server: ServerKey) -> String {
+        let (transport, remote) = match self.core.transactions.source(server) {
+            Some(source) => (source.transport, source.remote),
+            None => (dialog.peer.transport, dialog.peer.address),
+        };
+        contact(&dialog.contact_user, transport, self.core.listener(transport, remote))
+    }
+
+    /// Takes the leg's dialog out of the table: from now on its requests get 481.
+    pub(super) fn close(&mut self, dialog: &Dialog) {
+        self.core.table.remove(&dialog.call_id, dialog.local_tag);
+    }
+
+    pub(super) fn out_of_order(&mut self, server: ServerKey, request: &Request<'_>) {
+        self.core.count(Counter::RequestOutOfOrder);
+        self.reply(server, request, Status::SERVER_INTERNAL_ERROR);
+    }
+}
+
+/// RFC 3326: the Q.850 cause, where there is one.
+pub(super) fn reason(cause: Option<u8>) -> Fields {
+    match cause {
+        Some(cause) => Fields::default()
+            .with(HeaderName::Reason, format_args!("Q.850;cause={cause}")),
+        None => Fields::default(),
+    }
+}
+
+/// The Q.850 cause of a BYE, 1 to 127.
+pub(super) fn cause_of(message: &Message<'_>) -> Option<u8> {
+    let mut reasons = message.reasons().filter_map(Result::ok);
+    let cause = reasons.find(crate::sip::Reason::is_q850)?.cause()?;
+    u8::try_from(cause).ok().filter(|cause| (1..=127).contains(cause))
+}
+
+/// The body of a message with its type, if it has one.
+pub(super) fn body_of(message: &Message<'_>) -> Option<Body> {
+    let bytes = message.body();
+    if bytes.is_empty() {
+        return None;
+    }
+    // RFC 3261 §20.15 demands a type; where a peer forgets it, a session is meant.
+    let content_type = message.header(HeaderName::ContentType).unwrap_or(b"application/sdp");
+    Some(Body {
+        content_type: bytes::Bytes::copy_from_slice(content_type),
+        bytes: bytes::Bytes::copy_from_slice(bytes),
+    })
+}
