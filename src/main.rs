@@ -5,15 +5,12 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
 
 use offhook::config::{self, Config, Cores, Driver, Listener, LogLevel, Mistake, Overrides};
-use offhook::server::clock::Clock;
-use offhook::server::engines::Engines;
 use offhook::server::logging;
-use offhook::server::serve::{self, Choices, ServeError};
+use offhook::server::serve::{self, Choices, Serving};
 
 /// The configuration or the command line has mistakes.
 const EXIT_MISTAKES: u8 = 2;
@@ -60,10 +57,10 @@ struct Serve {
     #[arg(long, value_name = "ADDRESS:PORT")]
     http: Option<SocketAddr>,
     /// The least severe log line: error, warn, info, debug or trace.
-    #[arg(long, value_name = "LEVEL", value_parser = log_level)]
+    #[arg(long, value_name = "LEVEL")]
     log: Option<LogLevel>,
     /// How bytes move: auto, uring or epoll.
-    #[arg(long, value_name = "DRIVER", value_parser = driver)]
+    #[arg(long, value_name = "DRIVER")]
     driver: Option<Driver>,
 }
 
@@ -84,23 +81,18 @@ fn run(flags: Serve) -> ExitCode {
     };
     let read = read(path).and_then(|config| config.apply(overrides(&flags)));
     let config = match read {
-        Ok(config) => Arc::new(config),
+        Ok(config) => config,
         Err(mistakes) => return list(&mistakes),
     };
     logging::start(config.server.log);
-    match serve(config) {
+    let choices = Choices { signals: true, ..Choices::default() };
+    match serve::start(&config, choices).and_then(Serving::wait) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{error}");
             ExitCode::FAILURE
         }
     }
-}
-
-fn serve(config: Arc<Config>) -> Result<(), ServeError> {
-    let choices = Choices { signals: true, ..Choices::default() };
-    let engines = Engines::new(Arc::clone(&config), serve::shard_count(&config));
-    serve::start(config, Clock::start(), choices, engines)?.wait()
 }
 
 fn check(path: &Path) -> ExitCode {
@@ -162,24 +154,4 @@ fn list(mistakes: &[Mistake]) -> ExitCode {
 fn say_error(line: &str) {
     // Nobody reads standard error any more: the exit status still tells.
     let _ = writeln!(std::io::stderr(), "{line}");
-}
-
-fn log_level(text: &str) -> Result<LogLevel, String> {
-    match text {
-        "error" => Ok(LogLevel::Error),
-        "warn" => Ok(LogLevel::Warn),
-        "info" => Ok(LogLevel::Info),
-        "debug" => Ok(LogLevel::Debug),
-        "trace" => Ok(LogLevel::Trace),
-        _ => Err("write error, warn, info, debug or trace".to_owned()),
-    }
-}
-
-fn driver(text: &str) -> Result<Driver, String> {
-    match text {
-        "auto" => Ok(Driver::Auto),
-        "uring" => Ok(Driver::Uring),
-        "epoll" => Ok(Driver::Epoll),
-        _ => Err("write auto, uring or epoll".to_owned()),
-    }
 }

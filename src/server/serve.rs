@@ -22,6 +22,7 @@ use crate::cti::{Output, Request};
 
 use super::api::{self, Api};
 use super::clock::Clock;
+use super::engines::{self, Engines};
 use super::gate::{self, Gate, Outputs};
 use super::hub::Hub;
 use super::link::{Full, Shards};
@@ -59,6 +60,13 @@ pub enum ServeError {
         /// What the kernel said.
         error: io::Error,
     },
+    /// No port could be had for a SIP listener.
+    Sip {
+        /// The address.
+        address: SocketAddr,
+        /// What the kernel said.
+        error: io::Error,
+    },
     /// The shards do not start.
     Shards(StartError),
     /// The control plane's thread or runtime does not start.
@@ -74,6 +82,9 @@ impl std::fmt::Display for ServeError {
                 formatter,
                 "cannot listen for HTTP on {address}: {error}; choose another with --http"
             ),
+            Self::Sip { address, error } => {
+                write!(formatter, "no port is free for SIP on {}: {error}", address.ip())
+            }
             Self::Shards(error) => write!(formatter, "the shards do not start: {error}"),
             Self::Control(error) => write!(formatter, "the control plane does not start: {error}"),
             Self::Broken(words) => formatter.write_str(words),
@@ -140,16 +151,30 @@ pub fn shard_count(config: &Config) -> u16 {
     })
 }
 
-/// Starts the server.
+/// Starts the real server: [`start_with`] the engines of this package.
 ///
 /// # Errors
 /// [`ServeError`]; nothing is left running.
-pub fn start<C: Crew>(
-    config: Arc<Config>,
+pub fn start(config: &Config, choices: Choices) -> Result<Serving, ServeError> {
+    let clock = Clock::start();
+    start_with(config, clock, choices, |config, shards| Engines::new(config, clock, shards))
+}
+
+/// Starts the server with the engines that `muster` brings for the configuration (whose ports are
+/// the real ones by then) and the number of shards.
+///
+/// # Errors
+/// [`ServeError`]; nothing is left running.
+pub fn start_with<C: Crew>(
+    config: &Config,
     clock: Clock,
     choices: Choices,
-    crew: C,
+    muster: impl FnOnce(Arc<Config>, u16) -> C,
 ) -> Result<Serving, ServeError> {
+    let config = engines::with_ports(config);
+    let config = config.map_err(|(address, error)| ServeError::Sip { address, error })?;
+    let config = Arc::new(config);
+    let crew = muster(Arc::clone(&config), shard_count(&config));
     let address = config.server.http;
     let listener = listen(address).map_err(|error| ServeError::Http { address, error })?;
     let http = listener.local_addr().map_err(ServeError::Control)?;
