@@ -135,13 +135,23 @@ fn judge(verdict: &Verdict, bytes: &[u8]) {
             for (number, field) in fields.iter().enumerate() {
                 check(field, &checked, &format!("{file}, field {number}"));
             }
-            if let Checked::Request(request) = checked {
-                check_response(&request, file);
+            match checked {
+                Checked::Request(request) => {
+                    assert!(!verdict.server.is_empty(), "{file}: a request is answered");
+                    check_response(&request, file);
+                }
+                // Nothing here was asked for, so no response has a transaction.
+                Checked::Response(_) => assert!(verdict.server.is_empty(), "{file}"),
             }
         }
         (Parser::Reject(error, status), Err(rejection)) => {
             assert_eq!(rejection.error, *error, "{file}");
             assert_eq!(rejection.answer, Some(Status(*status)), "{file}");
+            assert_eq!(
+                verdict.server,
+                [*status],
+                "{file}: the parser's answer is the server's"
+            );
             check_answer(&rejection, *status, file);
             let mut index = HeaderIndex::new();
             let parsed = Message::parse(bytes, &mut index).and_then(|message| {
@@ -155,6 +165,7 @@ fn judge(verdict: &Verdict, bytes: &[u8]) {
         (Parser::Drop(error), Err(rejection)) => {
             assert_eq!(rejection.error, *error, "{file}");
             assert_eq!(rejection.answer, None, "{file}");
+            assert!(verdict.server.is_empty(), "{file}");
         }
         (Parser::Accept(_), Err(rejection)) => panic!("{file}: refused with {}", rejection.error),
         (Parser::Reject(error, _) | Parser::Drop(error), Ok(_)) => {
@@ -201,6 +212,10 @@ fn check_answer(rejection: &Rejection<'_>, status: u16, file: &str) {
     assert!(answer.header(HeaderName::Via).is_some(), "{file}");
 }
 
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "check_message has the others"
+)]
 fn check(field: &Field, checked: &Checked<'_>, what: &str) {
     match checked {
         Checked::Request(request) => {
