@@ -32,7 +32,10 @@ fn every_message_gets_its_verdict() {
 }
 
 #[test]
-#[allow(clippy::disallowed_methods, reason = "the engine needs some instant to count from")]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the engine needs some instant to count from"
+)]
 fn the_server_gives_every_message_its_answer() {
     let Some(directory) = data_directory() else {
         skipped("no torture messages");
@@ -48,7 +51,10 @@ fn the_server_gives_every_message_its_answer() {
             _ => false,
         };
         if !right {
-            faults.push(format!("{}: {answers:?}, not {:?}", verdict.file, verdict.server));
+            faults.push(format!(
+                "{}: {answers:?}, not {:?}",
+                verdict.file, verdict.server
+            ));
         }
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));
@@ -71,7 +77,6 @@ fn the_table_names_every_message_of_the_manifests_once() {
             let mut cells = row.split(',');
             let name = cells.next().expect("a name");
             let class = cells.nth(1).expect("a class");
-            // One message is filed under the class of its pair.
             listed.insert(format!("{collection}/{class}/{name}.dat"));
         }
     }

@@ -505,7 +505,8 @@ pub(crate) const IPV6: &[Verdict] = &[
         server: &[200],
     },
     Verdict {
-        // Content-Length of this and the next one counts LF for CRLF: the last line is cut.
+        // Content-Length counts LF for CRLF, here and in the two others with SDP: the last line
+        // is cut.
         file: "rfc5118/valid/ipv6-in-sdp.dat",
         parser: Accept(&[F::Body(241), F::SdpMedia(2)]),
         server: &[404],
