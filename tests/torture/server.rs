@@ -40,7 +40,10 @@ fn sent(engine: &mut Engine) -> Vec<u16> {
         bytes.clear();
         let mut words = text.split(' ');
         if words.next() == Some("SIP/2.0") {
-            let status = words.next().and_then(|word| word.parse().ok()).expect("a status");
+            let status = words
+                .next()
+                .and_then(|word| word.parse().ok())
+                .expect("a status");
             statuses.push(status);
         }
     }
