@@ -19,8 +19,25 @@ const UNSAFE_FILES: &[&str] = &["shards/src/sys.rs", "tests/allocation.rs"];
 
 /// Words that are no names: each hides what a thing is or abbreviates what has a name.
 const BANNED_NAMES: &[&str] = &[
-    "req", "resp", "tx", "dlg", "hdr", "mgr", "ctx", "cfg", "msg", "buf2", "tmp", "utils", "util",
-    "helper", "helpers", "common_utils", "misc", "manager", "impl2",
+    "req",
+    "resp",
+    "tx",
+    "dlg",
+    "hdr",
+    "mgr",
+    "ctx",
+    "cfg",
+    "msg",
+    "buf2",
+    "tmp",
+    "utils",
+    "util",
+    "helper",
+    "helpers",
+    "common_utils",
+    "misc",
+    "manager",
+    "impl2",
 ];
 
 /// Endings of type names that mean two jobs.
@@ -49,7 +66,15 @@ const IMPURE: &[&str] = &[
 ];
 
 /// Words of SIP that the package `shards` must not know.
-const SIP_WORDS: &[&str] = &["sip", "INVITE", "SUBSCRIBE", "Call-ID", "dialog", "trunk", "agent"];
+const SIP_WORDS: &[&str] = &[
+    "sip",
+    "INVITE",
+    "SUBSCRIBE",
+    "Call-ID",
+    "dialog",
+    "trunk",
+    "agent",
+];
 
 #[test]
 fn lines_functions_and_files_fit_their_limits() {
@@ -58,7 +83,11 @@ fn lines_functions_and_files_fit_their_limits() {
         let text = read(&file);
         for (index, line) in text.lines().enumerate() {
             if line.chars().count() > LINE_COLUMNS_MAX {
-                faults.push(format!("{}:{}: over {LINE_COLUMNS_MAX} columns", name(&file), index + 1));
+                faults.push(format!(
+                    "{}:{}: over {LINE_COLUMNS_MAX} columns",
+                    name(&file),
+                    index + 1
+                ));
             }
         }
         check_length(&file, &text, &mut faults);
@@ -81,17 +110,24 @@ fn every_module_opens_with_its_purpose() {
 fn names_are_whole_words() {
     let mut faults = Vec::new();
     for file in rust_files() {
-        let stem = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+        let stem = file
+            .file_stem()
+            .and_then(|stem| stem.to_str())
+            .unwrap_or_default();
         if BANNED_NAMES.contains(&stem) {
             faults.push(format!("{}: a file of this name says nothing", name(&file)));
         }
         for (index, line) in code_lines(&read(&file)) {
-            for word in identifiers(&line) {
+            for word in defined(&line) {
                 if BANNED_NAMES.contains(&word) || word.starts_with("get_") {
                     faults.push(format!("{}:{index}: `{word}` is no name", name(&file)));
                 }
                 let is_type = word.starts_with(|first: char| first.is_ascii_uppercase());
-                if is_type && BANNED_TYPE_ENDINGS.iter().any(|ending| word.ends_with(ending)) {
+                if is_type
+                    && BANNED_TYPE_ENDINGS
+                        .iter()
+                        .any(|ending| word.ends_with(ending))
+                {
                     faults.push(format!("{}:{index}: `{word}` has two jobs", name(&file)));
                 }
             }
@@ -103,7 +139,10 @@ fn names_are_whole_words() {
 #[test]
 fn nothing_is_left_unfinished() {
     let mut faults = Vec::new();
-    for file in rust_files().iter().filter(|file| !name(file).ends_with("tests/tidy.rs")) {
+    for file in rust_files()
+        .iter()
+        .filter(|file| !name(file).ends_with("tests/tidy.rs"))
+    {
         for (index, line) in read(file).lines().enumerate() {
             if UNFINISHED.iter().any(|mark| line.contains(mark)) {
                 faults.push(format!("{}:{}: {}", name(file), index + 1, line.trim()));
@@ -129,13 +168,20 @@ fn the_engine_is_pure() {
 #[test]
 fn shards_know_no_sip() {
     let mut faults = Vec::new();
-    for file in rust_files().iter().filter(|file| name(file).starts_with("shards/")) {
+    for file in rust_files()
+        .iter()
+        .filter(|file| name(file).starts_with("shards/"))
+    {
         for (index, line) in read(file).lines().enumerate() {
             let mut words = line.split(|letter: char| !letter.is_alphanumeric() && letter != '-');
-            if let Some(word) = words.find(|word| {
-                SIP_WORDS.iter().any(|sip| word.eq_ignore_ascii_case(sip))
-            }) {
-                faults.push(format!("{}:{}: shards know no `{word}`", name(file), index + 1));
+            if let Some(word) =
+                words.find(|word| SIP_WORDS.iter().any(|sip| word.eq_ignore_ascii_case(sip)))
+            {
+                faults.push(format!(
+                    "{}:{}: shards know no `{word}`",
+                    name(file),
+                    index + 1
+                ));
             }
         }
     }
@@ -145,11 +191,21 @@ fn shards_know_no_sip() {
 #[test]
 fn packages_depend_downwards_only() {
     let shards = read(&root().join("shards/Cargo.toml"));
-    assert!(!shards.contains("offhook.workspace"), "shards must not depend on the engine");
-    assert!(!shards.contains("offhook-loadgen"), "shards must not depend on the load generator");
+    assert!(
+        !shards.contains("offhook.workspace"),
+        "shards must not depend on the engine"
+    );
+    assert!(
+        !shards.contains("offhook-loadgen"),
+        "shards must not depend on the load generator"
+    );
     let root_manifest = read(&root().join("Cargo.toml"));
-    let (_, after) = root_manifest.split_once("\n[dependencies]").expect("the root package has it");
-    let (dependencies, _) = after.split_once("\n[dev-dependencies]").expect("and so has tests");
+    let (_, after) = root_manifest
+        .split_once("\n[dependencies]")
+        .expect("the root package has it");
+    let (dependencies, _) = after
+        .split_once("\n[dev-dependencies]")
+        .expect("and so has tests");
     assert!(
         !dependencies.contains("offhook-loadgen"),
         "the server must not depend on the load generator"
@@ -166,9 +222,15 @@ fn unsafe_stays_where_it_is_named() {
                 continue;
             }
             if !UNSAFE_FILES.contains(&name(&file).as_str()) {
-                faults.push(format!("{}:{index}: unsafe is not allowed here", name(&file)));
+                faults.push(format!(
+                    "{}:{index}: unsafe is not allowed here",
+                    name(&file)
+                ));
             } else if line.contains("unsafe {") && !has_reason(&lines, index) {
-                faults.push(format!("{}:{index}: unsafe without a SAFETY comment", name(&file)));
+                faults.push(format!(
+                    "{}:{index}: unsafe without a SAFETY comment",
+                    name(&file)
+                ));
             }
         }
     }
@@ -178,27 +240,44 @@ fn unsafe_stays_where_it_is_named() {
 #[test]
 fn every_module_file_is_part_of_the_build() {
     let mut faults = Vec::new();
-    for file in rust_files().iter().filter(|file| name(file).contains("src/")) {
-        let stem = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+    for file in rust_files()
+        .iter()
+        .filter(|file| name(file).contains("src/"))
+    {
+        let stem = file
+            .file_stem()
+            .and_then(|stem| stem.to_str())
+            .unwrap_or_default();
         let folder = file.parent().expect("a source file is in a folder");
         let parents = if ["lib", "main"].contains(&stem) || folder.ends_with("bin") {
             continue;
         } else if stem == "mod" {
-            module_parents(folder.parent().expect("a module folder has a parent"), folder)
+            module_parents(
+                folder.parent().expect("a module folder has a parent"),
+                folder,
+            )
         } else {
             module_parents(folder, folder)
         };
         let module = if stem == "mod" {
-            folder.file_name().and_then(|name| name.to_str()).unwrap_or_default()
+            folder
+                .file_name()
+                .and_then(|name| name.to_str())
+                .unwrap_or_default()
         } else {
             stem
         };
         let declared = parents.iter().any(|parent| {
             parent.exists()
-                && read(parent).lines().any(|line| line.trim_end().ends_with(&format!("mod {module};")))
+                && read(parent)
+                    .lines()
+                    .any(|line| line.trim_end().ends_with(&format!("mod {module};")))
         });
         if !declared {
-            faults.push(format!("{}: no parent declares `mod {module};`", name(file)));
+            faults.push(format!(
+                "{}: no parent declares `mod {module};`",
+                name(file)
+            ));
         }
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));
@@ -208,9 +287,16 @@ fn check_length(file: &Path, text: &str, faults: &mut Vec<String>) {
     let lines = text.lines().count();
     let excused = LONG_FILES.iter().any(|(long, _)| *long == name(file));
     let is_test = name(file).contains("tests");
-    let limit = if excused || is_test { 1_000 } else { FILE_LINES_MAX };
+    let limit = if excused || is_test {
+        1_000
+    } else {
+        FILE_LINES_MAX
+    };
     if lines > limit {
-        faults.push(format!("{}: {lines} lines, {limit} is the limit", name(file)));
+        faults.push(format!(
+            "{}: {lines} lines, {limit} is the limit",
+            name(file)
+        ));
     }
 }
 
@@ -219,7 +305,14 @@ fn check_functions(file: &Path, text: &str, faults: &mut Vec<String>) {
     let lines: Vec<&str> = text.lines().collect();
     for (start, line) in lines.iter().enumerate() {
         let code = line.trim_start();
-        let opens = ["fn ", "pub fn ", "pub(crate) fn ", "pub(super) fn ", "async fn ", "pub async fn "];
+        let opens = [
+            "fn ",
+            "pub fn ",
+            "pub(crate) fn ",
+            "pub(super) fn ",
+            "async fn ",
+            "pub async fn ",
+        ];
         if !opens.iter().any(|prefix| code.starts_with(prefix)) {
             continue;
         }
@@ -228,8 +321,12 @@ fn check_functions(file: &Path, text: &str, faults: &mut Vec<String>) {
         let Some(length) = lines[start..].iter().position(|line| *line == closing) else {
             continue;
         };
-        let first_semicolon = lines[start..].iter().position(|line| line.trim_end().ends_with(';'));
-        let first_brace = lines[start..].iter().position(|line| line.trim_end().ends_with('{'));
+        let first_semicolon = lines[start..]
+            .iter()
+            .position(|line| line.trim_end().ends_with(';'));
+        let first_brace = lines[start..]
+            .iter()
+            .position(|line| line.trim_end().ends_with('{'));
         if first_semicolon < first_brace && first_semicolon.is_some() {
             continue; // a signature without a body
         }
@@ -296,6 +393,23 @@ fn code_lines(text: &str) -> impl Iterator<Item = (usize, String)> {
     })
 }
 
+/// The names that a line gives: what stands behind a defining word or before a type.
+fn defined(line: &str) -> impl Iterator<Item = &str> {
+    const DEFINING: &[&str] = &[
+        "fn", "let", "mut", "struct", "enum", "trait", "mod", "type", "const", "static",
+    ];
+    let words: Vec<(usize, &str)> = identifiers(line)
+        .map(|word| (word.as_ptr() as usize - line.as_ptr() as usize, word))
+        .collect();
+    (0..words.len()).filter_map(move |index| {
+        let (start, word) = words[index];
+        let after = &line[start + word.len()..];
+        let typed = after.starts_with(':') && !after.starts_with("::");
+        let named = index > 0 && DEFINING.contains(&words[index - 1].1);
+        (typed || named).then_some(word)
+    })
+}
+
 fn identifiers(line: &str) -> impl Iterator<Item = &str> {
     line.split(|letter: char| !letter.is_alphanumeric() && letter != '_')
         .filter(|word| !word.is_empty())
@@ -312,7 +426,7 @@ fn rust_files() -> Vec<PathBuf> {
 }
 
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).expect("the folder exists") {
+    for entry in fs::read_dir(folder).expect("the folder exists and can be read") {
         let path = entry.expect("its entries can be read").path();
         if path.is_dir() && !path.ends_with("target") {
             collect(&path, files);

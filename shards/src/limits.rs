@@ -60,6 +60,8 @@ pub const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
 /// mesh; beyond it they are dropped: the engines' own timers then find out.
 pub const OUTBOX_MAX: usize = 1_024;
 
+/// Turns that a shard takes after it was told to stop, at most: it goes on while there is work.
+pub const LAST_TURNS_MAX: u32 = 64;
 /// How long `Running::stop` waits for the shards before it gives up on them.
 pub const STOP_DEADLINE: Duration = Duration::from_secs(5);
 

@@ -121,7 +121,7 @@ fn first_word(value: &[u8]) -> &[u8] {
     loop {
         match rest {
             [b' ' | b'\t', after @ ..] => rest = after,
-            [b'\r', b'\n', after @ [b' ' | b'\t', ..]] => rest = after,
+            [b'\r', b'\n', b' ' | b'\t', after @ ..] => rest = after,
             _ => break,
         }
     }

@@ -1,6 +1,29 @@
 //! Presence: one watcher per DN turns NOTIFYs into the presence vote of its agent.
+//!
+//! [`Watchers`] holds those of one shard; it subscribes, refreshes and fails over (RFC 6665,
+//! RFC 3856) but speaks no SIP: `dialog` does. What a vote leads to is decided in `agent`. The
+//! life of one subscription is in `watcher`, `subscribing` and `subscribed`; who may send now in
+//! `pacing`; what a body says in `vote`.
+
+mod backoff;
+mod entity;
+mod pacing;
+mod refusal;
+mod subscribed;
+mod subscribing;
+mod vote;
+mod watcher;
+mod watchers;
 
 use std::sync::Arc;
+use std::time::Duration;
+
+use crate::config::{DnIndex, TrunkIndex};
+use crate::cti::Notice;
+use crate::dialog::Subscribe;
+use crate::trunk::Failure;
+
+pub use watchers::Watchers;
 
 /// What presence says about an agent, as one of the two votes on its state.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,5 +46,53 @@ pub enum Vote {
     Ready {
         /// Whether this is the first word of a new subscription.
         initial: bool,
+    },
+}
+
+/// What the watchers want done.
+///
+/// An `epoch` counts the subscriptions of a DN. The events of a subscription come back with its
+/// epoch, so that those of one that was replaced change nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Output {
+    /// Subscribe in a new dialog. The epochs before are over.
+    Subscribe {
+        /// The DN.
+        dn: DnIndex,
+        /// Which of its subscriptions.
+        epoch: u32,
+        /// The SUBSCRIBE.
+        subscribe: Subscribe,
+    },
+    /// Send a SUBSCRIBE in the dialog of this subscription.
+    Refresh {
+        /// The DN.
+        dn: DnIndex,
+        /// Which of its subscriptions.
+        epoch: u32,
+        /// How long it shall last from now.
+        expires: Duration,
+    },
+    /// Drop this subscription, if it still is; nobody listens to it any more.
+    Forget {
+        /// The DN.
+        dn: DnIndex,
+        /// Which of its subscriptions.
+        epoch: u32,
+    },
+    /// For the agent at the DN.
+    Vote(DnIndex, Vote),
+    /// For the control plane.
+    Notice(Notice),
+    /// For the trunk: bring it to `Trunks::handle_failure`.
+    Failure {
+        /// The trunk.
+        trunk: TrunkIndex,
+        /// Which of its peers.
+        peer: u8,
+        /// What happened.
+        failure: Failure,
+        /// How long the peer asked to be left alone.
+        retry_after: Option<Duration>,
     },
 }

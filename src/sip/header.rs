@@ -105,100 +105,81 @@ impl HeaderName {
     /// The header of that name, in any case, long or compact form (RFC 3261 §7.3.3).
     #[must_use]
     pub fn lookup(name: &[u8]) -> Option<Self> {
-        match name.len() {
-            1 => Self::compact(name[0].to_ascii_lowercase()),
-            2 => pick(name, &[N::To]),
-            3 => pick(name, &[N::Via]),
-            4 => pick(
-                name,
-                &[
-                    N::From,
-                    N::CSeq,
-                    N::Date,
-                    N::RAck,
-                    N::RSeq,
-                    N::Path,
-                    N::Join,
-                ],
-            ),
-            5 => pick(name, &[N::Route, N::Event, N::Allow]),
-            6 => pick(name, &[N::Accept, N::MinSe, N::Reason, N::Server]),
-            7 => pick(
-                name,
-                &[
-                    N::CallId,
-                    N::Contact,
-                    N::Expires,
-                    N::Require,
-                    N::Subject,
-                    N::Privacy,
-                    N::Warning,
-                ],
-            ),
-            8 => pick(name, &[N::ReferTo, N::Replaces, N::SipEtag]),
-            9 => pick(
-                name,
-                &[
-                    N::Supported,
-                    N::CallInfo,
-                    N::Diversion,
-                    N::ReferSub,
-                    N::Timestamp,
-                ],
-            ),
-            10 => pick(
-                name,
-                &[
-                    N::UserAgent,
-                    N::SessionId,
-                    N::CiscoGuid,
-                    N::PRtpStat,
-                    N::AlertInfo,
-                    N::ErrorInfo,
-                ],
-            ),
-            11 => pick(
-                name,
-                &[N::RetryAfter, N::ReferredBy, N::MinExpires, N::Unsupported],
-            ),
-            12 => pick(
-                name,
-                &[
-                    N::MaxForwards,
-                    N::ContentType,
-                    N::RecordRoute,
-                    N::AllowEvents,
-                    N::HistoryInfo,
-                    N::MimeVersion,
-                    N::SipIfMatch,
-                ],
-            ),
-            13 => pick(name, &[N::Authorization, N::ProxyRequire]),
-            14 => pick(name, &[N::ContentLength]),
-            15 => pick(
-                name,
-                &[
-                    N::SessionExpires,
-                    N::RemotePartyId,
-                    N::AcceptEncoding,
-                    N::AcceptLanguage,
-                ],
-            ),
-            16 => pick(
-                name,
-                &[N::ContentEncoding, N::ContentLanguage, N::WwwAuthenticate],
-            ),
-            18 => pick(name, &[N::SubscriptionState, N::ProxyAuthenticate]),
-            19 => pick(
-                name,
-                &[
-                    N::PAssertedIdentity,
-                    N::ContentDisposition,
-                    N::ProxyAuthorization,
-                ],
-            ),
-            20 => pick(name, &[N::PPreferredIdentity]),
-            _ => None,
+        let first = name.first()?.to_ascii_lowercase();
+        if name.len() == 1 {
+            return Self::compact(first);
+        }
+        Self::candidates(name.len(), first)
+            .iter()
+            .copied()
+            .find(|candidate| {
+                let text = candidate.as_str().as_bytes();
+                // Nearly every peer writes the names as the RFCs do.
+                text == name || text.eq_ignore_ascii_case(name)
+            })
+    }
+
+    /// The known names of that length that start with that letter: mostly one.
+    #[rustfmt::skip]
+    fn candidates(length: usize, first: u8) -> &'static [Self] {
+        match (length, first) {
+            (2, b't') => &[N::To],
+            (3, b'v') => &[N::Via],
+            (4, b'c') => &[N::CSeq],
+            (4, b'd') => &[N::Date],
+            (4, b'f') => &[N::From],
+            (4, b'j') => &[N::Join],
+            (4, b'p') => &[N::Path],
+            (4, b'r') => &[N::RAck, N::RSeq],
+            (5, b'a') => &[N::Allow],
+            (5, b'e') => &[N::Event],
+            (5, b'r') => &[N::Route],
+            (6, b'a') => &[N::Accept],
+            (6, b'm') => &[N::MinSe],
+            (6, b'r') => &[N::Reason],
+            (6, b's') => &[N::Server],
+            (7, b'c') => &[N::CallId, N::Contact],
+            (7, b'e') => &[N::Expires],
+            (7, b'p') => &[N::Privacy],
+            (7, b'r') => &[N::Require],
+            (7, b's') => &[N::Subject],
+            (7, b'w') => &[N::Warning],
+            (8, b'r') => &[N::ReferTo, N::Replaces],
+            (8, b's') => &[N::SipEtag],
+            (9, b'c') => &[N::CallInfo],
+            (9, b'd') => &[N::Diversion],
+            (9, b'r') => &[N::ReferSub],
+            (9, b's') => &[N::Supported],
+            (9, b't') => &[N::Timestamp],
+            (10, b'a') => &[N::AlertInfo],
+            (10, b'c') => &[N::CiscoGuid],
+            (10, b'e') => &[N::ErrorInfo],
+            (10, b'p') => &[N::PRtpStat],
+            (10, b's') => &[N::SessionId],
+            (10, b'u') => &[N::UserAgent],
+            (11, b'm') => &[N::MinExpires],
+            (11, b'r') => &[N::ReferredBy, N::RetryAfter],
+            (11, b'u') => &[N::Unsupported],
+            (12, b'a') => &[N::AllowEvents],
+            (12, b'c') => &[N::ContentType],
+            (12, b'h') => &[N::HistoryInfo],
+            (12, b'm') => &[N::MaxForwards, N::MimeVersion],
+            (12, b'r') => &[N::RecordRoute],
+            (12, b's') => &[N::SipIfMatch],
+            (13, b'a') => &[N::Authorization],
+            (13, b'p') => &[N::ProxyRequire],
+            (14, b'c') => &[N::ContentLength],
+            (15, b'a') => &[N::AcceptEncoding, N::AcceptLanguage],
+            (15, b'r') => &[N::RemotePartyId],
+            (15, b's') => &[N::SessionExpires],
+            (16, b'c') => &[N::ContentEncoding, N::ContentLanguage],
+            (16, b'w') => &[N::WwwAuthenticate],
+            (18, b'p') => &[N::ProxyAuthenticate],
+            (18, b's') => &[N::SubscriptionState],
+            (19, b'c') => &[N::ContentDisposition],
+            (19, b'p') => &[N::PAssertedIdentity, N::ProxyAuthorization],
+            (20, b'p') => &[N::PPreferredIdentity],
+            _ => &[],
         }
     }
 
@@ -250,14 +231,6 @@ impl fmt::Display for HeaderName {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(self.as_str())
     }
-}
-
-fn pick(name: &[u8], candidates: &[HeaderName]) -> Option<HeaderName> {
-    let first = name[0].to_ascii_lowercase();
-    candidates.iter().copied().find(|candidate| {
-        let text = candidate.as_str().as_bytes();
-        text[0].to_ascii_lowercase() == first && text.eq_ignore_ascii_case(name)
-    })
 }
 
 const KNOWN: usize = HeaderName::ALL.len();

@@ -60,3 +60,6 @@ pub use tokens::Tokens;
 pub use uri::{Host, Scheme, Uri};
 pub use via::{Transport, Via};
 pub use writer::Writer;
+
+#[cfg(test)]
+mod tests;

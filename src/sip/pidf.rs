@@ -98,7 +98,8 @@ pub fn parse(body: &[u8]) -> Result<Presence, PidfError> {
     if body.len() > PIDF_BYTES_MAX {
         return Err(PidfError::TooLarge);
     }
-    if body.starts_with(b"\xfe\xff") || body.starts_with(b"\xff\xfe") || body.starts_with(b"<\0") {
+    const UTF16: [&[u8]; 4] = [b"\xfe\xff", b"\xff\xfe", b"<\0", b"\0<"];
+    if UTF16.iter().any(|start| body.starts_with(start)) {
         return Err(PidfError::Utf16);
     }
     let text = String::from_utf8_lossy(body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body));

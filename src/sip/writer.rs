@@ -278,3 +278,6 @@ pub(super) fn push_display(buffer: &mut Vec<u8>, value: impl Display) {
     // Writing to memory cannot fail; a `Display` that fails has written what it could.
     let _ = write!(Sanitized(buffer), "{value}");
 }
+
+#[cfg(test)]
+mod tests;

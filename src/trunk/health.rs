@@ -106,7 +106,10 @@ impl Health {
             State::Suspected { out_at } => Some(out_at),
             State::Out { until, .. } => rules.check.is_none().then_some(until),
         };
-        [state, self.ping_at, self.ping_overdue].into_iter().flatten().min()
+        [state, self.ping_at, self.ping_overdue]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     pub(super) fn handle_timeout(
@@ -117,7 +120,9 @@ impl Health {
     ) -> Step {
         let mut step = Step::default();
         if self.ping_overdue.is_some_and(|overdue| overdue <= now) {
-            step.change = self.handle_ping(now, rules, PingOutcome::Silent, jitter).change;
+            step.change = self
+                .handle_ping(now, rules, PingOutcome::Silent, jitter)
+                .change;
         }
         match self.state {
             State::InService => {}
@@ -268,17 +273,15 @@ impl Health {
         }
     }
 
-    fn handle_retry_after(
-        &mut self,
-        now: Instant,
-        rules: &Rules,
-        wait: Duration,
-    ) -> Option<bool> {
+    fn handle_retry_after(&mut self, now: Instant, rules: &Rules, wait: Duration) -> Option<bool> {
         let wait = wait.min(TRUNK_RETRY_AFTER_MAX);
         match &mut self.state {
-            State::InService | State::Suspected { .. } => {
-                self.leave(now, rules, Reason::Request(Failure::Unavailable), Some(wait))
-            }
+            State::InService | State::Suspected { .. } => self.leave(
+                now,
+                rules,
+                Reason::Request(Failure::Unavailable),
+                Some(wait),
+            ),
             State::Out { until, .. } => {
                 *until = (*until).max(now + wait);
                 None

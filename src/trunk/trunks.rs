@@ -63,7 +63,11 @@ impl Trunks {
         seed: u64,
     ) -> Self {
         // Shards start at different peers, so that one call on each does not meet the same one.
-        let known = config.trunks.iter().map(|trunk| KnownTrunk::new(trunk, shard.0)).collect();
+        let known = config
+            .trunks
+            .iter()
+            .map(|trunk| KnownTrunk::new(trunk, shard.0))
+            .collect();
         let sources = sources(&config);
         let mut trunks = Self {
             known,
@@ -105,7 +109,10 @@ impl Trunks {
     #[must_use]
     pub fn by_source(&self, address: IpAddr) -> Option<TrunkIndex> {
         let address = address.to_canonical();
-        let place = self.sources.binary_search_by_key(&address, |(known, _)| *known).ok()?;
+        let place = self
+            .sources
+            .binary_search_by_key(&address, |(known, _)| *known)
+            .ok()?;
         Some(self.sources[place].1)
     }
 
@@ -122,13 +129,7 @@ impl Trunks {
     }
 
     /// The outcome of an [`Output::Ping`].
-    pub fn handle_ping(
-        &mut self,
-        now: Instant,
-        trunk: TrunkIndex,
-        peer: u8,
-        outcome: PingOutcome,
-    ) {
+    pub fn handle_ping(&mut self, now: Instant, trunk: TrunkIndex, peer: u8, outcome: PingOutcome) {
         self.with_health(now, trunk, peer, |health, rules, jitter| {
             health.handle_ping(now, rules, outcome, jitter)
         });
@@ -216,10 +217,17 @@ impl Trunks {
     fn report(&mut self, now: Instant, trunk: TrunkIndex, change: HealthChange) {
         self.outputs.push_back(Output::Change(trunk, change));
         let peers = &self.pinged[&trunk].peers;
-        let usable = peers.iter().filter(|(health, _)| health.out_for().is_none()).count();
+        let usable = peers
+            .iter()
+            .filter(|(health, _)| health.out_for().is_none())
+            .count();
         let settings = self.config.trunk_at(trunk);
         // Of a trunk with other peers in service, one peer's coming and going is no news.
-        let flipped = if change.in_service { usable == 1 } else { usable == 0 };
+        let flipped = if change.in_service {
+            usable == 1
+        } else {
+            usable == 0
+        };
         if flipped {
             let reasons = peers.iter().map(|(health, _)| health.out_for());
             let event = outage::event(now, settings, change.in_service, reasons);
@@ -246,12 +254,17 @@ impl Trunks {
     }
 
     fn arm(&mut self, trunk: TrunkIndex, peer: u8) {
-        let pinged = self.pinged.get_mut(&trunk).expect("only pinged trunks have timers");
+        let pinged = self
+            .pinged
+            .get_mut(&trunk)
+            .expect("only pinged trunks have timers");
         let (health, timer) = &mut pinged.peers[usize::from(peer)];
         if let Some(old) = timer.take() {
             self.wheel.cancel(old);
         }
-        *timer = health.deadline(&pinged.rules).map(|at| self.wheel.arm(at, (trunk, peer)));
+        *timer = health
+            .deadline(&pinged.rules)
+            .map(|at| self.wheel.arm(at, (trunk, peer)));
     }
 
     fn known(&self, trunk: TrunkIndex) -> &KnownTrunk {
@@ -304,9 +317,16 @@ impl Trunks {
 impl KnownTrunk {
     fn new(trunk: &config::Trunk, shard: u16) -> Self {
         let length = trunk.peers.len() as u32;
-        assert!((1..=u16::BITS).contains(&length), "a trunk has 1 to TRUNK_PEERS_MAX peers");
+        assert!(
+            (1..=u16::BITS).contains(&length),
+            "a trunk has 1 to TRUNK_PEERS_MAX peers"
+        );
         Self {
-            peers: trunk.peers.iter().map(|peer| (target(trunk, *peer), host(trunk, *peer))).collect(),
+            peers: trunk
+                .peers
+                .iter()
+                .map(|peer| (target(trunk, *peer), host(trunk, *peer)))
+                .collect(),
             in_service: u16::MAX >> (u16::BITS - length),
             rotation: shard,
             set_rotation: shard,

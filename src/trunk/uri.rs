@@ -33,8 +33,14 @@ mod tests {
 
     #[test]
     fn numbers_become_user_parts() {
-        assert_eq!(sip_uri("8001", "pbx.example.com"), "sip:8001@pbx.example.com");
-        assert_eq!(sip_uri("+4930#1", "[2001:db8::1]:5070"), "sip:+4930%231@[2001:db8::1]:5070");
+        assert_eq!(
+            sip_uri("8001", "pbx.example.com"),
+            "sip:8001@pbx.example.com"
+        );
+        assert_eq!(
+            sip_uri("+4930#1", "[2001:db8::1]:5070"),
+            "sip:+4930%231@[2001:db8::1]:5070"
+        );
         assert_eq!(sip_uri("a b@c", "h"), "sip:a%20b%40c@h");
         assert_eq!(sip_uri("", "192.0.2.20"), "sip:192.0.2.20");
     }

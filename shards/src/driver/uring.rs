@@ -10,6 +10,7 @@ use glommio::{LocalExecutor, LocalExecutorBuilder, Placement};
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::net::{Shutdown, SocketAddr};
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
@@ -114,34 +115,41 @@ fn start_tasks<E: Engine>(
     local: &Rc<Local<E>>,
     listeners: Vec<Listener>,
 ) -> Vec<glommio::Task<()>> {
-    let mut tasks = Vec::new();
-    let shard = local.shard.borrow();
     let duplicate = "a descriptor can be duplicated at start";
-    for socket in 0..shard.datagrams.len() {
-        let descriptor = shard
-            .datagrams
-            .descriptor(socket)
-            .try_clone_to_owned()
-            .expect(duplicate);
-        let watched = sys::glommio_datagrams(descriptor);
-        local.datagram_tasks.borrow_mut().push(None);
+    let clone = |descriptor: BorrowedFd<'_>| descriptor.try_clone_to_owned().expect(duplicate);
+    // glommio polls a task once while it spawns it, so nothing may stay borrowed meanwhile.
+    let (sockets, wake) = {
+        let shard = local.shard.borrow();
+        let sockets = 0..shard.datagrams.len();
+        let sockets = sockets.map(|socket| clone(shard.datagrams.descriptor(socket)));
+        (
+            sockets.collect::<Vec<_>>(),
+            clone(shard.sleeper().descriptor()),
+        )
+    };
+    local
+        .datagram_tasks
+        .borrow_mut()
+        .resize_with(sockets.len(), || None);
+    local
+        .paused_listeners
+        .borrow_mut()
+        .resize_with(listeners.len(), Default::default);
+    let ours = listeners
+        .iter()
+        .map(|listener| listener.socket.try_clone().expect(duplicate));
+    local.listeners.borrow_mut().extend(ours);
+    let mut tasks = vec![glommio::spawn_local(watch_wake(Rc::clone(local), wake))];
+    for (index, socket) in sockets.into_iter().enumerate() {
+        let watched = sys::glommio_datagrams(socket);
         tasks.push(glommio::spawn_local(watch_datagrams(
             Rc::clone(local),
-            socket,
+            index,
             watched,
         )));
     }
-    let wake = shard
-        .sleeper()
-        .descriptor()
-        .try_clone_to_owned()
-        .expect(duplicate);
-    tasks.push(glommio::spawn_local(watch_wake(Rc::clone(local), wake)));
     for (index, listener) in listeners.into_iter().enumerate() {
-        let ours = listener.socket.try_clone().expect(duplicate);
-        local.listeners.borrow_mut().push(ours);
         let listener = sys::glommio_listener(listener.socket.into());
-        local.paused_listeners.borrow_mut().push((false, None));
         tasks.push(glommio::spawn_local(accept(
             Rc::clone(local),
             index,
@@ -156,7 +164,7 @@ fn start_tasks<E: Engine>(
 async fn end<E: Engine>(local: &Rc<Local<E>>, tasks: Vec<glommio::Task<()>>, mut timer: Timer) {
     timer.reset(FAREWELL);
     (&mut timer).await;
-    local.shard.borrow_mut().end();
+    local.shard.borrow_mut().streams.close_all();
     for listener in local.listeners.borrow_mut().drain(..) {
         let _ = listener.shutdown(Shutdown::Both);
     }
@@ -168,11 +176,11 @@ async fn end<E: Engine>(local: &Rc<Local<E>>, tasks: Vec<glommio::Task<()>>, mut
     {
         task.wake();
     }
-    timer.reset(FAREWELL);
-    timer.await;
     for task in tasks {
         task.cancel().await;
     }
+    timer.reset(FAREWELL);
+    timer.await;
     local.datagram_tasks.borrow_mut().clear();
     local.paused_listeners.borrow_mut().clear();
     local.main.borrow_mut().take();
@@ -182,15 +190,16 @@ async fn end<E: Engine>(local: &Rc<Local<E>>, tasks: Vec<glommio::Task<()>>, mut
 async fn watch_datagrams<E: Engine>(local: Rc<Local<E>>, socket: usize, watched: UdpSocket) {
     loop {
         poll_fn(|context| local.poll_dry(context, socket)).await;
-        // Whatever the peek returns: if there is nothing after all, the socket is soon dry again.
-        let _ = watched.peek(&mut [0; 1]).await;
+        // `peek` would want a connected socket. Whatever this returns: if there is nothing after
+        // all, the socket is soon dry again.
+        let _ = watched.peek_from(&mut [0; 1]).await;
         local.shard.borrow_mut().datagrams.set_ready(socket);
         local.wake_main();
     }
 }
 
 /// Waits for other threads.
-async fn watch_wake<E: Engine>(local: Rc<Local<E>>, wake: std::os::fd::OwnedFd) {
+async fn watch_wake<E: Engine>(local: Rc<Local<E>>, wake: OwnedFd) {
     let wake = sys::glommio_file(wake);
     loop {
         wake.read_at(0, 8).await.expect("an eventfd can be read");

@@ -1,0 +1,99 @@
+//! Whether a presence document is about the DN that we subscribed to.
+//!
+//! Each node of a cluster writes its own host, and products differ in the scheme, so the user part
+//! decides alone.
+
+use std::borrow::Cow;
+
+/// Whether the user part of `entity` is `dn`: `sip:8001@node2.example.com`, `pres:8001@example`,
+/// `tel:8001` and `8001` all are 8001.
+pub(super) fn is_about(entity: &str, dn: &str) -> bool {
+    let entity = entity.trim();
+    let rest = ["sip:", "sips:", "pres:", "tel:"]
+        .iter()
+        .find_map(|scheme| strip_prefix_ignore_case(entity, scheme))
+        .unwrap_or(entity);
+    // A user part may hold "?" and ";" (RFC 3261 §25.1); without "@" those end the number.
+    let user = match rest.split_once('@') {
+        Some((user, _)) => user,
+        None => rest.split(['?', '>']).next().unwrap_or(rest),
+    };
+    // User parameters (RFC 3261 §19.1.6) and a password say nothing about who it is.
+    let number = user.split([';', ':']).next().unwrap_or(user);
+    unescaped(number) == dn
+}
+
+fn strip_prefix_ignore_case<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
+    let head = text.get(..prefix.len())?;
+    head.eq_ignore_ascii_case(prefix)
+        .then(|| &text[prefix.len()..])
+}
+
+/// `%23` is `#` (RFC 3261 §19.1.4: escaped and plain characters are equal).
+fn unescaped(text: &str) -> Cow<'_, str> {
+    if !text.contains('%') {
+        return Cow::Borrowed(text);
+    }
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&first, tail)) = rest.split_first() {
+        match (first, tail) {
+            (b'%', [high, low, after @ ..]) if both_hex(*high, *low) => {
+                bytes.push(hex(*high) << 4 | hex(*low));
+                rest = after;
+            }
+            _ => {
+                bytes.push(first);
+                rest = tail;
+            }
+        }
+    }
+    Cow::Owned(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+fn both_hex(high: u8, low: u8) -> bool {
+    high.is_ascii_hexdigit() && low.is_ascii_hexdigit()
+}
+
+/// The value of a hexadecimal digit.
+fn hex(digit: u8) -> u8 {
+    match digit {
+        b'0'..=b'9' => digit - b'0',
+        b'a'..=b'f' => digit - b'a' + 10,
+        _ => digit.wrapping_sub(b'A').wrapping_add(10),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_user_part_decides() {
+        for entity in [
+            "sip:8001@192.0.2.20",
+            "SIP:8001@node2.example.com:5060;transport=tcp",
+            "sips:8001@[2001:db8::1]",
+            "pres:8001@example.com",
+            "sip:8001;phone-context=x@h",
+            "sip:8001:secret@h",
+            "sip:%38001@h",
+            "tel:8001",
+            "8001",
+            " sip:8001 ",
+        ] {
+            assert!(is_about(entity, "8001"), "{entity}");
+        }
+        for entity in [
+            "sip:8002@192.0.2.20",
+            "sip:@8001",
+            "sip:80011@h",
+            "",
+            "sip:8001%@h",
+            "mailto:8001",
+        ] {
+            assert!(!is_about(entity, "8001"), "{entity}");
+        }
+        assert!(is_about("sip:%238001%2a@h", "#8001*"));
+    }
+}

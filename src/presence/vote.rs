@@ -1,0 +1,173 @@
+//! What the body of a NOTIFY says about the agent, and the memory of what was said last.
+//!
+//! A body that cannot be used is counted by its cause and changes nothing: nobody becomes Ready by
+//! a mistake.
+
+use std::hash::Hasher;
+use std::sync::Arc;
+
+use siphasher::sip::SipHasher13;
+
+use crate::config;
+use crate::counters::Counter;
+use crate::dialog::Body;
+use crate::sip::pidf::{self, Basic, PidfError};
+
+use super::Vote;
+use super::entity::is_about;
+
+/// The last word about a DN.
+#[derive(Debug)]
+pub(super) struct LastVote {
+    /// Of the body that said it; `None` when no body did.
+    digest: Option<u64>,
+    said: Said,
+}
+
+/// A vote without its occasion.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Said {
+    Nothing,
+    Out(Arc<[String]>),
+    NotReady(Arc<[String]>),
+    Ready,
+}
+
+impl Default for LastVote {
+    fn default() -> Self {
+        Self {
+            digest: None,
+            said: Said::Nothing,
+        }
+    }
+}
+
+impl LastVote {
+    /// Whether presence has a say.
+    pub(super) fn is_some(&self) -> bool {
+        match self.said {
+            Said::Nothing => false,
+            Said::Out(_) | Said::NotReady(_) | Said::Ready => true,
+        }
+    }
+
+    /// What was known has expired.
+    pub(super) fn expire(&mut self) -> Vote {
+        *self = Self::default();
+        self.vote(false)
+    }
+
+    /// The subscription was terminated: that alone logs out, whatever its body says.
+    pub(super) fn terminate(&mut self) -> Vote {
+        *self = Self {
+            digest: None,
+            said: Said::Out(Arc::default()),
+        };
+        self.vote(false)
+    }
+
+    /// Reads a body about `dn`. The counter names the cause for which it cannot be used.
+    pub(super) fn read(
+        &mut self,
+        config: &config::Presence,
+        key: u64,
+        dn: &str,
+        body: &Body,
+        initial: bool,
+    ) -> Result<Vote, Counter> {
+        if !is_presence(&body.content_type) {
+            return Err(Counter::NotifyContentType);
+        }
+        let digest = digest(key, &body.bytes);
+        // The same words again, as after most refreshes: nothing to read, nothing to allocate.
+        if self.digest == Some(digest) {
+            return Ok(self.vote(initial));
+        }
+        let document = pidf::parse(&body.bytes).map_err(counter)?;
+        if !is_about(&document.entity, dn) {
+            return Err(Counter::NotifyOtherEntity);
+        }
+        let activities = activities(config, document.activities);
+        self.digest = Some(digest);
+        self.said = match (document.basic, activities.is_empty()) {
+            (Basic::Open, true) => Said::Ready,
+            (Basic::Open, false) => Said::NotReady(self.shared(activities)),
+            (Basic::Closed, _) => Said::Out(self.shared(activities)),
+        };
+        Ok(self.vote(initial))
+    }
+
+    /// The list in the last vote if it is the same, so that only a change allocates.
+    fn shared(&self, activities: Vec<String>) -> Arc<[String]> {
+        match &self.said {
+            Said::Out(last) | Said::NotReady(last) if **last == *activities => Arc::clone(last),
+            Said::Out(_) | Said::NotReady(_) | Said::Ready | Said::Nothing => activities.into(),
+        }
+    }
+
+    fn vote(&self, initial: bool) -> Vote {
+        match &self.said {
+            Said::Nothing => Vote::None,
+            Said::Out(activities) => Vote::Out {
+                activities: Arc::clone(activities),
+            },
+            Said::NotReady(activities) => Vote::NotReady {
+                activities: Arc::clone(activities),
+                initial,
+            },
+            Said::Ready => Vote::Ready { initial },
+        }
+    }
+}
+
+/// Parameters do not matter; UCM's own phones also take the older label.
+fn is_presence(content_type: &[u8]) -> bool {
+    let end = content_type
+        .iter()
+        .position(|&byte| byte == b';')
+        .unwrap_or(content_type.len());
+    let media_type = content_type[..end].trim_ascii();
+    media_type.eq_ignore_ascii_case(b"application/pidf+xml")
+        || media_type.eq_ignore_ascii_case(b"application/cpim-pidf+xml")
+}
+
+fn digest(key: u64, bytes: &[u8]) -> u64 {
+    let mut hasher = SipHasher13::new_with_keys(key, !key);
+    hasher.write(bytes);
+    hasher.finish()
+}
+
+fn counter(error: PidfError) -> Counter {
+    match error {
+        PidfError::TooLarge | PidfError::TooDeep | PidfError::TooWide => Counter::NotifyTooLarge,
+        PidfError::Utf16
+        | PidfError::Syntax
+        | PidfError::Entity
+        | PidfError::UndeclaredPrefix
+        | PidfError::NotPresence
+        | PidfError::EntityMissing
+        | PidfError::BasicMissing => Counter::NotifyMalformed,
+    }
+}
+
+/// Those that count, the reason code first. A name that nobody knows counts.
+fn activities(config: &config::Presence, mut activities: Vec<String>) -> Vec<String> {
+    activities.retain(|activity| counts(config, activity));
+    // A phone that is in use says so whatever else its user does.
+    if let Some(place) = activities
+        .iter()
+        .position(|activity| activity == "on-the-phone")
+    {
+        activities[..=place].rotate_right(1);
+    }
+    activities
+}
+
+fn counts(config: &config::Presence, activity: &str) -> bool {
+    let idle = config
+        .idle_activities
+        .iter()
+        .any(|idle| idle.eq_ignore_ascii_case(activity));
+    let ringing = activity.eq_ignore_ascii_case("alerting") && !config.alerting_is_activity;
+    !idle && !ringing
+}

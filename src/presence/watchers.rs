@@ -1,0 +1,360 @@
+//! The watchers of one shard: their inputs, their timers, and their turns at the trunks.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use offhook_shards::wheel::{TimerKey, Wheel};
+
+use crate::config::{Config, DnIndex, TrunkIndex};
+use crate::counters::Counters;
+use crate::cti::SubscriptionStatus;
+use crate::dialog::SubscriptionEvent;
+use crate::jitter::Jitter;
+use crate::trunk::{HealthChange, Trunks};
+
+use super::Output;
+use super::pacing::Pacing;
+use super::watcher::{Cause, State, Surroundings, Watcher};
+
+/// One watcher for each DN of the shard that is to be watched.
+///
+/// After every `handle_*` and command drain [`Watchers::poll_output`], then look at
+/// [`Watchers::poll_timeout`]. The trunks are those of the same shard.
+#[derive(Debug)]
+pub struct Watchers {
+    config: Arc<Config>,
+    counters: Arc<Counters>,
+    /// Ascending by DN.
+    watchers: Vec<Row>,
+    pacing: Vec<Pacing>,
+    least_expires: Vec<Duration>,
+    wheel: Wheel<Timer>,
+    jitter: Jitter,
+    digest_key: u64,
+    outputs: VecDeque<Output>,
+}
+
+#[derive(Debug)]
+struct Row {
+    watcher: Watcher,
+    state_timer: Armed,
+    lapse_timer: Armed,
+}
+
+const _: () = assert!(
+    size_of::<Row>() <= 512,
+    "with its timers under 1 KB a watched DN"
+);
+
+/// A timer as it is armed, so that only a changed deadline moves it.
+type Armed = Option<(Instant, TimerKey)>;
+
+/// What a deadline is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Timer {
+    /// The state of this watcher's subscription.
+    State(u32),
+    /// The end of this watcher's vote.
+    Lapse(u32),
+    /// The next turn at this trunk.
+    Turn(TrunkIndex),
+}
+
+impl Watchers {
+    /// Watches those of `dns` that have trunks for presence. `shards` is their number: they share
+    /// the rate of a trunk.
+    #[must_use]
+    pub fn new(
+        now: Instant,
+        config: Arc<Config>,
+        trunks: &mut Trunks,
+        shards: u16,
+        dns: impl IntoIterator<Item = DnIndex>,
+        seed: u64,
+        counters: Arc<Counters>,
+    ) -> Self {
+        let mut jitter = Jitter::new(seed, 2);
+        let mut dns: Vec<DnIndex> = dns
+            .into_iter()
+            .filter(|dn| is_watched(&config, *dn))
+            .collect();
+        dns.sort_unstable();
+        dns.dedup();
+        let rows = (0..).zip(dns).map(|(slot, dn)| Row {
+            watcher: Watcher::new(dn, slot),
+            state_timer: None,
+            lapse_timer: None,
+        });
+        let pace = |trunk: &crate::config::Trunk| {
+            Pacing::new(now, trunk.subscribe_rate, shards, &mut jitter)
+        };
+        let mut watchers = Self {
+            watchers: rows.collect(),
+            pacing: config.trunks.iter().map(pace).collect(),
+            least_expires: vec![Duration::ZERO; config.trunks.len()],
+            wheel: Wheel::new(now),
+            digest_key: seed,
+            jitter,
+            outputs: VecDeque::new(),
+            counters,
+            config,
+        };
+        for slot in 0..watchers.watchers.len() {
+            watchers.with(now, trunks, slot, Watcher::start);
+        }
+        watchers.arm_turns(now);
+        watchers
+    }
+
+    /// How many DNs are watched.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.watchers.len()
+    }
+
+    /// Whether no DN is watched.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.watchers.is_empty()
+    }
+
+    /// How the subscription of a DN stands; `Off` for one that is not watched here.
+    #[must_use]
+    pub fn status(&self, dn: DnIndex) -> SubscriptionStatus {
+        match self.slot(dn) {
+            Some(slot) => self.watchers[slot].watcher.record.status,
+            None => SubscriptionStatus::Off,
+        }
+    }
+
+    /// News of a subscription. That of one which was replaced is ignored.
+    pub fn handle(
+        &mut self,
+        now: Instant,
+        trunks: &mut Trunks,
+        dn: DnIndex,
+        epoch: u32,
+        event: SubscriptionEvent,
+    ) {
+        let Some(slot) = self.slot(dn) else {
+            return;
+        };
+        if self.watchers[slot].watcher.record.epoch == epoch {
+            self.with(now, trunks, slot, |watcher, around| {
+                watcher.handle(event, around)
+            });
+            self.arm_turns(now);
+        }
+    }
+
+    /// The user agent had no room for this subscription: it was not sent.
+    pub fn handle_full(&mut self, now: Instant, trunks: &mut Trunks, dn: DnIndex, epoch: u32) {
+        let Some(slot) = self.slot(dn) else {
+            return;
+        };
+        if self.watchers[slot].watcher.record.epoch == epoch {
+            self.with(now, trunks, slot, Watcher::handle_full);
+            self.arm_turns(now);
+        }
+    }
+
+    /// Asks for the state of a DN by a refresh, which the PBX answers with a full NOTIFY
+    /// (RFC 6665 §4.2.1.2). Nothing happens while there is no subscription to refresh.
+    pub fn refresh_now(&mut self, now: Instant, trunks: &mut Trunks, dn: DnIndex) {
+        if let Some(slot) = self.slot(dn) {
+            self.with(now, trunks, slot, Watcher::refresh);
+            self.arm_turns(now);
+        }
+    }
+
+    /// A peer left or came back; `trunks` knows it already.
+    pub fn handle_change(
+        &mut self,
+        now: Instant,
+        trunks: &mut Trunks,
+        trunk: TrunkIndex,
+        change: HealthChange,
+    ) {
+        for slot in 0..self.watchers.len() {
+            self.with(now, trunks, slot, |watcher, around| {
+                watcher.handle_change(trunk, change, around);
+            });
+        }
+        self.arm_turns(now);
+    }
+
+    /// The time that [`Watchers::poll_timeout`] named has come.
+    pub fn handle_timeout(&mut self, now: Instant, trunks: &mut Trunks) {
+        while let Some((_, timer)) = self.wheel.expire(now) {
+            match timer {
+                Timer::State(slot) => {
+                    let slot = slot as usize;
+                    self.watchers[slot].state_timer = None;
+                    self.with(now, trunks, slot, Watcher::handle_timeout);
+                }
+                Timer::Lapse(slot) => {
+                    let slot = slot as usize;
+                    self.watchers[slot].lapse_timer = None;
+                    self.with(now, trunks, slot, |watcher, around| {
+                        watcher.record.handle_lapse(around);
+                    });
+                }
+                Timer::Turn(trunk) => {
+                    self.pacing[usize::from(trunk.0)].timer = None;
+                    self.give_turns(now, trunks, trunk);
+                }
+            }
+        }
+        self.arm_turns(now);
+    }
+
+    /// When to call [`Watchers::handle_timeout`].
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.wheel.next()
+    }
+
+    /// What is to be done, in order.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    fn slot(&self, dn: DnIndex) -> Option<usize> {
+        self.watchers
+            .binary_search_by_key(&dn, |row| row.watcher.record.dn)
+            .ok()
+    }
+
+    /// Calls one watcher and arms what it wants to be called for.
+    fn with<T>(
+        &mut self,
+        now: Instant,
+        trunks: &mut Trunks,
+        slot: usize,
+        input: impl FnOnce(&mut Watcher, &mut Surroundings<'_>) -> T,
+    ) -> T {
+        let row = &mut self.watchers[slot];
+        let mut around = Surroundings {
+            now,
+            config: &self.config,
+            trunks,
+            jitter: &mut self.jitter,
+            pacing: &mut self.pacing,
+            least_expires: &mut self.least_expires,
+            digest_key: self.digest_key,
+            outputs: &mut self.outputs,
+            counters: &self.counters,
+        };
+        let result = input(&mut row.watcher, &mut around);
+        let number = slot as u32;
+        let lapse = row.watcher.record.lapse.map(|(at, _)| at);
+        let state = row.watcher.deadline();
+        arm(
+            &mut self.wheel,
+            &mut row.state_timer,
+            state,
+            Timer::State(number),
+        );
+        arm(
+            &mut self.wheel,
+            &mut row.lapse_timer,
+            lapse,
+            Timer::Lapse(number),
+        );
+        result
+    }
+
+    /// Lets those at the head of the trunk's lanes send, as far as the pace allows.
+    fn give_turns(&mut self, now: Instant, trunks: &mut Trunks, trunk: TrunkIndex) {
+        while let Some((lane, ticket)) = self.pacing[usize::from(trunk.0)].call(now) {
+            let slot = ticket.slot as usize;
+            if !self.watchers[slot].watcher.holds(ticket) {
+                continue;
+            }
+            let sent = self.with(now, trunks, slot, |watcher, around| {
+                watcher.handle_turn(trunk, around)
+            });
+            if sent {
+                self.pacing[usize::from(trunk.0)].sent(now, lane);
+            }
+        }
+    }
+
+    /// Sees to it that somebody who waits in a lane is called.
+    fn arm_turns(&mut self, now: Instant) {
+        for (number, pacing) in (0..).zip(&mut self.pacing) {
+            if pacing.timer.is_none()
+                && let Some(at) = pacing.deadline(now)
+            {
+                pacing.timer = Some(self.wheel.arm(at, Timer::Turn(TrunkIndex(number))));
+            }
+        }
+    }
+}
+
+fn is_watched(config: &Config, dn: DnIndex) -> bool {
+    config.presence.enabled && config.agent_at(dn).presence.is_some()
+}
+
+fn arm(wheel: &mut Wheel<Timer>, armed: &mut Armed, wanted: Option<Instant>, timer: Timer) {
+    if armed.map(|(at, _)| at) == wanted {
+        return;
+    }
+    if let Some((_, key)) = armed.take() {
+        wheel.cancel(key);
+    }
+    *armed = wanted.map(|at| (at, wheel.arm(at, timer)));
+}
+
+impl Watcher {
+    fn handle_full(&mut self, around: &mut Surroundings<'_>) {
+        let record = &mut self.record;
+        self.state = match std::mem::replace(&mut self.state, State::Invariant) {
+            State::Pending(state) => state.handle_full(record, around),
+            state @ (State::Idle(_)
+            | State::NotifyWait(_)
+            | State::Active(_)
+            | State::Refreshing(_)
+            | State::BackingOff(_)
+            | State::Invariant) => state,
+        };
+    }
+
+    fn refresh(&mut self, around: &mut Surroundings<'_>) {
+        let record = &mut self.record;
+        self.state = match std::mem::replace(&mut self.state, State::Invariant) {
+            State::Active(state) => state.refresh(record, around),
+            state @ (State::Idle(_)
+            | State::Pending(_)
+            | State::NotifyWait(_)
+            | State::Refreshing(_)
+            | State::BackingOff(_)
+            | State::Invariant) => state,
+        };
+    }
+
+    fn handle_change(
+        &mut self,
+        trunk: TrunkIndex,
+        change: HealthChange,
+        around: &mut Surroundings<'_>,
+    ) {
+        let record = &mut self.record;
+        let HealthChange { peer, in_service } = change;
+        self.state = match std::mem::replace(&mut self.state, State::Invariant) {
+            State::Active(state) => state.peer_changed(trunk, peer, in_service, around),
+            State::BackingOff(state) => match state.cause {
+                Cause::NoTrunk | Cause::Failed if in_service && record.uses(trunk, around) => {
+                    record.queue(None, around)
+                }
+                Cause::NoTrunk | Cause::Failed | Cause::Told => State::BackingOff(state),
+            },
+            state @ (State::Idle(_)
+            | State::Pending(_)
+            | State::NotifyWait(_)
+            | State::Refreshing(_)
+            | State::Invariant) => state,
+        };
+    }
+}

@@ -1,0 +1,8 @@
+//! Agents: the state table, the decisions behind it, calls at the DN, and the properties that hold
+//! whatever happens. One file each; `desk` is the desk at which they all sit.
+
+mod calls;
+mod decisions;
+mod desk;
+mod properties;
+mod table;

@@ -1,0 +1,156 @@
+//! Parsing allocates nothing: a counting allocator says so for UCM's messages, from the bytes to
+//! every header that routing reads.
+
+// A global allocator is an unsafe trait; this one only counts and passes on.
+#![allow(unsafe_code)]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::hint::black_box;
+
+use offhook::sip::{
+    Checked, Frame, Framer, HeaderIndex, HeaderName, Message, Request, Sdp, Writer,
+};
+
+const INVITE: &[u8] = include_bytes!("data/cucm/invite_early_offer.sip");
+const NOTIFY: &[u8] = include_bytes!("data/cucm/notify_open_on_the_phone.sip");
+
+thread_local! {
+    /// Allocations of this thread: other tests run beside.
+    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
+}
+
+struct Counting;
+
+// SAFETY: every call goes to the system's allocator with the caller's arguments unchanged; the
+// counter is a thread-local without a destructor and does not allocate.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+        // SAFETY: the caller keeps the contract of `alloc`.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the pointer came from `alloc` above, so from the system's allocator.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+        // SAFETY: as for `dealloc`, and the caller keeps the contract of `realloc`.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// How often `work` allocates.
+fn allocations<T>(work: impl FnOnce() -> T) -> (usize, T) {
+    let before = ALLOCATIONS.get();
+    let result = work();
+    (ALLOCATIONS.get() - before, result)
+}
+
+#[test]
+fn the_counter_counts() {
+    let (count, _) = allocations(|| black_box(Vec::<u8>::with_capacity(10)));
+    assert_eq!(count, 1);
+}
+
+#[test]
+fn an_invite_is_routed_without_an_allocation() {
+    let mut index = HeaderIndex::new();
+    let (count, length) = allocations(|| {
+        let request = request(INVITE, &mut index);
+        assert_eq!(request.message.body().len(), 259);
+        read_invite(&request)
+    });
+    assert_eq!((count, length > 0), (0, true));
+}
+
+#[test]
+fn a_notify_is_routed_without_an_allocation() {
+    let mut index = HeaderIndex::new();
+    let (count, length) = allocations(|| {
+        let request = request(NOTIFY, &mut index);
+        let message = request.message;
+        let event = message.event().expect("legal").expect("there");
+        assert!(event.is("presence"));
+        let state = message.subscription_state().expect("legal").expect("there");
+        assert_eq!(state.expires, None);
+        assert!(
+            message
+                .content_type()
+                .expect("legal")
+                .expect("there")
+                .is("application/pidf+xml")
+        );
+        request.call_id.len() + request.to_tag.map_or(0, str::len)
+    });
+    assert_eq!((count, length > 0), (0, true));
+}
+
+#[test]
+fn framing_and_answering_allocate_nothing() {
+    let mut index = HeaderIndex::new();
+    let mut buffer = Vec::with_capacity(4_096);
+    let source = ([192, 0, 2, 20], 5060).into();
+    let (count, ()) = allocations(|| {
+        assert_eq!(Framer::new().frame(INVITE), Frame::Complete(INVITE.len()));
+        let request = request(INVITE, &mut index);
+        let status = offhook::sip::Status::RINGING;
+        let mut writer = Writer::response(&mut buffer, status, &request, source, Some("a1b2"));
+        writer.header(
+            HeaderName::Contact,
+            format_args!("<sip:{}:{}>", "192.0.2.10", 5060),
+        );
+        writer.end();
+    });
+    assert_eq!(count, 0);
+    assert!(buffer.starts_with(b"SIP/2.0 180 Ringing\r\nVia: "));
+}
+
+fn request<'a>(bytes: &'a [u8], index: &'a mut HeaderIndex) -> Request<'a> {
+    match Message::receive(bytes, index) {
+        Ok(Checked::Request(request)) => request,
+        Ok(Checked::Response(_)) | Err(_) => panic!("the sample is a request"),
+    }
+}
+
+/// Reads every header that a call looks at.
+fn read_invite(request: &Request<'_>) -> usize {
+    let message = &request.message;
+    let contact = message.contact().expect("legal").expect("there");
+    let session = message.session_expires().expect("legal").expect("there");
+    assert_eq!((session.seconds, message.min_se()), (1800, Ok(Some(1800))));
+    assert_eq!(message.expires(), Ok(Some(180)));
+    assert!(message.has_token(HeaderName::Supported, "timer"));
+    assert!(message.has_token(HeaderName::Allow, "UPDATE"));
+    assert_eq!(message.require().count(), 0);
+    assert_eq!(message.record_routes().chain(message.routes()).count(), 0);
+    assert_eq!(message.diversions().count(), 0);
+    let caller = message.calling_identity().expect("legal");
+    assert!(!message.identity_is_private());
+    assert!(
+        message
+            .content_type()
+            .expect("legal")
+            .expect("there")
+            .is("application/sdp")
+    );
+    let sdp = Sdp::parse(message.body()).expect("legal");
+    assert_eq!(sdp.media().count(), 1);
+    let lengths = [
+        request.call_id.len(),
+        request.from_tag.map_or(0, str::len),
+        request.via.branch().map_or(0, str::len),
+        request.uri.user.map_or(0, str::len),
+        contact.uri_bytes.len(),
+        caller.uri_bytes.len(),
+        usize::from(request.max_forwards.unwrap_or(0)),
+        usize::from(request.cseq == 101),
+    ];
+    lengths.iter().sum()
+}
