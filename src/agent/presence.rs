@@ -87,7 +87,7 @@ impl Agent {
             // A logout waits for the end of the call whatever the option says.
             return suppress || gone;
         }
-        suppress && self.timers.is_armed(Timer::Tail) && !(gone && !heard.closed_by_call)
+        suppress && self.timers.is_armed(Timer::Tail) && (!gone || heard.closed_by_call)
     }
 
     /// A call on its way to a phone that has gone would only ring into the void.

@@ -1,5 +1,5 @@
-//! The decisions behind the state table, each with its default and its option; the numbers are those
-//! of the list of ambiguities in the project's description of the field.
+//! The decisions behind the state table, each with its default and its option. The numbers are
+//! those of the list of ambiguities that the decisions resolve.
 
 use std::time::Duration;
 

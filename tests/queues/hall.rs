@@ -1,5 +1,6 @@
 //! The queue "sales" (room for three) behind 7000 and, with priority, 7001; agents 2001 to 2003.
-//! Events in a short form: `7000 Queued`, `7000 Diverted 2001`; a `*` marks the answer to a request.
+//! Events in a short form: `7000 Queued`, `7000 Diverted 2001`; a `*` marks the answer to a
+//! request.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
