@@ -71,6 +71,11 @@ impl Sleeper {
         wakes
     }
 
+    /// Makes the descriptor readable, asleep or not.
+    pub(crate) fn signal(&self) {
+        self.eventfd.signal();
+    }
+
     /// Takes the signal from the descriptor; whether there was one.
     pub(crate) fn take_signal(&self) -> bool {
         self.eventfd.take()
