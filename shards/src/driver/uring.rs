@@ -105,7 +105,7 @@ async fn run<E: Engine>(local: Rc<Local<E>>, listeners: Vec<Listener>) {
         local.wake_datagram_tasks();
         match next {
             Next::Stop => break,
-            Next::Sleep(deadline) if local.shard.borrow().may_sleep() => {
+            Next::Sleep(deadline) if local.shard.borrow_mut().may_sleep() => {
                 let until = deadline.map(|at| at.saturating_duration_since(Clock.now()));
                 timer.reset(until.map_or(SLEEP_MAX, |until| until.min(SLEEP_MAX)));
                 poll_fn(|context| local.poll_sleep(context, &mut timer)).await;

@@ -45,6 +45,19 @@ fn a_starved_sender_that_sleeps_is_woken_by_room() {
 }
 
 #[test]
+fn room_made_before_the_sender_sleeps_keeps_it_awake() {
+    let mut ports = ports(2, 1);
+    let to = ShardId(1);
+    ports[0].push_or_starve(to, 1).unwrap();
+    ports[0].push_or_starve(to, 2).unwrap_err();
+    ports[1].receive(1, |_, _| {});
+    ports[0].mesh.sleepers[0].announce();
+    assert!(!ports[0].may_sleep());
+    // It has been told once; if it does not try again, it wants no room.
+    assert!(ports[0].may_sleep());
+}
+
+#[test]
 fn only_a_sleeper_is_woken_and_only_once() {
     let mut ports = ports(2, 8);
     let to = ShardId(1);
@@ -125,7 +138,7 @@ fn exchange(mut port: Port<u64>, count: u64) {
             continue;
         }
         sleeper.announce();
-        if port.is_empty() {
+        if port.may_sleep() {
             poll.poll(&mut events, Some(PATIENCE)).unwrap();
             assert!(
                 !events.is_empty(),
