@@ -169,10 +169,13 @@ impl<E: Engine> Shard<E> {
     }
 
     /// Announces sleep; `false` if something has come in between and there must be none.
-    pub(crate) fn may_sleep(&self) -> bool {
+    pub(crate) fn may_sleep(&mut self) -> bool {
         self.sleeper().announce();
-        let nothing = self.port.is_empty()
-            && self.shared.requests[self.me.index()].is_empty()
+        let me = self.me.index();
+        let events_have_room = self.held_event.is_some() && !self.shared.events[me].is_starved();
+        let nothing = self.port.may_sleep()
+            && !events_have_room
+            && self.shared.requests[me].is_empty()
             && !self.shared.stopping.load(Ordering::Relaxed);
         if nothing {
             self.metrics().add(Counter::Sleeps, 1);
@@ -284,7 +287,7 @@ impl<E: Engine> Shard<E> {
         self.port
             .receive(limits::PARCELS_PER_TURN_MAX, |from, parcel| match parcel {
                 Parcel::Received { source, bytes } => {
-                    self.engine.handle_datagram(now, source, &bytes)
+                    self.engine.handle_datagram(now, source, &bytes);
                 }
                 Parcel::Transmit { transmit, bytes } => {
                     let Transmit {

@@ -251,6 +251,14 @@ impl Table {
                 .is_some_and(|slot| slot.generation == id.generation && slot.connection.is_some())
     }
 
+    /// Whether bytes given to the connection may still reach the peer.
+    fn is_usable(&self, id: ConnectionId) -> bool {
+        let slot = self.slots.get(id.index as usize);
+        let slot = slot.filter(|slot| slot.generation == id.generation && id.shard == self.me);
+        let connection = slot.and_then(|slot| slot.connection.as_ref());
+        connection.is_some_and(|connection| connection.ending.is_none())
+    }
+
     /// Queues bytes for a connection: the one named, or any to `remote`, or a new one.
     pub(crate) fn send(
         &mut self,
@@ -260,8 +268,9 @@ impl Table {
         local: Option<SocketAddr>,
         bytes: &[u8],
     ) {
-        let named = id.filter(|&id| self.is_live(id));
-        let known = named.or_else(|| self.by_remote.get(&remote).copied());
+        let named = id.filter(|&id| self.is_usable(id));
+        let known = self.by_remote.get(&remote).copied();
+        let known = named.or(known.filter(|&id| self.is_usable(id)));
         match known {
             Some(id) => self.append(id, bytes),
             None => match self.has_room(remote) {
