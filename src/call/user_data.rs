@@ -8,7 +8,7 @@ use crate::limits::{USER_DATA_BYTES_MAX, USER_DATA_KEYS_MAX};
 /// # Errors
 /// `InvalidAttribute` when a pair to delete does not exist, `TooBusy` when the data would exceed
 /// its limits.
-pub fn apply(data: &mut KeyValueList, change: UserDataChange) -> Result<(), ErrorCode> {
+pub(super) fn apply(data: &mut KeyValueList, change: UserDataChange) -> Result<(), ErrorCode> {
     let mut changed = data.clone();
     match change {
         UserDataChange::Attach(pairs) => {

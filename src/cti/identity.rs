@@ -63,11 +63,11 @@ impl fmt::Display for CallUuid {
 pub struct ClientId(pub u64);
 
 /// Who asked for what an event reports; only that client sees the `ReferenceID`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RequestedBy {
     /// The client that sent the request.
     pub client: ClientId,
-    /// The number it gave the request.
+    /// The number of the request among all that wait; the hub knows the client's own number.
     pub reference_id: u32,
 }
 

@@ -38,7 +38,7 @@ impl Engine {
         match self.user_agent.invite(now, &invite) {
             Ok(leg) => {
                 self.silences.arm(now + Duration::from_millis(PEER_SILENCE_MS), (key, leg));
-                self.links.set_agent(key, Dialled { leg, dn, route });
+                self.links.set_agent(key, Dialled { leg, dn, route, rings: false });
             }
             Err(_full) => self.calls.handle(now, key, CallEvent::DialFailed),
         }
@@ -56,8 +56,11 @@ impl Engine {
         let LegEvent::Refused { status, retry_after, after_provisional } = event else {
             unreachable!("only a refusal is handed to dial_refused");
         };
+        let rings = self.links.caller(key).and_then(|caller| caller.agent.as_ref());
+        let rings = rings.is_some_and(|dialled| dialled.rings);
         let failure = match status.0 {
-            503 if !after_provisional => Some(Failure::Unavailable),
+            // UCM says 100 before it knows whether it can: only a phone that rang was reached.
+            503 if !rings => Some(Failure::Unavailable),
             408 if !after_provisional => Some(Failure::Silent),
             _ => None,
         };

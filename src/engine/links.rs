@@ -28,6 +28,8 @@ pub(super) struct Dialled {
     pub(super) leg: LegKey,
     pub(super) dn: DnIndex,
     pub(super) route: Route,
+    /// Whether a response other than 100 has come.
+    pub(super) rings: bool,
 }
 
 /// All links of a shard.
@@ -36,8 +38,8 @@ pub(super) struct Links {
     callers: SecondaryMap<CallKey, Caller>,
     legs: SecondaryMap<LegKey, (CallKey, Side)>,
     by_conn_id: BTreeMap<ConnId, CallKey>,
-    pub(super) subscriptions: SecondaryMap<SubscriptionKey, DnIndex>,
-    pub(super) watched: BTreeMap<DnIndex, SubscriptionKey>,
+    subscriptions: SecondaryMap<SubscriptionKey, (DnIndex, u32)>,
+    watched: BTreeMap<DnIndex, (u32, SubscriptionKey)>,
     pub(super) pings: SecondaryMap<PingKey, (TrunkIndex, u8)>,
 }
 
@@ -82,6 +84,13 @@ impl Links {
         caller.agent = Some(dialled);
     }
 
+    /// The agent's leg has had a response other than 100.
+    pub(super) fn agent_rings(&mut self, key: CallKey) {
+        if let Some(dialled) = self.callers.get_mut(key).and_then(|caller| caller.agent.as_mut()) {
+            dialled.rings = true;
+        }
+    }
+
     /// Takes the agent's leg out: nothing it still says reaches the call.
     pub(super) fn take_agent(&mut self, key: CallKey) -> Option<Dialled> {
         let dialled = self.callers.get_mut(key)?.agent.take()?;
@@ -95,5 +104,40 @@ impl Links {
             Side::Caller => Some(caller.leg),
             Side::Agent => caller.agent.as_ref().map(|dialled| dialled.leg),
         }
+    }
+
+    /// Notes the subscription of a DN; gives back the one that it replaces.
+    pub(super) fn set_subscription(
+        &mut self,
+        dn: DnIndex,
+        epoch: u32,
+        key: SubscriptionKey,
+    ) -> Option<SubscriptionKey> {
+        self.subscriptions.insert(key, (dn, epoch));
+        let (_, replaced) = self.watched.insert(dn, (epoch, key))?;
+        self.subscriptions.remove(replaced);
+        Some(replaced)
+    }
+
+    /// Whose subscription it is, and which of its subscriptions.
+    pub(super) fn watcher_of(&self, key: SubscriptionKey) -> Option<(DnIndex, u32)> {
+        self.subscriptions.get(key).copied()
+    }
+
+    /// The subscription of a DN, if it is still that one.
+    pub(super) fn subscription(&self, dn: DnIndex, epoch: u32) -> Option<SubscriptionKey> {
+        let (current, key) = self.watched.get(&dn)?;
+        (*current == epoch).then_some(*key)
+    }
+
+    pub(super) fn forget_subscription(
+        &mut self,
+        dn: DnIndex,
+        epoch: u32,
+    ) -> Option<SubscriptionKey> {
+        let key = self.subscription(dn, epoch)?;
+        self.watched.remove(&dn);
+        self.subscriptions.remove(key);
+        Some(key)
     }
 }

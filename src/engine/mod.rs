@@ -105,10 +105,11 @@ impl Engine {
         let agents =
             Agents::new(now, Arc::clone(&config), dns.iter().copied(), Arc::clone(&counters));
         let queues = Queues::new(now, Arc::clone(&config), queues, Arc::clone(&counters));
-        let trunks = Trunks::new(now, Arc::clone(&config), shard, &pinging, seed);
+        let mut trunks = Trunks::new(now, Arc::clone(&config), shard, &pinging, seed);
         let watchers = Watchers::new(
             now,
             Arc::clone(&config),
+            &mut trunks,
             shards,
             dns.iter().copied(),
             seed ^ u64::from(shard.0),
@@ -267,8 +268,8 @@ impl offhook_shards::Engine for Engine {
         self.calls.handle_timeout(now);
         self.agents.handle_timeout(now);
         self.queues.handle_timeout(now);
-        self.watchers.handle_timeout(now);
         self.trunks.handle_timeout(now);
+        self.watchers.handle_timeout(now, &mut self.trunks);
         while let Some((_, (key, leg))) = self.silences.expire(now) {
             self.peer_was_silent(now, key, leg);
         }

@@ -9,7 +9,7 @@ use crate::call::{CallKey, CallRef, Command, Event as CallEvent, LegCommand, Sid
 use crate::call;
 use crate::counters::Counter;
 use crate::cti::Output;
-use crate::dialog::{LegEvent, LegKey, Refusal, Subscribe, UserAgentEvent};
+use crate::dialog::{LegEvent, LegKey, Refusal, UserAgentEvent};
 use crate::limits::SETTLE_ROUNDS_MAX;
 use crate::{presence, queue, trunk};
 
@@ -62,9 +62,8 @@ impl Engine {
             Message::Queue(queue, input) => self.queues.handle(now, queue, input),
             Message::Call(call, input) => self.tell_own_call(now, call, input),
             Message::TrunkHealth(trunk, change) => {
-                if let Some(in_service) = self.trunks.handle_change(trunk, change) {
-                    self.watchers.trunk_changed(now, trunk, in_service);
-                }
+                self.trunks.handle_change(trunk, change);
+                self.watchers.handle_change(now, &mut self.trunks, trunk, change);
             }
             Message::TrunkFailure { trunk, peer, failure, retry_after } => {
                 self.trunks.handle_failure(now, trunk, peer, failure, retry_after);
@@ -88,8 +87,8 @@ impl Engine {
             UserAgentEvent::Invited(leg, invitation) => self.invited(now, leg, *invitation),
             UserAgentEvent::Leg(leg, event) => self.leg_says(now, leg, event),
             UserAgentEvent::Subscription(key, event) => {
-                if let Some(&dn) = self.links.subscriptions.get(key) {
-                    self.watchers.handle(now, dn, event);
+                if let Some((dn, epoch)) = self.links.watcher_of(key) {
+                    self.watchers.handle(now, &mut self.trunks, dn, epoch, event);
                 }
             }
             UserAgentEvent::Ping(key, outcome) => {
@@ -107,6 +106,9 @@ impl Engine {
         match (side, &event) {
             (Side::Agent, LegEvent::Refused { .. }) => self.dial_refused(now, key, leg, event),
             (Side::Agent | Side::Caller, _) => {
+                if matches!(event, LegEvent::Progress { .. }) {
+                    self.links.agent_rings(key);
+                }
                 self.calls.handle(now, key, CallEvent::Leg(side, event));
             }
         }
@@ -155,7 +157,39 @@ impl Engine {
             agent::Output::Event(event) => self.emit(event),
             agent::Output::Call(call, input) => self.tell_call(call, input),
             agent::Output::Queue(queue, input) => self.tell_queue(queue, input),
-            agent::Output::RefreshPresence(dn) => self.watchers.refresh_now(now, dn),
+            agent::Output::RefreshPresence(dn) => {
+                self.watchers.refresh_now(now, &mut self.trunks, dn);
+            }
+        }
+    }
+
+    fn watcher_says(&mut self, now: Instant, output: presence::Output) {
+        match output {
+            presence::Output::Subscribe { dn, epoch, subscribe } => {
+                match self.user_agent.subscribe(now, &subscribe) {
+                    Ok(key) => {
+                        if let Some(old) = self.links.set_subscription(dn, epoch, key) {
+                            self.user_agent.forget(old);
+                        }
+                    }
+                    Err(_full) => self.watchers.handle_full(now, &mut self.trunks, dn, epoch),
+                }
+            }
+            presence::Output::Refresh { dn, epoch, expires } => {
+                if let Some(key) = self.links.subscription(dn, epoch) {
+                    self.user_agent.refresh(now, key, expires);
+                }
+            }
+            presence::Output::Forget { dn, epoch } => {
+                if let Some(key) = self.links.forget_subscription(dn, epoch) {
+                    self.user_agent.forget(key);
+                }
+            }
+            presence::Output::Vote(dn, vote) => self.tell_agent(dn, agent::Input::Presence(vote)),
+            presence::Output::Notice(notice) => self.events.push_back(Output::Notice(notice)),
+            presence::Output::Failure { trunk, peer, failure, retry_after } => {
+                self.trunks.handle_failure(now, trunk, peer, failure, retry_after);
+            }
         }
     }
 

@@ -1,0 +1,123 @@
+//! The clock of the control plane: the one place that reads wall time. Shards stamp events with
+//! monotonic time; a pair of both, taken at start, turns it into a date, so that the order of
+//! events survives a step of the wall clock. It does not follow such a step.
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// The moment at which the server started, on both clocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Clock {
+    started: Instant,
+    started_since_epoch: Duration,
+}
+
+impl Clock {
+    /// Reads both clocks.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "wall time is made here")]
+    pub fn start() -> Self {
+        // A wall clock before 1970 is not set at all: dates then count from 1970.
+        let since_epoch = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        Self::at(Instant::now(), since_epoch)
+    }
+
+    /// A clock that started at a given moment.
+    #[must_use]
+    pub fn at(started: Instant, started_since_epoch: Duration) -> Self {
+        Self {
+            started,
+            started_since_epoch,
+        }
+    }
+
+    /// The present moment.
+    #[must_use]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the control plane's own deadlines"
+    )]
+    pub fn now(&self) -> Instant {
+        Instant::now()
+    }
+
+    /// When the server started.
+    #[must_use]
+    pub fn started(&self) -> Instant {
+        self.started
+    }
+
+    /// The date of a moment, as RFC 3339 with microseconds in UTC.
+    #[must_use]
+    pub fn date(&self, at: Instant) -> String {
+        let since_epoch = match at.checked_duration_since(self.started) {
+            Some(later) => self.started_since_epoch + later,
+            None => self.started_since_epoch.saturating_sub(self.started - at),
+        };
+        rfc3339(since_epoch)
+    }
+}
+
+/// A point in time since 1970 as RFC 3339 §5.6 with microseconds.
+fn rfc3339(since_epoch: Duration) -> String {
+    let seconds = since_epoch.as_secs();
+    let (year, month, day) = civil(seconds / 86_400);
+    let (hour, minute, second) = (seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60);
+    let micros = since_epoch.subsec_micros();
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{micros:06}Z")
+}
+
+/// Year, month and day of a day since 1970 in the Gregorian calendar.
+///
+/// Years are counted from 1 March of year 0, so that the leap day is a year's last.
+fn civil(days_since_1970: u64) -> (u64, u64, u64) {
+    const DAYS_TO_1970: u64 = 719_468;
+    const DAYS_IN_400_YEARS: u64 = 146_097;
+    let days = days_since_1970 + DAYS_TO_1970;
+    let (cycle, day_of_cycle) = (days / DAYS_IN_400_YEARS, days % DAYS_IN_400_YEARS);
+    // Takes the leap days out: one in 4 years, none in 100, one in 400.
+    let year_of_cycle = (day_of_cycle - day_of_cycle / 1_460 + day_of_cycle / 36_524
+        - day_of_cycle / 146_096)
+        / 365;
+    let day_of_year =
+        day_of_cycle - (365 * year_of_cycle + year_of_cycle / 4 - year_of_cycle / 100);
+    // From March on, five months have 153 days.
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 {
+        month_from_march + 3
+    } else {
+        month_from_march - 9
+    };
+    let year = cycle * 400 + year_of_cycle + u64::from(month <= 2);
+    (year, month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_are_gregorian() {
+        for (seconds, date) in [
+            (0, "1970-01-01T00:00:00.000000Z"),
+            (951_782_399, "2000-02-28T23:59:59.000000Z"),
+            (951_782_400, "2000-02-29T00:00:00.000000Z"),
+            (951_868_800, "2000-03-01T00:00:00.000000Z"),
+            (1_795_342_530, "2026-11-22T10:15:30.000000Z"),
+            (4_107_542_400, "2100-03-01T00:00:00.000000Z"),
+        ] {
+            assert_eq!(rfc3339(Duration::from_secs(seconds)), date);
+        }
+    }
+
+    #[test]
+    fn dates_follow_the_monotonic_clock() {
+        let started = Clock::start().started();
+        let clock = Clock::at(started, Duration::from_micros(1_795_342_530_123_456));
+        assert_eq!(clock.date(started), "2026-11-22T10:15:30.123456Z");
+        let later = started + Duration::from_micros(900_000);
+        assert_eq!(clock.date(later), "2026-11-22T10:15:31.023456Z");
+    }
+}

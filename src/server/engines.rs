@@ -1,0 +1,128 @@
+//! The engines of the real server: what each is told at its start, drawn from the configuration
+//! and from the operating system's randomness. What they do with it is `engine`'s business.
+
+use std::hash::{BuildHasher, RandomState};
+use std::io;
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::sync::Arc;
+
+use offhook_shards::ShardId;
+
+use crate::config::{Config, DnIndex, QueueIndex, Transport};
+use crate::counters::Counters;
+use crate::dialog::{Listener, UserAgentConfig};
+use crate::engine::{Engine, EngineConfig, Owners};
+
+use super::clock::Clock;
+use super::serve::Crew;
+
+/// Builds the engines of one server.
+#[derive(Debug, Clone)]
+pub struct Engines {
+    config: Arc<Config>,
+    clock: Clock,
+    owners: Owners,
+    keys: [u64; 2],
+    seed: u64,
+    counters: Vec<Arc<Counters>>,
+}
+
+impl Engines {
+    /// Engines with fresh keys and a fresh seed.
+    #[must_use]
+    pub fn new(config: Arc<Config>, clock: Clock, shards: u16) -> Self {
+        let keys = [random(), random()];
+        Self {
+            config,
+            clock,
+            owners: Owners::new(shards, keys),
+            keys,
+            seed: random(),
+            counters: (0..shards).map(|_| Arc::default()).collect(),
+        }
+    }
+
+    fn user_agent(&self, shard: ShardId) -> UserAgentConfig {
+        let server = &self.config.server;
+        let listeners = server.sip.iter().filter_map(|listener| {
+            let host = server.advertised(*listener)?;
+            let transport = match listener.transport {
+                Transport::Udp => offhook_shards::Transport::Udp,
+                Transport::Tcp => offhook_shards::Transport::Tcp,
+            };
+            let address = listener.address;
+            Some(Listener { transport, address, advertised: format!("{host}:{}", address.port()) })
+        });
+        UserAgentConfig {
+            shard,
+            listeners: listeners.collect(),
+            t1: server.t1,
+            t2: server.t2,
+            t4: server.t4,
+            user_agent: concat!("Offhook/", env!("CARGO_PKG_VERSION")).to_owned(),
+            call_id_host: None,
+            keys: self.keys,
+            seed: self.seed,
+        }
+    }
+}
+
+impl Crew for Engines {
+    type Engine = Engine;
+
+    fn engine(&self, shard: ShardId) -> Engine {
+        let setup = EngineConfig {
+            shard,
+            owners: self.owners,
+            config: Arc::clone(&self.config),
+            user_agent: self.user_agent(shard),
+            seed: self.seed,
+            counters: Arc::clone(&self.counters[shard.index()]),
+        };
+        Engine::new(self.clock.now(), setup)
+    }
+
+    fn counters(&self) -> Vec<Arc<Counters>> {
+        self.counters.clone()
+    }
+
+    fn owner_of_dn(&self, dn: DnIndex) -> ShardId {
+        self.owners.dn(&self.config, dn)
+    }
+
+    fn owner_of_queue(&self, queue: QueueIndex) -> ShardId {
+        self.owners.queue(&self.config, queue)
+    }
+}
+
+/// The configuration with real ports in place of 0: engines write them into Via and Contact, and
+/// are built before the shards have bound their sockets.
+///
+/// # Errors
+/// The address that cannot be bound, and why.
+pub fn with_ports(config: &Config) -> Result<Config, (SocketAddr, io::Error)> {
+    let mut config = config.clone();
+    for listener in &mut config.server.sip {
+        if listener.address.port() == 0 {
+            let port = free_port(listener.transport, listener.address);
+            let port = port.map_err(|error| (listener.address, error))?;
+            listener.address.set_port(port);
+        }
+    }
+    Ok(config)
+}
+
+/// A port that is free now. Somebody else may take it before the shards do; then they say so.
+fn free_port(transport: Transport, address: SocketAddr) -> io::Result<u16> {
+    let bound = match transport {
+        Transport::Udp => UdpSocket::bind(address)?.local_addr()?,
+        Transport::Tcp => TcpListener::bind(address)?.local_addr()?,
+    };
+    Ok(bound.port())
+}
+
+/// Sixty-four bits of the operating system's randomness: the standard library keys its hashes
+/// with it, and SipHash keeps the key.
+fn random() -> u64 {
+    RandomState::new().hash_one(())
+}

@@ -1,0 +1,183 @@
+//! The way to the hub: sockets send commands through a bounded queue, and one task turns the hub
+//! with them, with the shards' outputs and with time. It carries values and decides nothing.
+
+use std::future::Future;
+
+use axum::body::Bytes;
+use serde_json::Value as Json;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::MissedTickBehavior;
+
+use crate::cti::{ClientId, ErrorCode, Output};
+use crate::limits::{
+    CTI_COMMANDS_MAX, CTI_COMMANDS_PER_TURN_MAX, CTI_EVENTS_PER_TURN_MAX, CTI_TICK,
+};
+
+use super::clients::{Kind, Outbox};
+use super::clock::Clock;
+use super::hub::{Hub, Numbers, Query, Received, TooManyClients};
+use super::link::Shards;
+use super::permissions::Identity;
+
+/// What a socket wants of the hub.
+#[derive(Debug)]
+pub enum Command {
+    /// Let a client in.
+    Connect {
+        /// Who it is.
+        identity: Identity,
+        /// How it came.
+        kind: Kind,
+        /// Where its frames go.
+        outbox: Outbox,
+        /// Under which number it is in.
+        reply: oneshot::Sender<Result<ClientId, TooManyClients>>,
+    },
+    /// A client sent text.
+    Text(ClientId, Bytes),
+    /// A client sent a binary frame.
+    Binary(ClientId),
+    /// A client went away.
+    Disconnect(ClientId),
+    /// HTTP asks for the state.
+    Query {
+        /// Who asks.
+        identity: Identity,
+        /// For what.
+        query: Query,
+        /// The answer.
+        reply: oneshot::Sender<Result<Json, (ErrorCode, String)>>,
+    },
+    /// HTTP asks for the numbers.
+    Numbers(oneshot::Sender<Numbers>),
+}
+
+/// The hub does not turn any more: the server stops.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stopped;
+
+/// Sends commands to the hub. While its queue is full, senders wait; the hub never does.
+#[derive(Debug, Clone)]
+pub struct Gate(mpsc::Sender<Command>);
+
+impl Gate {
+    /// A gate and the commands that come through it.
+    #[must_use]
+    pub fn open() -> (Self, mpsc::Receiver<Command>) {
+        let (sender, commands) = mpsc::channel(CTI_COMMANDS_MAX);
+        (Self(sender), commands)
+    }
+
+    /// Hands a command over.
+    ///
+    /// # Errors
+    /// [`Stopped`].
+    pub async fn send(&self, command: Command) -> Result<(), Stopped> {
+        self.0.send(command).await.map_err(|_| Stopped)
+    }
+
+    /// Hands a command over and waits for its answer.
+    ///
+    /// # Errors
+    /// [`Stopped`].
+    pub async fn ask<T>(
+        &self,
+        command: impl FnOnce(oneshot::Sender<T>) -> Command,
+    ) -> Result<T, Stopped> {
+        let (reply, answer) = oneshot::channel();
+        self.send(command(reply)).await?;
+        answer.await.map_err(|_| Stopped)
+    }
+}
+
+/// Where the shards' outputs come from.
+pub trait Outputs {
+    /// Waits until there may be outputs.
+    fn ready(&mut self) -> impl Future<Output = ()>;
+
+    /// Moves at most `outputs_max` outputs to the end of `into`, and tells how many. Fewer means
+    /// that there are no more for now.
+    fn drain(&mut self, outputs_max: usize, into: &mut Vec<Output>) -> usize;
+
+    /// Why there will be no more outputs, if something broke.
+    fn broken(&self) -> Option<String>;
+}
+
+/// Turns the hub until `stop` is done, or until something broke.
+///
+/// # Errors
+/// What broke, in words.
+pub async fn turn<S: Shards>(
+    hub: &mut Hub<S>,
+    clock: &Clock,
+    mut commands: mpsc::Receiver<Command>,
+    mut outputs: impl Outputs,
+    stop: impl Future<Output = ()>,
+) -> Result<(), String> {
+    let mut stop = std::pin::pin!(stop);
+    let mut tick = tokio::time::interval(CTI_TICK);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut batch = Vec::with_capacity(CTI_EVENTS_PER_TURN_MAX);
+    let mut more = false;
+    loop {
+        tokio::select! {
+            () = &mut stop => {
+                hub.stop();
+                return Ok(());
+            }
+            _ = tick.tick() => {
+                hub.handle_timeout(clock.now());
+                if let Some(words) = outputs.broken() {
+                    hub.stop();
+                    return Err(words);
+                }
+            }
+            Some(command) = commands.recv() => {
+                handle(hub, clock, command);
+                for _ in 1..CTI_COMMANDS_PER_TURN_MAX {
+                    let Ok(command) = commands.try_recv() else { break };
+                    handle(hub, clock, command);
+                }
+            }
+            () = outputs.ready(), if !more => more = take(hub, &mut outputs, &mut batch),
+            () = tokio::task::yield_now(), if more => more = take(hub, &mut outputs, &mut batch),
+        }
+    }
+}
+
+/// Takes one batch of outputs; tells whether there may be more.
+fn take<S: Shards>(
+    hub: &mut Hub<S>,
+    outputs: &mut impl Outputs,
+    batch: &mut Vec<Output>,
+) -> bool {
+    let taken = outputs.drain(CTI_EVENTS_PER_TURN_MAX, batch);
+    for output in batch.drain(..) {
+        hub.handle_output(output);
+    }
+    taken == CTI_EVENTS_PER_TURN_MAX
+}
+
+fn handle<S: Shards>(hub: &mut Hub<S>, clock: &Clock, command: Command) {
+    let now = clock.now();
+    match command {
+        Command::Connect { identity, kind, outbox, reply } => {
+            let outcome = hub.connect(now, identity, kind, outbox);
+            let connected = outcome.ok();
+            // A socket that is gone by now will not say so again.
+            if let (Err(_), Some(id)) = (reply.send(outcome), connected) {
+                hub.handle_disconnect(id);
+            }
+        }
+        Command::Text(id, text) => hub.handle_frame(now, id, Received::Text(&text)),
+        Command::Binary(id) => hub.handle_frame(now, id, Received::Binary),
+        Command::Disconnect(id) => hub.handle_disconnect(id),
+        Command::Query { identity, query, reply } => {
+            // Who asked may have gone away meanwhile.
+            let _ = reply.send(hub.query(&identity, &query));
+        }
+        Command::Numbers(reply) => {
+            let _ = reply.send(hub.numbers());
+        }
+    }
+}

@@ -1,0 +1,430 @@
+//! What clients ask: who may, where it goes, and the answers that the hub itself can give. Every
+//! request gets exactly one direct answer: from here, from its shard, or from the deadline.
+
+use std::time::Instant;
+
+use serde_json::Value as Json;
+
+use crate::config::{Address, DnIndex, RoutingPointIndex};
+use crate::cti::{
+    CallRequest, ClientId, ConnId, DesktopRequest, ErrorCode, Request, RequestBody, RouteRequest,
+};
+use crate::limits::{CTI_PENDING_PER_CLIENT_MAX, CTI_SNAPSHOT_ADDRESSES_MAX};
+use crate::server::address::AddressId;
+use crate::server::clients::{Client, Registration};
+use crate::server::decode::{Asked, Refusal, What};
+use crate::server::link::{Full, Shards};
+use crate::server::pending::{Pending, success};
+use crate::server::snapshot::Attributes;
+
+use super::Hub;
+
+/// Why a request is refused, in name and in words.
+type Blame = (ErrorCode, String);
+
+/// All addresses, as a client names them.
+const EVERYTHING: &str = "*";
+
+impl<S: Shards> Hub<S> {
+    pub(super) fn handle_request(&mut self, now: Instant, id: ClientId, asked: Asked) {
+        let reference_id = asked.reference_id;
+        let this_dn = this_dn(&asked.what).map(str::to_owned);
+        let outcome = match asked.what {
+            What::Register { this_dn, hold } => {
+                self.register(now, id, reference_id, &this_dn, hold)
+            }
+            What::Unregister(this_dn) => self.unregister(now, id, reference_id, &this_dn),
+            What::QueryAddress(this_dn) => self.query_address(now, id, reference_id, &this_dn),
+            What::QueryServer => {
+                self.send_server_info(now, id, reference_id);
+                Ok(())
+            }
+            What::Resume {
+                server_start_time,
+                sequence,
+            } => self.resume(now, id, reference_id, &server_start_time, sequence),
+            What::Desktop(this_dn, request) => {
+                self.desktop(now, id, reference_id, this_dn, request)
+            }
+            What::Release {
+                this_dn,
+                conn_id,
+                reasons,
+            } => self.release(&this_dn, id).and_then(|dn| {
+                let request = CallRequest::Release {
+                    this_dn: dn,
+                    reasons,
+                };
+                let body = RequestBody::Call(conn_id, request);
+                self.forward(now, id, reference_id, this_dn, body)
+            }),
+            What::UserData {
+                this_dn,
+                conn_id,
+                change,
+            } => self.user_data(&this_dn, id).and_then(|()| {
+                let request = CallRequest::UserData {
+                    this_dn: this_dn.clone(),
+                    change,
+                };
+                let body = RequestBody::Call(conn_id, request);
+                self.forward(now, id, reference_id, this_dn, body)
+            }),
+            What::Route {
+                this_dn,
+                conn_id,
+                other_dn,
+                route_type,
+                reasons,
+            } => {
+                self.route(this_dn.as_deref(), conn_id, id)
+                    .and_then(|(address, routing_point)| {
+                        let this_dn = self.book.name(address).to_owned();
+                        let request = RouteRequest::Call {
+                            conn_id,
+                            other_dn,
+                            route_type,
+                            reasons,
+                        };
+                        let body = RequestBody::Route(routing_point, request);
+                        self.forward(now, id, reference_id, this_dn, body)
+                    })
+            }
+        };
+        if let Err((code, words)) = outcome {
+            self.refuse(
+                now,
+                id,
+                Refusal {
+                    reference_id,
+                    this_dn,
+                    code,
+                    words,
+                },
+            );
+        }
+    }
+
+    fn register(
+        &mut self,
+        now: Instant,
+        id: ClientId,
+        reference_id: Option<u32>,
+        this_dn: &str,
+        hold: bool,
+    ) -> Result<(), Blame> {
+        let client = self.lasting_client(id)?;
+        let registration = Registration::new(self.history.last(), hold);
+        if this_dn == EVERYTHING {
+            if !client.identity.may_see_everything() {
+                return Err(forbidden(
+                    "only a supervisor or an admin may register all addresses",
+                ));
+            }
+            self.clients.register_everything(id, registration);
+            self.send_everything(now, id, reference_id);
+            return Ok(());
+        }
+        let (address_id, address) = self.address_of(this_dn)?;
+        let identity = &client.identity;
+        if !identity.may_see(address) {
+            return Err(forbidden("this token does not allow this address"));
+        }
+        if let (Address::RoutingPoint(routing_point), true) = (address, identity.may_route()) {
+            self.attendance.router_came(id, routing_point);
+        }
+        self.clients.register(id, address_id, registration);
+        self.send_registered(now, id, reference_id, address_id);
+        Ok(())
+    }
+
+    fn unregister(
+        &mut self,
+        now: Instant,
+        id: ClientId,
+        reference_id: Option<u32>,
+        this_dn: &str,
+    ) -> Result<(), Blame> {
+        self.lasting_client(id)?;
+        let was_registered = if this_dn == EVERYTHING {
+            self.clients.unregister_everything(id)
+        } else {
+            let (address_id, address) = self.address_of(this_dn)?;
+            self.attendance.left(id, address);
+            self.clients.unregister(id, address_id)
+        };
+        if !was_registered {
+            return Err(not_registered(this_dn));
+        }
+        self.reply(now, id, "EventUnregistered", reference_id, about(this_dn));
+        Ok(())
+    }
+
+    fn query_address(
+        &mut self,
+        now: Instant,
+        id: ClientId,
+        reference_id: Option<u32>,
+        this_dn: &str,
+    ) -> Result<(), Blame> {
+        let (address_id, address) = self.address_of(this_dn)?;
+        if !self.known_client(id)?.identity.may_see(address) {
+            return Err(forbidden("this token does not allow this address"));
+        }
+        let mut attributes = about(this_dn);
+        let snapshot = self.view().address(address_id);
+        attributes.insert("Extensions".to_owned(), Json::Object(snapshot));
+        self.reply(now, id, "EventAddressInfo", reference_id, attributes);
+        Ok(())
+    }
+
+    fn desktop(
+        &mut self,
+        now: Instant,
+        id: ClientId,
+        reference_id: Option<u32>,
+        this_dn: String,
+        request: DesktopRequest,
+    ) -> Result<(), Blame> {
+        let (address_id, dn) = self.agent_of(&this_dn)?;
+        let client = self.known_client(id)?;
+        if !client.identity.may_act_for(dn) {
+            return Err(forbidden("this token does not allow acting for this agent"));
+        }
+        acting(client, address_id, &this_dn)?;
+        let at_its_desk = client.identity.desktop && client.registrations.contains_key(&address_id);
+        self.forward(
+            now,
+            id,
+            reference_id,
+            this_dn,
+            RequestBody::Desktop(dn, request),
+        )?;
+        if at_its_desk {
+            self.attendance.desktop_acted(id, dn);
+        }
+        Ok(())
+    }
+
+    /// Whether the client may end a call of this party.
+    fn release(&self, this_dn: &str, id: ClientId) -> Result<DnIndex, Blame> {
+        let (address_id, dn) = self.agent_of(this_dn)?;
+        let client = self.known_client(id)?;
+        if !client.identity.may_act_for(dn) {
+            return Err(forbidden(
+                "this token does not allow ending this agent's calls",
+            ));
+        }
+        acting(client, address_id, this_dn)?;
+        Ok(dn)
+    }
+
+    /// Whether the client may change the attached data of a call of this party.
+    fn user_data(&self, this_dn: &str, id: ClientId) -> Result<(), Blame> {
+        let (address_id, address) = self.address_of(this_dn)?;
+        let client = self.known_client(id)?;
+        if !client.identity.may_see(address) {
+            return Err(forbidden("this token does not allow this address"));
+        }
+        if !client.identity.may_attach_at(address) {
+            let words = format!("ThisDN {this_dn} is neither an agent nor a routing point");
+            return Err((ErrorCode::InvalidAttribute, words));
+        }
+        acting(client, address_id, this_dn)
+    }
+
+    /// Where the call waits, if the client may route it.
+    fn route(
+        &self,
+        this_dn: Option<&str>,
+        conn_id: ConnId,
+        id: ClientId,
+    ) -> Result<(AddressId, RoutingPointIndex), Blame> {
+        let client = self.known_client(id)?;
+        if !client.identity.may_route() {
+            return Err(forbidden("only a router or an admin may route calls"));
+        }
+        self.check_shard(conn_id)?;
+        let named = this_dn.map(|name| self.address_of(name)).transpose()?;
+        let waiting_at = || {
+            let addresses = self.state.addresses_of(conn_id);
+            let mut places = addresses.map(|address| (address, self.book.address(address)));
+            places.find(|(_, address)| matches!(address, Address::RoutingPoint(_)))
+        };
+        let (address_id, address) = named.or_else(waiting_at).ok_or_else(|| {
+            let words = format!("no call {conn_id} waits at a routing point");
+            (ErrorCode::InvalidConnID, words)
+        })?;
+        let name = self.book.name(address_id);
+        let Address::RoutingPoint(routing_point) = address else {
+            let words = format!("ThisDN {name} is no routing point");
+            return Err((ErrorCode::InvalidAttribute, words));
+        };
+        acting(client, address_id, name)?;
+        Ok((address_id, routing_point))
+    }
+
+    /// Hands a request to its shard, and remembers whom to answer.
+    fn forward(
+        &mut self,
+        now: Instant,
+        id: ClientId,
+        reference_id: Option<u32>,
+        this_dn: String,
+        body: RequestBody,
+    ) -> Result<(), Blame> {
+        let shard = match &body {
+            RequestBody::Desktop(dn, _) => self.shards.owner_of_dn(*dn),
+            RequestBody::Call(conn_id, _) => {
+                self.check_shard(*conn_id)?;
+                conn_id.shard()
+            }
+            RequestBody::Route(routing_point, _) => {
+                let queue = self.book.config().routing_point_at(*routing_point).queue;
+                self.shards.owner_of_queue(queue)
+            }
+        };
+        if self.pending.count(id) >= CTI_PENDING_PER_CLIENT_MAX {
+            let words =
+                format!("{CTI_PENDING_PER_CLIENT_MAX} requests of this client wait already");
+            return Err((ErrorCode::TooBusy, words));
+        }
+        let requested_by = self.pending.number(id);
+        let pending = Pending {
+            reference_id,
+            this_dn,
+            success: success(&body),
+        };
+        match self.shards.request(shard, Request { requested_by, body }) {
+            Ok(()) => {
+                self.pending.insert(now, requested_by, pending);
+                Ok(())
+            }
+            Err(Full) => Err((
+                ErrorCode::TooBusy,
+                "the shard takes no more requests now".to_owned(),
+            )),
+        }
+    }
+
+    /// EventRegistered with the snapshot of one address.
+    pub(super) fn send_registered(
+        &mut self,
+        now: Instant,
+        id: ClientId,
+        reference_id: Option<u32>,
+        address: AddressId,
+    ) {
+        let mut attributes = about(self.book.name(address));
+        let snapshot = self.view().address(address);
+        attributes.insert("Extensions".to_owned(), Json::Object(snapshot));
+        self.reply(now, id, "EventRegistered", reference_id, attributes);
+    }
+
+    /// EventRegistered with the snapshots of all addresses, in pages; the first is the answer.
+    pub(super) fn send_everything(
+        &mut self,
+        now: Instant,
+        id: ClientId,
+        mut reference_id: Option<u32>,
+    ) {
+        let all: Vec<AddressId> = self.book.all().collect();
+        let pages = all.chunks(CTI_SNAPSHOT_ADDRESSES_MAX).len();
+        for (page, addresses) in all.chunks(CTI_SNAPSHOT_ADDRESSES_MAX).enumerate() {
+            let view = self.view();
+            let snapshots = addresses
+                .iter()
+                .map(|address| Json::Object(view.named(*address)));
+            let mut extensions = Attributes::new();
+            extensions.insert("EventSequenceNumber".to_owned(), view.sequence.into());
+            extensions.insert("Page".to_owned(), (page + 1).into());
+            extensions.insert("Pages".to_owned(), pages.into());
+            extensions.insert("Addresses".to_owned(), Json::Array(snapshots.collect()));
+            let mut attributes = about(EVERYTHING);
+            attributes.insert("Extensions".to_owned(), Json::Object(extensions));
+            self.reply(now, id, "EventRegistered", reference_id.take(), attributes);
+        }
+    }
+
+    fn agent_of(&self, this_dn: &str) -> Result<(AddressId, DnIndex), Blame> {
+        match self.address_of(this_dn)? {
+            (id, Address::Agent(dn)) => Ok((id, dn)),
+            (_, Address::RoutingPoint(_) | Address::Queue(_) | Address::Trunk(_)) => {
+                let words = format!("ThisDN {this_dn} is no agent's DN");
+                Err((ErrorCode::InvalidAttribute, words))
+            }
+        }
+    }
+
+    fn check_shard(&self, conn_id: ConnId) -> Result<(), Blame> {
+        if conn_id.shard().0 < self.shards.count() {
+            return Ok(());
+        }
+        Err((
+            ErrorCode::InvalidConnID,
+            format!("{conn_id} is no call of this server"),
+        ))
+    }
+
+    pub(super) fn known_client(&self, id: ClientId) -> Result<&Client, Blame> {
+        let words = || {
+            (
+                ErrorCode::ClientNotRegistered,
+                "the client is gone".to_owned(),
+            )
+        };
+        self.clients.client(id).ok_or_else(words)
+    }
+
+    /// The client, if it stays long enough to be sent events.
+    pub(super) fn lasting_client(&self, id: ClientId) -> Result<&Client, Blame> {
+        let client = self.known_client(id)?;
+        match client.kind {
+            super::Kind::Socket => Ok(client),
+            super::Kind::Post => {
+                let words = "events come by WebSocket only; connect to /cti".to_owned();
+                Err((ErrorCode::UnsupportedOperation, words))
+            }
+        }
+    }
+}
+
+/// Whether a client may act in the name of an address now.
+fn acting(client: &Client, address: AddressId, name: &str) -> Result<(), Blame> {
+    if !client.is_registered(address) {
+        return Err(not_registered(name));
+    }
+    if client.is_held(address) {
+        let words = format!("events of {name} are held; send RequestResume first");
+        return Err((ErrorCode::WrongState, words));
+    }
+    Ok(())
+}
+
+fn not_registered(name: &str) -> Blame {
+    let words = format!("{name} is not registered; send RequestRegisterAddress first");
+    (ErrorCode::ClientNotRegistered, words)
+}
+
+fn forbidden(words: &str) -> Blame {
+    (ErrorCode::Forbidden, words.to_owned())
+}
+
+fn about(this_dn: &str) -> Attributes {
+    let mut attributes = Attributes::new();
+    attributes.insert("ThisDN".to_owned(), this_dn.into());
+    attributes
+}
+
+fn this_dn(what: &What) -> Option<&str> {
+    match what {
+        What::Register { this_dn, .. }
+        | What::Unregister(this_dn)
+        | What::QueryAddress(this_dn)
+        | What::Desktop(this_dn, _)
+        | What::Release { this_dn, .. }
+        | What::UserData { this_dn, .. } => Some(this_dn),
+        What::Route { this_dn, .. } => this_dn.as_deref(),
+        What::QueryServer | What::Resume { .. } => None,
+    }
+}

@@ -1,0 +1,215 @@
+//! What the hub refuses: each error code that is its own to give, and each role's bounds.
+
+use super::*;
+use crate::limits::{CTI_FRAME_BYTES_MAX, CTI_PENDING_PER_CLIENT_MAX, CTI_REQUEST_DEADLINE};
+
+const CALL: &str = "00010000000000ab";
+
+fn code_of(answer: &Json) -> &str {
+    assert_eq!(answer["Message"], "EventError", "{answer}");
+    assert!(answer.get("EventSequenceNumber").is_none(), "an error is no event of the stream");
+    answer["ErrorCode"].as_str().unwrap()
+}
+
+#[test]
+fn garbage_is_answered_and_the_client_stays() {
+    let mut stage = Stage::new();
+    let mut desk = stage.client();
+    let long = format!("{{\"Message\":\"{}\"}}", "x".repeat(CTI_FRAME_BYTES_MAX));
+    let deep = format!("{}{}", "[".repeat(20_000), "]".repeat(20_000));
+    for garbage in ["", "{", "null", "[]", "7", "\"text\"", "{}", "\u{0}", &long, &deep] {
+        stage.say_anything(&desk, garbage);
+        let answer = desk.hear().unwrap();
+        assert_eq!(code_of(&answer), "InvalidAttribute", "{answer}");
+        assert!(answer.get("ReferenceID").is_none());
+    }
+    stage.hub.handle_frame(stage.now, desk.id, Received::Text(b"\xff\xfe{"));
+    assert_eq!(code_of(&desk.hear().unwrap()), "InvalidAttribute");
+    stage.hub.handle_frame(stage.now, desk.id, Received::Binary);
+    assert_eq!(code_of(&desk.hear().unwrap()), "InvalidAttribute");
+    let query = json!({"Message": "RequestQueryServer", "ReferenceID": 9});
+    assert_eq!(stage.ask(&mut desk, &query)["Message"], "EventServerInfo");
+}
+
+#[test]
+fn attributes_of_the_wrong_form_are_named() {
+    let mut stage = Stage::new();
+    let mut desk = stage.client();
+    for (request, word) in [
+        (json!({"Message": "RequestQueryServer"}), "ReferenceID"),
+        (json!({"Message": "RequestQueryServer", "ReferenceID": -1}), "ReferenceID"),
+        (json!({"Message": "RequestQueryServer", "ReferenceID": 4_294_967_296_u64}), "ReferenceID"),
+        (json!({"Message": "RequestQueryServer", "ReferenceID": "7"}), "ReferenceID"),
+        (json!({"ReferenceID": 7}), "Message"),
+        (json!({"Message": "RequestNoSuchThing", "ReferenceID": 7}), "unknown"),
+        (json!({"Message": "EventRinging", "ReferenceID": 7}), "no request"),
+        (json!({"Message": "RequestAgentReady", "ReferenceID": 7}), "ThisDN"),
+        (json!({"Message": "RequestAgentReady", "ReferenceID": 7, "ThisDN": 2001}), "ThisDN"),
+        (json!({"Message": "RequestAgentReady", "ReferenceID": 7, "ThisDN": ""}), "ThisDN"),
+        (json!({"Message": "RequestAgentReady", "ReferenceID": 7, "ThisDN": "2001",
+                "AgentWorkMode": "AuxWork"}), "AgentWorkMode"),
+        (json!({"Message": "RequestAgentNotReady", "ReferenceID": 7, "ThisDN": "2001",
+                "Reasons": {"a": null}}), "Reasons.a"),
+        (json!({"Message": "RequestAgentNotReady", "ReferenceID": 7, "ThisDN": "2001",
+                "Reasons": ["lunch"]}), "Reasons"),
+        (json!({"Message": "RequestAgentNotReady", "ReferenceID": 7, "ThisDN": "2001",
+                "Reasons": {"a": "x".repeat(20_000)}}), "Reasons"),
+        (json!({"Message": "RequestAttachUserData", "ReferenceID": 7, "ThisDN": "2001",
+                "ConnID": CALL}), "UserData"),
+        (json!({"Message": "RequestDeletePair", "ReferenceID": 7, "ThisDN": "2001",
+                "ConnID": CALL}), "Key"),
+        (json!({"Message": "RequestRouteCall", "ReferenceID": 7, "ConnID": CALL}), "OtherDN"),
+        (json!({"Message": "RequestResume", "ReferenceID": 7, "ServerStartTime": "x"}),
+         "EventSequenceNumber"),
+    ] {
+        stage.say_anything(&desk, &request.to_string());
+        let answer = desk.hear().unwrap();
+        assert_eq!(code_of(&answer), "InvalidAttribute", "{request}");
+        assert!(answer["ErrorMessage"].as_str().unwrap().contains(word), "{answer}");
+        assert_eq!(answer.get("ReferenceID").is_some(), request["ReferenceID"] == 7);
+    }
+    assert_eq!(stage.asked(), []);
+}
+
+#[test]
+fn each_reason_has_its_code() {
+    let mut stage = Stage::new();
+    let mut desk = stage.client();
+    stage.register(&mut desk, "2001");
+    stage.register(&mut desk, "7000");
+    let release = |this_dn: &str, conn_id: &str| {
+        json!({"Message": "RequestReleaseCall", "ReferenceID": 5, "ThisDN": this_dn,
+               "ConnID": conn_id})
+    };
+    for (request, code) in [
+        (ready(5, "2002"), "ClientNotRegistered"),
+        (release("2002", CALL), "ClientNotRegistered"),
+        (ready(5, "9999"), "UnknownDN"),
+        (register("9999"), "UnknownDN"),
+        (json!({"Message": "RequestQueryAddress", "ReferenceID": 5, "ThisDN": "x"}), "UnknownDN"),
+        (ready(5, "7000"), "InvalidAttribute"),
+        (ready(5, "ucm"), "InvalidAttribute"),
+        (release("2001", "00090000000000ab"), "InvalidConnID"),
+        (json!({"Message": "RequestRouteCall", "ReferenceID": 5, "ConnID": CALL,
+                "OtherDN": "2001"}), "InvalidConnID"),
+        (json!({"Message": "RequestRouteCall", "ReferenceID": 5, "ConnID": CALL,
+                "OtherDN": "2001", "ThisDN": "2001"}), "InvalidAttribute"),
+        (json!({"Message": "RequestUnregisterAddress", "ReferenceID": 5, "ThisDN": "2002"}),
+         "ClientNotRegistered"),
+    ] {
+        assert_eq!(code_of(&stage.ask(&mut desk, &request)), code, "{request}");
+    }
+    let odd = json!({"Message": "RequestReleaseCall", "ReferenceID": 5, "ThisDN": "2001",
+                     "ConnID": "12"});
+    stage.say_anything(&desk, &odd.to_string());
+    assert_eq!(code_of(&desk.hear().unwrap()), "InvalidConnID");
+    let make = json!({"Message": "RequestMakeCall", "ReferenceID": 5, "ThisDN": "2001"});
+    stage.say_anything(&desk, &make.to_string());
+    assert_eq!(code_of(&desk.hear().unwrap()), "UnsupportedOperation");
+    assert_eq!(stage.asked().len(), 1, "only the router's presence went to a shard");
+}
+
+#[test]
+fn each_role_keeps_to_its_bounds() {
+    let mut stage = Stage::new();
+    let forbidden = |stage: &mut Stage, role: Role, request: Json| {
+        let mut desk = stage.client_in(role);
+        stage.say(&desk, &request);
+        let answer = desk.hear().unwrap();
+        answer["ErrorCode"] == "Forbidden"
+    };
+    let route = json!({"Message": "RequestRouteCall", "ReferenceID": 5, "ConnID": CALL,
+                       "OtherDN": "2001"});
+    let release = json!({"Message": "RequestReleaseCall", "ReferenceID": 5, "ThisDN": "2002",
+                         "ConnID": CALL});
+    let query = json!({"Message": "RequestQueryAddress", "ReferenceID": 5, "ThisDN": "2002"});
+    let attach = json!({"Message": "RequestAttachUserData", "ReferenceID": 5, "ThisDN": "2002",
+                        "ConnID": CALL, "UserData": {"a": 1}});
+    // In the order agent, supervisor, router, admin.
+    for (request, expected) in [
+        (register("2001"), [false, false, false, false]),
+        (register("2002"), [true, false, false, false]),
+        (register("7000"), [true, false, false, false]),
+        (register("sales"), [true, false, false, false]),
+        (register("ucm"), [true, false, false, false]),
+        (register("*"), [true, false, true, false]),
+        (ready(5, "2001"), [false, false, true, false]),
+        (ready(5, "2002"), [true, false, true, false]),
+        (release, [true, false, true, false]),
+        (query, [true, false, false, false]),
+        (attach, [true, false, false, false]),
+        (route, [true, true, false, false]),
+    ] {
+        let roles = [Role::Agent, Role::Supervisor, Role::Router, Role::Admin];
+        let found = roles.map(|role| forbidden(&mut stage, role, request.clone()));
+        assert_eq!(found, expected, "{request}");
+    }
+}
+
+#[test]
+fn a_shard_that_does_not_answer_is_answered_for_once() {
+    let mut stage = Stage::new();
+    let mut desk = stage.client();
+    stage.register(&mut desk, "2001");
+    stage.say(&desk, &ready(5, "2001"));
+    let (_, asked) = stage.asked_once();
+    stage.pass(CTI_REQUEST_DEADLINE - Duration::from_millis(1));
+    assert_eq!(desk.hear(), None);
+    stage.pass(Duration::from_millis(1));
+    let answer = desk.hear().unwrap();
+    assert_eq!((code_of(&answer), &answer["ReferenceID"]), ("Timeout", &json!(5)));
+    assert_eq!(answer["ThisDN"], "2001");
+    // The answer that comes too late is an event like any other.
+    let mut late = stage.event(EventName::AgentReady, "2001");
+    late.agent_work_mode = Some(AgentWorkMode::ManualIn);
+    late.requested_by = Some(asked.requested_by);
+    stage.emit(late);
+    assert!(desk.hear().unwrap().get("ReferenceID").is_none());
+    let error =
+        Event::error(stage.now, "2001", asked.requested_by, ErrorCode::WrongState, "too late");
+    stage.emit(error);
+    assert_eq!(desk.hear(), None);
+    assert_eq!(stage.hub.numbers().tally.timeouts, 1);
+}
+
+#[test]
+fn a_busy_shard_and_a_busy_client_get_too_busy() {
+    let mut stage = Stage::new();
+    let mut desk = stage.client();
+    stage.register(&mut desk, "2001");
+    stage.shards.full.set(true);
+    assert_eq!(code_of(&stage.ask(&mut desk, &ready(5, "2001"))), "TooBusy");
+    stage.shards.full.set(false);
+    for reference_id in 0..u32::try_from(CTI_PENDING_PER_CLIENT_MAX).unwrap() {
+        stage.say(&desk, &ready(reference_id, "2001"));
+    }
+    assert_eq!(desk.hear(), None);
+    assert_eq!(code_of(&stage.ask(&mut desk, &ready(5, "2001"))), "TooBusy");
+    assert_eq!(stage.asked().len(), CTI_PENDING_PER_CLIENT_MAX);
+}
+
+#[test]
+fn one_http_request_need_not_register_and_cannot_listen() {
+    let mut stage = Stage::new();
+    let mut post = |text: &str| {
+        let (outbox, inbox) = clients::queue(1);
+        let identity = Identity::everyone();
+        let id = stage.hub.connect(stage.now, identity, Kind::Post, outbox).unwrap();
+        stage.hub.handle_frame(stage.now, id, Received::Text(text.as_bytes()));
+        Desk { id, inbox }
+    };
+    let mut listening = post(&register("2001").to_string());
+    assert_eq!(code_of(&listening.hear().unwrap()), "UnsupportedOperation");
+    let mut without_reference = post(r#"{"Message":"RequestQueryServer"}"#);
+    assert_eq!(without_reference.hear().unwrap()["Message"], "EventServerInfo");
+    let mut asking = post(r#"{"Message":"RequestAgentReady","ThisDN":"2001"}"#);
+    assert_eq!(asking.hear(), None);
+    let (_, asked) = stage.asked_once();
+    let mut answer = stage.event(EventName::AgentReady, "2001");
+    answer.agent_work_mode = Some(AgentWorkMode::ManualIn);
+    answer.requested_by = Some(asked.requested_by);
+    stage.emit(answer);
+    assert_eq!(asking.hear().unwrap()["Message"], "EventAgentReady");
+    stage.hub.handle_disconnect(asking.id);
+    assert_eq!(stage.asked(), [], "an HTTP request is no desktop that could go away");
+}

@@ -1,0 +1,409 @@
+//! Start and stop of the whole server: the shards with their engines, then one thread with the
+//! hub and the HTTP listener. Whatever can be refused is refused before anything runs. What an
+//! engine is, it does not know: the caller brings a [`Crew`].
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use axum::serve::ListenerExt;
+use offhook_shards::{
+    Control, DriverChoice, Engine, Events, Options, Placement, Running, ShardId, StartError,
+    placement,
+};
+use tokio::io::unix::AsyncFd;
+use tokio::sync::watch;
+
+use crate::config::{Config, DnIndex, Driver, QueueIndex, Transport};
+use crate::counters::Counters;
+use crate::cti::{Output, Request};
+
+use super::api::{self, Api};
+use super::clock::Clock;
+use super::engines::{self, Engines};
+use super::gate::{self, Gate, Outputs};
+use super::hub::Hub;
+use super::link::{Full, Shards};
+use super::metrics::Fleet;
+use super::websocket::Heartbeat;
+
+/// How long HTTP connections may take to end when the server stops.
+const STOP_PATIENCE: Duration = Duration::from_secs(2);
+
+/// The engines: how one is built, what it counts, and who owns what.
+pub trait Crew: Clone + Send + Sync + 'static {
+    /// What runs on each shard.
+    type Engine: Engine<Request = Request, Event = Output>;
+
+    /// Builds a shard's engine, on the shard's own thread.
+    fn engine(&self, shard: ShardId) -> Self::Engine;
+
+    /// What each shard's engine counts, in the order of the shards.
+    fn counters(&self) -> Vec<Arc<Counters>>;
+
+    /// The shard that owns a DN.
+    fn owner_of_dn(&self, dn: DnIndex) -> ShardId;
+
+    /// The shard that owns a queue and its routing points.
+    fn owner_of_queue(&self, queue: QueueIndex) -> ShardId;
+}
+
+/// Why the server does not run (any more), in the words of somebody who runs it.
+#[derive(Debug)]
+pub enum ServeError {
+    /// The HTTP address cannot be listened on.
+    Http {
+        /// The address.
+        address: SocketAddr,
+        /// What the kernel said.
+        error: io::Error,
+    },
+    /// No port could be had for a SIP listener.
+    Sip {
+        /// The address.
+        address: SocketAddr,
+        /// What the kernel said.
+        error: io::Error,
+    },
+    /// The shards do not start.
+    Shards(StartError),
+    /// The control plane's thread or runtime does not start.
+    Control(io::Error),
+    /// Something broke while the server ran.
+    Broken(String),
+}
+
+impl std::fmt::Display for ServeError {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Http { address, error } => write!(
+                formatter,
+                "cannot listen for HTTP on {address}: {error}; choose another with --http"
+            ),
+            Self::Sip { address, error } => {
+                write!(formatter, "no port is free for SIP on {}: {error}", address.ip())
+            }
+            Self::Shards(error) => write!(formatter, "the shards do not start: {error}"),
+            Self::Control(error) => write!(formatter, "the control plane does not start: {error}"),
+            Self::Broken(words) => formatter.write_str(words),
+        }
+    }
+}
+
+impl std::error::Error for ServeError {}
+
+/// A running server. Dropping it stops it without waiting.
+#[derive(Debug)]
+pub struct Serving {
+    /// Where HTTP and WebSocket are heard, with the port really bound.
+    pub http: SocketAddr,
+    /// Where SIP datagrams are heard, likewise.
+    pub udp: Vec<SocketAddr>,
+    /// Where SIP streams are accepted, likewise.
+    pub tcp: Vec<SocketAddr>,
+    /// The driver that was taken: `uring` or `epoll`.
+    pub driver: &'static str,
+    stop: watch::Sender<bool>,
+    thread: JoinHandle<Result<(), ServeError>>,
+}
+
+impl Serving {
+    /// Stops the server and waits for its end.
+    ///
+    /// # Errors
+    /// [`ServeError::Broken`].
+    pub fn stop(self) -> Result<(), ServeError> {
+        self.stop.send_replace(true);
+        self.wait()
+    }
+
+    /// Waits until the server ends by itself: by a signal, or because something broke.
+    ///
+    /// # Errors
+    /// [`ServeError::Broken`].
+    pub fn wait(self) -> Result<(), ServeError> {
+        let Self { stop, thread, .. } = self;
+        let panicked = || Err(ServeError::Broken("the control plane has panicked".to_owned()));
+        let outcome = thread.join().unwrap_or_else(|_| panicked());
+        drop(stop);
+        outcome
+    }
+}
+
+/// What is chosen beside the configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Choices {
+    /// SIGTERM and SIGINT stop the server.
+    pub signals: bool,
+    /// When clients are pinged.
+    pub heartbeat: Heartbeat,
+}
+
+/// How many shards a configuration asks for, on this machine.
+#[must_use]
+pub fn shard_count(config: &Config) -> u16 {
+    let chosen = config.server.cores.as_ref().map(|cores| cores.0.len());
+    config.server.shards.unwrap_or_else(|| match chosen {
+        Some(cores) => u16::try_from(cores).unwrap_or(u16::MAX),
+        None => placement::shards_default(placement::online_cores().map_or(1, |cores| cores.len())),
+    })
+}
+
+/// Starts the real server: [`start_with`] the engines of this package.
+///
+/// # Errors
+/// [`ServeError`]; nothing is left running.
+pub fn start(config: &Config, choices: Choices) -> Result<Serving, ServeError> {
+    let clock = Clock::start();
+    start_with(config, clock, choices, |config, shards| Engines::new(config, clock, shards))
+}
+
+/// Starts the server with the engines that `muster` brings for the configuration (whose ports are
+/// the real ones by then) and the number of shards.
+///
+/// # Errors
+/// [`ServeError`]; nothing is left running.
+pub fn start_with<C: Crew>(
+    config: &Config,
+    clock: Clock,
+    choices: Choices,
+    muster: impl FnOnce(Arc<Config>, u16) -> C,
+) -> Result<Serving, ServeError> {
+    let config = engines::with_ports(config);
+    let config = config.map_err(|(address, error)| ServeError::Sip { address, error })?;
+    let config = Arc::new(config);
+    let crew = muster(Arc::clone(&config), shard_count(&config));
+    let address = config.server.http;
+    let listener = listen(address).map_err(|error| ServeError::Http { address, error })?;
+    let http = listener.local_addr().map_err(ServeError::Control)?;
+    let builder = crew.clone();
+    let running = offhook_shards::start(&options(&config), move |shard| builder.engine(shard))
+        .map_err(ServeError::Shards)?;
+    let (udp, tcp) = (running.udp_addresses().to_vec(), running.tcp_addresses().to_vec());
+    let driver = running.driver().name();
+    log_start(http, &running);
+    let (stop, stopped) = watch::channel(false);
+    let plane = ControlPlane { config, clock, choices, crew, listener, running, stopped };
+    let thread = std::thread::Builder::new()
+        .name("control".to_owned())
+        .spawn(move || plane.run())
+        .map_err(ServeError::Control)?;
+    Ok(Serving { http, udp, tcp, driver, stop, thread })
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let listener = TcpListener::bind(address)?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
+fn options(config: &Config) -> Options {
+    let server = &config.server;
+    let of = |transport| {
+        let listeners = server.sip.iter().filter(move |listener| listener.transport == transport);
+        listeners.map(|listener| listener.address).collect()
+    };
+    let placement = match &server.cores {
+        _ if !server.pin => Placement::NoPin,
+        Some(cores) => Placement::Cores(cores.0.iter().copied().map(usize::from).collect()),
+        None => Placement::Automatic,
+    };
+    Options {
+        shards: shard_count(config),
+        placement,
+        driver: match server.driver {
+            Driver::Auto => DriverChoice::Auto,
+            Driver::Uring => DriverChoice::Uring,
+            Driver::Epoll => DriverChoice::Epoll,
+        },
+        udp: of(Transport::Udp),
+        tcp: of(Transport::Tcp),
+        spin: Duration::ZERO,
+    }
+}
+
+/// The one line that says what was started, and how.
+fn log_start<E: Engine>(http: SocketAddr, running: &Running<E>) {
+    let addresses = |kind: &str, addresses: &[SocketAddr]| {
+        addresses.iter().map(|address| format!(" {kind}:{address}")).collect::<String>()
+    };
+    let cores: Vec<_> = running.plan().shards.iter().flatten().map(usize::to_string).collect();
+    let pinned = if cores.is_empty() { "unpinned".to_owned() } else { cores.join(",") };
+    let why = running.fallback_reason().map_or_else(String::new, |why| format!(" ({why})"));
+    tracing::info!(
+        "offhook {} serves SIP on{}{} and CTI on http://{http}; {} shards on cores {pinned}; \
+         driver {}{why}",
+        env!("CARGO_PKG_VERSION"),
+        addresses("udp", running.udp_addresses()),
+        addresses("tcp", running.tcp_addresses()),
+        running.plan().shards.len(),
+        running.driver().name(),
+    );
+}
+
+/// Everything that the control plane's thread starts with.
+struct ControlPlane<C: Crew> {
+    config: Arc<Config>,
+    clock: Clock,
+    choices: Choices,
+    crew: C,
+    listener: TcpListener,
+    running: Running<C::Engine>,
+    stopped: watch::Receiver<bool>,
+}
+
+impl<C: Crew> ControlPlane<C> {
+    fn run(mut self) -> Result<(), ServeError> {
+        if let Err(error) = placement::pin_current_thread(&self.running.plan().control) {
+            tracing::warn!(%error, "the control plane stays unpinned");
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(ServeError::Control)?;
+        let outcome = runtime.block_on(self.attend());
+        runtime.shutdown_timeout(STOP_PATIENCE);
+        tracing::info!("offhook stops");
+        let stopped = self.running.stop();
+        outcome?;
+        stopped.map_err(|error| ServeError::Broken(error.to_string()))
+    }
+
+    async fn attend(&mut self) -> Result<(), ServeError> {
+        let (gate, commands) = Gate::open();
+        let api = Api {
+            gate,
+            config: Arc::clone(&self.config),
+            fleet: Arc::new(self.fleet()),
+            heartbeat: self.choices.heartbeat,
+        };
+        let listener = self.listener.try_clone().map_err(ServeError::Control)?;
+        let listener = tokio::net::TcpListener::from_std(listener).map_err(ServeError::Control)?;
+        // Frames are small and somebody waits for each.
+        let listener = listener.tap_io(|stream| {
+            let _ = stream.set_nodelay(true);
+        });
+        let (http_stop, http_stopped) = watch::channel(false);
+        let http = axum::serve(listener, api::router(api))
+            .with_graceful_shutdown(until_true(http_stopped));
+        let http = tokio::spawn(http.into_future());
+        let events = self.running.take_events().expect("only the control plane takes the events");
+        let outputs = ShardOutputs {
+            control: self.running.control(),
+            events: watch_events(events).map_err(ServeError::Control)?,
+            batch: Vec::new(),
+        };
+        let link = Link { control: self.running.control(), crew: self.crew.clone() };
+        let mut hub = Hub::new(Arc::clone(&self.config), self.clock, link);
+        let stop = until_told(self.choices.signals, self.stopped.clone());
+        let outcome = gate::turn(&mut hub, &self.clock, commands, outputs, stop).await;
+        http_stop.send_replace(true);
+        // Whoever still reads an answer then is cut off.
+        let _ = tokio::time::timeout(STOP_PATIENCE, http).await;
+        outcome.map_err(ServeError::Broken)
+    }
+
+    fn fleet(&self) -> Fleet {
+        Fleet {
+            driver: self.running.driver().name(),
+            fallback: self.running.fallback_reason(),
+            cores: self.running.plan().shards.clone(),
+            counters: self.crew.counters(),
+            metrics: self.running.metrics(),
+        }
+    }
+}
+
+/// Lets the runtime watch the events' descriptor.
+#[expect(deprecated, reason = "its successor is unsafe for types that may swap their descriptor")]
+fn watch_events<E: Engine>(events: Events<E>) -> io::Result<AsyncFd<Events<E>>> {
+    AsyncFd::new(events)
+}
+
+/// Waits until the value is true, or nobody is left to set it.
+async fn until_true(mut value: watch::Receiver<bool>) {
+    let _ = value.wait_for(|set| *set).await;
+}
+
+/// Waits until somebody wants the server to stop.
+async fn until_told(signals: bool, stopped: watch::Receiver<bool>) {
+    if !signals {
+        return until_true(stopped).await;
+    }
+    tokio::select! {
+        () = until_true(stopped) => {}
+        () = signalled() => {}
+    }
+}
+
+async fn signalled() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (terminate, interrupt) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
+    match (terminate, interrupt) {
+        (Ok(mut terminate), Ok(mut interrupt)) => {
+            tokio::select! {
+                _ = terminate.recv() => tracing::info!("SIGTERM"),
+                _ = interrupt.recv() => tracing::info!("SIGINT"),
+            }
+        }
+        (Err(error), _) | (_, Err(error)) => {
+            // The kernel's own action still ends the process, only less politely.
+            tracing::warn!(%error, "signals cannot be caught");
+            std::future::pending().await
+        }
+    }
+}
+
+/// The hub's way to the shards.
+struct Link<C: Crew> {
+    control: Control<C::Engine>,
+    crew: C,
+}
+
+impl<C: Crew> Shards for Link<C> {
+    fn count(&self) -> u16 {
+        self.control.shards()
+    }
+
+    fn owner_of_dn(&self, dn: DnIndex) -> ShardId {
+        self.crew.owner_of_dn(dn)
+    }
+
+    fn owner_of_queue(&self, queue: QueueIndex) -> ShardId {
+        self.crew.owner_of_queue(queue)
+    }
+
+    fn request(&self, shard: ShardId, request: Request) -> Result<(), Full> {
+        self.control.request(shard, request).map_err(|offhook_shards::Full| Full)
+    }
+}
+
+/// The shards' outputs, by the descriptor that becomes readable when there are some.
+struct ShardOutputs<E: Engine<Event = Output>> {
+    control: Control<E>,
+    events: AsyncFd<Events<E>>,
+    batch: Vec<(ShardId, Output)>,
+}
+
+impl<E: Engine<Event = Output>> Outputs for ShardOutputs<E> {
+    async fn ready(&mut self) {
+        match self.events.readable_mut().await {
+            Ok(mut ready) => ready.clear_ready(),
+            // The runtime is being torn down: nothing comes any more.
+            Err(_) => std::future::pending().await,
+        }
+    }
+
+    fn drain(&mut self, outputs_max: usize, into: &mut Vec<Output>) -> usize {
+        let taken = self.events.get_mut().drain(outputs_max, &mut self.batch);
+        into.extend(self.batch.drain(..).map(|(_, output)| output));
+        taken
+    }
+
+    fn broken(&self) -> Option<String> {
+        let shard = self.control.ended()?;
+        Some(format!("shard {shard} has panicked; its message is in the log"))
+    }
+}

@@ -1,0 +1,186 @@
+//! The state in its public form: the `Extensions` of EventRegistered and EventAddressInfo, and the
+//! answers of `GET /api/v1/…`. It shows what `state` knows and computes nothing beyond counts.
+
+use serde_json::{Map, Value as Json, json};
+
+use crate::config::Address;
+use crate::cti::{ConnId, SubscriptionStatus};
+
+use super::address::{AddressBook, AddressId};
+use super::clock::Clock;
+use super::encode;
+use super::state::{Party, PartyStatus, State};
+
+/// Attributes in the order in which they are shown.
+pub type Attributes = Map<String, Json>;
+
+/// Shows the state at one moment.
+#[derive(Debug, Clone, Copy)]
+pub struct View<'a> {
+    /// What is shown.
+    pub state: &'a State,
+    /// Names.
+    pub book: &'a AddressBook,
+    /// Dates.
+    pub clock: &'a Clock,
+    /// The last event that the state has seen.
+    pub sequence: u64,
+}
+
+impl View<'_> {
+    /// The snapshot of one address.
+    #[must_use]
+    pub fn address(&self, id: AddressId) -> Attributes {
+        let mut snapshot = self.bare(id);
+        snapshot.insert("EventSequenceNumber".to_owned(), self.sequence.into());
+        snapshot
+    }
+
+    /// One address with its name, for lists.
+    #[must_use]
+    pub fn named(&self, id: AddressId) -> Attributes {
+        let mut snapshot = Attributes::new();
+        snapshot.insert("ThisDN".to_owned(), self.book.name(id).into());
+        snapshot.extend(self.bare(id));
+        snapshot
+    }
+
+    /// Every call with its parties.
+    #[must_use]
+    pub fn calls(&self) -> Vec<Json> {
+        let mut calls: Vec<(ConnId, Attributes, Vec<Json>)> = Vec::new();
+        for (conn_id, address, party) in self.state.parties() {
+            if calls.last().is_none_or(|(last, _, _)| *last != conn_id) {
+                calls.push((conn_id, encode::call(&party.call), Vec::new()));
+            }
+            let mut shown = Attributes::new();
+            shown.insert("ThisDN".to_owned(), self.book.name(address).into());
+            self.show_party(&mut shown, party);
+            if let Some((_, _, parties)) = calls.last_mut() {
+                parties.push(Json::Object(shown));
+            }
+        }
+        let with_parties = |(_, mut call, parties): (ConnId, Attributes, Vec<Json>)| {
+            call.insert("Parties".to_owned(), Json::Array(parties));
+            Json::Object(call)
+        };
+        calls.into_iter().map(with_parties).collect()
+    }
+
+    fn bare(&self, id: AddressId) -> Attributes {
+        let mut snapshot = Attributes::new();
+        let address = self.book.address(id);
+        let kind = match address {
+            Address::Agent(_) => "DN",
+            Address::RoutingPoint(_) => "RouteDN",
+            Address::Queue(_) => "Queue",
+            Address::Trunk(_) => "Trunk",
+        };
+        snapshot.insert("AddressType".to_owned(), kind.into());
+        snapshot.insert("AddressStatus".to_owned(), self.address_status(id).into());
+        match address {
+            Address::Agent(dn) => self.show_agent(&mut snapshot, dn),
+            Address::RoutingPoint(routing_point) => {
+                let queue = self.book.config().routing_point_at(routing_point).queue;
+                let name = &*self.book.config().queue_at(queue).name;
+                snapshot.insert("Queue".to_owned(), name.into());
+                snapshot.insert("Waiting".to_owned(), self.state.calls_at(id).count().into());
+            }
+            Address::Queue(queue) => {
+                let state = self.state.queue(queue);
+                snapshot.insert("Waiting".to_owned(), state.waiting.into());
+                snapshot.insert("Available".to_owned(), state.available.into());
+                let agents = self.book.config().queue_at(queue).agents.len();
+                snapshot.insert("Agents".to_owned(), agents.into());
+            }
+            Address::Trunk(trunk) => {
+                snapshot.insert("InService".to_owned(), self.state.in_service(id).into());
+                let peers = self.book.config().trunk_at(trunk).peers.iter();
+                let peers = peers.map(|peer| format!("{}:{}", peer.transport, peer.address).into());
+                snapshot.insert("Peers".to_owned(), Json::Array(peers.collect()));
+            }
+        }
+        let calls: Vec<Json> = self
+            .state
+            .calls_at(id)
+            .map(|party| self.call(party))
+            .collect();
+        if !calls.is_empty() {
+            snapshot.insert("Calls".to_owned(), Json::Array(calls));
+        }
+        snapshot
+    }
+
+    fn show_agent(&self, snapshot: &mut Attributes, dn: crate::config::DnIndex) {
+        let agent = self.state.agent(dn);
+        snapshot.insert("AgentStatus".to_owned(), agent.status.name().into());
+        if let Some(agent_id) = &agent.agent_id {
+            snapshot.insert("AgentID".to_owned(), (**agent_id).into());
+        }
+        if let Some(mode) = agent.work_mode {
+            snapshot.insert("AgentWorkMode".to_owned(), mode.name().into());
+        }
+        // The last change's own extensions: ReasonCode, Source, PresenceActivities, WrapUpTime.
+        if let Some(Json::Object(extensions)) = encode::pairs(&agent.extensions) {
+            for (key, value) in extensions {
+                snapshot.entry(key).or_insert(value);
+            }
+        }
+        if let Some(reasons) = encode::pairs(&agent.reasons) {
+            snapshot.insert("Reasons".to_owned(), reasons);
+        }
+        if let Some(since) = agent.since {
+            snapshot.insert("Since".to_owned(), self.clock.date(since).into());
+        }
+        let subscription = match agent.subscription {
+            SubscriptionStatus::Off => "Off",
+            SubscriptionStatus::Pending => "Pending",
+            SubscriptionStatus::Active => "Active",
+            SubscriptionStatus::Lost => "Lost",
+            SubscriptionStatus::Failed => "Failed",
+        };
+        snapshot.insert("SubscriptionStatus".to_owned(), subscription.into());
+    }
+
+    /// T-Library's AddressStatus: the most pressing of what the address does.
+    fn address_status(&self, id: AddressId) -> &'static str {
+        if !self.state.in_service(id) {
+            return "OutOfService";
+        }
+        let has = |status| self.state.calls_at(id).any(|party| party.status == status);
+        let order = [
+            PartyStatus::Talking,
+            PartyStatus::Ringing,
+            PartyStatus::Dialing,
+            PartyStatus::Held,
+        ];
+        order
+            .into_iter()
+            .find(|status| has(*status))
+            .map_or("Idle", PartyStatus::name)
+    }
+
+    /// A call as its party sees it.
+    fn call(&self, party: &Party) -> Json {
+        let mut call = encode::call(&party.call);
+        self.show_party(&mut call, party);
+        Json::Object(call)
+    }
+
+    fn show_party(&self, shown: &mut Attributes, party: &Party) {
+        shown.insert("PartyStatus".to_owned(), party.status.name().into());
+        if let Some(state) = party.call_state {
+            shown.insert("CallState".to_owned(), state.name().into());
+        }
+        if let Some(role) = party.role {
+            shown.insert("ThisDNRole".to_owned(), role.name().into());
+        }
+        if let Some(other_dn) = &party.other_dn {
+            shown.insert("OtherDN".to_owned(), other_dn.as_str().into());
+        }
+        if let Some(this_queue) = &party.this_queue {
+            shown.insert("ThisQueue".to_owned(), this_queue.as_str().into());
+        }
+        shown.insert("Since".to_owned(), json!(self.clock.date(party.since)));
+    }
+}

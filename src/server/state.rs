@@ -1,0 +1,394 @@
+//! The fold of the event stream: what every agent, call, queue and trunk is doing, as far as the
+//! events said it. It follows the events and judges none of them; `snapshot` shows it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::config::{Address, DnIndex, QueueIndex};
+use crate::cti::{
+    AgentWorkMode, CallInfo, CallState, ConnId, DnRole, Event, EventName, KeyValueList, Notice,
+    SubscriptionStatus,
+};
+
+use super::address::{AddressBook, AddressId};
+
+/// What an agent is doing, in T-Library's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum AgentStatus {
+    /// Nobody is logged in.
+    LoggedOut,
+    /// Logged in, neither Ready nor NotReady yet.
+    LoggedIn,
+    /// Takes calls.
+    Ready,
+    /// Takes none.
+    NotReady,
+    /// Writes up the last call.
+    AfterCallWork,
+    /// Away from the desk.
+    WalkAway,
+}
+
+impl AgentStatus {
+    /// Every status.
+    pub const ALL: [Self; 6] = [
+        Self::LoggedOut,
+        Self::LoggedIn,
+        Self::Ready,
+        Self::NotReady,
+        Self::AfterCallWork,
+        Self::WalkAway,
+    ];
+
+    /// The public name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::LoggedOut => "LoggedOut",
+            Self::LoggedIn => "LoggedIn",
+            Self::Ready => "Ready",
+            Self::NotReady => "NotReady",
+            Self::AfterCallWork => "ACW",
+            Self::WalkAway => "WalkAway",
+        }
+    }
+}
+
+/// What is known of an agent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AgentState {
+    /// What it is doing.
+    pub status: AgentStatus,
+    /// Ready or NotReady for what.
+    pub work_mode: Option<AgentWorkMode>,
+    /// Who is logged in.
+    pub agent_id: Option<Box<str>>,
+    /// Software reasons of the last change.
+    pub reasons: KeyValueList,
+    /// Hardware reasons of the last change.
+    pub extensions: KeyValueList,
+    /// Since when; `None` before the first event.
+    pub since: Option<Instant>,
+    /// How the DN's presence subscription stands.
+    pub subscription: SubscriptionStatus,
+}
+
+impl AgentState {
+    fn unheard_of() -> Self {
+        Self {
+            status: AgentStatus::LoggedOut,
+            work_mode: None,
+            agent_id: None,
+            reasons: KeyValueList::new(),
+            extensions: KeyValueList::new(),
+            since: None,
+            subscription: SubscriptionStatus::Off,
+        }
+    }
+
+    fn log_in(&mut self, event: &Event) {
+        // A further login of an agent that is in names no change of state.
+        if self.status == AgentStatus::LoggedOut {
+            self.change(AgentStatus::LoggedIn, event);
+        } else if let Some(agent_id) = &event.agent_id {
+            self.agent_id = Some(agent_id.as_str().into());
+        }
+    }
+
+    fn log_out(&mut self, event: &Event) {
+        self.change(AgentStatus::LoggedOut, event);
+        self.agent_id = None;
+        self.work_mode = None;
+    }
+
+    fn change(&mut self, status: AgentStatus, event: &Event) {
+        self.status = status;
+        self.work_mode = event.agent_work_mode;
+        self.reasons.clone_from(&event.reasons);
+        self.extensions.clone_from(&event.extensions);
+        self.since = Some(event.at);
+        if let Some(agent_id) = &event.agent_id {
+            self.agent_id = Some(agent_id.as_str().into());
+        }
+    }
+}
+
+/// How a party stands in its call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PartyStatus {
+    /// Waits at a routing point.
+    Queued,
+    /// Its phone rings.
+    Ringing,
+    /// It has dialled.
+    Dialing,
+    /// It talks.
+    Talking,
+    /// It has put the call on hold.
+    Held,
+}
+
+impl PartyStatus {
+    /// The public name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Queued => "Queued",
+            Self::Ringing => "Ringing",
+            Self::Dialing => "Dialing",
+            Self::Talking => "Talking",
+            Self::Held => "Held",
+        }
+    }
+}
+
+/// One address's part in one call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Party {
+    /// What is known of the call.
+    pub call: Arc<CallInfo>,
+    /// How the party stands.
+    pub status: PartyStatus,
+    /// What the last event about it said.
+    pub call_state: Option<CallState>,
+    /// Its part.
+    pub role: Option<DnRole>,
+    /// The far party.
+    pub other_dn: Option<String>,
+    /// The routing point or queue that distributed the call.
+    pub this_queue: Option<String>,
+    /// Since when the party stands like this.
+    pub since: Instant,
+}
+
+/// A waiting line.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct QueueState {
+    /// Calls that wait.
+    pub waiting: u32,
+    /// Agents that could take a call now.
+    pub available: u32,
+}
+
+/// Everything that the events have said so far.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct State {
+    agents: Vec<AgentState>,
+    queues: Vec<QueueState>,
+    parties: BTreeMap<(AddressId, ConnId), Party>,
+    /// The same pairs the other way round.
+    addresses_of_calls: BTreeSet<(ConnId, AddressId)>,
+    out_of_service: BTreeSet<AddressId>,
+}
+
+impl State {
+    /// Before the first event.
+    #[must_use]
+    pub fn new(book: &AddressBook) -> Self {
+        Self {
+            agents: vec![AgentState::unheard_of(); book.config().agents.len()],
+            queues: vec![QueueState::default(); book.config().queues.len()],
+            parties: BTreeMap::new(),
+            addresses_of_calls: BTreeSet::new(),
+            out_of_service: BTreeSet::new(),
+        }
+    }
+
+    /// What is known of an agent.
+    #[must_use]
+    pub fn agent(&self, dn: DnIndex) -> &AgentState {
+        &self.agents[dn.0 as usize]
+    }
+
+    /// What is known of a queue.
+    #[must_use]
+    pub fn queue(&self, queue: QueueIndex) -> QueueState {
+        self.queues[usize::from(queue.0)]
+    }
+
+    /// Whether the address can be used.
+    #[must_use]
+    pub fn in_service(&self, address: AddressId) -> bool {
+        !self.out_of_service.contains(&address)
+    }
+
+    /// The calls at an address, by ConnID.
+    pub fn calls_at(&self, address: AddressId) -> impl Iterator<Item = &Party> {
+        let all = (address, ConnId(0))..=(address, ConnId(u64::MAX));
+        self.parties.range(all).map(|(_, party)| party)
+    }
+
+    /// The addresses that have a part in a call.
+    pub fn addresses_of(&self, conn_id: ConnId) -> impl Iterator<Item = AddressId> {
+        let all = (conn_id, AddressId(0))..=(conn_id, AddressId(u32::MAX));
+        self.addresses_of_calls
+            .range(all)
+            .map(|(_, address)| *address)
+    }
+
+    /// Every party of every call, those of one call together.
+    pub fn parties(&self) -> impl Iterator<Item = (ConnId, AddressId, &Party)> {
+        self.addresses_of_calls.iter().map(|(conn_id, address)| {
+            let party = self.parties.get(&(*address, *conn_id));
+            (
+                *conn_id,
+                *address,
+                party.expect("both tables hold the same pairs"),
+            )
+        })
+    }
+
+    /// How many agents have this status.
+    #[must_use]
+    pub fn agents_in(&self, status: AgentStatus) -> usize {
+        self.agents
+            .iter()
+            .filter(|agent| agent.status == status)
+            .count()
+    }
+
+    /// Follows a notice.
+    pub fn note(&mut self, notice: &Notice) {
+        match notice {
+            Notice::Subscription { dn, status } => {
+                self.agents[dn.0 as usize].subscription = *status;
+            }
+            Notice::QueueDepth {
+                queue,
+                waiting,
+                available,
+            } => {
+                let state = QueueState {
+                    waiting: *waiting,
+                    available: *available,
+                };
+                self.queues[usize::from(queue.0)] = state;
+            }
+        }
+    }
+
+    /// Follows an event.
+    pub fn apply(&mut self, book: &AddressBook, address: AddressId, event: &Event) {
+        match event.name {
+            EventName::AgentLogin => self.at_agent(book, address, |agent| agent.log_in(event)),
+            EventName::AgentLogout => self.at_agent(book, address, |agent| agent.log_out(event)),
+            EventName::AgentReady => {
+                self.at_agent(book, address, |agent| {
+                    agent.change(AgentStatus::Ready, event)
+                });
+            }
+            EventName::AgentNotReady => {
+                let status = not_ready(event.agent_work_mode);
+                self.at_agent(book, address, |agent| agent.change(status, event));
+            }
+            EventName::Queued => self.set_party(address, event, PartyStatus::Queued),
+            EventName::Ringing => self.set_party(address, event, PartyStatus::Ringing),
+            EventName::Dialing => self.set_party(address, event, PartyStatus::Dialing),
+            EventName::Established | EventName::Retrieved => {
+                self.set_party(address, event, PartyStatus::Talking);
+            }
+            EventName::Held => self.set_party(address, event, PartyStatus::Held),
+            EventName::Diverted | EventName::Abandoned | EventName::Released => {
+                self.remove_party(address, event);
+            }
+            EventName::NetworkReached
+            | EventName::DestinationBusy
+            | EventName::PartyChanged
+            | EventName::PartyAdded
+            | EventName::PartyDeleted
+            | EventName::RouteRequest
+            | EventName::RouteUsed
+            | EventName::AttachedDataChanged => self.update_party(address, event),
+            EventName::DNOutOfService => {
+                self.out_of_service.insert(address);
+            }
+            EventName::DNBackInService => {
+                self.out_of_service.remove(&address);
+            }
+            EventName::Error | EventName::ACK => {}
+        }
+    }
+
+    fn at_agent(
+        &mut self,
+        book: &AddressBook,
+        address: AddressId,
+        change: impl FnOnce(&mut AgentState),
+    ) {
+        match book.address(address) {
+            Address::Agent(dn) => change(&mut self.agents[dn.0 as usize]),
+            Address::RoutingPoint(_) | Address::Queue(_) | Address::Trunk(_) => {}
+        }
+    }
+
+    fn set_party(&mut self, address: AddressId, event: &Event, status: PartyStatus) {
+        let Some(call) = &event.call else {
+            return;
+        };
+        let party = Party {
+            call: Arc::clone(call),
+            status,
+            call_state: event.call_state,
+            role: event.this_dn_role,
+            other_dn: event.other_dn.clone(),
+            this_queue: event.this_queue.clone(),
+            since: event.at,
+        };
+        self.parties.insert((address, call.conn_id), party);
+        self.addresses_of_calls.insert((call.conn_id, address));
+    }
+
+    /// News of a party that stands as it did. A party that nobody announced stays unknown.
+    fn update_party(&mut self, address: AddressId, event: &Event) {
+        let Some(call) = &event.call else {
+            return;
+        };
+        // The call went on under another number.
+        let previous = event
+            .previous_conn_id
+            .filter(|_| event.name == EventName::PartyChanged);
+        if let Some(party) = previous.and_then(|old| self.take_party(address, old)) {
+            self.parties.insert((address, call.conn_id), party);
+            self.addresses_of_calls.insert((call.conn_id, address));
+        }
+        if let Some(party) = self.parties.get_mut(&(address, call.conn_id)) {
+            party.call = Arc::clone(call);
+            if event.call_state.is_some() {
+                party.call_state = event.call_state;
+            }
+            if event.name == EventName::PartyChanged && event.other_dn.is_some() {
+                party.other_dn.clone_from(&event.other_dn);
+            }
+        }
+    }
+
+    fn remove_party(&mut self, address: AddressId, event: &Event) {
+        if let Some(call) = &event.call {
+            self.take_party(address, call.conn_id);
+        }
+    }
+
+    fn take_party(&mut self, address: AddressId, conn_id: ConnId) -> Option<Party> {
+        self.addresses_of_calls.remove(&(conn_id, address));
+        self.parties.remove(&(address, conn_id))
+    }
+}
+
+/// The status of an agent that is not ready in this work mode.
+fn not_ready(mode: Option<AgentWorkMode>) -> AgentStatus {
+    match mode {
+        Some(AgentWorkMode::AfterCallWork) => AgentStatus::AfterCallWork,
+        Some(AgentWorkMode::WalkAway) => AgentStatus::WalkAway,
+        None
+        | Some(
+            AgentWorkMode::Unknown
+            | AgentWorkMode::ManualIn
+            | AgentWorkMode::AutoIn
+            | AgentWorkMode::AuxWork
+            | AgentWorkMode::LegalGuard
+            | AgentWorkMode::NoCallDisconnect
+            | AgentWorkMode::ReturnBack,
+        ) => AgentStatus::NotReady,
+    }
+}
