@@ -114,7 +114,9 @@ pub struct Counters {
 
 impl Default for Counters {
     fn default() -> Self {
-        Self { values: Counter::ALL.iter().map(|_| AtomicU64::new(0)).collect() }
+        Self {
+            values: Counter::ALL.iter().map(|_| AtomicU64::new(0)).collect(),
+        }
     }
 }
 

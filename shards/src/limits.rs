@@ -67,8 +67,6 @@ pub const STOP_DEADLINE: Duration = Duration::from_secs(5);
 
 /// glommio: entries in each of an executor's rings.
 pub const RING_DEPTH: usize = 256;
-/// glommio: how long tasks run before it looks at its rings.
-pub const RING_POLL_INTERVAL: Duration = Duration::from_millis(1);
 /// glommio: bytes of registered buffers an executor asks for, locked in memory.
 pub const RING_MEMORY_BYTES: usize = 64 << 10;
 /// glommio refuses to start an executor with a smaller RLIMIT_MEMLOCK.

@@ -1,16 +1,21 @@
 //! Datagrams over loopback, on both drivers.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::print_stdout, reason = "a skipped test says so")]
 
 mod echo;
 
-use echo::{ECHO, Host, OWNED, PATIENCE, launch, options};
+use echo::{ECHO, Host, OWNED, PATIENCE, QUIET_OWNED, launch, options};
+use offhook_shards::clock::Clock;
 use offhook_shards::{Counter, Driver, ShardId, Transmit, Transport};
 use std::collections::BTreeSet;
 use std::net::UdpSocket;
+use std::time::Duration;
 
 on_both_drivers! {
     one_shard_echoes_thousands
     two_shards_echo_thousands_of_one_peer
     a_datagram_hops_to_its_owner_and_is_answered_from_there
+    datagrams_for_an_owner_that_is_stuck_are_dropped_and_counted
     an_owner_that_does_not_exist_is_answered_on_the_spot
     datagrams_of_every_size_pass
     an_engine_sends_from_the_listener_it_names
@@ -93,6 +98,31 @@ fn a_datagram_hops_to_its_owner_and_is_answered_from_there(driver: Driver) {
         "about half arrive at the wrong shard: {hops}"
     );
     assert_eq!(metrics.total(Counter::DropMeshFull), 0);
+}
+
+fn datagrams_for_an_owner_that_is_stuck_are_dropped_and_counted(driver: Driver) {
+    let Some(host) = launch(&options(driver, 2)) else {
+        return;
+    };
+    let metrics = host.running.metrics();
+    let stall = echo::Request::Stall(Duration::from_millis(300));
+    host.running.request(ShardId(1), stall).unwrap();
+    // Half of them arrive at shard 0, which has nowhere to put them once the queue is full.
+    let peer = peer();
+    let begin = Clock.now();
+    while metrics.total(Counter::DropMeshFull) == 0 {
+        assert!(Clock.now() - begin < PATIENCE);
+        peer.send_to(&[QUIET_OWNED, 1], host.udp()).unwrap();
+    }
+    // It comes back, clears the backlog and has nothing to do: then all goes on as before.
+    let owner = metrics.shard(ShardId(1));
+    let naps = owner.value(Counter::Sleeps);
+    while owner.value(Counter::Sleeps) == naps {
+        assert!(Clock.now() - begin < PATIENCE);
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    assert_eq!(exchange(&host, 1_000, 2, &[OWNED, 1]), [0, 1_000]);
+    host.running.stop().unwrap();
 }
 
 fn an_owner_that_does_not_exist_is_answered_on_the_spot(driver: Driver) {

@@ -334,10 +334,10 @@ fn decision_13_a_work_mode_fits_its_request() {
 fn decision_14_a_long_not_ready_of_presence_is_checked_again_and_again() {
     let mut desk = Desk::with("", "notready_refresh = \"60s\"", "").ready();
     desk.presence(busy());
-    let refresh = Output::RefreshPresence(DN);
+    let refresh = || Output::RefreshPresence(DN);
     assert_eq!(desk.pass(Duration::from_secs(59)), []);
-    assert_eq!(desk.pass(Duration::from_secs(1)), [refresh.clone()]);
-    assert_eq!(desk.pass(Duration::from_secs(60)), [refresh]);
+    assert_eq!(desk.pass(Duration::from_secs(1)), [refresh()]);
+    assert_eq!(desk.pass(Duration::from_secs(60)), [refresh()]);
     desk.presence(idle());
     assert_eq!(desk.pass(Duration::from_secs(600)), []);
     let mut desk = Desk::with("", "notready_refresh = 0", "").ready();

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use offhook::agent::{EndCause, Input, OfferSource, Output, PartyState, Stage, Standing};
 use offhook::call::{self, CallRef};
-use offhook::cti::{AgentWorkMode, DesktopRequest, EventName};
+use offhook::cti::{AgentWorkMode, DesktopRequest, Event, EventName};
 use offhook::presence::Vote;
 use proptest::prelude::*;
 
@@ -161,20 +161,8 @@ impl Watch {
                 asked || event.requested_by.is_none(),
                 "nobody asked for {event:?}"
             );
-            let after = match event.name {
-                // (d) A login opens what at most one logout closes.
-                EventName::AgentLogin if self.standing == Standing::LoggedOut => Standing::NotReady,
-                EventName::AgentLogin => {
-                    assert!(event.requested_by.is_some(), "a login of who is in");
-                    continue;
-                }
-                EventName::AgentLogout => {
-                    assert_ne!(self.standing, Standing::LoggedOut, "a logout of who is out");
-                    Standing::LoggedOut
-                }
-                EventName::AgentReady => Standing::Ready,
-                EventName::AgentNotReady => Standing::NotReady,
-                _ => continue,
+            let Some(after) = self.standing_after(event) else {
+                continue;
             };
             // (a) Nothing but a desktop undoes what a desktop said.
             assert!(
@@ -194,6 +182,26 @@ impl Watch {
                 self.available = available;
             }
         }
+    }
+
+    /// Where an agent event leads; `None` if nowhere else.
+    fn standing_after(&self, event: &Event) -> Option<Standing> {
+        // (d) A login opens what at most one logout closes.
+        if event.name == EventName::AgentLogin {
+            let opens = self.standing == Standing::LoggedOut;
+            assert!(
+                opens || event.requested_by.is_some(),
+                "a login of who is in"
+            );
+            return opens.then_some(Standing::NotReady);
+        }
+        if event.name == EventName::AgentLogout {
+            assert_ne!(self.standing, Standing::LoggedOut, "a logout of who is out");
+            return Some(Standing::LoggedOut);
+        }
+        let ready = (event.name == EventName::AgentReady).then_some(Standing::Ready);
+        let paused = (event.name == EventName::AgentNotReady).then_some(Standing::NotReady);
+        ready.or(paused)
     }
 
     fn agree(&self, desk: &Desk, before: Standing) {

@@ -86,8 +86,15 @@ impl Lab {
         let counters = Arc::new(Counters::default());
         let dns: Vec<DnIndex> = (0..config.agents.len() as u32).map(DnIndex).collect();
         let mut trunks = Trunks::new(now, Arc::clone(&config), ShardId(0), &[], seed);
-        let watchers =
-            Watchers::new(now, config, &mut trunks, shards, dns, seed, Arc::clone(&counters));
+        let watchers = Watchers::new(
+            now,
+            config,
+            &mut trunks,
+            shards,
+            dns,
+            seed,
+            Arc::clone(&counters),
+        );
         let mut lab = Self {
             now,
             start: now,
@@ -123,17 +130,35 @@ impl Lab {
     pub(crate) fn drain(&mut self) {
         while let Some(output) = self.watchers.poll_output() {
             match output {
-                Output::Subscribe { dn, epoch, subscribe } => {
+                Output::Subscribe {
+                    dn,
+                    epoch,
+                    subscribe,
+                } => {
                     let before = self.live.insert(dn, epoch);
                     assert_eq!(before, None, "a second live subscription of {dn:?}");
                     self.epochs.insert(dn, epoch);
-                    let peer = subscribe.target.address.to_string().starts_with("192.0.2.21");
+                    let peer = subscribe
+                        .target
+                        .address
+                        .to_string()
+                        .starts_with("192.0.2.21");
                     let expires = subscribe.expires;
                     self.subscribes.push(subscribe);
-                    self.record(dn, Sent::Subscribe { peer: u8::from(peer), expires });
+                    self.record(
+                        dn,
+                        Sent::Subscribe {
+                            peer: u8::from(peer),
+                            expires,
+                        },
+                    );
                 }
                 Output::Refresh { dn, epoch, expires } => {
-                    assert_eq!(self.live.get(&dn), Some(&epoch), "a refresh of what is over");
+                    assert_eq!(
+                        self.live.get(&dn),
+                        Some(&epoch),
+                        "a refresh of what is over"
+                    );
                     self.record(dn, Sent::Refresh { expires });
                 }
                 Output::Forget { dn, epoch } => {
@@ -145,7 +170,12 @@ impl Lab {
                 Output::Vote(dn, vote) => self.votes.push_back((dn, vote)),
                 Output::Notice(Notice::Subscription { status, .. }) => self.statuses.push(status),
                 Output::Notice(Notice::QueueDepth { .. }) => panic!("not of presence"),
-                Output::Failure { peer, failure, retry_after, .. } => {
+                Output::Failure {
+                    peer,
+                    failure,
+                    retry_after,
+                    ..
+                } => {
                     self.failures.push((peer, failure, retry_after));
                 }
             }
@@ -183,7 +213,10 @@ impl Lab {
     pub(crate) fn until_sent(&mut self) -> Duration {
         let (from, count) = (self.now, self.sent.len());
         while self.sent.len() == count {
-            let at = self.watchers.poll_timeout().expect("a watcher that is stuck");
+            let at = self
+                .watchers
+                .poll_timeout()
+                .expect("a watcher that is stuck");
             self.now = at.max(self.now);
             self.watchers.handle_timeout(self.now, &mut self.trunks);
             self.drain();
@@ -195,7 +228,8 @@ impl Lab {
         if self.live.get(&dn) == Some(&epoch) && self.is_end(dn, &event) {
             self.live.remove(&dn);
         }
-        self.watchers.handle(self.now, &mut self.trunks, dn, epoch, event);
+        self.watchers
+            .handle(self.now, &mut self.trunks, dn, epoch, event);
         self.drain();
     }
 
@@ -262,16 +296,21 @@ impl Lab {
     pub(crate) fn peer(&mut self, peer: u8, in_service: bool) {
         let change = HealthChange { peer, in_service };
         self.trunks.handle_change(PBX, change);
-        self.watchers.handle_change(self.now, &mut self.trunks, PBX, change);
+        self.watchers
+            .handle_change(self.now, &mut self.trunks, PBX, change);
         self.drain();
     }
 
     /// The user agent had no room for the SUBSCRIBE, unless something came of it already.
     pub(crate) fn full(&mut self) {
         let fresh = matches!(self.unanswered.get(&DN), Some(Sent::Subscribe { .. }));
-        if let Some(&epoch) = self.live.get(&DN) && fresh && !self.heard.contains(&DN) {
+        if let Some(&epoch) = self.live.get(&DN)
+            && fresh
+            && !self.heard.contains(&DN)
+        {
             self.live.remove(&DN);
-            self.watchers.handle_full(self.now, &mut self.trunks, DN, epoch);
+            self.watchers
+                .handle_full(self.now, &mut self.trunks, DN, epoch);
             self.drain();
         }
     }
@@ -283,7 +322,11 @@ impl Lab {
 
     pub(crate) fn status(&self) -> SubscriptionStatus {
         let status = self.watchers.status(DN);
-        assert_eq!(self.statuses.last(), Some(&status), "every change was noticed");
+        assert_eq!(
+            self.statuses.last(),
+            Some(&status),
+            "every change was noticed"
+        );
         status
     }
 
@@ -335,15 +378,22 @@ pub(crate) fn busy() -> Body {
 }
 
 pub(crate) fn list(activities: &[&str]) -> Arc<[String]> {
-    activities.iter().map(|activity| (*activity).to_owned()).collect()
+    activities
+        .iter()
+        .map(|activity| (*activity).to_owned())
+        .collect()
 }
 
 /// The body of a message in `tests/data/cucm`.
 pub(crate) fn sample(file: &str) -> Body {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/cucm").join(file);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/data/cucm")
+        .join(file);
     let message = std::fs::read_to_string(&path).expect("the sample is part of the repository");
     let message = message.replace("\r\n", "\n");
-    let (_, body) = message.split_once("\n\n").expect("a blank line ends the head");
+    let (_, body) = message
+        .split_once("\n\n")
+        .expect("a blank line ends the head");
     Body {
         content_type: Bytes::from_static(b"application/pidf+xml"),
         bytes: Bytes::from(body.to_owned()),

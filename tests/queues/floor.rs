@@ -259,10 +259,10 @@ impl Floor {
         self.drain();
         self.now += time;
         for index in 0..self.calls.len() {
-            if let Stand::Offered { dn, since, .. } = self.calls[index].stand {
-                if self.now.duration_since(since) > Duration::from_secs(20) {
-                    self.offer_fails(index, dn, EndCause::NoAnswer);
-                }
+            if let Stand::Offered { dn, since, .. } = self.calls[index].stand
+                && self.now.duration_since(since) > Duration::from_secs(20)
+            {
+                self.offer_fails(index, dn, EndCause::NoAnswer);
             }
         }
         for shard in 0..self.agents.len() {
@@ -292,7 +292,7 @@ impl Floor {
         match message {
             Message::Queue(queue, input) => self.at_queue(queue, input),
             Message::Agent(dn, input) => self.at_agent(dn, input),
-            Message::Call(call, input) => self.at_call(call, input),
+            Message::Call(call, input) => self.at_call(call, &input),
         }
         true
     }
@@ -365,13 +365,13 @@ impl Floor {
 
     // The model of a call.
 
-    fn at_call(&mut self, call: CallRef, input: call::Input) {
+    fn at_call(&mut self, call: CallRef, input: &call::Input) {
         let index = self
             .calls
             .iter()
             .position(|known| known.call == call)
             .unwrap();
-        match input {
+        match *input {
             call::Input::Offer { dn } => match self.calls[index].stand {
                 Stand::Waiting => {
                     let since = self.now;

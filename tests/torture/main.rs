@@ -32,7 +32,10 @@ fn every_message_gets_its_verdict() {
 }
 
 #[test]
-#[allow(clippy::disallowed_methods, reason = "the engine needs some instant to count from")]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the engine needs some instant to count from"
+)]
 fn the_server_gives_every_message_its_answer() {
     let Some(directory) = data_directory() else {
         skipped("no torture messages");
@@ -48,7 +51,10 @@ fn the_server_gives_every_message_its_answer() {
             _ => false,
         };
         if !right {
-            faults.push(format!("{}: {answers:?}, not {:?}", verdict.file, verdict.server));
+            faults.push(format!(
+                "{}: {answers:?}, not {:?}",
+                verdict.file, verdict.server
+            ));
         }
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));
@@ -71,7 +77,6 @@ fn the_table_names_every_message_of_the_manifests_once() {
             let mut cells = row.split(',');
             let name = cells.next().expect("a name");
             let class = cells.nth(1).expect("a class");
-            // One message is filed under the class of its pair.
             listed.insert(format!("{collection}/{class}/{name}.dat"));
         }
     }
@@ -135,13 +140,23 @@ fn judge(verdict: &Verdict, bytes: &[u8]) {
             for (number, field) in fields.iter().enumerate() {
                 check(field, &checked, &format!("{file}, field {number}"));
             }
-            if let Checked::Request(request) = checked {
-                check_response(&request, file);
+            match checked {
+                Checked::Request(request) => {
+                    assert!(!verdict.server.is_empty(), "{file}: a request is answered");
+                    check_response(&request, file);
+                }
+                // Nothing here was asked for, so no response has a transaction.
+                Checked::Response(_) => assert!(verdict.server.is_empty(), "{file}"),
             }
         }
         (Parser::Reject(error, status), Err(rejection)) => {
             assert_eq!(rejection.error, *error, "{file}");
             assert_eq!(rejection.answer, Some(Status(*status)), "{file}");
+            assert_eq!(
+                verdict.server,
+                [*status],
+                "{file}: the parser's answer is the server's"
+            );
             check_answer(&rejection, *status, file);
             let mut index = HeaderIndex::new();
             let parsed = Message::parse(bytes, &mut index).and_then(|message| {
@@ -155,6 +170,7 @@ fn judge(verdict: &Verdict, bytes: &[u8]) {
         (Parser::Drop(error), Err(rejection)) => {
             assert_eq!(rejection.error, *error, "{file}");
             assert_eq!(rejection.answer, None, "{file}");
+            assert!(verdict.server.is_empty(), "{file}");
         }
         (Parser::Accept(_), Err(rejection)) => panic!("{file}: refused with {}", rejection.error),
         (Parser::Reject(error, _) | Parser::Drop(error), Ok(_)) => {
@@ -201,6 +217,10 @@ fn check_answer(rejection: &Rejection<'_>, status: u16, file: &str) {
     assert!(answer.header(HeaderName::Via).is_some(), "{file}");
 }
 
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "check_message has the others"
+)]
 fn check(field: &Field, checked: &Checked<'_>, what: &str) {
     match checked {
         Checked::Request(request) => {

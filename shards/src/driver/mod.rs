@@ -16,7 +16,8 @@ use crate::engine::{Engine, ShardId};
 use crate::limits;
 use crate::options::{Driver, DriverChoice, StartError, UringDenied};
 use crate::placement;
-use crate::shard::{Seat, Shard};
+use crate::seat::Seat;
+use crate::shard::Shard;
 use crate::sockets::{Listener, ShardSockets};
 use crate::sys;
 
@@ -114,7 +115,11 @@ pub(crate) fn choose(choice: DriverChoice) -> Result<(Driver, Option<UringDenied
 
 fn uring_allowed() -> Result<(), UringDenied> {
     let errno = |error: std::io::Error| error.raw_os_error().unwrap_or(0);
-    sys::probe_io_uring().map_err(|error| explain(errno(error), disabled_level()))?;
+    // On a thread of its own: the kernel tears a ring down later, on the thread that made it, and
+    // interrupts whatever system call that thread is in.
+    let probe = std::thread::spawn(sys::probe_io_uring).join();
+    let probed = probe.unwrap_or_else(|_| Err(std::io::ErrorKind::Other.into()));
+    probed.map_err(|error| explain(errno(error), disabled_level()))?;
     let bytes = sys::memlock_bytes().map_err(|error| UringDenied::Refused {
         errno: errno(error),
     })?;

@@ -27,8 +27,14 @@ use crate::sockets::{self, Listener};
 use crate::sys;
 use crate::tcp::StreamCommand;
 
-/// The timer's setting when nothing is due.
-const FAR: Duration = Duration::from_secs(3_600);
+/// glommio 0.9 parks although tasks are runnable if its preemption timer, or anything else in its
+/// latency ring, completes between its look at the rings and its look at the tasks. So there is
+/// no preemption here: the main task steps aside by itself.
+const NO_PREEMPTION: Duration = Duration::from_secs(365 * 86_400);
+/// Turns in a row after which the main task lets the executor look at its rings.
+const BUSY_TURNS_MAX: u32 = 4;
+/// The longest sleep, which bounds the harm should glommio park with runnable tasks after all.
+const SLEEP_MAX: Duration = Duration::from_millis(500);
 /// How long tasks are given to see that it is over.
 const FAREWELL: Duration = Duration::from_millis(2);
 
@@ -44,7 +50,7 @@ impl Drive for Uring {
         let executor = LocalExecutorBuilder::new(Placement::Unbound)
             .io_memory(limits::RING_MEMORY_BYTES)
             .ring_depth(limits::RING_DEPTH)
-            .preempt_timer(limits::RING_POLL_INTERVAL)
+            .preempt_timer(NO_PREEMPTION)
             .spin_before_park(spin)
             .make();
         let denied = |error: glommio::GlommioError<()>| {
@@ -90,7 +96,8 @@ struct Local<E: Engine> {
 
 async fn run<E: Engine>(local: Rc<Local<E>>, listeners: Vec<Listener>) {
     let tasks = start_tasks(&local, listeners);
-    let mut timer = Timer::new(FAR);
+    let mut timer = Timer::new(SLEEP_MAX);
+    let mut busy_turns = 0;
     loop {
         let now = Clock.now();
         let next = local.shard.borrow_mut().turn(now);
@@ -98,14 +105,21 @@ async fn run<E: Engine>(local: Rc<Local<E>>, listeners: Vec<Listener>) {
         local.wake_datagram_tasks();
         match next {
             Next::Stop => break,
-            Next::Sleep(deadline) if local.shard.borrow().may_sleep() => {
+            Next::Sleep(deadline) if local.shard.borrow_mut().may_sleep() => {
                 let until = deadline.map(|at| at.saturating_duration_since(Clock.now()));
-                timer.reset(until.unwrap_or(FAR));
+                timer.reset(until.map_or(SLEEP_MAX, |until| until.min(SLEEP_MAX)));
                 poll_fn(|context| local.poll_sleep(context, &mut timer)).await;
                 local.shard.borrow().rise();
+                busy_turns = 0;
             }
-            // The other tasks run, and every RING_POLL_INTERVAL the executor looks at its rings.
-            Next::Again | Next::Sleep(_) => glommio::executor().yield_now().await,
+            Next::Again | Next::Sleep(_) if busy_turns < BUSY_TURNS_MAX => {
+                busy_turns += 1;
+                glommio::executor().yield_now().await;
+            }
+            Next::Again | Next::Sleep(_) => {
+                busy_turns = 0;
+                local.step_aside(&mut timer).await;
+            }
         }
     }
     end(&local, tasks, timer).await;
@@ -245,6 +259,15 @@ impl<E: Engine> Local<E> {
         }
         *self.main.borrow_mut() = Some(context.waker().clone());
         Pin::new(timer).poll(context).map(|_| ())
+    }
+
+    /// Suspends the main task until the executor has looked at its rings: it rings its own bell
+    /// and sleeps until it hears it.
+    async fn step_aside(&self, timer: &mut Timer) {
+        self.woken.set(false);
+        timer.reset(SLEEP_MAX);
+        self.shard.borrow().sleeper().signal();
+        poll_fn(|context| self.poll_sleep(context, timer)).await;
     }
 
     fn poll_dry(&self, context: &mut Context<'_>, socket: usize) -> Poll<()> {

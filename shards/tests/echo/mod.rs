@@ -25,6 +25,8 @@ pub const OWNED: u8 = b'O';
 pub const ECHO: u8 = b'E';
 /// A message `['Q', …]` is swallowed, and an event tells of it.
 pub const QUIET: u8 = b'Q';
+/// A message `['R', shard, …]` belongs to that shard, which swallows it without a word.
+pub const QUIET_OWNED: u8 = b'R';
 /// A stream byte that is no message.
 pub const KEEP_ALIVE: u8 = 0xff;
 /// What it is answered with.
@@ -37,8 +39,13 @@ pub enum Request {
     Ping(u32),
     Timers(Vec<(Duration, u32)>),
     Send(Transmit, Vec<u8>),
-    Messages { to: ShardId, count: u32 },
+    Messages {
+        to: ShardId,
+        count: u32,
+    },
     Flood(u32),
+    /// Keeps the shard busy with itself.
+    Stall(Duration),
     Panic,
 }
 
@@ -96,7 +103,7 @@ impl Engine for Echo {
     fn owner(&self, bytes: &[u8]) -> Option<ShardId> {
         // A frame begins with its length, which is never as large as a kind.
         let payload = if bytes[0] < ECHO { &bytes[2..] } else { bytes };
-        (payload[0] == OWNED).then(|| ShardId(u16::from(payload[1])))
+        matches!(payload[0], OWNED | QUIET_OWNED).then(|| ShardId(u16::from(payload[1])))
     }
 
     fn frame(buffer: &[u8]) -> Frame {
@@ -116,6 +123,9 @@ impl Engine for Echo {
 
     fn handle_datagram(&mut self, _now: Instant, from: Source, bytes: &[u8]) {
         let payload = payload(from.transport, bytes);
+        if payload[0] == QUIET_OWNED {
+            return;
+        }
         if payload[0] == QUIET {
             self.events.push_back(Event::Received {
                 length: payload.len(),
@@ -166,6 +176,7 @@ impl Engine for Echo {
                 self.messages.extend((0..count).map(|number| (to, number)));
             }
             Request::Flood(count) => self.events.extend((0..count).map(Event::Flood)),
+            Request::Stall(time) => std::thread::sleep(time),
             Request::Panic => panic!("the test asked for it"),
         }
     }
