@@ -218,7 +218,8 @@ fn p12_a_flapping_phone_ends_with_its_last_word() {
     let mut lab = Lab::subscribed("", 3_600);
     for turn in 0..1_000 {
         lab.now += std::time::Duration::from_millis(50);
-        lab.notify(if turn % 2 == 0 { &busy() } else { &idle() });
+        let body = if turn % 2 == 0 { busy() } else { idle() };
+        lab.notify(&body);
     }
     let last = lab.votes.pop_back().unwrap().1;
     assert_eq!(last, Vote::Ready { initial: false });

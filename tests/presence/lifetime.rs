@@ -15,7 +15,7 @@ fn hour() -> Duration {
 
 impl Lab {
     /// Lets the refresh go out and answers it with 481; the next SUBSCRIBE goes out.
-    pub fn refresh_refused_481(&mut self) {
+    pub(crate) fn refresh_refused_481(&mut self) {
         self.until_sent();
         assert!(
             matches!(self.last(), Sent::Refresh { .. }),
@@ -309,9 +309,7 @@ fn a_refresh_that_is_late_finds_its_vote_expired_and_restores_it() {
 fn the_user_agent_without_room_is_asked_again_later() {
     let mut lab = Lab::new("");
     lab.run(seconds(1));
-    lab.live.clear();
-    lab.watchers.handle_full(lab.now, &mut lab.trunks, DN, 1);
-    lab.drain();
+    lab.full();
     assert!(lab.failures.is_empty(), "no peer's fault");
     let wait = lab.until_sent();
     assert!(wait >= seconds(1), "{wait:?}");

@@ -88,7 +88,7 @@ fn event() -> impl Strategy<Value = SubscriptionEvent> {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let wait = prop_oneof![0..2_000_u64, 2_000..100_000, 100_000..8_000_000];
+    let wait = prop_oneof![0..2_000_u64, 2_000..100_000_u64, 100_000..8_000_000_u64];
     prop_oneof![
         8 => event().prop_map(Step::Event),
         1 => event().prop_map(Step::Stale),
@@ -155,17 +155,7 @@ fn take(lab: &mut Lab, step: Step) -> Result<(), TestCaseError> {
         }
         Step::Peer(peer, up) => lab.peer(peer, up),
         Step::RefreshNow => lab.watchers.refresh_now(lab.now, &mut lab.trunks, DN),
-        Step::Full => {
-            if let Some(&epoch) = lab.live.get(&DN) {
-                let fresh = matches!(lab.last(), crate::lab::Sent::Subscribe { .. })
-                    && lab.watchers.status(DN) != SubscriptionStatus::Active;
-                if fresh {
-                    lab.live.clear();
-                    lab.watchers
-                        .handle_full(lab.now, &mut lab.trunks, DN, epoch);
-                }
-            }
-        }
+        Step::Full => lab.full(),
     }
     lab.drain();
     prop_assert!(lab.watchers.poll_timeout().is_some(), "stuck");
