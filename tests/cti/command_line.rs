@@ -35,7 +35,7 @@ fn check_names_every_mistake() {
     let (status, out, err) = offhook(&["check", "--config", path.to_str().unwrap()]);
     assert_eq!((status, out.as_str()), (Some(2), ""));
     assert!(err.contains("wrong.toml:5: "), "{err}");
-    assert!(err.contains("wrong.toml:20: "), "{err}");
+    assert!(err.contains("wrong.toml:21: "), "{err}");
     let (status, _, err) = offhook(&["check", "--config", "no/such/file.toml"]);
     assert_eq!(status, Some(2));
     assert!(err.contains("no/such/file.toml: cannot be read"), "{err}");
