@@ -60,13 +60,13 @@ pub const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
 /// mesh; beyond it they are dropped: the engines' own timers then find out.
 pub const OUTBOX_MAX: usize = 1_024;
 
+/// Turns that a shard takes after it was told to stop, at most: it goes on while there is work.
+pub const LAST_TURNS_MAX: u32 = 64;
 /// How long `Running::stop` waits for the shards before it gives up on them.
 pub const STOP_DEADLINE: Duration = Duration::from_secs(5);
 
 /// glommio: entries in each of an executor's rings.
 pub const RING_DEPTH: usize = 256;
-/// glommio: how long tasks run before it looks at its rings.
-pub const RING_POLL_INTERVAL: Duration = Duration::from_millis(1);
 /// glommio: bytes of registered buffers an executor asks for, locked in memory.
 pub const RING_MEMORY_BYTES: usize = 64 << 10;
 /// glommio refuses to start an executor with a smaller RLIMIT_MEMLOCK.

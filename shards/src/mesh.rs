@@ -14,7 +14,11 @@
 //!   (an atomic swap) is the only one to write, so a sleep costs one wake-up at most.
 //! - *Room.* A sender that found a queue full stores `starved = true`, fence, tries again. The
 //!   receiver pops, fence, looks at `starved`. Either the sender's second try finds the room, or
-//!   the receiver wakes the sender.
+//!   the receiver takes `starved` back and wakes the sender.
+//! - *Room while falling asleep.* The sender may not sleep yet when it is woken so. The receiver
+//!   has taken `starved` back, fence, looks at `asleep`; the sender stores `asleep = true`, fence,
+//!   looks whether `starved` is still what it stored. Either the receiver finds it asleep, or it
+//!   finds the room and does not sleep.
 
 use crossbeam::queue::ArrayQueue;
 use crossbeam::utils::CachePadded;
@@ -71,6 +75,11 @@ impl Sleeper {
         wakes
     }
 
+    /// Makes the descriptor readable, asleep or not.
+    pub(crate) fn signal(&self) {
+        self.eventfd.signal();
+    }
+
     /// Takes the signal from the descriptor; whether there was one.
     pub(crate) fn take_signal(&self) -> bool {
         self.eventfd.take()
@@ -118,6 +127,12 @@ impl<T> Queue<T> {
         self.starved.load(Ordering::Relaxed) && self.starved.swap(false, Ordering::AcqRel)
     }
 
+    /// Whether the receiver has not answered the sender's wish for room yet. `false`, asked
+    /// after [`Sleeper::announce`], means "try again, do not sleep".
+    pub(crate) fn is_starved(&self) -> bool {
+        self.starved.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.places.is_empty()
     }
@@ -160,17 +175,20 @@ pub(crate) struct Port<P> {
     mesh: Arc<Mesh<P>>,
     /// To whom something was pushed since the last [`Port::wake_receivers`].
     touched: Vec<bool>,
+    /// Who had no room for this shard when it last tried.
+    full: Vec<bool>,
     /// Where the next round of receiving begins, so that no sender is always last.
     next_sender: u16,
 }
 
 impl<P> Port<P> {
     pub(crate) fn new(me: ShardId, mesh: Arc<Mesh<P>>) -> Self {
-        let touched = vec![false; usize::from(mesh.shards)];
+        let nobody = vec![false; usize::from(mesh.shards)];
         Self {
             me,
             mesh,
-            touched,
+            touched: nobody.clone(),
+            full: nobody,
             next_sender: 0,
         }
     }
@@ -200,6 +218,7 @@ impl<P> Port<P> {
     pub(crate) fn push_or_starve(&mut self, to: ShardId, parcel: P) -> Result<(), P> {
         let pushed = self.mesh.queue(self.me, to).push_or_starve(parcel);
         self.touched[to.index()] = true;
+        self.full[to.index()] = pushed.is_err();
         pushed
     }
 
@@ -239,10 +258,20 @@ impl<P> Port<P> {
         taken
     }
 
-    /// Whether nothing waits for this shard.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.others()
-            .all(|from| self.mesh.queue(from, self.me).is_empty())
+    /// To be asked after [`Sleeper::announce`]: whether nothing waits for this shard, and it does
+    /// not wait for room that there is by now.
+    pub(crate) fn may_sleep(&mut self) -> bool {
+        let mesh = &*self.mesh;
+        let me = self.me;
+        let mut room = false;
+        for (to, full) in (0..).map(ShardId).zip(&mut self.full) {
+            if *full && !mesh.queue(me, to).is_starved() {
+                *full = false;
+                room = true;
+            }
+        }
+        let empty = |from| mesh.queue(from, me).is_empty();
+        !room && (0..mesh.shards).map(ShardId).all(empty)
     }
 }
 

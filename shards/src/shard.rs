@@ -103,6 +103,8 @@ pub(crate) struct Shard<E: Engine> {
     spin: Duration,
     /// Since when nothing has happened.
     idle_since: Option<Instant>,
+    /// Turns since it was told to stop.
+    last_turns: u32,
 }
 
 impl<E: Engine> Shard<E> {
@@ -111,15 +113,16 @@ impl<E: Engine> Shard<E> {
             me: seat.me,
             engine,
             port: Port::new(seat.me, seat.mesh),
-            shared: seat.shared,
             datagrams: Datagrams::new(udp),
-            streams: Table::new(seat.me, now),
+            streams: Table::new(seat.me, Arc::clone(&seat.shared.metrics), now),
+            shared: seat.shared,
             outgoing: Vec::new(),
             outbox: VecDeque::new(),
             held_message: None,
             held_event: None,
             spin: seat.spin,
             idle_since: None,
+            last_turns: 0,
         }
     }
 
@@ -133,6 +136,8 @@ impl<E: Engine> Shard<E> {
 
     /// One turn of the loop.
     pub(crate) fn turn(&mut self, now: Instant) -> Next {
+        // Looked at first: what was asked before the stop is still seen by this turn.
+        let stopping = self.shared.stopping.load(Ordering::SeqCst);
         let mut work = self.receive_datagrams(now);
         work += self.cut_streams(now);
         work += self.receive_parcels(now);
@@ -142,10 +147,10 @@ impl<E: Engine> Shard<E> {
         let woken = self.port.wake_receivers();
         self.metrics().add(Counter::Wakeups, woken);
         self.metrics().add(Counter::Turns, 1);
-        self.metrics()
-            .set(Counter::ConnectionsOpen, self.streams.len() as u64);
-        if self.shared.stopping.load(Ordering::Relaxed) {
-            return Next::Stop;
+        if stopping {
+            self.last_turns += 1;
+            let done = work == 0 || self.last_turns == limits::LAST_TURNS_MAX;
+            return if done { Next::Stop } else { Next::Again };
         }
         if work > 0 {
             self.idle_since = None;
@@ -164,10 +169,13 @@ impl<E: Engine> Shard<E> {
     }
 
     /// Announces sleep; `false` if something has come in between and there must be none.
-    pub(crate) fn may_sleep(&self) -> bool {
+    pub(crate) fn may_sleep(&mut self) -> bool {
         self.sleeper().announce();
-        let nothing = self.port.is_empty()
-            && self.shared.requests[self.me.index()].is_empty()
+        let me = self.me.index();
+        let events_have_room = self.held_event.is_some() && !self.shared.events[me].is_starved();
+        let nothing = self.port.may_sleep()
+            && !events_have_room
+            && self.shared.requests[me].is_empty()
             && !self.shared.stopping.load(Ordering::Relaxed);
         if nothing {
             self.metrics().add(Counter::Sleeps, 1);
@@ -180,12 +188,6 @@ impl<E: Engine> Shard<E> {
     /// Takes the announcement of sleep back, if there is one.
     pub(crate) fn rise(&self) {
         self.sleeper().rise();
-    }
-
-    /// After the last turn: lets go of the sockets, also where a driver still holds them.
-    pub(crate) fn end(&mut self) {
-        self.datagrams.shut_down();
-        self.streams.close_all();
     }
 
     fn receive_datagrams(&mut self, now: Instant) -> usize {
@@ -285,7 +287,7 @@ impl<E: Engine> Shard<E> {
         self.port
             .receive(limits::PARCELS_PER_TURN_MAX, |from, parcel| match parcel {
                 Parcel::Received { source, bytes } => {
-                    self.engine.handle_datagram(now, source, &bytes)
+                    self.engine.handle_datagram(now, source, &bytes);
                 }
                 Parcel::Transmit { transmit, bytes } => {
                     let Transmit {
@@ -334,9 +336,6 @@ impl<E: Engine> Shard<E> {
         work += self.drain_transmits(now);
         work += self.drain_messages(now);
         work += self.drain_events();
-        while let Some(counter) = self.streams.next_count() {
-            self.metrics().add(counter, 1);
-        }
         work
     }
 

@@ -4,11 +4,12 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Instant;
 
 use crate::engine::{ConnectionChange, ConnectionId, ConnectionOutcome, ShardId};
 use crate::limits;
-use crate::metrics::Counter;
+use crate::metrics::{Counter, Metrics};
 use crate::wheel::{TimerKey, Wheel};
 
 /// What the driver is to do about a stream.
@@ -84,12 +85,11 @@ pub(crate) struct Table {
     to_cut: VecDeque<ConnectionId>,
     commands: VecDeque<StreamCommand>,
     changes: VecDeque<ConnectionChange>,
-    /// Counted events that nobody has fetched yet.
-    counts: Vec<Counter>,
+    metrics: Arc<Metrics>,
 }
 
 impl Table {
-    pub(crate) fn new(me: ShardId, now: Instant) -> Self {
+    pub(crate) fn new(me: ShardId, metrics: Arc<Metrics>, now: Instant) -> Self {
         Self {
             me,
             slots: Vec::new(),
@@ -101,13 +101,12 @@ impl Table {
             to_cut: VecDeque::new(),
             commands: VecDeque::new(),
             changes: VecDeque::new(),
-            counts: Vec::new(),
+            metrics,
         }
     }
 
-    /// How many connections there are, those being opened included.
-    pub(crate) fn len(&self) -> usize {
-        self.open
+    fn count(&self, counter: Counter, count: usize) {
+        self.metrics.shard(self.me).add(counter, count as u64);
     }
 
     /// The driver's next command.
@@ -118,11 +117,6 @@ impl Table {
     /// The next connection that was closed or could not be opened.
     pub(crate) fn next_change(&mut self) -> Option<ConnectionChange> {
         self.changes.pop_front()
-    }
-
-    /// The next thing to count.
-    pub(crate) fn next_count(&mut self) -> Option<Counter> {
-        self.counts.pop()
     }
 
     /// When to call [`Table::expire`].
@@ -182,11 +176,11 @@ impl Table {
         local: SocketAddr,
     ) -> Option<ConnectionId> {
         if let Err(limit) = self.has_room(remote) {
-            self.counts.push(limit);
+            self.count(limit, 1);
             return None;
         }
         let id = self.insert(now, remote, Some(local));
-        self.counts.push(Counter::ConnectionsAccepted);
+        self.count(Counter::ConnectionsAccepted, 1);
         Some(id)
     }
 
@@ -240,6 +234,9 @@ impl Table {
             ending: None,
         });
         self.open += 1;
+        self.metrics
+            .shard(self.me)
+            .set(Counter::ConnectionsOpen, self.open as u64);
         *self.per_source.entry(remote.ip()).or_default() += 1;
         self.by_remote.insert(remote, id);
         id
@@ -254,6 +251,14 @@ impl Table {
                 .is_some_and(|slot| slot.generation == id.generation && slot.connection.is_some())
     }
 
+    /// Whether bytes given to the connection may still reach the peer.
+    fn is_usable(&self, id: ConnectionId) -> bool {
+        let slot = self.slots.get(id.index as usize);
+        let slot = slot.filter(|slot| slot.generation == id.generation && id.shard == self.me);
+        let connection = slot.and_then(|slot| slot.connection.as_ref());
+        connection.is_some_and(|connection| connection.ending.is_none())
+    }
+
     /// Queues bytes for a connection: the one named, or any to `remote`, or a new one.
     pub(crate) fn send(
         &mut self,
@@ -263,8 +268,9 @@ impl Table {
         local: Option<SocketAddr>,
         bytes: &[u8],
     ) {
-        let named = id.filter(|&id| self.is_live(id));
-        let known = named.or_else(|| self.by_remote.get(&remote).copied());
+        let named = id.filter(|&id| self.is_usable(id));
+        let known = self.by_remote.get(&remote).copied();
+        let known = named.or(known.filter(|&id| self.is_usable(id)));
         match known {
             Some(id) => self.append(id, bytes),
             None => match self.has_room(remote) {
@@ -275,7 +281,7 @@ impl Table {
                         .push_back(StreamCommand::Open { id, remote, local });
                 }
                 Err(limit) => {
-                    self.counts.push(limit);
+                    self.count(limit, 1);
                     let outcome = ConnectionOutcome::ConnectFailed;
                     self.changes.push_back(ConnectionChange {
                         connection: None,
@@ -297,10 +303,10 @@ impl Table {
         }
         let idle = connection.written == connection.output.len();
         connection.output.extend_from_slice(bytes);
-        self.counts.push(Counter::FramesOut);
         if idle && connection.local.is_some() {
             self.commands.push_back(StreamCommand::Attend { id });
         }
+        self.count(Counter::FramesOut, 1);
     }
 
     /// How many bytes the driver may read now; 0 means "wait for a command", `None` that the
@@ -322,6 +328,7 @@ impl Table {
         };
         connection.active_at = now;
         connection.input.extend_from_slice(bytes);
+        self.count(Counter::BytesIn, bytes.len());
         self.queue_to_cut(id);
     }
 
@@ -340,7 +347,7 @@ impl Table {
 
     /// A listener cannot accept (no descriptor is left, say): its `Accept` command comes later.
     pub(crate) fn pause_accepting(&mut self, now: Instant, listener: usize) {
-        self.counts.push(Counter::ConnectFailed);
+        self.count(Counter::ConnectFailed, 1);
         self.wheel
             .arm(now + limits::ACCEPT_PAUSE, Deadline::Accept(listener));
     }
@@ -377,7 +384,7 @@ impl Table {
         connection.timer = self
             .wheel
             .arm(now + limits::IDLE_DEADLINE, Deadline::Idle(id));
-        self.counts.push(Counter::ConnectionsOpened);
+        self.count(Counter::ConnectionsOpened, 1);
     }
 
     /// The kernel has taken this much of [`Table::output`].
@@ -398,6 +405,7 @@ impl Table {
             connection.output.drain(..connection.written);
             connection.written = 0;
         }
+        self.count(Counter::BytesOut, bytes);
     }
 
     /// Ends a connection, for the reason that is counted. Harmless if it has ended before.
@@ -412,6 +420,9 @@ impl Table {
         slot.generation = slot.generation.wrapping_add(1);
         self.free.push(id.index);
         self.open -= 1;
+        self.metrics
+            .shard(self.me)
+            .set(Counter::ConnectionsOpen, self.open as u64);
         let remote = connection.remote;
         self.wheel.cancel(connection.timer);
         if let Some(timer) = connection.message_timer {
@@ -428,11 +439,14 @@ impl Table {
         }
         let opened = connection.local.is_some();
         // Whatever ends a connection that never was open, it has failed to open.
-        self.counts.push(if opened {
-            reason
-        } else {
-            Counter::ConnectFailed
-        });
+        self.count(
+            if opened {
+                reason
+            } else {
+                Counter::ConnectFailed
+            },
+            1,
+        );
         let outcome = if opened {
             ConnectionOutcome::Closed
         } else {

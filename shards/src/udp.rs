@@ -51,14 +51,6 @@ impl Datagrams {
         }
     }
 
-    /// Ends every wait for a datagram, wherever a descriptor was duplicated to.
-    pub(crate) fn shut_down(&self) {
-        for socket in &self.sockets {
-            // Always "not connected"; those who wait are woken nevertheless.
-            let _ = socket.listener.socket.shutdown(std::net::Shutdown::Both);
-        }
-    }
-
     /// How many sockets there are.
     pub(crate) fn len(&self) -> usize {
         self.sockets.len()

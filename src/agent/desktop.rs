@@ -9,7 +9,7 @@ use super::events::{Answer, reason_code};
 use super::reservation::Stage;
 use super::state::{Agent, Reason};
 use super::step::{Step, Timer};
-use super::votes::{DesktopVote, Pause, PresenceVote, ServerDecision, Standing};
+use super::votes::{DesktopVote, Gone, Pause, PresenceVote, ServerDecision, Standing};
 
 impl Agent {
     /// A desktop asks.
@@ -97,20 +97,29 @@ impl Agent {
         agent_id: Option<String>,
         work_mode: AgentWorkMode,
     ) {
-        if self.votes.presence.is_out() {
-            match step.config.presence.login_while_unregistered {
-                LoginWhileUnregistered::Refuse => {
-                    // The agent has come: the latch goes, and the phone decides from here.
-                    if self.votes.desktop == DesktopVote::Out {
-                        self.votes.desktop = Self::unheard(step);
-                    }
-                    let why = format!("the phone of {} is not registered", step.number());
-                    return step.refuse(answer.requested_by, ErrorCode::OutOfService, why);
+        match (
+            &self.votes.presence,
+            step.config.presence.login_while_unregistered,
+        ) {
+            (PresenceVote::Out(Gone::Known), LoginWhileUnregistered::Refuse) => {
+                // The agent has come: the latch goes, and the phone decides from here.
+                if self.votes.desktop == DesktopVote::Out {
+                    self.votes.desktop = Self::unheard(step);
                 }
-                LoginWhileUnregistered::NotReady => {
-                    self.votes.presence = PresenceVote::Out { overruled: true };
-                }
+                let why = format!("the phone of {} is not registered", step.number());
+                return step.refuse(answer.requested_by, ErrorCode::OutOfService, why);
             }
+            (PresenceVote::Out(Gone::Known), LoginWhileUnregistered::NotReady) => {
+                self.votes.presence = PresenceVote::Out(Gone::Overruled);
+            }
+            (PresenceVote::Out(Gone::Expired), _) => self.votes.presence = PresenceVote::None,
+            (
+                PresenceVote::Out(Gone::Overruled)
+                | PresenceVote::None
+                | PresenceVote::NotReady(_)
+                | PresenceVote::Ready,
+                _,
+            ) => {}
         }
         let id = agent_id.map_or_else(|| step.agent().agent_id.clone(), String::into_boxed_str);
         self.desktop_login = Some(id);
@@ -252,7 +261,7 @@ impl Agent {
                 "on-the-phone" => format!("{dn} is on the phone (presence)"),
                 activity => format!("{dn} is not ready: {activity} (presence)"),
             },
-            PresenceVote::Out { .. } => format!("the phone of {dn} is not registered (presence)"),
+            PresenceVote::Out(_) => format!("the phone of {dn} is not registered (presence)"),
             PresenceVote::None | PresenceVote::Ready => format!("{dn} is not ready"),
         }
     }

@@ -118,7 +118,7 @@ impl Agent {
     fn name_activity(&self, event: &mut Event) {
         let activities = match &self.votes.presence {
             PresenceVote::NotReady(activities) => Arc::clone(activities),
-            PresenceVote::None | PresenceVote::Out { .. } | PresenceVote::Ready => Arc::default(),
+            PresenceVote::None | PresenceVote::Out(_) | PresenceVote::Ready => Arc::default(),
         };
         event.agent_work_mode = Some(AgentWorkMode::Unknown);
         let code = reason_code(&activities).to_owned();

@@ -11,7 +11,7 @@ use super::Output;
 use super::reservation::Stage;
 use super::state::{Agent, Reason};
 use super::step::{Step, Timer};
-use super::votes::{DesktopVote, PresenceVote, Standing};
+use super::votes::{DesktopVote, Gone, PresenceVote, Standing};
 
 /// The activity of an agent whose subscription was lost where that counts as NotReady.
 const LOST: &str = "presence-lost";
@@ -70,7 +70,7 @@ impl Agent {
     pub(super) fn phone_may_be_idle(&self) -> bool {
         self.deferred.as_ref().is_none_or(|heard| match heard.vote {
             PresenceVote::None | PresenceVote::Ready => true,
-            PresenceVote::Out { .. } | PresenceVote::NotReady(_) => false,
+            PresenceVote::Out(_) | PresenceVote::NotReady(_) => false,
         })
     }
 
@@ -87,7 +87,7 @@ impl Agent {
             // A logout waits for the end of the call whatever the option says.
             return suppress || gone;
         }
-        suppress && self.timers.is_armed(Timer::Tail) && !(gone && !heard.closed_by_call)
+        suppress && self.timers.is_armed(Timer::Tail) && (!gone || heard.closed_by_call)
     }
 
     /// A call on its way to a phone that has gone would only ring into the void.
@@ -103,7 +103,7 @@ impl Agent {
     fn cast(&mut self, step: &mut Step<'_>, heard: Heard) {
         match heard.vote {
             PresenceVote::None => self.presence_lost(step),
-            PresenceVote::Out { .. } => self.phone_gone(step),
+            PresenceVote::Out(_) => self.phone_gone(step),
             PresenceVote::NotReady(_) if self.is_literal_first_word(step, &heard) => {
                 self.votes.presence = PresenceVote::Ready;
                 self.settle(step, Reason::Presence, None);
@@ -129,10 +129,13 @@ impl Agent {
     }
 
     fn phone_gone(&mut self, step: &mut Step<'_>) {
-        if self.votes.presence.is_out() {
-            return;
+        match self.votes.presence {
+            PresenceVote::Out(Gone::Known | Gone::Overruled) => return,
+            PresenceVote::Out(Gone::Expired)
+            | PresenceVote::None
+            | PresenceVote::NotReady(_)
+            | PresenceVote::Ready => self.votes.presence = PresenceVote::Out(Gone::Known),
         }
-        self.votes.presence = PresenceVote::Out { overruled: false };
         self.timers.disarm(step, Timer::WrapUp);
         if let DesktopVote::AfterCallWork { then } = self.votes.desktop {
             self.votes.desktop = then.into();
@@ -149,24 +152,23 @@ impl Agent {
         }
     }
 
-    /// What was known has expired. A desktop's vote that a lost phone has kept down does not become
-    /// a login because we know less than before.
+    /// What was known has expired.
     fn presence_lost(&mut self, step: &mut Step<'_>) {
-        if self.votes.presence == PresenceVote::None {
-            return;
-        }
+        let known = &self.votes.presence;
+        let unless_gone = |vote| match known {
+            PresenceVote::None => PresenceVote::None,
+            PresenceVote::Out(Gone::Known | Gone::Expired) => PresenceVote::Out(Gone::Expired),
+            PresenceVote::Out(Gone::Overruled)
+            | PresenceVote::NotReady(_)
+            | PresenceVote::Ready => vote,
+        };
         match step.config.presence.lost {
-            Lost::Keep => {
-                if self.votes.last() == Standing::LoggedOut {
-                    self.forget_desktop(step);
-                }
-                self.votes.presence = PresenceVote::None;
-            }
+            Lost::Keep => self.votes.presence = unless_gone(PresenceVote::None),
             Lost::NotReady => {
-                if !self.votes.presence.is_out() {
-                    self.votes.presence = PresenceVote::NotReady(Arc::new([LOST.to_owned()]));
-                }
+                let lost = PresenceVote::NotReady(Arc::new([LOST.to_owned()]));
+                self.votes.presence = unless_gone(lost);
             }
+            Lost::Logout if *known == PresenceVote::None => {}
             Lost::Logout => self.phone_gone(step),
         }
     }
@@ -184,10 +186,10 @@ fn translate(step: &Step<'_>, vote: Vote) -> Heard {
     let (vote, initial, closed_by_call) = match vote {
         Vote::None => (PresenceVote::None, false, false),
         Vote::Out { activities } if activities.is_empty() => {
-            (PresenceVote::Out { overruled: false }, false, false)
+            (PresenceVote::Out(Gone::Known), false, false)
         }
         Vote::Out { activities } => match step.config.presence.closed_busy {
-            ClosedBusy::Logout => (PresenceVote::Out { overruled: false }, false, true),
+            ClosedBusy::Logout => (PresenceVote::Out(Gone::Known), false, true),
             ClosedBusy::NotReady => (PresenceVote::NotReady(activities), false, false),
         },
         Vote::NotReady {

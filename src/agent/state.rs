@@ -174,7 +174,7 @@ impl Agent {
     /// Whether presence is what keeps the agent from being Ready.
     pub(super) fn presence_says_not_ready(&self) -> bool {
         match self.votes.presence {
-            PresenceVote::NotReady(_) | PresenceVote::Out { .. } => true,
+            PresenceVote::NotReady(_) | PresenceVote::Out(_) => true,
             PresenceVote::None | PresenceVote::Ready => false,
         }
     }

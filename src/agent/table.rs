@@ -89,14 +89,16 @@ impl Agents {
         let position = self
             .position(dn)
             .expect("the shard owns the DN that it is told about");
-        self.step(now, position, |agent, step| agent.handle(step, input));
+        self.step(now, position, |agent, step| {
+            agent.handle(step, input);
+        });
     }
 
     /// Time has passed.
     pub fn handle_timeout(&mut self, now: Instant) {
         while let Some((_, (position, timer))) = self.wheel.expire(now) {
             self.step(now, position as usize, |agent, step| {
-                agent.handle_timer(step, timer)
+                agent.handle_timer(step, timer);
             });
         }
     }

@@ -24,15 +24,24 @@ pub(super) enum PresenceVote {
     /// Nothing.
     None,
     /// It is gone.
-    Out {
-        /// A desktop logged in all the same, as it may be configured to: NotReady until the phone
-        /// says something new.
-        overruled: bool,
-    },
+    Out(Gone),
     /// It is in use, for these activities; never empty.
     NotReady(Arc<[String]>),
     /// It is idle.
     Ready,
+}
+
+/// How a phone is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Gone {
+    /// As its PBX says.
+    Known,
+    /// A desktop logged in all the same, as it may be configured to: NotReady until the phone says
+    /// something new.
+    Overruled,
+    /// It was when presence was lost. That we know less than before logs nobody in, but a desktop
+    /// may.
+    Expired,
 }
 
 /// What the desktop says, and the server on its behalf.
@@ -95,15 +104,15 @@ impl PresenceVote {
     pub(super) fn standing(&self) -> Option<Standing> {
         match self {
             Self::None => None,
-            Self::Out { overruled: false } => Some(Standing::LoggedOut),
-            Self::Out { overruled: true } | Self::NotReady(_) => Some(Standing::NotReady),
+            Self::Out(Gone::Known | Gone::Expired) => Some(Standing::LoggedOut),
+            Self::Out(Gone::Overruled) | Self::NotReady(_) => Some(Standing::NotReady),
             Self::Ready => Some(Standing::Ready),
         }
     }
 
     /// Whether the phone is known to be gone.
     pub(super) fn is_out(&self) -> bool {
-        matches!(self, Self::Out { .. })
+        matches!(self, Self::Out(_))
     }
 }
 
@@ -181,7 +190,7 @@ mod tests {
         };
         let ready = || DesktopVote::Ready(AgentWorkMode::ManualIn);
         let busy = || PresenceVote::NotReady(Arc::new(["meeting".to_owned()]));
-        let out = |overruled| PresenceVote::Out { overruled };
+        let out = PresenceVote::Out;
         for (presence, desktop, effective) in [
             (PresenceVote::None, DesktopVote::None, Standing::LoggedOut),
             (PresenceVote::None, ready(), Standing::Ready),
@@ -190,9 +199,10 @@ mod tests {
             (PresenceVote::Ready, pause(), Standing::NotReady),
             (busy(), ready(), Standing::NotReady),
             (busy(), pause(), Standing::NotReady),
-            (out(false), ready(), Standing::LoggedOut),
-            (out(true), ready(), Standing::NotReady),
-            (out(true), DesktopVote::Out, Standing::LoggedOut),
+            (out(Gone::Known), ready(), Standing::LoggedOut),
+            (out(Gone::Expired), pause(), Standing::LoggedOut),
+            (out(Gone::Overruled), ready(), Standing::NotReady),
+            (out(Gone::Overruled), DesktopVote::Out, Standing::LoggedOut),
         ] {
             let votes = Votes {
                 presence,

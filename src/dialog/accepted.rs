@@ -40,7 +40,8 @@ impl Accepted {
             fields: Fields::default().with(HeaderName::Allow, format_args!("{ALLOW}")),
             body,
         };
-        turn.core.respond(turn.now, server, Status::OK, reply, &answer);
+        turn.core
+            .respond(turn.now, server, Status::OK, reply, &answer);
         let interval = turn.core.config.t1;
         let give_up = turn.now + turn.core.patience();
         Self {
@@ -58,7 +59,9 @@ impl Accepted {
             turn.core.send(kept);
         }
         self.interval = (self.interval * 2).min(turn.core.config.t2);
-        self.repeat = turn.core.arm(turn.now + self.interval, Timer::Repeat(turn.leg));
+        self.repeat = turn
+            .core
+            .arm(turn.now + self.interval, Timer::Repeat(turn.leg));
     }
 
     /// The ACK came, or it does not matter any more.

@@ -26,7 +26,8 @@ impl Fields {
     /// Adds one line; control characters in `value` become blanks.
     pub(super) fn with(mut self, name: HeaderName, value: Arguments<'_>) -> Self {
         let mut text = String::new();
-        text.write_fmt(value).expect("formatting into a string cannot fail");
+        text.write_fmt(value)
+            .expect("formatting into a string cannot fail");
         self.push(name.as_str(), text.as_bytes());
         self
     }
@@ -124,19 +125,28 @@ impl<'a> Draft<'a> {
         user_agent: &str,
     ) {
         out.clear();
-        put(out, format_args!("{} {} SIP/2.0\r\n", self.method, self.request_uri));
+        put(
+            out,
+            format_args!("{} {} SIP/2.0\r\n", self.method, self.request_uri),
+        );
         // RFC 3581 §3: asked for on UDP; a stream's answer comes back on the stream.
         let (name, rport) = match transport {
             Transport::Udp => ("UDP", ";rport"),
             Transport::Tcp => ("TCP", ""),
         };
         let sent_by = &listener.advertised;
-        put(out, format_args!("Via: SIP/2.0/{name} {sent_by};branch={branch}{rport}\r\n"));
+        put(
+            out,
+            format_args!("Via: SIP/2.0/{name} {sent_by};branch={branch}{rport}\r\n"),
+        );
         put(out, format_args!("Max-Forwards: {}\r\n", self.max_forwards));
         for route in &self.routes {
             put(out, format_args!("Route: <{route}>\r\n"));
         }
-        put(out, format_args!("From: {};tag={}\r\n", self.local, self.local_tag.text()));
+        put(
+            out,
+            format_args!("From: {};tag={}\r\n", self.local, self.local_tag.text()),
+        );
         put(out, format_args!("To: {}", self.remote));
         if let Some(tag) = self.remote_tag.filter(|tag| !tag.is_empty()) {
             put(out, format_args!(";tag={tag}"));
@@ -144,7 +154,10 @@ impl<'a> Draft<'a> {
         put(out, format_args!("\r\nCall-ID: {}\r\n", self.call_id));
         put(out, format_args!("CSeq: {} {}\r\n", self.cseq, self.method));
         if let Some(user) = self.contact {
-            put(out, format_args!("Contact: {}\r\n", contact(user, transport, listener)));
+            put(
+                out,
+                format_args!("Contact: {}\r\n", contact(user, transport, listener)),
+            );
         }
         if !user_agent.is_empty() {
             out.extend_from_slice(b"User-Agent: ");
@@ -174,7 +187,10 @@ pub(super) fn response(
     server: &str,
 ) {
     out.clear();
-    put(out, format_args!("SIP/2.0 {status} {}\r\n", status.reason()));
+    put(
+        out,
+        format_args!("SIP/2.0 {status} {}\r\n", status.reason()),
+    );
     out.extend_from_slice(reply.fields());
     if let Some(contact) = &answer.contact {
         out.extend_from_slice(reply.routes());
@@ -196,7 +212,11 @@ pub(super) fn contact(user: &str, transport: Transport, listener: &Listener) -> 
         Transport::Tcp => ";transport=tcp",
     };
     let at = if user.is_empty() { "" } else { "@" };
-    format!("<sip:{}{at}{}{parameter}>", escaped_user(user), listener.advertised)
+    format!(
+        "<sip:{}{at}{}{parameter}>",
+        escaped_user(user),
+        listener.advertised
+    )
 }
 
 /// A name-addr for From and P-Asserted-Identity.
@@ -205,7 +225,10 @@ pub(super) fn name_addr(display_name: &str, user: &str, host: &str) -> String {
     let mut text = String::new();
     if !display_name.is_empty() {
         text.push('"');
-        for character in display_name.chars().filter(|character| !character.is_control()) {
+        for character in display_name
+            .chars()
+            .filter(|character| !character.is_control())
+        {
             if matches!(character, '"' | '\\') {
                 text.push('\\');
             }
@@ -234,7 +257,13 @@ pub(super) fn clean_uri(uri: &str) -> String {
 
 /// Copies a value; line ends of folds, and any other control character, become blanks.
 pub(super) fn one_line(out: &mut Vec<u8>, value: &[u8]) {
-    out.extend(value.iter().map(|&byte| if byte < b' ' || byte == 0x7f { b' ' } else { byte }));
+    out.extend(value.iter().map(|&byte| {
+        if byte < b' ' || byte == 0x7f {
+            b' '
+        } else {
+            byte
+        }
+    }));
 }
 
 /// RFC 3261 §25.1, user: what may not stand there is escaped.
@@ -243,7 +272,9 @@ fn escaped_user(user: &str) -> String {
     let mut rest = user.as_bytes();
     while let [byte, after @ ..] = rest {
         let escape = *byte == b'%'
-            && after.get(..2).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit));
+            && after
+                .get(..2)
+                .is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit));
         if escape || byte.is_ascii_alphanumeric() || b"-_.!~*'()&=+$,;?/".contains(byte) {
             text.push(char::from(*byte));
         } else {
@@ -261,10 +292,14 @@ fn end(out: &mut Vec<u8>, body: Option<&Body>) {
     };
     out.extend_from_slice(b"Content-Type: ");
     one_line(out, &body.content_type);
-    put(out, format_args!("\r\nContent-Length: {}\r\n\r\n", body.bytes.len()));
+    put(
+        out,
+        format_args!("\r\nContent-Length: {}\r\n\r\n", body.bytes.len()),
+    );
     out.extend_from_slice(&body.bytes);
 }
 
 fn put(out: &mut Vec<u8>, text: Arguments<'_>) {
-    out.write_fmt(text).expect("writing to a vector cannot fail");
+    out.write_fmt(text)
+        .expect("writing to a vector cannot fail");
 }

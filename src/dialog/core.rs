@@ -92,8 +92,15 @@ pub(super) struct Core {
 
 impl Core {
     pub(super) fn new(now: Instant, config: UserAgentConfig, counters: Arc<Counters>) -> Self {
-        assert!(!config.listeners.is_empty(), "a user agent listens somewhere");
-        let timers = Timers { t1: config.t1, t2: config.t2, t4: config.t4 };
+        assert!(
+            !config.listeners.is_empty(),
+            "a user agent listens somewhere"
+        );
+        let timers = Timers {
+            t1: config.t1,
+            t2: config.t2,
+            t4: config.t4,
+        };
         Self {
             transactions: Transactions::new(now, timers, config.keys),
             table: Table::new(config.keys),
@@ -130,7 +137,12 @@ impl Core {
 
     pub(super) fn call_id(&mut self) -> String {
         let host = self.config.call_id_host.as_deref();
-        call_id::mint(self.config.shard, self.random.next(), self.config.keys, host)
+        call_id::mint(
+            self.config.shard,
+            self.random.next(),
+            self.config.keys,
+            host,
+        )
     }
 
     /// RFC 3261 §14.2: a Retry-After of 0 to 10 seconds.
@@ -141,7 +153,10 @@ impl Core {
     /// The listener that a message by this way names in Via and Contact.
     pub(super) fn listener(&self, transport: Transport, remote: SocketAddr) -> &Listener {
         let all = &self.config.listeners;
-        let by_transport = || all.iter().filter(|listener| listener.transport == transport);
+        let by_transport = || {
+            all.iter()
+                .filter(|listener| listener.transport == transport)
+        };
         by_transport()
             .find(|listener| listener.address.is_ipv4() == remote.is_ipv4())
             .or_else(|| by_transport().next())
@@ -186,7 +201,12 @@ impl Core {
             },
         )?;
         self.owners.insert(client, owner);
-        Ok(Sent { client, branch, transport, remote })
+        Ok(Sent {
+            client,
+            branch,
+            transport,
+            remote,
+        })
     }
 
     /// RFC 3261 §9.1: the CANCEL of an INVITE has its branch and goes where it went. Nobody waits
@@ -210,8 +230,16 @@ impl Core {
     pub(super) fn acknowledge(&mut self, target: &Target, draft: &Draft<'_>) -> Kept {
         let branch = Branch(self.random.next());
         let (transport, remote) = self.write(target, draft, branch);
-        let transmit = Transmit { transport, local: None, remote, connection: None };
-        let kept = Kept { transmit, bytes: Bytes::copy_from_slice(&self.scratch) };
+        let transmit = Transmit {
+            transport,
+            local: None,
+            remote,
+            connection: None,
+        };
+        let kept = Kept {
+            transmit,
+            bytes: Bytes::copy_from_slice(&self.scratch),
+        };
         self.send(&kept);
         kept
     }
@@ -236,14 +264,24 @@ impl Core {
         if status.is_final() {
             self.invites.remove(server);
         }
-        response(&mut self.scratch, status, reply, answer, &self.config.user_agent);
-        self.transactions.respond(now, server, status, &self.scratch);
+        response(
+            &mut self.scratch,
+            status,
+            reply,
+            answer,
+            &self.config.user_agent,
+        );
+        self.transactions
+            .respond(now, server, status, &self.scratch);
     }
 
     /// What [`Self::respond`] sent last, to be sent again; `None` when its transaction is over.
     pub(super) fn kept_response(&self, server: ServerKey) -> Option<Kept> {
         let transmit = self.transactions.destination(server)?;
-        Some(Kept { transmit, bytes: Bytes::copy_from_slice(&self.scratch) })
+        Some(Kept {
+            transmit,
+            bytes: Bytes::copy_from_slice(&self.scratch),
+        })
     }
 
     pub(super) fn owner(&self, client: ClientKey) -> Option<Owner> {
@@ -273,7 +311,10 @@ impl Core {
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        [self.wheel.next(), self.transactions.poll_timeout()].into_iter().flatten().min()
+        [self.wheel.next(), self.transactions.poll_timeout()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Everything that must be gone when nothing goes on.
@@ -286,7 +327,12 @@ impl Core {
     }
 
     /// Writes a request for the transport that its size asks for (§18.1.1).
-    fn write(&mut self, target: &Target, draft: &Draft<'_>, branch: Branch) -> (Transport, SocketAddr) {
+    fn write(
+        &mut self,
+        target: &Target,
+        draft: &Draft<'_>,
+        branch: Branch,
+    ) -> (Transport, SocketAddr) {
         self.write_by(target.transport, target.address, draft, branch);
         let (transport, remote) = transport_for(target, self.scratch.len());
         if transport != target.transport {
@@ -304,7 +350,13 @@ impl Core {
     ) {
         let mut out = std::mem::take(&mut self.scratch);
         let listener = self.listener(transport, remote);
-        draft.write(&mut out, transport, listener, &branch.text(), &self.config.user_agent);
+        draft.write(
+            &mut out,
+            transport,
+            listener,
+            &branch.text(),
+            &self.config.user_agent,
+        );
         self.scratch = out;
     }
 }

@@ -162,15 +162,24 @@ impl Dialog {
     /// RFC 3261 §12.2.1.1.
     pub(super) fn path(&self) -> Path<'_> {
         let Some(first) = self.routes.first() else {
-            return Path { request_uri: &self.remote_target, routes: Vec::new() };
+            return Path {
+                request_uri: &self.remote_target,
+                routes: Vec::new(),
+            };
         };
         let uris = self.routes.iter().map(|route| &*route.uri);
         if first.loose {
-            return Path { request_uri: &self.remote_target, routes: uris.collect() };
+            return Path {
+                request_uri: &self.remote_target,
+                routes: uris.collect(),
+            };
         }
         // A strict router takes the Request-URI for its own and puts the last Route there.
         let rest = uris.skip(1).chain(std::iter::once(&*self.remote_target));
-        Path { request_uri: &first.uri, routes: rest.collect() }
+        Path {
+            request_uri: &first.uri,
+            routes: rest.collect(),
+        }
     }
 
     /// Where the next request goes: the first hop, when its URI names an address. A name was
@@ -179,7 +188,10 @@ impl Dialog {
         if self.remote_tag.is_none() {
             return self.peer;
         }
-        let first = self.routes.first().map_or(&*self.remote_target, |route| &*route.uri);
+        let first = self
+            .routes
+            .first()
+            .map_or(&*self.remote_target, |route| &*route.uri);
         let Ok(uri) = Uri::parse(first.as_bytes()) else {
             return self.peer;
         };
@@ -203,7 +215,11 @@ impl Dialog {
         let address = SocketAddr::new(ip, uri.port.unwrap_or(5060));
         let same = (transport, address) == (self.peer.transport, self.peer.address);
         let large_requests = self.peer.large_requests.filter(|_| same);
-        Target { transport, address, large_requests }
+        Target {
+            transport,
+            address,
+            large_requests,
+        }
     }
 }
 
@@ -223,8 +239,11 @@ fn bracketed(address: &NameAddr<'_>) -> Box<str> {
 }
 
 fn routes(message: &sip::Message<'_>) -> impl Iterator<Item = Route> {
-    message.record_routes().filter_map(Result::ok).map(|hop| Route {
-        uri: String::from_utf8_lossy(hop.uri_bytes).into(),
-        loose: hop.uri.lr(),
-    })
+    message
+        .record_routes()
+        .filter_map(Result::ok)
+        .map(|hop| Route {
+            uri: String::from_utf8_lossy(hop.uri_bytes).into(),
+            loose: hop.uri.lr(),
+        })
 }

@@ -12,8 +12,11 @@ use super::turn::body_of;
 use super::{Invitation, Party};
 
 /// Headers that go through us untouched.
-const CARRIED: [HeaderName; 3] =
-    [HeaderName::SessionId, HeaderName::CiscoGuid, HeaderName::Diversion];
+const CARRIED: [HeaderName; 3] = [
+    HeaderName::SessionId,
+    HeaderName::CiscoGuid,
+    HeaderName::Diversion,
+];
 
 /// Reads an INVITE whose Max-Forwards is not zero.
 pub(super) fn invitation(request: &Request<'_>, source: Source) -> Invitation {
@@ -24,7 +27,10 @@ pub(super) fn invitation(request: &Request<'_>, source: Source) -> Invitation {
         source: source.remote,
         called: number(request.uri.user.unwrap_or_default()),
         calling: calling(request),
-        max_forwards: request.max_forwards.unwrap_or(MAX_FORWARDS).saturating_sub(1),
+        max_forwards: request
+            .max_forwards
+            .unwrap_or(MAX_FORWARDS)
+            .saturating_sub(1),
         expires: expires.map(|seconds| Duration::from_secs(u64::from(seconds))),
         // A body of another type got here only as one that may be ignored.
         offer: body_of(message).filter(|_| describes_session(request)),
@@ -37,7 +43,10 @@ fn calling(request: &Request<'_>) -> Party {
     let private = request.message.identity_is_private();
     // RFC 3323 §4.1.1.3: there is no number behind this address.
     if is_anonymous(&identity) {
-        return Party { private: true, ..Party::default() };
+        return Party {
+            private: true,
+            ..Party::default()
+        };
     }
     Party {
         number: number(identity.uri.user.unwrap_or_default()),
@@ -47,8 +56,15 @@ fn calling(request: &Request<'_>) -> Party {
 }
 
 fn is_anonymous(address: &NameAddr<'_>) -> bool {
-    let nowhere = address.uri.host.equivalent(&Host::Name("anonymous.invalid"));
-    nowhere || address.uri.user.is_some_and(|user| user.eq_ignore_ascii_case("anonymous"))
+    let nowhere = address
+        .uri
+        .host
+        .equivalent(&Host::Name("anonymous.invalid"));
+    nowhere
+        || address
+            .uri
+            .user
+            .is_some_and(|user| user.eq_ignore_ascii_case("anonymous"))
 }
 
 /// The user part as a number: without its parameters (RFC 3261 §19.1.6), escapes resolved.
@@ -67,7 +83,9 @@ fn number(user: &str) -> String {
         bytes.push(escaped.unwrap_or(*byte));
     }
     let text = String::from_utf8_lossy(&bytes);
-    text.chars().filter(|character| !character.is_control()).collect()
+    text.chars()
+        .filter(|character| !character.is_control())
+        .collect()
 }
 
 fn carried(message: &Message<'_>) -> Vec<(String, String)> {

@@ -25,7 +25,12 @@ pub(super) struct Ringing {
 
 impl Ringing {
     pub(super) fn new(dialog: Box<Dialog>, server: ServerKey, cseq: u32, reply: Reply) -> Self {
-        Self { dialog, server, cseq, reply }
+        Self {
+            dialog,
+            server,
+            cseq,
+            reply,
+        }
     }
 
     pub(super) fn dialog(&self) -> &Dialog {
@@ -40,16 +45,29 @@ impl Ringing {
         // 100 is the transaction's own, and a final response is none of this command's.
         if (101..200).contains(&status.0) {
             let contact = Some(turn.contact(&self.dialog, self.server));
-            let answer = Answer { contact, ..Answer::default() };
-            turn.core.respond(turn.now, self.server, status, &self.reply, &answer);
+            let answer = Answer {
+                contact,
+                ..Answer::default()
+            };
+            turn.core
+                .respond(turn.now, self.server, status, &self.reply, &answer);
         }
         Leg::Ringing(self)
     }
 
     pub(super) fn answer(self, turn: &mut Turn<'_>, body: Option<&Body>) -> Leg {
-        let accepted =
-            Accepted::send(turn, &self.dialog, self.server, self.cseq, &self.reply, body);
-        Leg::Unacknowledged(Unacknowledged { dialog: self.dialog, accepted })
+        let accepted = Accepted::send(
+            turn,
+            &self.dialog,
+            self.server,
+            self.cseq,
+            &self.reply,
+            body,
+        );
+        Leg::Unacknowledged(Unacknowledged {
+            dialog: self.dialog,
+            accepted,
+        })
     }
 
     pub(super) fn refuse(self, turn: &mut Turn<'_>, refusal: Refusal) -> Leg {
@@ -70,7 +88,9 @@ impl Ringing {
 
     /// RFC 3261 §15: a caller may end an early dialog by BYE.
     pub(super) fn bye(self, turn: &mut Turn<'_>, message: &Message<'_>) -> Leg {
-        turn.emit(LegEvent::HungUp(Release::Bye { cause: cause_of(message) }));
+        turn.emit(LegEvent::HungUp(Release::Bye {
+            cause: cause_of(message),
+        }));
         self.hang_up(turn)
     }
 
@@ -107,7 +127,9 @@ impl Unacknowledged {
             return Leg::Unacknowledged(self);
         }
         self.accepted.stop(turn);
-        turn.emit(LegEvent::Acknowledged { body: body_of(&request.message) });
+        turn.emit(LegEvent::Acknowledged {
+            body: body_of(&request.message),
+        });
         Leg::Confirmed(Session::called(self.dialog))
     }
 
@@ -125,13 +147,19 @@ impl Unacknowledged {
 
     /// RFC 3261 §15: the callee sends no BYE before the ACK has come, or has failed to.
     pub(super) fn hang_up(self, cause: Option<u8>) -> Leg {
-        Leg::HangingUp(HangingUp { dialog: self.dialog, accepted: self.accepted, cause })
+        Leg::HangingUp(HangingUp {
+            dialog: self.dialog,
+            accepted: self.accepted,
+            cause,
+        })
     }
 
     /// RFC 5407 §3.1: the caller's BYE has overtaken its ACK.
     pub(super) fn bye(self, turn: &mut Turn<'_>, message: &Message<'_>) -> Leg {
         self.accepted.stop(turn);
-        turn.emit(LegEvent::HungUp(Release::Bye { cause: cause_of(message) }));
+        turn.emit(LegEvent::HungUp(Release::Bye {
+            cause: cause_of(message),
+        }));
         Leg::Over(self.dialog)
     }
 
@@ -148,7 +176,9 @@ impl Unacknowledged {
 
     /// RFC 3261 §14.1: no INVITE while another is under way.
     pub(super) fn offer(self, turn: &mut Turn<'_>) -> Leg {
-        turn.emit(LegEvent::OfferRefused { status: Status::REQUEST_PENDING });
+        turn.emit(LegEvent::OfferRefused {
+            status: Status::REQUEST_PENDING,
+        });
         Leg::Unacknowledged(self)
     }
 }
@@ -201,8 +231,7 @@ pub(super) fn refuse(turn: &mut Turn<'_>, server: ServerKey, reply: &Reply, refu
     };
     let mut answer = Answer::default();
     if let Some(seconds) = refusal.retry_after {
-        answer.fields =
-            Fields::default().with(HeaderName::RetryAfter, format_args!("{seconds}"));
+        answer.fields = Fields::default().with(HeaderName::RetryAfter, format_args!("{seconds}"));
     }
     turn.core.respond(turn.now, server, status, reply, &answer);
 }

@@ -21,7 +21,11 @@ pub(super) struct Unserved {
 
 impl Unserved {
     fn new(status: Status, counter: Counter) -> Self {
-        Self { status, counter, fields: Fields::default() }
+        Self {
+            status,
+            counter,
+            fields: Fields::default(),
+        }
     }
 
     fn with(mut self, name: HeaderName, value: &str) -> Self {
@@ -64,7 +68,9 @@ fn check_loop(core: &Core, request: &Request<'_>) -> Result<(), Unserved> {
         .filter_map(Result::ok)
         .any(|via| core.is_ours(&via.host, via.sent_by_port()));
     let from_us = request.to_tag.is_none()
-        && request.from_tag.is_some_and(|tag| core.table.find(request.call_id, tag).is_some());
+        && request
+            .from_tag
+            .is_some_and(|tag| core.table.find(request.call_id, tag).is_some());
     if through_us || from_us {
         return Err(Unserved::new(Status::LOOP_DETECTED, Counter::RequestLoop));
     }
@@ -75,9 +81,10 @@ fn check_scheme(request: &Request<'_>) -> Result<(), Unserved> {
     match request.uri.scheme {
         Scheme::Sip | Scheme::Tel => Ok(()),
         // RFC 3261 §26.2.2: `sips` promises TLS, which we do not speak.
-        Scheme::Sips | Scheme::Other(_) => {
-            Err(Unserved::new(Status::UNSUPPORTED_URI_SCHEME, Counter::RequestUnsupported))
-        }
+        Scheme::Sips | Scheme::Other(_) => Err(Unserved::new(
+            Status::UNSUPPORTED_URI_SCHEME,
+            Counter::RequestUnsupported,
+        )),
     }
 }
 
@@ -139,6 +146,8 @@ fn check_content(request: &Request<'_>) -> Result<(), Unserved> {
 pub(super) fn describes_session(request: &Request<'_>) -> bool {
     let content_type = request.message.content_type().ok().flatten();
     content_type.is_some_and(|content_type| {
-        SESSION_TYPES.split(", ").any(|media_type| content_type.is(media_type))
+        SESSION_TYPES
+            .split(", ")
+            .any(|media_type| content_type.is(media_type))
     })
 }

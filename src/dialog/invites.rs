@@ -32,11 +32,21 @@ struct Acknowledged {
 
 impl Invites {
     pub(super) fn opening(client: ClientKey, cseq: u32) -> Self {
-        Self(vec![SentInvite { client, cseq, opening: true, acknowledged: Vec::new() }])
+        Self(vec![SentInvite {
+            client,
+            cseq,
+            opening: true,
+            acknowledged: Vec::new(),
+        }])
     }
 
     pub(super) fn push(&mut self, client: ClientKey, cseq: u32) {
-        self.0.push(SentInvite { client, cseq, opening: false, acknowledged: Vec::new() });
+        self.0.push(SentInvite {
+            client,
+            cseq,
+            opening: false,
+            acknowledged: Vec::new(),
+        });
     }
 
     /// Its transaction is over: nothing of it can come any more.

@@ -30,12 +30,22 @@ impl Leaving {
         cause: Option<u8>,
     ) -> Leg {
         let bye = turn.bye(&mut dialog, cause);
-        Self { dialog, invites, bye }.settle()
+        Self {
+            dialog,
+            invites,
+            bye,
+        }
+        .settle()
     }
 
     /// The peer said BYE.
     pub(super) fn silently(dialog: Box<Dialog>, invites: Invites) -> Leg {
-        Self { dialog, invites, bye: None }.settle()
+        Self {
+            dialog,
+            invites,
+            bye: None,
+        }
+        .settle()
     }
 
     pub(super) fn dialog(&self) -> &Dialog {
@@ -60,7 +70,9 @@ impl Leaving {
         } else if response.status.is_failure() {
             self.invites.remove(client);
         } else if response.status.is_success()
-            && self.invites.another_success(turn, &self.dialog, client, response)
+            && self
+                .invites
+                .another_success(turn, &self.dialog, client, response)
         {
             self.invites.acknowledge(turn, &self.dialog, client, None);
         }

@@ -37,24 +37,10 @@ pub(super) enum Leg {
     Over(Box<Dialog>),
 }
 
-/// What a leg does with a request of the peer that takes the call's end or its change.
+/// The moment, borrowed for one call.
 type Turned<'t, 'c> = &'t mut Turn<'c>;
 
 impl Leg {
-    /// Whether the peer has said anything to our INVITE.
-    pub(super) fn has_response(&self) -> bool {
-        match self {
-            Self::Calling(state) => state.has_response(),
-            Self::Cancelling(_) | Self::Answered(_) | Self::Confirmed(_) => true,
-            Self::Ringing(_)
-            | Self::Unacknowledged(_)
-            | Self::HangingUp(_)
-            | Self::CancelHeld(_)
-            | Self::Leaving(_)
-            | Self::Over(_) => false,
-        }
-    }
-
     pub(super) fn dialog(&self) -> &Dialog {
         match self {
             Self::Ringing(state) => state.dialog(),
@@ -83,19 +69,19 @@ impl Leg {
         }
     }
 
-    /// Whether the layer above has still to hear of its end.
-    pub(super) fn is_known_above(&self) -> bool {
+    /// Whether anything has come back on an INVITE of ours.
+    pub(super) fn has_response(&self) -> bool {
         match self {
+            Self::Calling(state) => state.has_response(),
+            Self::CancelHeld(_) => false,
             Self::Ringing(_)
             | Self::Unacknowledged(_)
-            | Self::Calling(_)
-            | Self::Answered(_)
-            | Self::Confirmed(_) => true,
-            Self::HangingUp(_)
-            | Self::CancelHeld(_)
+            | Self::HangingUp(_)
             | Self::Cancelling(_)
+            | Self::Answered(_)
+            | Self::Confirmed(_)
             | Self::Leaving(_)
-            | Self::Over(_) => false,
+            | Self::Over(_) => true,
         }
     }
 

@@ -26,11 +26,11 @@ pub(super) struct Calling {
 
 impl Calling {
     pub(super) fn new(dialog: Box<Dialog>, invite: Sent) -> Self {
-        Self { dialog, invite, proceeding: false }
-    }
-
-    pub(super) fn has_response(&self) -> bool {
-        self.proceeding
+        Self {
+            dialog,
+            invite,
+            proceeding: false,
+        }
     }
 
     pub(super) fn dialog(&self) -> &Dialog {
@@ -39,6 +39,10 @@ impl Calling {
 
     pub(super) fn dialog_mut(&mut self) -> &mut Dialog {
         &mut self.dialog
+    }
+
+    pub(super) fn has_response(&self) -> bool {
+        self.proceeding
     }
 
     pub(super) fn response(mut self, turn: &mut Turn<'_>, response: &Response<'_>) -> Leg {
@@ -52,23 +56,42 @@ impl Calling {
         }
         if status.is_success() {
             self.dialog.confirm(response);
-            turn.emit(LegEvent::Answered { body: body_of(&response.message) });
+            turn.emit(LegEvent::Answered {
+                body: body_of(&response.message),
+            });
             let invites = Invites::opening(self.invite.client, self.dialog.local_cseq);
             let client = self.invite.client;
-            return Leg::Answered(Answered { dialog: self.dialog, client, invites });
+            return Leg::Answered(Answered {
+                dialog: self.dialog,
+                client,
+                invites,
+            });
         }
         let retry_after = response.message.retry_after().ok().flatten();
         self.failed(turn, status, retry_after)
     }
 
-    pub(super) fn failed(self, turn: &mut Turn<'_>, status: Status, retry_after: Option<u32>) -> Leg {
+    pub(super) fn failed(
+        self,
+        turn: &mut Turn<'_>,
+        status: Status,
+        retry_after: Option<u32>,
+    ) -> Leg {
         let after_provisional = self.proceeding;
-        turn.emit(LegEvent::Refused { status, retry_after, after_provisional });
+        turn.emit(LegEvent::Refused {
+            status,
+            retry_after,
+            after_provisional,
+        });
         Leg::Over(self.dialog)
     }
 
     pub(super) fn hang_up(self, turn: &mut Turn<'_>, cause: Option<u8>) -> Leg {
-        let cancelling = Cancelling { dialog: self.dialog, invite: self.invite, cause };
+        let cancelling = Cancelling {
+            dialog: self.dialog,
+            invite: self.invite,
+            cause,
+        };
         if self.proceeding {
             return cancelling.cancel(turn);
         }
@@ -148,7 +171,8 @@ impl Answered {
     }
 
     pub(super) fn acknowledge(mut self, turn: &mut Turn<'_>, body: Option<&Body>) -> Leg {
-        self.invites.acknowledge(turn, &self.dialog, self.client, body);
+        self.invites
+            .acknowledge(turn, &self.dialog, self.client, body);
         Leg::Confirmed(Session::calling(self.dialog, self.invites))
     }
 
@@ -160,7 +184,9 @@ impl Answered {
     ) -> Leg {
         if response.status.is_success() {
             // Its own 2xx once more waits for the ACK like the first one.
-            let _ = self.invites.another_success(turn, &self.dialog, client, response);
+            let _ = self
+                .invites
+                .another_success(turn, &self.dialog, client, response);
         }
         Leg::Answered(self)
     }
@@ -174,14 +200,18 @@ impl Answered {
 
     /// The caller may end the call at once: ACK, then BYE.
     pub(super) fn hang_up(mut self, turn: &mut Turn<'_>, cause: Option<u8>) -> Leg {
-        self.invites.acknowledge(turn, &self.dialog, self.client, None);
+        self.invites
+            .acknowledge(turn, &self.dialog, self.client, None);
         Leaving::with_invites(turn, self.dialog, self.invites, cause)
     }
 
     pub(super) fn bye(mut self, turn: &mut Turn<'_>, message: &Message<'_>) -> Leg {
-        turn.emit(LegEvent::HungUp(Release::Bye { cause: cause_of(message) }));
+        turn.emit(LegEvent::HungUp(Release::Bye {
+            cause: cause_of(message),
+        }));
         // RFC 3261 §13.2.2.4: every 2xx gets its ACK, also that of a call that is over.
-        self.invites.acknowledge(turn, &self.dialog, self.client, None);
+        self.invites
+            .acknowledge(turn, &self.dialog, self.client, None);
         Leaving::silently(self.dialog, self.invites)
     }
 
@@ -196,7 +226,9 @@ impl Answered {
     }
 
     pub(super) fn offer(self, turn: &mut Turn<'_>) -> Leg {
-        turn.emit(LegEvent::OfferRefused { status: Status::REQUEST_PENDING });
+        turn.emit(LegEvent::OfferRefused {
+            status: Status::REQUEST_PENDING,
+        });
         Leg::Answered(self)
     }
 }

@@ -50,7 +50,10 @@ impl Reply {
         for value in message.headers(HeaderName::RecordRoute) {
             line(&mut routes, HeaderName::RecordRoute, value);
         }
-        Self { fields: fields.into(), routes: routes.into() }
+        Self {
+            fields: fields.into(),
+            routes: routes.into(),
+        }
     }
 
     /// Via to CSeq.
@@ -80,7 +83,10 @@ fn top_via(element: &[u8], source: SocketAddr, out: &mut Vec<u8>) {
     let asked = via.rport().is_some();
     let moved = via.host.address() != Some(source.ip());
     let port = via.port.map(|port| format!(":{port}")).unwrap_or_default();
-    write_all(out, format_args!("SIP/2.0/{} {}{port}", via.transport, via.host));
+    write_all(
+        out,
+        format_args!("SIP/2.0/{} {}{port}", via.transport, via.host),
+    );
     for (name, value) in via.parameters.iter() {
         if name.eq_ignore_ascii_case("received") || name.eq_ignore_ascii_case("rport") {
             continue;
@@ -104,5 +110,6 @@ fn top_via(element: &[u8], source: SocketAddr, out: &mut Vec<u8>) {
 }
 
 fn write_all(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
-    out.write_fmt(text).expect("writing to a vector cannot fail");
+    out.write_fmt(text)
+        .expect("writing to a vector cannot fail");
 }

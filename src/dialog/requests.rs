@@ -1,4 +1,5 @@
-//! Requests from outside: judged, then given to the dialog they belong to (RFC 3261 §8.2, §12.2.2).
+//! Requests from outside: judged, then given to the dialog they belong to (RFC 3261 §8.2,
+//! §12.2.2).
 
 use std::time::Instant;
 
@@ -31,7 +32,13 @@ impl UserAgent {
             Incoming::Cancel { key, invite } => self.cancel(now, key, invite, request),
             Incoming::Merged(server) => {
                 self.core.count(Counter::RequestLoop);
-                self.reply(now, server, request, Status::LOOP_DETECTED, Fields::default());
+                self.reply(
+                    now,
+                    server,
+                    request,
+                    Status::LOOP_DETECTED,
+                    Fields::default(),
+                );
             }
             Incoming::Full => {
                 if request.method == Method::Invite {
@@ -45,7 +52,11 @@ impl UserAgent {
 
     fn serve(&mut self, now: Instant, source: Source, server: ServerKey, request: &Request<'_>) {
         if let Err(unserved) = check(&self.core, request) {
-            let Unserved { status, counter, fields } = unserved;
+            let Unserved {
+                status,
+                counter,
+                fields,
+            } = unserved;
             self.core.count(counter);
             self.reply(now, server, request, status, fields);
             return;
@@ -70,7 +81,13 @@ impl UserAgent {
             | Method::Update
             | Method::Prack
             | Method::Other(_) => {
-                self.reply(now, server, request, Status::NOT_IMPLEMENTED, Fields::default());
+                self.reply(
+                    now,
+                    server,
+                    request,
+                    Status::NOT_IMPLEMENTED,
+                    Fields::default(),
+                );
             }
         }
     }
@@ -79,7 +96,13 @@ impl UserAgent {
         // RFC 7332: a B2BUA is a hop too.
         if request.max_forwards == Some(0) {
             self.core.count(Counter::RequestLoop);
-            self.reply(now, server, request, Status::TOO_MANY_HOPS, Fields::default());
+            self.reply(
+                now,
+                server,
+                request,
+                Status::TOO_MANY_HOPS,
+                Fields::default(),
+            );
             return;
         }
         // RFC 3261 §8.1.1.8: exactly one Contact, or there is nowhere to send a BYE to.
@@ -90,7 +113,13 @@ impl UserAgent {
         };
         if self.legs.len() == LEGS_MAX {
             self.core.count(Counter::InviteOverload);
-            self.reply(now, server, request, Status::SERVICE_UNAVAILABLE, retry_later());
+            self.reply(
+                now,
+                server,
+                request,
+                Status::SERVICE_UNAVAILABLE,
+                retry_later(),
+            );
             return;
         }
         let tag = self.core.tag();
@@ -102,7 +131,9 @@ impl UserAgent {
         self.core.table.insert(&call_id, tag, Usage::Leg(key));
         self.core.invites.insert(server, key);
         let invitation = Box::new(invitation(request, source));
-        self.core.events.push_back(UserAgentEvent::Invited(key, invitation));
+        self.core
+            .events
+            .push_back(UserAgentEvent::Invited(key, invitation));
     }
 
     fn reinvited(&mut self, now: Instant, server: ServerKey, request: &Request<'_>) {
@@ -124,7 +155,13 @@ impl UserAgent {
             return;
         }
         if self.draining {
-            self.reply(now, server, request, Status::SERVICE_UNAVAILABLE, retry_later());
+            self.reply(
+                now,
+                server,
+                request,
+                Status::SERVICE_UNAVAILABLE,
+                retry_later(),
+            );
             return;
         }
         let fields = Fields::default()
@@ -138,8 +175,7 @@ impl UserAgent {
         let event = request.message.event().ok().flatten();
         if !event.is_some_and(|event| event.is(PACKAGE)) {
             self.core.count(Counter::NotifyUnknown);
-            let fields =
-                Fields::default().with(HeaderName::AllowEvents, format_args!("{PACKAGE}"));
+            let fields = Fields::default().with(HeaderName::AllowEvents, format_args!("{PACKAGE}"));
             self.reply(now, server, request, Status::BAD_EVENT, fields);
             return;
         }
@@ -150,7 +186,9 @@ impl UserAgent {
             return;
         };
         let reply = self.reply_to(server, request);
-        self.with_subscription(now, key, |it, moment| it.notify(moment, server, request, &reply));
+        self.with_subscription(now, key, |it, moment| {
+            it.notify(moment, server, request, &reply)
+        });
     }
 
     /// RFC 6665 §4.4.1, and UCM, which forgets our tag: then the notifier's own one must do.
@@ -225,7 +263,10 @@ impl UserAgent {
         let leg = self.legs.get_mut(key).and_then(Option::as_mut);
         let leg = leg.expect("a leg that was found in the table is in its place");
         // A second INVITE of one number is none that its sender can tell from the first.
-        if leg.dialog_mut().advances(request.cseq, request.method != Method::Invite) {
+        if leg
+            .dialog_mut()
+            .advances(request.cseq, request.method != Method::Invite)
+        {
             return Some(key);
         }
         self.core.count(Counter::RequestOutOfOrder);
@@ -251,11 +292,17 @@ impl UserAgent {
         fields: Fields,
     ) {
         let reply = self.reply_to(server, request);
-        let answer = Answer { fields, ..Answer::default() };
+        let answer = Answer {
+            fields,
+            ..Answer::default()
+        };
         self.core.respond(now, server, status, &reply, &answer);
     }
 }
 
 fn retry_later() -> Fields {
-    Fields::default().with(HeaderName::RetryAfter, format_args!("{RETRY_AFTER_SECONDS}"))
+    Fields::default().with(
+        HeaderName::RetryAfter,
+        format_args!("{RETRY_AFTER_SECONDS}"),
+    )
 }

@@ -54,7 +54,11 @@ impl Session {
 
     /// The caller's side; the INVITE may still bring its 2xx again.
     pub(super) fn calling(dialog: Box<Dialog>, invites: Invites) -> Self {
-        Self { dialog, invites, negotiation: Negotiation::Settled }
+        Self {
+            dialog,
+            invites,
+            negotiation: Negotiation::Settled,
+        }
     }
 
     pub(super) fn dialog(&self) -> &Dialog {
@@ -80,12 +84,16 @@ impl Session {
             | Negotiation::Answered(_)
             | Negotiation::Offered(_)
             | Negotiation::Accepted(_) => {
-                turn.emit(LegEvent::OfferRefused { status: Status::REQUEST_PENDING });
+                turn.emit(LegEvent::OfferRefused {
+                    status: Status::REQUEST_PENDING,
+                });
                 return Leg::Confirmed(self);
             }
         }
         let Some((sent, cseq)) = turn.reinvite(&mut self.dialog, body) else {
-            turn.emit(LegEvent::OfferRefused { status: Status::SERVICE_UNAVAILABLE });
+            turn.emit(LegEvent::OfferRefused {
+                status: Status::SERVICE_UNAVAILABLE,
+            });
             return Leg::Confirmed(self);
         };
         self.invites.push(sent.client, cseq);
@@ -109,7 +117,12 @@ impl Session {
         match self.negotiation {
             Negotiation::Offered(offered) => {
                 self.dialog.refresh(offered.contact);
-                let Offered { server, cseq, reply, .. } = offered;
+                let Offered {
+                    server,
+                    cseq,
+                    reply,
+                    ..
+                } = offered;
                 let accepted = Accepted::send(turn, &self.dialog, server, cseq, &reply, body);
                 self.negotiation = Negotiation::Accepted(accepted);
                 Leg::Confirmed(self)
@@ -159,7 +172,9 @@ impl Session {
             | Negotiation::Accepted(_) => {
                 if response.status.is_success() {
                     // A 2xx that waits for the ACK from above waits on.
-                    let _ = self.invites.another_success(turn, &self.dialog, client, response);
+                    let _ = self
+                        .invites
+                        .another_success(turn, &self.dialog, client, response);
                 }
                 Leg::Confirmed(self)
             }
@@ -178,7 +193,9 @@ impl Session {
         }
         if status.is_success() {
             self.dialog.refresh(contact_of(&response.message));
-            turn.emit(LegEvent::OfferAnswered { body: body_of(&response.message) });
+            turn.emit(LegEvent::OfferAnswered {
+                body: body_of(&response.message),
+            });
             return self.becomes(Negotiation::Answered(client));
         }
         self.invites.remove(client);
@@ -253,7 +270,9 @@ impl Session {
             contact: contact_of(&request.message),
         };
         turn.core.invites.insert(server, turn.leg);
-        turn.emit(LegEvent::Offered { body: body_of(&request.message) });
+        turn.emit(LegEvent::Offered {
+            body: body_of(&request.message),
+        });
         self.becomes(Negotiation::Offered(offered))
     }
 
@@ -261,7 +280,9 @@ impl Session {
         match self.negotiation {
             Negotiation::Accepted(accepted) if accepted.cseq == request.cseq => {
                 accepted.stop(turn);
-                turn.emit(LegEvent::OfferAcknowledged { body: body_of(&request.message) });
+                turn.emit(LegEvent::OfferAcknowledged {
+                    body: body_of(&request.message),
+                });
                 self.negotiation = Negotiation::Settled;
                 Leg::Confirmed(self)
             }
@@ -291,7 +312,9 @@ impl Session {
 
     /// The BYE itself has been answered.
     pub(super) fn bye(self, turn: &mut Turn<'_>, message: &Message<'_>) -> Leg {
-        turn.emit(LegEvent::HungUp(Release::Bye { cause: cause_of(message) }));
+        turn.emit(LegEvent::HungUp(Release::Bye {
+            cause: cause_of(message),
+        }));
         let (dialog, invites) = self.break_off(turn);
         Leaving::silently(dialog, invites)
     }

@@ -87,8 +87,16 @@ impl Subscription {
     ) -> Result<Self, Full> {
         let cseq = dialog.local_cseq;
         let client = ask(moment, &dialog, cseq, expires)?;
-        let pending = Pending { client, asked: expires, first: true };
-        Ok(Self::Asking(Asking { dialog, pending, wanted: None }))
+        let pending = Pending {
+            client,
+            asked: expires,
+            first: true,
+        };
+        Ok(Self::Asking(Asking {
+            dialog,
+            pending,
+            wanted: None,
+        }))
     }
 
     pub(super) fn dialog(&self) -> &Dialog {
@@ -251,7 +259,11 @@ impl Established {
         match ask(moment, &self.dialog, cseq, asked) {
             Ok(client) => {
                 moment.core.count(Counter::SubscriptionRefreshed);
-                self.pending = Some(Pending { client, asked, first: false });
+                self.pending = Some(Pending {
+                    client,
+                    asked,
+                    first: false,
+                });
             }
             Err(Full) => {
                 moment.core.count(Counter::SubscriptionFailed);
@@ -360,17 +372,22 @@ impl Established {
 
 impl Moment<'_> {
     fn emit(&mut self, event: SubscriptionEvent) {
-        self.core.events.push_back(UserAgentEvent::Subscription(self.key, event));
+        self.core
+            .events
+            .push_back(UserAgentEvent::Subscription(self.key, event));
     }
 
     fn respond(&mut self, server: ServerKey, status: Status, reply: &Reply) {
-        self.core.respond(self.now, server, status, reply, &Answer::default());
+        self.core
+            .respond(self.now, server, status, reply, &Answer::default());
     }
 
     /// From now on the subscription is also found by the notifier's tag.
     fn index(&mut self, dialog: &Dialog) {
         let tag = dialog.remote_tag.as_deref().unwrap_or_default();
-        self.core.table.insert_remote(&dialog.call_id, tag, self.key);
+        self.core
+            .table
+            .insert_remote(&dialog.call_id, tag, self.key);
     }
 
     fn arm_timer_n(&mut self) -> TimerKey {
@@ -380,8 +397,15 @@ impl Moment<'_> {
 
     /// RFC 6665 §4.1.2.1: the notifier may shorten, not lengthen.
     fn accepted(&mut self, asked: Duration, response: &Response<'_>) {
-        let granted = response.message.expires().ok().flatten().map_or(asked, seconds);
-        self.emit(SubscriptionEvent::Accepted { expires: granted.min(asked) });
+        let granted = response
+            .message
+            .expires()
+            .ok()
+            .flatten()
+            .map_or(asked, seconds);
+        self.emit(SubscriptionEvent::Accepted {
+            expires: granted.min(asked),
+        });
     }
 
     fn refused(&mut self, response: &Response<'_>) {
@@ -410,7 +434,9 @@ fn ask(
         .with(HeaderName::Accept, format_args!("{ACCEPT}"))
         .with(HeaderName::Expires, format_args!("{seconds}"));
     let owner = Owner::Subscription(moment.key);
-    let sent = moment.core.request(moment.now, owner, &dialog.next_hop(), &draft)?;
+    let sent = moment
+        .core
+        .request(moment.now, owner, &dialog.next_hop(), &draft)?;
     Ok(sent.client)
 }
 

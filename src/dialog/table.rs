@@ -35,7 +35,11 @@ pub(super) struct Table {
 
 impl Table {
     pub(super) fn new(keys: [u64; 2]) -> Self {
-        Self { keys, by_local_tag: Map::default(), by_remote_tag: Map::default() }
+        Self {
+            keys,
+            by_local_tag: Map::default(),
+            by_remote_tag: Map::default(),
+        }
     }
 
     pub(super) fn insert(&mut self, call_id: &str, local: Tag, usage: Usage) {
@@ -51,20 +55,26 @@ impl Table {
 
     /// Who may own a message with this Call-ID and, on our side of it, this tag.
     pub(super) fn find(&self, call_id: &str, local_tag: &str) -> Option<Usage> {
-        self.by_local_tag.get(&self.key(call_id, local_tag.as_bytes())).copied()
+        self.by_local_tag
+            .get(&self.key(call_id, local_tag.as_bytes()))
+            .copied()
     }
 
     pub(super) fn insert_remote(&mut self, call_id: &str, remote: &str, key: SubscriptionKey) {
-        self.by_remote_tag.insert(self.key(call_id, remote.as_bytes()), key);
+        self.by_remote_tag
+            .insert(self.key(call_id, remote.as_bytes()), key);
     }
 
     pub(super) fn remove_remote(&mut self, call_id: &str, remote: &str) {
-        self.by_remote_tag.remove(&self.key(call_id, remote.as_bytes()));
+        self.by_remote_tag
+            .remove(&self.key(call_id, remote.as_bytes()));
     }
 
     /// The subscription whose notifier uses this tag.
     pub(super) fn find_remote(&self, call_id: &str, remote: &str) -> Option<SubscriptionKey> {
-        self.by_remote_tag.get(&self.key(call_id, remote.as_bytes())).copied()
+        self.by_remote_tag
+            .get(&self.key(call_id, remote.as_bytes()))
+            .copied()
     }
 
     /// How many entries there are; zero when there is no dialog.

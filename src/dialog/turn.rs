@@ -2,7 +2,6 @@
 
 use std::time::Instant;
 
-use crate::counters::Counter;
 use crate::sip::{HeaderName, Message, Method, Request, Status};
 use crate::transaction::{ClientKey, ServerKey};
 
@@ -21,12 +20,15 @@ pub(super) struct Turn<'a> {
 
 impl Turn<'_> {
     pub(super) fn emit(&mut self, event: LegEvent) {
-        self.core.events.push_back(UserAgentEvent::Leg(self.leg, event));
+        self.core
+            .events
+            .push_back(UserAgentEvent::Leg(self.leg, event));
     }
 
     /// Answers a request with a status and nothing else.
     pub(super) fn refuse(&mut self, server: ServerKey, reply: &Reply, status: Status) {
-        self.core.respond(self.now, server, status, reply, &Answer::default());
+        self.core
+            .respond(self.now, server, status, reply, &Answer::default());
     }
 
     /// Answers an in-dialog request at once.
@@ -40,8 +42,17 @@ impl Turn<'_> {
         let reply = self.reply_to(server, request, "");
         let seconds = self.core.retry_after();
         let fields = Fields::default().with(HeaderName::RetryAfter, format_args!("{seconds}"));
-        let answer = Answer { fields, ..Answer::default() };
-        self.core.respond(self.now, server, Status::SERVER_INTERNAL_ERROR, &reply, &answer);
+        let answer = Answer {
+            fields,
+            ..Answer::default()
+        };
+        self.core.respond(
+            self.now,
+            server,
+            Status::SERVER_INTERNAL_ERROR,
+            &reply,
+            &answer,
+        );
     }
 
     pub(super) fn reply_to(&self, server: ServerKey, request: &Request<'_>, tag: &str) -> Reply {
@@ -51,14 +62,20 @@ impl Turn<'_> {
     }
 
     /// Sends an INVITE within the dialog; the offer, if any, is its body.
-    pub(super) fn reinvite(&mut self, dialog: &mut Dialog, body: Option<&Body>) -> Option<(Sent, u32)> {
+    pub(super) fn reinvite(
+        &mut self,
+        dialog: &mut Dialog,
+        body: Option<&Body>,
+    ) -> Option<(Sent, u32)> {
         let cseq = dialog.next_cseq();
         let mut draft = Draft::within(dialog, Method::Invite, cseq);
         draft.contact = Some(&dialog.contact_user);
         draft.fields = Fields::default().with(HeaderName::Allow, format_args!("{ALLOW}"));
         draft.body = body;
         let owner = Owner::Leg(self.leg);
-        let sent = self.core.request(self.now, owner, &dialog.next_hop(), &draft);
+        let sent = self
+            .core
+            .request(self.now, owner, &dialog.next_hop(), &draft);
         sent.ok().map(|sent| (sent, cseq))
     }
 
@@ -68,7 +85,9 @@ impl Turn<'_> {
         let mut draft = Draft::within(dialog, Method::Bye, cseq);
         draft.fields = reason(cause);
         let owner = Owner::Leg(self.leg);
-        let sent = self.core.request(self.now, owner, &dialog.next_hop(), &draft);
+        let sent = self
+            .core
+            .request(self.now, owner, &dialog.next_hop(), &draft);
         sent.ok().map(|sent| sent.client)
     }
 
@@ -78,25 +97,20 @@ impl Turn<'_> {
             Some(source) => (source.transport, source.remote),
             None => (dialog.peer.transport, dialog.peer.address),
         };
-        contact(&dialog.contact_user, transport, self.core.listener(transport, remote))
-    }
-
-    /// Takes the leg's dialog out of the table: from now on its requests get 481.
-    pub(super) fn close(&mut self, dialog: &Dialog) {
-        self.core.table.remove(&dialog.call_id, dialog.local_tag);
-    }
-
-    pub(super) fn out_of_order(&mut self, server: ServerKey, request: &Request<'_>) {
-        self.core.count(Counter::RequestOutOfOrder);
-        self.reply(server, request, Status::SERVER_INTERNAL_ERROR);
+        contact(
+            &dialog.contact_user,
+            transport,
+            self.core.listener(transport, remote),
+        )
     }
 }
 
 /// RFC 3326: the Q.850 cause, where there is one.
 pub(super) fn reason(cause: Option<u8>) -> Fields {
     match cause {
-        Some(cause) => Fields::default()
-            .with(HeaderName::Reason, format_args!("Q.850;cause={cause}")),
+        Some(cause) => {
+            Fields::default().with(HeaderName::Reason, format_args!("Q.850;cause={cause}"))
+        }
         None => Fields::default(),
     }
 }
@@ -105,7 +119,9 @@ pub(super) fn reason(cause: Option<u8>) -> Fields {
 pub(super) fn cause_of(message: &Message<'_>) -> Option<u8> {
     let mut reasons = message.reasons().filter_map(Result::ok);
     let cause = reasons.find(crate::sip::Reason::is_q850)?.cause()?;
-    u8::try_from(cause).ok().filter(|cause| (1..=127).contains(cause))
+    u8::try_from(cause)
+        .ok()
+        .filter(|cause| (1..=127).contains(cause))
 }
 
 /// The body of a message with its type, if it has one.
@@ -115,7 +131,9 @@ pub(super) fn body_of(message: &Message<'_>) -> Option<Body> {
         return None;
     }
     // RFC 3261 §20.15 demands a type; where a peer forgets it, a session is meant.
-    let content_type = message.header(HeaderName::ContentType).unwrap_or(b"application/sdp");
+    let content_type = message
+        .header(HeaderName::ContentType)
+        .unwrap_or(b"application/sdp");
     Some(Body {
         content_type: bytes::Bytes::copy_from_slice(content_type),
         bytes: bytes::Bytes::copy_from_slice(bytes),

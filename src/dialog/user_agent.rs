@@ -11,9 +11,7 @@ use slotmap::SlotMap;
 
 use crate::counters::{Counter, Counters};
 use crate::limits::{LEGS_MAX, SUBSCRIPTIONS_MAX};
-use crate::sip::{
-    Checked, HeaderIndex, HeaderName, Malformed, Message, Rejection, Response, Status,
-};
+use crate::sip::{Checked, HeaderIndex, HeaderName, Message, Rejection, Response, Status};
 use crate::transaction::{ClientKey, Delivered, Event};
 
 use super::compose::{ALLOW, Answer, Draft, Fields, clean_uri, from_of, name_addr, response};
@@ -57,6 +55,8 @@ pub struct UserAgent {
     /// Missing only while a message is being read.
     index: Option<HeaderIndex>,
     pub(super) draining: bool,
+    /// The latest time that it was told, for the one command that comes without.
+    now: Instant,
 }
 
 impl UserAgent {
@@ -73,6 +73,7 @@ impl UserAgent {
             pings: Pings::default(),
             index: Some(HeaderIndex::new()),
             draining: false,
+            now,
         }
     }
 
@@ -102,10 +103,10 @@ impl UserAgent {
         self.settle(now);
         while let Some(timer) = self.core.expire(now) {
             match timer {
-                Timer::Repeat(leg) => self.with_leg(now, leg, |leg, turn| leg.repeat(turn)),
-                Timer::AckMissing(leg) => self.with_leg(now, leg, |leg, turn| leg.give_up(turn)),
+                Timer::Repeat(leg) => self.with_leg(now, leg, Leg::repeat),
+                Timer::AckMissing(leg) => self.with_leg(now, leg, Leg::give_up),
                 Timer::NotifyMissing(key) => {
-                    self.with_subscription(now, key, |it, moment| it.notify_missing(moment));
+                    self.with_subscription(now, key, Subscription::notify_missing);
                 }
             }
         }
@@ -138,12 +139,16 @@ impl UserAgent {
         draft.fields = invite_fields(invite, &host);
         draft.body = invite.body.as_ref();
         let key = self.legs.insert(None);
-        let sent = self.core.request(now, Owner::Leg(key), &invite.target, &draft);
+        let sent = self
+            .core
+            .request(now, Owner::Leg(key), &invite.target, &draft);
         let Ok(sent) = sent else {
             self.legs.remove(key);
             return Err(Full);
         };
-        self.core.table.insert(&dialog.call_id, dialog.local_tag, Usage::Leg(key));
+        self.core
+            .table
+            .insert(&dialog.call_id, dialog.local_tag, Usage::Leg(key));
         self.legs[key] = Some(Leg::Calling(Calling::new(dialog, sent)));
         self.settle(now);
         Ok(key)
@@ -198,6 +203,13 @@ impl UserAgent {
         self.settle(now);
     }
 
+    /// Whether anything at all has come back on the INVITE of this leg, or it needed none.
+    #[must_use]
+    pub fn has_response(&self, leg: LegKey) -> bool {
+        let leg = self.legs.get(leg).and_then(Option::as_ref);
+        leg.is_none_or(Leg::has_response)
+    }
+
     // Subscriptions.
 
     /// Sends the first SUBSCRIBE of a new subscription.
@@ -224,13 +236,19 @@ impl UserAgent {
         }));
         let (call_id, local_tag) = (dialog.call_id.clone(), dialog.local_tag);
         let key = self.subscriptions.insert(None);
-        let mut moment = Moment { now, key, core: &mut self.core };
+        let mut moment = Moment {
+            now,
+            key,
+            core: &mut self.core,
+        };
         let Ok(subscription) = Subscription::open(&mut moment, dialog, subscribe.expires) else {
             self.subscriptions.remove(key);
             return Err(Full);
         };
         self.core.count(Counter::SubscriptionStarted);
-        self.core.table.insert(&call_id, local_tag, Usage::Subscription(key));
+        self.core
+            .table
+            .insert(&call_id, local_tag, Usage::Subscription(key));
         self.subscriptions[key] = Some(subscription);
         self.settle(now);
         Ok(key)
@@ -244,8 +262,9 @@ impl UserAgent {
     }
 
     /// Drops a subscription without a word: later NOTIFYs get 481.
-    pub fn forget(&mut self, now: Instant, key: SubscriptionKey) {
-        self.with_subscription(now, key, |it, moment| it.forget(moment));
+    pub fn forget(&mut self, key: SubscriptionKey) {
+        let now = self.now;
+        self.with_subscription(now, key, Subscription::forget);
         self.settle(now);
     }
 
@@ -262,7 +281,9 @@ impl UserAgent {
         request_uri: &str,
         max_forwards: u8,
     ) -> Result<PingKey, Full> {
-        let key = self.pings.send(now, &mut self.core, target, request_uri, max_forwards)?;
+        let key = self
+            .pings
+            .send(now, &mut self.core, target, request_uri, max_forwards)?;
         self.settle(now);
         Ok(key)
     }
@@ -288,13 +309,6 @@ impl UserAgent {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.core.poll_timeout()
-    }
-
-    /// Whether any response, 100 included, has come to the INVITE of an outbound leg.
-    #[must_use]
-    pub fn has_response(&self, leg: LegKey) -> bool {
-        let leg = self.legs.get(leg).and_then(Option::as_ref);
-        leg.is_some_and(Leg::has_response)
     }
 
     /// Legs, those included that nobody above knows any more.
@@ -336,13 +350,17 @@ impl UserAgent {
         let Some(leg) = self.legs.get_mut(key).and_then(Option::take) else {
             return;
         };
-        let mut turn = Turn { now, leg: key, core: &mut self.core };
-        match happen(leg, &mut turn) {
-            Leg::Over(dialog) => {
-                self.core.table.remove(&dialog.call_id, dialog.local_tag);
-                self.legs.remove(key);
-            }
-            leg => self.legs[key] = Some(leg),
+        let mut turn = Turn {
+            now,
+            leg: key,
+            core: &mut self.core,
+        };
+        let leg = happen(leg, &mut turn);
+        if let Leg::Over(dialog) = &leg {
+            self.core.table.remove(&dialog.call_id, dialog.local_tag);
+            self.legs.remove(key);
+        } else {
+            self.legs[key] = Some(leg);
         }
     }
 
@@ -356,16 +374,20 @@ impl UserAgent {
         let Some(subscription) = self.subscriptions.get_mut(key).and_then(Option::take) else {
             return;
         };
-        let mut moment = Moment { now, key, core: &mut self.core };
-        match happen(subscription, &mut moment) {
-            Subscription::Over(dialog) => {
-                self.core.table.remove(&dialog.call_id, dialog.local_tag);
-                if let Some(tag) = &dialog.remote_tag {
-                    self.core.table.remove_remote(&dialog.call_id, tag);
-                }
-                self.subscriptions.remove(key);
+        let mut moment = Moment {
+            now,
+            key,
+            core: &mut self.core,
+        };
+        let subscription = happen(subscription, &mut moment);
+        if let Subscription::Over(dialog) = &subscription {
+            self.core.table.remove(&dialog.call_id, dialog.local_tag);
+            if let Some(tag) = &dialog.remote_tag {
+                self.core.table.remove_remote(&dialog.call_id, tag);
             }
-            subscription => self.subscriptions[key] = Some(subscription),
+            self.subscriptions.remove(key);
+        } else {
+            self.subscriptions[key] = Some(subscription);
         }
     }
 
@@ -393,7 +415,9 @@ impl UserAgent {
                 });
             }
             Some(Owner::Ping(key)) if response.status.is_final() => {
-                let outcome = PingOutcome::Answered { status: response.status };
+                let outcome = PingOutcome::Answered {
+                    status: response.status,
+                };
                 self.pings.end(&mut self.core, key, outcome);
             }
             Some(Owner::Ping(_)) | None => {}
@@ -402,6 +426,7 @@ impl UserAgent {
 
     /// Hears the news of the transactions until there is none: an answer to one may make another.
     pub(super) fn settle(&mut self, now: Instant) {
+        self.now = now;
         while let Some(event) = self.core.transactions.poll_event() {
             match event {
                 Event::TimedOut(client) => self.failed(now, client, Status::REQUEST_TIMEOUT),
@@ -437,12 +462,13 @@ impl UserAgent {
 
     /// Answers a message that cannot be acted on, if it is a request and enough of it is left.
     fn reject(&mut self, source: Source, rejection: &Rejection<'_>) {
-        self.core.count(match rejection.error {
-            Malformed::BodyTooLarge
-            | Malformed::HeadTooLarge
-            | Malformed::LineTooLong
-            | Malformed::TooManyHeaders => Counter::MessageTooLarge,
-            _ => Counter::MessageMalformed,
+        let status = rejection.error.status();
+        let too_large =
+            [Status::MESSAGE_TOO_LARGE, Status::REQUEST_ENTITY_TOO_LARGE].contains(&status);
+        self.core.count(if too_large {
+            Counter::MessageTooLarge
+        } else {
+            Counter::MessageMalformed
         });
         if let (Some(status), Some(message)) = (rejection.answer, &rejection.message) {
             self.answer_stateless(source, message, status, Fields::default());
@@ -463,10 +489,21 @@ impl UserAgent {
         // RFC 3261 §8.2.7: the same request gets the same tag.
         let tag = self.core.tag_for(message.bytes());
         let reply = Reply::to(message, source.remote, &tag.text());
-        let answer = Answer { fields, ..Answer::default() };
+        let answer = Answer {
+            fields,
+            ..Answer::default()
+        };
         let mut bytes = Vec::with_capacity(512);
-        response(&mut bytes, status, &reply, &answer, &self.core.config.user_agent);
-        self.core.transactions.send_response_stateless(source, &via, &bytes);
+        response(
+            &mut bytes,
+            status,
+            &reply,
+            &answer,
+            &self.core.config.user_agent,
+        );
+        self.core
+            .transactions
+            .send_response_stateless(source, &via, &bytes);
     }
 }
 

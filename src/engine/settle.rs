@@ -169,7 +169,7 @@ impl Engine {
                 match self.user_agent.subscribe(now, &subscribe) {
                     Ok(key) => {
                         if let Some(old) = self.links.set_subscription(dn, epoch, key) {
-                            self.user_agent.forget(now, old);
+                            self.user_agent.forget(old);
                         }
                     }
                     Err(_full) => self.watchers.handle_full(now, &mut self.trunks, dn, epoch),
@@ -182,7 +182,7 @@ impl Engine {
             }
             presence::Output::Forget { dn, epoch } => {
                 if let Some(key) = self.links.forget_subscription(dn, epoch) {
-                    self.user_agent.forget(now, key);
+                    self.user_agent.forget(key);
                 }
             }
             presence::Output::Vote(dn, vote) => self.tell_agent(dn, agent::Input::Presence(vote)),

@@ -5,18 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
 
-use offhook_shards::wheel::TimerKey;
-
 use crate::agent::{self, EndCause, Offer, OfferSource};
 use crate::call::{self, CallRef, QueueRefusal};
 use crate::config::{DnIndex, RoutingPointIndex};
 use crate::counters::Counter;
-use crate::cti::{
-    CallInfo, CallState, ConnId, ErrorCode, EventName, Notice, RequestedBy, RouteType,
-};
+use crate::cti::{CallInfo, ConnId, ErrorCode, EventName, Notice, RequestedBy};
 
 use super::Input;
 use super::events::{call_event, name_destination};
+use super::place::{Call, ChosenBy, Place, Routed, Stage, left_state, offer_error};
 use super::ready::Ready;
 use super::step::Step;
 use super::strategy;
@@ -36,56 +33,6 @@ pub(super) struct Line {
     pub(super) route_reference: u32,
     /// What was last published.
     depth: (u32, u32),
-}
-
-/// One call in a queue.
-#[derive(Debug)]
-pub(super) struct Call {
-    pub(super) call: CallRef,
-    pub(super) info: Arc<CallInfo>,
-    pub(super) routing_point: RoutingPointIndex,
-    turn: Turn,
-    pub(super) stage: Stage,
-}
-
-/// Where a call is, with what only that place needs.
-#[derive(Debug)]
-pub(super) enum Stage {
-    /// A router is asked, until the timer.
-    Asked(TimerKey),
-    /// In the line, for whoever is ready first.
-    Waiting,
-    /// Offered to an agent whose phone does not ring yet.
-    Offered(DnIndex, Option<Routed>),
-    /// At the phone of an agent, which rings.
-    Ringing(DnIndex, ChosenBy),
-}
-
-/// Who chose the agent whose phone rings, and is to choose again if nobody answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum ChosenBy {
-    Queue,
-    Router,
-}
-
-/// The router's request that an offer is to answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Routed {
-    pub(super) requested_by: RequestedBy,
-    pub(super) route_type: RouteType,
-}
-
-/// Where a call of a queue is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
-    /// A router is asked.
-    Asked,
-    /// It waits for any agent.
-    Waiting,
-    /// It is being offered to this agent.
-    Offered(DnIndex),
-    /// The phone of this agent rings.
-    Ringing(DnIndex),
 }
 
 /// One queue, as checkers see it.
@@ -414,31 +361,5 @@ impl Line {
         let call = self.call(conn_id);
         let event = call_event(step, name, call.routing_point, &call.info);
         step.emit(event);
-    }
-}
-
-/// What a router is told about an agent who did not take the call.
-fn offer_error(cause: EndCause) -> ErrorCode {
-    match cause {
-        EndCause::NoAnswer => ErrorCode::NoAnswer,
-        EndCause::Busy => ErrorCode::Busy,
-        EndCause::Declined | EndCause::AgentReleased => ErrorCode::Rejected,
-        EndCause::Unreachable => ErrorCode::OutOfService,
-        EndCause::CallerReleased | EndCause::CallerAbandoned | EndCause::Failed => {
-            ErrorCode::DestinationState
-        }
-    }
-}
-
-/// How a call ended that left from the queue.
-fn left_state(cause: EndCause) -> CallState {
-    match cause {
-        EndCause::CallerAbandoned | EndCause::CallerReleased => CallState::Abandoned,
-        EndCause::AgentReleased => CallState::Cleared,
-        EndCause::NoAnswer
-        | EndCause::Busy
-        | EndCause::Declined
-        | EndCause::Unreachable
-        | EndCause::Failed => CallState::GeneralError,
     }
 }

@@ -3,8 +3,8 @@
 //! [`Queues`] holds every queue of one shard. A queue picks; whether the agent is really to be had
 //! is the truth of the agent's shard, so every pick is an offer that may come back with the
 //! caller's place and age unchanged. It refuses to know SIP and never ends a call by itself, except
-//! that a full queue takes no more. `line` is one queue; `waiting` and `ready` are its two sides,
-//! `routing` is the router's say. Agents are in [`crate::agent`].
+//! that a full queue takes no more. `line` is one queue, `place` one call in it, `waiting` and
+//! `ready` its two sides, `routing` the router's say. Agents are in [`crate::agent`].
 //!
 //! # Events at the routing point
 //! EventQueued when a caller enters; EventRouteRequest when a router is asked; EventRouteUsed and
@@ -15,6 +15,7 @@
 
 mod events;
 mod line;
+mod place;
 mod ready;
 mod routing;
 mod step;
@@ -30,7 +31,8 @@ use crate::call::CallRef;
 use crate::config::{DnIndex, RoutingPointIndex};
 use crate::cti::{CallInfo, ConnId, RequestedBy, RouteRequest};
 
-pub use line::{Place, Status};
+pub use line::Status;
+pub use place::Place;
 pub use table::{Output, Queues};
 
 /// What the queue's shard hears about a queue.

@@ -7,7 +7,8 @@ use crate::config::{DnIndex, RoutingPointIndex};
 use crate::cti::{CallState, ConnId, ErrorCode, EventName, RequestedBy, RouteRequest, RouteType};
 
 use super::events::call_event;
-use super::line::{Line, Routed, Stage};
+use super::line::Line;
+use super::place::{Routed, Stage};
 use super::step::Step;
 
 /// What a router's request comes to.

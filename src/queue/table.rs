@@ -14,7 +14,8 @@ use crate::counters::Counters;
 use crate::cti::{ConnId, Event, Notice};
 
 use super::Input;
-use super::line::{Line, Place, Status};
+use super::line::{Line, Status};
+use super::place::Place;
 use super::step::Step;
 
 /// What comes out of the table, in the order in which it happened.
@@ -61,14 +62,16 @@ impl Queues {
 
     /// Something happened to a queue, which must be one of ours.
     pub fn handle(&mut self, now: Instant, queue: QueueIndex, input: Input) {
-        self.step(now, queue, |line, step| line.handle(step, input));
+        self.step(now, queue, |line, step| {
+            line.handle(step, input);
+        });
     }
 
     /// Time has passed.
     pub fn handle_timeout(&mut self, now: Instant) {
         while let Some((_, (queue, conn_id))) = self.wheel.expire(now) {
             self.step(now, queue, |line, step| {
-                line.router_timed_out(step, conn_id)
+                line.router_timed_out(step, conn_id);
             });
         }
     }

@@ -99,106 +99,85 @@ header_names! {
     WwwAuthenticate "WWW-Authenticate",
 }
 
-use HeaderName as N;
-
 impl HeaderName {
     /// The header of that name, in any case, long or compact form (RFC 3261 §7.3.3).
     #[must_use]
     pub fn lookup(name: &[u8]) -> Option<Self> {
-        match name.len() {
-            1 => Self::compact(name[0].to_ascii_lowercase()),
-            2 => pick(name, &[N::To]),
-            3 => pick(name, &[N::Via]),
-            4 => pick(
-                name,
-                &[
-                    N::From,
-                    N::CSeq,
-                    N::Date,
-                    N::RAck,
-                    N::RSeq,
-                    N::Path,
-                    N::Join,
-                ],
-            ),
-            5 => pick(name, &[N::Route, N::Event, N::Allow]),
-            6 => pick(name, &[N::Accept, N::MinSe, N::Reason, N::Server]),
-            7 => pick(
-                name,
-                &[
-                    N::CallId,
-                    N::Contact,
-                    N::Expires,
-                    N::Require,
-                    N::Subject,
-                    N::Privacy,
-                    N::Warning,
-                ],
-            ),
-            8 => pick(name, &[N::ReferTo, N::Replaces, N::SipEtag]),
-            9 => pick(
-                name,
-                &[
-                    N::Supported,
-                    N::CallInfo,
-                    N::Diversion,
-                    N::ReferSub,
-                    N::Timestamp,
-                ],
-            ),
-            10 => pick(
-                name,
-                &[
-                    N::UserAgent,
-                    N::SessionId,
-                    N::CiscoGuid,
-                    N::PRtpStat,
-                    N::AlertInfo,
-                    N::ErrorInfo,
-                ],
-            ),
-            11 => pick(
-                name,
-                &[N::RetryAfter, N::ReferredBy, N::MinExpires, N::Unsupported],
-            ),
-            12 => pick(
-                name,
-                &[
-                    N::MaxForwards,
-                    N::ContentType,
-                    N::RecordRoute,
-                    N::AllowEvents,
-                    N::HistoryInfo,
-                    N::MimeVersion,
-                    N::SipIfMatch,
-                ],
-            ),
-            13 => pick(name, &[N::Authorization, N::ProxyRequire]),
-            14 => pick(name, &[N::ContentLength]),
-            15 => pick(
-                name,
-                &[
-                    N::SessionExpires,
-                    N::RemotePartyId,
-                    N::AcceptEncoding,
-                    N::AcceptLanguage,
-                ],
-            ),
-            16 => pick(
-                name,
-                &[N::ContentEncoding, N::ContentLanguage, N::WwwAuthenticate],
-            ),
-            18 => pick(name, &[N::SubscriptionState, N::ProxyAuthenticate]),
-            19 => pick(
-                name,
-                &[
-                    N::PAssertedIdentity,
-                    N::ContentDisposition,
-                    N::ProxyAuthorization,
-                ],
-            ),
-            20 => pick(name, &[N::PPreferredIdentity]),
-            _ => None,
+        let first = name.first()?.to_ascii_lowercase();
+        if name.len() == 1 {
+            return Self::compact(first);
+        }
+        Self::candidates(name.len(), first)
+            .iter()
+            .copied()
+            .find(|candidate| {
+                let text = candidate.as_str().as_bytes();
+                // Nearly every peer writes the names as the RFCs do.
+                text == name || text.eq_ignore_ascii_case(name)
+            })
+    }
+
+    /// The known names of that length that start with that letter: mostly one.
+    #[rustfmt::skip]
+    fn candidates(length: usize, first: u8) -> &'static [Self] {
+        match (length, first) {
+            (2, b't') => &[Self::To],
+            (3, b'v') => &[Self::Via],
+            (4, b'c') => &[Self::CSeq],
+            (4, b'd') => &[Self::Date],
+            (4, b'f') => &[Self::From],
+            (4, b'j') => &[Self::Join],
+            (4, b'p') => &[Self::Path],
+            (4, b'r') => &[Self::RAck, Self::RSeq],
+            (5, b'a') => &[Self::Allow],
+            (5, b'e') => &[Self::Event],
+            (5, b'r') => &[Self::Route],
+            (6, b'a') => &[Self::Accept],
+            (6, b'm') => &[Self::MinSe],
+            (6, b'r') => &[Self::Reason],
+            (6, b's') => &[Self::Server],
+            (7, b'c') => &[Self::CallId, Self::Contact],
+            (7, b'e') => &[Self::Expires],
+            (7, b'p') => &[Self::Privacy],
+            (7, b'r') => &[Self::Require],
+            (7, b's') => &[Self::Subject],
+            (7, b'w') => &[Self::Warning],
+            (8, b'r') => &[Self::ReferTo, Self::Replaces],
+            (8, b's') => &[Self::SipEtag],
+            (9, b'c') => &[Self::CallInfo],
+            (9, b'd') => &[Self::Diversion],
+            (9, b'r') => &[Self::ReferSub],
+            (9, b's') => &[Self::Supported],
+            (9, b't') => &[Self::Timestamp],
+            (10, b'a') => &[Self::AlertInfo],
+            (10, b'c') => &[Self::CiscoGuid],
+            (10, b'e') => &[Self::ErrorInfo],
+            (10, b'p') => &[Self::PRtpStat],
+            (10, b's') => &[Self::SessionId],
+            (10, b'u') => &[Self::UserAgent],
+            (11, b'm') => &[Self::MinExpires],
+            (11, b'r') => &[Self::ReferredBy, Self::RetryAfter],
+            (11, b'u') => &[Self::Unsupported],
+            (12, b'a') => &[Self::AllowEvents],
+            (12, b'c') => &[Self::ContentType],
+            (12, b'h') => &[Self::HistoryInfo],
+            (12, b'm') => &[Self::MaxForwards, Self::MimeVersion],
+            (12, b'r') => &[Self::RecordRoute],
+            (12, b's') => &[Self::SipIfMatch],
+            (13, b'a') => &[Self::Authorization],
+            (13, b'p') => &[Self::ProxyRequire],
+            (14, b'c') => &[Self::ContentLength],
+            (15, b'a') => &[Self::AcceptEncoding, Self::AcceptLanguage],
+            (15, b'r') => &[Self::RemotePartyId],
+            (15, b's') => &[Self::SessionExpires],
+            (16, b'c') => &[Self::ContentEncoding, Self::ContentLanguage],
+            (16, b'w') => &[Self::WwwAuthenticate],
+            (18, b'p') => &[Self::ProxyAuthenticate],
+            (18, b's') => &[Self::SubscriptionState],
+            (19, b'c') => &[Self::ContentDisposition],
+            (19, b'p') => &[Self::PAssertedIdentity, Self::ProxyAuthorization],
+            (20, b'p') => &[Self::PPreferredIdentity],
+            _ => &[],
         }
     }
 
@@ -250,14 +229,6 @@ impl fmt::Display for HeaderName {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(self.as_str())
     }
-}
-
-fn pick(name: &[u8], candidates: &[HeaderName]) -> Option<HeaderName> {
-    let first = name[0].to_ascii_lowercase();
-    candidates.iter().copied().find(|candidate| {
-        let text = candidate.as_str().as_bytes();
-        text[0].to_ascii_lowercase() == first && text.eq_ignore_ascii_case(name)
-    })
 }
 
 const KNOWN: usize = HeaderName::ALL.len();

@@ -258,7 +258,7 @@ impl Document {
         }
     }
 
-    fn text(&mut self, text: &Cow<'_, str>) {
+    fn text(&mut self, text: &str) {
         const LONGEST: usize = 64;
         let in_basic = self.depth > 0 && self.path[self.depth - 1] == Element::Basic;
         if in_basic && self.basic_text.len() + text.len() <= LONGEST {

@@ -179,8 +179,8 @@ impl<'a> Uri<'a> {
         }
         let (rest, headers) = rest.split_once('?').unwrap_or((rest, ""));
         let host_end = memchr::memchr(b';', rest.as_bytes()).unwrap_or(rest.len());
-        let (host, port) = host_and_port(rest[..host_end].as_bytes())?;
-        let parameters = Parameters::parse(rest[host_end..].as_bytes())?;
+        let (host, port) = host_and_port(&rest.as_bytes()[..host_end])?;
+        let parameters = Parameters::parse(&rest.as_bytes()[host_end..])?;
         Ok(Self {
             scheme,
             user,
@@ -207,7 +207,7 @@ impl<'a> Uri<'a> {
             password: None,
             host: Host::Name(""),
             port: None,
-            parameters: Parameters::parse(rest[end..].as_bytes())?,
+            parameters: Parameters::parse(&rest.as_bytes()[end..])?,
             headers: "",
         })
     }

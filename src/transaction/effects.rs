@@ -64,8 +64,11 @@ impl Effects<'_> {
         }
     }
 
+    /// Sends a message. An empty one stands for "none".
     pub(super) fn send(&mut self, bytes: &[u8]) {
-        self.shared.outbox.push(self.route, bytes);
+        if !bytes.is_empty() {
+            self.shared.outbox.push(self.route, bytes);
+        }
     }
 
     /// A copy of the bytes, in a buffer that [`Effects::discard`] takes back.

@@ -44,6 +44,7 @@ pub(super) struct Proceeding {
 /// A failure has come and was acknowledged.
 #[derive(Debug)]
 pub(super) struct Completed {
+    /// Empty where none could be written.
     acknowledgement: Vec<u8>,
     /// Timer D.
     absorb: TimerKey,

@@ -49,11 +49,9 @@ pub(super) enum Acknowledged {
 }
 
 impl InviteServer {
-    /// Starts with the 100 (Trying) sent, if there is one.
+    /// Sends the 100 (Trying); an empty one is not sent.
     pub(super) fn start(trying: Vec<u8>, effects: &mut Effects<'_>) -> Self {
-        if !trying.is_empty() {
-            effects.send(&trying);
-        }
+        effects.send(&trying);
         Self::Proceeding(Proceeding {
             provisional: trying,
         })
@@ -62,11 +60,7 @@ impl InviteServer {
     /// §17.2.1: answered from what was sent last, if anything is to be sent at all.
     pub(super) fn handle_retransmission(&self, effects: &mut Effects<'_>) {
         match self {
-            Self::Proceeding(state) => {
-                if !state.provisional.is_empty() {
-                    effects.send(&state.provisional);
-                }
-            }
+            Self::Proceeding(state) => effects.send(&state.provisional),
             Self::Completed(state) => effects.send(&state.failure),
             Self::Confirmed => {}
             // RFC 6026 §7.1: absorbed without an answer; the dialog repeats the 2xx.

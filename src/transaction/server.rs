@@ -67,11 +67,7 @@ impl Server {
         match self {
             Self::Trying(_) => {}
             Self::Proceeding(state) => effects.send(&state.provisional),
-            Self::Completed(state) => {
-                if !state.response.is_empty() {
-                    effects.send(&state.response);
-                }
-            }
+            Self::Completed(state) => effects.send(&state.response),
             Self::Ended(_) => {}
         }
     }
@@ -103,9 +99,7 @@ impl Server {
         } else {
             bytes
         };
-        if !sent.is_empty() {
-            effects.send(sent);
-        }
+        effects.send(sent);
         if effects.is_reliable() {
             // Timer J is zero: a stream does not repeat.
             return Self::Ended(ServerEnd::Finished);

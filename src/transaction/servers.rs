@@ -192,6 +192,11 @@ impl Servers {
         self.table.len()
     }
 
+    #[cfg(test)]
+    pub(super) fn set_limit(&mut self, limit: usize) {
+        self.table.set_limit(limit);
+    }
+
     /// Whether nothing is left, in the indexes as well.
     pub(super) fn is_empty(&self) -> bool {
         self.table.len() == 0 && self.table.names() == 0 && self.merged.is_empty()

@@ -49,6 +49,11 @@ impl<K: Key, T> Table<K, T> {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn set_limit(&mut self, limit: usize) {
+        self.limit = limit;
+    }
+
     pub(super) fn len(&self) -> usize {
         self.entries.len()
     }

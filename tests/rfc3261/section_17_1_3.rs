@@ -5,7 +5,7 @@ use std::time::Instant;
 use offhook::transaction::{ClientKey, Delivered, Outgoing, Transactions};
 use offhook_shards::Transport::Udp;
 
-use crate::trace::{method, receive_response, remote, request, response, transactions};
+use crate::trace::{method, origin, receive_response, remote, request, response, transactions};
 
 fn send(transactions: &mut Transactions, now: Instant, name: &str, branch: &str) -> ClientKey {
     let text = request(name, &format!("SIP/2.0/UDP 192.0.2.1;branch={branch}"), "");
@@ -28,7 +28,7 @@ fn answer(name: &str, branch: &str, status: u16) -> String {
 
 #[test]
 fn a_cancel_shares_its_invites_branch_and_each_gets_its_own_response() {
-    let now = Instant::now();
+    let now = origin();
     let mut transactions = transactions(now);
     let invite = send(&mut transactions, now, "INVITE", "z9hG4bK1");
     let cancel = send(&mut transactions, now, "CANCEL", "z9hG4bK1");
@@ -45,7 +45,7 @@ fn a_cancel_shares_its_invites_branch_and_each_gets_its_own_response() {
 
 #[test]
 fn another_branch_or_another_method_is_another_transaction() {
-    let now = Instant::now();
+    let now = origin();
     let mut transactions = transactions(now);
     let options = send(&mut transactions, now, "OPTIONS", "z9hG4bK1");
     let mut deliver = |text: &str| receive_response(&mut transactions, now, text);
@@ -70,7 +70,7 @@ fn another_branch_or_another_method_is_another_transaction() {
 
 #[test]
 fn a_response_without_a_branch_is_stray() {
-    let now = Instant::now();
+    let now = origin();
     let text = response(&request("OPTIONS", "SIP/2.0/UDP 192.0.2.1", ""), 200);
     assert_eq!(
         receive_response(&mut transactions(now), now, &text),

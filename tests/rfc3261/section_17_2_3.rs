@@ -8,7 +8,9 @@ use offhook::transaction::{Incoming, ServerKey, Transactions};
 use offhook_shards::Source;
 use offhook_shards::Transport::Udp;
 
-use crate::trace::{PEER_VIA, receive_request, request, response, sent, source, transactions};
+use crate::trace::{
+    PEER_VIA, origin, receive_request, request, response, sent, source, transactions,
+};
 
 struct Server {
     transactions: Transactions,
@@ -17,7 +19,7 @@ struct Server {
 
 impl Server {
     fn new() -> Self {
-        let now = Instant::now();
+        let now = origin();
         Self {
             transactions: transactions(now),
             now,
@@ -38,10 +40,20 @@ impl Server {
     }
 
     fn starts(&mut self, text: &str) -> ServerKey {
-        match self.receive(text) {
-            Incoming::New(key) => key,
-            other => panic!("{other:?}: {text}"),
-        }
+        let verdict = self.receive(text);
+        let Incoming::New(key) = verdict else {
+            panic!("{verdict:?}: {text}");
+        };
+        key
+    }
+
+    /// The INVITE that a CANCEL finds, after the CANCEL's own key.
+    fn cancels(&mut self, text: &str) -> (ServerKey, Option<ServerKey>) {
+        let verdict = self.receive(text);
+        let Incoming::Cancel { key, invite } = verdict else {
+            panic!("{verdict:?}: {text}");
+        };
+        (key, invite)
     }
 
     fn respond(&mut self, key: ServerKey, status: u16) {
@@ -131,13 +143,8 @@ fn a_cancel_finds_its_invite_and_has_a_transaction_of_its_own() {
     let mut server = Server::new();
     let invite = server.starts(&request("INVITE", PEER_VIA, ""));
     let cancel = request("CANCEL", PEER_VIA, "");
-    let key = match server.receive(&cancel) {
-        Incoming::Cancel {
-            key,
-            invite: Some(found),
-        } if found == invite => key,
-        other => panic!("{other:?}"),
-    };
+    let (key, found) = server.cancels(&cancel);
+    assert_eq!(found, Some(invite));
     assert_ne!(key, invite);
     assert_eq!(server.receive(&cancel), Incoming::Absorbed);
     assert!(server.transactions.is_unanswered(key));
@@ -149,10 +156,7 @@ fn a_cancel_after_the_final_response_finds_an_invite_that_is_answered() {
     let mut server = Server::new();
     let invite = server.starts(&request("INVITE", PEER_VIA, ""));
     server.respond(invite, 200);
-    let found = match server.receive(&request("CANCEL", PEER_VIA, "")) {
-        Incoming::Cancel { invite, .. } => invite,
-        other => panic!("{other:?}"),
-    };
+    let (_, found) = server.cancels(&request("CANCEL", PEER_VIA, ""));
     assert_eq!(found, Some(invite));
     assert!(!server.transactions.is_unanswered(invite));
 }
@@ -180,10 +184,7 @@ fn a_cancel_or_ack_with_a_changed_sent_by_is_known_by_its_branch_and_source() {
         "{verdict:?}"
     );
     let changed = "SIP/2.0/UDP 203.0.113.5:1025;branch=z9hG4bKpeer";
-    let found = match server.receive(&request("CANCEL", changed, "")) {
-        Incoming::Cancel { invite, .. } => invite,
-        other => panic!("{other:?}"),
-    };
+    let (_, found) = server.cancels(&request("CANCEL", changed, ""));
     assert_eq!(found, Some(invite));
     server.respond(invite, 487);
     let ack = request("ACK", changed, ";tag=b");
@@ -236,10 +237,7 @@ fn an_old_ack_belongs_to_the_invite_with_the_tag_of_our_failure() {
 fn an_old_cancel_finds_its_invite() {
     let mut server = Server::new();
     let invite = server.starts(&request("INVITE", OLD_VIA, ""));
-    let found = match server.receive(&request("CANCEL", OLD_VIA, "")) {
-        Incoming::Cancel { invite, .. } => invite,
-        other => panic!("{other:?}"),
-    };
+    let (_, found) = server.cancels(&request("CANCEL", OLD_VIA, ""));
     assert_eq!(found, Some(invite));
 }
 
@@ -249,9 +247,9 @@ fn the_same_request_by_another_path_is_merged() {
     let other = "SIP/2.0/UDP 192.0.2.9:5070;branch=z9hG4bKother";
     let first = server.starts(&request("INVITE", PEER_VIA, ""));
     sent(&mut server.transactions);
-    let twin = match server.receive(&request("INVITE", other, "")) {
-        Incoming::Merged(key) => key,
-        verdict => panic!("{verdict:?}"),
+    let verdict = server.receive(&request("INVITE", other, ""));
+    let Incoming::Merged(twin) = verdict else {
+        panic!("{verdict:?}");
     };
     assert!(
         sent(&mut server.transactions).is_empty(),

@@ -1,7 +1,6 @@
 //! §18.2.2, §18.1.1 and RFC 3581: where responses and requests go.
 
 use std::net::SocketAddr;
-use std::time::Instant;
 
 use offhook::dialog::Target;
 use offhook::transaction::{Incoming, transport_for};
@@ -9,11 +8,12 @@ use offhook_shards::Transport::{self, Tcp, Udp};
 use offhook_shards::{ConnectionId, ShardId, Source, Transmit};
 
 use crate::trace::{
-    PEER_VIA, connection, local, receive_request, remote, request, sent, source, transactions,
+    PEER_VIA, connection, local, origin, receive_request, remote, request, sent, source,
+    transactions,
 };
 
 fn answered_to(via: &str, transport: Transport) -> Transmit {
-    let now = Instant::now();
+    let now = origin();
     let mut transactions = transactions(now);
     let text = request("INVITE", via, "");
     let verdict = receive_request(&mut transactions, now, &text, source(transport));
@@ -72,7 +72,7 @@ fn a_request_on_a_stream_is_answered_on_its_connection_or_at_the_port_of_sent_by
 
 #[test]
 fn a_client_that_repeats_on_a_new_connection_is_answered_there() {
-    let now = Instant::now();
+    let now = origin();
     let mut transactions = transactions(now);
     let text = request("INVITE", PEER_VIA, "");
     let _ = receive_request(&mut transactions, now, &text, source(Tcp));
@@ -96,7 +96,7 @@ fn a_client_that_repeats_on_a_new_connection_is_answered_there() {
 
 #[test]
 fn the_100_says_where_the_invite_came_from() {
-    let now = Instant::now();
+    let now = origin();
     let mut transactions = transactions(now);
     let text = request(
         "INVITE",
@@ -121,7 +121,7 @@ fn the_100_says_where_the_invite_came_from() {
 #[test]
 fn a_stateless_answer_goes_where_a_stateful_one_would() {
     use offhook::sip::{HeaderIndex, Message};
-    let now = Instant::now();
+    let now = origin();
     let mut transactions = transactions(now);
     let text = request("INVITE", "SIP/2.0/UDP 10.0.0.1:5090;branch=z9hG4bK1", "");
     let mut index = HeaderIndex::new();

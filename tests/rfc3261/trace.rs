@@ -18,6 +18,14 @@ const STEPS_MAX: usize = 1_000;
 /// Nothing of a transaction that was left alone happens later.
 const END_MS: u64 = 300_000;
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "virtual time has to start somewhere"
+)]
+pub(crate) fn origin() -> Instant {
+    Instant::now()
+}
+
 pub(crate) fn local() -> SocketAddr {
     SocketAddr::from(([192, 0, 2, 1], 5060))
 }
@@ -165,7 +173,7 @@ struct Player {
 
 impl Player {
     fn new() -> Self {
-        let start = Instant::now();
+        let start = origin();
         let transactions = transactions(start);
         let trace = Trace {
             lines: Vec::new(),
@@ -252,7 +260,7 @@ pub(crate) fn client(name: &str, transport: Transport, inputs: &[(u64, &str)]) -
         .request(player.now, outgoing)
         .unwrap();
     player.play(inputs, |player, input| {
-        client_input(player, key, &text, input)
+        client_input(player, key, &text, input);
     })
 }
 

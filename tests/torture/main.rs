@@ -3,6 +3,7 @@
 //! The messages are the IETF's and not in this repository. They are read from `../shared/data`
 //! beside it, or from the directory that `OFFHOOK_TEST_DATA` names.
 
+mod server;
 mod verdicts;
 
 use std::collections::BTreeSet;
@@ -18,7 +19,7 @@ use verdicts::{Field, Parser, Verdict};
 #[test]
 fn every_message_gets_its_verdict() {
     let Some(directory) = data_directory() else {
-        println!("SKIPPED: no torture messages; set OFFHOOK_TEST_DATA to the directory of rfc4475");
+        skipped("no torture messages");
         return;
     };
     let mut count = 0;
@@ -31,9 +32,38 @@ fn every_message_gets_its_verdict() {
 }
 
 #[test]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the engine needs some instant to count from"
+)]
+fn the_server_gives_every_message_its_answer() {
+    let Some(directory) = data_directory() else {
+        skipped("no torture messages");
+        return;
+    };
+    let mut faults = Vec::new();
+    for verdict in verdicts::all() {
+        let bytes = std::fs::read(directory.join(verdict.file)).expect(verdict.file);
+        let answers = server::answers(std::time::Instant::now(), &bytes);
+        let right = match answers[..] {
+            [] => verdict.server.is_empty(),
+            [status] => verdict.server.contains(&status),
+            _ => false,
+        };
+        if !right {
+            faults.push(format!(
+                "{}: {answers:?}, not {:?}",
+                verdict.file, verdict.server
+            ));
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
 fn the_table_names_every_message_of_the_manifests_once() {
     let Some(directory) = data_directory() else {
-        println!("SKIPPED: no manifests; set OFFHOOK_TEST_DATA to the directory of rfc4475");
+        skipped("no manifests");
         return;
     };
     let judged: Vec<&str> = verdicts::all().map(|verdict| verdict.file).collect();
@@ -47,7 +77,6 @@ fn the_table_names_every_message_of_the_manifests_once() {
             let mut cells = row.split(',');
             let name = cells.next().expect("a name");
             let class = cells.nth(1).expect("a class");
-            // One message is filed under the class of its pair.
             listed.insert(format!("{collection}/{class}/{name}.dat"));
         }
     }
@@ -58,7 +87,7 @@ fn the_table_names_every_message_of_the_manifests_once() {
 #[test]
 fn on_a_stream_a_doubtful_length_loses_the_framing() {
     let Some(directory) = data_directory() else {
-        println!("SKIPPED: no torture messages; set OFFHOOK_TEST_DATA to the directory of rfc4475");
+        skipped("no torture messages");
         return;
     };
     let length = HeaderName::ContentLength;
@@ -86,6 +115,13 @@ fn on_a_stream_a_doubtful_length_loses_the_framing() {
     }
 }
 
+/// Past the test harness, which swallows what a passing test prints.
+fn skipped(what: &str) {
+    use std::io::Write;
+    let cure = "set OFFHOOK_TEST_DATA to the directory that has rfc4475 and rfc5118";
+    writeln!(std::io::stderr(), "SKIPPED: {what}; {cure}").expect("stderr can be written");
+}
+
 fn data_directory() -> Option<PathBuf> {
     #[expect(
         clippy::disallowed_methods,
@@ -104,13 +140,23 @@ fn judge(verdict: &Verdict, bytes: &[u8]) {
             for (number, field) in fields.iter().enumerate() {
                 check(field, &checked, &format!("{file}, field {number}"));
             }
-            if let Checked::Request(request) = checked {
-                check_response(&request, file);
+            match checked {
+                Checked::Request(request) => {
+                    assert!(!verdict.server.is_empty(), "{file}: a request is answered");
+                    check_response(&request, file);
+                }
+                // Nothing here was asked for, so no response has a transaction.
+                Checked::Response(_) => assert!(verdict.server.is_empty(), "{file}"),
             }
         }
         (Parser::Reject(error, status), Err(rejection)) => {
             assert_eq!(rejection.error, *error, "{file}");
             assert_eq!(rejection.answer, Some(Status(*status)), "{file}");
+            assert_eq!(
+                verdict.server,
+                [*status],
+                "{file}: the parser's answer is the server's"
+            );
             check_answer(&rejection, *status, file);
             let mut index = HeaderIndex::new();
             let parsed = Message::parse(bytes, &mut index).and_then(|message| {
@@ -124,6 +170,7 @@ fn judge(verdict: &Verdict, bytes: &[u8]) {
         (Parser::Drop(error), Err(rejection)) => {
             assert_eq!(rejection.error, *error, "{file}");
             assert_eq!(rejection.answer, None, "{file}");
+            assert!(verdict.server.is_empty(), "{file}");
         }
         (Parser::Accept(_), Err(rejection)) => panic!("{file}: refused with {}", rejection.error),
         (Parser::Reject(error, _) | Parser::Drop(error), Ok(_)) => {
@@ -170,6 +217,10 @@ fn check_answer(rejection: &Rejection<'_>, status: u16, file: &str) {
     assert!(answer.header(HeaderName::Via).is_some(), "{file}");
 }
 
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "check_message has the others"
+)]
 fn check(field: &Field, checked: &Checked<'_>, what: &str) {
     match checked {
         Checked::Request(request) => {

@@ -9,17 +9,17 @@
 use offhook::sip::{HeaderName, Malformed};
 
 /// What is asserted of one message.
-pub struct Verdict {
+pub(crate) struct Verdict {
     /// The file below the data directory.
-    pub file: &'static str,
+    pub(crate) file: &'static str,
     /// What the parser does with it, as a datagram.
-    pub parser: Parser,
+    pub(crate) parser: Parser,
     /// What a running server answers: any one of these; none at all when empty.
-    pub server: &'static [u16],
+    pub(crate) server: &'static [u16],
 }
 
 /// What the parser does.
-pub enum Parser {
+pub(crate) enum Parser {
     /// It is accepted, and these hold.
     Accept(&'static [Field]),
     /// It is refused for this reason, with this answer.
@@ -29,7 +29,7 @@ pub enum Parser {
 }
 
 /// A value that must come out of an accepted message.
-pub enum Field {
+pub(crate) enum Field {
     /// The method, of the request or in CSeq.
     Method(&'static str),
     /// The status code.
@@ -96,7 +96,7 @@ use Parser::{Accept, Drop, Reject};
 const METHOD_UNKNOWN: &[u16] = &[405, 501];
 
 /// RFC 4475 §3.1.1: well-formed, and unusual in one way each.
-pub const VALID: &[Verdict] = &[
+pub(crate) const VALID: &[Verdict] = &[
     Verdict {
         file: "rfc4475/valid/wsinv.dat",
         parser: Accept(&[
@@ -237,7 +237,7 @@ pub const VALID: &[Verdict] = &[
 
 /// RFC 4475 §3.1.2 and §3.2: broken in one way each. Where the RFC leaves the choice we refuse,
 /// but for a Date that nobody reads.
-pub const INVALID: &[Verdict] = &[
+pub(crate) const INVALID: &[Verdict] = &[
     Verdict {
         file: "rfc4475/invalid/badinv01.dat",
         parser: Reject(Malformed::Parameter, 400),
@@ -342,7 +342,7 @@ pub const INVALID: &[Verdict] = &[
 ];
 
 /// RFC 4475 §3.3 and §3.4: what only the layers above the grammar can judge.
-pub const APPLICATION: &[Verdict] = &[
+pub(crate) const APPLICATION: &[Verdict] = &[
     Verdict {
         file: "rfc4475/application/insuf.dat",
         parser: Reject(Malformed::Missing(HeaderName::CallId), 400),
@@ -462,7 +462,7 @@ pub const APPLICATION: &[Verdict] = &[
 ];
 
 /// RFC 5118: IPv6 addresses in all their places.
-pub const IPV6: &[Verdict] = &[
+pub(crate) const IPV6: &[Verdict] = &[
     Verdict {
         file: "rfc5118/valid/ipv6-good.dat",
         parser: Accept(&[
@@ -505,7 +505,8 @@ pub const IPV6: &[Verdict] = &[
         server: &[200],
     },
     Verdict {
-        // Content-Length of this and the next one counts LF for CRLF: the last line is cut.
+        // Content-Length counts LF for CRLF, here and in the two others with SDP: the last line
+        // is cut.
         file: "rfc5118/valid/ipv6-in-sdp.dat",
         parser: Accept(&[F::Body(241), F::SdpMedia(2)]),
         server: &[404],
@@ -548,6 +549,6 @@ pub const IPV6: &[Verdict] = &[
 ];
 
 /// Every verdict.
-pub fn all() -> impl Iterator<Item = &'static Verdict> {
+pub(crate) fn all() -> impl Iterator<Item = &'static Verdict> {
     [VALID, INVALID, APPLICATION, IPV6].into_iter().flatten()
 }

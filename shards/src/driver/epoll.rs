@@ -96,7 +96,7 @@ impl<E: Engine> Runner<E> {
             let next = self.shard.turn(now);
             let obeyed = self.obey(now);
             let timeout = match next {
-                Next::Stop => return,
+                Next::Stop => break,
                 Next::Sleep(deadline) if !obeyed && self.shard.may_sleep() => {
                     deadline.map(|deadline| deadline.saturating_duration_since(Clock.now()))
                 }
@@ -113,6 +113,7 @@ impl<E: Engine> Runner<E> {
                 self.take(now, event.token());
             }
         }
+        self.shard.streams.close_all();
     }
 
     fn take(&mut self, now: Instant, token: Token) {

@@ -114,7 +114,11 @@ pub(crate) fn choose(choice: DriverChoice) -> Result<(Driver, Option<UringDenied
 
 fn uring_allowed() -> Result<(), UringDenied> {
     let errno = |error: std::io::Error| error.raw_os_error().unwrap_or(0);
-    sys::probe_io_uring().map_err(|error| explain(errno(error), disabled_level()))?;
+    // On a thread of its own: the kernel tears a ring down later, on the thread that made it, and
+    // interrupts whatever system call that thread is in.
+    let probe = std::thread::spawn(sys::probe_io_uring).join();
+    let probed = probe.unwrap_or_else(|_| Err(std::io::ErrorKind::Other.into()));
+    probed.map_err(|error| explain(errno(error), disabled_level()))?;
     let bytes = sys::memlock_bytes().map_err(|error| UringDenied::Refused {
         errno: errno(error),
     })?;

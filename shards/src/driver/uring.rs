@@ -10,6 +10,7 @@ use glommio::{LocalExecutor, LocalExecutorBuilder, Placement};
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::net::{Shutdown, SocketAddr};
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
@@ -26,8 +27,14 @@ use crate::sockets::{self, Listener};
 use crate::sys;
 use crate::tcp::StreamCommand;
 
-/// The timer's setting when nothing is due.
-const FAR: Duration = Duration::from_secs(3_600);
+/// glommio 0.9 parks although tasks are runnable if its preemption timer, or anything else in its
+/// latency ring, completes between its look at the rings and its look at the tasks. So there is
+/// no preemption here: the main task steps aside by itself.
+const NO_PREEMPTION: Duration = Duration::from_secs(365 * 86_400);
+/// Turns in a row after which the main task lets the executor look at its rings.
+const BUSY_TURNS_MAX: u32 = 4;
+/// The longest sleep, which bounds the harm should glommio park with runnable tasks after all.
+const SLEEP_MAX: Duration = Duration::from_millis(500);
 /// How long tasks are given to see that it is over.
 const FAREWELL: Duration = Duration::from_millis(2);
 
@@ -43,7 +50,7 @@ impl Drive for Uring {
         let executor = LocalExecutorBuilder::new(Placement::Unbound)
             .io_memory(limits::RING_MEMORY_BYTES)
             .ring_depth(limits::RING_DEPTH)
-            .preempt_timer(limits::RING_POLL_INTERVAL)
+            .preempt_timer(NO_PREEMPTION)
             .spin_before_park(spin)
             .make();
         let denied = |error: glommio::GlommioError<()>| {
@@ -89,7 +96,8 @@ struct Local<E: Engine> {
 
 async fn run<E: Engine>(local: Rc<Local<E>>, listeners: Vec<Listener>) {
     let tasks = start_tasks(&local, listeners);
-    let mut timer = Timer::new(FAR);
+    let mut timer = Timer::new(SLEEP_MAX);
+    let mut busy_turns = 0;
     loop {
         let now = Clock.now();
         let next = local.shard.borrow_mut().turn(now);
@@ -97,14 +105,21 @@ async fn run<E: Engine>(local: Rc<Local<E>>, listeners: Vec<Listener>) {
         local.wake_datagram_tasks();
         match next {
             Next::Stop => break,
-            Next::Sleep(deadline) if local.shard.borrow().may_sleep() => {
+            Next::Sleep(deadline) if local.shard.borrow_mut().may_sleep() => {
                 let until = deadline.map(|at| at.saturating_duration_since(Clock.now()));
-                timer.reset(until.unwrap_or(FAR));
+                timer.reset(until.map_or(SLEEP_MAX, |until| until.min(SLEEP_MAX)));
                 poll_fn(|context| local.poll_sleep(context, &mut timer)).await;
                 local.shard.borrow().rise();
+                busy_turns = 0;
             }
-            // The other tasks run, and every RING_POLL_INTERVAL the executor looks at its rings.
-            Next::Again | Next::Sleep(_) => glommio::executor().yield_now().await,
+            Next::Again | Next::Sleep(_) if busy_turns < BUSY_TURNS_MAX => {
+                busy_turns += 1;
+                glommio::executor().yield_now().await;
+            }
+            Next::Again | Next::Sleep(_) => {
+                busy_turns = 0;
+                local.step_aside(&mut timer).await;
+            }
         }
     }
     end(&local, tasks, timer).await;
@@ -114,34 +129,41 @@ fn start_tasks<E: Engine>(
     local: &Rc<Local<E>>,
     listeners: Vec<Listener>,
 ) -> Vec<glommio::Task<()>> {
-    let mut tasks = Vec::new();
-    let shard = local.shard.borrow();
     let duplicate = "a descriptor can be duplicated at start";
-    for socket in 0..shard.datagrams.len() {
-        let descriptor = shard
-            .datagrams
-            .descriptor(socket)
-            .try_clone_to_owned()
-            .expect(duplicate);
-        let watched = sys::glommio_datagrams(descriptor);
-        local.datagram_tasks.borrow_mut().push(None);
+    let clone = |descriptor: BorrowedFd<'_>| descriptor.try_clone_to_owned().expect(duplicate);
+    // glommio polls a task once while it spawns it, so nothing may stay borrowed meanwhile.
+    let (sockets, wake) = {
+        let shard = local.shard.borrow();
+        let sockets = 0..shard.datagrams.len();
+        let sockets = sockets.map(|socket| clone(shard.datagrams.descriptor(socket)));
+        (
+            sockets.collect::<Vec<_>>(),
+            clone(shard.sleeper().descriptor()),
+        )
+    };
+    local
+        .datagram_tasks
+        .borrow_mut()
+        .resize_with(sockets.len(), || None);
+    local
+        .paused_listeners
+        .borrow_mut()
+        .resize_with(listeners.len(), Default::default);
+    let ours = listeners
+        .iter()
+        .map(|listener| listener.socket.try_clone().expect(duplicate));
+    local.listeners.borrow_mut().extend(ours);
+    let mut tasks = vec![glommio::spawn_local(watch_wake(Rc::clone(local), wake))];
+    for (index, socket) in sockets.into_iter().enumerate() {
+        let watched = sys::glommio_datagrams(socket);
         tasks.push(glommio::spawn_local(watch_datagrams(
             Rc::clone(local),
-            socket,
+            index,
             watched,
         )));
     }
-    let wake = shard
-        .sleeper()
-        .descriptor()
-        .try_clone_to_owned()
-        .expect(duplicate);
-    tasks.push(glommio::spawn_local(watch_wake(Rc::clone(local), wake)));
     for (index, listener) in listeners.into_iter().enumerate() {
-        let ours = listener.socket.try_clone().expect(duplicate);
-        local.listeners.borrow_mut().push(ours);
         let listener = sys::glommio_listener(listener.socket.into());
-        local.paused_listeners.borrow_mut().push((false, None));
         tasks.push(glommio::spawn_local(accept(
             Rc::clone(local),
             index,
@@ -156,7 +178,7 @@ fn start_tasks<E: Engine>(
 async fn end<E: Engine>(local: &Rc<Local<E>>, tasks: Vec<glommio::Task<()>>, mut timer: Timer) {
     timer.reset(FAREWELL);
     (&mut timer).await;
-    local.shard.borrow_mut().end();
+    local.shard.borrow_mut().streams.close_all();
     for listener in local.listeners.borrow_mut().drain(..) {
         let _ = listener.shutdown(Shutdown::Both);
     }
@@ -168,11 +190,11 @@ async fn end<E: Engine>(local: &Rc<Local<E>>, tasks: Vec<glommio::Task<()>>, mut
     {
         task.wake();
     }
-    timer.reset(FAREWELL);
-    timer.await;
     for task in tasks {
         task.cancel().await;
     }
+    timer.reset(FAREWELL);
+    timer.await;
     local.datagram_tasks.borrow_mut().clear();
     local.paused_listeners.borrow_mut().clear();
     local.main.borrow_mut().take();
@@ -182,15 +204,16 @@ async fn end<E: Engine>(local: &Rc<Local<E>>, tasks: Vec<glommio::Task<()>>, mut
 async fn watch_datagrams<E: Engine>(local: Rc<Local<E>>, socket: usize, watched: UdpSocket) {
     loop {
         poll_fn(|context| local.poll_dry(context, socket)).await;
-        // Whatever the peek returns: if there is nothing after all, the socket is soon dry again.
-        let _ = watched.peek(&mut [0; 1]).await;
+        // `peek` would want a connected socket. Whatever this returns: if there is nothing after
+        // all, the socket is soon dry again.
+        let _ = watched.peek_from(&mut [0; 1]).await;
         local.shard.borrow_mut().datagrams.set_ready(socket);
         local.wake_main();
     }
 }
 
 /// Waits for other threads.
-async fn watch_wake<E: Engine>(local: Rc<Local<E>>, wake: std::os::fd::OwnedFd) {
+async fn watch_wake<E: Engine>(local: Rc<Local<E>>, wake: OwnedFd) {
     let wake = sys::glommio_file(wake);
     loop {
         wake.read_at(0, 8).await.expect("an eventfd can be read");
@@ -236,6 +259,15 @@ impl<E: Engine> Local<E> {
         }
         *self.main.borrow_mut() = Some(context.waker().clone());
         Pin::new(timer).poll(context).map(|_| ())
+    }
+
+    /// Suspends the main task until the executor has looked at its rings: it rings its own bell
+    /// and sleeps until it hears it.
+    async fn step_aside(&self, timer: &mut Timer) {
+        self.woken.set(false);
+        timer.reset(SLEEP_MAX);
+        self.shard.borrow().sleeper().signal();
+        poll_fn(|context| self.poll_sleep(context, timer)).await;
     }
 
     fn poll_dry(&self, context: &mut Context<'_>, socket: usize) -> Poll<()> {

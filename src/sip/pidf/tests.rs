@@ -1,3 +1,5 @@
+//! Presence documents of UCM and its relatives, and those of people who mean harm.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! What the writer writes, and what it refuses to write.
+
 use super::*;
 use crate::sip::{Checked, HeaderIndex, StartLine};
 
@@ -121,7 +123,8 @@ fn a_response_says_where_the_request_came_from() {
         ),
         // Others stay as they are, one a line, in order.
         (
-            "Via: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK1 , SIP / 2.0 /UDP p;rport\r\nv: SIP/2.0/TCP q",
+            "Via: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK1 , SIP / 2.0 /UDP p;rport\r\n\
+             v: SIP/2.0/TCP q",
             "192.0.2.1:5060",
             "Via: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK1\r\nVia: SIP / 2.0 /UDP p;rport\r\n\
              Via: SIP/2.0/TCP q\r\n",

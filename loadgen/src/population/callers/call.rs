@@ -1,0 +1,445 @@
+//! One caller's call, from the INVITE to its one outcome.
+
+use std::time::{Duration, Instant};
+
+use offhook::sip::{Method, Request, Response, Status};
+
+use super::{CallPlan, Callers, Due};
+use crate::population::dialog::Dialog;
+use crate::population::exchange::{ClientId, Expiry, ServerId};
+use crate::population::message::{Flow, Outgoing, SDP, sdp};
+use crate::population::random::Span;
+use crate::population::session::{Change, Session, SessionEvent, offer_fields};
+use crate::population::truth::{EndedBy, Fact, Fault, Outcome, Token};
+
+/// RFC 3261 §14.1: how long the party that minted the Call-ID waits after a 491.
+const GLARE_WAIT: Span = Span::milliseconds(2_100, 4_000);
+
+/// A call that is not over.
+#[derive(Debug)]
+pub(super) struct Call {
+    pub(super) plan: CallPlan,
+    pub(super) intended: Instant,
+    pub(super) sent: Instant,
+    state: State,
+    /// The caller has given up: whatever comes, the call is abandoned.
+    gave_up: bool,
+    /// What already decides that the call is lost.
+    spoiled: Option<Fault>,
+}
+
+#[derive(Debug)]
+enum State {
+    Inviting {
+        invite: ClientId,
+        request: Box<Outgoing>,
+        tag: String,
+    },
+    Up {
+        session: Box<Session>,
+        since: Instant,
+    },
+}
+
+/// What a caller does at its time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Act {
+    GiveUp,
+    Overdue,
+    Change(Change),
+    HangUp,
+}
+
+impl Callers {
+    /// Sends the INVITE of a new call.
+    pub(super) fn begin(&mut self, now: Instant, intended: Instant, plan: CallPlan) -> Token {
+        let token = self.new_token();
+        let Token(number) = token;
+        let caller = format!("3{:07}", number & 0xff_ffff);
+        let tag = format!("{}~{:016x}", number & 0xffff_ffff, self.random.number());
+        let mut request = self.invite(token, &caller, &tag, &plan);
+        if plan.early_offer {
+            let body = sdp(self.exchange.address, number & 0xffff_ffff, 1, Flow::Both);
+            request.body = Some((SDP, body));
+        }
+        self.by_call.insert(request.call_id.clone(), token);
+        let invite = self.exchange.send(now, self.server, request.clone());
+        let number = plan.number.clone();
+        self.log.add(
+            now,
+            Fact::Offered {
+                token,
+                intended,
+                number,
+            },
+        );
+        self.totals.offered += 1;
+        if let Some(patience) = plan.patience {
+            self.agenda
+                .add(intended + patience, Due::Call(token, Act::GiveUp));
+        }
+        self.agenda
+            .add(intended + plan.final_within, Due::Call(token, Act::Overdue));
+        let state = State::Inviting {
+            invite,
+            request: Box::new(request),
+            tag,
+        };
+        let call = Call {
+            plan,
+            intended,
+            sent: now,
+            state,
+            gave_up: false,
+            spoiled: None,
+        };
+        self.calls.insert(token, call);
+        token
+    }
+
+    fn invite(&mut self, token: Token, caller: &str, tag: &str, plan: &CallPlan) -> Outgoing {
+        let (host, server) = (self.exchange.address.ip(), self.server);
+        let Token(number) = token;
+        let party = format!("\"Caller {caller}\" <sip:{caller}@{host}>");
+        let mut request = Outgoing {
+            method: Method::Invite,
+            uri: format!("sip:{}@{server}", plan.number),
+            from: format!("{party};tag={tag}"),
+            to: format!("<sip:{}@{}>", plan.number, server.ip()),
+            call_id: format!(
+                "{}{number:x}-{:08x}@{host}",
+                self.mark,
+                self.random.number() >> 32
+            ),
+            cseq: 101,
+            routes: Vec::new(),
+            max_forwards: 69,
+            fields: String::new(),
+            body: None,
+        };
+        if let Some(seconds) = plan.expires {
+            request.field("Expires", &seconds.to_string());
+        }
+        offer_fields(&mut request, caller, &self.exchange);
+        token.write(&mut request);
+        request.field("P-Asserted-Identity", &party);
+        let remote = format!("{party};party=calling;screen=yes;privacy=off");
+        request.field("Remote-Party-ID", &remote);
+        request
+    }
+
+    pub(super) fn act(&mut self, now: Instant, token: Token, act: Act) {
+        let Some(call) = self.calls.get_mut(&token) else {
+            return;
+        };
+        match (act, &mut call.state) {
+            (Act::GiveUp, State::Inviting { invite, .. }) => {
+                call.gave_up = true;
+                self.exchange.cancel(now, *invite);
+            }
+            (Act::Overdue, State::Inviting { invite, .. }) => {
+                call.spoiled = Some(Fault::NoFinalResponse);
+                self.exchange.cancel(now, *invite);
+            }
+            (Act::Change(change), State::Up { session, .. }) => {
+                if change != Change::Resume || session.is_held() {
+                    session.change(now, &mut self.exchange, change, "");
+                }
+            }
+            (Act::HangUp, State::Up { session, .. }) => session.hang_up(now, &mut self.exchange),
+            (Act::GiveUp | Act::Overdue, State::Up { .. })
+            | (Act::Change(_) | Act::HangUp, State::Inviting { .. }) => {}
+        }
+    }
+
+    pub(super) fn handle_response(&mut self, now: Instant, id: ClientId, response: &Response<'_>) {
+        let Some(token) = self.by_call.get(response.call_id).copied() else {
+            return;
+        };
+        let call = self
+            .calls
+            .get_mut(&token)
+            .expect("the index names calls that exist");
+        match &mut call.state {
+            State::Inviting { invite, .. } if *invite == id => {
+                self.handle_invite_response(now, token, id, response);
+            }
+            State::Inviting { .. } => {}
+            State::Up { session, .. } => {
+                let event = session.handle_response(&mut self.exchange, id, response);
+                self.handle_session(now, token, event);
+            }
+        }
+    }
+
+    fn handle_invite_response(
+        &mut self,
+        now: Instant,
+        token: Token,
+        id: ClientId,
+        response: &Response<'_>,
+    ) {
+        let status = response.status;
+        if status.is_provisional() {
+            self.log.add(
+                now,
+                Fact::Progress {
+                    token,
+                    status: status.0,
+                },
+            );
+        } else if status.is_success() {
+            self.connect(now, token, id, response);
+        } else {
+            let call = &self.calls[&token];
+            let expired = call
+                .plan
+                .expires
+                .is_some_and(|seconds| now >= call.sent + Duration::from_secs(seconds.into()));
+            let outcome = match call.spoiled {
+                Some(fault) => Outcome::Lost(fault),
+                None if call.gave_up => Outcome::Abandoned,
+                None if expired && status == Status::REQUEST_TERMINATED => Outcome::Abandoned,
+                None => Outcome::Refused(status.0),
+            };
+            self.end(now, token, outcome);
+        }
+    }
+
+    fn connect(&mut self, now: Instant, token: Token, id: ClientId, response: &Response<'_>) {
+        let call = self
+            .calls
+            .get_mut(&token)
+            .expect("the caller has found the call");
+        let State::Inviting { request, tag, .. } = &call.state else {
+            return;
+        };
+        let dialog = Dialog::of_response(request, tag, response, self.server);
+        let Token(number) = token;
+        let mut session = Session::new(dialog, number & 0xffff_ffff);
+        let delayed = !call.plan.early_offer;
+        session.acknowledge(&mut self.exchange, id, response.cseq, delayed);
+        if response.message.body().is_empty() {
+            let fault = if delayed {
+                Fault::OkWithoutOffer
+            } else {
+                Fault::OkWithoutAnswer
+            };
+            call.spoiled = Some(fault);
+            self.log.add(
+                now,
+                Fact::Fault {
+                    token: Some(token),
+                    dn: None,
+                    fault,
+                },
+            );
+        }
+        // RFC 5407 §3: a 200 that crosses the CANCEL is acknowledged, and then the call is ended.
+        if call.gave_up || call.spoiled.is_some() {
+            session.hang_up(now, &mut self.exchange);
+        } else {
+            self.log.add(now, Fact::Connected { token });
+            if let Some(delay) = call.plan.hold_after {
+                self.agenda
+                    .add(now + delay, Due::Call(token, Act::Change(Change::Hold)));
+                self.agenda.add(
+                    now + delay * 2,
+                    Due::Call(token, Act::Change(Change::Resume)),
+                );
+            }
+            if let Some(delay) = call.plan.hang_up_after {
+                self.agenda.add(now + delay, Due::Call(token, Act::HangUp));
+            }
+        }
+        call.state = State::Up {
+            session: Box::new(session),
+            since: now,
+        };
+    }
+
+    /// A request in the dialog of a call; `false` when it is of none.
+    pub(super) fn handle_in_session(
+        &mut self,
+        now: Instant,
+        id: ServerId,
+        request: &Request<'_>,
+    ) -> bool {
+        let Some(token) = self.by_call.get(request.call_id).copied() else {
+            return false;
+        };
+        let call = self
+            .calls
+            .get_mut(&token)
+            .expect("the index names calls that exist");
+        match &mut call.state {
+            State::Up { session, .. } if session.owns(request) => {
+                let event = session.handle_request(now, &mut self.exchange, id, request);
+                self.handle_session(now, token, event);
+                true
+            }
+            State::Up { .. } | State::Inviting { .. } => false,
+        }
+    }
+
+    pub(super) fn handle_ack(&mut self, now: Instant, request: &Request<'_>) {
+        let Some(token) = self.by_call.get(request.call_id).copied() else {
+            return;
+        };
+        let call = self
+            .calls
+            .get_mut(&token)
+            .expect("the index names calls that exist");
+        if let State::Up { session, .. } = &mut call.state {
+            let event = session.handle_ack(now, &mut self.exchange, request);
+            self.handle_session(now, token, event);
+        }
+    }
+
+    pub(super) fn handle_expiry(&mut self, now: Instant, expiry: Expiry) {
+        let concerned = |call: &Call| match (&call.state, expiry) {
+            (State::Inviting { invite, .. }, Expiry::NoResponse(id)) => *invite == id,
+            (State::Inviting { .. }, Expiry::NeverAcknowledged(_)) => false,
+            (State::Up { session, .. }, Expiry::NoResponse(id)) => session.sent(id),
+            (State::Up { session, .. }, Expiry::NeverAcknowledged(id)) => session.awaits_ack(id),
+        };
+        let found = self
+            .calls
+            .iter()
+            .find(|(_, call)| concerned(call))
+            .map(|(token, _)| *token);
+        let Some(token) = found else {
+            return;
+        };
+        let call = self.calls.get_mut(&token).expect("it has just been found");
+        match &mut call.state {
+            State::Inviting { .. } => {
+                let cancelled = call.gave_up || call.spoiled.is_some();
+                let fault = if cancelled {
+                    Fault::NoFinalResponse
+                } else {
+                    Fault::InviteUnanswered
+                };
+                self.log.add(
+                    now,
+                    Fact::Fault {
+                        token: Some(token),
+                        dn: None,
+                        fault,
+                    },
+                );
+                self.end(now, token, Outcome::Lost(fault));
+            }
+            State::Up { session, .. } => {
+                let event = session.handle_expiry(now, &mut self.exchange, expiry);
+                self.handle_session(now, token, event);
+            }
+        }
+    }
+
+    pub(super) fn handle_session(
+        &mut self,
+        now: Instant,
+        token: Token,
+        event: Option<SessionEvent>,
+    ) {
+        let call = self
+            .calls
+            .get_mut(&token)
+            .expect("an event of a session has a call");
+        match event {
+            None => {}
+            Some(SessionEvent::PeerHungUp) => self.end_up(now, token, EndedBy::Server),
+            Some(SessionEvent::HungUp) => self.end_up(now, token, EndedBy::Us),
+            Some(SessionEvent::Changed(change)) => {
+                self.log.add(
+                    now,
+                    Fact::Changed {
+                        token: Some(token),
+                        change,
+                    },
+                );
+            }
+            Some(SessionEvent::Glare(change)) => {
+                let wait = self.random.within(GLARE_WAIT);
+                self.agenda
+                    .add(now + wait, Due::Call(token, Act::Change(change)));
+            }
+            Some(SessionEvent::Refused(_, status)) => {
+                let fact = Fact::ChangeRefused {
+                    token: Some(token),
+                    status: status.0,
+                };
+                self.log.add(now, fact);
+            }
+            Some(SessionEvent::Fault(fault)) => {
+                call.spoiled = Some(fault);
+                let over = match &call.state {
+                    State::Inviting { .. } => false,
+                    State::Up { session, .. } => session.has_given_up(),
+                };
+                self.log.add(
+                    now,
+                    Fact::Fault {
+                        token: Some(token),
+                        dn: None,
+                        fault,
+                    },
+                );
+                if over {
+                    self.end(now, token, Outcome::Lost(fault));
+                }
+            }
+        }
+    }
+
+    fn end_up(&mut self, now: Instant, token: Token, by: EndedBy) {
+        let call = &self.calls[&token];
+        let outcome = match call.spoiled {
+            Some(fault) => Outcome::Lost(fault),
+            None if call.gave_up => Outcome::Abandoned,
+            None => Outcome::Answered(by),
+        };
+        self.end(now, token, outcome);
+    }
+
+    /// The one place where a call ends.
+    pub(super) fn end(&mut self, now: Instant, token: Token, outcome: Outcome) {
+        let call = self.calls.remove(&token).expect("a call ends once");
+        let call_id = match &call.state {
+            State::Inviting { request, .. } => request.call_id.as_str(),
+            State::Up { session, .. } => session.call_id(),
+        };
+        self.by_call.remove(call_id);
+        match outcome {
+            Outcome::Answered(_) => self.totals.answered += 1,
+            Outcome::Abandoned => self.totals.abandoned += 1,
+            Outcome::Refused(_) => self.totals.refused += 1,
+            Outcome::Lost(_) => self.totals.lost += 1,
+        }
+        self.log.add(now, Fact::Ended { token, outcome });
+    }
+
+    /// Changes a call that is up; `false` when that is not possible now.
+    pub(super) fn change_call(&mut self, now: Instant, token: Token, change: Change) -> bool {
+        match self.calls.get_mut(&token).map(|call| &mut call.state) {
+            Some(State::Up { session, .. }) => session.change(now, &mut self.exchange, change, ""),
+            Some(State::Inviting { .. }) | None => false,
+        }
+    }
+}
+
+impl Call {
+    /// Since when the call is up, if it is and nobody on this side is ending it.
+    pub(super) fn up_since(&self) -> Option<Instant> {
+        match &self.state {
+            State::Inviting { .. } => None,
+            State::Up { session, since } => (!session.is_ending()).then_some(*since),
+        }
+    }
+
+    /// Whether the caller still waits for an answer.
+    pub(super) fn is_waiting(&self) -> bool {
+        matches!(self.state, State::Inviting { .. })
+    }
+}

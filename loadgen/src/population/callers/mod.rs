@@ -1,0 +1,314 @@
+//! The callers: they dial the server's numbers through the PBX's trunk, wait, talk and hang up.
+//!
+//! Arrivals are an open loop: each call has its intended moment, and a slow server or a slow
+//! generator changes nothing about it. Each call ends in exactly one [`Outcome`].
+
+mod call;
+mod habits;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use offhook::sip::{Method, Request, Status};
+
+use super::agenda::Agenda;
+use super::exchange::{Exchange, Incoming, ServerId, Timers, Wire};
+use super::random::Random;
+use super::session::{Change, refuse};
+use super::truth::{Fault, Log, Outcome, Record, Token};
+use crate::node::{Node, Packet};
+use call::{Act, Call};
+
+pub use habits::{Arrivals, CallPlan, CallerHabits};
+
+/// What callers are made of.
+#[derive(Debug, Clone)]
+pub struct CallersOptions {
+    /// Where their INVITEs come from: the trunk side of the PBX.
+    pub address: SocketAddr,
+    /// Where the server hears SIP.
+    pub server: SocketAddr,
+    /// Where chance comes from.
+    pub seed: u64,
+    /// The timers of their transactions.
+    pub timers: Timers,
+    /// How callers that come by themselves behave.
+    pub habits: CallerHabits,
+}
+
+impl CallersOptions {
+    /// Callers of one number.
+    #[must_use]
+    pub fn new(address: SocketAddr, server: SocketAddr, number: &str) -> Self {
+        Self {
+            address,
+            server,
+            seed: 0,
+            timers: Timers::default(),
+            habits: CallerHabits::of(number),
+        }
+    }
+}
+
+/// How many calls ended how. `offered` = the four others + [`Callers::live`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Totals {
+    /// INVITEs sent.
+    pub offered: u64,
+    /// Answered and then ended properly.
+    pub answered: u64,
+    /// Given up by the caller.
+    pub abandoned: u64,
+    /// Refused by the server.
+    pub refused: u64,
+    /// Failed by the server.
+    pub lost: u64,
+}
+
+/// A call that is not over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LiveCall<'a> {
+    /// Its token.
+    pub token: Token,
+    /// What it dialled.
+    pub number: &'a str,
+    /// When it was meant to begin.
+    pub intended: Instant,
+    /// When its INVITE was sent.
+    pub sent: Instant,
+    /// Since when it is up; `None` before that, and while the caller is hanging up.
+    pub up_since: Option<Instant>,
+    /// Whether it still waits for its final response.
+    pub waiting: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Due {
+    Arrival { until: Instant, arrivals: Arrivals },
+    Call(Token, Act),
+}
+
+/// The callers at one address. See the module.
+#[derive(Debug)]
+pub struct Callers {
+    exchange: Exchange,
+    server: SocketAddr,
+    mark: String,
+    seed: u64,
+    habits: CallerHabits,
+    random: Random,
+    made: u64,
+    calls: BTreeMap<Token, Call>,
+    by_call: BTreeMap<String, Token>,
+    totals: Totals,
+    arriving: bool,
+    agenda: Agenda<Due>,
+    log: Log,
+}
+
+impl Callers {
+    /// Callers as described; they wait for [`Callers::arrive`] or [`Callers::call`].
+    #[must_use]
+    pub fn new(options: CallersOptions) -> Self {
+        let mark = format!(
+            "{:08x}c",
+            Random::new(options.seed, 0xca).number() & 0xffff_ffff
+        );
+        Self {
+            exchange: Exchange::new(options.address, format!("{mark}x"), options.timers),
+            server: options.server,
+            mark,
+            seed: options.seed,
+            habits: options.habits,
+            random: Random::new(options.seed, 2),
+            made: 0,
+            calls: BTreeMap::new(),
+            by_call: BTreeMap::new(),
+            totals: Totals::default(),
+            arriving: false,
+            agenda: Agenda::default(),
+            log: Log::default(),
+        }
+    }
+
+    /// Calls come from `from` on until `until`. Their moments are drawn in advance, one after the
+    /// other, and never moved.
+    pub fn arrive(&mut self, from: Instant, until: Instant, arrivals: Arrivals) {
+        let first = from + arrivals.gap(&mut self.random);
+        self.arriving = first < until;
+        if first < until {
+            self.agenda.add(first, Due::Arrival { until, arrivals });
+        }
+    }
+
+    /// One call now.
+    pub fn call(&mut self, now: Instant, plan: CallPlan) -> Token {
+        self.begin(now, now, plan)
+    }
+
+    /// Other habits for callers that come from now on.
+    pub fn set_habits(&mut self, habits: CallerHabits) {
+        self.habits = habits;
+    }
+
+    /// The caller gives up; nothing happens when the call is up already or over.
+    pub fn give_up(&mut self, now: Instant, token: Token) {
+        self.act(now, token, Act::GiveUp);
+    }
+
+    /// The caller hangs up; nothing happens when the call is not up.
+    pub fn hang_up(&mut self, now: Instant, token: Token) {
+        self.act(now, token, Act::HangUp);
+    }
+
+    /// The caller sends a re-INVITE; `false` when that is not possible now.
+    pub fn change(&mut self, now: Instant, token: Token, change: Change) -> bool {
+        self.change_call(now, token, change)
+    }
+
+    /// Nothing more can come: every call that is not over is lost.
+    pub fn finish(&mut self, now: Instant) {
+        for token in self.calls.keys().copied().collect::<Vec<_>>() {
+            self.end(now, token, Outcome::Lost(Fault::StillUp));
+        }
+        self.agenda.clear();
+    }
+
+    /// The callers' address is cut off: nothing reaches it and nothing leaves it.
+    pub fn go_silent(&mut self) {
+        self.exchange.set_silent(true);
+    }
+
+    /// It is reachable again.
+    pub fn come_back(&mut self) {
+        self.exchange.set_silent(false);
+    }
+
+    /// Where the callers' INVITEs come from.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.exchange.address
+    }
+
+    /// How many calls ended how.
+    #[must_use]
+    pub fn totals(&self) -> Totals {
+        self.totals
+    }
+
+    /// The calls that are not over.
+    pub fn live(&self) -> impl ExactSizeIterator<Item = LiveCall<'_>> {
+        self.calls.iter().map(|(token, call)| LiveCall {
+            token: *token,
+            number: &call.plan.number,
+            intended: call.intended,
+            sent: call.sent,
+            up_since: call.up_since(),
+            waiting: call.is_waiting(),
+        })
+    }
+
+    /// Whether further calls will come by themselves.
+    #[must_use]
+    pub fn is_arriving(&self) -> bool {
+        self.arriving
+    }
+
+    /// Transactions under way or still remembered.
+    #[must_use]
+    pub fn transactions(&self) -> usize {
+        self.exchange.transactions()
+    }
+
+    /// What was sent and received.
+    #[must_use]
+    pub fn wire(&self) -> Wire {
+        self.exchange.wire
+    }
+
+    /// What happened, oldest first.
+    #[must_use]
+    pub fn records(&self) -> &[Record] {
+        self.log.records()
+    }
+
+    /// Takes what happened since the last time.
+    pub fn take_records(&mut self) -> Vec<Record> {
+        self.log.take()
+    }
+
+    /// Whether a datagram names a call of ours: for callers and a PBX that share an address.
+    #[must_use]
+    pub fn recognise(&self, bytes: &[u8]) -> bool {
+        let mark = self.mark.as_bytes();
+        bytes.windows(mark.len()).any(|window| window == mark)
+    }
+
+    fn new_token(&mut self) -> Token {
+        self.made += 1;
+        let high = Random::new(self.seed, 3).number() & 0x7fff_ffff;
+        Token(high << 32 | self.made)
+    }
+
+    fn handle_request(&mut self, now: Instant, id: ServerId, request: &Request<'_>) {
+        if self.handle_in_session(now, id, request) {
+            return;
+        }
+        let status = match (request.method, request.to_tag) {
+            (Method::Options, None) => Status::OK,
+            (_, Some(_)) => Status::CALL_DOES_NOT_EXIST,
+            (_, None) => Status::FORBIDDEN,
+        };
+        refuse(now, &mut self.exchange, id, status);
+    }
+}
+
+impl Node for Callers {
+    fn handle_datagram(&mut self, now: Instant, to: SocketAddr, from: SocketAddr, bytes: &[u8]) {
+        if to != self.exchange.address {
+            return;
+        }
+        let mut index = self.exchange.take_index();
+        match self.exchange.receive(now, from, bytes, &mut index) {
+            Incoming::Request(id, request) => self.handle_request(now, id, &request),
+            Incoming::Acknowledged(request) => self.handle_ack(now, &request),
+            Incoming::Response(id, response) => self.handle_response(now, id, &response),
+            // Only re-INVITEs reach callers, and those are answered at once.
+            Incoming::Cancelled(_) | Incoming::Nothing => {}
+        }
+        self.exchange.return_index(index);
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        while let Some(expiry) = self.exchange.handle_timeout(now) {
+            self.handle_expiry(now, expiry);
+        }
+        while let Some((at, due)) = self.agenda.take_due(now) {
+            match due {
+                Due::Call(token, act) => self.act(now, token, act),
+                Due::Arrival { until, arrivals } => {
+                    let plan = self.habits.plan(&mut self.random);
+                    self.begin(now, at, plan);
+                    self.arrive(at, until, arrivals);
+                }
+            }
+        }
+    }
+
+    fn poll_transmit(&mut self, buffer: &mut Vec<u8>) -> Option<Packet> {
+        let to = self.exchange.poll_transmit(buffer)?;
+        Some(Packet {
+            from: self.exchange.address,
+            to,
+        })
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        self.exchange
+            .poll_timeout()
+            .into_iter()
+            .chain(self.agenda.next())
+            .min()
+    }
+}

@@ -1,0 +1,189 @@
+//! Datagrams over loopback, on both drivers.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::print_stdout, reason = "a skipped test says so")]
+
+mod echo;
+
+use echo::{ECHO, Host, OWNED, PATIENCE, QUIET_OWNED, launch, options};
+use offhook_shards::clock::Clock;
+use offhook_shards::{Counter, Driver, ShardId, Transmit, Transport};
+use std::collections::BTreeSet;
+use std::net::UdpSocket;
+use std::time::Duration;
+
+on_both_drivers! {
+    one_shard_echoes_thousands
+    two_shards_echo_thousands_of_one_peer
+    a_datagram_hops_to_its_owner_and_is_answered_from_there
+    datagrams_for_an_owner_that_is_stuck_are_dropped_and_counted
+    an_owner_that_does_not_exist_is_answered_on_the_spot
+    datagrams_of_every_size_pass
+    an_engine_sends_from_the_listener_it_names
+}
+
+fn peer() -> UdpSocket {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    socket
+}
+
+/// Sends numbered datagrams, a bounded number unanswered at a time, and returns how many each
+/// shard answered. Loopback loses none as long as the receive buffers do not overflow.
+fn exchange(host: &Host, count: u32, shards: usize, prefix: &[u8]) -> Vec<u32> {
+    const WINDOW: u32 = 64;
+    let peer = peer();
+    peer.connect(host.udp()).unwrap();
+    let mut answered = vec![0; shards];
+    let mut waiting = BTreeSet::new();
+    let mut next = 0;
+    while next < count || !waiting.is_empty() {
+        while next < count && waiting.len() < WINDOW as usize {
+            let mut bytes = prefix.to_vec();
+            bytes.extend_from_slice(&next.to_be_bytes());
+            peer.send(&bytes).unwrap();
+            waiting.insert(next);
+            next += 1;
+        }
+        let mut buffer = [0; 64];
+        let length = peer.recv(&mut buffer).unwrap();
+        answered[usize::from(buffer[0])] += 1;
+        assert_eq!(&buffer[1..=prefix.len()], prefix);
+        let number = u32::from_be_bytes(buffer[length - 4..length].try_into().unwrap());
+        assert!(
+            waiting.remove(&number),
+            "{number} was answered twice or never asked"
+        );
+    }
+    answered
+}
+
+fn one_shard_echoes_thousands(driver: Driver) {
+    let Some(host) = launch(&options(driver, 1)) else {
+        return;
+    };
+    assert_eq!(exchange(&host, 5_000, 1, &[ECHO]), [5_000]);
+    let metrics = host.running.metrics();
+    assert_eq!(metrics.total(Counter::DatagramsIn), 5_000);
+    assert_eq!(metrics.total(Counter::BytesIn), 25_000);
+    host.running.stop().unwrap();
+    assert_eq!(metrics.total(Counter::DatagramsOut), 5_000);
+    assert_eq!(metrics.total(Counter::Hops), 0);
+}
+
+fn two_shards_echo_thousands_of_one_peer(driver: Driver) {
+    let Some(host) = launch(&options(driver, 2)) else {
+        return;
+    };
+    let answered = exchange(&host, 5_000, 2, &[ECHO]);
+    assert_eq!(answered.iter().sum::<u32>(), 5_000);
+    // A fair coin thrown 5,000 times: a third is many standard deviations away.
+    assert!(
+        answered.iter().all(|&count| count > 5_000 / 3),
+        "{answered:?}"
+    );
+    host.running.stop().unwrap();
+}
+
+fn a_datagram_hops_to_its_owner_and_is_answered_from_there(driver: Driver) {
+    let Some(host) = launch(&options(driver, 2)) else {
+        return;
+    };
+    assert_eq!(exchange(&host, 2_000, 2, &[OWNED, 1]), [0, 2_000]);
+    assert_eq!(exchange(&host, 2_000, 2, &[OWNED, 0]), [2_000, 0]);
+    let metrics = host.running.metrics();
+    host.running.stop().unwrap();
+    let hops = metrics.total(Counter::Hops);
+    assert!(
+        (1_000..3_000).contains(&hops),
+        "about half arrive at the wrong shard: {hops}"
+    );
+    assert_eq!(metrics.total(Counter::DropMeshFull), 0);
+}
+
+fn datagrams_for_an_owner_that_is_stuck_are_dropped_and_counted(driver: Driver) {
+    let Some(host) = launch(&options(driver, 2)) else {
+        return;
+    };
+    let metrics = host.running.metrics();
+    let stall = echo::Request::Stall(Duration::from_millis(300));
+    host.running.request(ShardId(1), stall).unwrap();
+    // Half of them arrive at shard 0, which has nowhere to put them once the queue is full.
+    let peer = peer();
+    let begin = Clock.now();
+    while metrics.total(Counter::DropMeshFull) == 0 {
+        assert!(Clock.now() - begin < PATIENCE);
+        peer.send_to(&[QUIET_OWNED, 1], host.udp()).unwrap();
+    }
+    // It comes back, clears the backlog and has nothing to do: then all goes on as before.
+    let owner = metrics.shard(ShardId(1));
+    let naps = owner.value(Counter::Sleeps);
+    while owner.value(Counter::Sleeps) == naps {
+        assert!(Clock.now() - begin < PATIENCE);
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    assert_eq!(exchange(&host, 1_000, 2, &[OWNED, 1]), [0, 1_000]);
+    host.running.stop().unwrap();
+}
+
+fn an_owner_that_does_not_exist_is_answered_on_the_spot(driver: Driver) {
+    let Some(host) = launch(&options(driver, 2)) else {
+        return;
+    };
+    let answered = exchange(&host, 100, 2, &[OWNED, 200]);
+    assert_eq!(answered.iter().sum::<u32>(), 100);
+    host.running.stop().unwrap();
+}
+
+fn datagrams_of_every_size_pass(driver: Driver) {
+    let Some(host) = launch(&options(driver, 1)) else {
+        return;
+    };
+    let peer = peer();
+    let mut buffer = vec![0; 70_000];
+    for size in [1, 2, 1_300, 1_500, 9_000, 65_506] {
+        let bytes = vec![ECHO; size];
+        peer.send_to(&bytes, host.udp()).unwrap();
+        let (length, from) = peer.recv_from(&mut buffer).unwrap();
+        assert_eq!((length, from), (size + 1, host.udp()));
+        assert_eq!(&buffer[1..length], bytes);
+    }
+    host.running.stop().unwrap();
+}
+
+fn an_engine_sends_from_the_listener_it_names(driver: Driver) {
+    let mut options = options(driver, 1);
+    options.udp.push(options.udp[0]);
+    let Some(host) = launch(&options) else { return };
+    let peer = peer();
+    let remote = peer.local_addr().unwrap();
+    let listeners = host.running.udp_addresses().to_vec();
+    assert_ne!(listeners[0], listeners[1]);
+    for local in [Some(listeners[1]), Some(listeners[0]), None] {
+        let transmit = Transmit {
+            transport: Transport::Udp,
+            local,
+            remote,
+            connection: None,
+        };
+        host.running
+            .request(ShardId(0), echo::Request::Send(transmit, b"hello".to_vec()))
+            .unwrap();
+        let mut buffer = [0; 16];
+        let (length, from) = peer.recv_from(&mut buffer).unwrap();
+        assert_eq!(&buffer[..length], b"hello");
+        assert_eq!(from, local.unwrap_or(listeners[0]));
+    }
+    // Nobody listens with IPv6, so nobody can send with it.
+    let transmit = Transmit {
+        transport: Transport::Udp,
+        local: None,
+        remote: "[::1]:9".parse().unwrap(),
+        connection: None,
+    };
+    host.running
+        .request(ShardId(0), echo::Request::Send(transmit, b"hello".to_vec()))
+        .unwrap();
+    let metrics = host.running.metrics();
+    host.running.stop().unwrap();
+    assert_eq!(metrics.total(Counter::DropNoSocket), 1);
+}

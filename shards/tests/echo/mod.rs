@@ -1,0 +1,304 @@
+//! An engine that answers every message with itself, and what the tests need to run it on both
+//! drivers. Messages are `[kind, …]`; on streams each is preceded by its length in two bytes.
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "each test binary uses its own part"
+)]
+
+use offhook_shards::clock::Clock;
+use offhook_shards::wheel::Wheel;
+use offhook_shards::{
+    ConnectionChange, Driver, DriverChoice, Engine, Events, Frame, Options, Running, ShardId,
+    Source, StartError, Transmit, Transport, start,
+};
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+/// How long anything may take before a test gives up: far more than it ever does.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A message `['O', shard, …]` belongs to that shard; every other to whom it reaches.
+pub const OWNED: u8 = b'O';
+/// A message `['E', …]` is echoed where it arrives.
+pub const ECHO: u8 = b'E';
+/// A message `['Q', …]` is swallowed, and an event tells of it.
+pub const QUIET: u8 = b'Q';
+/// A message `['R', shard, …]` belongs to that shard, which swallows it without a word.
+pub const QUIET_OWNED: u8 = b'R';
+/// A stream byte that is no message.
+pub const KEEP_ALIVE: u8 = 0xff;
+/// What it is answered with.
+pub const KEEP_ALIVE_REPLY: &[u8] = &[0xfe];
+/// A stream byte that can start no message.
+pub const NONSENSE: u8 = 0x80;
+
+#[derive(Debug)]
+pub enum Request {
+    Ping(u32),
+    Timers(Vec<(Duration, u32)>),
+    Send(Transmit, Vec<u8>),
+    Messages {
+        to: ShardId,
+        count: u32,
+    },
+    Flood(u32),
+    /// Keeps the shard busy with itself.
+    Stall(Duration),
+    Panic,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    Pong(u32),
+    Timer(u32),
+    Message { from: ShardId, number: u32 },
+    Changed(ConnectionChange),
+    Received { length: usize },
+    Flood(u32),
+}
+
+pub struct Echo {
+    me: ShardId,
+    timers: Wheel<u32>,
+    transmits: VecDeque<(Transmit, Vec<u8>)>,
+    messages: VecDeque<(ShardId, u32)>,
+    events: VecDeque<Event>,
+}
+
+impl Echo {
+    pub fn new(me: ShardId) -> Self {
+        Self {
+            me,
+            timers: Wheel::new(Clock.now()),
+            transmits: VecDeque::new(),
+            messages: VecDeque::new(),
+            events: VecDeque::new(),
+        }
+    }
+}
+
+/// The message of a frame or datagram.
+fn payload(transport: Transport, bytes: &[u8]) -> &[u8] {
+    match transport {
+        Transport::Udp => bytes,
+        Transport::Tcp => &bytes[2..],
+    }
+}
+
+/// A message as it stands in a stream.
+pub fn framed(payload: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(payload.len()).unwrap();
+    let mut bytes = length.to_be_bytes().to_vec();
+    bytes.extend_from_slice(payload);
+    bytes
+}
+
+impl Engine for Echo {
+    type Message = u32;
+    type Request = Request;
+    type Event = Event;
+
+    fn owner(&self, bytes: &[u8]) -> Option<ShardId> {
+        // A frame begins with its length, which is never as large as a kind.
+        let payload = if bytes[0] < ECHO { &bytes[2..] } else { bytes };
+        matches!(payload[0], OWNED | QUIET_OWNED).then(|| ShardId(u16::from(payload[1])))
+    }
+
+    fn frame(buffer: &[u8]) -> Frame {
+        match *buffer {
+            [KEEP_ALIVE, ..] => Frame::Skip {
+                bytes: 1,
+                reply: KEEP_ALIVE_REPLY,
+            },
+            [NONSENSE, ..] => Frame::Malformed,
+            [high, low, ..] => match usize::from(u16::from_be_bytes([high, low])) + 2 {
+                length if length <= buffer.len() => Frame::Complete(length),
+                _ => Frame::Incomplete,
+            },
+            [] | [_] => Frame::Incomplete,
+        }
+    }
+
+    fn handle_datagram(&mut self, _now: Instant, from: Source, bytes: &[u8]) {
+        let payload = payload(from.transport, bytes);
+        if payload[0] == QUIET_OWNED {
+            return;
+        }
+        if payload[0] == QUIET {
+            self.events.push_back(Event::Received {
+                length: payload.len(),
+            });
+            return;
+        }
+        let mut reply = vec![u8::try_from(self.me.0).unwrap()];
+        reply.extend_from_slice(payload);
+        let reply = match from.transport {
+            Transport::Udp => reply,
+            Transport::Tcp => framed(&reply),
+        };
+        let Source {
+            transport,
+            local,
+            remote,
+            connection,
+        } = from;
+        self.transmits.push_back((
+            Transmit {
+                transport,
+                local: Some(local),
+                remote,
+                connection,
+            },
+            reply,
+        ));
+    }
+
+    fn handle_connection(&mut self, _now: Instant, change: ConnectionChange) {
+        self.events.push_back(Event::Changed(change));
+    }
+
+    fn handle_message(&mut self, _now: Instant, from: ShardId, number: u32) {
+        self.events.push_back(Event::Message { from, number });
+    }
+
+    fn handle_request(&mut self, now: Instant, request: Request) {
+        match request {
+            Request::Ping(number) => self.events.push_back(Event::Pong(number)),
+            Request::Timers(timers) => {
+                for (after, number) in timers {
+                    self.timers.arm(now + after, number);
+                }
+            }
+            Request::Send(transmit, bytes) => self.transmits.push_back((transmit, bytes)),
+            Request::Messages { to, count } => {
+                self.messages.extend((0..count).map(|number| (to, number)));
+            }
+            Request::Flood(count) => self.events.extend((0..count).map(Event::Flood)),
+            Request::Stall(time) => std::thread::sleep(time),
+            Request::Panic => panic!("the test asked for it"),
+        }
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        while let Some((_, number)) = self.timers.expire(now) {
+            self.events.push_back(Event::Timer(number));
+        }
+    }
+
+    fn poll_transmit(&mut self, buffer: &mut Vec<u8>) -> Option<Transmit> {
+        let (transmit, bytes) = self.transmits.pop_front()?;
+        buffer.extend_from_slice(&bytes);
+        Some(transmit)
+    }
+
+    fn poll_message(&mut self) -> Option<(ShardId, u32)> {
+        self.messages.pop_front()
+    }
+
+    fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        self.timers.next()
+    }
+}
+
+/// Running shards and their events.
+pub struct Host {
+    pub running: Running<Echo>,
+    pub events: Events<Echo>,
+    pub seen: Vec<(ShardId, Event)>,
+}
+
+/// Options with one listener of each kind.
+pub fn options(driver: Driver, shards: u16) -> Options {
+    let loopback: SocketAddr = "127.0.0.1:0".parse().unwrap();
+    Options {
+        shards,
+        driver: match driver {
+            Driver::Uring => DriverChoice::Uring,
+            Driver::Epoll => DriverChoice::Epoll,
+        },
+        udp: vec![loopback],
+        tcp: vec![loopback],
+        ..Options::default()
+    }
+}
+
+/// `None` where the driver is denied, which is said on standard output.
+pub fn launch(options: &Options) -> Option<Host> {
+    match start(options, Echo::new) {
+        Ok(mut running) => {
+            let events = running.take_events().unwrap();
+            Some(Host {
+                running,
+                events,
+                seen: Vec::new(),
+            })
+        }
+        Err(StartError::Uring(denied)) => {
+            println!("SKIPPED: {denied}");
+            None
+        }
+        Err(error) => panic!("{error}"),
+    }
+}
+
+impl Host {
+    pub fn udp(&self) -> SocketAddr {
+        self.running.udp_addresses()[0]
+    }
+
+    pub fn tcp(&self) -> SocketAddr {
+        self.running.tcp_addresses()[0]
+    }
+
+    /// Collects events until there is one that the caller knows.
+    pub fn wait_for(&mut self, wanted: impl Fn(ShardId, &Event) -> bool) -> (ShardId, Event) {
+        let mut found = None;
+        self.wait_until(|seen| {
+            found = seen
+                .iter()
+                .find(|(shard, event)| wanted(*shard, event))
+                .cloned();
+            found.is_some()
+        });
+        found.unwrap()
+    }
+
+    /// Collects events until the caller has seen enough.
+    pub fn wait_until(&mut self, mut enough: impl FnMut(&[(ShardId, Event)]) -> bool) {
+        let start = Clock.now();
+        while !enough(&self.seen) {
+            assert!(
+                Clock.now() - start < PATIENCE,
+                "waited in vain; seen: {:?}",
+                self.seen
+            );
+            if self.events.drain(1_000, &mut self.seen) == 0 {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        }
+    }
+}
+
+/// Runs a test once on each driver.
+#[macro_export]
+macro_rules! on_both_drivers {
+    ($($name:ident)+) => {$(
+        mod $name {
+            #[test]
+            fn epoll() {
+                super::$name(offhook_shards::Driver::Epoll);
+            }
+
+            #[test]
+            fn uring() {
+                super::$name(offhook_shards::Driver::Uring);
+            }
+        }
+    )+};
+}

@@ -1,0 +1,363 @@
+//! Stream connections over loopback, on both drivers.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::print_stdout, reason = "a skipped test says so")]
+
+mod echo;
+
+use echo::{
+    ECHO, Event, Host, KEEP_ALIVE, KEEP_ALIVE_REPLY, NONSENSE, OWNED, PATIENCE, QUIET, Request,
+    framed, launch, options,
+};
+use offhook_shards::limits;
+use offhook_shards::{
+    ConnectionChange, ConnectionOutcome, Counter, Driver, ShardId, Transmit, Transport,
+};
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::time::Duration;
+
+on_both_drivers! {
+    a_message_may_arrive_byte_by_byte
+    messages_may_arrive_merged_and_cut_anywhere
+    a_message_is_answered_by_its_owner_on_the_connection_it_came_on
+    keep_alives_between_messages_are_answered
+    nonsense_closes_the_connection
+    a_flood_of_messages_is_held_to_the_limit_and_none_is_lost
+    a_peer_that_does_not_read_is_cut_off
+    a_flood_waits_for_the_owner_and_loses_nothing
+    the_last_message_before_the_end_is_handled
+    all_engines_hear_of_a_closed_connection
+    an_engine_connects_once_and_reuses_the_connection
+    a_peer_that_answers_on_our_connection_is_heard
+    a_refused_connection_is_told
+    one_source_may_not_take_all_connections
+}
+
+fn connect(host: &Host) -> TcpStream {
+    let stream = TcpStream::connect(host.tcp()).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_write_timeout(Some(PATIENCE)).unwrap();
+    stream.set_nodelay(true).unwrap();
+    stream
+}
+
+/// Reads one message, and returns the shard that answered and what it answered.
+fn answer(stream: &mut TcpStream) -> (u8, Vec<u8>) {
+    let mut length = [0; 2];
+    stream.read_exact(&mut length).unwrap();
+    let mut payload = vec![0; usize::from(u16::from_be_bytes(length))];
+    stream.read_exact(&mut payload).unwrap();
+    (payload[0], payload[1..].to_vec())
+}
+
+fn is_ended(stream: &mut TcpStream) -> bool {
+    // A reset instead of an end means that we had sent what nobody read.
+    match stream.read(&mut [0; 64]) {
+        Ok(read) => read == 0,
+        Err(error) => error.kind() == std::io::ErrorKind::ConnectionReset,
+    }
+}
+
+fn tcp_to(remote: SocketAddr) -> Transmit {
+    Transmit {
+        transport: Transport::Tcp,
+        local: None,
+        remote,
+        connection: None,
+    }
+}
+
+fn a_message_may_arrive_byte_by_byte(driver: Driver) {
+    let Some(host) = launch(&options(driver, 1)) else {
+        return;
+    };
+    let mut stream = connect(&host);
+    for byte in framed(b"Eslowly") {
+        stream.write_all(&[byte]).unwrap();
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    assert_eq!(answer(&mut stream), (0, b"Eslowly".to_vec()));
+    host.running.stop().unwrap();
+}
+
+fn messages_may_arrive_merged_and_cut_anywhere(driver: Driver) {
+    let Some(host) = launch(&options(driver, 1)) else {
+        return;
+    };
+    let mut stream = connect(&host);
+    let message = |number: u32| {
+        let mut payload = vec![ECHO; 1 + (number as usize * 37) % 900];
+        payload.extend_from_slice(&number.to_be_bytes());
+        payload
+    };
+    let all: Vec<u8> = (0..500)
+        .flat_map(|number| framed(&message(number)))
+        .collect();
+    let mut writer = stream.try_clone().unwrap();
+    let writing = std::thread::spawn(move || {
+        for piece in all.chunks(1_013) {
+            writer.write_all(piece).unwrap();
+        }
+    });
+    for number in 0..500 {
+        assert_eq!(answer(&mut stream), (0, message(number)));
+    }
+    writing.join().unwrap();
+    let metrics = host.running.metrics();
+    host.running.stop().unwrap();
+    assert_eq!(metrics.total(Counter::FramesIn), 500);
+    assert_eq!(metrics.total(Counter::FramesOut), 500);
+}
+
+fn a_message_is_answered_by_its_owner_on_the_connection_it_came_on(driver: Driver) {
+    let Some(host) = launch(&options(driver, 2)) else {
+        return;
+    };
+    let mut streams: Vec<TcpStream> = (0..8).map(|_| connect(&host)).collect();
+    for round in 0..50 {
+        for stream in &mut streams {
+            for owner in [0, 1] {
+                let payload = [OWNED, owner, round];
+                stream.write_all(&framed(&payload)).unwrap();
+                assert_eq!(answer(stream), (owner, payload.to_vec()));
+            }
+        }
+    }
+    let metrics = host.running.metrics();
+    host.running.stop().unwrap();
+    assert_eq!(metrics.total(Counter::Hops), 8 * 50);
+    assert_eq!(metrics.total(Counter::ConnectionsAccepted), 8);
+    assert_eq!(metrics.total(Counter::ConnectionsOpened), 0);
+}
+
+fn keep_alives_between_messages_are_answered(driver: Driver) {
+    let Some(host) = launch(&options(driver, 1)) else {
+        return;
+    };
+    let mut stream = connect(&host);
+    stream.write_all(&[KEEP_ALIVE, KEEP_ALIVE]).unwrap();
+    let mut reply = [0; 2];
+    stream.read_exact(&mut reply).unwrap();
+    assert_eq!(reply, [KEEP_ALIVE_REPLY[0]; 2]);
+    stream.write_all(&framed(b"Estill here")).unwrap();
+    assert_eq!(answer(&mut stream), (0, b"Estill here".to_vec()));
+    host.running.stop().unwrap();
+}
+
+fn nonsense_closes_the_connection(driver: Driver) {
+    let Some(mut host) = launch(&options(driver, 1)) else {
+        return;
+    };
+    let mut stream = connect(&host);
+    stream.write_all(&framed(b"Qfine")).unwrap();
+    host.wait_for(|_, event| *event == Event::Received { length: 5 });
+    stream.write_all(&[NONSENSE]).unwrap();
+    assert!(is_ended(&mut stream));
+    host.wait_for(|_, event| matches!(event, Event::Changed(_)));
+    assert_eq!(host.running.metrics().total(Counter::ClosedMalformed), 1);
+    host.running.stop().unwrap();
+}
+
+fn a_flood_of_messages_is_held_to_the_limit_and_none_is_lost(driver: Driver) {
+    let Some(mut host) = launch(&options(driver, 1)) else {
+        return;
+    };
+    let mut stream = connect(&host);
+    let message = framed(&vec![QUIET; 16_000]);
+    let count = 3 * limits::STREAM_INPUT_BYTES_MAX / message.len();
+    for _ in 0..count {
+        stream.write_all(&message).unwrap();
+    }
+    let received = Event::Received { length: 16_000 };
+    host.wait_until(|seen| seen.iter().filter(|(_, event)| *event == received).count() == count);
+    host.running.stop().unwrap();
+}
+
+fn a_peer_that_does_not_read_is_cut_off(driver: Driver) {
+    let Some(mut host) = launch(&options(driver, 1)) else {
+        return;
+    };
+    let mut stream = connect(&host);
+    let message = framed(&vec![ECHO; 60_000]);
+    // Writing ends with an error once we are cut off: the echoes fill both sockets' buffers and
+    // then the shard's queue. Buffers are bounded, so a bounded number of messages does it.
+    let cut_off = (0..2_000).any(|_| stream.write_all(&message).is_err());
+    assert!(cut_off);
+    host.wait_for(|_, event| matches!(event, Event::Changed(_)));
+    assert_eq!(host.running.metrics().total(Counter::ClosedOutputLimit), 1);
+    host.running.stop().unwrap();
+}
+
+/// A connection that lives on shard 0.
+fn connect_to_shard_0(host: &Host) -> TcpStream {
+    // The kernel spreads connections over the shards by their ports.
+    (0..100)
+        .map(|_| connect(host))
+        .find_map(|mut stream| {
+            stream.write_all(&framed(&[ECHO])).unwrap();
+            (answer(&mut stream).0 == 0).then_some(stream)
+        })
+        .unwrap()
+}
+
+fn a_flood_waits_for_the_owner_and_loses_nothing(driver: Driver) {
+    let Some(host) = launch(&options(driver, 2)) else {
+        return;
+    };
+    let metrics = host.running.metrics();
+    let mut stream = connect_to_shard_0(&host);
+    let count = u32::try_from(6 * limits::MESH_QUEUE_MAX).unwrap();
+    let message = |number: u32| [&[OWNED, 1], &number.to_be_bytes()[..]].concat();
+    let all: Vec<u8> = (0..count)
+        .flat_map(|number| framed(&message(number)))
+        .collect();
+    // While its owner is busy with itself, the flood fills the queue between the shards.
+    let stall = Request::Stall(Duration::from_millis(300));
+    host.running.request(ShardId(1), stall).unwrap();
+    let mut writer = stream.try_clone().unwrap();
+    let writing = std::thread::spawn(move || writer.write_all(&all).unwrap());
+    for number in 0..count {
+        assert_eq!(answer(&mut stream), (1, message(number)));
+    }
+    writing.join().unwrap();
+    host.running.stop().unwrap();
+    assert!(metrics.total(Counter::FrameQueueFull) > 0);
+    assert_eq!(metrics.total(Counter::Hops), count.into());
+    assert_eq!(metrics.total(Counter::DropTransmitFull), 0);
+}
+
+fn the_last_message_before_the_end_is_handled(driver: Driver) {
+    let Some(mut host) = launch(&options(driver, 1)) else {
+        return;
+    };
+    let mut stream = connect(&host);
+    let mut bytes = framed(b"Qlast words");
+    bytes.extend_from_slice(&[0]);
+    stream.write_all(&bytes).unwrap();
+    stream.shutdown(Shutdown::Write).unwrap();
+    host.wait_for(|_, event| matches!(event, Event::Changed(_)));
+    let events: Vec<&Event> = host.seen.iter().map(|(_, event)| event).collect();
+    assert_eq!(events[0], &Event::Received { length: 11 });
+    assert_eq!(host.running.metrics().total(Counter::ClosedByPeer), 1);
+    assert!(is_ended(&mut stream));
+    host.running.stop().unwrap();
+}
+
+fn all_engines_hear_of_a_closed_connection(driver: Driver) {
+    let Some(mut host) = launch(&options(driver, 2)) else {
+        return;
+    };
+    let mut stream = connect(&host);
+    stream.write_all(&framed(b"E")).unwrap();
+    let (shard, _) = answer(&mut stream);
+    let remote = stream.local_addr().unwrap();
+    drop(stream);
+    host.wait_until(|seen| seen.len() == 2);
+    let mut told: Vec<ShardId> = host.seen.iter().map(|(shard, _)| *shard).collect();
+    told.sort();
+    assert_eq!(told, [ShardId(0), ShardId(1)]);
+    for (_, event) in &host.seen {
+        let Event::Changed(change) = event else {
+            panic!("{event:?}")
+        };
+        assert_eq!(change.remote, remote);
+        assert_eq!(change.outcome, ConnectionOutcome::Closed);
+        assert_eq!(change.connection.unwrap().shard, ShardId(u16::from(shard)));
+    }
+    assert_eq!(host.running.metrics().total(Counter::ConnectionsOpen), 0);
+    host.running.stop().unwrap();
+}
+
+fn an_engine_connects_once_and_reuses_the_connection(driver: Driver) {
+    let Some(host) = launch(&options(driver, 1)) else {
+        return;
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let transmit = tcp_to(listener.local_addr().unwrap());
+    for number in 0..3 {
+        host.running
+            .request(ShardId(0), Request::Send(transmit, vec![number; 3]))
+            .unwrap();
+    }
+    let (mut stream, _) = listener.accept().unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut bytes = [0; 9];
+    stream.read_exact(&mut bytes).unwrap();
+    assert_eq!(bytes, [0, 0, 0, 1, 1, 1, 2, 2, 2]);
+    let metrics = host.running.metrics();
+    host.running.stop().unwrap();
+    assert!(is_ended(&mut stream));
+    assert_eq!(metrics.total(Counter::ConnectionsOpened), 1);
+    assert_eq!(metrics.total(Counter::BytesOut), 9);
+    assert_eq!(metrics.total(Counter::ClosedStop), 1);
+}
+
+fn a_peer_that_answers_on_our_connection_is_heard(driver: Driver) {
+    let Some(mut host) = launch(&options(driver, 1)) else {
+        return;
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut transmit = tcp_to(listener.local_addr().unwrap());
+    transmit.local = Some(host.udp());
+    host.running
+        .request(ShardId(0), Request::Send(transmit, b"?".to_vec()))
+        .unwrap();
+    let (mut stream, from) = listener.accept().unwrap();
+    assert_eq!(from.ip(), host.udp().ip());
+    stream.write_all(&framed(b"Qanswer")).unwrap();
+    host.wait_for(|_, event| *event == Event::Received { length: 7 });
+    host.running.stop().unwrap();
+}
+
+fn a_refused_connection_is_told(driver: Driver) {
+    let Some(mut host) = launch(&options(driver, 1)) else {
+        return;
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let remote = listener.local_addr().unwrap();
+    drop(listener);
+    host.running
+        .request(ShardId(0), Request::Send(tcp_to(remote), b"?".to_vec()))
+        .unwrap();
+    let (_, event) = host.wait_for(|_, event| matches!(event, Event::Changed(_)));
+    let Event::Changed(ConnectionChange {
+        connection,
+        remote: told,
+        outcome,
+    }) = event
+    else {
+        panic!("{event:?}");
+    };
+    assert!(connection.is_some());
+    assert_eq!((told, outcome), (remote, ConnectionOutcome::ConnectFailed));
+    assert_eq!(host.running.metrics().total(Counter::ConnectFailed), 1);
+    host.running.stop().unwrap();
+}
+
+fn one_source_may_not_take_all_connections(driver: Driver) {
+    let Some(host) = launch(&options(driver, 1)) else {
+        return;
+    };
+    let mut streams: Vec<TcpStream> = (0..limits::CONNECTIONS_PER_SOURCE_MAX)
+        .map(|_| connect(&host))
+        .collect();
+    for stream in &mut streams {
+        stream.write_all(&framed(b"E")).unwrap();
+        assert_eq!(answer(stream), (0, b"E".to_vec()));
+    }
+    let mut refused = connect(&host);
+    assert!(is_ended(&mut refused));
+    assert_eq!(host.running.metrics().total(Counter::RefusedSourceFull), 1);
+    // One that leaves makes room for another.
+    drop(streams.pop());
+    let metrics = host.running.metrics();
+    let start = offhook_shards::clock::Clock.now();
+    while metrics.total(Counter::ConnectionsOpen) == limits::CONNECTIONS_PER_SOURCE_MAX as u64 {
+        assert!(offhook_shards::clock::Clock.now() - start < PATIENCE);
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let mut admitted = connect(&host);
+    admitted.write_all(&framed(b"E")).unwrap();
+    assert_eq!(answer(&mut admitted), (0, b"E".to_vec()));
+    host.running.stop().unwrap();
+}

@@ -1,0 +1,459 @@
+//! Calls at the DN: reservation, ringing, answer, every way to end, wrap-up, and the order of what
+//! clients see.
+
+use std::time::Duration;
+
+use offhook::agent::{EndCause, Input, OfferSource, Output, PartyState, RefusedOffer, Stage};
+use offhook::call;
+use offhook::counters::Counter;
+use offhook::cti::{AgentWorkMode, CallType, DnRole, EventName, Value};
+
+use super::desk::*;
+
+const NOTHING: [&str; 0] = [];
+
+#[test]
+fn a_grant_tells_the_call_and_every_queue() {
+    let mut desk = Desk::new();
+    let outputs = desk.handle(Input::Presence(idle()));
+    assert_eq!(
+        told_queues(&outputs),
+        [(SALES, "available"), (SERVICE, "available")]
+    );
+    let call = desk.new_call();
+    let outputs = desk.reserve(call, OfferSource::Queue(SALES));
+    assert!(outputs.contains(&Output::Call(call, call::Input::Offer { dn: DN })));
+    assert_eq!(
+        told_queues(&outputs),
+        [(SALES, "unavailable"), (SERVICE, "unavailable")]
+    );
+    assert_eq!(desk.status().call, Some((call, Stage::Reserved)));
+}
+
+#[test]
+fn a_queue_gets_only_an_agent_who_is_free_and_ready() {
+    let mut desk = Desk::new();
+    let refused = |desk: &mut Desk| {
+        let call = desk.new_call();
+        told_queues(&desk.reserve(call, OfferSource::Queue(SERVICE)))
+    };
+    assert_eq!(refused(&mut desk), [(SERVICE, "refused: logged out")]);
+    desk.presence(busy());
+    assert_eq!(refused(&mut desk), [(SERVICE, "refused: not ready")]);
+    desk.presence(idle());
+    desk.reserved();
+    assert_eq!(refused(&mut desk), [(SERVICE, "refused: busy")]);
+}
+
+#[test]
+fn a_caller_who_dialled_gets_an_agent_on_break_but_none_in_a_call() {
+    let mut desk = Desk::new();
+    let first = desk.new_call();
+    let refusal = |call, why| {
+        vec![Output::Call(
+            call,
+            call::Input::DirectRefused { dn: DN, why },
+        )]
+    };
+    let outputs = desk.reserve(first, OfferSource::Direct);
+    assert_eq!(outputs, refusal(first, RefusedOffer::LoggedOut));
+    desk.presence(busy());
+    let outputs = desk.reserve(first, OfferSource::Direct);
+    assert_eq!(
+        outputs,
+        [Output::Call(first, call::Input::Offer { dn: DN })]
+    );
+    let second = desk.new_call();
+    assert_eq!(
+        desk.reserve(second, OfferSource::Direct),
+        refusal(second, RefusedOffer::Busy)
+    );
+}
+
+#[test]
+fn events_of_a_queue_call_say_where_it_came_from() {
+    let mut desk = Desk::new().ready();
+    let call = desk.reserved();
+    let outputs = desk.handle(Input::Party(queued(call, PartyState::Ringing)));
+    let ringing = events_of(&outputs).next().unwrap().clone();
+    assert_eq!(
+        (ringing.name, &*ringing.this_dn),
+        (EventName::Ringing, "2001")
+    );
+    assert_eq!(ringing.this_dn_role, Some(DnRole::Destination));
+    assert_eq!(ringing.this_queue.as_deref(), Some("7000"));
+    assert_eq!(ringing.other_dn.as_deref(), Some("5550100"));
+    assert_eq!(ringing.other_dn_role, Some(DnRole::Origination));
+    assert_eq!(ringing.call.unwrap().ani.as_deref(), Some("5550100"));
+    assert_eq!(ringing.extensions.value("WrapUpTime"), None);
+    let outputs = desk.handle(Input::Party(queued(call, PartyState::Established)));
+    let established = events_of(&outputs).next().unwrap();
+    assert_eq!(
+        established.extensions.value("WrapUpTime"),
+        Some(&Value::Integer(30))
+    );
+    assert_eq!(established.this_queue.as_deref(), Some("7000"));
+}
+
+#[test]
+fn wrap_up_begins_before_the_release_and_ends_by_itself() {
+    let mut desk = Desk::new().ready();
+    let call = desk.talking();
+    let ended = queued(call, PartyState::Ended(EndCause::AgentReleased));
+    let outputs = desk.handle(Input::Party(ended));
+    assert_eq!(
+        in_short(&outputs),
+        ["NotReady AfterCallWork", "Released Ok"]
+    );
+    let acw = events_of(&outputs).next().unwrap();
+    assert_eq!(
+        acw.extensions.value("WrapUpTime"),
+        Some(&Value::Integer(30))
+    );
+    assert_eq!(told_queues(&outputs), []);
+    assert_eq!(desk.after(Duration::from_secs(29)), NOTHING);
+    let outputs = desk.pass(Duration::from_secs(1));
+    assert_eq!(in_short(&outputs), ["Ready ManualIn"]);
+    assert_eq!(
+        told_queues(&outputs),
+        [(SALES, "available"), (SERVICE, "available")]
+    );
+}
+
+#[test]
+fn untimed_wrap_up_waits_for_the_agent() {
+    let mut desk = Desk::with("", "", "wrap_up = \"untimed\"").ready();
+    let call = desk.ringing();
+    let outputs = desk.handle(Input::Party(queued(call, PartyState::Established)));
+    let established = events_of(&outputs).next().unwrap();
+    assert_eq!(text(established, "WrapUpTime").as_deref(), Some("untimed"));
+    let outputs = desk.handle(Input::Party(queued(
+        call,
+        PartyState::Ended(EndCause::CallerReleased),
+    )));
+    let acw = events_of(&outputs).next().unwrap();
+    assert_eq!(text(acw, "WrapUpTime").as_deref(), Some("untimed"));
+    assert_eq!(desk.after(Duration::from_secs(86_400)), NOTHING);
+    assert_eq!(desk.ask(ready()), ["*Ready ManualIn"]);
+}
+
+#[test]
+fn without_wrap_up_the_agent_is_free_at_once() {
+    let mut desk = Desk::with("", "", "wrap_up = 0").ready();
+    let call = desk.talking();
+    let outputs = desk.handle(Input::Party(queued(
+        call,
+        PartyState::Ended(EndCause::CallerReleased),
+    )));
+    assert_eq!(in_short(&outputs), ["Released RemoteRelease"]);
+    assert_eq!(
+        told_queues(&outputs),
+        [(SALES, "available"), (SERVICE, "available")]
+    );
+}
+
+#[test]
+fn a_direct_call_has_no_queue_and_no_wrap_up() {
+    let mut desk = Desk::new().ready();
+    let call = desk.new_call();
+    desk.reserve(call, OfferSource::Direct);
+    let outputs = desk.handle(Input::Party(direct(call, PartyState::Ringing)));
+    assert_eq!(events_of(&outputs).next().unwrap().this_queue, None);
+    let outputs = desk.handle(Input::Party(direct(call, PartyState::Established)));
+    let established = events_of(&outputs).next().unwrap();
+    assert_eq!(established.extensions.value("WrapUpTime"), None);
+    let ended = direct(call, PartyState::Ended(EndCause::CallerReleased));
+    assert_eq!(desk.party(ended), ["Released RemoteRelease"]);
+    assert_eq!(desk.standing(), "Ready (Ready, -)");
+}
+
+#[test]
+fn a_direct_call_during_wrap_up_does_not_interrupt_it() {
+    let mut desk = Desk::new().ready().wrapping_up();
+    let call = desk.new_call();
+    desk.reserve(call, OfferSource::Direct);
+    assert_eq!(
+        desk.party(direct(call, PartyState::Established)),
+        ["Ringing Ok", "Established Ok"]
+    );
+    assert_eq!(desk.after(Duration::from_secs(28)), ["Ready ManualIn"]);
+    assert!(!desk.status().available, "in a call");
+    let outputs = desk.handle(Input::Party(direct(
+        call,
+        PartyState::Ended(EndCause::AgentReleased),
+    )));
+    assert_eq!(
+        told_queues(&outputs),
+        [(SALES, "available"), (SERVICE, "available")]
+    );
+}
+
+#[test]
+fn an_answer_without_ringing_shows_both_events() {
+    let mut desk = Desk::new().ready();
+    let call = desk.reserved();
+    let answered = desk.party(queued(call, PartyState::Established));
+    assert_eq!(answered, ["Ringing Ok", "Established Ok"]);
+    assert_eq!(desk.party(queued(call, PartyState::Ringing)), NOTHING);
+    assert_eq!(desk.party(queued(call, PartyState::Established)), NOTHING);
+}
+
+#[test]
+fn an_end_while_it_rings_is_told_by_its_cause() {
+    for (cause, events) in [
+        (EndCause::CallerAbandoned, &["Abandoned Abandoned"] as &[_]),
+        (
+            EndCause::NoAnswer,
+            &["Released NoAnswer", "NotReady AuxWork no-answer"],
+        ),
+        (EndCause::Busy, &["Released Busy"]),
+        (EndCause::Declined, &["Released Dropped"]),
+        (EndCause::Unreachable, &["Released GeneralError"]),
+        (EndCause::Failed, &["Released GeneralError"]),
+        (EndCause::AgentReleased, &["Released Ok"]),
+    ] {
+        let mut desk = Desk::new().ready();
+        let call = desk.ringing();
+        assert_eq!(
+            desk.party(queued(call, PartyState::Ended(cause))),
+            events,
+            "{cause:?}"
+        );
+        assert_eq!(stage(&desk), None, "{cause:?}: the reservation is back");
+    }
+}
+
+#[test]
+fn an_end_before_it_rings_shows_nothing() {
+    for cause in [
+        EndCause::CallerAbandoned,
+        EndCause::Busy,
+        EndCause::Declined,
+        EndCause::Unreachable,
+        EndCause::Failed,
+    ] {
+        let mut desk = Desk::new().ready();
+        let call = desk.reserved();
+        assert_eq!(
+            desk.party(queued(call, PartyState::Ended(cause))),
+            NOTHING,
+            "{cause:?}"
+        );
+        assert_eq!(stage(&desk), None, "{cause:?}: the reservation is back");
+    }
+}
+
+#[test]
+fn only_an_outside_caller_abandons() {
+    let mut desk = Desk::new().ready();
+    let call = desk.ringing();
+    let mut ended = queued(call, PartyState::Ended(EndCause::CallerAbandoned));
+    ended.info = info(call, CallType::Internal);
+    assert_eq!(desk.party(ended), ["Released Abandoned"]);
+}
+
+#[test]
+fn no_answer_has_the_configured_consequence() {
+    for (action, events, after) in [
+        ("none", &["Released NoAnswer"] as &[_], "Ready (Ready, -)"),
+        (
+            "notready",
+            &["Released NoAnswer", "NotReady AuxWork no-answer"],
+            "NotReady (Ready, NotReady)",
+        ),
+        (
+            "logout",
+            &["Released NoAnswer", "Logout"],
+            "LoggedOut (Ready, LoggedOut)",
+        ),
+    ] {
+        let agent = format!("no_answer_action = \"{action}\"");
+        let mut desk = Desk::with("", "", &agent).ready();
+        let call = desk.ringing();
+        let outputs = desk.handle(Input::Party(queued(
+            call,
+            PartyState::Ended(EndCause::NoAnswer),
+        )));
+        assert_eq!(in_short(&outputs), events);
+        assert_eq!(desk.standing(), after);
+        let expected = if action == "none" { 2 } else { 0 };
+        assert_eq!(told_queues(&outputs).len(), expected);
+        assert_eq!(desk.counted(Counter::OfferNoAnswer), 1);
+    }
+}
+
+#[test]
+fn a_phone_that_failed_rests_before_the_next_offer() {
+    for cause in [EndCause::Busy, EndCause::Declined, EndCause::Unreachable] {
+        let mut desk = Desk::new().ready();
+        let call = desk.reserved();
+        let ended = queued(call, PartyState::Ended(cause));
+        assert_eq!(
+            told_queues(&desk.handle(Input::Party(ended))),
+            [],
+            "{cause:?}"
+        );
+        let next = desk.new_call();
+        let refused = desk.reserve(next, OfferSource::Queue(SALES));
+        assert_eq!(told_queues(&refused), [(SALES, "refused: not ready")]);
+        let outputs = desk.pass(Duration::from_secs(5));
+        assert_eq!(
+            told_queues(&outputs),
+            [(SALES, "available"), (SERVICE, "available")]
+        );
+    }
+}
+
+#[test]
+fn a_caller_who_gave_up_costs_the_agent_no_rest() {
+    let mut desk = Desk::new().ready();
+    let call = desk.ringing();
+    let ended = queued(call, PartyState::Ended(EndCause::CallerAbandoned));
+    let outputs = desk.handle(Input::Party(ended));
+    assert_eq!(
+        told_queues(&outputs),
+        [(SALES, "available"), (SERVICE, "available")]
+    );
+}
+
+#[test]
+fn a_silent_call_shard_loses_the_reservation() {
+    let mut desk = Desk::new().ready();
+    let call = desk.reserved();
+    // 20 s to ring, 64*T1 of silence, 10 s of slack.
+    assert_eq!(desk.pass(Duration::from_secs(61)), []);
+    let outputs = desk.pass(Duration::from_secs(1));
+    assert!(outputs.contains(&Output::Call(call, call::Input::OfferWithdrawn { dn: DN })));
+    assert_eq!(
+        told_queues(&outputs),
+        [(SALES, "available"), (SERVICE, "available")]
+    );
+    assert_eq!(desk.counted(Counter::ReservationExpired), 1);
+    assert_eq!(stage(&desk), None);
+}
+
+#[test]
+fn ringing_extends_the_lease_and_an_answer_ends_it() {
+    let mut desk = Desk::new().ready();
+    let call = desk.reserved();
+    desk.pass(Duration::from_secs(60));
+    desk.party(queued(call, PartyState::Ringing));
+    desk.pass(Duration::from_secs(60));
+    assert_eq!(stage(&desk), Some(Stage::Ringing));
+    desk.party(queued(call, PartyState::Established));
+    desk.pass(Duration::from_secs(86_400));
+    assert_eq!(stage(&desk), Some(Stage::Established));
+    assert_eq!(desk.counted(Counter::ReservationExpired), 0);
+}
+
+#[test]
+fn a_call_that_outlived_its_lease_is_taken_back_or_withdrawn() {
+    let mut desk = Desk::new().ready();
+    let lost = desk.reserved();
+    desk.pass(Duration::from_secs(62));
+    let answered = desk.party(queued(lost, PartyState::Established));
+    assert_eq!(answered, ["Ringing Ok", "Established Ok"]);
+    let other = desk.new_call();
+    let outputs = desk.handle(Input::Party(queued(other, PartyState::Ringing)));
+    assert_eq!(
+        outputs,
+        [Output::Call(other, call::Input::OfferWithdrawn { dn: DN })]
+    );
+    assert_eq!(desk.status().call, Some((lost, Stage::Established)));
+}
+
+#[test]
+fn a_break_asked_for_during_the_call_replaces_wrap_up() {
+    let mut desk = Desk::new().ready();
+    let call = desk.talking();
+    assert_eq!(desk.ask(pause()), ["*NotReady AuxWork"]);
+    let ended = queued(call, PartyState::Ended(EndCause::CallerReleased));
+    assert_eq!(desk.party(ended), ["Released RemoteRelease"]);
+    assert_eq!(desk.standing(), "NotReady (Ready, NotReady)");
+}
+
+#[test]
+fn wrap_up_asked_for_during_the_call_is_the_wrap_up_after_it() {
+    let mut desk = Desk::new().ready();
+    let call = desk.talking();
+    let asked = desk.ask(not_ready(AgentWorkMode::AfterCallWork));
+    assert_eq!(asked, ["*NotReady AfterCallWork"]);
+    let ended = queued(call, PartyState::Ended(EndCause::CallerReleased));
+    assert_eq!(
+        desk.party(ended),
+        ["NotReady AfterCallWork", "Released RemoteRelease"]
+    );
+    assert_eq!(desk.after(Duration::from_secs(30)), ["Ready ManualIn"]);
+}
+
+#[test]
+fn logout_waits_for_the_end_of_an_answered_call() {
+    let mut desk = Desk::new().ready();
+    let call = desk.talking();
+    assert_eq!(desk.ask(logout()), ["*Error WrongState"]);
+    assert_eq!(desk.standing(), "Ready (Ready, -)");
+    desk.party(queued(call, PartyState::Ended(EndCause::CallerReleased)));
+    assert_eq!(desk.ask(logout()), ["*Logout"]);
+}
+
+#[test]
+fn a_logout_while_it_rings_lets_the_offer_stand() {
+    let mut desk = Desk::new().ready();
+    let call = desk.ringing();
+    assert_eq!(desk.ask(logout()), ["*Logout"]);
+    assert_eq!(
+        desk.party(queued(call, PartyState::Established)),
+        ["Established Ok"]
+    );
+    let ended = queued(call, PartyState::Ended(EndCause::CallerReleased));
+    assert_eq!(desk.party(ended), ["Released RemoteRelease"]);
+    assert_eq!(desk.standing(), "LoggedOut (Ready, LoggedOut)");
+}
+
+#[test]
+fn a_break_while_it_rings_lets_the_offer_stand() {
+    let mut desk = Desk::new().ready();
+    let call = desk.ringing();
+    assert_eq!(desk.ask(pause()), ["*NotReady AuxWork"]);
+    let ended = queued(call, PartyState::Ended(EndCause::CallerAbandoned));
+    assert_eq!(desk.party(ended), ["Abandoned Abandoned"]);
+    assert_eq!(desk.standing(), "NotReady (Ready, NotReady)");
+}
+
+#[test]
+fn a_release_that_was_asked_for_is_answered_once() {
+    let mut desk = Desk::new().ready();
+    let call = desk.talking();
+    let requested_by = Some(desk.requested_by());
+    let state = PartyState::Ended(EndCause::AgentReleased);
+    let ended = offhook::agent::Party {
+        requested_by,
+        ..queued(call, state)
+    };
+    assert_eq!(
+        desk.party(ended.clone()),
+        ["NotReady AfterCallWork", "*Released Ok"]
+    );
+    assert_eq!(desk.party(ended), ["*ACK"], "the call is unknown by now");
+    // Before the phone rings there is no event to answer with.
+    let mut desk = Desk::new().ready();
+    let call = desk.reserved();
+    let ended = offhook::agent::Party {
+        requested_by,
+        ..queued(call, state)
+    };
+    assert_eq!(desk.party(ended), ["*ACK"]);
+}
+
+#[test]
+fn attached_data_is_shown_once_the_call_is() {
+    let mut desk = Desk::new().ready();
+    let call = desk.reserved();
+    assert_eq!(
+        desk.party(queued(call, PartyState::UserDataChanged)),
+        NOTHING
+    );
+    desk.party(queued(call, PartyState::Ringing));
+    let changed = desk.party(queued(call, PartyState::UserDataChanged));
+    assert_eq!(changed, ["AttachedDataChanged Ok"]);
+}

@@ -1,0 +1,10 @@
+//! Agents: the state table, the decisions behind it, calls at the DN, and the properties that hold
+//! whatever happens. One file each; `desk` is the desk at which they all sit.
+
+#![expect(clippy::disallowed_methods, reason = "a test begins now")]
+
+mod calls;
+mod decisions;
+mod desk;
+mod properties;
+mod table;

@@ -1,0 +1,232 @@
+//! A router at a routing point: asked, answering, refused, silent, gone.
+
+use std::time::Duration;
+
+use offhook::agent::{EndCause, RefusedOffer};
+use offhook::call::{self, CallRef, QueueRefusal};
+use offhook::config::DnIndex;
+use offhook::cti::{ConnId, KeyValueList, RouteRequest, RouteType};
+use offhook::queue::{Input, Output, Place};
+
+use super::hall::*;
+
+const NOTHING: [&str; 0] = [];
+
+fn present(hall: &mut Hall, there: bool) -> Vec<Output> {
+    let requested_by = hall.requested_by();
+    let request = RouteRequest::Present(there);
+    hall.handle(Input::Router {
+        routing_point: PLAIN,
+        requested_by,
+        request,
+    })
+}
+
+fn route(hall: &mut Hall, conn_id: ConnId, to: Option<&str>, by: RouteType) -> Vec<Output> {
+    let requested_by = hall.requested_by();
+    let (other_dn, reasons) = (to.map(str::to_owned), KeyValueList::new());
+    let request = RouteRequest::Call {
+        conn_id,
+        other_dn,
+        route_type: by,
+        reasons,
+    };
+    hall.handle(Input::Router {
+        routing_point: PLAIN,
+        requested_by,
+        request,
+    })
+}
+
+/// A router is there and was asked about a call; two agents are ready.
+fn asked() -> (Hall, CallRef) {
+    let mut hall = Hall::new();
+    hall.available(0, 1);
+    hall.available(1, 2);
+    present(&mut hall, true);
+    let (call, outputs) = hall.enter(PLAIN);
+    assert_eq!(in_short(&outputs), ["7000 Queued", "7000 RouteRequest"]);
+    assert_eq!(events_of(&outputs).nth(1).unwrap().route_reference, Some(1));
+    assert_eq!(offers(&outputs), [], "the router's choice");
+    (hall, call)
+}
+
+#[test]
+fn the_router_chooses_and_is_answered_when_the_phone_rings() {
+    let (mut hall, call) = asked();
+    let conn_id = call.conn_id;
+    let outputs = route(&mut hall, conn_id, Some("2002"), RouteType::Direct);
+    assert_eq!(
+        (offers(&outputs), in_short(&outputs)),
+        (vec![(1, conn_id)], vec![])
+    );
+    let outputs = hall.handle(Input::Ringing {
+        conn_id,
+        dn: DnIndex(1),
+    });
+    assert_eq!(
+        in_short(&outputs),
+        ["7000 *RouteUsed 2002", "7000 Diverted 2002"]
+    );
+    assert_eq!(
+        events_of(&outputs).next().unwrap().route_type,
+        Some(RouteType::Direct)
+    );
+    hall.handle(Input::Answered {
+        conn_id,
+        dn: DnIndex(1),
+    });
+    assert_eq!(hall.queues.place(SALES, conn_id), None);
+}
+
+#[test]
+fn other_routing_points_keep_their_own_strategy() {
+    let (mut hall, _) = asked();
+    let (call, outputs) = hall.enter(URGENT);
+    assert_eq!(offers(&outputs), [(0, call.conn_id)]);
+}
+
+#[test]
+fn a_refused_choice_may_be_made_again() {
+    let (mut hall, call) = asked();
+    let conn_id = call.conn_id;
+    route(&mut hall, conn_id, Some("2003"), RouteType::Direct);
+    let why = RefusedOffer::LoggedOut;
+    let outputs = hall.handle(Input::Refused {
+        conn_id,
+        dn: DnIndex(2),
+        why,
+    });
+    assert_eq!(in_short(&outputs), ["7000 *Error DestinationState"]);
+    assert_eq!(hall.queues.place(SALES, conn_id), Some(Place::Asked));
+    let outputs = route(&mut hall, conn_id, Some("2001"), RouteType::DirectAgent);
+    assert_eq!(offers(&outputs), [(0, conn_id)]);
+}
+
+#[test]
+fn an_agent_who_fails_before_it_rings_is_an_error_and_after_it_a_new_request() {
+    let (mut hall, call) = asked();
+    let (conn_id, dn) = (call.conn_id, DnIndex(0));
+    route(&mut hall, conn_id, Some("2001"), RouteType::Direct);
+    let outputs = hall.handle(Input::OfferFailed {
+        conn_id,
+        dn,
+        cause: EndCause::Busy,
+    });
+    assert_eq!(in_short(&outputs), ["7000 *Error Busy"]);
+    route(&mut hall, conn_id, Some("2001"), RouteType::Direct);
+    hall.handle(Input::Ringing { conn_id, dn });
+    let outputs = hall.handle(Input::OfferFailed {
+        conn_id,
+        dn,
+        cause: EndCause::NoAnswer,
+    });
+    assert_eq!(in_short(&outputs), ["7000 Queued", "7000 RouteRequest"]);
+    assert_eq!(events_of(&outputs).nth(1).unwrap().route_reference, Some(2));
+}
+
+#[test]
+fn a_silent_or_lost_router_leaves_the_call_to_the_queue() {
+    let (mut hall, call) = asked();
+    assert_eq!(
+        hall.queues.poll_timeout(),
+        Some(hall.now + Duration::from_secs(5))
+    );
+    hall.now += Duration::from_secs(5);
+    hall.queues.handle_timeout(hall.now);
+    assert_eq!(offers(&hall.outputs()), [(0, call.conn_id)]);
+
+    let (mut hall, call) = asked();
+    let outputs = present(&mut hall, false);
+    assert_eq!(offers(&outputs), [(0, call.conn_id)]);
+    assert_eq!(
+        hall.queues.poll_timeout(),
+        None,
+        "nothing waits for it any more"
+    );
+    assert_eq!(in_short(&hall.enter(PLAIN).1), ["7000 Queued"]);
+}
+
+#[test]
+fn the_default_route_is_the_queues_own_strategy() {
+    let (mut hall, call) = asked();
+    let outputs = route(&mut hall, call.conn_id, None, RouteType::Default);
+    assert_eq!(in_short(&outputs), ["7000 *RouteUsed"]);
+    assert_eq!(offers(&outputs), [(0, call.conn_id)]);
+    let outputs = hall.handle(Input::Ringing {
+        conn_id: call.conn_id,
+        dn: DnIndex(0),
+    });
+    assert_eq!(
+        in_short(&outputs),
+        ["7000 Diverted 2001"],
+        "the router has its answer"
+    );
+}
+
+#[test]
+fn a_router_may_end_the_call() {
+    let (mut hall, call) = asked();
+    let outputs = route(&mut hall, call.conn_id, None, RouteType::CallDisconnect);
+    assert_eq!(in_short(&outputs), ["7000 *RouteUsed", "7000 Released"]);
+    let refusal = QueueRefusal::Disconnected;
+    assert!(outputs.contains(&Output::Call(call, call::Input::QueueRefused { refusal })));
+    assert_eq!(hall.queues.place(SALES, call.conn_id), None);
+}
+
+#[test]
+fn impossible_wishes_are_refused_and_the_call_waits() {
+    for (to, by, code) in [
+        (Some("9999"), RouteType::Direct, "InvalidCalledDN"),
+        (Some("7001"), RouteType::Unknown, "InvalidCalledDN"),
+        (None, RouteType::Direct, "InvalidAttribute"),
+        (Some("x"), RouteType::Label, "UnsupportedOperation"),
+    ] {
+        let (mut hall, call) = asked();
+        let outputs = route(&mut hall, call.conn_id, to, by);
+        assert_eq!(in_short(&outputs), [format!("7000 *Error {code}")]);
+        assert_eq!(hall.queues.place(SALES, call.conn_id), Some(Place::Asked));
+    }
+}
+
+#[test]
+fn a_call_that_is_not_here_or_not_free_cannot_be_routed() {
+    let (mut hall, call) = asked();
+    let nobody = hall.new_call().conn_id;
+    let outputs = route(&mut hall, nobody, Some("2001"), RouteType::Direct);
+    assert_eq!(in_short(&outputs), ["7000 *Error InvalidConnID"]);
+    let elsewhere = hall.caller(URGENT).conn_id;
+    let outputs = route(&mut hall, elsewhere, Some("2002"), RouteType::Direct);
+    assert_eq!(in_short(&outputs), ["7000 *Error InvalidConnID"]);
+    // 2001 is being offered the call of the other routing point.
+    let outputs = route(&mut hall, call.conn_id, Some("2001"), RouteType::Direct);
+    assert_eq!(in_short(&outputs), ["7000 *Error DestinationState"]);
+    route(&mut hall, call.conn_id, Some("2002"), RouteType::Direct);
+    let outputs = route(&mut hall, call.conn_id, Some("2003"), RouteType::Direct);
+    assert_eq!(in_short(&outputs), ["7000 *Error WrongState"]);
+}
+
+#[test]
+fn a_caller_who_leaves_answers_the_router_too() {
+    let (mut hall, call) = asked();
+    let conn_id = call.conn_id;
+    route(&mut hall, conn_id, Some("2002"), RouteType::Direct);
+    let outputs = hall.handle(Input::Left {
+        conn_id,
+        cause: EndCause::CallerAbandoned,
+    });
+    assert_eq!(
+        in_short(&outputs),
+        ["7000 *Error InvalidConnID", "7000 Abandoned"]
+    );
+    // One who leaves while the router thinks costs no answer.
+    let (mut hall, call) = asked();
+    let cause = EndCause::CallerAbandoned;
+    let outputs = hall.handle(Input::Left {
+        conn_id: call.conn_id,
+        cause,
+    });
+    assert_eq!(in_short(&outputs), ["7000 Abandoned"]);
+    assert_eq!(hall.queues.poll_timeout(), None);
+    assert_eq!(in_short(&present(&mut hall, false)), NOTHING);
+}

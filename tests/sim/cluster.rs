@@ -1,0 +1,198 @@
+//! The server in virtual time: its engines, and the mesh between them with delays of its own.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use offhook::config::Config;
+use offhook::counters::{Counter, Counters};
+use offhook::cti::{Output, Request};
+use offhook::dialog::{Listener, UserAgentConfig};
+use offhook::engine::{Engine, EngineConfig, Message, Owners};
+use offhook_shards::{Engine as _, ShardId, Source, Transport};
+
+use super::network::Flight;
+use super::random::Random;
+
+/// What travels between two shards.
+enum Parcel {
+    Message(Message),
+    Datagram(Flight),
+}
+
+/// Parcels of one ordered pair of shards: first in, first out, each with its arrival.
+type Lane = VecDeque<(Instant, Parcel)>;
+
+/// All shards of one server.
+pub struct Cluster {
+    pub address: SocketAddr,
+    pub engines: Vec<Engine>,
+    pub counters: Vec<Arc<Counters>>,
+    pub owners: Owners,
+    pub config: Arc<Config>,
+    lanes: BTreeMap<(usize, usize), Lane>,
+    /// Events and notices, with their shards, in the order in which the control plane gets them.
+    pub outputs: Vec<(usize, Output)>,
+    random: Random,
+}
+
+impl Cluster {
+    pub fn new(
+        now: Instant,
+        address: SocketAddr,
+        config: Arc<Config>,
+        shards: u16,
+        seed: u64,
+    ) -> Self {
+        let keys = [seed ^ 0x5eed, !seed];
+        let owners = Owners::new(shards, keys);
+        let counters: Vec<Arc<Counters>> = (0..shards).map(|_| Arc::default()).collect();
+        let engines = (0..shards)
+            .map(|shard| {
+                let shard = ShardId(shard);
+                let user_agent = UserAgentConfig {
+                    shard,
+                    listeners: vec![Listener {
+                        transport: Transport::Udp,
+                        address,
+                        advertised: address.to_string(),
+                    }],
+                    t1: config.server.t1,
+                    t2: config.server.t2,
+                    t4: config.server.t4,
+                    user_agent: "Offhook".into(),
+                    call_id_host: None,
+                    keys,
+                    seed,
+                };
+                let setup = EngineConfig {
+                    shard,
+                    owners,
+                    config: Arc::clone(&config),
+                    user_agent,
+                    seed,
+                    counters: Arc::clone(&counters[shard.index()]),
+                };
+                Engine::new(now, setup)
+            })
+            .collect();
+        Self {
+            address,
+            engines,
+            counters,
+            owners,
+            config,
+            lanes: BTreeMap::new(),
+            outputs: Vec::new(),
+            random: Random::new(seed ^ 0xc1),
+        }
+    }
+
+    /// A datagram arrives on any shard's socket and is handed to its owner.
+    pub fn receive(&mut self, now: Instant, flight: Flight) {
+        let shard = self.random.below(self.engines.len() as u64) as usize;
+        match self.engines[shard].owner(&flight.bytes) {
+            Some(owner) => self.post(now, shard, owner.index(), Parcel::Datagram(flight)),
+            None => self.handle_datagram(now, shard, &flight),
+        }
+    }
+
+    /// The control plane asks.
+    pub fn request(&mut self, now: Instant, shard: ShardId, request: Request) {
+        self.engines[shard.index()].handle_request(now, request);
+    }
+
+    /// Runs what is due at `now`: parcels first, then deadlines.
+    pub fn run(&mut self, now: Instant) {
+        while let Some((from, to, parcel)) = self.arrived(now) {
+            match parcel {
+                Parcel::Message(message) => {
+                    let from = ShardId(u16::try_from(from).expect("shards are few"));
+                    self.engines[to].handle_message(now, from, message);
+                }
+                Parcel::Datagram(flight) => self.handle_datagram(now, to, &flight),
+            }
+            self.collect(now);
+        }
+        for shard in 0..self.engines.len() {
+            // An engine may set a deadline in the past once; more than that is a spin.
+            for round in 0.. {
+                if self.engines[shard].poll_timeout().is_none_or(|at| at > now) {
+                    break;
+                }
+                assert!(round < 1_000, "shard {shard} asks for the same deadline again and again");
+                self.engines[shard].handle_timeout(now);
+            }
+        }
+        self.collect(now);
+    }
+
+    /// When something is due.
+    pub fn next(&self) -> Option<Instant> {
+        let parcels = self.lanes.values().filter_map(|lane| lane.front().map(|(at, _)| *at));
+        let deadlines = self.engines.iter().filter_map(offhook_shards::Engine::poll_timeout);
+        parcels.chain(deadlines).min()
+    }
+
+    /// What the engines want sent, from the server's one address.
+    pub fn transmits(&mut self) -> Vec<Flight> {
+        let mut flights = Vec::new();
+        for engine in &mut self.engines {
+            let mut bytes = Vec::new();
+            while let Some(transmit) = engine.poll_transmit(&mut bytes) {
+                let bytes = std::mem::take(&mut bytes);
+                flights.push(Flight { from: self.address, to: transmit.remote, bytes });
+            }
+        }
+        flights
+    }
+
+    /// Takes messages and events out of the engines.
+    pub fn collect(&mut self, now: Instant) {
+        for shard in 0..self.engines.len() {
+            while let Some((to, message)) = self.engines[shard].poll_message() {
+                self.post(now, shard, to.index(), Parcel::Message(message));
+            }
+            while let Some(output) = self.engines[shard].poll_event() {
+                self.outputs.push((shard, output));
+            }
+        }
+    }
+
+    pub fn count(&self, counter: Counter) -> u64 {
+        self.counters.iter().map(|counters| counters.value(counter)).sum()
+    }
+
+    fn handle_datagram(&mut self, now: Instant, shard: usize, flight: &Flight) {
+        let source = Source {
+            transport: Transport::Udp,
+            local: self.address,
+            remote: flight.from,
+            connection: None,
+        };
+        self.engines[shard].handle_datagram(now, source, &flight.bytes);
+        self.collect(now);
+    }
+
+    /// Lanes keep their order, but one lane may be slower than another.
+    fn post(&mut self, now: Instant, from: usize, to: usize, parcel: Parcel) {
+        let delay = self.random.between(Duration::from_micros(1), Duration::from_micros(300));
+        let lane = self.lanes.entry((from, to)).or_default();
+        let at = lane.back().map_or(now + delay, |(last, _)| (now + delay).max(*last));
+        lane.push_back((at, parcel));
+    }
+
+    fn arrived(&mut self, now: Instant) -> Option<(usize, usize, Parcel)> {
+        let due = self
+            .lanes
+            .iter()
+            .filter_map(|(pair, lane)| lane.front().map(|(at, _)| (*at, *pair)))
+            .min()
+            .filter(|(at, _)| *at <= now)?;
+        let (_, (from, to)) = due;
+        let lane = self.lanes.get_mut(&(from, to)).expect("the lane was just found");
+        let (_, parcel) = lane.pop_front().expect("the lane has a front");
+        Some((from, to, parcel))
+    }
+}
