@@ -122,8 +122,9 @@ pub const CTI_REQUEST_DEADLINE: Duration = Duration::from_secs(5);
 pub const CTI_PING_INTERVAL: Duration = Duration::from_secs(20);
 /// A client from which nothing came for this long is closed.
 pub const CTI_SILENCE_MAX: Duration = Duration::from_secs(60);
-/// How long a client that is being closed may take to read the close frame.
-pub const CTI_CLOSE_DEADLINE: Duration = Duration::from_secs(5);
+/// How long a client that is being closed may take to read what stands before the close frame: as
+/// long as a client may be silent.
+pub const CTI_CLOSE_DEADLINE: Duration = CTI_SILENCE_MAX;
 /// Addresses in one frame of a snapshot of all addresses.
 pub const CTI_SNAPSHOT_ADDRESSES_MAX: usize = 512;
 /// Bytes of keys and values in one list of a request.

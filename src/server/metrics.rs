@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
@@ -255,17 +255,11 @@ fn family<'a, M: EncodeMetric>(
 ) -> fmt::Result {
     let mut family = encoder.encode_descriptor(name, help, None, kind)?;
     for (labels, value) in values {
-        let encoder = if labels.is_empty() {
-            metric(value).encode(family.encode_family(&no_labels())?)
-        } else {
-            metric(value).encode(family.encode_family(&labels)?)
-        };
-        encoder?;
+        if labels.is_empty() {
+            // A metric without labels is its own only member.
+            return metric(value).encode(family);
+        }
+        metric(value).encode(family.encode_family(&labels)?)?;
     }
     Ok(())
-}
-
-fn no_labels() -> impl EncodeLabelSet {
-    let none: Labels<'static> = Vec::new();
-    none
 }
