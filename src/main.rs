@@ -85,7 +85,10 @@ fn run(flags: Serve) -> ExitCode {
         Err(mistakes) => return list(&mistakes),
     };
     logging::start(config.server.log);
-    let choices = Choices { signals: true, ..Choices::default() };
+    let choices = Choices {
+        signals: true,
+        ..Choices::default()
+    };
     match serve::start(&config, choices).and_then(Serving::wait) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
