@@ -51,8 +51,7 @@ impl PendingRequests {
             earlier.is_none(),
             "four thousand million requests take longer than a deadline"
         );
-        self.deadlines
-            .push_back((now + CTI_REQUEST_DEADLINE, requested_by));
+        self.deadlines.insert((now + patience, requested_by));
     }
 
     /// How many requests of this client wait.
