@@ -118,6 +118,9 @@ pub const CTI_CLIENTS_MAX: usize = 16_384;
 pub const CTI_PENDING_PER_CLIENT_MAX: usize = 1_024;
 /// A shard that takes longer to answer a request is answered for, with `Timeout`.
 pub const CTI_REQUEST_DEADLINE: Duration = Duration::from_secs(5);
+/// The same for RequestRouteCall, which is answered when the phone rings: longer than a phone may
+/// be silent (64 times T1, RFC 3261 §17.1.1.2).
+pub const CTI_ROUTE_DEADLINE: Duration = Duration::from_secs(40);
 /// Time between two pings to a client.
 pub const CTI_PING_INTERVAL: Duration = Duration::from_secs(20);
 /// A client from which nothing came for this long is closed.

@@ -222,6 +222,18 @@ mod tests {
     }
 
     #[test]
+    fn the_examples_of_the_documentation_fit() {
+        let page = include_str!("../../docs/cti.md");
+        let mut examples = 0;
+        for line in page.lines().filter(|line| line.starts_with("{\"Message\"")) {
+            let frame = serde_json::from_str(line).unwrap();
+            check_frame(&frame);
+            examples += 1;
+        }
+        assert!(examples >= 10, "only {examples} examples were found");
+    }
+
+    #[test]
     fn what_is_wrong_is_found() {
         let good = json!({"Message": "EventAgentReady", "ThisDN": "2001", "AgentWorkMode": "AutoIn",
                           "EventSequenceNumber": 1, "Time": "2026-11-22T10:15:30.123456Z"});

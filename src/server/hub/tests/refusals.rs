@@ -1,7 +1,9 @@
 //! What the hub refuses: each error code that is its own to give, and each role's bounds.
 
 use super::*;
-use crate::limits::{CTI_FRAME_BYTES_MAX, CTI_PENDING_PER_CLIENT_MAX, CTI_REQUEST_DEADLINE};
+use crate::limits::{
+    CTI_FRAME_BYTES_MAX, CTI_PENDING_PER_CLIENT_MAX, CTI_REQUEST_DEADLINE, CTI_ROUTE_DEADLINE,
+};
 
 const CALL: &str = "00010000000000ab";
 
@@ -38,97 +40,110 @@ fn garbage_is_answered_and_the_client_stays() {
     assert_eq!(stage.ask(&mut desk, &query)["Message"], "EventServerInfo");
 }
 
-#[test]
-fn attributes_of_the_wrong_form_are_named() {
+/// Whether each request is refused with words that name what is wrong.
+fn are_refused(requests: &[(&str, &str)]) {
     let mut stage = Stage::new();
     let mut desk = stage.client();
-    for (request, word) in [
-        (json!({"Message": "RequestQueryServer"}), "ReferenceID"),
+    for (request, word) in requests {
+        stage.say_anything(&desk, request);
+        let answer = desk.hear().unwrap();
+        assert_eq!(code_of(&answer), "InvalidAttribute", "{request}");
+        let words = answer["ErrorMessage"].as_str().unwrap();
+        assert!(words.contains(word), "{request}: {words}");
+        let has_reference = request.contains("\"ReferenceID\":7");
+        assert_eq!(answer.get("ReferenceID").is_some(), has_reference);
+    }
+    assert_eq!(stage.asked(), []);
+}
+
+#[test]
+fn what_every_request_needs_is_named() {
+    are_refused(&[
+        (r#"{"Message":"RequestQueryServer"}"#, "ReferenceID"),
         (
-            json!({"Message": "RequestQueryServer", "ReferenceID": -1}),
+            r#"{"Message":"RequestQueryServer","ReferenceID":-1}"#,
             "ReferenceID",
         ),
         (
-            json!({"Message": "RequestQueryServer", "ReferenceID": 4_294_967_296_u64}),
+            r#"{"Message":"RequestQueryServer","ReferenceID":4294967296}"#,
             "ReferenceID",
         ),
         (
-            json!({"Message": "RequestQueryServer", "ReferenceID": "7"}),
+            r#"{"Message":"RequestQueryServer","ReferenceID":"7"}"#,
             "ReferenceID",
         ),
-        (json!({"ReferenceID": 7}), "Message"),
+        (r#"{"ReferenceID":7}"#, "Message"),
+        (r#"{"Message":7,"ReferenceID":7}"#, "Message"),
         (
-            json!({"Message": "RequestNoSuchThing", "ReferenceID": 7}),
+            r#"{"Message":"RequestNoSuchThing","ReferenceID":7}"#,
             "unknown",
         ),
         (
-            json!({"Message": "EventRinging", "ReferenceID": 7}),
+            r#"{"Message":"EventRinging","ReferenceID":7}"#,
             "no request",
         ),
+    ]);
+}
+
+#[test]
+fn attributes_of_the_wrong_form_are_named() {
+    let request = |name: &str, attributes: &str| {
+        format!(r#"{{"Message":"Request{name}","ReferenceID":7,{attributes}}}"#)
+    };
+    let at_2001 = |name: &str, attributes: &str| {
+        request(
+            name,
+            &format!(r#""ThisDN":"2001","ConnID":"{CALL}"{attributes}"#),
+        )
+    };
+    let long = format!(r#","Reasons":{{"a":"{}"}}"#, "x".repeat(20_000));
+    let deep = format!(r#","Reasons":{}1{}"#, r#"{"a":"#.repeat(20), "}".repeat(20));
+    let keys: Vec<_> = (0..300).map(|key| format!(r#""{key}":1"#)).collect();
+    let many = format!(r#","Reasons":{{{}}}"#, keys.join(","));
+    let requests = [
+        (request("AgentReady", r#""AgentID":"x""#), "ThisDN"),
+        (request("AgentReady", r#""ThisDN":2001"#), "ThisDN"),
+        (request("AgentReady", r#""ThisDN":"""#), "ThisDN"),
         (
-            json!({"Message": "RequestAgentReady", "ReferenceID": 7}),
-            "ThisDN",
-        ),
-        (
-            json!({"Message": "RequestAgentReady", "ReferenceID": 7, "ThisDN": 2001}),
-            "ThisDN",
-        ),
-        (
-            json!({"Message": "RequestAgentReady", "ReferenceID": 7, "ThisDN": ""}),
-            "ThisDN",
-        ),
-        (
-            json!({"Message": "RequestAgentReady", "ReferenceID": 7, "ThisDN": "2001",
-                "AgentWorkMode": "AuxWork"}),
+            at_2001("AgentReady", r#","AgentWorkMode":"AuxWork""#),
             "AgentWorkMode",
         ),
         (
-            json!({"Message": "RequestAgentNotReady", "ReferenceID": 7, "ThisDN": "2001",
-                "Reasons": {"a": null}}),
+            at_2001("AgentNotReady", r#","Reasons":{"a":null}"#),
             "Reasons.a",
         ),
         (
-            json!({"Message": "RequestAgentNotReady", "ReferenceID": 7, "ThisDN": "2001",
-                "Reasons": ["lunch"]}),
+            at_2001("AgentNotReady", r#","Reasons":{"a":1.5}"#),
+            "Reasons.a",
+        ),
+        (
+            at_2001("AgentNotReady", r#","Reasons":["lunch"]"#),
             "Reasons",
         ),
+        (at_2001("AgentNotReady", &long), "longer than"),
+        (at_2001("AgentNotReady", &deep), "lists inside lists"),
+        (at_2001("AgentNotReady", &many), "keys"),
+        (at_2001("AttachUserData", ""), "UserData"),
+        (at_2001("DeletePair", ""), "Key"),
+        (at_2001("RouteCall", ""), "OtherDN"),
         (
-            json!({"Message": "RequestAgentNotReady", "ReferenceID": 7, "ThisDN": "2001",
-                "Reasons": {"a": "x".repeat(20_000)}}),
-            "Reasons",
+            at_2001("RouteCall", r#","OtherDN":"2","RouteType":"Detour""#),
+            "RouteType",
         ),
         (
-            json!({"Message": "RequestAttachUserData", "ReferenceID": 7, "ThisDN": "2001",
-                "ConnID": CALL}),
-            "UserData",
+            at_2001("RegisterAddress", r#","Extensions":{"Hold":2}"#),
+            "Hold",
         ),
         (
-            json!({"Message": "RequestDeletePair", "ReferenceID": 7, "ThisDN": "2001",
-                "ConnID": CALL}),
-            "Key",
-        ),
-        (
-            json!({"Message": "RequestRouteCall", "ReferenceID": 7, "ConnID": CALL}),
-            "OtherDN",
-        ),
-        (
-            json!({"Message": "RequestResume", "ReferenceID": 7, "ServerStartTime": "x"}),
+            request("Resume", r#""ServerStartTime":"x""#),
             "EventSequenceNumber",
         ),
-    ] {
-        stage.say_anything(&desk, &request.to_string());
-        let answer = desk.hear().unwrap();
-        assert_eq!(code_of(&answer), "InvalidAttribute", "{request}");
-        assert!(
-            answer["ErrorMessage"].as_str().unwrap().contains(word),
-            "{answer}"
-        );
-        assert_eq!(
-            answer.get("ReferenceID").is_some(),
-            request["ReferenceID"] == 7
-        );
-    }
-    assert_eq!(stage.asked(), []);
+    ];
+    let requests: Vec<_> = requests
+        .iter()
+        .map(|(request, word)| (request.as_str(), *word))
+        .collect();
+    are_refused(&requests);
 }
 
 #[test]
@@ -253,6 +268,22 @@ fn a_shard_that_does_not_answer_is_answered_for_once() {
     stage.emit(error);
     assert_eq!(desk.hear(), None);
     assert_eq!(stage.hub.numbers().tally.timeouts, 1);
+}
+
+#[test]
+fn a_routed_phone_may_take_its_time() {
+    let mut stage = Stage::new();
+    let mut router = stage.client_in(Role::Router);
+    stage.register(&mut router, "7000");
+    stage.emit(call_event(&stage, EventName::Queued, "7000"));
+    router.hear_all();
+    let route = json!({"Message": "RequestRouteCall", "ReferenceID": 5, "ConnID": CALL,
+                       "OtherDN": "2001"});
+    stage.say(&router, &route);
+    stage.pass(CTI_ROUTE_DEADLINE - Duration::from_millis(1));
+    assert_eq!(router.hear(), None);
+    stage.pass(Duration::from_millis(1));
+    assert_eq!(code_of(&router.hear().unwrap()), "Timeout");
 }
 
 #[test]

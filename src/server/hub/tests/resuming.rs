@@ -258,9 +258,12 @@ fn happening() -> impl Strategy<Value = Happening> {
         EventName::AgentLogout,
     ]);
     let call = prop::sample::select(vec![EventName::Ringing, EventName::Released]);
+    let agent = (0..3_usize, agent).prop_map(|(dn, name)| Happening::Agent(dn, name));
+    let call = (0..3_usize, call, 0..3_u64);
+    let call = call.prop_map(|(dn, name, serial)| Happening::Call(dn, name, serial));
     prop_oneof![
-        6 => (0..3_usize, agent).prop_map(|(dn, name)| Happening::Agent(dn, name)),
-        6 => (0..3_usize, call, 0..3_u64).prop_map(|(dn, name, call)| Happening::Call(dn, name, call)),
+        6 => agent,
+        6 => call,
         1 => Just(Happening::Breaks),
         2 => Just(Happening::Reads),
     ]
