@@ -70,10 +70,12 @@ impl Answering {
                 commands.push(Command::Leg(side, refuse));
                 State::Answering(self)
             }
-            event => match common(now, facts, self.dn, event, commands) {
-                Some(state) => state,
-                None => State::Answering(self),
-            },
+            event @ (Event::Leg(..) | Event::Input(_) | Event::Timer(_) | Event::DialFailed) => {
+                match common(now, facts, self.dn, event, commands) {
+                    Some(state) => state,
+                    None => State::Answering(self),
+                }
+            }
         }
     }
 }
@@ -90,10 +92,12 @@ impl Connected {
             Event::Leg(side, LegEvent::Offered { body }) => {
                 Renegotiating::start(self.dn, side, body, commands)
             }
-            event => match common(now, facts, self.dn, event, commands) {
-                Some(state) => state,
-                None => State::Connected(self),
-            },
+            event @ (Event::Leg(..) | Event::Input(_) | Event::Timer(_) | Event::DialFailed) => {
+                match common(now, facts, self.dn, event, commands) {
+                    Some(state) => state,
+                    None => State::Connected(self),
+                }
+            }
         }
     }
 }
@@ -187,7 +191,7 @@ fn handle_request(
                 commands,
             ))
         }
-        request => {
+        request @ (CallRequest::Release { .. } | CallRequest::UserData { .. }) => {
             request::while_connected(now, facts, dn, requested_by, request, commands);
             None
         }

@@ -78,10 +78,12 @@ impl Renegotiating {
                 commands.push(Command::Leg(side, refuse));
                 State::Renegotiating(self)
             }
-            event => match common(now, facts, self.dn, event, commands) {
-                Some(state) => state,
-                None => State::Renegotiating(self),
-            },
+            event @ (Event::Leg(..) | Event::Input(_) | Event::Timer(_) | Event::DialFailed) => {
+                match common(now, facts, self.dn, event, commands) {
+                    Some(state) => state,
+                    None => State::Renegotiating(self),
+                }
+            }
         }
     }
 
