@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use offhook::cti::EventName;
+use offhook::cti::{AgentWorkMode, DesktopRequest, EventName, KeyValueList};
 use offhook_loadgen::population::{Behaviour, CallPlan, EndedBy, Fact, Outcome};
 
 use super::world::{Setup, World};
@@ -210,6 +210,88 @@ fn pbx_that_forgets_everything_is_watched_again() {
     world.run_until_ready();
     world.population.pbx.restart(world.now, 0);
     world.run_for(Duration::from_secs(7_200));
+    world.finish();
+}
+
+#[test]
+fn break_of_the_desktop_outlasts_a_private_call() {
+    let mut world = World::new(Setup::calm(1));
+    world.run_until_ready();
+    let (work_mode, reasons) = (AgentWorkMode::AuxWork, KeyValueList::new());
+    world.ask(
+        AGENT,
+        DesktopRequest::NotReady {
+            work_mode,
+            reasons: reasons.clone(),
+        },
+    );
+    world.run_for(Duration::from_secs(1));
+    world.phone(AGENT).begin_private_call();
+    world.run_for(Duration::from_secs(1));
+    world.phone(AGENT).end_private_call();
+    world.run_for(Duration::from_secs(5));
+    assert!(
+        !world.journal.is_ready(AGENT),
+        "presence must not end a break"
+    );
+    let token = world.call(CallPlan::to("7000").talks_for(Duration::from_secs(1)));
+    world.run_for(Duration::from_secs(30));
+    assert_eq!(outcome(&world, token), None, "nobody is Ready");
+    world.ask(
+        AGENT,
+        DesktopRequest::Ready {
+            work_mode: AgentWorkMode::ManualIn,
+            reasons,
+        },
+    );
+    world.run_for(Duration::from_secs(10));
+    assert!(matches!(outcome(&world, token), Some(Outcome::Answered(_))));
+    world.finish();
+}
+
+#[test]
+fn trunk_that_falls_silent_is_out_of_service_until_it_is_back() {
+    let mut world = World::new(Setup::calm(2));
+    world.run_until_ready();
+    world.population.pbx.go_silent(0);
+    world.run_for(Duration::from_secs(90));
+    assert!(
+        world
+            .journal
+            .names("ucm")
+            .contains(&EventName::DNOutOfService)
+    );
+    world.population.pbx.come_back(0);
+    world.run_for(Duration::from_secs(90));
+    assert_eq!(
+        world.journal.names("ucm").last(),
+        Some(&EventName::DNBackInService)
+    );
+    let token = world.call(CallPlan::to("7000").talks_for(Duration::from_secs(1)));
+    world.run_for(Duration::from_secs(30));
+    assert!(matches!(outcome(&world, token), Some(Outcome::Answered(_))));
+    world.finish();
+}
+
+#[test]
+fn call_finds_the_next_peer_when_the_first_is_silent() {
+    let mut world = World::new(Setup {
+        nodes: 2,
+        ..Setup::calm(1)
+    });
+    world.run_until_ready();
+    world.population.pbx.go_silent(0);
+    let tokens: Vec<_> = (0..2)
+        .map(|_| {
+            let token = world.call(CallPlan::to("7000").talks_for(Duration::from_secs(1)));
+            world.run_for(Duration::from_secs(30));
+            token
+        })
+        .collect();
+    for token in tokens {
+        assert!(matches!(outcome(&world, token), Some(Outcome::Answered(_))));
+    }
+    world.population.pbx.come_back(0);
     world.finish();
 }
 

@@ -36,12 +36,6 @@ impl Faults {
         delay_min: Duration::from_millis(1),
         delay_max: Duration::from_millis(80),
     };
-
-    /// Nothing arrives.
-    pub const DEAD: Self = Self {
-        loss: 1_000,
-        ..Self::CALM
-    };
 }
 
 /// A datagram on its way.

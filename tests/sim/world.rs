@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use offhook::config::{self, Config};
+use offhook::cti::{ClientId, DesktopRequest, Request, RequestBody, RequestedBy};
 use offhook_loadgen::node::Node;
 use offhook_loadgen::population::{
     CallPlan, Callers, CallersOptions, Fact, Pbx, PbxOptions, PhoneControl, Population, Record,
@@ -67,6 +68,7 @@ impl World {
         clippy::disallowed_methods,
         reason = "virtual time needs some instant to count from"
     )]
+    #[allow(clippy::needless_pass_by_value, reason = "a setup makes one world")]
     pub fn new(setup: Setup) -> Self {
         let now = Instant::now();
         let server: SocketAddr = "10.0.0.1:5060".parse().expect("an address");
@@ -160,6 +162,19 @@ impl World {
 
     pub fn call(&mut self, plan: CallPlan) -> Token {
         self.population.callers.call(self.now, plan)
+    }
+
+    /// A desktop asks for the agent at `dn`.
+    pub fn ask(&mut self, dn: &str, request: DesktopRequest) {
+        let dn = self.cluster.config.dn(dn).expect("the DN is configured");
+        let shard = self.cluster.owners.dn(&self.cluster.config, dn);
+        let requested_by = RequestedBy {
+            client: ClientId(1),
+            reference_id: 7,
+        };
+        let body = RequestBody::Desktop(dn, request);
+        self.cluster
+            .request(self.now, shard, Request { requested_by, body });
     }
 
     pub fn phone(&mut self, dn: &str) -> PhoneControl<'_> {
