@@ -253,6 +253,7 @@ fn break_of_the_desktop_outlasts_a_private_call() {
 fn trunk_that_falls_silent_is_out_of_service_until_it_is_back() {
     let mut world = World::new(Setup::calm(2));
     world.run_until_ready();
+    world.run_for(Duration::from_secs(1));
     world.population.pbx.go_silent(0);
     world.run_for(Duration::from_secs(90));
     assert!(
@@ -280,6 +281,7 @@ fn call_finds_the_next_peer_when_the_first_is_silent() {
         ..Setup::calm(1)
     });
     world.run_until_ready();
+    world.run_for(Duration::from_secs(1));
     world.population.pbx.go_silent(0);
     let tokens: Vec<_> = (0..2)
         .map(|_| {
