@@ -13,6 +13,7 @@ pub mod metrics;
 pub mod options;
 pub mod placement;
 pub mod running;
+mod seat;
 mod shard;
 mod sockets;
 mod sys;

@@ -15,7 +15,7 @@ use crate::limits;
 use crate::metrics::Metrics;
 use crate::options::{Driver, DriverChoice, Options, StartError, UringDenied};
 use crate::placement::{self, Plan};
-use crate::shard::Seat;
+use crate::seat::Seat;
 use crate::sockets::{self, ShardSockets};
 
 /// Why a stop was not clean.

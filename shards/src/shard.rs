@@ -3,75 +3,22 @@
 //! kind of input, the due timers, and what the engine has to say. Never waits, never sleeps, and
 //! reads no clock.
 
+mod drain;
+
 use std::collections::VecDeque;
-use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crate::control::Shared;
-use crate::engine::{ConnectionChange, Engine, Frame, ShardId, Source, Transmit, Transport};
+use crate::engine::{Engine, Frame, ShardId, Source, Transmit, Transport};
 use crate::limits;
-use crate::mesh::{Mesh, Port, Sleeper};
+use crate::mesh::{Port, Sleeper};
 use crate::metrics::{Counter, ShardMetrics};
-use crate::options::{Driver, Options};
+use crate::seat::{Parcel, Seat};
 use crate::sockets::Listener;
-use crate::sys::EventFd;
 use crate::tcp::{Cut, Rest, Table};
 use crate::udp::Datagrams;
-
-/// What shards send each other.
-#[derive(Debug)]
-pub(crate) enum Parcel<M> {
-    /// Bytes that arrived at a shard that does not own them.
-    Received { source: Source, bytes: Box<[u8]> },
-    /// Bytes for a connection that lives on the receiver.
-    Transmit {
-        transmit: Transmit,
-        bytes: Box<[u8]>,
-    },
-    /// A connection of the sender's was closed or could not be opened.
-    Change(ConnectionChange),
-    /// From engine to engine.
-    Message(M),
-}
-
-/// What a shard is given before its thread starts.
-pub(crate) struct Seat<E: Engine> {
-    pub(crate) me: ShardId,
-    pub(crate) shared: Arc<Shared<E>>,
-    mesh: Arc<Mesh<Parcel<E::Message>>>,
-    spin: Duration,
-}
-
-impl<E: Engine> Seat<E> {
-    /// Seats for all shards, and what they share with the control plane.
-    pub(crate) fn for_all(
-        driver: Driver,
-        options: &Options,
-    ) -> io::Result<(Arc<Shared<E>>, Vec<Self>)> {
-        let blocking = driver == Driver::Uring;
-        let sleeper = |_| Ok(Arc::new(Sleeper::new(EventFd::new(blocking)?)));
-        let sleepers: Vec<_> = (0..options.shards)
-            .map(sleeper)
-            .collect::<io::Result<_>>()?;
-        let mesh = Arc::new(Mesh::new(sleepers.clone(), limits::MESH_QUEUE_MAX));
-        let shared = Arc::new(Shared::new(sleepers, Sleeper::new(EventFd::new(false)?)));
-        let seat = |shard| Self {
-            me: ShardId(shard),
-            shared: Arc::clone(&shared),
-            mesh: Arc::clone(&mesh),
-            // glommio spins by itself, and looks at its rings while it does.
-            spin: if blocking {
-                Duration::ZERO
-            } else {
-                options.spin
-            },
-        };
-        let seats = (0..options.shards).map(seat).collect();
-        Ok((shared, seats))
-    }
-}
 
 /// What the driver does after a turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -325,167 +272,6 @@ impl<E: Engine> Shard<E> {
             work += 1;
             self.metrics().add(Counter::EngineTimeouts, 1);
             self.engine.handle_timeout(now);
-        }
-        work
-    }
-
-    /// Takes out what the engine has to say: transmits, messages, events, in this order.
-    fn drain(&mut self, now: Instant) -> usize {
-        let mut work = self.drain_changes(now);
-        work += self.drain_outbox();
-        work += self.drain_transmits(now);
-        work += self.drain_messages(now);
-        work += self.drain_events();
-        work
-    }
-
-    /// Tells all engines of connections that are gone, this one at once.
-    fn drain_changes(&mut self, now: Instant) -> usize {
-        let mut work = 0;
-        while let Some(change) = self.streams.next_change() {
-            work += 1;
-            self.engine.handle_connection(now, change);
-            for other in self.port.others() {
-                self.send_or_keep(other, Parcel::Change(change), Counter::DropChange);
-            }
-        }
-        work
-    }
-
-    /// Pushes a parcel, or keeps it until there is room, in order; drops it and counts that if
-    /// too many are kept.
-    fn send_or_keep(&mut self, to: ShardId, parcel: Parcel<E::Message>, dropped: Counter) {
-        let parcel = if self.outbox.is_empty() {
-            let Err(parcel) = self.port.push_or_starve(to, parcel) else {
-                return;
-            };
-            parcel
-        } else {
-            parcel
-        };
-        if self.outbox.len() < limits::OUTBOX_MAX {
-            self.outbox.push_back((to, parcel));
-        } else {
-            self.metrics().add(dropped, 1);
-        }
-    }
-
-    fn drain_outbox(&mut self) -> usize {
-        let mut work = 0;
-        while let Some((to, parcel)) = self.outbox.pop_front() {
-            if let Err(parcel) = self.port.push_or_starve(to, parcel) {
-                self.outbox.push_front((to, parcel));
-                break;
-            }
-            work += 1;
-        }
-        work
-    }
-
-    fn drain_transmits(&mut self, now: Instant) -> usize {
-        let mut work = 0;
-        while work < limits::DRAIN_PER_TURN_MAX {
-            let start = self.outgoing.len();
-            let Some(transmit) = self.engine.poll_transmit(&mut self.outgoing) else {
-                break;
-            };
-            work += 1;
-            match transmit.transport {
-                Transport::Udp => {
-                    let range = start..self.outgoing.len();
-                    if !self.datagrams.queue(transmit.local, transmit.remote, range) {
-                        self.metrics().add(Counter::DropNoSocket, 1);
-                        self.outgoing.truncate(start);
-                    }
-                    if self.datagrams.queued() == limits::BATCH_MAX {
-                        self.flush(now);
-                    }
-                }
-                Transport::Tcp => {
-                    self.send_stream(now, transmit, start);
-                    self.outgoing.truncate(start);
-                }
-            }
-        }
-        self.flush(now);
-        work
-    }
-
-    fn flush(&mut self, now: Instant) {
-        let metrics = self.shared.metrics.shard(self.me);
-        self.datagrams.flush(now, &self.outgoing, metrics);
-        self.outgoing.clear();
-    }
-
-    fn send_stream(&mut self, now: Instant, transmit: Transmit, start: usize) {
-        let elsewhere = transmit.connection.map(|id| id.shard);
-        let Some(shard) = elsewhere.filter(|&shard| self.port.reaches(shard)) else {
-            let Transmit {
-                connection,
-                remote,
-                local,
-                ..
-            } = transmit;
-            self.streams
-                .send(now, connection, remote, local, &self.outgoing[start..]);
-            return;
-        };
-        let parcel = Parcel::Transmit {
-            transmit,
-            bytes: self.outgoing[start..].into(),
-        };
-        self.send_or_keep(shard, parcel, Counter::DropTransmitFull);
-    }
-
-    fn drain_messages(&mut self, now: Instant) -> usize {
-        let mut work = 0;
-        while work < limits::DRAIN_PER_TURN_MAX {
-            let held = self.held_message.take();
-            let waited = held.is_some();
-            let Some((to, message)) = held.or_else(|| self.engine.poll_message()) else {
-                break;
-            };
-            if to == self.me {
-                self.engine.handle_message(now, to, message);
-            } else {
-                assert!(
-                    self.port.reaches(to),
-                    "the engine addresses shards that exist"
-                );
-                let pushed = self.port.push_or_starve(to, Parcel::Message(message));
-                if let Err(Parcel::Message(message)) = pushed {
-                    self.metrics()
-                        .add(Counter::MessageQueueFull, u64::from(!waited));
-                    self.held_message = Some((to, message));
-                    break;
-                }
-                self.metrics().add(Counter::MessagesOut, 1);
-            }
-            work += 1;
-        }
-        work
-    }
-
-    fn drain_events(&mut self) -> usize {
-        let queue = &self.shared.events[self.me.index()];
-        let metrics = self.shared.metrics.shard(self.me);
-        let mut work = 0;
-        while work < limits::DRAIN_PER_TURN_MAX {
-            let held = self.held_event.take();
-            let waited = held.is_some();
-            let Some(event) = held.or_else(|| self.engine.poll_event()) else {
-                break;
-            };
-            if let Err(event) = queue.push_or_starve(event) {
-                metrics.add(Counter::EventQueueFull, u64::from(!waited));
-                self.held_event = Some(event);
-                break;
-            }
-            work += 1;
-        }
-        if work > 0 {
-            metrics.add(Counter::Events, work as u64);
-            metrics.add(Counter::Wakeups, u64::from(self.shared.listener.wake()));
         }
         work
     }

@@ -2,6 +2,8 @@
 //! in, bytes that it is to write go out, and what it is to do is a list of commands. Holds the
 //! limits and the deadlines. Where a message ends and who owns it is `shard.rs`'s question.
 
+mod cut;
+
 use std::collections::{HashMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -11,6 +13,8 @@ use crate::engine::{ConnectionChange, ConnectionId, ConnectionOutcome, ShardId};
 use crate::limits;
 use crate::metrics::{Counter, Metrics};
 use crate::wheel::{TimerKey, Wheel};
+
+pub(crate) use cut::{Cut, Rest};
 
 /// What the driver is to do about a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -475,87 +479,6 @@ impl Table {
             );
         }
     }
-
-    /// How many connections wait to be cut.
-    pub(crate) fn to_cut(&self) -> usize {
-        self.to_cut.len()
-    }
-
-    /// The next connection whose input is to be cut into messages, with the input and both
-    /// addresses. [`Table::cut`] must follow.
-    pub(crate) fn next_to_cut(&mut self) -> Option<(ConnectionId, SocketAddr, SocketAddr, &[u8])> {
-        while let Some(id) = self.to_cut.pop_front() {
-            if self.is_live(id) {
-                let slot = &mut self.slots[id.index as usize];
-                let connection = slot.connection.as_mut().expect("it was live a line ago");
-                connection.to_cut = false;
-                let local = connection.local.expect("only open connections receive");
-                return Some((id, connection.remote, local, &connection.input));
-            }
-        }
-        None
-    }
-
-    /// What became of the input that [`Table::next_to_cut`] showed.
-    pub(crate) fn cut(&mut self, now: Instant, id: ConnectionId, cut: Cut) {
-        let Some(connection) = live(&mut self.slots, id) else {
-            return;
-        };
-        if cut.consumed > 0 {
-            connection.input.drain(..cut.consumed);
-            if let Some(timer) = connection.message_timer.take() {
-                self.wheel.cancel(timer);
-            }
-        }
-        connection.paused = cut.rest == Rest::Blocked;
-        let full = connection.input.len() >= limits::STREAM_INPUT_BYTES_MAX;
-        match cut.rest {
-            Rest::Incomplete if connection.ending.is_some() => {
-                let reason = connection.ending.expect("looked at a line ago");
-                return self.close(id, reason);
-            }
-            Rest::Malformed => return self.close(id, Counter::ClosedMalformed),
-            Rest::Incomplete if full => return self.close(id, Counter::ClosedInputLimit),
-            Rest::Incomplete if connection.input.is_empty() => empty(&mut connection.input),
-            Rest::Incomplete => {
-                if connection.message_timer.is_none() {
-                    let at = now + limits::MESSAGE_DEADLINE;
-                    connection.message_timer = Some(self.wheel.arm(at, Deadline::Message(id)));
-                }
-            }
-            Rest::Unseen | Rest::Blocked => {}
-        }
-        if connection.held && !connection.paused && !full {
-            connection.held = false;
-            self.commands.push_back(StreamCommand::Attend { id });
-        }
-        match cut.rest {
-            Rest::Unseen | Rest::Blocked => self.queue_to_cut(id),
-            Rest::Incomplete | Rest::Malformed => {}
-        }
-    }
-}
-
-/// What was done with a connection's input.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Cut {
-    /// Bytes that were whole messages or keep-alives.
-    pub(crate) consumed: usize,
-    /// What the bytes behind them are.
-    pub(crate) rest: Rest,
-}
-
-/// The bytes behind those that were consumed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Rest {
-    /// No whole message, or nothing.
-    Incomplete,
-    /// Nothing that can become a message.
-    Malformed,
-    /// Nobody has looked: its share of this turn is used up.
-    Unseen,
-    /// A message for a shard that has no room.
-    Blocked,
 }
 
 fn live(slots: &mut [Slot], id: ConnectionId) -> Option<&mut Connection> {

@@ -80,12 +80,15 @@ fn messages_between_engines_come_in_order_and_none_is_lost(driver: Driver) {
     }
     host.wait_until(|seen| seen.len() == routes.len() * count as usize);
     for (from, to) in routes {
-        let came = host.seen.iter().filter_map(|(at, event)| match event {
-            Event::Message {
+        let came = host.seen.iter().filter_map(|(at, event)| {
+            let Event::Message {
                 from: sender,
                 number,
-            } if *sender == ShardId(from) => (*at == ShardId(to)).then_some(*number),
-            _ => None,
+            } = event
+            else {
+                panic!("{event:?}");
+            };
+            (*sender == ShardId(from) && *at == ShardId(to)).then_some(*number)
         });
         assert!(came.eq(0..count), "from {from} to {to}");
     }
@@ -238,6 +241,29 @@ fn auto_takes_a_driver_and_says_why_it_is_not_io_uring() {
     assert_eq!(host.running.driver() == Driver::Epoll, reason.is_some());
     assert!(reason.is_none_or(|reason| !reason.contains('\n')));
     host.running.stop().unwrap();
+}
+
+#[test]
+fn auto_falls_back_where_too_little_memory_may_be_locked() {
+    // A process of its own, because a limit holds for all threads: this very test binary, told to
+    // run the test above.
+    let test = "auto_takes_a_driver_and_says_why_it_is_not_io_uring";
+    let binary = std::env::current_exe().unwrap();
+    let output = std::process::Command::new("sh")
+        .args([
+            "-c",
+            "ulimit -l 64 && exec \"$0\" --exact \"$1\" --nocapture",
+        ])
+        .arg(binary)
+        .arg(test)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("epoll: Some("), "{said}");
+    // Where io_uring is denied altogether, that is said instead.
+    let uring_works = start(&options(Driver::Uring, 1), Echo::new).is_ok();
+    assert_eq!(said.contains("only 64 KiB"), uring_works, "{said}");
 }
 
 #[test]

@@ -52,7 +52,14 @@ impl Answering {
                 if body.is_none() {
                     // RFC 3261 §13.2.2.4: the ACK must have the answer. There is no session.
                     hang_up(commands, Side::Caller, cause::FAILURE);
-                    return end(facts, self.dn, Side::Agent, EndCause::Failed, None, commands);
+                    return end(
+                        facts,
+                        self.dn,
+                        Side::Agent,
+                        EndCause::Failed,
+                        None,
+                        commands,
+                    );
                 }
                 commands.push(Command::Leg(Side::Agent, LegCommand::Acknowledge(body)));
                 State::Connected(Connected { dn: self.dn })
@@ -112,16 +119,29 @@ pub(super) fn common(
             };
             Some(end(facts, dn, side.other(), ended, None, commands))
         }
-        Event::Leg(side, LegEvent::Refused { .. }) => {
-            Some(end(facts, dn, side.other(), EndCause::Failed, None, commands))
-        }
+        Event::Leg(side, LegEvent::Refused { .. }) => Some(end(
+            facts,
+            dn,
+            side.other(),
+            EndCause::Failed,
+            None,
+            commands,
+        )),
         Event::Timer(Timer::Duration) => {
             hang_up(commands, Side::Caller, cause::TIMER);
-            Some(end(facts, dn, Side::Agent, EndCause::Failed, None, commands))
+            Some(end(
+                facts,
+                dn,
+                Side::Agent,
+                EndCause::Failed,
+                None,
+                commands,
+            ))
         }
-        Event::Input(Input::Request { requested_by, request }) => {
-            handle_request(now, facts, dn, requested_by, request, commands)
-        }
+        Event::Input(Input::Request {
+            requested_by,
+            request,
+        }) => handle_request(now, facts, dn, requested_by, request, commands),
         // A second reservation for the same call: return it.
         Event::Input(Input::Offer { dn: other }) => {
             let returned = agent::Input::Returned { call: facts.call };
@@ -141,9 +161,7 @@ pub(super) fn common(
         | Event::DialFailed
         | Event::Timer(Timer::Patience | Timer::Progress | Timer::NoAnswer)
         | Event::Input(
-            Input::DirectRefused { .. }
-            | Input::QueueRefused { .. }
-            | Input::OfferWithdrawn { .. },
+            Input::DirectRefused { .. } | Input::QueueRefused { .. } | Input::OfferWithdrawn { .. },
         ) => None,
     }
 }
@@ -160,7 +178,14 @@ fn handle_request(
         CallRequest::Release { this_dn, .. } if this_dn == dn => {
             hang_up(commands, Side::Agent, cause::NORMAL);
             let cause = EndCause::AgentReleased;
-            Some(end(facts, dn, Side::Caller, cause, Some(requested_by), commands))
+            Some(end(
+                facts,
+                dn,
+                Side::Caller,
+                cause,
+                Some(requested_by),
+                commands,
+            ))
         }
         request => {
             request::while_connected(now, facts, dn, requested_by, request, commands);
@@ -178,7 +203,11 @@ pub(super) fn end(
     requested_by: Option<RequestedBy>,
     commands: &mut Commands,
 ) -> State {
-    let reason = if ended == EndCause::Failed { cause::FAILURE } else { cause::NORMAL };
+    let reason = if ended == EndCause::Failed {
+        cause::FAILURE
+    } else {
+        cause::NORMAL
+    };
     hang_up(commands, left, reason);
     facts.tell_agent(commands, dn, PartyState::Ended(ended), requested_by);
     State::Ended

@@ -41,9 +41,17 @@ impl Renegotiating {
         body: Option<Body>,
         commands: &mut Commands,
     ) -> State {
-        let progress = if body.is_some() { Progress::Offered } else { Progress::Asked };
+        let progress = if body.is_some() {
+            Progress::Offered
+        } else {
+            Progress::Asked
+        };
         commands.push(Command::Leg(offerer.other(), LegCommand::Offer(body)));
-        State::Renegotiating(Self { dn, offerer, progress })
+        State::Renegotiating(Self {
+            dn,
+            offerer,
+            progress,
+        })
     }
 
     pub(super) fn handle(

@@ -39,3 +39,6 @@ pub use event::{
     TerminatedReason, UserAgentEvent,
 };
 pub use user_agent::{Full, UserAgent};
+
+#[cfg(test)]
+mod tests;

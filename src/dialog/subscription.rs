@@ -160,13 +160,11 @@ impl Subscription {
     pub(super) fn failed(self, moment: &mut Moment<'_>, client: ClientKey) -> Self {
         match self {
             Self::Asking(state) if state.pending.client == client => {
-                moment.core.count(Counter::SubscriptionFailed);
                 moment.emit(SubscriptionEvent::Unreachable);
                 Self::Over(state.dialog)
             }
             Self::Established(state) => match state.pending {
                 Some(pending) if pending.client == client => {
-                    moment.core.count(Counter::SubscriptionFailed);
                     moment.emit(SubscriptionEvent::Unreachable);
                     state.refused(moment, pending, None)
                 }
@@ -258,7 +256,6 @@ impl Established {
         let cseq = self.dialog.next_cseq();
         match ask(moment, &self.dialog, cseq, asked) {
             Ok(client) => {
-                moment.core.count(Counter::SubscriptionRefreshed);
                 self.pending = Some(Pending {
                     client,
                     asked,
@@ -266,7 +263,6 @@ impl Established {
                 });
             }
             Err(Full) => {
-                moment.core.count(Counter::SubscriptionFailed);
                 moment.emit(SubscriptionEvent::Unreachable);
             }
         }
@@ -409,7 +405,6 @@ impl Moment<'_> {
     }
 
     fn refused(&mut self, response: &Response<'_>) {
-        self.core.count(Counter::SubscriptionFailed);
         let message: &Message<'_> = &response.message;
         self.emit(SubscriptionEvent::Refused {
             status: response.status,

@@ -11,7 +11,7 @@ use offhook_shards::{Engine as _, ShardId, Source, Transport};
 
 /// The final statuses that the server sends within a minute of the message, in order, without
 /// retransmissions.
-pub fn answers(now: Instant, bytes: &[u8]) -> Vec<u16> {
+pub(crate) fn answers(now: Instant, bytes: &[u8]) -> Vec<u16> {
     let mut engine = engine(now);
     let source = Source {
         transport: Transport::Udp,

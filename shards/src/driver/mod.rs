@@ -16,7 +16,8 @@ use crate::engine::{Engine, ShardId};
 use crate::limits;
 use crate::options::{Driver, DriverChoice, StartError, UringDenied};
 use crate::placement;
-use crate::shard::{Seat, Shard};
+use crate::seat::Seat;
+use crate::shard::Shard;
 use crate::sockets::{Listener, ShardSockets};
 use crate::sys;
 

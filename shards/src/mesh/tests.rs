@@ -1,3 +1,5 @@
+//! Threads that meet over small queues, and what each promise of the mesh means.
+
 use super::*;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};

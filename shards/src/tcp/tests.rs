@@ -1,3 +1,5 @@
+//! The table of connections in virtual time, without a socket.
+
 use super::*;
 use crate::clock::Clock;
 use std::time::Duration;

@@ -1,3 +1,5 @@
+//! Directed cases, and random steps against a sorted map.
+
 use super::*;
 use proptest::prelude::*;
 use std::collections::BTreeMap;

@@ -1,0 +1,66 @@
+//! What shards have in common before they run: the queues between them, the bells, and what goes
+//! through the queues. Nothing here runs; `shard.rs` does.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::control::Shared;
+use crate::engine::{ConnectionChange, Engine, ShardId, Source, Transmit};
+use crate::limits;
+use crate::mesh::{Mesh, Sleeper};
+use crate::options::{Driver, Options};
+use crate::sys::EventFd;
+
+/// What shards send each other.
+#[derive(Debug)]
+pub(crate) enum Parcel<M> {
+    /// Bytes that arrived at a shard that does not own them.
+    Received { source: Source, bytes: Box<[u8]> },
+    /// Bytes for a connection that lives on the receiver.
+    Transmit {
+        transmit: Transmit,
+        bytes: Box<[u8]>,
+    },
+    /// A connection of the sender's was closed or could not be opened.
+    Change(ConnectionChange),
+    /// From engine to engine.
+    Message(M),
+}
+
+/// What a shard is given before its thread starts.
+pub(crate) struct Seat<E: Engine> {
+    pub(crate) me: ShardId,
+    pub(crate) shared: Arc<Shared<E>>,
+    pub(crate) mesh: Arc<Mesh<Parcel<E::Message>>>,
+    pub(crate) spin: Duration,
+}
+
+impl<E: Engine> Seat<E> {
+    /// Seats for all shards, and what they share with the control plane.
+    pub(crate) fn for_all(
+        driver: Driver,
+        options: &Options,
+    ) -> io::Result<(Arc<Shared<E>>, Vec<Self>)> {
+        let blocking = driver == Driver::Uring;
+        let sleeper = |_| Ok(Arc::new(Sleeper::new(EventFd::new(blocking)?)));
+        let sleepers: Vec<_> = (0..options.shards)
+            .map(sleeper)
+            .collect::<io::Result<_>>()?;
+        let mesh = Arc::new(Mesh::new(sleepers.clone(), limits::MESH_QUEUE_MAX));
+        let shared = Arc::new(Shared::new(sleepers, Sleeper::new(EventFd::new(false)?)));
+        let seat = |shard| Self {
+            me: ShardId(shard),
+            shared: Arc::clone(&shared),
+            mesh: Arc::clone(&mesh),
+            // glommio spins by itself, and looks at its rings while it does.
+            spin: if blocking {
+                Duration::ZERO
+            } else {
+                options.spin
+            },
+        };
+        let seats = (0..options.shards).map(seat).collect();
+        Ok((shared, seats))
+    }
+}

@@ -1,0 +1,173 @@
+//! The second half of a turn: takes out what the engine has to say and sends it on its way. What
+//! finds no room stays: messages and events in the engine, parcels in a bounded outbox.
+
+use std::time::Instant;
+
+use super::Shard;
+use crate::engine::{Engine, ShardId, Transmit, Transport};
+use crate::limits;
+use crate::metrics::Counter;
+use crate::seat::Parcel;
+
+impl<E: Engine> Shard<E> {
+    /// Takes out what the engine has to say: transmits, messages, events, in this order.
+    pub(super) fn drain(&mut self, now: Instant) -> usize {
+        let mut work = self.drain_changes(now);
+        work += self.drain_outbox();
+        work += self.drain_transmits(now);
+        work += self.drain_messages(now);
+        work += self.drain_events();
+        work
+    }
+
+    /// Tells all engines of connections that are gone, this one at once.
+    fn drain_changes(&mut self, now: Instant) -> usize {
+        let mut work = 0;
+        while let Some(change) = self.streams.next_change() {
+            work += 1;
+            self.engine.handle_connection(now, change);
+            for other in self.port.others() {
+                self.send_or_keep(other, Parcel::Change(change), Counter::DropChange);
+            }
+        }
+        work
+    }
+
+    /// Pushes a parcel, or keeps it until there is room, in order; drops it and counts that if
+    /// too many are kept.
+    fn send_or_keep(&mut self, to: ShardId, parcel: Parcel<E::Message>, dropped: Counter) {
+        let parcel = if self.outbox.is_empty() {
+            let Err(parcel) = self.port.push_or_starve(to, parcel) else {
+                return;
+            };
+            parcel
+        } else {
+            parcel
+        };
+        if self.outbox.len() < limits::OUTBOX_MAX {
+            self.outbox.push_back((to, parcel));
+        } else {
+            self.metrics().add(dropped, 1);
+        }
+    }
+
+    fn drain_outbox(&mut self) -> usize {
+        let mut work = 0;
+        while let Some((to, parcel)) = self.outbox.pop_front() {
+            if let Err(parcel) = self.port.push_or_starve(to, parcel) {
+                self.outbox.push_front((to, parcel));
+                break;
+            }
+            work += 1;
+        }
+        work
+    }
+
+    fn drain_transmits(&mut self, now: Instant) -> usize {
+        let mut work = 0;
+        while work < limits::DRAIN_PER_TURN_MAX {
+            let start = self.outgoing.len();
+            let Some(transmit) = self.engine.poll_transmit(&mut self.outgoing) else {
+                break;
+            };
+            work += 1;
+            match transmit.transport {
+                Transport::Udp => {
+                    let range = start..self.outgoing.len();
+                    if !self.datagrams.queue(transmit.local, transmit.remote, range) {
+                        self.metrics().add(Counter::DropNoSocket, 1);
+                        self.outgoing.truncate(start);
+                    }
+                    if self.datagrams.queued() == limits::BATCH_MAX {
+                        self.flush(now);
+                    }
+                }
+                Transport::Tcp => {
+                    self.send_stream(now, transmit, start);
+                    self.outgoing.truncate(start);
+                }
+            }
+        }
+        self.flush(now);
+        work
+    }
+
+    fn flush(&mut self, now: Instant) {
+        let metrics = self.shared.metrics.shard(self.me);
+        self.datagrams.flush(now, &self.outgoing, metrics);
+        self.outgoing.clear();
+    }
+
+    fn send_stream(&mut self, now: Instant, transmit: Transmit, start: usize) {
+        let elsewhere = transmit.connection.map(|id| id.shard);
+        let Some(shard) = elsewhere.filter(|&shard| self.port.reaches(shard)) else {
+            let Transmit {
+                connection,
+                remote,
+                local,
+                ..
+            } = transmit;
+            self.streams
+                .send(now, connection, remote, local, &self.outgoing[start..]);
+            return;
+        };
+        let parcel = Parcel::Transmit {
+            transmit,
+            bytes: self.outgoing[start..].into(),
+        };
+        self.send_or_keep(shard, parcel, Counter::DropTransmitFull);
+    }
+
+    fn drain_messages(&mut self, now: Instant) -> usize {
+        let mut work = 0;
+        while work < limits::DRAIN_PER_TURN_MAX {
+            let held = self.held_message.take();
+            let waited = held.is_some();
+            let Some((to, message)) = held.or_else(|| self.engine.poll_message()) else {
+                break;
+            };
+            if to == self.me {
+                self.engine.handle_message(now, to, message);
+            } else {
+                assert!(
+                    self.port.reaches(to),
+                    "the engine addresses shards that exist"
+                );
+                let pushed = self.port.push_or_starve(to, Parcel::Message(message));
+                if let Err(Parcel::Message(message)) = pushed {
+                    self.metrics()
+                        .add(Counter::MessageQueueFull, u64::from(!waited));
+                    self.held_message = Some((to, message));
+                    break;
+                }
+                self.metrics().add(Counter::MessagesOut, 1);
+            }
+            work += 1;
+        }
+        work
+    }
+
+    fn drain_events(&mut self) -> usize {
+        let queue = &self.shared.events[self.me.index()];
+        let metrics = self.shared.metrics.shard(self.me);
+        let mut work = 0;
+        while work < limits::DRAIN_PER_TURN_MAX {
+            let held = self.held_event.take();
+            let waited = held.is_some();
+            let Some(event) = held.or_else(|| self.engine.poll_event()) else {
+                break;
+            };
+            if let Err(event) = queue.push_or_starve(event) {
+                metrics.add(Counter::EventQueueFull, u64::from(!waited));
+                self.held_event = Some(event);
+                break;
+            }
+            work += 1;
+        }
+        if work > 0 {
+            metrics.add(Counter::Events, work as u64);
+            metrics.add(Counter::Wakeups, u64::from(self.shared.listener.wake()));
+        }
+        work
+    }
+}
