@@ -40,7 +40,6 @@ pub struct Api {
 }
 
 /// Every path that is served.
-#[must_use]
 pub fn router(api: Api) -> Router {
     Router::new()
         .route("/cti", get(cti))

@@ -409,7 +409,7 @@ async fn signalled() {
         (Err(error), _) | (_, Err(error)) => {
             // The kernel's own action still ends the process, only less politely.
             tracing::warn!(%error, "signals cannot be caught");
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 }
