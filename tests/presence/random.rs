@@ -163,7 +163,11 @@ fn take(lab: &mut Lab, step: Step) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 400,
+        failure_persistence: None,
+        ..Default::default()
+    })]
 
     /// `Lab` asserts that there is one live subscription at most.
     #[test]

@@ -222,3 +222,26 @@ fn outcome(world: &World, token: offhook_loadgen::population::Token) -> Option<O
         _ => None,
     })
 }
+
+/// The caller leaves after the server's 2xx with the phone's offer, and before its ACK is there:
+/// the phone's offer is declined in the ACK, never left without an answer.
+#[test]
+fn offer_of_a_phone_is_answered_even_when_the_caller_is_gone() {
+    for seed in 0..40 {
+        let faults = super::network::Faults {
+            loss: 250,
+            ..super::network::Faults::CALM
+        };
+        let mut world = World::new(Setup {
+            seed,
+            faults,
+            ..Setup::calm(1)
+        });
+        world.run_until(Duration::from_secs(120), |world| {
+            world.journal.is_ready(AGENT)
+        });
+        world.call(CallPlan::to("7000").talks_for(Duration::from_millis(1)));
+        world.run_for(Duration::from_secs(60));
+        world.finish();
+    }
+}

@@ -136,6 +136,8 @@ impl Population {
 
 impl Node for Population {
     fn handle_datagram(&mut self, now: Instant, to: SocketAddr, from: SocketAddr, bytes: &[u8]) {
+        // What was commanded since counts as it was before the datagram.
+        self.digest(now);
         if to == self.callers.address() && (!self.pbx.is_at(to) || self.callers.recognise(bytes)) {
             self.callers.handle_datagram(now, to, from, bytes);
         } else {

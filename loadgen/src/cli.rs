@@ -1,0 +1,174 @@
+//! The command line of `offhook-load`: what may be said, and what is wrong with what was said.
+
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use offhook::config::Driver;
+
+/// Phones of one demo: each has a name of six digits and a subscription of its own.
+const AGENTS_MAX: i64 = 100_000;
+/// Calls a second; one thread plays all phones and callers.
+const CALLS_PER_SECOND_MAX: f64 = 10_000.0;
+const DURATION_MAX: Duration = Duration::from_secs(24 * 3_600);
+
+/// Plays PBX, phones and callers against Offhook, and measures from outside.
+#[derive(Debug, Parser)]
+#[command(name = "offhook-load", version, arg_required_else_help = true)]
+pub struct CommandLine {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What `offhook-load` can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Starts the server in this process and, over loopback UDP, a simulated PBX with phones and
+    /// callers.
+    ///
+    /// Phones register, are watched by the server, become Ready, take calls, hold them, do not
+    /// answer or decline, have private calls, go away and come back; callers wait, give up, talk.
+    /// Everything comes from the seed. What the phones know is held against what the server says
+    /// on its CTI WebSocket.
+    ///
+    /// Exit status: 0 when every offered call was answered, abandoned or refused, none was lost
+    /// and every agent's state was right; 1 when not; 2 when the command line is wrong; 3 when
+    /// the demo could not be carried out.
+    Demo(Demo),
+}
+
+/// Flags of `demo`.
+#[derive(Debug, Clone, PartialEq, Args)]
+pub struct Demo {
+    /// Phones, each with an agent.
+    #[arg(long, value_name = "N", default_value_t = 200,
+          value_parser = clap::value_parser!(u32).range(1..=AGENTS_MAX))]
+    pub agents: u32,
+    /// Calls offered a second, on average; they come independently of each other.
+    #[arg(long, value_name = "RATE", default_value_t = 5.0, value_parser = rate)]
+    pub calls_per_second: f64,
+    /// How long calls are offered: 500ms, 30s, 2m, 1h; a bare number is seconds.
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
+    pub duration: Duration,
+    /// Shards of the server; the number of cores minus one, at least one, if it is left out.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub shards: Option<u16>,
+    /// Where chance comes from: the same seed gives the same people.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// How the server moves bytes: auto, uring or epoll.
+    #[arg(long, value_name = "DRIVER", default_value = "auto")]
+    pub driver: Driver,
+    /// Print one JSON object on standard output instead of a table.
+    #[arg(long)]
+    pub json: bool,
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(rate) if rate > 0.0 && rate <= CALLS_PER_SECOND_MAX => Ok(rate),
+        Ok(_) => Err(format!(
+            "write a rate above 0, at most {CALLS_PER_SECOND_MAX}"
+        )),
+        Err(_) => Err("write a number of calls a second, such as 5 or 0.5".to_owned()),
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let digits = text
+        .find(|letter: char| !letter.is_ascii_digit())
+        .unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let milliseconds: Option<u64> = match unit {
+        "ms" => Some(1),
+        "" | "s" => Some(1_000),
+        "m" => Some(60_000),
+        "h" => Some(3_600_000),
+        _ => None,
+    };
+    let length = number.parse::<u64>().ok().zip(milliseconds);
+    let length = length.and_then(|(number, unit)| number.checked_mul(unit));
+    match length.map(Duration::from_millis) {
+        Some(length) if length.is_zero() => Err("write a time above zero".to_owned()),
+        Some(length) if length > DURATION_MAX => Err("write a time of at most 24h".to_owned()),
+        Some(length) => Ok(length),
+        None => Err("write a time such as 30s, 2m or 500ms".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn demo(arguments: &[&str]) -> Result<Demo, clap::Error> {
+        let words = ["offhook-load", "demo"].iter().chain(arguments);
+        let CommandLine {
+            command: Command::Demo(demo),
+        } = CommandLine::try_parse_from(words)?;
+        Ok(demo)
+    }
+
+    #[test]
+    fn the_defaults_are_the_documented_ones() {
+        let demo = demo(&[]).expect("nothing is needed");
+        assert_eq!(
+            (demo.agents, demo.calls_per_second, demo.seed),
+            (200, 5.0, 1)
+        );
+        assert_eq!(
+            (demo.duration, demo.shards),
+            (Duration::from_secs(30), None)
+        );
+        assert!(!demo.json);
+    }
+
+    #[test]
+    fn times_have_units() {
+        for (text, milliseconds) in [
+            ("30s", 30_000),
+            ("2m", 120_000),
+            ("500ms", 500),
+            ("7", 7_000),
+            ("1h", 3_600_000),
+        ] {
+            let demo = demo(&["--duration", text]).expect("a time");
+            assert_eq!(demo.duration, Duration::from_millis(milliseconds), "{text}");
+        }
+    }
+
+    #[test]
+    fn mistakes_say_what_to_write() {
+        for (arguments, words) in [
+            (["--duration", "soon"], "write a time such as 30s"),
+            (["--duration", "0s"], "above zero"),
+            (["--duration", "25h"], "at most 24h"),
+            (
+                ["--duration", "99999999999999999999s"],
+                "write a time such as",
+            ),
+            (["--calls-per-second", "0"], "write a rate above 0"),
+            (
+                ["--calls-per-second", "many"],
+                "write a number of calls a second",
+            ),
+            (["--calls-per-second", "NaN"], "write a rate above 0"),
+            (["--agents", "0"], "0 is not in"),
+            (["--shards", "0"], "0 is not in"),
+            (["--driver", "fast"], "write auto, uring or epoll"),
+            (["--colour", "red"], "unexpected argument"),
+        ] {
+            let error = demo(&arguments).expect_err("a mistake").to_string();
+            assert!(error.contains(words), "{arguments:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn the_help_explains_the_exit_status() {
+        let error = demo(&["--help"]).expect_err("help is no command");
+        let text = error.to_string();
+        assert!(
+            text.contains("Exit status") && text.contains("--calls-per-second"),
+            "{text}"
+        );
+    }
+}
