@@ -47,12 +47,12 @@ impl Attendance {
     pub fn left(&mut self, client: ClientId, address: Address) {
         match address {
             Address::Agent(dn) => {
-                if take(&mut self.desktops, &dn, client) {
+                if take(&mut self.desktops, dn, client) {
                     self.desktops_gone.insert(dn);
                 }
             }
             Address::RoutingPoint(routing_point) => {
-                if take(&mut self.routers, &routing_point, client) {
+                if take(&mut self.routers, routing_point, client) {
                     self.changed.insert(routing_point);
                 }
             }
@@ -99,13 +99,17 @@ impl Attendance {
 }
 
 /// Takes a client out; tells whether it was the last one.
-fn take<K: Ord>(table: &mut BTreeMap<K, BTreeSet<ClientId>>, key: &K, client: ClientId) -> bool {
-    let Some(clients) = table.get_mut(key) else {
+fn take<K: Ord + Copy>(
+    table: &mut BTreeMap<K, BTreeSet<ClientId>>,
+    key: K,
+    client: ClientId,
+) -> bool {
+    let Some(clients) = table.get_mut(&key) else {
         return false;
     };
     let was_there = clients.remove(&client);
     if clients.is_empty() {
-        table.remove(key);
+        table.remove(&key);
         return was_there;
     }
     false
