@@ -7,9 +7,16 @@ use std::process::{Command, Stdio};
 use crate::script::CONFIGURATION;
 
 fn offhook(arguments: &[&str]) -> (Option<i32>, String, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_offhook")).args(arguments).output().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_offhook"))
+        .args(arguments)
+        .output()
+        .unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    (output.status.code(), text(output.stdout), text(output.stderr))
+    (
+        output.status.code(),
+        text(output.stdout),
+        text(output.stderr),
+    )
 }
 
 /// A configuration in a file of its own.
@@ -25,12 +32,17 @@ fn check_says_that_all_is_fine() {
     let (status, out, err) = offhook(&["check", "--config", path.to_str().unwrap()]);
     assert_eq!((status, err.as_str()), (Some(0), ""));
     assert_eq!(out.lines().count(), 1);
-    assert!(out.contains("is fine: 4 agents, 1 queues, 1 routing points, 1 trunks"), "{out}");
+    assert!(
+        out.contains("is fine: 4 agents, 1 queues, 1 routing points, 1 trunks"),
+        "{out}"
+    );
 }
 
 #[test]
 fn check_names_every_mistake() {
-    let wrong = CONFIGURATION.replace("shards = 2", "shards = \"two\"").replace("7000", "");
+    let wrong = CONFIGURATION
+        .replace("shards = 2", "shards = \"two\"")
+        .replace("7000", "");
     let path = file("wrong.toml", &wrong);
     let (status, out, err) = offhook(&["check", "--config", path.to_str().unwrap()]);
     assert_eq!((status, out.as_str()), (Some(2), ""));
@@ -73,8 +85,14 @@ fn serve_starts_says_so_in_one_line_and_stops_on_a_signal() {
     log.read_line(&mut line).unwrap();
     assert!(line.contains(" serves SIP on udp:127.0.0.1:"), "{line}");
     assert!(line.contains(" CTI on http://127.0.0.1:"), "{line}");
-    assert!(line.contains(" 1 shards on cores unpinned; driver "), "{line}");
-    let stopped = Command::new("kill").arg(server.id().to_string()).status().unwrap();
+    assert!(
+        line.contains(" 1 shards on cores unpinned; driver "),
+        "{line}"
+    );
+    let stopped = Command::new("kill")
+        .arg(server.id().to_string())
+        .status()
+        .unwrap();
     assert!(stopped.success());
     let mut rest = String::new();
     log.read_to_string(&mut rest).unwrap();

@@ -33,13 +33,19 @@ async fn fetch_with(
     let answer = String::from_utf8(answer).unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    let kind = head.lines().find_map(|line| line.strip_prefix("content-type: "));
+    let kind = head
+        .lines()
+        .find_map(|line| line.strip_prefix("content-type: "));
     (status, kind.unwrap_or_default().to_owned(), body.to_owned())
 }
 
 async fn fetch_json(server: &Serving, path: &str) -> Json {
     let (status, kind, body) = fetch(server, "GET", path, "").await;
-    assert_eq!((status, kind.as_str()), (200, "application/json"), "{path}: {body}");
+    assert_eq!(
+        (status, kind.as_str()),
+        (200, "application/json"),
+        "{path}: {body}"
+    );
     serde_json::from_str(&body).unwrap()
 }
 
@@ -48,17 +54,35 @@ async fn the_state_is_what_the_events_said() {
     let server = server(CONFIGURATION);
     let mut client = Client::connect(&server).await;
     client.register("2002").await;
-    client.ask(&not_ready(1, "2002", &json!({"Break": "tea"}))).await;
+    client
+        .ask(&not_ready(1, "2002", &json!({"Break": "tea"})))
+        .await;
     let agents = fetch_json(&server, "/api/v1/agents").await;
     assert_eq!(agents["EventSequenceNumber"], 1);
-    let statuses: Vec<_> = agents["Agents"].as_array().unwrap().iter()
-        .map(|agent| agent["AgentStatus"].as_str().unwrap()).collect();
-    assert_eq!(statuses, ["LoggedOut", "NotReady", "LoggedOut", "LoggedOut"]);
+    let statuses: Vec<_> = agents["Agents"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|agent| agent["AgentStatus"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        statuses,
+        ["LoggedOut", "NotReady", "LoggedOut", "LoggedOut"]
+    );
     let agent = fetch_json(&server, "/api/v1/agents/2002").await;
-    assert_eq!((&agent["AgentID"], &agent["Reasons"]), (&json!("carol"), &json!({"Break": "tea"})));
+    assert_eq!(
+        (&agent["AgentID"], &agent["Reasons"]),
+        (&json!("carol"), &json!({"Break": "tea"}))
+    );
     let page = fetch_json(&server, "/api/v1/agents?after=2001&limit=1").await;
-    assert_eq!((&page["Agents"][0], &page["Next"]), (&agent, &json!("2002")));
-    assert_eq!(fetch_json(&server, "/api/v1/calls").await["Calls"], json!([]));
+    assert_eq!(
+        (&page["Agents"][0], &page["Next"]),
+        (&agent, &json!("2002"))
+    );
+    assert_eq!(
+        fetch_json(&server, "/api/v1/calls").await["Calls"],
+        json!([])
+    );
     let queues = fetch_json(&server, "/api/v1/queues").await;
     assert_eq!(queues["Queues"][0]["RoutingPoints"][0]["ThisDN"], "7000");
     let trunks = fetch_json(&server, "/api/v1/trunks").await;
@@ -81,18 +105,37 @@ async fn one_request_is_answered_with_its_direct_answer() {
         (status, answer)
     };
     let (status, answer) = post(r#"{"Message":"RequestAgentReady","ThisDN":"2001"}"#).await;
-    assert_eq!((status, &answer["Message"]), (200, &json!("EventAgentReady")));
+    assert_eq!(
+        (status, &answer["Message"]),
+        (200, &json!("EventAgentReady"))
+    );
     let (_, answer) =
         post(r#"{"Message":"RequestAgentReady","ThisDN":"2001","ReferenceID":7}"#).await;
     assert_eq!(answer["ReferenceID"], 7);
     for (body, expected, code) in [
         ("{", 400, "InvalidAttribute"),
-        (r#"{"Message":"RequestAgentReady","ThisDN":"9"}"#, 404, "UnknownDN"),
-        (r#"{"Message":"RequestMakeCall","ThisDN":"2001"}"#, 501, "UnsupportedOperation"),
-        (r#"{"Message":"RequestRegisterAddress","ThisDN":"2001"}"#, 501, "UnsupportedOperation"),
+        (
+            r#"{"Message":"RequestAgentReady","ThisDN":"9"}"#,
+            404,
+            "UnknownDN",
+        ),
+        (
+            r#"{"Message":"RequestMakeCall","ThisDN":"2001"}"#,
+            501,
+            "UnsupportedOperation",
+        ),
+        (
+            r#"{"Message":"RequestRegisterAddress","ThisDN":"2001"}"#,
+            501,
+            "UnsupportedOperation",
+        ),
     ] {
         let (status, answer) = post(body).await;
-        assert_eq!((status, answer["ErrorCode"].as_str()), (expected, Some(code)), "{body}");
+        assert_eq!(
+            (status, answer["ErrorCode"].as_str()),
+            (expected, Some(code)),
+            "{body}"
+        );
     }
     let (status, problem) = post(&"x".repeat(70_000)).await;
     assert_eq!((status, &problem["status"]), (413, &json!(413)));
@@ -111,7 +154,11 @@ async fn problems_are_told_in_words() {
         ("GET", "/cti", 400),
     ] {
         let (status, kind, body) = fetch(&server, method, path, "").await;
-        assert_eq!((status, kind.as_str()), (expected, "application/problem+json"), "{path}");
+        assert_eq!(
+            (status, kind.as_str()),
+            (expected, "application/problem+json"),
+            "{path}"
+        );
         let problem: Json = serde_json::from_str(&body).unwrap();
         assert_eq!(problem["status"], expected);
         assert!(!problem["detail"].as_str().unwrap().is_empty());
@@ -138,7 +185,11 @@ async fn tokens_guard_everything_but_health() {
         ("/api/v1/shards", 401, 403),
     ] {
         assert_eq!(fetch(&server, "GET", path, "").await.0, nobody, "{path}");
-        assert_eq!(fetch_with(&server, "GET", path, "", carol).await.0, agent, "{path}");
+        assert_eq!(
+            fetch_with(&server, "GET", path, "", carol).await.0,
+            agent,
+            "{path}"
+        );
     }
     server.stop().unwrap();
 }
@@ -167,7 +218,10 @@ async fn the_metrics_page_counts() {
         "offhook_shards 2",
         "# EOF",
     ] {
-        assert!(page.lines().any(|found| found == line), "{line} is not in\n{page}");
+        assert!(
+            page.lines().any(|found| found == line),
+            "{line} is not in\n{page}"
+        );
     }
     assert!(page.contains(&format!("driver=\"{}\"", server.driver)));
     server.stop().unwrap();

@@ -67,9 +67,9 @@ impl Script {
             return;
         };
         let (name, work_mode, reasons) = match asked {
-            DesktopRequest::Login { work_mode, reasons, .. } => {
-                (EventName::AgentLogin, work_mode, reasons)
-            }
+            DesktopRequest::Login {
+                work_mode, reasons, ..
+            } => (EventName::AgentLogin, work_mode, reasons),
             DesktopRequest::Logout { reasons } => {
                 (EventName::AgentLogout, AgentWorkMode::Unknown, reasons)
             }
@@ -97,7 +97,8 @@ impl Script {
         };
         event.reasons = reasons;
         let copies = std::iter::repeat_n(event, flood + 1);
-        self.events.extend(copies.map(|event| Output::Event(Box::new(event))));
+        self.events
+            .extend(copies.map(|event| Output::Event(Box::new(event))));
     }
 }
 
@@ -154,7 +155,10 @@ impl Crew for Scripts {
     type Engine = Script;
 
     fn engine(&self, _shard: ShardId) -> Script {
-        Script { names: Arc::clone(&self.names), events: VecDeque::new() }
+        Script {
+            names: Arc::clone(&self.names),
+            events: VecDeque::new(),
+        }
     }
 
     fn counters(&self) -> Vec<Arc<Counters>> {
@@ -178,9 +182,16 @@ pub(crate) fn server(configuration: &str) -> Serving {
 pub(crate) fn server_with(configuration: &str, heartbeat: Heartbeat) -> Serving {
     let files = |_: &str| Err("no file".to_owned());
     let config = config::parse(configuration, &files).unwrap();
-    let choices = Choices { signals: false, heartbeat };
+    let choices = Choices {
+        signals: false,
+        heartbeat,
+    };
     let scripts = |config: Arc<config::Config>, shards| Scripts {
-        names: config.agents.iter().map(|agent| agent.dn.to_string()).collect(),
+        names: config
+            .agents
+            .iter()
+            .map(|agent| agent.dn.to_string())
+            .collect(),
         counters: (0..shards).map(|_| Arc::default()).collect(),
     };
     serve::start_with(&config, Clock::start(), choices, scripts).unwrap()
@@ -212,7 +223,10 @@ impl Client {
         }
         let (socket, response) = tokio_tungstenite::connect_async(request).await?;
         assert_eq!(response.headers()["Sec-WebSocket-Protocol"], SUBPROTOCOL);
-        let mut client = Self { socket, server_start_time: Json::Null };
+        let mut client = Self {
+            socket,
+            server_start_time: Json::Null,
+        };
         let greeting = client.hear().await;
         assert_eq!(greeting["Message"], "EventServerInfo");
         client.server_start_time = greeting["ServerStartTime"].clone();
@@ -231,7 +245,9 @@ impl Client {
     /// The next frame, or the close.
     pub(crate) async fn next(&mut self) -> Result<Json, Option<CloseFrame>> {
         loop {
-            let message = timeout(PATIENCE, self.socket.next()).await.expect("something is heard");
+            let message = timeout(PATIENCE, self.socket.next())
+                .await
+                .expect("something is heard");
             match message {
                 Some(Ok(Message::Text(text))) => {
                     let frame = serde_json::from_str(&text).unwrap();

@@ -37,7 +37,9 @@ async fn a_desktop_that_goes_away_is_reported_to_its_shard() {
     watching.register("2002").await;
     let mut desktop = Client::connect(&server).await;
     desktop.register("2002").await;
-    desktop.ask(&not_ready(1, "2002", &json!({"Break": "tea"}))).await;
+    desktop
+        .ask(&not_ready(1, "2002", &json!({"Break": "tea"})))
+        .await;
     assert_eq!(watching.hear().await["Reasons"], json!({"Break": "tea"}));
     drop(desktop);
     assert_eq!(watching.hear().await["Reasons"], json!({"Desktop": "gone"}));
@@ -50,9 +52,15 @@ async fn garbage_is_answered_and_the_connection_stays() {
     let mut client = Client::connect(&server).await;
     client.send_text("{\"Message\":".to_owned()).await;
     assert_eq!(client.hear().await["ErrorCode"], "InvalidAttribute");
-    client.socket.send(Message::Binary(vec![0, 159, 146, 150].into())).await.unwrap();
+    client
+        .socket
+        .send(Message::Binary(vec![0, 159, 146, 150].into()))
+        .await
+        .unwrap();
     assert_eq!(client.hear().await["ErrorCode"], "InvalidAttribute");
-    client.send_text(format!("\"{}\"", "x".repeat(70_000))).await;
+    client
+        .send_text(format!("\"{}\"", "x".repeat(70_000)))
+        .await;
     assert_eq!(client.hear().await["ErrorCode"], "InvalidAttribute");
     let query = json!({"Message": "RequestQueryServer", "ReferenceID": 3});
     assert_eq!(client.ask(&query).await["Message"], "EventServerInfo");
@@ -64,7 +72,10 @@ async fn a_frame_of_two_megabytes_closes_the_connection() {
     let server = server(CONFIGURATION);
     let mut client = Client::connect(&server).await;
     // The server may close before it has read everything, so the write itself may fail.
-    let _ = client.socket.send(Message::Text("x".repeat(2 << 20).into())).await;
+    let _ = client
+        .socket
+        .send(Message::Text("x".repeat(2 << 20).into()))
+        .await;
     let closed = timeout(PATIENCE, client.socket.next()).await.unwrap();
     match closed {
         Some(Ok(Message::Close(Some(frame)))) => assert_eq!(u16::from(frame.code), 1009),
@@ -88,7 +99,13 @@ async fn a_slow_client_is_cut_off_alone_and_resumes() {
     quick.register("2001").await;
     // In portions that the quick client can follow.
     for portion in 0..FLOOD / 100 {
-        quick.send(&not_ready(1, "2001", &json!({"Flood": 99, "Padding": padding}))).await;
+        quick
+            .send(&not_ready(
+                1,
+                "2001",
+                &json!({"Flood": 99, "Padding": padding}),
+            ))
+            .await;
         for step in 1..=100 {
             assert_eq!(quick.hear_sequence().await, portion * 100 + step);
         }
@@ -106,7 +123,11 @@ async fn a_slow_client_is_cut_off_alone_and_resumes() {
     };
     assert!(last < FLOOD, "the slow client was cut off before the end");
     assert_eq!(u16::from(close.code), 4008);
-    assert!(close.reason.ends_with(&format!(" {last}")), "{} after {last}", close.reason);
+    assert!(
+        close.reason.ends_with(&format!(" {last}")),
+        "{} after {last}",
+        close.reason
+    );
 
     let mut back = Client::connect(&server).await;
     let hold = json!({"Message": "RequestRegisterAddress", "ReferenceID": 1, "ThisDN": "2001",
@@ -125,8 +146,10 @@ async fn a_slow_client_is_cut_off_alone_and_resumes() {
 
 #[tokio::test]
 async fn a_silent_client_is_closed_and_one_that_answers_pings_stays() {
-    let heartbeat =
-        Heartbeat { ping: Duration::from_millis(50), silence_max: Duration::from_millis(400) };
+    let heartbeat = Heartbeat {
+        ping: Duration::from_millis(50),
+        silence_max: Duration::from_millis(400),
+    };
     let server = server_with(CONFIGURATION, heartbeat);
     let mut silent = Client::connect(&server).await;
     let mut lively = Client::connect(&server).await;
@@ -138,7 +161,11 @@ async fn a_silent_client_is_closed_and_one_that_answers_pings_stays() {
             assert!(matches!(heard, Some(Ok(Message::Ping(_)))), "{heard:?}");
         }
     };
-    assert!(timeout(Duration::from_millis(1_500), listening).await.is_err());
+    assert!(
+        timeout(Duration::from_millis(1_500), listening)
+            .await
+            .is_err()
+    );
     let closed = loop {
         match silent.socket.next().await {
             Some(Ok(Message::Ping(_))) => {}
@@ -172,7 +199,10 @@ async fn a_hundred_clients_hear_everything_in_one_order() {
         let mut heard = Vec::new();
         for _ in 0..40 {
             let frame = client.hear().await;
-            heard.push((frame["EventSequenceNumber"].clone(), frame["ThisDN"].clone()));
+            heard.push((
+                frame["EventSequenceNumber"].clone(),
+                frame["ThisDN"].clone(),
+            ));
         }
         let sequences: Vec<_> = heard.iter().map(|(sequence, _)| sequence.clone()).collect();
         assert_eq!(sequences, (1..=40).map(Json::from).collect::<Vec<_>>());
@@ -196,7 +226,10 @@ async fn a_token_opens_what_its_role_may() {
         Ok(_) => panic!("the door was open"),
     };
     assert_eq!(refused(Client::connect_to(&server, "", None).await), 401);
-    assert_eq!(refused(Client::connect_to(&server, "?token=nobody", None).await), 401);
+    assert_eq!(
+        refused(Client::connect_to(&server, "?token=nobody", None).await),
+        401
+    );
     let bearer = Some(("Authorization", "Bearer carols-tokem"));
     assert_eq!(refused(Client::connect_to(&server, "", bearer).await), 401);
 
@@ -205,7 +238,9 @@ async fn a_token_opens_what_its_role_may() {
     carol.register("2001").await;
     let other = json!({"Message": "RequestRegisterAddress", "ReferenceID": 2, "ThisDN": "2002"});
     assert_eq!(carol.ask(&other).await["ErrorCode"], "Forbidden");
-    let mut wallboard = Client::connect_to(&server, "?token=wallboard-token", None).await.unwrap();
+    let mut wallboard = Client::connect_to(&server, "?token=wallboard-token", None)
+        .await
+        .unwrap();
     wallboard.register("*").await;
     server.stop().unwrap();
 }
@@ -230,7 +265,14 @@ async fn a_stopping_server_says_so() {
     let server = server(CONFIGURATION);
     let mut client = Client::connect(&server).await;
     let stopping = tokio::task::spawn_blocking(move || server.stop());
-    assert_eq!(client.next().await.unwrap_err().map(|close| u16::from(close.code)), Some(1001));
+    assert_eq!(
+        client
+            .next()
+            .await
+            .unwrap_err()
+            .map(|close| u16::from(close.code)),
+        Some(1001)
+    );
     // Answers the close, so that the server need not wait for its deadline.
     drop(client);
     stopping.await.unwrap().unwrap();

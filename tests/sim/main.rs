@@ -5,7 +5,10 @@
 //! `SEEDS=10000` runs many (docs/TESTING.md).
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-#![allow(unreachable_pub, reason = "modules of one test target, seen by nobody else")]
+#![allow(
+    unreachable_pub,
+    reason = "modules of one test target, seen by nobody else"
+)]
 
 mod calls;
 mod checkers;
