@@ -1,5 +1,7 @@
 //! Trunks: the choice among peers, and when a peer is out of service and back, in virtual time.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};

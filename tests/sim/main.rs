@@ -4,6 +4,10 @@
 //! `cargo test --test sim` runs the directed cases and 200 random seeds; `SEED=7` replays one,
 //! `SEEDS=10000` runs many (docs/TESTING.md).
 
+#![allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "a checker looks at few events"
+)]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 #![allow(
     unreachable_pub,
