@@ -14,6 +14,7 @@ use offhook_shards::{
     placement,
 };
 use tokio::io::unix::AsyncFd;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::config::{Config, DnIndex, Driver, QueueIndex, Transport};
@@ -196,7 +197,6 @@ pub fn start_with<C: Crew>(
         running.tcp_addresses().to_vec(),
     );
     let driver = running.driver().name();
-    log_start(http, &running);
     let (stop, stopped) = watch::channel(false);
     let plane = ControlPlane {
         config,
@@ -327,6 +327,7 @@ impl<C: Crew> ControlPlane<C> {
         };
         let listener = self.listener.try_clone().map_err(ServeError::Control)?;
         let listener = tokio::net::TcpListener::from_std(listener).map_err(ServeError::Control)?;
+        let address = listener.local_addr().map_err(ServeError::Control)?;
         // Frames are small and somebody waits for each.
         let listener = listener.tap_io(|stream| {
             let _ = stream.set_nodelay(true);
@@ -349,7 +350,10 @@ impl<C: Crew> ControlPlane<C> {
             crew: self.crew.clone(),
         };
         let mut hub = Hub::new(Arc::clone(&self.config), self.clock, link);
-        let stop = until_told(self.choices.signals, self.stopped.clone());
+        // Caught before anybody is told that the server runs.
+        let signals = self.choices.signals.then(catch_signals);
+        log_start(address, &self.running);
+        let stop = until_told(signals, self.stopped.clone());
         let outcome = gate::turn(&mut hub, &self.clock, commands, outputs, stop).await;
         http_stop.send_replace(true);
         // Whoever still reads an answer then is cut off.
@@ -382,31 +386,34 @@ async fn until_true(mut value: watch::Receiver<bool>) {
     let _ = value.wait_for(|set| *set).await;
 }
 
+/// The signals that stop the server, caught from the moment of the call.
+fn catch_signals() -> io::Result<(Signal, Signal)> {
+    Ok((
+        signal(SignalKind::terminate())?,
+        signal(SignalKind::interrupt())?,
+    ))
+}
+
 /// Waits until somebody wants the server to stop.
-async fn until_told(signals: bool, stopped: watch::Receiver<bool>) {
-    if !signals {
+async fn until_told(signals: Option<io::Result<(Signal, Signal)>>, stopped: watch::Receiver<bool>) {
+    let Some(signals) = signals else {
         return until_true(stopped).await;
-    }
+    };
     tokio::select! {
         () = until_true(stopped) => {}
-        () = signalled() => {}
+        () = signalled(signals) => {}
     }
 }
 
-async fn signalled() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (terminate, interrupt) = (
-        signal(SignalKind::terminate()),
-        signal(SignalKind::interrupt()),
-    );
-    match (terminate, interrupt) {
-        (Ok(mut terminate), Ok(mut interrupt)) => {
+async fn signalled(signals: io::Result<(Signal, Signal)>) {
+    match signals {
+        Ok((mut terminate, mut interrupt)) => {
             tokio::select! {
                 _ = terminate.recv() => tracing::info!("SIGTERM"),
                 _ = interrupt.recv() => tracing::info!("SIGINT"),
             }
         }
-        (Err(error), _) | (_, Err(error)) => {
+        Err(error) => {
             // The kernel's own action still ends the process, only less politely.
             tracing::warn!(%error, "signals cannot be caught");
             std::future::pending::<()>().await;

@@ -190,6 +190,7 @@ pub fn always(world: &World) -> Result<(), String> {
         .rev()
         .take(8)
         .find_map(|record| match &record.fact {
+            Fact::Fault { fault, .. } if world.excused.contains(fault) => None,
             Fact::Fault { token, dn, fault } => Some(format!("{fault:?} {token:?} {dn:?}")),
             _ => None,
         });

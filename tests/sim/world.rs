@@ -8,8 +8,8 @@ use offhook::config::{self, Config};
 use offhook::cti::{ClientId, DesktopRequest, Request, RequestBody, RequestedBy};
 use offhook_loadgen::node::Node;
 use offhook_loadgen::population::{
-    CallPlan, Callers, CallersOptions, Fact, Pbx, PbxOptions, PhoneControl, Population, Record,
-    Token,
+    CallPlan, Callers, CallersOptions, Fact, Fault, Pbx, PbxOptions, PhoneControl, Population,
+    Record, Token,
 };
 
 use super::checkers::{self, Journal};
@@ -59,6 +59,8 @@ pub struct World {
     pub network: Network,
     pub journal: Journal,
     pub records: Vec<Record>,
+    /// Faults that a silenced PBX reports about itself.
+    pub excused: Vec<Fault>,
     steps: u64,
     seed: u64,
 }
@@ -92,6 +94,7 @@ impl World {
             network: Network::new(now, setup.faults, setup.seed),
             journal: Journal::new(config),
             records: Vec::new(),
+            excused: Vec::new(),
             steps: 0,
             seed: setup.seed,
         }
