@@ -85,9 +85,6 @@ impl Server {
 
     /// Logs an agent in from the desktop, ready for calls.
     pub(crate) fn log_in(&self, dn: &str) {
-        let registered = self
-            .request(&json!({"Message": "RequestRegisterAddress", "ReferenceID": 1, "ThisDN": dn}));
-        assert_eq!(registered["Message"], "EventRegistered", "{registered}");
         let login = self.request(&json!({
             "Message": "RequestAgentLogin", "ReferenceID": 2, "ThisDN": dn,
             "AgentWorkMode": "AutoIn",
