@@ -18,7 +18,8 @@ fn agents_follow_their_phones(transport: Transport) {
         "[[trunk]]\nname = \"presence\"\npeers = [\"{}:{}\"]\ndomain = \"presence.test\"\n\
          oos_check = 1\noos_force = 5\n\n\
          [[agents]]\nrange = \"3000-3004\"\nqueues = [\"sales\"]\n\n\
-         [[queue]]\nname = \"sales\"\n",
+         [[queue]]\nname = \"sales\"\n\n\
+         [[routing_point]]\nnumber = \"7000\"\nqueue = \"sales\"\n",
         transport.name(),
         kamailio.address
     );
