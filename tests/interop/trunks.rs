@@ -16,7 +16,8 @@ fn trunk_is_in_service_while_its_peer_answers() {
     let peer = Sipp::phones(&directory, "pinged", Transport::Udp);
     // Of the server's section, where a configuration here begins: a ping is missed after 64·T1.
     let config = format!(
-        "t1 = \"100ms\"\n\n[[trunk]]\nname = \"ucm\"\npeers = [\"udp:{}\"]\noos_check = 1\noos_force = 2\n\
+        "t1 = \"100ms\"\n\n\
+         [[trunk]]\nname = \"ucm\"\npeers = [\"udp:{}\"]\noos_check = 1\noos_force = 2\n\
          ping_max_forwards = 0\n",
         peer.address
     );
