@@ -12,7 +12,7 @@ use crate::transaction::{Incoming, ServerKey};
 
 use super::UserAgentEvent;
 use super::compose::{ALLOW, Answer, Fields};
-use super::dialog::Dialog;
+use super::dialog::{Dialog, Tag};
 use super::identity::invitation;
 use super::inbound::Ringing;
 use super::incoming::{Unserved, check};
@@ -228,8 +228,17 @@ impl UserAgent {
             self.reply(now, server, request, status, Fields::default());
             return;
         };
-        self.reply(now, server, request, Status::OK, Fields::default());
-        if let Some(key) = self.core.invites.get(invite).copied() {
+        let key = self.core.invites.get(invite).copied();
+        let leg = key.and_then(|key| self.legs.get(key)?.as_ref());
+        // The To tag of the INVITE's own responses.
+        let tag = match leg {
+            Some(leg) => leg.dialog().local_tag,
+            None => self.core.tag_for(request.message.bytes()),
+        };
+        let reply = self.reply_tagged(server, request, tag);
+        let answer = Answer::default();
+        self.core.respond(now, server, Status::OK, &reply, &answer);
+        if let Some(key) = key {
             self.with_leg(now, key, |leg, turn| leg.cancel(turn, invite));
         }
     }
@@ -281,9 +290,14 @@ impl UserAgent {
     }
 
     fn reply_to(&mut self, server: ServerKey, request: &Request<'_>) -> Reply {
+        let tag = self.core.tag_for(request.message.bytes());
+        self.reply_tagged(server, request, tag)
+    }
+
+    /// The reply that has this To tag where the request has none.
+    fn reply_tagged(&self, server: ServerKey, request: &Request<'_>, tag: Tag) -> Reply {
         let source = self.core.transactions.source(server);
         let source = source.expect("a request that is being served has its transaction");
-        let tag = self.core.tag_for(request.message.bytes());
         Reply::to(&request.message, source.remote, &tag.text())
     }
 

@@ -86,7 +86,7 @@ impl Server {
     /// Logs an agent in from the desktop, ready for calls.
     pub(crate) fn log_in(&self, dn: &str) {
         let login = self.request(&json!({
-            "Message": "RequestAgentLogin", "ReferenceID": 2, "ThisDN": dn,
+            "Message": "RequestAgentLogin", "ReferenceID": 1, "ThisDN": dn,
             "AgentWorkMode": "AutoIn",
         }));
         assert_eq!(login["Message"], "EventAgentLogin", "{login}");

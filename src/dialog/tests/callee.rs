@@ -242,6 +242,8 @@ fn cancel_is_answered_and_the_invite_gets_487() {
     );
     let texts = network.take_texts();
     assert_eq!(kinds(&texts), ["200 CANCEL", "487 INVITE"]);
+    // RFC 3261 §9.2: both are of one dialog.
+    assert_eq!(tag(&texts[0], "To"), tag(&texts[1], "To"));
     assert_eq!(
         network.take_leg_events(0),
         [LegEvent::HungUp(Release::Cancelled)]
