@@ -78,6 +78,8 @@ counters! {
     OfferDeclined => "offers_failed", "declined";
     /// Agents' phones that could not be reached.
     OfferUnreachable => "offers_failed", "unreachable";
+    /// Agents who were no longer to be had when a queue or a router wanted them.
+    OfferRefused => "offers_failed", "agent_unavailable";
     /// Reservations that outlived their lease: a defect if it ever counts.
     ReservationExpired => "offers_failed", "lease_expired";
     /// SUBSCRIBEs sent in a new dialog.
@@ -102,6 +104,8 @@ counters! {
     NotifyOtherEntity => "notifies", "other_entity";
     /// Pings not sent because the user agent's tables were full.
     PingSkipped => "pings", "skipped";
+    /// Calls that a router was asked about and did not route in time.
+    RouterTimeout => "routing", "router_timeout";
     /// Panics that were contained; the call or DN they met was ended.
     Panic => "panics", "contained";
 }
@@ -114,7 +118,9 @@ pub struct Counters {
 
 impl Default for Counters {
     fn default() -> Self {
-        Self { values: Counter::ALL.iter().map(|_| AtomicU64::new(0)).collect() }
+        Self {
+            values: Counter::ALL.iter().map(|_| AtomicU64::new(0)).collect(),
+        }
     }
 }
 

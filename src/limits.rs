@@ -118,12 +118,16 @@ pub const CTI_CLIENTS_MAX: usize = 16_384;
 pub const CTI_PENDING_PER_CLIENT_MAX: usize = 1_024;
 /// A shard that takes longer to answer a request is answered for, with `Timeout`.
 pub const CTI_REQUEST_DEADLINE: Duration = Duration::from_secs(5);
+/// The same for RequestRouteCall, which is answered when the phone rings: longer than a phone may
+/// be silent (64 times T1, RFC 3261 §17.1.1.2).
+pub const CTI_ROUTE_DEADLINE: Duration = Duration::from_secs(40);
 /// Time between two pings to a client.
 pub const CTI_PING_INTERVAL: Duration = Duration::from_secs(20);
 /// A client from which nothing came for this long is closed.
 pub const CTI_SILENCE_MAX: Duration = Duration::from_secs(60);
-/// How long a client that is being closed may take to read the close frame.
-pub const CTI_CLOSE_DEADLINE: Duration = Duration::from_secs(5);
+/// How long a client that is being closed may take to read what stands before the close frame: as
+/// long as a client may be silent.
+pub const CTI_CLOSE_DEADLINE: Duration = CTI_SILENCE_MAX;
 /// Addresses in one frame of a snapshot of all addresses.
 pub const CTI_SNAPSHOT_ADDRESSES_MAX: usize = 512;
 /// Bytes of keys and values in one list of a request.

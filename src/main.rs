@@ -68,24 +68,27 @@ fn main() -> ExitCode {
     offhook_shards::prepare_process();
     let CommandLine { command } = CommandLine::parse();
     match command {
-        Command::Serve(flags) => run(flags),
+        Command::Serve(flags) => run(&flags),
         Command::Check { config } => check(&config),
     }
 }
 
-fn run(flags: Serve) -> ExitCode {
+fn run(flags: &Serve) -> ExitCode {
     let Some(path) = &flags.config else {
         say_error("offhook serve needs a configuration: offhook serve --config FILE");
         say_error("docs/example.toml is a complete one; offhook check --config FILE checks yours");
         return ExitCode::from(EXIT_MISTAKES);
     };
-    let read = read(path).and_then(|config| config.apply(overrides(&flags)));
+    let read = read(path).and_then(|config| config.apply(overrides(flags)));
     let config = match read {
         Ok(config) => config,
         Err(mistakes) => return list(&mistakes),
     };
     logging::start(config.server.log);
-    let choices = Choices { signals: true, ..Choices::default() };
+    let choices = Choices {
+        signals: true,
+        ..Choices::default()
+    };
     match serve::start(&config, choices).and_then(Serving::wait) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

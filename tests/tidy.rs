@@ -62,7 +62,10 @@ const IMPURE: &[&str] = &[
     "RandomState",
     "thread_local!",
     "async fn",
-    ".await",
+    ".await;",
+    ".await?",
+    ".await.",
+    ".await)",
 ];
 
 /// Words of SIP that the package `shards` must not know.

@@ -1,5 +1,7 @@
 //! Trunks: the choice among peers, and when a peer is out of service and back, in virtual time.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -128,7 +130,9 @@ impl Lab {
         loop {
             let timer = self.trunks.poll_timeout();
             let flight = self.flights.iter().map(|flight| flight.0).min();
-            let Some(at) = [timer, flight].into_iter().flatten().min() else { break };
+            let Some(at) = [timer, flight].into_iter().flatten().min() else {
+                break;
+            };
             if at > end {
                 break;
             }
@@ -145,7 +149,8 @@ impl Lab {
     }
 
     fn fail(&mut self, peer: u8, failure: Failure, retry_after: Option<Duration>) {
-        self.trunks.handle_failure(self.now, PBX, peer, failure, retry_after);
+        self.trunks
+            .handle_failure(self.now, PBX, peer, failure, retry_after);
         self.drain();
     }
 
@@ -160,7 +165,9 @@ impl Lab {
 }
 
 fn peers(trunks: &mut Trunks, count: usize) -> Vec<u8> {
-    (0..count).map(|_| trunks.select(PBX).unwrap().peer().0).collect()
+    (0..count)
+        .map(|_| trunks.select(PBX).unwrap().peer().0)
+        .collect()
 }
 
 #[test]
@@ -183,7 +190,11 @@ fn primary_backup_takes_the_first_that_is_in_service() {
     lab.fail(1, Failure::Connection, None);
     assert_eq!(peers(&mut lab.trunks, 2), [2, 2]);
     lab.run(seconds(10));
-    assert_eq!(peers(&mut lab.trunks, 2), [0, 0], "the primary is back by its ping");
+    assert_eq!(
+        peers(&mut lab.trunks, 2),
+        [0, 0],
+        "the primary is back by its ping"
+    );
 }
 
 #[test]
@@ -198,7 +209,10 @@ fn the_share_of_a_peer_that_is_out_is_spread_over_the_others() {
 #[test]
 fn a_route_goes_on_to_every_peer_once_and_then_to_the_next_trunk() {
     let mut lab = Lab::new(config(true, "round_robin"));
-    let set = TrunkSet { trunks: Arc::from([PBX, BACKUP]), mode: Selection::PrimaryBackup };
+    let set = TrunkSet {
+        trunks: Arc::from([PBX, BACKUP]),
+        mode: Selection::PrimaryBackup,
+    };
     let mut route = lab.trunks.select_among(&set).unwrap();
     let mut met = vec![(route.trunk(), route.peer().0)];
     while let Some((peer, _)) = route.next(&mut lab.trunks) {
@@ -214,8 +228,12 @@ fn a_route_goes_on_to_every_peer_once_and_then_to_the_next_trunk() {
 #[test]
 fn a_route_passes_over_peers_and_trunks_that_are_out() {
     let mut lab = Lab::new(config(true, "round_robin"));
-    let set = TrunkSet { trunks: Arc::from([BACKUP, PBX]), mode: Selection::RoundRobin };
-    lab.trunks.handle_failure(lab.now, BACKUP, 0, Failure::Silent, None);
+    let set = TrunkSet {
+        trunks: Arc::from([BACKUP, PBX]),
+        mode: Selection::RoundRobin,
+    };
+    lab.trunks
+        .handle_failure(lab.now, BACKUP, 0, Failure::Silent, None);
     lab.fail(1, Failure::Silent, None);
     for _ in 0..4 {
         let mut route = lab.trunks.select_among(&set).unwrap();
@@ -229,7 +247,10 @@ fn a_route_passes_over_peers_and_trunks_that_are_out() {
 #[test]
 fn trunks_of_a_set_take_turns() {
     let mut lab = Lab::new(config(true, "round_robin"));
-    let set = TrunkSet { trunks: Arc::from([PBX, BACKUP]), mode: Selection::RoundRobin };
+    let set = TrunkSet {
+        trunks: Arc::from([PBX, BACKUP]),
+        mode: Selection::RoundRobin,
+    };
     let mut next = || lab.trunks.select_among(&set).unwrap().trunk();
     assert_eq!([next(), next(), next(), next()], [PBX, BACKUP, PBX, BACKUP]);
 }
@@ -243,7 +264,10 @@ fn targets_and_domains_come_from_the_configuration() {
     assert_eq!(first.large_requests, Some(first.address));
     assert_eq!(route.domain(), "192.0.2.20");
     let (_, second) = route.next(&mut lab.trunks).unwrap();
-    assert_eq!((second.transport, second.large_requests), (Transport::Tcp, None));
+    assert_eq!(
+        (second.transport, second.large_requests),
+        (Transport::Tcp, None)
+    );
     assert_eq!(route.domain(), "192.0.2.21:5070");
     route.next(&mut lab.trunks).unwrap();
     assert_eq!(route.request_uri("8001"), "sip:8001@[2001:db8::22]");
@@ -268,7 +292,12 @@ fn pings_go_out_with_jitter_and_with_the_configured_max_forwards() {
     let mut trunks = Trunks::new(Clock.now(), config, ShardId(0), &[PBX], 1);
     let at = trunks.poll_timeout().unwrap();
     trunks.handle_timeout(at + seconds(5));
-    let Some(Output::Ping { request_uri, max_forwards, .. }) = trunks.poll_output() else {
+    let Some(Output::Ping {
+        request_uri,
+        max_forwards,
+        ..
+    }) = trunks.poll_output()
+    else {
         panic!("a ping is due");
     };
     assert_eq!(max_forwards, 7);
@@ -276,12 +305,21 @@ fn pings_go_out_with_jitter_and_with_the_configured_max_forwards() {
 
     let mut lab = Lab::new(self::config(true, "round_robin"));
     lab.run(seconds(3_600));
-    let times: Vec<Instant> =
-        lab.pings.iter().filter(|ping| ping.1 == PBX && ping.2 == 0).map(|ping| ping.0).collect();
-    let gaps: Vec<u64> =
-        times.windows(2).map(|pair| (pair[1] - pair[0]).as_millis() as u64).collect();
+    let times: Vec<Instant> = lab
+        .pings
+        .iter()
+        .filter(|ping| ping.1 == PBX && ping.2 == 0)
+        .map(|ping| ping.0)
+        .collect();
+    let gaps: Vec<u64> = times
+        .windows(2)
+        .map(|pair| (pair[1] - pair[0]).as_millis() as u64)
+        .collect();
     assert!(gaps.len() > 100, "{}", gaps.len());
-    assert!(gaps.iter().all(|gap| (27_000..33_100).contains(gap)), "{gaps:?}");
+    assert!(
+        gaps.iter().all(|gap| (27_000..33_100).contains(gap)),
+        "{gaps:?}"
+    );
     assert!(gaps.iter().any(|gap| *gap < 29_000) && gaps.iter().any(|gap| *gap > 31_000));
     assert!(lab.changes.is_empty() && lab.events.is_empty());
 }
@@ -311,7 +349,12 @@ fn silence_counts_from_the_first_miss() {
     assert!(lab.trunks.peer_in_service(PBX, 0));
     lab.run(seconds(10));
     assert_eq!(lab.history(0).len(), 1);
-    let first_ping = lab.pings.iter().find(|ping| ping.1 == PBX && ping.2 == 0).unwrap().0;
+    let first_ping = lab
+        .pings
+        .iter()
+        .find(|ping| ping.1 == PBX && ping.2 == 0)
+        .unwrap()
+        .0;
     let (out_after, _, _) = lab.changes[0];
     let expected = first_ping - lab.start + seconds(32 + 10);
     assert!(out_after >= expected && out_after < expected + Duration::from_millis(5));
@@ -335,8 +378,14 @@ fn a_peer_that_is_out_is_probed_and_comes_back_by_an_answer() {
     assert_eq!(lab.history(0).len(), 1);
     let before = lab.pings.len();
     lab.run(seconds(600));
-    let probes = lab.pings[before..].iter().filter(|ping| ping.1 == PBX && ping.2 == 0).count();
-    assert!((5..=8).contains(&probes), "one each recovery_timeout and its Timer F: {probes}");
+    let probes = lab.pings[before..]
+        .iter()
+        .filter(|ping| ping.1 == PBX && ping.2 == 0)
+        .count();
+    assert!(
+        (5..=8).contains(&probes),
+        "one each recovery_timeout and its Timer F: {probes}"
+    );
     lab.dead.clear();
     lab.run(seconds(100));
     assert!(lab.trunks.peer_in_service(PBX, 0));
@@ -358,7 +407,10 @@ fn d27_retry_after_keeps_a_peer_out_for_so_long_although_it_answers_pings() {
     let mut lab = Lab::new(config(true, "round_robin"));
     lab.run(seconds(10));
     lab.fail(0, Failure::Unavailable, None);
-    assert!(lab.trunks.peer_in_service(PBX, 0), "without Retry-After it is as a 500");
+    assert!(
+        lab.trunks.peer_in_service(PBX, 0),
+        "without Retry-After it is as a 500"
+    );
     lab.fail(0, Failure::Unavailable, Some(seconds(90)));
     lab.run(seconds(50));
     // Another call had been on its way.
@@ -380,7 +432,8 @@ fn without_pings_a_peer_is_tried_again_after_recovery_timeout() {
     let mut lab = Lab::new(config(false, "round_robin"));
     lab.run(seconds(100));
     assert!(lab.pings.is_empty());
-    lab.trunks.handle_failure(lab.now, BACKUP, 0, Failure::Silent, None);
+    lab.trunks
+        .handle_failure(lab.now, BACKUP, 0, Failure::Silent, None);
     lab.drain();
     assert_eq!(lab.trunks.select(BACKUP), None, "all its peers are out");
     lab.run(seconds(61));
@@ -395,7 +448,10 @@ fn a_call_that_fails_by_silence_after_the_return_was_sent_before_it() {
     lab.run(seconds(70));
     assert!(lab.trunks.peer_in_service(PBX, 0));
     lab.fail(0, Failure::Silent, None);
-    assert!(lab.trunks.peer_in_service(PBX, 0), "sent more than 64·T1 ago, during the outage");
+    assert!(
+        lab.trunks.peer_in_service(PBX, 0),
+        "sent more than 64·T1 ago, during the outage"
+    );
     lab.run(seconds(30));
     lab.fail(0, Failure::Silent, None);
     assert!(!lab.trunks.peer_in_service(PBX, 0));
@@ -419,7 +475,11 @@ fn a_flapping_peer_is_out_for_longer_each_time() {
     let before = lab.now;
     lab.fail(0, Failure::Connection, None);
     lab.run(seconds(6));
-    assert!(lab.trunks.peer_in_service(PBX, 0), "forgiven: {:?}", lab.now - before);
+    assert!(
+        lab.trunks.peer_in_service(PBX, 0),
+        "forgiven: {:?}",
+        lab.now - before
+    );
 }
 
 #[test]
@@ -430,8 +490,15 @@ fn d28_many_failures_at_once_are_one_outage() {
     }
     assert_eq!(lab.changes.len(), 1);
     lab.run(seconds(5) + Duration::from_millis(100));
-    let probes = lab.pings.iter().filter(|ping| ping.1 == PBX && ping.2 == 0).count();
-    assert!(probes <= 2, "one probe, and perhaps the first ping: {probes}");
+    let probes = lab
+        .pings
+        .iter()
+        .filter(|ping| ping.1 == PBX && ping.2 == 0)
+        .count();
+    assert!(
+        probes <= 2,
+        "one probe, and perhaps the first ping: {probes}"
+    );
 }
 
 #[test]
@@ -443,18 +510,45 @@ fn the_trunk_says_when_its_last_peer_leaves_and_its_first_returns() {
     assert!(lab.events.is_empty(), "one peer is left");
     lab.dead = vec![(PBX, 0), (PBX, 1)];
     lab.fail(2, Failure::Unavailable, Some(seconds(20)));
-    let [event] = &lab.events[..] else { panic!("{:?}", lab.events) };
-    assert_eq!((event.name, &*event.this_dn), (EventName::DNOutOfService, "pbx"));
-    let Some(Value::List(peers)) = event.extensions.value("Peers") else { panic!("no peers") };
+    let [event] = &lab.events[..] else {
+        panic!("{:?}", lab.events)
+    };
+    assert_eq!(
+        (event.name, &*event.this_dn),
+        (EventName::DNOutOfService, "pbx")
+    );
+    let Some(Value::List(peers)) = event.extensions.value("Peers") else {
+        panic!("no peers")
+    };
     let named: Vec<(&str, &Value)> = peers.iter().collect();
-    assert_eq!(named[0], ("udp:192.0.2.20:5060", &Value::Text("request-silent".into())));
-    assert_eq!(named[1], ("tcp:192.0.2.21:5070", &Value::Text("connection-failed".into())));
-    assert_eq!(named[2], ("udp:[2001:db8::22]:5060", &Value::Text("unavailable".into())));
+    assert_eq!(
+        named[0],
+        ("udp:192.0.2.20:5060", &Value::Text("request-silent".into()))
+    );
+    assert_eq!(
+        named[1],
+        (
+            "tcp:192.0.2.21:5070",
+            &Value::Text("connection-failed".into())
+        )
+    );
+    assert_eq!(
+        named[2],
+        (
+            "udp:[2001:db8::22]:5060",
+            &Value::Text("unavailable".into())
+        )
+    );
     assert_eq!(lab.trunks.select(PBX), None);
 
     lab.run(seconds(30));
-    let [_, event] = &lab.events[..] else { panic!("{:?}", lab.events) };
-    assert_eq!((event.name, &*event.this_dn), (EventName::DNBackInService, "pbx"));
+    let [_, event] = &lab.events[..] else {
+        panic!("{:?}", lab.events)
+    };
+    assert_eq!(
+        (event.name, &*event.this_dn),
+        (EventName::DNBackInService, "pbx")
+    );
     lab.dead.clear();
     lab.run(seconds(200));
     assert_eq!(lab.events.len(), 2, "the other peers' return is no news");
@@ -466,18 +560,37 @@ fn a_shard_that_does_not_ping_reports_and_follows() {
     let mut lab = Lab::on_shard(config(true, "round_robin"), ShardId(1), &[BACKUP]);
     lab.fail(0, Failure::Silent, None);
     assert_eq!(lab.reports, 1);
-    assert!(lab.trunks.peer_in_service(PBX, 0), "the verdict is not its own");
-    let out = HealthChange { peer: 0, in_service: false };
+    assert!(
+        lab.trunks.peer_in_service(PBX, 0),
+        "the verdict is not its own"
+    );
+    let out = HealthChange {
+        peer: 0,
+        in_service: false,
+    };
     assert_eq!(lab.trunks.handle_change(PBX, out), None);
     lab.fail(0, Failure::Silent, None);
     assert_eq!(lab.reports, 1, "what everybody knows is not reported");
     for peer in [1, 2] {
-        let out = HealthChange { peer, in_service: false };
-        assert_eq!(lab.trunks.handle_change(PBX, out), (peer == 2).then_some(false));
+        let out = HealthChange {
+            peer,
+            in_service: false,
+        };
+        assert_eq!(
+            lab.trunks.handle_change(PBX, out),
+            (peer == 2).then_some(false)
+        );
     }
-    let back = HealthChange { peer: 1, in_service: true };
+    let back = HealthChange {
+        peer: 1,
+        in_service: true,
+    };
     assert_eq!(lab.trunks.handle_change(PBX, back), Some(true));
-    assert_eq!(lab.trunks.handle_change(PBX, back), None, "twice is no news");
+    assert_eq!(
+        lab.trunks.handle_change(PBX, back),
+        None,
+        "twice is no news"
+    );
 }
 
 #[test]
@@ -487,7 +600,9 @@ fn a_ping_without_outcome_counts_as_silent() {
     let mut trunks = Trunks::new(now, config, ShardId(0), &[BACKUP], 1);
     let mut out = false;
     for _ in 0..100 {
-        let at = trunks.poll_timeout().expect("a pinged peer always has a timer");
+        let at = trunks
+            .poll_timeout()
+            .expect("a pinged peer always has a timer");
         trunks.handle_timeout(at);
         while let Some(output) = trunks.poll_output() {
             if let Output::Change(_, change) = output {

@@ -52,7 +52,14 @@ impl Answering {
                 if body.is_none() {
                     // RFC 3261 §13.2.2.4: the ACK must have the answer. There is no session.
                     hang_up(commands, Side::Caller, cause::FAILURE);
-                    return end(facts, self.dn, Side::Agent, EndCause::Failed, None, commands);
+                    return end(
+                        facts,
+                        self.dn,
+                        Side::Agent,
+                        EndCause::Failed,
+                        None,
+                        commands,
+                    );
                 }
                 commands.push(Command::Leg(Side::Agent, LegCommand::Acknowledge(body)));
                 State::Connected(Connected { dn: self.dn })
@@ -63,10 +70,12 @@ impl Answering {
                 commands.push(Command::Leg(side, refuse));
                 State::Answering(self)
             }
-            event => match common(now, facts, self.dn, event, commands) {
-                Some(state) => state,
-                None => State::Answering(self),
-            },
+            event @ (Event::Leg(..) | Event::Input(_) | Event::Timer(_) | Event::DialFailed) => {
+                match common(now, facts, self.dn, event, commands) {
+                    Some(state) => state,
+                    None => State::Answering(self),
+                }
+            }
         }
     }
 }
@@ -83,10 +92,12 @@ impl Connected {
             Event::Leg(side, LegEvent::Offered { body }) => {
                 Renegotiating::start(self.dn, side, body, commands)
             }
-            event => match common(now, facts, self.dn, event, commands) {
-                Some(state) => state,
-                None => State::Connected(self),
-            },
+            event @ (Event::Leg(..) | Event::Input(_) | Event::Timer(_) | Event::DialFailed) => {
+                match common(now, facts, self.dn, event, commands) {
+                    Some(state) => state,
+                    None => State::Connected(self),
+                }
+            }
         }
     }
 }
@@ -112,16 +123,29 @@ pub(super) fn common(
             };
             Some(end(facts, dn, side.other(), ended, None, commands))
         }
-        Event::Leg(side, LegEvent::Refused { .. }) => {
-            Some(end(facts, dn, side.other(), EndCause::Failed, None, commands))
-        }
+        Event::Leg(side, LegEvent::Refused { .. }) => Some(end(
+            facts,
+            dn,
+            side.other(),
+            EndCause::Failed,
+            None,
+            commands,
+        )),
         Event::Timer(Timer::Duration) => {
             hang_up(commands, Side::Caller, cause::TIMER);
-            Some(end(facts, dn, Side::Agent, EndCause::Failed, None, commands))
+            Some(end(
+                facts,
+                dn,
+                Side::Agent,
+                EndCause::Failed,
+                None,
+                commands,
+            ))
         }
-        Event::Input(Input::Request { requested_by, request }) => {
-            handle_request(now, facts, dn, requested_by, request, commands)
-        }
+        Event::Input(Input::Request {
+            requested_by,
+            request,
+        }) => handle_request(now, facts, dn, requested_by, request, commands),
         // A second reservation for the same call: return it.
         Event::Input(Input::Offer { dn: other }) => {
             let returned = agent::Input::Returned { call: facts.call };
@@ -141,9 +165,7 @@ pub(super) fn common(
         | Event::DialFailed
         | Event::Timer(Timer::Patience | Timer::Progress | Timer::NoAnswer)
         | Event::Input(
-            Input::DirectRefused { .. }
-            | Input::QueueRefused { .. }
-            | Input::OfferWithdrawn { .. },
+            Input::DirectRefused { .. } | Input::QueueRefused { .. } | Input::OfferWithdrawn { .. },
         ) => None,
     }
 }
@@ -160,9 +182,16 @@ fn handle_request(
         CallRequest::Release { this_dn, .. } if this_dn == dn => {
             hang_up(commands, Side::Agent, cause::NORMAL);
             let cause = EndCause::AgentReleased;
-            Some(end(facts, dn, Side::Caller, cause, Some(requested_by), commands))
+            Some(end(
+                facts,
+                dn,
+                Side::Caller,
+                cause,
+                Some(requested_by),
+                commands,
+            ))
         }
-        request => {
+        request @ (CallRequest::Release { .. } | CallRequest::UserData { .. }) => {
             request::while_connected(now, facts, dn, requested_by, request, commands);
             None
         }
@@ -178,7 +207,11 @@ pub(super) fn end(
     requested_by: Option<RequestedBy>,
     commands: &mut Commands,
 ) -> State {
-    let reason = if ended == EndCause::Failed { cause::FAILURE } else { cause::NORMAL };
+    let reason = if ended == EndCause::Failed {
+        cause::FAILURE
+    } else {
+        cause::NORMAL
+    };
     hang_up(commands, left, reason);
     facts.tell_agent(commands, dn, PartyState::Ended(ended), requested_by);
     State::Ended

@@ -66,14 +66,18 @@ pub struct Facts {
 impl Facts {
     pub(super) fn queue(&self) -> Option<(QueueIndex, RoutingPointIndex)> {
         match self.destination {
-            Destination::Queue { queue, routing_point } => Some((queue, routing_point)),
+            Destination::Queue {
+                queue,
+                routing_point,
+            } => Some((queue, routing_point)),
             Destination::Direct { .. } => None,
         }
     }
 
     /// How long the phone may ring.
     pub(super) fn no_answer(&self, dn: DnIndex) -> Duration {
-        self.config.no_answer(dn, self.queue().map(|(queue, _)| queue))
+        self.config
+            .no_answer(dn, self.queue().map(|(queue, _)| queue))
     }
 
     /// Tells the DN's shard how the party there stands.
@@ -130,7 +134,10 @@ impl Facts {
     pub(super) fn say_queued(&mut self, now: Instant, commands: &mut Commands) {
         if let Some((queue, _)) = self.queue() {
             let interval = self.config.queue_at(queue).queued_progress_interval;
-            commands.push(Command::Leg(Side::Caller, LegCommand::Progress(Status::QUEUED)));
+            commands.push(Command::Leg(
+                Side::Caller,
+                LegCommand::Progress(Status::QUEUED),
+            ));
             self.deadlines.arm(Timer::Progress, now + interval);
         }
     }
@@ -161,7 +168,10 @@ impl Facts {
 
 /// Refuses the caller's INVITE.
 pub(super) fn refuse_caller(commands: &mut Commands, status: Status) {
-    let refusal = Refusal { status, retry_after: None };
+    let refusal = Refusal {
+        status,
+        retry_after: None,
+    };
     commands.push(Command::Leg(Side::Caller, LegCommand::Refuse(refusal)));
 }
 

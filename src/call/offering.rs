@@ -32,7 +32,9 @@ impl Offering {
         dn: DnIndex,
         commands: &mut Commands,
     ) -> State {
-        facts.deadlines.arm(Timer::NoAnswer, now + facts.no_answer(dn));
+        facts
+            .deadlines
+            .arm(Timer::NoAnswer, now + facts.no_answer(dn));
         commands.push(Command::Dial(dn));
         State::Offering(Self { dn, rings: false })
     }
@@ -47,9 +49,7 @@ impl Offering {
         match event {
             Event::Leg(Side::Caller, event) => self.handle_caller(facts, &event, commands),
             Event::Leg(Side::Agent, event) => self.handle_agent(now, facts, event, commands),
-            Event::DialFailed => {
-                self.fail(now, facts, EndCause::Unreachable, None, commands)
-            }
+            Event::DialFailed => self.fail(now, facts, EndCause::Unreachable, None, commands),
             Event::Input(input) => self.handle_input(now, facts, input, commands),
             Event::Timer(Timer::NoAnswer) => {
                 hang_up(commands, Side::Agent, cause::NO_ANSWER);
@@ -70,12 +70,7 @@ impl Offering {
         }
     }
 
-    fn handle_caller(
-        self,
-        facts: &mut Facts,
-        event: &LegEvent,
-        commands: &mut Commands,
-    ) -> State {
+    fn handle_caller(self, facts: &mut Facts, event: &LegEvent, commands: &mut Commands) -> State {
         match event {
             LegEvent::HungUp(_) => {
                 hang_up(commands, Side::Agent, cause::NORMAL);
@@ -138,9 +133,18 @@ impl Offering {
                 request: CallRequest::Release { this_dn, .. },
             } if this_dn == self.dn => {
                 hang_up(commands, Side::Agent, cause::NORMAL);
-                self.fail(now, facts, EndCause::AgentReleased, Some(requested_by), commands)
+                self.fail(
+                    now,
+                    facts,
+                    EndCause::AgentReleased,
+                    Some(requested_by),
+                    commands,
+                )
             }
-            Input::Request { requested_by, request } => {
+            Input::Request {
+                requested_by,
+                request,
+            } => {
                 let party = self.rings.then_some(self.dn);
                 request::while_offering(now, facts, party, requested_by, request, commands);
                 State::Offering(self)
@@ -173,7 +177,10 @@ impl Offering {
         facts.tell_queue(commands, queue::Input::Ringing { conn_id, dn });
         // Without a body: early media of an agent who then does not answer would bind the caller
         // to a session that never comes.
-        commands.push(Command::Leg(Side::Caller, LegCommand::Progress(Status::RINGING)));
+        commands.push(Command::Leg(
+            Side::Caller,
+            LegCommand::Progress(Status::RINGING),
+        ));
     }
 
     fn answered(

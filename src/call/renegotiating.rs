@@ -41,9 +41,17 @@ impl Renegotiating {
         body: Option<Body>,
         commands: &mut Commands,
     ) -> State {
-        let progress = if body.is_some() { Progress::Offered } else { Progress::Asked };
+        let progress = if body.is_some() {
+            Progress::Offered
+        } else {
+            Progress::Asked
+        };
         commands.push(Command::Leg(offerer.other(), LegCommand::Offer(body)));
-        State::Renegotiating(Self { dn, offerer, progress })
+        State::Renegotiating(Self {
+            dn,
+            offerer,
+            progress,
+        })
     }
 
     pub(super) fn handle(
@@ -70,10 +78,12 @@ impl Renegotiating {
                 commands.push(Command::Leg(side, refuse));
                 State::Renegotiating(self)
             }
-            event => match common(now, facts, self.dn, event, commands) {
-                Some(state) => state,
-                None => State::Renegotiating(self),
-            },
+            event @ (Event::Leg(..) | Event::Input(_) | Event::Timer(_) | Event::DialFailed) => {
+                match common(now, facts, self.dn, event, commands) {
+                    Some(state) => state,
+                    None => State::Renegotiating(self),
+                }
+            }
         }
     }
 

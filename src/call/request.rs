@@ -56,9 +56,8 @@ pub(super) fn while_offering(
             if !change_user_data(now, facts, requested_by, &this_dn, change, commands) {
                 return;
             }
-            let at_party = party.filter(|dn| {
-                facts.queue().is_none() || *facts.config.agent_at(*dn).dn == *this_dn
-            });
+            let at_party = party
+                .filter(|dn| facts.queue().is_none() || *facts.config.agent_at(*dn).dn == *this_dn);
             if let Some(dn) = party {
                 let asked = at_party.and(Some(requested_by));
                 facts.tell_agent(commands, dn, PartyState::UserDataChanged, asked);
@@ -66,7 +65,11 @@ pub(super) fn while_offering(
             let input = queue::Input::UserDataChanged {
                 conn_id: facts.call.conn_id,
                 info: Arc::clone(&facts.info),
-                requested_by: if at_party.is_some() { None } else { Some(requested_by) },
+                requested_by: if at_party.is_some() {
+                    None
+                } else {
+                    Some(requested_by)
+                },
             };
             facts.tell_queue(commands, input);
         }

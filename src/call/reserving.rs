@@ -39,7 +39,10 @@ impl Reserving {
                 commands.push(Command::Count(Counter::CallRefused));
                 State::Ended
             }
-            Event::Input(Input::Request { requested_by, request }) => {
+            Event::Input(Input::Request {
+                requested_by,
+                request,
+            }) => {
                 let this_dn = request::requesting_dn(&facts.config, &request);
                 let message = "the call is on its way to the agent; try again when it rings";
                 let code = ErrorCode::WrongState;
@@ -75,7 +78,10 @@ pub(super) fn give_up(
     cause: EndCause,
     commands: &mut Commands,
 ) -> State {
-    debug_assert!(facts.queue().is_none(), "agent {dn:?} has no queue to go back to");
+    debug_assert!(
+        facts.queue().is_none(),
+        "agent {dn:?} has no queue to go back to"
+    );
     let status = match cause {
         EndCause::Busy => Status::BUSY_HERE,
         EndCause::AgentReleased | EndCause::Declined => Status::DECLINE,

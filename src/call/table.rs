@@ -89,7 +89,11 @@ impl Calls {
         }
         let (shard, config) = (self.shard, Arc::clone(&self.config));
         let key = self.calls.insert_with_key(|key| {
-            let call = CallRef { shard, key, conn_id: arrival.info.conn_id };
+            let call = CallRef {
+                shard,
+                key,
+                conn_id: arrival.info.conn_id,
+            };
             let mut deadlines = Deadlines::default();
             if let Some(patience) = arrival.patience {
                 deadlines.arm(Timer::Patience, now + patience);
@@ -108,7 +112,11 @@ impl Calls {
                 deadlines,
                 config,
             };
-            Call { facts, state, armed: None }
+            Call {
+                facts,
+                state,
+                armed: None,
+            }
         });
         let call = &mut self.calls[key];
         enter(now, &mut call.facts, &mut self.scratch);
@@ -125,7 +133,9 @@ impl Calls {
         let dn = state.dn();
         let (facts, scratch) = (&mut call.facts, &mut self.scratch);
         // A fault of ours in one call must not end the others: that call is ended and reported.
-        let next = catch_unwind(AssertUnwindSafe(|| state.handle(now, facts, event, scratch)));
+        let next = catch_unwind(AssertUnwindSafe(|| {
+            state.handle(now, facts, event, scratch)
+        }));
         call.state = next.unwrap_or_else(|_| {
             self.scratch.clear();
             abort(&call.facts, dn, &mut self.scratch);
@@ -187,9 +197,15 @@ impl Calls {
     /// Hands the commands out, moves the wheel's entry, and forgets a call that has ended.
     fn settle(&mut self, key: CallKey) {
         let call = &mut self.calls[key];
-        self.commands.extend(self.scratch.drain(..).map(|command| (key, command)));
+        self.commands
+            .extend(self.scratch.drain(..).map(|command| (key, command)));
         let ended = matches!(call.state, State::Ended);
-        let next = call.facts.deadlines.next().map(|(at, _)| at).filter(|_| !ended);
+        let next = call
+            .facts
+            .deadlines
+            .next()
+            .map(|(at, _)| at)
+            .filter(|_| !ended);
         if call.armed.map(|(at, _)| at) != next {
             if let Some((_, timer)) = call.armed.take() {
                 self.wheel.cancel(timer);
@@ -220,7 +236,10 @@ impl State {
 fn enter(now: Instant, facts: &mut Facts, commands: &mut Vec<Command>) {
     commands.push(Command::Count(Counter::CallOffered));
     match facts.destination {
-        Destination::Queue { queue, routing_point } => {
+        Destination::Queue {
+            queue,
+            routing_point,
+        } => {
             facts.say_queued(now, commands);
             let input = queue::Input::Enter {
                 call: facts.call,
@@ -231,7 +250,10 @@ fn enter(now: Instant, facts: &mut Facts, commands: &mut Vec<Command>) {
             commands.push(Command::Queue(queue, input));
         }
         Destination::Direct { dn } => {
-            let offer = Offer { call: facts.call, source: OfferSource::Direct };
+            let offer = Offer {
+                call: facts.call,
+                source: OfferSource::Direct,
+            };
             commands.push(Command::Agent(dn, agent::Input::Reserve(offer)));
         }
     }

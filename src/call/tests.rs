@@ -27,19 +27,42 @@ fn caller_waits_then_talks_then_hangs_up() {
     let mut table = Table::new();
     let key = table.arrive(Some("offer"));
     table.expect_leg(Side::Caller, &LegCommand::Progress(Status::QUEUED));
-    assert!(table.queue_inputs().any(|input| matches!(input, queue::Input::Enter { .. })));
+    assert!(
+        table
+            .queue_inputs()
+            .any(|input| matches!(input, queue::Input::Enter { .. }))
+    );
     table.offer(key, AGENT);
     assert!(table.commands.contains(&Command::Dial(AGENT)));
-    table.leg(key, Side::Agent, LegEvent::Progress { status: Status::RINGING });
+    table.leg(
+        key,
+        Side::Agent,
+        LegEvent::Progress {
+            status: Status::RINGING,
+        },
+    );
     assert_eq!(table.party_states(), [PartyState::Ringing]);
     table.expect_leg(Side::Caller, &LegCommand::Progress(Status::RINGING));
-    table.leg(key, Side::Agent, LegEvent::Answered { body: body("answer") });
+    table.leg(
+        key,
+        Side::Agent,
+        LegEvent::Answered {
+            body: body("answer"),
+        },
+    );
     assert_eq!(table.party_states(), [PartyState::Established]);
     table.expect_leg(Side::Caller, &LegCommand::Answer(body("answer")));
     table.expect_leg(Side::Agent, &LegCommand::Acknowledge(None));
     table.leg(key, Side::Caller, LegEvent::Acknowledged { body: None });
-    table.leg(key, Side::Caller, LegEvent::HungUp(Release::Bye { cause: Some(16) }));
-    assert_eq!(table.party_states(), [PartyState::Ended(EndCause::CallerReleased)]);
+    table.leg(
+        key,
+        Side::Caller,
+        LegEvent::HungUp(Release::Bye { cause: Some(16) }),
+    );
+    assert_eq!(
+        table.party_states(),
+        [PartyState::Ended(EndCause::CallerReleased)]
+    );
     table.expect_leg(Side::Agent, &LegCommand::HangUp(cause::NORMAL));
     table.expect_over();
 }
@@ -49,14 +72,31 @@ fn delayed_offer_passes_through_both_ways() {
     let mut table = Table::new();
     let key = table.arrive(None);
     table.offer(key, AGENT);
-    table.leg(key, Side::Agent, LegEvent::Answered { body: body("agent's offer") });
+    table.leg(
+        key,
+        Side::Agent,
+        LegEvent::Answered {
+            body: body("agent's offer"),
+        },
+    );
     table.expect_leg(Side::Caller, &LegCommand::Answer(body("agent's offer")));
     assert!(
-        !table.leg_commands(Side::Agent).any(|command| matches!(command, LegCommand::Acknowledge(_))),
+        !table
+            .leg_commands(Side::Agent)
+            .any(|command| matches!(command, LegCommand::Acknowledge(_))),
         "the agent's ACK waits for the caller's answer"
     );
-    table.leg(key, Side::Caller, LegEvent::Acknowledged { body: body("caller's answer") });
-    table.expect_leg(Side::Agent, &LegCommand::Acknowledge(body("caller's answer")));
+    table.leg(
+        key,
+        Side::Caller,
+        LegEvent::Acknowledged {
+            body: body("caller's answer"),
+        },
+    );
+    table.expect_leg(
+        Side::Agent,
+        &LegCommand::Acknowledge(body("caller's answer")),
+    );
 }
 
 #[test]
@@ -64,7 +104,13 @@ fn delayed_offer_without_an_answer_in_the_ack_ends_both_legs() {
     let mut table = Table::new();
     let key = table.arrive(None);
     table.offer(key, AGENT);
-    table.leg(key, Side::Agent, LegEvent::Answered { body: body("offer") });
+    table.leg(
+        key,
+        Side::Agent,
+        LegEvent::Answered {
+            body: body("offer"),
+        },
+    );
     table.leg(key, Side::Caller, LegEvent::Acknowledged { body: None });
     table.expect_leg(Side::Caller, &LegCommand::HangUp(cause::FAILURE));
     table.expect_leg(Side::Agent, &LegCommand::HangUp(cause::FAILURE));
@@ -94,10 +140,20 @@ fn every_refusal_of_the_phone_returns_the_reservation_and_keeps_the_place() {
         table.leg(key, Side::Agent, refused);
         assert_eq!(table.party_states(), [PartyState::Ended(cause)], "{status}");
         let conn_id = table.conn_id;
-        let failed = queue::Input::OfferFailed { conn_id, dn: AGENT, cause };
-        assert!(table.queue_inputs().any(|input| *input == failed), "{status}");
+        let failed = queue::Input::OfferFailed {
+            conn_id,
+            dn: AGENT,
+            cause,
+        };
+        assert!(
+            table.queue_inputs().any(|input| *input == failed),
+            "{status}"
+        );
         table.offer(key, OTHER);
-        assert!(table.commands.contains(&Command::Dial(OTHER)), "{status}: the next agent");
+        assert!(
+            table.commands.contains(&Command::Dial(OTHER)),
+            "{status}: the next agent"
+        );
     }
 }
 
@@ -106,11 +162,20 @@ fn no_answer_cancels_the_phone_and_keeps_the_caller() {
     let mut table = Table::new();
     let key = table.arrive(Some("offer"));
     table.offer(key, AGENT);
-    table.leg(key, Side::Agent, LegEvent::Progress { status: Status::RINGING });
+    table.leg(
+        key,
+        Side::Agent,
+        LegEvent::Progress {
+            status: Status::RINGING,
+        },
+    );
     table.commands.clear();
     table.wait(Duration::from_secs(20));
     table.expect_leg(Side::Agent, &LegCommand::HangUp(cause::NO_ANSWER));
-    assert_eq!(table.party_states(), [PartyState::Ended(EndCause::NoAnswer)]);
+    assert_eq!(
+        table.party_states(),
+        [PartyState::Ended(EndCause::NoAnswer)]
+    );
     table.expect_leg(Side::Caller, &LegCommand::Progress(Status::QUEUED));
     assert_eq!(table.calls.live().unanswered, 1);
 }
@@ -142,9 +207,9 @@ fn expires_of_the_invite_ends_an_unanswered_call() {
         table.wait(Duration::from_secs(10));
         let refusals = table
             .leg_commands(Side::Caller)
-            .filter(|command| {
-                matches!(command, LegCommand::Refuse(refusal) if refusal.status.0 == 487)
-            })
+            .filter(
+                |command| matches!(command, LegCommand::Refuse(refusal) if refusal.status.0 == 487),
+            )
             .count();
         assert_eq!(refusals, 1);
         table.expect_over();
@@ -156,13 +221,30 @@ fn caller_who_leaves_while_it_rings_frees_the_agent() {
     let mut table = Table::new();
     let key = table.arrive(Some("offer"));
     table.offer(key, AGENT);
-    table.leg(key, Side::Agent, LegEvent::Progress { status: Status::RINGING });
+    table.leg(
+        key,
+        Side::Agent,
+        LegEvent::Progress {
+            status: Status::RINGING,
+        },
+    );
     table.leg(key, Side::Caller, LegEvent::HungUp(Release::Cancelled));
     table.expect_leg(Side::Agent, &LegCommand::HangUp(cause::NORMAL));
     let states = table.party_states();
-    assert_eq!(states.last(), Some(&PartyState::Ended(EndCause::CallerAbandoned)));
-    assert!(table.queue_inputs().any(|input| matches!(input, queue::Input::Left { .. })));
-    assert!(table.commands.contains(&Command::Count(Counter::CallAbandoned)));
+    assert_eq!(
+        states.last(),
+        Some(&PartyState::Ended(EndCause::CallerAbandoned))
+    );
+    assert!(
+        table
+            .queue_inputs()
+            .any(|input| matches!(input, queue::Input::Left { .. }))
+    );
+    assert!(
+        table
+            .commands
+            .contains(&Command::Count(Counter::CallAbandoned))
+    );
     table.expect_over();
 }
 
@@ -174,9 +256,21 @@ fn reinvite_is_relayed_with_its_offer_and_answer() {
     ] {
         for side in [Side::Caller, Side::Agent] {
             let (mut table, key) = Table::connected();
-            table.leg(key, side, LegEvent::Offered { body: offer.clone() });
+            table.leg(
+                key,
+                side,
+                LegEvent::Offered {
+                    body: offer.clone(),
+                },
+            );
             table.expect_leg(side.other(), &LegCommand::Offer(offer.clone()));
-            table.leg(key, side.other(), LegEvent::OfferAnswered { body: answer.clone() });
+            table.leg(
+                key,
+                side.other(),
+                LegEvent::OfferAnswered {
+                    body: answer.clone(),
+                },
+            );
             table.expect_leg(side, &LegCommand::AnswerOffer(answer.clone()));
             let acknowledge = LegCommand::Acknowledge(acknowledgement.clone());
             if offer.is_some() {
@@ -190,7 +284,13 @@ fn reinvite_is_relayed_with_its_offer_and_answer() {
             }
             // The exchange is over: the other side may offer now.
             table.commands.clear();
-            table.leg(key, side.other(), LegEvent::Offered { body: body_of("again") });
+            table.leg(
+                key,
+                side.other(),
+                LegEvent::Offered {
+                    body: body_of("again"),
+                },
+            );
             table.expect_leg(side, &LegCommand::Offer(body_of("again")));
         }
     }
@@ -199,8 +299,20 @@ fn reinvite_is_relayed_with_its_offer_and_answer() {
 #[test]
 fn refused_reinvite_leaves_the_call_as_it_was() {
     let (mut table, key) = Table::connected();
-    table.leg(key, Side::Caller, LegEvent::Offered { body: body("offer") });
-    table.leg(key, Side::Agent, LegEvent::OfferRefused { status: Status(488) });
+    table.leg(
+        key,
+        Side::Caller,
+        LegEvent::Offered {
+            body: body("offer"),
+        },
+    );
+    table.leg(
+        key,
+        Side::Agent,
+        LegEvent::OfferRefused {
+            status: Status(488),
+        },
+    );
     table.expect_leg(Side::Caller, &LegCommand::RefuseOffer(Status(488)));
     assert_eq!(table.calls.live().connected, 1);
 }
@@ -208,11 +320,35 @@ fn refused_reinvite_leaves_the_call_as_it_was() {
 #[test]
 fn crossing_reinvites_are_both_refused() {
     let (mut table, key) = Table::connected();
-    table.leg(key, Side::Caller, LegEvent::Offered { body: body("offer") });
-    table.leg(key, Side::Agent, LegEvent::Offered { body: body("crossing") });
-    table.expect_leg(Side::Agent, &LegCommand::RefuseOffer(Status::REQUEST_PENDING));
-    table.leg(key, Side::Agent, LegEvent::OfferRefused { status: Status::REQUEST_PENDING });
-    table.expect_leg(Side::Caller, &LegCommand::RefuseOffer(Status::REQUEST_PENDING));
+    table.leg(
+        key,
+        Side::Caller,
+        LegEvent::Offered {
+            body: body("offer"),
+        },
+    );
+    table.leg(
+        key,
+        Side::Agent,
+        LegEvent::Offered {
+            body: body("crossing"),
+        },
+    );
+    table.expect_leg(
+        Side::Agent,
+        &LegCommand::RefuseOffer(Status::REQUEST_PENDING),
+    );
+    table.leg(
+        key,
+        Side::Agent,
+        LegEvent::OfferRefused {
+            status: Status::REQUEST_PENDING,
+        },
+    );
+    table.expect_leg(
+        Side::Caller,
+        &LegCommand::RefuseOffer(Status::REQUEST_PENDING),
+    );
     assert_eq!(table.calls.live().connected, 1);
 }
 
@@ -220,7 +356,13 @@ fn crossing_reinvites_are_both_refused() {
 fn bye_during_a_reinvite_ends_both_legs() {
     for side in [Side::Caller, Side::Agent] {
         let (mut table, key) = Table::connected();
-        table.leg(key, Side::Caller, LegEvent::Offered { body: body("offer") });
+        table.leg(
+            key,
+            Side::Caller,
+            LegEvent::Offered {
+                body: body("offer"),
+            },
+        );
         table.leg(key, side, LegEvent::HungUp(Release::Bye { cause: None }));
         table.expect_leg(side.other(), &LegCommand::HangUp(cause::NORMAL));
         table.expect_over();
@@ -230,10 +372,22 @@ fn bye_during_a_reinvite_ends_both_legs() {
 #[test]
 fn desktop_releases_its_call_and_no_other() {
     let (mut table, key) = Table::connected();
-    table.ask(key, CallRequest::Release { this_dn: OTHER, reasons: KeyValueList::new() });
+    table.ask(
+        key,
+        CallRequest::Release {
+            this_dn: OTHER,
+            reasons: KeyValueList::new(),
+        },
+    );
     assert_eq!(table.errors(), [ErrorCode::InvalidConnID]);
     table.commands.clear();
-    table.ask(key, CallRequest::Release { this_dn: AGENT, reasons: KeyValueList::new() });
+    table.ask(
+        key,
+        CallRequest::Release {
+            this_dn: AGENT,
+            reasons: KeyValueList::new(),
+        },
+    );
     table.expect_leg(Side::Agent, &LegCommand::HangUp(cause::NORMAL));
     table.expect_leg(Side::Caller, &LegCommand::HangUp(cause::NORMAL));
     assert!(table.commands.iter().any(|command| matches!(
@@ -248,10 +402,25 @@ fn desktop_that_releases_a_ringing_call_sends_the_caller_on() {
     let mut table = Table::new();
     let key = table.arrive(Some("offer"));
     table.offer(key, AGENT);
-    table.leg(key, Side::Agent, LegEvent::Progress { status: Status::RINGING });
+    table.leg(
+        key,
+        Side::Agent,
+        LegEvent::Progress {
+            status: Status::RINGING,
+        },
+    );
     table.commands.clear();
-    table.ask(key, CallRequest::Release { this_dn: AGENT, reasons: KeyValueList::new() });
-    assert_eq!(table.party_states(), [PartyState::Ended(EndCause::AgentReleased)]);
+    table.ask(
+        key,
+        CallRequest::Release {
+            this_dn: AGENT,
+            reasons: KeyValueList::new(),
+        },
+    );
+    assert_eq!(
+        table.party_states(),
+        [PartyState::Ended(EndCause::AgentReleased)]
+    );
     assert_eq!(table.calls.live().unanswered, 1);
 }
 
@@ -262,7 +431,10 @@ fn user_data_changes_are_told_to_the_party_and_bounded() {
     table.ask(key, data_change(UserDataChange::Attach(pairs)));
     assert_eq!(table.party_states(), [PartyState::UserDataChanged]);
     table.commands.clear();
-    table.ask(key, data_change(UserDataChange::DeletePair("Missing".into())));
+    table.ask(
+        key,
+        data_change(UserDataChange::DeletePair("Missing".into())),
+    );
     assert_eq!(table.errors(), [ErrorCode::InvalidAttribute]);
     table.commands.clear();
     let pairs = KeyValueList::new().with_text("Big", "x".repeat(20_000));
@@ -309,7 +481,10 @@ fn fault_in_one_call_ends_that_call_only() {
     assert!(table.calls.facts(unharmed).is_some());
 }
 
-const ASKED: RequestedBy = RequestedBy { client: ClientId(1), reference_id: 7 };
+const ASKED: RequestedBy = RequestedBy {
+    client: ClientId(1),
+    reference_id: 7,
+};
 
 struct Table {
     now: Instant,
@@ -320,7 +495,10 @@ struct Table {
 }
 
 impl Table {
-    #[allow(clippy::disallowed_methods, reason = "a test needs some instant to count from")]
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "a test needs some instant to count from"
+    )]
     fn new() -> Self {
         let now = Instant::now();
         Self {
@@ -336,7 +514,13 @@ impl Table {
         let mut table = Self::new();
         let key = table.arrive(Some("offer"));
         table.offer(key, AGENT);
-        table.leg(key, Side::Agent, LegEvent::Answered { body: body("answer") });
+        table.leg(
+            key,
+            Side::Agent,
+            LegEvent::Answered {
+                body: body("answer"),
+            },
+        );
         table.leg(key, Side::Caller, LegEvent::Acknowledged { body: None });
         table.commands.clear();
         (table, key)
@@ -347,8 +531,10 @@ impl Table {
     }
 
     fn arrive_with(&mut self, offer: Option<&str>, patience: Option<Duration>) -> CallKey {
-        let destination =
-            Destination::Queue { queue: QueueIndex(0), routing_point: RoutingPointIndex(0) };
+        let destination = Destination::Queue {
+            queue: QueueIndex(0),
+            routing_point: RoutingPointIndex(0),
+        };
         self.arrive_at(destination, offer, patience)
     }
 
@@ -374,7 +560,12 @@ impl Table {
             user_data: KeyValueList::new(),
         };
         let offer = offer.and_then(body);
-        let arrival = Arrival { destination, info, offer, patience };
+        let arrival = Arrival {
+            destination,
+            info,
+            offer,
+            patience,
+        };
         let key = self.calls.arrive(self.now, arrival).expect("there is room");
         self.drain();
         key
@@ -391,7 +582,13 @@ impl Table {
     }
 
     fn ask(&mut self, key: CallKey, request: CallRequest) {
-        self.input(key, Input::Request { requested_by: ASKED, request });
+        self.input(
+            key,
+            Input::Request {
+                requested_by: ASKED,
+                request,
+            },
+        );
     }
 
     fn leg(&mut self, key: CallKey, side: Side, event: LegEvent) {
@@ -418,21 +615,27 @@ impl Table {
     }
 
     fn leg_commands(&self, side: Side) -> impl Iterator<Item = &LegCommand> {
-        self.commands.iter().filter_map(move |command| match command {
-            Command::Leg(told, command) if *told == side => Some(command),
-            Command::Leg(..)
-            | Command::Dial(_)
-            | Command::Queue(..)
-            | Command::Agent(..)
-            | Command::Event(_)
-            | Command::Count(_)
-            | Command::Forget => None,
-        })
+        self.commands
+            .iter()
+            .filter_map(move |command| match command {
+                Command::Leg(told, command) if *told == side => Some(command),
+                Command::Leg(..)
+                | Command::Dial(_)
+                | Command::Queue(..)
+                | Command::Agent(..)
+                | Command::Event(_)
+                | Command::Count(_)
+                | Command::Forget => None,
+            })
     }
 
     fn queue_inputs(&self) -> impl Iterator<Item = &queue::Input> {
         self.commands.iter().filter_map(|command| {
-            if let Command::Queue(_, input) = command { Some(input) } else { None }
+            if let Command::Queue(_, input) = command {
+                Some(input)
+            } else {
+                None
+            }
         })
     }
 
@@ -463,14 +666,25 @@ impl Table {
 
     #[track_caller]
     fn expect_over(&self) {
-        assert!(self.commands.contains(&Command::Forget), "{:?}", self.commands);
+        assert!(
+            self.commands.contains(&Command::Forget),
+            "{:?}",
+            self.commands
+        );
         assert_eq!(self.calls.live(), Live::default());
-        assert_eq!(self.calls.poll_timeout(), None, "an ended call has no deadline");
+        assert_eq!(
+            self.calls.poll_timeout(),
+            None,
+            "an ended call has no deadline"
+        );
     }
 }
 
 fn data_change(change: UserDataChange) -> CallRequest {
-    CallRequest::UserData { this_dn: "2000".into(), change }
+    CallRequest::UserData {
+        this_dn: "2000".into(),
+        change,
+    }
 }
 
 fn body(text: &str) -> Option<Body> {

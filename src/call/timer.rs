@@ -17,7 +17,12 @@ pub enum Timer {
     Duration,
 }
 
-const TIMERS: [Timer; 4] = [Timer::Patience, Timer::Progress, Timer::NoAnswer, Timer::Duration];
+const TIMERS: [Timer; 4] = [
+    Timer::Patience,
+    Timer::Progress,
+    Timer::NoAnswer,
+    Timer::Duration,
+];
 
 /// The deadlines of one call.
 #[derive(Debug, Clone, Copy, Default)]

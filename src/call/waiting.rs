@@ -35,12 +35,7 @@ impl Waiting {
         }
     }
 
-    fn handle_caller(
-        self,
-        facts: &mut Facts,
-        event: &LegEvent,
-        commands: &mut Commands,
-    ) -> State {
+    fn handle_caller(self, facts: &mut Facts, event: &LegEvent, commands: &mut Commands) -> State {
         match event {
             LegEvent::HungUp(_) => {
                 facts.caller_gone(commands, EndCause::CallerAbandoned);
@@ -80,7 +75,10 @@ impl Waiting {
                 commands.push(Command::Count(counter));
                 State::Ended
             }
-            Input::Request { requested_by, request } => {
+            Input::Request {
+                requested_by,
+                request,
+            } => {
                 request::while_waiting(now, facts, requested_by, request, commands);
                 State::Waiting(self)
             }

@@ -37,7 +37,10 @@ impl KeyValueList {
     /// The value of `key`.
     #[must_use]
     pub fn value(&self, key: &str) -> Option<&Value> {
-        self.0.iter().find(|(name, _)| name == key).map(|(_, value)| value)
+        self.0
+            .iter()
+            .find(|(name, _)| name == key)
+            .map(|(_, value)| value)
     }
 
     /// Sets `key`, replacing what it had in its place.
@@ -70,7 +73,9 @@ impl KeyValueList {
     /// The bytes that keys and values take, lists inside included: what the size limit counts.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.iter().map(|(key, value)| key.len() + value.bytes()).sum()
+        self.iter()
+            .map(|(key, value)| key.len() + value.bytes())
+            .sum()
     }
 }
 

@@ -57,6 +57,8 @@ pub(super) struct Sent {
     branch: Branch,
     transport: Transport,
     remote: SocketAddr,
+    /// Whether it had no body: an INVITE without an offer asks for one.
+    pub(super) asks: bool,
 }
 
 /// A message that may have to be sent again.
@@ -206,6 +208,7 @@ impl Core {
             branch,
             transport,
             remote,
+            asks: draft.body.is_none(),
         })
     }
 

@@ -41,7 +41,11 @@ pub(super) fn check(core: &Core, request: &Request<'_>) -> Result<(), Unserved> 
     check_method(request)?;
     check_extensions(request)?;
     match request.method {
-        Method::Invite | Method::Options => check_content(request),
+        Method::Invite => {
+            check_content(request)?;
+            check_accept(request)
+        }
+        Method::Options => check_content(request),
         // A call must be able to end, and what a NOTIFY brings is judged above.
         Method::Ack
         | Method::Bye
@@ -117,6 +121,31 @@ fn check_extensions(request: &Request<'_>) -> Result<(), Unserved> {
     }
     let unserved = Unserved::new(Status::BAD_EXTENSION, Counter::RequestExtension);
     Err(unserved.with(HeaderName::Unsupported, &required.join(", ")))
+}
+
+/// §20.1, §21.4.7: our 2xx would bring a session description, and the caller takes none.
+fn check_accept(request: &Request<'_>) -> Result<(), Unserved> {
+    let mut accepted = request.message.headers(HeaderName::Accept).peekable();
+    let takes_sessions = accepted.peek().is_none()
+        || accepted.any(|value| {
+            let value = value.to_ascii_lowercase();
+            let ranges = [
+                &b"application/sdp"[..],
+                b"application/*",
+                b"*/*",
+                b"multipart/",
+            ];
+            ranges
+                .iter()
+                .any(|range| memchr::memmem::find(&value, range).is_some())
+        });
+    if takes_sessions {
+        return Ok(());
+    }
+    Err(Unserved::new(
+        Status::NOT_ACCEPTABLE,
+        Counter::RequestUnsupported,
+    ))
 }
 
 /// §8.2.3.

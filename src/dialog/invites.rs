@@ -3,14 +3,14 @@
 //! and ended (RFC 3261 §13.2.2.4). Empty for a leg that has been quiet for half a minute.
 
 use crate::limits::FORKS_MAX;
-use crate::sip::{Method, Response};
+use crate::sip::{Method, Response, sdp};
 use crate::transaction::ClientKey;
 
 use super::Body;
 use super::compose::Draft;
-use super::core::Kept;
+use super::core::{Kept, Sent};
 use super::dialog::Dialog;
-use super::turn::Turn;
+use super::turn::{Turn, body_of};
 
 #[derive(Debug, Default)]
 pub(super) struct Invites(Vec<SentInvite>);
@@ -21,6 +21,10 @@ struct SentInvite {
     cseq: u32,
     /// Whether it opened the dialog, so that several may answer it.
     opening: bool,
+    /// Whether it had no offer, so that the 2xx brings one.
+    asks: bool,
+    /// What the ACK answers to the offer of the 2xx when nobody above has an answer.
+    declining: Option<Body>,
     acknowledged: Vec<Acknowledged>,
 }
 
@@ -31,22 +35,22 @@ struct Acknowledged {
 }
 
 impl Invites {
-    pub(super) fn opening(client: ClientKey, cseq: u32) -> Self {
-        Self(vec![SentInvite {
-            client,
-            cseq,
-            opening: true,
-            acknowledged: Vec::new(),
-        }])
+    pub(super) fn opening(sent: &Sent, cseq: u32) -> Self {
+        Self(vec![SentInvite::new(sent, cseq, true)])
     }
 
-    pub(super) fn push(&mut self, client: ClientKey, cseq: u32) {
-        self.0.push(SentInvite {
-            client,
-            cseq,
-            opening: false,
-            acknowledged: Vec::new(),
-        });
+    pub(super) fn push(&mut self, sent: &Sent, cseq: u32) {
+        self.0.push(SentInvite::new(sent, cseq, false));
+    }
+
+    /// A 2xx has come. RFC 3261 §13.2.2.4: an offer in it is answered in the ACK, even by somebody
+    /// who then hangs up.
+    pub(super) fn succeeded(&mut self, client: ClientKey, response: &Response<'_>) {
+        if let Some(invite) = self.0.iter_mut().find(|invite| invite.client == client)
+            && invite.asks
+        {
+            invite.declining = declining(response);
+        }
     }
 
     /// Its transaction is over: nothing of it can come any more.
@@ -70,7 +74,7 @@ impl Invites {
             return;
         };
         let mut draft = Draft::within(dialog, Method::Ack, invite.cseq);
-        draft.body = body;
+        draft.body = body.or(invite.declining.as_ref());
         let ack = turn.core.acknowledge(&dialog.next_hop(), &draft);
         let tag = dialog.remote_tag.clone().unwrap_or_default();
         invite.acknowledged.push(Acknowledged { tag, ack });
@@ -95,18 +99,44 @@ impl Invites {
             turn.core.send(&sent.ack);
             return false;
         }
+        let (asks, cseq) = (invite.asks, invite.cseq);
+        let more_forks = invite.opening && invite.acknowledged.len() < FORKS_MAX;
         if dialog.is_with(response.to_tag) {
+            self.succeeded(client, response);
             return true;
         }
-        if invite.opening && invite.acknowledged.len() < FORKS_MAX {
+        if more_forks {
             let mut fork = dialog.clone();
             fork.confirm(response);
-            fork.local_cseq = invite.cseq;
-            self.acknowledge(turn, &fork, client, None);
+            fork.local_cseq = cseq;
+            let answer = declining(response).filter(|_| asks);
+            self.acknowledge(turn, &fork, client, answer.as_ref());
             if let Some(bye) = turn.bye(&mut fork, None) {
                 turn.core.abandon(turn.now, bye);
             }
         }
         false
     }
+}
+
+impl SentInvite {
+    fn new(sent: &Sent, cseq: u32, opening: bool) -> Self {
+        Self {
+            client: sent.client,
+            cseq,
+            opening,
+            asks: sent.asks,
+            declining: None,
+            acknowledged: Vec::new(),
+        }
+    }
+}
+
+/// The answer that takes none of the media which a 2xx offers.
+fn declining(response: &Response<'_>) -> Option<Body> {
+    let offer = body_of(&response.message)?;
+    Some(Body {
+        bytes: sdp::decline(&offer.bytes).ok()?.into(),
+        content_type: offer.content_type,
+    })
 }

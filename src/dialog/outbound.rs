@@ -59,7 +59,8 @@ impl Calling {
             turn.emit(LegEvent::Answered {
                 body: body_of(&response.message),
             });
-            let invites = Invites::opening(self.invite.client, self.dialog.local_cseq);
+            let mut invites = Invites::opening(&self.invite, self.dialog.local_cseq);
+            invites.succeeded(self.invite.client, response);
             let client = self.invite.client;
             return Leg::Answered(Answered {
                 dialog: self.dialog,
@@ -143,7 +144,8 @@ impl Cancelling {
         // RFC 5407 §3.1.2: the CANCEL came too late; the call stands and must be ended.
         let client = self.invite.client;
         self.dialog.confirm(response);
-        let mut invites = Invites::opening(client, self.dialog.local_cseq);
+        let mut invites = Invites::opening(&self.invite, self.dialog.local_cseq);
+        invites.succeeded(client, response);
         invites.acknowledge(turn, &self.dialog, client, None);
         Leaving::with_invites(turn, self.dialog, invites, self.cause)
     }

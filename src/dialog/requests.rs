@@ -106,7 +106,12 @@ impl UserAgent {
             return;
         }
         // RFC 3261 §8.1.1.8: exactly one Contact, or there is nowhere to send a BYE to.
-        let Ok(Some(contact)) = request.message.contact() else {
+        // A caller of RFC 2543, told by its branch, need not have one: From is its address.
+        let contact = match request.message.contact() {
+            Ok(None) if !is_rfc_3261(request) => Ok(Some(request.from)),
+            contact => contact,
+        };
+        let Ok(Some(contact)) = contact else {
             self.core.count(Counter::MessageMalformed);
             self.reply(now, server, request, Status::BAD_REQUEST, Fields::default());
             return;
@@ -305,4 +310,12 @@ fn retry_later() -> Fields {
         HeaderName::RetryAfter,
         format_args!("{RETRY_AFTER_SECONDS}"),
     )
+}
+
+/// RFC 3261 §8.1.1.7: the branch of everybody who knows that RFC begins with the magic cookie.
+fn is_rfc_3261(request: &Request<'_>) -> bool {
+    request
+        .via
+        .branch()
+        .is_some_and(|branch| branch.starts_with("z9hG4bK"))
 }

@@ -96,7 +96,7 @@ impl Session {
             });
             return Leg::Confirmed(self);
         };
-        self.invites.push(sent.client, cseq);
+        self.invites.push(&sent, cseq);
         self.becomes(Negotiation::Offering(sent.client))
     }
 
@@ -193,6 +193,7 @@ impl Session {
         }
         if status.is_success() {
             self.dialog.refresh(contact_of(&response.message));
+            self.invites.succeeded(client, response);
             turn.emit(LegEvent::OfferAnswered {
                 body: body_of(&response.message),
             });

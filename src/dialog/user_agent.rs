@@ -11,7 +11,7 @@ use slotmap::SlotMap;
 
 use crate::counters::{Counter, Counters};
 use crate::limits::{LEGS_MAX, SUBSCRIPTIONS_MAX};
-use crate::sip::{Checked, HeaderIndex, HeaderName, Message, Rejection, Response, Status};
+use crate::sip::{Checked, HeaderIndex, HeaderName, Message, Rejection, Response, Status, Writer};
 use crate::transaction::{ClientKey, Delivered, Event};
 
 use super::compose::{ALLOW, Answer, Draft, Fields, clean_uri, from_of, name_addr, response};
@@ -469,8 +469,30 @@ impl UserAgent {
         } else {
             Counter::MessageMalformed
         });
-        if let (Some(status), Some(message)) = (rejection.answer, &rejection.message) {
-            self.answer_stateless(source, message, status, Fields::default());
+        let Some(message) = &rejection.message else {
+            return;
+        };
+        // RFC 3261 §8.2.7: the same request gets the same tag.
+        let tag = self.core.tag_for(message.bytes());
+        let mut bytes = Vec::with_capacity(512);
+        let tag = tag.text();
+        let Some(mut writer) = Writer::rejection(&mut bytes, rejection, source.remote, &tag) else {
+            return;
+        };
+        writer.end();
+        let transactions = &mut self.core.transactions;
+        match message.via() {
+            Ok(via) => transactions.send_response_stateless(source, &via, &bytes),
+            // Where the Via cannot be read, the answer goes where the request came from.
+            Err(_) => {
+                let transmit = Transmit {
+                    transport: source.transport,
+                    local: Some(source.local),
+                    remote: source.remote,
+                    connection: source.connection,
+                };
+                transactions.send(transmit, &bytes);
+            }
         }
     }
 

@@ -37,7 +37,9 @@ impl Engine {
         if self.trunks.by_source(invitation.source.ip()).is_none() {
             return Err(Refused::UnknownSource);
         }
-        let destination = self.destination(&invitation.called).ok_or(Refused::UnknownNumber)?;
+        let destination = self
+            .destination(&invitation.called)
+            .ok_or(Refused::UnknownNumber)?;
         if self.is_overloaded() {
             return Err(Refused::Overload);
         }
@@ -65,7 +67,10 @@ impl Engine {
     fn destination(&self, called: &str) -> Option<Destination> {
         if let Some(routing_point) = self.config.routing_point(called) {
             let queue = self.config.routing_point_at(routing_point).queue;
-            return Some(Destination::Queue { queue, routing_point });
+            return Some(Destination::Queue {
+                queue,
+                routing_point,
+            });
         }
         self.config.dn(called).map(|dn| Destination::Direct { dn })
     }
@@ -100,6 +105,13 @@ impl Engine {
         self.counters.count(counter);
         self.counters.count(Counter::CallOffered);
         self.counters.count(Counter::CallRefused);
-        self.user_agent.refuse(now, leg, Refusal { status, retry_after });
+        self.user_agent.refuse(
+            now,
+            leg,
+            Refusal {
+                status,
+                retry_after,
+            },
+        );
     }
 }

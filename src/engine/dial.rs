@@ -37,8 +37,17 @@ impl Engine {
         };
         match self.user_agent.invite(now, &invite) {
             Ok(leg) => {
-                self.silences.arm(now + Duration::from_millis(PEER_SILENCE_MS), (key, leg));
-                self.links.set_agent(key, Dialled { leg, dn, route, rings: false });
+                self.silences
+                    .arm(now + Duration::from_millis(PEER_SILENCE_MS), (key, leg));
+                self.links.set_agent(
+                    key,
+                    Dialled {
+                        leg,
+                        dn,
+                        route,
+                        rings: false,
+                    },
+                );
             }
             Err(_full) => self.calls.handle(now, key, CallEvent::DialFailed),
         }
@@ -53,10 +62,18 @@ impl Engine {
         leg: LegKey,
         event: LegEvent,
     ) {
-        let LegEvent::Refused { status, retry_after, after_provisional } = event else {
+        let LegEvent::Refused {
+            status,
+            retry_after,
+            after_provisional,
+        } = event
+        else {
             unreachable!("only a refusal is handed to dial_refused");
         };
-        let rings = self.links.caller(key).and_then(|caller| caller.agent.as_ref());
+        let rings = self
+            .links
+            .caller(key)
+            .and_then(|caller| caller.agent.as_ref());
         let rings = rings.is_some_and(|dialled| dialled.rings);
         let failure = match status.0 {
             // UCM says 100 before it knows whether it can: only a phone that rang was reached.
@@ -71,7 +88,8 @@ impl Engine {
             }
         }
         self.links.take_agent(key);
-        self.calls.handle(now, key, CallEvent::Leg(Side::Agent, event));
+        self.calls
+            .handle(now, key, CallEvent::Leg(Side::Agent, event));
     }
 
     /// The silence timer of a leg has run out.
@@ -101,7 +119,8 @@ impl Engine {
             return false;
         };
         let (trunk, (peer, _)) = (dialled.route.trunk(), dialled.route.peer());
-        self.trunks.handle_failure(now, trunk, peer, failure, retry_after);
+        self.trunks
+            .handle_failure(now, trunk, peer, failure, retry_after);
         if dialled.route.next(&mut self.trunks).is_some() {
             self.dial_along(now, key, dialled.dn, dialled.route);
             return true;

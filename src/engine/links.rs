@@ -86,7 +86,11 @@ impl Links {
 
     /// The agent's leg has had a response other than 100.
     pub(super) fn agent_rings(&mut self, key: CallKey) {
-        if let Some(dialled) = self.callers.get_mut(key).and_then(|caller| caller.agent.as_mut()) {
+        if let Some(dialled) = self
+            .callers
+            .get_mut(key)
+            .and_then(|caller| caller.agent.as_mut())
+        {
             dialled.rings = true;
         }
     }

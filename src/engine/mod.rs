@@ -23,6 +23,7 @@ use offhook_shards::wheel::Wheel;
 use offhook_shards::{ConnectionChange, Frame, ShardId, Source, Transmit};
 
 use crate::agent::{self, Agents};
+use crate::call;
 use crate::call::{CallKey, CallRef, Calls, Live};
 use crate::config::{Config, DnIndex, QueueIndex, TrunkIndex};
 use crate::counters::Counters;
@@ -33,7 +34,6 @@ use crate::presence::Watchers;
 use crate::queue::{self, Queues};
 use crate::sip::framing;
 use crate::trunk::Trunks;
-use crate::call;
 
 pub use message::Message;
 pub use owner::Owners;
@@ -88,7 +88,14 @@ impl Engine {
     /// An engine that starts to watch its DNs and ping its trunks at once.
     #[must_use]
     pub fn new(now: Instant, setup: EngineConfig) -> Self {
-        let EngineConfig { shard, owners, config, user_agent, seed, counters } = setup;
+        let EngineConfig {
+            shard,
+            owners,
+            config,
+            user_agent,
+            seed,
+            counters,
+        } = setup;
         let shards = owners.shards();
         let mine = |owner: ShardId| owner == shard;
         let dns: Vec<DnIndex> = indices(config.agents.len())
@@ -102,8 +109,12 @@ impl Engine {
             .map(|index| TrunkIndex(narrow(index)))
             .filter(|&trunk| mine(owners.trunk(&config, trunk)))
             .collect();
-        let agents =
-            Agents::new(now, Arc::clone(&config), dns.iter().copied(), Arc::clone(&counters));
+        let agents = Agents::new(
+            now,
+            Arc::clone(&config),
+            dns.iter().copied(),
+            Arc::clone(&counters),
+        );
         let queues = Queues::new(now, Arc::clone(&config), queues, Arc::clone(&counters));
         let mut trunks = Trunks::new(now, Arc::clone(&config), shard, &pinging, seed);
         let watchers = Watchers::new(
@@ -184,7 +195,10 @@ impl Engine {
     }
 
     fn tell_queue(&mut self, queue: QueueIndex, input: queue::Input) {
-        self.send(self.owners.queue(&self.config, queue), Message::Queue(queue, input));
+        self.send(
+            self.owners.queue(&self.config, queue),
+            Message::Queue(queue, input),
+        );
     }
 
     fn tell_call(&mut self, call: CallRef, input: call::Input) {
@@ -199,16 +213,29 @@ impl Engine {
         let Request { requested_by, body } = request;
         match body {
             RequestBody::Desktop(dn, request) => {
-                self.tell_agent(dn, agent::Input::Desktop { requested_by, request });
+                self.tell_agent(
+                    dn,
+                    agent::Input::Desktop {
+                        requested_by,
+                        request,
+                    },
+                );
             }
             RequestBody::Route(routing_point, request) => {
                 let queue = self.config.routing_point_at(routing_point).queue;
-                let input = queue::Input::Router { routing_point, requested_by, request };
+                let input = queue::Input::Router {
+                    routing_point,
+                    requested_by,
+                    request,
+                };
                 self.tell_queue(queue, input);
             }
             RequestBody::Call(conn_id, request) => match self.links.call_with(conn_id) {
                 Some(key) => {
-                    let input = call::Input::Request { requested_by, request };
+                    let input = call::Input::Request {
+                        requested_by,
+                        request,
+                    };
                     self.calls.handle(now, key, call::Event::Input(input));
                 }
                 None => {
@@ -229,13 +256,18 @@ impl offhook_shards::Engine for Engine {
     type Event = Output;
 
     fn owner(&self, bytes: &[u8]) -> Option<ShardId> {
-        self.owners.message(bytes).filter(|&owner| owner != self.shard)
+        self.owners
+            .message(bytes)
+            .filter(|&owner| owner != self.shard)
     }
 
     fn frame(buffer: &[u8]) -> Frame {
         match framing::frame(buffer) {
             // RFC 5626 §3.5.1: a double line end is a ping, a single one its answer.
-            framing::Frame::KeepAlive(4) => Frame::Skip { bytes: 4, reply: b"\r\n" },
+            framing::Frame::KeepAlive(4) => Frame::Skip {
+                bytes: 4,
+                reply: b"\r\n",
+            },
             framing::Frame::KeepAlive(bytes) => Frame::Skip { bytes, reply: b"" },
             framing::Frame::Complete(bytes) => Frame::Complete(bytes),
             framing::Frame::Incomplete => Frame::Incomplete,
@@ -249,8 +281,14 @@ impl offhook_shards::Engine for Engine {
     }
 
     fn handle_connection(&mut self, now: Instant, change: ConnectionChange) {
-        self.user_agent.handle_connection(now, change);
-        self.settle(now);
+        // Every shard hears of every connection; what was sent on another's is not ours to fail.
+        if change
+            .connection
+            .is_none_or(|connection| connection.shard == self.shard)
+        {
+            self.user_agent.handle_connection(now, change);
+            self.settle(now);
+        }
     }
 
     fn handle_message(&mut self, now: Instant, _from: ShardId, message: Message) {

@@ -5,8 +5,8 @@ use std::time::Instant;
 use offhook_shards::ShardId;
 
 use crate::agent;
-use crate::call::{CallKey, CallRef, Command, Event as CallEvent, LegCommand, Side};
 use crate::call;
+use crate::call::{CallKey, CallRef, Command, Event as CallEvent, LegCommand, Side};
 use crate::counters::Counter;
 use crate::cti::Output;
 use crate::dialog::{LegEvent, LegKey, Refusal, UserAgentEvent};
@@ -63,10 +63,17 @@ impl Engine {
             Message::Call(call, input) => self.tell_own_call(now, call, input),
             Message::TrunkHealth(trunk, change) => {
                 self.trunks.handle_change(trunk, change);
-                self.watchers.handle_change(now, &mut self.trunks, trunk, change);
+                self.watchers
+                    .handle_change(now, &mut self.trunks, trunk, change);
             }
-            Message::TrunkFailure { trunk, peer, failure, retry_after } => {
-                self.trunks.handle_failure(now, trunk, peer, failure, retry_after);
+            Message::TrunkFailure {
+                trunk,
+                peer,
+                failure,
+                retry_after,
+            } => {
+                self.trunks
+                    .handle_failure(now, trunk, peer, failure, retry_after);
             }
         }
     }
@@ -88,7 +95,8 @@ impl Engine {
             UserAgentEvent::Leg(leg, event) => self.leg_says(now, leg, event),
             UserAgentEvent::Subscription(key, event) => {
                 if let Some((dn, epoch)) = self.links.watcher_of(key) {
-                    self.watchers.handle(now, &mut self.trunks, dn, epoch, event);
+                    self.watchers
+                        .handle(now, &mut self.trunks, dn, epoch, event);
                 }
             }
             UserAgentEvent::Ping(key, outcome) => {
@@ -140,7 +148,10 @@ impl Engine {
             LegCommand::Offer(body) => user_agent.offer(now, leg, body.as_ref()),
             LegCommand::AnswerOffer(body) => user_agent.answer_offer(now, leg, body.as_ref()),
             LegCommand::RefuseOffer(status) => {
-                let refusal = Refusal { status, retry_after: None };
+                let refusal = Refusal {
+                    status,
+                    retry_after: None,
+                };
                 user_agent.refuse_offer(now, leg, refusal);
             }
             LegCommand::HangUp(cause) => {
@@ -165,16 +176,18 @@ impl Engine {
 
     fn watcher_says(&mut self, now: Instant, output: presence::Output) {
         match output {
-            presence::Output::Subscribe { dn, epoch, subscribe } => {
-                match self.user_agent.subscribe(now, &subscribe) {
-                    Ok(key) => {
-                        if let Some(old) = self.links.set_subscription(dn, epoch, key) {
-                            self.user_agent.forget(old);
-                        }
+            presence::Output::Subscribe {
+                dn,
+                epoch,
+                subscribe,
+            } => match self.user_agent.subscribe(now, &subscribe) {
+                Ok(key) => {
+                    if let Some(old) = self.links.set_subscription(dn, epoch, key) {
+                        self.user_agent.forget(old);
                     }
-                    Err(_full) => self.watchers.handle_full(now, &mut self.trunks, dn, epoch),
                 }
-            }
+                Err(_full) => self.watchers.handle_full(now, &mut self.trunks, dn, epoch),
+            },
             presence::Output::Refresh { dn, epoch, expires } => {
                 if let Some(key) = self.links.subscription(dn, epoch) {
                     self.user_agent.refresh(now, key, expires);
@@ -187,16 +200,31 @@ impl Engine {
             }
             presence::Output::Vote(dn, vote) => self.tell_agent(dn, agent::Input::Presence(vote)),
             presence::Output::Notice(notice) => self.events.push_back(Output::Notice(notice)),
-            presence::Output::Failure { trunk, peer, failure, retry_after } => {
-                self.trunks.handle_failure(now, trunk, peer, failure, retry_after);
+            presence::Output::Failure {
+                trunk,
+                peer,
+                failure,
+                retry_after,
+            } => {
+                self.trunks
+                    .handle_failure(now, trunk, peer, failure, retry_after);
             }
         }
     }
 
     fn trunk_says(&mut self, now: Instant, output: trunk::Output) {
         match output {
-            trunk::Output::Ping { trunk, peer, target, request_uri, max_forwards } => {
-                match self.user_agent.ping(now, target, &request_uri, max_forwards) {
+            trunk::Output::Ping {
+                trunk,
+                peer,
+                target,
+                request_uri,
+                max_forwards,
+            } => {
+                match self
+                    .user_agent
+                    .ping(now, target, &request_uri, max_forwards)
+                {
                     Ok(key) => {
                         self.links.pings.insert(key, (trunk, peer));
                     }
@@ -210,9 +238,22 @@ impl Engine {
                 }
             }
             trunk::Output::Event(event) => self.emit(event),
-            trunk::Output::ReportFailure { trunk, peer, failure, retry_after } => {
+            trunk::Output::ReportFailure {
+                trunk,
+                peer,
+                failure,
+                retry_after,
+            } => {
                 let owner = self.owners.trunk(&self.config, trunk);
-                self.send(owner, Message::TrunkFailure { trunk, peer, failure, retry_after });
+                self.send(
+                    owner,
+                    Message::TrunkFailure {
+                        trunk,
+                        peer,
+                        failure,
+                        retry_after,
+                    },
+                );
             }
         }
     }

@@ -142,7 +142,7 @@ impl Watchers {
         };
         if self.watchers[slot].watcher.record.epoch == epoch {
             self.with(now, trunks, slot, |watcher, around| {
-                watcher.handle(event, around)
+                watcher.handle(event, around);
             });
             self.arm_turns(now);
         }

@@ -9,7 +9,7 @@ use crate::agent::{self, EndCause, Offer, OfferSource};
 use crate::call::{self, CallRef, QueueRefusal};
 use crate::config::{DnIndex, RoutingPointIndex};
 use crate::counters::Counter;
-use crate::cti::{CallInfo, ConnId, ErrorCode, EventName, Notice, RequestedBy};
+use crate::cti::{CallInfo, ConnId, ErrorCode, Event, EventName, Notice, RequestedBy};
 
 use super::Input;
 use super::events::{call_event, name_destination};
@@ -95,6 +95,7 @@ impl Line {
                 dn,
                 why: _,
             } => {
+                step.count(Counter::OfferRefused);
                 self.offer_failed(step, conn_id, dn, ErrorCode::DestinationState);
             }
             Input::Router {
@@ -167,7 +168,6 @@ impl Line {
             "a call enters a queue once"
         );
         if self.calls.len() >= step.config.queue_at(step.queue).capacity as usize {
-            step.count(Counter::InviteQueueFull);
             let refusal = QueueRefusal::Full;
             return step.tell_call(call, call::Input::QueueRefused { refusal });
         }
@@ -264,6 +264,13 @@ impl Line {
         requested_by: Option<RequestedBy>,
     ) {
         let Some(call) = self.calls.get_mut(&conn_id) else {
+            // The call has just left; whoever asked gets an answer all the same.
+            if requested_by.is_some() {
+                let name = &step.config.queue_at(step.queue).name;
+                let mut event = Event::new(step.now, EventName::ACK, &**name);
+                event.requested_by = requested_by;
+                step.emit(event);
+            }
             return;
         };
         call.info = info;

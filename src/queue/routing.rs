@@ -4,6 +4,7 @@
 
 use crate::call::{self, QueueRefusal};
 use crate::config::{DnIndex, RoutingPointIndex};
+use crate::counters::Counter;
 use crate::cti::{CallState, ConnId, ErrorCode, EventName, RequestedBy, RouteRequest, RouteType};
 
 use super::events::call_event;
@@ -76,6 +77,7 @@ impl Line {
 
     /// The router has not answered in time.
     pub(super) fn router_timed_out(&mut self, step: &mut Step<'_>, conn_id: ConnId) {
+        step.count(Counter::RouterTimeout);
         self.set_stage(step, conn_id, Stage::Waiting);
     }
 

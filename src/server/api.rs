@@ -17,9 +17,7 @@ use serde_json::{Value as Json, json};
 use crate::config::{Config, Role};
 use crate::counters::Counter;
 use crate::cti::ErrorCode;
-use crate::limits::{
-    CTI_AGENTS_PER_ANSWER_MAX, CTI_FRAME_BYTES_MAX, CTI_FRAME_BYTES_READ_MAX,
-};
+use crate::limits::{CTI_AGENTS_PER_ANSWER_MAX, CTI_FRAME_BYTES_MAX, CTI_FRAME_BYTES_READ_MAX};
 
 use super::clients::{self, Kind};
 use super::gate::{Command, Gate, Stopped};
@@ -42,7 +40,6 @@ pub struct Api {
 }
 
 /// Every path that is served.
-#[must_use]
 pub fn router(api: Api) -> Router {
     Router::new()
         .route("/cti", get(cti))
@@ -57,7 +54,10 @@ pub fn router(api: Api) -> Router {
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
         .fallback(|uri: Uri| async move {
-            Problem::new(StatusCode::NOT_FOUND, format!("{} is not served here", uri.path()))
+            Problem::new(
+                StatusCode::NOT_FOUND,
+                format!("{} is not served here", uri.path()),
+            )
         })
         .method_not_allowed_fallback(|| async {
             let words = "this path does not take this method";
@@ -76,19 +76,30 @@ struct Problem {
 
 impl Problem {
     fn new(status: StatusCode, words: String) -> Self {
-        Self { status, code: None, words }
+        Self {
+            status,
+            code: None,
+            words,
+        }
     }
 }
 
 impl From<(ErrorCode, String)> for Problem {
     fn from((code, words): (ErrorCode, String)) -> Self {
-        Self { status: status_of(code.name()), code: Some(code), words }
+        Self {
+            status: status_of(code.name()),
+            code: Some(code),
+            words,
+        }
     }
 }
 
 impl From<Stopped> for Problem {
     fn from(Stopped: Stopped) -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "the server stops".to_owned())
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the server stops".to_owned(),
+        )
     }
 }
 
@@ -106,7 +117,9 @@ impl IntoResponse for Problem {
         let mut response = (self.status, kind, body.to_string()).into_response();
         if self.status == StatusCode::UNAUTHORIZED {
             let challenge = header::HeaderValue::from_static("Bearer");
-            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+            response
+                .headers_mut()
+                .insert(header::WWW_AUTHENTICATE, challenge);
         }
         response
     }
@@ -133,7 +146,10 @@ impl FromRequestParts<Api> for Asker {
         let Query(parameters) = Query::<Parameters>::try_from_uri(&parts.uri)
             .map_err(|rejection| Problem::new(rejection.status(), rejection.body_text()))?;
         let identity = identify(api, &parts.headers, &parameters)?;
-        Ok(Self { identity, parameters })
+        Ok(Self {
+            identity,
+            parameters,
+        })
     }
 }
 
@@ -157,10 +173,7 @@ async fn cti(
         }))
 }
 
-async fn agents(
-    State(api): State<Api>,
-    asker: Asker,
-) -> Result<Response, Problem> {
+async fn agents(State(api): State<Api>, asker: Asker) -> Result<Response, Problem> {
     let Parameters { after, limit, .. } = asker.parameters;
     let limit = limit.unwrap_or(CTI_AGENTS_PER_ANSWER_MAX);
     state(&api, asker.identity, StateQuery::Agents { after, limit }).await
@@ -174,34 +187,26 @@ async fn agent(
     state(&api, asker.identity, StateQuery::Agent(dn)).await
 }
 
-async fn calls(
-    State(api): State<Api>,
-    asker: Asker,
-) -> Result<Response, Problem> {
+async fn calls(State(api): State<Api>, asker: Asker) -> Result<Response, Problem> {
     state(&api, asker.identity, StateQuery::Calls).await
 }
 
-async fn queues(
-    State(api): State<Api>,
-    asker: Asker,
-) -> Result<Response, Problem> {
+async fn queues(State(api): State<Api>, asker: Asker) -> Result<Response, Problem> {
     state(&api, asker.identity, StateQuery::Queues).await
 }
 
-async fn trunks(
-    State(api): State<Api>,
-    asker: Asker,
-) -> Result<Response, Problem> {
+async fn trunks(State(api): State<Api>, asker: Asker) -> Result<Response, Problem> {
     state(&api, asker.identity, StateQuery::Trunks).await
 }
 
-async fn shards(
-    State(api): State<Api>,
-    asker: Asker,
-) -> Result<Response, Problem> {
+async fn shards(State(api): State<Api>, asker: Asker) -> Result<Response, Problem> {
     for_operators(&asker.identity)?;
     let fleet = &api.fleet;
-    let shown = fleet.metrics.shards().zip(&fleet.counters).zip(&fleet.cores);
+    let shown = fleet
+        .metrics
+        .shards()
+        .zip(&fleet.counters)
+        .zip(&fleet.cores);
     let shown = shown.map(|(((shard, metrics), counters), core)| {
         let mut counted = serde_json::Map::new();
         for counter in Counter::ALL {
@@ -219,13 +224,13 @@ async fn shards(
         shown["Counters"] = Json::Object(counted);
         shown
     });
-    Ok(json_body(StatusCode::OK, &json!({ "Shards": shown.collect::<Vec<_>>() })))
+    Ok(json_body(
+        StatusCode::OK,
+        &json!({ "Shards": shown.collect::<Vec<_>>() }),
+    ))
 }
 
-async fn metrics_page(
-    State(api): State<Api>,
-    asker: Asker,
-) -> Result<Response, Problem> {
+async fn metrics_page(State(api): State<Api>, asker: Asker) -> Result<Response, Problem> {
     for_operators(&asker.identity)?;
     let numbers = api.gate.ask(Command::Numbers).await?;
     let page = metrics::page((*api.fleet).clone(), numbers);
@@ -252,7 +257,12 @@ async fn request(
     // One answer is all that such a client is sent.
     let (outbox, mut inbox) = clients::queue(1);
     let identity = asker.identity;
-    let connect = |reply| Command::Connect { identity, kind: Kind::Post, outbox, reply };
+    let connect = |reply| Command::Connect {
+        identity,
+        kind: Kind::Post,
+        outbox,
+        reply,
+    };
     let id = api.gate.ask(connect).await?.map_err(|_| {
         let words = "too many clients; try again later".to_owned();
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, words)
@@ -270,7 +280,14 @@ async fn request(
 }
 
 async fn state(api: &Api, identity: Identity, query: StateQuery) -> Result<Response, Problem> {
-    let answer = api.gate.ask(|reply| Command::Query { identity, query, reply }).await??;
+    let answer = api
+        .gate
+        .ask(|reply| Command::Query {
+            identity,
+            query,
+            reply,
+        })
+        .await??;
     Ok(json_body(StatusCode::OK, &answer))
 }
 
@@ -319,11 +336,7 @@ fn for_operators(identity: &Identity) -> Result<(), Problem> {
 
 /// Who asks: by `Authorization: Bearer`, or by `token` in the query for browsers, whose WebSocket
 /// cannot set headers.
-fn identify(
-    api: &Api,
-    headers: &HeaderMap,
-    parameters: &Parameters,
-) -> Result<Identity, Problem> {
+fn identify(api: &Api, headers: &HeaderMap, parameters: &Parameters) -> Result<Identity, Problem> {
     let tokens = &api.config.server.tokens;
     if tokens.is_empty() {
         refuse_other_sites(headers)?;

@@ -99,7 +99,11 @@ impl Attendance {
 }
 
 /// Takes a client out; tells whether it was the last one.
-fn take<K: Ord>(table: &mut BTreeMap<K, BTreeSet<ClientId>>, key: K, client: ClientId) -> bool {
+fn take<K: Ord + Copy>(
+    table: &mut BTreeMap<K, BTreeSet<ClientId>>,
+    key: K,
+    client: ClientId,
+) -> bool {
     let Some(clients) = table.get_mut(&key) else {
         return false;
     };

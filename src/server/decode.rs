@@ -423,4 +423,3 @@ fn one_of<T: Copy>(
         names.join(", ")
     )
 }
-

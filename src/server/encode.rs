@@ -7,7 +7,9 @@ use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 use serde_json::{Map, Value as Json};
 
-use crate::cti::{CallInfo, ConnId, ErrorCode, Event, KeyValueList, Value};
+use crate::cti::{
+    AgentWorkMode, CallInfo, CallState, DnRole, ErrorCode, Event, KeyValueList, RouteType, Value,
+};
 
 /// One frame for clients. Cheap to clone: all clients share the bytes.
 pub type Frame = Utf8Bytes;
@@ -132,20 +134,18 @@ pub fn event(event: &Event, envelope: Envelope<'_>) -> Frame {
         message: format!("Event{}", event.name.name()),
         reference_id: envelope.reference_id,
         this_dn: &event.this_dn,
-        this_dn_role: event.this_dn_role.map(|role| role.name()),
+        this_dn_role: event.this_dn_role.map(DnRole::name),
         this_queue: event.this_queue.as_deref(),
         other_dn: event.other_dn.as_deref(),
-        other_dn_role: event.other_dn_role.map(|role| role.name()),
+        other_dn_role: event.other_dn_role.map(DnRole::name),
         third_party_dn: event.third_party_dn.as_deref(),
-        third_party_dn_role: event.third_party_dn_role.map(|role| role.name()),
+        third_party_dn_role: event.third_party_dn_role.map(DnRole::name),
         call: event.call.as_deref().map(CallAttributes::of),
-        previous_conn_id: event
-            .previous_conn_id
-            .map(|conn_id: ConnId| conn_id.to_string()),
-        call_state: event.call_state.map(|state| state.name()),
+        previous_conn_id: event.previous_conn_id.map(|conn_id| format!("{conn_id}")),
+        call_state: event.call_state.map(CallState::name),
         agent_id: event.agent_id.as_deref(),
-        agent_work_mode: event.agent_work_mode.map(|mode| mode.name()),
-        route_type: event.route_type.map(|route_type| route_type.name()),
+        agent_work_mode: event.agent_work_mode.map(AgentWorkMode::name),
+        route_type: event.route_type.map(RouteType::name),
         reasons: Pairs(&event.reasons),
         extensions: Pairs(&event.extensions),
         error_code: event.error_code.map(ErrorCode::name),

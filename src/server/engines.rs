@@ -51,7 +51,11 @@ impl Engines {
                 Transport::Tcp => offhook_shards::Transport::Tcp,
             };
             let address = listener.address;
-            Some(Listener { transport, address, advertised: format!("{host}:{}", address.port()) })
+            Some(Listener {
+                transport,
+                address,
+                advertised: format!("{host}:{}", address.port()),
+            })
         });
         UserAgentConfig {
             shard,

@@ -146,11 +146,7 @@ pub async fn turn<S: Shards>(
 }
 
 /// Takes one batch of outputs; tells whether there may be more.
-fn take<S: Shards>(
-    hub: &mut Hub<S>,
-    outputs: &mut impl Outputs,
-    batch: &mut Vec<Output>,
-) -> bool {
+fn take<S: Shards>(hub: &mut Hub<S>, outputs: &mut impl Outputs, batch: &mut Vec<Output>) -> bool {
     let taken = outputs.drain(CTI_EVENTS_PER_TURN_MAX, batch);
     for output in batch.drain(..) {
         hub.handle_output(output);
@@ -161,7 +157,12 @@ fn take<S: Shards>(
 fn handle<S: Shards>(hub: &mut Hub<S>, clock: &Clock, command: Command) {
     let now = clock.now();
     match command {
-        Command::Connect { identity, kind, outbox, reply } => {
+        Command::Connect {
+            identity,
+            kind,
+            outbox,
+            reply,
+        } => {
             let outcome = hub.connect(now, identity, kind, outbox);
             let connected = outcome.ok();
             // A socket that is gone by now will not say so again.
@@ -172,7 +173,11 @@ fn handle<S: Shards>(hub: &mut Hub<S>, clock: &Clock, command: Command) {
         Command::Text(id, text) => hub.handle_frame(now, id, Received::Text(&text)),
         Command::Binary(id) => hub.handle_frame(now, id, Received::Binary),
         Command::Disconnect(id) => hub.handle_disconnect(id),
-        Command::Query { identity, query, reply } => {
+        Command::Query {
+            identity,
+            query,
+            reply,
+        } => {
             // Who asked may have gone away meanwhile.
             let _ = reply.send(hub.query(&identity, &query));
         }

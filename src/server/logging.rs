@@ -24,5 +24,8 @@ pub fn start(level: LogLevel) {
         .with_target("offhook_shards", level);
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     // An embedding program that logs already keeps its own way.
-    let _ = tracing_subscriber::registry().with(targets).with(lines).try_init();
+    let _ = tracing_subscriber::registry()
+        .with(targets)
+        .with(lines)
+        .try_init();
 }

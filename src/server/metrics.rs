@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
@@ -66,27 +66,76 @@ impl Page {
     fn encode_server(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let fallback = self.fleet.fallback.as_deref().unwrap_or_default();
         let version = env!("CARGO_PKG_VERSION");
-        let labels = vec![("version", version), ("driver", self.fleet.driver), ("why", fallback)];
-        gauges(encoder, "server", "The version and the driver that was taken", [(labels, 1)])?;
+        let labels = vec![
+            ("version", version),
+            ("driver", self.fleet.driver),
+            ("why", fallback),
+        ];
+        gauges(
+            encoder,
+            "server",
+            "The version and the driver that was taken",
+            [(labels, 1)],
+        )?;
         let shards = self.fleet.counters.len() as u64;
-        gauges(encoder, "shards", "Shards that were started", [(vec![], shards)])
+        gauges(
+            encoder,
+            "shards",
+            "Shards that were started",
+            [(vec![], shards)],
+        )
     }
 
     fn encode_hub(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
-        let Numbers { tally, events, clients, pending, .. } = &self.numbers;
+        let Numbers {
+            tally,
+            events,
+            clients,
+            pending,
+            ..
+        } = &self.numbers;
         let one = |value| [(Labels::new(), value)];
-        gauges(encoder, "cti_clients", "CTI clients connected", one(*clients as u64))?;
+        gauges(
+            encoder,
+            "cti_clients",
+            "CTI clients connected",
+            one(*clients as u64),
+        )?;
         let help = "Requests that wait for a shard";
         gauges(encoder, "cti_requests_pending", help, one(*pending as u64))?;
         for (name, help, value) in [
             ("cti_events", "Events of the stream", *events),
-            ("cti_requests", "Requests and frames from clients", tally.requests),
-            ("cti_errors", "Requests answered with an error", tally.errors),
-            ("cti_timeouts", "Requests that no shard answered in time", tally.timeouts),
-            ("cti_slow_clients", "Clients cut off because they did not read", tally.slow_clients),
+            (
+                "cti_requests",
+                "Requests and frames from clients",
+                tally.requests,
+            ),
+            (
+                "cti_errors",
+                "Requests answered with an error",
+                tally.errors,
+            ),
+            (
+                "cti_timeouts",
+                "Requests that no shard answered in time",
+                tally.timeouts,
+            ),
+            (
+                "cti_slow_clients",
+                "Clients cut off because they did not read",
+                tally.slow_clients,
+            ),
             ("cti_gaps", "Clients that resumed too late", tally.gaps),
-            ("cti_refused_clients", "Clients refused because of their number", tally.refused_clients),
-            ("cti_unknown_addresses", "Events of addresses unknown here", tally.unknown_addresses),
+            (
+                "cti_refused_clients",
+                "Clients refused because of their number",
+                tally.refused_clients,
+            ),
+            (
+                "cti_unknown_addresses",
+                "Events of addresses unknown here",
+                tally.unknown_addresses,
+            ),
         ] {
             counters(encoder, name, help, one(value))?;
         }
@@ -98,30 +147,48 @@ impl Page {
         let agents = agents.map(|(status, count)| (vec![("status", status.name())], *count as u64));
         gauges(encoder, "agents", "Agents by what they do", agents)?;
         let queues = || self.numbers.queues.iter();
-        let waiting = queues().map(|(name, queue)| {
-            (vec![("queue", name.as_str())], u64::from(queue.waiting))
-        });
-        gauges(encoder, "queue_waiting", "Calls that wait in a queue", waiting)?;
-        let available = queues().map(|(name, queue)| {
-            (vec![("queue", name.as_str())], u64::from(queue.available))
-        });
-        gauges(encoder, "queue_available", "Agents that could take a queue's call", available)?;
+        let waiting = queues()
+            .map(|(name, queue)| (vec![("queue", name.as_str())], u64::from(queue.waiting)));
+        gauges(
+            encoder,
+            "queue_waiting",
+            "Calls that wait in a queue",
+            waiting,
+        )?;
+        let available = queues()
+            .map(|(name, queue)| (vec![("queue", name.as_str())], u64::from(queue.available)));
+        gauges(
+            encoder,
+            "queue_available",
+            "Agents that could take a queue's call",
+            available,
+        )?;
         let trunks = self.numbers.trunks.iter();
-        let trunks = trunks.map(|(name, in_service)| {
-            (vec![("trunk", name.as_str())], u64::from(*in_service))
-        });
-        gauges(encoder, "trunk_in_service", "Whether a trunk has a live peer", trunks)
+        let trunks = trunks
+            .map(|(name, in_service)| (vec![("trunk", name.as_str())], u64::from(*in_service)));
+        gauges(
+            encoder,
+            "trunk_in_service",
+            "Whether a trunk has a live peer",
+            trunks,
+        )
     }
 
     fn encode_engines(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
-        let shards: Vec<String> = (0..self.fleet.counters.len()).map(|n| n.to_string()).collect();
+        let shards: Vec<String> = (0..self.fleet.counters.len())
+            .map(|n| n.to_string())
+            .collect();
         // One metric's counters stand together.
         for causes in Counter::ALL.chunk_by(|left, right| left.metric() == right.metric()) {
             let values = causes.iter().flat_map(|counter| {
-                self.fleet.counters.iter().zip(&shards).map(|(engine, shard)| {
-                    let labels = vec![("shard", shard.as_str()), ("cause", counter.cause())];
-                    (labels, engine.value(*counter))
-                })
+                self.fleet
+                    .counters
+                    .iter()
+                    .zip(&shards)
+                    .map(|(engine, shard)| {
+                        let labels = vec![("shard", shard.as_str()), ("cause", counter.cause())];
+                        (labels, engine.value(*counter))
+                    })
             });
             let metric = causes[0].metric();
             counters(encoder, metric, "What the engine counted, by cause", values)?;
@@ -131,12 +198,15 @@ impl Page {
 
     fn encode_shards(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         use offhook_shards::Counter as ShardCounter;
-        let shards: Vec<String> = (0..self.fleet.counters.len()).map(|n| n.to_string()).collect();
+        let shards: Vec<String> = (0..self.fleet.counters.len())
+            .map(|n| n.to_string())
+            .collect();
         for counter in ShardCounter::ALL {
             let name = format!("shard_{}", counter.name());
             let values = self.fleet.metrics.shards().zip(&shards);
-            let values = values
-                .map(|((_, metrics), shard)| (vec![("shard", shard.as_str())], metrics.value(*counter)));
+            let values = values.map(|((_, metrics), shard)| {
+                (vec![("shard", shard.as_str())], metrics.value(*counter))
+            });
             let help = "What the shard itself counted";
             if *counter == ShardCounter::ConnectionsOpen {
                 gauges(encoder, &name, help, values)?;
@@ -165,7 +235,14 @@ fn counters<'a>(
     help: &str,
     values: impl IntoIterator<Item = (Labels<'a>, u64)>,
 ) -> fmt::Result {
-    family(encoder, name, help, MetricType::Counter, values, ConstCounter::new)
+    family(
+        encoder,
+        name,
+        help,
+        MetricType::Counter,
+        values,
+        ConstCounter::new,
+    )
 }
 
 fn family<'a, M: EncodeMetric>(
@@ -178,17 +255,11 @@ fn family<'a, M: EncodeMetric>(
 ) -> fmt::Result {
     let mut family = encoder.encode_descriptor(name, help, None, kind)?;
     for (labels, value) in values {
-        let encoder = if labels.is_empty() {
-            metric(value).encode(family.encode_family(&no_labels())?)
-        } else {
-            metric(value).encode(family.encode_family(&labels)?)
-        };
-        encoder?;
+        if labels.is_empty() {
+            // A metric without labels is its own only member.
+            return metric(value).encode(family);
+        }
+        metric(value).encode(family.encode_family(&labels)?)?;
     }
     Ok(())
-}
-
-fn no_labels() -> impl EncodeLabelSet {
-    let none: Labels<'static> = Vec::new();
-    none
 }

@@ -1,12 +1,12 @@
 //! Requests that wait for a shard's answer. Each gets exactly one: what comes first, the answer or
 //! the deadline, takes the request out, and what comes later finds nothing.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::time::Instant;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 
 use crate::cti::{CallRequest, DesktopRequest};
 use crate::cti::{ClientId, EventName, RequestBody, RequestedBy};
-use crate::limits::CTI_REQUEST_DEADLINE;
+use crate::limits::{CTI_REQUEST_DEADLINE, CTI_ROUTE_DEADLINE};
 
 /// A request under way.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub struct Pending {
     pub this_dn: String,
     /// The events that name its success; the first one answers it.
     pub success: &'static [EventName],
+    /// How long a shard may take.
+    pub patience: Duration,
 }
 
 /// Every request under way.
@@ -26,7 +28,7 @@ pub struct Pending {
 #[derive(Debug, Default)]
 pub struct PendingRequests {
     requests: BTreeMap<RequestedBy, Pending>,
-    deadlines: VecDeque<(Instant, RequestedBy)>,
+    deadlines: BTreeSet<(Instant, RequestedBy)>,
     last_number: u32,
 }
 
@@ -43,13 +45,13 @@ impl PendingRequests {
 
     /// Notes a request that a shard has taken.
     pub fn insert(&mut self, now: Instant, requested_by: RequestedBy, pending: Pending) {
+        let patience = pending.patience;
         let earlier = self.requests.insert(requested_by, pending);
         assert!(
             earlier.is_none(),
             "four thousand million requests take longer than a deadline"
         );
-        self.deadlines
-            .push_back((now + CTI_REQUEST_DEADLINE, requested_by));
+        self.deadlines.insert((now + patience, requested_by));
     }
 
     /// How many requests of this client wait.
@@ -84,11 +86,11 @@ impl PendingRequests {
 
     /// Takes out a request whose time is over. Called until there is none.
     pub fn expired(&mut self, now: Instant) -> Option<(ClientId, Pending)> {
-        while let Some((deadline, requested_by)) = self.deadlines.front().copied() {
+        while let Some((deadline, requested_by)) = self.deadlines.first().copied() {
             if deadline > now {
                 return None;
             }
-            self.deadlines.pop_front();
+            self.deadlines.pop_first();
             if let Some(pending) = self.requests.remove(&requested_by) {
                 return Some((requested_by.client, pending));
             }
@@ -134,5 +136,14 @@ pub fn success(body: &RequestBody) -> &'static [EventName] {
             CallRequest::UserData { .. } => &[EventName::AttachedDataChanged],
         },
         RequestBody::Route(..) => &[EventName::RouteUsed],
+    }
+}
+
+/// How long a shard may take to answer a request.
+#[must_use]
+pub fn patience(body: &RequestBody) -> Duration {
+    match body {
+        RequestBody::Desktop(..) | RequestBody::Call(..) => CTI_REQUEST_DEADLINE,
+        RequestBody::Route(..) => CTI_ROUTE_DEADLINE,
     }
 }

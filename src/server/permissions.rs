@@ -125,11 +125,15 @@ pub fn is_loopback(authority: &str) -> bool {
     if let Ok(address) = authority.parse::<SocketAddr>() {
         return address.ip().is_loopback();
     }
-    let bare = authority.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    let bare = authority
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'));
     if let Ok(address) = bare.unwrap_or(authority).parse::<IpAddr>() {
         return address.is_loopback();
     }
-    let name = authority.rsplit_once(':').map_or(authority, |(name, _)| name);
+    let name = authority
+        .rsplit_once(':')
+        .map_or(authority, |(name, _)| name);
     name.eq_ignore_ascii_case("localhost")
 }
 
@@ -176,10 +180,23 @@ mod tests {
 
     #[test]
     fn only_loopback_is_loopback() {
-        for ours in ["localhost", "LOCALHOST:8080", "127.0.0.1", "127.0.0.1:80", "[::1]", "[::1]:8"] {
+        for ours in [
+            "localhost",
+            "LOCALHOST:8080",
+            "127.0.0.1",
+            "127.0.0.1:80",
+            "[::1]",
+            "[::1]:8",
+        ] {
             assert!(is_loopback(ours), "{ours}");
         }
-        for other in ["evil.example", "192.0.2.1:8080", "localhost.evil.example", "", "null"] {
+        for other in [
+            "evil.example",
+            "192.0.2.1:8080",
+            "localhost.evil.example",
+            "",
+            "null",
+        ] {
             assert!(!is_loopback(other), "{other}");
         }
     }

@@ -14,6 +14,7 @@ use offhook_shards::{
     placement,
 };
 use tokio::io::unix::AsyncFd;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::config::{Config, DnIndex, Driver, QueueIndex, Transport};
@@ -83,7 +84,11 @@ impl std::fmt::Display for ServeError {
                 "cannot listen for HTTP on {address}: {error}; choose another with --http"
             ),
             Self::Sip { address, error } => {
-                write!(formatter, "no port is free for SIP on {}: {error}", address.ip())
+                write!(
+                    formatter,
+                    "no port is free for SIP on {}: {error}",
+                    address.ip()
+                )
             }
             Self::Shards(error) => write!(formatter, "the shards do not start: {error}"),
             Self::Control(error) => write!(formatter, "the control plane does not start: {error}"),
@@ -125,7 +130,11 @@ impl Serving {
     /// [`ServeError::Broken`].
     pub fn wait(self) -> Result<(), ServeError> {
         let Self { stop, thread, .. } = self;
-        let panicked = || Err(ServeError::Broken("the control plane has panicked".to_owned()));
+        let panicked = || {
+            Err(ServeError::Broken(
+                "the control plane has panicked".to_owned(),
+            ))
+        };
         let outcome = thread.join().unwrap_or_else(|_| panicked());
         drop(stop);
         outcome
@@ -157,7 +166,9 @@ pub fn shard_count(config: &Config) -> u16 {
 /// [`ServeError`]; nothing is left running.
 pub fn start(config: &Config, choices: Choices) -> Result<Serving, ServeError> {
     let clock = Clock::start();
-    start_with(config, clock, choices, |config, shards| Engines::new(config, clock, shards))
+    start_with(config, clock, choices, |config, shards| {
+        Engines::new(config, clock, shards)
+    })
 }
 
 /// Starts the server with the engines that `muster` brings for the configuration (whose ports are
@@ -181,16 +192,33 @@ pub fn start_with<C: Crew>(
     let builder = crew.clone();
     let running = offhook_shards::start(&options(&config), move |shard| builder.engine(shard))
         .map_err(ServeError::Shards)?;
-    let (udp, tcp) = (running.udp_addresses().to_vec(), running.tcp_addresses().to_vec());
+    let (udp, tcp) = (
+        running.udp_addresses().to_vec(),
+        running.tcp_addresses().to_vec(),
+    );
     let driver = running.driver().name();
-    log_start(http, &running);
     let (stop, stopped) = watch::channel(false);
-    let plane = ControlPlane { config, clock, choices, crew, listener, running, stopped };
+    let plane = ControlPlane {
+        config,
+        clock,
+        choices,
+        crew,
+        listener,
+        running,
+        stopped,
+    };
     let thread = std::thread::Builder::new()
         .name("control".to_owned())
         .spawn(move || plane.run())
         .map_err(ServeError::Control)?;
-    Ok(Serving { http, udp, tcp, driver, stop, thread })
+    Ok(Serving {
+        http,
+        udp,
+        tcp,
+        driver,
+        stop,
+        thread,
+    })
 }
 
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
@@ -202,7 +230,10 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 fn options(config: &Config) -> Options {
     let server = &config.server;
     let of = |transport| {
-        let listeners = server.sip.iter().filter(move |listener| listener.transport == transport);
+        let listeners = server
+            .sip
+            .iter()
+            .filter(move |listener| listener.transport == transport);
         listeners.map(|listener| listener.address).collect()
     };
     let placement = match &server.cores {
@@ -227,11 +258,26 @@ fn options(config: &Config) -> Options {
 /// The one line that says what was started, and how.
 fn log_start<E: Engine>(http: SocketAddr, running: &Running<E>) {
     let addresses = |kind: &str, addresses: &[SocketAddr]| {
-        addresses.iter().map(|address| format!(" {kind}:{address}")).collect::<String>()
+        addresses
+            .iter()
+            .map(|address| format!(" {kind}:{address}"))
+            .collect::<String>()
     };
-    let cores: Vec<_> = running.plan().shards.iter().flatten().map(usize::to_string).collect();
-    let pinned = if cores.is_empty() { "unpinned".to_owned() } else { cores.join(",") };
-    let why = running.fallback_reason().map_or_else(String::new, |why| format!(" ({why})"));
+    let cores: Vec<_> = running
+        .plan()
+        .shards
+        .iter()
+        .flatten()
+        .map(usize::to_string)
+        .collect();
+    let pinned = if cores.is_empty() {
+        "unpinned".to_owned()
+    } else {
+        cores.join(",")
+    };
+    let why = running
+        .fallback_reason()
+        .map_or_else(String::new, |why| format!(" ({why})"));
     tracing::info!(
         "offhook {} serves SIP on{}{} and CTI on http://{http}; {} shards on cores {pinned}; \
          driver {}{why}",
@@ -281,6 +327,7 @@ impl<C: Crew> ControlPlane<C> {
         };
         let listener = self.listener.try_clone().map_err(ServeError::Control)?;
         let listener = tokio::net::TcpListener::from_std(listener).map_err(ServeError::Control)?;
+        let address = listener.local_addr().map_err(ServeError::Control)?;
         // Frames are small and somebody waits for each.
         let listener = listener.tap_io(|stream| {
             let _ = stream.set_nodelay(true);
@@ -289,15 +336,24 @@ impl<C: Crew> ControlPlane<C> {
         let http = axum::serve(listener, api::router(api))
             .with_graceful_shutdown(until_true(http_stopped));
         let http = tokio::spawn(http.into_future());
-        let events = self.running.take_events().expect("only the control plane takes the events");
+        let events = self
+            .running
+            .take_events()
+            .expect("only the control plane takes the events");
         let outputs = ShardOutputs {
             control: self.running.control(),
             events: watch_events(events).map_err(ServeError::Control)?,
             batch: Vec::new(),
         };
-        let link = Link { control: self.running.control(), crew: self.crew.clone() };
+        let link = Link {
+            control: self.running.control(),
+            crew: self.crew.clone(),
+        };
         let mut hub = Hub::new(Arc::clone(&self.config), self.clock, link);
-        let stop = until_told(self.choices.signals, self.stopped.clone());
+        // Caught before anybody is told that the server runs.
+        let signals = self.choices.signals.then(catch_signals);
+        log_start(address, &self.running);
+        let stop = until_told(signals, self.stopped.clone());
         let outcome = gate::turn(&mut hub, &self.clock, commands, outputs, stop).await;
         http_stop.send_replace(true);
         // Whoever still reads an answer then is cut off.
@@ -317,7 +373,10 @@ impl<C: Crew> ControlPlane<C> {
 }
 
 /// Lets the runtime watch the events' descriptor.
-#[expect(deprecated, reason = "its successor is unsafe for types that may swap their descriptor")]
+#[expect(
+    deprecated,
+    reason = "its successor is unsafe for types that may swap their descriptor"
+)]
 fn watch_events<E: Engine>(events: Events<E>) -> io::Result<AsyncFd<Events<E>>> {
     AsyncFd::new(events)
 }
@@ -327,31 +386,37 @@ async fn until_true(mut value: watch::Receiver<bool>) {
     let _ = value.wait_for(|set| *set).await;
 }
 
+/// The signals that stop the server, caught from the moment of the call.
+fn catch_signals() -> io::Result<(Signal, Signal)> {
+    Ok((
+        signal(SignalKind::terminate())?,
+        signal(SignalKind::interrupt())?,
+    ))
+}
+
 /// Waits until somebody wants the server to stop.
-async fn until_told(signals: bool, stopped: watch::Receiver<bool>) {
-    if !signals {
+async fn until_told(signals: Option<io::Result<(Signal, Signal)>>, stopped: watch::Receiver<bool>) {
+    let Some(signals) = signals else {
         return until_true(stopped).await;
-    }
+    };
     tokio::select! {
         () = until_true(stopped) => {}
-        () = signalled() => {}
+        () = signalled(signals) => {}
     }
 }
 
-async fn signalled() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (terminate, interrupt) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
-    match (terminate, interrupt) {
-        (Ok(mut terminate), Ok(mut interrupt)) => {
+async fn signalled(signals: io::Result<(Signal, Signal)>) {
+    match signals {
+        Ok((mut terminate, mut interrupt)) => {
             tokio::select! {
                 _ = terminate.recv() => tracing::info!("SIGTERM"),
                 _ = interrupt.recv() => tracing::info!("SIGINT"),
             }
         }
-        (Err(error), _) | (_, Err(error)) => {
+        Err(error) => {
             // The kernel's own action still ends the process, only less politely.
             tracing::warn!(%error, "signals cannot be caught");
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 }
@@ -376,7 +441,9 @@ impl<C: Crew> Shards for Link<C> {
     }
 
     fn request(&self, shard: ShardId, request: Request) -> Result<(), Full> {
-        self.control.request(shard, request).map_err(|offhook_shards::Full| Full)
+        self.control
+            .request(shard, request)
+            .map_err(|offhook_shards::Full| Full)
     }
 }
 
@@ -404,6 +471,8 @@ impl<E: Engine<Event = Output>> Outputs for ShardOutputs<E> {
 
     fn broken(&self) -> Option<String> {
         let shard = self.control.ended()?;
-        Some(format!("shard {shard} has panicked; its message is in the log"))
+        Some(format!(
+            "shard {shard} has panicked; its message is in the log"
+        ))
     }
 }

@@ -275,7 +275,7 @@ impl State {
             EventName::AgentLogout => self.at_agent(book, address, |agent| agent.log_out(event)),
             EventName::AgentReady => {
                 self.at_agent(book, address, |agent| {
-                    agent.change(AgentStatus::Ready, event)
+                    agent.change(AgentStatus::Ready, event);
                 });
             }
             EventName::AgentNotReady => {

@@ -43,7 +43,10 @@ pub struct Heartbeat {
 
 impl Default for Heartbeat {
     fn default() -> Self {
-        Self { ping: CTI_PING_INTERVAL, silence_max: CTI_SILENCE_MAX }
+        Self {
+            ping: CTI_PING_INTERVAL,
+            silence_max: CTI_SILENCE_MAX,
+        }
     }
 }
 
@@ -67,7 +70,12 @@ pub async fn attend(
 ) {
     let (outbox, mut inbox) = clients::queue(queue_frames_max);
     let (mut sink, mut stream) = socket.split();
-    let connect = |reply| Command::Connect { identity, kind: Kind::Socket, outbox, reply };
+    let connect = |reply| Command::Connect {
+        identity,
+        kind: Kind::Socket,
+        outbox,
+        reply,
+    };
     let end = match gate.ask(connect).await {
         Ok(Ok(id)) => {
             let end = tokio::select! {
@@ -88,7 +96,10 @@ pub async fn attend(
 }
 
 async fn close(mut sink: Sink, mut stream: SplitStream<WebSocket>, code: u16, reason: String) {
-    let frame = CloseFrame { code, reason: reason.into() };
+    let frame = CloseFrame {
+        code,
+        reason: reason.into(),
+    };
     if sink.send(Message::Close(Some(frame))).await.is_err() {
         return;
     }
@@ -104,7 +115,10 @@ async fn read(
 ) -> End {
     loop {
         let Ok(received) = timeout(heartbeat.silence_max, stream.next()).await else {
-            return End::Ours(code::POLICY, "the client was silent for too long".to_owned());
+            return End::Ours(
+                code::POLICY,
+                "the client was silent for too long".to_owned(),
+            );
         };
         let command = match received {
             Some(Ok(Message::Text(text))) => Command::Text(id, text.into()),
@@ -183,7 +197,10 @@ fn closing(reason: Option<Close>, last_sent: Option<u64>) -> End {
     match reason {
         Some(Close::Slow) => {
             let last = last_sent.map_or_else(|| "none".to_owned(), |last| last.to_string());
-            End::Ours(CLOSE_SLOW, format!("the client is too slow; EventSequenceNumber {last}"))
+            End::Ours(
+                CLOSE_SLOW,
+                format!("the client is too slow; EventSequenceNumber {last}"),
+            )
         }
         Some(Close::Stopping) => End::Ours(code::GOING_AWAY, "the server stops".to_owned()),
         None => End::Gone,

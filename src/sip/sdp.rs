@@ -279,6 +279,25 @@ fn attribute(value: &[u8]) -> Option<Direction> {
     }
 }
 
+/// The answer that refuses every medium of an offer (RFC 3264 §6: port 0), for a call that is
+/// over before it has begun.
+///
+/// # Errors
+/// As [`Sdp::parse`].
+pub fn decline(offer: &[u8]) -> Result<Vec<u8>, SdpError> {
+    let offer = Sdp::parse(offer)?;
+    let mut answer =
+        b"v=0\r\no=- 0 0 IN IP4 0.0.0.0\r\ns=-\r\nc=IN IP4 0.0.0.0\r\nt=0 0\r\n".to_vec();
+    for media in offer.media() {
+        let line = format!(
+            "m={} 0 {} {}\r\n",
+            media.kind, media.protocol, media.formats
+        );
+        answer.extend_from_slice(line.as_bytes());
+    }
+    Ok(answer)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,6 +1,7 @@
 //! Agents: the state table, the decisions behind it, calls at the DN, and the properties that hold
 //! whatever happens. One file each; `desk` is the desk at which they all sit.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 #![expect(clippy::disallowed_methods, reason = "a test begins now")]
 
 mod calls;

@@ -122,7 +122,16 @@ impl Watch {
             Step::Pass(milliseconds) => desk.pass(Duration::from_millis(milliseconds)),
         };
         self.fold(&outputs, step);
-        self.agree(desk, before.effective);
+        // While time passes several things may happen: what was is what the last of them left.
+        let passed = matches!(step, Step::Pass(_));
+        self.agree(
+            desk,
+            if passed {
+                self.standing
+            } else {
+                before.effective
+            },
+        );
     }
 
     fn ask(&mut self, desk: &mut Desk, ask: Ask) -> Vec<Output> {

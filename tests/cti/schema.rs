@@ -15,10 +15,17 @@ fn schema() -> &'static Json {
 pub(crate) fn check_frame(frame: &Json) {
     let schema = schema();
     let message = frame["Message"].as_str().expect("a frame has a Message");
-    let prefix = if message.starts_with("Event") { "ServerToClient" } else { "ClientToServer" };
+    let prefix = if message.starts_with("Event") {
+        "ServerToClient"
+    } else {
+        "ClientToServer"
+    };
     let reference = format!("#/$defs/{message}");
     let listed = schema["$defs"][prefix]["oneOf"].as_array().unwrap();
-    assert!(listed.iter().any(|one| one["$ref"] == *reference), "{message} is not in the schema");
+    assert!(
+        listed.iter().any(|one| one["$ref"] == *reference),
+        "{message} is not in the schema"
+    );
     if let Err(fault) = check(schema, &schema["$defs"][message], frame) {
         panic!("{message} breaks the schema: {fault}\n{frame:#}");
     }
@@ -51,9 +58,15 @@ fn check_keyword(
         "type" => is_of_type(wanted.as_str().unwrap(), value),
         "const" => wanted == value,
         "enum" => wanted.as_array().unwrap().contains(value),
-        "pattern" => value.as_str().is_none_or(|text| matches(wanted.as_str().unwrap(), text)),
-        "minimum" => value.as_i64().is_none_or(|number| number >= wanted.as_i64().unwrap()),
-        "maximum" => value.as_i64().is_none_or(|number| number <= wanted.as_i64().unwrap()),
+        "pattern" => value
+            .as_str()
+            .is_none_or(|text| matches(wanted.as_str().unwrap(), text)),
+        "minimum" => value
+            .as_i64()
+            .is_none_or(|number| number >= wanted.as_i64().unwrap()),
+        "maximum" => value
+            .as_i64()
+            .is_none_or(|number| number <= wanted.as_i64().unwrap()),
         "minLength" => at_least(wanted, value.as_str().map(|text| text.chars().count())),
         "minProperties" => at_least(wanted, value.as_object().map(Map::len)),
         "minItems" => at_least(wanted, value.as_array().map(Vec::len)),
@@ -64,7 +77,11 @@ fn check_keyword(
             true
         }
         "required" => {
-            let mut names = wanted.as_array().unwrap().iter().map(|name| name.as_str().unwrap());
+            let mut names = wanted
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|name| name.as_str().unwrap());
             if let Some(missing) = names.find(|name| value.get(name).is_none()) {
                 return Err(format!("{missing} is missing"));
             }
@@ -85,7 +102,11 @@ fn check_keyword(
         "allOf" => passing(schema, wanted, value) == wanted.as_array().unwrap().len(),
         unknown => panic!("the schema uses {unknown}, which this checker does not know"),
     };
-    if holds { Ok(()) } else { Err(format!("{value} is not {keyword} {wanted}")) }
+    if holds {
+        Ok(())
+    } else {
+        Err(format!("{value} is not {keyword} {wanted}"))
+    }
 }
 
 fn check_others(
@@ -99,10 +120,10 @@ fn check_others(
         if named.is_some_and(|named| named.contains_key(name)) {
             continue;
         }
-        match wanted {
-            Json::Bool(true) => {}
-            Json::Bool(false) => return Err(format!("{name} is not expected")),
-            _ => check(schema, wanted, inner).map_err(|fault| format!("{name}: {fault}"))?,
+        match wanted.as_bool() {
+            Some(true) => {}
+            Some(false) => return Err(format!("{name} is not expected")),
+            None => check(schema, wanted, inner).map_err(|fault| format!("{name}: {fault}"))?,
         }
     }
     Ok(())
@@ -110,7 +131,9 @@ fn check_others(
 
 fn passing(schema: &Json, branches: &Json, value: &Json) -> usize {
     let branches = branches.as_array().unwrap().iter();
-    branches.filter(|branch| check(schema, branch, value).is_ok()).count()
+    branches
+        .filter(|branch| check(schema, branch, value).is_ok())
+        .count()
 }
 
 fn at_least(wanted: &Json, found: Option<usize>) -> bool {
@@ -130,7 +153,11 @@ fn is_of_type(name: &str, value: &Json) -> bool {
 
 /// The patterns of the schema, which are few: sets of characters, each with a count.
 fn matches(pattern: &str, text: &str) -> bool {
-    let mut rest = pattern.strip_prefix('^').unwrap().strip_suffix('$').unwrap();
+    let mut rest = pattern
+        .strip_prefix('^')
+        .unwrap()
+        .strip_suffix('$')
+        .unwrap();
     let mut letters = text.chars();
     while !rest.is_empty() {
         let (set, after) = next_set(rest);
@@ -152,7 +179,10 @@ fn next_set(pattern: &str) -> (&str, &str) {
 }
 
 fn next_count(pattern: &str) -> (usize, &str) {
-    match pattern.strip_prefix('{').and_then(|rest| rest.split_once('}')) {
+    match pattern
+        .strip_prefix('{')
+        .and_then(|rest| rest.split_once('}'))
+    {
         Some((count, after)) => (count.parse().unwrap(), after),
         None => (1, pattern),
     }
@@ -162,7 +192,8 @@ fn in_set(set: &str, letter: char) -> bool {
     let set: Vec<char> = set.chars().collect();
     let ranges = set.windows(3).filter(|window| window[1] == '-');
     let mut ranges = ranges.map(|window| window[0]..=window[2]);
-    set.contains(&letter) && letter != '-' || ranges.any(|range| range.contains(&letter))
+    set.contains(&letter) && letter != '-'
+        || ranges.any(|range| range.contains(&letter))
         || set == ['-'] && letter == '-'
 }
 
@@ -188,6 +219,18 @@ mod tests {
             assert_eq!(fault(&frame), None);
             check_frame(&frame);
         }
+    }
+
+    #[test]
+    fn the_examples_of_the_documentation_fit() {
+        let page = include_str!("../../docs/cti.md");
+        let mut examples = 0;
+        for line in page.lines().filter(|line| line.starts_with("{\"Message\"")) {
+            let frame = serde_json::from_str(line).unwrap();
+            check_frame(&frame);
+            examples += 1;
+        }
+        assert!(examples >= 10, "only {examples} examples were found");
     }
 
     #[test]

@@ -8,11 +8,16 @@ use offhook::presence::Vote;
 use crate::lab::{Lab, busy, idle, list, notified, pidf, pidf_about, sample, seconds};
 
 fn not_ready(activities: &[&str], initial: bool) -> Vote {
-    Vote::NotReady { activities: list(activities), initial }
+    Vote::NotReady {
+        activities: list(activities),
+        initial,
+    }
 }
 
 fn out(activities: &[&str]) -> Vote {
-    Vote::Out { activities: list(activities) }
+    Vote::Out {
+        activities: list(activities),
+    }
 }
 
 /// The vote that a body leads to in a subscription that has spoken before.
@@ -27,7 +32,10 @@ fn the_samples_of_ucm_are_understood() {
     let later = Vote::Ready { initial: false };
     for (file, vote) in [
         ("notify_open_idle.sip", later),
-        ("notify_open_on_the_phone.sip", not_ready(&["on-the-phone"], false)),
+        (
+            "notify_open_on_the_phone.sip",
+            not_ready(&["on-the-phone"], false),
+        ),
         ("notify_closed_on_the_phone.sip", out(&["on-the-phone"])),
         ("notify_person_open_tuple_closed.sip", out(&[])),
         ("notify_tuple_only.sip", not_ready(&["away"], false)),
@@ -54,13 +62,20 @@ fn idle_activities_are_none_and_unknown_ones_are_some() {
     let idle = "idle_activities = [\"available\", \"unknown\"]";
     for (activities, vote) in [
         ("<ce:available/>", Vote::Ready { initial: false }),
-        ("<e:unknown/><ce:available/>", Vote::Ready { initial: false }),
+        (
+            "<e:unknown/><ce:available/>",
+            Vote::Ready { initial: false },
+        ),
         ("<ce:alerting/>", not_ready(&["alerting"], false)),
         ("<ce:dnd/>", not_ready(&["dnd"], false)),
         ("<e:something-new/>", not_ready(&["something-new"], false)),
         ("<ce:available/><e:away/>", not_ready(&["away"], false)),
     ] {
-        assert_eq!(vote_of(idle, &pidf("open", activities)), Some(vote), "{activities}");
+        assert_eq!(
+            vote_of(idle, &pidf("open", activities)),
+            Some(vote),
+            "{activities}"
+        );
     }
 }
 
@@ -79,7 +94,10 @@ fn on_the_phone_is_the_reason_code_among_several() {
     let expected = ["on-the-phone", "meeting", "busy", "away"];
     assert_eq!(vote_of("", &body), Some(not_ready(&expected, false)));
     let body = pidf("open", "<e:meeting/><e:away/>");
-    assert_eq!(vote_of("", &body), Some(not_ready(&["meeting", "away"], false)));
+    assert_eq!(
+        vote_of("", &body),
+        Some(not_ready(&["meeting", "away"], false))
+    );
 }
 
 #[test]
@@ -95,7 +113,11 @@ fn p14_a_body_about_another_entity_is_counted_and_not_applied() {
     lab.notify(&pidf_about("sip:8002@192.0.2.20", "closed", ""));
     assert_eq!(lab.vote(), None);
     assert_eq!(lab.counted(Counter::NotifyOtherEntity), 1);
-    for host in ["sip:8001@node2.example.com", "pres:8001@pbx.example.com", "8001"] {
+    for host in [
+        "sip:8001@node2.example.com",
+        "pres:8001@pbx.example.com",
+        "8001",
+    ] {
         lab.notify(&pidf_about(host, "closed", ""));
         assert_eq!(lab.vote(), Some(out(&[])), "{host}");
     }
@@ -107,7 +129,10 @@ fn what_cannot_be_used_is_counted_by_cause_and_changes_nothing() {
         content_type: Bytes::from_static(content_type.as_bytes()),
         ..body
     };
-    let bytes = |bytes: Vec<u8>| Body { bytes: Bytes::from(bytes), ..idle() };
+    let bytes = |bytes: Vec<u8>| Body {
+        bytes: Bytes::from(bytes),
+        ..idle()
+    };
     let large = {
         let mut text = idle().bytes.to_vec();
         text.resize(1 << 20, b' ');
@@ -115,14 +140,19 @@ fn what_cannot_be_used_is_counted_by_cause_and_changes_nothing() {
     };
     for (body, counter) in [
         (typed("text/plain", idle()), Counter::NotifyContentType),
-        (typed("application/xpidf+xml", idle()), Counter::NotifyContentType),
+        (
+            typed("application/xpidf+xml", idle()),
+            Counter::NotifyContentType,
+        ),
         (typed("", idle()), Counter::NotifyContentType),
         (bytes(b"<presence".to_vec()), Counter::NotifyMalformed),
         (bytes(b"".to_vec()), Counter::NotifyMalformed),
         (bytes(b"\xff\xfe\x00".to_vec()), Counter::NotifyMalformed),
         (pidf("maybe", ""), Counter::NotifyMalformed),
-        (bytes(b"<!DOCTYPE x [<!ENTITY e 'open'>]><presence>&e;</presence>".to_vec()),
-            Counter::NotifyMalformed),
+        (
+            bytes(b"<!DOCTYPE x [<!ENTITY e 'open'>]><presence>&e;</presence>".to_vec()),
+            Counter::NotifyMalformed,
+        ),
         (large, Counter::NotifyTooLarge),
     ] {
         let mut lab = Lab::subscribed("", 3_600);
@@ -140,11 +170,20 @@ fn what_cannot_be_used_is_counted_by_cause_and_changes_nothing() {
 
 #[test]
 fn content_types_are_compared_without_case_and_parameters() {
-    for content_type in
-        ["Application/PIDF+xml", "application/pidf+xml;charset=UTF-8", " application/cpim-pidf+xml ;x"]
-    {
-        let body = Body { content_type: Bytes::from_static(content_type.as_bytes()), ..busy() };
-        assert_eq!(vote_of("", &body), Some(not_ready(&["on-the-phone"], false)), "{content_type}");
+    for content_type in [
+        "Application/PIDF+xml",
+        "application/pidf+xml;charset=UTF-8",
+        " application/cpim-pidf+xml ;x",
+    ] {
+        let body = Body {
+            content_type: Bytes::from_static(content_type.as_bytes()),
+            ..busy()
+        };
+        assert_eq!(
+            vote_of("", &body),
+            Some(not_ready(&["on-the-phone"], false)),
+            "{content_type}"
+        );
     }
 }
 
@@ -179,7 +218,8 @@ fn p12_a_flapping_phone_ends_with_its_last_word() {
     let mut lab = Lab::subscribed("", 3_600);
     for turn in 0..1_000 {
         lab.now += std::time::Duration::from_millis(50);
-        lab.notify(if turn % 2 == 0 { &busy() } else { &idle() });
+        let body = if turn % 2 == 0 { busy() } else { idle() };
+        lab.notify(&body);
     }
     let last = lab.votes.pop_back().unwrap().1;
     assert_eq!(last, Vote::Ready { initial: false });

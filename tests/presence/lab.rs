@@ -1,6 +1,6 @@
 //! Watchers in virtual time, and the test as the PBX behind them.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,15 +16,15 @@ use offhook::trunk::{Failure, HealthChange, Trunks};
 use offhook_shards::ShardId;
 use offhook_shards::clock::Clock;
 
-pub const PBX: TrunkIndex = TrunkIndex(0);
-pub const DN: DnIndex = DnIndex(0);
+pub(crate) const PBX: TrunkIndex = TrunkIndex(0);
+pub(crate) const DN: DnIndex = DnIndex(0);
 
-pub fn seconds(seconds: u64) -> Duration {
+pub(crate) fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
 /// One trunk of two peers; `presence` are lines of `[presence]`.
-pub fn config(presence: &str, agents: &str) -> Arc<Config> {
+pub(crate) fn config(presence: &str, agents: &str) -> Arc<Config> {
     let text = format!(
         r#"
         [server]
@@ -46,44 +46,55 @@ pub fn config(presence: &str, agents: &str) -> Arc<Config> {
     Arc::new(config.unwrap_or_else(|mistakes| panic!("{mistakes:?}")))
 }
 
-pub const ONE_AGENT: &str = "[[agent]]\ndn = \"8001\"\ntrunks = [\"pbx\"]";
+pub(crate) const ONE_AGENT: &str = "[[agent]]\ndn = \"8001\"\ntrunks = [\"pbx\"]";
 
 /// What was sent, in short.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Sent {
+pub(crate) enum Sent {
     Subscribe { peer: u8, expires: Duration },
     Refresh { expires: Duration },
     Forget,
 }
 
-pub struct Lab {
-    pub now: Instant,
-    pub start: Instant,
-    pub trunks: Trunks,
-    pub watchers: Watchers,
-    pub counters: Arc<Counters>,
+pub(crate) struct Lab {
+    pub(crate) now: Instant,
+    pub(crate) start: Instant,
+    pub(crate) trunks: Trunks,
+    pub(crate) watchers: Watchers,
+    pub(crate) counters: Arc<Counters>,
     /// The subscription of each DN that is not over.
-    pub live: BTreeMap<DnIndex, u32>,
-    pub epochs: BTreeMap<DnIndex, u32>,
-    pub sent: Vec<(Instant, DnIndex, Sent)>,
-    pub subscribes: Vec<Subscribe>,
-    pub votes: VecDeque<(DnIndex, Vote)>,
-    pub statuses: Vec<SubscriptionStatus>,
-    pub failures: Vec<(u8, Failure, Option<Duration>)>,
+    pub(crate) live: BTreeMap<DnIndex, u32>,
+    pub(crate) epochs: BTreeMap<DnIndex, u32>,
+    /// The SUBSCRIBE of each DN that waits for its answer.
+    unanswered: BTreeMap<DnIndex, Sent>,
+    /// The DNs whose subscription has notified.
+    heard: BTreeSet<DnIndex>,
+    pub(crate) sent: Vec<(Instant, DnIndex, Sent)>,
+    pub(crate) subscribes: Vec<Subscribe>,
+    pub(crate) votes: VecDeque<(DnIndex, Vote)>,
+    pub(crate) statuses: Vec<SubscriptionStatus>,
+    pub(crate) failures: Vec<(u8, Failure, Option<Duration>)>,
 }
 
 impl Lab {
-    pub fn new(presence: &str) -> Self {
+    pub(crate) fn new(presence: &str) -> Self {
         Self::with(config(presence, ONE_AGENT), 1, 7)
     }
 
-    pub fn with(config: Arc<Config>, shards: u16, seed: u64) -> Self {
+    pub(crate) fn with(config: Arc<Config>, shards: u16, seed: u64) -> Self {
         let now = Clock.now();
         let counters = Arc::new(Counters::default());
         let dns: Vec<DnIndex> = (0..config.agents.len() as u32).map(DnIndex).collect();
         let mut trunks = Trunks::new(now, Arc::clone(&config), ShardId(0), &[], seed);
-        let watchers =
-            Watchers::new(now, config, &mut trunks, shards, dns, seed, Arc::clone(&counters));
+        let watchers = Watchers::new(
+            now,
+            config,
+            &mut trunks,
+            shards,
+            dns,
+            seed,
+            Arc::clone(&counters),
+        );
         let mut lab = Self {
             now,
             start: now,
@@ -92,6 +103,8 @@ impl Lab {
             counters,
             live: BTreeMap::new(),
             epochs: BTreeMap::new(),
+            unanswered: BTreeMap::new(),
+            heard: BTreeSet::new(),
             sent: Vec::new(),
             subscribes: Vec::new(),
             votes: VecDeque::new(),
@@ -103,7 +116,7 @@ impl Lab {
     }
 
     /// A lab whose one DN is subscribed for `expires` and idle.
-    pub fn subscribed(presence: &str, expires: u64) -> Self {
+    pub(crate) fn subscribed(presence: &str, expires: u64) -> Self {
         let mut lab = Self::new(presence);
         lab.run(seconds(1));
         lab.accept(seconds(expires));
@@ -114,20 +127,38 @@ impl Lab {
         lab
     }
 
-    pub fn drain(&mut self) {
+    pub(crate) fn drain(&mut self) {
         while let Some(output) = self.watchers.poll_output() {
             match output {
-                Output::Subscribe { dn, epoch, subscribe } => {
+                Output::Subscribe {
+                    dn,
+                    epoch,
+                    subscribe,
+                } => {
                     let before = self.live.insert(dn, epoch);
                     assert_eq!(before, None, "a second live subscription of {dn:?}");
                     self.epochs.insert(dn, epoch);
-                    let peer = subscribe.target.address.to_string().starts_with("192.0.2.21");
+                    let peer = subscribe
+                        .target
+                        .address
+                        .to_string()
+                        .starts_with("192.0.2.21");
                     let expires = subscribe.expires;
                     self.subscribes.push(subscribe);
-                    self.record(dn, Sent::Subscribe { peer: u8::from(peer), expires });
+                    self.record(
+                        dn,
+                        Sent::Subscribe {
+                            peer: u8::from(peer),
+                            expires,
+                        },
+                    );
                 }
                 Output::Refresh { dn, epoch, expires } => {
-                    assert_eq!(self.live.get(&dn), Some(&epoch), "a refresh of what is over");
+                    assert_eq!(
+                        self.live.get(&dn),
+                        Some(&epoch),
+                        "a refresh of what is over"
+                    );
                     self.record(dn, Sent::Refresh { expires });
                 }
                 Output::Forget { dn, epoch } => {
@@ -139,7 +170,12 @@ impl Lab {
                 Output::Vote(dn, vote) => self.votes.push_back((dn, vote)),
                 Output::Notice(Notice::Subscription { status, .. }) => self.statuses.push(status),
                 Output::Notice(Notice::QueueDepth { .. }) => panic!("not of presence"),
-                Output::Failure { peer, failure, retry_after, .. } => {
+                Output::Failure {
+                    peer,
+                    failure,
+                    retry_after,
+                    ..
+                } => {
                     self.failures.push((peer, failure, retry_after));
                 }
             }
@@ -147,11 +183,23 @@ impl Lab {
     }
 
     fn record(&mut self, dn: DnIndex, sent: Sent) {
+        match sent {
+            Sent::Subscribe { .. } => {
+                self.heard.remove(&dn);
+                self.unanswered.insert(dn, sent.clone());
+            }
+            Sent::Refresh { .. } => {
+                self.unanswered.insert(dn, sent.clone());
+            }
+            Sent::Forget => {
+                self.unanswered.remove(&dn);
+            }
+        }
         self.sent.push((self.now, dn, sent));
     }
 
     /// Lets time pass, with nothing from the PBX.
-    pub fn run(&mut self, time: Duration) {
+    pub(crate) fn run(&mut self, time: Duration) {
         let end = self.now + time;
         while let Some(at) = self.watchers.poll_timeout().filter(|at| *at <= end) {
             self.now = at.max(self.now);
@@ -162,10 +210,13 @@ impl Lab {
     }
 
     /// Lets time pass until something is sent, and says after how long.
-    pub fn until_sent(&mut self) -> Duration {
+    pub(crate) fn until_sent(&mut self) -> Duration {
         let (from, count) = (self.now, self.sent.len());
         while self.sent.len() == count {
-            let at = self.watchers.poll_timeout().expect("a watcher that is stuck");
+            let at = self
+                .watchers
+                .poll_timeout()
+                .expect("a watcher that is stuck");
             self.now = at.max(self.now);
             self.watchers.handle_timeout(self.now, &mut self.trunks);
             self.drain();
@@ -173,49 +224,53 @@ impl Lab {
         self.now - from
     }
 
-    pub fn event_for(&mut self, dn: DnIndex, epoch: u32, event: SubscriptionEvent) {
-        if self.is_end(dn, &event) && self.live.get(&dn) == Some(&epoch) {
+    pub(crate) fn event_for(&mut self, dn: DnIndex, epoch: u32, event: SubscriptionEvent) {
+        if self.live.get(&dn) == Some(&epoch) && self.is_end(dn, &event) {
             self.live.remove(&dn);
         }
-        self.watchers.handle(self.now, &mut self.trunks, dn, epoch, event);
+        self.watchers
+            .handle(self.now, &mut self.trunks, dn, epoch, event);
         self.drain();
     }
 
-    /// Whether the user agent spends the key with this event.
-    fn is_end(&self, dn: DnIndex, event: &SubscriptionEvent) -> bool {
-        let refresh = self
-            .sent
-            .iter()
-            .rev()
-            .find(|(_, of, _)| *of == dn)
-            .is_some_and(|(_, _, sent)| matches!(sent, Sent::Refresh { .. }));
+    /// Whether the user agent spends the key with this event. One that answers no SUBSCRIBE, or
+    /// misses a NOTIFY that came, is none of the user agent's; the watchers get it all the same.
+    fn is_end(&mut self, dn: DnIndex, event: &SubscriptionEvent) -> bool {
         match event {
-            SubscriptionEvent::Refused { status, .. } => {
-                !refresh || *status == Status::CALL_DOES_NOT_EXIST
+            SubscriptionEvent::Accepted { .. } => {
+                self.unanswered.remove(&dn);
+                false
             }
-            SubscriptionEvent::Unreachable => !refresh,
-            SubscriptionEvent::NotifyMissing => true,
+            SubscriptionEvent::Refused { status, .. } => match self.unanswered.remove(&dn) {
+                Some(Sent::Subscribe { .. }) => true,
+                Some(Sent::Refresh { .. }) => *status == Status::CALL_DOES_NOT_EXIST,
+                Some(Sent::Forget) | None => false,
+            },
+            SubscriptionEvent::Unreachable => {
+                matches!(self.unanswered.remove(&dn), Some(Sent::Subscribe { .. }))
+            }
+            SubscriptionEvent::NotifyMissing => !self.heard.contains(&dn),
             SubscriptionEvent::Notified { state, .. } => {
+                self.heard.insert(dn);
                 matches!(state, SubscriptionState::Terminated { .. })
             }
-            SubscriptionEvent::Accepted { .. } => false,
         }
     }
 
-    pub fn event(&mut self, event: SubscriptionEvent) {
+    pub(crate) fn event(&mut self, event: SubscriptionEvent) {
         let epoch = self.epochs[&DN];
         self.event_for(DN, epoch, event);
     }
 
-    pub fn accept(&mut self, expires: Duration) {
+    pub(crate) fn accept(&mut self, expires: Duration) {
         self.event(SubscriptionEvent::Accepted { expires });
     }
 
-    pub fn refuse(&mut self, status: u16) {
+    pub(crate) fn refuse(&mut self, status: u16) {
         self.refuse_with(status, None, None);
     }
 
-    pub fn refuse_with(&mut self, status: u16, retry_after: Option<u64>, min: Option<u64>) {
+    pub(crate) fn refuse_with(&mut self, status: u16, retry_after: Option<u64>, min: Option<u64>) {
         self.event(SubscriptionEvent::Refused {
             status: Status(status),
             retry_after: retry_after.map(seconds),
@@ -223,11 +278,11 @@ impl Lab {
         });
     }
 
-    pub fn notify(&mut self, body: &Body) {
+    pub(crate) fn notify(&mut self, body: &Body) {
         self.event(notified(body, None));
     }
 
-    pub fn terminate(&mut self, reason: TerminatedReason, retry_after: Option<u64>) {
+    pub(crate) fn terminate(&mut self, reason: TerminatedReason, retry_after: Option<u64>) {
         self.event(SubscriptionEvent::Notified {
             state: SubscriptionState::Terminated {
                 reason,
@@ -238,34 +293,53 @@ impl Lab {
         });
     }
 
-    pub fn peer(&mut self, peer: u8, in_service: bool) {
+    pub(crate) fn peer(&mut self, peer: u8, in_service: bool) {
         let change = HealthChange { peer, in_service };
         self.trunks.handle_change(PBX, change);
-        self.watchers.handle_change(self.now, &mut self.trunks, PBX, change);
+        self.watchers
+            .handle_change(self.now, &mut self.trunks, PBX, change);
         self.drain();
     }
 
+    /// The user agent had no room for the SUBSCRIBE, unless something came of it already.
+    pub(crate) fn full(&mut self) {
+        let fresh = matches!(self.unanswered.get(&DN), Some(Sent::Subscribe { .. }));
+        if let Some(&epoch) = self.live.get(&DN)
+            && fresh
+            && !self.heard.contains(&DN)
+        {
+            self.live.remove(&DN);
+            self.watchers
+                .handle_full(self.now, &mut self.trunks, DN, epoch);
+            self.drain();
+        }
+    }
+
     /// The next vote that was given.
-    pub fn vote(&mut self) -> Option<Vote> {
+    pub(crate) fn vote(&mut self) -> Option<Vote> {
         self.votes.pop_front().map(|(_, vote)| vote)
     }
 
-    pub fn status(&self) -> SubscriptionStatus {
+    pub(crate) fn status(&self) -> SubscriptionStatus {
         let status = self.watchers.status(DN);
-        assert_eq!(self.statuses.last(), Some(&status), "every change was noticed");
+        assert_eq!(
+            self.statuses.last(),
+            Some(&status),
+            "every change was noticed"
+        );
         status
     }
 
-    pub fn last(&self) -> Sent {
+    pub(crate) fn last(&self) -> Sent {
         self.sent.last().expect("something was sent").2.clone()
     }
 
-    pub fn counted(&self, counter: Counter) -> u64 {
+    pub(crate) fn counted(&self, counter: Counter) -> u64 {
         self.counters.value(counter)
     }
 }
 
-pub fn notified(body: &Body, expires: Option<u64>) -> SubscriptionEvent {
+pub(crate) fn notified(body: &Body, expires: Option<u64>) -> SubscriptionEvent {
     SubscriptionEvent::Notified {
         state: SubscriptionState::Active,
         expires: expires.map(seconds),
@@ -274,11 +348,11 @@ pub fn notified(body: &Body, expires: Option<u64>) -> SubscriptionEvent {
 }
 
 /// A body as UCM sends it, for 8001.
-pub fn pidf(basic: &str, activities: &str) -> Body {
+pub(crate) fn pidf(basic: &str, activities: &str) -> Body {
     pidf_about("sip:8001@192.0.2.20", basic, activities)
 }
 
-pub fn pidf_about(entity: &str, basic: &str, activities: &str) -> Body {
+pub(crate) fn pidf_about(entity: &str, basic: &str, activities: &str) -> Body {
     let text = format!(
         r#"<?xml version="1.0" encoding="UTF-8"?>
 <presence xmlns="urn:ietf:params:xml:ns:pidf" entity="{entity}"
@@ -295,24 +369,31 @@ pub fn pidf_about(entity: &str, basic: &str, activities: &str) -> Body {
     }
 }
 
-pub fn idle() -> Body {
+pub(crate) fn idle() -> Body {
     pidf("open", "")
 }
 
-pub fn busy() -> Body {
+pub(crate) fn busy() -> Body {
     pidf("open", "<e:on-the-phone/>")
 }
 
-pub fn list(activities: &[&str]) -> Arc<[String]> {
-    activities.iter().map(|activity| (*activity).to_owned()).collect()
+pub(crate) fn list(activities: &[&str]) -> Arc<[String]> {
+    activities
+        .iter()
+        .map(|activity| (*activity).to_owned())
+        .collect()
 }
 
 /// The body of a message in `tests/data/cucm`.
-pub fn sample(file: &str) -> Body {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/cucm").join(file);
+pub(crate) fn sample(file: &str) -> Body {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/data/cucm")
+        .join(file);
     let message = std::fs::read_to_string(&path).expect("the sample is part of the repository");
     let message = message.replace("\r\n", "\n");
-    let (_, body) = message.split_once("\n\n").expect("a blank line ends the head");
+    let (_, body) = message
+        .split_once("\n\n")
+        .expect("a blank line ends the head");
     Body {
         content_type: Bytes::from_static(b"application/pidf+xml"),
         bytes: Bytes::from(body.to_owned()),

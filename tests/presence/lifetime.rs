@@ -15,12 +15,20 @@ fn hour() -> Duration {
 
 impl Lab {
     /// Lets the refresh go out and answers it with 481; the next SUBSCRIBE goes out.
-    pub fn refresh_refused_481(&mut self) {
+    pub(crate) fn refresh_refused_481(&mut self) {
         self.until_sent();
-        assert!(matches!(self.last(), Sent::Refresh { .. }), "{:?}", self.last());
+        assert!(
+            matches!(self.last(), Sent::Refresh { .. }),
+            "{:?}",
+            self.last()
+        );
         self.refuse(481);
         self.until_sent();
-        assert!(matches!(self.last(), Sent::Subscribe { .. }), "{:?}", self.last());
+        assert!(
+            matches!(self.last(), Sent::Subscribe { .. }),
+            "{:?}",
+            self.last()
+        );
     }
 }
 
@@ -30,18 +38,27 @@ fn the_subscribe_says_what_is_configured() {
     lab.run(seconds(1));
     let subscribe = &lab.subscribes[0];
     assert_eq!(subscribe.request_uri, "sip:8001@pbx.example.com");
-    assert_eq!((&*subscribe.from_user, subscribe.expires), ("watcher", seconds(7_200)));
+    assert_eq!(
+        (&*subscribe.from_user, subscribe.expires),
+        ("watcher", seconds(7_200))
+    );
     assert_eq!(subscribe.target.address.to_string(), "192.0.2.20:5060");
 
     let mut lab = Lab::new("domain = \"cluster.example.com\"");
     lab.run(seconds(1));
-    assert_eq!(lab.subscribes[0].request_uri, "sip:8001@cluster.example.com");
+    assert_eq!(
+        lab.subscribes[0].request_uri,
+        "sip:8001@cluster.example.com"
+    );
 }
 
 #[test]
 fn statuses_go_from_pending_to_active() {
     let lab = Lab::subscribed("", 3_600);
-    assert_eq!(lab.statuses, [SubscriptionStatus::Pending, SubscriptionStatus::Active]);
+    assert_eq!(
+        lab.statuses,
+        [SubscriptionStatus::Pending, SubscriptionStatus::Active]
+    );
 }
 
 #[test]
@@ -59,7 +76,10 @@ fn p2_a_notify_before_the_2xx_counts() {
     let mut lab = Lab::new("");
     lab.run(seconds(1));
     lab.notify(&busy());
-    assert!(matches!(lab.vote(), Some(Vote::NotReady { initial: true, .. })));
+    assert!(matches!(
+        lab.vote(),
+        Some(Vote::NotReady { initial: true, .. })
+    ));
     lab.accept(seconds(1_000));
     lab.sent.clear();
     let wait = lab.until_sent();
@@ -77,7 +97,12 @@ fn refreshes_come_at_0_8_to_0_9_of_what_was_granted_and_differ() {
         lab.accept(seconds(1_000));
         lab.notify(&idle());
     }
-    assert!(waits.iter().all(|wait| *wait >= seconds(800) && *wait <= seconds(901)), "{waits:?}");
+    assert!(
+        waits
+            .iter()
+            .all(|wait| *wait >= seconds(800) && *wait <= seconds(901)),
+        "{waits:?}"
+    );
     let spread = *waits.iter().max().unwrap() - *waits.iter().min().unwrap();
     assert!(spread > seconds(30), "{spread:?}");
     assert_eq!(lab.counted(Counter::SubscriptionRefreshed), 20);
@@ -156,7 +181,10 @@ fn p5_481_on_a_refresh_leads_to_a_new_subscription_and_keeps_the_vote() {
     assert_eq!(lab.vote(), None);
     lab.accept(seconds(1_000));
     lab.notify(&busy());
-    assert!(matches!(lab.vote(), Some(Vote::NotReady { initial: true, .. })));
+    assert!(matches!(
+        lab.vote(),
+        Some(Vote::NotReady { initial: true, .. })
+    ));
 }
 
 #[test]
@@ -193,7 +221,10 @@ fn a_refused_refresh_leaves_the_subscription_for_what_is_left_of_it() {
         lab.until_sent();
         lab.refuse(status);
         lab.notify(&busy());
-        assert!(matches!(lab.vote(), Some(Vote::NotReady { initial: false, .. })), "{status}");
+        assert!(
+            matches!(lab.vote(), Some(Vote::NotReady { initial: false, .. })),
+            "{status}"
+        );
         let wait = lab.until_sent();
         assert_eq!(lab.last(), Sent::Refresh { expires: hour() }, "{status}");
         assert!(wait <= seconds(3), "{wait:?}");
@@ -228,7 +259,10 @@ fn decision_14_the_state_can_be_asked_for() {
     assert_eq!(lab.last(), Sent::Refresh { expires: hour() });
     lab.accept(hour());
     lab.notify(&busy());
-    assert!(matches!(lab.vote(), Some(Vote::NotReady { initial: false, .. })));
+    assert!(matches!(
+        lab.vote(),
+        Some(Vote::NotReady { initial: false, .. })
+    ));
     let wait = lab.until_sent();
     assert!(wait >= seconds(2_880), "the clock starts anew: {wait:?}");
 }
@@ -275,9 +309,7 @@ fn a_refresh_that_is_late_finds_its_vote_expired_and_restores_it() {
 fn the_user_agent_without_room_is_asked_again_later() {
     let mut lab = Lab::new("");
     lab.run(seconds(1));
-    lab.live.clear();
-    lab.watchers.handle_full(lab.now, &mut lab.trunks, DN, 1);
-    lab.drain();
+    lab.full();
     assert!(lab.failures.is_empty(), "no peer's fault");
     let wait = lab.until_sent();
     assert!(wait >= seconds(1), "{wait:?}");

@@ -28,7 +28,9 @@ fn serve(lab: &mut Lab, time: Duration, answer: impl Fn(&Sent) -> Option<Subscri
             if let Some(event) = answer(sent) {
                 due.push_back((at, *dn, event));
             } else if *sent != Sent::Forget {
-                let accepted = SubscriptionEvent::Accepted { expires: seconds(3_600) };
+                let accepted = SubscriptionEvent::Accepted {
+                    expires: seconds(3_600),
+                };
                 due.push_back((at, *dn, accepted));
                 let entity = format!("sip:{}@192.0.2.20", 10_000 + dn.0);
                 due.push_back((at, *dn, notified(&pidf_about(&entity, "open", ""), None)));
@@ -36,8 +38,13 @@ fn serve(lab: &mut Lab, time: Duration, answer: impl Fn(&Sent) -> Option<Subscri
         }
         seen = lab.sent.len();
         let timer = lab.watchers.poll_timeout();
-        let next = [timer, due.front().map(|event| event.0)].into_iter().flatten().min();
-        let Some(at) = next.filter(|at| *at <= end) else { break };
+        let next = [timer, due.front().map(|event| event.0)]
+            .into_iter()
+            .flatten()
+            .min();
+        let Some(at) = next.filter(|at| *at <= end) else {
+            break;
+        };
         lab.now = at.max(lab.now);
         if due.front().is_some_and(|event| event.0 <= lab.now) {
             let (_, dn, event) = due.pop_front().expect("just seen");
@@ -57,8 +64,12 @@ fn as_usual(_: &Sent) -> Option<SubscriptionEvent> {
 
 /// The most SUBSCRIBEs within any second.
 fn busiest_second(lab: &Lab) -> usize {
-    let times: Vec<Instant> =
-        lab.sent.iter().filter(|sent| sent.2 != Sent::Forget).map(|sent| sent.0).collect();
+    let times: Vec<Instant> = lab
+        .sent
+        .iter()
+        .filter(|sent| sent.2 != Sent::Forget)
+        .map(|sent| sent.0)
+        .collect();
     let mut first = 0;
     let mut most = 0;
     for (last, at) in times.iter().enumerate() {
@@ -99,7 +110,12 @@ fn p10_a_day_of_refreshes_stays_below_the_rate_and_loses_nobody() {
     serve(&mut lab, seconds(6 * 3_600), as_usual);
     assert_eq!(active(&lab), DNS);
     assert!(busiest_second(&lab) <= 50, "{}", busiest_second(&lab));
-    assert!(lab.sent.iter().skip(DNS as usize).all(|sent| matches!(sent.2, Sent::Refresh { .. })));
+    assert!(
+        lab.sent
+            .iter()
+            .skip(DNS as usize)
+            .all(|sent| matches!(sent.2, Sent::Refresh { .. }))
+    );
     let refreshes = lab.sent.len() as u32 - DNS;
     assert!((6 * DNS..8 * DNS).contains(&refreshes), "{refreshes}");
 }
@@ -112,7 +128,9 @@ fn p10_after_a_restart_of_the_pbx_everybody_is_back_in_bounded_time() {
     // Its nodes go and come back, and know no dialog any more.
     for (peer, in_service) in [(0, false), (1, false), (0, true), (1, true)] {
         lab.peer(peer, in_service);
-        serve(&mut lab, seconds(20), |_| Some(SubscriptionEvent::Unreachable));
+        serve(&mut lab, seconds(20), |_| {
+            Some(SubscriptionEvent::Unreachable)
+        });
     }
     lab.sent.clear();
     lab.votes.clear();
@@ -125,8 +143,16 @@ fn p10_after_a_restart_of_the_pbx_everybody_is_back_in_bounded_time() {
         Sent::Subscribe { .. } | Sent::Forget => None,
     };
     serve(&mut lab, seconds(500), forgotten);
-    assert_eq!(active(&lab), DNS, "two SUBSCRIBEs each at 50 a second, and the failed ones");
+    assert_eq!(
+        active(&lab),
+        DNS,
+        "two SUBSCRIBEs each at 50 a second, and the failed ones"
+    );
     assert!(busiest_second(&lab) <= 50, "{}", busiest_second(&lab));
-    let lost = lab.votes.iter().filter(|(_, vote)| *vote == offhook::presence::Vote::None).count();
+    let lost = lab
+        .votes
+        .iter()
+        .filter(|(_, vote)| *vote == offhook::presence::Vote::None)
+        .count();
     assert_eq!(lost, 0, "nobody lost its vote");
 }

@@ -25,8 +25,14 @@ enum Step {
 }
 
 fn body() -> impl Strategy<Value = Body> {
-    let broken = Body { bytes: Bytes::from_static(b"<presence"), ..idle() };
-    let text = Body { content_type: Bytes::from_static(b"text/plain"), ..idle() };
+    let broken = Body {
+        bytes: Bytes::from_static(b"<presence"),
+        ..idle()
+    };
+    let text = Body {
+        content_type: Bytes::from_static(b"text/plain"),
+        ..idle()
+    };
     prop_oneof![
         3 => Just(idle()),
         3 => Just(busy()),
@@ -50,7 +56,12 @@ fn reason() -> impl Strategy<Value = TerminatedReason> {
 }
 
 fn event() -> impl Strategy<Value = SubscriptionEvent> {
-    let time = prop_oneof![Just(0_u64), 1..5_u64, 60..7_200_u64, Just(u64::from(u32::MAX))];
+    let time = prop_oneof![
+        Just(0_u64),
+        1..5_u64,
+        60..7_200_u64,
+        Just(u64::from(u32::MAX))
+    ];
     let maybe = proptest::option::of(time.clone().prop_map(seconds));
     let status = proptest::sample::select(vec![
         302, 400, 403, 404, 408, 423, 480, 481, 489, 500, 501, 503, 504, 600, 603, 699,
@@ -77,7 +88,7 @@ fn event() -> impl Strategy<Value = SubscriptionEvent> {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let wait = prop_oneof![0..2_000_u64, 2_000..100_000, 100_000..8_000_000];
+    let wait = prop_oneof![0..2_000_u64, 2_000..100_000_u64, 100_000..8_000_000_u64];
     prop_oneof![
         8 => event().prop_map(Step::Event),
         1 => event().prop_map(Step::Stale),
@@ -90,7 +101,9 @@ fn step() -> impl Strategy<Value = Step> {
 
 /// Which votes an event may lead to at once, if it comes to the present subscription.
 fn may_vote(event: &SubscriptionEvent, vote: &Vote) -> bool {
-    let SubscriptionEvent::Notified { state, body, .. } = event else { return false };
+    let SubscriptionEvent::Notified { state, body, .. } = event else {
+        return false;
+    };
     match state {
         SubscriptionState::Pending => false,
         SubscriptionState::Terminated { .. } => matches!(vote, Vote::Out { .. }),
@@ -133,21 +146,16 @@ fn take(lab: &mut Lab, step: Step) -> Result<(), TestCaseError> {
         }
         Step::Wait(time) => {
             lab.run(time);
-            prop_assert!(lab.votes.iter().all(|(_, vote)| is_lapse(vote)), "{:?}", lab.votes);
+            prop_assert!(
+                lab.votes.iter().all(|(_, vote)| is_lapse(vote)),
+                "{:?}",
+                lab.votes
+            );
             prop_assert_eq!(lab.counted(Counter::NotifyApplied), applied);
         }
         Step::Peer(peer, up) => lab.peer(peer, up),
         Step::RefreshNow => lab.watchers.refresh_now(lab.now, &mut lab.trunks, DN),
-        Step::Full => {
-            if let Some(&epoch) = lab.live.get(&DN) {
-                let fresh = matches!(lab.last(), crate::lab::Sent::Subscribe { .. })
-                    && lab.watchers.status(DN) != SubscriptionStatus::Active;
-                if fresh {
-                    lab.live.clear();
-                    lab.watchers.handle_full(lab.now, &mut lab.trunks, DN, epoch);
-                }
-            }
-        }
+        Step::Full => lab.full(),
     }
     lab.drain();
     prop_assert!(lab.watchers.poll_timeout().is_some(), "stuck");
@@ -155,7 +163,11 @@ fn take(lab: &mut Lab, step: Step) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 400,
+        failure_persistence: None,
+        ..Default::default()
+    })]
 
     /// `Lab` asserts that there is one live subscription at most.
     #[test]
@@ -187,12 +199,18 @@ fn recover(lab: &mut Lab) -> Result<(), TestCaseError> {
         if lab.sent.len() > answered {
             answered = lab.sent.len();
             if lab.last() != crate::lab::Sent::Forget {
-                lab.event(SubscriptionEvent::Accepted { expires: seconds(600) });
+                lab.event(SubscriptionEvent::Accepted {
+                    expires: seconds(600),
+                });
                 lab.event(notified(&idle(), None));
             }
         }
     }
     prop_assert_eq!(lab.watchers.status(DN), SubscriptionStatus::Active);
-    prop_assert!(matches!(lab.votes.back(), Some((_, Vote::Ready { .. }))), "{:?}", lab.votes);
+    prop_assert!(
+        matches!(lab.votes.back(), Some((_, Vote::Ready { .. }))),
+        "{:?}",
+        lab.votes
+    );
     Ok(())
 }

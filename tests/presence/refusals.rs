@@ -33,8 +33,16 @@ fn p6_423_is_answered_once_with_what_the_peer_wants_and_remembered() {
         },
     );
     lab.run(seconds(1));
-    let asked: Vec<Duration> = lab.subscribes.iter().map(|subscribe| subscribe.expires).collect();
-    assert_eq!(asked, [600, 3_600, 3_600].map(seconds), "the other DN has learned, too");
+    let asked: Vec<Duration> = lab
+        .subscribes
+        .iter()
+        .map(|subscribe| subscribe.expires)
+        .collect();
+    assert_eq!(
+        asked,
+        [600, 3_600, 3_600].map(seconds),
+        "the other DN has learned, too"
+    );
 }
 
 #[test]
@@ -63,11 +71,20 @@ fn p6_423_on_a_refresh_is_answered_in_the_dialog() {
     lab.until_sent();
     lab.refuse_with(423, None, Some(5_000));
     lab.until_sent();
-    assert_eq!(lab.last(), Sent::Refresh { expires: seconds(5_000) });
+    assert_eq!(
+        lab.last(),
+        Sent::Refresh {
+            expires: seconds(5_000)
+        }
+    );
     lab.refuse_with(423, None, Some(6_000));
     assert_eq!(lab.status(), SubscriptionStatus::Failed);
     lab.notify(&idle());
-    assert_eq!(lab.vote(), Some(Vote::Ready { initial: false }), "what is left still counts");
+    assert_eq!(
+        lab.vote(),
+        Some(Vote::Ready { initial: false }),
+        "what is left still counts"
+    );
 }
 
 #[test]
@@ -85,7 +102,10 @@ fn p7_what_will_not_change_is_tried_again_rarely() {
         }
         let fits = |wait: &Duration| *wait >= seconds(300) && *wait <= seconds(901);
         assert!(waits.iter().all(fits), "{waits:?}");
-        assert_eq!(lab.statuses, [SubscriptionStatus::Pending, SubscriptionStatus::Failed]);
+        assert_eq!(
+            lab.statuses,
+            [SubscriptionStatus::Pending, SubscriptionStatus::Failed]
+        );
         assert_eq!(lab.counted(Counter::SubscriptionFailed), 6);
     }
 }
@@ -129,10 +149,17 @@ fn silence_goes_to_the_next_peer_and_then_backs_off() {
         rounds.push(lab.now - from);
         from = lab.now;
     }
-    assert!(lab.failures.iter().all(|failure| failure.1 == Failure::Silent));
+    assert!(
+        lab.failures
+            .iter()
+            .all(|failure| failure.1 == Failure::Silent)
+    );
     assert!(rounds[0] < seconds(3), "{rounds:?}");
     assert!(rounds[5] > rounds[0] * 8, "{rounds:?}");
-    assert!(rounds[11] >= seconds(150) && rounds[11] <= seconds(301), "{rounds:?}");
+    assert!(
+        rounds[11] >= seconds(150) && rounds[11] <= seconds(301),
+        "{rounds:?}"
+    );
     assert_eq!(lab.vote(), None);
 }
 
@@ -153,7 +180,10 @@ fn a_faulty_peer_is_left_for_the_next() {
         let mut lab = started();
         lab.refuse(status);
         assert!(lab.until_sent() <= seconds(1), "{status}");
-        assert!(matches!(lab.last(), Sent::Subscribe { peer: 1, .. }), "{status}");
+        assert!(
+            matches!(lab.last(), Sent::Subscribe { peer: 1, .. }),
+            "{status}"
+        );
         assert!(lab.failures.is_empty());
     }
 }
@@ -165,7 +195,10 @@ fn a_dn_that_is_not_to_be_had_now_is_tried_again_soon() {
         lab.refuse_with(status, Some(20), None);
         assert_eq!(lab.status(), SubscriptionStatus::Lost);
         let wait = lab.until_sent();
-        assert!(wait >= seconds(20) && wait <= seconds(24), "{status} {wait:?}");
+        assert!(
+            wait >= seconds(20) && wait <= seconds(24),
+            "{status} {wait:?}"
+        );
     }
 }
 

@@ -11,11 +11,18 @@ use offhook::presence::Vote;
 use crate::lab::{DN, Lab, Sent, busy, idle, list, seconds};
 
 fn out() -> Option<Vote> {
-    Some(Vote::Out { activities: list(&[]) })
+    Some(Vote::Out {
+        activities: list(&[]),
+    })
 }
 
 /// The reason, its retry-after, the status that follows, and when the next SUBSCRIBE goes out.
-type Row = (TerminatedReason, Option<u64>, SubscriptionStatus, Option<(u64, u64)>);
+type Row = (
+    TerminatedReason,
+    Option<u64>,
+    SubscriptionStatus,
+    Option<(u64, u64)>,
+);
 
 const TABLE: [Row; 13] = [
     (Deactivated, None, Pending, Some((0, 2))),
@@ -39,7 +46,11 @@ fn p8_each_reason_has_its_wait() {
         let mut lab = Lab::subscribed("", 3_600);
         lab.run(seconds(100));
         lab.terminate(reason, retry_after);
-        assert_eq!(lab.vote(), out(), "R4, and the body does not count: {reason:?}");
+        assert_eq!(
+            lab.vote(),
+            out(),
+            "R4, and the body does not count: {reason:?}"
+        );
         assert_eq!(lab.vote(), None);
         assert_eq!(lab.status(), status, "{reason:?} {retry_after:?}");
         let Some((from, to)) = next else {
@@ -53,7 +64,10 @@ fn p8_each_reason_has_its_wait() {
             wait >= seconds(from) && wait <= seconds(to),
             "{reason:?} {retry_after:?} after {wait:?}"
         );
-        assert!(matches!(lab.last(), Sent::Subscribe { .. }), "nothing to forget: it is over");
+        assert!(
+            matches!(lab.last(), Sent::Subscribe { .. }),
+            "nothing to forget: it is over"
+        );
     }
 }
 
@@ -63,11 +77,19 @@ fn p8_the_grace_defers_the_logout_for_what_may_pass() {
         let mut lab = Lab::subscribed("terminated_grace = 60", 3_600);
         lab.terminate(reason, retry_after);
         let deferred = matches!(reason, Timeout | Deactivated | Probation);
-        assert_eq!(lab.vote(), if deferred { None } else { out() }, "{reason:?}");
+        assert_eq!(
+            lab.vote(),
+            if deferred { None } else { out() },
+            "{reason:?}"
+        );
         lab.run(seconds(59));
         assert_eq!(lab.vote(), None);
         lab.run(seconds(2));
-        assert_eq!(lab.vote(), if deferred { out() } else { None }, "{reason:?}");
+        assert_eq!(
+            lab.vote(),
+            if deferred { out() } else { None },
+            "{reason:?}"
+        );
     }
 }
 
@@ -78,7 +100,10 @@ fn a_new_word_within_the_grace_is_all_that_is_heard() {
     lab.until_sent();
     lab.accept(seconds(3_600));
     lab.notify(&busy());
-    assert!(matches!(lab.vote(), Some(Vote::NotReady { initial: true, .. })));
+    assert!(matches!(
+        lab.vote(),
+        Some(Vote::NotReady { initial: true, .. })
+    ));
     lab.run(seconds(100));
     assert_eq!(lab.vote(), None);
     assert_eq!(lab.status(), Active);

@@ -29,9 +29,15 @@ fn a_peer_that_is_gone_for_a_moment_keeps_its_subscriptions() {
     lab.run(seconds(3));
     lab.peer(0, true);
     assert!(lab.until_sent() <= seconds(2));
-    assert!(matches!(lab.last(), Sent::Refresh { .. }), "asks how it stands");
+    assert!(
+        matches!(lab.last(), Sent::Refresh { .. }),
+        "asks how it stands"
+    );
     lab.accept(seconds(3_600));
-    assert_eq!((lab.epochs[&DN], lab.status()), (1, SubscriptionStatus::Active));
+    assert_eq!(
+        (lab.epochs[&DN], lab.status()),
+        (1, SubscriptionStatus::Active)
+    );
 }
 
 #[test]
@@ -46,7 +52,10 @@ fn subscriptions_leave_a_peer_that_stays_out() {
     assert_eq!(lab.vote(), None, "the vote is kept");
     lab.accept(seconds(3_600));
     lab.notify(&busy());
-    assert!(matches!(lab.vote(), Some(Vote::NotReady { initial: true, .. })));
+    assert!(matches!(
+        lab.vote(),
+        Some(Vote::NotReady { initial: true, .. })
+    ));
 }
 
 #[test]
@@ -126,9 +135,13 @@ fn a_second_trunk_takes_over_from_the_first() {
     assert!(matches!(lab.last(), Sent::Subscribe { peer: 1, .. }));
     lab.accept(seconds(3_600));
     lab.notify(&idle());
-    let change = HealthChange { peer: 0, in_service: false };
+    let change = HealthChange {
+        peer: 0,
+        in_service: false,
+    };
     lab.trunks.handle_change(TrunkIndex(1), change);
-    lab.watchers.handle_change(lab.now, &mut lab.trunks, TrunkIndex(1), change);
+    lab.watchers
+        .handle_change(lab.now, &mut lab.trunks, TrunkIndex(1), change);
     lab.run(seconds(12));
     assert!(matches!(lab.last(), Sent::Subscribe { peer: 0, .. }));
 }

@@ -296,3 +296,16 @@ fn attached_data_shows_at_the_routing_point_until_the_call_is_diverted() {
     });
     assert_eq!(in_short(&hall.handle(changed(None))), NOTHING);
 }
+
+#[test]
+fn whoever_changes_the_data_of_a_call_that_just_left_is_answered() {
+    let mut hall = Hall::new();
+    let call = hall.new_call();
+    let requested_by = Some(hall.requested_by());
+    let outputs = hall.handle(Input::UserDataChanged {
+        conn_id: call.conn_id,
+        info: info(call),
+        requested_by,
+    });
+    assert_eq!(in_short(&outputs), ["sales *ACK"]);
+}

@@ -121,7 +121,10 @@ impl Cluster {
                 if self.engines[shard].poll_timeout().is_none_or(|at| at > now) {
                     break;
                 }
-                assert!(round < 1_000, "shard {shard} asks for the same deadline again and again");
+                assert!(
+                    round < 1_000,
+                    "shard {shard} asks for the same deadline again and again"
+                );
                 self.engines[shard].handle_timeout(now);
             }
         }
@@ -130,8 +133,14 @@ impl Cluster {
 
     /// When something is due.
     pub fn next(&self) -> Option<Instant> {
-        let parcels = self.lanes.values().filter_map(|lane| lane.front().map(|(at, _)| *at));
-        let deadlines = self.engines.iter().filter_map(offhook_shards::Engine::poll_timeout);
+        let parcels = self
+            .lanes
+            .values()
+            .filter_map(|lane| lane.front().map(|(at, _)| *at));
+        let deadlines = self
+            .engines
+            .iter()
+            .filter_map(offhook_shards::Engine::poll_timeout);
         parcels.chain(deadlines).min()
     }
 
@@ -142,7 +151,11 @@ impl Cluster {
             let mut bytes = Vec::new();
             while let Some(transmit) = engine.poll_transmit(&mut bytes) {
                 let bytes = std::mem::take(&mut bytes);
-                flights.push(Flight { from: self.address, to: transmit.remote, bytes });
+                flights.push(Flight {
+                    from: self.address,
+                    to: transmit.remote,
+                    bytes,
+                });
             }
         }
         flights
@@ -161,7 +174,10 @@ impl Cluster {
     }
 
     pub fn count(&self, counter: Counter) -> u64 {
-        self.counters.iter().map(|counters| counters.value(counter)).sum()
+        self.counters
+            .iter()
+            .map(|counters| counters.value(counter))
+            .sum()
     }
 
     fn handle_datagram(&mut self, now: Instant, shard: usize, flight: &Flight) {
@@ -177,9 +193,13 @@ impl Cluster {
 
     /// Lanes keep their order, but one lane may be slower than another.
     fn post(&mut self, now: Instant, from: usize, to: usize, parcel: Parcel) {
-        let delay = self.random.between(Duration::from_micros(1), Duration::from_micros(300));
+        let delay = self
+            .random
+            .between(Duration::from_micros(1), Duration::from_micros(300));
         let lane = self.lanes.entry((from, to)).or_default();
-        let at = lane.back().map_or(now + delay, |(last, _)| (now + delay).max(*last));
+        let at = lane
+            .back()
+            .map_or(now + delay, |(last, _)| (now + delay).max(*last));
         lane.push_back((at, parcel));
     }
 
@@ -191,7 +211,10 @@ impl Cluster {
             .min()
             .filter(|(at, _)| *at <= now)?;
         let (_, (from, to)) = due;
-        let lane = self.lanes.get_mut(&(from, to)).expect("the lane was just found");
+        let lane = self
+            .lanes
+            .get_mut(&(from, to))
+            .expect("the lane was just found");
         let (_, parcel) = lane.pop_front().expect("the lane has a front");
         Some((from, to, parcel))
     }

@@ -36,9 +36,6 @@ impl Faults {
         delay_min: Duration::from_millis(1),
         delay_max: Duration::from_millis(80),
     };
-
-    /// Nothing arrives.
-    pub const DEAD: Self = Self { loss: 1_000, ..Self::CALM };
 }
 
 /// A datagram on its way.
@@ -91,7 +88,10 @@ impl Network {
 
     /// The next datagram that has arrived.
     pub fn arrived(&mut self, now: Instant) -> Option<Flight> {
-        let entry = self.flights.first_entry().filter(|entry| entry.key().0 <= now)?;
+        let entry = self
+            .flights
+            .first_entry()
+            .filter(|entry| entry.key().0 <= now)?;
         let flight = entry.remove();
         self.note(now, "", &flight);
         Some(flight)
@@ -104,7 +104,9 @@ impl Network {
     }
 
     fn launch(&mut self, now: Instant, flight: Flight) {
-        let delay = self.random.between(self.faults.delay_min, self.faults.delay_max);
+        let delay = self
+            .random
+            .between(self.faults.delay_min, self.faults.delay_max);
         self.serial += 1;
         self.flights.insert((now + delay, self.serial), flight);
     }
@@ -112,7 +114,10 @@ impl Network {
     fn note(&mut self, now: Instant, fate: &str, flight: &Flight) {
         let text = String::from_utf8_lossy(&flight.bytes);
         let header = |name: &str| {
-            text.lines().find(|line| line.starts_with(name)).unwrap_or_default().to_owned()
+            text.lines()
+                .find(|line| line.starts_with(name))
+                .unwrap_or_default()
+                .to_owned()
         };
         self.ladder.push(format!(
             "{:>12.6} {fate}{} -> {}  {} | {} | {}",

@@ -31,6 +31,10 @@ impl Random {
 
     pub fn between(&mut self, low: Duration, high: Duration) -> Duration {
         let spread = high.saturating_sub(low).as_nanos() as u64;
-        low + Duration::from_nanos(if spread == 0 { 0 } else { self.below(spread + 1) })
+        low + Duration::from_nanos(if spread == 0 {
+            0
+        } else {
+            self.below(spread + 1)
+        })
     }
 }

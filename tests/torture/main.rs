@@ -3,6 +3,8 @@
 //! The messages are the IETF's and not in this repository. They are read from `../shared/data`
 //! beside it, or from the directory that `OFFHOOK_TEST_DATA` names.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod server;
 mod verdicts;
 

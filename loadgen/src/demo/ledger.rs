@@ -230,10 +230,10 @@ mod tests {
         ledger.note(&notified(later(21), Presence::Idle));
         ledger.hear(said(later(24), on_the_phone()));
         ledger.hear(said(later(26), Word::Ready));
-        assert_eq!(
-            (ledger.latencies.count(), ledger.latencies.max()),
-            (3, 5_000)
-        );
+        // Three digits are kept.
+        let longest = ledger.latencies.max();
+        assert_eq!(ledger.latencies.count(), 3);
+        assert!((5_000..5_010).contains(&longest), "{longest}");
         assert_eq!(ledger.states(), (1, 0, 0));
     }
 

@@ -9,7 +9,6 @@ use serde_json::{Value, json};
 const HIGHEST_US: u64 = 120_000_000;
 
 /// The present moment.
-#[expect(clippy::disallowed_methods, reason = "the demo runs in real time")]
 pub(super) fn now() -> Instant {
     Instant::now()
 }

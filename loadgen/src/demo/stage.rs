@@ -175,6 +175,10 @@ impl Stage {
     }
 
     /// Takes what the population has experienced.
+    #[allow(
+        clippy::wildcard_enum_match_arm,
+        reason = "it counts two facts among many"
+    )]
     pub(super) fn account(&mut self, time: Instant) {
         for record in self.population.take_records(time) {
             self.ledger.note(&record);

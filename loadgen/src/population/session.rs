@@ -50,7 +50,7 @@ pub(super) struct Session {
     /// Our BYE that waits for its answer.
     bye: Option<ClientId>,
     /// Our 2xx that waits for its ACK, and whether that must bring an answer.
-    unacknowledged: Option<(ServerId, bool)>,
+    unacknowledged: Option<Unacknowledged>,
     /// A callee sends no BYE before the ACK of its 2xx (RFC 3261 §15): what it then wants.
     hang_up_wanted: bool,
     held: bool,
@@ -58,6 +58,16 @@ pub(super) struct Session {
     gave_up: bool,
     /// Whether the peer's offers are accepted; a phone without media for them says 488.
     pub(super) accepts_changes: bool,
+}
+
+/// A 2xx of ours that waits for its ACK.
+#[derive(Debug, Clone, Copy)]
+struct Unacknowledged {
+    id: ServerId,
+    /// Of a re-INVITE; the opening INVITE takes any.
+    cseq: Option<u32>,
+    /// Whether the ACK must bring the answer.
+    with_answer: bool,
 }
 
 impl Session {
@@ -79,7 +89,11 @@ impl Session {
 
     /// Our 2xx `id` waits for its ACK.
     pub(super) fn expect_ack(&mut self, id: ServerId, with_answer: bool) {
-        self.unacknowledged = Some((id, with_answer));
+        self.unacknowledged = Some(Unacknowledged {
+            id,
+            cseq: None,
+            with_answer,
+        });
     }
 
     pub(super) fn owns(&self, request: &Request<'_>) -> bool {
@@ -112,8 +126,7 @@ impl Session {
 
     /// Whether a request of the peer's waits here for its ACK.
     pub(super) fn awaits_ack(&self, id: ServerId) -> bool {
-        self.unacknowledged
-            .is_some_and(|(waiting, _)| waiting == id)
+        self.unacknowledged.is_some_and(|waiting| waiting.id == id)
     }
 
     /// Our ACK to a 2xx, with the answer that a delayed offer waits for.
@@ -252,7 +265,11 @@ impl Session {
             ..Answer::default()
         };
         exchange.answer(now, id, Status::OK, &answer);
-        self.unacknowledged = Some((id, !offered));
+        self.unacknowledged = Some(Unacknowledged {
+            id,
+            cseq: Some(request.cseq),
+            with_answer: !offered,
+        });
         None
     }
 
@@ -263,11 +280,14 @@ impl Session {
         exchange: &mut Exchange,
         request: &Request<'_>,
     ) -> Option<SessionEvent> {
-        let (_, answer_due) = self.unacknowledged.take()?;
+        // The ACK of an earlier 2xx may come late, with the one of a re-INVITE still due.
+        let waiting = self
+            .unacknowledged
+            .take_if(|waiting| waiting.cseq.is_none_or(|cseq| cseq == request.cseq))?;
         if std::mem::take(&mut self.hang_up_wanted) {
             self.hang_up(now, exchange);
         }
-        let missing = answer_due && request.message.body().is_empty();
+        let missing = waiting.with_answer && request.message.body().is_empty();
         missing.then_some(SessionEvent::Fault(Fault::AckWithoutAnswer))
     }
 
@@ -326,7 +346,7 @@ impl Session {
                 Some(SessionEvent::Fault(Fault::ChangeUnanswered))
             }
             Expiry::NeverAcknowledged(id) => {
-                self.unacknowledged.take_if(|(waiting, _)| *waiting == id)?;
+                self.unacknowledged.take_if(|waiting| waiting.id == id)?;
                 // RFC 3261 §13.3.1.4: the session is confirmed, and then ended.
                 self.hang_up_wanted = false;
                 self.hang_up(now, exchange);

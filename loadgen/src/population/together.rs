@@ -87,6 +87,10 @@ impl Population {
         std::mem::take(&mut self.routings)
     }
 
+    #[allow(
+        clippy::wildcard_enum_match_arm,
+        reason = "it looks for two facts among many"
+    )]
     fn digest(&mut self, now: Instant) {
         // Callers first: nobody reaches a phone before having called.
         for record in self.callers.take_records() {

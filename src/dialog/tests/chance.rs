@@ -107,8 +107,8 @@ fn run(seed: u64) {
         network.run_for(Duration::from_secs(10));
         let before: Vec<usize> = above.legs.iter().map(BTreeMap::len).collect();
         above.hear(&mut network, seed);
-        for number in 0..2 {
-            if above.legs[number].len() != before[number] {
+        for (number, before) in before.into_iter().enumerate() {
+            if above.legs[number].len() != before {
                 for leg in above.legs[number].keys().copied().collect::<Vec<_>>() {
                     network.agents[number].hang_up(network.now, leg, None);
                     above.legs[number].insert(leg, true);

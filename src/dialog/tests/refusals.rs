@@ -21,114 +21,91 @@ fn answer_to(text: &str, counter: Counter) -> String {
     answer
 }
 
+/// A request, its answer, the counter, and a header of the answer with its value.
+type Row = (String, &'static str, Counter, &'static str, &'static str);
+
 #[test]
-fn every_check_has_its_status_and_says_what_would_do() {
+fn what_we_do_not_serve_is_refused_with_what_would_do() {
     let plain = invite("call", "1", "");
-    let with = |extra: &str| invite("call", "1", extra);
     let offer = |extra: &str| {
         let contact = format!("Contact: <sip:1@127.0.0.1>\r\n{extra}");
         request("INVITE", "call", 1, None, "1", &contact, "body")
     };
     let other = |method: &str| request(method, "call", 1, None, "1", "", "");
-    let hops = |number: u32| plain.replace("Max-Forwards: 70", &format!("Max-Forwards: {number}"));
-    let own = "Via: SIP/2.0/UDP 127.0.0.1:5060;branch=z9hG4bKown\r\n";
-    let scheme = plain.replace("INVITE sip:", "INVITE fax:");
-    for (text, expected, counter, name, value) in [
+    let fax = plain.replace("INVITE sip:", "INVITE fax:");
+    let sips = plain.replace("INVITE sip:", "INVITE sips:");
+    let required = invite("call", "1", "Require: 100rel, magic\r\n");
+    let zipped = "Content-Type: application/sdp\r\nContent-Encoding: gzip\r\n";
+    let methods = "INVITE, ACK, CANCEL, BYE, OPTIONS, NOTIFY";
+    let types = "application/sdp, multipart/mixed";
+    let (method, extension, unsupported) = (
+        Counter::RequestMethod,
+        Counter::RequestExtension,
+        Counter::RequestUnsupported,
+    );
+    check_rows([
+        (fax, "416 INVITE", unsupported, "", ""),
+        (sips, "416 INVITE", unsupported, "", ""),
+        (other("REGISTER"), "405 REGISTER", method, "Allow", methods),
+        (other("DANCE"), "501 DANCE", method, "Allow", methods),
         (
-            plain.replace(" SIP/2.0\r\nVia", " SIP/7.0\r\nVia"),
-            "505 INVITE",
-            Counter::MessageMalformed,
-            "",
-            "",
-        ),
-        (scheme, "416 INVITE", Counter::RequestUnsupported, "", ""),
-        (
-            plain.replace("INVITE sip:", "INVITE sips:"),
-            "416 INVITE",
-            Counter::RequestUnsupported,
-            "",
-            "",
-        ),
-        (
-            other("REGISTER"),
-            "405 REGISTER",
-            Counter::RequestMethod,
-            "Allow",
-            "INVITE, ACK, CANCEL, BYE, OPTIONS, NOTIFY",
-        ),
-        (
-            other("DANCE"),
-            "501 DANCE",
-            Counter::RequestMethod,
-            "Allow",
-            "INVITE, ACK, CANCEL, BYE, OPTIONS, NOTIFY",
-        ),
-        (
-            with("Require: 100rel, magic\r\n"),
+            required,
             "420 INVITE",
-            Counter::RequestExtension,
+            extension,
             "Unsupported",
             "100rel, magic",
         ),
         (
             offer("Content-Type: text/plain\r\n"),
             "415 INVITE",
-            Counter::RequestUnsupported,
+            unsupported,
             "Accept",
-            "application/sdp, multipart/mixed",
+            types,
         ),
+        (offer(""), "415 INVITE", unsupported, "Accept", types),
         (
-            offer(""),
+            offer(zipped),
             "415 INVITE",
-            Counter::RequestUnsupported,
-            "Accept",
-            "application/sdp, multipart/mixed",
-        ),
-        (
-            offer("Content-Type: application/sdp\r\nContent-Encoding: gzip\r\n"),
-            "415 INVITE",
-            Counter::RequestUnsupported,
+            unsupported,
             "Accept-Encoding",
             "identity",
         ),
-        (hops(0), "483 INVITE", Counter::RequestLoop, "", ""),
-        (with(own), "482 INVITE", Counter::RequestLoop, "", ""),
+    ]);
+}
+
+#[test]
+fn what_breaks_the_protocol_is_refused_by_its_rule() {
+    let plain = invite("call", "1", "");
+    let own = "Via: SIP/2.0/UDP 127.0.0.1:5060;branch=z9hG4bKown\r\n";
+    let gone = |method: &str| request(method, "call", 1, Some("gone"), "1", "", "");
+    let (malformed, looped, unknown) = (
+        Counter::MessageMalformed,
+        Counter::RequestLoop,
+        Counter::RequestUnknownDialog,
+    );
+    let version = plain.replace(" SIP/2.0\r\nVia", " SIP/7.0\r\nVia");
+    let exhausted = plain.replace("Max-Forwards: 70", "Max-Forwards: 0");
+    let no_contact = plain.replace("Contact:", "X-Contact:");
+    check_rows([
+        (version, "505 INVITE", malformed, "", ""),
+        (exhausted, "483 INVITE", looped, "", ""),
+        (invite("call", "1", own), "482 INVITE", looped, "", ""),
+        (no_contact, "400 INVITE", malformed, "", ""),
+        (gone("INVITE"), "481 INVITE", unknown, "", ""),
+        (gone("BYE"), "481 BYE", unknown, "", ""),
         (
-            plain.replace("Contact:", "X-Contact:"),
-            "400 INVITE",
-            Counter::MessageMalformed,
-            "",
-            "",
-        ),
-        (
-            request("INVITE", "call", 1, Some("gone"), "1", "", ""),
-            "481 INVITE",
-            Counter::RequestUnknownDialog,
-            "",
-            "",
-        ),
-        (
-            request("BYE", "call", 1, Some("gone"), "1", "", ""),
+            request("BYE", "call", 1, None, "1", "", ""),
             "481 BYE",
-            Counter::RequestUnknownDialog,
+            unknown,
             "",
             "",
         ),
-        (
-            other("BYE"),
-            "481 BYE",
-            Counter::RequestUnknownDialog,
-            "",
-            "",
-        ),
-        (
-            request("OPTIONS", "call", 1, Some("gone"), "1", "", ""),
-            "481 OPTIONS",
-            Counter::RequestUnknownDialog,
-            "",
-            "",
-        ),
-    ] {
+        (gone("OPTIONS"), "481 OPTIONS", unknown, "", ""),
+    ]);
+}
+
+fn check_rows(rows: impl IntoIterator<Item = Row>) {
+    for (text, expected, counter, name, value) in rows {
         let answer = answer_to(&text, counter);
         assert_eq!(kind(&answer), expected, "{text}");
         if !name.is_empty() {

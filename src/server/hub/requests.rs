@@ -7,14 +7,15 @@ use serde_json::Value as Json;
 
 use crate::config::{Address, DnIndex, RoutingPointIndex};
 use crate::cti::{
-    CallRequest, ClientId, ConnId, DesktopRequest, ErrorCode, Request, RequestBody, RouteRequest,
+    CallRequest, ClientId, ConnId, DesktopRequest, ErrorCode, KeyValueList, Request, RequestBody,
+    RouteRequest, UserDataChange,
 };
 use crate::limits::{CTI_PENDING_PER_CLIENT_MAX, CTI_SNAPSHOT_ADDRESSES_MAX};
 use crate::server::address::AddressId;
 use crate::server::clients::{Client, Registration};
 use crate::server::decode::{Asked, Refusal, What};
 use crate::server::link::{Full, Shards};
-use crate::server::pending::{Pending, success};
+use crate::server::pending::{Pending, patience, success};
 use crate::server::snapshot::Attributes;
 
 use super::Hub;
@@ -50,26 +51,12 @@ impl<S: Shards> Hub<S> {
                 this_dn,
                 conn_id,
                 reasons,
-            } => self.release(&this_dn, id).and_then(|dn| {
-                let request = CallRequest::Release {
-                    this_dn: dn,
-                    reasons,
-                };
-                let body = RequestBody::Call(conn_id, request);
-                self.forward(now, id, reference_id, this_dn, body)
-            }),
+            } => self.release(now, id, reference_id, this_dn, (conn_id, reasons)),
             What::UserData {
                 this_dn,
                 conn_id,
                 change,
-            } => self.user_data(&this_dn, id).and_then(|()| {
-                let request = CallRequest::UserData {
-                    this_dn: this_dn.clone(),
-                    change,
-                };
-                let body = RequestBody::Call(conn_id, request);
-                self.forward(now, id, reference_id, this_dn, body)
-            }),
+            } => self.user_data(now, id, reference_id, this_dn, (conn_id, change)),
             What::Route {
                 this_dn,
                 conn_id,
@@ -77,18 +64,19 @@ impl<S: Shards> Hub<S> {
                 route_type,
                 reasons,
             } => {
-                self.route(this_dn.as_deref(), conn_id, id)
-                    .and_then(|(address, routing_point)| {
-                        let this_dn = self.book.name(address).to_owned();
-                        let request = RouteRequest::Call {
-                            conn_id,
-                            other_dn,
-                            route_type,
-                            reasons,
-                        };
-                        let body = RequestBody::Route(routing_point, request);
-                        self.forward(now, id, reference_id, this_dn, body)
-                    })
+                let request = RouteRequest::Call {
+                    conn_id,
+                    other_dn,
+                    route_type,
+                    reasons,
+                };
+                self.route(
+                    now,
+                    id,
+                    reference_id,
+                    this_dn.as_deref(),
+                    (conn_id, request),
+                )
             }
         };
         if let Err((code, words)) = outcome {
@@ -206,22 +194,44 @@ impl<S: Shards> Hub<S> {
         Ok(())
     }
 
-    /// Whether the client may end a call of this party.
-    fn release(&self, this_dn: &str, id: ClientId) -> Result<DnIndex, Blame> {
-        let (address_id, dn) = self.agent_of(this_dn)?;
+    fn release(
+        &mut self,
+        now: Instant,
+        id: ClientId,
+        reference_id: Option<u32>,
+        this_dn: String,
+        (conn_id, reasons): (ConnId, KeyValueList),
+    ) -> Result<(), Blame> {
+        let (address_id, dn) = self.agent_of(&this_dn)?;
         let client = self.known_client(id)?;
         if !client.identity.may_act_for(dn) {
             return Err(forbidden(
                 "this token does not allow ending this agent's calls",
             ));
         }
-        acting(client, address_id, this_dn)?;
-        Ok(dn)
+        acting(client, address_id, &this_dn)?;
+        let request = CallRequest::Release {
+            this_dn: dn,
+            reasons,
+        };
+        self.forward(
+            now,
+            id,
+            reference_id,
+            this_dn,
+            RequestBody::Call(conn_id, request),
+        )
     }
 
-    /// Whether the client may change the attached data of a call of this party.
-    fn user_data(&self, this_dn: &str, id: ClientId) -> Result<(), Blame> {
-        let (address_id, address) = self.address_of(this_dn)?;
+    fn user_data(
+        &mut self,
+        now: Instant,
+        id: ClientId,
+        reference_id: Option<u32>,
+        this_dn: String,
+        (conn_id, change): (ConnId, UserDataChange),
+    ) -> Result<(), Blame> {
+        let (address_id, address) = self.address_of(&this_dn)?;
         let client = self.known_client(id)?;
         if !client.identity.may_see(address) {
             return Err(forbidden("this token does not allow this address"));
@@ -230,11 +240,41 @@ impl<S: Shards> Hub<S> {
             let words = format!("ThisDN {this_dn} is neither an agent nor a routing point");
             return Err((ErrorCode::InvalidAttribute, words));
         }
-        acting(client, address_id, this_dn)
+        acting(client, address_id, &this_dn)?;
+        let request = CallRequest::UserData {
+            this_dn: this_dn.clone(),
+            change,
+        };
+        self.forward(
+            now,
+            id,
+            reference_id,
+            this_dn,
+            RequestBody::Call(conn_id, request),
+        )
+    }
+
+    fn route(
+        &mut self,
+        now: Instant,
+        id: ClientId,
+        reference_id: Option<u32>,
+        this_dn: Option<&str>,
+        (conn_id, request): (ConnId, RouteRequest),
+    ) -> Result<(), Blame> {
+        let (address_id, routing_point) = self.waiting_place(this_dn, conn_id, id)?;
+        let this_dn = self.book.name(address_id).to_owned();
+        self.forward(
+            now,
+            id,
+            reference_id,
+            this_dn,
+            RequestBody::Route(routing_point, request),
+        )
     }
 
     /// Where the call waits, if the client may route it.
-    fn route(
+    fn waiting_place(
         &self,
         this_dn: Option<&str>,
         conn_id: ConnId,
@@ -290,10 +330,12 @@ impl<S: Shards> Hub<S> {
             return Err((ErrorCode::TooBusy, words));
         }
         let requested_by = self.pending.number(id);
+        let (success, patience) = (success(&body), patience(&body));
         let pending = Pending {
             reference_id,
             this_dn,
-            success: success(&body),
+            success,
+            patience,
         };
         match self.shards.request(shard, Request { requested_by, body }) {
             Ok(()) => {

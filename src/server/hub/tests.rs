@@ -98,7 +98,11 @@ impl Stage {
         let clock = Clock::start();
         let shards = FakeShards::default();
         let hub = Hub::new(config, clock, shards.clone());
-        Self { hub, shards, now: clock.started() }
+        Self {
+            hub,
+            shards,
+            now: clock.started(),
+        }
     }
 
     /// An administrator that counts as a desktop, and has read its EventServerInfo.
@@ -107,14 +111,25 @@ impl Stage {
     }
 
     fn client_in(&mut self, role: Role) -> Desk {
-        let dns = if role == Role::Agent { vec![DnIndex(0)] } else { Vec::new() };
-        self.client_as(Identity { role, dns, desktop: role == Role::Agent })
+        let dns = if role == Role::Agent {
+            vec![DnIndex(0)]
+        } else {
+            Vec::new()
+        };
+        self.client_as(Identity {
+            role,
+            dns,
+            desktop: role == Role::Agent,
+        })
     }
 
     fn client_as(&mut self, identity: Identity) -> Desk {
         let queue = self.hub.book.config().server.client_queue as usize;
         let (outbox, inbox) = clients::queue(queue);
-        let id = self.hub.connect(self.now, identity, Kind::Socket, outbox).unwrap();
+        let id = self
+            .hub
+            .connect(self.now, identity, Kind::Socket, outbox)
+            .unwrap();
         let mut desk = Desk { id, inbox };
         assert_eq!(desk.hear().unwrap()["Message"], "EventServerInfo");
         desk
@@ -126,7 +141,8 @@ impl Stage {
     }
 
     fn say_anything(&mut self, desk: &Desk, text: &str) {
-        self.hub.handle_frame(self.now, desk.id, Received::Text(text.as_bytes()));
+        self.hub
+            .handle_frame(self.now, desk.id, Received::Text(text.as_bytes()));
     }
 
     /// Says it and returns the only thing that is heard.
@@ -196,7 +212,10 @@ impl Desk {
     /// The numbers of the events that were sent.
     fn hear_sequences(&mut self) -> Vec<u64> {
         let frames = self.hear_all();
-        frames.iter().filter_map(|frame| frame["EventSequenceNumber"].as_u64()).collect()
+        frames
+            .iter()
+            .filter_map(|frame| frame["EventSequenceNumber"].as_u64())
+            .collect()
     }
 }
 

@@ -165,9 +165,10 @@ impl Exchange {
             .strip_prefix("z9hG4bK")?
             .strip_prefix(self.mark.as_str())?;
         let id = ClientId(u64::from_str_radix(number, 16).ok()?);
-        let id = match response.cseq_method {
-            Method::Cancel => *self.cancels.get(&id)?,
-            _ => id,
+        let id = if response.cseq_method == Method::Cancel {
+            *self.cancels.get(&id)?
+        } else {
+            id
         };
         let client = self.clients.get(&id)?;
         (client.request.method == response.cseq_method).then_some(id)

@@ -126,7 +126,7 @@ impl PhoneControl<'_> {
 
     /// Answers what rings; `false` when nothing does.
     pub fn answer(self) -> bool {
-        self.with_ringing(|pbx, now, leg| pbx.answer(now, leg))
+        self.with_ringing(super::Pbx::answer)
     }
 
     /// Declines what rings with 603; `false` when nothing does.
@@ -141,7 +141,7 @@ impl PhoneControl<'_> {
 
     /// Hangs up the server's call; `false` when there is none.
     pub fn hang_up(self) -> bool {
-        self.with_talking(|pbx, now, leg| pbx.hang_up(now, leg))
+        self.with_talking(super::Pbx::hang_up)
     }
 
     /// Begins a re-INVITE in the server's call; `false` when it cannot be begun now.

@@ -1,13 +1,18 @@
 //! What the hub refuses: each error code that is its own to give, and each role's bounds.
 
 use super::*;
-use crate::limits::{CTI_FRAME_BYTES_MAX, CTI_PENDING_PER_CLIENT_MAX, CTI_REQUEST_DEADLINE};
+use crate::limits::{
+    CTI_FRAME_BYTES_MAX, CTI_PENDING_PER_CLIENT_MAX, CTI_REQUEST_DEADLINE, CTI_ROUTE_DEADLINE,
+};
 
 const CALL: &str = "00010000000000ab";
 
 fn code_of(answer: &Json) -> &str {
     assert_eq!(answer["Message"], "EventError", "{answer}");
-    assert!(answer.get("EventSequenceNumber").is_none(), "an error is no event of the stream");
+    assert!(
+        answer.get("EventSequenceNumber").is_none(),
+        "an error is no event of the stream"
+    );
     answer["ErrorCode"].as_str().unwrap()
 }
 
@@ -17,13 +22,17 @@ fn garbage_is_answered_and_the_client_stays() {
     let mut desk = stage.client();
     let long = format!("{{\"Message\":\"{}\"}}", "x".repeat(CTI_FRAME_BYTES_MAX));
     let deep = format!("{}{}", "[".repeat(20_000), "]".repeat(20_000));
-    for garbage in ["", "{", "null", "[]", "7", "\"text\"", "{}", "\u{0}", &long, &deep] {
+    for garbage in [
+        "", "{", "null", "[]", "7", "\"text\"", "{}", "\u{0}", &long, &deep,
+    ] {
         stage.say_anything(&desk, garbage);
         let answer = desk.hear().unwrap();
         assert_eq!(code_of(&answer), "InvalidAttribute", "{answer}");
         assert!(answer.get("ReferenceID").is_none());
     }
-    stage.hub.handle_frame(stage.now, desk.id, Received::Text(b"\xff\xfe{"));
+    stage
+        .hub
+        .handle_frame(stage.now, desk.id, Received::Text(b"\xff\xfe{"));
     assert_eq!(code_of(&desk.hear().unwrap()), "InvalidAttribute");
     stage.hub.handle_frame(stage.now, desk.id, Received::Binary);
     assert_eq!(code_of(&desk.hear().unwrap()), "InvalidAttribute");
@@ -31,44 +40,110 @@ fn garbage_is_answered_and_the_client_stays() {
     assert_eq!(stage.ask(&mut desk, &query)["Message"], "EventServerInfo");
 }
 
-#[test]
-fn attributes_of_the_wrong_form_are_named() {
+/// Whether each request is refused with words that name what is wrong.
+fn are_refused(requests: &[(&str, &str)]) {
     let mut stage = Stage::new();
     let mut desk = stage.client();
-    for (request, word) in [
-        (json!({"Message": "RequestQueryServer"}), "ReferenceID"),
-        (json!({"Message": "RequestQueryServer", "ReferenceID": -1}), "ReferenceID"),
-        (json!({"Message": "RequestQueryServer", "ReferenceID": 4_294_967_296_u64}), "ReferenceID"),
-        (json!({"Message": "RequestQueryServer", "ReferenceID": "7"}), "ReferenceID"),
-        (json!({"ReferenceID": 7}), "Message"),
-        (json!({"Message": "RequestNoSuchThing", "ReferenceID": 7}), "unknown"),
-        (json!({"Message": "EventRinging", "ReferenceID": 7}), "no request"),
-        (json!({"Message": "RequestAgentReady", "ReferenceID": 7}), "ThisDN"),
-        (json!({"Message": "RequestAgentReady", "ReferenceID": 7, "ThisDN": 2001}), "ThisDN"),
-        (json!({"Message": "RequestAgentReady", "ReferenceID": 7, "ThisDN": ""}), "ThisDN"),
-        (json!({"Message": "RequestAgentReady", "ReferenceID": 7, "ThisDN": "2001",
-                "AgentWorkMode": "AuxWork"}), "AgentWorkMode"),
-        (json!({"Message": "RequestAgentNotReady", "ReferenceID": 7, "ThisDN": "2001",
-                "Reasons": {"a": null}}), "Reasons.a"),
-        (json!({"Message": "RequestAgentNotReady", "ReferenceID": 7, "ThisDN": "2001",
-                "Reasons": ["lunch"]}), "Reasons"),
-        (json!({"Message": "RequestAgentNotReady", "ReferenceID": 7, "ThisDN": "2001",
-                "Reasons": {"a": "x".repeat(20_000)}}), "Reasons"),
-        (json!({"Message": "RequestAttachUserData", "ReferenceID": 7, "ThisDN": "2001",
-                "ConnID": CALL}), "UserData"),
-        (json!({"Message": "RequestDeletePair", "ReferenceID": 7, "ThisDN": "2001",
-                "ConnID": CALL}), "Key"),
-        (json!({"Message": "RequestRouteCall", "ReferenceID": 7, "ConnID": CALL}), "OtherDN"),
-        (json!({"Message": "RequestResume", "ReferenceID": 7, "ServerStartTime": "x"}),
-         "EventSequenceNumber"),
-    ] {
-        stage.say_anything(&desk, &request.to_string());
+    for (request, word) in requests {
+        stage.say_anything(&desk, request);
         let answer = desk.hear().unwrap();
         assert_eq!(code_of(&answer), "InvalidAttribute", "{request}");
-        assert!(answer["ErrorMessage"].as_str().unwrap().contains(word), "{answer}");
-        assert_eq!(answer.get("ReferenceID").is_some(), request["ReferenceID"] == 7);
+        let words = answer["ErrorMessage"].as_str().unwrap();
+        assert!(words.contains(word), "{request}: {words}");
+        let has_reference = request.contains("\"ReferenceID\":7");
+        assert_eq!(answer.get("ReferenceID").is_some(), has_reference);
     }
     assert_eq!(stage.asked(), []);
+}
+
+#[test]
+fn what_every_request_needs_is_named() {
+    are_refused(&[
+        (r#"{"Message":"RequestQueryServer"}"#, "ReferenceID"),
+        (
+            r#"{"Message":"RequestQueryServer","ReferenceID":-1}"#,
+            "ReferenceID",
+        ),
+        (
+            r#"{"Message":"RequestQueryServer","ReferenceID":4294967296}"#,
+            "ReferenceID",
+        ),
+        (
+            r#"{"Message":"RequestQueryServer","ReferenceID":"7"}"#,
+            "ReferenceID",
+        ),
+        (r#"{"ReferenceID":7}"#, "Message"),
+        (r#"{"Message":7,"ReferenceID":7}"#, "Message"),
+        (
+            r#"{"Message":"RequestNoSuchThing","ReferenceID":7}"#,
+            "unknown",
+        ),
+        (
+            r#"{"Message":"EventRinging","ReferenceID":7}"#,
+            "no request",
+        ),
+    ]);
+}
+
+#[test]
+fn attributes_of_the_wrong_form_are_named() {
+    let request = |name: &str, attributes: &str| {
+        format!(r#"{{"Message":"Request{name}","ReferenceID":7,{attributes}}}"#)
+    };
+    let at_2001 = |name: &str, attributes: &str| {
+        request(
+            name,
+            &format!(r#""ThisDN":"2001","ConnID":"{CALL}"{attributes}"#),
+        )
+    };
+    let long = format!(r#","Reasons":{{"a":"{}"}}"#, "x".repeat(20_000));
+    let deep = format!(r#","Reasons":{}1{}"#, r#"{"a":"#.repeat(20), "}".repeat(20));
+    let keys: Vec<_> = (0..300).map(|key| format!(r#""{key}":1"#)).collect();
+    let many = format!(r#","Reasons":{{{}}}"#, keys.join(","));
+    let requests = [
+        (request("AgentReady", r#""AgentID":"x""#), "ThisDN"),
+        (request("AgentReady", r#""ThisDN":2001"#), "ThisDN"),
+        (request("AgentReady", r#""ThisDN":"""#), "ThisDN"),
+        (
+            at_2001("AgentReady", r#","AgentWorkMode":"AuxWork""#),
+            "AgentWorkMode",
+        ),
+        (
+            at_2001("AgentNotReady", r#","Reasons":{"a":null}"#),
+            "Reasons.a",
+        ),
+        (
+            at_2001("AgentNotReady", r#","Reasons":{"a":1.5}"#),
+            "Reasons.a",
+        ),
+        (
+            at_2001("AgentNotReady", r#","Reasons":["lunch"]"#),
+            "Reasons",
+        ),
+        (at_2001("AgentNotReady", &long), "longer than"),
+        (at_2001("AgentNotReady", &deep), "lists inside lists"),
+        (at_2001("AgentNotReady", &many), "keys"),
+        (at_2001("AttachUserData", ""), "UserData"),
+        (at_2001("DeletePair", ""), "Key"),
+        (at_2001("RouteCall", ""), "OtherDN"),
+        (
+            at_2001("RouteCall", r#","OtherDN":"2","RouteType":"Detour""#),
+            "RouteType",
+        ),
+        (
+            at_2001("RegisterAddress", r#","Extensions":{"Hold":2}"#),
+            "Hold",
+        ),
+        (
+            request("Resume", r#""ServerStartTime":"x""#),
+            "EventSequenceNumber",
+        ),
+    ];
+    let requests: Vec<_> = requests
+        .iter()
+        .map(|(request, word)| (request.as_str(), *word))
+        .collect();
+    are_refused(&requests);
 }
 
 #[test]
@@ -86,16 +161,27 @@ fn each_reason_has_its_code() {
         (release("2002", CALL), "ClientNotRegistered"),
         (ready(5, "9999"), "UnknownDN"),
         (register("9999"), "UnknownDN"),
-        (json!({"Message": "RequestQueryAddress", "ReferenceID": 5, "ThisDN": "x"}), "UnknownDN"),
+        (
+            json!({"Message": "RequestQueryAddress", "ReferenceID": 5, "ThisDN": "x"}),
+            "UnknownDN",
+        ),
         (ready(5, "7000"), "InvalidAttribute"),
         (ready(5, "ucm"), "InvalidAttribute"),
         (release("2001", "00090000000000ab"), "InvalidConnID"),
-        (json!({"Message": "RequestRouteCall", "ReferenceID": 5, "ConnID": CALL,
-                "OtherDN": "2001"}), "InvalidConnID"),
-        (json!({"Message": "RequestRouteCall", "ReferenceID": 5, "ConnID": CALL,
-                "OtherDN": "2001", "ThisDN": "2001"}), "InvalidAttribute"),
-        (json!({"Message": "RequestUnregisterAddress", "ReferenceID": 5, "ThisDN": "2002"}),
-         "ClientNotRegistered"),
+        (
+            json!({"Message": "RequestRouteCall", "ReferenceID": 5, "ConnID": CALL,
+                "OtherDN": "2001"}),
+            "InvalidConnID",
+        ),
+        (
+            json!({"Message": "RequestRouteCall", "ReferenceID": 5, "ConnID": CALL,
+                "OtherDN": "2001", "ThisDN": "2001"}),
+            "InvalidAttribute",
+        ),
+        (
+            json!({"Message": "RequestUnregisterAddress", "ReferenceID": 5, "ThisDN": "2002"}),
+            "ClientNotRegistered",
+        ),
     ] {
         assert_eq!(code_of(&stage.ask(&mut desk, &request)), code, "{request}");
     }
@@ -106,7 +192,11 @@ fn each_reason_has_its_code() {
     let make = json!({"Message": "RequestMakeCall", "ReferenceID": 5, "ThisDN": "2001"});
     stage.say_anything(&desk, &make.to_string());
     assert_eq!(code_of(&desk.hear().unwrap()), "UnsupportedOperation");
-    assert_eq!(stage.asked().len(), 1, "only the router's presence went to a shard");
+    assert_eq!(
+        stage.asked().len(),
+        1,
+        "only the router's presence went to a shard"
+    );
 }
 
 #[test]
@@ -157,7 +247,10 @@ fn a_shard_that_does_not_answer_is_answered_for_once() {
     assert_eq!(desk.hear(), None);
     stage.pass(Duration::from_millis(1));
     let answer = desk.hear().unwrap();
-    assert_eq!((code_of(&answer), &answer["ReferenceID"]), ("Timeout", &json!(5)));
+    assert_eq!(
+        (code_of(&answer), &answer["ReferenceID"]),
+        ("Timeout", &json!(5))
+    );
     assert_eq!(answer["ThisDN"], "2001");
     // The answer that comes too late is an event like any other.
     let mut late = stage.event(EventName::AgentReady, "2001");
@@ -165,11 +258,32 @@ fn a_shard_that_does_not_answer_is_answered_for_once() {
     late.requested_by = Some(asked.requested_by);
     stage.emit(late);
     assert!(desk.hear().unwrap().get("ReferenceID").is_none());
-    let error =
-        Event::error(stage.now, "2001", asked.requested_by, ErrorCode::WrongState, "too late");
+    let error = Event::error(
+        stage.now,
+        "2001",
+        asked.requested_by,
+        ErrorCode::WrongState,
+        "too late",
+    );
     stage.emit(error);
     assert_eq!(desk.hear(), None);
     assert_eq!(stage.hub.numbers().tally.timeouts, 1);
+}
+
+#[test]
+fn a_routed_phone_may_take_its_time() {
+    let mut stage = Stage::new();
+    let mut router = stage.client_in(Role::Router);
+    stage.register(&mut router, "7000");
+    stage.emit(call_event(&stage, EventName::Queued, "7000"));
+    router.hear_all();
+    let route = json!({"Message": "RequestRouteCall", "ReferenceID": 5, "ConnID": CALL,
+                       "OtherDN": "2001"});
+    stage.say(&router, &route);
+    stage.pass(CTI_ROUTE_DEADLINE - Duration::from_millis(1));
+    assert_eq!(router.hear(), None);
+    stage.pass(Duration::from_millis(1));
+    assert_eq!(code_of(&router.hear().unwrap()), "Timeout");
 }
 
 #[test]
@@ -194,14 +308,22 @@ fn one_http_request_need_not_register_and_cannot_listen() {
     let mut post = |text: &str| {
         let (outbox, inbox) = clients::queue(1);
         let identity = Identity::everyone();
-        let id = stage.hub.connect(stage.now, identity, Kind::Post, outbox).unwrap();
-        stage.hub.handle_frame(stage.now, id, Received::Text(text.as_bytes()));
+        let id = stage
+            .hub
+            .connect(stage.now, identity, Kind::Post, outbox)
+            .unwrap();
+        stage
+            .hub
+            .handle_frame(stage.now, id, Received::Text(text.as_bytes()));
         Desk { id, inbox }
     };
     let mut listening = post(&register("2001").to_string());
     assert_eq!(code_of(&listening.hear().unwrap()), "UnsupportedOperation");
     let mut without_reference = post(r#"{"Message":"RequestQueryServer"}"#);
-    assert_eq!(without_reference.hear().unwrap()["Message"], "EventServerInfo");
+    assert_eq!(
+        without_reference.hear().unwrap()["Message"],
+        "EventServerInfo"
+    );
     let mut asking = post(r#"{"Message":"RequestAgentReady","ThisDN":"2001"}"#);
     assert_eq!(asking.hear(), None);
     let (_, asked) = stage.asked_once();
@@ -211,5 +333,9 @@ fn one_http_request_need_not_register_and_cannot_listen() {
     stage.emit(answer);
     assert_eq!(asking.hear().unwrap()["Message"], "EventAgentReady");
     stage.hub.handle_disconnect(asking.id);
-    assert_eq!(stage.asked(), [], "an HTTP request is no desktop that could go away");
+    assert_eq!(
+        stage.asked(),
+        [],
+        "an HTTP request is no desktop that could go away"
+    );
 }

@@ -24,13 +24,22 @@ fn what_was_missed_comes_in_order_and_then_live() {
         stage.emit_ready(dn);
     }
     let mut desk = stage.client();
-    assert_eq!(stage.ask(&mut desk, &hold("2001"))["Message"], "EventRegistered");
-    assert_eq!(stage.ask(&mut desk, &hold("2003"))["Message"], "EventRegistered");
+    assert_eq!(
+        stage.ask(&mut desk, &hold("2001"))["Message"],
+        "EventRegistered"
+    );
+    assert_eq!(
+        stage.ask(&mut desk, &hold("2003"))["Message"],
+        "EventRegistered"
+    );
     stage.emit_ready("2003");
     assert_eq!(desk.hear(), None, "held back until the client resumes");
     stage.say(&desk, &resume(&stage, 1));
     let answer = desk.hear().unwrap();
-    assert_eq!((&answer["Message"], &answer["ReferenceID"]), (&json!("EventACK"), &json!(2)));
+    assert_eq!(
+        (&answer["Message"], &answer["ReferenceID"]),
+        (&json!("EventACK"), &json!(2))
+    );
     assert_eq!(desk.hear_sequences(), [3, 4, 5]);
     stage.emit_ready("2002");
     stage.emit_ready("2001");
@@ -67,13 +76,19 @@ fn what_is_no_longer_kept_is_a_gap() {
     let mut stage = Stage::new();
     let mut desk = stage.client();
     stage.register(&mut desk, "2001");
-    assert_eq!(stage.ask(&mut desk, &hold("2002"))["Message"], "EventRegistered");
+    assert_eq!(
+        stage.ask(&mut desk, &hold("2002"))["Message"],
+        "EventRegistered"
+    );
     for _ in 0..40 {
         stage.emit_ready("2002");
     }
     stage.say(&desk, &resume(&stage, 3));
     let frames = desk.hear_all();
-    let names: Vec<_> = frames.iter().map(|frame| frame["Message"].as_str().unwrap()).collect();
+    let names: Vec<_> = frames
+        .iter()
+        .map(|frame| frame["Message"].as_str().unwrap())
+        .collect();
     assert_eq!(names, ["EventGap", "EventRegistered", "EventRegistered"]);
     assert_eq!(frames[0]["ReferenceID"], 2);
     assert!(frames[1].get("ReferenceID").is_none());
@@ -95,7 +110,10 @@ fn another_start_of_the_server_is_a_gap() {
     assert_eq!(frames[0]["Message"], "EventGap");
     assert_eq!(frames[0]["ServerStartTime"], stage.hub.start_time);
     let addresses = frames[1]["Extensions"]["Addresses"].as_array().unwrap();
-    let names: Vec<_> = addresses.iter().map(|one| one["ThisDN"].as_str().unwrap()).collect();
+    let names: Vec<_> = addresses
+        .iter()
+        .map(|one| one["ThisDN"].as_str().unwrap())
+        .collect();
     assert_eq!(names, ["2001", "2002", "2003", "7000", "sales", "ucm"]);
 }
 
@@ -104,7 +122,10 @@ fn the_future_cannot_be_resumed() {
     let mut stage = Stage::new();
     let mut desk = stage.client();
     let request = resume(&stage, 1);
-    assert_eq!(stage.ask(&mut desk, &request)["ErrorCode"], "InvalidAttribute");
+    assert_eq!(
+        stage.ask(&mut desk, &request)["ErrorCode"],
+        "InvalidAttribute"
+    );
 }
 
 #[test]
@@ -112,7 +133,10 @@ fn who_is_held_cannot_act() {
     let mut stage = Stage::new();
     let mut desk = stage.client();
     stage.ask(&mut desk, &hold("2001"));
-    assert_eq!(stage.ask(&mut desk, &ready(5, "2001"))["ErrorCode"], "WrongState");
+    assert_eq!(
+        stage.ask(&mut desk, &ready(5, "2001"))["ErrorCode"],
+        "WrongState"
+    );
     stage.say(&desk, &resume(&stage, 0));
     desk.hear_all();
     stage.say(&desk, &ready(5, "2001"));
@@ -208,7 +232,9 @@ impl Fold {
                 let status = snapshot["AgentStatus"].as_str().unwrap().to_owned();
                 self.status.insert(this_dn, status);
                 let shown = snapshot["Calls"].as_array().into_iter().flatten();
-                *calls = shown.map(|call| call["ConnID"].as_str().unwrap().to_owned()).collect();
+                *calls = shown
+                    .map(|call| call["ConnID"].as_str().unwrap().to_owned())
+                    .collect();
                 self.last = snapshot["EventSequenceNumber"].as_u64().unwrap();
             }
             _ => {}
@@ -232,9 +258,12 @@ fn happening() -> impl Strategy<Value = Happening> {
         EventName::AgentLogout,
     ]);
     let call = prop::sample::select(vec![EventName::Ringing, EventName::Released]);
+    let agent = (0..3_usize, agent).prop_map(|(dn, name)| Happening::Agent(dn, name));
+    let call = (0..3_usize, call, 0..3_u64);
+    let call = call.prop_map(|(dn, name, serial)| Happening::Call(dn, name, serial));
     prop_oneof![
-        6 => (0..3_usize, agent).prop_map(|(dn, name)| Happening::Agent(dn, name)),
-        6 => (0..3_usize, call, 0..3_u64).prop_map(|(dn, name, call)| Happening::Call(dn, name, call)),
+        6 => agent,
+        6 => call,
         1 => Just(Happening::Breaks),
         2 => Just(Happening::Reads),
     ]

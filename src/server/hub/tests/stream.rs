@@ -19,7 +19,10 @@ fn only_the_requester_sees_the_reference() {
     assert_eq!(shard, ShardId(0));
     let reasons = KeyValueList::new().with_text("Break", "lunch");
     let work_mode = AgentWorkMode::AuxWork;
-    let wanted = DesktopRequest::NotReady { work_mode, reasons: reasons.clone() };
+    let wanted = DesktopRequest::NotReady {
+        work_mode,
+        reasons: reasons.clone(),
+    };
     assert_eq!(asked.body, RequestBody::Desktop(DnIndex(0), wanted));
 
     let mut event = stage.event(EventName::AgentNotReady, "2001");
@@ -51,13 +54,21 @@ fn a_success_of_another_name_is_not_the_answer() {
     let login = json!({"Message": "RequestAgentLogin", "ReferenceID": 3, "ThisDN": "2001"});
     stage.say(&desk, &login);
     let (_, asked) = stage.asked_once();
-    for name in [EventName::AgentLogout, EventName::AgentLogin, EventName::AgentReady] {
+    for name in [
+        EventName::AgentLogout,
+        EventName::AgentLogin,
+        EventName::AgentReady,
+    ] {
         let mut event = stage.event(name, "2001");
         event.agent_work_mode = Some(AgentWorkMode::ManualIn);
         event.requested_by = Some(asked.requested_by);
         stage.emit(event);
     }
-    let references: Vec<_> = desk.hear_all().iter().map(|frame| frame["ReferenceID"].clone()).collect();
+    let references: Vec<_> = desk
+        .hear_all()
+        .iter()
+        .map(|frame| frame["ReferenceID"].clone())
+        .collect();
     assert_eq!(references, [Json::Null, json!(3), Json::Null]);
 }
 
@@ -70,7 +81,13 @@ fn two_requests_with_one_number_get_two_answers() {
     stage.say(&desk, &ready(5, "2001"));
     stage.say(&desk, &ready(5, "2002"));
     for (_, asked) in stage.asked() {
-        stage.emit(Event::error(stage.now, "x", asked.requested_by, ErrorCode::WrongState, "no"));
+        stage.emit(Event::error(
+            stage.now,
+            "x",
+            asked.requested_by,
+            ErrorCode::WrongState,
+            "no",
+        ));
     }
     let answers = desk.hear_all();
     assert_eq!(answers.len(), 2);
@@ -89,11 +106,18 @@ fn numbers_rise_by_one_and_answers_have_none() {
         stage.say_anything(&all, "garbage");
     }
     let frames = all.hear_all();
-    let events = frames.iter().filter(|frame| frame["Message"] == "EventAgentReady");
-    let numbers: Vec<_> = events.map(|frame| frame["EventSequenceNumber"].clone()).collect();
+    let events = frames
+        .iter()
+        .filter(|frame| frame["Message"] == "EventAgentReady");
+    let numbers: Vec<_> = events
+        .map(|frame| frame["EventSequenceNumber"].clone())
+        .collect();
     assert_eq!(numbers, [1, 2, 3, 4]);
     assert_eq!(some.hear_sequences(), [1, 4]);
-    let info = stage.ask(&mut some, &json!({"Message": "RequestQueryServer", "ReferenceID": 1}));
+    let info = stage.ask(
+        &mut some,
+        &json!({"Message": "RequestQueryServer", "ReferenceID": 1}),
+    );
     assert_eq!(info["EventSequenceNumber"], 4);
 }
 
@@ -178,7 +202,10 @@ fn the_last_desktop_that_goes_away_is_missed() {
     stage.pass(Duration::from_millis(20));
     let (shard, gone) = stage.asked_once();
     assert_eq!(shard, ShardId(1));
-    assert_eq!(gone.body, RequestBody::Desktop(DnIndex(1), DesktopRequest::Gone));
+    assert_eq!(
+        gone.body,
+        RequestBody::Desktop(DnIndex(1), DesktopRequest::Gone)
+    );
     stage.pass(Duration::from_millis(20));
     assert_eq!(stage.asked(), []);
 }
@@ -255,7 +282,10 @@ fn the_snapshot_says_what_the_events_said() {
         .with_text("Source", "presence");
     stage.emit(not_ready);
     stage.emit(call_event(&stage, EventName::Ringing, "2001"));
-    let notice = Notice::Subscription { dn: DnIndex(0), status: SubscriptionStatus::Active };
+    let notice = Notice::Subscription {
+        dn: DnIndex(0),
+        status: SubscriptionStatus::Active,
+    };
     stage.hub.handle_output(Output::Notice(notice));
     desk.hear_all();
     let query = json!({"Message": "RequestQueryAddress", "ReferenceID": 4, "ThisDN": "2001"});
@@ -277,10 +307,16 @@ fn the_snapshot_says_what_the_events_said() {
         })
     );
     stage.emit(call_event(&stage, EventName::Established, "2001"));
-    let calls = stage.hub.query(&Identity::everyone(), &Query::Calls).unwrap();
+    let calls = stage
+        .hub
+        .query(&Identity::everyone(), &Query::Calls)
+        .unwrap();
     assert_eq!(calls["Calls"][0]["Parties"][0]["PartyStatus"], "Talking");
     stage.emit(call_event(&stage, EventName::Released, "2001"));
-    let calls = stage.hub.query(&Identity::everyone(), &Query::Calls).unwrap();
+    let calls = stage
+        .hub
+        .query(&Identity::everyone(), &Query::Calls)
+        .unwrap();
     assert_eq!(calls["Calls"], json!([]));
 }
 
@@ -289,44 +325,79 @@ fn queues_routing_points_and_trunks_are_shown() {
     let mut stage = Stage::new();
     stage.emit(call_event(&stage, EventName::Queued, "7000"));
     stage.emit(stage.event(EventName::DNOutOfService, "ucm"));
-    let depth = Notice::QueueDepth { queue: QueueIndex(0), waiting: 1, available: 2 };
+    let depth = Notice::QueueDepth {
+        queue: QueueIndex(0),
+        waiting: 1,
+        available: 2,
+    };
     stage.hub.handle_output(Output::Notice(depth));
     let mut desk = stage.client();
     let point = stage.register(&mut desk, "7000");
     assert_eq!(point["Extensions"]["Waiting"], 1);
     assert_eq!(point["Extensions"]["Calls"][0]["PartyStatus"], "Queued");
     let queue = stage.register(&mut desk, "sales")["Extensions"].clone();
-    assert_eq!((&queue["Waiting"], &queue["Available"]), (&json!(1), &json!(2)));
+    assert_eq!(
+        (&queue["Waiting"], &queue["Available"]),
+        (&json!(1), &json!(2))
+    );
     let trunk = stage.register(&mut desk, "ucm")["Extensions"].clone();
     assert_eq!(trunk["InService"], false);
     assert_eq!(trunk["AddressStatus"], "OutOfService");
     stage.emit(stage.event(EventName::DNBackInService, "ucm"));
-    let trunks = stage.hub.query(&Identity::everyone(), &Query::Trunks).unwrap();
+    let trunks = stage
+        .hub
+        .query(&Identity::everyone(), &Query::Trunks)
+        .unwrap();
     assert_eq!(trunks["Trunks"][0]["InService"], true);
-    let queues = stage.hub.query(&Identity::everyone(), &Query::Queues).unwrap();
+    let queues = stage
+        .hub
+        .query(&Identity::everyone(), &Query::Queues)
+        .unwrap();
     assert_eq!(queues["Queues"][0]["RoutingPoints"][0]["ThisDN"], "7000");
     stage.emit(call_event(&stage, EventName::Diverted, "7000"));
-    let point = stage.hub.view().address(stage.hub.book.find("7000").unwrap());
+    let point = stage
+        .hub
+        .view()
+        .address(stage.hub.book.find("7000").unwrap());
     assert_eq!(point["Waiting"], 0);
 }
 
 #[test]
 fn http_shows_an_agent_its_own_only_and_pages_the_rest() {
     let stage = Stage::new();
-    let agent = Identity { role: Role::Agent, dns: vec![DnIndex(1)], desktop: true };
-    let all = Query::Agents { after: None, limit: 100 };
+    let agent = Identity {
+        role: Role::Agent,
+        dns: vec![DnIndex(1)],
+        desktop: true,
+    };
+    let all = Query::Agents {
+        after: None,
+        limit: 100,
+    };
     let own = stage.hub.query(&agent, &all).unwrap();
     assert_eq!(own["Agents"].as_array().unwrap().len(), 1);
     assert_eq!(own["Agents"][0]["ThisDN"], "2002");
     let refused = |query: &Query| stage.hub.query(&agent, query).unwrap_err().0;
     assert_eq!(refused(&Query::Queues), ErrorCode::Forbidden);
     assert_eq!(refused(&Query::Trunks), ErrorCode::Forbidden);
-    assert_eq!(refused(&Query::Agent("2001".to_owned())), ErrorCode::Forbidden);
+    assert_eq!(
+        refused(&Query::Agent("2001".to_owned())),
+        ErrorCode::Forbidden
+    );
     assert_eq!(refused(&Query::Agent("x".to_owned())), ErrorCode::UnknownDN);
-    let first = Query::Agents { after: None, limit: 2 };
+    let first = Query::Agents {
+        after: None,
+        limit: 2,
+    };
     let page = stage.hub.query(&Identity::everyone(), &first).unwrap();
-    assert_eq!((page["Agents"].as_array().unwrap().len(), &page["Next"]), (2, &json!("2002")));
-    let second = Query::Agents { after: Some("2002".to_owned()), limit: 2 };
+    assert_eq!(
+        (page["Agents"].as_array().unwrap().len(), &page["Next"]),
+        (2, &json!("2002"))
+    );
+    let second = Query::Agents {
+        after: Some("2002".to_owned()),
+        limit: 2,
+    };
     let page = stage.hub.query(&Identity::everyone(), &second).unwrap();
     assert_eq!(page["Agents"][0]["ThisDN"], "2003");
     assert!(page.get("Next").is_none());

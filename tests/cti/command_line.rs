@@ -1,0 +1,101 @@
+//! The `offhook` command as a user runs it.
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use crate::script::CONFIGURATION;
+
+fn offhook(arguments: &[&str]) -> (Option<i32>, String, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_offhook"))
+        .args(arguments)
+        .output()
+        .unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (
+        output.status.code(),
+        text(output.stdout),
+        text(output.stderr),
+    )
+}
+
+/// A configuration in a file of its own.
+fn file(name: &str, text: &str) -> PathBuf {
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
+#[test]
+fn check_says_that_all_is_fine() {
+    let path = file("fine.toml", CONFIGURATION);
+    let (status, out, err) = offhook(&["check", "--config", path.to_str().unwrap()]);
+    assert_eq!((status, err.as_str()), (Some(0), ""));
+    assert_eq!(out.lines().count(), 1);
+    assert!(
+        out.contains("is fine: 4 agents, 1 queues, 1 routing points, 1 trunks"),
+        "{out}"
+    );
+}
+
+#[test]
+fn check_names_every_mistake() {
+    let wrong = CONFIGURATION
+        .replace("shards = 2", "shards = \"two\"")
+        .replace("7000", "");
+    let path = file("wrong.toml", &wrong);
+    let (status, out, err) = offhook(&["check", "--config", path.to_str().unwrap()]);
+    assert_eq!((status, out.as_str()), (Some(2), ""));
+    assert!(err.contains("wrong.toml:5: "), "{err}");
+    assert!(err.contains("wrong.toml:21: "), "{err}");
+    let (status, _, err) = offhook(&["check", "--config", "no/such/file.toml"]);
+    assert_eq!(status, Some(2));
+    assert!(err.contains("no/such/file.toml: cannot be read"), "{err}");
+}
+
+#[test]
+fn serve_without_a_configuration_says_what_to_do() {
+    let (status, _, err) = offhook(&["serve"]);
+    assert_eq!(status, Some(2));
+    assert!(err.contains("offhook serve --config FILE"), "{err}");
+    let (status, _, err) = offhook(&["serve", "--driver", "steam"]);
+    assert_eq!(status, Some(2));
+    assert!(err.contains("write auto, uring or epoll"), "{err}");
+}
+
+#[test]
+fn flags_override_the_file_and_their_mistakes_are_named() {
+    let path = file("flags.toml", CONFIGURATION);
+    let config = path.to_str().unwrap();
+    let (status, _, err) = offhook(&["serve", "--config", config, "--http", "192.0.2.1:80"]);
+    assert_eq!(status, Some(2), "{err}");
+    assert!(err.contains("--http"), "{err}");
+}
+
+#[test]
+fn serve_starts_says_so_in_one_line_and_stops_on_a_signal() {
+    let path = file("serve.toml", CONFIGURATION);
+    let mut server = Command::new(env!("CARGO_BIN_EXE_offhook"))
+        .args(["serve", "--shards", "1", "--config", path.to_str().unwrap()])
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut log = BufReader::new(server.stderr.take().unwrap());
+    let mut line = String::new();
+    log.read_line(&mut line).unwrap();
+    assert!(line.contains(" serves SIP on udp:127.0.0.1:"), "{line}");
+    assert!(line.contains(" CTI on http://127.0.0.1:"), "{line}");
+    assert!(
+        line.contains(" 1 shards on cores unpinned; driver "),
+        "{line}"
+    );
+    let stopped = Command::new("kill")
+        .arg(server.id().to_string())
+        .status()
+        .unwrap();
+    assert!(stopped.success());
+    let mut rest = String::new();
+    log.read_to_string(&mut rest).unwrap();
+    assert_eq!(server.wait().unwrap().code(), Some(0), "{rest}");
+    assert!(rest.contains("SIGTERM"), "{rest}");
+}

@@ -1,0 +1,297 @@
+//! A server whose engines follow a script, and the clients that talk to it.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::{SinkExt, StreamExt};
+use offhook::config::{self, DnIndex, QueueIndex};
+use offhook::counters::Counters;
+use offhook::cti::{
+    AgentWorkMode, DesktopRequest, Event, EventName, KeyValueList, Output, Request, RequestBody,
+    Value,
+};
+use offhook::server::clock::Clock;
+use offhook::server::serve::{self, Choices, Crew, Serving};
+use offhook::server::websocket::{Heartbeat, SUBPROTOCOL};
+use offhook_shards::{ConnectionChange, Engine, Frame, ShardId, Source, Transmit};
+use serde_json::{Value as Json, json};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
+
+use crate::schema;
+
+/// Nothing in these tests takes this long unless it is broken.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Agents 2001 to 2004, routing point 7000 of the queue `sales`, trunk `ucm`.
+pub(crate) const CONFIGURATION: &str = r#"
+[server]
+sip = ["udp:127.0.0.1:0"]
+http = "127.0.0.1:0"
+shards = 2
+pin = false
+client_queue = 256
+
+[[trunk]]
+name = "ucm"
+peers = ["udp:127.0.0.1:5070"]
+
+[[agents]]
+range = "2001-2004"
+queues = ["sales"]
+
+[[queue]]
+name = "sales"
+
+[[routing_point]]
+number = "7000"
+queue = "sales"
+"#;
+
+/// An engine that grants what a desktop asks, or what its reasons tell it to do: `Silent` gives no
+/// answer, `Flood` gives so many events.
+#[derive(Debug)]
+struct Script {
+    names: Arc<[String]>,
+    events: VecDeque<Output>,
+}
+
+impl Script {
+    fn grant(&mut self, now: Instant, request: Request) {
+        let RequestBody::Desktop(DnIndex(dn), asked) = request.body else {
+            return;
+        };
+        let (name, work_mode, reasons) = match asked {
+            DesktopRequest::Login {
+                work_mode, reasons, ..
+            } => (EventName::AgentLogin, work_mode, reasons),
+            DesktopRequest::Logout { reasons } => {
+                (EventName::AgentLogout, AgentWorkMode::Unknown, reasons)
+            }
+            DesktopRequest::Ready { work_mode, reasons } => {
+                (EventName::AgentReady, work_mode, reasons)
+            }
+            DesktopRequest::NotReady { work_mode, reasons } => {
+                (EventName::AgentNotReady, work_mode, reasons)
+            }
+            DesktopRequest::Gone => {
+                let reasons = KeyValueList::new().with_text("Desktop", "gone");
+                (EventName::AgentNotReady, AgentWorkMode::Unknown, reasons)
+            }
+        };
+        if reasons.value("Silent").is_some() {
+            return;
+        }
+        let mut event = Event::new(now, name, &*self.names[dn as usize]);
+        event.agent_id = Some("carol".to_owned());
+        event.agent_work_mode = Some(work_mode);
+        event.requested_by = Some(request.requested_by);
+        let flood = match reasons.value("Flood") {
+            Some(Value::Integer(count)) => usize::try_from(*count).unwrap(),
+            Some(Value::Text(_) | Value::List(_)) | None => 0,
+        };
+        event.reasons = reasons;
+        let copies = std::iter::repeat_n(event, flood + 1);
+        self.events
+            .extend(copies.map(|event| Output::Event(Box::new(event))));
+    }
+}
+
+impl Engine for Script {
+    type Message = ();
+    type Request = Request;
+    type Event = Output;
+
+    fn owner(&self, _bytes: &[u8]) -> Option<ShardId> {
+        None
+    }
+
+    fn frame(_buffer: &[u8]) -> Frame {
+        Frame::Incomplete
+    }
+
+    fn handle_datagram(&mut self, _now: Instant, _from: Source, _bytes: &[u8]) {}
+
+    fn handle_connection(&mut self, _now: Instant, _change: ConnectionChange) {}
+
+    fn handle_message(&mut self, _now: Instant, _from: ShardId, (): ()) {}
+
+    fn handle_request(&mut self, now: Instant, request: Request) {
+        self.grant(now, request);
+    }
+
+    fn handle_timeout(&mut self, _now: Instant) {}
+
+    fn poll_transmit(&mut self, _buffer: &mut Vec<u8>) -> Option<Transmit> {
+        None
+    }
+
+    fn poll_message(&mut self) -> Option<(ShardId, ())> {
+        None
+    }
+
+    fn poll_event(&mut self) -> Option<Output> {
+        self.events.pop_front()
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        None
+    }
+}
+
+/// The scripted engines of one server.
+#[derive(Debug, Clone)]
+struct Scripts {
+    names: Arc<[String]>,
+    counters: Vec<Arc<Counters>>,
+}
+
+impl Crew for Scripts {
+    type Engine = Script;
+
+    fn engine(&self, _shard: ShardId) -> Script {
+        Script {
+            names: Arc::clone(&self.names),
+            events: VecDeque::new(),
+        }
+    }
+
+    fn counters(&self) -> Vec<Arc<Counters>> {
+        self.counters.clone()
+    }
+
+    fn owner_of_dn(&self, dn: DnIndex) -> ShardId {
+        ShardId(u16::try_from(dn.0 % 2).unwrap())
+    }
+
+    fn owner_of_queue(&self, _queue: QueueIndex) -> ShardId {
+        ShardId(0)
+    }
+}
+
+/// Starts a server with scripted engines.
+pub(crate) fn server(configuration: &str) -> Serving {
+    server_with(configuration, Heartbeat::default())
+}
+
+pub(crate) fn server_with(configuration: &str, heartbeat: Heartbeat) -> Serving {
+    let files = |_: &str| Err("no file".to_owned());
+    let config = config::parse(configuration, &files).unwrap();
+    let choices = Choices {
+        signals: false,
+        heartbeat,
+    };
+    let scripts = |config: Arc<config::Config>, shards| Scripts {
+        names: config
+            .agents
+            .iter()
+            .map(|agent| agent.dn.to_string())
+            .collect(),
+        counters: (0..shards).map(|_| Arc::default()).collect(),
+    };
+    serve::start_with(&config, Clock::start(), choices, scripts).unwrap()
+}
+
+/// A CTI client.
+pub(crate) struct Client {
+    pub(crate) socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    /// The greeting's `ServerStartTime`.
+    pub(crate) server_start_time: Json,
+}
+
+impl Client {
+    /// Connects and reads the greeting.
+    pub(crate) async fn connect(server: &Serving) -> Self {
+        Self::connect_to(server, "", None).await.unwrap()
+    }
+
+    pub(crate) async fn connect_to(
+        server: &Serving,
+        query: &str,
+        header: Option<(&'static str, &str)>,
+    ) -> Result<Self, Error> {
+        let mut request = format!("ws://{}/cti{query}", server.http).into_client_request()?;
+        let headers = request.headers_mut();
+        headers.insert("Sec-WebSocket-Protocol", SUBPROTOCOL.parse().unwrap());
+        if let Some((name, value)) = header {
+            headers.insert(name, value.parse().unwrap());
+        }
+        let (socket, response) = tokio_tungstenite::connect_async(request).await?;
+        assert_eq!(response.headers()["Sec-WebSocket-Protocol"], SUBPROTOCOL);
+        let mut client = Self {
+            socket,
+            server_start_time: Json::Null,
+        };
+        let greeting = client.hear().await;
+        assert_eq!(greeting["Message"], "EventServerInfo");
+        client.server_start_time = greeting["ServerStartTime"].clone();
+        Ok(client)
+    }
+
+    pub(crate) async fn send(&mut self, request: &Json) {
+        schema::check_frame(request);
+        self.send_text(request.to_string()).await;
+    }
+
+    pub(crate) async fn send_text(&mut self, text: String) {
+        self.socket.send(Message::Text(text.into())).await.unwrap();
+    }
+
+    /// The next frame, or the close.
+    pub(crate) async fn next(&mut self) -> Result<Json, Option<CloseFrame>> {
+        loop {
+            let message = timeout(PATIENCE, self.socket.next())
+                .await
+                .expect("something is heard");
+            match message {
+                Some(Ok(Message::Text(text))) => {
+                    let frame = serde_json::from_str(&text).unwrap();
+                    schema::check_frame(&frame);
+                    return Ok(frame);
+                }
+                Some(Ok(Message::Close(frame))) => return Err(frame),
+                Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    pub(crate) async fn hear(&mut self) -> Json {
+        self.next().await.expect("a frame")
+    }
+
+    /// Says it and returns the next frame.
+    pub(crate) async fn ask(&mut self, request: &Json) -> Json {
+        self.send(request).await;
+        let answer = self.hear().await;
+        assert_eq!(answer["ReferenceID"], request["ReferenceID"], "{answer}");
+        answer
+    }
+
+    pub(crate) async fn register(&mut self, this_dn: &str) {
+        let answer = self
+            .ask(&json!({"Message": "RequestRegisterAddress", "ReferenceID": 1, "ThisDN": this_dn}))
+            .await;
+        assert_eq!(answer["Message"], "EventRegistered", "{answer}");
+    }
+
+    /// The number of the next event of the stream.
+    pub(crate) async fn hear_sequence(&mut self) -> u64 {
+        loop {
+            if let Some(sequence) = self.hear().await["EventSequenceNumber"].as_u64() {
+                return sequence;
+            }
+        }
+    }
+}
+
+/// RequestAgentNotReady with reasons.
+pub(crate) fn not_ready(reference_id: u32, this_dn: &str, reasons: &Json) -> Json {
+    json!({"Message": "RequestAgentNotReady", "ReferenceID": reference_id, "ThisDN": this_dn,
+           "Reasons": reasons})
+}

@@ -1,0 +1,17 @@
+//! Interop: the real server against real programs of others, SIPp and Kamailio, on loopback.
+//!
+//! `cargo interop` runs these tests and `cargo test --workspace` does not, because the programs
+//! must be installed. A program that is missing fails the test and says what to install. Each test
+//! leaves its files, with every SIP message that SIPp saw, in `interop/` of cargo's folder for
+//! temporary files.
+
+mod calls;
+mod directory;
+mod floor;
+mod http;
+mod kamailio;
+mod presence;
+mod program;
+mod server;
+mod sipp;
+mod trunks;

@@ -1,0 +1,313 @@
+//! What must hold: after every step, in every event stream, and when everything has come to rest.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use offhook::agent::Standing;
+use offhook::config::{Config, DnIndex};
+use offhook::counters::Counter;
+use offhook::cti::{ConnId, Event, EventName, Output};
+use offhook_loadgen::population::{Activity, Fact, Presence};
+
+use super::world::World;
+
+/// How the events of one DN stand, as a client would fold them.
+#[derive(Debug, Clone, Default)]
+struct Stream {
+    logged_in: bool,
+    ready: bool,
+    /// Calls at the DN and the last event of each.
+    calls: BTreeMap<ConnId, EventName>,
+}
+
+/// The event streams so far.
+pub struct Journal {
+    config: Arc<Config>,
+    streams: BTreeMap<String, Stream>,
+    pub events: Vec<Event>,
+}
+
+impl Journal {
+    pub fn new(config: Arc<Config>) -> Self {
+        Self {
+            config,
+            streams: BTreeMap::new(),
+            events: Vec::new(),
+        }
+    }
+
+    /// How many agents are Ready by their events.
+    pub fn ready(&self) -> usize {
+        self.streams.values().filter(|stream| stream.ready).count()
+    }
+
+    pub fn is_ready(&self, dn: &str) -> bool {
+        self.streams.get(dn).is_some_and(|stream| stream.ready)
+    }
+
+    pub fn is_logged_in(&self, dn: &str) -> bool {
+        self.streams.get(dn).is_some_and(|stream| stream.logged_in)
+    }
+
+    /// The names of a DN's events.
+    pub fn names(&self, dn: &str) -> Vec<EventName> {
+        self.events
+            .iter()
+            .filter(|event| event.this_dn == dn)
+            .map(|event| event.name)
+            .collect()
+    }
+
+    pub fn tail(&self, count: usize) -> String {
+        let start = self.events.len().saturating_sub(count);
+        let line = |event: &Event| {
+            let call = event.call.as_ref().map(|call| call.conn_id.to_string());
+            format!(
+                "{:?} {} {}",
+                event.name,
+                event.this_dn,
+                call.unwrap_or_default()
+            )
+        };
+        self.events[start..]
+            .iter()
+            .map(line)
+            .collect::<Vec<_>>()
+            .join("\n")
+    }
+
+    /// Takes the next output; an event that its stream does not allow is a fault.
+    pub fn take(&mut self, output: Output) -> Result<(), String> {
+        let Output::Event(event) = output else {
+            return Ok(());
+        };
+        let is_agent = self.config.dn(&event.this_dn).is_some();
+        let stream = self.streams.entry(event.this_dn.clone()).or_default();
+        let verdict = if is_agent {
+            agent_event(stream, &event)
+        } else {
+            address_event(stream, &event)
+        };
+        self.events.push(*event);
+        verdict
+    }
+}
+
+/// An agent's stream: states alternate, and calls follow Ringing, Established, Released.
+fn agent_event(stream: &mut Stream, event: &Event) -> Result<(), String> {
+    let dn = &event.this_dn;
+    let demand = |holds: bool, rule: &str| match holds {
+        true => Ok(()),
+        false => Err(format!("{dn}: Event{:?} although {rule}", event.name)),
+    };
+    match event.name {
+        EventName::AgentLogin => {
+            demand(
+                !stream.logged_in || event.requested_by.is_some(),
+                "logged in already",
+            )?;
+            stream.logged_in = true;
+        }
+        EventName::AgentLogout => {
+            demand(stream.logged_in, "not logged in")?;
+            stream.logged_in = false;
+            stream.ready = false;
+        }
+        EventName::AgentReady => {
+            demand(stream.logged_in, "not logged in")?;
+            demand(
+                !stream.ready || event.requested_by.is_some(),
+                "ready already",
+            )?;
+            stream.ready = true;
+        }
+        EventName::AgentNotReady => {
+            demand(stream.logged_in, "not logged in")?;
+            stream.ready = false;
+        }
+        EventName::Ringing | EventName::Established => {
+            let conn_id = event
+                .call
+                .as_ref()
+                .map(|call| call.conn_id)
+                .ok_or("no call")?;
+            let before = stream.calls.insert(conn_id, event.name);
+            let expected = match event.name {
+                EventName::Ringing => None,
+                _ => Some(EventName::Ringing),
+            };
+            demand(
+                before == expected,
+                &format!("the call's last event was {before:?}"),
+            )?;
+            demand(stream.calls.len() == 1, "another call is at the DN")?;
+        }
+        EventName::Released | EventName::Abandoned => {
+            let conn_id = event
+                .call
+                .as_ref()
+                .map(|call| call.conn_id)
+                .ok_or("no call")?;
+            demand(
+                stream.calls.remove(&conn_id).is_some(),
+                "the call never rang",
+            )?;
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+/// A routing point's stream: Queued, then Diverted or Abandoned.
+fn address_event(stream: &mut Stream, event: &Event) -> Result<(), String> {
+    let Some(call) = &event.call else {
+        return Ok(());
+    };
+    let dn = &event.this_dn;
+    match event.name {
+        EventName::Queued => match stream.calls.insert(call.conn_id, event.name) {
+            None => Ok(()),
+            Some(before) => Err(format!("{dn}: EventQueued after Event{before:?}")),
+        },
+        EventName::Diverted | EventName::Abandoned | EventName::Released => {
+            match stream.calls.remove(&call.conn_id) {
+                Some(_) => Ok(()),
+                None => Err(format!("{dn}: Event{:?} without EventQueued", event.name)),
+            }
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Holds after every step.
+pub fn always(world: &World) -> Result<(), String> {
+    if world.cluster.count(Counter::Panic) > 0 {
+        return Err("a panic was contained".into());
+    }
+    let faults = world
+        .records
+        .iter()
+        .rev()
+        .take(8)
+        .find_map(|record| match &record.fact {
+            Fact::Fault { fault, .. } if world.excused.contains(fault) => None,
+            Fact::Fault { token, dn, fault } => Some(format!("{fault:?} {token:?} {dn:?}")),
+            _ => None,
+        });
+    if let Some(fault) = faults {
+        return Err(format!("a party met a fault: {fault}"));
+    }
+    let totals = world.population.callers.totals();
+    let live = world.population.callers.live().len() as u64;
+    let ended = totals.answered + totals.abandoned + totals.refused + totals.lost;
+    if totals.offered != ended + live {
+        return Err(format!("calls are not conserved: {totals:?}, {live} live"));
+    }
+    if totals.lost > 0 {
+        return Err("a call was lost".into());
+    }
+    Ok(())
+}
+
+/// Holds when everything has come to rest.
+pub fn quiescent(world: &World) -> Result<(), String> {
+    let totals = world.population.callers.totals();
+    if world.population.callers.live().len() > 0 {
+        return Err(format!("a caller is still there: {totals:?}"));
+    }
+    for (shard, engine) in world.cluster.engines.iter().enumerate() {
+        let live = engine.live();
+        if live.unanswered + live.connected > 0 {
+            return Err(format!("shard {shard} still has calls: {live:?}"));
+        }
+        let legs = engine.user_agent().legs();
+        if legs > 0 {
+            return Err(format!("shard {shard} still has {legs} legs"));
+        }
+    }
+    if world.cluster.count(Counter::ReservationExpired) > 0 {
+        return Err("a reservation outlived its lease".into());
+    }
+    for (index, agent) in world.cluster.config.agents.iter().enumerate() {
+        let dn = DnIndex(u32::try_from(index).expect("agents are few"));
+        agent_at_rest(world, dn, &agent.dn)?;
+    }
+    let waiting = world
+        .journal
+        .streams
+        .values()
+        .map(|stream| stream.calls.len())
+        .sum::<usize>();
+    if waiting > 0 {
+        return Err("an event stream has a call that never left".into());
+    }
+    Ok(())
+}
+
+/// The reservation is back, and the state is what the phone's truth and the votes say.
+fn agent_at_rest(world: &World, dn: DnIndex, number: &str) -> Result<(), String> {
+    let owner = world.cluster.owners.dn(&world.cluster.config, dn);
+    let agents = world.cluster.engines[owner.index()].agents();
+    let status = agents
+        .status(dn)
+        .ok_or_else(|| format!("{number} is not on its shard"))?;
+    if let Some((call, stage)) = status.call {
+        return Err(format!(
+            "{number} is still held by {} ({stage:?})",
+            call.conn_id
+        ));
+    }
+    let floor = status.presence.into_iter().chain(status.desktop).min();
+    if let Some(floor) = floor
+        && floor != status.effective
+    {
+        return Err(format!(
+            "{number} is {:?}, its votes say {floor:?}",
+            status.effective
+        ));
+    }
+    let phone = world
+        .population
+        .pbx
+        .phone_view(number)
+        .ok_or("the PBX has no such phone")?;
+    let truth = match (phone.registered, phone.activity) {
+        (false, _) => Standing::LoggedOut,
+        (true, Activity::Idle) => Standing::Ready,
+        (true, Activity::Ringing(_) | Activity::Talking(_) | Activity::Private) => {
+            Standing::NotReady
+        }
+    };
+    if phone.presence != Presence::Terminated && status.presence != Some(truth) {
+        return Err(format!(
+            "{number} is {truth:?}, presence says {:?}",
+            status.presence
+        ));
+    }
+    let events = Standing::of(
+        world.journal.is_logged_in(number),
+        world.journal.is_ready(number),
+    );
+    if events != status.effective {
+        return Err(format!(
+            "{number} is {:?}, its events say {events:?}",
+            status.effective
+        ));
+    }
+    Ok(())
+}
+
+/// A standing by what a client knows.
+trait Known {
+    fn of(logged_in: bool, ready: bool) -> Self;
+}
+
+impl Known for Standing {
+    fn of(logged_in: bool, ready: bool) -> Self {
+        match (logged_in, ready) {
+            (false, _) => Self::LoggedOut,
+            (true, false) => Self::NotReady,
+            (true, true) => Self::Ready,
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! Random runs: everything at once, as the seed says, and the checkers after every step.
+
+use std::time::Duration;
+
+use offhook_loadgen::population::{Arrivals, CallerHabits, Habits, Rhythm, Span};
+
+use super::network::Faults;
+use super::random::Random;
+use super::world::{Setup, World};
+
+/// Seeds that the test command runs.
+const SEEDS: u64 = 200;
+
+#[test]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the seed comes from whoever replays a run"
+)]
+fn random_runs_lose_nothing() {
+    let number = |name: &str| -> Option<u64> { std::env::var(name).ok()?.parse().ok() };
+    let seeds = match number("SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..number("SEEDS").unwrap_or(SEEDS),
+    };
+    for seed in seeds {
+        run(seed);
+    }
+}
+
+fn run(seed: u64) {
+    let mut random = Random::new(seed);
+    let shards = 1 + random.below(4) as u16;
+    let agents = 1 + random.below(12) as u32;
+    let faults = if random.below(3) == 0 {
+        Faults::CALM
+    } else {
+        bad_line(&mut random)
+    };
+    let wrap_up = random.below(4);
+    let more = format!("[agent_defaults]\nwrap_up = {wrap_up}\nno_answer = 8\n");
+    let mut world = World::new(Setup {
+        seed,
+        shards,
+        agents,
+        faults,
+        more,
+        nodes: 1 + random.below(2) as u16,
+    });
+    world.run_for(Duration::from_secs(3));
+    let private = Rhythm {
+        every: Duration::from_secs(60),
+        lasting: Span::milliseconds(500, 20_000),
+    };
+    let absences = Rhythm {
+        every: Duration::from_secs(120),
+        lasting: Span::milliseconds(1_000, 20_000),
+    };
+    world.population.pbx.set_habits(Habits {
+        ringing: Span::milliseconds(0, 300),
+        answering: Span::milliseconds(0, 4_000),
+        talking: (random.below(2) == 0).then_some(Span::milliseconds(100, 15_000)),
+        no_answer: 0.05,
+        busy: 0.05,
+        declined: 0.05,
+        holds: 0.2,
+        private_calls: Some(private),
+        absences: (random.below(2) == 0).then_some(absences),
+    });
+    world.population.pbx.begin_habits(world.now);
+    world.population.callers.set_habits(CallerHabits {
+        numbers: ["7000", "7000", "7001", "2000", "9999"]
+            .map(str::to_owned)
+            .to_vec(),
+        patience: Span::milliseconds(2_000, 60_000),
+        impatient: (0.2, Span::milliseconds(0, 600)),
+        talking: Span::milliseconds(100, 15_000),
+        holds: 0.2,
+        ..CallerHabits::of("7000")
+    });
+    let rate = 0.2 + random.below(20) as f64 / 10.0;
+    let end = world.now + Duration::from_secs(60);
+    world
+        .population
+        .callers
+        .arrive(world.now, end, Arrivals::per_second(rate));
+    world.run_for(Duration::from_secs(60));
+    world.population.pbx.set_habits(Habits {
+        no_answer: 0.0,
+        private_calls: None,
+        absences: None,
+        ..Habits::default()
+    });
+    world.finish();
+}
+
+fn bad_line(random: &mut Random) -> Faults {
+    Faults {
+        loss: random.below(150) as u32,
+        duplication: random.below(100) as u32,
+        ..Faults::LOSSY
+    }
+}

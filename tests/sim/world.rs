@@ -1,0 +1,289 @@
+//! One server, one PBX, its phones and callers, and the network between them, in virtual time.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use offhook::config::{self, Config};
+use offhook::cti::{ClientId, DesktopRequest, Request, RequestBody, RequestedBy};
+use offhook_loadgen::node::Node;
+use offhook_loadgen::population::{
+    CallPlan, Callers, CallersOptions, Fact, Fault, Pbx, PbxOptions, PhoneControl, Population,
+    Record, Token,
+};
+
+use super::checkers::{self, Journal};
+use super::cluster::Cluster;
+use super::network::{Faults, Flight, Network};
+
+/// Steps of one run before it is taken for endless.
+const STEPS_MAX: u64 = 4_000_000;
+
+/// What a world is made of.
+pub struct Setup {
+    pub seed: u64,
+    pub shards: u16,
+    pub agents: u32,
+    pub faults: Faults,
+    /// More configuration, appended as it is.
+    pub more: String,
+    /// Nodes of the PBX.
+    pub nodes: u16,
+}
+
+impl Setup {
+    pub fn calm(agents: u32) -> Self {
+        Self {
+            seed: 1,
+            shards: 3,
+            agents,
+            faults: Faults::CALM,
+            more: String::new(),
+            nodes: 1,
+        }
+    }
+
+    pub fn with(self, more: &str) -> Self {
+        Self {
+            more: more.to_owned(),
+            ..self
+        }
+    }
+}
+
+pub struct World {
+    pub now: Instant,
+    pub started: Instant,
+    pub cluster: Cluster,
+    pub population: Population,
+    pub network: Network,
+    pub journal: Journal,
+    pub records: Vec<Record>,
+    /// Faults that a silenced PBX reports about itself.
+    pub excused: Vec<Fault>,
+    steps: u64,
+    seed: u64,
+}
+
+impl World {
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "virtual time needs some instant to count from"
+    )]
+    #[allow(clippy::needless_pass_by_value, reason = "a setup makes one world")]
+    pub fn new(setup: Setup) -> Self {
+        let now = Instant::now();
+        let server: SocketAddr = "10.0.0.1:5060".parse().expect("an address");
+        let config = Arc::new(configuration(&setup));
+        let dns = config.agents.iter().map(|agent| agent.dn.to_string());
+        let addresses = (0..setup.nodes).map(node_address).collect();
+        let pbx = Pbx::new(PbxOptions {
+            addresses,
+            seed: setup.seed,
+            ..PbxOptions::new(node_address(0), dns)
+        });
+        let callers = Callers::new(CallersOptions {
+            seed: setup.seed,
+            ..CallersOptions::new(callers_address(), server, "7000")
+        });
+        Self {
+            now,
+            started: now,
+            cluster: Cluster::new(now, server, Arc::clone(&config), setup.shards, setup.seed),
+            population: Population::new(pbx, callers, Duration::from_secs(2)),
+            network: Network::new(now, setup.faults, setup.seed),
+            journal: Journal::new(config),
+            records: Vec::new(),
+            excused: Vec::new(),
+            steps: 0,
+            seed: setup.seed,
+        }
+    }
+
+    /// Jumps to the next thing that can happen, at most to `end`; `false` when nothing can before.
+    pub fn step(&mut self, end: Instant) -> bool {
+        self.exchange();
+        let next = [
+            self.network.next(),
+            self.cluster.next(),
+            self.population.poll_timeout(),
+        ];
+        let Some(next) = next.into_iter().flatten().min().filter(|next| *next <= end) else {
+            return false;
+        };
+        self.now = self.now.max(next);
+        while let Some(flight) = self.network.arrived(self.now) {
+            if flight.to == self.cluster.address {
+                self.cluster.receive(self.now, flight);
+            } else {
+                let Flight { from, to, bytes } = flight;
+                self.population.handle_datagram(self.now, to, from, &bytes);
+            }
+        }
+        self.cluster.run(self.now);
+        if self
+            .population
+            .poll_timeout()
+            .is_some_and(|at| at <= self.now)
+        {
+            self.population.handle_timeout(self.now);
+        }
+        self.exchange();
+        self.steps += 1;
+        assert!(
+            self.steps < STEPS_MAX,
+            "the run does not end; SEED={}",
+            self.seed
+        );
+        true
+    }
+
+    pub fn run_for(&mut self, time: Duration) {
+        let end = self.now + time;
+        while self.step(end) {}
+        self.now = end;
+    }
+
+    /// Runs until `done`, for at most `patience`.
+    #[track_caller]
+    pub fn run_until(&mut self, patience: Duration, done: impl Fn(&Self) -> bool) {
+        let end = self.now + patience;
+        while !done(self) {
+            if !self.step(end) {
+                self.fail("what was waited for did not happen");
+            }
+        }
+    }
+
+    /// Every agent whose phone is there has been seen and is Ready.
+    pub fn run_until_ready(&mut self) {
+        let count = self.cluster.config.agents.len();
+        self.run_until(Duration::from_secs(120), |world| {
+            world.journal.ready() == count
+        });
+    }
+
+    pub fn call(&mut self, plan: CallPlan) -> Token {
+        self.population.callers.call(self.now, plan)
+    }
+
+    /// A desktop asks for the agent at `dn`.
+    pub fn ask(&mut self, dn: &str, request: DesktopRequest) {
+        let dn = self.cluster.config.dn(dn).expect("the DN is configured");
+        let shard = self.cluster.owners.dn(&self.cluster.config, dn);
+        let requested_by = RequestedBy {
+            client: ClientId(1),
+            reference_id: 7,
+        };
+        let body = RequestBody::Desktop(dn, request);
+        self.cluster
+            .request(self.now, shard, Request { requested_by, body });
+    }
+
+    pub fn phone(&mut self, dn: &str) -> PhoneControl<'_> {
+        self.population.pbx.phone(self.now, dn)
+    }
+
+    /// Everything comes to its end, and nothing is left: the liveness half of every test.
+    #[track_caller]
+    pub fn finish(&mut self) {
+        self.network.faults = Faults::CALM;
+        self.run_for(Duration::from_secs(400));
+        self.population.callers.finish(self.now);
+        self.run_for(Duration::from_secs(120));
+        if let Err(fault) = checkers::quiescent(self) {
+            self.fail(&fault);
+        }
+    }
+
+    #[track_caller]
+    pub fn fail(&self, fault: &str) -> ! {
+        panic!(
+            "{fault}\nat {:.3} s; replay with SEED={}\n{}\n{}",
+            self.now.duration_since(self.started).as_secs_f64(),
+            self.seed,
+            self.network.ladder(60),
+            self.journal.tail(20),
+        );
+    }
+
+    /// How often a fact happened.
+    pub fn count(&self, matches: impl Fn(&Fact) -> bool) -> usize {
+        self.records
+            .iter()
+            .filter(|record| matches(&record.fact))
+            .count()
+    }
+
+    #[track_caller]
+    fn exchange(&mut self) {
+        self.cluster.collect(self.now);
+        for flight in self.cluster.transmits() {
+            self.network.carry(self.now, flight);
+        }
+        let mut bytes = Vec::new();
+        while let Some(packet) = self.population.poll_transmit(&mut bytes) {
+            let bytes = std::mem::take(&mut bytes);
+            let flight = Flight {
+                from: packet.from,
+                to: packet.to,
+                bytes,
+            };
+            self.network.carry(self.now, flight);
+        }
+        let records = self.population.take_records(self.now);
+        self.records.extend(records);
+        for (_, output) in std::mem::take(&mut self.cluster.outputs) {
+            if let Err(fault) = self.journal.take(output) {
+                self.fail(&fault);
+            }
+        }
+        if let Err(fault) = checkers::always(self) {
+            self.fail(&fault);
+        }
+    }
+}
+
+fn node_address(node: u16) -> SocketAddr {
+    SocketAddr::from(([10, 0, 1, 1 + node as u8], 5060))
+}
+
+fn callers_address() -> SocketAddr {
+    "10.0.1.1:5080".parse().expect("an address")
+}
+
+fn configuration(setup: &Setup) -> Config {
+    let peers: Vec<String> = (0..setup.nodes)
+        .map(|node| format!("\"udp:{}\"", node_address(node)))
+        .collect();
+    let text = format!(
+        r#"
+        [server]
+        sip = ["udp:10.0.0.1:5060"]
+        [[trunk]]
+        name = "ucm"
+        peers = [{}]
+        [[queue]]
+        name = "sales"
+        [[queue]]
+        name = "service"
+        [[routing_point]]
+        number = "7000"
+        queue = "sales"
+        [[routing_point]]
+        number = "7001"
+        queue = "service"
+        [[agents]]
+        range = "2000-{}"
+        queues = ["sales", "service"]
+        {}
+        "#,
+        peers.join(", "),
+        1_999 + setup.agents,
+        setup.more,
+    );
+    match config::parse(&text, &|name| Err(name.to_owned())) {
+        Ok(config) => config,
+        Err(mistakes) => panic!("{mistakes:?}"),
+    }
+}
