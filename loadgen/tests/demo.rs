@@ -1,5 +1,9 @@
 //! The demo as its users see it: the program, its exit status, its one JSON object. The same on
 //! both drivers and on one and two shards.
+#![allow(
+    clippy::print_stdout,
+    reason = "a skipped test says so, and how to run it"
+)]
 
 use std::process::{Command, Output};
 
@@ -7,7 +11,15 @@ use serde_json::Value;
 
 /// Runs the demo with few agents for three seconds.
 fn demo(driver: &str, shards: &str, more: &[&str]) -> Output {
-    let fixed = ["demo", "--agents", "12", "--calls-per-second", "6", "--duration", "3s"];
+    let fixed = [
+        "demo",
+        "--agents",
+        "12",
+        "--calls-per-second",
+        "6",
+        "--duration",
+        "3s",
+    ];
     Command::new(env!("CARGO_BIN_EXE_offhook-load"))
         .args(fixed)
         .args(["--driver", driver, "--shards", shards])
@@ -29,24 +41,45 @@ fn is_clean(driver: &str, shards: u64) {
         println!("SKIPPED: allow io_uring_setup and raise the limit of locked memory for it");
         return;
     }
-    assert_eq!(output.status.code(), Some(0), "{progress}\n{}", words(&output.stdout));
+    assert_eq!(
+        output.status.code(),
+        Some(0),
+        "{progress}\n{}",
+        words(&output.stdout)
+    );
     let text = words(&output.stdout);
-    assert_eq!(text.trim_end().lines().count(), 1, "one object and nothing else: {text}");
+    assert_eq!(
+        text.trim_end().lines().count(),
+        1,
+        "one object and nothing else: {text}"
+    );
     let report: Value = serde_json::from_str(&text).expect("a JSON object");
     let number = |pointer: &str| {
         let value = report.pointer(pointer).and_then(Value::as_u64);
         value.unwrap_or_else(|| panic!("{pointer} is no number in {text}"))
     };
-    assert_eq!((number("/agents"), number("/shards"), number("/seed")), (12, shards, 7));
+    assert_eq!(
+        (number("/agents"), number("/shards"), number("/seed")),
+        (12, shards, 7)
+    );
     assert_eq!(report["driver"], driver);
     let ended = number("/calls/answered") + number("/calls/abandoned") + number("/calls/refused");
     assert_eq!(number("/calls/offered"), ended);
-    assert!(number("/calls/offered") > 3 && number("/calls/answered") > 0, "{text}");
-    assert_eq!((number("/calls/lost"), number("/agent_state_mismatches")), (0, 0));
+    assert!(
+        number("/calls/offered") > 3 && number("/calls/answered") > 0,
+        "{text}"
+    );
+    assert_eq!(
+        (number("/calls/lost"), number("/agent_state_mismatches")),
+        (0, 0)
+    );
     assert!(number("/agent_state_comparisons") >= 12, "{text}");
     assert_eq!(number("/presence/subscriptions"), 12);
     assert!(number("/presence/notifies") >= 12);
-    assert!(number("/state_us/count") >= 12 && number("/routing_us/count") > 0, "{text}");
+    assert!(
+        number("/state_us/count") >= 12 && number("/routing_us/count") > 0,
+        "{text}"
+    );
     for latency in ["routing_us", "state_us"] {
         let quantile = |name: &str| number(&format!("/{latency}/{name}"));
         assert!(quantile("p50") > 0 && quantile("p50") <= quantile("p99"));
@@ -74,8 +107,18 @@ fn a_short_demo_is_clean_on_uring_with_two_shards() {
 fn without_json_there_is_a_table() {
     let output = demo("auto", "1", &[]);
     let table = words(&output.stdout);
-    assert_eq!(output.status.code(), Some(0), "{}\n{table}", words(&output.stderr));
-    for row in ["calls offered", "agent state mismatches", "routing, agent free", "clean"] {
+    assert_eq!(
+        output.status.code(),
+        Some(0),
+        "{}\n{table}",
+        words(&output.stderr)
+    );
+    for row in [
+        "calls offered",
+        "agent state mismatches",
+        "routing, agent free",
+        "clean",
+    ] {
         assert!(table.contains(row), "{table}");
     }
 }
@@ -84,6 +127,10 @@ fn without_json_there_is_a_table() {
 fn a_wrong_command_line_is_refused_before_anything_starts() {
     let output = demo("auto", "0", &[]);
     assert_eq!(output.status.code(), Some(2));
-    assert!(words(&output.stderr).contains("--shards"), "{}", words(&output.stderr));
+    assert!(
+        words(&output.stderr).contains("--shards"),
+        "{}",
+        words(&output.stderr)
+    );
     assert!(output.stdout.is_empty());
 }
