@@ -1,5 +1,9 @@
 //! The demo as its users see it: the program, its exit status, its one JSON object. The same on
 //! both drivers and on one and two shards.
+#![allow(
+    clippy::print_stdout,
+    reason = "a skipped test says so, and how to run it"
+)]
 
 use std::io::Write;
 use std::process::{Command, Output};

@@ -1,7 +1,7 @@
 //! A PBX and its callers as one node, and what only both halves together know: who got whom, how
 //! fast, and whether somebody was free.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -47,6 +47,8 @@ pub struct Population {
     /// How long a phone must have been idle to count as certainly free.
     settling: Duration,
     waiting: BTreeMap<Token, Waiting>,
+    /// Callers whose phone did not answer: they wait again, before everybody else.
+    returned: BTreeSet<Token>,
     pub(super) audit: Audit,
     records: Vec<Record>,
     routings: Vec<Routing>,
@@ -62,6 +64,7 @@ impl Population {
             callers,
             settling,
             waiting: BTreeMap::new(),
+            returned: BTreeSet::new(),
             audit: Audit::default(),
             records: Vec::new(),
             routings: Vec::new(),
@@ -103,7 +106,7 @@ impl Population {
                         .phones()
                         .filter(|phone| self.is_free(now, phone))
                         .count();
-                    let found_free = free > self.waiting.len();
+                    let found_free = free > self.waiting.len() + self.returned.len();
                     let waiting = Waiting {
                         intended: *intended,
                         sent: record.at,
@@ -113,28 +116,47 @@ impl Population {
                 }
                 Fact::Ended { token, .. } => {
                     self.waiting.remove(token);
+                    self.returned.remove(token);
                 }
                 _ => {}
             }
             self.records.push(record);
         }
         for record in self.pbx.take_records() {
-            if let Fact::Rang {
-                token: Some(token),
-                dn,
-            } = &record.fact
-                && let Some(waiting) = self.waiting.remove(token)
-            {
-                self.routings.push(Routing {
-                    token: *token,
-                    dn: dn.clone(),
-                    from_intended: record.at.saturating_duration_since(waiting.intended),
-                    from_sent: record.at.saturating_duration_since(waiting.sent),
-                    found_free: waiting.found_free,
-                });
+            match &record.fact {
+                Fact::Rang {
+                    token: Some(token),
+                    dn,
+                } => {
+                    self.returned.remove(token);
+                    self.route(record.at, *token, dn);
+                }
+                Fact::PhoneRefused {
+                    token: Some(token), ..
+                }
+                | Fact::PhoneCancelled {
+                    token: Some(token), ..
+                } if self.callers.is_waiting(*token) => {
+                    self.returned.insert(*token);
+                }
+                _ => {}
             }
             self.records.push(record);
         }
+    }
+
+    /// A caller has reached a phone; the first one counts.
+    fn route(&mut self, at: Instant, token: Token, dn: &str) {
+        let Some(waiting) = self.waiting.remove(&token) else {
+            return;
+        };
+        self.routings.push(Routing {
+            token,
+            dn: dn.to_owned(),
+            from_intended: at.saturating_duration_since(waiting.intended),
+            from_sent: at.saturating_duration_since(waiting.sent),
+            found_free: waiting.found_free,
+        });
     }
 }
 

@@ -209,6 +209,12 @@ impl Callers {
         })
     }
 
+    /// Whether a caller still waits for its final response.
+    #[must_use]
+    pub fn is_waiting(&self, token: Token) -> bool {
+        self.calls.get(&token).is_some_and(Call::is_waiting)
+    }
+
     /// Whether further calls will come by themselves.
     #[must_use]
     pub fn is_arriving(&self) -> bool {
