@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use crate::script::CONFIGURATION;
+use crate::script::{CONFIGURATION, driver};
 
 fn offhook(arguments: &[&str]) -> (Option<i32>, String, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_offhook"))
@@ -77,6 +77,7 @@ fn serve_starts_says_so_in_one_line_and_stops_on_a_signal() {
     let path = file("serve.toml", CONFIGURATION);
     let mut server = Command::new(env!("CARGO_BIN_EXE_offhook"))
         .args(["serve", "--shards", "1", "--config", path.to_str().unwrap()])
+        .args(["--driver", &driver().unwrap_or_else(|| "auto".to_owned())])
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
@@ -84,6 +85,7 @@ fn serve_starts_says_so_in_one_line_and_stops_on_a_signal() {
     let mut line = String::new();
     log.read_line(&mut line).unwrap();
     assert!(line.contains(" serves SIP on udp:127.0.0.1:"), "{line}");
+    assert!(!line.contains('\u{1b}'), "no colours for a pipe: {line:?}");
     assert!(line.contains(" CTI on http://127.0.0.1:"), "{line}");
     assert!(
         line.contains(" 1 shards on cores unpinned; driver "),

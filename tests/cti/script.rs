@@ -175,13 +175,25 @@ impl Crew for Scripts {
 }
 
 /// Starts a server with scripted engines.
+/// The driver that `OFFHOOK_TEST_DRIVER` names; without it, the server chooses.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "whoever runs the tests chooses the driver"
+)]
+pub(crate) fn driver() -> Option<String> {
+    std::env::var("OFFHOOK_TEST_DRIVER").ok()
+}
+
 pub(crate) fn server(configuration: &str) -> Serving {
     server_with(configuration, Heartbeat::default())
 }
 
 pub(crate) fn server_with(configuration: &str, heartbeat: Heartbeat) -> Serving {
     let files = |_: &str| Err("no file".to_owned());
-    let config = config::parse(configuration, &files).unwrap();
+    let mut config = config::parse(configuration, &files).unwrap();
+    if let Some(driver) = driver() {
+        config.server.driver = driver.parse().unwrap();
+    }
     let choices = Choices {
         signals: false,
         heartbeat,

@@ -4,6 +4,10 @@
 //! must be installed. A program that is missing fails the test and says what to install. Each test
 //! leaves its files, with every SIP message that SIPp saw, in `interop/` of cargo's folder for
 //! temporary files.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "programs of others run in real time, and the environment names the driver"
+)]
 
 mod calls;
 mod directory;
