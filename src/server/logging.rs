@@ -1,6 +1,8 @@
 //! The log: lines on standard error, filtered by level alone. A filter by target is fixed at start,
 //! for a filter that is looked up costs every log line that is not written.
 
+use std::io::IsTerminal as _;
+
 use tracing::Level;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
@@ -22,7 +24,10 @@ pub fn start(level: LogLevel) {
         .with_default(level.min(Level::WARN))
         .with_target("offhook", level)
         .with_target("offhook_shards", level);
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    // Colours are for eyes; a file or a collector would keep them as noise.
+    let lines = tracing_subscriber::fmt::layer()
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
     // An embedding program that logs already keeps its own way.
     let _ = tracing_subscriber::registry()
         .with(targets)
