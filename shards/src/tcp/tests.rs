@@ -15,7 +15,12 @@ struct Bench {
 fn bench() -> Bench {
     let metrics = Arc::new(Metrics::new(1));
     let now = Clock.now();
-    let table = Table::new(ShardId(0), Arc::clone(&metrics), now);
+    let table = Table::new(
+        ShardId(0),
+        Arc::clone(&metrics),
+        now,
+        limits::MESSAGE_DEADLINE,
+    );
     Bench {
         table,
         metrics,
