@@ -215,8 +215,10 @@ pub fn start_with<C: Crew>(
     let listener = listen(address).map_err(|error| ServeError::Http { address, error })?;
     let http = listener.local_addr().map_err(ServeError::Control)?;
     let builder = crew.clone();
-    let running = offhook_shards::start(&options(&config, choices), move |shard| builder.engine(shard))
-        .map_err(ServeError::Shards)?;
+    let running = offhook_shards::start(&options(&config, choices), move |shard| {
+        builder.engine(shard)
+    })
+    .map_err(ServeError::Shards)?;
     let (udp, tcp) = (
         running.udp_addresses().to_vec(),
         running.tcp_addresses().to_vec(),
@@ -361,8 +363,7 @@ impl<C: Crew> ControlPlane<C> {
         let door = Door::new(listener, deadlines.http_head, refusals);
         let visitors = api::router(api).into_make_service_with_connect_info::<Visitor>();
         let (http_stop, http_stopped) = watch::channel(false);
-        let http = axum::serve(door, visitors)
-            .with_graceful_shutdown(until_true(http_stopped));
+        let http = axum::serve(door, visitors).with_graceful_shutdown(until_true(http_stopped));
         let http = tokio::spawn(http.into_future());
         let events = self
             .running
