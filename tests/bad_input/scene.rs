@@ -39,8 +39,13 @@ pub(crate) struct Scene {
 }
 
 impl Scene {
-    /// Starts all and waits until the agents are Ready.
+    /// Starts all and waits until the agent is Ready.
     pub(crate) fn open(shards: u16) -> Self {
+        Self::open_with(shards, "oos_check = 1\noos_force = 0")
+    }
+
+    /// The same with other pings of the PBX.
+    pub(crate) fn open_with(shards: u16, pings: &str) -> Self {
         let (pbx, spare) = (Pbx::start(), Pbx::start());
         let driver = std::env::var("OFFHOOK_TEST_DRIVER").unwrap_or_else(|_| "auto".to_owned());
         let text = format!(
@@ -66,8 +71,7 @@ impl Scene {
             name = "ucm"
             peers = ["udp:{}", "udp:{}"]
             mode = "primary_backup"
-            oos_check = 1
-            oos_force = 0
+            {pings}
             recovery_timeout = 60
             [presence]
             own_call_tail = 0
@@ -156,11 +160,6 @@ impl Scene {
         let (head, body) = answer.split_once("\r\n\r\n").expect("an answer has a head");
         let status = head.split(' ').nth(1).and_then(|word| word.parse().ok());
         (status.expect("an answer has a status"), body.to_owned())
-    }
-
-    /// The gauge of the trunk.
-    pub(crate) fn trunk_in_service(&self) -> u64 {
-        self.counted()["trunk_in_service"]
     }
 
     /// What is counted by cause, over all shards: `metric{cause}`, or `metric` where the cause is

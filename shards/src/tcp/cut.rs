@@ -78,8 +78,14 @@ impl Table {
                 };
                 return self.close(id, reason);
             }
-            Rest::MalformedAnswered if connection.ending.is_none() => return self.part(now, id),
             Rest::Malformed | Rest::MalformedAnswered => {
+                // What came before is answered as well.
+                let talks = cut.rest == Rest::MalformedAnswered
+                    || cut.consumed > 0
+                    || connection.written < connection.output.len();
+                if talks && connection.ending.is_none() {
+                    return self.part(now, id);
+                }
                 return self.close(id, Counter::ClosedMalformed);
             }
             Rest::Incomplete if full => return self.close(id, Counter::ClosedInputLimit),
