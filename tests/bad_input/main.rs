@@ -4,6 +4,10 @@
 //!
 //! `OFFHOOK_TEST_DRIVER` takes that driver, as in the interop tests.
 #![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "peers outside the server have real clocks"
+)]
 
 mod clients;
 mod configuration;

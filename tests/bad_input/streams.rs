@@ -8,7 +8,7 @@ use offhook_shards::{Transport, limits};
 use socket2::{Domain, Socket, Type};
 
 use super::message::{Draft, Heard};
-use super::scene::{DEADLINE, PATIENCE, SILENCE, Scene};
+use super::scene::{Caller, DEADLINE, PATIENCE, Scene};
 use super::{Answer, Row, hold};
 
 /// Where somebody is who is no trunk.
@@ -321,19 +321,27 @@ fn flood(scene: &Scene) -> Answer {
     Answer::Close
 }
 
-/// What waits for it is bounded.
+/// What waits for it is bounded, and its flood keeps nobody else waiting.
 fn deaf(scene: &Scene) -> Answer {
+    const WAIT_MAX: Duration = Duration::from_secs(1);
     let mut peer = Peer::connect_from(STRANGER, scene.tcp, Some(4_096));
-    peer.stream.set_write_timeout(Some(SILENCE)).unwrap();
-    let start = Instant::now();
     let own = peer.stream.local_addr().unwrap().to_string();
-    loop {
-        assert!(start.elapsed() < PATIENCE, "the deaf peer is never closed");
-        let many: Vec<u8> = (0..100)
-            .flat_map(|_| options().bytes(Transport::Tcp, &own))
-            .collect();
-        if peer.stream.write_all(&many).is_err() {
-            return Answer::Close;
+    let flood = std::thread::spawn(move || {
+        let start = Instant::now();
+        loop {
+            assert!(start.elapsed() < PATIENCE, "the deaf peer is never closed");
+            let some = (0..100).flat_map(|_| options().bytes(Transport::Tcp, &own));
+            if peer.stream.write_all(&some.collect::<Vec<u8>>()).is_err() {
+                break;
+            }
         }
+    });
+    while !flood.is_finished() {
+        let other = Caller::new(scene.udp);
+        other.send(&options());
+        let answer = other.hear_final_within(WAIT_MAX, "OPTIONS");
+        assert!(answer.is_some(), "others wait for the deaf peer");
     }
+    flood.join().unwrap();
+    Answer::Close
 }
