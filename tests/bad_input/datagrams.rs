@@ -9,7 +9,7 @@ const TOO_LARGE: &[(&str, u64)] = &[("messages_refused{too_large}", 1)];
 
 #[test]
 fn datagrams() {
-    let tables = [broken(), long(), misplaced(), unserved()];
+    let tables = [broken(), long(), misplaced(), out_of_place(), unserved()];
     hold(
         Scene::open(2),
         &tables.into_iter().flatten().collect::<Vec<_>>(),
@@ -240,6 +240,11 @@ fn misplaced() -> Vec<Row> {
             },
             &[],
         ),
+    ]
+}
+
+fn out_of_place() -> Vec<Row> {
+    vec![
         Row {
             name: "a Via of no port with rport",
             act: |scene| {

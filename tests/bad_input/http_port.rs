@@ -10,7 +10,7 @@ use super::{Answer, Row, hold};
 
 #[test]
 fn http_port() {
-    let tables = [strangers(), garbage(), slow()];
+    let tables = [strangers(), refused(), garbage(), slow()];
     hold(
         Scene::open(1),
         &tables.into_iter().flatten().collect::<Vec<_>>(),
@@ -105,6 +105,17 @@ fn strangers() -> Vec<Row> {
             403,
             &[("cti_errors{Forbidden}", 1), ("http_refused{forbidden}", 1)],
         ),
+    ]
+}
+
+fn refused() -> Vec<Row> {
+    let row = |name, act, status, counts| Row {
+        name,
+        act,
+        answer: Answer::Status(status),
+        counts,
+    };
+    vec![
         row(
             "a body that is no JSON",
             |scene| Answer::Status(scene.ask(ADMIN, "POST", "/api/v1/requests", "\0\0").0),

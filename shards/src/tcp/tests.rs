@@ -278,7 +278,7 @@ fn what_came_before_the_end_is_cut_before_the_connection_is_closed() {
     assert!(bench.table.is_live(id));
     bench.cut(7, Rest::Incomplete);
     assert!(!bench.table.is_live(id));
-    assert_eq!(bench.count(Counter::ClosedByPeer), 1);
+    assert_eq!(bench.count(Counter::ClosedTruncated), 1);
     assert_eq!(bench.count(Counter::ConnectFailed), 0);
 }
 
