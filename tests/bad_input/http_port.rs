@@ -10,7 +10,14 @@ use super::{Answer, Row, hold};
 
 #[test]
 fn http_port() {
-    let tables = [strangers(), refused(), garbage(), slow()];
+    let tables = [
+        strangers(),
+        refused(),
+        garbage(),
+        two_readings(),
+        endless(),
+        slow(),
+    ];
     hold(
         Scene::open(1),
         &tables.into_iter().flatten().collect::<Vec<_>>(),
@@ -182,6 +189,17 @@ fn garbage() -> Vec<Row> {
             400,
         ),
         row("NULs", |scene| thrown(scene, &"\0".repeat(1_000)), 400),
+    ]
+}
+
+fn two_readings() -> Vec<Row> {
+    let row = |name, act, status| Row {
+        name,
+        act,
+        answer: Answer::StatusAndClose(status),
+        counts: &[("http_refused{malformed}", 1)],
+    };
+    vec![
         row(
             "two lengths",
             |scene| {
@@ -227,6 +245,17 @@ fn garbage() -> Vec<Row> {
             },
             400,
         ),
+    ]
+}
+
+fn endless() -> Vec<Row> {
+    let row = |name, act, status| Row {
+        name,
+        act,
+        answer: Answer::StatusAndClose(status),
+        counts: &[("http_refused{malformed}", 1)],
+    };
+    vec![
         row(
             "two hundred headers",
             |scene| {

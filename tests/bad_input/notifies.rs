@@ -8,7 +8,11 @@ use super::{Answer, Row, hold};
 
 #[test]
 fn notifies() {
-    hold(Scene::open(2), &rows());
+    let tables = [rows(), broken(), beside_the_point(), long()];
+    hold(
+        Scene::open(2),
+        &tables.into_iter().flatten().collect::<Vec<_>>(),
+    );
 }
 
 fn said(scene: &Scene, draft: &Draft) -> Answer {
@@ -36,8 +40,6 @@ fn rows() -> Vec<Row> {
         answer: Answer::Status(status),
         counts,
     };
-    const MALFORMED: &[(&str, u64)] = &[("notifies{malformed}", 1)];
-    const TOO_LARGE: &[(&str, u64)] = &[("notifies{too_large}", 1)];
     const UNKNOWN: &[(&str, u64)] = &[("notifies{unknown_subscription}", 1)];
     vec![
         row(
@@ -76,6 +78,19 @@ fn rows() -> Vec<Row> {
             200,
             &[("notifies{other_entity}", 1)],
         ),
+    ]
+}
+
+fn broken() -> Vec<Row> {
+    let row = |name, act, status, counts| Row {
+        name,
+        act,
+        answer: Answer::Status(status),
+        counts,
+    };
+    const MALFORMED: &[(&str, u64)] = &[("notifies{malformed}", 1)];
+    const TOO_LARGE: &[(&str, u64)] = &[("notifies{too_large}", 1)];
+    vec![
         row(
             "with broken XML",
             |scene| with_body(scene, "<presence entity=\"sip:2001@a\"><tuple>"),
@@ -118,6 +133,18 @@ fn rows() -> Vec<Row> {
             200,
             TOO_LARGE,
         ),
+    ]
+}
+
+fn beside_the_point() -> Vec<Row> {
+    let row = |name, act, status, counts| Row {
+        name,
+        act,
+        answer: Answer::Status(status),
+        counts,
+    };
+    const MALFORMED: &[(&str, u64)] = &[("notifies{malformed}", 1)];
+    vec![
         row(
             "with a body that is not presence",
             |scene| {
@@ -146,6 +173,17 @@ fn rows() -> Vec<Row> {
             500,
             &[("notifies{out_of_order}", 1)],
         ),
+    ]
+}
+
+fn long() -> Vec<Row> {
+    let row = |name, act, status, counts| Row {
+        name,
+        act,
+        answer: Answer::Status(status),
+        counts,
+    };
+    vec![
         row(
             "with 200 KB of XML by TCP, which is taken",
             |scene| {

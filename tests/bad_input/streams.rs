@@ -17,7 +17,7 @@ const STRANGER: &str = "127.0.0.66:0";
 #[test]
 fn streams() {
     // One shard: then the limit of one shard is that of the server.
-    let tables = [broken(), slow()];
+    let tables = [broken(), foreign(), in_pieces(), slow()];
     hold(
         Scene::open(1),
         &tables.into_iter().flatten().collect::<Vec<_>>(),
@@ -163,6 +163,17 @@ fn broken() -> Vec<Row> {
             },
             Answer::StatusAndClose(200),
         ),
+    ]
+}
+
+fn foreign() -> Vec<Row> {
+    let refused = |name, act, answer| Row {
+        name,
+        act,
+        answer,
+        counts: MALFORMED,
+    };
+    vec![
         refused(
             "HTTP",
             |scene| thrown(scene, b"GET / HTTP/1.1\r\nHost: offhook\r\n\r\n"),
@@ -202,6 +213,11 @@ fn broken() -> Vec<Row> {
             answer: Answer::Status(400),
             counts: &[("messages_refused{malformed}", 1)],
         },
+    ]
+}
+
+fn in_pieces() -> Vec<Row> {
+    vec![
         Row {
             name: "a body shorter than Content-Length, and the end",
             act: |scene| {
