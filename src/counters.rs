@@ -102,8 +102,14 @@ counters! {
     NotifyTooLarge => "notifies", "too_large";
     /// NOTIFYs about another entity.
     NotifyOtherEntity => "notifies", "other_entity";
+    /// Pings of a trunk's peer that nobody answered.
+    PingSilent => "pings", "silent";
     /// Pings not sent because the user agent's tables were full.
     PingSkipped => "pings", "skipped";
+    /// Calls and subscriptions that a trunk's peer did not answer at all.
+    PeerSilent => "peer_failures", "silent";
+    /// Calls and subscriptions that a trunk's peer answered with 503, or that could not reach it.
+    PeerUnavailable => "peer_failures", "unavailable";
     /// Calls that a router was asked about and did not route in time.
     RouterTimeout => "routing", "router_timeout";
     /// Panics that were contained; the call or DN they met was ended.

@@ -26,6 +26,10 @@ pub const BRANCH_BYTES_MAX: usize = 1_024;
 
 const _: () = assert!(HEAD_BYTES_MAX <= u16::MAX as usize);
 const _: () = assert!(HEADERS_MAX < 256);
+const _: () = assert!(
+    FRAME_BYTES_MAX <= offhook_shards::limits::STREAM_INPUT_BYTES_MAX,
+    "a shard keeps every message that the framing accepts"
+);
 const _: () = assert!(LINE_BYTES_MAX < HEAD_BYTES_MAX);
 
 // Session descriptions
@@ -105,6 +109,17 @@ pub const TOKEN_BYTES_MIN: usize = 8;
 pub const TOKEN_BYTES_MAX: usize = 256;
 /// Callers that one queue may be configured to hold.
 pub const QUEUE_CAPACITY_MAX: usize = 1_000_000;
+
+// HTTP
+
+/// HTTP connections at one time, WebSockets included; further ones are closed at once. More than
+/// there may be clients, so that a full house can still be watched.
+pub const HTTP_CONNECTIONS_MAX: usize = CTI_CLIENTS_MAX + 1_024;
+/// From the opening of an HTTP connection, or from its last answer, to the end of the next
+/// request's head, however steadily it trickles.
+pub const HTTP_HEAD_DEADLINE: Duration = Duration::from_secs(30);
+/// From the end of the head of an HTTP request to the end of its body.
+pub const HTTP_BODY_DEADLINE: Duration = Duration::from_secs(10);
 
 // CTI
 

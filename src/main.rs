@@ -80,6 +80,7 @@ fn run(flags: &Serve) -> ExitCode {
         return ExitCode::from(EXIT_MISTAKES);
     };
     let read = read(path).and_then(|config| config.apply(overrides(flags)));
+    let read = read.and_then(servable);
     let config = match read {
         Ok(config) => config,
         Err(mistakes) => return list(&mistakes),
@@ -99,7 +100,7 @@ fn run(flags: &Serve) -> ExitCode {
 }
 
 fn check(path: &Path) -> ExitCode {
-    match read(path) {
+    match read(path).and_then(servable) {
         Ok(config) => {
             let line = format!(
                 "{} is fine: {} agents, {} queues, {} routing points, {} trunks",
@@ -133,6 +134,15 @@ fn read(path: &Path) -> Result<Config, Vec<Mistake>> {
         std::fs::read_to_string(folder.join(named)).map_err(|error| error.to_string())
     };
     config::parse_named(&name, &text, &files)
+}
+
+/// A sound configuration that a server can also be reached with.
+fn servable(config: Config) -> Result<Config, Vec<Mistake>> {
+    let mistakes = config.serving_mistakes();
+    if mistakes.is_empty() {
+        return Ok(config);
+    }
+    Err(mistakes)
 }
 
 fn overrides(flags: &Serve) -> Overrides {

@@ -89,7 +89,8 @@ pub enum Frame {
     },
     /// A message that has not ended yet (or no byte at all).
     Incomplete,
-    /// No message can start like this: the connection is closed.
+    /// No message can start like this: [`Engine::handle_malformed`] is told, and the connection is
+    /// closed.
     Malformed,
 }
 
@@ -134,6 +135,13 @@ pub trait Engine: Sized + 'static {
 
     /// A datagram or a complete stream frame; `from` tells which.
     fn handle_datagram(&mut self, now: Instant, from: Source, bytes: &[u8]);
+
+    /// The rest of a stream that [`Engine::frame`] calls malformed. Whether the peer is answered:
+    /// then what the engine transmits on the connection is written before it is closed.
+    fn handle_malformed(&mut self, now: Instant, from: Source, bytes: &[u8]) -> bool {
+        let _ = (now, from, bytes);
+        false
+    }
 
     /// A stream connection was closed or could not be opened.
     fn handle_connection(&mut self, now: Instant, change: ConnectionChange);

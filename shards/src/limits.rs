@@ -41,7 +41,7 @@ pub const ACCEPTS_PER_TURN_MAX: usize = 32;
 /// How long a listener is left alone after it could not accept (no file descriptor is free).
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Bytes of a stream held while a message is incomplete; a longer message closes the connection.
-pub const STREAM_INPUT_BYTES_MAX: usize = 128 << 10;
+pub const STREAM_INPUT_BYTES_MAX: usize = 384 << 10;
 /// Bytes read from a stream at once.
 pub const STREAM_READ_BYTES: usize = 64 << 10;
 /// Bytes that wait to be written to one stream; beyond it the connection is closed.
@@ -52,6 +52,9 @@ pub const STREAM_BUFFER_KEEP_BYTES: usize = 4 << 10;
 pub const FRAMES_PER_TURN_MAX: usize = 32;
 /// From a message's first byte to its last, however steadily they trickle.
 pub const MESSAGE_DEADLINE: Duration = Duration::from_secs(20);
+/// How long a connection whose stream is broken is still read, and what comes thrown away, so that
+/// the peer hears why before the connection is closed.
+pub const PARTING_DEADLINE: Duration = Duration::from_secs(1);
 /// A connection on which nothing was read or written for this long is closed.
 pub const IDLE_DEADLINE: Duration = Duration::from_secs(600);
 /// From opening a connection to its being open.

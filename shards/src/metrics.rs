@@ -98,6 +98,8 @@ counters! {
     ConnectFailed => "connect_failed",
     /// Connection closed by the peer.
     ClosedByPeer => "closed_by_peer",
+    /// Connection closed by the peer in the middle of a message.
+    ClosedTruncated => "closed_truncated",
     /// Connection closed: reading or writing failed.
     ClosedError => "closed_error",
     /// Connection closed: what it sent can start no message.

@@ -58,6 +58,8 @@ pub struct Options {
     /// How long an idle shard looks for work before it sleeps: a wake-up costs some 40 µs, a
     /// spinning shard reacts in some 8, and idle CPU is the price. Zero does not spin.
     pub spin: Duration,
+    /// From the first byte of a stream's message to its last; longer closes the connection.
+    pub message_deadline: Duration,
 }
 
 impl Default for Options {
@@ -70,6 +72,7 @@ impl Default for Options {
             udp: Vec::new(),
             tcp: Vec::new(),
             spin: Duration::ZERO,
+            message_deadline: limits::MESSAGE_DEADLINE,
         }
     }
 }

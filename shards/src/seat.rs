@@ -34,6 +34,7 @@ pub(crate) struct Seat<E: Engine> {
     pub(crate) shared: Arc<Shared<E>>,
     pub(crate) mesh: Arc<Mesh<Parcel<E::Message>>>,
     pub(crate) spin: Duration,
+    pub(crate) message_deadline: Duration,
 }
 
 impl<E: Engine> Seat<E> {
@@ -59,6 +60,7 @@ impl<E: Engine> Seat<E> {
             } else {
                 options.spin
             },
+            message_deadline: options.message_deadline,
         };
         let seats = (0..options.shards).map(seat).collect();
         Ok((shared, seats))

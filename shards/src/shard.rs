@@ -61,7 +61,12 @@ impl<E: Engine> Shard<E> {
             engine,
             port: Port::new(seat.me, seat.mesh),
             datagrams: Datagrams::new(udp),
-            streams: Table::new(seat.me, Arc::clone(&seat.shared.metrics), now),
+            streams: Table::new(
+                seat.me,
+                Arc::clone(&seat.shared.metrics),
+                now,
+                seat.message_deadline,
+            ),
             shared: seat.shared,
             outgoing: Vec::new(),
             outbox: VecDeque::new(),
@@ -196,7 +201,7 @@ impl<E: Engine> Shard<E> {
                 connection: Some(id),
             };
             let mut replies = Vec::new();
-            let cut = cut(
+            let mut cut = cut(
                 input,
                 &mut replies,
                 |bytes| {
@@ -219,6 +224,12 @@ impl<E: Engine> Shard<E> {
                 },
                 E::frame,
             );
+            if cut.rest == Rest::Malformed {
+                let bytes = &input[cut.consumed..];
+                if self.engine.handle_malformed(now, source, bytes) {
+                    cut.rest = Rest::MalformedAnswered;
+                }
+            }
             // A message that is still blocked is no progress: its shard wakes us.
             work += usize::from(cut.consumed > 0 || cut.rest != Rest::Blocked);
             self.streams.cut(now, id, cut);

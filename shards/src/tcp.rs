@@ -7,7 +7,7 @@ mod cut;
 use std::collections::{HashMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::engine::{ConnectionChange, ConnectionId, ConnectionOutcome, ShardId};
 use crate::limits;
@@ -42,6 +42,8 @@ pub(crate) enum Deadline {
     Message(ConnectionId),
     /// Something should have happened by now.
     Idle(ConnectionId),
+    /// The peer has had the time to hear why it goes.
+    Parting(ConnectionId),
     /// A listener that could not accept is to be tried again.
     Accept(usize),
 }
@@ -68,6 +70,9 @@ pub(crate) struct Connection {
     held: bool,
     /// Why it is closed once what was read before is cut.
     ending: Option<Counter>,
+    /// Nothing that comes can become a message: it is thrown away, and what there is to say is
+    /// written meanwhile.
+    parting: bool,
 }
 
 #[derive(Debug)]
@@ -90,12 +95,19 @@ pub(crate) struct Table {
     commands: VecDeque<StreamCommand>,
     changes: VecDeque<ConnectionChange>,
     metrics: Arc<Metrics>,
+    message_deadline: Duration,
 }
 
 impl Table {
-    pub(crate) fn new(me: ShardId, metrics: Arc<Metrics>, now: Instant) -> Self {
+    pub(crate) fn new(
+        me: ShardId,
+        metrics: Arc<Metrics>,
+        now: Instant,
+        message_deadline: Duration,
+    ) -> Self {
         Self {
             me,
+            message_deadline,
             slots: Vec::new(),
             free: Vec::new(),
             open: 0,
@@ -137,6 +149,7 @@ impl Table {
                 Deadline::Connect(id) => self.close(id, Counter::ConnectFailed),
                 Deadline::Message(id) => self.message_overdue(now, id),
                 Deadline::Idle(id) => self.perhaps_idle(now, id),
+                Deadline::Parting(id) => self.close(id, Counter::ClosedMalformed),
                 Deadline::Accept(listener) => {
                     self.commands.push_back(StreamCommand::Accept { listener });
                 }
@@ -152,7 +165,7 @@ impl Table {
         connection.message_timer = None;
         if connection.to_cut {
             // The peer has done its part; it is we who have not looked yet.
-            let again = now + limits::MESSAGE_DEADLINE;
+            let again = now + self.message_deadline;
             connection.message_timer = Some(self.wheel.arm(again, Deadline::Message(id)));
         } else {
             self.close(id, Counter::ClosedMessageDeadline);
@@ -236,6 +249,7 @@ impl Table {
             paused: false,
             held: false,
             ending: None,
+            parting: false,
         });
         self.open += 1;
         self.metrics
@@ -331,9 +345,14 @@ impl Table {
             return;
         };
         connection.active_at = now;
-        connection.input.extend_from_slice(bytes);
+        let parting = connection.parting;
+        if !parting {
+            connection.input.extend_from_slice(bytes);
+        }
         self.count(Counter::BytesIn, bytes.len());
-        self.queue_to_cut(id);
+        if !parting {
+            self.queue_to_cut(id);
+        }
     }
 
     /// The driver has seen the end of the stream, or cannot read or write it any more. What was
@@ -344,6 +363,9 @@ impl Table {
         };
         if connection.local.is_none() {
             return self.close(id, reason);
+        }
+        if connection.parting {
+            return self.close(id, Counter::ClosedMalformed);
         }
         connection.ending.get_or_insert(reason);
         self.queue_to_cut(id);

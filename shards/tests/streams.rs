@@ -238,7 +238,7 @@ fn the_last_message_before_the_end_is_handled(driver: Driver) {
     host.wait_for(|_, event| matches!(event, Event::Changed(_)));
     let events: Vec<&Event> = host.seen.iter().map(|(_, event)| event).collect();
     assert_eq!(events[0], &Event::Received { length: 11 });
-    assert_eq!(host.running.metrics().total(Counter::ClosedByPeer), 1);
+    assert_eq!(host.running.metrics().total(Counter::ClosedTruncated), 1);
     assert!(is_ended(&mut stream));
     host.running.stop().unwrap();
 }

@@ -162,6 +162,7 @@ pub(super) fn check_queues(
 impl Config {
     /// What keeps a server with this configuration from being reached, although the configuration
     /// is sound: a listener on every address, and no address that peers could be told.
+    #[must_use]
     pub fn serving_mistakes(&self) -> Vec<Mistake> {
         let nameless = self
             .server

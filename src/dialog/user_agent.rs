@@ -11,7 +11,9 @@ use slotmap::SlotMap;
 
 use crate::counters::{Counter, Counters};
 use crate::limits::{LEGS_MAX, SUBSCRIPTIONS_MAX};
-use crate::sip::{Checked, HeaderIndex, HeaderName, Message, Rejection, Response, Status, Writer};
+use crate::sip::{
+    Checked, HeaderIndex, HeaderName, Malformed, Message, Rejection, Response, Status, Writer,
+};
 use crate::transaction::{ClientKey, Delivered, Event};
 
 use super::compose::{ALLOW, Answer, Draft, Fields, clean_uri, from_of, name_addr, response};
@@ -85,10 +87,22 @@ impl UserAgent {
         match Message::receive(bytes, &mut index) {
             Ok(Checked::Request(request)) => self.handle_request(now, source, &request),
             Ok(Checked::Response(response)) => self.handle_response(now, &response),
-            Err(rejection) => self.reject(source, &rejection),
+            Err(rejection) => {
+                self.reject(source, &rejection);
+            }
         }
         self.index = Some(index);
         self.settle(now);
+    }
+
+    /// Takes the rest of a stream in which no message ends, and why none does. Whether it is
+    /// answered, which it is when enough of a request is left.
+    pub fn handle_malformed(&mut self, source: Source, bytes: &[u8], error: Malformed) -> bool {
+        let mut index = self.index.take().unwrap_or_default();
+        let rejection = Message::refuse(bytes, &mut index, error);
+        let answered = self.reject(source, &rejection);
+        self.index = Some(index);
+        answered
     }
 
     /// A stream connection was closed or could not be opened.
@@ -459,8 +473,13 @@ impl UserAgent {
         self.core.disown(client);
     }
 
-    /// Answers a message that cannot be acted on, if it is a request and enough of it is left.
-    fn reject(&mut self, source: Source, rejection: &Rejection<'_>) {
+    /// Answers a message that cannot be acted on, if it is a request and enough of it is left;
+    /// tells whether it was.
+    fn reject(&mut self, source: Source, rejection: &Rejection<'_>) -> bool {
+        if rejection.error == Malformed::Empty {
+            // RFC 5626 §4.4.1 and many a NAT: a keep-alive, nothing that is wrong.
+            return false;
+        }
         let status = rejection.error.status();
         let too_large =
             [Status::MESSAGE_TOO_LARGE, Status::REQUEST_ENTITY_TOO_LARGE].contains(&status);
@@ -470,14 +489,14 @@ impl UserAgent {
             Counter::MessageMalformed
         });
         let Some(message) = &rejection.message else {
-            return;
+            return false;
         };
         // RFC 3261 §8.2.7: the same request gets the same tag.
         let tag = self.core.tag_for(message.bytes());
         let mut bytes = Vec::with_capacity(512);
         let tag = tag.text();
         let Some(mut writer) = Writer::rejection(&mut bytes, rejection, source.remote, &tag) else {
-            return;
+            return false;
         };
         writer.end();
         let transactions = &mut self.core.transactions;
@@ -494,6 +513,7 @@ impl UserAgent {
                 transactions.send(transmit, &bytes);
             }
         }
+        true
     }
 
     /// Answers a request that has no transaction.

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::call::{CallKey, Event as CallEvent, Side};
 use crate::config::DnIndex;
+use crate::counters::Counter;
 use crate::dialog::{Invite, LegEvent, LegKey};
 use crate::limits::PEER_SILENCE_MS;
 use crate::trunk::{Failure, Route};
@@ -103,6 +104,14 @@ impl Engine {
         }
     }
 
+    /// Counts what a peer did to a call or a subscription.
+    pub(super) fn count_failure(&self, failure: Failure) {
+        self.counters.count(match failure {
+            Failure::Silent => Counter::PeerSilent,
+            Failure::Unavailable | Failure::Connection => Counter::PeerUnavailable,
+        });
+    }
+
     /// Reports the peer and dials the next; `false` when there is none.
     fn try_next_peer(
         &mut self,
@@ -119,6 +128,7 @@ impl Engine {
             return false;
         };
         let (trunk, (peer, _)) = (dialled.route.trunk(), dialled.route.peer());
+        self.count_failure(failure);
         self.trunks
             .handle_failure(now, trunk, peer, failure, retry_after);
         if dialled.route.next(&mut self.trunks).is_some() {

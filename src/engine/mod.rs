@@ -280,6 +280,15 @@ impl offhook_shards::Engine for Engine {
         self.settle(now);
     }
 
+    fn handle_malformed(&mut self, now: Instant, from: Source, bytes: &[u8]) -> bool {
+        let framing::Frame::Malformed(error) = framing::frame(bytes) else {
+            return false;
+        };
+        let answered = self.user_agent.handle_malformed(from, bytes, error);
+        self.settle(now);
+        answered
+    }
+
     fn handle_connection(&mut self, now: Instant, change: ConnectionChange) {
         // Every shard hears of every connection; what was sent on another's is not ours to fail.
         if change

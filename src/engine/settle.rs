@@ -9,7 +9,7 @@ use crate::call;
 use crate::call::{CallKey, CallRef, Command, Event as CallEvent, LegCommand, Side};
 use crate::counters::Counter;
 use crate::cti::Output;
-use crate::dialog::{LegEvent, LegKey, Refusal, UserAgentEvent};
+use crate::dialog::{LegEvent, LegKey, PingOutcome, Refusal, UserAgentEvent};
 use crate::limits::SETTLE_ROUNDS_MAX;
 use crate::{presence, queue, trunk};
 
@@ -100,6 +100,9 @@ impl Engine {
                 }
             }
             UserAgentEvent::Ping(key, outcome) => {
+                if outcome == PingOutcome::Silent {
+                    self.counters.count(Counter::PingSilent);
+                }
                 if let Some((trunk, peer)) = self.links.pings.remove(key) {
                     self.trunks.handle_ping(now, trunk, peer, outcome);
                 }
@@ -206,6 +209,7 @@ impl Engine {
                 failure,
                 retry_after,
             } => {
+                self.count_failure(failure);
                 self.trunks
                     .handle_failure(now, trunk, peer, failure, retry_after);
             }

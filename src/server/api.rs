@@ -2,13 +2,16 @@
 //! checks who comes in and gives answers their status; the rest is the hub's.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
-use axum::extract::{DefaultBodyLimit, FromRequestParts, Path, Query, State, WebSocketUpgrade};
+use axum::extract::{
+    DefaultBodyLimit, FromRequest, FromRequestParts, Path, Query, Request, State, WebSocketUpgrade,
+};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde::Deserialize;
@@ -20,6 +23,7 @@ use crate::cti::ErrorCode;
 use crate::limits::{CTI_AGENTS_PER_ANSWER_MAX, CTI_FRAME_BYTES_MAX, CTI_FRAME_BYTES_READ_MAX};
 
 use super::clients::{self, Kind};
+use super::door;
 use super::gate::{Command, Gate, Stopped};
 use super::hub::Query as StateQuery;
 use super::metrics::{self, Fleet};
@@ -37,6 +41,8 @@ pub struct Api {
     pub fleet: Arc<Fleet>,
     /// When clients are pinged.
     pub heartbeat: Heartbeat,
+    /// How long the body of a request may take.
+    pub body_deadline: Duration,
 }
 
 /// Every path that is served.
@@ -64,6 +70,10 @@ pub fn router(api: Api) -> Router {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, words.to_owned())
         })
         .layer(DefaultBodyLimit::max(CTI_FRAME_BYTES_MAX))
+        .layer(from_fn_with_state(
+            Arc::clone(&api.fleet.refusals),
+            door::pass,
+        ))
         .with_state(api)
 }
 
@@ -164,12 +174,20 @@ async fn cti(
     })?;
     let queue_frames_max = api.config.server.client_queue as usize;
     let (gate, heartbeat) = (api.gate, api.heartbeat);
+    let refusals = Arc::clone(&api.fleet.refusals);
     Ok(upgrade
         .protocols([SUBPROTOCOL])
         .max_message_size(CTI_FRAME_BYTES_READ_MAX)
         .max_frame_size(CTI_FRAME_BYTES_READ_MAX)
         .on_upgrade(move |socket| {
-            websocket::attend(socket, gate, asker.identity, queue_frames_max, heartbeat)
+            let visit = websocket::Visit {
+                gate,
+                identity: asker.identity,
+                queue_frames_max,
+                heartbeat,
+                refusals,
+            };
+            websocket::attend(socket, visit)
         }))
 }
 
@@ -248,8 +266,13 @@ async fn ready(State(api): State<Api>) -> Result<&'static str, Problem> {
 async fn request(
     State(api): State<Api>,
     asker: Asker,
-    body: Result<Bytes, BytesRejection>,
+    request: Request,
 ) -> Result<Response, Problem> {
+    let body = tokio::time::timeout(api.body_deadline, Bytes::from_request(request, &())).await;
+    let body = body.map_err(|_| {
+        let words = "the body took too long to arrive".to_owned();
+        Problem::new(StatusCode::REQUEST_TIMEOUT, words)
+    })?;
     let body = body.map_err(|rejection| {
         let words = format!("the body could not be read: {}", rejection.body_text());
         Problem::new(rejection.status(), words)

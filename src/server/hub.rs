@@ -48,13 +48,29 @@ pub enum Received<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TooManyClients;
 
+/// How often each error was the answer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ErrorTally([u64; ErrorCode::ALL.len()]);
+
+impl ErrorTally {
+    fn count(&mut self, code: ErrorCode) {
+        self.0[code as usize] += 1;
+    }
+
+    /// How often it was this one.
+    #[must_use]
+    pub fn of(&self, code: ErrorCode) -> u64 {
+        self.0[code as usize]
+    }
+}
+
 /// What the hub has counted since it started.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tally {
     /// Requests and frames from clients.
     pub requests: u64,
     /// Requests that were answered with an error.
-    pub errors: u64,
+    pub errors: ErrorTally,
     /// Requests that no shard answered in time.
     pub timeouts: u64,
     /// Clients that were cut off because they did not read.
@@ -294,7 +310,8 @@ impl<S: Shards> Hub<S> {
             return;
         };
         if event.name == EventName::Error {
-            self.tally.errors += 1;
+            let code = event.error_code.unwrap_or(ErrorCode::InternalError);
+            self.tally.errors.count(code);
         }
         let envelope = Envelope {
             reference_id: pending.reference_id,
@@ -337,7 +354,7 @@ impl<S: Shards> Hub<S> {
     }
 
     fn refuse(&mut self, now: Instant, id: ClientId, refusal: Refusal) {
-        self.tally.errors += 1;
+        self.tally.errors.count(refusal.code);
         let mut attributes = Attributes::new();
         if let Some(this_dn) = refusal.this_dn {
             attributes.insert("ThisDN".to_owned(), this_dn.into());

@@ -15,7 +15,9 @@ use prometheus_client::registry::Registry;
 use offhook_shards::Metrics;
 
 use crate::counters::{Counter, Counters};
+use crate::cti::ErrorCode;
 
+use super::door::{Cause, CutOff, Refusals};
 use super::hub::Numbers;
 
 /// What the control plane knows of the running shards.
@@ -31,6 +33,8 @@ pub struct Fleet {
     pub counters: Vec<Arc<Counters>>,
     /// What the shards themselves count.
     pub metrics: Arc<Metrics>,
+    /// What HTTP has turned away.
+    pub refusals: Arc<Refusals>,
 }
 
 /// The page.
@@ -56,6 +60,7 @@ impl Collector for Page {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         self.encode_server(&mut encoder)?;
         self.encode_hub(&mut encoder)?;
+        self.encode_refusals(&mut encoder)?;
         self.encode_state(&mut encoder)?;
         self.encode_engines(&mut encoder)?;
         self.encode_shards(&mut encoder)
@@ -111,19 +116,9 @@ impl Page {
                 tally.requests,
             ),
             (
-                "cti_errors",
-                "Requests answered with an error",
-                tally.errors,
-            ),
-            (
                 "cti_timeouts",
                 "Requests that no shard answered in time",
                 tally.timeouts,
-            ),
-            (
-                "cti_slow_clients",
-                "Clients cut off because they did not read",
-                tally.slow_clients,
             ),
             ("cti_gaps", "Clients that resumed too late", tally.gaps),
             (
@@ -140,6 +135,31 @@ impl Page {
             counters(encoder, name, help, one(value))?;
         }
         Ok(())
+    }
+
+    /// What clients and HTTP were refused, by cause.
+    fn encode_refusals(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let tally = &self.numbers.tally;
+        let errors = ErrorCode::ALL
+            .iter()
+            .map(|&code| (vec![("cause", code.name())], tally.errors.of(code)));
+        let help = "Requests answered with an error";
+        counters(encoder, "cti_errors", help, errors)?;
+        let refusals = &self.fleet.refusals;
+        let closed = [
+            ("slow", tally.slow_clients),
+            ("silent", refusals.cut_off(CutOff::Silent)),
+            ("frame_too_long", refusals.cut_off(CutOff::FrameTooLong)),
+            ("protocol", refusals.cut_off(CutOff::Protocol)),
+        ]
+        .map(|(cause, value)| (vec![("cause", cause)], value));
+        let help = "Clients that the server closed";
+        counters(encoder, "cti_clients_closed", help, closed)?;
+        let refused = Cause::ALL
+            .iter()
+            .map(|&cause| (vec![("cause", cause.name())], refusals.value(cause)));
+        let help = "HTTP connections and requests that were refused";
+        counters(encoder, "http_refused", help, refused)
     }
 
     fn encode_state(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {

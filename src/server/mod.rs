@@ -4,8 +4,8 @@
 //! events and the clients' requests, and it is plain code without sockets, so that tests can turn
 //! it by hand. Around it: [`decode`] and [`encode`] speak JSON, [`state`] folds the event stream,
 //! [`history`] keeps its tail, [`clients`] knows who listens to what, [`permissions`] who may do
-//! what. [`api`] and [`websocket`] are the sockets, [`serve`] puts it all together. It decides
-//! nothing about agents, calls and queues: that is done on the shards.
+//! what. [`door`], [`api`] and [`websocket`] are the sockets, [`serve`] puts it all together. It
+//! decides nothing about agents, calls and queues: that is done on the shards.
 
 pub mod address;
 pub mod api;
@@ -13,6 +13,7 @@ pub mod attendance;
 pub mod clients;
 pub mod clock;
 pub mod decode;
+pub mod door;
 pub mod encode;
 pub mod engines;
 pub mod gate;

@@ -8,10 +8,9 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use axum::serve::ListenerExt;
 use offhook_shards::{
     Control, DriverChoice, Engine, Events, Options, Placement, Running, ShardId, StartError,
-    placement,
+    limits::MESSAGE_DEADLINE, placement,
 };
 use tokio::io::unix::AsyncFd;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -20,9 +19,11 @@ use tokio::sync::watch;
 use crate::config::{Config, DnIndex, Driver, QueueIndex, Transport};
 use crate::counters::Counters;
 use crate::cti::{Output, Request};
+use crate::limits::{HTTP_BODY_DEADLINE, HTTP_HEAD_DEADLINE};
 
 use super::api::{self, Api};
 use super::clock::Clock;
+use super::door::{Door, Visitor};
 use super::engines::{self, Engines};
 use super::gate::{self, Gate, Outputs};
 use super::hub::Hub;
@@ -148,6 +149,30 @@ pub struct Choices {
     pub signals: bool,
     /// When clients are pinged.
     pub heartbeat: Heartbeat,
+    /// How long peers may take to say something.
+    pub deadlines: Deadlines,
+}
+
+/// How long peers may take to say something whole, however steadily it trickles.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Deadlines {
+    /// From the first byte of a SIP message on a stream to its last.
+    pub sip_message: Duration,
+    /// From the opening of an HTTP connection, or from its last answer, to the end of the next
+    /// request's head.
+    pub http_head: Duration,
+    /// From the end of the head of an HTTP request to the end of its body.
+    pub http_body: Duration,
+}
+
+impl Default for Deadlines {
+    fn default() -> Self {
+        Self {
+            sip_message: MESSAGE_DEADLINE,
+            http_head: HTTP_HEAD_DEADLINE,
+            http_body: HTTP_BODY_DEADLINE,
+        }
+    }
 }
 
 /// How many shards a configuration asks for, on this machine.
@@ -190,8 +215,10 @@ pub fn start_with<C: Crew>(
     let listener = listen(address).map_err(|error| ServeError::Http { address, error })?;
     let http = listener.local_addr().map_err(ServeError::Control)?;
     let builder = crew.clone();
-    let running = offhook_shards::start(&options(&config), move |shard| builder.engine(shard))
-        .map_err(ServeError::Shards)?;
+    let running = offhook_shards::start(&options(&config, choices), move |shard| {
+        builder.engine(shard)
+    })
+    .map_err(ServeError::Shards)?;
     let (udp, tcp) = (
         running.udp_addresses().to_vec(),
         running.tcp_addresses().to_vec(),
@@ -227,7 +254,7 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(listener)
 }
 
-fn options(config: &Config) -> Options {
+fn options(config: &Config, choices: Choices) -> Options {
     let server = &config.server;
     let of = |transport| {
         let listeners = server
@@ -252,6 +279,7 @@ fn options(config: &Config) -> Options {
         udp: of(Transport::Udp),
         tcp: of(Transport::Tcp),
         spin: Duration::ZERO,
+        message_deadline: choices.deadlines.sip_message,
     }
 }
 
@@ -319,22 +347,23 @@ impl<C: Crew> ControlPlane<C> {
 
     async fn attend(&mut self) -> Result<(), ServeError> {
         let (gate, commands) = Gate::open();
+        let fleet = Arc::new(self.fleet());
+        let refusals = Arc::clone(&fleet.refusals);
+        let deadlines = self.choices.deadlines;
         let api = Api {
             gate,
             config: Arc::clone(&self.config),
-            fleet: Arc::new(self.fleet()),
+            fleet,
             heartbeat: self.choices.heartbeat,
+            body_deadline: deadlines.http_body,
         };
         let listener = self.listener.try_clone().map_err(ServeError::Control)?;
         let listener = tokio::net::TcpListener::from_std(listener).map_err(ServeError::Control)?;
         let address = listener.local_addr().map_err(ServeError::Control)?;
-        // Frames are small and somebody waits for each.
-        let listener = listener.tap_io(|stream| {
-            let _ = stream.set_nodelay(true);
-        });
+        let door = Door::new(listener, deadlines.http_head, refusals);
+        let visitors = api::router(api).into_make_service_with_connect_info::<Visitor>();
         let (http_stop, http_stopped) = watch::channel(false);
-        let http = axum::serve(listener, api::router(api))
-            .with_graceful_shutdown(until_true(http_stopped));
+        let http = axum::serve(door, visitors).with_graceful_shutdown(until_true(http_stopped));
         let http = tokio::spawn(http.into_future());
         let events = self
             .running
@@ -368,6 +397,7 @@ impl<C: Crew> ControlPlane<C> {
             cores: self.running.plan().shards.clone(),
             counters: self.crew.counters(),
             metrics: self.running.metrics(),
+            refusals: Arc::default(),
         }
     }
 }

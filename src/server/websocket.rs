@@ -1,6 +1,7 @@
 //! One CTI client's WebSocket: frames in to the hub, frames out from the client's queue, pings,
 //! and the close. It never looks into a frame, and no other client waits for this one.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::ws::{CloseFrame, Message, WebSocket};
@@ -15,6 +16,7 @@ use crate::limits::{
 };
 
 use super::clients::{self, Close, Inbox, Kind, Outgoing};
+use super::door::{CutOff, Refusals};
 use super::gate::{Command, Gate};
 use super::permissions::Identity;
 
@@ -60,14 +62,30 @@ enum End {
 
 type Sink = SplitSink<WebSocket, Message>;
 
+/// What a client comes with.
+#[derive(Debug)]
+pub struct Visit {
+    /// The way to the hub.
+    pub gate: Gate,
+    /// Who it is.
+    pub identity: Identity,
+    /// How many frames may wait for it.
+    pub queue_frames_max: usize,
+    /// When it is pinged.
+    pub heartbeat: Heartbeat,
+    /// Where it is counted if it has to be closed.
+    pub refusals: Arc<Refusals>,
+}
+
 /// Attends to one client until it goes away or is closed.
-pub async fn attend(
-    socket: WebSocket,
-    gate: Gate,
-    identity: Identity,
-    queue_frames_max: usize,
-    heartbeat: Heartbeat,
-) {
+pub async fn attend(socket: WebSocket, visit: Visit) {
+    let Visit {
+        gate,
+        identity,
+        queue_frames_max,
+        heartbeat,
+        refusals,
+    } = visit;
     let (outbox, mut inbox) = clients::queue(queue_frames_max);
     let (mut sink, mut stream) = socket.split();
     let connect = |reply| Command::Connect {
@@ -79,7 +97,7 @@ pub async fn attend(
     let end = match gate.ask(connect).await {
         Ok(Ok(id)) => {
             let end = tokio::select! {
-                end = read(&mut stream, &gate, id, heartbeat) => end,
+                end = read(&mut stream, &gate, id, heartbeat, &refusals) => end,
                 end = write(&mut sink, &mut inbox, heartbeat) => end,
             };
             // A hub that is gone has forgotten the client already.
@@ -112,9 +130,11 @@ async fn read(
     gate: &Gate,
     id: ClientId,
     heartbeat: Heartbeat,
+    refusals: &Refusals,
 ) -> End {
     loop {
         let Ok(received) = timeout(heartbeat.silence_max, stream.next()).await else {
+            refusals.count_cut_off(CutOff::Silent);
             return End::Ours(
                 code::POLICY,
                 "the client was silent for too long".to_owned(),
@@ -125,7 +145,7 @@ async fn read(
             Some(Ok(Message::Binary(_))) => Command::Binary(id),
             Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,
             Some(Ok(Message::Close(_))) | None => return End::Gone,
-            Some(Err(error)) => return broken(&error),
+            Some(Err(error)) => return broken(&error, refusals),
         };
         if gate.send(command).await.is_err() {
             return End::Ours(code::GOING_AWAY, "the server stops".to_owned());
@@ -133,12 +153,19 @@ async fn read(
     }
 }
 
-fn broken(error: &axum::Error) -> End {
+fn broken(error: &axum::Error, refusals: &Refusals) -> End {
     // The library's own type is not ours to name; its words tell the one case that has a code.
-    if error.to_string().contains("too long") {
+    let words = error.to_string();
+    if words.contains("too long") {
+        refusals.count_cut_off(CutOff::FrameTooLong);
         let reason = format!("a frame may have {CTI_FRAME_BYTES_READ_MAX} bytes at most");
         return End::Ours(code::TOO_BIG, reason);
     }
+    if words.contains("without closing handshake") || words.contains("IO error") {
+        // It went away without a word, as a crash or a network does.
+        return End::Gone;
+    }
+    refusals.count_cut_off(CutOff::Protocol);
     End::Ours(code::PROTOCOL_ERROR, "this is not WebSocket".to_owned())
 }
 

@@ -112,6 +112,16 @@ impl<'a> Message<'a> {
             .check()
     }
 
+    /// Reads what there is of a message whose end cannot be found in its stream, so that it can be
+    /// answered.
+    #[must_use]
+    pub fn refuse(bytes: &'a [u8], index: &'a mut HeaderIndex, error: Malformed) -> Rejection<'a> {
+        match Self::read(bytes, index) {
+            Ok(message) => message.reject(error),
+            Err(_) => Rejection::without_message(error),
+        }
+    }
+
     /// Parses every field that routing needs.
     ///
     /// # Errors

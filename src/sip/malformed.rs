@@ -117,7 +117,7 @@ impl Malformed {
         }
     }
 
-    /// A short name for logs and for the metric that counts refusals by cause.
+    /// A short name for logs.
     #[must_use]
     pub fn cause(self) -> &'static str {
         match self {

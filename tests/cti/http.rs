@@ -208,7 +208,7 @@ async fn the_metrics_page_counts() {
     for line in [
         "offhook_cti_clients 1",
         "offhook_cti_events_total 1",
-        "offhook_cti_errors_total 1",
+        "offhook_cti_errors_total{cause=\"InvalidAttribute\"} 1",
         "offhook_agents{status=\"NotReady\"} 1",
         "offhook_agents{status=\"LoggedOut\"} 3",
         "offhook_queue_waiting{queue=\"sales\"} 0",

@@ -197,6 +197,7 @@ pub(crate) fn server_with(configuration: &str, heartbeat: Heartbeat) -> Serving 
     let choices = Choices {
         signals: false,
         heartbeat,
+        ..Choices::default()
     };
     let scripts = |config: Arc<config::Config>, shards| Scripts {
         names: config

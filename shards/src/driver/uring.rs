@@ -66,6 +66,7 @@ impl Drive for Uring {
         let local = Rc::new(Local {
             shard: RefCell::new(shard),
             woken: Cell::new(false),
+            rung: Cell::new(false),
             main: RefCell::new(None),
             datagram_tasks: RefCell::new(Vec::new()),
             listeners: RefCell::new(Vec::new()),
@@ -82,6 +83,8 @@ struct Local<E: Engine> {
     shard: RefCell<Shard<E>>,
     /// Whether the main task has something to do.
     woken: Cell<bool>,
+    /// Whether the bell was heard, which it is through the ring only.
+    rung: Cell<bool>,
     main: RefCell<Option<Waker>>,
     /// By socket: who waits for the socket to be dry.
     datagram_tasks: RefCell<Vec<Option<Waker>>>,
@@ -217,6 +220,7 @@ async fn watch_wake<E: Engine>(local: Rc<Local<E>>, wake: OwnedFd) {
     let wake = sys::glommio_file(wake);
     loop {
         wake.read_at(0, 8).await.expect("an eventfd can be read");
+        local.rung.set(true);
         local.wake_main();
     }
 }
@@ -262,12 +266,22 @@ impl<E: Engine> Local<E> {
     }
 
     /// Suspends the main task until the executor has looked at its rings: it rings its own bell
-    /// and sleeps until it hears it.
+    /// and sleeps until it hears it. Nothing else ends that sleep: a stream that always has more
+    /// to read would keep the rings, and so everybody else, unseen.
     async fn step_aside(&self, timer: &mut Timer) {
-        self.woken.set(false);
+        self.rung.set(false);
         timer.reset(SLEEP_MAX);
         self.shard.borrow().sleeper().signal();
-        poll_fn(|context| self.poll_sleep(context, timer)).await;
+        poll_fn(|context| self.poll_rung(context, timer)).await;
+        self.woken.set(false);
+    }
+
+    fn poll_rung(&self, context: &mut Context<'_>, timer: &mut Timer) -> Poll<()> {
+        if self.rung.replace(false) {
+            return Poll::Ready(());
+        }
+        *self.main.borrow_mut() = Some(context.waker().clone());
+        Pin::new(timer).poll(context).map(|_| ())
     }
 
     fn poll_dry(&self, context: &mut Context<'_>, socket: usize) -> Poll<()> {

@@ -25,6 +25,8 @@ pub(crate) enum Rest {
     Incomplete,
     /// Nothing that can become a message.
     Malformed,
+    /// The same, and the peer is told why.
+    MalformedAnswered,
     /// Nobody has looked: its share of this turn is used up.
     Unseen,
     /// A message for a shard that has no room.
@@ -68,14 +70,29 @@ impl Table {
         match cut.rest {
             Rest::Incomplete if connection.ending.is_some() => {
                 let reason = connection.ending.expect("looked at a line ago");
+                let truncated = reason == Counter::ClosedByPeer && !connection.input.is_empty();
+                let reason = if truncated {
+                    Counter::ClosedTruncated
+                } else {
+                    reason
+                };
                 return self.close(id, reason);
             }
-            Rest::Malformed => return self.close(id, Counter::ClosedMalformed),
+            Rest::Malformed | Rest::MalformedAnswered => {
+                // What came before is answered as well.
+                let talks = cut.rest == Rest::MalformedAnswered
+                    || cut.consumed > 0
+                    || connection.written < connection.output.len();
+                if talks && connection.ending.is_none() {
+                    return self.part(now, id);
+                }
+                return self.close(id, Counter::ClosedMalformed);
+            }
             Rest::Incomplete if full => return self.close(id, Counter::ClosedInputLimit),
             Rest::Incomplete if connection.input.is_empty() => empty(&mut connection.input),
             Rest::Incomplete => {
                 if connection.message_timer.is_none() {
-                    let at = now + limits::MESSAGE_DEADLINE;
+                    let at = now + self.message_deadline;
                     connection.message_timer = Some(self.wheel.arm(at, Deadline::Message(id)));
                 }
             }
@@ -87,7 +104,26 @@ impl Table {
         }
         match cut.rest {
             Rest::Unseen | Rest::Blocked => self.queue_to_cut(id),
-            Rest::Incomplete | Rest::Malformed => {}
+            Rest::Incomplete | Rest::Malformed | Rest::MalformedAnswered => {}
+        }
+    }
+
+    /// What comes is thrown away until the peer has had the time to hear why: to close with bytes
+    /// unread would make the kernel send a reset, which may overtake the answer.
+    fn part(&mut self, now: Instant, id: ConnectionId) {
+        let Some(connection) = live(&mut self.slots, id) else {
+            return;
+        };
+        connection.parting = true;
+        empty(&mut connection.input);
+        if let Some(timer) = connection.message_timer.take() {
+            self.wheel.cancel(timer);
+        }
+        self.wheel.cancel(connection.timer);
+        let at = now + limits::PARTING_DEADLINE;
+        connection.timer = self.wheel.arm(at, Deadline::Parting(id));
+        if std::mem::take(&mut connection.held) {
+            self.commands.push_back(StreamCommand::Attend { id });
         }
     }
 }

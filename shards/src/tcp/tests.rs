@@ -15,7 +15,12 @@ struct Bench {
 fn bench() -> Bench {
     let metrics = Arc::new(Metrics::new(1));
     let now = Clock.now();
-    let table = Table::new(ShardId(0), Arc::clone(&metrics), now);
+    let table = Table::new(
+        ShardId(0),
+        Arc::clone(&metrics),
+        now,
+        limits::MESSAGE_DEADLINE,
+    );
     Bench {
         table,
         metrics,
@@ -273,7 +278,7 @@ fn what_came_before_the_end_is_cut_before_the_connection_is_closed() {
     assert!(bench.table.is_live(id));
     bench.cut(7, Rest::Incomplete);
     assert!(!bench.table.is_live(id));
-    assert_eq!(bench.count(Counter::ClosedByPeer), 1);
+    assert_eq!(bench.count(Counter::ClosedTruncated), 1);
     assert_eq!(bench.count(Counter::ConnectFailed), 0);
 }
 
@@ -328,4 +333,49 @@ fn a_listener_that_could_not_accept_is_tried_again() {
     assert_eq!(bench.commands(), []);
     bench.pass(limits::ACCEPT_PAUSE);
     assert_eq!(bench.commands(), [StreamCommand::Accept { listener: 3 }]);
+}
+
+#[test]
+fn a_broken_stream_is_read_on_until_the_peer_has_heard_why() {
+    let mut bench = bench();
+    let id = bench.accept(address(2, 5_060));
+    bench.table.received(bench.now, id, b"broken");
+    bench.cut(0, Rest::MalformedAnswered);
+    bench.send(Some(id), address(2, 5_060), b"because");
+    assert_eq!(bench.table.output(id), b"because");
+    bench.table.wrote(bench.now, id, 7);
+    // What comes now is thrown away.
+    bench
+        .table
+        .received(bench.now, id, &vec![0; limits::STREAM_INPUT_BYTES_MAX]);
+    assert_eq!(bench.table.to_cut(), 0);
+    assert_eq!(
+        bench.table.allowance(id),
+        Some(limits::STREAM_INPUT_BYTES_MAX)
+    );
+    bench.pass(limits::PARTING_DEADLINE);
+    assert!(!bench.table.is_live(id));
+    assert_eq!(bench.count(Counter::ClosedMalformed), 1);
+    // Without anything to say it goes at once, and a peer that goes first is no other cause.
+    let id = bench.accept(address(2, 5_061));
+    bench.table.received(bench.now, id, b"broken");
+    bench.cut(0, Rest::Malformed);
+    assert!(!bench.table.is_live(id));
+    let id = bench.accept(address(2, 5_062));
+    bench.table.received(bench.now, id, b"broken");
+    bench.cut(0, Rest::MalformedAnswered);
+    bench.table.ended(id, Counter::ClosedByPeer);
+    assert!(!bench.table.is_live(id));
+    assert_eq!(bench.count(Counter::ClosedMalformed), 3);
+}
+
+#[test]
+fn a_peer_that_goes_in_the_middle_of_a_message_is_counted_for_it() {
+    let mut bench = bench();
+    let id = bench.accept(address(2, 5_060));
+    bench.table.received(bench.now, id, b"half");
+    bench.table.ended(id, Counter::ClosedByPeer);
+    bench.cut(0, Rest::Incomplete);
+    assert_eq!(bench.count(Counter::ClosedTruncated), 1);
+    assert_eq!(bench.count(Counter::ClosedByPeer), 0);
 }
