@@ -3,6 +3,17 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod calls;
+#[allow(dead_code, reason = "the tests of the module itself use the rest")]
+#[path = "../../src/dialog/tests/messages.rs"]
+mod messages;
+#[allow(dead_code, reason = "the tests of the module itself use the rest")]
+#[path = "../../src/dialog/tests/network.rs"]
+mod network;
+mod section_12;
+mod section_13;
+mod section_14;
+mod section_15;
 mod section_17_1_1;
 mod section_17_1_2;
 mod section_17_1_3;
@@ -10,4 +21,9 @@ mod section_17_2_1;
 mod section_17_2_2;
 mod section_17_2_3;
 mod section_18_2_2;
+mod section_8_2;
+mod section_9;
 mod trace;
+
+// The names that `network` knows the library by: it is shared with the tests inside the library.
+use offhook::{counters, dialog, sip};
