@@ -3,6 +3,8 @@
 //! with both in `tests/rfc3261`.
 
 mod chance;
+#[allow(dead_code, reason = "tests/rfc3261 uses the rest")]
 mod messages;
+#[allow(dead_code, reason = "tests/rfc3261 uses the rest")]
 mod network;
 mod subscriptions;
