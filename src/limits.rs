@@ -214,8 +214,13 @@ pub const PEER_SILENCE_MS: u64 = 4_000;
 /// Requests from outside that one shard answers or has answered in the last 64*T1; more are
 /// refused with 503.
 pub const SERVER_TRANSACTIONS_MAX: usize = 262_144;
+/// Of these, kept for CANCEL and for requests within dialogs: a BYE that were refused would leave a
+/// call that its peer takes for ended.
+pub const SERVER_TRANSACTIONS_RESERVED: usize = SERVER_TRANSACTIONS_MAX / 16;
 /// Requests of ours that one shard waits for or has had answered of late; more are not sent.
 pub const CLIENT_TRANSACTIONS_MAX: usize = 262_144;
+/// Of these, kept for BYE and CANCEL.
+pub const CLIENT_TRANSACTIONS_RESERVED: usize = CLIENT_TRANSACTIONS_MAX / 16;
 /// A request of more bytes goes by TCP where the peer has it (RFC 3261 §18.1.1).
 pub const UDP_REQUEST_BYTES_MAX: usize = 1_300;
 /// Bytes of messages that wait to be sent on one shard; what comes on top is lost, as in a network.

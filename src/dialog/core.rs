@@ -16,7 +16,7 @@ use slotmap::SecondaryMap;
 use crate::counters::{Counter, Counters};
 use crate::sip::{Host, Method, Status, Uri};
 use crate::transaction::{
-    ClientKey, Full, Outgoing, ServerKey, Timers, Transactions, transport_for,
+    ClientKey, Fallback, Full, Outgoing, ServerKey, Timers, Transactions, transport_for,
 };
 
 use super::compose::{Answer, Draft, response};
@@ -55,8 +55,6 @@ pub(super) enum Timer {
 pub(super) struct Sent {
     pub(super) client: ClientKey,
     branch: Branch,
-    transport: Transport,
-    remote: SocketAddr,
     /// Whether it had no body: an INVITE without an offer asks for one.
     pub(super) asks: bool,
 }
@@ -84,12 +82,15 @@ pub(super) struct Core {
     pub(super) transactions: Transactions,
     pub(super) table: Table,
     pub(super) events: VecDeque<UserAgentEvent>,
-    /// INVITEs of peers that are not answered yet: a CANCEL names them.
-    pub(super) invites: SecondaryMap<ServerKey, LegKey>,
+    /// INVITEs of peers, for as long as a CANCEL can name them: their leg, and the tag of the
+    /// responses to them.
+    pub(super) invites: SecondaryMap<ServerKey, (LegKey, Tag)>,
     owners: SecondaryMap<ClientKey, Owner>,
     wheel: Wheel<Timer>,
     random: Random,
     scratch: Vec<u8>,
+    /// The datagram that a request in `scratch` would have been, were it not too large for one.
+    datagram: Vec<u8>,
 }
 
 impl Core {
@@ -112,6 +113,7 @@ impl Core {
             wheel: Wheel::new(now),
             random: Random::new(config.keys, config.seed, u64::from(config.shard.0)),
             scratch: Vec::with_capacity(2_048),
+            datagram: Vec::new(),
             config,
             counters,
         }
@@ -200,14 +202,16 @@ impl Core {
                 remote,
                 branch: &branch.text(),
                 bytes: &self.scratch,
+                fallback: (transport != target.transport).then_some(Fallback {
+                    remote: target.address,
+                    bytes: &self.datagram,
+                }),
             },
         )?;
         self.owners.insert(client, owner);
         Ok(Sent {
             client,
             branch,
-            transport,
-            remote,
             asks: draft.body.is_none(),
         })
     }
@@ -215,13 +219,17 @@ impl Core {
     /// RFC 3261 §9.1: the CANCEL of an INVITE has its branch and goes where it went. Nobody waits
     /// for the answer: it says nothing about the INVITE.
     pub(super) fn cancel(&mut self, now: Instant, invite: Sent, draft: &Draft<'_>) {
-        self.write_by(invite.transport, invite.remote, draft, invite.branch);
+        let Some((transport, remote)) = self.transactions.way(invite.client) else {
+            return;
+        };
+        self.write_by(transport, remote, draft, invite.branch);
         let outgoing = Outgoing {
             method: Method::Cancel,
-            transport: invite.transport,
-            remote: invite.remote,
+            transport,
+            remote,
             branch: &invite.branch.text(),
             bytes: &self.scratch,
+            fallback: None,
         };
         if let Ok(client) = self.transactions.request(now, outgoing) {
             self.transactions.abandon(now, client);
@@ -263,9 +271,6 @@ impl Core {
     ) {
         if !self.transactions.is_unanswered(server) {
             return;
-        }
-        if status.is_final() {
-            self.invites.remove(server);
         }
         response(
             &mut self.scratch,
@@ -339,6 +344,7 @@ impl Core {
         self.write_by(target.transport, target.address, draft, branch);
         let (transport, remote) = transport_for(target, self.scratch.len());
         if transport != target.transport {
+            std::mem::swap(&mut self.scratch, &mut self.datagram);
             self.write_by(transport, remote, draft, branch);
         }
         (transport, remote)

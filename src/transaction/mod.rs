@@ -28,7 +28,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use offhook_shards::wheel::Wheel;
-use offhook_shards::{ConnectionChange, ConnectionOutcome, Source, Transmit, Transport};
+use offhook_shards::{ConnectionChange, Source, Transmit, Transport};
 
 use crate::sip::{HeaderIndex, Method, Request, Response, Status, Via};
 
@@ -54,6 +54,18 @@ pub struct Outgoing<'a> {
     /// The branch of its Via: new for every request, except for a CANCEL, which has its INVITE's.
     pub branch: &'a str,
     /// The complete message.
+    pub bytes: &'a [u8],
+    /// What is sent instead when no connection can be opened.
+    pub fallback: Option<Fallback<'a>>,
+}
+
+/// A request that goes by TCP for nothing but its size goes by UDP all the same where the peer
+/// takes no connection (RFC 3261 §18.1.1).
+#[derive(Debug, Clone, Copy)]
+pub struct Fallback<'a> {
+    /// Where the datagram goes.
+    pub remote: SocketAddr,
+    /// The complete message, with the same branch and a Via that says UDP.
     pub bytes: &'a [u8],
 }
 
@@ -118,18 +130,14 @@ impl Transactions {
     }
 
     /// A connection that this shard opened, or tried to, is gone: the client transactions that
-    /// used it fail. Server transactions do not: they answer over a new one (RFC 3261 §18.2.2).
+    /// used it fail, but for those that have another way. Server transactions do not: they answer over a new one (RFC 3261 §18.2.2).
     ///
     /// Do not pass what happened to another shard's connection: this shard's requests do not wait
     /// on it, although it may go to the same address.
     pub fn handle_connection(&mut self, now: Instant, change: &ConnectionChange) {
         self.advance(now);
-        match change.outcome {
-            ConnectionOutcome::Closed | ConnectionOutcome::ConnectFailed => {
-                self.clients
-                    .handle_connection_lost(now, change.remote, &mut self.shared);
-            }
-        }
+        self.clients
+            .handle_connection_lost(now, change, &mut self.shared);
     }
 
     /// The time that `poll_timeout` named has come.
@@ -216,6 +224,12 @@ impl Transactions {
     #[must_use]
     pub fn destination(&self, key: ServerKey) -> Option<Transmit> {
         self.servers.destination(key)
+    }
+
+    /// By what and to whom a request of ours went; `None` when the transaction is over.
+    #[must_use]
+    pub fn way(&self, key: ClientKey) -> Option<(Transport, SocketAddr)> {
+        self.clients.way(key)
     }
 
     /// Whether the request waits for its final response from us.

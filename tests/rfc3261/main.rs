@@ -20,6 +20,7 @@ mod section_17_1_3;
 mod section_17_2_1;
 mod section_17_2_2;
 mod section_17_2_3;
+mod section_18_1_1;
 mod section_18_2_2;
 mod section_8_2;
 mod section_9;
