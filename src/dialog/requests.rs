@@ -134,7 +134,7 @@ impl UserAgent {
         let ringing = Ringing::new(dialog, server, request.cseq, reply);
         let key = self.legs.insert(Some(Leg::Ringing(ringing)));
         self.core.table.insert(&call_id, tag, Usage::Leg(key));
-        self.core.invites.insert(server, key);
+        self.core.invites.insert(server, (key, tag));
         let invitation = Box::new(invitation(request, source));
         self.core
             .events
@@ -228,17 +228,16 @@ impl UserAgent {
             self.reply(now, server, request, status, Fields::default());
             return;
         };
-        let key = self.core.invites.get(invite).copied();
-        let leg = key.and_then(|key| self.legs.get(key)?.as_ref());
-        // The To tag of the INVITE's own responses.
-        let tag = match leg {
-            Some(leg) => leg.dialog().local_tag,
-            None => self.core.tag_for(request.message.bytes()),
+        // An INVITE that `check` refused has no leg.
+        let Some((key, tag)) = self.core.invites.get(invite).copied() else {
+            self.reply(now, server, request, Status::OK, Fields::default());
+            return;
         };
+        // The To tag of the INVITE's own responses.
         let reply = self.reply_tagged(server, request, tag);
         let answer = Answer::default();
         self.core.respond(now, server, Status::OK, &reply, &answer);
-        if let Some(key) = key {
+        if self.core.transactions.is_unanswered(invite) {
             self.with_leg(now, key, |leg, turn| leg.cancel(turn, invite));
         }
     }

@@ -184,6 +184,13 @@ impl UserAgent {
         self.settle(now);
     }
 
+    /// Takes back an INVITE within the call that has no final response: CANCEL, as soon as one may
+    /// go. The answer still comes, `OfferRefused` or, when it was on its way, `OfferAnswered`.
+    pub fn withdraw_offer(&mut self, now: Instant, leg: LegKey) {
+        self.with_leg(now, leg, Leg::withdraw_offer);
+        self.settle(now);
+    }
+
     /// Sends a 2xx to the peer's INVITE within the call.
     pub fn answer_offer(&mut self, now: Instant, leg: LegKey, body: Option<&Body>) {
         self.with_leg(now, leg, |leg, turn| leg.answer_offer(turn, body));

@@ -1,15 +1,11 @@
 //! Requests that are not served, each with the status that RFC 3261 §8.2 and §21 name, in the order
 //! that §8.2 names, and counted; and how one is answered that is served.
 
-use std::time::Duration;
-
-use offhook_shards::Transport;
-
-use super::calls::{calling, ringing};
+use super::calls::{calling, connected_by_hand, ringing};
 use super::messages::{PEER, header, headers, invite, kind, request, response, status, tag};
-use super::network::{Network, address, invite_to, sdp, target};
+use super::network::{Network, invite_to, target};
 use crate::counters::Counter;
-use crate::dialog::{PingOutcome, UserAgentEvent};
+use crate::dialog::{LegEvent, PingOutcome, UserAgentEvent};
 use crate::sip::Status;
 
 /// Sends one request to a fresh agent and takes the one final answer.
@@ -64,29 +60,6 @@ fn nothing_that_is_carried_can_add_a_line() {
     assert_eq!(headers(&text, "Via").count(), 1);
     assert_eq!(headers(&text, "Content-Length").count(), 1);
     assert_eq!(header(&text, "Session-ID"), "abc  X-Evil: 4");
-}
-
-#[test]
-fn an_invite_over_1300_bytes_goes_by_tcp_where_the_peer_has_it() {
-    let mut network = Network::new(2, 1);
-    let mut invite = invite_to(PEER);
-    invite.body = Some(sdp(&"x".repeat(1_300)));
-    invite.target.large_requests = Some(address(6001));
-    network.agents[0]
-        .invite(network.now, &invite)
-        .expect("there is room");
-    network.run_for(Duration::from_millis(1));
-    let arrived = network.inbox.pop().expect("the INVITE was sent");
-    assert_eq!(
-        (arrived.transport, arrived.to.port()),
-        (Transport::Tcp, 6001)
-    );
-    assert!(header(&arrived.text, "Via").starts_with("SIP/2.0/TCP "));
-    assert_eq!(
-        header(&arrived.text, "Contact"),
-        "<sip:1000@127.0.0.1:5060;transport=tcp>"
-    );
-    assert!(!header(&arrived.text, "Via").contains("rport"));
 }
 
 #[test]
@@ -221,12 +194,13 @@ fn check_rows(rows: impl IntoIterator<Item = Row>) {
 fn several_faults_are_named_in_the_order_of_the_rfc() {
     let text = request("DANCE", "call", 1, None, "1", "Require: magic\r\n", "")
         .replace("DANCE sip:", "DANCE fax:");
+    assert_eq!(kind(&answer_to(&text, Counter::RequestMethod)), "501 DANCE");
+    let text = request("OPTIONS", "call", 1, None, "1", "Require: magic\r\n", "")
+        .replace("OPTIONS sip:", "OPTIONS fax:");
     assert_eq!(
         kind(&answer_to(&text, Counter::RequestUnsupported)),
-        "416 DANCE"
+        "416 OPTIONS"
     );
-    let text = request("DANCE", "call", 1, None, "1", "Require: magic\r\n", "");
-    assert_eq!(kind(&answer_to(&text, Counter::RequestMethod)), "501 DANCE");
     let extra = "Require: magic\r\nContent-Type: text/plain\r\nContact: <sip:1@h>\r\n";
     let text = request("INVITE", "call", 1, None, "1", extra, "body");
     assert_eq!(
@@ -245,6 +219,38 @@ fn a_body_that_may_be_ignored_is_no_reason_to_refuse() {
         &request("INVITE", "call", 1, None, "1", extra, "body"),
     );
     network.take_invited(0);
+}
+
+#[test]
+fn a_body_that_was_ignored_is_no_offer() {
+    let optional = "Content-Disposition: session;handling=optional\r\n";
+    for kind in [
+        "Content-Type: text/plain\r\n",
+        "Content-Type: application/sdp\r\nContent-Encoding: gzip\r\n",
+    ] {
+        let mut network = Network::new(3, 1);
+        network.send(PEER, &invite_with("call", &format!("{kind}{optional}")));
+        let events = network.take_events(0);
+        let [UserAgentEvent::Invited(_, invitation)] = &events[..] else {
+            panic!("one INVITE was expected: {events:?}");
+        };
+        assert_eq!(invitation.offer, None);
+
+        let (mut network, _, tag) = connected_by_hand();
+        let extra = format!("{kind}{optional}");
+        let reinvite = request("INVITE", "call", 102, Some(&tag), "2", &extra, "body");
+        network.send(PEER, &reinvite);
+        assert_eq!(
+            network.take_leg_events(0),
+            [LegEvent::Offered { body: None }]
+        );
+    }
+}
+
+/// An INVITE that opens a call, with a body.
+fn invite_with(call_id: &str, extra: &str) -> String {
+    let extra = format!("Contact: <sip:1@127.0.0.1>\r\n{extra}");
+    request("INVITE", call_id, 101, None, "1", &extra, "body")
 }
 
 #[test]
