@@ -41,9 +41,11 @@ impl UserAgent {
                 );
             }
             Incoming::Full => {
-                if request.method == Method::Invite {
-                    self.core.count(Counter::InviteOverload);
-                }
+                self.core.count(if request.method == Method::Invite {
+                    Counter::InviteOverload
+                } else {
+                    Counter::RequestOverload
+                });
                 let status = Status::SERVICE_UNAVAILABLE;
                 self.answer_stateless(source, &request.message, status, retry_later());
             }
@@ -105,7 +107,8 @@ impl UserAgent {
             );
             return;
         }
-        // RFC 3261 §8.1.1.8: exactly one Contact, or there is nowhere to send a BYE to.
+        // RFC 3261 §8.1.1.8: without a Contact there is nowhere to send a BYE to. Of several, which
+        // the RFC forbids, the first is as good as any.
         // A caller of RFC 2543, told by its branch, need not have one: From is its address.
         let contact = match request.message.contact() {
             Ok(None) if !is_rfc_3261(request) => Ok(Some(request.from)),

@@ -433,6 +433,9 @@ impl UserAgent {
     /// Hears the news of the transactions until there is none: an answer to one may make another.
     pub(super) fn settle(&mut self, now: Instant) {
         self.now = now;
+        for _ in 0..self.core.transactions.take_dropped() {
+            self.core.count(Counter::TransmitOverflow);
+        }
         while let Some(event) = self.core.transactions.poll_event() {
             match event {
                 Event::TimedOut(client) => self.failed(now, client, Status::REQUEST_TIMEOUT),

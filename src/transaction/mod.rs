@@ -130,7 +130,8 @@ impl Transactions {
     }
 
     /// A connection that this shard opened, or tried to, is gone: the client transactions that
-    /// used it fail, but for those that have another way. Server transactions do not: they answer over a new one (RFC 3261 §18.2.2).
+    /// used it fail, but for those that have a [`Fallback`]. Server transactions do not: they
+    /// answer over a new one (RFC 3261 §18.2.2).
     ///
     /// Do not pass what happened to another shard's connection: this shard's requests do not wait
     /// on it, although it may go to the same address.
@@ -278,16 +279,21 @@ impl Transactions {
         self.shared.wheel.len()
     }
 
-    /// Messages lost since the start because too many waited to be sent.
+    /// Messages lost since this was asked last because too many waited to be sent.
     #[must_use]
-    pub fn dropped(&self) -> u64 {
-        self.shared.outbox.dropped()
+    pub fn take_dropped(&mut self) -> u64 {
+        self.shared.outbox.take_dropped()
     }
 
     /// Whether nothing is left of any transaction: no record, no name in an index, no timer.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.servers.is_empty() && self.clients.is_empty() && self.shared.wheel.is_empty()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn set_server_limit(&mut self, limit: usize, reserve: usize) {
+        self.servers.set_limit(limit, reserve);
     }
 
     fn advance(&mut self, now: Instant) {

@@ -72,6 +72,7 @@ fn command(network: &mut Network, above: &mut Above, random: &mut Chance) {
         4 | 5 => agent.acknowledge(now, leg, body),
         6 => agent.offer(now, leg, body),
         7 => agent.answer_offer(now, leg, body),
+        9 if random.below(4) == 0 => agent.withdraw_offer(now, leg),
         8 => agent.refuse_offer(now, leg, refusal),
         9 if random.below(3) == 0 => {
             agent.hang_up(now, leg, Some(16));
