@@ -75,6 +75,29 @@ impl Branch {
     }
 }
 
+/// What a listener is called in messages.
+#[derive(Debug)]
+struct Own {
+    host: Box<str>,
+    port: u16,
+}
+
+impl Own {
+    fn of(listener: &Listener) -> Self {
+        let uri = format!("sip:{}", listener.advertised);
+        match Uri::parse(uri.as_bytes()) {
+            Ok(uri) => Self {
+                host: uri.host.to_string().into(),
+                port: uri.port.unwrap_or(5060),
+            },
+            Err(_) => Self {
+                host: listener.advertised.as_str().into(),
+                port: listener.address.port(),
+            },
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Core {
     pub(super) config: UserAgentConfig,
@@ -85,6 +108,8 @@ pub(super) struct Core {
     /// INVITEs of peers, for as long as a CANCEL can name them: their leg, and the tag of the
     /// responses to them.
     pub(super) invites: SecondaryMap<ServerKey, (LegKey, Tag)>,
+    /// How others know our listeners, in the order of the configuration.
+    own: Vec<Own>,
     owners: SecondaryMap<ClientKey, Owner>,
     wheel: Wheel<Timer>,
     random: Random,
@@ -109,6 +134,7 @@ impl Core {
             table: Table::new(config.keys),
             events: VecDeque::new(),
             invites: SecondaryMap::new(),
+            own: config.listeners.iter().map(Own::of).collect(),
             owners: SecondaryMap::new(),
             wheel: Wheel::new(now),
             random: Random::new(config.keys, config.seed, u64::from(config.shard.0)),
@@ -156,31 +182,29 @@ impl Core {
 
     /// The listener that a message by this way names in Via and Contact.
     pub(super) fn listener(&self, transport: Transport, remote: SocketAddr) -> &Listener {
+        &self.config.listeners[self.listener_index(transport, remote)]
+    }
+
+    fn listener_index(&self, transport: Transport, remote: SocketAddr) -> usize {
         let all = &self.config.listeners;
-        let by_transport = || {
-            all.iter()
-                .filter(|listener| listener.transport == transport)
-        };
-        by_transport()
-            .find(|listener| listener.address.is_ipv4() == remote.is_ipv4())
-            .or_else(|| by_transport().next())
-            .or_else(|| all.first())
-            .expect("a user agent listens somewhere")
+        let mut by_transport = (0..all.len()).filter(|&index| all[index].transport == transport);
+        let first = by_transport.clone().next();
+        by_transport
+            .find(|&index| all[index].address.is_ipv4() == remote.is_ipv4())
+            .or(first)
+            .unwrap_or(0)
     }
 
     /// The host that we call ourselves in From, towards this target.
-    pub(super) fn host(&self, target: &Target) -> String {
-        let advertised = &self.listener(target.transport, target.address).advertised;
-        let uri = format!("sip:{advertised}");
-        Uri::parse(uri.as_bytes()).map_or_else(|_| advertised.clone(), |uri| uri.host.to_string())
+    pub(super) fn host(&self, target: &Target) -> &str {
+        &self.own[self.listener_index(target.transport, target.address)].host
     }
 
     /// Whether a Via or a URI with this host and port means us.
     pub(super) fn is_ours(&self, host: &Host<'_>, port: u16) -> bool {
-        self.config.listeners.iter().any(|listener| {
-            let uri = format!("sip:{}", listener.advertised);
-            Uri::parse(uri.as_bytes())
-                .is_ok_and(|own| own.host.equivalent(host) && own.port.unwrap_or(5060) == port)
+        self.own.iter().any(|own| {
+            own.port == port
+                && Host::parse(own.host.as_bytes()).is_ok_and(|own| own.equivalent(host))
         })
     }
 

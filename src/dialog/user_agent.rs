@@ -123,7 +123,7 @@ impl UserAgent {
         if self.legs.len() == LEGS_MAX {
             return Err(Full);
         }
-        let host = self.core.host(&invite.target);
+        let host = self.core.host(&invite.target).to_owned();
         let request_uri = clean_uri(&invite.request_uri);
         let dialog = Box::new(Dialog::open(Opening {
             call_id: self.core.call_id(),
@@ -231,7 +231,7 @@ impl UserAgent {
         if self.subscriptions.len() == SUBSCRIPTIONS_MAX {
             return Err(Full);
         }
-        let host = self.core.host(&subscribe.target);
+        let host = self.core.host(&subscribe.target).to_owned();
         let request_uri = clean_uri(&subscribe.request_uri);
         let dialog = Box::new(Dialog::open(Opening {
             call_id: self.core.call_id(),

@@ -39,7 +39,7 @@ use outbox::{Buffers, Outbox};
 use servers::Servers;
 
 pub use event::{ClientKey, Delivered, Event, Full, Incoming, ServerKey};
-pub use route::transport_for;
+pub use route::{Target, transport_for};
 pub use timer::Timers;
 
 /// A request that starts a client transaction.
