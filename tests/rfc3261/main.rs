@@ -7,7 +7,13 @@ mod calls;
 #[allow(dead_code, reason = "the tests of the module itself use the rest")]
 #[path = "../../src/dialog/tests/messages.rs"]
 mod messages;
-#[allow(dead_code, reason = "the tests of the module itself use the rest")]
+#[allow(
+    clippy::disallowed_methods,
+    clippy::wildcard_enum_match_arm,
+    dead_code,
+    reason = "it is shared with the tests of the module itself, which are checked without these \
+              lints and use the rest"
+)]
 #[path = "../../src/dialog/tests/network.rs"]
 mod network;
 mod section_12;
