@@ -48,8 +48,12 @@ counters! {
     RequestLoop => "messages_refused", "loop";
     /// In-dialog requests with a CSeq that went back.
     RequestOutOfOrder => "messages_refused", "out_of_order";
+    /// Requests other than INVITE refused because a table is full.
+    RequestOverload => "messages_refused", "overload";
     /// Responses that match no transaction of ours.
     ResponseStray => "messages_refused", "stray_response";
+    /// Messages of ours that were lost because too many waited to be sent.
+    TransmitOverflow => "messages_lost", "outbox_full";
     /// INVITEs from addresses that are no trunk's.
     InviteUnknownSource => "calls_refused", "unknown_source";
     /// INVITEs to numbers that we do not serve.

@@ -65,8 +65,9 @@ pub const SUBSCRIPTIONS_MAX: usize = 131_072;
 pub const PINGS_MAX: usize = 4_096;
 /// Answers to one INVITE of ours that are acknowledged; a fork beyond it must end by itself.
 pub const FORKS_MAX: usize = 8;
-/// Seconds after which somebody who found us full or draining may try again.
+/// Seconds after which somebody who found us full or draining may try again (RFC 3261 §21.5.4).
 pub const RETRY_AFTER_SECONDS: u32 = 10;
+
 // Configuration
 
 /// Bytes of the configuration file; keeps line numbers and spans inside 32 bits.
@@ -218,8 +219,6 @@ pub const USER_DATA_BYTES_MAX: usize = 16_384;
 pub const BACKLOG_MAX: usize = 65_536;
 /// Rounds in which the parts of an engine may answer each other before that is taken for a defect.
 pub const SETTLE_ROUNDS_MAX: usize = 10_000;
-/// Retry-After of a 503 that we send because we are full, seconds (RFC 3261 §21.5.4).
-pub const OVERLOAD_RETRY_AFTER_S: u32 = 5;
 /// How long a peer may be silent on an INVITE before the next peer is tried: four transmissions
 /// at T1 = 500 ms, milliseconds.
 pub const PEER_SILENCE_MS: u64 = 4_000;
@@ -229,8 +228,13 @@ pub const PEER_SILENCE_MS: u64 = 4_000;
 /// Requests from outside that one shard answers or has answered in the last 64*T1; more are
 /// refused with 503.
 pub const SERVER_TRANSACTIONS_MAX: usize = 262_144;
+/// Of these, kept for CANCEL and for requests within dialogs: a BYE that were refused would leave a
+/// call that its peer takes for ended.
+pub const SERVER_TRANSACTIONS_RESERVED: usize = SERVER_TRANSACTIONS_MAX / 16;
 /// Requests of ours that one shard waits for or has had answered of late; more are not sent.
 pub const CLIENT_TRANSACTIONS_MAX: usize = 262_144;
+/// Of these, kept for BYE and CANCEL.
+pub const CLIENT_TRANSACTIONS_RESERVED: usize = CLIENT_TRANSACTIONS_MAX / 16;
 /// A request of more bytes goes by TCP where the peer has it (RFC 3261 §18.1.1).
 pub const UDP_REQUEST_BYTES_MAX: usize = 1_300;
 /// Bytes of messages that wait to be sent on one shard; what comes on top is lost, as in a network.

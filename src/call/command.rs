@@ -60,6 +60,8 @@ pub enum LegCommand {
     Acknowledge(Option<Body>),
     /// Send a re-INVITE.
     Offer(Option<Body>),
+    /// Take our re-INVITE back.
+    WithdrawOffer,
     /// Take the far end's re-INVITE.
     AnswerOffer(Option<Body>),
     /// Do not take the far end's re-INVITE.

@@ -160,6 +160,7 @@ pub(super) fn common(
             | LegEvent::Offered { .. }
             | LegEvent::OfferAnswered { .. }
             | LegEvent::OfferRefused { .. }
+            | LegEvent::OfferCancelled
             | LegEvent::OfferAcknowledged { .. },
         )
         | Event::DialFailed

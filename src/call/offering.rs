@@ -87,6 +87,7 @@ impl Offering {
             | LegEvent::Offered { .. }
             | LegEvent::OfferAnswered { .. }
             | LegEvent::OfferRefused { .. }
+            | LegEvent::OfferCancelled
             | LegEvent::OfferAcknowledged { .. } => State::Offering(self),
         }
     }
@@ -116,6 +117,7 @@ impl Offering {
             | LegEvent::Offered { .. }
             | LegEvent::OfferAnswered { .. }
             | LegEvent::OfferRefused { .. }
+            | LegEvent::OfferCancelled
             | LegEvent::OfferAcknowledged { .. } => State::Offering(self),
         }
     }

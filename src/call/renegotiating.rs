@@ -32,6 +32,8 @@ enum Progress {
     Answered,
     /// The offerer has the other party's offer; its ACK brings the answer.
     AnswerAwaited,
+    /// The offerer has taken its re-INVITE back, and ours is to be taken back as well.
+    Withdrawn,
 }
 
 impl Renegotiating {
@@ -66,8 +68,14 @@ impl Renegotiating {
                 self.answered(body, commands)
             }
             Event::Leg(side, LegEvent::OfferRefused { status }) if side != self.offerer => {
-                commands.push(Command::Leg(self.offerer, LegCommand::RefuseOffer(status)));
-                State::Connected(Connected { dn: self.dn })
+                self.refused(status, commands)
+            }
+            Event::Leg(side, LegEvent::OfferCancelled) if side == self.offerer => {
+                commands.push(Command::Leg(side.other(), LegCommand::WithdrawOffer));
+                State::Renegotiating(Self {
+                    progress: Progress::Withdrawn,
+                    ..self
+                })
             }
             Event::Leg(side, LegEvent::OfferAcknowledged { body }) if side == self.offerer => {
                 self.acknowledged(body, commands)
@@ -89,16 +97,35 @@ impl Renegotiating {
 
     fn answered(mut self, body: Option<Body>, commands: &mut Commands) -> State {
         let other = self.offerer.other();
-        commands.push(Command::Leg(self.offerer, LegCommand::AnswerOffer(body)));
-        self.progress = match self.progress {
+        let answer = Command::Leg(self.offerer, LegCommand::AnswerOffer(body));
+        match self.progress {
             Progress::Offered => {
+                commands.push(answer);
                 commands.push(Command::Leg(other, LegCommand::Acknowledge(None)));
-                Progress::Answered
+                self.progress = Progress::Answered;
             }
-            Progress::Asked => Progress::AnswerAwaited,
-            Progress::Answered | Progress::AnswerAwaited => self.progress,
-        };
+            Progress::Asked => {
+                commands.push(answer);
+                self.progress = Progress::AnswerAwaited;
+            }
+            // The answer and the CANCEL crossed: nobody is left to answer to.
+            Progress::Withdrawn => {
+                commands.push(Command::Leg(other, LegCommand::Acknowledge(None)));
+                return State::Connected(Connected { dn: self.dn });
+            }
+            Progress::Answered | Progress::AnswerAwaited => {}
+        }
         State::Renegotiating(self)
+    }
+
+    fn refused(self, status: Status, commands: &mut Commands) -> State {
+        match self.progress {
+            Progress::Offered | Progress::Asked => {
+                commands.push(Command::Leg(self.offerer, LegCommand::RefuseOffer(status)));
+            }
+            Progress::Answered | Progress::AnswerAwaited | Progress::Withdrawn => {}
+        }
+        State::Connected(Connected { dn: self.dn })
     }
 
     fn acknowledged(self, body: Option<Body>, commands: &mut Commands) -> State {
@@ -109,7 +136,7 @@ impl Renegotiating {
                 State::Connected(Connected { dn: self.dn })
             }
             Progress::Answered => State::Connected(Connected { dn: self.dn }),
-            Progress::Offered | Progress::Asked => State::Renegotiating(self),
+            Progress::Offered | Progress::Asked | Progress::Withdrawn => State::Renegotiating(self),
         }
     }
 }

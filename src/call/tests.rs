@@ -318,6 +318,33 @@ fn refused_reinvite_leaves_the_call_as_it_was() {
 }
 
 #[test]
+fn a_reinvite_that_is_taken_back_is_taken_back_from_the_other_party_too() {
+    let answered = LegEvent::OfferAnswered {
+        body: body("too late"),
+    };
+    let refused = LegEvent::OfferRefused {
+        status: Status::REQUEST_TERMINATED,
+    };
+    for (answer, acknowledged) in [(answered, true), (refused, false)] {
+        let (mut table, key) = Table::connected();
+        let offer = LegEvent::Offered {
+            body: body("offer"),
+        };
+        table.leg(key, Side::Caller, offer.clone());
+        table.leg(key, Side::Caller, LegEvent::OfferCancelled);
+        table.expect_leg(Side::Agent, &LegCommand::WithdrawOffer);
+        table.commands.clear();
+        table.leg(key, Side::Agent, answer);
+        let acknowledge = Command::Leg(Side::Agent, LegCommand::Acknowledge(None));
+        let expected: &[Command] = if acknowledged { &[acknowledge] } else { &[] };
+        assert_eq!(table.commands, expected);
+        // The exchange is over: the next one may begin.
+        table.leg(key, Side::Caller, offer);
+        table.expect_leg(Side::Agent, &LegCommand::Offer(body("offer")));
+    }
+}
+
+#[test]
 fn crossing_reinvites_are_both_refused() {
     let (mut table, key) = Table::connected();
     table.leg(

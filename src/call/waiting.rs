@@ -49,6 +49,7 @@ impl Waiting {
             | LegEvent::Offered { .. }
             | LegEvent::OfferAnswered { .. }
             | LegEvent::OfferRefused { .. }
+            | LegEvent::OfferCancelled
             | LegEvent::OfferAcknowledged { .. } => State::Waiting(self),
         }
     }

@@ -1,13 +1,10 @@
 //! What the layers above ask of the user agent.
 
-use std::net::SocketAddr;
 use std::time::Duration;
-
-use offhook_shards::Transport;
 
 use crate::sip::Status;
 
-use super::Body;
+use super::{Body, Target};
 
 slotmap::new_key_type! {
     /// One side of a call: an INVITE dialog, from its first message to its last.
@@ -16,18 +13,6 @@ slotmap::new_key_type! {
     pub struct SubscriptionKey;
     /// An OPTIONS of ours that waits for its answer.
     pub struct PingKey;
-}
-
-/// Where a request goes first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Target {
-    /// By what.
-    pub transport: Transport,
-    /// To whom.
-    pub address: SocketAddr,
-    /// The peer's TCP address, when it has one: requests over 1,300 bytes go there (RFC 3261
-    /// §18.1.1).
-    pub large_requests: Option<SocketAddr>,
 }
 
 /// A number with its name.

@@ -16,7 +16,7 @@ use slotmap::SecondaryMap;
 use crate::counters::{Counter, Counters};
 use crate::sip::{Host, Method, Status, Uri};
 use crate::transaction::{
-    ClientKey, Full, Outgoing, ServerKey, Timers, Transactions, transport_for,
+    ClientKey, Fallback, Full, Outgoing, ServerKey, Timers, Transactions, transport_for,
 };
 
 use super::compose::{Answer, Draft, response};
@@ -55,8 +55,6 @@ pub(super) enum Timer {
 pub(super) struct Sent {
     pub(super) client: ClientKey,
     branch: Branch,
-    transport: Transport,
-    remote: SocketAddr,
     /// Whether it had no body: an INVITE without an offer asks for one.
     pub(super) asks: bool,
 }
@@ -77,6 +75,29 @@ impl Branch {
     }
 }
 
+/// What a listener is called in messages.
+#[derive(Debug)]
+struct Own {
+    host: Box<str>,
+    port: u16,
+}
+
+impl Own {
+    fn of(listener: &Listener) -> Self {
+        let uri = format!("sip:{}", listener.advertised);
+        match Uri::parse(uri.as_bytes()) {
+            Ok(uri) => Self {
+                host: uri.host.to_string().into(),
+                port: uri.port.unwrap_or(5060),
+            },
+            Err(_) => Self {
+                host: listener.advertised.as_str().into(),
+                port: listener.address.port(),
+            },
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Core {
     pub(super) config: UserAgentConfig,
@@ -84,12 +105,17 @@ pub(super) struct Core {
     pub(super) transactions: Transactions,
     pub(super) table: Table,
     pub(super) events: VecDeque<UserAgentEvent>,
-    /// INVITEs of peers that are not answered yet: a CANCEL names them.
-    pub(super) invites: SecondaryMap<ServerKey, LegKey>,
+    /// INVITEs of peers, for as long as a CANCEL can name them: their leg, and the tag of the
+    /// responses to them.
+    pub(super) invites: SecondaryMap<ServerKey, (LegKey, Tag)>,
+    /// How others know our listeners, in the order of the configuration.
+    own: Vec<Own>,
     owners: SecondaryMap<ClientKey, Owner>,
     wheel: Wheel<Timer>,
     random: Random,
     scratch: Vec<u8>,
+    /// The datagram that a request in `scratch` would have been, were it not too large for one.
+    datagram: Vec<u8>,
 }
 
 impl Core {
@@ -108,10 +134,12 @@ impl Core {
             table: Table::new(config.keys),
             events: VecDeque::new(),
             invites: SecondaryMap::new(),
+            own: config.listeners.iter().map(Own::of).collect(),
             owners: SecondaryMap::new(),
             wheel: Wheel::new(now),
             random: Random::new(config.keys, config.seed, u64::from(config.shard.0)),
             scratch: Vec::with_capacity(2_048),
+            datagram: Vec::new(),
             config,
             counters,
         }
@@ -154,31 +182,29 @@ impl Core {
 
     /// The listener that a message by this way names in Via and Contact.
     pub(super) fn listener(&self, transport: Transport, remote: SocketAddr) -> &Listener {
+        &self.config.listeners[self.listener_index(transport, remote)]
+    }
+
+    fn listener_index(&self, transport: Transport, remote: SocketAddr) -> usize {
         let all = &self.config.listeners;
-        let by_transport = || {
-            all.iter()
-                .filter(|listener| listener.transport == transport)
-        };
-        by_transport()
-            .find(|listener| listener.address.is_ipv4() == remote.is_ipv4())
-            .or_else(|| by_transport().next())
-            .or_else(|| all.first())
-            .expect("a user agent listens somewhere")
+        let mut by_transport = (0..all.len()).filter(|&index| all[index].transport == transport);
+        let first = by_transport.clone().next();
+        by_transport
+            .find(|&index| all[index].address.is_ipv4() == remote.is_ipv4())
+            .or(first)
+            .unwrap_or(0)
     }
 
     /// The host that we call ourselves in From, towards this target.
-    pub(super) fn host(&self, target: &Target) -> String {
-        let advertised = &self.listener(target.transport, target.address).advertised;
-        let uri = format!("sip:{advertised}");
-        Uri::parse(uri.as_bytes()).map_or_else(|_| advertised.clone(), |uri| uri.host.to_string())
+    pub(super) fn host(&self, target: &Target) -> &str {
+        &self.own[self.listener_index(target.transport, target.address)].host
     }
 
     /// Whether a Via or a URI with this host and port means us.
     pub(super) fn is_ours(&self, host: &Host<'_>, port: u16) -> bool {
-        self.config.listeners.iter().any(|listener| {
-            let uri = format!("sip:{}", listener.advertised);
-            Uri::parse(uri.as_bytes())
-                .is_ok_and(|own| own.host.equivalent(host) && own.port.unwrap_or(5060) == port)
+        self.own.iter().any(|own| {
+            own.port == port
+                && Host::parse(own.host.as_bytes()).is_ok_and(|own| own.equivalent(host))
         })
     }
 
@@ -200,14 +226,16 @@ impl Core {
                 remote,
                 branch: &branch.text(),
                 bytes: &self.scratch,
+                fallback: (transport != target.transport).then_some(Fallback {
+                    remote: target.address,
+                    bytes: &self.datagram,
+                }),
             },
         )?;
         self.owners.insert(client, owner);
         Ok(Sent {
             client,
             branch,
-            transport,
-            remote,
             asks: draft.body.is_none(),
         })
     }
@@ -215,13 +243,17 @@ impl Core {
     /// RFC 3261 §9.1: the CANCEL of an INVITE has its branch and goes where it went. Nobody waits
     /// for the answer: it says nothing about the INVITE.
     pub(super) fn cancel(&mut self, now: Instant, invite: Sent, draft: &Draft<'_>) {
-        self.write_by(invite.transport, invite.remote, draft, invite.branch);
+        let Some((transport, remote)) = self.transactions.way(invite.client) else {
+            return;
+        };
+        self.write_by(transport, remote, draft, invite.branch);
         let outgoing = Outgoing {
             method: Method::Cancel,
-            transport: invite.transport,
-            remote: invite.remote,
+            transport,
+            remote,
             branch: &invite.branch.text(),
             bytes: &self.scratch,
+            fallback: None,
         };
         if let Ok(client) = self.transactions.request(now, outgoing) {
             self.transactions.abandon(now, client);
@@ -263,9 +295,6 @@ impl Core {
     ) {
         if !self.transactions.is_unanswered(server) {
             return;
-        }
-        if status.is_final() {
-            self.invites.remove(server);
         }
         response(
             &mut self.scratch,
@@ -339,6 +368,7 @@ impl Core {
         self.write_by(target.transport, target.address, draft, branch);
         let (transport, remote) = transport_for(target, self.scratch.len());
         if transport != target.transport {
+            std::mem::swap(&mut self.scratch, &mut self.datagram);
             self.write_by(transport, remote, draft, branch);
         }
         (transport, remote)

@@ -77,6 +77,8 @@ pub enum LegEvent {
         /// The offer; `None` asks for one.
         body: Option<Body>,
     },
+    /// The peer took its re-INVITE back by CANCEL; 487 was sent and the session stays as it was.
+    OfferCancelled,
     /// 2xx to our re-INVITE; answer with `acknowledge`.
     OfferAnswered {
         /// The answer, or the offer where our re-INVITE had none.

@@ -7,8 +7,7 @@ use offhook_shards::Source;
 use crate::sip::{HeaderName, Host, Message, NameAddr, Request};
 
 use super::compose::{MAX_FORWARDS, one_line};
-use super::incoming::describes_session;
-use super::turn::body_of;
+use super::incoming::offer_of;
 use super::{Invitation, Party};
 
 /// Headers that go through us untouched.
@@ -32,8 +31,7 @@ pub(super) fn invitation(request: &Request<'_>, source: Source) -> Invitation {
             .unwrap_or(MAX_FORWARDS)
             .saturating_sub(1),
         expires: expires.map(|seconds| Duration::from_secs(u64::from(seconds))),
-        // A body of another type got here only as one that may be ignored.
-        offer: body_of(message).filter(|_| describes_session(request)),
+        offer: offer_of(message),
         carried: carried(message),
     }
 }

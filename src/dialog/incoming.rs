@@ -3,13 +3,15 @@
 //! answered; a CANCEL is only matched (§9.2).
 
 use crate::counters::Counter;
-use crate::sip::{HeaderName, Method, Request, Scheme, Status};
+use crate::sip::{HeaderName, Message, Method, Request, Scheme, Status};
 
+use super::Body;
 use super::compose::{ALLOW, Fields};
 use super::core::Core;
+use super::turn::body_of;
 
 /// The media types that a session may be described in.
-pub(super) const SESSION_TYPES: &str = "application/sdp, multipart/mixed";
+const SESSION_TYPES: &str = "application/sdp, multipart/mixed";
 
 /// A request that is not served, and why.
 #[derive(Debug)]
@@ -36,9 +38,9 @@ impl Unserved {
 
 /// Looks at a request in the order of §8.2.
 pub(super) fn check(core: &Core, request: &Request<'_>) -> Result<(), Unserved> {
-    check_loop(core, request)?;
-    check_scheme(request)?;
     check_method(request)?;
+    check_scheme(request)?;
+    check_loop(core, request)?;
     check_extensions(request)?;
     match request.method {
         Method::Invite => {
@@ -161,22 +163,31 @@ fn check_content(request: &Request<'_>) -> Result<(), Unserved> {
     if optional {
         return Ok(());
     }
-    if !describes_session(request) {
+    if !is_of_session_type(message) {
         return Err(unserved.with(HeaderName::Accept, SESSION_TYPES));
     }
-    let mut encodings = message.tokens(HeaderName::ContentEncoding);
-    if encodings.any(|encoding| !encoding.eq_ignore_ascii_case("identity")) {
+    if is_encoded(message) {
         return Err(unserved.with(HeaderName::AcceptEncoding, "identity"));
     }
     Ok(())
 }
 
-/// Whether the body is of a type that a session may be described in.
-pub(super) fn describes_session(request: &Request<'_>) -> bool {
-    let content_type = request.message.content_type().ok().flatten();
+/// The offer of an INVITE that passed [`check`]: a body of another kind got here only as one that
+/// may be ignored, and is.
+pub(super) fn offer_of(message: &Message<'_>) -> Option<Body> {
+    body_of(message).filter(|_| is_of_session_type(message) && !is_encoded(message))
+}
+
+fn is_of_session_type(message: &Message<'_>) -> bool {
+    let content_type = message.content_type().ok().flatten();
     content_type.is_some_and(|content_type| {
         SESSION_TYPES
             .split(", ")
             .any(|media_type| content_type.is(media_type))
     })
+}
+
+fn is_encoded(message: &Message<'_>) -> bool {
+    let mut encodings = message.tokens(HeaderName::ContentEncoding);
+    encodings.any(|encoding| !encoding.eq_ignore_ascii_case("identity"))
 }

@@ -162,6 +162,21 @@ impl Leg {
         }
     }
 
+    pub(super) fn withdraw_offer(self, turn: Turned<'_, '_>) -> Self {
+        match self {
+            Self::Confirmed(state) => state.withdraw_offer(turn),
+            Self::Ringing(_)
+            | Self::Unacknowledged(_)
+            | Self::HangingUp(_)
+            | Self::Calling(_)
+            | Self::CancelHeld(_)
+            | Self::Cancelling(_)
+            | Self::Answered(_)
+            | Self::Leaving(_)
+            | Self::Over(_) => self,
+        }
+    }
+
     pub(super) fn answer_offer(self, turn: Turned<'_, '_>, body: Option<&Body>) -> Self {
         match self {
             Self::Confirmed(state) => state.answer_offer(turn, body),

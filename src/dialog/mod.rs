@@ -32,13 +32,15 @@ pub mod user_agent;
 
 pub use body::Body;
 pub use call_id::{call_id_of, owner};
-pub use command::{Invite, LegKey, Party, PingKey, Refusal, Subscribe, SubscriptionKey, Target};
+pub use command::{Invite, LegKey, Party, PingKey, Refusal, Subscribe, SubscriptionKey};
 pub use config::{Listener, UserAgentConfig};
 pub use event::{
     Invitation, LegEvent, PingOutcome, Release, SubscriptionEvent, SubscriptionState,
     TerminatedReason, UserAgentEvent,
 };
 pub use user_agent::{Full, UserAgent};
+
+pub use crate::transaction::Target;
 
 #[cfg(test)]
 mod tests;

@@ -34,7 +34,7 @@ impl Pings {
         }
         let key = self.0.insert(());
         let request_uri = clean_uri(request_uri);
-        let local = name_addr("", "", &core.host(&target));
+        let local = name_addr("", "", core.host(&target));
         let remote = format!("<{request_uri}>");
         let call_id = core.call_id();
         let draft = Draft {

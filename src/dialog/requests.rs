@@ -41,9 +41,11 @@ impl UserAgent {
                 );
             }
             Incoming::Full => {
-                if request.method == Method::Invite {
-                    self.core.count(Counter::InviteOverload);
-                }
+                self.core.count(if request.method == Method::Invite {
+                    Counter::InviteOverload
+                } else {
+                    Counter::RequestOverload
+                });
                 let status = Status::SERVICE_UNAVAILABLE;
                 self.answer_stateless(source, &request.message, status, retry_later());
             }
@@ -105,7 +107,8 @@ impl UserAgent {
             );
             return;
         }
-        // RFC 3261 §8.1.1.8: exactly one Contact, or there is nowhere to send a BYE to.
+        // RFC 3261 §8.1.1.8: without a Contact there is nowhere to send a BYE to. Of several, which
+        // the RFC forbids, the first is as good as any.
         // A caller of RFC 2543, told by its branch, need not have one: From is its address.
         let contact = match request.message.contact() {
             Ok(None) if !is_rfc_3261(request) => Ok(Some(request.from)),
@@ -134,7 +137,7 @@ impl UserAgent {
         let ringing = Ringing::new(dialog, server, request.cseq, reply);
         let key = self.legs.insert(Some(Leg::Ringing(ringing)));
         self.core.table.insert(&call_id, tag, Usage::Leg(key));
-        self.core.invites.insert(server, key);
+        self.core.invites.insert(server, (key, tag));
         let invitation = Box::new(invitation(request, source));
         self.core
             .events
@@ -228,17 +231,16 @@ impl UserAgent {
             self.reply(now, server, request, status, Fields::default());
             return;
         };
-        let key = self.core.invites.get(invite).copied();
-        let leg = key.and_then(|key| self.legs.get(key)?.as_ref());
-        // The To tag of the INVITE's own responses.
-        let tag = match leg {
-            Some(leg) => leg.dialog().local_tag,
-            None => self.core.tag_for(request.message.bytes()),
+        // An INVITE that `check` refused has no leg.
+        let Some((key, tag)) = self.core.invites.get(invite).copied() else {
+            self.reply(now, server, request, Status::OK, Fields::default());
+            return;
         };
+        // The To tag of the INVITE's own responses.
         let reply = self.reply_tagged(server, request, tag);
         let answer = Answer::default();
         self.core.respond(now, server, Status::OK, &reply, &answer);
-        if let Some(key) = key {
+        if self.core.transactions.is_unanswered(invite) {
             self.with_leg(now, key, |leg, turn| leg.cancel(turn, invite));
         }
     }

@@ -1,12 +1,15 @@
 //! A confirmed call, both sides alike: INVITEs within the dialog each way, one at a time
 //! (RFC 3261 §14), and its end by BYE from either side.
 
-use crate::sip::{Message, Request, Response, Status};
+use crate::sip::{Message, Method, Request, Response, Status};
 use crate::transaction::{ClientKey, ServerKey};
 
 use super::accepted::Accepted;
+use super::compose::Draft;
+use super::core::Sent;
 use super::dialog::{Dialog, contact_of};
 use super::inbound::refuse;
+use super::incoming::offer_of;
 use super::invites::Invites;
 use super::leaving::Leaving;
 use super::leg::Leg;
@@ -27,13 +30,24 @@ enum Negotiation {
     /// None.
     Settled,
     /// Ours, without a final response.
-    Offering(ClientKey),
+    Offering(Offering),
     /// Ours has its 2xx; the layer above is asked for the ACK.
     Answered(ClientKey),
     /// The peer's, without a final response.
     Offered(Offered),
     /// The peer's has its 2xx, and no ACK has come.
     Accepted(Accepted),
+}
+
+/// An INVITE of ours within the dialog.
+#[derive(Debug, Clone, Copy)]
+struct Offering {
+    sent: Sent,
+    cseq: u32,
+    /// Whether any provisional response came: before it no CANCEL may go (RFC 3261 §9.1).
+    proceeding: bool,
+    /// Whether it is to be cancelled, or has been.
+    withdrawn: bool,
 }
 
 /// An INVITE of the peer within the dialog.
@@ -44,6 +58,13 @@ struct Offered {
     reply: Reply,
     /// Takes effect when the INVITE is accepted.
     contact: Option<Box<str>>,
+}
+
+impl Offering {
+    fn cancel(&self, turn: &mut Turn<'_>, dialog: &Dialog) {
+        let draft = Draft::within(dialog, Method::Cancel, self.cseq);
+        turn.core.cancel(turn.now, self.sent, &draft);
+    }
 }
 
 impl Session {
@@ -97,7 +118,28 @@ impl Session {
             return Leg::Confirmed(self);
         };
         self.invites.push(&sent, cseq);
-        self.becomes(Negotiation::Offering(sent.client))
+        self.becomes(Negotiation::Offering(Offering {
+            sent,
+            cseq,
+            proceeding: false,
+            withdrawn: false,
+        }))
+    }
+
+    pub(super) fn withdraw_offer(mut self, turn: &mut Turn<'_>) -> Leg {
+        match &mut self.negotiation {
+            Negotiation::Offering(offering) => {
+                if offering.proceeding && !offering.withdrawn {
+                    offering.cancel(turn, &self.dialog);
+                }
+                offering.withdrawn = true;
+            }
+            Negotiation::Settled
+            | Negotiation::Answered(_)
+            | Negotiation::Offered(_)
+            | Negotiation::Accepted(_) => {}
+        }
+        Leg::Confirmed(self)
     }
 
     pub(super) fn acknowledge(mut self, turn: &mut Turn<'_>, body: Option<&Body>) -> Leg {
@@ -162,8 +204,8 @@ impl Session {
         response: &Response<'_>,
     ) -> Leg {
         match self.negotiation {
-            Negotiation::Offering(offering) if offering == client => {
-                self.offer_response(turn, client, response)
+            Negotiation::Offering(offering) if offering.sent.client == client => {
+                self.offer_response(turn, offering, response)
             }
             Negotiation::Settled
             | Negotiation::Offering(_)
@@ -184,12 +226,16 @@ impl Session {
     fn offer_response(
         mut self,
         turn: &mut Turn<'_>,
-        client: ClientKey,
+        mut offering: Offering,
         response: &Response<'_>,
     ) -> Leg {
-        let status = response.status;
+        let (status, client) = (response.status, offering.sent.client);
         if status.is_provisional() {
-            return Leg::Confirmed(self);
+            if offering.withdrawn && !offering.proceeding {
+                offering.cancel(turn, &self.dialog);
+            }
+            offering.proceeding = true;
+            return self.becomes(Negotiation::Offering(offering));
         }
         if status.is_success() {
             self.dialog.refresh(contact_of(&response.message));
@@ -218,7 +264,7 @@ impl Session {
     pub(super) fn failed(mut self, turn: &mut Turn<'_>, client: ClientKey, status: Status) -> Leg {
         self.invites.remove(client);
         match self.negotiation {
-            Negotiation::Offering(offering) if offering == client => {
+            Negotiation::Offering(offering) if offering.sent.client == client => {
                 self.offer_failed(turn, status)
             }
             Negotiation::Settled
@@ -270,9 +316,10 @@ impl Session {
             reply: turn.reply_to(server, request, ""),
             contact: contact_of(&request.message),
         };
-        turn.core.invites.insert(server, turn.leg);
+        let tag = self.dialog.local_tag;
+        turn.core.invites.insert(server, (turn.leg, tag));
         turn.emit(LegEvent::Offered {
-            body: body_of(&request.message),
+            body: offer_of(&request.message),
         });
         self.becomes(Negotiation::Offered(offered))
     }
@@ -300,6 +347,7 @@ impl Session {
         match self.negotiation {
             Negotiation::Offered(offered) if offered.server == server => {
                 turn.refuse(server, &offered.reply, Status::REQUEST_TERMINATED);
+                turn.emit(LegEvent::OfferCancelled);
                 self.negotiation = Negotiation::Settled;
                 Leg::Confirmed(self)
             }
@@ -351,7 +399,12 @@ impl Session {
     /// of the peer's gets its ACK, ours is not repeated any more.
     fn break_off(mut self, turn: &mut Turn<'_>) -> (Box<Dialog>, Invites) {
         match self.negotiation {
-            Negotiation::Settled | Negotiation::Offering(_) => {}
+            Negotiation::Settled => {}
+            // §15.1.2: the peer refuses it with 487; without that it must end as well.
+            Negotiation::Offering(offering) => {
+                let client = offering.sent.client;
+                turn.core.transactions.expect_final(turn.now, client);
+            }
             Negotiation::Answered(client) => {
                 self.invites.acknowledge(turn, &self.dialog, client, None);
             }

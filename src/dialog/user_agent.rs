@@ -137,7 +137,7 @@ impl UserAgent {
         if self.legs.len() == LEGS_MAX {
             return Err(Full);
         }
-        let host = self.core.host(&invite.target);
+        let host = self.core.host(&invite.target).to_owned();
         let request_uri = clean_uri(&invite.request_uri);
         let dialog = Box::new(Dialog::open(Opening {
             call_id: self.core.call_id(),
@@ -198,6 +198,13 @@ impl UserAgent {
         self.settle(now);
     }
 
+    /// Takes back an INVITE within the call that has no final response: CANCEL, as soon as one may
+    /// go. The answer still comes, `OfferRefused` or, when it was on its way, `OfferAnswered`.
+    pub fn withdraw_offer(&mut self, now: Instant, leg: LegKey) {
+        self.with_leg(now, leg, Leg::withdraw_offer);
+        self.settle(now);
+    }
+
     /// Sends a 2xx to the peer's INVITE within the call.
     pub fn answer_offer(&mut self, now: Instant, leg: LegKey, body: Option<&Body>) {
         self.with_leg(now, leg, |leg, turn| leg.answer_offer(turn, body));
@@ -238,7 +245,7 @@ impl UserAgent {
         if self.subscriptions.len() == SUBSCRIPTIONS_MAX {
             return Err(Full);
         }
-        let host = self.core.host(&subscribe.target);
+        let host = self.core.host(&subscribe.target).to_owned();
         let request_uri = clean_uri(&subscribe.request_uri);
         let dialog = Box::new(Dialog::open(Opening {
             call_id: self.core.call_id(),
@@ -440,6 +447,9 @@ impl UserAgent {
     /// Hears the news of the transactions until there is none: an answer to one may make another.
     pub(super) fn settle(&mut self, now: Instant) {
         self.now = now;
+        for _ in 0..self.core.transactions.take_dropped() {
+            self.core.count(Counter::TransmitOverflow);
+        }
         while let Some(event) = self.core.transactions.poll_event() {
             match event {
                 Event::TimedOut(client) => self.failed(now, client, Status::REQUEST_TIMEOUT),

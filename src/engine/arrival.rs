@@ -6,7 +6,7 @@ use crate::call::{Arrival, Destination};
 use crate::counters::Counter;
 use crate::cti::{CallInfo, CallType, CallUuid, ConnId, KeyValueList};
 use crate::dialog::{Invitation, LegKey, Refusal};
-use crate::limits::OVERLOAD_RETRY_AFTER_S;
+use crate::limits::RETRY_AFTER_SECONDS;
 use crate::sip::Status;
 
 use super::Engine;
@@ -101,7 +101,7 @@ impl Engine {
             Refused::UnknownNumber => (Status::NOT_FOUND, Counter::InviteUnknownNumber),
             Refused::Overload => (Status::SERVICE_UNAVAILABLE, Counter::InviteOverload),
         };
-        let retry_after = (refused == Refused::Overload).then_some(OVERLOAD_RETRY_AFTER_S);
+        let retry_after = (refused == Refused::Overload).then_some(RETRY_AFTER_SECONDS);
         self.counters.count(counter);
         self.counters.count(Counter::CallOffered);
         self.counters.count(Counter::CallRefused);

@@ -149,6 +149,7 @@ impl Engine {
             LegCommand::Refuse(refusal) => user_agent.refuse(now, leg, refusal),
             LegCommand::Acknowledge(body) => user_agent.acknowledge(now, leg, body.as_ref()),
             LegCommand::Offer(body) => user_agent.offer(now, leg, body.as_ref()),
+            LegCommand::WithdrawOffer => user_agent.withdraw_offer(now, leg),
             LegCommand::AnswerOffer(body) => user_agent.answer_offer(now, leg, body.as_ref()),
             LegCommand::RefuseOffer(status) => {
                 let refusal = Refusal {

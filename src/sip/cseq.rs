@@ -1,4 +1,4 @@
-//! CSeq (RFC 3261 §20.16) and RAck (RFC 3262 §7.2).
+//! CSeq (RFC 3261 §20.16).
 
 use super::header::HeaderName;
 use super::malformed::Malformed;
@@ -27,32 +27,6 @@ impl<'a> CSeq<'a> {
             Ok(cseq)
         } else {
             Err(Malformed::Invalid(HeaderName::CSeq))
-        }
-    }
-}
-
-/// A RAck value: which provisional response a PRACK confirms.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct RAck<'a> {
-    /// The RSeq of the response.
-    pub response: u32,
-    /// The CSeq of the response.
-    pub cseq: CSeq<'a>,
-}
-
-impl<'a> RAck<'a> {
-    /// Reads a whole value.
-    ///
-    /// # Errors
-    /// [`Malformed::Invalid`], [`Malformed::OutOfRange`].
-    pub fn parse(value: &'a [u8]) -> Result<Self, Malformed> {
-        let mut scanner = Scanner::new(value);
-        let response = number(&mut scanner, HeaderName::RAck, u32::MAX)?;
-        let cseq = number_and_method(&mut scanner, HeaderName::RAck)?;
-        if scanner.at_end() {
-            Ok(Self { response, cseq })
-        } else {
-            Err(Malformed::Invalid(HeaderName::RAck))
         }
     }
 }
@@ -97,8 +71,6 @@ mod tests {
                 method: Method::Invite
             }
         );
-        let rack = RAck::parse(b"776656 1 INVITE").expect("legal");
-        assert_eq!((rack.response, rack.cseq.number), (776_656, 1));
     }
 
     #[test]

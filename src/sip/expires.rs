@@ -43,14 +43,6 @@ impl Message<'_> {
         self.number(HeaderName::MinExpires)
     }
 
-    /// RSeq of a reliable provisional response (RFC 3262 §7.1).
-    ///
-    /// # Errors
-    /// [`Malformed::Invalid`], [`Malformed::OutOfRange`].
-    pub fn rseq(&self) -> Result<Option<u32>, Malformed> {
-        self.number(HeaderName::RSeq)
-    }
-
     /// Retry-After, in seconds; its comment and its parameters say nothing to a program.
     ///
     /// # Errors

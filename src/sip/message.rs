@@ -3,7 +3,7 @@
 //! Typed accessors for single headers live in the file of the header's name.
 
 use super::content::content_length;
-use super::cseq::{CSeq, RAck};
+use super::cseq::CSeq;
 use super::header::{HeaderIndex, HeaderName};
 use super::lines::Lines;
 use super::malformed::Malformed;
@@ -169,14 +169,6 @@ impl<'a> Message<'a> {
     /// [`Malformed::Missing`] and what [`CSeq::parse`] finds.
     pub fn cseq(&self) -> Result<CSeq<'a>, Malformed> {
         CSeq::parse(self.mandatory(HeaderName::CSeq)?)
-    }
-
-    /// The RAck header of a PRACK.
-    ///
-    /// # Errors
-    /// As [`RAck::parse`].
-    pub fn rack(&self) -> Result<Option<RAck<'a>>, Malformed> {
-        self.header(HeaderName::RAck).map(RAck::parse).transpose()
     }
 
     /// The top Via value.

@@ -39,7 +39,7 @@ pub mod writer;
 pub use checked::{Checked, Rejection, Request, Response};
 pub use contact::Contact;
 pub use content::{ContentDisposition, ContentType};
-pub use cseq::{CSeq, RAck};
+pub use cseq::CSeq;
 pub use event::{Event, SubscriptionState};
 pub use framing::{Frame, Framer, frame};
 pub use header::{HeaderIndex, HeaderName};

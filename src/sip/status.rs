@@ -111,12 +111,6 @@ impl Status {
         (200..300).contains(&self.0)
     }
 
-    /// 3xx.
-    #[must_use]
-    pub fn is_redirection(self) -> bool {
-        (300..400).contains(&self.0)
-    }
-
     /// 3xx to 6xx: what an INVITE transaction acknowledges itself.
     #[must_use]
     pub fn is_failure(self) -> bool {

@@ -294,7 +294,7 @@ fn touch(message: &Message<'_>) -> usize {
         .chain(message.supported())
         .chain(message.accept())
         .count();
-    count += usize::from(message.event().is_ok()) + usize::from(message.rack().is_ok());
+    count += usize::from(message.event().is_ok());
     count += usize::from(message.subscription_state().is_ok());
     count += usize::from(message.session_expires().is_ok()) + usize::from(message.min_se().is_ok());
     count += usize::from(message.expires().is_ok()) + usize::from(message.retry_after().is_ok());

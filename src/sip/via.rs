@@ -165,20 +165,6 @@ impl<'a> Via<'a> {
         Some(value.and_then(|digits| port(digits.as_bytes()).ok()))
     }
 
-    /// The multicast address of RFC 3261 §18.1.1; never obeyed, kept for the reader.
-    #[must_use]
-    pub fn maddr(&self) -> Option<&'a str> {
-        self.parameters.value("maddr")
-    }
-
-    /// The multicast time to live.
-    #[must_use]
-    pub fn ttl(&self) -> Option<u8> {
-        self.parameters
-            .value("ttl")
-            .and_then(|digits| digits.parse().ok())
-    }
-
     /// Where a response over a datagram transport goes when the request came from `source`
     /// (RFC 3261 §18.2.2, RFC 3581 §4). Never to `maddr`, and never to a sent-by that is not the
     /// source: both would let one peer aim our answers at another.
@@ -258,8 +244,6 @@ mod tests {
         assert_eq!(via.port, Some(6050));
         assert_eq!(via.received(), "2001:db8::9:255".parse().ok());
         assert_eq!(via.rport(), Some(Some(99)));
-        assert_eq!(via.ttl(), Some(3));
-        assert_eq!(via.maddr(), Some("224.2.0.1"));
         assert_eq!(via.unique_branch(), Some("z9hG4bKas3"));
     }
 

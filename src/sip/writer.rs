@@ -87,14 +87,26 @@ impl<'b> Writer<'b> {
     ) -> Option<Self> {
         let (status, message) = (rejection.answer?, rejection.message?);
         let mut writer = Self::status_line(buffer, status);
-        writer.vias(&message, source);
-        writer.first(&message, HeaderName::From);
+        writer.repeat(&message, source, tag);
+        Some(writer)
+    }
+
+    /// Writes header lines alone.
+    pub(crate) fn lines(buffer: &'b mut Vec<u8>) -> Self {
+        Self { buffer }
+    }
+
+    /// Writes what a response repeats of a request that came from `source` and may be broken: Via
+    /// (with `received` and `rport` filled), From, To with `tag` unless it has one, Call-ID, CSeq
+    /// (RFC 3261 §8.2.6.2).
+    pub(crate) fn repeat(&mut self, message: &Message<'_>, source: SocketAddr, tag: &str) {
+        self.vias(message, source);
+        self.first(message, HeaderName::From);
         // A tag is only added to what is known to take one.
         let wants_tag = message.to().is_ok_and(|to| to.tag().is_none());
-        writer.to(&message, wants_tag.then_some(tag));
-        writer.first(&message, HeaderName::CallId);
-        writer.first(&message, HeaderName::CSeq);
-        Some(writer)
+        self.to(message, wants_tag.then_some(tag));
+        self.first(message, HeaderName::CallId);
+        self.first(message, HeaderName::CSeq);
     }
 
     fn status_line(buffer: &'b mut Vec<u8>, status: Status) -> Self {
@@ -227,11 +239,6 @@ impl<'b> Writer<'b> {
     fn line_end(&mut self) -> &mut Self {
         self.buffer.extend_from_slice(b"\r\n");
         self
-    }
-
-    /// A writer of header lines alone, for [`Reply`].
-    pub(super) fn lines(buffer: &'b mut Vec<u8>) -> Self {
-        Self { buffer }
     }
 }
 

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet, btree_map};
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use offhook_shards::{Transmit, Transport};
+use offhook_shards::{ConnectionChange, ConnectionOutcome, Transmit, Transport};
 
-use crate::limits::CLIENT_TRANSACTIONS_MAX;
+use crate::limits::{CLIENT_TRANSACTIONS_MAX, CLIENT_TRANSACTIONS_RESERVED};
 use crate::sip::{Method, Response};
 
 use super::Outgoing;
@@ -17,7 +17,7 @@ use super::event::{ClientKey, Delivered, Event, Full};
 use super::invite_client::InviteClient;
 use super::matching::{Fingerprint, Matching};
 use super::route;
-use super::table::Table;
+use super::table::{Claim, Table};
 use super::timer::Timer;
 
 #[derive(Debug)]
@@ -35,8 +35,16 @@ struct Entry {
     machine: Option<Machine>,
     route: Transmit,
     fingerprint: Fingerprint,
+    /// The datagram that goes out instead if no connection can be opened.
+    fallback: Option<Box<Datagram>>,
     /// Whether nobody wants to hear of it any more.
     abandoned: bool,
+}
+
+#[derive(Debug)]
+struct Datagram {
+    remote: SocketAddr,
+    bytes: Vec<u8>,
 }
 
 const _: () = assert!(size_of::<Entry>() <= 224);
@@ -48,6 +56,14 @@ enum Machine {
 }
 
 impl Machine {
+    fn start(is_invite: bool, request: &[u8], effects: &mut Effects<'_>) -> Self {
+        if is_invite {
+            Self::Invite(InviteClient::start(request, effects))
+        } else {
+            Self::Other(Client::start(request, effects))
+        }
+    }
+
     fn handle_response(
         self,
         response: &Response<'_>,
@@ -105,7 +121,7 @@ impl Machine {
 impl Clients {
     pub(super) fn new(matching: Matching) -> Self {
         Self {
-            table: Table::new(CLIENT_TRANSACTIONS_MAX),
+            table: Table::new(CLIENT_TRANSACTIONS_MAX, CLIENT_TRANSACTIONS_RESERVED),
             streams: BTreeMap::new(),
             matching,
         }
@@ -123,7 +139,12 @@ impl Clients {
             outgoing.method != Method::Ack,
             "an ACK is sent outside transactions"
         );
-        if self.table.is_full() {
+        let claim = if [Method::Bye, Method::Cancel].contains(&outgoing.method) {
+            Claim::Continues
+        } else {
+            Claim::Opens
+        };
+        if self.table.is_full_for(claim) {
             return Err(Full);
         }
         let fingerprint = self.matching.client(outgoing.branch, outgoing.method);
@@ -132,6 +153,12 @@ impl Clients {
             machine: None,
             route,
             fingerprint,
+            fallback: outgoing.fallback.map(|fallback| {
+                Box::new(Datagram {
+                    remote: fallback.remote,
+                    bytes: fallback.bytes.to_vec(),
+                })
+            }),
             abandoned: false,
         });
         let named = self.table.name(fingerprint, key);
@@ -146,11 +173,8 @@ impl Clients {
             Transport::Udp => {}
         }
         let mut effects = self.entry_mut(key).effects(now, key, shared);
-        let machine = if outgoing.method == Method::Invite {
-            Machine::Invite(InviteClient::start(outgoing.bytes, &mut effects))
-        } else {
-            Machine::Other(Client::start(outgoing.bytes, &mut effects))
-        };
+        let is_invite = outgoing.method == Method::Invite;
+        let machine = Machine::start(is_invite, outgoing.bytes, &mut effects);
         self.entry_mut(key).machine = Some(machine);
         Ok(key)
     }
@@ -170,6 +194,7 @@ impl Clients {
         };
         let entry = self.entry_mut(key);
         let abandoned = entry.abandoned;
+        entry.fallback = None;
         let (machine, mut effects) = entry.take(now, key, shared);
         let (next, verdict) = machine.handle_response(response, &mut effects);
         self.settle(key, next, shared);
@@ -206,14 +231,35 @@ impl Clients {
     pub(super) fn handle_connection_lost(
         &mut self,
         now: Instant,
-        remote: SocketAddr,
+        change: &ConnectionChange,
         shared: &mut Shared,
     ) {
-        for key in self.streams.remove(&remote).unwrap_or_default() {
-            let (machine, mut effects) = self.entry_mut(key).take(now, key, shared);
+        for key in self.streams.remove(&change.remote).unwrap_or_default() {
+            let entry = self.entry_mut(key);
+            let datagram = match change.outcome {
+                ConnectionOutcome::ConnectFailed => entry.fallback.take(),
+                ConnectionOutcome::Closed => None,
+            };
+            let (machine, mut effects) = entry.take(now, key, shared);
+            let is_invite = matches!(machine, Machine::Invite(_));
             let next = machine.handle_transport_failure(&mut effects);
-            self.settle(key, next, shared);
+            match datagram {
+                None => self.settle(key, next, shared),
+                // RFC 3261 §18.1.1: it was too large for a datagram, and is sent as one now.
+                Some(datagram) => {
+                    let entry = self.entry_mut(key);
+                    entry.route = route::of_request(Transport::Udp, datagram.remote);
+                    let mut effects = entry.effects(now, key, shared);
+                    let machine = Machine::start(is_invite, &datagram.bytes, &mut effects);
+                    self.entry_mut(key).machine = Some(machine);
+                }
+            }
         }
+    }
+
+    pub(super) fn way(&self, key: ClientKey) -> Option<(Transport, SocketAddr)> {
+        let entry = self.table.entry(key)?;
+        Some((entry.route.transport, entry.route.remote))
     }
 
     pub(super) fn expect_final(&mut self, now: Instant, key: ClientKey, shared: &mut Shared) {

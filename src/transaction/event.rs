@@ -34,7 +34,8 @@ pub enum Incoming {
     /// (RFC 3261 §8.2.2.2).
     Merged(ServerKey),
     /// There is no room for another transaction: answer 503 with `send_response_stateless`. (An
-    /// ACK is never answered and never needs room.)
+    /// ACK is never answered and never needs room; CANCEL and requests within dialogs have room
+    /// kept for them.)
     Full,
 }
 

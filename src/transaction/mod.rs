@@ -28,7 +28,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use offhook_shards::wheel::Wheel;
-use offhook_shards::{ConnectionChange, ConnectionOutcome, Source, Transmit, Transport};
+use offhook_shards::{ConnectionChange, Source, Transmit, Transport};
 
 use crate::sip::{HeaderIndex, Method, Request, Response, Status, Via};
 
@@ -39,7 +39,7 @@ use outbox::{Buffers, Outbox};
 use servers::Servers;
 
 pub use event::{ClientKey, Delivered, Event, Full, Incoming, ServerKey};
-pub use route::transport_for;
+pub use route::{Target, transport_for};
 pub use timer::Timers;
 
 /// A request that starts a client transaction.
@@ -54,6 +54,18 @@ pub struct Outgoing<'a> {
     /// The branch of its Via: new for every request, except for a CANCEL, which has its INVITE's.
     pub branch: &'a str,
     /// The complete message.
+    pub bytes: &'a [u8],
+    /// What is sent instead when no connection can be opened.
+    pub fallback: Option<Fallback<'a>>,
+}
+
+/// A request that goes by TCP for nothing but its size goes by UDP all the same where the peer
+/// takes no connection (RFC 3261 §18.1.1).
+#[derive(Debug, Clone, Copy)]
+pub struct Fallback<'a> {
+    /// Where the datagram goes.
+    pub remote: SocketAddr,
+    /// The complete message, with the same branch and a Via that says UDP.
     pub bytes: &'a [u8],
 }
 
@@ -118,18 +130,15 @@ impl Transactions {
     }
 
     /// A connection that this shard opened, or tried to, is gone: the client transactions that
-    /// used it fail. Server transactions do not: they answer over a new one (RFC 3261 §18.2.2).
+    /// used it fail, but for those that have a [`Fallback`]. Server transactions do not: they
+    /// answer over a new one (RFC 3261 §18.2.2).
     ///
     /// Do not pass what happened to another shard's connection: this shard's requests do not wait
     /// on it, although it may go to the same address.
     pub fn handle_connection(&mut self, now: Instant, change: &ConnectionChange) {
         self.advance(now);
-        match change.outcome {
-            ConnectionOutcome::Closed | ConnectionOutcome::ConnectFailed => {
-                self.clients
-                    .handle_connection_lost(now, change.remote, &mut self.shared);
-            }
-        }
+        self.clients
+            .handle_connection_lost(now, change, &mut self.shared);
     }
 
     /// The time that `poll_timeout` named has come.
@@ -218,6 +227,12 @@ impl Transactions {
         self.servers.destination(key)
     }
 
+    /// By what and to whom a request of ours went; `None` when the transaction is over.
+    #[must_use]
+    pub fn way(&self, key: ClientKey) -> Option<(Transport, SocketAddr)> {
+        self.clients.way(key)
+    }
+
     /// Whether the request waits for its final response from us.
     #[must_use]
     pub fn is_unanswered(&self, key: ServerKey) -> bool {
@@ -264,16 +279,21 @@ impl Transactions {
         self.shared.wheel.len()
     }
 
-    /// Messages lost since the start because too many waited to be sent.
+    /// Messages lost since this was asked last because too many waited to be sent.
     #[must_use]
-    pub fn dropped(&self) -> u64 {
-        self.shared.outbox.dropped()
+    pub fn take_dropped(&mut self) -> u64 {
+        self.shared.outbox.take_dropped()
     }
 
     /// Whether nothing is left of any transaction: no record, no name in an index, no timer.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.servers.is_empty() && self.clients.is_empty() && self.shared.wheel.is_empty()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn set_server_limit(&mut self, limit: usize, reserve: usize) {
+        self.servers.set_limit(limit, reserve);
     }
 
     fn advance(&mut self, now: Instant) {

@@ -39,9 +39,9 @@ impl Outbox {
         Some(transmit)
     }
 
-    /// How many messages were lost at the limit since the start.
-    pub(super) fn dropped(&self) -> u64 {
-        self.dropped
+    /// How many messages were lost at the limit since this was asked last.
+    pub(super) fn take_dropped(&mut self) -> u64 {
+        std::mem::take(&mut self.dropped)
     }
 }
 
@@ -116,7 +116,8 @@ mod tests {
         for _ in 0..3 {
             outbox.push(to(1), &half);
         }
-        assert_eq!(outbox.dropped(), 1);
+        assert_eq!(outbox.take_dropped(), 1);
+        assert_eq!(outbox.take_dropped(), 0);
         let mut buffer = Vec::new();
         assert!(outbox.pop(&mut buffer).is_some() && outbox.pop(&mut buffer).is_some());
         assert_eq!(outbox.pop(&mut buffer), None);

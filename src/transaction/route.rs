@@ -4,9 +4,20 @@ use std::net::SocketAddr;
 
 use offhook_shards::{Source, Transmit, Transport};
 
-use crate::dialog::Target;
 use crate::limits::UDP_REQUEST_BYTES_MAX;
 use crate::sip::Via;
+
+/// Where a request goes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Target {
+    /// By what.
+    pub transport: Transport,
+    /// To whom.
+    pub address: SocketAddr,
+    /// The peer's TCP address, when it has one: requests over 1,300 bytes go there (RFC 3261
+    /// §18.1.1).
+    pub large_requests: Option<SocketAddr>,
+}
 
 /// By what and to whom a request of that size goes: over 1,300 bytes by TCP where the peer has it
 /// (RFC 3261 §18.1.1). Ask before the Via is written; both transports' names have the same length.

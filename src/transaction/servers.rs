@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use offhook_shards::{Source, Transmit};
 
-use crate::limits::SERVER_TRANSACTIONS_MAX;
+use crate::limits::{SERVER_TRANSACTIONS_MAX, SERVER_TRANSACTIONS_RESERVED};
 use crate::sip::{Message, Method, Request, Status, Writer};
 
 use super::effects::{Effects, Owner, Shared};
@@ -16,7 +16,7 @@ use super::matching::{Fingerprint, Matching, ServerMatch};
 use super::outbox::Buffers;
 use super::route;
 use super::server::{Server, ServerEnd};
-use super::table::{Index, Table};
+use super::table::{Claim, Index, Table};
 use super::timer::Timer;
 
 #[derive(Debug)]
@@ -84,7 +84,7 @@ impl Machine {
 impl Servers {
     pub(super) fn new(matching: Matching) -> Self {
         Self {
-            table: Table::new(SERVER_TRANSACTIONS_MAX),
+            table: Table::new(SERVER_TRANSACTIONS_MAX, SERVER_TRANSACTIONS_RESERVED),
             merged: Index::default(),
             matching,
         }
@@ -105,7 +105,11 @@ impl Servers {
             self.repeat(now, key, request, source, shared);
             return Incoming::Absorbed;
         }
-        if self.table.is_full() {
+        let claim = match request.to_tag {
+            None if request.method != Method::Cancel => Claim::Opens,
+            None | Some(_) => Claim::Continues,
+        };
+        if self.table.is_full_for(claim) {
             return Incoming::Full;
         }
         let key = self.insert(request, source, matched);
@@ -193,8 +197,8 @@ impl Servers {
     }
 
     #[cfg(test)]
-    pub(super) fn set_limit(&mut self, limit: usize) {
-        self.table.set_limit(limit);
+    pub(super) fn set_limit(&mut self, limit: usize, reserve: usize) {
+        self.table.set_limit(limit, reserve);
     }
 
     /// Whether nothing is left, in the indexes as well.

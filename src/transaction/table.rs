@@ -11,12 +11,23 @@ use slotmap::{Key, SlotMap};
 
 use super::matching::Fingerprint;
 
-/// Transactions, at most `limit` of them.
+/// What a transaction wants its place for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Claim {
+    /// Something new, which may come again later.
+    Opens,
+    /// Going on with what exists, or ending it: refused, it would leave a call that only one side
+    /// knows.
+    Continues,
+}
+
+/// Transactions, at most `limit` of them; the last `reserve` places are for what continues.
 #[derive(Debug)]
 pub(super) struct Table<K: Key, T> {
     entries: SlotMap<K, T>,
     index: Index<K>,
     limit: usize,
+    reserve: usize,
 }
 
 /// From fingerprint to key.
@@ -41,34 +52,39 @@ impl Hasher for Passthrough {
 }
 
 impl<K: Key, T> Table<K, T> {
-    pub(super) fn new(limit: usize) -> Self {
+    pub(super) fn new(limit: usize, reserve: usize) -> Self {
         Self {
             entries: SlotMap::with_key(),
             index: Index::default(),
             limit,
+            reserve,
         }
     }
 
     #[cfg(test)]
-    pub(super) fn set_limit(&mut self, limit: usize) {
-        self.limit = limit;
+    pub(super) fn set_limit(&mut self, limit: usize, reserve: usize) {
+        (self.limit, self.reserve) = (limit, reserve);
     }
 
     pub(super) fn len(&self) -> usize {
         self.entries.len()
     }
 
-    pub(super) fn is_full(&self) -> bool {
-        self.entries.len() >= self.limit
+    pub(super) fn is_full_for(&self, claim: Claim) -> bool {
+        let places = match claim {
+            Claim::Opens => self.limit - self.reserve,
+            Claim::Continues => self.limit,
+        };
+        self.entries.len() >= places
     }
 
     /// Adds a transaction.
     ///
     /// # Panics
-    /// At the limit; ask [`Table::is_full`] first.
+    /// At the limit; ask [`Table::is_full_for`] first.
     pub(super) fn insert(&mut self, entry: T) -> K {
         assert!(
-            !self.is_full(),
+            !self.is_full_for(Claim::Continues),
             "a full table refuses before anything is made"
         );
         self.entries.insert(entry)

@@ -1,7 +1,6 @@
 //! The timers of RFC 3261 §17 and RFC 6026 by name, and the durations that they are made of.
 //!
-//! Timer C is a proxy's and timer N a subscription's: neither is here. Reliable provisional
-//! responses (RFC 3262) are repeated by the dialog layer.
+//! Timer C is a proxy's and timer N a subscription's: neither is here.
 
 use std::time::Duration;
 

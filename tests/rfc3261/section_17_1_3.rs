@@ -15,6 +15,7 @@ fn send(transactions: &mut Transactions, now: Instant, name: &str, branch: &str)
         remote: remote(),
         branch,
         bytes: text.as_bytes(),
+        fallback: None,
     };
     transactions.request(now, outgoing).unwrap()
 }

@@ -253,6 +253,7 @@ pub(crate) fn client(name: &str, transport: Transport, inputs: &[(u64, &str)]) -
         remote: remote(),
         branch: "z9hG4bKours",
         bytes: text.as_bytes(),
+        fallback: None,
     };
     let key = player
         .trace

@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::messages::{PEER, invite, request, within};
-use super::network::{Network, invite_to, sdp, subscribe_to};
-use crate::dialog::random::Random;
+use super::network::{Chance, Network, invite_to, sdp, subscribe_to};
 use crate::dialog::{LegEvent, LegKey, Refusal, UserAgentEvent};
 use crate::sip::Status;
 
@@ -44,7 +43,7 @@ impl Above {
 }
 
 /// One random command to a random leg; a leg that is over gets commands too.
-fn command(network: &mut Network, above: &mut Above, random: &mut Random) {
+fn command(network: &mut Network, above: &mut Above, random: &mut Chance) {
     let number = random.below(2) as usize;
     let now = network.now;
     let legs: Vec<LegKey> = above.legs[number].keys().copied().collect();
@@ -73,6 +72,7 @@ fn command(network: &mut Network, above: &mut Above, random: &mut Random) {
         4 | 5 => agent.acknowledge(now, leg, body),
         6 => agent.offer(now, leg, body),
         7 => agent.answer_offer(now, leg, body),
+        9 if random.below(4) == 0 => agent.withdraw_offer(now, leg),
         8 => agent.refuse_offer(now, leg, refusal),
         9 if random.below(3) == 0 => {
             agent.hang_up(now, leg, Some(16));
@@ -84,7 +84,7 @@ fn command(network: &mut Network, above: &mut Above, random: &mut Random) {
 
 fn run(seed: u64) {
     let mut network = Network::new(seed, 2);
-    let mut random = Random::new([5, 5], seed, 1);
+    let mut random = Chance::new(!seed);
     network.loss_percent = random.below(4) * 10;
     network.duplicate_percent = random.below(3) * 10;
     network.jitter_ms = random.below(3) * 400;
@@ -163,7 +163,7 @@ fn a_call_over_a_bad_network_connects_and_ends_on_both_sides() {
 }
 
 /// Changes some bytes of a message, or cuts it, or says a part of it twice.
-fn mutate(text: &str, random: &mut Random) -> Vec<u8> {
+fn mutate(text: &str, random: &mut Chance) -> Vec<u8> {
     let mut bytes = text.as_bytes().to_vec();
     for _ in 0..=random.below(6) {
         let length = u32::try_from(bytes.len()).expect("messages are short");
@@ -191,7 +191,7 @@ fn mutate(text: &str, random: &mut Random) -> Vec<u8> {
 #[test]
 fn no_bytes_from_the_network_panic() {
     for seed in 0..40 {
-        let mut random = Random::new([6, 6], seed, 2);
+        let mut random = Chance::new(!seed);
         let mut network = Network::new(seed, 1);
         network.agents[0]
             .invite(network.now, &invite_to(PEER))

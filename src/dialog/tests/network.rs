@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use offhook_shards::{ConnectionId, ShardId, Source, Transport};
 
 use crate::counters::{Counter, Counters};
-use crate::dialog::random::Random;
 use crate::dialog::{
     Body, Invite, LegEvent, LegKey, Listener, Party, Subscribe, Target, UserAgent, UserAgentConfig,
     UserAgentEvent,
@@ -26,7 +25,7 @@ pub(super) struct Network {
     /// What arrived at addresses that are no agent's, oldest first.
     pub(super) inbox: Vec<Arrived>,
     packets: Vec<Packet>,
-    random: Random,
+    chance: Chance,
     pub(super) loss_percent: u32,
     pub(super) duplicate_percent: u32,
     pub(super) jitter_ms: u32,
@@ -102,7 +101,7 @@ impl Network {
             events: Vec::new(),
             inbox: Vec::new(),
             packets: Vec::new(),
-            random: Random::new([7, 7], seed, 99),
+            chance: Chance::new(seed),
             loss_percent: 0,
             duplicate_percent: 0,
             jitter_ms: 0,
@@ -249,15 +248,15 @@ impl Network {
 
     fn carry(&mut self, from: SocketAddr, to: SocketAddr, transport: Transport, bytes: &[u8]) {
         let lossy = transport == Transport::Udp;
-        let copies = if lossy && self.random.below(100) < self.loss_percent {
+        let copies = if lossy && self.chance.below(100) < self.loss_percent {
             0
-        } else if lossy && self.random.below(100) < self.duplicate_percent {
+        } else if lossy && self.chance.below(100) < self.duplicate_percent {
             2
         } else {
             1
         };
         for _ in 0..copies {
-            let delay = self.random.below(self.jitter_ms + 1);
+            let delay = self.chance.below(self.jitter_ms + 1);
             let at = self.now + Duration::from_millis(u64::from(delay));
             self.packets.push(Packet {
                 at,
@@ -300,5 +299,24 @@ impl Network {
                 });
             }
         }
+    }
+}
+
+/// A seeded stream of numbers (splitmix64), good enough to decide a packet's fate.
+pub(super) struct Chance(u64);
+
+impl Chance {
+    pub(super) fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// A number in `0..bound`.
+    pub(super) fn below(&mut self, bound: u32) -> u32 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^= mixed >> 31;
+        ((u128::from(mixed) * u128::from(bound)) >> 64) as u32
     }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use offhook_shards::{ConnectionChange, ConnectionOutcome, Source, Transport};
 
-use crate::limits::CLIENT_TRANSACTIONS_MAX;
+use crate::limits::{CLIENT_TRANSACTIONS_MAX, CLIENT_TRANSACTIONS_RESERVED};
 use crate::sip::{Checked, HeaderIndex, Message, Method, Status};
 use crate::transaction::{ClientKey, Event, Full, Incoming, Outgoing, Timers, Transactions};
 
@@ -37,6 +37,7 @@ fn outgoing<'a>(branch: &'a str, bytes: &'a [u8]) -> Outgoing<'a> {
         remote: peer(),
         branch,
         bytes,
+        fallback: None,
     }
 }
 
@@ -71,7 +72,7 @@ fn a_full_table_refuses_and_recovers() {
     let start = origin();
     let mut transactions = Transactions::new(start, Timers::default(), [1, 2]);
     let mut buffer = Vec::new();
-    for number in 0..CLIENT_TRANSACTIONS_MAX {
+    for number in 0..CLIENT_TRANSACTIONS_MAX - CLIENT_TRANSACTIONS_RESERVED {
         let branch = format!("z9hG4bK{number}");
         transactions
             .request(start, outgoing(&branch, b"OPTIONS"))
@@ -86,6 +87,14 @@ fn a_full_table_refuses_and_recovers() {
         [""; 0],
         "what is refused is not sent"
     );
+    // A call can be ended all the same.
+    for method in [Method::Bye, Method::Cancel] {
+        let ending = Outgoing {
+            method,
+            ..outgoing("z9hG4bKending", b"BYE or CANCEL")
+        };
+        assert!(transactions.request(start, ending).is_ok());
+    }
     let end = start + Timers::default().patience();
     transactions.handle_timeout(end);
     assert!(transactions.is_empty());
@@ -105,15 +114,24 @@ fn a_full_server_table_refuses_requests_but_still_takes_acknowledgements() {
     };
     let busy = request("INVITE", 0).replace("INVITE sip:2001@192.0.2.1 SIP/2.0", "SIP/2.0 486 x");
     transactions.respond(now, key, Status::BUSY_HERE, busy.as_bytes());
-    transactions.servers.set_limit(1);
+    transactions.servers.set_limit(2, 1);
     assert_eq!(
         receive(&mut transactions, now, &request("INVITE", 1)),
         Incoming::Full
     );
     assert_eq!(
-        receive(&mut transactions, now, &request("CANCEL", 0)),
+        receive(&mut transactions, now, &request("OPTIONS", 0)),
         Incoming::Full
     );
+    // What goes on with what exists, or ends it, has room kept for it.
+    let cancel = receive(&mut transactions, now, &request("CANCEL", 0));
+    assert!(matches!(cancel, Incoming::Cancel { .. }), "{cancel:?}");
+    let bye =
+        request("BYE", 2).replace("To: <sip:2001@192.0.2.1>", "To: <sip:2001@192.0.2.1>;tag=b");
+    assert_eq!(receive(&mut transactions, now, &bye), Incoming::Full);
+    transactions.servers.set_limit(3, 1);
+    let taken = receive(&mut transactions, now, &bye);
+    assert!(matches!(taken, Incoming::New(_)), "{taken:?}");
     assert_eq!(
         receive(&mut transactions, now, &request("INVITE", 0)),
         Incoming::Absorbed
@@ -126,7 +144,7 @@ fn a_full_server_table_refuses_requests_but_still_takes_acknowledgements() {
         receive(&mut transactions, now, &request("ACK", 0)),
         Incoming::Absorbed
     );
-    assert_eq!(transactions.servers(), 1);
+    assert_eq!(transactions.servers(), 3);
 }
 
 #[test]

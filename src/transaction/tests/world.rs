@@ -285,6 +285,7 @@ impl World {
             remote: peer(),
             branch: &branch,
             bytes: &bytes,
+            fallback: None,
         };
         let client = self.caller.request(self.now, outgoing).unwrap();
         self.sent.insert(
@@ -321,6 +322,7 @@ impl World {
             remote: peer(),
             branch: &branch,
             bytes: &bytes,
+            fallback: None,
         };
         let cancel = self.caller.request(self.now, outgoing).unwrap();
         self.caller.abandon(self.now, cancel);

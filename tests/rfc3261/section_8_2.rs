@@ -1,9 +1,12 @@
-//! Requests that are not served, each with the status that the rules name (RFC 3261 §8.2, §12.2.2,
-//! §21), and counted.
+//! Requests that are not served, each with the status that RFC 3261 §8.2 and §21 name, in the order
+//! that §8.2 names, and counted; and how one is answered that is served.
 
-use super::messages::{PEER, header, invite, kind, request, status, tag};
-use super::network::Network;
+use super::calls::{calling, connected_by_hand, ringing};
+use super::messages::{PEER, header, headers, invite, kind, request, response, status, tag};
+use super::network::{Network, invite_to, target};
 use crate::counters::Counter;
+use crate::dialog::{LegEvent, PingOutcome, UserAgentEvent};
+use crate::sip::Status;
 
 /// Sends one request to a fresh agent and takes the one final answer.
 fn answer_to(text: &str, counter: Counter) -> String {
@@ -23,6 +26,79 @@ fn answer_to(text: &str, counter: Counter) -> String {
 
 /// A request, its answer, the counter, and a header of the answer with its value.
 type Row = (String, &'static str, Counter, &'static str, &'static str);
+
+#[test]
+fn the_same_invite_by_two_paths_is_merged() {
+    let (mut network, _) = ringing();
+    network.send(PEER, &invite("call", "other", ""));
+    let texts = network.take_texts();
+    assert_eq!(kind(texts.last().expect("answered")), "482 INVITE");
+    assert_eq!(network.agents[0].legs(), 1);
+}
+
+#[test]
+fn nothing_that_is_carried_can_add_a_line() {
+    let mut network = Network::new(2, 1);
+    let mut invite = invite_to(PEER);
+    invite.request_uri = "sip:2001@127.0.0.1:6000 SIP/2.0\r\nX-Evil: 1".to_owned();
+    invite.calling.number = "10\r\nX-Evil: 2".to_owned();
+    invite.calling.display_name = "a\r\nX-Evil: 3".to_owned();
+    invite.carried = [
+        ("Session-ID", "abc\r\nX-Evil: 4"),
+        ("Bad name", "x"),
+        ("X\r\nX-Evil", "5"),
+        ("Via", "SIP/2.0/UDP evil"),
+        ("l", "9999"),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .to_vec();
+    network.agents[0]
+        .invite(network.now, &invite)
+        .expect("there is room");
+    let text = network.take_text();
+    assert_eq!(headers(&text, "X-Evil").count(), 0, "{text}");
+    assert_eq!(headers(&text, "Via").count(), 1);
+    assert_eq!(headers(&text, "Content-Length").count(), 1);
+    assert_eq!(header(&text, "Session-ID"), "abc  X-Evil: 4");
+}
+
+#[test]
+fn a_response_with_a_via_below_ours_is_for_somebody_else() {
+    let (mut network, _, invite) = calling();
+    let extra = "Via: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKx\r\n";
+    network.send(PEER, &response(&invite, 486, "a", extra, ""));
+    assert_eq!(network.take_events(0), []);
+}
+
+#[test]
+fn a_ping_tells_an_answer_from_silence() {
+    let mut network = Network::new(2, 1);
+    let target = target(PEER);
+    let ping = |network: &mut Network| {
+        let now = network.now;
+        network.agents[0]
+            .ping(now, target, "sip:127.0.0.1:6000", 0)
+            .expect("there is room")
+    };
+    let key = ping(&mut network);
+    let text = network.take_text();
+    assert_eq!(
+        (kind(&text).as_str(), header(&text, "Max-Forwards")),
+        ("OPTIONS", "0")
+    );
+    network.send(PEER, &response(&text, 483, "a", "", ""));
+    let outcome = PingOutcome::Answered {
+        status: Status::TOO_MANY_HOPS,
+    };
+    assert_eq!(network.take_events(0), [UserAgentEvent::Ping(key, outcome)]);
+    let key = ping(&mut network);
+    network.run_until_idle();
+    assert_eq!(
+        network.take_events(0),
+        [UserAgentEvent::Ping(key, PingOutcome::Silent)]
+    );
+    assert_eq!(status(&network.take_texts()[0]), 0);
+}
 
 #[test]
 fn what_we_do_not_serve_is_refused_with_what_would_do() {
@@ -118,12 +194,13 @@ fn check_rows(rows: impl IntoIterator<Item = Row>) {
 fn several_faults_are_named_in_the_order_of_the_rfc() {
     let text = request("DANCE", "call", 1, None, "1", "Require: magic\r\n", "")
         .replace("DANCE sip:", "DANCE fax:");
+    assert_eq!(kind(&answer_to(&text, Counter::RequestMethod)), "501 DANCE");
+    let text = request("OPTIONS", "call", 1, None, "1", "Require: magic\r\n", "")
+        .replace("OPTIONS sip:", "OPTIONS fax:");
     assert_eq!(
         kind(&answer_to(&text, Counter::RequestUnsupported)),
-        "416 DANCE"
+        "416 OPTIONS"
     );
-    let text = request("DANCE", "call", 1, None, "1", "Require: magic\r\n", "");
-    assert_eq!(kind(&answer_to(&text, Counter::RequestMethod)), "501 DANCE");
     let extra = "Require: magic\r\nContent-Type: text/plain\r\nContact: <sip:1@h>\r\n";
     let text = request("INVITE", "call", 1, None, "1", extra, "body");
     assert_eq!(
@@ -142,6 +219,38 @@ fn a_body_that_may_be_ignored_is_no_reason_to_refuse() {
         &request("INVITE", "call", 1, None, "1", extra, "body"),
     );
     network.take_invited(0);
+}
+
+#[test]
+fn a_body_that_was_ignored_is_no_offer() {
+    let optional = "Content-Disposition: session;handling=optional\r\n";
+    for kind in [
+        "Content-Type: text/plain\r\n",
+        "Content-Type: application/sdp\r\nContent-Encoding: gzip\r\n",
+    ] {
+        let mut network = Network::new(3, 1);
+        network.send(PEER, &invite_with("call", &format!("{kind}{optional}")));
+        let events = network.take_events(0);
+        let [UserAgentEvent::Invited(_, invitation)] = &events[..] else {
+            panic!("one INVITE was expected: {events:?}");
+        };
+        assert_eq!(invitation.offer, None);
+
+        let (mut network, _, tag) = connected_by_hand();
+        let extra = format!("{kind}{optional}");
+        let reinvite = request("INVITE", "call", 102, Some(&tag), "2", &extra, "body");
+        network.send(PEER, &reinvite);
+        assert_eq!(
+            network.take_leg_events(0),
+            [LegEvent::Offered { body: None }]
+        );
+    }
+}
+
+/// An INVITE that opens a call, with a body.
+fn invite_with(call_id: &str, extra: &str) -> String {
+    let extra = format!("Contact: <sip:1@127.0.0.1>\r\n{extra}");
+    request("INVITE", call_id, 101, None, "1", &extra, "body")
 }
 
 #[test]
@@ -194,42 +303,9 @@ fn while_draining_options_gets_503() {
 }
 
 #[test]
-fn a_number_that_goes_back_gets_500_and_changes_nothing() {
-    let mut network = Network::new(3, 1);
-    network.send(PEER, &invite("call", "1", ""));
-    let leg = network.take_invited(0);
-    network.agents[0].answer(network.now, leg, None);
-    let texts = network.take_texts();
-    let tag = tag(texts.last().expect("answered"), "To").to_owned();
-    network.send(PEER, &request("ACK", "call", 101, Some(&tag), "a", "", ""));
-    network.take_events(0);
-    network.send(PEER, &request("BYE", "call", 100, Some(&tag), "b", "", ""));
-    assert_eq!(kind(&network.take_text()), "500 BYE");
-    assert_eq!(network.count(0, Counter::RequestOutOfOrder), 1);
-    assert_eq!(network.take_events(0), []);
-    assert_eq!(network.agents[0].legs(), 1);
-}
-
-#[test]
-fn a_dialog_is_known_by_both_tags() {
-    let mut network = Network::new(3, 1);
-    network.send(PEER, &invite("call", "1", ""));
-    let leg = network.take_invited(0);
-    network.agents[0].answer(network.now, leg, None);
-    let texts = network.take_texts();
-    let tag = tag(texts.last().expect("answered"), "To").to_owned();
-    let bye = request("BYE", "call", 102, Some(&tag), "b", "", "");
-    network.send(PEER, &bye.replace("tag=peer", "tag=fake"));
-    assert_eq!(kind(&network.take_text()), "481 BYE");
-    network.send(PEER, &bye.replace("Call-ID: call", "Call-ID: calm"));
-    assert_eq!(kind(&network.take_text()), "481 BYE");
-    assert_eq!(network.take_events(0), []);
-}
-
-#[test]
 fn an_invite_of_ours_that_comes_back_is_a_loop() {
     let mut network = Network::new(3, 1);
-    let invite = super::network::invite_to(PEER);
+    let invite = invite_to(PEER);
     network.agents[0]
         .invite(network.now, &invite)
         .expect("there is room");

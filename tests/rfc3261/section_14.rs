@@ -1,92 +1,12 @@
-//! Calls between two user agents, and what happens within them (RFC 3261 §14, §15, RFC 5407).
+//! INVITEs within a call, both ways, and when they cross (RFC 3261 §14).
 
 use std::time::Duration;
 
-use super::messages::{PEER, header, invite, kind, kinds, request, response, tag};
-use super::network::{Network, invite_to, sdp};
-use crate::dialog::{LegEvent, LegKey, Refusal, Release};
+use super::calls::{connected, connected_by_hand, reinvite, ringing};
+use super::messages::{PEER, header, kind, kinds, request, response, tag};
+use super::network::sdp;
+use crate::dialog::{LegEvent, Refusal, Release};
 use crate::sip::Status;
-
-/// Agent 0 has called agent 1, and both know that they talk.
-fn connected() -> (Network, LegKey, LegKey) {
-    let mut network = Network::new(4, 2);
-    let caller = network.agents[0]
-        .invite(network.now, &invite_to(5061))
-        .expect("there is room");
-    network.run_for(Duration::from_millis(10));
-    let callee = network.take_invited(1);
-    network.agents[1].answer(network.now, callee, Some(&sdp("answer")));
-    network.run_for(Duration::from_millis(10));
-    assert_eq!(
-        network.take_leg_events(0),
-        [LegEvent::Answered {
-            body: Some(sdp("answer"))
-        }]
-    );
-    network.agents[0].acknowledge(network.now, caller, None);
-    network.run_for(Duration::from_millis(10));
-    assert_eq!(
-        network.take_leg_events(1),
-        [LegEvent::Acknowledged { body: None }]
-    );
-    (network, caller, callee)
-}
-
-/// A call from a hand-written peer, answered and acknowledged; our tag comes along.
-fn connected_by_hand() -> (Network, LegKey, String) {
-    let mut network = Network::new(4, 1);
-    network.send(PEER, &invite("call", "1", ""));
-    let leg = network.take_invited(0);
-    network.agents[0].answer(network.now, leg, None);
-    let texts = network.take_texts();
-    let tag = tag(texts.last().expect("answered"), "To").to_owned();
-    network.send(
-        PEER,
-        &request("ACK", "call", 101, Some(&tag), "ack", "", ""),
-    );
-    network.take_events(0);
-    (network, leg, tag)
-}
-
-fn reinvite(tag: &str, cseq: u32) -> String {
-    let extra = "Contact: <sip:moved@127.0.0.1:6009>\r\nContent-Type: application/sdp\r\n";
-    request(
-        "INVITE",
-        "call",
-        cseq,
-        Some(tag),
-        &format!("re{cseq}"),
-        extra,
-        "hold",
-    )
-}
-
-#[test]
-fn a_call_is_set_up_and_ended_from_either_side() {
-    for by_caller in [true, false] {
-        let (mut network, caller, callee) = connected();
-        let (number, leg, other) = if by_caller {
-            (0, caller, 1)
-        } else {
-            (1, callee, 0)
-        };
-        network.agents[number].hang_up(network.now, leg, Some(16));
-        network.run_until_idle();
-        let release = Release::Bye { cause: Some(16) };
-        assert_eq!(network.take_leg_events(other), [LegEvent::HungUp(release)]);
-        assert_eq!(network.take_events(number), []);
-    }
-}
-
-#[test]
-fn bye_crossing_bye_ends_the_call_once() {
-    let (mut network, caller, callee) = connected();
-    network.agents[0].hang_up(network.now, caller, None);
-    network.agents[1].hang_up(network.now, callee, None);
-    network.run_until_idle();
-    assert_eq!(network.take_events(0), []);
-    assert_eq!(network.take_events(1), []);
-}
 
 #[test]
 fn an_offer_and_its_answer_pass_both_ways_with_and_without_a_body() {
@@ -213,32 +133,6 @@ fn an_offer_of_the_peer_while_ours_is_under_way_gets_491() {
 }
 
 #[test]
-fn an_accepted_offer_moves_the_peer_and_a_refused_one_does_not() {
-    let (mut network, leg, tag) = connected_by_hand();
-    network.send(PEER, &reinvite(&tag, 102));
-    let refusal = Refusal {
-        status: Status::NOT_ACCEPTABLE_HERE,
-        retry_after: None,
-    };
-    network.agents[0].refuse_offer(network.now, leg, refusal);
-    network.send(PEER, &reinvite(&tag, 103));
-    network.agents[0].answer_offer(network.now, leg, Some(&sdp("held")));
-    let texts = network.take_texts();
-    assert!(kinds(&texts).contains(&"488 INVITE".to_owned()));
-    network.send(
-        PEER,
-        &request("ACK", "call", 103, Some(&tag), "ack2", "", ""),
-    );
-    network.agents[0].hang_up(network.now, leg, None);
-    network.run_for(Duration::from_millis(1));
-    let arrived = network.inbox.pop().expect("a BYE was sent");
-    assert_eq!(
-        (kind(&arrived.text).as_str(), arrived.to.port()),
-        ("BYE", 6009)
-    );
-}
-
-#[test]
 fn an_answer_to_an_offer_without_ack_ends_the_call_after_64_t1() {
     let (mut network, leg, tag) = connected_by_hand();
     network.send(PEER, &reinvite(&tag, 102));
@@ -258,55 +152,6 @@ fn an_answer_to_an_offer_without_ack_ends_the_call_after_64_t1() {
         [LegEvent::HungUp(Release::Unacknowledged)]
     );
     network.run_until_idle();
-}
-
-#[test]
-fn a_bye_while_an_offer_waits_ends_both() {
-    let (mut network, leg, tag) = connected_by_hand();
-    network.send(PEER, &reinvite(&tag, 102));
-    network.take_texts();
-    network.take_events(0);
-    network.send(
-        PEER,
-        &request("BYE", "call", 103, Some(&tag), "bye", "", ""),
-    );
-    assert_eq!(kinds(&network.take_texts()), ["200 BYE", "487 INVITE"]);
-    let release = Release::Bye { cause: None };
-    assert_eq!(network.take_leg_events(0), [LegEvent::HungUp(release)]);
-    // What comes too late resurrects nothing.
-    network.agents[0].answer_offer(network.now, leg, None);
-    network.send(PEER, &reinvite(&tag, 104));
-    assert!(kinds(&network.take_texts()).contains(&"481 INVITE".to_owned()));
-    network.run_until_idle();
-}
-
-#[test]
-fn hanging_up_while_an_offer_of_the_peer_waits_refuses_it_with_487() {
-    let (mut network, leg, tag) = connected_by_hand();
-    network.send(PEER, &reinvite(&tag, 102));
-    network.take_texts();
-    network.agents[0].hang_up(network.now, leg, None);
-    let mut sent: Vec<String> = network.take_texts();
-    network.run_for(Duration::from_millis(1));
-    sent.extend(network.take_texts());
-    assert_eq!(kinds(&sent), ["487 INVITE", "BYE"]);
-    network.run_until_idle();
-}
-
-#[test]
-fn cancel_of_an_offer_gets_487_and_leaves_the_call() {
-    let (mut network, leg, tag) = connected_by_hand();
-    network.send(PEER, &reinvite(&tag, 102));
-    network.take_texts();
-    network.take_events(0);
-    network.send(
-        PEER,
-        &request("CANCEL", "call", 102, Some(&tag), "re102", "", ""),
-    );
-    assert_eq!(kinds(&network.take_texts()), ["200 CANCEL", "487 INVITE"]);
-    assert_eq!(network.take_events(0), []);
-    network.agents[0].offer(network.now, leg, None);
-    assert!(kinds(&network.take_texts()).contains(&"INVITE".to_owned()));
 }
 
 #[test]
@@ -345,4 +190,27 @@ fn a_2xx_to_an_offer_of_a_call_that_was_hung_up_is_still_acknowledged() {
     network.send(PEER, &response(&bye, 200, "", "", ""));
     network.run_until_idle();
     assert_eq!(network.take_events(0), []);
+}
+
+#[test]
+fn a_second_invite_before_the_first_is_answered_gets_500_with_retry_after() {
+    let (mut network, leg) = ringing();
+    network.agents[0].progress(network.now, leg, Status::RINGING);
+    let ringing = network.take_text();
+    let extra = "Contact: <sip:3427@127.0.0.1:6000>\r\n";
+    let second = request(
+        "INVITE",
+        "call",
+        102,
+        Some(tag(&ringing, "To")),
+        "2",
+        extra,
+        "",
+    );
+    network.send(PEER, &second);
+    let texts = network.take_texts();
+    let refusal = texts.last().expect("the second INVITE is answered");
+    assert_eq!(kind(refusal), "500 INVITE");
+    let seconds: u32 = header(refusal, "Retry-After").parse().expect("a number");
+    assert!(seconds <= 10);
 }
