@@ -58,7 +58,7 @@ const _: () = assert!(PIDF_BYTES_MAX <= BODY_BYTES_MAX);
 
 /// Legs on one shard, those included that only wait for the answer to their BYE. Beyond it an
 /// INVITE gets 503.
-pub const LEGS_MAX: usize = 65_536;
+pub const LEGS_MAX: usize = 262_144;
 /// Subscriptions of ours on one shard.
 pub const SUBSCRIPTIONS_MAX: usize = 131_072;
 /// OPTIONS of ours that wait for an answer.
@@ -206,7 +206,7 @@ const _: () = assert!(
 // Calls
 
 /// Calls that one shard holds, waiting ones included; more are refused with 503.
-pub const CALLS_MAX: usize = 262_144;
+pub const CALLS_MAX: usize = LEGS_MAX / 2;
 /// Keys of a call's attached data.
 pub const USER_DATA_KEYS_MAX: usize = 256;
 /// Bytes of a call's attached data, keys and values together.
