@@ -9,7 +9,7 @@ use crate::dialog::{LegEvent, Release};
 use crate::sip::Status;
 
 use super::command::{Command, LegCommand, Side};
-use super::facts::{Facts, cause, hang_up};
+use super::facts::{Facts, Origin, cause, hang_up};
 use super::renegotiating::Renegotiating;
 use super::timer::Timer;
 use super::{Commands, Event, Input, State, request};
@@ -57,7 +57,7 @@ impl Answering {
                         self.dn,
                         Side::Agent,
                         EndCause::Failed,
-                        None,
+                        Origin::default(),
                         commands,
                     );
                 }
@@ -121,14 +121,21 @@ pub(super) fn common(
                     EndCause::Failed
                 }
             };
-            Some(end(facts, dn, side.other(), ended, None, commands))
+            Some(end(
+                facts,
+                dn,
+                side.other(),
+                ended,
+                Origin::default(),
+                commands,
+            ))
         }
         Event::Leg(side, LegEvent::Refused { .. }) => Some(end(
             facts,
             dn,
             side.other(),
             EndCause::Failed,
-            None,
+            Origin::default(),
             commands,
         )),
         Event::Timer(Timer::Duration) => {
@@ -138,7 +145,7 @@ pub(super) fn common(
                 dn,
                 Side::Agent,
                 EndCause::Failed,
-                None,
+                Origin::default(),
                 commands,
             ))
         }
@@ -179,7 +186,7 @@ fn handle_request(
     commands: &mut Commands,
 ) -> Option<State> {
     match request {
-        CallRequest::Release { this_dn, .. } if this_dn == dn => {
+        CallRequest::Release { this_dn, reasons } if this_dn == dn => {
             hang_up(commands, Side::Agent, cause::NORMAL);
             let cause = EndCause::AgentReleased;
             Some(end(
@@ -187,7 +194,7 @@ fn handle_request(
                 dn,
                 Side::Caller,
                 cause,
-                Some(requested_by),
+                Origin::request(requested_by, reasons),
                 commands,
             ))
         }
@@ -204,7 +211,7 @@ pub(super) fn end(
     dn: DnIndex,
     left: Side,
     ended: EndCause,
-    requested_by: Option<RequestedBy>,
+    origin: Origin,
     commands: &mut Commands,
 ) -> State {
     let reason = if ended == EndCause::Failed {
@@ -213,6 +220,6 @@ pub(super) fn end(
         cause::NORMAL
     };
     hang_up(commands, left, reason);
-    facts.tell_agent(commands, dn, PartyState::Ended(ended), requested_by);
+    facts.tell_agent(commands, dn, PartyState::Ended(ended), origin);
     State::Ended
 }
