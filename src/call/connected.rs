@@ -52,14 +52,7 @@ impl Answering {
                 if body.is_none() {
                     // RFC 3261 §13.2.2.4: the ACK must have the answer. There is no session.
                     hang_up(commands, Side::Caller, cause::FAILURE);
-                    return end(
-                        facts,
-                        self.dn,
-                        Side::Agent,
-                        EndCause::Failed,
-                        Origin::default(),
-                        commands,
-                    );
+                    return end_by_itself(facts, self.dn, Side::Agent, EndCause::Failed, commands);
                 }
                 commands.push(Command::Leg(Side::Agent, LegCommand::Acknowledge(body)));
                 State::Connected(Connected { dn: self.dn })
@@ -121,31 +114,22 @@ pub(super) fn common(
                     EndCause::Failed
                 }
             };
-            Some(end(
-                facts,
-                dn,
-                side.other(),
-                ended,
-                Origin::default(),
-                commands,
-            ))
+            Some(end_by_itself(facts, dn, side.other(), ended, commands))
         }
-        Event::Leg(side, LegEvent::Refused { .. }) => Some(end(
+        Event::Leg(side, LegEvent::Refused { .. }) => Some(end_by_itself(
             facts,
             dn,
             side.other(),
             EndCause::Failed,
-            Origin::default(),
             commands,
         )),
         Event::Timer(Timer::Duration) => {
             hang_up(commands, Side::Caller, cause::TIMER);
-            Some(end(
+            Some(end_by_itself(
                 facts,
                 dn,
                 Side::Agent,
                 EndCause::Failed,
-                Origin::default(),
                 commands,
             ))
         }
@@ -205,8 +189,19 @@ fn handle_request(
     }
 }
 
+/// Ends the call for a reason that is no client's request.
+fn end_by_itself(
+    facts: &mut Facts,
+    dn: DnIndex,
+    left: Side,
+    ended: EndCause,
+    commands: &mut Commands,
+) -> State {
+    end(facts, dn, left, ended, Origin::default(), commands)
+}
+
 /// Hangs the leg that is left up and tells the agent's shard.
-pub(super) fn end(
+fn end(
     facts: &mut Facts,
     dn: DnIndex,
     left: Side,

@@ -12,9 +12,6 @@ pub mod message;
 mod owner;
 mod settle;
 
-#[cfg(test)]
-mod tests;
-
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;

@@ -157,15 +157,11 @@ fn agent_event(stream: &mut Stream, event: &Event) -> Result<(), String> {
             )?;
             demand(stream.calls.len() == 1, "another call is at the DN")?;
         }
-        EventName::OffHook => {
-            demand(!stream.off_hook, "off the hook already")?;
-            demand(stream.calls.len() == 1, "no call rings")?;
-            stream.off_hook = true;
-        }
-        EventName::OnHook => {
-            demand(stream.off_hook, "on the hook already")?;
-            demand(stream.calls.is_empty(), "a call is at the DN")?;
-            stream.off_hook = false;
+        EventName::OffHook | EventName::OnHook => {
+            let up = event.name == EventName::OffHook;
+            demand(stream.off_hook != up, "the handset is there already")?;
+            demand(stream.calls.len() == usize::from(up), "of its calls")?;
+            stream.off_hook = up;
         }
         EventName::Released | EventName::Abandoned => {
             let conn_id = event

@@ -273,6 +273,50 @@ fn changed_data_names_who_changed_it() {
 }
 
 #[test]
+fn requests_about_a_call_in_the_wrong_state_have_their_code() {
+    let mut world = world(1, "");
+    world.phone(AGENT).begin_private_call();
+    world.run_for(Duration::from_secs(1));
+    let token = world.call(CallPlan::to(POINT));
+    world.run_for(Duration::from_secs(1));
+    let waiting = conn_id(&world);
+    let release = |conn_id: ConnId| {
+        let this_dn = offhook::config::DnIndex(0);
+        let reasons = KeyValueList::new();
+        RequestBody::Call(conn_id, CallRequest::Release { this_dn, reasons })
+    };
+    let delete = CallRequest::UserData {
+        this_dn: POINT.to_owned(),
+        change: UserDataChange::DeletePair("Nothing".to_owned()),
+    };
+    let elsewhere = RouteRequest::Call {
+        conn_id: ConnId(waiting.0 + 1),
+        other_dn: Some(AGENT.to_owned()),
+        route_type: RouteType::Direct,
+        reasons: KeyValueList::new(),
+    };
+    for (request, code) in [
+        (release(waiting), ErrorCode::InvalidConnID),
+        (release(ConnId(waiting.0 + 1)), ErrorCode::InvalidConnID),
+        (
+            RequestBody::Call(waiting, delete),
+            ErrorCode::InvalidAttribute,
+        ),
+        (route(elsewhere), ErrorCode::InvalidConnID),
+    ] {
+        world.request(request.clone());
+        world.run_for(Duration::from_secs(1));
+        let answer = world.journal.events.last().unwrap();
+        assert_eq!(answer.error_code, Some(code), "{request:?}");
+        assert!(answer.requested_by.is_some());
+    }
+    let now = world.now;
+    world.population.callers.give_up(now, token);
+    world.phone(AGENT).end_private_call();
+    world.finish();
+}
+
+#[test]
 fn router_is_asked_chooses_and_is_answered() {
     let mut world = world(2, "");
     world.request(route(RouteRequest::Present(true)));

@@ -127,6 +127,26 @@ fn changes_of_a_call_reach_the_other_side_with_or_without_an_offer() {
 }
 
 #[test]
+fn direct_call_to_an_agent_who_cannot_take_it_is_told_so() {
+    let mut world = World::new(Setup::calm(1));
+    world.run_until_ready();
+    let first = world.call(CallPlan::to(AGENT).talks_for(Duration::from_secs(30)));
+    world.run_for(Duration::from_secs(10));
+    let second = world.call(CallPlan::to(AGENT));
+    world.run_for(Duration::from_secs(30));
+    assert_eq!(outcome(&world, second), Some(Outcome::Refused(486)));
+    let ended = Some(Outcome::Answered(EndedBy::Us));
+    assert_eq!(outcome(&world, first), ended);
+    world.phone(AGENT).unregister();
+    world.run_for(Duration::from_secs(1));
+    let third = world.call(CallPlan::to(AGENT));
+    world.run_for(Duration::from_secs(1));
+    assert_eq!(outcome(&world, third), Some(Outcome::Refused(480)));
+    world.phone(AGENT).register();
+    world.finish();
+}
+
+#[test]
 fn ringing_caller_hears_of_it_once_a_minute() {
     for number in ["7000", AGENT] {
         let more = "[agent_defaults]\nno_answer = \"5m\"\n";
