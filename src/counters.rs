@@ -116,7 +116,7 @@ counters! {
     PeerUnavailable => "peer_failures", "unavailable";
     /// Calls that a router was asked about and did not route in time.
     RouterTimeout => "routing", "router_timeout";
-    /// Panics that were contained; the call or DN they met was ended.
+    /// Panics that were contained; the call that they met was ended.
     Panic => "panics", "contained";
 }
 

@@ -314,6 +314,8 @@ const _: () = assert!(REFUSED_RETRY_MIN.as_secs() < REFUSED_RETRY_MAX.as_secs())
 /// What a reservation may outlive the longest ring and the longest silence by, before it returns
 /// by itself: time for the messages between shards.
 pub const RESERVATION_SLACK: Duration = Duration::from_secs(10);
+/// A caller whose call is not answered hears of it at least so often (RFC 3261 §13.3.1.1).
+pub const PROGRESS_INTERVAL: Duration = Duration::from_mins(1);
 /// How long an agent gets no call of a queue after its phone was busy, declined or could not be
 /// reached.
 pub const FAILED_PHONE_REST: Duration = Duration::from_secs(5);

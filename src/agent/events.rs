@@ -162,6 +162,12 @@ impl Agent {
         event
     }
 
+    /// The handset goes up before EventEstablished and down after EventReleased.
+    pub(super) fn emit_hook(&self, step: &mut Step<'_>, name: EventName) {
+        let event = self.agent_event(step, name, None);
+        step.emit(event);
+    }
+
     /// An event about the call at this DN, which is always the called party.
     pub(super) fn call_event(&self, step: &Step<'_>, name: EventName, party: &Party) -> Event {
         let mut event = step.event(name);
@@ -173,6 +179,8 @@ impl Agent {
             .map(|index| step.config.routing_point_at(index).number.to_string());
         event.other_dn = party.other_dn.clone();
         event.other_dn_role = party.other_dn.as_ref().map(|_| DnRole::Origination);
+        event.third_party_dn.clone_from(&party.changed_by);
+        event.reasons.clone_from(&party.reasons);
         event.call_state = Some(CallState::Ok);
         event.agent_id = Some(self.agent_id(step.config).to_owned());
         event

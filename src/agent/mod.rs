@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 use crate::call::CallRef;
 use crate::config::{QueueIndex, RoutingPointIndex};
-use crate::cti::{CallInfo, DesktopRequest, RequestedBy};
+use crate::cti::{CallInfo, DesktopRequest, KeyValueList, RequestedBy};
 use crate::presence::Vote;
 
 pub use reservation::Stage;
@@ -96,6 +96,10 @@ pub struct Party {
     pub state: PartyState,
     /// Who asked for it, if anybody did.
     pub requested_by: Option<RequestedBy>,
+    /// The reasons that the request gave.
+    pub reasons: KeyValueList,
+    /// In whose name the attached data was changed.
+    pub changed_by: Option<String>,
 }
 
 /// What happened to the party at a DN.

@@ -4,7 +4,7 @@
 use crate::call::CallRef;
 use crate::config::NoAnswerAction;
 use crate::counters::Counter;
-use crate::cti::{EventName, RequestedBy};
+use crate::cti::{EventName, KeyValueList, RequestedBy};
 use crate::{call, limits::FAILED_PHONE_REST};
 
 use super::events::{end_state, is_external, wrap_up_time};
@@ -80,6 +80,7 @@ impl Agent {
             step,
             &Party {
                 requested_by: None,
+                reasons: KeyValueList::new(),
                 ..party.clone()
             },
         );
@@ -92,6 +93,7 @@ impl Agent {
         }
         visit.stage = Stage::Established;
         self.timers.disarm(step, Timer::Lease);
+        self.emit_hook(step, EventName::OffHook);
         let mut event = self.call_event(step, EventName::Established, party);
         if let Some(routing_point) = party.routing_point {
             let queue = step.config.routing_point_at(routing_point).queue;
@@ -126,7 +128,8 @@ impl Agent {
             }
             (Stage::Ringing | Stage::Established, _) => Some(EventName::Released),
         };
-        if visit.stage == Stage::Established {
+        let was_up = visit.stage == Stage::Established;
+        if was_up {
             self.begin_wrap_up(step, party.routing_point);
         }
         match name {
@@ -136,6 +139,9 @@ impl Agent {
                 step.emit(event);
             }
             None => Self::acknowledge(step, party.requested_by),
+        }
+        if was_up {
+            self.emit_hook(step, EventName::OnHook);
         }
         self.free(step, cause);
     }

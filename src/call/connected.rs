@@ -9,7 +9,7 @@ use crate::dialog::{LegEvent, Release};
 use crate::sip::Status;
 
 use super::command::{Command, LegCommand, Side};
-use super::facts::{Facts, cause, hang_up};
+use super::facts::{Facts, Origin, cause, hang_up};
 use super::renegotiating::Renegotiating;
 use super::timer::Timer;
 use super::{Commands, Event, Input, State, request};
@@ -52,14 +52,7 @@ impl Answering {
                 if body.is_none() {
                     // RFC 3261 §13.2.2.4: the ACK must have the answer. There is no session.
                     hang_up(commands, Side::Caller, cause::FAILURE);
-                    return end(
-                        facts,
-                        self.dn,
-                        Side::Agent,
-                        EndCause::Failed,
-                        None,
-                        commands,
-                    );
+                    return end_by_itself(facts, self.dn, Side::Agent, EndCause::Failed, commands);
                 }
                 commands.push(Command::Leg(Side::Agent, LegCommand::Acknowledge(body)));
                 State::Connected(Connected { dn: self.dn })
@@ -121,24 +114,22 @@ pub(super) fn common(
                     EndCause::Failed
                 }
             };
-            Some(end(facts, dn, side.other(), ended, None, commands))
+            Some(end_by_itself(facts, dn, side.other(), ended, commands))
         }
-        Event::Leg(side, LegEvent::Refused { .. }) => Some(end(
+        Event::Leg(side, LegEvent::Refused { .. }) => Some(end_by_itself(
             facts,
             dn,
             side.other(),
             EndCause::Failed,
-            None,
             commands,
         )),
         Event::Timer(Timer::Duration) => {
             hang_up(commands, Side::Caller, cause::TIMER);
-            Some(end(
+            Some(end_by_itself(
                 facts,
                 dn,
                 Side::Agent,
                 EndCause::Failed,
-                None,
                 commands,
             ))
         }
@@ -180,7 +171,7 @@ fn handle_request(
     commands: &mut Commands,
 ) -> Option<State> {
     match request {
-        CallRequest::Release { this_dn, .. } if this_dn == dn => {
+        CallRequest::Release { this_dn, reasons } if this_dn == dn => {
             hang_up(commands, Side::Agent, cause::NORMAL);
             let cause = EndCause::AgentReleased;
             Some(end(
@@ -188,7 +179,7 @@ fn handle_request(
                 dn,
                 Side::Caller,
                 cause,
-                Some(requested_by),
+                Origin::request(requested_by, reasons),
                 commands,
             ))
         }
@@ -199,13 +190,24 @@ fn handle_request(
     }
 }
 
-/// Hangs the leg that is left up and tells the agent's shard.
-pub(super) fn end(
+/// Ends the call for a reason that is no client's request.
+fn end_by_itself(
     facts: &mut Facts,
     dn: DnIndex,
     left: Side,
     ended: EndCause,
-    requested_by: Option<RequestedBy>,
+    commands: &mut Commands,
+) -> State {
+    end(facts, dn, left, ended, Origin::default(), commands)
+}
+
+/// Hangs the leg that is left up and tells the agent's shard.
+fn end(
+    facts: &mut Facts,
+    dn: DnIndex,
+    left: Side,
+    ended: EndCause,
+    origin: Origin,
     commands: &mut Commands,
 ) -> State {
     let reason = if ended == EndCause::Failed {
@@ -214,6 +216,6 @@ pub(super) fn end(
         cause::NORMAL
     };
     hang_up(commands, left, reason);
-    facts.tell_agent(commands, dn, PartyState::Ended(ended), requested_by);
+    facts.tell_agent(commands, dn, PartyState::Ended(ended), origin);
     State::Ended
 }

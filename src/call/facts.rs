@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 use crate::agent::{self, EndCause, Party, PartyState};
 use crate::config::{Config, DnIndex, QueueIndex, RoutingPointIndex};
 use crate::counters::Counter;
-use crate::cti::{CallInfo, ErrorCode, Event, RequestedBy, UserDataChange};
+use crate::cti::{CallInfo, ErrorCode, Event, KeyValueList, RequestedBy, UserDataChange};
 use crate::dialog::{Body, Refusal};
+use crate::limits::PROGRESS_INTERVAL;
 use crate::queue;
 use crate::sip::Status;
 
@@ -63,6 +64,28 @@ pub struct Facts {
     pub config: Arc<Config>,
 }
 
+/// What lies behind news of a party: a client's request, or nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Origin {
+    /// Whom the news answers.
+    pub(super) requested_by: Option<RequestedBy>,
+    /// The client's reasons.
+    pub(super) reasons: KeyValueList,
+    /// In whose name the attached data was changed.
+    pub(super) changed_by: Option<String>,
+}
+
+impl Origin {
+    /// A client asked for it.
+    pub(super) fn request(requested_by: RequestedBy, reasons: KeyValueList) -> Self {
+        Self {
+            requested_by: Some(requested_by),
+            reasons,
+            changed_by: None,
+        }
+    }
+}
+
 impl Facts {
     pub(super) fn queue(&self) -> Option<(QueueIndex, RoutingPointIndex)> {
         match self.destination {
@@ -86,7 +109,7 @@ impl Facts {
         commands: &mut Commands,
         dn: DnIndex,
         state: PartyState,
-        requested_by: Option<RequestedBy>,
+        origin: Origin,
     ) {
         commands.push(Command::Agent(
             dn,
@@ -96,7 +119,9 @@ impl Facts {
                 routing_point: self.queue().map(|(_, routing_point)| routing_point),
                 other_dn: self.info.ani.clone(),
                 state,
-                requested_by,
+                requested_by: origin.requested_by,
+                reasons: origin.reasons,
+                changed_by: origin.changed_by,
             }),
         ));
     }
@@ -130,16 +155,21 @@ impl Facts {
         self.caller_gone(commands, EndCause::CallerAbandoned);
     }
 
-    /// Sends `182 Queued` and sets the time of the next.
-    pub(super) fn say_queued(&mut self, now: Instant, commands: &mut Commands) {
-        if let Some((queue, _)) = self.queue() {
-            let interval = self.config.queue_at(queue).queued_progress_interval;
-            commands.push(Command::Leg(
-                Side::Caller,
-                LegCommand::Progress(Status::QUEUED),
-            ));
-            self.deadlines.arm(Timer::Progress, now + interval);
-        }
+    /// Nobody has answered for as long as a call may last: whoever called is long gone.
+    pub(super) fn too_old(&self, commands: &mut Commands) {
+        refuse_caller(commands, Status::TEMPORARILY_UNAVAILABLE);
+        self.caller_gone(commands, EndCause::Failed);
+    }
+
+    /// Tells the caller how the call stands and sets the time to say so again: RFC 3261
+    /// §13.3.1.1 wants a provisional response a minute.
+    pub(super) fn say_progress(&mut self, now: Instant, status: Status, commands: &mut Commands) {
+        let progress = LegCommand::Progress(status);
+        commands.push(Command::Leg(Side::Caller, progress));
+        let interval = self.queue().map_or(PROGRESS_INTERVAL, |(queue, _)| {
+            self.config.queue_at(queue).queued_progress_interval
+        });
+        self.deadlines.arm(Timer::Progress, now + interval);
     }
 
     /// Changes the attached data; the event at `this_dn` is emitted by whoever owns it.
@@ -149,21 +179,19 @@ impl Facts {
         self.info = Arc::new(info);
         Ok(())
     }
+}
 
-    /// Answers a request that cannot be carried out.
-    pub(super) fn error(
-        &self,
-        now: Instant,
-        commands: &mut Commands,
-        requested_by: RequestedBy,
-        this_dn: &str,
-        code: ErrorCode,
-        message: &str,
-    ) {
-        let mut event = Event::error(now, this_dn, requested_by, code, message);
-        event.call = Some(Arc::clone(&self.info));
-        commands.push(Command::Event(Box::new(event)));
-    }
+/// Answers a request that cannot be carried out.
+pub(super) fn refuse_request(
+    now: Instant,
+    commands: &mut Commands,
+    requested_by: RequestedBy,
+    this_dn: &str,
+    code: ErrorCode,
+    message: &str,
+) {
+    let event = Event::error(now, this_dn, requested_by, code, message);
+    commands.push(Command::Event(Box::new(event)));
 }
 
 /// Refuses the caller's INVITE.

@@ -6,14 +6,15 @@ use std::time::Instant;
 use crate::agent::{self, EndCause, PartyState};
 use crate::config::DnIndex;
 use crate::counters::Counter;
-use crate::cti::{CallRequest, RequestedBy};
+use crate::cti::CallRequest;
 use crate::dialog::{Body, LegEvent};
+use crate::limits::PROGRESS_INTERVAL;
 use crate::queue;
 use crate::sip::Status;
 
 use super::command::{Command, LegCommand, Side};
 use super::connected::Answering;
-use super::facts::{Facts, cause, hang_up};
+use super::facts::{Facts, Origin, cause, hang_up};
 use super::timer::Timer;
 use super::{Commands, Event, Input, State, request, reserving, waiting};
 
@@ -35,6 +36,10 @@ impl Offering {
         facts
             .deadlines
             .arm(Timer::NoAnswer, now + facts.no_answer(dn));
+        if facts.queue().is_none() {
+            let again = now + PROGRESS_INTERVAL;
+            facts.deadlines.arm(Timer::Progress, again);
+        }
         commands.push(Command::Dial(dn));
         State::Offering(Self { dn, rings: false })
     }
@@ -49,33 +54,40 @@ impl Offering {
         match event {
             Event::Leg(Side::Caller, event) => self.handle_caller(facts, &event, commands),
             Event::Leg(Side::Agent, event) => self.handle_agent(now, facts, event, commands),
-            Event::DialFailed => self.fail(now, facts, EndCause::Unreachable, None, commands),
+            Event::DialFailed => self.fail_by_itself(now, facts, EndCause::Unreachable, commands),
             Event::Input(input) => self.handle_input(now, facts, input, commands),
             Event::Timer(Timer::NoAnswer) => {
                 hang_up(commands, Side::Agent, cause::NO_ANSWER);
-                self.fail(now, facts, EndCause::NoAnswer, None, commands)
+                self.fail_by_itself(now, facts, EndCause::NoAnswer, commands)
             }
             Event::Timer(Timer::Patience) => {
-                hang_up(commands, Side::Agent, cause::TIMER);
-                let ended = PartyState::Ended(EndCause::CallerAbandoned);
-                facts.tell_agent(commands, self.dn, ended, None);
+                self.leave(facts, cause::TIMER, EndCause::CallerAbandoned, commands);
                 facts.patience_ends(commands);
                 State::Ended
             }
             Event::Timer(Timer::Progress) => {
-                facts.say_queued(now, commands);
+                let status = if self.rings {
+                    Status::RINGING
+                } else if facts.queue().is_some() {
+                    Status::QUEUED
+                } else {
+                    Status::SESSION_PROGRESS
+                };
+                facts.say_progress(now, status, commands);
                 State::Offering(self)
             }
-            Event::Timer(Timer::Duration) => State::Offering(self),
+            Event::Timer(Timer::Duration) => {
+                self.leave(facts, cause::TIMER, EndCause::Failed, commands);
+                facts.too_old(commands);
+                State::Ended
+            }
         }
     }
 
     fn handle_caller(self, facts: &mut Facts, event: &LegEvent, commands: &mut Commands) -> State {
         match event {
             LegEvent::HungUp(_) => {
-                hang_up(commands, Side::Agent, cause::NORMAL);
-                let ended = PartyState::Ended(EndCause::CallerAbandoned);
-                facts.tell_agent(commands, self.dn, ended, None);
+                self.leave(facts, cause::NORMAL, EndCause::CallerAbandoned, commands);
                 facts.caller_gone(commands, EndCause::CallerAbandoned);
                 State::Ended
             }
@@ -103,15 +115,15 @@ impl Offering {
             LegEvent::Progress { status } => {
                 // 181 and 182 say that the phone does not ring yet.
                 if status == Status::RINGING || status == Status::SESSION_PROGRESS {
-                    self.ring(facts, commands);
+                    self.ring(now, facts, commands);
                 }
                 State::Offering(self)
             }
             LegEvent::Answered { body } => self.answered(now, facts, body, commands),
             LegEvent::Refused { status, .. } => {
-                self.fail(now, facts, cause_of(status), None, commands)
+                self.fail_by_itself(now, facts, cause_of(status), commands)
             }
-            LegEvent::HungUp(_) => self.fail(now, facts, EndCause::Unreachable, None, commands),
+            LegEvent::HungUp(_) => self.fail_by_itself(now, facts, EndCause::Unreachable, commands),
             // Not before the phone's final response.
             LegEvent::Acknowledged { .. }
             | LegEvent::Offered { .. }
@@ -132,16 +144,11 @@ impl Offering {
         match input {
             Input::Request {
                 requested_by,
-                request: CallRequest::Release { this_dn, .. },
+                request: CallRequest::Release { this_dn, reasons },
             } if this_dn == self.dn => {
                 hang_up(commands, Side::Agent, cause::NORMAL);
-                self.fail(
-                    now,
-                    facts,
-                    EndCause::AgentReleased,
-                    Some(requested_by),
-                    commands,
-                )
+                let origin = Origin::request(requested_by, reasons);
+                self.fail(now, facts, EndCause::AgentReleased, origin, commands)
             }
             Input::Request {
                 requested_by,
@@ -153,7 +160,7 @@ impl Offering {
             }
             Input::OfferWithdrawn { dn } if dn == self.dn => {
                 hang_up(commands, Side::Agent, cause::NORMAL);
-                self.fail(now, facts, EndCause::Unreachable, None, commands)
+                self.fail_by_itself(now, facts, EndCause::Unreachable, commands)
             }
             // A second reservation for the same call: return it.
             Input::Offer { dn } => {
@@ -167,22 +174,17 @@ impl Offering {
         }
     }
 
-    fn ring(&mut self, facts: &mut Facts, commands: &mut Commands) {
+    fn ring(&mut self, now: Instant, facts: &mut Facts, commands: &mut Commands) {
         if self.rings {
             return;
         }
         self.rings = true;
-        // The phone's ringing is the caller's progress now.
-        facts.deadlines.disarm(Timer::Progress);
-        facts.tell_agent(commands, self.dn, PartyState::Ringing, None);
+        facts.tell_agent(commands, self.dn, PartyState::Ringing, Origin::default());
         let (conn_id, dn) = (facts.call.conn_id, self.dn);
         facts.tell_queue(commands, queue::Input::Ringing { conn_id, dn });
         // Without a body: early media of an agent who then does not answer would bind the caller
         // to a session that never comes.
-        commands.push(Command::Leg(
-            Side::Caller,
-            LegCommand::Progress(Status::RINGING),
-        ));
+        facts.say_progress(now, Status::RINGING, commands);
     }
 
     fn answered(
@@ -193,19 +195,41 @@ impl Offering {
         commands: &mut Commands,
     ) -> State {
         // A phone that answers by itself may skip the 180; the events do not.
-        self.ring(facts, commands);
+        self.ring(now, facts, commands);
         if body.is_none() {
             // RFC 3261 §13.2.1: the 2xx must have the answer, or the offer if we made none.
             hang_up(commands, Side::Agent, cause::FAILURE);
-            return self.fail(now, facts, EndCause::Failed, None, commands);
+            return self.fail_by_itself(now, facts, EndCause::Failed, commands);
         }
         facts.deadlines.disarm_setup();
-        facts.tell_agent(commands, self.dn, PartyState::Established, None);
+        facts.tell_agent(
+            commands,
+            self.dn,
+            PartyState::Established,
+            Origin::default(),
+        );
         let (conn_id, dn) = (facts.call.conn_id, self.dn);
         facts.tell_queue(commands, queue::Input::Answered { conn_id, dn });
         commands.push(Command::Count(Counter::CallAnswered));
         commands.push(Command::Leg(Side::Caller, LegCommand::Answer(body)));
         Answering::start(facts, self.dn, commands)
+    }
+
+    /// The call ends before the agent has answered.
+    fn leave(self, facts: &Facts, cause: u8, ended: EndCause, commands: &mut Commands) {
+        hang_up(commands, Side::Agent, cause);
+        let ended = PartyState::Ended(ended);
+        facts.tell_agent(commands, self.dn, ended, Origin::default());
+    }
+
+    fn fail_by_itself(
+        self,
+        now: Instant,
+        facts: &mut Facts,
+        cause: EndCause,
+        commands: &mut Commands,
+    ) -> State {
+        self.fail(now, facts, cause, Origin::default(), commands)
     }
 
     /// The agent does not take the call. The agent's leg is over or was hung up.
@@ -214,10 +238,10 @@ impl Offering {
         now: Instant,
         facts: &mut Facts,
         cause: EndCause,
-        requested_by: Option<RequestedBy>,
+        origin: Origin,
         commands: &mut Commands,
     ) -> State {
-        facts.tell_agent(commands, self.dn, PartyState::Ended(cause), requested_by);
+        facts.tell_agent(commands, self.dn, PartyState::Ended(cause), origin);
         if facts.queue().is_none() {
             return reserving::give_up(facts, self.dn, cause, commands);
         }

@@ -10,7 +10,7 @@ use crate::cti::{CallRequest, ErrorCode, RequestedBy, UserDataChange};
 use crate::queue;
 
 use super::Commands;
-use super::facts::Facts;
+use super::facts::{Facts, Origin, refuse_request};
 
 /// The DN in whose name a request is made.
 #[must_use]
@@ -44,23 +44,26 @@ pub(super) fn while_offering(
     let this_dn = requesting_dn(&facts.config, &request);
     match request {
         CallRequest::Release { .. } => {
-            no_party(now, facts, requested_by, &this_dn, commands);
+            no_party(now, requested_by, &this_dn, commands);
         }
         CallRequest::UserData { change, .. } => {
             if facts.queue().is_none() && party.is_none() {
-                let message = "the call is on its way to the agent; try again when it rings";
-                let code = ErrorCode::WrongState;
-                facts.error(now, commands, requested_by, &this_dn, code, message);
-                return;
+                return on_its_way(now, requested_by, &this_dn, commands);
+            }
+            if !is_at_call(facts, party, &this_dn) {
+                return no_party(now, requested_by, &this_dn, commands);
             }
             if !change_user_data(now, facts, requested_by, &this_dn, change, commands) {
                 return;
             }
-            let at_party = party
-                .filter(|dn| facts.queue().is_none() || *facts.config.agent_at(*dn).dn == *this_dn);
+            let at_party = party.filter(|dn| *facts.config.agent_at(*dn).dn == *this_dn);
             if let Some(dn) = party {
-                let asked = at_party.and(Some(requested_by));
-                facts.tell_agent(commands, dn, PartyState::UserDataChanged, asked);
+                let origin = Origin {
+                    requested_by: at_party.and(Some(requested_by)),
+                    changed_by: Some(this_dn.clone()),
+                    ..Origin::default()
+                };
+                facts.tell_agent(commands, dn, PartyState::UserDataChanged, origin);
             }
             let input = queue::Input::UserDataChanged {
                 conn_id: facts.call.conn_id,
@@ -70,6 +73,7 @@ pub(super) fn while_offering(
                 } else {
                     Some(requested_by)
                 },
+                changed_by: this_dn,
             };
             facts.tell_queue(commands, input);
         }
@@ -87,26 +91,50 @@ pub(super) fn while_connected(
 ) {
     let this_dn = requesting_dn(&facts.config, &request);
     match request {
-        CallRequest::Release { .. } => no_party(now, facts, requested_by, &this_dn, commands),
+        CallRequest::Release { .. } => no_party(now, requested_by, &this_dn, commands),
         CallRequest::UserData { change, .. } => {
+            if !is_at_call(facts, Some(dn), &this_dn) {
+                return no_party(now, requested_by, &this_dn, commands);
+            }
             if change_user_data(now, facts, requested_by, &this_dn, change, commands) {
-                let asked = Some(requested_by);
-                facts.tell_agent(commands, dn, PartyState::UserDataChanged, asked);
+                let origin = Origin {
+                    requested_by: Some(requested_by),
+                    changed_by: Some(this_dn),
+                    ..Origin::default()
+                };
+                facts.tell_agent(commands, dn, PartyState::UserDataChanged, origin);
             }
         }
     }
 }
 
-fn no_party(
+/// Whether the address has to do with the call: the routing point that it came through, or the
+/// party that clients know of.
+fn is_at_call(facts: &Facts, party: Option<DnIndex>, this_dn: &str) -> bool {
+    let config = &facts.config;
+    let is_agent = party.is_some_and(|dn| *config.agent_at(dn).dn == *this_dn);
+    is_agent
+        || facts
+            .queue()
+            .is_some_and(|(_, point)| *config.routing_point_at(point).number == *this_dn)
+}
+
+/// A request about a direct call before its phone rings: no client knows of it yet.
+pub(super) fn on_its_way(
     now: Instant,
-    facts: &mut Facts,
     requested_by: RequestedBy,
     this_dn: &str,
     commands: &mut Commands,
 ) {
+    let message = "the call is on its way to the agent; try again when it rings";
+    let code = ErrorCode::WrongState;
+    refuse_request(now, commands, requested_by, this_dn, code, message);
+}
+
+fn no_party(now: Instant, requested_by: RequestedBy, this_dn: &str, commands: &mut Commands) {
     let message = format!("{this_dn} is no party of this call");
     let code = ErrorCode::InvalidConnID;
-    facts.error(now, commands, requested_by, this_dn, code, &message);
+    refuse_request(now, commands, requested_by, this_dn, code, &message);
 }
 
 /// Whether the data changed; if not, the requester has its error.
@@ -126,7 +154,7 @@ fn change_user_data(
             } else {
                 "the user data has no pair with this key"
             };
-            facts.error(now, commands, requested_by, this_dn, code, message);
+            refuse_request(now, commands, requested_by, this_dn, code, message);
             false
         }
     }

@@ -5,7 +5,6 @@ use std::time::Instant;
 use crate::agent::{EndCause, RefusedOffer};
 use crate::config::DnIndex;
 use crate::counters::Counter;
-use crate::cti::ErrorCode;
 use crate::dialog::LegEvent;
 use crate::sip::Status;
 
@@ -44,21 +43,21 @@ impl Reserving {
                 request,
             }) => {
                 let this_dn = request::requesting_dn(&facts.config, &request);
-                let message = "the call is on its way to the agent; try again when it rings";
-                let code = ErrorCode::WrongState;
-                facts.error(now, commands, requested_by, &this_dn, code, message);
+                request::on_its_way(now, requested_by, &this_dn, commands);
                 State::Reserving(self)
             }
             Event::Timer(Timer::Patience) => {
                 facts.patience_ends(commands);
                 State::Ended
             }
+            Event::Timer(Timer::Duration) => {
+                facts.too_old(commands);
+                State::Ended
+            }
             Event::Leg(..)
             | Event::DialFailed
             | Event::Input(Input::QueueRefused { .. } | Input::OfferWithdrawn { .. })
-            | Event::Timer(Timer::Progress | Timer::NoAnswer | Timer::Duration) => {
-                State::Reserving(self)
-            }
+            | Event::Timer(Timer::Progress | Timer::NoAnswer) => State::Reserving(self),
         }
     }
 }

@@ -20,11 +20,11 @@ use crate::queue;
 use crate::sip::Status;
 
 use super::command::{Command, Side};
-use super::facts::{Destination, Facts, cause, hang_up, refuse_caller};
+use super::facts::{Destination, Facts, Origin, cause, hang_up, refuse_caller};
 use super::reserving::Reserving;
 use super::timer::{Deadlines, Timer};
 use super::waiting::Waiting;
-use super::{CallKey, CallRef, Event, State};
+use super::{CallKey, CallRef, Event, Input, State};
 
 /// A caller at the door.
 #[derive(Debug)]
@@ -130,7 +130,7 @@ impl Calls {
             return;
         };
         let state = std::mem::replace(&mut call.state, State::Ended);
-        let dn = state.dn();
+        let (dn, was_answered) = (state.dn().or(event.offered()), state.is_answered());
         let (facts, scratch) = (&mut call.facts, &mut self.scratch);
         // A fault of ours in one call must not end the others: that call is ended and reported.
         let next = catch_unwind(AssertUnwindSafe(|| {
@@ -138,7 +138,7 @@ impl Calls {
         }));
         call.state = next.unwrap_or_else(|_| {
             self.scratch.clear();
-            abort(&call.facts, dn, &mut self.scratch);
+            abort(&call.facts, dn, was_answered, &mut self.scratch);
             State::Ended
         });
         self.settle(key);
@@ -181,14 +181,10 @@ impl Calls {
     #[must_use]
     pub fn live(&self) -> Live {
         self.calls.values().fold(Live::default(), |mut live, call| {
-            match call.state {
-                State::Waiting(_) | State::Reserving(_) | State::Offering(_) => {
-                    live.unanswered += 1;
-                }
-                State::Answering(_) | State::Connected(_) | State::Renegotiating(_) => {
-                    live.connected += 1;
-                }
-                State::Ended => {}
+            if call.state.is_answered() {
+                live.connected += 1;
+            } else {
+                live.unanswered += 1;
             }
             live
         })
@@ -220,6 +216,13 @@ impl Calls {
 }
 
 impl State {
+    fn is_answered(&self) -> bool {
+        match self {
+            Self::Answering(_) | Self::Connected(_) | Self::Renegotiating(_) => true,
+            Self::Waiting(_) | Self::Reserving(_) | Self::Offering(_) | Self::Ended => false,
+        }
+    }
+
     /// The agent that the call is at or on its way to.
     fn dn(&self) -> Option<DnIndex> {
         match self {
@@ -232,6 +235,24 @@ impl State {
     }
 }
 
+impl Event {
+    /// The agent whom the event promises to the call.
+    fn offered(&self) -> Option<DnIndex> {
+        match self {
+            Self::Input(Input::Offer { dn }) => Some(*dn),
+            Self::Input(
+                Input::DirectRefused { .. }
+                | Input::QueueRefused { .. }
+                | Input::Request { .. }
+                | Input::OfferWithdrawn { .. },
+            )
+            | Self::Leg(..)
+            | Self::Timer(_)
+            | Self::DialFailed => None,
+        }
+    }
+}
+
 /// Asks for what the caller came for.
 fn enter(now: Instant, facts: &mut Facts, commands: &mut Vec<Command>) {
     commands.push(Command::Count(Counter::CallOffered));
@@ -240,7 +261,7 @@ fn enter(now: Instant, facts: &mut Facts, commands: &mut Vec<Command>) {
             queue,
             routing_point,
         } => {
-            facts.say_queued(now, commands);
+            facts.say_progress(now, Status::QUEUED, commands);
             let input = queue::Input::Enter {
                 call: facts.call,
                 info: Arc::clone(&facts.info),
@@ -261,13 +282,16 @@ fn enter(now: Instant, facts: &mut Facts, commands: &mut Vec<Command>) {
 
 /// Ends a call that a fault of ours has met: both legs, the reservation and the place in the
 /// queue are given back whatever state was lost.
-fn abort(facts: &Facts, dn: Option<DnIndex>, commands: &mut Vec<Command>) {
+fn abort(facts: &Facts, dn: Option<DnIndex>, was_answered: bool, commands: &mut Vec<Command>) {
     commands.push(Command::Count(Counter::Panic));
     refuse_caller(commands, Status::SERVER_INTERNAL_ERROR);
     hang_up(commands, Side::Caller, cause::FAILURE);
     hang_up(commands, Side::Agent, cause::FAILURE);
     if let Some(dn) = dn {
-        facts.tell_agent(commands, dn, PartyState::Ended(EndCause::Failed), None);
+        let ended = PartyState::Ended(EndCause::Failed);
+        facts.tell_agent(commands, dn, ended, Origin::default());
     }
-    facts.caller_gone(commands, EndCause::Failed);
+    if !was_answered {
+        facts.caller_gone(commands, EndCause::Failed);
+    }
 }

@@ -8,12 +8,13 @@ use std::time::Instant;
 pub enum Timer {
     /// The INVITE's `Expires`: an unanswered caller gives up (RFC 3261 §13.3.1).
     Patience,
-    /// The next `182 Queued`: a proxy on the way gives up after three minutes without one
-    /// (RFC 3261 §16.6, Timer C).
+    /// The next provisional response: a proxy on the way gives up after three minutes without
+    /// one (RFC 3261 §16.6, Timer C).
     Progress,
     /// The agent's phone has rung for long enough.
     NoAnswer,
-    /// The longest that a call may last, so that a lost BYE cannot hold an agent for ever.
+    /// The longest that a call may last, answered or not, so that a lost BYE or CANCEL cannot hold
+    /// an agent or a place for ever.
     Duration,
 }
 

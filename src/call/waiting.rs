@@ -97,14 +97,18 @@ impl Waiting {
     ) -> State {
         match timer {
             Timer::Progress => {
-                facts.say_queued(now, commands);
+                facts.say_progress(now, Status::QUEUED, commands);
                 State::Waiting(self)
             }
             Timer::Patience => {
                 facts.patience_ends(commands);
                 State::Ended
             }
-            Timer::NoAnswer | Timer::Duration => State::Waiting(self),
+            Timer::Duration => {
+                facts.too_old(commands);
+                State::Ended
+            }
+            Timer::NoAnswer => State::Waiting(self),
         }
     }
 }
@@ -118,6 +122,6 @@ pub(super) fn resume(
 ) -> State {
     facts.deadlines.disarm(Timer::NoAnswer);
     facts.tell_queue(commands, failed);
-    facts.say_queued(now, commands);
+    facts.say_progress(now, Status::QUEUED, commands);
     State::Waiting(Waiting)
 }

@@ -35,7 +35,9 @@ named!(
         AgentLogin, /// An agent logged out.
         AgentLogout, /// An agent may get calls.
         AgentReady, /// An agent gets no calls.
-        AgentNotReady, /// The address cannot be used.
+        AgentNotReady, /// The handset of the DN is up: it has answered a call of ours.
+        OffHook, /// The handset is down again.
+        OnHook, /// The address cannot be used.
         DNOutOfService, /// The address can be used again.
         DNBackInService, /// The request failed.
         Error, /// The request was carried out and has no event of its own.

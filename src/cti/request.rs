@@ -100,7 +100,8 @@ pub enum RouteRequest {
     Call {
         /// The call.
         conn_id: ConnId,
-        /// Where to; absent with `Default` and `CallDisconnect`.
+        /// The number to go to, with `AgentID` the one that the agent is at; absent with
+        /// `Default` and `CallDisconnect`.
         other_dn: Option<String>,
         /// How.
         route_type: RouteType,

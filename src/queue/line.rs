@@ -85,8 +85,9 @@ impl Line {
                 conn_id,
                 info,
                 requested_by,
+                changed_by,
             } => {
-                self.user_data_changed(step, conn_id, info, requested_by);
+                self.user_data_changed(step, conn_id, info, (requested_by, changed_by));
             }
             Input::AgentAvailable { dn, idle_since } => self.ready.say(dn, Some(idle_since)),
             Input::AgentUnavailable { dn } => self.ready.say(dn, None),
@@ -181,6 +182,7 @@ impl Line {
                 info,
                 routing_point,
                 turn,
+                router_was_asked: false,
                 stage,
             },
         );
@@ -194,10 +196,11 @@ impl Line {
         let Some(call) = self.calls.get(&conn_id) else {
             return;
         };
-        match call.stage {
-            Stage::Offered(to, routed) if to == dn => self.divert(step, conn_id, dn, routed),
-            Stage::Offered(..) | Stage::Ringing(..) | Stage::Asked(_) | Stage::Waiting => {}
-        }
+        let routed = match &call.stage {
+            Stage::Offered(to, routed) if *to == dn => routed.clone(),
+            Stage::Offered(..) | Stage::Ringing(..) | Stage::Asked(_) | Stage::Waiting => return,
+        };
+        self.divert(step, conn_id, dn, routed);
     }
 
     /// The call is the queue's no more. A phone may answer without having rung.
@@ -215,24 +218,36 @@ impl Line {
         if self.offered_to(conn_id) != Some(dn) {
             return;
         }
-        let routing_point = self.call(conn_id).routing_point;
-        match self.call(conn_id).stage {
+        let Call {
+            routing_point,
+            router_was_asked,
+            stage,
+            ..
+        } = self.call(conn_id);
+        let (routing_point, is_news) = (*routing_point, !router_was_asked);
+        match stage {
             Stage::Offered(_, Some(routed)) => {
+                let whom = routed.requested_by;
                 let agent = &step.config.agent_at(dn).dn;
                 let why = format!("{agent} did not take the call; it waits");
-                step.refuse(routing_point, routed.requested_by, code, why);
+                step.refuse(routing_point, whom, code, why);
                 self.wait_for_router(step, conn_id);
             }
             Stage::Ringing(_, chosen_by) => {
+                let routers_turn = *chosen_by == ChosenBy::Router || is_news;
                 self.emit(step, EventName::Queued, conn_id);
-                self.set_stage(step, conn_id, Stage::Waiting);
-                if chosen_by == ChosenBy::Router {
-                    self.ask_router(step, conn_id);
-                }
+                self.wait_again(step, conn_id, routers_turn);
             }
             Stage::Offered(_, None) | Stage::Asked(_) | Stage::Waiting => {
-                self.set_stage(step, conn_id, Stage::Waiting);
+                self.wait_again(step, conn_id, is_news);
             }
+        }
+    }
+
+    fn wait_again(&mut self, step: &mut Step<'_>, conn_id: ConnId, routers_turn: bool) {
+        self.set_stage(step, conn_id, Stage::Waiting);
+        if routers_turn {
+            self.ask_router(step, conn_id);
         }
     }
 
@@ -241,7 +256,7 @@ impl Line {
             return;
         };
         let (routing_point, info) = (call.routing_point, Arc::clone(&call.info));
-        match call.stage {
+        match &call.stage {
             // The agent's shard reports the end of a call that rings there.
             Stage::Ringing(..) => return self.remove(step, conn_id),
             Stage::Offered(_, Some(routed)) => {
@@ -261,7 +276,7 @@ impl Line {
         step: &mut Step<'_>,
         conn_id: ConnId,
         info: Arc<CallInfo>,
-        requested_by: Option<RequestedBy>,
+        (requested_by, changed_by): (Option<RequestedBy>, String),
     ) {
         let Some(call) = self.calls.get_mut(&conn_id) else {
             // The call has just left; whoever asked gets an answer all the same.
@@ -279,6 +294,7 @@ impl Line {
             let name = EventName::AttachedDataChanged;
             let mut event = call_event(step, name, call.routing_point, &call.info);
             event.requested_by = requested_by;
+            event.third_party_dn = Some(changed_by);
             step.emit(event);
         }
     }
@@ -303,6 +319,7 @@ impl Line {
             name_destination(step, &mut event, dn);
             event.route_type = Some(routed.route_type);
             event.requested_by = Some(routed.requested_by);
+            event.reasons = routed.reasons;
             step.emit(event);
         }
         let mut event = call_event(step, EventName::Diverted, call.routing_point, &call.info);

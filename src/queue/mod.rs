@@ -87,6 +87,8 @@ pub enum Input {
         info: Arc<CallInfo>,
         /// Who asked for it, if that was in the name of the routing point.
         requested_by: Option<RequestedBy>,
+        /// In whose name it was changed.
+        changed_by: String,
     },
     /// The agent can take a call.
     AgentAvailable {

@@ -8,7 +8,7 @@ use offhook_shards::wheel::TimerKey;
 use crate::agent::EndCause;
 use crate::call::CallRef;
 use crate::config::{DnIndex, RoutingPointIndex};
-use crate::cti::{CallInfo, CallState, ErrorCode, RequestedBy, RouteType};
+use crate::cti::{CallInfo, CallState, ErrorCode, KeyValueList, RequestedBy, RouteType};
 
 use super::waiting::Turn;
 
@@ -19,6 +19,8 @@ pub(super) struct Call {
     pub(super) info: Arc<CallInfo>,
     pub(super) routing_point: RoutingPointIndex,
     pub(super) turn: Turn,
+    /// Whether the router that is there now has been asked about it.
+    pub(super) router_was_asked: bool,
     pub(super) stage: Stage,
 }
 
@@ -43,10 +45,11 @@ pub(super) enum ChosenBy {
 }
 
 /// The router's request that an offer is to answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Routed {
     pub(super) requested_by: RequestedBy,
     pub(super) route_type: RouteType,
+    pub(super) reasons: KeyValueList,
 }
 
 /// Where a call of a queue is.

@@ -32,18 +32,20 @@ impl Line {
         request: RouteRequest,
     ) {
         match request {
-            RouteRequest::Present(true) => {
-                self.routers.insert(routing_point);
-            }
+            RouteRequest::Present(true) => self.router_came(step, routing_point),
             RouteRequest::Present(false) => self.router_gone(step, routing_point),
-            // Reasons are the router's own; no event of the model carries them to others.
             RouteRequest::Call {
                 conn_id,
                 other_dn,
                 route_type,
-                reasons: _,
+                reasons,
             } => {
-                self.route(step, routing_point, whom, conn_id, (route_type, other_dn));
+                let routed = Routed {
+                    requested_by: whom,
+                    route_type,
+                    reasons,
+                };
+                self.route(step, routing_point, conn_id, other_dn, routed);
             }
         }
     }
@@ -57,6 +59,9 @@ impl Line {
         self.wait_for_router(step, conn_id);
         // 0 would be "no reference".
         self.route_reference = self.route_reference.checked_add(1).unwrap_or(1);
+        if let Some(call) = self.calls.get_mut(&conn_id) {
+            call.router_was_asked = true;
+        }
         let info = &self.call(conn_id).info;
         let mut event = call_event(step, EventName::RouteRequest, routing_point, info);
         event.route_reference = Some(self.route_reference);
@@ -81,6 +86,18 @@ impl Line {
         self.set_stage(step, conn_id, Stage::Waiting);
     }
 
+    /// Those who wait already are the router's too; it is asked about them in their order.
+    fn router_came(&mut self, step: &mut Step<'_>, routing_point: RoutingPointIndex) {
+        if !self.routers.insert(routing_point) {
+            return;
+        }
+        let here = |conn_id: &ConnId| self.call(*conn_id).routing_point == routing_point;
+        let waiting: Vec<ConnId> = self.waiting().filter(here).collect();
+        for conn_id in waiting {
+            self.ask_router(step, conn_id);
+        }
+    }
+
     fn router_gone(&mut self, step: &mut Step<'_>, routing_point: RoutingPointIndex) {
         self.routers.remove(&routing_point);
         let all = (routing_point, ConnId(u64::MIN))..=(routing_point, ConnId(u64::MAX));
@@ -88,17 +105,20 @@ impl Line {
         for conn_id in asked {
             self.set_stage(step, conn_id, Stage::Waiting);
         }
+        let here = self.calls.values_mut();
+        here.filter(|call| call.routing_point == routing_point)
+            .for_each(|call| call.router_was_asked = false);
     }
 
     fn route(
         &mut self,
         step: &mut Step<'_>,
         routing_point: RoutingPointIndex,
-        whom: RequestedBy,
         conn_id: ConnId,
-        wish: (RouteType, Option<String>),
+        other_dn: Option<String>,
+        routed: Routed,
     ) {
-        let route_type = wish.0;
+        let (whom, route_type) = (routed.requested_by, routed.route_type);
         let here = self
             .calls
             .get(&conn_id)
@@ -117,17 +137,13 @@ impl Line {
         if let Some((code, why)) = refusal {
             return step.refuse(routing_point, whom, code, why);
         }
-        let routed = Routed {
-            requested_by: whom,
-            route_type,
-        };
-        match choice(wish) {
+        match choice(route_type, other_dn) {
             Ok(Choice::Number(number)) => self.route_to(step, conn_id, &number, routed),
             Ok(Choice::OwnStrategy) => {
-                self.emit_route_used(step, conn_id, routed);
+                self.emit_route_used(step, conn_id, &routed);
                 self.set_stage(step, conn_id, Stage::Waiting);
             }
-            Ok(Choice::Disconnect) => self.disconnect(step, conn_id, routed),
+            Ok(Choice::Disconnect) => self.disconnect(step, conn_id, &routed),
             Err(code) => {
                 let why = format!("cannot route as {} asks", route_type.name());
                 step.refuse(routing_point, whom, code, why);
@@ -153,7 +169,7 @@ impl Line {
         self.offer(step, conn_id, dn, Some(routed));
     }
 
-    fn disconnect(&mut self, step: &mut Step<'_>, conn_id: ConnId, routed: Routed) {
+    fn disconnect(&mut self, step: &mut Step<'_>, conn_id: ConnId, routed: &Routed) {
         self.emit_route_used(step, conn_id, routed);
         let call = self.call(conn_id);
         let mut event = call_event(step, EventName::Released, call.routing_point, &call.info);
@@ -164,16 +180,17 @@ impl Line {
         self.remove(step, conn_id);
     }
 
-    fn emit_route_used(&self, step: &mut Step<'_>, conn_id: ConnId, routed: Routed) {
+    fn emit_route_used(&self, step: &mut Step<'_>, conn_id: ConnId, routed: &Routed) {
         let call = self.call(conn_id);
         let mut event = call_event(step, EventName::RouteUsed, call.routing_point, &call.info);
         event.route_type = Some(routed.route_type);
         event.requested_by = Some(routed.requested_by);
+        event.reasons.clone_from(&routed.reasons);
         step.emit(event);
     }
 }
 
-fn choice((route_type, other_dn): (RouteType, Option<String>)) -> Result<Choice, ErrorCode> {
+fn choice(route_type: RouteType, other_dn: Option<String>) -> Result<Choice, ErrorCode> {
     match (route_type, other_dn) {
         (RouteType::Default, _) | (RouteType::Unknown, None) => Ok(Choice::OwnStrategy),
         (RouteType::CallDisconnect, _) => Ok(Choice::Disconnect),
@@ -182,22 +199,20 @@ fn choice((route_type, other_dn): (RouteType, Option<String>)) -> Result<Choice,
             | RouteType::Direct
             | RouteType::DirectAgent
             | RouteType::Priority
-            | RouteType::DirectPriority,
+            | RouteType::DirectPriority
+            | RouteType::AgentID,
             Some(number),
         ) => Ok(Choice::Number(number)),
         (
             RouteType::Direct
             | RouteType::DirectAgent
             | RouteType::Priority
-            | RouteType::DirectPriority,
+            | RouteType::DirectPriority
+            | RouteType::AgentID,
             None,
         ) => Err(ErrorCode::InvalidAttribute),
-        (
-            RouteType::Label
-            | RouteType::OverwriteDNIS
-            | RouteType::Announcement
-            | RouteType::AgentID,
-            _,
-        ) => Err(ErrorCode::UnsupportedOperation),
+        (RouteType::Label | RouteType::OverwriteDNIS | RouteType::Announcement, _) => {
+            Err(ErrorCode::UnsupportedOperation)
+        }
     }
 }

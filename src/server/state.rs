@@ -175,6 +175,8 @@ pub struct QueueState {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct State {
     agents: Vec<AgentState>,
+    /// Who is logged in, by AgentID.
+    logged_in: BTreeSet<(Box<str>, DnIndex)>,
     queues: Vec<QueueState>,
     parties: BTreeMap<(AddressId, ConnId), Party>,
     /// The same pairs the other way round.
@@ -188,6 +190,7 @@ impl State {
     pub fn new(book: &AddressBook) -> Self {
         Self {
             agents: vec![AgentState::unheard_of(); book.config().agents.len()],
+            logged_in: BTreeSet::new(),
             queues: vec![QueueState::default(); book.config().queues.len()],
             parties: BTreeMap::new(),
             addresses_of_calls: BTreeSet::new(),
@@ -199,6 +202,14 @@ impl State {
     #[must_use]
     pub fn agent(&self, dn: DnIndex) -> &AgentState {
         &self.agents[dn.0 as usize]
+    }
+
+    /// The DN at which an agent is logged in; the first, where it is at several.
+    #[must_use]
+    pub fn dn_of(&self, agent_id: &str) -> Option<DnIndex> {
+        let first = (Box::from(agent_id), DnIndex(0));
+        let (found, dn) = self.logged_in.range(first..).next()?;
+        (**found == *agent_id).then_some(*dn)
     }
 
     /// What is known of a queue.
@@ -306,7 +317,8 @@ impl State {
             EventName::DNBackInService => {
                 self.out_of_service.remove(&address);
             }
-            EventName::Error | EventName::ACK => {}
+            // Established and Released say the same, and more.
+            EventName::OffHook | EventName::OnHook | EventName::Error | EventName::ACK => {}
         }
     }
 
@@ -317,7 +329,16 @@ impl State {
         change: impl FnOnce(&mut AgentState),
     ) {
         match book.address(address) {
-            Address::Agent(dn) => change(&mut self.agents[dn.0 as usize]),
+            Address::Agent(dn) => {
+                let agent = &mut self.agents[dn.0 as usize];
+                let before = agent.agent_id.clone();
+                change(agent);
+                if agent.agent_id != before {
+                    self.logged_in
+                        .extend(agent.agent_id.clone().map(|id| (id, dn)));
+                    before.map(|id| self.logged_in.remove(&(id, dn)));
+                }
+            }
             Address::RoutingPoint(_) | Address::Queue(_) | Address::Trunk(_) => {}
         }
     }

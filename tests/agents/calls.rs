@@ -457,3 +457,24 @@ fn attached_data_is_shown_once_the_call_is() {
     let changed = desk.party(queued(call, PartyState::UserDataChanged));
     assert_eq!(changed, ["AttachedDataChanged Ok"]);
 }
+
+#[test]
+fn the_handset_is_up_while_a_call_of_ours_is() {
+    let names = |outputs: &[Output]| -> Vec<&'static str> {
+        all_events_of(outputs)
+            .map(|event| event.name.name())
+            .collect()
+    };
+    let mut desk = Desk::new().ready();
+    let call = desk.ringing();
+    let answered = desk.handle(Input::Party(queued(call, PartyState::Established)));
+    assert_eq!(names(&answered), ["OffHook", "Established"]);
+    let ended = queued(call, PartyState::Ended(EndCause::CallerReleased));
+    let ended = desk.handle(Input::Party(ended));
+    assert_eq!(names(&ended), ["AgentNotReady", "Released", "OnHook"]);
+    // A call that was not answered left the handset where it was.
+    let mut desk = Desk::new().ready();
+    let call = desk.ringing();
+    let ended = queued(call, PartyState::Ended(EndCause::CallerAbandoned));
+    assert_eq!(names(&desk.handle(Input::Party(ended))), ["Abandoned"]);
+}

@@ -13,7 +13,7 @@ use offhook::config::{self, Config, DnIndex, QueueIndex};
 use offhook::counters::{Counter, Counters};
 use offhook::cti::{
     AgentWorkMode, CallInfo, CallType, CallUuid, ClientId, ConnId, DesktopRequest, Event,
-    KeyValueList, RequestedBy, Value,
+    EventName, KeyValueList, RequestedBy, Value,
 };
 use offhook::presence::Vote;
 use offhook::queue;
@@ -260,6 +260,8 @@ pub(crate) fn direct(call: CallRef, state: PartyState) -> Party {
         other_dn: Some("5550100".to_owned()),
         state,
         requested_by: None,
+        reasons: KeyValueList::new(),
+        changed_by: None,
     }
 }
 
@@ -336,7 +338,14 @@ pub(crate) fn in_short(outputs: &[Output]) -> Vec<String> {
     events_of(outputs).map(short).collect()
 }
 
+/// All events but those of the handset, which go with Established and Released and have a test of
+/// their own.
 pub(crate) fn events_of(outputs: &[Output]) -> impl Iterator<Item = &Event> {
+    all_events_of(outputs)
+        .filter(|event| !matches!(event.name, EventName::OffHook | EventName::OnHook))
+}
+
+pub(crate) fn all_events_of(outputs: &[Output]) -> impl Iterator<Item = &Event> {
     outputs.iter().filter_map(|output| match output {
         Output::Event(event) => Some(&**event),
         Output::Call(..) | Output::Queue(..) | Output::RefreshPresence(_) => None,

@@ -427,6 +427,8 @@ impl Floor {
             other_dn: None,
             state,
             requested_by: None,
+            reasons: KeyValueList::new(),
+            changed_by: None,
         };
         self.send(
             call_shard(call),

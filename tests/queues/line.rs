@@ -279,15 +279,16 @@ fn attached_data_shows_at_the_routing_point_until_the_call_is_diverted() {
         conn_id,
         info: info(call),
         requested_by,
+        changed_by: "2001".to_owned(),
     };
     let asked = Some(hall.requested_by());
     assert_eq!(
         in_short(&hall.handle(changed(None))),
-        ["7000 AttachedDataChanged"]
+        ["7000 AttachedDataChanged 2001"]
     );
     assert_eq!(
         in_short(&hall.handle(changed(asked))),
-        ["7000 *AttachedDataChanged"]
+        ["7000 *AttachedDataChanged 2001"]
     );
     hall.available(0, 1);
     hall.handle(Input::Ringing {
@@ -306,6 +307,7 @@ fn whoever_changes_the_data_of_a_call_that_just_left_is_answered() {
         conn_id: call.conn_id,
         info: info(call),
         requested_by,
+        changed_by: "7000".to_owned(),
     });
     assert_eq!(in_short(&outputs), ["sales *ACK"]);
 }

@@ -230,3 +230,58 @@ fn a_caller_who_leaves_answers_the_router_too() {
     assert_eq!(hall.queues.poll_timeout(), None);
     assert_eq!(in_short(&present(&mut hall, false)), NOTHING);
 }
+
+#[test]
+fn a_router_that_comes_late_is_asked_about_those_who_wait() {
+    let mut hall = Hall::new();
+    let first = hall.caller(PLAIN).conn_id;
+    hall.caller(URGENT);
+    let second = hall.caller(PLAIN).conn_id;
+    let outputs = present(&mut hall, true);
+    assert_eq!(
+        in_short(&outputs),
+        ["7000 RouteRequest", "7000 RouteRequest"]
+    );
+    let asked: Vec<_> = events_of(&outputs)
+        .map(|event| event.call.as_ref().unwrap().conn_id)
+        .collect();
+    assert_eq!(asked, [first, second], "in their order");
+    assert_eq!(in_short(&present(&mut hall, true)), NOTHING);
+    // Those who are being offered are not asked about.
+    let mut hall = Hall::new();
+    hall.available(0, 1);
+    hall.caller(PLAIN);
+    assert_eq!(in_short(&present(&mut hall, true)), NOTHING);
+}
+
+#[test]
+fn an_agent_may_be_named_by_its_id() {
+    // The control plane has put the number where the agent is in the place of its id.
+    let (mut hall, call) = asked();
+    let outputs = route(&mut hall, call.conn_id, Some("2002"), RouteType::AgentID);
+    assert_eq!(offers(&outputs), [(1, call.conn_id)]);
+}
+
+#[test]
+fn a_call_that_comes_back_is_the_routers_if_it_was_never_asked() {
+    let mut hall = Hall::new();
+    hall.available(0, 1);
+    let conn_id = hall.caller(PLAIN).conn_id;
+    let dn = DnIndex(0);
+    hall.handle(Input::Ringing { conn_id, dn });
+    present(&mut hall, true);
+    let cause = EndCause::NoAnswer;
+    let failed = Input::OfferFailed { conn_id, dn, cause };
+    let outputs = hall.handle(failed.clone());
+    assert_eq!(in_short(&outputs), ["7000 Queued", "7000 RouteRequest"]);
+    // It left the choice to the queue by its silence: it is not asked again.
+    hall.now += Duration::from_secs(5);
+    hall.queues.handle_timeout(hall.now);
+    hall.available(0, 7);
+    hall.handle(Input::Ringing { conn_id, dn });
+    assert_eq!(in_short(&hall.handle(failed)), ["7000 Queued"]);
+    // Another router is.
+    present(&mut hall, false);
+    let outputs = present(&mut hall, true);
+    assert_eq!(in_short(&outputs), ["7000 RouteRequest"]);
+}

@@ -30,8 +30,10 @@ fn caller_reaches_a_ready_agent_and_events_come_in_order() {
         assert_eq!(outcome(&world, token), Some(Outcome::Answered(EndedBy::Us)));
         let agent = [
             EventName::Ringing,
+            EventName::OffHook,
             EventName::Established,
             EventName::Released,
+            EventName::OnHook,
         ];
         assert_eq!(world.journal.names(AGENT)[2..], agent);
         assert_eq!(
@@ -184,8 +186,13 @@ fn wrap_up_comes_before_released_and_ends_in_ready() {
     world.call(CallPlan::to("7000").talks_for(Duration::from_secs(2)));
     world.run_for(Duration::from_secs(5));
     let names = world.journal.names(AGENT);
-    let end = &names[names.len() - 2..];
-    assert_eq!(end, [EventName::AgentNotReady, EventName::Released]);
+    let end = &names[names.len() - 3..];
+    let expected = [
+        EventName::AgentNotReady,
+        EventName::Released,
+        EventName::OnHook,
+    ];
+    assert_eq!(end, expected);
     world.run_for(Duration::from_secs(15));
     assert!(world.journal.is_ready(AGENT));
     world.finish();
@@ -299,7 +306,7 @@ fn call_finds_the_next_peer_when_the_first_is_silent() {
     world.finish();
 }
 
-fn outcome(world: &World, token: offhook_loadgen::population::Token) -> Option<Outcome> {
+pub(super) fn outcome(world: &World, token: offhook_loadgen::population::Token) -> Option<Outcome> {
     world.records.iter().find_map(|record| match &record.fact {
         Fact::Ended {
             token: ended,

@@ -7,6 +7,7 @@ use offhook::agent::Standing;
 use offhook::config::{Config, DnIndex};
 use offhook::counters::Counter;
 use offhook::cti::{ConnId, Event, EventName, Output};
+use offhook::server::encode::{self, Envelope};
 use offhook_loadgen::population::{Activity, Fact, Presence};
 
 use super::world::World;
@@ -16,6 +17,7 @@ use super::world::World;
 struct Stream {
     logged_in: bool,
     ready: bool,
+    off_hook: bool,
     /// Calls at the DN and the last event of each.
     calls: BTreeMap<ConnId, EventName>,
 }
@@ -81,6 +83,7 @@ impl Journal {
         let Output::Event(event) = output else {
             return Ok(());
         };
+        is_public(&event);
         let is_agent = self.config.dn(&event.this_dn).is_some();
         let stream = self.streams.entry(event.this_dn.clone()).or_default();
         let verdict = if is_agent {
@@ -91,6 +94,18 @@ impl Journal {
         self.events.push(*event);
         verdict
     }
+}
+
+/// What clients are sent of an event is what the public schema allows.
+fn is_public(event: &Event) {
+    let private = matches!(event.name, EventName::Error | EventName::ACK);
+    let envelope = Envelope {
+        reference_id: event.requested_by.map(|_| 7).or(event.route_reference),
+        sequence: (!private).then_some(1),
+        time: "2026-11-22T10:15:30.123456Z",
+    };
+    let frame = encode::event(event, envelope);
+    super::schema::check_frame(&serde_json::from_str(&frame).expect("a frame is JSON"));
 }
 
 /// An agent's stream: states alternate, and calls follow Ringing, Established, Released.
@@ -141,6 +156,12 @@ fn agent_event(stream: &mut Stream, event: &Event) -> Result<(), String> {
                 &format!("the call's last event was {before:?}"),
             )?;
             demand(stream.calls.len() == 1, "another call is at the DN")?;
+        }
+        EventName::OffHook | EventName::OnHook => {
+            let up = event.name == EventName::OffHook;
+            demand(stream.off_hook != up, "the handset is there already")?;
+            demand(stream.calls.len() == usize::from(up), "of its calls")?;
+            stream.off_hook = up;
         }
         EventName::Released | EventName::Abandoned => {
             let conn_id = event
@@ -236,7 +257,7 @@ pub fn quiescent(world: &World) -> Result<(), String> {
         .journal
         .streams
         .values()
-        .map(|stream| stream.calls.len())
+        .map(|stream| stream.calls.len() + usize::from(stream.off_hook))
         .sum::<usize>();
     if waiting > 0 {
         return Err("an event stream has a call that never left".into());

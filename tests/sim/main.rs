@@ -17,7 +17,11 @@
 mod calls;
 mod checkers;
 mod cluster;
+mod events;
+mod moments;
 mod network;
 mod random;
 mod runs;
+#[path = "../cti/schema.rs"]
+mod schema;
 mod world;

@@ -170,12 +170,24 @@ impl World {
     /// A desktop asks for the agent at `dn`.
     pub fn ask(&mut self, dn: &str, request: DesktopRequest) {
         let dn = self.cluster.config.dn(dn).expect("the DN is configured");
-        let shard = self.cluster.owners.dn(&self.cluster.config, dn);
+        self.request(RequestBody::Desktop(dn, request));
+    }
+
+    /// A client asks for something, of whoever can answer.
+    pub fn request(&mut self, body: RequestBody) {
+        let config = &self.cluster.config;
+        let shard = match &body {
+            RequestBody::Desktop(dn, _) => self.cluster.owners.dn(config, *dn),
+            RequestBody::Call(conn_id, _) => conn_id.shard(),
+            RequestBody::Route(routing_point, _) => {
+                let queue = config.routing_point_at(*routing_point).queue;
+                self.cluster.owners.queue(config, queue)
+            }
+        };
         let requested_by = RequestedBy {
             client: ClientId(1),
             reference_id: 7,
         };
-        let body = RequestBody::Desktop(dn, request);
         self.cluster
             .request(self.now, shard, Request { requested_by, body });
     }

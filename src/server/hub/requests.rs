@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 use crate::config::{Address, DnIndex, RoutingPointIndex};
 use crate::cti::{
     CallRequest, ClientId, ConnId, DesktopRequest, ErrorCode, KeyValueList, Request, RequestBody,
-    RouteRequest, UserDataChange,
+    RouteRequest, RouteType, UserDataChange,
 };
 use crate::limits::{CTI_PENDING_PER_CLIENT_MAX, CTI_SNAPSHOT_ADDRESSES_MAX};
 use crate::server::address::AddressId;
@@ -264,6 +264,7 @@ impl<S: Shards> Hub<S> {
     ) -> Result<(), Blame> {
         let (address_id, routing_point) = self.waiting_place(this_dn, conn_id, id)?;
         let this_dn = self.book.name(address_id).to_owned();
+        let request = self.find_agent(request)?;
         self.forward(
             now,
             id,
@@ -271,6 +272,30 @@ impl<S: Shards> Hub<S> {
             this_dn,
             RequestBody::Route(routing_point, request),
         )
+    }
+
+    /// Puts the number where an agent is logged in in the place of its AgentID: who is where is
+    /// known here, not on the queue's shard.
+    fn find_agent(&self, request: RouteRequest) -> Result<RouteRequest, Blame> {
+        let RouteRequest::Call {
+            conn_id,
+            other_dn: Some(agent_id),
+            route_type: RouteType::AgentID,
+            reasons,
+        } = request
+        else {
+            return Ok(request);
+        };
+        let dn = self.state.dn_of(&agent_id).ok_or_else(|| {
+            let words = format!("no agent {agent_id} is logged in");
+            (ErrorCode::InvalidCalledDN, words)
+        })?;
+        Ok(RouteRequest::Call {
+            conn_id,
+            other_dn: Some(self.book.config().agent_at(dn).dn.to_string()),
+            route_type: RouteType::AgentID,
+            reasons,
+        })
     }
 
     /// Where the call waits, if the client may route it.

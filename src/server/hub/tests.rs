@@ -3,6 +3,7 @@
 #[path = "../../../tests/cti/schema.rs"]
 mod schema;
 
+mod messages;
 mod refusals;
 mod resuming;
 mod stream;

@@ -1,0 +1,248 @@
+//! From the answer to the end: offers and answers both ways, re-INVITEs, and who hangs up.
+
+use super::*;
+
+#[test]
+fn caller_waits_then_talks_then_hangs_up() {
+    let mut table = Table::new();
+    let key = table.arrive(Some("offer"));
+    table.expect_leg(Side::Caller, &LegCommand::Progress(Status::QUEUED));
+    assert!(
+        table
+            .queue_inputs()
+            .any(|input| matches!(input, queue::Input::Enter { .. }))
+    );
+    table.offer(key, AGENT);
+    assert!(table.commands.contains(&Command::Dial(AGENT)));
+    table.ring(key);
+    assert_eq!(table.party_states(), [PartyState::Ringing]);
+    table.expect_leg(Side::Caller, &LegCommand::Progress(Status::RINGING));
+    table.leg(
+        key,
+        Side::Agent,
+        LegEvent::Answered {
+            body: body("answer"),
+        },
+    );
+    assert_eq!(table.party_states(), [PartyState::Established]);
+    table.expect_leg(Side::Caller, &LegCommand::Answer(body("answer")));
+    table.expect_leg(Side::Agent, &LegCommand::Acknowledge(None));
+    table.leg(key, Side::Caller, LegEvent::Acknowledged { body: None });
+    table.leg(
+        key,
+        Side::Caller,
+        LegEvent::HungUp(Release::Bye { cause: Some(16) }),
+    );
+    assert_eq!(
+        table.party_states(),
+        [PartyState::Ended(EndCause::CallerReleased)]
+    );
+    table.expect_leg(Side::Agent, &LegCommand::HangUp(cause::NORMAL));
+    table.expect_over();
+}
+
+#[test]
+fn delayed_offer_passes_through_both_ways() {
+    let mut table = Table::new();
+    let key = table.arrive(None);
+    table.offer(key, AGENT);
+    table.leg(
+        key,
+        Side::Agent,
+        LegEvent::Answered {
+            body: body("agent's offer"),
+        },
+    );
+    table.expect_leg(Side::Caller, &LegCommand::Answer(body("agent's offer")));
+    assert!(
+        !table
+            .leg_commands(Side::Agent)
+            .any(|command| matches!(command, LegCommand::Acknowledge(_))),
+        "the agent's ACK waits for the caller's answer"
+    );
+    table.leg(
+        key,
+        Side::Caller,
+        LegEvent::Acknowledged {
+            body: body("caller's answer"),
+        },
+    );
+    table.expect_leg(
+        Side::Agent,
+        &LegCommand::Acknowledge(body("caller's answer")),
+    );
+}
+
+#[test]
+fn delayed_offer_without_an_answer_in_the_ack_ends_both_legs() {
+    let mut table = Table::new();
+    let key = table.arrive(None);
+    table.offer(key, AGENT);
+    table.leg(
+        key,
+        Side::Agent,
+        LegEvent::Answered {
+            body: body("offer"),
+        },
+    );
+    table.leg(key, Side::Caller, LegEvent::Acknowledged { body: None });
+    table.expect_leg(Side::Caller, &LegCommand::HangUp(cause::FAILURE));
+    table.expect_leg(Side::Agent, &LegCommand::HangUp(cause::FAILURE));
+    table.expect_over();
+}
+
+#[test]
+fn reinvite_is_relayed_with_its_offer_and_answer() {
+    for (offer, answer, acknowledgement) in [
+        (body("offer"), body("answer"), None),
+        (None, body("late offer"), body("late answer")),
+    ] {
+        for side in [Side::Caller, Side::Agent] {
+            let (mut table, key) = Table::connected();
+            table.leg(
+                key,
+                side,
+                LegEvent::Offered {
+                    body: offer.clone(),
+                },
+            );
+            table.expect_leg(side.other(), &LegCommand::Offer(offer.clone()));
+            table.leg(
+                key,
+                side.other(),
+                LegEvent::OfferAnswered {
+                    body: answer.clone(),
+                },
+            );
+            table.expect_leg(side, &LegCommand::AnswerOffer(answer.clone()));
+            let acknowledge = LegCommand::Acknowledge(acknowledgement.clone());
+            if offer.is_some() {
+                // The answer was in the 2xx: it is ACKed at once.
+                table.expect_leg(side.other(), &acknowledge);
+            }
+            let body = acknowledgement.clone();
+            table.leg(key, side, LegEvent::OfferAcknowledged { body });
+            if offer.is_none() {
+                table.expect_leg(side.other(), &acknowledge);
+            }
+            // The exchange is over: the other side may offer now.
+            table.commands.clear();
+            table.leg(
+                key,
+                side.other(),
+                LegEvent::Offered {
+                    body: body_of("again"),
+                },
+            );
+            table.expect_leg(side, &LegCommand::Offer(body_of("again")));
+        }
+    }
+}
+
+#[test]
+fn refused_reinvite_leaves_the_call_as_it_was() {
+    let (mut table, key) = Table::connected();
+    table.leg(
+        key,
+        Side::Caller,
+        LegEvent::Offered {
+            body: body("offer"),
+        },
+    );
+    table.leg(
+        key,
+        Side::Agent,
+        LegEvent::OfferRefused {
+            status: Status(488),
+        },
+    );
+    table.expect_leg(Side::Caller, &LegCommand::RefuseOffer(Status(488)));
+    assert_eq!(table.calls.live().connected, 1);
+}
+
+#[test]
+fn a_reinvite_that_is_taken_back_is_taken_back_from_the_other_party_too() {
+    let answered = LegEvent::OfferAnswered {
+        body: body("too late"),
+    };
+    let refused = LegEvent::OfferRefused {
+        status: Status::REQUEST_TERMINATED,
+    };
+    for (answer, acknowledged) in [(answered, true), (refused, false)] {
+        let (mut table, key) = Table::connected();
+        let offer = LegEvent::Offered {
+            body: body("offer"),
+        };
+        table.leg(key, Side::Caller, offer.clone());
+        table.leg(key, Side::Caller, LegEvent::OfferCancelled);
+        table.expect_leg(Side::Agent, &LegCommand::WithdrawOffer);
+        table.commands.clear();
+        table.leg(key, Side::Agent, answer);
+        let acknowledge = Command::Leg(Side::Agent, LegCommand::Acknowledge(None));
+        let expected: &[Command] = if acknowledged { &[acknowledge] } else { &[] };
+        assert_eq!(table.commands, expected);
+        // The exchange is over: the next one may begin.
+        table.leg(key, Side::Caller, offer);
+        table.expect_leg(Side::Agent, &LegCommand::Offer(body("offer")));
+    }
+}
+
+#[test]
+fn crossing_reinvites_are_both_refused() {
+    let (mut table, key) = Table::connected();
+    table.leg(
+        key,
+        Side::Caller,
+        LegEvent::Offered {
+            body: body("offer"),
+        },
+    );
+    table.leg(
+        key,
+        Side::Agent,
+        LegEvent::Offered {
+            body: body("crossing"),
+        },
+    );
+    table.expect_leg(
+        Side::Agent,
+        &LegCommand::RefuseOffer(Status::REQUEST_PENDING),
+    );
+    table.leg(
+        key,
+        Side::Agent,
+        LegEvent::OfferRefused {
+            status: Status::REQUEST_PENDING,
+        },
+    );
+    table.expect_leg(
+        Side::Caller,
+        &LegCommand::RefuseOffer(Status::REQUEST_PENDING),
+    );
+    assert_eq!(table.calls.live().connected, 1);
+}
+
+#[test]
+fn bye_during_a_reinvite_ends_both_legs() {
+    for side in [Side::Caller, Side::Agent] {
+        let (mut table, key) = Table::connected();
+        table.leg(
+            key,
+            Side::Caller,
+            LegEvent::Offered {
+                body: body("offer"),
+            },
+        );
+        table.leg(key, side, LegEvent::HungUp(Release::Bye { cause: None }));
+        table.expect_leg(side.other(), &LegCommand::HangUp(cause::NORMAL));
+        table.expect_over();
+    }
+}
+
+#[test]
+fn call_that_lasts_for_ever_is_ended() {
+    let (mut table, _) = Table::connected();
+    table.wait(Duration::from_secs(12 * 3_600));
+    table.expect_leg(Side::Caller, &LegCommand::HangUp(cause::TIMER));
+    table.expect_over();
+}

@@ -1,0 +1,201 @@
+//! Before the answer: waiting, ringing, and every way in which an offer or the wait may end.
+
+use super::*;
+
+#[test]
+fn every_refusal_of_the_phone_returns_the_reservation_and_keeps_the_place() {
+    for (status, cause) in [
+        (486, EndCause::Busy),
+        (600, EndCause::Busy),
+        (603, EndCause::Declined),
+        (403, EndCause::Declined),
+        (404, EndCause::Unreachable),
+        (408, EndCause::Unreachable),
+        (480, EndCause::Unreachable),
+        (503, EndCause::Unreachable),
+    ] {
+        let mut table = Table::new();
+        let key = table.arrive(Some("offer"));
+        table.offer(key, AGENT);
+        let refused = LegEvent::Refused {
+            status: Status(status),
+            retry_after: None,
+            after_provisional: false,
+        };
+        table.leg(key, Side::Agent, refused);
+        assert_eq!(table.party_states(), [PartyState::Ended(cause)], "{status}");
+        let conn_id = table.conn_id;
+        let failed = queue::Input::OfferFailed {
+            conn_id,
+            dn: AGENT,
+            cause,
+        };
+        assert!(
+            table.queue_inputs().any(|input| *input == failed),
+            "{status}"
+        );
+        table.offer(key, OTHER);
+        assert!(
+            table.commands.contains(&Command::Dial(OTHER)),
+            "{status}: the next agent"
+        );
+    }
+}
+
+#[test]
+fn no_answer_cancels_the_phone_and_keeps_the_caller() {
+    let mut table = Table::new();
+    let key = table.arrive(Some("offer"));
+    table.offer(key, AGENT);
+    table.ring(key);
+    table.commands.clear();
+    table.wait(Duration::from_secs(20));
+    table.expect_leg(Side::Agent, &LegCommand::HangUp(cause::NO_ANSWER));
+    assert_eq!(
+        table.party_states(),
+        [PartyState::Ended(EndCause::NoAnswer)]
+    );
+    table.expect_leg(Side::Caller, &LegCommand::Progress(Status::QUEUED));
+    assert_eq!(table.calls.live().unanswered, 1);
+}
+
+#[test]
+fn waiting_caller_hears_queued_at_least_once_a_minute() {
+    let mut table = Table::new();
+    table.arrive(Some("offer"));
+    let mut heard = 0;
+    for _ in 0..10 {
+        table.commands.clear();
+        table.wait(Duration::from_secs(60));
+        heard += table
+            .leg_commands(Side::Caller)
+            .filter(|command| **command == LegCommand::Progress(Status::QUEUED))
+            .count();
+    }
+    assert_eq!(heard, 10);
+}
+
+#[test]
+fn expires_of_the_invite_ends_an_unanswered_call() {
+    for ringing in [false, true] {
+        let mut table = Table::new();
+        let key = table.arrive_with(Some("offer"), Some(Duration::from_secs(10)));
+        if ringing {
+            table.offer(key, AGENT);
+        }
+        table.wait(Duration::from_secs(10));
+        let refusals = table
+            .leg_commands(Side::Caller)
+            .filter(
+                |command| matches!(command, LegCommand::Refuse(refusal) if refusal.status.0 == 487),
+            )
+            .count();
+        assert_eq!(refusals, 1);
+        table.expect_over();
+    }
+}
+
+#[test]
+fn caller_who_leaves_while_it_rings_frees_the_agent() {
+    let mut table = Table::new();
+    let key = table.arrive(Some("offer"));
+    table.offer(key, AGENT);
+    table.ring(key);
+    table.leg(key, Side::Caller, LegEvent::HungUp(Release::Cancelled));
+    table.expect_leg(Side::Agent, &LegCommand::HangUp(cause::NORMAL));
+    let states = table.party_states();
+    assert_eq!(
+        states.last(),
+        Some(&PartyState::Ended(EndCause::CallerAbandoned))
+    );
+    assert!(
+        table
+            .queue_inputs()
+            .any(|input| matches!(input, queue::Input::Left { .. }))
+    );
+    assert!(
+        table
+            .commands
+            .contains(&Command::Count(Counter::CallAbandoned))
+    );
+    table.expect_over();
+}
+
+#[test]
+fn direct_caller_is_told_why_the_agent_cannot_take_the_call() {
+    for (why, status) in [
+        (RefusedOffer::LoggedOut, 480),
+        (RefusedOffer::NotReady, 480),
+        (RefusedOffer::Busy, 486),
+    ] {
+        let mut table = Table::new();
+        let key = table.arrive_direct();
+        table.input(key, Input::DirectRefused { dn: AGENT, why });
+        assert!(table.leg_commands(Side::Caller).any(|command| {
+            matches!(command, LegCommand::Refuse(refusal) if refusal.status.0 == status)
+        }));
+        table.expect_over();
+    }
+}
+
+#[test]
+fn ringing_caller_hears_so_at_least_once_a_minute() {
+    // RFC 3261 §13.3.1.1: or a proxy on the way takes the call for dead.
+    for direct in [false, true] {
+        let mut table = Table::with("no_answer = \"10m\"");
+        let key = if direct {
+            table.arrive_direct()
+        } else {
+            table.arrive(Some("offer"))
+        };
+        table.offer(key, AGENT);
+        let ringing = LegCommand::Progress(Status::RINGING);
+        table.ring(key);
+        for minute in 0..9 {
+            table.commands.clear();
+            table.wait(Duration::from_secs(60));
+            let heard = table.leg_commands(Side::Caller);
+            assert_eq!(heard.collect::<Vec<_>>(), [&ringing], "minute {minute}");
+        }
+    }
+}
+
+#[test]
+fn direct_caller_is_kept_while_the_phone_does_not_ring_yet() {
+    let mut table = Table::with("no_answer = \"10m\"");
+    let key = table.arrive_direct();
+    table.offer(key, AGENT);
+    table.commands.clear();
+    table.wait(Duration::from_secs(60));
+    table.expect_leg(
+        Side::Caller,
+        &LegCommand::Progress(Status::SESSION_PROGRESS),
+    );
+}
+
+#[test]
+fn caller_who_waits_for_ever_is_ended() {
+    for ringing in [false, true] {
+        let mut table = Table::with("no_answer = \"10m\"");
+        let key = table.arrive(Some("offer"));
+        if ringing {
+            table.wait(Duration::from_secs(12 * 3_600 - 60));
+            table.offer(key, AGENT);
+        }
+        table.commands.clear();
+        table.wait(Duration::from_secs(12 * 3_600));
+        let refused = |command: &&LegCommand| matches!(command, LegCommand::Refuse(_));
+        assert_eq!(table.leg_commands(Side::Caller).filter(refused).count(), 1);
+        assert!(
+            table
+                .commands
+                .contains(&Command::Count(Counter::CallFailed))
+        );
+        if ringing {
+            table.expect_leg(Side::Agent, &LegCommand::HangUp(cause::TIMER));
+            let ended = PartyState::Ended(EndCause::Failed);
+            assert_eq!(table.party_states(), [ended]);
+        }
+        table.expect_over();
+    }
+}
