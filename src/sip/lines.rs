@@ -62,7 +62,7 @@ impl<'a> Lines<'a> {
     }
 
     /// The next header line, or `None` after the blank line or at the end.
-    #[inline]
+    #[inline(always)]
     pub(super) fn header(&mut self) -> Option<Result<HeaderLine, Malformed>> {
         if self.at == self.head.len() {
             self.note(Malformed::HeadUnterminated);
@@ -90,7 +90,7 @@ impl<'a> Lines<'a> {
     }
 
     /// The name at `start` and the colon after it, when it is written as nearly every peer does.
-    #[inline]
+    #[inline(always)]
     fn known(&self, start: usize) -> Option<(HeaderName, usize)> {
         let window = self.head[start..].first_chunk::<NAME_WINDOW>()?;
         let colon = find_colon(window)?;
@@ -128,8 +128,22 @@ impl<'a> Lines<'a> {
 
     /// The end of the line that the walk is in and has looked through up to `from`, which is no
     /// control character. A line that goes on after a fold is one line.
-    #[inline]
-    fn line_end(&mut self, mut from: usize, folds: bool) -> usize {
+    #[inline(always)]
+    fn line_end(&mut self, from: usize, folds: bool) -> usize {
+        if let Some(offset) = find_control(&self.head[from..])
+            && let [b'\r', b'\n', next, ..] = self.head[from + offset..]
+            && !matches!(next, b' ' | b'\t')
+            && from + offset - self.at <= LINE_BYTES_MAX
+        {
+            self.at = from + offset + 2;
+            return from + offset;
+        }
+        self.odd_line_end(from, folds)
+    }
+
+    /// The same for a line that is folded, the last, too long or broken.
+    #[cold]
+    fn odd_line_end(&mut self, mut from: usize, folds: bool) -> usize {
         let start = self.at;
         loop {
             let Some(offset) = find_control(&self.head[from..]) else {
