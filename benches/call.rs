@@ -12,6 +12,7 @@ use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterio
 use floor::{Floor, Notifies, Shards, TICK, Turn};
 use offhook::counters::Counter;
 use offhook::sip::{HeaderIndex, Message};
+use offhook_loadgen::population::Arrivals;
 
 const AGENTS: usize = 4_000;
 /// Longer than RFC 3261 keeps anything in mind after a call: 64 times T1, and the talk before.
@@ -32,7 +33,7 @@ fn call(criterion: &mut Criterion) {
     group.throughput(Throughput::Elements(1));
     for (name, shards) in [("one_shard", 1), ("two_shards", 2)] {
         let mut floor = Floor::new(shards, AGENTS);
-        floor.begin_calls(TICK);
+        begin_calls(&mut floor);
         floor.run(warm_up());
         check(&floor);
         group.bench_function(name, |bencher| {
@@ -44,6 +45,16 @@ fn call(criterion: &mut Criterion) {
         }
     }
     group.finish();
+}
+
+/// One caller each tick, for as long as anybody looks.
+fn begin_calls(floor: &mut Floor) {
+    let every = Arrivals {
+        every: TICK,
+        random: false,
+    };
+    let end = floor.now + Duration::from_secs(1_000_000);
+    floor.callers.arrive(floor.now, end, every);
 }
 
 /// Nobody was refused or lost, and nearly everybody has been answered.
@@ -73,6 +84,15 @@ fn presence(criterion: &mut Criterion) {
     };
     bench_notifies(&mut group, "notify_that_does_not", &mut floor, &mut repeat);
     yardsticks(&mut group, &sample(|turn| repeat(&mut floor, turn)));
+    let again = notifies.last();
+    group.bench_function("notify_retransmitted", |bencher| {
+        bencher.iter_custom(|iterations| {
+            measured(iterations, |turn| {
+                floor.send(again);
+                assert_eq!(floor.turn_alone(turn), 1, "the same answer");
+            })
+        });
+    });
     group.finish();
 }
 

@@ -15,7 +15,7 @@ use offhook::dialog::{Listener, UserAgentConfig};
 use offhook::engine::{Engine, EngineConfig, Message, Owners};
 use offhook_loadgen::node::{Node, Packet};
 use offhook_loadgen::population::{
-    Answering, Arrivals, Behaviour, CallerHabits, Callers, CallersOptions, Pbx, PbxOptions, Span,
+    Answering, Behaviour, CallerHabits, Callers, CallersOptions, Pbx, PbxOptions, Span,
 };
 use offhook_shards::{Engine as _, ShardId, Source, Transport};
 
@@ -212,16 +212,6 @@ impl Floor {
         assert!(all_ready(&floor), "every phone must be watched");
         floor.run(2_000);
         floor
-    }
-
-    /// One caller every `gap` from now on, for as long as anybody looks.
-    pub(crate) fn begin_calls(&mut self, gap: Duration) {
-        let end = self.now + Duration::from_secs(1_000_000);
-        let arrivals = Arrivals {
-            every: gap,
-            random: false,
-        };
-        self.callers.arrive(self.now, end, arrivals);
     }
 
     /// So many ticks that nobody measures.
