@@ -172,6 +172,10 @@ pub(crate) struct Floor {
 
 impl Floor {
     /// Every phone is watched and every agent Ready before it returns.
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "virtual time needs some instant to count from"
+    )]
     pub(crate) fn new(shards: u16, agents: usize) -> Self {
         let now = Instant::now();
         let config = Arc::new(configuration(agents));
