@@ -51,11 +51,11 @@ fn notify(criterion: &mut Criterion) {
 }
 
 /// Header lines of the message, once each has its name and its place.
+// Seen by callgrind under its name.
+#[inline(never)]
 fn header_lines(bytes: &[u8], index: &mut HeaderIndex) -> usize {
-    Message::parse(bytes, index)
-        .expect("the sample is a message")
-        .all_headers()
-        .count()
+    Message::parse(bytes, index).expect("the sample is a message");
+    index.count()
 }
 
 /// Everything that finds the transaction, the dialog and the next hop.
@@ -109,6 +109,7 @@ fn yardstick(group: &mut Group<'_>, message: &[u8], expected: usize) {
     });
 }
 
+#[inline(never)]
 fn httparse_lines(bytes: &[u8]) -> usize {
     let mut headers = [httparse::EMPTY_HEADER; 64];
     match httparse::parse_headers(bytes, &mut headers) {

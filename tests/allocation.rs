@@ -1,5 +1,5 @@
-//! Parsing allocates nothing: a counting allocator says so for UCM's messages, from the bytes to
-//! every header that routing reads.
+//! How often the engine's steady path allocates, by a counting allocator: parsing and answers to
+//! retransmissions never; what makes a transaction has a bound that may only fall.
 
 // A global allocator is an unsafe trait; this one only counts and passes on.
 #![allow(unsafe_code)]
@@ -8,9 +8,16 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::hint::black_box;
 
+#[path = "../benches/floor/mod.rs"]
+mod floor;
+
+use floor::{Floor, Notifies, Shards};
+use offhook::counters::Counter;
 use offhook::sip::{
     Checked, Frame, Framer, HeaderIndex, HeaderName, Message, Request, Sdp, Writer,
 };
+
+use offhook_loadgen::population::{CallPlan, Change};
 
 const INVITE: &[u8] = include_bytes!("data/cucm/invite_early_offer.sip");
 const NOTIFY: &[u8] = include_bytes!("data/cucm/notify_open_on_the_phone.sip");
@@ -110,6 +117,74 @@ fn framing_and_answering_allocate_nothing() {
     });
     assert_eq!(count, 0);
     assert!(buffer.starts_with(b"SIP/2.0 180 Ringing\r\nVia: "));
+}
+
+/// Allocations of the engine in what `step` makes it do.
+fn engine_allocations(step: impl FnOnce(floor::Turn<'_>)) -> usize {
+    let mut sum = 0;
+    step(&mut |shards, now| sum += allocations(|| shards.turn(now)).0);
+    sum
+}
+
+/// The worst of some steps, after as many that fill tables and buffers.
+fn worst(mut step: impl FnMut(floor::Turn<'_>)) -> usize {
+    for _ in 0..100 {
+        step(&mut Shards::turn);
+    }
+    (0..100)
+        .map(|_| engine_allocations(&mut step))
+        .max()
+        .expect("a hundred steps have a worst one")
+}
+
+#[test]
+fn a_relayed_refresh_allocates_at_most_42_times() {
+    let mut floor = Floor::new(1, 4);
+    let plan = CallPlan::to("7000").with_offer();
+    let token = floor.callers.call(floor.now, plan);
+    floor.run(500);
+    let mut refreshes = 0;
+    let worst = worst(|turn| {
+        let before = floor.received;
+        assert!(floor.callers.change(floor.now, token, Change::Refresh));
+        floor.exchange(turn);
+        // The caller's INVITE and ACK, the phone's 200; a 100 is left to the phone.
+        assert!((3..=4).contains(&(floor.received - before)));
+        refreshes += 1;
+        floor.run(10);
+    });
+    assert_eq!((refreshes, floor.shards.live_calls()), (200, 1));
+    assert!(worst <= 42, "{worst} allocations");
+}
+
+#[test]
+fn a_notify_that_changes_nothing_allocates_at_most_12_times() {
+    let mut floor = Floor::new(1, 4);
+    let mut notifies = Notifies::of(&mut floor, 4);
+    let worst = worst(|turn| {
+        notifies.send_next(&mut floor);
+        floor.now += floor::TICK;
+        assert_eq!(floor.turn_alone(turn), 1, "a NOTIFY has one answer");
+    });
+    let applied = floor.counters.value(Counter::NotifyApplied);
+    assert!(
+        applied >= 208,
+        "four first ones, four changes, 200 that say the same"
+    );
+    assert!(worst <= 12, "{worst} allocations");
+}
+
+#[test]
+fn a_retransmission_is_answered_without_an_allocation() {
+    let mut floor = Floor::new(1, 4);
+    let mut notifies = Notifies::of(&mut floor, 4);
+    notifies.send_next(&mut floor);
+    assert_eq!(floor.turn_alone(&mut Shards::turn), 1);
+    let worst = worst(|turn| {
+        floor.send(notifies.last());
+        assert_eq!(floor.turn_alone(turn), 1, "the same answer");
+    });
+    assert_eq!(worst, 0);
 }
 
 fn request<'a>(bytes: &'a [u8], index: &'a mut HeaderIndex) -> Request<'a> {

@@ -28,6 +28,17 @@ macro_rules! header_names {
                     $(Self::$variant => $name,)*
                 }
             }
+
+            /// The header whose long form is written exactly so, as nearly every peer writes it.
+            #[inline]
+            #[allow(non_upper_case_globals, reason = "a constant for each variant")]
+            pub(super) fn written(name: &[u8]) -> Option<Self> {
+                $(const $variant: &[u8] = $name.as_bytes();)*
+                match name {
+                    $($variant => Some(Self::$variant),)*
+                    _ => None,
+                }
+            }
         }
     };
 }
@@ -110,11 +121,7 @@ impl HeaderName {
         Self::candidates(name.len(), first)
             .iter()
             .copied()
-            .find(|candidate| {
-                let text = candidate.as_str().as_bytes();
-                // Nearly every peer writes the names as the RFCs do.
-                text == name || text.eq_ignore_ascii_case(name)
-            })
+            .find(|candidate| candidate.as_str().as_bytes().eq_ignore_ascii_case(name))
     }
 
     /// The known names of that length that start with that letter: mostly one.
@@ -288,6 +295,7 @@ impl HeaderIndex {
     }
 
     /// Adds a line. Says so when it must not be there.
+    #[inline]
     pub(super) fn push(
         &mut self,
         name: Option<HeaderName>,

@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use super::header::{HeaderIndex, HeaderName};
 use super::malformed::Malformed;
-use super::scan::{is_space, is_token, trim};
+use super::scan::{is_space, is_token};
 use crate::limits::{HEAD_BYTES_MAX, LINE_BYTES_MAX};
 
 /// The name, when it is known, where the name is, and where the value is without its white space.
@@ -40,7 +40,8 @@ impl<'a> Lines<'a> {
 
     /// The start line, which cannot be folded.
     pub(super) fn start_line(&mut self) -> &'a [u8] {
-        let (start, end) = self.line(false);
+        let start = self.at;
+        let end = self.line_end(start, false);
         &self.head[start..end]
     }
 
@@ -61,76 +62,157 @@ impl<'a> Lines<'a> {
     }
 
     /// The next header line, or `None` after the blank line or at the end.
+    #[inline(always)]
     pub(super) fn header(&mut self) -> Option<Result<HeaderLine, Malformed>> {
         if self.at == self.head.len() {
             self.note(Malformed::HeadUnterminated);
             return None;
         }
-        let (start, end) = self.line(true);
-        (start != end).then(|| self.split(start, end))
+        let start = self.at;
+        let known = self.known(start);
+        // A name that is known has no control character.
+        let from = known.map_or(start, |(_, colon)| colon);
+        let end = self.line_end(from, true);
+        if start == end {
+            return None;
+        }
+        Some(match known {
+            Some((name, colon)) => {
+                let value = self.value(colon + 1, end);
+                Ok((Some(name), start..colon, value))
+            }
+            None => self.split(start, end),
+        })
     }
 
     pub(super) fn note(&mut self, error: Malformed) {
         self.defect = self.defect.or(Some(error));
     }
 
-    fn split(&self, start: usize, end: usize) -> Result<HeaderLine, Malformed> {
-        let line = &self.head[start..end];
-        let name_length = line
-            .iter()
-            .position(|byte| !is_token(*byte))
-            .unwrap_or(line.len());
-        let mut colon = name_length;
-        // RFC 3261 §25.1, HCOLON: blanks may stand before the colon.
-        while line
-            .get(colon)
-            .is_some_and(|byte| matches!(byte, b' ' | b'\t'))
-        {
-            colon += 1;
-        }
-        if name_length == 0 || line.get(colon) != Some(&b':') {
-            return Err(Malformed::HeaderLine);
-        }
-        let after = &line[colon + 1..];
-        let leading = after.iter().take_while(|byte| is_space(**byte)).count();
-        let value_start = start + colon + 1 + leading;
-        let value_end = value_start + trim(&after[leading..]).len();
-        let name = HeaderName::lookup(&line[..name_length]);
-        Ok((name, start..start + name_length, value_start..value_end))
+    /// The name at `start` and the colon after it, when it is written as nearly every peer does.
+    #[inline(always)]
+    fn known(&self, start: usize) -> Option<(HeaderName, usize)> {
+        let window = self.head[start..].first_chunk::<NAME_WINDOW>()?;
+        let colon = find_colon(window)?;
+        let name = HeaderName::written(&window[..colon])?;
+        Some((name, start + colon))
     }
 
-    /// The next line without its end; a line that goes on after a fold is one line.
-    fn line(&mut self, folds: bool) -> (usize, usize) {
+    /// Takes any line apart.
+    fn split(&self, start: usize, end: usize) -> Result<HeaderLine, Malformed> {
+        let line = &self.head[start..end];
+        let colon = memchr::memchr(b':', line).ok_or(Malformed::HeaderLine)?;
+        let mut name = &line[..colon];
+        // RFC 3261 §25.1, HCOLON: blanks may stand before the colon.
+        while let [shorter @ .., b' ' | b'\t'] = name {
+            name = shorter;
+        }
+        if name.is_empty() || !name.iter().copied().all(is_token) {
+            return Err(Malformed::HeaderLine);
+        }
+        let value = self.value(start + colon + 1, end);
+        Ok((HeaderName::lookup(name), start..start + name.len(), value))
+    }
+
+    /// What is between the colon and the end of the line, without white space around it.
+    #[inline]
+    fn value(&self, mut start: usize, mut end: usize) -> Range<usize> {
+        while start < end && is_space(self.head[start]) {
+            start += 1;
+        }
+        while end > start && is_space(self.head[end - 1]) {
+            end -= 1;
+        }
+        start..end
+    }
+
+    /// The end of the line that the walk is in and has looked through up to `from`, which is no
+    /// control character. A line that goes on after a fold is one line.
+    #[inline(always)]
+    fn line_end(&mut self, from: usize, folds: bool) -> usize {
+        if let Some(offset) = find_control(&self.head[from..])
+            && let [b'\r', b'\n', next, ..] = self.head[from + offset..]
+            && !matches!(next, b' ' | b'\t')
+            && from + offset - self.at <= LINE_BYTES_MAX
+        {
+            self.at = from + offset + 2;
+            return from + offset;
+        }
+        self.odd_line_end(from, folds)
+    }
+
+    /// The same for a line that is folded, the last, too long or broken.
+    #[cold]
+    fn odd_line_end(&mut self, mut from: usize, folds: bool) -> usize {
         let start = self.at;
-        let mut from = start;
         loop {
-            let Some(offset) = memchr::memchr3(b'\r', b'\n', 0, &self.head[from..]) else {
+            let Some(offset) = find_control(&self.head[from..]) else {
                 self.at = self.head.len();
                 self.note(Malformed::HeadUnterminated);
-                return (start, self.head.len());
+                return self.head.len();
             };
             let at = from + offset;
             from = at + 1;
-            if self.head[at] == 0 {
-                // RFC 3261 §25.1: a quoted pair may hold a NUL, nothing else may.
-                if at == start || self.head[at - 1] != b'\\' {
-                    self.note(Malformed::NulByte);
-                }
-            } else if self.head[at..].starts_with(b"\r\n") {
-                from = at + 2;
-                let folded = matches!(self.head.get(from), Some(b' ' | b'\t'));
-                if !(folds && folded && at > start) {
-                    self.at = from;
-                    if at - start > LINE_BYTES_MAX {
-                        self.note(Malformed::LineTooLong);
+            match self.head[at] {
+                b'\r' if self.head.get(from) == Some(&b'\n') => {
+                    from += 1;
+                    let folded = matches!(self.head.get(from), Some(b' ' | b'\t'));
+                    if !(folds && folded && at > start) {
+                        self.at = from;
+                        if at - start > LINE_BYTES_MAX {
+                            self.note(Malformed::LineTooLong);
+                        }
+                        return at;
                     }
-                    return (start, at);
                 }
-            } else {
-                self.note(Malformed::BareLineEnd);
+                b'\r' | b'\n' => self.note(Malformed::BareLineEnd),
+                // RFC 3261 §25.1: a quoted pair may hold a NUL, nothing else may.
+                0 if at == start || self.head[at - 1] != b'\\' => self.note(Malformed::NulByte),
+                _ => {}
             }
         }
     }
+}
+
+/// Bytes in which the colon after a known name is looked for.
+const NAME_WINDOW: usize = 24;
+
+/// Where the first colon is.
+#[inline]
+fn find_colon(window: &[u8; NAME_WINDOW]) -> Option<usize> {
+    const ONES: u64 = u64::MAX / 255;
+    let (words, _) = window.as_chunks::<8>();
+    for (at, word) in words.iter().enumerate() {
+        // A byte is zero where a colon was; its highest bit is set, and below it none.
+        let zero = u64::from_le_bytes(*word) ^ (ONES * u64::from(b':'));
+        let found = zero.wrapping_sub(ONES) & !zero & (ONES << 7);
+        if found != 0 {
+            return Some(at * 8 + found.trailing_zeros() as usize / 8);
+        }
+    }
+    None
+}
+
+/// Where the first control character is: CR, LF and NUL are among them.
+#[inline]
+fn find_control(bytes: &[u8]) -> Option<usize> {
+    const ONES: u128 = u128::MAX / 255;
+    let mut rest = bytes;
+    while let Some((block, next)) = rest.split_first_chunk::<16>() {
+        // The compiler makes one comparison of sixteen.
+        if block
+            .iter()
+            .fold(false, |found, byte| found | (*byte < b' '))
+        {
+            let block = u128::from_le_bytes(*block);
+            // Sets the highest bit of each byte below 32, up to the first at least.
+            let found = block.wrapping_sub(ONES * 32) & !block & (ONES << 7);
+            return Some(bytes.len() - rest.len() + found.trailing_zeros() as usize / 8);
+        }
+        rest = next;
+    }
+    let tail = rest.iter().position(|byte| *byte < b' ')?;
+    Some(bytes.len() - rest.len() + tail)
 }
 
 fn position(span: Range<usize>) -> (u16, u16) {
