@@ -500,8 +500,9 @@ impl Record {
                 Some(_) => self.back_off(Cause::Told, retry_after, around),
                 None => self.again(around),
             },
-            TerminatedReason::Rejected => self.refused(&"rejected", retry_after, around),
-            TerminatedReason::NoResource => self.refused(&"noresource", retry_after, around),
+            // For these a retry-after has no meaning.
+            TerminatedReason::Rejected => self.refused(&"rejected", None, around),
+            TerminatedReason::NoResource => self.refused(&"noresource", None, around),
             TerminatedReason::Invariant => {
                 self.show_failed(&"invariant", around);
                 State::Invariant

@@ -44,12 +44,15 @@ pub enum Failure {
 /// What the trunks want done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Output {
-    /// Send an OPTIONS and bring back its outcome by [`Trunks::handle_ping`].
+    /// Send an OPTIONS and bring back its outcome by [`Trunks::handle_ping`], or that it could not
+    /// be sent by [`Trunks::handle_unsent`].
     Ping {
         /// The trunk.
         trunk: TrunkIndex,
         /// Which of its peers.
         peer: u8,
+        /// Which of its pings: comes back with the outcome.
+        number: u32,
         /// Where to.
         target: Target,
         /// Its Request-URI and To.
