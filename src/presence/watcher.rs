@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use crate::config::{Config, DnIndex, TrunkIndex};
+use crate::config::{ClosedBusy, Config, DnIndex, TrunkIndex};
 use crate::counters::{Counter, Counters};
 use crate::cti::{Notice, SubscriptionStatus};
 use crate::dialog::{Body, Subscribe, SubscriptionEvent, SubscriptionState, TerminatedReason};
@@ -71,6 +71,8 @@ pub(super) struct Record {
     pub(super) status: SubscriptionStatus,
     pub(super) backoff: Backoff,
     vote: LastVote,
+    /// Whether it was said that the extension lacks call waiting.
+    warned: bool,
     /// When the last vote ends, and how.
     pub(super) lapse: Option<(Instant, Lapse)>,
 }
@@ -133,6 +135,7 @@ impl Watcher {
             status: SubscriptionStatus::Off,
             backoff: Backoff::default(),
             vote: LastVote::default(),
+            warned: false,
             lapse: None,
         };
         Self {
@@ -448,6 +451,7 @@ impl Record {
                 self.heard = true;
                 self.lapse = Some((vote_until, Lapse::Expired));
                 around.counters.count(Counter::NotifyApplied);
+                self.warn_of_call_waiting(&vote, around);
                 around.outputs.push_back(Output::Vote(self.dn, vote));
             }
             Err(counter) => {
@@ -459,6 +463,22 @@ impl Record {
                 }
             }
         }
+    }
+
+    /// Every private call logs the agent out at a phone that says closed while it is in use. Says
+    /// so once a DN, unless such phones are configured for.
+    fn warn_of_call_waiting(&mut self, vote: &Vote, around: &Surroundings<'_>) {
+        let lacks = matches!(vote, Vote::Out { activities } if !activities.is_empty());
+        if self.warned || !lacks || around.config.presence.closed_busy == ClosedBusy::NotReady {
+            return;
+        }
+        self.warned = true;
+        around.counters.count(Counter::PhoneWithoutCallWaiting);
+        let dn = &*around.config.agent_at(self.dn).dn;
+        tracing::warn!(
+            dn,
+            "extension lacks call waiting: closed while it is in use"
+        );
     }
 
     /// The subscription that gave the vote lives until then.
