@@ -37,7 +37,7 @@ pub enum Failure {
     Silent,
     /// It answered 503.
     Unavailable,
-    /// The connection could not be made or broke.
+    /// No connection to it could be opened.
     Connection,
 }
 

@@ -135,6 +135,11 @@ impl Server {
         statuses.map(|rest| rest[..3].parse().unwrap()).collect()
     }
 
+    /// Whether something that begins like this was sent since the PBX sent something.
+    pub(crate) fn has_sent(&self, head: &str) -> bool {
+        self.sent.iter().any(|sent| sent.starts_with(head))
+    }
+
     /// A connection to the PBX could not be opened.
     pub(crate) fn connection_failed(&mut self) {
         let change = ConnectionChange {

@@ -145,6 +145,19 @@ fn notifies_may_come_before_the_2xx_and_never_in_the_wrong_order() {
 }
 
 #[test]
+fn decision_14_the_state_of_a_phone_that_is_busy_for_long_is_asked_for() {
+    let (mut server, subscribed) = Server::subscribing();
+    server.receive(&subscribed.accepted(3_600));
+    let busy = pidf("open", "<e:on-the-phone/>");
+    let busy = std::str::from_utf8(&busy.bytes).unwrap();
+    server.receive(&subscribed.notify(101, busy));
+    server.run(Duration::from_secs(899));
+    assert!(!server.has_sent("SUBSCRIBE "), "not yet");
+    server.run(Duration::from_secs(2));
+    assert!(server.has_sent("SUBSCRIBE "), "long before the refresh");
+}
+
+#[test]
 fn a_tcp_trunk_that_cannot_be_connected_to_is_out_of_service() {
     let mut server = Server::new("tcp", "");
     server.run(Duration::from_secs(1));
