@@ -106,6 +106,8 @@ counters! {
     NotifyTooLarge => "notifies", "too_large";
     /// NOTIFYs about another entity.
     NotifyOtherEntity => "notifies", "other_entity";
+    /// DNs that were closed because they were in use: their extensions lack call waiting.
+    PhoneWithoutCallWaiting => "presence_warnings", "no_call_waiting";
     /// Pings of a trunk's peer that nobody answered.
     PingSilent => "pings", "silent";
     /// Pings not sent because the user agent's tables were full.

@@ -222,6 +222,11 @@ pub const SETTLE_ROUNDS_MAX: usize = 10_000;
 /// How long a peer may be silent on an INVITE before the next peer is tried: four transmissions
 /// at T1 = 500 ms, milliseconds.
 pub const PEER_SILENCE_MS: u64 = 4_000;
+/// Retry-After of a 503 that we send because we are full, seconds (RFC 3261 §21.5.4).
+pub const OVERLOAD_RETRY_AFTER_S: u32 = 5;
+/// How long a peer may be silent on an INVITE before the next peer is tried, in T1: four
+/// transmissions (RFC 3261 §17.1.1.2), which are four seconds by default.
+pub const PEER_SILENCE_IN_T1: u32 = 8;
 
 // Transactions
 

@@ -30,6 +30,11 @@ impl Agent {
     /// Presence speaks.
     pub(super) fn hear(&mut self, step: &mut Step<'_>, vote: Vote) {
         let heard = translate(step, vote);
+        // A phone that went away during the call has gone; that no more is heard of it since does
+        // not bring it back.
+        if heard.vote == PresenceVote::None && self.phone_went_away() {
+            return;
+        }
         if self.defers(step, &heard) {
             self.withdraw_from_lost_phone(step, &heard);
             self.deferred = Some(heard);

@@ -58,6 +58,7 @@ pub(super) const TRUNK: Keys = Keys {
         "mode",
         "oos_check",
         "oos_force",
+        "ping_timeout",
         "recovery_timeout",
         "domain",
         "ping_max_forwards",

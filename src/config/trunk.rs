@@ -19,6 +19,8 @@ pub struct Trunk {
     pub mode: Selection,
     /// Time between OPTIONS pings of a peer; `None` sends none.
     pub oos_check: Option<Duration>,
+    /// How long a ping waits for its answer before it counts as missed.
+    pub ping_timeout: Duration,
     /// Silence after the first missed ping until the peer is out of service.
     pub oos_force: Duration,
     /// How long a peer that failed a call stays out when nothing else tells that it is back.

@@ -8,7 +8,7 @@ use crate::call::{CallKey, Event as CallEvent, Side};
 use crate::config::DnIndex;
 use crate::counters::Counter;
 use crate::dialog::{Invite, LegEvent, LegKey};
-use crate::limits::PEER_SILENCE_MS;
+use crate::limits::PEER_SILENCE_IN_T1;
 use crate::trunk::{Failure, Route};
 
 use super::Engine;
@@ -39,7 +39,7 @@ impl Engine {
         match self.user_agent.invite(now, &invite) {
             Ok(leg) => {
                 self.silences
-                    .arm(now + Duration::from_millis(PEER_SILENCE_MS), (key, leg));
+                    .arm(now + PEER_SILENCE_IN_T1 * self.config.server.t1, (key, leg));
                 self.links.set_agent(
                     key,
                     Dialled {

@@ -40,7 +40,8 @@ pub(super) struct Links {
     by_conn_id: BTreeMap<ConnId, CallKey>,
     subscriptions: SecondaryMap<SubscriptionKey, (DnIndex, u32)>,
     watched: BTreeMap<DnIndex, (u32, SubscriptionKey)>,
-    pub(super) pings: SecondaryMap<PingKey, (TrunkIndex, u8)>,
+    /// The trunk, the peer, and the number of the ping there.
+    pub(super) pings: SecondaryMap<PingKey, (TrunkIndex, u8, u32)>,
 }
 
 impl Links {

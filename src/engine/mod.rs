@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use offhook_shards::wheel::Wheel;
-use offhook_shards::{ConnectionChange, Frame, ShardId, Source, Transmit};
+use offhook_shards::{ConnectionChange, ConnectionOutcome, Frame, ShardId, Source, Transmit};
 
 use crate::agent::{self, Agents};
 use crate::call;
@@ -292,6 +292,11 @@ impl offhook_shards::Engine for Engine {
             .connection
             .is_none_or(|connection| connection.shard == self.shard)
         {
+            // The trunk knows before its calls look for another peer. A connection that a limit of
+            // ours refused is not the peer's fault.
+            if change.outcome == ConnectionOutcome::ConnectFailed && change.connection.is_some() {
+                self.trunks.handle_connect_failed(now, change.remote);
+            }
             self.user_agent.handle_connection(now, change);
             self.settle(now);
         }

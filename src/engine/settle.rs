@@ -103,8 +103,8 @@ impl Engine {
                 if outcome == PingOutcome::Silent {
                     self.counters.count(Counter::PingSilent);
                 }
-                if let Some((trunk, peer)) = self.links.pings.remove(key) {
-                    self.trunks.handle_ping(now, trunk, peer, outcome);
+                if let Some((trunk, peer, number)) = self.links.pings.remove(key) {
+                    self.trunks.handle_ping(now, trunk, peer, number, outcome);
                 }
             }
         }
@@ -222,6 +222,7 @@ impl Engine {
             trunk::Output::Ping {
                 trunk,
                 peer,
+                number,
                 target,
                 request_uri,
                 max_forwards,
@@ -231,10 +232,12 @@ impl Engine {
                     .ping(now, target, &request_uri, max_forwards)
                 {
                     Ok(key) => {
-                        self.links.pings.insert(key, (trunk, peer));
+                        self.links.pings.insert(key, (trunk, peer, number));
                     }
-                    // Says nothing about the peer: the next ping will tell.
-                    Err(_full) => self.counters.count(Counter::PingSkipped),
+                    Err(_full) => {
+                        self.counters.count(Counter::PingSkipped);
+                        self.trunks.handle_unsent(now, trunk, peer, number);
+                    }
                 }
             }
             trunk::Output::Change(trunk, change) => {

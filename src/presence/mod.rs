@@ -2,12 +2,13 @@
 //!
 //! [`Watchers`] holds those of one shard; it subscribes, refreshes and fails over (RFC 6665,
 //! RFC 3856) but speaks no SIP: `dialog` does. What a vote leads to is decided in `agent`. The
-//! life of one subscription is in `watcher`, `subscribing` and `subscribed`; who may send now in
-//! `pacing`; what a body says in `vote`.
+//! life of one subscription is in `watcher`, `subscribing` and `subscribed`, what outlives it in
+//! `record`; who may send now in `pacing`; what a body says in `vote`.
 
 mod backoff;
 mod entity;
 mod pacing;
+mod record;
 mod refusal;
 mod subscribed;
 mod subscribing;
@@ -32,7 +33,7 @@ pub enum Vote {
     None,
     /// The phone is closed, or its subscription was terminated.
     Out {
-        /// Whether the phone reported an activity with `closed`: an extension without call waiting.
+        /// What it is used for, if it is closed because of that: an extension without call waiting.
         activities: Arc<[String]>,
     },
     /// The phone is in use.

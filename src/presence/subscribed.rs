@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::config::TrunkIndex;
 use crate::counters::Counter;
 use crate::cti::SubscriptionStatus;
-use crate::dialog::{SubscriptionEvent, SubscriptionState};
+use crate::dialog::SubscriptionEvent;
 use crate::limits::{
     PEER_OUT_CHECK_MAX, PEER_OUT_CHECK_MIN, REFRESH_INTERVAL_MIN, RESUBSCRIBE_SPREAD,
     SUBSCRIPTION_SETTLED, TRUNK_WAIT,
@@ -16,9 +16,10 @@ use crate::trunk::Failure;
 use super::Output;
 use super::backoff::Backoff;
 use super::pacing::Lane;
+use super::record::Record;
 use super::refusal::Refusal;
 use super::subscribing::usable;
-use super::watcher::{Record, State, Surroundings};
+use super::watcher::{State, Surroundings};
 
 /// A subscription's whereabouts and its end.
 #[derive(Debug, Clone, Copy)]
@@ -77,7 +78,7 @@ impl Life {
     }
 
     /// What stood for a while makes the next failure the first.
-    fn settle(&self, record: &mut Record, around: &Surroundings<'_>) {
+    pub(super) fn settle(&self, record: &mut Record, around: &Surroundings<'_>) {
         if around.now >= self.since + SUBSCRIPTION_SETTLED {
             record.backoff.reset();
         }
@@ -110,6 +111,10 @@ impl Active {
             next,
             corrected,
         }
+    }
+
+    pub(super) fn life(&self) -> &Life {
+        &self.life
     }
 
     /// Whether it stands in a lane, which calls it.
@@ -234,17 +239,6 @@ impl Active {
             // Timer N ran while the NOTIFY was on its way.
             SubscriptionEvent::NotifyMissing => State::Active(self),
             SubscriptionEvent::Notified {
-                state:
-                    SubscriptionState::Terminated {
-                        reason,
-                        retry_after,
-                    },
-                ..
-            } => {
-                self.life.settle(record, around);
-                record.terminated(reason, retry_after, around)
-            }
-            SubscriptionEvent::Notified {
                 state,
                 expires,
                 body,
@@ -342,6 +336,10 @@ impl Refreshing {
         })
     }
 
+    pub(super) fn life(&self) -> &Life {
+        &self.life
+    }
+
     pub(super) fn deadline(&self) -> Instant {
         self.overdue
     }
@@ -372,17 +370,6 @@ impl Refreshing {
             }
             SubscriptionEvent::Unreachable => self.unreachable(record, around),
             SubscriptionEvent::NotifyMissing => State::Refreshing(self),
-            SubscriptionEvent::Notified {
-                state:
-                    SubscriptionState::Terminated {
-                        reason,
-                        retry_after,
-                    },
-                ..
-            } => {
-                self.life.settle(record, around);
-                record.terminated(reason, retry_after, around)
-            }
             SubscriptionEvent::Notified {
                 state,
                 expires,

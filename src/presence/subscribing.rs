@@ -3,15 +3,16 @@
 use std::time::{Duration, Instant};
 
 use crate::config::TrunkIndex;
-use crate::dialog::{SubscriptionEvent, SubscriptionState};
+use crate::dialog::SubscriptionEvent;
 use crate::limits::MIN_EXPIRES_MAX;
 use crate::sip::Status;
 use crate::trunk::{Failure, Route};
 
 use super::pacing::Lane;
+use super::record::Record;
 use super::refusal::Refusal;
 use super::subscribed::{Active, Life};
-use super::watcher::{Cause, Record, State, Surroundings};
+use super::watcher::{Cause, State, Surroundings};
 
 /// Waits for its turn.
 #[derive(Debug)]
@@ -164,14 +165,6 @@ impl Pending {
                 record.fail_over(*self.route, None, None, around)
             }
             SubscriptionEvent::Notified {
-                state:
-                    SubscriptionState::Terminated {
-                        reason,
-                        retry_after,
-                    },
-                ..
-            } => record.terminated(reason, retry_after, around),
-            SubscriptionEvent::Notified {
                 state,
                 expires,
                 body,
@@ -294,14 +287,6 @@ impl NotifyWait {
                 record.forget(around);
                 record.fail_over(*self.route, None, None, around)
             }
-            SubscriptionEvent::Notified {
-                state:
-                    SubscriptionState::Terminated {
-                        reason,
-                        retry_after,
-                    },
-                ..
-            } => record.terminated(reason, retry_after, around),
             SubscriptionEvent::Notified {
                 state,
                 expires,

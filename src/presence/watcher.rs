@@ -1,22 +1,21 @@
-//! One DN's watcher: what outlives its subscriptions, and the states that a subscription is in.
+//! One DN's watcher: the states that a subscription is in, and what leads from one to the next.
+//! What outlives its subscriptions is in `record`.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use crate::config::{Config, DnIndex, TrunkIndex};
-use crate::counters::{Counter, Counters};
-use crate::cti::{Notice, SubscriptionStatus};
-use crate::dialog::{Body, Subscribe, SubscriptionEvent, SubscriptionState, TerminatedReason};
+use crate::counters::Counters;
+use crate::cti::SubscriptionStatus;
+use crate::dialog::{SubscriptionEvent, SubscriptionState, TerminatedReason};
 use crate::jitter::Jitter;
-use crate::limits::TRUNK_WAIT;
-use crate::trunk::{Failure, Route, Trunks, sip_uri};
+use crate::trunk::{HealthChange, Trunks};
 
-use super::backoff::Backoff;
-use super::pacing::{Lane, Pacing, Ticket};
+use super::Output;
+use super::pacing::{Pacing, Ticket};
+use super::record::Record;
 use super::subscribed::{Active, Refreshing};
 use super::subscribing::{Idle, NotifyWait, Pending};
-use super::vote::LastVote;
-use super::{Output, Vote};
 
 /// What a watcher may look at and act on while it handles one input.
 pub(super) struct Surroundings<'a> {
@@ -54,34 +53,6 @@ impl Surroundings<'_> {
 pub(super) struct Watcher {
     pub(super) record: Record,
     pub(super) state: State,
-}
-
-/// What is known of a DN whatever state its subscription is in.
-#[derive(Debug)]
-pub(super) struct Record {
-    pub(super) dn: DnIndex,
-    /// Which watcher of the shard this is.
-    slot: u32,
-    /// The last ticket drawn.
-    ticket: u32,
-    /// The last subscription begun; none is 0.
-    pub(super) epoch: u32,
-    /// Whether the present subscription has given a vote.
-    pub(super) heard: bool,
-    pub(super) status: SubscriptionStatus,
-    pub(super) backoff: Backoff,
-    vote: LastVote,
-    /// When the last vote ends, and how.
-    pub(super) lapse: Option<(Instant, Lapse)>,
-}
-
-/// How a vote ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Lapse {
-    /// The subscription that gave it ran out: nothing is known any more.
-    Expired,
-    /// The subscription was terminated, and the grace for that is over.
-    Terminated,
 }
 
 /// What a subscription is doing (RFC 6665 §4.1.2).
@@ -123,20 +94,8 @@ pub(super) enum Cause {
 
 impl Watcher {
     pub(super) fn new(dn: DnIndex, slot: u32) -> Self {
-        let record = Record {
-            dn,
-            slot,
-            ticket: 0,
-            epoch: 0,
-            heard: false,
-            // The control plane's own assumption, so that the first word is news.
-            status: SubscriptionStatus::Off,
-            backoff: Backoff::default(),
-            vote: LastVote::default(),
-            lapse: None,
-        };
         Self {
-            record,
+            record: Record::new(dn, slot),
             state: State::Invariant,
         }
     }
@@ -149,6 +108,17 @@ impl Watcher {
 
     /// News of the present subscription.
     pub(super) fn handle(&mut self, event: SubscriptionEvent, around: &mut Surroundings<'_>) {
+        if let SubscriptionEvent::Notified {
+            state:
+                SubscriptionState::Terminated {
+                    reason,
+                    retry_after,
+                },
+            ..
+        } = event
+        {
+            return self.terminated(reason, retry_after, around);
+        }
         let record = &mut self.record;
         self.state = match std::mem::replace(&mut self.state, State::Invariant) {
             State::Pending(state) => state.handle(event, record, around),
@@ -160,6 +130,23 @@ impl Watcher {
             State::BackingOff(state) => State::BackingOff(state),
             State::Invariant => State::Invariant,
         };
+    }
+
+    /// The peer ended the subscription, in whatever state it is.
+    fn terminated(
+        &mut self,
+        reason: TerminatedReason,
+        retry_after: Option<Duration>,
+        around: &mut Surroundings<'_>,
+    ) {
+        let record = &mut self.record;
+        match &self.state {
+            State::Pending(_) | State::NotifyWait(_) => {}
+            State::Active(state) => state.life().settle(record, around),
+            State::Refreshing(state) => state.life().settle(record, around),
+            State::Idle(_) | State::BackingOff(_) | State::Invariant => return,
+        }
+        self.state = record.terminated(reason, retry_after, around);
     }
 
     /// When the state wants to be called.
@@ -200,7 +187,7 @@ impl Watcher {
             | State::BackingOff(_)
             | State::Invariant => false,
         };
-        queued && self.record.ticket == ticket.number
+        queued && self.record.holds(ticket)
     }
 
     /// Its turn at a trunk. Says whether it sent a SUBSCRIBE to that trunk.
@@ -224,331 +211,57 @@ impl Watcher {
             | State::Invariant => false,
         }
     }
-}
 
-impl Record {
-    /// Tells the control plane a status that is new.
-    pub(super) fn show(&mut self, status: SubscriptionStatus, around: &mut Surroundings<'_>) {
-        if self.status != status {
-            self.status = status;
-            around
-                .outputs
-                .push_back(Output::Notice(Notice::Subscription {
-                    dn: self.dn,
-                    status,
-                }));
-        }
-    }
-
-    /// Waits for its turn at the route's trunk, or at one that is chosen now.
-    pub(super) fn queue(&mut self, route: Option<Route>, around: &mut Surroundings<'_>) -> State {
-        self.queue_but(route, None, around)
-    }
-
-    /// As [`Record::queue`], at another peer than `avoid` if there is one.
-    pub(super) fn queue_but(
-        &mut self,
-        route: Option<Route>,
-        avoid: Option<(TrunkIndex, u8)>,
-        around: &mut Surroundings<'_>,
-    ) -> State {
-        let Some(mut route) = route.or_else(|| self.choose(around)) else {
-            self.show(SubscriptionStatus::Lost, around);
-            let until = around.now + around.jitter.between(TRUNK_WAIT / 2, TRUNK_WAIT);
-            let cause = Cause::NoTrunk;
-            return State::BackingOff(BackingOff { until, cause });
+    /// The user agent has no room for its SUBSCRIBE.
+    pub(super) fn handle_full(&mut self, around: &mut Surroundings<'_>) {
+        let record = &mut self.record;
+        self.state = match std::mem::replace(&mut self.state, State::Invariant) {
+            State::Pending(state) => state.handle_full(record, around),
+            state @ (State::Idle(_)
+            | State::NotifyWait(_)
+            | State::Active(_)
+            | State::Refreshing(_)
+            | State::BackingOff(_)
+            | State::Invariant) => state,
         };
-        if avoid == Some((route.trunk(), route.peer().0)) {
-            // The peer to avoid is better than none.
-            let _ = route.next(around.trunks);
-        }
-        self.join(Lane::New, route.trunk(), around);
-        State::Idle(Idle::queued(route))
     }
 
-    /// Draws a ticket for a lane.
-    pub(super) fn join(&mut self, lane: Lane, trunk: TrunkIndex, around: &mut Surroundings<'_>) {
-        self.ticket = self.ticket.wrapping_add(1);
-        let ticket = Ticket {
-            slot: self.slot,
-            number: self.ticket,
+    /// Asks for the state now, if there is a subscription.
+    pub(super) fn refresh(&mut self, around: &mut Surroundings<'_>) {
+        let record = &mut self.record;
+        self.state = match std::mem::replace(&mut self.state, State::Invariant) {
+            State::Active(state) => state.refresh(record, around),
+            state @ (State::Idle(_)
+            | State::Pending(_)
+            | State::NotifyWait(_)
+            | State::Refreshing(_)
+            | State::BackingOff(_)
+            | State::Invariant) => state,
         };
-        around.pacing[usize::from(trunk.0)].join(lane, ticket);
     }
 
-    /// A peer of the DN's trunks.
-    pub(super) fn choose(&self, around: &mut Surroundings<'_>) -> Option<Route> {
-        let agent = around.config.agent_at(self.dn);
-        let set = agent
-            .presence
-            .as_ref()
-            .expect("only DNs with trunks for presence are watched");
-        around.trunks.select_among(set)
-    }
-
-    /// Whether the trunk is one of the DN's.
-    pub(super) fn uses(&self, trunk: TrunkIndex, around: &Surroundings<'_>) -> bool {
-        let agent = around.config.agent_at(self.dn);
-        agent
-            .presence
-            .as_ref()
-            .is_some_and(|set| set.trunks.contains(&trunk))
-    }
-
-    /// Sends the SUBSCRIBE of a new subscription.
-    pub(super) fn subscribe(
+    /// A peer left or came back.
+    pub(super) fn handle_change(
         &mut self,
-        route: Route,
-        corrected: bool,
-        around: &mut Surroundings<'_>,
-    ) -> State {
-        let presence = &around.config.presence;
-        let number = &around.config.agent_at(self.dn).dn;
-        let request_uri = match &presence.domain {
-            Some(domain) => sip_uri(number, domain),
-            None => route.request_uri(number),
-        };
-        let expires = around.expires(route.trunk());
-        self.epoch = self.epoch.wrapping_add(1);
-        self.heard = false;
-        around.counters.count(Counter::SubscriptionStarted);
-        around.outputs.push_back(Output::Subscribe {
-            dn: self.dn,
-            epoch: self.epoch,
-            subscribe: Subscribe {
-                target: route.peer().1,
-                request_uri,
-                from_user: presence.from.to_string(),
-                expires,
-            },
-        });
-        State::Pending(Pending::new(route, expires, corrected, around.overdue()))
-    }
-
-    /// Nobody listens to the present subscription any more.
-    pub(super) fn forget(&self, around: &mut Surroundings<'_>) {
-        around.outputs.push_back(Output::Forget {
-            dn: self.dn,
-            epoch: self.epoch,
-        });
-    }
-
-    /// The peer failed: the next one, or a wait when all have.
-    pub(super) fn fail_over(
-        &mut self,
-        mut route: Route,
-        failure: Option<Failure>,
-        retry_after: Option<Duration>,
-        around: &mut Surroundings<'_>,
-    ) -> State {
-        around.counters.count(Counter::SubscriptionFailed);
-        if let Some(failure) = failure {
-            self.report(route.trunk(), route.peer().0, failure, retry_after, around);
-        }
-        if route.next(around.trunks).is_some() {
-            return self.queue(Some(route), around);
-        }
-        self.back_off(Cause::Failed, retry_after, around)
-    }
-
-    /// Tells the trunk of a failing peer.
-    pub(super) fn report(
-        &self,
         trunk: TrunkIndex,
-        peer: u8,
-        failure: Failure,
-        retry_after: Option<Duration>,
+        change: HealthChange,
         around: &mut Surroundings<'_>,
     ) {
-        around.outputs.push_back(Output::Failure {
-            trunk,
-            peer,
-            failure,
-            retry_after,
-        });
-    }
-
-    /// Waits, longer each time.
-    pub(super) fn back_off(
-        &mut self,
-        cause: Cause,
-        retry_after: Option<Duration>,
-        around: &mut Surroundings<'_>,
-    ) -> State {
-        self.show_lost(around);
-        let until = around.now + self.backoff.next(retry_after, around.jitter);
-        State::BackingOff(BackingOff { until, cause })
-    }
-
-    /// Lost, unless worse is known.
-    pub(super) fn show_lost(&mut self, around: &mut Surroundings<'_>) {
-        if self.status != SubscriptionStatus::Failed {
-            self.show(SubscriptionStatus::Lost, around);
-        }
-    }
-
-    /// The PBX refuses this DN for good. Raises the alarm once.
-    pub(super) fn show_failed(
-        &mut self,
-        what: &dyn std::fmt::Display,
-        around: &mut Surroundings<'_>,
-    ) {
-        if self.status != SubscriptionStatus::Failed {
-            let dn = &*around.config.agent_at(self.dn).dn;
-            tracing::warn!(dn, %what, "the PBX refuses to be watched at this DN");
-        }
-        self.show(SubscriptionStatus::Failed, around);
-    }
-
-    /// Tries again rarely.
-    pub(super) fn refused(
-        &mut self,
-        what: &dyn std::fmt::Display,
-        retry_after: Option<Duration>,
-        around: &mut Surroundings<'_>,
-    ) -> State {
-        around.counters.count(Counter::SubscriptionFailed);
-        self.show_failed(what, around);
-        let until = around.now + Backoff::refused(retry_after, around.jitter);
-        let cause = Cause::Told;
-        State::BackingOff(BackingOff { until, cause })
-    }
-
-    /// A NOTIFY of a subscription that goes on.
-    pub(super) fn notified(
-        &mut self,
-        state: SubscriptionState,
-        body: Option<&Body>,
-        vote_until: Instant,
-        around: &mut Surroundings<'_>,
-    ) {
-        match state {
-            SubscriptionState::Active => {
-                self.show(SubscriptionStatus::Active, around);
-                if let Some(body) = body {
-                    self.apply(body, vote_until, around);
+        let record = &mut self.record;
+        let HealthChange { peer, in_service } = change;
+        self.state = match std::mem::replace(&mut self.state, State::Invariant) {
+            State::Active(state) => state.peer_changed(trunk, peer, in_service, around),
+            State::BackingOff(state) => match state.cause {
+                Cause::NoTrunk | Cause::Failed if in_service && record.uses(trunk, around) => {
+                    record.queue(None, around)
                 }
-            }
-            // RFC 3856 §6.6.2: what it says before it has decided need not be true.
-            SubscriptionState::Pending => {}
-            SubscriptionState::Terminated { .. } => {
-                unreachable!("the states hand a termination to `terminated`")
-            }
-        }
-    }
-
-    fn apply(&mut self, body: &Body, vote_until: Instant, around: &mut Surroundings<'_>) {
-        let dn = &*around.config.agent_at(self.dn).dn;
-        let presence = &around.config.presence;
-        match self
-            .vote
-            .read(presence, around.digest_key, dn, body, !self.heard)
-        {
-            Ok(vote) => {
-                self.heard = true;
-                self.lapse = Some((vote_until, Lapse::Expired));
-                around.counters.count(Counter::NotifyApplied);
-                around.outputs.push_back(Output::Vote(self.dn, vote));
-            }
-            Err(counter) => {
-                around.counters.count(counter);
-                if counter == Counter::NotifyOtherEntity {
-                    tracing::warn!(dn, "a NOTIFY about another entity was not applied");
-                } else {
-                    tracing::debug!(dn, cause = counter.cause(), "a NOTIFY was not applied");
-                }
-            }
-        }
-    }
-
-    /// The subscription that gave the vote lives until then.
-    pub(super) fn keep_vote_until(&mut self, expires_at: Instant) {
-        if self.heard {
-            self.lapse = Some((expires_at, Lapse::Expired));
-        }
-    }
-
-    /// The vote has come to its end.
-    pub(super) fn handle_lapse(&mut self, around: &mut Surroundings<'_>) {
-        let Some((_, lapse)) = self.lapse.take() else {
-            return;
-        };
-        let vote = match lapse {
-            Lapse::Expired => {
-                self.show_lost(around);
-                self.vote.expire()
-            }
-            Lapse::Terminated => self.vote.terminate(),
-        };
-        around.outputs.push_back(Output::Vote(self.dn, vote));
-    }
-
-    /// The peer ended the subscription (RFC 6665 §4.1.3); its body does not count.
-    pub(super) fn terminated(
-        &mut self,
-        reason: TerminatedReason,
-        retry_after: Option<Duration>,
-        around: &mut Surroundings<'_>,
-    ) -> State {
-        self.end_vote(reason, around);
-        match reason {
-            TerminatedReason::Deactivated | TerminatedReason::Timeout => self.again(around),
-            TerminatedReason::Probation | TerminatedReason::Giveup => {
-                self.back_off(Cause::Told, retry_after, around)
-            }
-            TerminatedReason::Other => match retry_after {
-                Some(_) => self.back_off(Cause::Told, retry_after, around),
-                None => self.again(around),
+                Cause::NoTrunk | Cause::Failed | Cause::Told => State::BackingOff(state),
             },
-            TerminatedReason::Rejected => self.refused(&"rejected", retry_after, around),
-            TerminatedReason::NoResource => self.refused(&"noresource", retry_after, around),
-            TerminatedReason::Invariant => {
-                self.show_failed(&"invariant", around);
-                State::Invariant
-            }
-        }
-    }
-
-    /// R4: terminated logs out, at once or after the grace for what the PBX calls temporary.
-    fn end_vote(&mut self, reason: TerminatedReason, around: &mut Surroundings<'_>) {
-        let grace = match reason {
-            TerminatedReason::Deactivated
-            | TerminatedReason::Timeout
-            | TerminatedReason::Probation => around.config.presence.terminated_grace,
-            TerminatedReason::Rejected
-            | TerminatedReason::Giveup
-            | TerminatedReason::NoResource
-            | TerminatedReason::Invariant
-            | TerminatedReason::Other => Duration::ZERO,
+            state @ (State::Idle(_)
+            | State::Pending(_)
+            | State::NotifyWait(_)
+            | State::Refreshing(_)
+            | State::Invariant) => state,
         };
-        if grace.is_zero() || !self.vote.is_some() {
-            self.lapse = None;
-            let vote: Vote = self.vote.terminate();
-            around.outputs.push_back(Output::Vote(self.dn, vote));
-            return;
-        }
-        // A second termination within the grace does not begin it anew.
-        let running = matches!(self.lapse, Some((_, Lapse::Terminated)));
-        if !running {
-            self.lapse = Some((around.now + grace, Lapse::Terminated));
-        }
-    }
-
-    /// Subscribes anew at once, but not all DNs in the same moment.
-    pub(super) fn again(&mut self, around: &mut Surroundings<'_>) -> State {
-        self.again_but(None, around)
-    }
-
-    /// As [`Record::again`], at another peer than `avoid` if there is one.
-    pub(super) fn again_but(
-        &mut self,
-        avoid: Option<(TrunkIndex, u8)>,
-        around: &mut Surroundings<'_>,
-    ) -> State {
-        if self.status == SubscriptionStatus::Active {
-            self.show(SubscriptionStatus::Pending, around);
-        }
-        let at = around.now + self.backoff.at_once(around.jitter);
-        State::Idle(Idle::later(at, avoid))
     }
 }

@@ -8,14 +8,13 @@ use offhook_shards::wheel::{TimerKey, Wheel};
 
 use crate::config::{Config, DnIndex, TrunkIndex};
 use crate::counters::Counters;
-use crate::cti::SubscriptionStatus;
 use crate::dialog::SubscriptionEvent;
 use crate::jitter::Jitter;
 use crate::trunk::{HealthChange, Trunks};
 
 use super::Output;
 use super::pacing::Pacing;
-use super::watcher::{Cause, State, Surroundings, Watcher};
+use super::watcher::{Surroundings, Watcher};
 
 /// One watcher for each DN of the shard that is to be watched.
 ///
@@ -105,27 +104,6 @@ impl Watchers {
         }
         watchers.arm_turns(now);
         watchers
-    }
-
-    /// How many DNs are watched.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.watchers.len()
-    }
-
-    /// Whether no DN is watched.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.watchers.is_empty()
-    }
-
-    /// How the subscription of a DN stands; `Off` for one that is not watched here.
-    #[must_use]
-    pub fn status(&self, dn: DnIndex) -> SubscriptionStatus {
-        match self.slot(dn) {
-            Some(slot) => self.watchers[slot].watcher.record.status,
-            None => SubscriptionStatus::Off,
-        }
     }
 
     /// News of a subscription. That of one which was replaced is ignored.
@@ -305,56 +283,4 @@ fn arm(wheel: &mut Wheel<Timer>, armed: &mut Armed, wanted: Option<Instant>, tim
         wheel.cancel(key);
     }
     *armed = wanted.map(|at| (at, wheel.arm(at, timer)));
-}
-
-impl Watcher {
-    fn handle_full(&mut self, around: &mut Surroundings<'_>) {
-        let record = &mut self.record;
-        self.state = match std::mem::replace(&mut self.state, State::Invariant) {
-            State::Pending(state) => state.handle_full(record, around),
-            state @ (State::Idle(_)
-            | State::NotifyWait(_)
-            | State::Active(_)
-            | State::Refreshing(_)
-            | State::BackingOff(_)
-            | State::Invariant) => state,
-        };
-    }
-
-    fn refresh(&mut self, around: &mut Surroundings<'_>) {
-        let record = &mut self.record;
-        self.state = match std::mem::replace(&mut self.state, State::Invariant) {
-            State::Active(state) => state.refresh(record, around),
-            state @ (State::Idle(_)
-            | State::Pending(_)
-            | State::NotifyWait(_)
-            | State::Refreshing(_)
-            | State::BackingOff(_)
-            | State::Invariant) => state,
-        };
-    }
-
-    fn handle_change(
-        &mut self,
-        trunk: TrunkIndex,
-        change: HealthChange,
-        around: &mut Surroundings<'_>,
-    ) {
-        let record = &mut self.record;
-        let HealthChange { peer, in_service } = change;
-        self.state = match std::mem::replace(&mut self.state, State::Invariant) {
-            State::Active(state) => state.peer_changed(trunk, peer, in_service, around),
-            State::BackingOff(state) => match state.cause {
-                Cause::NoTrunk | Cause::Failed if in_service && record.uses(trunk, around) => {
-                    record.queue(None, around)
-                }
-                Cause::NoTrunk | Cause::Failed | Cause::Told => State::BackingOff(state),
-            },
-            state @ (State::Idle(_)
-            | State::Pending(_)
-            | State::NotifyWait(_)
-            | State::Refreshing(_)
-            | State::Invariant) => state,
-        };
-    }
 }

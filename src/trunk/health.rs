@@ -21,6 +21,8 @@ use super::Failure;
 pub(super) struct Rules {
     /// Time between pings; `None` sends none.
     pub(super) check: Option<Duration>,
+    /// How long a ping waits for its answer before it counts as missed.
+    pub(super) timeout: Duration,
     /// Silence after the first miss until a peer is out.
     pub(super) force: Duration,
     /// Time between pings of a peer that is out, or until it is tried again without.
@@ -43,8 +45,8 @@ pub(super) enum Reason {
 /// What a peer wants after an input.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Step {
-    /// Whether to ping it now.
-    pub(super) ping: bool,
+    /// The number of the ping to send now.
+    pub(super) ping: Option<u32>,
     /// Whether it came into service (`true`) or left it.
     pub(super) change: Option<bool>,
 }
@@ -55,8 +57,11 @@ pub(super) struct Health {
     state: State,
     /// When to ping next; `None` without pings, or while one is in flight.
     ping_at: Option<Instant>,
-    /// While a ping is in flight: when its outcome must have come at the latest.
-    ping_overdue: Option<Instant>,
+    /// The ping that waits for its answer, and until when.
+    in_flight: Option<(u32, Instant)>,
+    /// The last ping's number. The transaction of a missed ping outlives it, so what is still
+    /// said about that one must be told from the news of the next.
+    pings: u32,
     /// Outages in a row that began soon after a return.
     relapses: u32,
     /// The last return into service.
@@ -85,7 +90,8 @@ impl Health {
         Self {
             state: State::InService,
             ping_at: rules.check.map(first),
-            ping_overdue: None,
+            in_flight: None,
+            pings: 0,
             relapses: 0,
             returned: None,
         }
@@ -106,10 +112,8 @@ impl Health {
             State::Suspected { out_at } => Some(out_at),
             State::Out { until, .. } => rules.check.is_none().then_some(until),
         };
-        [state, self.ping_at, self.ping_overdue]
-            .into_iter()
-            .flatten()
-            .min()
+        let overdue = self.in_flight.map(|(_, overdue)| overdue);
+        [state, self.ping_at, overdue].into_iter().flatten().min()
     }
 
     pub(super) fn handle_timeout(
@@ -119,10 +123,11 @@ impl Health {
         jitter: &mut Jitter,
     ) -> Step {
         let mut step = Step::default();
-        if self.ping_overdue.is_some_and(|overdue| overdue <= now) {
-            step.change = self
-                .handle_ping(now, rules, PingOutcome::Silent, jitter)
-                .change;
+        if let Some((number, overdue)) = self.in_flight
+            && overdue <= now
+        {
+            let silent = PingOutcome::Silent;
+            step.change = self.handle_ping(now, rules, number, silent, jitter).change;
         }
         match self.state {
             State::InService => {}
@@ -139,21 +144,23 @@ impl Health {
         }
         if self.ping_at.is_some_and(|at| at <= now) {
             self.ping_at = None;
-            // Twice the time that a transaction takes to fail: only a lost outcome is that late.
-            self.ping_overdue = Some(now + 2 * rules.silence);
-            step.ping = true;
+            self.pings = self.pings.wrapping_add(1);
+            self.in_flight = Some((self.pings, now + rules.timeout));
+            step.ping = Some(self.pings);
         }
         step
     }
 
+    /// What became of a ping. Of one that was missed already it is no news.
     pub(super) fn handle_ping(
         &mut self,
         now: Instant,
         rules: &Rules,
+        number: u32,
         outcome: PingOutcome,
         jitter: &mut Jitter,
     ) -> Step {
-        let (Some(_), Some(check)) = (self.ping_overdue.take(), rules.check) else {
+        let (true, Some(check)) = (self.lands(number), rules.check) else {
             return Step::default();
         };
         let miss = match outcome {
@@ -171,10 +178,22 @@ impl Health {
             None => self.handle_alive(now, rules, check, jitter),
             Some(reason) => self.handle_miss(now, rules, reason, jitter),
         };
-        Step {
-            ping: false,
-            change,
+        Step { ping: None, change }
+    }
+
+    /// The ping was never sent, for a reason of ours: that says nothing about the peer.
+    pub(super) fn handle_unsent(&mut self, now: Instant, number: u32, jitter: &mut Jitter) -> Step {
+        if self.lands(number) {
+            self.ping_at = Some(now + spread(TRUNK_SUSPECT_PING_INTERVAL, jitter));
         }
+        Step::default()
+    }
+
+    /// Whether it is this ping that was waited for. It is not any more.
+    fn lands(&mut self, number: u32) -> bool {
+        self.in_flight
+            .take_if(|(waiting, _)| *waiting == number)
+            .is_some()
     }
 
     fn handle_alive(
@@ -249,15 +268,12 @@ impl Health {
                 Some(wait) => self.handle_retry_after(now, rules, wait),
             },
         };
-        Step {
-            ping: false,
-            change,
-        }
+        Step { ping: None, change }
     }
 
     fn handle_silence(&mut self, now: Instant, rules: &Rules) -> Option<bool> {
-        // A request that has just failed by silence was sent 64·T1 ago: to the peer as it was
-        // before it returned.
+        // A request that has just failed by silence was sent up to 64·T1 ago: perhaps to the peer
+        // as it was before it returned.
         if self.returned.is_some_and(|at| now < at + rules.silence) {
             return None;
         }
@@ -311,7 +327,7 @@ impl Health {
         };
         let until = now + least.max(asked);
         self.state = State::Out { until, reason };
-        if rules.check.is_some() && self.ping_overdue.is_none() {
+        if rules.check.is_some() && self.in_flight.is_none() {
             self.ping_at = Some(until);
         }
         Some(false)

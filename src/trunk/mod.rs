@@ -37,19 +37,22 @@ pub enum Failure {
     Silent,
     /// It answered 503.
     Unavailable,
-    /// The connection could not be made or broke.
+    /// No connection to it could be opened.
     Connection,
 }
 
 /// What the trunks want done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Output {
-    /// Send an OPTIONS and bring back its outcome by [`Trunks::handle_ping`].
+    /// Send an OPTIONS and bring back its outcome by [`Trunks::handle_ping`], or that it could not
+    /// be sent by [`Trunks::handle_unsent`].
     Ping {
         /// The trunk.
         trunk: TrunkIndex,
         /// Which of its peers.
         peer: u8,
+        /// Which of its pings: comes back with the outcome.
+        number: u32,
         /// Where to.
         target: Target,
         /// Its Request-URI and To.

@@ -11,8 +11,8 @@ use super::uri::sip_uri;
 /// A peer of a trunk, chosen, with the memory of what was tried before it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
-    /// The trunks to go on to; `None` when only one was asked for.
-    set: Option<TrunkSet>,
+    /// The trunks to go on to.
+    set: TrunkSet,
     /// Where in the set the first look went.
     first: u16,
     /// How many trunks of the set were looked at, the present one included.
@@ -26,20 +26,9 @@ pub struct Route {
 }
 
 impl Route {
-    pub(super) fn single(trunks: &mut Trunks, trunk: TrunkIndex) -> Option<Self> {
-        Self::at(trunks, trunk)
-    }
-
     pub(super) fn among(trunks: &mut Trunks, set: &TrunkSet) -> Option<Self> {
         let first = trunks.first_of(set);
-        let mut looked = 0;
-        let route = Self::look(trunks, set, first, &mut looked)?;
-        Some(Self {
-            set: Some(set.clone()),
-            first,
-            looked,
-            ..route
-        })
+        Self::look(trunks, set, first, 0)
     }
 
     /// Which trunk it is.
@@ -52,12 +41,6 @@ impl Route {
     #[must_use]
     pub fn peer(&self) -> (u8, Target) {
         (self.peer, self.target)
-    }
-
-    /// The host part of request URIs: the trunk's domain, else the peer's address.
-    #[must_use]
-    pub fn domain(&self) -> &str {
-        &self.host
     }
 
     /// The URI of a number there.
@@ -75,43 +58,27 @@ impl Route {
             (self.target, self.host) = trunks.address(self.trunk, peer);
             return Some(self.peer());
         }
-        let set = self.set.clone()?;
-        let mut looked = self.looked;
-        let found = Self::look(trunks, &set, self.first, &mut looked)?;
-        *self = Self {
-            set: Some(set),
-            first: self.first,
-            looked,
-            ..found
-        };
+        *self = Self::look(trunks, &self.set, self.first, self.looked)?;
         Some(self.peer())
     }
 
     /// The first trunk with a peer in service among those of the set not looked at yet.
-    fn look(trunks: &mut Trunks, set: &TrunkSet, first: u16, looked: &mut u16) -> Option<Self> {
-        let length = set.trunks.len();
-        while usize::from(*looked) < length {
-            let place = (usize::from(first) + usize::from(*looked)) % length;
-            *looked += 1;
-            if let Some(route) = Self::at(trunks, set.trunks[place]) {
-                return Some(route);
-            }
-        }
-        None
-    }
-
-    fn at(trunks: &mut Trunks, trunk: TrunkIndex) -> Option<Self> {
-        let peer = trunks.choose(trunk)?;
-        let (target, host) = trunks.address(trunk, peer);
-        Some(Self {
-            set: None,
-            first: 0,
-            looked: 1,
-            trunk,
-            peer,
-            tried: 1 << peer,
-            target,
-            host,
+    fn look(trunks: &mut Trunks, set: &TrunkSet, first: u16, looked: u16) -> Option<Self> {
+        let length = u16::try_from(set.trunks.len()).expect("TRUNKS_MAX fits 16 bits");
+        (looked..length).find_map(|look| {
+            let trunk = set.trunks[usize::from((first + look) % length)];
+            let peer = trunks.choose(trunk)?;
+            let (target, host) = trunks.address(trunk, peer);
+            Some(Self {
+                set: set.clone(),
+                first,
+                looked: look + 1,
+                trunk,
+                peer,
+                tried: 1 << peer,
+                target,
+                host,
+            })
         })
     }
 }

@@ -94,11 +94,6 @@ impl Trunks {
         trunks
     }
 
-    /// A peer of the trunk, by its mode; `None` when none is in service.
-    pub fn select(&mut self, trunk: TrunkIndex) -> Option<Route> {
-        Route::single(self, trunk)
-    }
-
     /// A peer of one of the trunks, by the mode of the set and then of the trunk; `None` when none
     /// of them has one in service.
     pub fn select_among(&mut self, set: &TrunkSet) -> Option<Route> {
@@ -116,12 +111,6 @@ impl Trunks {
         Some(self.sources[place].1)
     }
 
-    /// Whether any peer of the trunk may be used.
-    #[must_use]
-    pub fn in_service(&self, trunk: TrunkIndex) -> bool {
-        self.known(trunk).in_service != 0
-    }
-
     /// Whether this peer may be used.
     #[must_use]
     pub fn peer_in_service(&self, trunk: TrunkIndex, peer: u8) -> bool {
@@ -129,10 +118,42 @@ impl Trunks {
     }
 
     /// The outcome of an [`Output::Ping`].
-    pub fn handle_ping(&mut self, now: Instant, trunk: TrunkIndex, peer: u8, outcome: PingOutcome) {
+    pub fn handle_ping(
+        &mut self,
+        now: Instant,
+        trunk: TrunkIndex,
+        peer: u8,
+        number: u32,
+        outcome: PingOutcome,
+    ) {
         self.with_health(now, trunk, peer, |health, rules, jitter| {
-            health.handle_ping(now, rules, outcome, jitter)
+            health.handle_ping(now, rules, number, outcome, jitter)
         });
+    }
+
+    /// There was no room to send an [`Output::Ping`].
+    pub fn handle_unsent(&mut self, now: Instant, trunk: TrunkIndex, peer: u8, number: u32) {
+        self.with_health(now, trunk, peer, |health, _, jitter| {
+            health.handle_unsent(now, number, jitter)
+        });
+    }
+
+    /// No connection to this address could be opened. Only to a peer that is reached by TCP alone
+    /// does that say anything.
+    pub fn handle_connect_failed(&mut self, now: Instant, remote: SocketAddr) {
+        let config = Arc::clone(&self.config);
+        let wanted = config::Peer {
+            transport: config::Transport::Tcp,
+            address: remote,
+        };
+        for (trunk, settings) in (0..).map(TrunkIndex).zip(&config.trunks) {
+            for (peer, _) in (0..)
+                .zip(&settings.peers)
+                .filter(|(_, peer)| **peer == wanted)
+            {
+                self.handle_failure(now, trunk, peer, Failure::Connection, None);
+            }
+        }
     }
 
     /// A call or a subscription met a failing peer. On a shard that does not ping the trunk this
@@ -159,18 +180,14 @@ impl Trunks {
         }
     }
 
-    /// The pinging shard's verdict. Says whether the whole trunk came into service (`true`) or
-    /// left it by this.
-    pub fn handle_change(&mut self, trunk: TrunkIndex, change: HealthChange) -> Option<bool> {
+    /// The pinging shard's verdict.
+    pub fn handle_change(&mut self, trunk: TrunkIndex, change: HealthChange) {
         let known = &mut self.known[usize::from(trunk.0)];
-        let before = known.in_service != 0;
         if change.in_service {
             known.in_service |= bit(change.peer);
         } else {
             known.in_service &= !bit(change.peer);
         }
-        let after = known.in_service != 0;
-        (before != after).then_some(after)
     }
 
     /// The time that [`Trunks::poll_timeout`] named has come.
@@ -208,8 +225,8 @@ impl Trunks {
         if let Some(in_service) = step.change {
             self.report(now, trunk, HealthChange { peer, in_service });
         }
-        if step.ping {
-            self.ping(trunk, peer);
+        if let Some(number) = step.ping {
+            self.ping(trunk, peer, number);
         }
         self.arm(trunk, peer);
     }
@@ -242,11 +259,12 @@ impl Trunks {
         }
     }
 
-    fn ping(&mut self, trunk: TrunkIndex, peer: u8) {
+    fn ping(&mut self, trunk: TrunkIndex, peer: u8, number: u32) {
         let (target, _) = self.address(trunk, peer);
         self.outputs.push_back(Output::Ping {
             trunk,
             peer,
+            number,
             target,
             request_uri: sip_uri("", &target.address.to_string()),
             max_forwards: self.config.trunk_at(trunk).ping_max_forwards,
@@ -338,6 +356,7 @@ impl Rules {
     fn of(trunk: &config::Trunk, t1: Duration) -> Self {
         Self {
             check: trunk.oos_check,
+            timeout: trunk.ping_timeout,
             force: trunk.oos_force,
             recovery: trunk.recovery_timeout,
             silence: 64 * t1,

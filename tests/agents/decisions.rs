@@ -221,6 +221,18 @@ fn decision_11_a_phone_that_goes_during_the_call_logs_out_after_it() {
 }
 
 #[test]
+fn decision_11_a_phone_that_went_during_the_call_is_gone_though_its_subscription_is_too() {
+    for lost in ["keep", "notready", "logout"] {
+        let mut desk = Desk::with("", &format!("lost = \"{lost}\""), "").ready();
+        let call = desk.talking();
+        desk.presence(closed());
+        assert_eq!(desk.presence(Vote::None), NOTHING);
+        let ended = desk.party(queued(call, CALLER_RELEASED));
+        assert_eq!(ended.last().map(String::as_str), Some("Logout"), "{lost}");
+    }
+}
+
+#[test]
 fn decision_11_a_call_on_its_way_to_a_lost_phone_is_withdrawn_once() {
     let mut desk = Desk::new().ready();
     let call = desk.ringing();

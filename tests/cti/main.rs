@@ -6,4 +6,5 @@ mod command_line;
 mod http;
 mod schema;
 mod script;
+mod trunk;
 mod websocket;

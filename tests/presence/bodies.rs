@@ -108,6 +108,20 @@ fn closed_keeps_its_activities_for_extensions_without_call_waiting() {
 }
 
 #[test]
+fn decision_7_a_phone_without_call_waiting_is_warned_of_once() {
+    for (presence, warnings) in [("", 1), ("closed_busy = \"notready\"", 0)] {
+        let mut lab = Lab::subscribed(presence, 3_600);
+        lab.notify(&pidf("closed", ""));
+        assert_eq!(lab.counted(Counter::PhoneWithoutCallWaiting), 0);
+        for _ in 0..3 {
+            lab.notify(&pidf("closed", "<e:on-the-phone/>"));
+            lab.notify(&idle());
+        }
+        assert_eq!(lab.counted(Counter::PhoneWithoutCallWaiting), warnings);
+    }
+}
+
+#[test]
 fn p14_a_body_about_another_entity_is_counted_and_not_applied() {
     let mut lab = Lab::subscribed("", 3_600);
     lab.notify(&pidf_about("sip:8002@192.0.2.20", "closed", ""));

@@ -9,5 +9,7 @@ mod lifetime;
 mod pacing;
 mod random;
 mod refusals;
+mod server;
 mod terminated;
 mod trunks;
+mod ucm;

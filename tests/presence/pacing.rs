@@ -82,7 +82,7 @@ fn busiest_second(lab: &Lab) -> usize {
 }
 
 fn active(lab: &Lab) -> u32 {
-    let is_active = |dn: &u32| lab.watchers.status(DnIndex(*dn)) == SubscriptionStatus::Active;
+    let is_active = |dn: &u32| lab.status_of(DnIndex(*dn)) == SubscriptionStatus::Active;
     (0..DNS).filter(is_active).count() as u32
 }
 

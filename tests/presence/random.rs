@@ -206,7 +206,7 @@ fn recover(lab: &mut Lab) -> Result<(), TestCaseError> {
             }
         }
     }
-    prop_assert_eq!(lab.watchers.status(DN), SubscriptionStatus::Active);
+    prop_assert_eq!(lab.status(), SubscriptionStatus::Active);
     prop_assert!(
         matches!(lab.votes.back(), Some((_, Vote::Ready { .. }))),
         "{:?}",

@@ -24,7 +24,7 @@ type Row = (
     Option<(u64, u64)>,
 );
 
-const TABLE: [Row; 13] = [
+const TABLE: [Row; 15] = [
     (Deactivated, None, Pending, Some((0, 2))),
     (Deactivated, Some(500), Pending, Some((0, 2))),
     (Timeout, None, Pending, Some((0, 2))),
@@ -34,7 +34,9 @@ const TABLE: [Row; 13] = [
     (Giveup, None, Lost, Some((1, 3))),
     (Giveup, Some(500), Lost, Some((500, 552))),
     (Rejected, None, Failed, Some((300, 901))),
+    (Rejected, Some(2_000), Failed, Some((300, 901))),
     (NoResource, None, Failed, Some((300, 901))),
+    (NoResource, Some(2_000), Failed, Some((300, 901))),
     (Invariant, None, Failed, None),
     (Other, None, Pending, Some((0, 2))),
     (Other, Some(500), Lost, Some((500, 552))),

@@ -263,13 +263,11 @@ fn trunk_that_falls_silent_is_out_of_service_until_it_is_back() {
     world.run_for(Duration::from_secs(1));
     world.excused = vec![Fault::NotifyUnanswered];
     world.population.pbx.go_silent(0);
-    world.run_for(Duration::from_secs(90));
-    assert!(
-        world
-            .journal
-            .names("ucm")
-            .contains(&EventName::DNOutOfService)
-    );
+    // A ping that is due within 33 s, 4 s until it is missed, and 10 s of silence after that.
+    world.run_until(Duration::from_secs(48), |world| {
+        world.journal.names("ucm") == [EventName::DNOutOfService]
+    });
+    world.run_for(Duration::from_secs(30));
     world.population.pbx.come_back(0);
     world.run_for(Duration::from_secs(90));
     assert_eq!(

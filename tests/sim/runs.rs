@@ -45,6 +45,7 @@ fn run(seed: u64) {
         faults,
         more,
         nodes: 1 + random.below(2) as u16,
+        spare_nodes: 0,
     });
     world.run_for(Duration::from_secs(3));
     let private = Rhythm {

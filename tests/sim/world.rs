@@ -29,6 +29,8 @@ pub struct Setup {
     pub more: String,
     /// Nodes of the PBX.
     pub nodes: u16,
+    /// How many of them, the last ones, are peers of the trunk `spare` in place of `ucm`.
+    pub spare_nodes: u16,
 }
 
 impl Setup {
@@ -40,6 +42,7 @@ impl Setup {
             faults: Faults::CALM,
             more: String::new(),
             nodes: 1,
+            spare_nodes: 0,
         }
     }
 
@@ -265,9 +268,20 @@ fn callers_address() -> SocketAddr {
 }
 
 fn configuration(setup: &Setup) -> Config {
-    let peers: Vec<String> = (0..setup.nodes)
-        .map(|node| format!("\"udp:{}\"", node_address(node)))
-        .collect();
+    let peers = |nodes: std::ops::Range<u16>| {
+        nodes
+            .map(|node| format!("\"udp:{}\"", node_address(node)))
+            .collect::<Vec<String>>()
+            .join(", ")
+    };
+    let first_spare = setup.nodes - setup.spare_nodes;
+    let spare = match setup.spare_nodes {
+        0 => String::new(),
+        _ => format!(
+            "[[trunk]]\nname = \"spare\"\npeers = [{}]",
+            peers(first_spare..setup.nodes)
+        ),
+    };
     let text = format!(
         r#"
         [server]
@@ -275,6 +289,7 @@ fn configuration(setup: &Setup) -> Config {
         [[trunk]]
         name = "ucm"
         peers = [{}]
+        {spare}
         [[queue]]
         name = "sales"
         [[queue]]
@@ -290,7 +305,7 @@ fn configuration(setup: &Setup) -> Config {
         queues = ["sales", "service"]
         {}
         "#,
-        peers.join(", "),
+        peers(0..first_spare),
         1_999 + setup.agents,
         setup.more,
     );

@@ -42,7 +42,7 @@ fn read_one<'a>(
     if let Some(name) = name {
         names.claim(name, Address::Trunk(index));
     }
-    let ping_keys = ["oos_force", "ping_max_forwards"];
+    let ping_keys = ["ping_timeout", "oos_force", "ping_max_forwards"];
     let secs = Duration::from_secs;
     let oos_check = section
         .optional("oos_check", |scalar| {
@@ -65,6 +65,11 @@ fn read_one<'a>(
         peers: read_peers(&mut section, peer_lines),
         mode: section.choice("mode", &MODES, Selection::RoundRobin),
         oos_check,
+        ping_timeout: section.duration(
+            "ping_timeout",
+            Duration::from_millis(100)..=secs(32),
+            secs(4),
+        ),
         oos_force: section.duration("oos_force", Duration::ZERO..=secs(600), secs(10)),
         recovery_timeout: section.duration("recovery_timeout", secs(1)..=secs(3_600), secs(30)),
         domain: section.optional("domain", value::host),
