@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use crate::script::{CONFIGURATION, driver};
 
@@ -72,6 +72,17 @@ fn flags_override_the_file_and_their_mistakes_are_named() {
     assert!(err.contains("--http"), "{err}");
 }
 
+/// A program that a test which fails does not leave behind.
+struct EndsWithTheTest(Child);
+
+impl Drop for EndsWithTheTest {
+    fn drop(&mut self) {
+        // Nothing is left to kill after a test that went well.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 #[test]
 fn serve_starts_says_so_in_one_line_and_stops_on_a_signal() {
     let path = file("serve.toml", CONFIGURATION);
@@ -80,8 +91,9 @@ fn serve_starts_says_so_in_one_line_and_stops_on_a_signal() {
         .args(["--driver", &driver().unwrap_or_else(|| "auto".to_owned())])
         .stderr(Stdio::piped())
         .spawn()
+        .map(EndsWithTheTest)
         .unwrap();
-    let mut log = BufReader::new(server.stderr.take().unwrap());
+    let mut log = BufReader::new(server.0.stderr.take().unwrap());
     let mut line = String::new();
     log.read_line(&mut line).unwrap();
     assert!(line.contains(" serves SIP on udp:127.0.0.1:"), "{line}");
@@ -92,12 +104,12 @@ fn serve_starts_says_so_in_one_line_and_stops_on_a_signal() {
         "{line}"
     );
     let stopped = Command::new("kill")
-        .arg(server.id().to_string())
+        .arg(server.0.id().to_string())
         .status()
         .unwrap();
     assert!(stopped.success());
     let mut rest = String::new();
     log.read_to_string(&mut rest).unwrap();
-    assert_eq!(server.wait().unwrap().code(), Some(0), "{rest}");
+    assert_eq!(server.0.wait().unwrap().code(), Some(0), "{rest}");
     assert!(rest.contains("SIGTERM"), "{rest}");
 }
