@@ -8,7 +8,7 @@ use offhook::config::{Config, DnIndex};
 use offhook::counters::Counter;
 use offhook::cti::{ConnId, Event, EventName, Output};
 use offhook::server::encode::{self, Envelope};
-use offhook_loadgen::population::{Activity, Fact, Presence};
+use offhook_loadgen::population::{Activity, Fact, Fault, Presence};
 
 use super::world::World;
 
@@ -49,6 +49,18 @@ impl Journal {
 
     pub fn is_logged_in(&self, dn: &str) -> bool {
         self.streams.get(dn).is_some_and(|stream| stream.logged_in)
+    }
+
+    /// A call at a DN or a routing point, chosen by `turn`, and where it is.
+    pub fn call(&self, turn: u64) -> Option<(&str, ConnId)> {
+        let calls: Vec<_> = self
+            .streams
+            .iter()
+            .flat_map(|(dn, stream)| stream.calls.keys().map(move |call| (dn.as_str(), *call)))
+            .collect();
+        let count = u64::try_from(calls.len()).expect("calls are few");
+        let index = usize::try_from(turn.checked_rem(count)?).expect("calls are few");
+        calls.get(index).copied()
     }
 
     /// The names of a DN's events.
@@ -211,7 +223,7 @@ pub fn always(world: &World) -> Result<(), String> {
         .rev()
         .take(8)
         .find_map(|record| match &record.fact {
-            Fact::Fault { fault, .. } if world.excused.contains(fault) => None,
+            Fact::Fault { fault, dn, .. } if excuses(world, *fault, dn.is_some()) => None,
             Fact::Fault { token, dn, fault } => Some(format!("{fault:?} {token:?} {dn:?}")),
             _ => None,
         });
@@ -246,6 +258,7 @@ pub fn quiescent(world: &World) -> Result<(), String> {
             return Err(format!("shard {shard} still has {legs} legs"));
         }
     }
+    answered_once(world)?;
     if world.cluster.count(Counter::ReservationExpired) > 0 {
         return Err("a reservation outlived its lease".into());
     }
@@ -263,6 +276,31 @@ pub fn quiescent(world: &World) -> Result<(), String> {
         return Err("an event stream has a call that never left".into());
     }
     Ok(())
+}
+
+/// Whether a PBX that is cut off may find `fault` at itself. What a caller finds is no excuse.
+fn excuses(world: &World, fault: Fault, at_phone: bool) -> bool {
+    let between = matches!(fault, Fault::NotifyUnanswered | Fault::LeftBehind);
+    world.excused.contains(&fault) && (at_phone || between)
+}
+
+/// Every request has had exactly one answer.
+fn answered_once(world: &World) -> Result<(), String> {
+    let mut answers = vec![0_u32; world.asked as usize + 1];
+    for event in &world.journal.events {
+        if let Some(asked) = event.requested_by {
+            answers[asked.reference_id as usize] += 1;
+        }
+    }
+    match answers.iter().skip(1).position(|count| *count != 1) {
+        None => Ok(()),
+        Some(index) => Err(format!(
+            "request {} of {} has {} answers",
+            index + 1,
+            world.asked,
+            answers[index + 1]
+        )),
+    }
 }
 
 /// The reservation is back, and the state is what the phone's truth and the votes say.

@@ -25,4 +25,5 @@ mod random;
 mod runs;
 #[path = "../cti/schema.rs"]
 mod schema;
+mod turmoil;
 mod world;

@@ -6,6 +6,7 @@ use offhook_loadgen::population::{Arrivals, CallerHabits, Habits, Rhythm, Span};
 
 use super::network::Faults;
 use super::random::Random;
+use super::turmoil::Turmoil;
 use super::world::{Setup, World};
 
 /// Seeds that the test command runs.
@@ -36,6 +37,7 @@ fn run(seed: u64) {
     } else {
         bad_line(&mut random)
     };
+    let nodes = 1 + random.below(2) as u16;
     let wrap_up = random.below(4);
     let more = format!("[agent_defaults]\nwrap_up = {wrap_up}\nno_answer = 8\n");
     let mut world = World::new(Setup {
@@ -44,7 +46,7 @@ fn run(seed: u64) {
         agents,
         faults,
         more,
-        nodes: 1 + random.below(2) as u16,
+        nodes,
         spare_nodes: 0,
     });
     world.run_for(Duration::from_secs(3));
@@ -84,7 +86,7 @@ fn run(seed: u64) {
         .population
         .callers
         .arrive(world.now, end, Arrivals::per_second(rate));
-    world.run_for(Duration::from_secs(60));
+    Turmoil::new(random, agents, nodes).run(&mut world, Duration::from_secs(60));
     world.population.pbx.set_habits(Habits {
         no_answer: 0.0,
         private_calls: None,

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use offhook::config::{self, Config};
-use offhook::cti::{ClientId, DesktopRequest, Request, RequestBody, RequestedBy};
+use offhook::cti::{
+    ClientId, DesktopRequest, Request, RequestBody, RequestedBy, RouteRequest,
+};
 use offhook_loadgen::node::Node;
 use offhook_loadgen::population::{
     CallPlan, Callers, CallersOptions, Fact, Fault, Pbx, PbxOptions, PhoneControl, Population,
@@ -64,8 +66,19 @@ pub struct World {
     pub records: Vec<Record>,
     /// Faults that a silenced PBX reports about itself.
     pub excused: Vec<Fault>,
+    /// Requests that must be answered, each by its number.
+    pub asked: u32,
     steps: u64,
     seed: u64,
+}
+
+/// A run that panics anywhere says how to replay it.
+impl Drop for World {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("replay with SEED={}", self.seed);
+        }
+    }
 }
 
 impl World {
@@ -98,6 +111,7 @@ impl World {
             journal: Journal::new(config),
             records: Vec::new(),
             excused: Vec::new(),
+            asked: 0,
             steps: 0,
             seed: setup.seed,
         }
@@ -187,9 +201,16 @@ impl World {
                 self.cluster.owners.queue(config, queue)
             }
         };
+        if !matches!(
+            body,
+            RequestBody::Desktop(_, DesktopRequest::Gone)
+                | RequestBody::Route(_, RouteRequest::Present(_))
+        ) {
+            self.asked += 1;
+        }
         let requested_by = RequestedBy {
             client: ClientId(1),
-            reference_id: 7,
+            reference_id: self.asked,
         };
         self.cluster
             .request(self.now, shard, Request { requested_by, body });
@@ -206,6 +227,13 @@ impl World {
         self.run_for(Duration::from_secs(400));
         self.population.callers.finish(self.now);
         self.run_for(Duration::from_secs(120));
+        // Pings and refreshes go on for ever; between them, nothing is under way.
+        self.run_until(Duration::from_secs(120), |world| {
+            let engines = &world.cluster.engines;
+            engines
+                .iter()
+                .all(|engine| engine.user_agent().transactions() == 0)
+        });
         if let Err(fault) = checkers::quiescent(self) {
             self.fail(&fault);
         }

@@ -1,0 +1,207 @@
+//! What happens besides calls in a random run: desktops ask for everything at any time, a router
+//! answers well, badly or never, and nodes of the PBX die and return.
+
+use std::time::Duration;
+
+use offhook::config::RoutingPointIndex;
+use offhook::cti::{
+    AgentWorkMode, CallRequest, DesktopRequest, EventName, KeyValueList, RequestBody, RouteRequest,
+    RouteType, UserDataChange, Value,
+};
+use offhook_loadgen::population::Fault;
+
+use super::random::Random;
+use super::world::World;
+
+/// What a PBX that is cut off finds missing. The callers' side is still held to every rule.
+const EXCUSED: [Fault; 8] = [
+    Fault::InviteUnanswered,
+    Fault::NoFinalResponse,
+    Fault::ByeUnanswered,
+    Fault::ChangeUnanswered,
+    Fault::NeverAcknowledged,
+    Fault::NotifyUnanswered,
+    Fault::LeftBehind,
+    Fault::OfferedTwice,
+];
+
+/// Everything besides calls.
+pub struct Turmoil {
+    random: Random,
+    agents: u32,
+    nodes: usize,
+    desktops: bool,
+    router: bool,
+    outages: bool,
+    /// Nodes that are silent now.
+    silent: Vec<usize>,
+    /// Events that the router has looked at.
+    read: usize,
+}
+
+impl Turmoil {
+    pub fn new(random: Random, agents: u32, nodes: u16) -> Self {
+        let mut random = random;
+        Self {
+            agents,
+            nodes: nodes.into(),
+            desktops: random.below(2) == 0,
+            router: random.below(3) == 0,
+            outages: random.below(4) == 0,
+            silent: Vec::new(),
+            read: 0,
+            random,
+        }
+    }
+
+    /// Runs `world` for `time`, with something besides calls every now and then.
+    pub fn run(&mut self, world: &mut World, time: Duration) {
+        let end = world.now + time;
+        if self.outages {
+            world.excused.extend(EXCUSED);
+        }
+        while world.now < end {
+            let pause = self
+                .random
+                .between(Duration::from_millis(50), Duration::from_millis(1_500));
+            world.run_for(pause.min(end - world.now));
+            self.strike(world);
+        }
+        self.calm(world);
+    }
+
+    /// Nodes are back and the router is gone; what agents are is what they were left at.
+    fn calm(&mut self, world: &mut World) {
+        for node in self.silent.drain(..) {
+            world.population.pbx.come_back(node);
+        }
+        if self.router {
+            present(world, false);
+        }
+    }
+
+    fn strike(&mut self, world: &mut World) {
+        if self.desktops {
+            match self.random.below(4) {
+                0 | 1 => self.ask_for_agent(world),
+                2 => self.ask_for_call(world),
+                _ => {}
+            }
+        }
+        if self.router {
+            self.route(world);
+        }
+        if self.outages && self.random.below(12) == 0 {
+            self.cut_or_mend(world);
+        }
+    }
+
+    fn ask_for_agent(&mut self, world: &mut World) {
+        let dn = self.number();
+        let reasons = KeyValueList::new();
+        let work_mode = match self.random.below(3) {
+            0 => AgentWorkMode::AutoIn,
+            1 => AgentWorkMode::ManualIn,
+            _ => AgentWorkMode::Unknown,
+        };
+        let request = match self.random.below(8) {
+            0 | 1 => DesktopRequest::Login {
+                agent_id: None,
+                work_mode,
+                reasons,
+            },
+            2 => DesktopRequest::Logout { reasons },
+            3..=5 => DesktopRequest::Ready { work_mode, reasons },
+            6 => DesktopRequest::NotReady {
+                work_mode: AgentWorkMode::AuxWork,
+                reasons,
+            },
+            _ => DesktopRequest::NotReady {
+                work_mode: AgentWorkMode::AfterCallWork,
+                reasons,
+            },
+        };
+        world.ask(&dn, request);
+    }
+
+    /// About a call that is there, in the name of a party or of somebody else.
+    fn ask_for_call(&mut self, world: &mut World) {
+        let Some((at, conn_id)) = world.journal.call(self.random.next()) else {
+            return;
+        };
+        let this_dn = match self.random.below(4) {
+            0 => self.number(),
+            _ => at.to_owned(),
+        };
+        let dn = world.cluster.config.dn(&this_dn);
+        let request = match (self.random.below(3), dn) {
+            (0, Some(dn)) => CallRequest::Release {
+                this_dn: dn,
+                reasons: KeyValueList::new(),
+            },
+            _ => {
+                let mut pairs = KeyValueList::new();
+                pairs.set("Step", Value::Integer(self.random.below(100) as i64));
+                let change = match self.random.below(3) {
+                    0 => UserDataChange::Attach(pairs),
+                    1 => UserDataChange::Update(pairs),
+                    _ => UserDataChange::DeletePair("Step".to_owned()),
+                };
+                CallRequest::UserData { this_dn, change }
+            }
+        };
+        world.request(RequestBody::Call(conn_id, request));
+    }
+
+    /// Answers what it was asked: mostly well, sometimes with nonsense, late, twice or never.
+    fn route(&mut self, world: &mut World) {
+        if self.random.below(10) == 0 {
+            present(world, self.random.below(3) > 0);
+        }
+        let asked: Vec<_> = world.journal.events[self.read..]
+            .iter()
+            .filter(|event| event.name == EventName::RouteRequest)
+            .filter_map(|event| event.call.as_ref().map(|call| call.conn_id))
+            .collect();
+        self.read = world.journal.events.len();
+        for conn_id in asked {
+            let (other_dn, route_type) = match self.random.below(10) {
+                0 => continue,
+                1 => (None, RouteType::Default),
+                2 => (None, RouteType::CallDisconnect),
+                3 => (Some("nobody".to_owned()), RouteType::Direct),
+                _ => (Some(self.number()), RouteType::Direct),
+            };
+            let times = 1 + u64::from(self.random.below(10) == 0);
+            for _ in 0..times {
+                let call = RouteRequest::Call {
+                    conn_id,
+                    other_dn: other_dn.clone(),
+                    route_type,
+                    reasons: KeyValueList::new(),
+                };
+                world.request(RequestBody::Route(RoutingPointIndex(0), call));
+            }
+        }
+    }
+
+    fn cut_or_mend(&mut self, world: &mut World) {
+        let node = self.random.below(self.nodes as u64) as usize;
+        if self.silent.contains(&node) {
+            world.population.pbx.come_back(node);
+            self.silent.retain(|silent| *silent != node);
+        } else {
+            world.population.pbx.go_silent(node);
+            self.silent.push(node);
+        }
+    }
+
+    fn number(&mut self) -> String {
+        (2_000 + self.random.below(u64::from(self.agents))).to_string()
+    }
+}
+
+fn present(world: &mut World, there: bool) {
+    let request = RouteRequest::Present(there);
+    world.request(RequestBody::Route(RoutingPointIndex(0), request));
+}
