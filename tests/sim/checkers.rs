@@ -333,6 +333,8 @@ fn agent_at_rest(world: &World, dn: DnIndex, number: &str) -> Result<(), String>
     let truth = match (phone.registered, phone.activity) {
         (false, _) => Standing::LoggedOut,
         (true, Activity::Idle) => Standing::Ready,
+        // Presence does not tell of it: a phone whose CANCEL an outage swallowed rings on.
+        (true, Activity::Ringing(_)) if phone.presence == Presence::Idle => Standing::Ready,
         (true, Activity::Ringing(_) | Activity::Talking(_) | Activity::Private) => {
             Standing::NotReady
         }

@@ -39,7 +39,12 @@ fn run(seed: u64) {
     };
     let nodes = 1 + random.below(2) as u16;
     let wrap_up = random.below(4);
-    let more = format!("[agent_defaults]\nwrap_up = {wrap_up}\nno_answer = 8\n");
+    let mut turmoil = Turmoil::new(Random::new(random.next()), agents, nodes);
+    // A NOTIFY that a short outage swallowed is made good by the next refresh, and not before.
+    let expires = if turmoil.outages { "2m" } else { "1h" };
+    let more = format!(
+        "[agent_defaults]\nwrap_up = {wrap_up}\nno_answer = 8\n[presence]\nexpires = \"{expires}\"\n"
+    );
     let mut world = World::new(Setup {
         seed,
         shards,
@@ -86,7 +91,7 @@ fn run(seed: u64) {
         .population
         .callers
         .arrive(world.now, end, Arrivals::per_second(rate));
-    Turmoil::new(random, agents, nodes).run(&mut world, Duration::from_secs(60));
+    turmoil.run(&mut world, Duration::from_secs(60));
     world.population.pbx.set_habits(Habits {
         no_answer: 0.0,
         private_calls: None,

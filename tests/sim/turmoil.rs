@@ -32,7 +32,8 @@ pub struct Turmoil {
     nodes: usize,
     desktops: bool,
     router: bool,
-    outages: bool,
+    /// Whether nodes die and return.
+    pub outages: bool,
     /// Nodes that are silent now.
     silent: Vec<usize>,
     /// Events that the router has looked at.
@@ -40,8 +41,7 @@ pub struct Turmoil {
 }
 
 impl Turmoil {
-    pub fn new(random: Random, agents: u32, nodes: u16) -> Self {
-        let mut random = random;
+    pub fn new(mut random: Random, agents: u32, nodes: u16) -> Self {
         Self {
             agents,
             nodes: nodes.into(),
