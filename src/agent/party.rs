@@ -130,6 +130,7 @@ impl Agent {
         };
         let was_up = visit.stage == Stage::Established;
         if was_up {
+            self.pause_if_missed(step);
             self.begin_wrap_up(step, party.routing_point);
         }
         match name {

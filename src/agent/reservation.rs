@@ -95,6 +95,12 @@ impl Agent {
         self.extend_lease(step, source);
     }
 
+    /// Whether the agent has answered a call that is not over.
+    pub(super) fn is_talking(&self) -> bool {
+        let stage = self.visit.as_ref().map(|visit| visit.stage);
+        stage == Some(Stage::Established)
+    }
+
     /// From here the phone may ring its full time, on a trunk that needs its full time to fail.
     pub(super) fn extend_lease(&mut self, step: &mut Step<'_>, source: OfferSource) {
         let queue = match source {
@@ -132,9 +138,7 @@ impl Agent {
         if visit.stage != Stage::Established {
             self.offer_failed(step, cause);
         }
-        if self.logout_after_call {
-            self.log_out(step, None);
-        }
+        self.log_out_if_missed(step);
         self.own_call_ended(step);
     }
 }

@@ -14,7 +14,7 @@ pub struct Identity {
     pub role: Role,
     /// The DNs of an `agent`, ascending; empty for the other roles.
     pub dns: Vec<DnIndex>,
-    /// Whether it counts as the desktop of the DNs that it acts for.
+    /// Whether it counts as the desktop of the DNs that it registers by name.
     pub desktop: bool,
 }
 

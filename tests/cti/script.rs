@@ -1,6 +1,6 @@
 //! A server whose engines follow a script, and the clients that talk to it.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -54,11 +54,13 @@ queue = "sales"
 "#;
 
 /// An engine that grants what a desktop asks, or what its reasons tell it to do: `Silent` gives no
-/// answer, `Flood` gives so many events.
+/// answer, `Flood` gives so many events, `IsDesktopThere` comes back as 1 or 0.
 #[derive(Debug)]
 struct Script {
     names: Arc<[String]>,
     events: VecDeque<Output>,
+    /// The DNs that have a desktop, as this engine was told.
+    desktops: BTreeSet<u32>,
 }
 
 impl Script {
@@ -66,7 +68,7 @@ impl Script {
         let RequestBody::Desktop(DnIndex(dn), asked) = request.body else {
             return;
         };
-        let (name, work_mode, reasons) = match asked {
+        let (name, work_mode, mut reasons) = match asked {
             DesktopRequest::Login {
                 work_mode, reasons, ..
             } => (EventName::AgentLogin, work_mode, reasons),
@@ -79,13 +81,22 @@ impl Script {
             DesktopRequest::NotReady { work_mode, reasons } => {
                 (EventName::AgentNotReady, work_mode, reasons)
             }
+            DesktopRequest::Present => {
+                self.desktops.insert(dn);
+                return;
+            }
             DesktopRequest::Gone => {
+                self.desktops.remove(&dn);
                 let reasons = KeyValueList::new().with_text("Desktop", "gone");
                 (EventName::AgentNotReady, AgentWorkMode::Unknown, reasons)
             }
         };
         if reasons.value("Silent").is_some() {
             return;
+        }
+        if reasons.value("IsDesktopThere").is_some() {
+            let there = i64::from(self.desktops.contains(&dn));
+            reasons.set("IsDesktopThere", Value::Integer(there));
         }
         let mut event = Event::new(now, name, &*self.names[dn as usize]);
         event.agent_id = Some("carol".to_owned());
@@ -158,6 +169,7 @@ impl Crew for Scripts {
         Script {
             names: Arc::clone(&self.names),
             events: VecDeque::new(),
+            desktops: BTreeSet::new(),
         }
     }
 

@@ -118,8 +118,16 @@ impl<S: Shards> Hub<S> {
         if !identity.may_see(address) {
             return Err(forbidden("this token does not allow this address"));
         }
-        if let (Address::RoutingPoint(routing_point), true) = (address, identity.may_route()) {
-            self.attendance.router_came(id, routing_point);
+        let (desktop, routes) = (identity.desktop, identity.may_route());
+        match address {
+            Address::Agent(dn) if desktop => self.attendance.desktop_came(id, dn),
+            Address::RoutingPoint(routing_point) if routes => {
+                self.attendance.router_came(id, routing_point);
+            }
+            Address::Agent(_)
+            | Address::RoutingPoint(_)
+            | Address::Queue(_)
+            | Address::Trunk(_) => {}
         }
         self.clients.register(id, address_id, registration);
         self.send_registered(now, id, reference_id, address_id);
@@ -180,18 +188,13 @@ impl<S: Shards> Hub<S> {
             return Err(forbidden("this token does not allow acting for this agent"));
         }
         acting(client, address_id, &this_dn)?;
-        let at_its_desk = client.identity.desktop && client.registrations.contains_key(&address_id);
         self.forward(
             now,
             id,
             reference_id,
             this_dn,
             RequestBody::Desktop(dn, request),
-        )?;
-        if at_its_desk {
-            self.attendance.desktop_acted(id, dn);
-        }
-        Ok(())
+        )
     }
 
     fn release(
