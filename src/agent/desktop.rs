@@ -5,7 +5,9 @@
 use crate::config::{AfterLogin, LoginWhileUnregistered, OnDisconnect};
 use crate::cti::{AgentWorkMode, DesktopRequest, ErrorCode, KeyValueList, RequestedBy};
 
+use super::OfferSource;
 use super::events::{Answer, reason_code};
+use super::reservation::Withdrawn;
 use super::state::{Agent, Reason};
 use super::step::{Step, Timer};
 use super::votes::{DesktopVote, Gone, Pause, PresenceVote, ServerDecision, Standing};
@@ -149,6 +151,7 @@ impl Agent {
             return step.refuse(whom, ErrorCode::WrongState, why);
         }
         self.log_out(step, Some(answer));
+        self.withdraw(step, Withdrawn::ByDesktop);
     }
 
     fn ready(&mut self, step: &mut Step<'_>, answer: Answer<'_>, work_mode: AgentWorkMode) {
@@ -214,6 +217,15 @@ impl Agent {
         self.votes.settle();
         // A change of work mode or reasons is reported too.
         self.emit_not_ready(step, Reason::Desktop, Some(answer));
+        self.withdraw_queue_call(step);
+    }
+
+    /// Who is NotReady gets no call of a queue, not even the one that rings; a direct call does.
+    fn withdraw_queue_call(&mut self, step: &mut Step<'_>) {
+        let source = self.visit.as_ref().map(|visit| visit.source);
+        if let Some(OfferSource::Queue(_)) = source {
+            self.withdraw(step, Withdrawn::ByDesktop);
+        }
     }
 
     fn desktop_gone(&mut self, step: &mut Step<'_>) {
@@ -230,8 +242,14 @@ impl Agent {
         }
         match step.config.server.on_disconnect {
             OnDisconnect::Keep => {}
-            OnDisconnect::NotReady => self.pause(step, ServerDecision::DesktopGone),
-            OnDisconnect::Logout => self.log_out(step, None),
+            OnDisconnect::NotReady => {
+                self.pause(step, ServerDecision::DesktopGone);
+                self.withdraw_queue_call(step);
+            }
+            OnDisconnect::Logout => {
+                self.log_out(step, None);
+                self.withdraw(step, Withdrawn::ByDesktop);
+            }
         }
     }
 

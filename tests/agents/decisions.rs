@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use offhook::agent::{EndCause, Input, OfferSource, Output, PartyState};
-use offhook::call;
 use offhook::cti::{AgentWorkMode, DesktopRequest, EventName};
 use offhook::presence::Vote;
 
@@ -237,10 +236,7 @@ fn decision_11_a_call_on_its_way_to_a_lost_phone_is_withdrawn_once() {
     let mut desk = Desk::new().ready();
     let call = desk.ringing();
     let outputs = desk.handle(Input::Presence(closed()));
-    assert_eq!(
-        outputs,
-        [Output::Call(call, call::Input::OfferWithdrawn { dn: DN })]
-    );
+    assert_eq!(outputs, [withdrawn(call, EndCause::Unreachable)]);
     assert_eq!(desk.handle(Input::Presence(closed())), []);
     let ended = queued(call, PartyState::Ended(EndCause::Unreachable));
     assert_eq!(desk.party(ended), ["Released GeneralError", "Logout"]);

@@ -267,6 +267,11 @@ pub(crate) fn direct(call: CallRef, state: PartyState) -> Party {
     }
 }
 
+/// The call is told that nobody will answer.
+pub(crate) fn withdrawn(call: CallRef, cause: EndCause) -> Output {
+    Output::Call(call, call::Input::OfferWithdrawn { dn: DN, cause })
+}
+
 pub(crate) fn idle() -> Vote {
     Vote::Ready { initial: false }
 }
