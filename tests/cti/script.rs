@@ -9,7 +9,7 @@ use offhook::config::{self, DnIndex, QueueIndex};
 use offhook::counters::Counters;
 use offhook::cti::{
     AgentWorkMode, DesktopRequest, Event, EventName, KeyValueList, Output, Request, RequestBody,
-    Value,
+    RouteRequest, Value,
 };
 use offhook::server::clock::Clock;
 use offhook::server::serve::{self, Choices, Crew, Serving};
@@ -55,6 +55,8 @@ queue = "sales"
 
 /// An engine that grants what a desktop asks, or what its reasons tell it to do: `Silent` gives no
 /// answer, `Flood` gives so many events, `IsDesktopThere` comes back as 1 or 0.
+/// A routing point shows the first router as EventDNBackInService and the last one's end as
+/// EventDNOutOfService.
 #[derive(Debug)]
 struct Script {
     names: Arc<[String]>,
@@ -65,8 +67,19 @@ struct Script {
 
 impl Script {
     fn grant(&mut self, now: Instant, request: Request) {
-        let RequestBody::Desktop(DnIndex(dn), asked) = request.body else {
-            return;
+        let (dn, asked) = match request.body {
+            RequestBody::Desktop(DnIndex(dn), asked) => (dn, asked),
+            RequestBody::Route(_, RouteRequest::Present(present)) => {
+                let name = if present {
+                    EventName::DNBackInService
+                } else {
+                    EventName::DNOutOfService
+                };
+                let event = Event::new(now, name, "7000");
+                self.events.push_back(Output::Event(Box::new(event)));
+                return;
+            }
+            RequestBody::Call(..) | RequestBody::Route(..) => return,
         };
         let (name, work_mode, mut reasons) = match asked {
             DesktopRequest::Login {

@@ -54,6 +54,23 @@ async fn a_desktop_that_comes_or_goes_away_is_reported_to_its_shard() {
 }
 
 #[tokio::test]
+async fn who_only_watches_a_routing_point_is_not_asked_to_route() {
+    let server = server(CONFIGURATION);
+    let mut wallboard = Client::connect(&server).await;
+    wallboard.register("7000").await;
+    let mut router = Client::connect(&server).await;
+    let ask = json!({"Message": "RequestRegisterAddress", "ReferenceID": 1, "ThisDN": "7000",
+                     "Extensions": {"Router": 1}});
+    assert_eq!(router.ask(&ask).await["Message"], "EventRegistered");
+    let came = wallboard.hear().await;
+    assert_eq!(came["Message"], "EventDNBackInService");
+    assert_eq!(came["EventSequenceNumber"], 1, "the wallboard was none");
+    drop(router);
+    assert_eq!(wallboard.hear().await["Message"], "EventDNOutOfService");
+    server.stop().unwrap();
+}
+
+#[tokio::test]
 async fn garbage_is_answered_and_the_connection_stays() {
     let server = server(CONFIGURATION);
     let mut client = Client::connect(&server).await;

@@ -181,11 +181,62 @@ fn route_requests_go_to_routers_only() {
 }
 
 #[test]
-fn a_wallboard_of_everything_is_no_router() {
+fn a_wallboard_is_no_router_unless_it_asks_to_be() {
+    let body = |present| {
+        let point = config::RoutingPointIndex(0);
+        RequestBody::Route(point, RouteRequest::Present(present))
+    };
+    let register = |switch: i64| {
+        json!({"Message": "RequestRegisterAddress", "ReferenceID": 1, "ThisDN": "7000",
+               "Extensions": {"Router": switch}})
+    };
     let mut stage = Stage::new();
     let mut wallboard = stage.client();
     stage.register(&mut wallboard, "*");
+    stage.register(&mut wallboard, "7000");
+    stage.ask(&mut wallboard, &register(0));
     assert_eq!(stage.asked(), []);
+
+    stage.ask(&mut wallboard, &register(1));
+    assert_eq!(stage.asked_once().1.body, body(true));
+    stage.register(&mut wallboard, "7000");
+    assert_eq!(stage.asked(), [], "registering again changes nothing");
+    stage.ask(&mut wallboard, &register(0));
+    assert_eq!(stage.asked_once().1.body, body(false));
+
+    // A router is one without saying so, and may say that it is none.
+    let mut router = stage.client_in(Role::Router);
+    stage.ask(&mut router, &register(0));
+    assert_eq!(stage.asked(), []);
+    stage.register(&mut router, "7000");
+    assert_eq!(stage.asked_once().1.body, body(true));
+}
+
+#[test]
+fn only_who_may_route_becomes_the_router_of_a_routing_point() {
+    let router = |this_dn: &str| {
+        json!({"Message": "RequestRegisterAddress", "ReferenceID": 1, "ThisDN": this_dn,
+               "Extensions": {"Router": 1}})
+    };
+    let mut stage = Stage::new();
+    let mut supervisor = stage.client_in(Role::Supervisor);
+    let answer = stage.ask(&mut supervisor, &router("7000"));
+    assert_eq!(answer["ErrorCode"], "Forbidden");
+    let mut admin = stage.client();
+    for elsewhere in ["*", "2001", "sales", "ucm"] {
+        let answer = stage.ask(&mut admin, &router(elsewhere));
+        assert_eq!(answer["ErrorCode"], "InvalidAttribute", "{elsewhere}");
+    }
+    let odd = json!({"Message": "RequestRegisterAddress", "ReferenceID": 1, "ThisDN": "7000",
+                     "Extensions": {"Router": 2}});
+    stage.say_anything(&admin, &odd.to_string());
+    assert_eq!(admin.hear().unwrap()["ErrorCode"], "InvalidAttribute");
+    assert_eq!(stage.asked(), []);
+    assert_eq!(
+        stage.heard_of_desktops(),
+        [],
+        "what is refused has no effect"
+    );
 }
 
 #[test]
