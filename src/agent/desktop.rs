@@ -5,8 +5,9 @@
 use crate::config::{AfterLogin, LoginWhileUnregistered, OnDisconnect};
 use crate::cti::{AgentWorkMode, DesktopRequest, ErrorCode, KeyValueList, RequestedBy};
 
+use super::OfferSource;
 use super::events::{Answer, reason_code};
-use super::reservation::Stage;
+use super::reservation::Withdrawn;
 use super::state::{Agent, Reason};
 use super::step::{Step, Timer};
 use super::votes::{DesktopVote, Gone, Pause, PresenceVote, ServerDecision, Standing};
@@ -15,7 +16,11 @@ impl Agent {
     /// A desktop asks.
     pub(super) fn ask(&mut self, step: &mut Step<'_>, whom: RequestedBy, request: DesktopRequest) {
         match request {
-            DesktopRequest::Gone => return self.desktop_gone(step),
+            DesktopRequest::Present => {
+                self.desktop_present = true;
+                self.desktop_missed = false;
+            }
+            DesktopRequest::Gone => self.desktop_gone(step),
             DesktopRequest::Login {
                 agent_id,
                 work_mode,
@@ -50,8 +55,6 @@ impl Agent {
                 self.not_ready(step, whom, work_mode, reasons);
             }
         }
-        self.desktop_present = true;
-        self.logout_after_call = false;
     }
 
     fn login(
@@ -143,15 +146,12 @@ impl Agent {
             let why = format!("nobody is logged in at {}", step.number());
             return step.refuse(whom, ErrorCode::AlreadyInState, why);
         }
-        if self
-            .visit
-            .as_ref()
-            .is_some_and(|visit| visit.stage == Stage::Established)
-        {
+        if self.is_talking() {
             let why = format!("{} is in a call; log out after it", step.number());
             return step.refuse(whom, ErrorCode::WrongState, why);
         }
         self.log_out(step, Some(answer));
+        self.withdraw(step, Withdrawn::ByDesktop);
     }
 
     fn ready(&mut self, step: &mut Step<'_>, answer: Answer<'_>, work_mode: AgentWorkMode) {
@@ -217,6 +217,15 @@ impl Agent {
         self.votes.settle();
         // A change of work mode or reasons is reported too.
         self.emit_not_ready(step, Reason::Desktop, Some(answer));
+        self.withdraw_queue_call(step);
+    }
+
+    /// Who is NotReady gets no call of a queue, not even the one that rings; a direct call does.
+    fn withdraw_queue_call(&mut self, step: &mut Step<'_>) {
+        let source = self.visit.as_ref().map(|visit| visit.source);
+        if let Some(OfferSource::Queue(_)) = source {
+            self.withdraw(step, Withdrawn::ByDesktop);
+        }
     }
 
     fn desktop_gone(&mut self, step: &mut Step<'_>) {
@@ -227,11 +236,41 @@ impl Agent {
             self.desktop_login = None;
             return;
         }
+        if self.is_talking() {
+            self.desktop_missed = true;
+            return;
+        }
         match step.config.server.on_disconnect {
             OnDisconnect::Keep => {}
-            OnDisconnect::NotReady => self.pause(step, ServerDecision::DesktopGone),
-            OnDisconnect::Logout if self.visit.is_some() => self.logout_after_call = true,
-            OnDisconnect::Logout => self.log_out(step, None),
+            OnDisconnect::NotReady => {
+                self.pause(step, ServerDecision::DesktopGone);
+                self.withdraw_queue_call(step);
+            }
+            OnDisconnect::Logout => {
+                self.log_out(step, None);
+                self.withdraw(step, Withdrawn::ByDesktop);
+            }
+        }
+    }
+
+    /// Whether the end of the call takes the agent, whose desktop is missed, out of service.
+    pub(super) fn leaves_if_missed(&self, step: &Step<'_>) -> bool {
+        self.desktop_missed && step.config.server.on_disconnect != OnDisconnect::Keep
+    }
+
+    /// The call during which the desktop went away ends, and no desktop is back. That the agent is
+    /// NotReady is said before the call's EventReleased, like wrap-up.
+    pub(super) fn pause_if_missed(&mut self, step: &mut Step<'_>) {
+        if self.desktop_missed && step.config.server.on_disconnect == OnDisconnect::NotReady {
+            self.pause(step, ServerDecision::DesktopGone);
+        }
+    }
+
+    /// The call has ended. A logout is said after its EventReleased.
+    pub(super) fn log_out_if_missed(&mut self, step: &mut Step<'_>) {
+        let missed = std::mem::take(&mut self.desktop_missed);
+        if missed && step.config.server.on_disconnect == OnDisconnect::Logout {
+            self.log_out(step, None);
         }
     }
 

@@ -164,8 +164,20 @@ impl Agent {
 
     /// The handset goes up before EventEstablished and down after EventReleased.
     pub(super) fn emit_hook(&self, step: &mut Step<'_>, name: EventName) {
-        let event = self.agent_event(step, name, None);
+        let mut event = self.agent_event(step, name, None);
+        event.agent_id = Some(self.agent_in_call(step).to_owned());
         step.emit(event);
+    }
+
+    /// Who was logged in when the call at the DN came; without one, who is.
+    fn agent_in_call<'a>(&'a self, step: &Step<'a>) -> &'a str {
+        match &self.visit {
+            Some(visit) => {
+                let default = &step.config.agent_at(step.dn).agent_id;
+                visit.agent_id.as_deref().unwrap_or(default)
+            }
+            None => self.agent_id(step.config),
+        }
     }
 
     /// An event about the call at this DN, which is always the called party.
@@ -182,7 +194,7 @@ impl Agent {
         event.third_party_dn.clone_from(&party.changed_by);
         event.reasons.clone_from(&party.reasons);
         event.call_state = Some(CallState::Ok);
-        event.agent_id = Some(self.agent_id(step.config).to_owned());
+        event.agent_id = Some(self.agent_in_call(step).to_owned());
         event
     }
 }

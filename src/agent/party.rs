@@ -8,7 +8,7 @@ use crate::cti::{EventName, KeyValueList, RequestedBy};
 use crate::{call, limits::FAILED_PHONE_REST};
 
 use super::events::{end_state, is_external, wrap_up_time};
-use super::reservation::Stage;
+use super::reservation::{Stage, Withdrawn};
 use super::state::Agent;
 use super::step::{Step, Timer};
 use super::votes::ServerDecision;
@@ -46,8 +46,8 @@ impl Agent {
     /// promised to another call cannot.
     fn adopt(&mut self, step: &mut Step<'_>, party: Party) {
         if self.visit.is_some() {
-            let input = call::Input::OfferWithdrawn { dn: step.dn };
-            return step.tell_call(party.call, input);
+            let (dn, cause) = (step.dn, EndCause::Unreachable);
+            return step.tell_call(party.call, call::Input::OfferWithdrawn { dn, cause });
         }
         let source = party
             .routing_point
@@ -130,6 +130,7 @@ impl Agent {
         };
         let was_up = visit.stage == Stage::Established;
         if was_up {
+            self.pause_if_missed(step);
             self.begin_wrap_up(step, party.routing_point);
         }
         match name {
@@ -148,7 +149,7 @@ impl Agent {
 
     /// An offer came to nothing. A phone that did not even try rests a while, or it would be
     /// offered the same caller again and again.
-    pub(super) fn offer_failed(&mut self, step: &mut Step<'_>, cause: EndCause) {
+    pub(super) fn offer_failed(&mut self, step: &mut Step<'_>, cause: EndCause, by: Withdrawn) {
         let counter = match cause {
             EndCause::NoAnswer => Counter::OfferNoAnswer,
             EndCause::Busy => Counter::OfferBusy,
@@ -157,6 +158,10 @@ impl Agent {
             EndCause::CallerReleased | EndCause::CallerAbandoned | EndCause::Failed => return,
         };
         step.count(counter);
+        if by == Withdrawn::ByDesktop {
+            // The agent has said what it wants to be, and the phone did nothing wrong.
+            return;
+        }
         if cause != EndCause::NoAnswer {
             return self.timers.arm(step, Timer::Rest, FAILED_PHONE_REST);
         }

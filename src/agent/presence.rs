@@ -3,12 +3,11 @@
 
 use std::sync::Arc;
 
-use crate::call;
 use crate::config::{ClosedBusy, InitialActivity, Lost, OwnCalls};
 use crate::presence::Vote;
 
 use super::Output;
-use super::reservation::Stage;
+use super::reservation::Withdrawn;
 use super::state::{Agent, Reason};
 use super::step::{Step, Timer};
 use super::votes::{DesktopVote, Gone, PresenceVote, Standing};
@@ -97,11 +96,8 @@ impl Agent {
 
     /// A call on its way to a phone that has gone would only ring into the void.
     fn withdraw_from_lost_phone(&mut self, step: &mut Step<'_>, heard: &Heard) {
-        let Some(visit) = &mut self.visit else { return };
-        let unanswered = visit.stage != Stage::Established;
-        if heard.vote.is_out() && !heard.closed_by_call && unanswered && !visit.withdrawn {
-            visit.withdrawn = true;
-            step.tell_call(visit.call, call::Input::OfferWithdrawn { dn: step.dn });
+        if heard.vote.is_out() && !heard.closed_by_call {
+            self.withdraw(step, Withdrawn::ByPhone);
         }
     }
 

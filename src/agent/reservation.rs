@@ -31,7 +31,21 @@ pub(super) struct Visit {
     pub(super) source: OfferSource,
     pub(super) stage: Stage,
     /// Whether the call's shard was told that nobody will answer.
-    pub(super) withdrawn: bool,
+    pub(super) withdrawn: Withdrawn,
+    /// Who was logged in by a desktop when the call came: its events name this agent, whoever is
+    /// at the DN by then. `None` is the default agent.
+    pub(super) agent_id: Option<Box<str>>,
+}
+
+/// Whether an offer was taken back, and why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Withdrawn {
+    /// It stands.
+    No,
+    /// The phone is gone or silent.
+    ByPhone,
+    /// The agent does not want it any more.
+    ByDesktop,
 }
 
 impl Agent {
@@ -90,9 +104,33 @@ impl Agent {
             call,
             source,
             stage,
-            withdrawn: false,
+            withdrawn: Withdrawn::No,
+            agent_id: self.desktop_login.clone(),
         });
         self.extend_lease(step, source);
+    }
+
+    /// Whether the agent has answered a call that is not over.
+    pub(super) fn is_talking(&self) -> bool {
+        let stage = self.visit.as_ref().map(|visit| visit.stage);
+        stage == Some(Stage::Established)
+    }
+
+    /// Takes back an offer that was not answered, once. A caller who waits in a queue keeps its
+    /// place there; one who dialled the DN hears that nobody can be reached.
+    pub(super) fn withdraw(&mut self, step: &mut Step<'_>, why: Withdrawn) {
+        let Some(visit) = &mut self.visit else { return };
+        if visit.stage == Stage::Established || visit.withdrawn != Withdrawn::No {
+            return;
+        }
+        visit.withdrawn = why;
+        let cause = match (why, visit.source) {
+            (Withdrawn::ByDesktop, OfferSource::Queue(_)) => EndCause::Declined,
+            (Withdrawn::ByDesktop, OfferSource::Direct)
+            | (Withdrawn::ByPhone | Withdrawn::No, _) => EndCause::Unreachable,
+        };
+        let dn = step.dn;
+        step.tell_call(visit.call, call::Input::OfferWithdrawn { dn, cause });
     }
 
     /// From here the phone may ring its full time, on a trunk that needs its full time to fail.
@@ -111,14 +149,7 @@ impl Agent {
     /// The call's shard has gone silent: a defect, which must not cost the agent's day.
     pub(super) fn lease_expired(&mut self, step: &mut Step<'_>) {
         step.count(Counter::ReservationExpired);
-        let visit = self
-            .visit
-            .as_ref()
-            .expect("a lease ends with its reservation");
-        let call = visit.call;
-        if !visit.withdrawn {
-            step.tell_call(call, call::Input::OfferWithdrawn { dn: step.dn });
-        }
+        self.withdraw(step, Withdrawn::ByPhone);
         self.free(step, EndCause::Failed);
     }
 
@@ -130,11 +161,9 @@ impl Agent {
             .expect("only a reservation that stands is returned");
         self.timers.disarm(step, Timer::Lease);
         if visit.stage != Stage::Established {
-            self.offer_failed(step, cause);
+            self.offer_failed(step, cause, visit.withdrawn);
         }
-        if self.logout_after_call {
-            self.log_out(step, None);
-        }
+        self.log_out_if_missed(step);
         self.own_call_ended(step);
     }
 }

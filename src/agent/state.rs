@@ -21,10 +21,12 @@ pub(super) struct Agent {
     pub(super) deferred: Option<Heard>,
     /// Who a desktop logged in; `None` while the default agent is logged in by presence.
     pub(super) desktop_login: Option<Box<str>>,
-    /// Whether a desktop is there: its vote outlives the phone only while it is.
+    /// Whether a desktop is there: its vote outlives the phone only while it is. Requests say
+    /// nothing about it, for a supervisor asks too.
     pub(super) desktop_present: bool,
-    /// The desktop went away during a call and the agent is to be logged out after it.
-    pub(super) logout_after_call: bool,
+    /// The desktop went away during a call. What follows waits for the end of the call, and is
+    /// spared an agent whose desktop is back by then.
+    pub(super) desktop_missed: bool,
     /// The call that holds the reservation.
     pub(super) visit: Option<Visit>,
     /// Since when the queues may pick the agent, as they were told.
@@ -54,7 +56,7 @@ impl Agent {
             deferred: None,
             desktop_login: None,
             desktop_present: false,
-            logout_after_call: false,
+            desktop_missed: false,
             visit: None,
             available_since: None,
             timers: Timers::default(),
@@ -165,7 +167,7 @@ impl Agent {
     /// Logs out in the desktop's place, until a desktop logs in.
     pub(super) fn log_out(&mut self, step: &mut Step<'_>, answer: Option<Answer<'_>>) {
         self.timers.disarm(step, Timer::WrapUp);
-        self.logout_after_call = false;
+        self.desktop_missed = false;
         self.votes.desktop = DesktopVote::Out;
         self.settle(step, Reason::Desktop, answer);
         self.desktop_login = None;

@@ -16,7 +16,7 @@ impl Agent {
         let Some(routing_point) = from else { return };
         let queue = step.config.routing_point_at(routing_point).queue;
         let wrap_up = step.config.wrap_up(step.dn, queue);
-        let leaves = self.phone_went_away() || self.logout_after_call;
+        let leaves = self.phone_went_away() || self.leaves_if_missed(step);
         if wrap_up == WrapUp::Off || leaves || self.votes.last() == Standing::LoggedOut {
             return;
         }

@@ -91,6 +91,8 @@ pub enum Input {
     OfferWithdrawn {
         /// The agent.
         dn: DnIndex,
+        /// Why nobody will answer.
+        cause: crate::agent::EndCause,
     },
 }
 

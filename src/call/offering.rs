@@ -158,9 +158,9 @@ impl Offering {
                 request::while_offering(now, facts, party, requested_by, request, commands);
                 State::Offering(self)
             }
-            Input::OfferWithdrawn { dn } if dn == self.dn => {
+            Input::OfferWithdrawn { dn, cause } if dn == self.dn => {
                 hang_up(commands, Side::Agent, cause::NORMAL);
-                self.fail_by_itself(now, facts, EndCause::Unreachable, commands)
+                self.fail_by_itself(now, facts, cause, commands)
             }
             // A second reservation for the same call: return it.
             Input::Offer { dn } => {

@@ -55,6 +55,8 @@ pub enum DesktopRequest {
         /// Software reasons.
         reasons: KeyValueList,
     },
+    /// The DN has a desktop now. Has no answer.
+    Present,
     /// The last desktop of the DN went away. Has no answer.
     Gone,
 }

@@ -10,8 +10,8 @@ use crate::cti::ClientId;
 /// News for a shard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum News {
-    /// The last desktop of the DN went away.
-    DesktopGone(DnIndex),
+    /// Whether the DN has a desktop.
+    DesktopPresent(DnIndex, bool),
     /// Whether a router serves the routing point.
     RouterPresent(RoutingPointIndex, bool),
 }
@@ -19,43 +19,35 @@ pub enum News {
 /// Who attends to what.
 #[derive(Debug, Default)]
 pub struct Attendance {
-    desktops: BTreeMap<DnIndex, BTreeSet<ClientId>>,
-    desktops_gone: BTreeSet<DnIndex>,
-    routers: BTreeMap<RoutingPointIndex, BTreeSet<ClientId>>,
-    /// Routing points whose shard believes that a router is there.
-    routed: BTreeSet<RoutingPointIndex>,
-    changed: BTreeSet<RoutingPointIndex>,
+    desktops: Attended<DnIndex>,
+    routers: Attended<RoutingPointIndex>,
+}
+
+/// The clients that attend to addresses of one kind, and what the shards believe of it.
+#[derive(Debug)]
+struct Attended<K> {
+    clients: BTreeMap<K, BTreeSet<ClientId>>,
+    /// Those whose shard believes that somebody is there.
+    believed: BTreeSet<K>,
+    changed: BTreeSet<K>,
 }
 
 impl Attendance {
-    /// A desktop asked something for its agent.
-    pub fn desktop_acted(&mut self, client: ClientId, dn: DnIndex) {
-        self.desktops.entry(dn).or_default().insert(client);
-        self.desktops_gone.remove(&dn);
+    /// A desktop registered its DN.
+    pub fn desktop_came(&mut self, client: ClientId, dn: DnIndex) {
+        self.desktops.came(client, dn);
     }
 
     /// A router registered a routing point.
     pub fn router_came(&mut self, client: ClientId, routing_point: RoutingPointIndex) {
-        self.routers
-            .entry(routing_point)
-            .or_default()
-            .insert(client);
-        self.changed.insert(routing_point);
+        self.routers.came(client, routing_point);
     }
 
     /// A client's registration of an address ended.
     pub fn left(&mut self, client: ClientId, address: Address) {
         match address {
-            Address::Agent(dn) => {
-                if take(&mut self.desktops, dn, client) {
-                    self.desktops_gone.insert(dn);
-                }
-            }
-            Address::RoutingPoint(routing_point) => {
-                if take(&mut self.routers, routing_point, client) {
-                    self.changed.insert(routing_point);
-                }
-            }
+            Address::Agent(dn) => self.desktops.left(client, dn),
+            Address::RoutingPoint(routing_point) => self.routers.left(client, routing_point),
             Address::Queue(_) | Address::Trunk(_) => {}
         }
     }
@@ -63,56 +55,72 @@ impl Attendance {
     /// What a shard has yet to be told; [`Attendance::told`] takes it off the list.
     #[must_use]
     pub fn news(&self) -> Vec<News> {
-        let gone = self.desktops_gone.iter().copied().map(News::DesktopGone);
-        let routers = self.changed.iter().map(|routing_point| {
-            News::RouterPresent(*routing_point, self.routers.contains_key(routing_point))
-        });
-        gone.chain(routers.filter(|news| self.is_new(*news)))
-            .collect()
+        let desktops = self.desktops.news();
+        let desktops = desktops.map(|(dn, present)| News::DesktopPresent(dn, present));
+        let routers = self.routers.news();
+        let routers = routers.map(|(point, present)| News::RouterPresent(point, present));
+        desktops.chain(routers).collect()
     }
 
     /// The shard has been told.
     pub fn told(&mut self, news: News) {
         match news {
-            News::DesktopGone(dn) => {
-                self.desktops_gone.remove(&dn);
-            }
+            News::DesktopPresent(dn, present) => self.desktops.told(dn, present),
             News::RouterPresent(routing_point, present) => {
-                self.changed.remove(&routing_point);
-                if present {
-                    self.routed.insert(routing_point);
-                } else {
-                    self.routed.remove(&routing_point);
-                }
-            }
-        }
-    }
-
-    fn is_new(&self, news: News) -> bool {
-        match news {
-            News::DesktopGone(_) => true,
-            News::RouterPresent(routing_point, present) => {
-                self.routed.contains(&routing_point) != present
+                self.routers.told(routing_point, present);
             }
         }
     }
 }
 
-/// Takes a client out; tells whether it was the last one.
-fn take<K: Ord + Copy>(
-    table: &mut BTreeMap<K, BTreeSet<ClientId>>,
-    key: K,
-    client: ClientId,
-) -> bool {
-    let Some(clients) = table.get_mut(&key) else {
-        return false;
-    };
-    let was_there = clients.remove(&client);
-    if clients.is_empty() {
-        table.remove(&key);
-        return was_there;
+impl<K> Default for Attended<K> {
+    fn default() -> Self {
+        Self {
+            clients: BTreeMap::new(),
+            believed: BTreeSet::new(),
+            changed: BTreeSet::new(),
+        }
     }
-    false
+}
+
+impl<K: Ord + Copy> Attended<K> {
+    fn came(&mut self, client: ClientId, key: K) {
+        self.clients.entry(key).or_default().insert(client);
+        self.compare(key);
+    }
+
+    fn left(&mut self, client: ClientId, key: K) {
+        if let Some(clients) = self.clients.get_mut(&key) {
+            clients.remove(&client);
+            if clients.is_empty() {
+                self.clients.remove(&key);
+            }
+        }
+        self.compare(key);
+    }
+
+    /// What its shard believes already is no news.
+    fn compare(&mut self, key: K) {
+        if self.clients.contains_key(&key) == self.believed.contains(&key) {
+            self.changed.remove(&key);
+        } else {
+            self.changed.insert(key);
+        }
+    }
+
+    fn news(&self) -> impl Iterator<Item = (K, bool)> {
+        let changed = self.changed.iter();
+        changed.map(|key| (*key, self.clients.contains_key(key)))
+    }
+
+    fn told(&mut self, key: K, present: bool) {
+        self.changed.remove(&key);
+        if present {
+            self.believed.insert(key);
+        } else {
+            self.believed.remove(&key);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -123,26 +131,30 @@ mod tests {
     const POINT: RoutingPointIndex = RoutingPointIndex(2);
 
     #[test]
-    fn only_the_last_desktop_that_acted_is_missed() {
+    fn a_dn_hears_of_the_first_desktop_and_the_last() {
         let mut attendance = Attendance::default();
         attendance.left(ClientId(1), Address::Agent(DN));
         assert_eq!(attendance.news(), []);
-        attendance.desktop_acted(ClientId(1), DN);
-        attendance.desktop_acted(ClientId(2), DN);
+        attendance.desktop_came(ClientId(1), DN);
+        attendance.desktop_came(ClientId(1), DN);
+        assert_eq!(attendance.news(), [News::DesktopPresent(DN, true)]);
+        attendance.told(News::DesktopPresent(DN, true));
+        attendance.desktop_came(ClientId(2), DN);
         attendance.left(ClientId(1), Address::Agent(DN));
         assert_eq!(attendance.news(), []);
         attendance.left(ClientId(2), Address::Agent(DN));
-        assert_eq!(attendance.news(), [News::DesktopGone(DN)]);
-        attendance.told(News::DesktopGone(DN));
+        assert_eq!(attendance.news(), [News::DesktopPresent(DN, false)]);
+        attendance.told(News::DesktopPresent(DN, false));
         assert_eq!(attendance.news(), []);
     }
 
     #[test]
-    fn a_desktop_that_returns_in_time_was_never_gone() {
+    fn a_desktop_that_returns_before_its_shard_heard_was_never_gone() {
         let mut attendance = Attendance::default();
-        attendance.desktop_acted(ClientId(1), DN);
+        attendance.desktop_came(ClientId(1), DN);
+        attendance.told(News::DesktopPresent(DN, true));
         attendance.left(ClientId(1), Address::Agent(DN));
-        attendance.desktop_acted(ClientId(2), DN);
+        attendance.desktop_came(ClientId(2), DN);
         assert_eq!(attendance.news(), []);
     }
 

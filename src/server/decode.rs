@@ -29,6 +29,8 @@ pub enum What {
         this_dn: String,
         /// Whether events wait for RequestResume.
         hold: bool,
+        /// Whether the client routes the calls of a routing point, if it says so.
+        router: Option<bool>,
     },
     /// RequestUnregisterAddress of an address, or `*`.
     Unregister(String),
@@ -183,7 +185,8 @@ impl Attributes {
         match name {
             "RegisterAddress" => Ok(What::Register {
                 this_dn: self.needed("ThisDN")?,
-                hold: self.hold()?,
+                hold: self.switch("Hold")?.unwrap_or(false),
+                router: self.switch("Router")?,
             }),
             "UnregisterAddress" => Ok(What::Unregister(self.needed("ThisDN")?)),
             "QueryAddress" => Ok(What::QueryAddress(self.needed("ThisDN")?)),
@@ -330,12 +333,13 @@ impl Attributes {
             .ok_or_else(|| invalid(one_of("AgentWorkMode", &name, allowed, AgentWorkMode::name)))
     }
 
-    /// Whether `Extensions.Hold` is 1.
-    fn hold(&self) -> Checked<bool> {
-        match self.list("Extensions")?.value("Hold") {
-            None | Some(Value::Integer(0)) => Ok(false),
-            Some(Value::Integer(1)) => Ok(true),
-            Some(_) => Err(invalid("Extensions.Hold must be 0 or 1".to_owned())),
+    /// Whether this one of `Extensions` is 1, if it is there.
+    fn switch(&self, name: &str) -> Checked<Option<bool>> {
+        match self.list("Extensions")?.value(name) {
+            None => Ok(None),
+            Some(Value::Integer(0)) => Ok(Some(false)),
+            Some(Value::Integer(1)) => Ok(Some(true)),
+            Some(_) => Err(invalid(format!("Extensions.{name} must be 0 or 1"))),
         }
     }
 

@@ -403,8 +403,13 @@ impl<S: Shards> Hub<S> {
     fn tell_shards(&mut self) {
         for news in self.attendance.news() {
             let (shard, body) = match news {
-                News::DesktopGone(dn) => {
-                    let body = RequestBody::Desktop(dn, DesktopRequest::Gone);
+                News::DesktopPresent(dn, present) => {
+                    let word = if present {
+                        DesktopRequest::Present
+                    } else {
+                        DesktopRequest::Gone
+                    };
+                    let body = RequestBody::Desktop(dn, word);
                     (self.shards.owner_of_dn(dn), body)
                 }
                 News::RouterPresent(routing_point, present) => {

@@ -128,7 +128,7 @@ pub fn success(body: &RequestBody) -> &'static [EventName] {
             DesktopRequest::Logout { .. } => &[EventName::AgentLogout],
             DesktopRequest::Ready { .. } => &[EventName::AgentReady],
             DesktopRequest::NotReady { .. } => &[EventName::AgentNotReady],
-            DesktopRequest::Gone => &[],
+            DesktopRequest::Present | DesktopRequest::Gone => &[],
         },
         RequestBody::Call(_, request) => match request {
             // A party that never answered leaves with EventAbandoned.

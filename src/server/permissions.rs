@@ -14,7 +14,7 @@ pub struct Identity {
     pub role: Role,
     /// The DNs of an `agent`, ascending; empty for the other roles.
     pub dns: Vec<DnIndex>,
-    /// Whether it counts as the desktop of the DNs that it acts for.
+    /// Whether it counts as the desktop of the DNs that it registers by name.
     pub desktop: bool,
 }
 
@@ -69,7 +69,17 @@ impl Identity {
         }
     }
 
-    /// Whether the client may route calls, and is asked to.
+    /// Whether the client routes the calls of each routing point that it registers, unless it says
+    /// otherwise. Whoever only may route has to ask for it.
+    #[must_use]
+    pub fn is_router(&self) -> bool {
+        match self.role {
+            Role::Router => true,
+            Role::Agent | Role::Supervisor | Role::Admin => false,
+        }
+    }
+
+    /// Whether the client may route calls.
     #[must_use]
     pub fn may_route(&self) -> bool {
         match self.role {

@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use offhook::agent::{EndCause, Input, OfferSource, Output, PartyState};
-use offhook::call;
 use offhook::cti::{AgentWorkMode, DesktopRequest, EventName};
 use offhook::presence::Vote;
 
@@ -237,10 +236,7 @@ fn decision_11_a_call_on_its_way_to_a_lost_phone_is_withdrawn_once() {
     let mut desk = Desk::new().ready();
     let call = desk.ringing();
     let outputs = desk.handle(Input::Presence(closed()));
-    assert_eq!(
-        outputs,
-        [Output::Call(call, call::Input::OfferWithdrawn { dn: DN })]
-    );
+    assert_eq!(outputs, [withdrawn(call, EndCause::Unreachable)]);
     assert_eq!(desk.handle(Input::Presence(closed())), []);
     let ended = queued(call, PartyState::Ended(EndCause::Unreachable));
     assert_eq!(desk.party(ended), ["Released GeneralError", "Logout"]);
@@ -421,19 +417,46 @@ fn a_desktop_that_goes_away_has_the_configured_consequence() {
 }
 
 #[test]
-fn a_desktop_that_goes_away_in_a_call_logs_out_after_it_unless_it_returns() {
-    let in_call = || {
-        let mut desk = Desk::with("on_disconnect = \"logout\"", "", "wrap_up = 30").ready();
+fn a_desktop_that_goes_away_in_a_call_is_missed_after_it_unless_it_returns() {
+    let in_call = |option: &str| {
+        let option = format!("on_disconnect = \"{option}\"");
+        let mut desk = Desk::with(&option, "", "wrap_up = 30").ready();
         let call = desk.talking();
         assert_eq!(desk.ask(DesktopRequest::Gone), NOTHING);
-        (desk, call)
+        (desk, queued(call, CALLER_RELEASED))
     };
-    let (mut desk, call) = in_call();
-    let ended = desk.party(queued(call, CALLER_RELEASED));
-    assert_eq!(ended, ["Released RemoteRelease", "Logout"]);
+    let (mut desk, ended) = in_call("logout");
+    assert_eq!(desk.party(ended), ["Released RemoteRelease", "Logout"]);
+    let (mut desk, ended) = in_call("notready");
+    let gone = ["NotReady AuxWork desktop-gone", "Released RemoteRelease"];
+    assert_eq!(desk.party(ended), gone);
+    assert_eq!(desk.after(Duration::from_secs(90)), NOTHING, "no wrap-up");
 
-    let (mut desk, call) = in_call();
-    assert_eq!(desk.ask(login()), ["*Login"]);
-    let ended = desk.party(queued(call, CALLER_RELEASED));
-    assert_eq!(ended, ["NotReady AfterCallWork", "Released RemoteRelease"]);
+    for option in ["keep", "notready", "logout"] {
+        let (mut desk, ended) = in_call(option);
+        assert_eq!(desk.ask(DesktopRequest::Present), NOTHING);
+        let wrap_up = ["NotReady AfterCallWork", "Released RemoteRelease"];
+        assert_eq!(desk.party(ended), wrap_up, "{option}");
+        let after = desk.after(Duration::from_secs(90));
+        assert_eq!(after, ["Ready ManualIn"], "{option}");
+    }
+}
+
+#[test]
+fn requests_do_not_stand_for_a_desktop_that_is_missed() {
+    // Anybody may ask: a supervisor, or a program that posts.
+    for request in [ready(), login(), logout(), not_ready(AgentWorkMode::AutoIn)] {
+        let mut desk = Desk::with("on_disconnect = \"logout\"", "", "wrap_up = 30").ready();
+        let call = desk.talking();
+        desk.ask(DesktopRequest::Gone);
+        desk.ask(request.clone());
+        let ended = desk.party(queued(call, CALLER_RELEASED));
+        assert_eq!(ended, ["Released RemoteRelease", "Logout"], "{request:?}");
+    }
+    // What was asked for an agent without a desktop does not outlive the phone.
+    let mut desk = Desk::new().ready();
+    desk.ask(DesktopRequest::Gone);
+    desk.ask(pause());
+    desk.presence(closed());
+    assert_eq!(desk.presence(idle()), ["Login", "Ready ManualIn"]);
 }

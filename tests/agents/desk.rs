@@ -26,7 +26,7 @@ pub(crate) const SERVICE: QueueIndex = QueueIndex(1);
 /// Longer than any tail.
 pub(crate) const TAIL: Duration = Duration::from_secs(2);
 
-/// One agent, and everything that came out since it was last asked.
+/// One agent with a desktop, and everything that came out since it was last asked.
 pub(crate) struct Desk {
     pub(crate) now: Instant,
     pub(crate) agents: Agents,
@@ -82,13 +82,15 @@ impl Desk {
         let now = Instant::now();
         let dns = [DN, DnIndex(1)].into_iter();
         let agents = Agents::new(now, config, dns, Arc::clone(&counters));
-        Self {
+        let mut desk = Self {
             now,
             agents,
             counters,
             references: 0,
             conn_ids: 0,
-        }
+        };
+        assert_eq!(desk.ask(DesktopRequest::Present), [""; 0]);
+        desk
     }
 
     pub(crate) fn outputs(&mut self) -> Vec<Output> {
@@ -263,6 +265,11 @@ pub(crate) fn direct(call: CallRef, state: PartyState) -> Party {
         reasons: KeyValueList::new(),
         changed_by: None,
     }
+}
+
+/// The call is told that nobody will answer.
+pub(crate) fn withdrawn(call: CallRef, cause: EndCause) -> Output {
+    Output::Call(call, call::Input::OfferWithdrawn { dn: DN, cause })
 }
 
 pub(crate) fn idle() -> Vote {

@@ -37,6 +37,7 @@ enum Ask {
     Ready,
     NotReady(AgentWorkMode),
     Logout,
+    Present,
     Gone,
 }
 
@@ -59,6 +60,7 @@ fn request(ask: Ask) -> DesktopRequest {
         Ask::Ready => ready(),
         Ask::NotReady(work_mode) => not_ready(work_mode),
         Ask::Logout => logout(),
+        Ask::Present => DesktopRequest::Present,
         Ask::Gone => DesktopRequest::Gone,
     }
 }
@@ -67,6 +69,8 @@ fn request(ask: Ask) -> DesktopRequest {
 struct Watch {
     standing: Standing,
     available: bool,
+    /// Whether the agent has a desktop: without one a break ends with the phone's.
+    attended: bool,
     /// A break was asked for, and nothing since that could end it.
     on_break: bool,
     /// A logout was asked for, and no login since.
@@ -79,6 +83,7 @@ impl Watch {
         Self {
             standing: Standing::LoggedOut,
             available: false,
+            attended: true,
             on_break: false,
             latched: false,
             last_call: None,
@@ -141,7 +146,7 @@ impl Watch {
         let answers = events_of(&outputs).filter(|event| event.requested_by.is_some());
         assert_eq!(
             answers.count(),
-            usize::from(ask != Ask::Gone),
+            usize::from(!matches!(ask, Ask::Present | Ask::Gone)),
             "answers to {ask:?}"
         );
         let went = |name| events_of(&outputs).any(|event| event.name == name);
@@ -152,9 +157,11 @@ impl Watch {
         );
         match ask {
             Ask::Login(..) => (self.on_break, self.latched) = (false, false),
-            Ask::Ready | Ask::Gone => self.on_break = false,
+            Ask::Present => self.attended = true,
+            Ask::Ready => self.on_break = false,
+            Ask::Gone => (self.on_break, self.attended) = (false, false),
             Ask::NotReady(AgentWorkMode::AuxWork) => {
-                self.on_break |= went(EventName::AgentNotReady);
+                self.on_break |= self.attended && went(EventName::AgentNotReady);
             }
             // Wrap-up asked for during a call is ended by its timer.
             Ask::NotReady(_) => self.on_break = false,
@@ -302,6 +309,7 @@ fn ask() -> impl Strategy<Value = Ask> {
         Just(Ask::NotReady(AgentWorkMode::AuxWork)),
         Just(Ask::NotReady(AgentWorkMode::AfterCallWork)),
         Just(Ask::Logout),
+        Just(Ask::Present),
         Just(Ask::Gone),
     ]
 }

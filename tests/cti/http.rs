@@ -89,7 +89,8 @@ async fn the_state_is_what_the_events_said() {
     assert_eq!(trunks["Trunks"][0]["InService"], true);
     let shards = fetch_json(&server, "/api/v1/shards").await;
     assert_eq!(shards["Shards"].as_array().unwrap().len(), 2);
-    assert_eq!(shards["Shards"][1]["Counters"]["requests"], 1);
+    // The request, and the word that the DN has a desktop.
+    assert_eq!(shards["Shards"][1]["Counters"]["requests"], 2);
     server.stop().unwrap();
 }
 
@@ -214,7 +215,7 @@ async fn the_metrics_page_counts() {
         "offhook_queue_waiting{queue=\"sales\"} 0",
         "offhook_trunk_in_service{trunk=\"ucm\"} 1",
         "offhook_messages_refused_total{shard=\"1\",cause=\"malformed\"} 0",
-        "offhook_shard_requests_total{shard=\"0\"} 1",
+        "offhook_shard_requests_total{shard=\"0\"} 2",
         "offhook_shards 2",
         "# EOF",
     ] {

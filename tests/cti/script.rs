@@ -1,6 +1,6 @@
 //! A server whose engines follow a script, and the clients that talk to it.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use offhook::config::{self, DnIndex, QueueIndex};
 use offhook::counters::Counters;
 use offhook::cti::{
     AgentWorkMode, DesktopRequest, Event, EventName, KeyValueList, Output, Request, RequestBody,
-    Value,
+    RouteRequest, Value,
 };
 use offhook::server::clock::Clock;
 use offhook::server::serve::{self, Choices, Crew, Serving};
@@ -54,19 +54,34 @@ queue = "sales"
 "#;
 
 /// An engine that grants what a desktop asks, or what its reasons tell it to do: `Silent` gives no
-/// answer, `Flood` gives so many events.
+/// answer, `Flood` gives so many events, `IsDesktopThere` comes back as 1 or 0.
+/// A routing point shows the first router as EventDNBackInService and the last one's end as
+/// EventDNOutOfService.
 #[derive(Debug)]
 struct Script {
     names: Arc<[String]>,
     events: VecDeque<Output>,
+    /// The DNs that have a desktop, as this engine was told.
+    desktops: BTreeSet<u32>,
 }
 
 impl Script {
     fn grant(&mut self, now: Instant, request: Request) {
-        let RequestBody::Desktop(DnIndex(dn), asked) = request.body else {
-            return;
+        let (dn, asked) = match request.body {
+            RequestBody::Desktop(DnIndex(dn), asked) => (dn, asked),
+            RequestBody::Route(_, RouteRequest::Present(present)) => {
+                let name = if present {
+                    EventName::DNBackInService
+                } else {
+                    EventName::DNOutOfService
+                };
+                let event = Event::new(now, name, "7000");
+                self.events.push_back(Output::Event(Box::new(event)));
+                return;
+            }
+            RequestBody::Call(..) | RequestBody::Route(..) => return,
         };
-        let (name, work_mode, reasons) = match asked {
+        let (name, work_mode, mut reasons) = match asked {
             DesktopRequest::Login {
                 work_mode, reasons, ..
             } => (EventName::AgentLogin, work_mode, reasons),
@@ -79,13 +94,22 @@ impl Script {
             DesktopRequest::NotReady { work_mode, reasons } => {
                 (EventName::AgentNotReady, work_mode, reasons)
             }
+            DesktopRequest::Present => {
+                self.desktops.insert(dn);
+                return;
+            }
             DesktopRequest::Gone => {
+                self.desktops.remove(&dn);
                 let reasons = KeyValueList::new().with_text("Desktop", "gone");
                 (EventName::AgentNotReady, AgentWorkMode::Unknown, reasons)
             }
         };
         if reasons.value("Silent").is_some() {
             return;
+        }
+        if reasons.value("IsDesktopThere").is_some() {
+            let there = i64::from(self.desktops.contains(&dn));
+            reasons.set("IsDesktopThere", Value::Integer(there));
         }
         let mut event = Event::new(now, name, &*self.names[dn as usize]);
         event.agent_id = Some("carol".to_owned());
@@ -158,6 +182,7 @@ impl Crew for Scripts {
         Script {
             names: Arc::clone(&self.names),
             events: VecDeque::new(),
+            desktops: BTreeSet::new(),
         }
     }
 

@@ -31,18 +31,42 @@ async fn a_request_is_answered_and_others_see_what_it_did() {
 }
 
 #[tokio::test]
-async fn a_desktop_that_goes_away_is_reported_to_its_shard() {
+async fn a_desktop_that_comes_or_goes_away_is_reported_to_its_shard() {
     let server = server(CONFIGURATION);
     let mut watching = Client::connect(&server).await;
-    watching.register("2002").await;
-    let mut desktop = Client::connect(&server).await;
-    desktop.register("2002").await;
-    desktop
-        .ask(&not_ready(1, "2002", &json!({"Break": "tea"})))
-        .await;
-    assert_eq!(watching.hear().await["Reasons"], json!({"Break": "tea"}));
-    drop(desktop);
-    assert_eq!(watching.hear().await["Reasons"], json!({"Desktop": "gone"}));
+    watching.register("*").await;
+    let asked = not_ready(1, "2002", &json!({"IsDesktopThere": 1}));
+    let there = |answer: &Json| answer["Reasons"]["IsDesktopThere"] == 1;
+    assert!(
+        !there(&watching.ask(&asked).await),
+        "asking is not being there"
+    );
+    // Whoever comes back need not ask anything to be there.
+    for _ in 0..2 {
+        let mut desktop = Client::connect(&server).await;
+        desktop.register("2002").await;
+        assert!(there(&watching.ask(&asked).await));
+        drop(desktop);
+        assert_eq!(watching.hear().await["Reasons"], json!({"Desktop": "gone"}));
+        assert!(!there(&watching.ask(&asked).await));
+    }
+    server.stop().unwrap();
+}
+
+#[tokio::test]
+async fn who_only_watches_a_routing_point_is_not_asked_to_route() {
+    let server = server(CONFIGURATION);
+    let mut wallboard = Client::connect(&server).await;
+    wallboard.register("7000").await;
+    let mut router = Client::connect(&server).await;
+    let ask = json!({"Message": "RequestRegisterAddress", "ReferenceID": 1, "ThisDN": "7000",
+                     "Extensions": {"Router": 1}});
+    assert_eq!(router.ask(&ask).await["Message"], "EventRegistered");
+    let came = wallboard.hear().await;
+    assert_eq!(came["Message"], "EventDNBackInService");
+    assert_eq!(came["EventSequenceNumber"], 1, "the wallboard was none");
+    drop(router);
+    assert_eq!(wallboard.hear().await["Message"], "EventDNOutOfService");
     server.stop().unwrap();
 }
 

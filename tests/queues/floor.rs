@@ -388,9 +388,9 @@ impl Floor {
                     panic!("a call is offered to {dn:?} while it is {other:?}")
                 }
             },
-            call::Input::OfferWithdrawn { dn } => {
+            call::Input::OfferWithdrawn { dn, cause } => {
                 if matches!(self.calls[index].stand, Stand::Offered { dn: to, .. } if to == dn) {
-                    self.offer_fails(index, dn, EndCause::Unreachable);
+                    self.offer_fails(index, dn, cause);
                 }
             }
             call::Input::QueueRefused { .. } => self.calls[index].stand = Stand::Ended,

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use offhook::cti::{AgentWorkMode, DesktopRequest, KeyValueList};
 use offhook::sip::Status;
 use offhook_loadgen::population::{Behaviour, CallPlan, Change, EndedBy, Fact, Outcome, Token};
 
@@ -50,6 +51,54 @@ fn whoever_came_first_is_served_first_whatever_an_offer_came_to() {
         world.phone(AGENT).set_behaviour(None);
         world.run_for(Duration::from_secs(60));
         assert_eq!(connected(&world), [first, second], "{behaviour:?}");
+        world.finish();
+    }
+}
+
+#[test]
+fn a_caller_whose_agent_wants_no_call_any_more_keeps_the_place() {
+    let reasons = KeyValueList::new;
+    let requests = [
+        DesktopRequest::Logout { reasons: reasons() },
+        DesktopRequest::NotReady {
+            work_mode: AgentWorkMode::AuxWork,
+            reasons: reasons(),
+        },
+    ];
+    for request in requests {
+        let mut world = World::new(Setup::calm(1));
+        world.run_until_ready();
+        world.phone(AGENT).set_behaviour(Some(Behaviour::rings()));
+        let plan = CallPlan::to("7000").talks_for(Duration::from_secs(2));
+        let first = world.call(plan.clone());
+        world.run_for(Duration::from_secs(2));
+        let second = world.call(plan);
+        world.run_for(Duration::from_secs(1));
+        let cancelled = |fact: &Fact| matches!(fact, Fact::PhoneCancelled { .. });
+        assert_eq!(world.count(cancelled), 0);
+        world.ask(AGENT, request.clone());
+        world.run_for(Duration::from_secs(1));
+        assert_eq!(world.count(cancelled), 1, "{request:?}");
+        world.phone(AGENT).set_behaviour(None);
+        world.run_for(Duration::from_secs(10));
+        assert_eq!(connected(&world), [], "nobody is Ready");
+        let (work_mode, agent_id) = (AgentWorkMode::AutoIn, None);
+        let reasons = reasons();
+        let back = match request {
+            DesktopRequest::Logout { .. } => DesktopRequest::Login {
+                agent_id,
+                work_mode,
+                reasons,
+            },
+            DesktopRequest::Login { .. }
+            | DesktopRequest::Ready { .. }
+            | DesktopRequest::NotReady { .. }
+            | DesktopRequest::Present
+            | DesktopRequest::Gone => DesktopRequest::Ready { work_mode, reasons },
+        };
+        world.ask(AGENT, back);
+        world.run_for(Duration::from_secs(30));
+        assert_eq!(connected(&world), [first, second]);
         world.finish();
     }
 }

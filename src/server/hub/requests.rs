@@ -31,9 +31,11 @@ impl<S: Shards> Hub<S> {
         let reference_id = asked.reference_id;
         let this_dn = this_dn(&asked.what).map(str::to_owned);
         let outcome = match asked.what {
-            What::Register { this_dn, hold } => {
-                self.register(now, id, reference_id, &this_dn, hold)
-            }
+            What::Register {
+                this_dn,
+                hold,
+                router,
+            } => self.register(now, id, reference_id, &this_dn, (hold, router)),
             What::Unregister(this_dn) => self.unregister(now, id, reference_id, &this_dn),
             What::QueryAddress(this_dn) => self.query_address(now, id, reference_id, &this_dn),
             What::QueryServer => {
@@ -99,7 +101,7 @@ impl<S: Shards> Hub<S> {
         id: ClientId,
         reference_id: Option<u32>,
         this_dn: &str,
-        hold: bool,
+        (hold, router): (bool, Option<bool>),
     ) -> Result<(), Blame> {
         let client = self.lasting_client(id)?;
         let registration = Registration::new(self.history.last(), hold);
@@ -108,6 +110,9 @@ impl<S: Shards> Hub<S> {
                 return Err(forbidden(
                     "only a supervisor or an admin may register all addresses",
                 ));
+            }
+            if router == Some(true) {
+                return Err(no_routing_point(EVERYTHING));
             }
             self.clients.register_everything(id, registration);
             self.send_everything(now, id, reference_id);
@@ -118,8 +123,25 @@ impl<S: Shards> Hub<S> {
         if !identity.may_see(address) {
             return Err(forbidden("this token does not allow this address"));
         }
-        if let (Address::RoutingPoint(routing_point), true) = (address, identity.may_route()) {
-            self.attendance.router_came(id, routing_point);
+        if router == Some(true) {
+            if !identity.may_route() {
+                return Err(forbidden("only a router or an admin may route calls"));
+            }
+            if !matches!(address, Address::RoutingPoint(_)) {
+                return Err(no_routing_point(this_dn));
+            }
+        }
+        let (desktop, is_router) = (identity.desktop, identity.is_router());
+        match address {
+            Address::Agent(dn) if desktop => self.attendance.desktop_came(id, dn),
+            Address::RoutingPoint(_) if router == Some(false) => self.attendance.left(id, address),
+            Address::RoutingPoint(routing_point) if is_router || router.is_some() => {
+                self.attendance.router_came(id, routing_point);
+            }
+            Address::Agent(_)
+            | Address::RoutingPoint(_)
+            | Address::Queue(_)
+            | Address::Trunk(_) => {}
         }
         self.clients.register(id, address_id, registration);
         self.send_registered(now, id, reference_id, address_id);
@@ -180,18 +202,13 @@ impl<S: Shards> Hub<S> {
             return Err(forbidden("this token does not allow acting for this agent"));
         }
         acting(client, address_id, &this_dn)?;
-        let at_its_desk = client.identity.desktop && client.registrations.contains_key(&address_id);
         self.forward(
             now,
             id,
             reference_id,
             this_dn,
             RequestBody::Desktop(dn, request),
-        )?;
-        if at_its_desk {
-            self.attendance.desktop_acted(id, dn);
-        }
-        Ok(())
+        )
     }
 
     fn release(
@@ -471,6 +488,11 @@ fn acting(client: &Client, address: AddressId, name: &str) -> Result<(), Blame> 
 fn not_registered(name: &str) -> Blame {
     let words = format!("{name} is not registered; send RequestRegisterAddress first");
     (ErrorCode::ClientNotRegistered, words)
+}
+
+fn no_routing_point(name: &str) -> Blame {
+    let words = format!("Extensions.Router is for routing points, and {name} is none");
+    (ErrorCode::InvalidAttribute, words)
 }
 
 fn forbidden(words: &str) -> Blame {

@@ -182,9 +182,28 @@ impl Stage {
         self.hub.handle_timeout(self.now);
     }
 
-    /// The requests that the shards have been sent since the last look.
+    /// The requests that the shards have been sent since the last look, but for the words about
+    /// desktops.
     fn asked(&self) -> Vec<(ShardId, Request)> {
-        std::mem::take(&mut *self.shards.asked.borrow_mut())
+        let mut sent = self.shards.asked.borrow_mut();
+        let all = std::mem::take(&mut *sent).into_iter();
+        let (words, asked) = all.partition(|(_, request)| word_about_desktop(request).is_some());
+        *sent = words;
+        asked
+    }
+
+    /// The words about desktops that the shards have been sent since the last look.
+    fn heard_of_desktops(&self) -> Vec<(ShardId, DnIndex, DesktopRequest)> {
+        let mut sent = self.shards.asked.borrow_mut();
+        let all = std::mem::take(&mut *sent).into_iter();
+        let (words, asked): (Vec<_>, _) =
+            all.partition(|(_, request)| word_about_desktop(request).is_some());
+        *sent = asked;
+        let words = words.iter().filter_map(|(shard, request)| {
+            let (dn, word) = word_about_desktop(request)?;
+            Some((*shard, dn, word))
+        });
+        words.collect()
     }
 
     /// The only request since the last look.
@@ -217,6 +236,16 @@ impl Desk {
             .iter()
             .filter_map(|frame| frame["EventSequenceNumber"].as_u64())
             .collect()
+    }
+}
+
+/// Whether the DN has a desktop now, if that is what the hub tells.
+fn word_about_desktop(request: &Request) -> Option<(DnIndex, DesktopRequest)> {
+    match &request.body {
+        RequestBody::Desktop(dn, word @ (DesktopRequest::Present | DesktopRequest::Gone)) => {
+            Some((*dn, word.clone()))
+        }
+        RequestBody::Desktop(..) | RequestBody::Call(..) | RequestBody::Route(..) => None,
     }
 }
 

@@ -181,47 +181,133 @@ fn route_requests_go_to_routers_only() {
 }
 
 #[test]
-fn a_wallboard_of_everything_is_no_router() {
+fn a_wallboard_is_no_router_unless_it_asks_to_be() {
+    let body = |present| {
+        let point = config::RoutingPointIndex(0);
+        RequestBody::Route(point, RouteRequest::Present(present))
+    };
+    let register = |switch: i64| {
+        json!({"Message": "RequestRegisterAddress", "ReferenceID": 1, "ThisDN": "7000",
+               "Extensions": {"Router": switch}})
+    };
     let mut stage = Stage::new();
     let mut wallboard = stage.client();
     stage.register(&mut wallboard, "*");
+    stage.register(&mut wallboard, "7000");
+    stage.ask(&mut wallboard, &register(0));
     assert_eq!(stage.asked(), []);
+
+    stage.ask(&mut wallboard, &register(1));
+    assert_eq!(stage.asked_once().1.body, body(true));
+    stage.register(&mut wallboard, "7000");
+    assert_eq!(stage.asked(), [], "registering again changes nothing");
+    stage.ask(&mut wallboard, &register(0));
+    assert_eq!(stage.asked_once().1.body, body(false));
+
+    // A router is one without saying so, and may say that it is none.
+    let mut router = stage.client_in(Role::Router);
+    stage.ask(&mut router, &register(0));
+    assert_eq!(stage.asked(), []);
+    stage.register(&mut router, "7000");
+    assert_eq!(stage.asked_once().1.body, body(true));
 }
 
 #[test]
-fn the_last_desktop_that_goes_away_is_missed() {
+fn only_who_may_route_becomes_the_router_of_a_routing_point() {
+    let router = |this_dn: &str| {
+        json!({"Message": "RequestRegisterAddress", "ReferenceID": 1, "ThisDN": this_dn,
+               "Extensions": {"Router": 1}})
+    };
+    let mut stage = Stage::new();
+    let mut supervisor = stage.client_in(Role::Supervisor);
+    let answer = stage.ask(&mut supervisor, &router("7000"));
+    assert_eq!(answer["ErrorCode"], "Forbidden");
+    let mut admin = stage.client();
+    for elsewhere in ["*", "2001", "sales", "ucm"] {
+        let answer = stage.ask(&mut admin, &router(elsewhere));
+        assert_eq!(answer["ErrorCode"], "InvalidAttribute", "{elsewhere}");
+    }
+    let odd = json!({"Message": "RequestRegisterAddress", "ReferenceID": 1, "ThisDN": "7000",
+                     "Extensions": {"Router": 2}});
+    stage.say_anything(&admin, &odd.to_string());
+    assert_eq!(admin.hear().unwrap()["ErrorCode"], "InvalidAttribute");
+    assert_eq!(stage.asked(), []);
+    assert_eq!(
+        stage.heard_of_desktops(),
+        [],
+        "what is refused has no effect"
+    );
+}
+
+#[test]
+fn the_first_desktop_and_the_last_are_told_to_the_shard() {
+    let word = |word| (ShardId(1), DnIndex(1), word);
     let mut stage = Stage::new();
     let mut desk = stage.client();
     stage.register(&mut desk, "2002");
-    stage.say(&desk, &ready(5, "2002"));
-    assert_eq!(stage.asked().len(), 1);
+    let words = stage.heard_of_desktops();
+    assert_eq!(words, [word(DesktopRequest::Present)]);
+    stage.register(&mut desk, "2002");
+    assert_eq!(stage.heard_of_desktops(), [], "it is there already");
     // News wait while the shard is busy.
     stage.shards.full.set(true);
     stage.hub.handle_disconnect(desk.id);
+    assert_eq!(stage.heard_of_desktops(), []);
     stage.shards.full.set(false);
     stage.pass(Duration::from_millis(20));
-    let (shard, gone) = stage.asked_once();
-    assert_eq!(shard, ShardId(1));
-    assert_eq!(
-        gone.body,
-        RequestBody::Desktop(DnIndex(1), DesktopRequest::Gone)
-    );
+    let words = stage.heard_of_desktops();
+    assert_eq!(words, [word(DesktopRequest::Gone)]);
     stage.pass(Duration::from_millis(20));
-    assert_eq!(stage.asked(), []);
+    assert_eq!(stage.heard_of_desktops(), []);
 }
 
 #[test]
-fn watching_or_supervising_is_not_being_the_desktop() {
+fn a_desktop_that_connects_again_is_back_before_it_asks_anything() {
+    let word = |word| (ShardId(1), DnIndex(1), word);
     let mut stage = Stage::new();
-    let mut watching = stage.client();
-    stage.register(&mut watching, "2002");
+    let mut desk = stage.client();
+    stage.register(&mut desk, "2002");
+    stage.hub.handle_disconnect(desk.id);
+    let mut back = stage.client();
+    let hold = json!({"Message": "RequestRegisterAddress", "ReferenceID": 1, "ThisDN": "2002",
+                      "Extensions": {"Hold": 1}});
+    stage.ask(&mut back, &hold);
+    let words = [
+        word(DesktopRequest::Present),
+        word(DesktopRequest::Gone),
+        word(DesktopRequest::Present),
+    ];
+    assert_eq!(stage.heard_of_desktops(), words);
+    let leave = json!({"Message": "RequestUnregisterAddress", "ReferenceID": 2, "ThisDN": "2002"});
+    stage.ask(&mut back, &leave);
+    let words = stage.heard_of_desktops();
+    assert_eq!(words, [word(DesktopRequest::Gone)]);
+}
+
+#[test]
+fn watching_everything_supervising_or_posting_is_not_being_the_desktop() {
+    let mut stage = Stage::new();
+    let mut wallboard = stage.client();
+    stage.register(&mut wallboard, "*");
+    stage.say(&wallboard, &ready(5, "2002"));
     let mut supervisor = stage.client_in(Role::Supervisor);
     stage.register(&mut supervisor, "2002");
     stage.say(&supervisor, &ready(5, "2002"));
-    assert_eq!(stage.asked().len(), 1);
-    stage.hub.handle_disconnect(watching.id);
-    stage.hub.handle_disconnect(supervisor.id);
-    assert_eq!(stage.asked(), []);
+    let (outbox, _inbox) = clients::queue(1);
+    let identity = Identity::everyone();
+    let posting = stage
+        .hub
+        .connect(stage.now, identity, Kind::Post, outbox)
+        .unwrap();
+    let text = ready(5, "2002").to_string();
+    stage
+        .hub
+        .handle_frame(stage.now, posting, Received::Text(text.as_bytes()));
+    assert_eq!(stage.asked().len(), 3);
+    for id in [wallboard.id, supervisor.id, posting] {
+        stage.hub.handle_disconnect(id);
+    }
+    assert_eq!(stage.heard_of_desktops(), []);
 }
 
 #[test]
