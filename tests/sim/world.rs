@@ -72,6 +72,7 @@ pub struct World {
 
 /// A run that panics anywhere says how to replay it.
 impl Drop for World {
+    #[expect(clippy::print_stderr, reason = "a panic elsewhere knows no seed")]
     fn drop(&mut self) {
         if std::thread::panicking() {
             eprintln!("replay with SEED={}", self.seed);
@@ -201,7 +202,7 @@ impl World {
         };
         if !matches!(
             body,
-            RequestBody::Desktop(_, DesktopRequest::Gone)
+            RequestBody::Desktop(_, DesktopRequest::Gone | DesktopRequest::Present)
                 | RequestBody::Route(_, RouteRequest::Present(_))
         ) {
             self.asked += 1;
