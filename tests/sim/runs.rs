@@ -43,7 +43,8 @@ fn run(seed: u64) {
     // A NOTIFY that a short outage swallowed is made good by the next refresh, and not before.
     let expires = if turmoil.outages { "2m" } else { "1h" };
     let more = format!(
-        "[agent_defaults]\nwrap_up = {wrap_up}\nno_answer = 8\n[presence]\nexpires = \"{expires}\"\n"
+        "[agent_defaults]\nwrap_up = {wrap_up}\nno_answer = 8\n\
+         [presence]\nexpires = \"{expires}\"\n"
     );
     let mut world = World::new(Setup {
         seed,
@@ -55,25 +56,7 @@ fn run(seed: u64) {
         spare_nodes: 0,
     });
     world.run_for(Duration::from_secs(3));
-    let private = Rhythm {
-        every: Duration::from_secs(60),
-        lasting: Span::milliseconds(500, 20_000),
-    };
-    let absences = Rhythm {
-        every: Duration::from_secs(120),
-        lasting: Span::milliseconds(1_000, 20_000),
-    };
-    world.population.pbx.set_habits(Habits {
-        ringing: Span::milliseconds(0, 300),
-        answering: Span::milliseconds(0, 4_000),
-        talking: (random.below(2) == 0).then_some(Span::milliseconds(100, 15_000)),
-        no_answer: 0.05,
-        busy: 0.05,
-        declined: 0.05,
-        holds: 0.2,
-        private_calls: Some(private),
-        absences: (random.below(2) == 0).then_some(absences),
-    });
+    world.population.pbx.set_habits(phones(&mut random));
     world.population.pbx.begin_habits(world.now);
     world.population.callers.set_habits(CallerHabits {
         numbers: ["7000", "7000", "7001", "2000", "9999"]
@@ -99,6 +82,29 @@ fn run(seed: u64) {
         ..Habits::default()
     });
     world.finish();
+}
+
+/// What phones do by themselves.
+fn phones(random: &mut Random) -> Habits {
+    let private = Rhythm {
+        every: Duration::from_secs(60),
+        lasting: Span::milliseconds(500, 20_000),
+    };
+    let absences = Rhythm {
+        every: Duration::from_secs(120),
+        lasting: Span::milliseconds(1_000, 20_000),
+    };
+    Habits {
+        ringing: Span::milliseconds(0, 300),
+        answering: Span::milliseconds(0, 4_000),
+        talking: (random.below(2) == 0).then_some(Span::milliseconds(100, 15_000)),
+        no_answer: 0.05,
+        busy: 0.05,
+        declined: 0.05,
+        holds: 0.2,
+        private_calls: Some(private),
+        absences: (random.below(2) == 0).then_some(absences),
+    }
 }
 
 fn bad_line(random: &mut Random) -> Faults {
