@@ -217,13 +217,13 @@ pub const USER_DATA_BYTES_MAX: usize = 16_384;
 /// Messages and events that may wait for room in the mesh before new calls are refused. Calls that
 /// exist go on: what they still have to say is bounded by their number.
 pub const BACKLOG_MAX: usize = 65_536;
+/// Rounds that one offer may take until it is over or waits for a phone: the queue, the agent, the
+/// call, and each of them once more.
+pub const SETTLE_ROUNDS_PER_OFFER_MAX: usize = 8;
 /// Rounds in which the parts of an engine may answer each other before that is taken for a defect.
-pub const SETTLE_ROUNDS_MAX: usize = 10_000;
-/// How long a peer may be silent on an INVITE before the next peer is tried: four transmissions
-/// at T1 = 500 ms, milliseconds.
-pub const PEER_SILENCE_MS: u64 = 4_000;
-/// Retry-After of a 503 that we send because we are full, seconds (RFC 3261 §21.5.4).
-pub const OVERLOAD_RETRY_AFTER_S: u32 = 5;
+/// The longest chain that is none: a queue whose copy of every agent lags is refused by each of
+/// them in turn, and each refusal uses up that agent's word.
+pub const SETTLE_ROUNDS_MAX: usize = AGENTS_MAX * SETTLE_ROUNDS_PER_OFFER_MAX;
 /// How long a peer may be silent on an INVITE before the next peer is tried, in T1: four
 /// transmissions (RFC 3261 §17.1.1.2), which are four seconds by default.
 pub const PEER_SILENCE_IN_T1: u32 = 8;

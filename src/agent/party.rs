@@ -31,15 +31,17 @@ impl Agent {
         }
     }
 
-    /// The call was gone before its phone could be dialled.
+    /// The phone was never dialled: nothing has happened, and the agent has its old place.
     pub(super) fn returned(&mut self, step: &mut Step<'_>, call: CallRef) {
         let reserved = self
             .visit
             .as_ref()
-            .is_some_and(|visit| visit.call == call && visit.stage == Stage::Reserved);
-        if reserved {
-            self.free(step, EndCause::CallerAbandoned);
-        }
+            .filter(|visit| visit.call == call && visit.stage == Stage::Reserved);
+        let Some(free_since) = reserved.map(|visit| visit.free_since) else {
+            return;
+        };
+        self.free(step, EndCause::CallerAbandoned);
+        self.free_since = free_since;
     }
 
     /// A call whose lease ran out is alive after all. A free agent takes it back; one who has been

@@ -54,7 +54,7 @@ impl Offering {
         match event {
             Event::Leg(Side::Caller, event) => self.handle_caller(facts, &event, commands),
             Event::Leg(Side::Agent, event) => self.handle_agent(now, facts, event, commands),
-            Event::DialFailed => self.fail_by_itself(now, facts, EndCause::Unreachable, commands),
+            Event::DialFailed => self.not_dialled(now, facts, commands),
             Event::Input(input) => self.handle_input(now, facts, input, commands),
             Event::Timer(Timer::NoAnswer) => {
                 hang_up(commands, Side::Agent, cause::NO_ANSWER);
@@ -232,6 +232,13 @@ impl Offering {
         self.fail(now, facts, cause, Origin::default(), commands)
     }
 
+    /// The trunk went out of service while the agent was being reserved: no fault of the agent's.
+    fn not_dialled(self, now: Instant, facts: &mut Facts, commands: &mut Commands) -> State {
+        let returned = agent::Input::Returned { call: facts.call };
+        commands.push(Command::Agent(self.dn, returned));
+        self.pass_on(now, facts, EndCause::Unreachable, commands)
+    }
+
     /// The agent does not take the call. The agent's leg is over or was hung up.
     fn fail(
         self,
@@ -242,12 +249,27 @@ impl Offering {
         commands: &mut Commands,
     ) -> State {
         facts.tell_agent(commands, self.dn, PartyState::Ended(cause), origin);
+        self.pass_on(now, facts, cause, commands)
+    }
+
+    /// A direct caller is told; one of a queue gets the next agent, and hears that it waits again
+    /// if it heard that a phone rang.
+    fn pass_on(
+        self,
+        now: Instant,
+        facts: &mut Facts,
+        cause: EndCause,
+        commands: &mut Commands,
+    ) -> State {
         if facts.queue().is_none() {
             return reserving::give_up(facts, self.dn, cause, commands);
         }
         let (conn_id, dn) = (facts.call.conn_id, self.dn);
-        let failed = queue::Input::OfferFailed { conn_id, dn, cause };
-        waiting::resume(now, facts, failed, commands)
+        facts.tell_queue(commands, queue::Input::OfferFailed { conn_id, dn, cause });
+        if self.rings {
+            facts.say_progress(now, Status::QUEUED, commands);
+        }
+        waiting::resume(facts)
     }
 }
 

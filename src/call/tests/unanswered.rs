@@ -127,6 +127,7 @@ fn direct_caller_is_told_why_the_agent_cannot_take_the_call() {
         (RefusedOffer::LoggedOut, 480),
         (RefusedOffer::NotReady, 480),
         (RefusedOffer::Busy, 486),
+        (RefusedOffer::Unreachable, 480),
     ] {
         let mut table = Table::new();
         let key = table.arrive_direct();
