@@ -227,6 +227,13 @@ pub const SETTLE_ROUNDS_MAX: usize = AGENTS_MAX * SETTLE_ROUNDS_PER_OFFER_MAX;
 /// How long a peer may be silent on an INVITE before the next peer is tried, in T1: four
 /// transmissions (RFC 3261 §17.1.1.2), which are four seconds by default.
 pub const PEER_SILENCE_IN_T1: u32 = 8;
+/// How long an agent's phone may take to ring, in T1, the search for a peer included: sixteen
+/// seconds by default, which are four silent peers.
+pub const OFFER_SETUP_IN_T1: u32 = 32;
+
+const _: () = assert!(PEER_SILENCE_IN_T1 < OFFER_SETUP_IN_T1);
+// A reservation's lease grants 64*T1 for it.
+const _: () = assert!(OFFER_SETUP_IN_T1 <= 64);
 
 // Transactions
 

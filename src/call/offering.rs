@@ -8,7 +8,7 @@ use crate::config::DnIndex;
 use crate::counters::Counter;
 use crate::cti::CallRequest;
 use crate::dialog::{Body, LegEvent};
-use crate::limits::PROGRESS_INTERVAL;
+use crate::limits::{OFFER_SETUP_IN_T1, PROGRESS_INTERVAL};
 use crate::queue;
 use crate::sip::Status;
 
@@ -33,9 +33,9 @@ impl Offering {
         dn: DnIndex,
         commands: &mut Commands,
     ) -> State {
-        facts
-            .deadlines
-            .arm(Timer::NoAnswer, now + facts.no_answer(dn));
+        // The agent's own time begins when the phone rings.
+        let setup = facts.config.server.t1 * OFFER_SETUP_IN_T1;
+        facts.deadlines.arm(Timer::NoAnswer, now + setup);
         if facts.queue().is_none() {
             let again = now + PROGRESS_INTERVAL;
             facts.deadlines.arm(Timer::Progress, again);
@@ -57,8 +57,13 @@ impl Offering {
             Event::DialFailed => self.not_dialled(now, facts, commands),
             Event::Input(input) => self.handle_input(now, facts, input, commands),
             Event::Timer(Timer::NoAnswer) => {
-                hang_up(commands, Side::Agent, cause::NO_ANSWER);
-                self.fail_by_itself(now, facts, EndCause::NoAnswer, commands)
+                let (reason, ended) = if self.rings {
+                    (cause::NO_ANSWER, EndCause::NoAnswer)
+                } else {
+                    (cause::TIMER, EndCause::Unreachable)
+                };
+                hang_up(commands, Side::Agent, reason);
+                self.fail_by_itself(now, facts, ended, commands)
             }
             Event::Timer(Timer::Patience) => {
                 self.leave(facts, cause::TIMER, EndCause::CallerAbandoned, commands);
@@ -179,6 +184,8 @@ impl Offering {
             return;
         }
         self.rings = true;
+        let no_answer = now + facts.no_answer(self.dn);
+        facts.deadlines.arm(Timer::NoAnswer, no_answer);
         facts.tell_agent(commands, self.dn, PartyState::Ringing, Origin::default());
         let (conn_id, dn) = (facts.call.conn_id, self.dn);
         facts.tell_queue(commands, queue::Input::Ringing { conn_id, dn });
