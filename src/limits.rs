@@ -328,6 +328,6 @@ const _: () = assert!(REFUSED_RETRY_MIN.as_secs() < REFUSED_RETRY_MAX.as_secs())
 pub const RESERVATION_SLACK: Duration = Duration::from_secs(10);
 /// A caller whose call is not answered hears of it at least so often (RFC 3261 §13.3.1.1).
 pub const PROGRESS_INTERVAL: Duration = Duration::from_mins(1);
-/// How long an agent gets no call of a queue after its phone was busy, declined or could not be
-/// reached.
+/// How long an agent gets no call of a queue after its phone was busy, declined, could not be
+/// reached, or broke the rules.
 pub const FAILED_PHONE_REST: Duration = Duration::from_secs(5);

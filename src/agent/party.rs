@@ -149,15 +149,16 @@ impl Agent {
         self.free(step, cause);
     }
 
-    /// An offer came to nothing. A phone that did not even try rests a while, or it would be
-    /// offered the same caller again and again.
+    /// An offer came to nothing. The agent rests a while whatever the fault was, or it would be
+    /// offered the same caller again and again; who did not answer has had that time already.
     pub(super) fn offer_failed(&mut self, step: &mut Step<'_>, cause: EndCause, by: Withdrawn) {
         let counter = match cause {
             EndCause::NoAnswer => Counter::OfferNoAnswer,
             EndCause::Busy => Counter::OfferBusy,
             EndCause::Declined | EndCause::AgentReleased => Counter::OfferDeclined,
             EndCause::Unreachable => Counter::OfferUnreachable,
-            EndCause::CallerReleased | EndCause::CallerAbandoned | EndCause::Failed => return,
+            EndCause::Failed => Counter::OfferFailed,
+            EndCause::CallerReleased | EndCause::CallerAbandoned => return,
         };
         step.count(counter);
         if by == Withdrawn::ByDesktop {

@@ -284,7 +284,12 @@ fn no_answer_has_the_configured_consequence() {
 
 #[test]
 fn a_phone_that_failed_rests_before_the_next_offer() {
-    for cause in [EndCause::Busy, EndCause::Declined, EndCause::Unreachable] {
+    for cause in [
+        EndCause::Busy,
+        EndCause::Declined,
+        EndCause::Unreachable,
+        EndCause::Failed,
+    ] {
         let mut desk = Desk::new().ready();
         let call = desk.reserved();
         let ended = queued(call, PartyState::Ended(cause));
@@ -324,6 +329,7 @@ fn a_silent_call_shard_loses_the_reservation() {
     assert_eq!(desk.pass(Duration::from_secs(61)), []);
     let outputs = desk.pass(Duration::from_secs(1));
     assert!(outputs.contains(&withdrawn(call, EndCause::Unreachable)));
+    let outputs = desk.pass(Duration::from_secs(5));
     assert_eq!(
         told_queues(&outputs),
         [(SALES, "available"), (SERVICE, "available")]
