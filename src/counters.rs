@@ -82,6 +82,8 @@ counters! {
     OfferDeclined => "offers_failed", "declined";
     /// Agents' phones that could not be reached.
     OfferUnreachable => "offers_failed", "unreachable";
+    /// Offers that a fault ended, such as a phone that answers without a session description.
+    OfferFailed => "offers_failed", "failed";
     /// Agents who were no longer to be had when a queue or a router wanted them.
     OfferRefused => "offers_failed", "agent_unavailable";
     /// Reservations that outlived their lease: a defect if it ever counts.

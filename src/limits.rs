@@ -217,16 +217,23 @@ pub const USER_DATA_BYTES_MAX: usize = 16_384;
 /// Messages and events that may wait for room in the mesh before new calls are refused. Calls that
 /// exist go on: what they still have to say is bounded by their number.
 pub const BACKLOG_MAX: usize = 65_536;
+/// Rounds that one offer may take until it is over or waits for a phone: the queue, the agent, the
+/// call, and each of them once more.
+pub const SETTLE_ROUNDS_PER_OFFER_MAX: usize = 8;
 /// Rounds in which the parts of an engine may answer each other before that is taken for a defect.
-pub const SETTLE_ROUNDS_MAX: usize = 10_000;
-/// How long a peer may be silent on an INVITE before the next peer is tried: four transmissions
-/// at T1 = 500 ms, milliseconds.
-pub const PEER_SILENCE_MS: u64 = 4_000;
-/// Retry-After of a 503 that we send because we are full, seconds (RFC 3261 §21.5.4).
-pub const OVERLOAD_RETRY_AFTER_S: u32 = 5;
+/// The longest chain that is none: a queue whose copy of every agent lags is refused by each of
+/// them in turn, and each refusal uses up that agent's word.
+pub const SETTLE_ROUNDS_MAX: usize = AGENTS_MAX * SETTLE_ROUNDS_PER_OFFER_MAX;
 /// How long a peer may be silent on an INVITE before the next peer is tried, in T1: four
 /// transmissions (RFC 3261 §17.1.1.2), which are four seconds by default.
 pub const PEER_SILENCE_IN_T1: u32 = 8;
+/// How long an agent's phone may take to ring, in T1, the search for a peer included: sixteen
+/// seconds by default, which are four silent peers.
+pub const OFFER_SETUP_IN_T1: u32 = 32;
+
+const _: () = assert!(PEER_SILENCE_IN_T1 < OFFER_SETUP_IN_T1);
+// A reservation's lease grants 64*T1 for it.
+const _: () = assert!(OFFER_SETUP_IN_T1 <= 64);
 
 // Transactions
 
@@ -321,6 +328,6 @@ const _: () = assert!(REFUSED_RETRY_MIN.as_secs() < REFUSED_RETRY_MAX.as_secs())
 pub const RESERVATION_SLACK: Duration = Duration::from_secs(10);
 /// A caller whose call is not answered hears of it at least so often (RFC 3261 §13.3.1.1).
 pub const PROGRESS_INTERVAL: Duration = Duration::from_mins(1);
-/// How long an agent gets no call of a queue after its phone was busy, declined or could not be
-/// reached.
+/// How long an agent gets no call of a queue after its phone was busy, declined, could not be
+/// reached, or broke the rules.
 pub const FAILED_PHONE_REST: Duration = Duration::from_secs(5);

@@ -1,5 +1,6 @@
 //! Whether the queues may pick the agent, and telling them when that changes. The queues' own copy
-//! may lag; the reservation decides.
+//! may lag; the reservation decides. A phone to which no trunk leads is no fault of its agent: it
+//! is not to be had, and has its old place in the line when a trunk is back.
 
 use crate::queue;
 
@@ -8,8 +9,13 @@ use super::step::{Step, Timer};
 use super::votes::Standing;
 
 impl Agent {
+    /// Free, and with a way to the phone.
+    pub(super) fn is_available(&self, step: &Step<'_>) -> bool {
+        self.is_free() && step.phone_has_a_way()
+    }
+
     /// Ready, in no call, rested, and with a phone that presence does not report in use.
-    pub(super) fn is_available(&self) -> bool {
+    pub(super) fn is_free(&self) -> bool {
         self.votes.last() == Standing::Ready
             && self.visit.is_none()
             && !self.timers.is_armed(Timer::Rest)
@@ -19,11 +25,12 @@ impl Agent {
     /// Tells every queue of the agent, on change only. Idleness counts from now: a call that ended,
     /// also one that was never answered, puts the agent at the end of the line.
     pub(super) fn publish_availability(&mut self, step: &mut Step<'_>) {
-        let available = self.is_available();
+        self.free_since = self.is_free().then(|| self.free_since.unwrap_or(step.now));
+        let available = self.is_available(step);
         if available == self.available_since.is_some() {
             return;
         }
-        self.available_since = available.then_some(step.now);
+        self.available_since = self.free_since.filter(|_| available);
         let (dn, config) = (step.dn, step.config);
         for &queue in config.agent_at(dn).queues.iter() {
             let input = match self.available_since {

@@ -44,8 +44,8 @@ pub enum Input {
     Reserve(Offer),
     /// The call's shard reports on the party at this DN.
     Party(Party),
-    /// The call was gone before its phone could be dialled: the reservation returns, and nothing
-    /// is reported.
+    /// The phone was not dialled, because the call was gone or no trunk was in service: the
+    /// reservation returns, nothing is reported, and the agent has its old place in the line.
     Returned {
         /// The call that the agent was reserved for.
         call: CallRef,
@@ -79,6 +79,8 @@ pub enum RefusedOffer {
     NotReady,
     /// Reserved for, or in, another call.
     Busy,
+    /// No trunk to the phone has a peer in service.
+    Unreachable,
 }
 
 /// How the party at this DN stands in a call.

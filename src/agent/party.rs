@@ -31,15 +31,17 @@ impl Agent {
         }
     }
 
-    /// The call was gone before its phone could be dialled.
+    /// The phone was never dialled: nothing has happened, and the agent has its old place.
     pub(super) fn returned(&mut self, step: &mut Step<'_>, call: CallRef) {
         let reserved = self
             .visit
             .as_ref()
-            .is_some_and(|visit| visit.call == call && visit.stage == Stage::Reserved);
-        if reserved {
-            self.free(step, EndCause::CallerAbandoned);
-        }
+            .filter(|visit| visit.call == call && visit.stage == Stage::Reserved);
+        let Some(free_since) = reserved.map(|visit| visit.free_since) else {
+            return;
+        };
+        self.free(step, EndCause::CallerAbandoned);
+        self.free_since = free_since;
     }
 
     /// A call whose lease ran out is alive after all. A free agent takes it back; one who has been
@@ -147,15 +149,16 @@ impl Agent {
         self.free(step, cause);
     }
 
-    /// An offer came to nothing. A phone that did not even try rests a while, or it would be
-    /// offered the same caller again and again.
+    /// An offer came to nothing. The agent rests a while whatever the fault was, or it would be
+    /// offered the same caller again and again; who did not answer has had that time already.
     pub(super) fn offer_failed(&mut self, step: &mut Step<'_>, cause: EndCause, by: Withdrawn) {
         let counter = match cause {
             EndCause::NoAnswer => Counter::OfferNoAnswer,
             EndCause::Busy => Counter::OfferBusy,
             EndCause::Declined | EndCause::AgentReleased => Counter::OfferDeclined,
             EndCause::Unreachable => Counter::OfferUnreachable,
-            EndCause::CallerReleased | EndCause::CallerAbandoned | EndCause::Failed => return,
+            EndCause::Failed => Counter::OfferFailed,
+            EndCause::CallerReleased | EndCause::CallerAbandoned => return,
         };
         step.count(counter);
         if by == Withdrawn::ByDesktop {

@@ -2,6 +2,8 @@
 //! kept. It is granted, extended while the call's shard reports progress, and returned by every end
 //! of the call, or by its lease if no report comes. Who is to be offered is the queue's business.
 
+use std::time::Instant;
+
 use crate::agent::{EndCause, OfferSource, RefusedOffer};
 use crate::call::{self, CallRef};
 use crate::config::QueueIndex;
@@ -30,6 +32,8 @@ pub(super) struct Visit {
     pub(super) call: CallRef,
     pub(super) source: OfferSource,
     pub(super) stage: Stage,
+    /// Since when the agent was free before: what it has back if its phone is never dialled.
+    pub(super) free_since: Option<Instant>,
     /// Whether the call's shard was told that nobody will answer.
     pub(super) withdrawn: Withdrawn,
     /// Who was logged in by a desktop when the call came: its events name this agent, whoever is
@@ -56,13 +60,15 @@ impl Agent {
         call: CallRef,
         queue: QueueIndex,
     ) {
-        if self.is_available() {
+        if self.is_available(step) {
             return self.grant(step, call, OfferSource::Queue(queue));
         }
         let why = if self.visit.is_some() {
             RefusedOffer::Busy
         } else if self.votes.last() == Standing::LoggedOut {
             RefusedOffer::LoggedOut
+        } else if self.is_free() {
+            RefusedOffer::Unreachable
         } else {
             RefusedOffer::NotReady
         };
@@ -76,6 +82,8 @@ impl Agent {
             RefusedOffer::Busy
         } else if self.votes.last() == Standing::LoggedOut {
             RefusedOffer::LoggedOut
+        } else if !step.phone_has_a_way() {
+            RefusedOffer::Unreachable
         } else {
             return self.grant(step, call, OfferSource::Direct);
         };
@@ -104,6 +112,7 @@ impl Agent {
             call,
             source,
             stage,
+            free_since: self.free_since,
             withdrawn: Withdrawn::No,
             agent_id: self.desktop_login.clone(),
         });

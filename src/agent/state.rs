@@ -29,7 +29,9 @@ pub(super) struct Agent {
     pub(super) desktop_missed: bool,
     /// The call that holds the reservation.
     pub(super) visit: Option<Visit>,
-    /// Since when the queues may pick the agent, as they were told.
+    /// Since when the agent is free, whether a trunk leads to its phone or not.
+    pub(super) free_since: Option<Instant>,
+    /// Since when the agent is idle, while the queues may pick it: as they were told.
     pub(super) available_since: Option<Instant>,
     pub(super) timers: Timers,
 }
@@ -58,6 +60,7 @@ impl Agent {
             desktop_present: false,
             desktop_missed: false,
             visit: None,
+            free_since: None,
             available_since: None,
             timers: Timers::default(),
         }

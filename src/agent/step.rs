@@ -42,6 +42,8 @@ pub(super) struct Step<'a> {
     /// The agent's place in the table: what its timers carry.
     pub(super) position: u32,
     pub(super) config: &'a Config,
+    /// For each trunk whether it has a peer in service.
+    pub(super) trunks_in_service: &'a [bool],
     pub(super) wheel: &'a mut Wheel<(u32, Timer)>,
     pub(super) outputs: &'a mut VecDeque<Output>,
     pub(super) counters: &'a Counters,
@@ -56,6 +58,12 @@ impl Step<'_> {
     /// The number of the DN.
     pub(super) fn number(&self) -> &str {
         &self.agent().dn
+    }
+
+    /// Whether a trunk to the phone has a peer in service.
+    pub(super) fn phone_has_a_way(&self) -> bool {
+        let mut trunks = self.agent().trunks.trunks.iter();
+        trunks.any(|trunk| self.trunks_in_service[usize::from(trunk.0)])
     }
 
     /// An event of this DN that says nothing yet.

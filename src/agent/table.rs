@@ -8,7 +8,7 @@ use std::time::Instant;
 use offhook_shards::wheel::Wheel;
 
 use crate::call::{self, CallRef};
-use crate::config::{Config, DnIndex, QueueIndex};
+use crate::config::{Config, DnIndex, QueueIndex, TrunkIndex};
 use crate::counters::Counters;
 use crate::cti::Event;
 use crate::queue;
@@ -58,12 +58,14 @@ pub struct Agents {
     counters: Arc<Counters>,
     /// Ascending by DN.
     agents: Vec<Agent>,
+    /// For each trunk whether it has a peer in service.
+    trunks_in_service: Vec<bool>,
     wheel: Wheel<(u32, Timer)>,
     outputs: VecDeque<Output>,
 }
 
 impl Agents {
-    /// The agents at these DNs, all logged out.
+    /// The agents at these DNs, all logged out, behind trunks that are in service.
     #[must_use]
     pub fn new(
         now: Instant,
@@ -76,6 +78,7 @@ impl Agents {
             .collect();
         agents.sort_unstable_by_key(Agent::dn);
         Self {
+            trunks_in_service: vec![true; config.trunks.len()],
             config,
             counters,
             agents,
@@ -92,6 +95,31 @@ impl Agents {
         self.step(now, position, |agent, step| {
             agent.handle(step, input);
         });
+    }
+
+    /// A trunk has a peer in service, or none. To those who have a way to their phone again calls
+    /// come in the order in which they have waited for one.
+    pub fn handle_trunk(&mut self, now: Instant, trunk: TrunkIndex, in_service: bool) {
+        let known = &mut self.trunks_in_service[usize::from(trunk.0)];
+        if *known == in_service {
+            return;
+        }
+        *known = in_service;
+        let leads_to = |agent: &Agent| {
+            let trunks = &self.config.agent_at(agent.dn()).trunks.trunks;
+            trunks.contains(&trunk)
+        };
+        let mut free: Vec<(Instant, usize)> = self
+            .agents
+            .iter()
+            .enumerate()
+            .filter(|(_, agent)| leads_to(agent))
+            .filter_map(|(position, agent)| Some((agent.free_since?, position)))
+            .collect();
+        free.sort_unstable();
+        for (_, position) in free {
+            self.step(now, position, |_, _| {});
+        }
     }
 
     /// Time has passed.
@@ -144,6 +172,7 @@ impl Agents {
             dn: agent.dn(),
             position: u32::try_from(position).expect("AGENTS_MAX fits in 32 bits"),
             config: &self.config,
+            trunks_in_service: &self.trunks_in_service,
             wheel: &mut self.wheel,
             outputs: &mut self.outputs,
             counters: &self.counters,

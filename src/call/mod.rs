@@ -114,7 +114,7 @@ pub enum Event {
     Input(Input),
     /// A deadline has passed.
     Timer(Timer),
-    /// The phone could not be dialled: no trunk is in service, or a table is full.
+    /// The phone was not dialled: no trunk to it is in service.
     DialFailed,
 }
 

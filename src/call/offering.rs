@@ -1,14 +1,14 @@
 //! The agent's phone is dialled or rings. Whatever happens, the reservation returns, and a caller
 //! who is still there gets the next agent.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::agent::{self, EndCause, PartyState};
 use crate::config::DnIndex;
 use crate::counters::Counter;
 use crate::cti::CallRequest;
 use crate::dialog::{Body, LegEvent};
-use crate::limits::PROGRESS_INTERVAL;
+use crate::limits::{OFFER_SETUP_IN_T1, PROGRESS_INTERVAL};
 use crate::queue;
 use crate::sip::Status;
 
@@ -24,6 +24,8 @@ pub(super) struct Offering {
     pub(super) dn: DnIndex,
     /// Whether the phone has said that it rings; events of the party begin with that.
     rings: bool,
+    /// How long it may ring.
+    no_answer: Duration,
 }
 
 impl Offering {
@@ -33,15 +35,19 @@ impl Offering {
         dn: DnIndex,
         commands: &mut Commands,
     ) -> State {
-        facts
-            .deadlines
-            .arm(Timer::NoAnswer, now + facts.no_answer(dn));
+        // The agent's own time begins when the phone rings.
+        let setup = facts.config.server.t1 * OFFER_SETUP_IN_T1;
+        facts.deadlines.arm(Timer::NoAnswer, now + setup);
         if facts.queue().is_none() {
             let again = now + PROGRESS_INTERVAL;
             facts.deadlines.arm(Timer::Progress, again);
         }
         commands.push(Command::Dial(dn));
-        State::Offering(Self { dn, rings: false })
+        State::Offering(Self {
+            dn,
+            rings: false,
+            no_answer: facts.no_answer(dn),
+        })
     }
 
     pub(super) fn handle(
@@ -54,11 +60,16 @@ impl Offering {
         match event {
             Event::Leg(Side::Caller, event) => self.handle_caller(facts, &event, commands),
             Event::Leg(Side::Agent, event) => self.handle_agent(now, facts, event, commands),
-            Event::DialFailed => self.fail_by_itself(now, facts, EndCause::Unreachable, commands),
+            Event::DialFailed => self.not_dialled(now, facts, commands),
             Event::Input(input) => self.handle_input(now, facts, input, commands),
             Event::Timer(Timer::NoAnswer) => {
-                hang_up(commands, Side::Agent, cause::NO_ANSWER);
-                self.fail_by_itself(now, facts, EndCause::NoAnswer, commands)
+                let (reason, ended) = if self.rings {
+                    (cause::NO_ANSWER, EndCause::NoAnswer)
+                } else {
+                    (cause::TIMER, EndCause::Unreachable)
+                };
+                hang_up(commands, Side::Agent, reason);
+                self.fail_by_itself(now, facts, ended, commands)
             }
             Event::Timer(Timer::Patience) => {
                 self.leave(facts, cause::TIMER, EndCause::CallerAbandoned, commands);
@@ -179,6 +190,7 @@ impl Offering {
             return;
         }
         self.rings = true;
+        facts.deadlines.arm(Timer::NoAnswer, now + self.no_answer);
         facts.tell_agent(commands, self.dn, PartyState::Ringing, Origin::default());
         let (conn_id, dn) = (facts.call.conn_id, self.dn);
         facts.tell_queue(commands, queue::Input::Ringing { conn_id, dn });
@@ -232,6 +244,13 @@ impl Offering {
         self.fail(now, facts, cause, Origin::default(), commands)
     }
 
+    /// The trunk went out of service while the agent was being reserved: no fault of the agent's.
+    fn not_dialled(self, now: Instant, facts: &mut Facts, commands: &mut Commands) -> State {
+        let returned = agent::Input::Returned { call: facts.call };
+        commands.push(Command::Agent(self.dn, returned));
+        self.pass_on(now, facts, EndCause::Unreachable, commands)
+    }
+
     /// The agent does not take the call. The agent's leg is over or was hung up.
     fn fail(
         self,
@@ -242,12 +261,27 @@ impl Offering {
         commands: &mut Commands,
     ) -> State {
         facts.tell_agent(commands, self.dn, PartyState::Ended(cause), origin);
+        self.pass_on(now, facts, cause, commands)
+    }
+
+    /// A direct caller is told; one of a queue gets the next agent, and hears that it waits again
+    /// if it heard that a phone rang.
+    fn pass_on(
+        self,
+        now: Instant,
+        facts: &mut Facts,
+        cause: EndCause,
+        commands: &mut Commands,
+    ) -> State {
         if facts.queue().is_none() {
             return reserving::give_up(facts, self.dn, cause, commands);
         }
         let (conn_id, dn) = (facts.call.conn_id, self.dn);
-        let failed = queue::Input::OfferFailed { conn_id, dn, cause };
-        waiting::resume(now, facts, failed, commands)
+        facts.tell_queue(commands, queue::Input::OfferFailed { conn_id, dn, cause });
+        if self.rings {
+            facts.say_progress(now, Status::QUEUED, commands);
+        }
+        waiting::resume(facts)
     }
 }
 

@@ -65,7 +65,10 @@ impl Reserving {
 /// What a direct caller is told of an agent who cannot take the call.
 fn status_of(why: RefusedOffer) -> Status {
     match why {
-        RefusedOffer::LoggedOut | RefusedOffer::NotReady => Status::TEMPORARILY_UNAVAILABLE,
+        // Not 503, which would make the PBX take us for dead.
+        RefusedOffer::LoggedOut | RefusedOffer::NotReady | RefusedOffer::Unreachable => {
+            Status::TEMPORARILY_UNAVAILABLE
+        }
         RefusedOffer::Busy => Status::BUSY_HERE,
     }
 }

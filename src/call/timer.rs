@@ -11,7 +11,7 @@ pub enum Timer {
     /// The next provisional response: a proxy on the way gives up after three minutes without
     /// one (RFC 3261 §16.6, Timer C).
     Progress,
-    /// The agent's phone has rung for long enough.
+    /// The agent's phone has rung for long enough, or has not rung in all the time that it had.
     NoAnswer,
     /// The longest that a call may last, answered or not, so that a lost BYE or CANCEL cannot hold
     /// an agent or a place for ever.

@@ -5,7 +5,6 @@ use std::time::Instant;
 use crate::agent::EndCause;
 use crate::counters::Counter;
 use crate::dialog::LegEvent;
-use crate::queue;
 use crate::sip::Status;
 
 use super::command::{Command, Side};
@@ -114,14 +113,7 @@ impl Waiting {
 }
 
 /// Back to the queue, which keeps place and age.
-pub(super) fn resume(
-    now: Instant,
-    facts: &mut Facts,
-    failed: queue::Input,
-    commands: &mut Commands,
-) -> State {
+pub(super) fn resume(facts: &mut Facts) -> State {
     facts.deadlines.disarm(Timer::NoAnswer);
-    facts.tell_queue(commands, failed);
-    facts.say_progress(now, Status::QUEUED, commands);
     State::Waiting(Waiting)
 }

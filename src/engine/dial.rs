@@ -9,6 +9,7 @@ use crate::config::DnIndex;
 use crate::counters::Counter;
 use crate::dialog::{Invite, LegEvent, LegKey};
 use crate::limits::PEER_SILENCE_IN_T1;
+use crate::sip::Status;
 use crate::trunk::{Failure, Route};
 
 use super::Engine;
@@ -50,7 +51,9 @@ impl Engine {
                     },
                 );
             }
-            Err(_full) => self.calls.handle(now, key, CallEvent::DialFailed),
+            // The agent stays reserved until its phone has had its time to ring: to pass the call
+            // on at once would go through the whole floor while the table is full.
+            Err(_full) => {}
         }
     }
 
@@ -93,14 +96,26 @@ impl Engine {
             .handle(now, key, CallEvent::Leg(Side::Agent, event));
     }
 
-    /// The silence timer of a leg has run out.
+    /// The silence timer of a leg has run out: the next peer, or the end of the offer.
     pub(super) fn peer_was_silent(&mut self, now: Instant, key: CallKey, leg: LegKey) {
         if self.links.leg(key, Side::Agent) != Some(leg) || self.user_agent.has_response(leg) {
             return;
         }
-        if self.try_next_peer(now, key, leg, Failure::Silent, None) {
-            // Should the silent peer have rung the phone after all, its 2xx is ACKed and BYEd.
-            self.user_agent.hang_up(now, leg, None);
+        let goes_on = self.try_next_peer(now, key, leg, Failure::Silent, None);
+        if !goes_on {
+            self.links.take_agent(key);
+        }
+        // Should the silent peer have rung the phone after all, its 2xx is ACKed and BYEd.
+        self.user_agent.hang_up(now, leg, None);
+        if !goes_on {
+            // RFC 3261 §16.8: silence is as a 408.
+            let refused = LegEvent::Refused {
+                status: Status::REQUEST_TIMEOUT,
+                retry_after: None,
+                after_provisional: false,
+            };
+            let event = CallEvent::Leg(Side::Agent, refused);
+            self.calls.handle(now, key, event);
         }
     }
 

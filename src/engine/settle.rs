@@ -63,6 +63,8 @@ impl Engine {
             Message::Call(call, input) => self.tell_own_call(now, call, input),
             Message::TrunkHealth(trunk, change) => {
                 self.trunks.handle_change(trunk, change);
+                let in_service = self.trunks.in_service(trunk);
+                self.agents.handle_trunk(now, trunk, in_service);
                 self.watchers
                     .handle_change(now, &mut self.trunks, trunk, change);
             }

@@ -117,6 +117,12 @@ impl Trunks {
         self.known(trunk).in_service & bit(peer) != 0
     }
 
+    /// Whether the trunk has a peer that may be used.
+    #[must_use]
+    pub fn in_service(&self, trunk: TrunkIndex) -> bool {
+        self.known(trunk).in_service != 0
+    }
+
     /// The outcome of an [`Output::Ping`].
     pub fn handle_ping(
         &mut self,

@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use offhook::agent::{EndCause, Input, OfferSource, Output, PartyState, RefusedOffer, Stage};
 use offhook::call;
+use offhook::config::TrunkIndex;
 use offhook::counters::Counter;
 use offhook::cti::{AgentWorkMode, CallType, DnRole, EventName, Value};
+use offhook::queue;
 
 use super::desk::*;
 
@@ -284,7 +286,12 @@ fn no_answer_has_the_configured_consequence() {
 
 #[test]
 fn a_phone_that_failed_rests_before_the_next_offer() {
-    for cause in [EndCause::Busy, EndCause::Declined, EndCause::Unreachable] {
+    for cause in [
+        EndCause::Busy,
+        EndCause::Declined,
+        EndCause::Unreachable,
+        EndCause::Failed,
+    ] {
         let mut desk = Desk::new().ready();
         let call = desk.reserved();
         let ended = queued(call, PartyState::Ended(cause));
@@ -302,6 +309,33 @@ fn a_phone_that_failed_rests_before_the_next_offer() {
             [(SALES, "available"), (SERVICE, "available")]
         );
     }
+}
+
+#[test]
+fn an_agent_without_a_way_to_the_phone_keeps_its_idle_time() {
+    let mut desk = Desk::new().ready();
+    let before = desk.now;
+    let trunk = TrunkIndex(0);
+    desk.pass(Duration::from_secs(10));
+    desk.agents.handle_trunk(desk.now, trunk, false);
+    let outputs = desk.outputs();
+    assert_eq!(
+        told_queues(&outputs),
+        [(SALES, "unavailable"), (SERVICE, "unavailable")]
+    );
+    let call = desk.new_call();
+    let refused = desk.reserve(call, OfferSource::Queue(SALES));
+    assert_eq!(told_queues(&refused), [(SALES, "refused: unreachable")]);
+    desk.agents.handle_trunk(desk.now, trunk, true);
+    let first = desk.outputs().remove(0);
+    let (dn, idle_since) = (DN, before);
+    let available = queue::Input::AgentAvailable { dn, idle_since };
+    assert_eq!(first, Output::Queue(SALES, available.clone()));
+    // Neither does an offer whose phone was never dialled cost it anything.
+    let call = desk.reserved();
+    desk.pass(Duration::from_secs(1));
+    let outputs = desk.handle(Input::Returned { call });
+    assert_eq!(outputs[0], Output::Queue(SALES, available));
 }
 
 #[test]
@@ -324,6 +358,7 @@ fn a_silent_call_shard_loses_the_reservation() {
     assert_eq!(desk.pass(Duration::from_secs(61)), []);
     let outputs = desk.pass(Duration::from_secs(1));
     assert!(outputs.contains(&withdrawn(call, EndCause::Unreachable)));
+    let outputs = desk.pass(Duration::from_secs(5));
     assert_eq!(
         told_queues(&outputs),
         [(SALES, "available"), (SERVICE, "available")]

@@ -410,6 +410,10 @@ fn queue_word(input: &queue::Input) -> &'static str {
             why: RefusedOffer::NotReady,
             ..
         } => "refused: not ready",
+        queue::Input::Refused {
+            why: RefusedOffer::Unreachable,
+            ..
+        } => "refused: unreachable",
         other @ (queue::Input::Enter { .. }
         | queue::Input::Ringing { .. }
         | queue::Input::Answered { .. }

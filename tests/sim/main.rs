@@ -20,6 +20,7 @@ mod cluster;
 mod events;
 mod moments;
 mod network;
+mod outage;
 mod presence;
 mod random;
 mod runs;

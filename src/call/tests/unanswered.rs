@@ -60,6 +60,43 @@ fn no_answer_cancels_the_phone_and_keeps_the_caller() {
 }
 
 #[test]
+fn phone_that_does_not_ring_has_its_own_time_and_its_agent_all_of_theirs() {
+    for no_answer in ["1", "10m"] {
+        let mut table = Table::with(&format!("no_answer = \"{no_answer}\""));
+        let key = table.arrive(Some("offer"));
+        table.offer(key, AGENT);
+        table.commands.clear();
+        table.wait(Duration::from_millis(15_900));
+        assert_eq!(table.party_states(), []);
+        table.wait(Duration::from_millis(200));
+        table.expect_leg(Side::Agent, &LegCommand::HangUp(cause::TIMER));
+        let ended = PartyState::Ended(EndCause::Unreachable);
+        assert_eq!(table.party_states(), [ended], "{no_answer}");
+        assert_eq!(table.leg_commands(Side::Caller).count(), 0, "still queued");
+    }
+}
+
+#[test]
+fn agent_whose_phone_was_not_dialled_is_given_back_as_it_was() {
+    let mut table = Table::new();
+    let key = table.arrive(Some("offer"));
+    table.offer(key, AGENT);
+    table.commands.clear();
+    table.calls.handle(table.now, key, Event::DialFailed);
+    table.drain();
+    assert_eq!(table.party_states(), [], "nothing has happened");
+    let returned = |command: &&Command| {
+        matches!(
+            command,
+            Command::Agent(AGENT, agent::Input::Returned { .. })
+        )
+    };
+    assert_eq!(table.commands.iter().filter(returned).count(), 1);
+    assert_eq!(table.leg_commands(Side::Caller).count(), 0, "still queued");
+    assert_eq!(table.queue_inputs().count(), 1);
+}
+
+#[test]
 fn waiting_caller_hears_queued_at_least_once_a_minute() {
     let mut table = Table::new();
     table.arrive(Some("offer"));
@@ -127,6 +164,7 @@ fn direct_caller_is_told_why_the_agent_cannot_take_the_call() {
         (RefusedOffer::LoggedOut, 480),
         (RefusedOffer::NotReady, 480),
         (RefusedOffer::Busy, 486),
+        (RefusedOffer::Unreachable, 480),
     ] {
         let mut table = Table::new();
         let key = table.arrive_direct();
@@ -162,7 +200,11 @@ fn ringing_caller_hears_so_at_least_once_a_minute() {
 
 #[test]
 fn direct_caller_is_kept_while_the_phone_does_not_ring_yet() {
-    let mut table = Table::with("no_answer = \"10m\"");
+    // On a slow network the phone has more than a minute to ring.
+    let mut config = configuration("");
+    config.server.t1 = Duration::from_secs(2);
+    let mut table = Table::new();
+    table.calls = Calls::new(table.now, ShardId(0), Arc::new(config));
     let key = table.arrive_direct();
     table.offer(key, AGENT);
     table.commands.clear();
@@ -181,6 +223,7 @@ fn caller_who_waits_for_ever_is_ended() {
         if ringing {
             table.wait(Duration::from_secs(12 * 3_600 - 60));
             table.offer(key, AGENT);
+            table.ring(key);
         }
         table.commands.clear();
         table.wait(Duration::from_secs(12 * 3_600));

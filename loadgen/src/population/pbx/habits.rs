@@ -15,6 +15,8 @@ pub struct Behaviour {
     pub ringing_after: Option<Duration>,
     /// What follows.
     pub then: Answering,
+    /// Whether its 200 has a session description, as it must.
+    pub describes: bool,
     /// Time from the answer to the hold; the call is resumed after as long again.
     pub hold_after: Option<Duration>,
     /// Time from the answer to the agent's BYE; `None` leaves it to the other side.
@@ -39,6 +41,7 @@ impl Default for Behaviour {
             trying: true,
             ringing_after: Some(Duration::from_millis(20)),
             then: Answering::After(Duration::from_millis(100)),
+            describes: true,
             hold_after: None,
             hang_up_after: None,
         }
@@ -145,6 +148,7 @@ impl Habits {
             trying: true,
             ringing_after: Some(ringing),
             then,
+            describes: true,
             hold_after: talking.filter(|_| holds).map(|length| length / 4),
             hang_up_after: talking,
         }

@@ -208,7 +208,7 @@ impl Pbx {
         else {
             return;
         };
-        let (invite, offered) = (*invite, *offered);
+        let (invite, offered, describes) = (*invite, *offered, leg.behaviour.describes);
         let exchange = &mut self.nodes[leg.node].exchange;
         let answer = Answer {
             tag: Some(&leg.tag),
@@ -216,11 +216,11 @@ impl Pbx {
                 HeaderName::Contact,
                 contact(&self.phones[leg.phone].dn, exchange),
             )],
-            body: Some((SDP, sdp(exchange.address, description, 1, Flow::Both))),
+            body: describes.then(|| (SDP, sdp(exchange.address, description, 1, Flow::Both))),
         };
         exchange.answer(now, invite, Status::OK, &answer);
         let mut session = Session::new(dialog.clone(), description);
-        session.expect_ack(invite, !offered);
+        session.expect_ack(invite, describes && !offered);
         leg.state = State::Up(session);
         let (node, phone, token, behaviour) = (leg.node, leg.phone, leg.token, leg.behaviour);
         self.leg_by_invite.remove(&(node, invite));
