@@ -4,4 +4,5 @@
 
 pub(crate) mod limits;
 pub mod note;
+pub(crate) mod pattern;
 pub(crate) mod xml;
