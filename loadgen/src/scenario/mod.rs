@@ -2,7 +2,14 @@
 //! them is not honoured. Everything here is our own; SIPp's behaviour is followed where a
 //! scenario can see it.
 
+pub(crate) mod distribution;
 pub(crate) mod limits;
+pub mod load;
+pub mod model;
+pub(crate) mod names;
 pub mod note;
 pub(crate) mod pattern;
+pub(crate) mod template;
+pub(crate) mod text;
+pub(crate) mod value;
 pub(crate) mod xml;

@@ -45,7 +45,9 @@ impl fmt::Display for BadPattern {
             Self::TooLarge => formatter.write_str("it is too large"),
             Self::TooDeep => formatter.write_str("its groups are nested too deeply"),
             Self::Unclosed(opening) => write!(formatter, "`{opening}` is never closed"),
-            Self::Unopened => formatter.write_str("a `)` closes nothing; write `\\)` for the letter"),
+            Self::Unopened => {
+                formatter.write_str("a `)` closes nothing; write `\\)` for the letter")
+            }
             Self::BadBracket => formatter.write_str("what is in brackets is not understood"),
             Self::BadInterval => formatter.write_str("an interval in braces is not understood"),
             Self::TrailingBackslash => formatter.write_str("it ends with a lone backslash"),
@@ -99,7 +101,11 @@ impl Pattern {
         };
         let longest = if translated.is_ambiguous {
             let automaton = DFA::builder()
-                .configure(DFA::config().match_kind(MatchKind::All).skip_cache_capacity_check(true))
+                .configure(
+                    DFA::config()
+                        .match_kind(MatchKind::All)
+                        .skip_cache_capacity_check(true),
+                )
                 .syntax(
                     syntax::Config::new()
                         .unicode(false)

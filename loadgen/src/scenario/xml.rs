@@ -63,7 +63,10 @@ impl std::fmt::Display for Unreadable {
             Self::TooDeep => write!(formatter, "more than {DEPTH_MAX} elements in each other"),
             Self::TooManyElements => write!(formatter, "more than {ELEMENTS_MAX} elements"),
             Self::TooManyAttributes => {
-                write!(formatter, "an element with more than {ATTRIBUTES_MAX} attributes")
+                write!(
+                    formatter,
+                    "an element with more than {ATTRIBUTES_MAX} attributes"
+                )
             }
             Self::Unfinished => formatter.write_str(
                 "the file ends before this tag, comment or CDATA section does; close it",
@@ -118,7 +121,9 @@ impl<'a> Reader<'a> {
         let end = (self.at + count).min(self.bytes.len());
         let passed = &self.bytes[self.at..end];
         let breaks = memchr::memchr_iter(b'\n', passed).count();
-        self.line = self.line.saturating_add(u32::try_from(breaks).unwrap_or(u32::MAX));
+        self.line = self
+            .line
+            .saturating_add(u32::try_from(breaks).unwrap_or(u32::MAX));
         self.at = end;
         passed
     }
@@ -132,11 +137,16 @@ impl<'a> Reader<'a> {
     }
 
     fn innermost(&mut self) -> &mut Element {
-        self.open.last_mut().expect("the nameless element is always open")
+        self.open
+            .last_mut()
+            .expect("the nameless element is always open")
     }
 
     fn innermost_name(&self) -> (String, u32) {
-        let element = self.open.last().expect("the nameless element is always open");
+        let element = self
+            .open
+            .last()
+            .expect("the nameless element is always open");
         (element.name.clone(), element.line)
     }
 
@@ -282,7 +292,11 @@ impl<'a> Reader<'a> {
 
     fn value(&mut self, name: &str, notes: &mut Notes) -> Result<Vec<u8>, Unreadable> {
         let rest = self.rest();
-        let Some(quote) = rest.first().copied().filter(|byte| matches!(byte, b'"' | b'\'')) else {
+        let Some(quote) = rest
+            .first()
+            .copied()
+            .filter(|byte| matches!(byte, b'"' | b'\''))
+        else {
             notes.warning(self.line, format!("the value of {name} is not in quotes"));
             let ends = |byte: &u8| is_blank(*byte) || *byte == b'>';
             let length = rest.iter().position(ends).ok_or(Unreadable::Unfinished)?;

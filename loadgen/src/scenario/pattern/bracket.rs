@@ -86,7 +86,9 @@ fn words(set: &[bool; 256], negated: bool) -> String {
     let mut text = String::from(if negated { "[^" } else { "[" });
     let mut next = 0_usize;
     while let Some(start) = (next..set.len()).find(|byte| set[*byte]) {
-        let end = (start..set.len()).find(|byte| !set[*byte]).unwrap_or(set.len());
+        let end = (start..set.len())
+            .find(|byte| !set[*byte])
+            .unwrap_or(set.len());
         let byte = |index: usize| u8::try_from(index).expect("a set has 256 places");
         push_byte(&mut text, byte(start));
         if end > start + 1 {

@@ -51,7 +51,10 @@ fn brackets_are_posix() {
     assert_eq!(whole(r"[\d]+", r"12\d3").as_deref(), Some(r"\d"));
     // A class without the outer brackets is a set of its letters.
     assert_eq!(whole("[:space:]*x", "aps:x").as_deref(), Some("aps:x"));
-    assert_eq!(whole("[[:space:]]+", "a \t\r\n").as_deref(), Some(" \t\r\n"));
+    assert_eq!(
+        whole("[[:space:]]+", "a \t\r\n").as_deref(),
+        Some(" \t\r\n")
+    );
     assert_eq!(whole("[]a]+", "b]a").as_deref(), Some("]a"));
     assert_eq!(whole("[^]a]+", "]b]").as_deref(), Some("b"));
     assert_eq!(whole("[a-]+", "b-a").as_deref(), Some("-a"));
@@ -79,7 +82,10 @@ fn backslashes_are_glibc_s() {
     assert_eq!(whole(r"\s\S", "a b").as_deref(), Some(" b"));
     assert_eq!(whole(r"\w+", "-ab_1-").as_deref(), Some("ab_1"));
     assert_eq!(whole(r"\<b\w*\>", "abc bcd").as_deref(), Some("bcd"));
-    assert_eq!(whole(r"sip:\+1\.2\/", "sip:+1.2/").as_deref(), Some("sip:+1.2/"));
+    assert_eq!(
+        whole(r"sip:\+1\.2\/", "sip:+1.2/").as_deref(),
+        Some("sip:+1.2/")
+    );
     assert_eq!(whole("a#b &", "a#b &").as_deref(), Some("a#b &"));
 }
 
@@ -88,13 +94,20 @@ fn expressions_of_public_scenarios_do_what_they_say() {
     let contact = "<sip:127.0.0.1:5070;transport=UDP>;expires=3600";
     assert_eq!(
         found("<sip:([^:;>]*)(:([0-9]+))?", contact),
-        Some(["<sip:127.0.0.1:5070", "127.0.0.1", ":5070", "5070"].map(str::to_owned).to_vec())
+        Some(
+            ["<sip:127.0.0.1:5070", "127.0.0.1", ":5070", "5070"]
+                .map(str::to_owned)
+                .to_vec()
+        )
     );
     let pattern = "[0-9]{1,3}\\.[0-9]{1,3}\\.[0-9]{1,3}\\.[0-9]{1,3}:[0-9]*";
     assert_eq!(whole(pattern, contact).as_deref(), Some("127.0.0.1:5070"));
     let rtpmap = "m=audio ([0-9]+) RTP/AVP (.*)";
     let groups = found(rtpmap, "v=0\r\nm=audio 6000 RTP/AVP 0 8\r\na=x\r\n").expect("matches");
-    assert_eq!((groups[1].as_str(), groups[2].as_str()), ("6000", "0 8\r\na=x\r\n"));
+    assert_eq!(
+        (groups[1].as_str(), groups[2].as_str()),
+        ("6000", "0 8\r\na=x\r\n")
+    );
 }
 
 #[test]
@@ -122,8 +135,15 @@ fn bad_expressions_say_what_is_wrong() {
         ("(a)\\1", BadPattern::BackReference),
         ("((a{1000}){1000}){1000}", BadPattern::TooLarge),
     ] {
-        assert_eq!(Pattern::new(pattern.as_bytes(), false).err(), Some(fault), "{pattern}");
+        assert_eq!(
+            Pattern::new(pattern.as_bytes(), false).err(),
+            Some(fault),
+            "{pattern}"
+        );
     }
     let deep = "(".repeat(70) + &")".repeat(70);
-    assert_eq!(Pattern::new(deep.as_bytes(), false).err(), Some(BadPattern::TooDeep));
+    assert_eq!(
+        Pattern::new(deep.as_bytes(), false).err(),
+        Some(BadPattern::TooDeep)
+    );
 }

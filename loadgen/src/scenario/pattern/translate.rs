@@ -116,7 +116,10 @@ impl Translation<'_> {
     /// `{3}`, `{3,}`, `{,5}` or `{3,5}`; a brace that begins none of these is a letter.
     fn interval(&mut self) -> Result<(), BadPattern> {
         let rest = &self.pattern[self.at..];
-        let inside = rest.iter().position(|byte| *byte == b'}').map(|end| &rest[..end]);
+        let inside = rest
+            .iter()
+            .position(|byte| *byte == b'}')
+            .map(|end| &rest[..end]);
         let is_interval = |text: &&[u8]| {
             let digit_or_comma = |byte: &u8| byte.is_ascii_digit() || *byte == b',';
             !text.is_empty() && text.iter().all(digit_or_comma)
@@ -150,7 +153,10 @@ impl Translation<'_> {
     }
 
     fn escaped(&mut self) -> Result<(), BadPattern> {
-        let byte = *self.pattern.get(self.at).ok_or(BadPattern::TrailingBackslash)?;
+        let byte = *self
+            .pattern
+            .get(self.at)
+            .ok_or(BadPattern::TrailingBackslash)?;
         self.at += 1;
         match byte {
             b'1'..=b'9' => return Err(BadPattern::BackReference),

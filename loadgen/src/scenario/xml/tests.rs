@@ -24,10 +24,19 @@ fn a_well_formed_file_is_read_without_a_word() {
     let scenario = &root.children[0];
     assert_eq!(scenario.attribute("name"), Some(b"one".as_slice()));
     let send = &scenario.children[0];
-    assert_eq!((send.name.as_str(), send.line, send.data_line), ("send", 5, 5));
+    assert_eq!(
+        (send.name.as_str(), send.line, send.data_line),
+        ("send", 5, 5)
+    );
     assert_eq!(send.data, b"\n<INVITE>&amp;\n");
     assert_eq!(send.attribute("retrans"), Some(b"500".as_slice()));
-    assert_eq!((scenario.children[1].name.as_str(), scenario.children[1].line), ("pause", 8));
+    assert_eq!(
+        (
+            scenario.children[1].name.as_str(),
+            scenario.children[1].line
+        ),
+        ("pause", 8)
+    );
 }
 
 #[test]
@@ -54,7 +63,10 @@ fn what_is_not_well_formed_is_read_and_noted_with_its_line() {
     let scenario = &root.children[0];
     assert_eq!(scenario.children.len(), 2);
     assert_eq!(scenario.children[0].attribute("a"), Some(b"1".as_slice()));
-    assert_eq!(scenario.children[0].attribute("unquoted"), Some(b"5".as_slice()));
+    assert_eq!(
+        scenario.children[0].attribute("unquoted"),
+        Some(b"5".as_slice())
+    );
     assert_eq!(scenario.children[0].children[0].name, "action");
     assert_eq!(
         texts(&notes),
@@ -77,7 +89,10 @@ fn bytes_of_any_charset_pass_unchanged() {
     let mut notes = Notes::default();
     let text = b"\xef\xbb\xbf<a b=\"\xe9\xff\"><![CDATA[\xfc\x00]]></a>";
     let root = read(text, &mut notes).expect("it can be read");
-    assert_eq!(root.children[0].attribute("b"), Some(b"\xe9\xff".as_slice()));
+    assert_eq!(
+        root.children[0].attribute("b"),
+        Some(b"\xe9\xff".as_slice())
+    );
     assert_eq!(root.children[0].data, b"\xfc\x00");
     assert_eq!(texts(&notes), Vec::<String>::new());
 }
@@ -96,8 +111,13 @@ fn what_cannot_be_read_says_on_which_line() {
     assert_eq!(refused(&deep), Some((1, Unreadable::TooDeep)));
     let many = "<a/>".repeat(ELEMENTS_MAX + 1);
     assert_eq!(refused(&many), Some((1, Unreadable::TooManyElements)));
-    let attributes: String = (0..=ATTRIBUTES_MAX).map(|index| format!(" a{index}='1'")).collect();
-    assert_eq!(refused(&format!("<a{attributes}/>")), Some((1, Unreadable::TooManyAttributes)));
+    let attributes: String = (0..=ATTRIBUTES_MAX)
+        .map(|index| format!(" a{index}='1'"))
+        .collect();
+    assert_eq!(
+        refused(&format!("<a{attributes}/>")),
+        Some((1, Unreadable::TooManyAttributes))
+    );
     let long = " ".repeat(FILE_BYTES_MAX + 1);
     assert_eq!(refused(&long), Some((1, Unreadable::TooLong)));
 }
