@@ -323,7 +323,6 @@ pub(crate) enum Action {
         port: Template,
         protocol: Template,
     },
-    CloseConnection,
     Stop(Stop),
 }
 

@@ -80,7 +80,10 @@ impl Loader {
                 let operand = self.operand("variable", attributes, notes)?;
                 Some(Action::RestorePause(operand))
             }
-            "closecon" => Some(Action::CloseConnection),
+            "closecon" => {
+                notes.warning(element.line, "closecon is ignored: the connection is kept");
+                None
+            }
             "exec" => execute(element, attributes, notes),
             "rtp_echo" => {
                 attributes.pass_over("value");
