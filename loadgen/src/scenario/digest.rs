@@ -1,7 +1,7 @@
 //! Digest authentication (RFC 2617, RFC 8760): answers a challenge with MD5 or SHA-256, and
 //! checks an answer.
 
-use md5::{Digest as _, Md5};
+use md5::Md5;
 use sha2::Sha256;
 
 use super::template::parameters;

@@ -2,8 +2,10 @@
 //! them is not honoured. Everything here is our own; SIPp's behaviour is followed where a
 //! scenario can see it.
 
+pub mod builtin;
 pub mod calendar;
 pub(crate) mod call;
+pub mod check;
 pub(crate) mod digest;
 pub(crate) mod distribution;
 pub mod floor;
@@ -14,8 +16,10 @@ pub(crate) mod message;
 pub mod model;
 pub(crate) mod names;
 pub mod note;
+pub mod options;
 pub(crate) mod pattern;
 pub(crate) mod render;
+pub mod run;
 pub mod settings;
 pub mod station;
 pub mod statistics;

@@ -45,6 +45,28 @@ pub struct Scenario {
     pub(crate) keeps_received: bool,
 }
 
+impl Scenario {
+    /// All texts, those of actions included.
+    pub(crate) fn templates(&self) -> Vec<&Template> {
+        let steps = self.steps.iter().chain(&self.initial);
+        let mut found = Vec::new();
+        for step in steps {
+            if let StepKind::Send(send) = &step.kind {
+                found.push(&send.message.text);
+            }
+            for action in &step.actions {
+                action.push_templates(&mut found);
+            }
+        }
+        let defaults = &self.defaults;
+        found.extend(
+            [&defaults.ack, &defaults.bye, &defaults.cancel, &defaults.ok]
+                .map(|message| &message.text),
+        );
+        found
+    }
+}
+
 /// The messages that are sent without a step.
 #[derive(Debug)]
 pub(crate) struct Defaults {
@@ -324,6 +346,37 @@ pub(crate) enum Action {
         protocol: Template,
     },
     Stop(Stop),
+}
+
+impl Action {
+    fn push_templates<'a>(&'a self, found: &mut Vec<&'a Template>) {
+        match self {
+            Self::Say { text, .. } | Self::AssignText { text, .. } => found.push(text),
+            Self::VerifyAuth {
+                username, password, ..
+            } => found.extend([username, password]),
+            Self::Lookup { file, key, .. } => found.extend([file, key]),
+            Self::Insert { file, text } => found.extend([file, text]),
+            Self::Replace { file, line, text } => found.extend([file, line, text]),
+            Self::SetDestination {
+                host,
+                port,
+                protocol,
+            } => found.extend([host, port, protocol]),
+            Self::Match { .. }
+            | Self::Arithmetic { .. }
+            | Self::ToNumber { .. }
+            | Self::Change { .. }
+            | Self::Test { .. }
+            | Self::CompareText { .. }
+            | Self::Sample { .. }
+            | Self::TimeOfDay { .. }
+            | Self::Index { .. }
+            | Self::Jump(_)
+            | Self::RestorePause(_)
+            | Self::Stop(_) => {}
+        }
+    }
 }
 
 /// A text or a variable.

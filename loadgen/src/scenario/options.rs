@@ -12,7 +12,10 @@ use super::settings::Behaviours;
 
 /// Options of a run.
 #[derive(Debug, Clone, PartialEq, Args)]
-#[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line"
+)]
 pub struct Play {
     /// The scenario file, unless `-sf` or `-sn` names one, and the peer: HOST or HOST:PORT.
     #[arg(value_name = "FILE.xml] [HOST[:PORT]", num_args = 0..=2)]
@@ -30,10 +33,20 @@ pub struct Play {
     #[arg(long = "p", visible_alias = "local-port", value_name = "PORT")]
     pub local_port: Option<u16>,
     /// What [service] is.
-    #[arg(long = "s", visible_alias = "service", value_name = "NAME", default_value = "service")]
+    #[arg(
+        long = "s",
+        visible_alias = "service",
+        value_name = "NAME",
+        default_value = "service"
+    )]
     pub service: String,
     /// Calls to open in a period.
-    #[arg(long = "r", visible_alias = "rate", value_name = "RATE", default_value_t = 10.0)]
+    #[arg(
+        long = "r",
+        visible_alias = "rate",
+        value_name = "RATE",
+        default_value_t = 10.0
+    )]
     pub rate: f64,
     /// The period of the rate; a bare number is milliseconds.
     #[arg(long = "rp", visible_alias = "rate-period", value_name = "TIME",
@@ -68,15 +81,23 @@ pub struct Play {
           action = ArgAction::Append, allow_hyphen_values = true)]
     pub variables: Vec<String>,
     /// Over what: u1 (UDP) or t1 (one TCP connection).
-    #[arg(long = "t", visible_alias = "transport", value_name = "TRANSPORT",
-          default_value = "u1")]
+    #[arg(
+        long = "t",
+        visible_alias = "transport",
+        value_name = "TRANSPORT",
+        default_value = "u1"
+    )]
     pub transport: String,
     /// The user of digests; [service] without it.
     #[arg(long = "au", visible_alias = "auth-user", value_name = "NAME")]
     pub username: Option<String>,
     /// The password of digests.
-    #[arg(long = "ap", visible_alias = "auth-password", value_name = "PASSWORD",
-          default_value = "password")]
+    #[arg(
+        long = "ap",
+        visible_alias = "auth-password",
+        value_name = "PASSWORD",
+        default_value = "password"
+    )]
     pub password: String,
     /// The URI of digests, without `sip:`.
     #[arg(long = "auth_uri", visible_alias = "auth-uri", value_name = "URI")]
@@ -85,10 +106,19 @@ pub struct Play {
     #[arg(long = "mi", visible_alias = "media-ip", value_name = "IP")]
     pub media_ip: Option<IpAddr>,
     /// The port that messages name for media.
-    #[arg(long = "mp", visible_alias = "media-port", value_name = "PORT", default_value_t = 6_000)]
+    #[arg(
+        long = "mp",
+        visible_alias = "media-port",
+        value_name = "PORT",
+        default_value_t = 6_000
+    )]
     pub media_port: u16,
     /// Where messages go instead of the peer that they name.
-    #[arg(long = "rsa", visible_alias = "outbound-proxy", value_name = "HOST[:PORT]")]
+    #[arg(
+        long = "rsa",
+        visible_alias = "outbound-proxy",
+        value_name = "HOST[:PORT]"
+    )]
     pub proxy: Option<String>,
     #[command(flatten)]
     /// Time-outs and resends.
@@ -104,8 +134,12 @@ pub struct Play {
     pub no_defaults: bool,
     /// What is done without a step: all, none, bye, abortunexp, pingreply, each with a `-` before
     /// it to switch it off, and commas between them.
-    #[arg(long = "default_behaviors", visible_alias = "default-behaviors", value_name = "LIST",
-          allow_hyphen_values = true)]
+    #[arg(
+        long = "default_behaviors",
+        visible_alias = "default-behaviors",
+        value_name = "LIST",
+        allow_hyphen_values = true
+    )]
     pub behaviours: Option<String>,
     /// Pass over messages during pauses.
     #[arg(long = "pause_msg_ign", visible_alias = "ignore-in-pause")]
@@ -114,17 +148,30 @@ pub struct Play {
     #[arg(long = "callid_slash_ign", visible_alias = "keep-slashes")]
     pub keeps_slashes: bool,
     /// The form of Call-IDs: %u is the call, %p the process, %s our address.
-    #[arg(long = "cid_str", visible_alias = "call-id", value_name = "FORM",
-          default_value = "%u-%p@%s")]
+    #[arg(
+        long = "cid_str",
+        visible_alias = "call-id",
+        value_name = "FORM",
+        default_value = "%u-%p@%s"
+    )]
     pub call_id: String,
     /// The number of the first CSeq.
-    #[arg(long = "base_cseq", visible_alias = "base-cseq", value_name = "N", default_value_t = 1)]
+    #[arg(
+        long = "base_cseq",
+        visible_alias = "base-cseq",
+        value_name = "N",
+        default_value_t = 1
+    )]
     pub base_cseq: u64,
     /// Percent of messages to lose on purpose.
     #[arg(long = "lost", value_name = "PERCENT", default_value_t = 0.0)]
     pub lost: f64,
     /// What the rate grows by every interval.
-    #[arg(long = "rate_increase", visible_alias = "rate-increase", value_name = "RATE")]
+    #[arg(
+        long = "rate_increase",
+        visible_alias = "rate-increase",
+        value_name = "RATE"
+    )]
     pub rate_increase: Option<f64>,
     /// Between two growths of the rate; a bare number is seconds.
     #[arg(long = "rate_interval", visible_alias = "rate-interval", value_name = "TIME",
@@ -152,7 +199,10 @@ pub struct Play {
 
 /// Time-outs and resends.
 #[derive(Debug, Clone, PartialEq, Args)]
-#[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line"
+)]
 pub struct Timers {
     /// How long the run may take; a bare number is seconds. It then ends with status 97.
     #[arg(long = "timeout", value_name = "TIME", value_parser = seconds)]
@@ -171,11 +221,18 @@ pub struct Timers {
     #[arg(long = "max_retrans", visible_alias = "max-resends", value_name = "N")]
     pub resends_max: Option<u32>,
     /// How often an INVITE is resent at most.
-    #[arg(long = "max_invite_retrans", visible_alias = "max-invite-resends", value_name = "N")]
+    #[arg(
+        long = "max_invite_retrans",
+        visible_alias = "max-invite-resends",
+        value_name = "N"
+    )]
     pub invite_resends_max: Option<u32>,
     /// How often another message is resent at most.
-    #[arg(long = "max_non_invite_retrans", visible_alias = "max-other-resends",
-          value_name = "N")]
+    #[arg(
+        long = "max_non_invite_retrans",
+        visible_alias = "max-other-resends",
+        value_name = "N"
+    )]
     pub other_resends_max: Option<u32>,
     /// The longest time between two resends; a bare number is milliseconds.
     #[arg(long = "T2", visible_alias = "t2", value_name = "TIME", value_parser = milliseconds)]
@@ -188,7 +245,10 @@ pub struct Timers {
 
 /// What is written down.
 #[derive(Debug, Clone, PartialEq, Args)]
-#[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line"
+)]
 pub struct TraceOptions {
     /// Write statistics to a file, one line every `-fd`.
     #[arg(long = "trace_stat", visible_alias = "trace-stat")]
@@ -201,14 +261,22 @@ pub struct TraceOptions {
           default_value = "60s", value_parser = seconds)]
     pub statistics_interval: Duration,
     /// What stands between two columns of statistics.
-    #[arg(long = "stat_delimiter", visible_alias = "stat-delimiter", value_name = "TEXT",
-          default_value = ";")]
+    #[arg(
+        long = "stat_delimiter",
+        visible_alias = "stat-delimiter",
+        value_name = "TEXT",
+        default_value = ";"
+    )]
     pub delimiter: String,
     /// Write every message to a file.
     #[arg(long = "trace_msg", visible_alias = "trace-messages")]
     pub messages: bool,
     /// Where messages go.
-    #[arg(long = "message_file", visible_alias = "message-file", value_name = "FILE")]
+    #[arg(
+        long = "message_file",
+        visible_alias = "message-file",
+        value_name = "FILE"
+    )]
     pub message_file: Option<PathBuf>,
     /// Write what goes wrong to a file.
     #[arg(long = "trace_err", visible_alias = "trace-errors")]
@@ -230,7 +298,10 @@ const PLAYING: &[&str] = &["run", "uac", "uas"];
 /// Gives options with one hyphen the second one, where the command is one that plays scenarios.
 #[must_use]
 pub fn with_two_hyphens<C: CommandFactory>(arguments: Vec<OsString>) -> Vec<OsString> {
-    let command = arguments.get(1).and_then(|word| word.to_str()).unwrap_or_default();
+    let command = arguments
+        .get(1)
+        .and_then(|word| word.to_str())
+        .unwrap_or_default();
     if !PLAYING.contains(&command) {
         return arguments;
     }
@@ -247,7 +318,11 @@ pub fn with_two_hyphens<C: CommandFactory>(arguments: Vec<OsString>) -> Vec<OsSt
     let lengthen = |word: OsString| match word.to_str() {
         Some(text) if text.starts_with('-') && !text.starts_with("--") => {
             let name = text[1..].split('=').next().unwrap_or_default();
-            if is_known(name) { format!("-{text}").into() } else { word }
+            if is_known(name) {
+                format!("-{text}").into()
+            } else {
+                word
+            }
         }
         Some(_) | None => word,
     };
@@ -268,7 +343,9 @@ impl Play {
         };
         let mut behaviours = all(!self.no_defaults);
         for word in self.behaviours.iter().flat_map(|list| list.split(',')) {
-            let (name, on) = word.strip_prefix('-').map_or((word, true), |name| (name, false));
+            let (name, on) = word
+                .strip_prefix('-')
+                .map_or((word, true), |name| (name, false));
             match name.trim() {
                 "all" => behaviours = all(on),
                 "none" => behaviours = all(!on),
@@ -341,7 +418,10 @@ mod tests {
     fn play(arguments: &[&str]) -> Play {
         let words = ["offhook-load", "run"].iter().chain(arguments);
         let words = with_two_hyphens::<CommandLine>(words.map(Into::into).collect());
-        match CommandLine::try_parse_from(words).expect("a good command line").command {
+        match CommandLine::try_parse_from(words)
+            .expect("a good command line")
+            .command
+        {
             Command::Run(play) => play,
             other => panic!("not a run: {other:?}"),
         }
@@ -350,13 +430,51 @@ mod tests {
     #[test]
     fn options_of_sipp_are_taken_with_one_hyphen() {
         let play = play(&[
-            "-sf", "a.xml", "127.0.0.1:5070", "-r", "100", "-rp", "500", "-l", "20", "-m", "7",
-            "-d", "250", "-i", "127.0.0.2", "-p", "5099", "-key", "a", "-b", "-set", "v", "1",
-            "-key", "c", "d", "-t", "t1", "-trace_stat", "-fd", "5", "-timeout", "1m", "-T2",
-            "2000", "-nd", "-aa", "-default_behaviors", "all,-bye",
+            "-sf",
+            "a.xml",
+            "127.0.0.1:5070",
+            "-r",
+            "100",
+            "-rp",
+            "500",
+            "-l",
+            "20",
+            "-m",
+            "7",
+            "-d",
+            "250",
+            "-i",
+            "127.0.0.2",
+            "-p",
+            "5099",
+            "-key",
+            "a",
+            "-b",
+            "-set",
+            "v",
+            "1",
+            "-key",
+            "c",
+            "d",
+            "-t",
+            "t1",
+            "-trace_stat",
+            "-fd",
+            "5",
+            "-timeout",
+            "1m",
+            "-T2",
+            "2000",
+            "-nd",
+            "-aa",
+            "-default_behaviors",
+            "all,-bye",
         ]);
         assert_eq!(play.words, ["127.0.0.1:5070"]);
-        assert_eq!((play.rate, play.limit, play.calls), (100.0, Some(20), Some(7)));
+        assert_eq!(
+            (play.rate, play.limit, play.calls),
+            (100.0, Some(20), Some(7))
+        );
         assert_eq!(play.period, Duration::from_millis(500));
         assert_eq!(play.pause, Duration::from_millis(250));
         assert_eq!(play.local_port, Some(5_099));
@@ -372,7 +490,10 @@ mod tests {
     #[test]
     fn long_names_mean_the_same() {
         let play = play(&["a.xml", "host", "--rate", "5", "--calls=3", "--pause", "1s"]);
-        assert_eq!((play.rate, play.calls, play.pause), (5.0, Some(3), Duration::from_secs(1)));
+        assert_eq!(
+            (play.rate, play.calls, play.pause),
+            (5.0, Some(3), Duration::from_secs(1))
+        );
         assert_eq!(play.words, ["a.xml", "host"]);
     }
 

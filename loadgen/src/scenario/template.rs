@@ -134,6 +134,19 @@ impl Template {
         })
     }
 
+    /// The files that it quotes, as far as their names are known beforehand.
+    pub(crate) fn file_names(&self) -> Vec<Vec<u8>> {
+        let mut names = Vec::new();
+        for segment in &self.segments {
+            if let Segment::Keyword(Keyword::File(name)) = segment
+                && !name.uses(|_| true)
+            {
+                names.push(name.beginning().to_vec());
+            }
+        }
+        names
+    }
+
     /// The text before the first keyword.
     pub(crate) fn beginning(&self) -> &[u8] {
         match self.segments.first() {

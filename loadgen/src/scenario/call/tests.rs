@@ -1,1 +1,8 @@
-//! Rules.
+//! The rules by which calls follow scenarios, one by one, in virtual time: a lab stands for the
+//! sockets, and the test is the peer.
+
+mod actions;
+mod lab;
+mod matching;
+mod resends;
+mod texts;
