@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use offhook_loadgen::cli::{CheckFiles, Command, CommandLine, Demo, Scenarios};
 use offhook_loadgen::demo;
-use offhook_loadgen::scenario::options::{pairs, with_two_hyphens};
+use offhook_loadgen::scenario::options::{pairs, with_two_hyphens, without_effect};
 use offhook_loadgen::scenario::{builtin, check, load, run as player};
 
 /// The demo was carried out and found a fault.
@@ -20,8 +20,17 @@ const EXIT_FAILED: u8 = 3;
 fn main() -> ExitCode {
     // Before any thread starts.
     offhook_shards::prepare_process();
-    let arguments = with_two_hyphens::<CommandLine>(std::env::args_os().collect());
+    let (arguments, dropped) = without_effect(std::env::args_os().collect());
+    let arguments = with_two_hyphens::<CommandLine>(arguments);
     let CommandLine { command } = CommandLine::parse_from(arguments);
+    if !dropped.is_empty() {
+        let list = dropped.join(", ");
+        // Nobody reads standard error any more: the run itself does not need it.
+        let _ = writeln!(
+            std::io::stderr(),
+            "offhook-load: without effect here: {list}"
+        );
+    }
     match command {
         Command::Demo(options) => run(&options),
         Command::Run(play) => ExitCode::from(player::run(&play, None)),

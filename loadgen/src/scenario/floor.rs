@@ -64,7 +64,6 @@ pub(crate) struct Floor {
     pub(crate) stop: Option<Stop>,
     /// Whether a scenario's `error` has ended the run.
     pub(crate) is_fatal: bool,
-    pub(crate) dynamic_id: u64,
     /// Room for regular expressions, by index.
     pub(crate) memories: Vec<Memory>,
     pub(crate) groups: Vec<Option<Range<usize>>>,
@@ -93,7 +92,6 @@ impl Floor {
             lines: VecDeque::new(),
             stop: None,
             is_fatal: false,
-            dynamic_id: 10_000,
             memories: scenario
                 .patterns
                 .iter()

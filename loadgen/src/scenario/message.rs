@@ -187,7 +187,8 @@ mod tests {
     use super::*;
 
     const INVITE: &[u8] = b"INVITE sip:a@b SIP/2.0\r\nv: SIP/2.0/UDP x;rport;branch=z9hG4bK-1\r\n\
-        Subject: one\r\n  two\r\nVia: SIP/2.0/UDP y\r\nFrom: \"a;tag=no\" <sip:a;tag=no@b>;tag=7\r\n\
+        Subject: one\r\n  two\r\nVia: SIP/2.0/UDP y\r\n\
+        From: \"a;tag=no\" <sip:a;tag=no@b>;tag=7\r\n\
         i: 1///x@y\r\nCSeq: 12 INVITE\r\n\r\nv=0\r\nVia: not me\r\n";
 
     #[test]

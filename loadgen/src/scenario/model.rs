@@ -41,8 +41,6 @@ pub struct Scenario {
     pub(crate) call_length_classes: Vec<u64>,
     /// Regular expressions; actions name them by index.
     pub(crate) patterns: Vec<Pattern>,
-    /// Whether any step shows parts of the message received last.
-    pub(crate) keeps_received: bool,
 }
 
 impl Scenario {

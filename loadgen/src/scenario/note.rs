@@ -69,17 +69,6 @@ impl Notes {
         list
     }
 
-    /// Takes over other remarks.
-    pub(crate) fn append(&mut self, other: Self) {
-        self.dropped += other.dropped;
-        for note in other.list {
-            if note.weight == Weight::Error {
-                self.errors += 1;
-            }
-            self.push(note.line, note.weight, note.text);
-        }
-    }
-
     fn push(&mut self, line: u32, weight: Weight, text: String) {
         if self.list.len() < NOTES_MAX {
             self.list.push(Note { line, weight, text });

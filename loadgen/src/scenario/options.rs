@@ -295,6 +295,66 @@ pub struct TraceOptions {
 /// Subcommands whose options may have one hyphen, as SIPp's have.
 const PLAYING: &[&str] = &["run", "uac", "uas"];
 
+/// Options of SIPp that have no effect here, and whether a value follows them: what they tune
+/// does not exist, or needs no tuning.
+const WITHOUT_EFFECT: &[(&str, bool)] = &[
+    ("bg", false),
+    ("buff_size", true),
+    ("max_recv_loops", true),
+    ("max_sched_loops", true),
+    ("max_socket", true),
+    ("max_log_size", true),
+    ("ringbuffer_files", true),
+    ("ringbuffer_size", true),
+    ("rtcheck", true),
+    ("send_timeout", true),
+    ("skip_rlimit", false),
+    ("timer_resol", true),
+    ("trace_calldebug", false),
+    ("trace_counts", false),
+    ("trace_error_codes", false),
+    ("trace_rtt", false),
+    ("trace_screen", false),
+    ("trace_shortmsg", false),
+    ("rtt_freq", true),
+    ("screen_file", true),
+    ("watchdog_interval", true),
+    ("watchdog_major_maxtriggers", true),
+    ("watchdog_major_threshold", true),
+    ("watchdog_minor_maxtriggers", true),
+    ("watchdog_minor_threshold", true),
+    ("watchdog_reset", true),
+];
+
+/// Takes out the options of SIPp that have no effect here, and returns them.
+#[must_use]
+pub fn without_effect(arguments: Vec<OsString>) -> (Vec<OsString>, Vec<String>) {
+    let command = arguments
+        .get(1)
+        .and_then(|word| word.to_str())
+        .unwrap_or_default();
+    if !PLAYING.contains(&command) {
+        return (arguments, Vec::new());
+    }
+    let (mut kept, mut dropped) = (Vec::new(), Vec::new());
+    let mut words = arguments.into_iter();
+    while let Some(word) = words.next() {
+        let name = word.to_str().and_then(|text| text.strip_prefix('-'));
+        let found = WITHOUT_EFFECT
+            .iter()
+            .find(|(known, _)| Some(*known) == name);
+        let Some((known, has_value)) = found else {
+            kept.push(word);
+            continue;
+        };
+        dropped.push(format!("-{known}"));
+        if *has_value {
+            words.next();
+        }
+    }
+    (kept, dropped)
+}
+
 /// Gives options with one hyphen the second one, where the command is one that plays scenarios.
 #[must_use]
 pub fn with_two_hyphens<C: CommandFactory>(arguments: Vec<OsString>) -> Vec<OsString> {
@@ -485,6 +545,28 @@ mod tests {
         assert_eq!(play.timers.t2, Some(Duration::from_secs(2)));
         let behaviours = play.behaviours().expect("known words");
         assert!(!behaviours.bye && behaviours.abort_unexpected && behaviours.auto_answer);
+    }
+
+    #[test]
+    fn options_without_effect_are_taken_out_with_their_values() {
+        let words = [
+            "offhook-load",
+            "uac",
+            "-bg",
+            "-max_socket",
+            "9",
+            "host",
+            "-r",
+            "1",
+        ];
+        let (kept, dropped) = without_effect(words.map(Into::into).to_vec());
+        assert_eq!(
+            kept,
+            ["offhook-load", "uac", "host", "-r", "1"].map(OsString::from)
+        );
+        assert_eq!(dropped, ["-bg", "-max_socket"]);
+        let (kept, dropped) = without_effect(["x", "demo", "-bg"].map(Into::into).to_vec());
+        assert_eq!((kept.len(), dropped.len()), (3, 0));
     }
 
     #[test]

@@ -85,15 +85,92 @@ pub(crate) fn render(template: &Template, view: &View<'_>, output: &mut Vec<u8>)
 
 impl View<'_> {
     fn write(&self, keyword: &Keyword, output: &mut Vec<u8>, late: &mut Late) {
+        match keyword {
+            Keyword::RemoteIp
+            | Keyword::RemoteHost
+            | Keyword::RemotePort(_)
+            | Keyword::LocalIp
+            | Keyword::ServerIp
+            | Keyword::LocalIpType
+            | Keyword::LocalPort(_)
+            | Keyword::Transport
+            | Keyword::MediaIp
+            | Keyword::MediaIpType
+            | Keyword::MediaPort(_)
+            | Keyword::AutoMediaPort(_) => self.address(keyword, output),
+            Keyword::Service
+            | Keyword::ProcessId
+            | Keyword::DynamicId(_)
+            | Keyword::Users(_)
+            | Keyword::Timestamp
+            | Keyword::Date
+            | Keyword::Version
+            | Keyword::ClockTick(_) => self.run(keyword, output),
+            Keyword::Length(offset) => {
+                late.length = Some((output.len(), *offset));
+                output.extend_from_slice(&[b' '; LENGTH_DIGITS]);
+            }
+            Keyword::Authentication(template) => {
+                let text = self.nested(template, late);
+                late.authentication = Some((output.len(), text));
+            }
+            Keyword::Field { column, file, line } => {
+                self.field(*column, file.as_deref(), line.as_deref(), output, late);
+            }
+            Keyword::File(name) => {
+                let name = self.nested(name, late);
+                match self.floor.files.contents.get(&name) {
+                    Some(contents) => output.extend_from_slice(contents),
+                    None => {
+                        let name = String::from_utf8_lossy(&name);
+                        late.fault = Some(format!("the file {name} was not there at the start"));
+                    }
+                }
+            }
+            Keyword::Fill { variable, text } => {
+                /// A longer message would not be sent anyway.
+                const FILL_MAX: f64 = 65_535.0;
+                let length = self.value(*variable).number().unwrap_or(0.0);
+                let length = length.clamp(0.0, FILL_MAX) as usize;
+                output.extend(text.iter().cycle().take(length));
+            }
+            Keyword::Variable(id) => self.value(*id).write(output),
+            Keyword::CallId
+            | Keyword::CallNumber(_)
+            | Keyword::CSeq(_)
+            | Keyword::Branch(_)
+            | Keyword::MessageIndex
+            | Keyword::UserId(_)
+            | Keyword::PeerTag
+            | Keyword::LastHeader(_)
+            | Keyword::LastRequestUri
+            | Keyword::LastCSeqNumber(_)
+            | Keyword::LastMessage
+            | Keyword::Routes
+            | Keyword::NextUrl => self.dialog(keyword, output),
+        }
+    }
+
+    /// A text inside another.
+    fn nested(&self, template: &Template, late: &mut Late) -> Vec<u8> {
+        let mut text = Vec::new();
+        let fault = render(template, self, &mut text);
+        late.fault = late.fault.take().or(fault);
+        text
+    }
+
+    /// Keywords that name addresses.
+    #[allow(
+        clippy::wildcard_enum_match_arm,
+        reason = "`write` sends only these here"
+    )]
+    fn address(&self, keyword: &Keyword, output: &mut Vec<u8>) {
         let (call, settings) = (self.call, &self.floor.settings);
         let remote = call.remote();
         match keyword {
-            Keyword::RemoteIp => write_ip(output, remote.map(|remote| remote.ip())),
+            Keyword::RemoteIp => write_ip(output, Some(remote.ip())),
             Keyword::RemoteHost => output.extend_from_slice(settings.remote_host.as_bytes()),
-            Keyword::RemotePort(offset) => {
-                let port = remote.map_or(0, |remote| remote.port());
-                number(output, u64::from(port), *offset);
-            }
+            Keyword::RemotePort(offset) => number(output, u64::from(remote.port()), *offset),
             Keyword::LocalIp | Keyword::ServerIp => write_ip(output, Some(settings.local.ip())),
             Keyword::LocalIpType => ip_type(output, settings.local.ip()),
             Keyword::LocalPort(offset) => {
@@ -111,9 +188,27 @@ impl View<'_> {
                 let place = call.number().saturating_sub(1) * 4 % PORTS;
                 number(output, u64::from(settings.media_port) + place, *offset);
             }
+            _ => {}
+        }
+    }
+
+    /// Keywords whose values the run has.
+    #[allow(
+        clippy::wildcard_enum_match_arm,
+        reason = "`write` sends only these here"
+    )]
+    fn run(&self, keyword: &Keyword, output: &mut Vec<u8>) {
+        let settings = &self.floor.settings;
+        match keyword {
             Keyword::Service => output.extend_from_slice(settings.service.as_bytes()),
             Keyword::ProcessId => number(output, u64::from(settings.process_id), 0),
-            Keyword::DynamicId(offset) => number(output, self.floor.dynamic_id, *offset),
+            Keyword::DynamicId(offset) => {
+                /// The first, and how many there are, four a call.
+                const FIRST: u64 = 10_000;
+                const COUNT: u64 = 8_000;
+                let place = self.call.number().saturating_sub(1) * 4 % COUNT;
+                number(output, FIRST + place, *offset);
+            }
             Keyword::Users(offset) => {
                 let users = settings
                     .load
@@ -126,59 +221,10 @@ impl View<'_> {
             Keyword::Version => output.extend_from_slice(env!("CARGO_PKG_VERSION").as_bytes()),
             Keyword::ClockTick(offset) => {
                 let since = self.now.saturating_duration_since(self.floor.calendar.at);
-                number(
-                    output,
-                    u64::try_from(since.as_millis()).unwrap_or(u64::MAX),
-                    *offset,
-                );
+                let millis = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
+                number(output, millis, *offset);
             }
-            Keyword::Length(offset) => {
-                late.length = Some((output.len(), *offset));
-                output.extend_from_slice(&[b' '; LENGTH_DIGITS]);
-            }
-            Keyword::Authentication(template) => {
-                let mut text = Vec::new();
-                late.fault = render(template, self, &mut text);
-                late.authentication = Some((output.len(), text));
-            }
-            Keyword::Field { column, file, line } => {
-                self.field(*column, file.as_deref(), line.as_deref(), output, late);
-            }
-            Keyword::File(name) => {
-                let mut text = Vec::new();
-                late.fault = render(name, self, &mut text);
-                match self.floor.files.contents.get(&text) {
-                    Some(contents) => output.extend_from_slice(contents),
-                    None => {
-                        let name = String::from_utf8_lossy(&text);
-                        late.fault = Some(format!("the file {name} was not there at the start"));
-                    }
-                }
-            }
-            Keyword::Fill { variable, text } => {
-                /// A longer message would not be sent anyway.
-                const FILL_MAX: f64 = 65_535.0;
-                let length = self
-                    .value(*variable)
-                    .number()
-                    .unwrap_or(0.0)
-                    .clamp(0.0, FILL_MAX);
-                output.extend(text.iter().cycle().take(length as usize));
-            }
-            Keyword::Variable(id) => self.value(*id).write(output),
-            Keyword::CallId
-            | Keyword::CallNumber(_)
-            | Keyword::CSeq(_)
-            | Keyword::Branch(_)
-            | Keyword::MessageIndex
-            | Keyword::UserId(_)
-            | Keyword::PeerTag
-            | Keyword::LastHeader(_)
-            | Keyword::LastRequestUri
-            | Keyword::LastCSeqNumber(_)
-            | Keyword::LastMessage
-            | Keyword::Routes
-            | Keyword::NextUrl => self.dialog(keyword, output),
+            _ => {}
         }
     }
 
@@ -261,8 +307,7 @@ impl View<'_> {
         let line = match line {
             None => self.call.lines.get(place).copied().unwrap_or(0),
             Some(template) => {
-                let mut text = Vec::new();
-                late.fault = render(template, self, &mut text);
+                let text = self.nested(template, late);
                 match super::value::number(&text) {
                     Some(number) if number >= 0.0 => number as usize,
                     Some(_) | None => return,
@@ -290,10 +335,9 @@ impl View<'_> {
             let own = given.get(name.as_bytes());
             own.map_or_else(|| default.as_bytes().to_vec(), Clone::clone)
         };
-        let uri = match (&settings.digest_uri, self.call.remote()) {
-            (Some(uri), _) => format!("sip:{uri}"),
-            (None, Some(remote)) => format!("sip:{remote}"),
-            (None, None) => "sip:localhost".to_owned(),
+        let uri = match &settings.digest_uri {
+            Some(uri) => format!("sip:{uri}"),
+            None => format!("sip:{}", self.call.remote()),
         };
         let method = message::first_line(text).split(|byte| *byte == b' ').next();
         let mut header = challenge.header().as_bytes().to_vec();

@@ -145,14 +145,28 @@ impl Times {
     /// Mean and standard deviation, in microseconds.
     #[must_use]
     pub fn mean_us(&self) -> (f64, f64) {
-        let count = self.count();
-        if count == 0 {
-            return (0.0, 0.0);
-        }
-        let mean = self.sum_us / count as f64;
-        let variance = self.squares_us / count as f64 - mean * mean;
-        (mean, variance.max(0.0).sqrt())
+        mean(self.count(), self.sum_us, self.squares_us)
     }
+
+    /// The same of what was recorded since an earlier state of these times.
+    #[must_use]
+    pub fn mean_us_since(&self, before: &Self) -> (f64, f64) {
+        let count = self.count().saturating_sub(before.count());
+        let (sum, squares) = (
+            self.sum_us - before.sum_us,
+            self.squares_us - before.squares_us,
+        );
+        mean(count, sum, squares)
+    }
+}
+
+fn mean(count: u64, sum: f64, squares: f64) -> (f64, f64) {
+    if count == 0 {
+        return (0.0, 0.0);
+    }
+    let mean = sum / count as f64;
+    let variance = squares / count as f64 - mean * mean;
+    (mean, variance.max(0.0).sqrt())
 }
 
 /// A response time of the scenario.
@@ -288,6 +302,10 @@ mod tests {
         assert!((mean - 20_000.0).abs() < 1.0 && (deviation - 8_165.0).abs() < 1.0);
         assert!(times.max_us() >= 30_000 && times.quantile_us(0.5) >= 20_000);
         assert_eq!(Times::default().mean_us(), (0.0, 0.0));
+        let before = times.clone();
+        times.record(Duration::from_millis(100));
+        let (mean, deviation) = times.mean_us_since(&before);
+        assert!((mean - 100_000.0).abs() < 1.0 && deviation < 100.0);
     }
 
     #[test]

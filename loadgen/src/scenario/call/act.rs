@@ -133,21 +133,7 @@ impl Call {
                 operator,
                 operand,
             } => {
-                let right = self.number_of(*operand, floor);
-                let left = self.value(*target, floor).number().unwrap_or(0.0);
-                let result = match operator {
-                    Operator::Assign => right,
-                    Operator::Add => left + right,
-                    Operator::Subtract => left - right,
-                    Operator::Multiply => left * right,
-                    Operator::Divide if right == 0.0 => {
-                        let number = self.number;
-                        floor.warn(place.now, || format!("call {number}: a division by zero"));
-                        left
-                    }
-                    Operator::Divide => left / right,
-                };
-                *self.value_mut(*target, floor) = Value::Number(result);
+                self.calculate(place, *target, *operator, *operand, floor);
             }
             Action::ToNumber { target, source } => match self.value(*source, floor).number() {
                 Some(number) => *self.value_mut(*target, floor) = Value::Number(number),
@@ -195,6 +181,31 @@ impl Call {
             }
             _ => {}
         }
+    }
+
+    fn calculate(
+        &mut self,
+        place: Place<'_>,
+        target: VariableId,
+        operator: Operator,
+        operand: Operand,
+        floor: &mut Floor,
+    ) {
+        let right = self.number_of(operand, floor);
+        let left = self.value(target, floor).number().unwrap_or(0.0);
+        let result = match operator {
+            Operator::Assign => right,
+            Operator::Add => left + right,
+            Operator::Subtract => left - right,
+            Operator::Multiply => left * right,
+            Operator::Divide if right == 0.0 => {
+                let number = self.number;
+                floor.warn(place.now, || format!("call {number}: a division by zero"));
+                left
+            }
+            Operator::Divide => left / right,
+        };
+        *self.value_mut(target, floor) = Value::Number(result);
     }
 
     fn say(&mut self, place: Place<'_>, volume: Volume, text: Vec<u8>, floor: &mut Floor) {

@@ -209,7 +209,7 @@ impl Call {
         self.challenge = None;
         let times = floor.scenario.response_times.len();
         self.stamps.clear();
-        self.stamps.resize(times, (now, self.behind));
+        self.stamps.resize(times, (opening.intended, self.behind));
         self.measured.clear();
         self.measured.resize(times, false);
         self.branches
@@ -242,8 +242,8 @@ impl Call {
         &self.call_id
     }
 
-    pub(crate) fn remote(&self) -> Option<SocketAddr> {
-        Some(self.path.remote)
+    pub(crate) fn remote(&self) -> SocketAddr {
+        self.path.remote
     }
 
     pub(crate) fn transport(&self) -> Transport {

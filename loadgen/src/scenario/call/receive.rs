@@ -285,13 +285,11 @@ impl Call {
             counts.unexpected += 1;
         }
         let (number, first) = (self.number, message::first_line(message.bytes));
-        let wanted = scenario
-            .steps
-            .get(self.step)
-            .map_or("the end", |step| &step.display);
+        let step = scenario.steps.get(self.step);
+        let (wanted, line) = step.map_or(("the end", 0), |step| (step.display.as_str(), step.line));
         floor.warn(now, || {
             let first = String::from_utf8_lossy(first);
-            format!("call {number}: `{first}` came where {wanted} was expected")
+            format!("call {number}: `{first}` came where {wanted} (line {line}) was expected")
         });
         if !floor.settings.behaviours.abort_unexpected {
             return Flow::Wait;

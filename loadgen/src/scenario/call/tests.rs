@@ -3,6 +3,7 @@
 
 mod actions;
 mod lab;
+mod load;
 mod matching;
 mod resends;
 mod texts;

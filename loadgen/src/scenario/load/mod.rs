@@ -76,7 +76,6 @@ struct Loader {
     call_length_classes: Vec<u64>,
     defaults: defaults::Overrides,
     side: Option<Side>,
-    keeps_received: bool,
     elements: BTreeMap<String, usize>,
 }
 
@@ -138,7 +137,6 @@ impl Loader {
             response_time_classes: std::mem::take(&mut self.response_time_classes),
             call_length_classes: std::mem::take(&mut self.call_length_classes),
             patterns: std::mem::take(&mut self.patterns),
-            keeps_received: self.keeps_received,
         })
     }
 

@@ -8,7 +8,7 @@ use super::super::model::{
 };
 use super::super::note::Notes;
 use super::super::pattern::Pattern;
-use super::super::template::{Keyword, Template};
+use super::super::template::Template;
 use super::super::text;
 use super::super::xml::Element;
 use super::attributes::Attributes;
@@ -115,7 +115,6 @@ impl Loader {
         }
         self.side.get_or_insert(Side::Client);
         let text = Template::new(&text::message(data), line, &mut self.names, notes);
-        self.keeps_received |= text.uses(shows_received);
         let method = method(&text);
         self.methods.extend_from_slice(&method);
         let mut transaction = |name| {
@@ -294,16 +293,6 @@ pub(super) fn method(text: &Template) -> Vec<u8> {
         .iter()
         .position(|byte| !byte.is_ascii_alphabetic() && *byte != b'-');
     beginning[..end.unwrap_or(beginning.len())].to_vec()
-}
-
-fn shows_received(keyword: &Keyword) -> bool {
-    matches!(
-        keyword,
-        Keyword::LastHeader(_)
-            | Keyword::LastRequestUri
-            | Keyword::LastCSeqNumber(_)
-            | Keyword::LastMessage
-    )
 }
 
 fn display(kind: &StepKind, own: Option<String>) -> String {

@@ -15,6 +15,9 @@ pub(super) struct Snapshot<'a> {
     pub(super) calendar: &'a Calendar,
     pub(super) started: Instant,
     pub(super) now: Instant,
+    /// What was counted until the line before, and when that was.
+    pub(super) before: &'a Statistics,
+    pub(super) before_at: Instant,
     /// Calls a second.
     pub(super) rate: f64,
 }
@@ -84,7 +87,7 @@ fn classes(name: &str, ends: &[u64], columns: &mut Vec<String>) {
     columns.push(format!("{name}_>={last}"));
 }
 
-/// One line. Periods are the whole run: the sum over lines is not wanted, and no state is kept.
+/// One line.
 pub(super) fn line(snapshot: &Snapshot<'_>, delimiter: &str) -> String {
     let Snapshot {
         statistics,
@@ -92,6 +95,8 @@ pub(super) fn line(snapshot: &Snapshot<'_>, delimiter: &str) -> String {
         calendar,
         started,
         now,
+        before,
+        before_at,
         rate,
     } = snapshot;
     let mut row = Row {
@@ -103,46 +108,41 @@ pub(super) fn line(snapshot: &Snapshot<'_>, delimiter: &str) -> String {
         calendar.write_timestamp(at, &mut text);
         String::from_utf8_lossy(&text).into_owned()
     };
-    let created = statistics.incoming + statistics.outgoing;
+    let created = |statistics: &Statistics| statistics.incoming + statistics.outgoing;
     let elapsed = now.saturating_duration_since(*started);
-    let cps = created as f64 / elapsed.as_secs_f64().max(1e-3);
+    let period = now.saturating_duration_since(*before_at);
+    let per_second = |calls: u64, time: Duration| calls as f64 / time.as_secs_f64().max(1e-3);
     row.add(stamp(*started));
-    row.add(stamp(*started));
+    row.add(stamp(*before_at));
     row.add(stamp(*now));
-    row.both(clock(elapsed));
+    row.add(clock(period));
+    row.add(clock(elapsed));
     row.add(match scenario.side {
         Side::Client => format!("{rate}"),
         Side::Server => "0".to_owned(),
     });
-    row.both(format!("{cps:.3}"));
-    row.both(statistics.incoming);
-    row.both(statistics.outgoing);
-    row.add(created);
+    let fresh = created(statistics).saturating_sub(created(before));
+    row.add(format!("{:.3}", per_second(fresh, period)));
+    row.add(format!("{:.3}", per_second(created(statistics), elapsed)));
+    row.both(before.incoming, statistics.incoming);
+    row.both(before.outgoing, statistics.outgoing);
+    row.add(created(statistics));
     row.add(statistics.current);
-    row.both(statistics.successful);
-    row.both(statistics.failed());
+    row.both(before.successful, statistics.successful);
+    row.both(before.failed(), statistics.failed());
     for failure in Failure::ALL {
-        row.both(statistics.failures[failure as usize]);
+        let index = failure as usize;
+        row.both(before.failures[index], statistics.failures[index]);
     }
-    row.both(statistics.out_of_call);
-    row.both(statistics.dead_call);
-    row.both(statistics.resent);
-    row.both(statistics.auto_answered);
-    row.both(statistics.warnings);
+    row.both(before.out_of_call, statistics.out_of_call);
+    row.both(before.dead_call, statistics.dead_call);
+    row.both(before.resent, statistics.resent);
+    row.both(before.auto_answered, statistics.auto_answered);
+    row.both(before.warnings, statistics.warnings);
     for _ in ["FatalErrors", "WatchdogMajor", "WatchdogMinor"] {
-        row.both(0);
+        row.both(0, 0);
     }
-    for times in &statistics.response_times {
-        row.times(&times.service);
-    }
-    row.times(&statistics.call_length);
-    for counter in &statistics.counters {
-        row.both(counter);
-    }
-    for times in &statistics.response_times {
-        row.classes(&times.classes);
-    }
-    row.classes(&statistics.call_length_classes);
+    row.measurements(statistics, before);
     row.text
 }
 
@@ -157,15 +157,38 @@ impl Row<'_> {
         debug_assert!(written.is_ok(), "a String takes everything");
     }
 
-    fn both(&mut self, value: impl std::fmt::Display) {
-        self.add(&value);
-        self.add(&value);
+    /// What was counted in the period, and in all.
+    fn both(&mut self, before: u64, now: u64) {
+        self.add(now.saturating_sub(before));
+        self.add(now);
     }
 
-    fn times(&mut self, times: &Times) {
+    fn measurements(&mut self, statistics: &Statistics, before: &Statistics) {
+        let none = Times::default();
+        for (index, times) in statistics.response_times.iter().enumerate() {
+            let before = before
+                .response_times
+                .get(index)
+                .map_or(&none, |times| &times.service);
+            self.times(&times.service, before);
+        }
+        self.times(&statistics.call_length, &before.call_length);
+        for (index, counter) in statistics.counters.iter().enumerate() {
+            self.both(before.counters.get(index).copied().unwrap_or(0), *counter);
+        }
+        for times in &statistics.response_times {
+            self.classes(&times.classes);
+        }
+        self.classes(&statistics.call_length_classes);
+    }
+
+    fn times(&mut self, times: &Times, before: &Times) {
         let (mean, deviation) = times.mean_us();
-        self.both(micros(mean));
-        self.both(micros(deviation));
+        let (mean_since, deviation_since) = times.mean_us_since(before);
+        self.add(micros(mean_since));
+        self.add(micros(mean));
+        self.add(micros(deviation_since));
+        self.add(micros(deviation));
     }
 
     fn classes(&mut self, classes: &[u64]) {
@@ -223,7 +246,15 @@ mod tests {
         assert!(header.ends_with(end), "{header}");
         let now = Instant::now();
         let snapshot = Snapshot {
-            statistics: &Statistics::new(&scenario),
+            statistics: &Statistics {
+                incoming: 5,
+                ..Statistics::new(&scenario)
+            },
+            before: &Statistics {
+                incoming: 3,
+                ..Statistics::default()
+            },
+            before_at: now,
             scenario: &scenario,
             calendar: &Calendar {
                 at: now,

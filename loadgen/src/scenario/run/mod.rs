@@ -13,7 +13,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use offhook_shards::clock::Clock;
-use offhook_shards::{Control, Events, Options, Placement, ShardId, StartError, Transport, start};
+use offhook_shards::{
+    Control, Events, Options, Placement, Running, ShardId, StartError, Transport, start,
+};
 
 use super::calendar::Calendar;
 use super::floor::{Line, Log};
@@ -38,24 +40,15 @@ const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
 /// Events taken at a time.
 const EVENTS_MAX: usize = 1_024;
 
-/// Runs a scenario as the options say; `side` is that of `uac` and `uas`, which name their
-/// scenario by it. Returns the exit status.
+/// Runs a scenario as the options say: that of a file, or `built_in`. Returns the exit status.
 #[must_use]
 pub fn run(play: &Play, built_in: Option<&str>) -> u8 {
-    let prepared = match prepare::prepare(play, built_in) {
-        Ok(prepared) => prepared,
-        Err(text) => {
-            say(&text);
-            return EXIT_FATAL;
-        }
-    };
-    let Prepared {
-        scenario,
-        settings,
-        files,
-    } = prepared;
-    let logs = match Logs::open(play, &scenario, settings.process_id) {
-        Ok(logs) => logs,
+    let opened = prepare::prepare(play, built_in).and_then(|prepared| {
+        let logs = Logs::open(play, &prepared.scenario, prepared.settings.process_id)?;
+        Ok((prepared, logs))
+    });
+    let (prepared, logs) = match opened {
+        Ok(opened) => opened,
         Err(text) => {
             say(&text);
             return EXIT_FATAL;
@@ -66,31 +59,7 @@ pub fn run(play: &Play, built_in: Option<&str>) -> u8 {
         at: started,
         epoch: prepare::epoch(),
     };
-    let options = Options {
-        shards: 1,
-        placement: Placement::NoPin,
-        driver: prepare::driver(play.driver),
-        udp: vec![settings.local],
-        tcp: match settings.transport {
-            Transport::Udp => Vec::new(),
-            Transport::Tcp => vec![settings.local],
-        },
-        ..Options::default()
-    };
-    let factory = {
-        let (scenario, settings) = (Arc::clone(&scenario), Arc::clone(&settings));
-        move |_| {
-            let (scenario, settings) = (Arc::clone(&scenario), Arc::clone(&settings));
-            Worker::new(Station::new(
-                Clock.now(),
-                scenario,
-                settings,
-                files.clone(),
-                calendar,
-            ))
-        }
-    };
-    let mut running = match start::<Worker>(&options, factory) {
+    let mut running = match launch(play, &prepared, calendar) {
         Ok(running) => running,
         Err(error) => {
             say(&format!("offhook-load: {error}"));
@@ -98,6 +67,9 @@ pub fn run(play: &Play, built_in: Option<&str>) -> u8 {
             return if is_bind { EXIT_BIND } else { EXIT_FATAL };
         }
     };
+    let Prepared {
+        scenario, settings, ..
+    } = prepared;
     announce(&scenario, &settings);
     let drops = prepare::receive_buffer_errors();
     let mut desk = Desk {
@@ -110,20 +82,51 @@ pub fn run(play: &Play, built_in: Option<&str>) -> u8 {
         scenario,
         settings,
         last: Statistics::default(),
+        before: Statistics::default(),
+        before_at: started,
         rate: 0.0,
     };
     let ending = desk.turn(play);
     // Whatever stopping says, the calls were counted.
-    let stopped = running.stop();
-    if let Err(error) = stopped {
+    if let Err(error) = running.stop() {
         say(&format!("offhook-load: {error}"));
     }
     let drops = prepare::receive_buffer_errors().zip(drops);
-    desk.finish(
-        play,
-        ending,
-        drops.map_or(0, |(after, before)| after.saturating_sub(before)),
-    )
+    let drops = drops.map_or(0, |(after, before)| after.saturating_sub(before));
+    desk.finish(play, ending, drops)
+}
+
+/// Starts the shard with its sockets.
+fn launch(
+    play: &Play,
+    prepared: &Prepared,
+    calendar: Calendar,
+) -> Result<Running<Worker>, StartError> {
+    let local = prepared.settings.local;
+    let options = Options {
+        shards: 1,
+        placement: Placement::NoPin,
+        driver: prepare::driver(play.driver),
+        udp: vec![local],
+        tcp: match prepared.settings.transport {
+            Transport::Udp => Vec::new(),
+            Transport::Tcp => vec![local],
+        },
+        ..Options::default()
+    };
+    let scenario = Arc::clone(&prepared.scenario);
+    let settings = Arc::clone(&prepared.settings);
+    let files = prepared.files.clone();
+    start(&options, move |_| {
+        let (scenario, settings) = (Arc::clone(&scenario), Arc::clone(&settings));
+        Worker::new(Station::new(
+            Clock.now(),
+            scenario,
+            settings,
+            files.clone(),
+            calendar,
+        ))
+    })
 }
 
 /// Why the control loop ended.
@@ -148,6 +151,9 @@ struct Desk {
     settings: Arc<Settings>,
     /// What was reported last.
     last: Statistics,
+    /// What the line of statistics before was made of, and when.
+    before: Statistics,
+    before_at: Instant,
     rate: f64,
 }
 
@@ -231,6 +237,8 @@ impl Desk {
             calendar: &self.calendar,
             started: self.started,
             now: Clock.now(),
+            before: &self.before,
+            before_at: self.before_at,
             rate: if self.rate > 0.0 {
                 self.rate
             } else {
@@ -242,6 +250,8 @@ impl Desk {
     fn write_statistics(&mut self) {
         let line = csv::line(&self.snapshot(), &self.logs.delimiter);
         self.logs.statistics(&line);
+        self.before = self.last.clone();
+        self.before_at = Clock.now();
     }
 
     fn progress(&self) {

@@ -138,19 +138,7 @@ fn settings(
     remote: Option<SocketAddr>,
     host: Option<&str>,
 ) -> Result<Settings, String> {
-    let transport = match play.transport.as_str() {
-        "u1" | "udp" => Transport::Udp,
-        "t1" | "tcp" => Transport::Tcp,
-        other => {
-            return Err(format!(
-                "offhook-load: -t {other} is not supported: u1 is UDP, t1 TCP, each with one \
-                 socket for all calls"
-            ));
-        }
-    };
-    if !play.rate.is_finite() || play.rate < 0.0 || play.period.is_zero() {
-        return Err("offhook-load: write a rate of at least 0 and a period above 0".to_owned());
-    }
+    let transport = transport(play)?;
     let ip = play.local_ip.map_or_else(|| own_ip(remote), Ok)?;
     let port = match (play.local_port, scenario.side) {
         (Some(port), _) if port > 0 => port,
@@ -159,9 +147,6 @@ fn settings(
     };
     let timers = &play.timers;
     let base = Settings::new(SocketAddr::new(ip, port));
-    let interval = play
-        .rate_interval
-        .unwrap_or(play.traces.statistics_interval);
     Ok(Settings {
         remote,
         remote_host: host.unwrap_or_default().to_owned(),
@@ -197,19 +182,7 @@ fn settings(
         keeps_slashes: play.keeps_slashes,
         lost: (play.lost / 100.0).clamp(0.0, 1.0),
         dead_call_wait: timers.dead_call_wait.unwrap_or(base.dead_call_wait),
-        load: Load {
-            rate: play.rate,
-            period: play.period,
-            calls_max: play.calls,
-            limit: play.limit,
-            users: play.users,
-            growth: play.rate_increase.map(|step| Growth {
-                step,
-                interval: interval.max(Duration::from_millis(1)),
-                rate_max: play.rate_max,
-                ends: !play.no_rate_quit,
-            }),
-        },
+        load: load_plan(play),
         seed: play.seed,
         variables: pairs(&play.variables),
         traces: Traces {
@@ -219,6 +192,39 @@ fn settings(
         },
         ..base
     })
+}
+
+fn transport(play: &Play) -> Result<Transport, String> {
+    if !play.rate.is_finite() || play.rate < 0.0 || play.period.is_zero() {
+        return Err("offhook-load: write a rate of at least 0 and a period above 0".to_owned());
+    }
+    match play.transport.as_str() {
+        "u1" | "udp" => Ok(Transport::Udp),
+        "t1" | "tcp" => Ok(Transport::Tcp),
+        other => Err(format!(
+            "offhook-load: -t {other} is not supported: u1 is UDP, t1 TCP, each with one socket \
+             for all calls"
+        )),
+    }
+}
+
+fn load_plan(play: &Play) -> Load {
+    let interval = play
+        .rate_interval
+        .unwrap_or(play.traces.statistics_interval);
+    Load {
+        rate: play.rate,
+        period: play.period,
+        calls_max: play.calls,
+        limit: play.limit,
+        users: play.users,
+        growth: play.rate_increase.map(|step| Growth {
+            step,
+            interval: interval.max(Duration::from_millis(1)),
+            rate_max: play.rate_max,
+            ends: !play.no_rate_quit,
+        }),
+    }
 }
 
 /// The address from which the peer is reached; nothing is sent to find out.

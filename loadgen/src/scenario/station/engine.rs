@@ -170,7 +170,7 @@ mod tests {
     fn streams_are_cut_where_the_headers_say() {
         let message = b"BYE sip:a SIP/2.0\r\nl: 3\r\n\r\nabcREST";
         assert_eq!(Worker::frame(message), Frame::Complete(message.len() - 4));
-        assert_eq!(Worker::frame(&message[..30]), Frame::Incomplete);
+        assert_eq!(Worker::frame(&message[..29]), Frame::Incomplete);
         assert_eq!(Worker::frame(b""), Frame::Incomplete);
         assert_eq!(
             Worker::frame(b"\r\n\r\nBYE"),

@@ -164,7 +164,9 @@ impl Station {
         if self.floor.stop == Some(Stop::Now) {
             return None;
         }
-        let opening = self.may_open().then(|| self.schedule.next()).flatten();
+        let has_user = self.floor.settings.load.users.is_none() || !self.idle_users.is_empty();
+        let opens = has_user && self.may_open();
+        let opening = opens.then(|| self.schedule.next()).flatten();
         let dead = self.dead_until.front().map(|(until, _)| *until);
         [opening, dead, self.wheel.next()]
             .into_iter()
@@ -319,7 +321,6 @@ impl Station {
             }
             let user = if self.floor.settings.load.users.is_some() {
                 let Some(user) = self.idle_users.pop() else {
-                    self.schedule.skip_to(now);
                     return;
                 };
                 Some(user)

@@ -42,7 +42,8 @@ fn a_well_formed_file_is_read_without_a_word() {
 #[test]
 fn raw_angle_brackets_quotes_and_line_breaks_stay_in_attributes() {
     let (root, notes) = root(
-        "<a one=\"<sip:.*>\" two=\"say \\\"hi\\\"\" three='x\r\n\ty' four=\"&lt;&#65;&#x42;&nope;\"\n\
+        "<a one=\"<sip:.*>\" two=\"say \\\"hi\\\"\" three='x\r\n\ty' \
+         four=\"&lt;&#65;&#x42;&nope;\"\n\
          five=\"end\\\\\"/>",
     );
     assert_eq!(texts(&notes), Vec::<String>::new());

@@ -210,7 +210,8 @@ fn a_response_matches_by_the_method_sent_before_or_by_its_transaction() {
     bench.answer(&odd, "200 OK", "");
     assert!(bench.failed_by(Failure::Unexpected));
     let named = format!(
-        "{}{}<recv response=\"200\" response_txn=\"b\"/><recv response=\"200\" response_txn=\"a\"/>",
+        "{}{}<recv response=\"200\" response_txn=\"b\"/>\
+         <recv response=\"200\" response_txn=\"a\"/>",
         request("INFO", "start_txn=\"a\""),
         request("INFO", "start_txn=\"b\"")
     );
