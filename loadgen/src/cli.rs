@@ -143,10 +143,11 @@ mod tests {
 
     fn demo(arguments: &[&str]) -> Result<Demo, clap::Error> {
         let words = ["offhook-load", "demo"].iter().chain(arguments);
-        match CommandLine::try_parse_from(words)?.command {
-            Command::Demo(demo) => Ok(demo),
-            other => panic!("not a demo: {other:?}"),
-        }
+        let command = CommandLine::try_parse_from(words)?.command;
+        let Command::Demo(demo) = command else {
+            panic!("not a demo: {command:?}");
+        };
+        Ok(demo)
     }
 
     #[test]

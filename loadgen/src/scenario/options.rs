@@ -478,13 +478,11 @@ mod tests {
     fn play(arguments: &[&str]) -> Play {
         let words = ["offhook-load", "run"].iter().chain(arguments);
         let words = with_two_hyphens::<CommandLine>(words.map(Into::into).collect());
-        match CommandLine::try_parse_from(words)
-            .expect("a good command line")
-            .command
-        {
-            Command::Run(play) => play,
-            other => panic!("not a run: {other:?}"),
-        }
+        let parsed = CommandLine::try_parse_from(words).expect("a good command line");
+        let Command::Run(play) = parsed.command else {
+            panic!("not a run: {parsed:?}");
+        };
+        play
     }
 
     #[test]

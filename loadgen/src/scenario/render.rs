@@ -1,6 +1,7 @@
 //! Puts values into a template. What is not known yet is empty; the length of the body and the
 //! answer to a challenge are put in last, because they depend on the rest.
 
+use std::io::Write as _;
 use std::net::IpAddr;
 use std::time::Instant;
 
@@ -71,8 +72,11 @@ pub(crate) fn render(template: &Template, view: &View<'_>, output: &mut Vec<u8>)
         let length = i64::try_from(body)
             .unwrap_or(i64::MAX)
             .saturating_add(offset);
-        let digits = format!("{length:LENGTH_DIGITS$}");
-        output.splice(place..place + LENGTH_DIGITS, digits.into_bytes());
+        let mut room = &mut output[place..place + LENGTH_DIGITS];
+        // A length of more digits could only be that of a message too long to be sent.
+        if write!(room, "{length:LENGTH_DIGITS$}").is_err() {
+            late.fault = Some(format!("the length {length} has too many digits"));
+        }
     }
     if let Some((place, text)) = late.authentication.take() {
         match view.authorization(&text, &output[start..]) {
@@ -168,10 +172,10 @@ impl View<'_> {
         let (call, settings) = (self.call, &self.floor.settings);
         let remote = call.remote();
         match keyword {
-            Keyword::RemoteIp => write_ip(output, Some(remote.ip())),
+            Keyword::RemoteIp => write_ip(output, remote.ip()),
             Keyword::RemoteHost => output.extend_from_slice(settings.remote_host.as_bytes()),
             Keyword::RemotePort(offset) => number(output, u64::from(remote.port()), *offset),
-            Keyword::LocalIp | Keyword::ServerIp => write_ip(output, Some(settings.local.ip())),
+            Keyword::LocalIp | Keyword::ServerIp => write_ip(output, settings.local.ip()),
             Keyword::LocalIpType => ip_type(output, settings.local.ip()),
             Keyword::LocalPort(offset) => {
                 number(output, u64::from(settings.local.port()), *offset);
@@ -179,7 +183,8 @@ impl View<'_> {
             Keyword::Transport => {
                 output.extend_from_slice(transport_name(call.transport()).as_bytes());
             }
-            Keyword::MediaIp => write_ip(output, Some(settings.media_ip)),
+            // Session descriptions have no brackets around addresses of IPv6.
+            Keyword::MediaIp => write_to(output, format_args!("{}", settings.media_ip)),
             Keyword::MediaIpType => ip_type(output, settings.media_ip),
             Keyword::MediaPort(offset) => number(output, u64::from(settings.media_port), *offset),
             Keyword::AutoMediaPort(offset) => {
@@ -251,12 +256,7 @@ impl View<'_> {
             }
             Keyword::MessageIndex => number(output, self.step as u64, 0),
             Keyword::UserId(offset) => number(output, call.user.unwrap_or(0) as u64, *offset),
-            Keyword::PeerTag => {
-                if !call.peer_tag.is_empty() {
-                    output.extend_from_slice(b";tag=");
-                    output.extend_from_slice(&call.peer_tag);
-                }
-            }
+            Keyword::PeerTag => write_unless_empty(output, b";tag=", &call.peer_tag),
             Keyword::LastHeader(name) => write_header(&call.received, name, output),
             Keyword::LastRequestUri => {
                 let to = message::headers(&call.received, b"To").next();
@@ -268,12 +268,7 @@ impl View<'_> {
                 number(output, found, *offset);
             }
             Keyword::LastMessage => output.extend_from_slice(&call.received),
-            Keyword::Routes => {
-                if !call.routes.is_empty() {
-                    output.extend_from_slice(b"Route: ");
-                    output.extend_from_slice(&call.routes);
-                }
-            }
+            Keyword::Routes => write_unless_empty(output, b"Route: ", &call.routes),
             Keyword::NextUrl => output.extend_from_slice(&call.next_url),
             _ => {}
         }
@@ -357,6 +352,13 @@ impl View<'_> {
     }
 }
 
+fn write_unless_empty(output: &mut Vec<u8>, before: &[u8], text: &[u8]) {
+    if !text.is_empty() {
+        output.extend_from_slice(before);
+        output.extend_from_slice(text);
+    }
+}
+
 /// All headers of a name as one, the values with commas between them.
 fn write_header(received: &[u8], name: &[u8], output: &mut Vec<u8>) {
     for (index, value) in message::headers(received, name).enumerate() {
@@ -379,11 +381,10 @@ fn signed(output: &mut Vec<u8>, number: i64, offset: i64) {
 }
 
 /// Addresses of IPv6 have brackets, as URIs need them.
-fn write_ip(output: &mut Vec<u8>, ip: Option<IpAddr>) {
+fn write_ip(output: &mut Vec<u8>, ip: IpAddr) {
     match ip {
-        None => {}
-        Some(IpAddr::V4(ip)) => write_to(output, format_args!("{ip}")),
-        Some(IpAddr::V6(ip)) => write_to(output, format_args!("[{ip}]")),
+        IpAddr::V4(ip) => write_to(output, format_args!("{ip}")),
+        IpAddr::V6(ip) => write_to(output, format_args!("[{ip}]")),
     }
 }
 

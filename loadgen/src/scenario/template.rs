@@ -178,12 +178,18 @@ fn keyword(inside: &[u8], line: u32, names: &mut Names, notes: &mut Notes) -> Op
     let found = plain(inside)
         .or_else(|| with_offset(inside))
         .or_else(|| with_parameters(inside, line, names, notes));
+    if inside.starts_with(b"rtpstream_") && found.is_some() {
+        notes.warning(
+            line,
+            "a port for a media stream is named, but no media is played",
+        );
+    }
     if found.is_none() {
         let name = String::from_utf8_lossy(inside);
         let hint = if name.starts_with("crypto") || name.starts_with("ueaescm") {
             "SRTP keywords are not supported"
-        } else if name.starts_with("rtpstream") || name == "tdmmap" {
-            "media streams and TDM maps are not supported"
+        } else if name == "tdmmap" {
+            "TDM maps are not supported"
         } else {
             "give it with `-key`, or write \\x5b for a `[` of the text"
         };
@@ -231,7 +237,8 @@ fn with_offset(inside: &[u8]) -> Option<Keyword> {
     Some(match name {
         b"remote_port" => Keyword::RemotePort(offset),
         b"local_port" => Keyword::LocalPort(offset),
-        b"media_port" => Keyword::MediaPort(offset),
+        b"media_port" | b"rtpstream_audio_port" => Keyword::MediaPort(offset),
+        b"rtpstream_video_port" => Keyword::MediaPort(offset.saturating_add(2)),
         b"auto_media_port" => Keyword::AutoMediaPort(offset),
         b"call_number" => Keyword::CallNumber(offset),
         b"cseq" => Keyword::CSeq(offset),

@@ -22,7 +22,7 @@ pub(crate) struct Element {
     pub(crate) name: String,
     pub(crate) line: u32,
     pub(crate) attributes: Vec<Attribute>,
-    pub(crate) children: Vec<Element>,
+    pub(crate) children: Vec<Self>,
     /// What CDATA sections hold.
     pub(crate) data: Vec<u8>,
     /// The line on which the first CDATA section begins; 0 if there is none.

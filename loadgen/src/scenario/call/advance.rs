@@ -139,8 +139,12 @@ impl Call {
             Pause::Drawn(distribution) => distribution.sample(&mut floor.random),
             Pause::Variable(variable) => self.value(variable, floor).number().unwrap_or(0.0),
         };
-        // Not a number becomes no pause.
-        let milliseconds = milliseconds.max(0.0).min(PAUSE_MAX_MS);
+        let is_time = milliseconds.is_finite();
+        let milliseconds = if is_time {
+            milliseconds.clamp(0.0, PAUSE_MAX_MS)
+        } else {
+            0.0
+        };
         floor.statistics.steps[self.step].messages += 1;
         let flow = self.act(now, self.step, step, None, floor);
         self.keep_books(now, step, floor);

@@ -2,6 +2,8 @@
 //! sockets, and the test is the peer.
 
 mod actions;
+mod builtin;
+mod hostile;
 mod lab;
 mod load;
 mod matching;

@@ -159,7 +159,7 @@ impl Loader {
                 return self.step(element, attributes, notes);
             }
             "label" => match attributes.text("id") {
-                Some(id) => self.label(id, element.line, notes),
+                Some(id) => self.label(&id, element.line, notes),
                 None => notes.error(element.line, "<label> needs id=\"NAME\""),
             },
             "init" => {
@@ -196,13 +196,13 @@ impl Loader {
         attributes.finish(notes);
     }
 
-    fn label(&mut self, id: String, line: u32, notes: &mut Notes) {
+    fn label(&mut self, id: &str, line: u32, notes: &mut Notes) {
         let (labels, place) = if self.is_initial {
             (&mut self.initial_labels, self.initial.len())
         } else {
             (&mut self.labels, self.steps.len())
         };
-        if labels.insert(id.clone(), place).is_some() {
+        if labels.insert(id.to_owned(), place).is_some() {
             notes.error(line, format!("the label {id} is given twice"));
         }
     }

@@ -407,11 +407,10 @@ impl Logs {
     }
 
     fn flush(&mut self) {
-        for file in [&mut self.messages, &mut self.errors, &mut self.scenario] {
-            if let Some(file) = file {
-                // The same as for statistics.
-                let _ = file.flush();
-            }
+        let files = [&mut self.messages, &mut self.errors, &mut self.scenario];
+        for file in files.into_iter().flatten() {
+            // The same as for statistics.
+            let _ = file.flush();
         }
     }
 }

@@ -73,6 +73,18 @@ fn parameters_may_be_quoted_and_hold_keywords() {
 }
 
 #[test]
+fn ports_of_media_streams_are_named_with_a_warning() {
+    let (template, notes) = cut("[rtpstream_audio_port+1] [rtpstream_video_port]");
+    assert!(template.uses(|keyword| *keyword == Keyword::MediaPort(1)));
+    assert!(template.uses(|keyword| *keyword == Keyword::MediaPort(2)));
+    assert_eq!(notes.len(), 2, "{notes:?}");
+    assert!(
+        notes[0].starts_with("7: warning: a port for a media stream"),
+        "{notes:?}"
+    );
+}
+
+#[test]
 fn unknown_keywords_are_errors_on_their_line() {
     let (_, notes) = cut("a\r\n[nothing] [::1]\r\n[cryptotag1audio]\r\n[open");
     assert_eq!(notes.len(), 4);

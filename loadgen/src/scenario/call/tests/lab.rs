@@ -123,6 +123,13 @@ impl Lab {
         all
     }
 
+    /// What was sent since the last look, be it text or not.
+    pub(super) fn sent_bytes(&mut self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        while self.station.transmit(&mut bytes).is_some() {}
+        bytes
+    }
+
     /// The first lines of what was sent, without the version.
     pub(super) fn lines(&mut self) -> Vec<String> {
         let first = |message: &String| message.lines().next().unwrap_or_default().to_owned();
@@ -130,13 +137,17 @@ impl Lab {
     }
 
     pub(super) fn receive(&mut self, text: &str) {
+        self.receive_bytes(text.as_bytes());
+    }
+
+    pub(super) fn receive_bytes(&mut self, bytes: &[u8]) {
         let from = Source {
             transport: self.transport,
             local: address(5_060),
             remote: address(5_070),
             connection: None,
         };
-        self.station.receive(self.now, from, text.as_bytes());
+        self.station.receive(self.now, from, bytes);
     }
 
     /// Answers a request that was sent.

@@ -111,7 +111,7 @@ fn a_call_that_rings_is_cancelled_when_it_is_given_up() {
 #[test]
 fn unexpected_messages_are_passed_over_when_asked() {
     let mut lab = lab_with(&uac(), |settings| {
-        settings.behaviours.abort_unexpected = false
+        settings.behaviours.abort_unexpected = false;
     });
     let invite = lab.sent().pop().expect("an INVITE");
     lab.answer(&invite, "199 Odd", "");
