@@ -62,7 +62,7 @@ fn shared(command: &mut Command, local: SocketAddr, transport: &str) {
 }
 
 fn start(mut command: Command, address: SocketAddr) -> Child {
-    let child = command.spawn().unwrap_or_else(|error| {
+    let mut child = command.spawn().unwrap_or_else(|error| {
         panic!("{command:?} cannot be run ({error}); on Debian: apt-get install sip-tester")
     });
     for _ in 0..1_000 {
@@ -71,7 +71,8 @@ fn start(mut command: Command, address: SocketAddr) -> Child {
         }
         std::thread::sleep(Duration::from_millis(10));
     }
-    panic!("nobody listens on {address}");
+    let ended = child.kill().and_then(|()| child.wait());
+    panic!("nobody listens on {address}: {ended:?}");
 }
 
 fn is_clean(what: &str, output: &Output) {

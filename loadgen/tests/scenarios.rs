@@ -52,7 +52,7 @@ fn server(arguments: &[&str], address: SocketAddr) -> Child {
             "epoll",
         ])
         .args(["-timeout", "60", "-nostdin"]);
-    let child = command
+    let mut child = command
         .spawn()
         .expect("the program of this package can be run");
     for _ in 0..1_000 {
@@ -61,7 +61,8 @@ fn server(arguments: &[&str], address: SocketAddr) -> Child {
         }
         std::thread::sleep(std::time::Duration::from_millis(10));
     }
-    panic!("the server does not take its port");
+    let ended = child.kill().and_then(|()| child.wait());
+    panic!("the server does not take its port: {ended:?}");
 }
 
 fn client(arguments: &[&str], address: SocketAddr) -> Output {

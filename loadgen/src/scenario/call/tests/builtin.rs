@@ -17,7 +17,7 @@ fn play(name: &str) -> Lab {
         .expect("and is closed");
     let body = body.replace("[target]", "sip:new@127.0.0.1");
     lab_with(&body, |settings| {
-        settings.pause = std::time::Duration::from_secs(1)
+        settings.pause = std::time::Duration::from_secs(1);
     })
 }
 
