@@ -40,6 +40,9 @@ impl Call {
                 self.complete(now, step, None, floor)
             }
             StepKind::TimeWait(time) => {
+                if self.pause_until.is_none() {
+                    floor.statistics.steps[self.step].messages += 1;
+                }
                 let until = *self.pause_until.get_or_insert(now + *time);
                 if now < until {
                     Flow::Wait
