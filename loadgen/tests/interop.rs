@@ -220,6 +220,64 @@ fn messages_are_sipp_s_byte_for_byte() {
     assert_eq!(ours, theirs);
 }
 
+/// The first line of statistics is SIPp's, whatever response times and counters there are.
+#[test]
+fn the_columns_of_statistics_are_sipp_s() {
+    let folder = folder("columns");
+    let scenario = SCENARIO
+        .replacen("<send>", "<send start_rtd=\"a\" counter=\"tries\">", 1)
+        .replace("rrs=\"true\"", "rrs=\"true\" rtd=\"a\" counter=\"2\"")
+        .replace(
+            "</scenario>",
+            "<pause milliseconds=\"1\" rtd=\"true\"/>\
+             <ResponseTimeRepartition value=\"20, 10\"/>\
+             <CallLengthRepartition value=\"10, 20\"/></scenario>",
+        );
+    std::fs::write(folder.join("columns.xml"), scenario).expect("the folder can be written");
+    std::fs::write(folder.join("people.csv"), "SEQUENTIAL\nann;one\n")
+        .expect("the folder can be written");
+    let header = |mut command: Command, file: &str| {
+        // Nobody answers there: the call fails, and the file is written all the same.
+        let peer = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has free ports");
+        let address = peer.local_addr().expect("a bound socket has an address");
+        command
+            .args([
+                "-sf",
+                "columns.xml",
+                &address.to_string(),
+                "-i",
+                "127.0.0.1",
+            ])
+            .args([
+                "-m",
+                "1",
+                "-nostdin",
+                "-inf",
+                "people.csv",
+                "-key",
+                "word",
+                "key",
+            ])
+            .args([
+                "-recv_timeout",
+                "200",
+                "-timeout",
+                "20",
+                "-trace_stat",
+                "-stf",
+                file,
+            ]);
+        let output = command.output();
+        output.expect("SIPp can be run; on Debian: sip-tester");
+        let text = std::fs::read_to_string(folder.join(file)).expect("the file was written");
+        text.lines().next().unwrap_or_default().to_owned()
+    };
+    let theirs = header(sipp(&folder), "theirs.csv");
+    let mut own = ours(&folder);
+    own.arg("run");
+    assert_eq!(header(own, "ours.csv"), theirs);
+}
+
 fn answer(options: &str) -> String {
     let header = |name: &str| {
         let line = options.lines().find(|line| line.starts_with(name));

@@ -11,7 +11,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 
-use super::model::{Branch, Defaults, Scenario, Side, Step, StepKind};
+use super::model::{Branch, Defaults, Optional, Scenario, Side, Step, StepKind};
 use super::names::{Names, Scope, VariableId};
 use super::note::Notes;
 use super::pattern::Pattern;
@@ -122,6 +122,7 @@ impl Loader {
         };
         self.resolve(notes);
         self.names.check(notes);
+        self.check_optional(notes);
         let defaults: Defaults = self.defaults.build(&mut self.names, notes);
         Some(Scenario {
             name,
@@ -229,6 +230,37 @@ impl Loader {
                     branch.target = place;
                 }
             }
+        }
+    }
+
+    /// A call waits at an optional message until something comes, so one that must come has to
+    /// follow; SIPp refuses what does not.
+    fn check_optional(&self, notes: &mut Notes) {
+        let mut waiting = None;
+        for step in &self.steps {
+            match &step.kind {
+                StepKind::Receive(receive) if receive.optional == Optional::No => waiting = None,
+                StepKind::Receive(_) => waiting = waiting.or(Some(step.line)),
+                StepKind::Send(_) | StepKind::Pause(_) | StepKind::TimeWait(_) => {
+                    if let Some(line) = waiting.take() {
+                        let next = step.line;
+                        notes.error(
+                            line,
+                            format!(
+                                "a call would wait here for ever: no <recv> that must come stands \
+                                 between this optional one and line {next}"
+                            ),
+                        );
+                    }
+                }
+                StepKind::Nop => {}
+            }
+        }
+        if let Some(line) = waiting {
+            notes.warning(
+                line,
+                "a call waits here for ever if nothing comes: all is optional",
+            );
         }
     }
 

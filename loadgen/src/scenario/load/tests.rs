@@ -32,15 +32,15 @@ fn steps_are_numbered_and_labels_resolved() {
     let scenario = scenario(&format!(
         "{SEND}<label id=\"again\"/>\
          <recv response=\"100\" optional=\"true\" next=\"again\" chance=\"0.5\"/>\
-         <recv response=\"200\" rtd=\"true\" rrs=\"true\" timeout=\"1500\" ontimeout=\"end\"/>\
          <recv request=\"BYE\" optional=\"global\" crlf=\"true\"/>\
+         <recv response=\"200\" rtd=\"true\" rrs=\"true\" timeout=\"1500\" ontimeout=\"end\"/>\
          <pause min=\"10\" max=\"20\"/><pause/><timewait milliseconds=\"4000\"/>\
          <label id=\"end\"/>"
     ));
     assert_eq!((scenario.side, scenario.steps.len()), (Side::Client, 7));
     let branch = scenario.steps[1].branch.expect("it goes on elsewhere");
     assert_eq!((branch.target, branch.chance), (1, Some(0.5)));
-    let StepKind::Receive(receive) = &scenario.steps[2].kind else {
+    let StepKind::Receive(receive) = &scenario.steps[3].kind else {
         panic!("a receive");
     };
     assert!(matches!(receive.expected, Expected::Response(200)));
@@ -146,6 +146,24 @@ fn a_variable_used_once_is_noted() {
         "4: warning: nothing gives the variable z a value",
     ];
     assert_eq!(notes(&loaded), expected);
+}
+
+#[test]
+fn an_optional_message_without_one_that_must_come_is_refused() {
+    let loaded = load_text(
+        "<scenario>\n<recv request=\"A\" optional=\"true\"/>\n<pause/>\n\
+         <recv request=\"B\" optional=\"true\"/>\n</scenario>",
+    );
+    let notes = notes(&loaded);
+    assert!(
+        notes[0].starts_with("2: error: a call would wait here for ever"),
+        "{notes:?}"
+    );
+    assert!(notes[0].ends_with("line 3"), "{notes:?}");
+    assert!(
+        notes[1].starts_with("4: warning: a call waits here for ever"),
+        "{notes:?}"
+    );
 }
 
 #[test]

@@ -62,7 +62,9 @@ pub(super) fn header(scenario: &Scenario, delimiter: &str) -> String {
     both("CallLength", &mut columns);
     both("CallLengthStDev", &mut columns);
     for name in &scenario.counters {
-        both(name, &mut columns);
+        let is_number = name.bytes().all(|byte| byte.is_ascii_digit());
+        let prefix = if is_number { "GenericCounter" } else { "" };
+        both(&format!("{prefix}{name}"), &mut columns);
     }
     for name in &scenario.response_times {
         let name = format!("ResponseTimeRepartition{name}");
