@@ -57,7 +57,8 @@ impl Call {
         let scenario = std::sync::Arc::clone(&floor.scenario);
         let defaults = &scenario.defaults;
         let last = Received::new(&self.received).map(|message| message.kind);
-        let is_refused = matches!(last, Some(Kind::Response { status }) if status >= 400);
+        // RFC 3261 §17.1.1.3: every final response but a 2xx is acknowledged, a redirection too.
+        let is_refused = matches!(last, Some(Kind::Response { status }) if status >= 300);
         let step = self.step;
         if self.has_sent_invite && !self.is_established {
             if is_refused {

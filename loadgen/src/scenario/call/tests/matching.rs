@@ -93,6 +93,10 @@ fn an_unexpected_refusal_is_acknowledged_and_fails_the_call() {
         "{ack}"
     );
     assert_eq!(lab.statistics().steps[1].unexpected, 1);
+    let mut redirected = super::lab::lab(&uac());
+    let invite = redirected.sent().pop().expect("an INVITE");
+    redirected.answer(&invite, "302 Moved Temporarily", "");
+    assert_eq!(redirected.lines(), ["ACK sip:c@d SIP/2.0"]);
 }
 
 #[test]
