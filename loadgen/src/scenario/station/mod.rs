@@ -186,14 +186,15 @@ impl Station {
             self.dead_until.pop_front();
             self.dead.remove(&id);
         }
+        // Looked at first: opening calls moves the schedule on.
+        self.is_draining |= self.schedule.is_over(now);
         self.open_due(now);
         while let Some((_, slot)) = self.wheel.expire(now) {
             self.slots[slot].timer = None;
             let progress = self.slots[slot].call.run(now, &mut self.floor);
             self.settle(now, slot, progress);
         }
-        let is_over = self.schedule.is_over(now);
-        if self.floor.stop == Some(Stop::Gracefully) || is_over {
+        if self.floor.stop == Some(Stop::Gracefully) {
             self.is_draining = true;
         }
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use offhook_shards::{ConnectionChange, ConnectionOutcome, Transport};
 
 use super::lab::{lab_with, request, response};
+use crate::scenario::settings::Growth;
 use crate::scenario::station::Ending;
 use crate::scenario::statistics::Failure;
 
@@ -27,6 +28,25 @@ fn calls_are_opened_at_the_rate_until_there_are_enough() {
     assert_eq!(lab.sent().len(), 1);
     assert_eq!(lab.statistics().successful, 5);
     assert_eq!(lab.station.ending(), Some(Ending::Complete));
+}
+
+#[test]
+fn a_growing_rate_ends_the_run_when_its_highest_was_held() {
+    for (ends, expected) in [(true, 30), (false, 61)] {
+        let mut lab = lab_with(&talk(50), |settings| {
+            settings.load.calls_max = None;
+            settings.load.growth = Some(Growth {
+                step: 15.0,
+                interval: Duration::from_secs(1),
+                rate_max: Some(20.0),
+                ends,
+            });
+        });
+        lab.advance(3_540);
+        assert_eq!(lab.sent().len(), expected);
+        let ending = ends.then_some(Ending::Complete);
+        assert_eq!(lab.station.ending(), ending);
+    }
 }
 
 #[test]
