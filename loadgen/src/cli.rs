@@ -5,6 +5,8 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use offhook::config::Driver;
 
+use crate::scenario::options::Play;
+
 /// Phones of one demo: each has a name of six digits and a subscription of its own.
 const AGENTS_MAX: i64 = 100_000;
 /// Calls a second; one thread plays all phones and callers.
@@ -35,6 +37,45 @@ pub enum Command {
     /// and every agent's state was right; 1 when not; 2 when the command line is wrong; 3 when
     /// the demo could not be carried out.
     Demo(Demo),
+    /// Plays a SIPp scenario: run FILE.xml HOST[:PORT], or run FILE.xml to wait for calls.
+    ///
+    /// Options have SIPp's names, with one hyphen or two. The last signs of life go to standard
+    /// error, the result to standard output.
+    ///
+    /// Exit status, as SIPp's: 0 when all calls were successful; 1 when a call failed; 97 when
+    /// the run was stopped or took too long; 99 when there was no call; 254 when the address
+    /// cannot be had; 255 when the run could not be carried out; 2 when the command line is
+    /// wrong.
+    Run(Play),
+    /// Calls with the built-in scenario, or that of -sf or -sn: uac HOST[:PORT].
+    Uac(Play),
+    /// Answers calls with the built-in scenario, or that of -sf or -sn.
+    Uas(Play),
+    /// Says whether a scenario can be run, what in it has no effect, and on which line.
+    ///
+    /// Exit status: 0 when all files can be run, 1 when not, 255 when one cannot be read.
+    Check(CheckFiles),
+    /// Lists the scenarios that are built in; with a name, prints it.
+    Scenarios(Scenarios),
+}
+
+/// Flags of `check`.
+#[derive(Debug, Clone, PartialEq, Args)]
+pub struct CheckFiles {
+    /// Scenario files.
+    #[arg(required = true, value_name = "FILE.xml")]
+    pub files: Vec<std::path::PathBuf>,
+    /// A word that the scenarios use as [NAME].
+    #[arg(long, value_names = ["NAME", "VALUE"], num_args = 2,
+          action = clap::ArgAction::Append, allow_hyphen_values = true)]
+    pub key: Vec<String>,
+}
+
+/// Flags of `scenarios`.
+#[derive(Debug, Clone, PartialEq, Args)]
+pub struct Scenarios {
+    /// The scenario to print.
+    pub name: Option<String>,
 }
 
 /// Flags of `demo`.
@@ -102,9 +143,10 @@ mod tests {
 
     fn demo(arguments: &[&str]) -> Result<Demo, clap::Error> {
         let words = ["offhook-load", "demo"].iter().chain(arguments);
-        let CommandLine {
-            command: Command::Demo(demo),
-        } = CommandLine::try_parse_from(words)?;
+        let command = CommandLine::try_parse_from(words)?.command;
+        let Command::Demo(demo) = command else {
+            panic!("not a demo: {command:?}");
+        };
         Ok(demo)
     }
 

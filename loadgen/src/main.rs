@@ -5,20 +5,39 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
-use offhook_loadgen::cli::{Command, CommandLine, Demo};
+use offhook_loadgen::cli::{CheckFiles, Command, CommandLine, Demo, Scenarios};
 use offhook_loadgen::demo;
+use offhook_loadgen::scenario::options::{pairs, with_two_hyphens, without_effect};
+use offhook_loadgen::scenario::{builtin, check, load, run as player};
 
 /// The demo was carried out and found a fault.
 const EXIT_FAULTS: u8 = 1;
+/// A file cannot be read.
+const EXIT_UNREADABLE: u8 = 255;
 /// The demo could not be carried out.
 const EXIT_FAILED: u8 = 3;
 
 fn main() -> ExitCode {
     // Before any thread starts.
     offhook_shards::prepare_process();
-    let CommandLine { command } = CommandLine::parse();
+    let (arguments, dropped) = without_effect(std::env::args_os().collect());
+    let arguments = with_two_hyphens::<CommandLine>(arguments);
+    let CommandLine { command } = CommandLine::parse_from(arguments);
+    if !dropped.is_empty() {
+        let list = dropped.join(", ");
+        // Nobody reads standard error any more: the run itself does not need it.
+        let _ = writeln!(
+            std::io::stderr(),
+            "offhook-load: without effect here: {list}"
+        );
+    }
     match command {
         Command::Demo(options) => run(&options),
+        Command::Run(play) => ExitCode::from(player::run(&play, None)),
+        Command::Uac(play) => ExitCode::from(player::run(&play, Some("uac"))),
+        Command::Uas(play) => ExitCode::from(player::run(&play, Some("uas"))),
+        Command::Check(files) => check_files(&files),
+        Command::Scenarios(wanted) => list(&wanted),
     }
 }
 
@@ -42,5 +61,51 @@ fn run(options: &Demo) -> ExitCode {
         ExitCode::SUCCESS
     } else {
         ExitCode::from(EXIT_FAULTS)
+    }
+}
+
+fn check_files(options: &CheckFiles) -> ExitCode {
+    let keys = pairs(&options.key).into_iter().collect();
+    let mut all_run = true;
+    for file in &options.files {
+        let name = file.display().to_string();
+        let bytes = match std::fs::read(file) {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                let _ = writeln!(std::io::stderr(), "offhook-load: {name}: {error}");
+                return ExitCode::from(EXIT_UNREADABLE);
+            }
+        };
+        let (verdict, runs) = check::check(&name, &load::load(&bytes, &keys));
+        let _ = write!(std::io::stdout(), "{verdict}");
+        all_run &= runs;
+    }
+    if all_run {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(EXIT_FAULTS)
+    }
+}
+
+fn list(wanted: &Scenarios) -> ExitCode {
+    let mut output = std::io::stdout();
+    let Some(name) = &wanted.name else {
+        for scenario in builtin::ALL {
+            let _ = writeln!(output, "{:<22} {}", scenario.name, scenario.purpose);
+        }
+        return ExitCode::SUCCESS;
+    };
+    match builtin::find(name) {
+        Some(scenario) => {
+            let _ = write!(output, "{}", scenario.text);
+            ExitCode::SUCCESS
+        }
+        None => {
+            let _ = writeln!(
+                std::io::stderr(),
+                "offhook-load: there is no scenario {name}"
+            );
+            ExitCode::from(EXIT_FAULTS)
+        }
     }
 }

@@ -1,0 +1,73 @@
+//! The scenarios that come with the program.
+
+/// A scenario that is built in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BuiltIn {
+    /// What `-sn` calls it.
+    pub name: &'static str,
+    /// What it does, in a few words.
+    pub purpose: &'static str,
+    /// The file's text.
+    pub text: &'static str,
+}
+
+macro_rules! built_in {
+    ($($name:literal, $purpose:literal;)+) => {
+        /// All of them.
+        pub const ALL: &[BuiltIn] = &[
+            $(BuiltIn {
+                name: $name,
+                purpose: $purpose,
+                text: include_str!(concat!($name, ".xml")),
+            },)+
+        ];
+    };
+}
+
+built_in! {
+    "uac", "calls, talks for -d and hangs up";
+    "uas", "answers calls and waits for their end";
+    "uac-register-auth", "registers and answers the challenge";
+    "uac-invite-auth", "calls and answers the challenge of a proxy";
+    "reinvite-hold-resume", "calls, holds, resumes and hangs up";
+    "cancel-race", "calls and gives up after -d";
+    "prack", "calls and acknowledges provisional responses";
+    "refer-blind", "calls and transfers the peer to [target], a -key word";
+    "subscribe-presence", "subscribes to presence, hears it, ends the subscription";
+    "options-ping", "asks with OPTIONS";
+    "redirect-3xx", "answers calls with 302 to [target], a -key word";
+    "late-offer", "calls without an offer and answers in the ACK";
+    "session-timer", "calls and refreshes the session once, after -d";
+    "early-media", "answers calls with 183 and a body, and later with 200";
+    "lost-ack", "calls and never acknowledges: the peer must resend, then give up";
+}
+
+/// The scenario of a name.
+#[must_use]
+pub fn find(name: &str) -> Option<&'static BuiltIn> {
+    ALL.iter().find(|scenario| scenario.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::scenario::load::load;
+
+    #[test]
+    fn all_are_loaded_without_a_word() {
+        let keys = BTreeMap::from([("target".to_owned(), "sip:b@127.0.0.1".to_owned())]);
+        for scenario in ALL {
+            let loaded = load(scenario.text.as_bytes(), &keys);
+            let notes: Vec<String> = loaded
+                .notes
+                .sorted()
+                .iter()
+                .map(ToString::to_string)
+                .collect();
+            assert_eq!(notes, Vec::<String>::new(), "{}", scenario.name);
+            assert!(loaded.scenario.is_some(), "{}", scenario.name);
+        }
+    }
+}

@@ -1,0 +1,365 @@
+//! One call: where it is in the scenario, what it remembers, and what it waits for. Time comes
+//! in, messages go to the floor's outbox; nothing here knows a socket or a clock. `receive`
+//! matches messages to steps, `send` sends and resends, `act` carries out actions.
+
+mod abort;
+mod act;
+mod advance;
+mod receive;
+mod send;
+#[cfg(test)]
+pub(crate) mod tests;
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use offhook_shards::{ConnectionId, Source, Transmit, Transport};
+
+use super::floor::Floor;
+use super::limits::STEPS_AT_ONCE_MAX;
+use super::message::Received;
+use super::model::Scenario;
+use super::names::{Scope, VariableId};
+use super::statistics::{Failure, classify};
+use super::value::Value;
+
+/// What a call does next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Progress {
+    /// It waits for a message, at most until then.
+    Waiting(Option<Instant>),
+    /// It is over.
+    Ended,
+}
+
+/// How a call goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Flow {
+    /// With the step that it is at now.
+    On,
+    /// Not before something happens.
+    Wait,
+    /// Not at all.
+    End(Option<Failure>),
+}
+
+/// A message that is sent again until it is answered.
+#[derive(Debug, Default)]
+struct Resend {
+    bytes: Vec<u8>,
+    step: usize,
+    at: Option<Instant>,
+    delay: Duration,
+    count: u32,
+    is_invite: bool,
+}
+
+/// A challenge to answer.
+#[derive(Debug)]
+pub(crate) struct Challenge {
+    pub(crate) value: Vec<u8>,
+    pub(crate) is_proxy: bool,
+    /// How often it was answered.
+    pub(crate) uses: u32,
+}
+
+impl Challenge {
+    /// The header that answers it.
+    pub(crate) fn header(&self) -> &'static str {
+        if self.is_proxy {
+            "Proxy-Authorization"
+        } else {
+            "Authorization"
+        }
+    }
+}
+
+/// One call.
+#[derive(Debug)]
+pub(crate) struct Call {
+    number: u64,
+    call_id: Vec<u8>,
+    is_ours: bool,
+    path: Transmit,
+    step: usize,
+    /// Until when the pause at `step` lasts.
+    pause_until: Option<Instant>,
+    /// Until when the message at `step` may come.
+    receive_until: Option<Instant>,
+    /// Whether an action has chosen the next step.
+    has_jumped: bool,
+    /// Whether `step` was entered: its time-out runs.
+    has_entered: bool,
+    started: Instant,
+    /// How much later than intended what happens now does.
+    behind: Duration,
+    resend: Resend,
+    /// The hash of the message received last, until something was sent.
+    received_hash: Option<u64>,
+    /// The hash of the message that triggered the send step beside it.
+    answered: Option<(u64, usize)>,
+    has_sent_invite: bool,
+    is_established: bool,
+    awaits_ack: bool,
+    /// The first check that failed; the call goes on and then has failed.
+    failure: Option<Failure>,
+    /// When each response time began, as intended, and how much later it really did.
+    stamps: Vec<(Instant, Duration)>,
+    /// Which response times were measured.
+    measured: Vec<bool>,
+    /// The branches of named transactions.
+    branches: Vec<Vec<u8>>,
+    pub(crate) cseq: u64,
+    pub(crate) user: Option<usize>,
+    pub(crate) variables: Vec<Value>,
+    pub(crate) peer_tag: Vec<u8>,
+    /// The message received last, whole.
+    pub(crate) received: Vec<u8>,
+    pub(crate) routes: Vec<u8>,
+    pub(crate) next_url: Vec<u8>,
+    pub(crate) challenge: Option<Box<Challenge>>,
+    /// The line of each injection file.
+    pub(crate) lines: Vec<usize>,
+}
+
+/// How a call begins.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Opening {
+    pub(crate) number: u64,
+    pub(crate) path: Transmit,
+    /// When it should have begun.
+    pub(crate) intended: Instant,
+    pub(crate) is_ours: bool,
+    pub(crate) user: Option<usize>,
+}
+
+impl Call {
+    /// A call without a history.
+    pub(crate) fn new(now: Instant, opening: &Opening, call_id: &[u8], floor: &mut Floor) -> Self {
+        let path = opening.path;
+        let mut call = Self {
+            number: 0,
+            call_id: Vec::new(),
+            is_ours: true,
+            path,
+            step: 0,
+            pause_until: None,
+            receive_until: None,
+            has_jumped: false,
+            has_entered: false,
+            started: now,
+            behind: Duration::ZERO,
+            resend: Resend::default(),
+            received_hash: None,
+            answered: None,
+            has_sent_invite: false,
+            is_established: false,
+            awaits_ack: false,
+            failure: None,
+            stamps: Vec::new(),
+            measured: Vec::new(),
+            branches: Vec::new(),
+            cseq: 0,
+            user: None,
+            variables: Vec::new(),
+            peer_tag: Vec::new(),
+            received: Vec::new(),
+            routes: Vec::new(),
+            next_url: Vec::new(),
+            challenge: None,
+            lines: Vec::new(),
+        };
+        call.begin(now, opening, call_id, floor);
+        call
+    }
+
+    /// Makes a new call of an ended one, whose memory it keeps.
+    pub(crate) fn begin(
+        &mut self,
+        now: Instant,
+        opening: &Opening,
+        call_id: &[u8],
+        floor: &mut Floor,
+    ) {
+        self.number = opening.number;
+        self.call_id.clear();
+        self.call_id.extend_from_slice(call_id);
+        self.is_ours = opening.is_ours;
+        self.path = opening.path;
+        self.step = 0;
+        self.pause_until = None;
+        self.receive_until = None;
+        self.has_jumped = false;
+        self.has_entered = false;
+        self.started = now;
+        self.behind = now.saturating_duration_since(opening.intended);
+        self.resend.at = None;
+        self.received_hash = None;
+        self.answered = None;
+        self.has_sent_invite = false;
+        self.is_established = false;
+        self.awaits_ack = false;
+        self.failure = None;
+        self.cseq = floor.settings.base_cseq;
+        self.user = opening.user;
+        self.peer_tag.clear();
+        self.received.clear();
+        self.routes.clear();
+        self.next_url.clear();
+        self.challenge = None;
+        let times = floor.scenario.response_times.len();
+        self.stamps.clear();
+        self.stamps.resize(times, (opening.intended, self.behind));
+        self.measured.clear();
+        self.measured.resize(times, false);
+        self.branches
+            .resize(floor.scenario.transactions.len(), Vec::new());
+        self.branches.iter_mut().for_each(Vec::clear);
+        self.variables.clear();
+        self.variables
+            .resize(floor.scenario.names.count(Scope::Call), Value::Unset);
+        for (name, value) in &floor.settings.variables {
+            if let Some(VariableId {
+                scope: Scope::Call,
+                index,
+            }) = floor.scenario.names.find(name)
+            {
+                self.variables[index] = Value::Text(value.as_bytes().to_vec());
+            }
+        }
+        self.lines.clear();
+        let user = self.user;
+        for (_, file) in &mut floor.files.injections {
+            self.lines.push(file.take(user, &mut floor.random));
+        }
+    }
+
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+
+    pub(crate) fn call_id(&self) -> &[u8] {
+        &self.call_id
+    }
+
+    pub(crate) fn remote(&self) -> SocketAddr {
+        self.path.remote
+    }
+
+    pub(crate) fn transport(&self) -> Transport {
+        self.path.transport
+    }
+
+    /// Whether it depends on a connection.
+    pub(crate) fn uses(&self, connection: ConnectionId) -> bool {
+        self.path.connection == Some(connection)
+    }
+
+    /// Whether it shares a connection to a peer with other calls.
+    pub(crate) fn shares_connection_to(&self, remote: SocketAddr) -> bool {
+        let is_stream = self.path.transport == Transport::Tcp;
+        is_stream && self.path.connection.is_none() && self.path.remote == remote
+    }
+
+    /// A peer's call goes where its messages come from.
+    pub(crate) fn follow(&mut self, from: &Source) {
+        if !self.is_ours && from.transport == self.path.transport {
+            self.path.connection = from.connection;
+        }
+    }
+
+    /// Answers a request that belongs to no call.
+    pub(crate) fn answer(&mut self, now: Instant, message: &Received<'_>, floor: &mut Floor) {
+        // The answer was asked for by the station, which also counts.
+        let _ = self.answer_automatically(now, message, floor);
+    }
+
+    /// Carries out the scenario's steps before any call.
+    pub(crate) fn initialize(&mut self, now: Instant, floor: &mut Floor) {
+        let scenario = std::sync::Arc::clone(&floor.scenario);
+        for _ in 0..STEPS_AT_ONCE_MAX {
+            let Some(step) = scenario.initial.get(self.step) else {
+                return;
+            };
+            if self.complete(now, step, None, floor) != Flow::On {
+                return;
+            }
+        }
+    }
+
+    /// Goes on until it has to wait.
+    pub(crate) fn run(&mut self, now: Instant, floor: &mut Floor) -> Progress {
+        let scenario = std::sync::Arc::clone(&floor.scenario);
+        if let Some(failure) = self.resend_if_due(now, floor) {
+            return self.end(now, floor, Some(failure));
+        }
+        for _ in 0..STEPS_AT_ONCE_MAX {
+            match self.take_step(now, &scenario, floor) {
+                Flow::On => {}
+                Flow::Wait => {
+                    let times = [self.pause_until, self.receive_until, self.resend.at];
+                    return Progress::Waiting(times.into_iter().flatten().min());
+                }
+                Flow::End(failure) => return self.end(now, floor, failure),
+            }
+        }
+        let number = self.number;
+        floor.warn(now, || {
+            format!("call {number} loops without waiting; it was ended")
+        });
+        self.end(now, floor, Some(Failure::Rejected))
+    }
+
+    /// Counts the call as over.
+    fn end(&mut self, now: Instant, floor: &mut Floor, failure: Option<Failure>) -> Progress {
+        let scenario = std::sync::Arc::clone(&floor.scenario);
+        let statistics = &mut floor.statistics;
+        match failure.or(self.failure) {
+            None => statistics.successful += 1,
+            Some(failure) => statistics.fail(failure),
+        }
+        let length = now.saturating_duration_since(self.started);
+        statistics.call_length.record(length);
+        classify(
+            &scenario.call_length_classes,
+            &mut statistics.call_length_classes,
+            length,
+        );
+        Progress::Ended
+    }
+
+    /// Ends the call because its connection is gone.
+    pub(crate) fn lose_connection(
+        &mut self,
+        now: Instant,
+        floor: &mut Floor,
+        failure: Failure,
+    ) -> Progress {
+        let scenario = std::sync::Arc::clone(&floor.scenario);
+        let is_done = self.is_waiting_at_the_end(&scenario);
+        self.end(now, floor, (!is_done).then_some(failure))
+    }
+
+    fn value_mut<'a>(&'a mut self, id: VariableId, floor: &'a mut Floor) -> &'a mut Value {
+        match id.scope {
+            Scope::Call => &mut self.variables[id.index],
+            Scope::User => &mut floor.users[self.user.unwrap_or(0)][id.index],
+            Scope::Global => &mut floor.globals[id.index],
+        }
+    }
+
+    fn value<'a>(&'a self, id: VariableId, floor: &'a Floor) -> &'a Value {
+        match id.scope {
+            Scope::Call => &self.variables[id.index],
+            Scope::User => &floor.users[self.user.unwrap_or(0)][id.index],
+            Scope::Global => &floor.globals[id.index],
+        }
+    }
+
+    fn is_passed_over(&self, scenario: &Scenario, step: usize, floor: &Floor) -> bool {
+        match scenario.steps[step].condition {
+            None => false,
+            Some((variable, inverse)) => self.value(variable, floor).is_set() == inverse,
+        }
+    }
+}

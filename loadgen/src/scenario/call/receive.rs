@@ -1,0 +1,370 @@
+//! Which step a received message belongs to, and what it changes. A message is looked for from
+//! the present step over optional ones to the first that must come, then backwards among those
+//! that were passed.
+
+use std::hash::{DefaultHasher, Hasher};
+use std::time::{Duration, Instant};
+
+use offhook_shards::Transport;
+
+use super::super::floor::Floor;
+use super::super::message::{self, Kind, Received};
+use super::super::model::{Expected, Optional, Receive, Scenario, StepKind};
+use super::super::names::VariableId;
+use super::super::statistics::Failure;
+use super::super::value::Value;
+use super::{Call, Challenge, Flow, Progress};
+use crate::scenario::limits::ROUTES_BYTES_MAX;
+
+/// What a message is to the call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Found {
+    /// What this step waits for.
+    Step(usize),
+    /// A final response that was acknowledged at this step, which is to be sent again.
+    Acknowledged(usize),
+    Nothing,
+}
+
+impl Call {
+    /// Takes a message of this call and goes on.
+    pub(crate) fn receive(
+        &mut self,
+        now: Instant,
+        message: &Received<'_>,
+        floor: &mut Floor,
+    ) -> Progress {
+        let scenario = std::sync::Arc::clone(&floor.scenario);
+        if self.pause_until.is_some() && floor.settings.ignores_in_pause {
+            return self.run(now, floor);
+        }
+        let hash = hash(message.bytes);
+        if self.is_repeated(now, hash, floor) {
+            return self.run(now, floor);
+        }
+        let flow = match self.find(message, &scenario, floor) {
+            Found::Step(place) => self.accept(now, place, hash, message, floor),
+            Found::Acknowledged(place) => {
+                self.send_again(now, place, floor);
+                Flow::Wait
+            }
+            Found::Nothing => self.unexpected(now, message, &scenario, floor),
+        };
+        match flow {
+            Flow::On | Flow::Wait => self.run(now, floor),
+            Flow::End(failure) => self.end(now, floor, failure),
+        }
+    }
+
+    /// A datagram that came before: what it triggered is sent again.
+    fn is_repeated(&mut self, now: Instant, hash: u64, floor: &mut Floor) -> bool {
+        if self.path.transport != Transport::Udp {
+            return false;
+        }
+        if let Some((answered, place)) = self.answered
+            && answered == hash
+        {
+            self.send_again(now, place, floor);
+            return true;
+        }
+        if self.received_hash == Some(hash) {
+            floor.statistics.steps[self.step.saturating_sub(1)].repeats += 1;
+            return true;
+        }
+        false
+    }
+
+    fn find(&mut self, message: &Received<'_>, scenario: &Scenario, floor: &mut Floor) -> Found {
+        let steps = &scenario.steps;
+        for (place, step) in steps.iter().enumerate().skip(self.step) {
+            if self.is_passed_over(scenario, place, floor) {
+                continue;
+            }
+            let StepKind::Receive(receive) = &step.kind else {
+                break;
+            };
+            if self.is_expected(message, receive, floor) {
+                return Found::Step(place);
+            }
+            if receive.optional == Optional::No {
+                break;
+            }
+        }
+        let mut is_contiguous = true;
+        for (place, step) in steps.iter().enumerate().take(self.step).rev() {
+            let StepKind::Receive(receive) = &step.kind else {
+                is_contiguous = false;
+                continue;
+            };
+            is_contiguous &= receive.optional != Optional::No;
+            if !self.is_expected(message, receive, floor) {
+                continue;
+            }
+            if is_contiguous || receive.optional == Optional::Global {
+                return Found::Step(place);
+            }
+            if let Some(ack) = acknowledging(message, scenario, place, receive) {
+                return Found::Acknowledged(ack);
+            }
+        }
+        Found::Nothing
+    }
+
+    fn is_expected(&self, message: &Received<'_>, receive: &Receive, floor: &mut Floor) -> bool {
+        let is_kind = match (&receive.expected, message.kind) {
+            (Expected::Request(wanted), Kind::Request { method }) => wanted == method,
+            (Expected::RequestLike(pattern), Kind::Request { method }) => {
+                let mut memory = pattern.memory();
+                pattern.matches(method, &mut memory, &mut floor.groups)
+            }
+            (Expected::Response(wanted), Kind::Response { status }) => *wanted == status,
+            (Expected::ResponseLike(pattern), Kind::Response { status }) => {
+                let mut memory = pattern.memory();
+                let status = status.to_string();
+                pattern.matches(status.as_bytes(), &mut memory, &mut floor.groups)
+            }
+            (Expected::Request(_) | Expected::RequestLike(_), Kind::Response { .. })
+            | (Expected::Response(_) | Expected::ResponseLike(_), Kind::Request { .. }) => false,
+        };
+        if !is_kind || matches!(message.kind, Kind::Request { .. }) {
+            return is_kind;
+        }
+        if let Some(transaction) = receive.response_transaction {
+            let branch = &self.branches[transaction];
+            return !branch.is_empty() && message.branch() == Some(branch);
+        }
+        // SIPp looks whether the method occurs anywhere in those sent so far.
+        let method = message.cseq().map(|(_, method)| method).unwrap_or_default();
+        memchr::memmem::find(&receive.methods_before, method).is_some()
+    }
+
+    fn accept(
+        &mut self,
+        now: Instant,
+        place: usize,
+        hash: u64,
+        message: &Received<'_>,
+        floor: &mut Floor,
+    ) -> Flow {
+        let scenario = std::sync::Arc::clone(&floor.scenario);
+        let step = &scenario.steps[place];
+        let StepKind::Receive(receive) = &step.kind else {
+            return Flow::Wait;
+        };
+        if floor.loses(step.lost) || floor.loses(floor.settings.lost) {
+            floor.statistics.steps[place].lost += 1;
+            return Flow::Wait;
+        }
+        floor.statistics.steps[place].messages += 1;
+        self.behind = Duration::ZERO;
+        self.answer_resend(now, place, message, floor);
+        self.received_hash = Some(hash);
+        self.note_dialog(message);
+        let flow = self.act(now, place, step, Some(message.bytes), floor);
+        if receive.records_routes {
+            self.record_routes(message);
+        }
+        if receive.keeps_challenge {
+            self.keep_challenge(message);
+        }
+        self.received.clear();
+        self.received.extend_from_slice(message.bytes);
+        self.keep_books(now, step, floor);
+        if flow != Flow::On || std::mem::take(&mut self.has_jumped) {
+            return flow;
+        }
+        if receive.optional == Optional::No || receive.advances {
+            self.branch_or(place + 1, step, floor);
+        } else if let Some(target) = self.branch_target(step, floor) {
+            self.go_to(target);
+        } else {
+            // The call waits on, and all that may come has its time again.
+            self.has_entered = false;
+            self.receive_until = None;
+        }
+        Flow::On
+    }
+
+    /// Stops sending again what this message answers.
+    fn answer_resend(&mut self, now: Instant, place: usize, message: &Received<'_>, floor: &Floor) {
+        if self.resend.at.is_none() || place <= self.resend.step {
+            return;
+        }
+        let is_provisional = matches!(message.kind, Kind::Response { status } if status < 200);
+        if is_provisional && !self.resend.is_invite {
+            // RFC 3261 §17.1.2.2: in Proceeding, only once every T2.
+            self.resend.delay = floor.settings.t2;
+            self.resend.at = Some(now + floor.settings.t2);
+        } else {
+            self.resend.at = None;
+        }
+    }
+
+    fn note_dialog(&mut self, message: &Received<'_>) {
+        let cseq = message.cseq();
+        let tag = match message.kind {
+            Kind::Request { .. } => {
+                self.cseq = self.cseq.max(cseq.map_or(0, |(number, _)| number));
+                message.tag(b"From")
+            }
+            Kind::Response { status } => {
+                let is_invite = cseq.is_some_and(|(_, method)| method == b"INVITE");
+                self.awaits_ack |= is_invite && (200..300).contains(&status);
+                message.tag(b"To")
+            }
+        };
+        if let Some(tag) = tag {
+            self.peer_tag.clear();
+            self.peer_tag.extend_from_slice(tag);
+        }
+    }
+
+    /// The route set, and whom requests go to (RFC 3261 §12.1, §12.2.1.1).
+    fn record_routes(&mut self, message: &Received<'_>) {
+        if !self.routes.is_empty() || !self.next_url.is_empty() {
+            return;
+        }
+        let mut routes: Vec<&[u8]> = message
+            .headers(b"Record-Route")
+            .flat_map(addresses)
+            .collect();
+        if matches!(message.kind, Kind::Response { .. }) {
+            routes.reverse();
+        }
+        let contact = message.header(b"Contact").map_or(&[][..], message::uri);
+        let is_strict = routes.first().is_some_and(|first| {
+            let uri = message::uri(first);
+            !uri.split(|byte| *byte == b';')
+                .skip(1)
+                .any(|parameter| parameter.starts_with(b"lr"))
+        });
+        let mut last = Vec::new();
+        if is_strict {
+            self.next_url
+                .extend_from_slice(message::uri(routes.remove(0)));
+            last.push(b'<');
+            last.extend_from_slice(contact);
+            last.push(b'>');
+            routes.push(&last);
+        } else {
+            self.next_url.extend_from_slice(contact);
+        }
+        self.routes = routes.join(b", ".as_slice());
+        self.routes.truncate(ROUTES_BYTES_MAX);
+    }
+
+    fn keep_challenge(&mut self, message: &Received<'_>) {
+        let proxy = message.header(b"Proxy-Authenticate");
+        let value = proxy.or_else(|| message.header(b"WWW-Authenticate"));
+        self.challenge = value.map(|value| {
+            Box::new(Challenge {
+                value: value.to_vec(),
+                is_proxy: proxy.is_some(),
+                uses: 0,
+            })
+        });
+    }
+
+    fn unexpected(
+        &mut self,
+        now: Instant,
+        message: &Received<'_>,
+        scenario: &Scenario,
+        floor: &mut Floor,
+    ) -> Flow {
+        if let Some(target) = scenario.unexpected {
+            self.received.clear();
+            self.received.extend_from_slice(message.bytes);
+            self.interrupt(now, target, scenario, floor);
+            return Flow::On;
+        }
+        if let Some(flow) = self.answer_automatically(now, message, floor) {
+            return flow;
+        }
+        if let Some(counts) = floor.statistics.steps.get_mut(self.step) {
+            counts.unexpected += 1;
+        }
+        let (number, first) = (self.number, message::first_line(message.bytes));
+        let step = scenario.steps.get(self.step);
+        let (wanted, line) = step.map_or(("the end", 0), |step| (step.display.as_str(), step.line));
+        floor.warn(now, || {
+            let first = String::from_utf8_lossy(first);
+            format!("call {number}: `{first}` came where {wanted} (line {line}) was expected")
+        });
+        if !floor.settings.behaviours.abort_unexpected {
+            return Flow::Wait;
+        }
+        self.received.clear();
+        self.received.extend_from_slice(message.bytes);
+        self.note_dialog(message);
+        self.give_up(now, floor);
+        Flow::End(Some(Failure::Unexpected))
+    }
+
+    /// Goes to the steps for unexpected messages, which may come back.
+    fn interrupt(&mut self, now: Instant, target: usize, scenario: &Scenario, floor: &mut Floor) {
+        let left = self
+            .pause_until
+            .map(|until| until.saturating_duration_since(now));
+        let place = self.step as f64;
+        let left = left.map_or(0.0, |left| left.as_secs_f64() * 1_000.0);
+        for (name, value) in [("_unexp.retaddr", place), ("_unexp.pausedaddr", left)] {
+            let variable: Option<VariableId> = scenario.names.find(name);
+            if let Some(variable) = variable {
+                *self.value_mut(variable, floor) = Value::Number(value);
+            }
+        }
+        self.go_to(target);
+    }
+}
+
+/// The ACK behind the step of a final response to INVITE.
+fn acknowledging(
+    message: &Received<'_>,
+    scenario: &Scenario,
+    place: usize,
+    receive: &Receive,
+) -> Option<usize> {
+    let is_final = matches!(message.kind, Kind::Response { status } if status >= 200);
+    let is_invite = message
+        .cseq()
+        .is_some_and(|(_, method)| method == b"INVITE");
+    if !is_final || !is_invite {
+        return None;
+    }
+    let is_ack = |place: usize| match &scenario.steps.get(place)?.kind {
+        StepKind::Send(send) => {
+            let is_named = send.ack_transaction.is_some()
+                && send.ack_transaction == receive.response_transaction;
+            (is_named || send.message.method == b"ACK").then_some(place)
+        }
+        StepKind::Receive(_) | StepKind::Pause(_) | StepKind::Nop | StepKind::TimeWait(_) => None,
+    };
+    is_ack(place + 1)
+}
+
+/// The addresses of a header that may hold several.
+fn addresses(value: &[u8]) -> Vec<&[u8]> {
+    let mut found = Vec::new();
+    let (mut start, mut is_inside) = (0, false);
+    for (index, byte) in value.iter().enumerate() {
+        match byte {
+            b'<' => is_inside = true,
+            b'>' => is_inside = false,
+            b',' if !is_inside => {
+                found.push(value[start..index].trim_ascii());
+                start = index + 1;
+            }
+            _ => {}
+        }
+    }
+    found.push(value[start..].trim_ascii());
+    found.retain(|address| !address.is_empty());
+    found
+}
+
+fn hash(bytes: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(bytes);
+    hasher.finish()
+}

@@ -1,0 +1,11 @@
+//! The rules by which calls follow scenarios, one by one, in virtual time: a lab stands for the
+//! sockets, and the test is the peer.
+
+mod actions;
+mod builtin;
+mod hostile;
+mod lab;
+mod load;
+mod matching;
+mod resends;
+mod texts;

@@ -1,0 +1,215 @@
+//! The scenarios that are built in, played against a peer that does what they need.
+
+use std::collections::BTreeMap;
+
+use super::lab::{Lab, lab_with};
+use crate::scenario::builtin;
+
+/// A built-in scenario with a pause of one second.
+fn play(name: &str) -> Lab {
+    let text = builtin::find(name).expect("it is built in").text;
+    let start = text.find("<scenario").expect("it is a scenario");
+    let body = &text[start..];
+    let body = &body[body.find('>').expect("its tag ends") + 1..];
+    let body = body
+        .trim_end()
+        .strip_suffix("</scenario>")
+        .expect("and is closed");
+    let body = body.replace("[target]", "sip:new@127.0.0.1");
+    lab_with(&body, |settings| {
+        settings.pause = std::time::Duration::from_secs(1);
+    })
+}
+
+/// Answers every request by its method and how often it came; `""` is no answer.
+fn answer_all(lab: &mut Lab, answers: &[(&str, &[&str])]) -> Vec<String> {
+    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+    let mut methods = Vec::new();
+    for _ in 0..200 {
+        for message in lab.sent() {
+            let method = message.split(' ').next().unwrap_or_default().to_owned();
+            methods.push(method.clone());
+            let count = seen.entry(method.clone()).or_insert(0);
+            let found = answers.iter().find(|(name, _)| *name == method);
+            let status = found.and_then(|(_, list)| list.get(*count)).copied();
+            *count += 1;
+            for status in status
+                .unwrap_or_default()
+                .split('|')
+                .filter(|status| !status.is_empty())
+            {
+                let (status, more) = status.split_once('\n').unwrap_or((status, ""));
+                let more = format!("Contact: <sip:peer@127.0.0.1:5070>\r\n{more}");
+                lab.answer(&message, status, &more);
+            }
+        }
+        lab.advance(50);
+    }
+    methods
+}
+
+#[test]
+fn calls_with_and_without_challenges_holds_and_late_offers_succeed() {
+    for name in ["uac", "late-offer", "session-timer", "reinvite-hold-resume"] {
+        let mut lab = play(name);
+        let ok: &[&str] = &["100 Trying|180 Ringing|200 OK", "200 OK", "200 OK"];
+        let methods = answer_all(
+            &mut lab,
+            &[
+                ("INVITE", ok),
+                ("BYE", &["200 OK"]),
+                ("UPDATE", &["200 OK"]),
+            ],
+        );
+        assert!(
+            lab.is_successful(),
+            "{name}: {methods:?} {:?}",
+            lab.statistics().failures
+        );
+    }
+    let mut lab = play("uac-invite-auth");
+    let challenge = "407 Who\nProxy-Authenticate: Digest realm=\"r\",nonce=\"n\"\r\n";
+    let methods = answer_all(
+        &mut lab,
+        &[
+            ("INVITE", &[challenge, "180 Ringing|200 OK"]),
+            ("BYE", &["200 OK"]),
+        ],
+    );
+    assert_eq!(methods, ["INVITE", "ACK", "INVITE", "ACK", "BYE"]);
+    assert!(lab.is_successful());
+    let mut lab = play("uac-register-auth");
+    let challenge = "401 Who\nWWW-Authenticate: Digest realm=\"r\",nonce=\"n\"\r\n";
+    answer_all(&mut lab, &[("REGISTER", &[challenge, "200 OK"])]);
+    assert!(lab.is_successful());
+}
+
+#[test]
+fn pings_and_reliable_responses_succeed() {
+    let mut lab = play("options-ping");
+    answer_all(&mut lab, &[("OPTIONS", &["200 OK"])]);
+    assert!(lab.is_successful());
+    let mut lab = play("prack");
+    let invite = lab.sent().pop().expect("an INVITE");
+    let contact = "Contact: <sip:peer@127.0.0.1:5070>\r\n";
+    lab.answer(
+        &invite,
+        "180 Ringing",
+        &format!("RSeq: 17\r\nRequire: 100rel\r\n{contact}"),
+    );
+    let prack = lab.sent().pop().expect("a PRACK");
+    assert!(
+        prack.contains("RAck: 17 1 INVITE\r\n") && prack.contains("CSeq: 2 PRACK"),
+        "{prack}"
+    );
+    lab.answer(&prack, "200 OK", "");
+    lab.answer(&invite, "200 OK", contact);
+    let ack = lab.sent().pop().expect("an ACK");
+    assert!(ack.contains("CSeq: 1 ACK"), "{ack}");
+    let methods = answer_all(&mut lab, &[("BYE", &["200 OK"])]);
+    assert_eq!(methods, ["BYE"]);
+    assert!(lab.is_successful());
+}
+
+#[test]
+fn a_call_that_is_cancelled_ends_whether_or_not_the_answer_crosses() {
+    let mut refused = play("cancel-race");
+    let invite = refused.sent().pop().expect("an INVITE");
+    refused.answer(&invite, "180 Ringing", "");
+    refused.advance(1_000);
+    let cancel = refused.sent().pop().expect("a CANCEL");
+    let branch = |message: &str| message.lines().nth(1).unwrap_or_default().to_owned();
+    assert_eq!(branch(&cancel), branch(&invite));
+    refused.answer(&cancel, "200 OK", "");
+    refused.answer(&invite, "487 Terminated", "");
+    let ack = refused.sent().pop().expect("an ACK");
+    assert!(
+        ack.starts_with("ACK ") && branch(&ack) == branch(&invite),
+        "{ack}"
+    );
+    assert!(refused.is_successful());
+    for crosses_first in [true, false] {
+        let mut crossed = play("cancel-race");
+        let invite = crossed.sent().pop().expect("an INVITE");
+        crossed.answer(&invite, "180 Ringing", "");
+        crossed.advance(1_000);
+        let cancel = crossed.sent().pop().expect("a CANCEL");
+        if crosses_first {
+            crossed.answer(&invite, "200 OK", "");
+            crossed.answer(&cancel, "200 OK", "");
+        } else {
+            crossed.answer(&cancel, "200 OK", "");
+            crossed.answer(&invite, "200 OK", "");
+        }
+        let methods = answer_all(&mut crossed, &[("BYE", &["200 OK"])]);
+        assert_eq!(methods, ["ACK", "BYE"]);
+        assert!(crossed.is_successful());
+    }
+}
+
+#[test]
+fn servers_answer_redirect_and_wait_for_the_end() {
+    let mut lab = play("uas");
+    lab.ask("INVITE", 1, "");
+    assert_eq!(lab.lines(), ["SIP/2.0 180 Ringing", "SIP/2.0 200 OK"]);
+    lab.ask("ACK", 1, "");
+    lab.ask("BYE", 2, "");
+    assert_eq!(lab.lines(), ["SIP/2.0 200 OK"]);
+    lab.advance(4_000);
+    assert!(lab.is_successful());
+    let mut lab = play("early-media");
+    lab.ask("INVITE", 1, "");
+    assert_eq!(lab.lines(), ["SIP/2.0 183 Session Progress"]);
+    lab.advance(1_000);
+    lab.ask("ACK", 1, "");
+    lab.ask("BYE", 2, "");
+    lab.advance(4_000);
+    assert!(lab.is_successful());
+    let mut lab = play("redirect-3xx");
+    lab.ask("INVITE", 1, "");
+    let redirect = lab.sent().pop().expect("a redirection");
+    assert!(
+        redirect.contains("Contact: <sip:new@127.0.0.1>\r\n"),
+        "{redirect}"
+    );
+    lab.ask("ACK", 1, "");
+    lab.advance(4_000);
+    assert!(lab.is_successful());
+}
+
+#[test]
+fn transfers_subscriptions_and_lost_acks_take_what_the_peer_sends() {
+    let mut lab = play("refer-blind");
+    let ok: &[&str] = &["200 OK"];
+    answer_all(&mut lab, &[("INVITE", ok), ("REFER", &["202 Accepted"])]);
+    lab.ask("NOTIFY", 5, "Event: refer\r\n");
+    lab.ask("BYE", 6, "");
+    lab.advance(1_000);
+    assert!(lab.is_successful());
+    let mut lab = play("subscribe-presence");
+    let subscribe = lab.sent().pop().expect("a SUBSCRIBE");
+    lab.answer(
+        &subscribe,
+        "200 OK",
+        "Contact: <sip:peer@127.0.0.1:5070>\r\n",
+    );
+    lab.ask("NOTIFY", 1, "Event: presence\r\n");
+    lab.advance(1_000);
+    let end = lab.sent().pop().expect("another SUBSCRIBE");
+    assert!(
+        end.contains("Expires: 0\r\n") && end.contains("CSeq: 2 SUBSCRIBE"),
+        "{end}"
+    );
+    lab.answer(&end, "200 OK", "");
+    lab.ask("NOTIFY", 2, "Event: presence\r\n");
+    assert!(lab.is_successful());
+    let mut lab = play("lost-ack");
+    let invite = lab.sent().pop().expect("an INVITE");
+    for _ in 0..3 {
+        lab.answer(&invite, "200 OK", "Contact: <sip:peer@127.0.0.1:5070>\r\n");
+        lab.advance(500);
+    }
+    lab.ask("BYE", 1, "");
+    assert_eq!(lab.lines(), ["SIP/2.0 200 OK"]);
+    assert!(lab.is_successful());
+}

@@ -1,0 +1,189 @@
+//! What all calls of one worker share: the scenario, the settings, what they send, count and
+//! log, chance and injection files. A call gets it with every step; it holds no call.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Instant;
+
+use offhook_shards::{Transmit, Transport};
+
+use super::calendar::Calendar;
+use super::injection::Injection;
+use super::limits::LOG_BACKLOG_MAX;
+use super::model::{Scenario, Stop};
+use super::names::{Scope, VariableId};
+use super::pattern::Memory;
+use super::settings::Settings;
+use super::statistics::Statistics;
+use super::value::Value;
+use crate::population::Random;
+
+/// Where a line is to be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Log {
+    /// What goes wrong.
+    Error,
+    /// What the scenario says.
+    Scenario,
+    /// A message sent or received.
+    Message,
+}
+
+/// A line to be written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// Where.
+    pub log: Log,
+    /// When.
+    pub at: Instant,
+    /// What.
+    pub text: Vec<u8>,
+}
+
+/// Files that messages quote, by name.
+#[derive(Debug, Clone, Default)]
+pub struct Files {
+    pub(crate) injections: Vec<(String, Injection)>,
+    pub(crate) contents: BTreeMap<Vec<u8>, Vec<u8>>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Floor {
+    pub(crate) scenario: Arc<Scenario>,
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) statistics: Statistics,
+    pub(crate) random: Random,
+    pub(crate) calendar: Calendar,
+    pub(crate) files: Files,
+    pub(crate) globals: Vec<Value>,
+    /// Of each user.
+    pub(crate) users: Vec<Vec<Value>>,
+    pub(crate) lines: VecDeque<Line>,
+    /// What the scenario or the load plan has ordered for the whole run.
+    pub(crate) stop: Option<Stop>,
+    /// Whether a scenario's `error` has ended the run.
+    pub(crate) is_fatal: bool,
+    /// Room for regular expressions, by index.
+    pub(crate) memories: Vec<Memory>,
+    pub(crate) groups: Vec<Option<Range<usize>>>,
+    /// Room for texts that are made to be looked at.
+    pub(crate) scratch: Vec<u8>,
+    outbox: VecDeque<(Transmit, Range<usize>)>,
+    outgoing: Vec<u8>,
+}
+
+impl Floor {
+    pub(crate) fn new(
+        scenario: Arc<Scenario>,
+        settings: Arc<Settings>,
+        files: Files,
+        calendar: Calendar,
+    ) -> Self {
+        let count = |scope| scenario.names.count(scope);
+        let users = settings.load.users.unwrap_or(0);
+        let mut floor = Self {
+            statistics: Statistics::new(&scenario),
+            random: Random::new(settings.seed, 0),
+            calendar,
+            files,
+            globals: vec![Value::Unset; count(Scope::Global)],
+            users: vec![vec![Value::Unset; count(Scope::User)]; users + 1],
+            lines: VecDeque::new(),
+            stop: None,
+            is_fatal: false,
+            memories: scenario
+                .patterns
+                .iter()
+                .map(super::pattern::Pattern::memory)
+                .collect(),
+            groups: Vec::new(),
+            scratch: Vec::new(),
+            outbox: VecDeque::new(),
+            outgoing: Vec::new(),
+            scenario,
+            settings,
+        };
+        let scenario = Arc::clone(&floor.scenario);
+        for (name, value) in &Arc::clone(&floor.settings).variables {
+            if let Some(VariableId {
+                scope: Scope::Global,
+                index,
+            }) = scenario.names.find(name)
+            {
+                floor.globals[index] = Value::Text(value.as_bytes().to_vec());
+            }
+        }
+        floor
+    }
+
+    /// Queues a message, which is appended by `write`.
+    pub(crate) fn send(&mut self, to: Transmit, bytes: &[u8], now: Instant) {
+        if self.settings.traces.messages {
+            self.log_message(now, true, to.transport, bytes);
+        }
+        let start = self.outgoing.len();
+        self.outgoing.extend_from_slice(bytes);
+        self.outbox.push_back((to, start..self.outgoing.len()));
+    }
+
+    /// Appends the next message to a buffer.
+    pub(crate) fn transmit(&mut self, buffer: &mut Vec<u8>) -> Option<Transmit> {
+        let Some((to, range)) = self.outbox.pop_front() else {
+            self.outgoing.clear();
+            return None;
+        };
+        buffer.extend_from_slice(&self.outgoing[range]);
+        Some(to)
+    }
+
+    /// Whether chance loses a message on purpose.
+    pub(crate) fn loses(&mut self, share: f64) -> bool {
+        share > 0.0 && self.random.chance(share)
+    }
+
+    pub(crate) fn warn(&mut self, at: Instant, text: impl FnOnce() -> String) {
+        self.statistics.warnings += 1;
+        if self.settings.traces.errors {
+            self.log(Line {
+                log: Log::Error,
+                at,
+                text: text().into_bytes(),
+            });
+        }
+    }
+
+    pub(crate) fn log(&mut self, line: Line) {
+        if self.lines.len() < LOG_BACKLOG_MAX {
+            self.lines.push_back(line);
+        } else {
+            self.statistics.unlogged += 1;
+        }
+    }
+
+    pub(crate) fn log_message(
+        &mut self,
+        at: Instant,
+        is_ours: bool,
+        transport: Transport,
+        bytes: &[u8],
+    ) {
+        let transport = transport_name(transport);
+        let what = if is_ours { "sent" } else { "received" };
+        let mut text = format!("{transport} message {what}, {} bytes:\n\n", bytes.len());
+        text.push_str(&String::from_utf8_lossy(bytes));
+        self.log(Line {
+            log: Log::Message,
+            at,
+            text: text.into_bytes(),
+        });
+    }
+}
+
+/// What `[transport]` is.
+pub(crate) fn transport_name(transport: Transport) -> &'static str {
+    match transport {
+        Transport::Udp => "UDP",
+        Transport::Tcp => "TCP",
+    }
+}

@@ -1,0 +1,588 @@
+//! The options of `run`, `uac` and `uas`: SIPp's names, with one hyphen or two, and longer ones
+//! beside them. What is wrong with them is said before anything starts.
+
+use std::ffi::OsString;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{ArgAction, Args, CommandFactory};
+
+use super::settings::Behaviours;
+
+/// Options of a run.
+#[derive(Debug, Clone, PartialEq, Args)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line"
+)]
+pub struct Play {
+    /// The scenario file, unless `-sf` or `-sn` names one, and the peer: HOST or HOST:PORT.
+    #[arg(value_name = "FILE.xml] [HOST[:PORT]", num_args = 0..=2)]
+    pub words: Vec<String>,
+    /// The scenario file.
+    #[arg(long = "sf", visible_alias = "scenario", value_name = "FILE")]
+    pub scenario_file: Option<PathBuf>,
+    /// A scenario that is built in; `offhook-load scenarios` lists them.
+    #[arg(long = "sn", visible_alias = "built-in", value_name = "NAME")]
+    pub scenario_name: Option<String>,
+    /// Our address, which messages name.
+    #[arg(long = "i", visible_alias = "local-ip", value_name = "IP")]
+    pub local_ip: Option<IpAddr>,
+    /// Our port; a server takes 5060 without it, a client any free one.
+    #[arg(long = "p", visible_alias = "local-port", value_name = "PORT")]
+    pub local_port: Option<u16>,
+    /// What [service] is.
+    #[arg(
+        long = "s",
+        visible_alias = "service",
+        value_name = "NAME",
+        default_value = "service"
+    )]
+    pub service: String,
+    /// Calls to open in a period.
+    #[arg(
+        long = "r",
+        visible_alias = "rate",
+        value_name = "RATE",
+        default_value_t = 10.0
+    )]
+    pub rate: f64,
+    /// The period of the rate; a bare number is milliseconds.
+    #[arg(long = "rp", visible_alias = "rate-period", value_name = "TIME",
+          default_value = "1s", value_parser = milliseconds)]
+    pub period: Duration,
+    /// Calls at a time. A call that would be more is not opened; it is counted, and not made up.
+    #[arg(long = "l", visible_alias = "limit", value_name = "CALLS")]
+    pub limit: Option<usize>,
+    /// Calls in all.
+    #[arg(long = "m", visible_alias = "calls", value_name = "CALLS")]
+    pub calls: Option<u64>,
+    /// A fixed number of users who call again and again: a closed loop.
+    #[arg(long = "users", value_name = "USERS")]
+    pub users: Option<usize>,
+    /// How long pauses last that say nothing themselves; a bare number is milliseconds.
+    #[arg(long = "d", visible_alias = "pause", value_name = "TIME",
+          default_value = "0", value_parser = milliseconds)]
+    pub pause: Duration,
+    /// An injection file; may be given several times.
+    #[arg(long = "inf", visible_alias = "injection", value_name = "FILE")]
+    pub injections: Vec<PathBuf>,
+    /// A column of an injection file to look lines up by.
+    #[arg(long = "infindex", value_names = ["FILE", "COLUMN"], num_args = 2,
+          action = ArgAction::Append)]
+    pub indexes: Vec<String>,
+    /// A word that scenarios use as [NAME].
+    #[arg(long = "key", value_names = ["NAME", "VALUE"], num_args = 2,
+          action = ArgAction::Append, allow_hyphen_values = true)]
+    pub keys: Vec<String>,
+    /// The first value of a variable.
+    #[arg(long = "set", value_names = ["VARIABLE", "VALUE"], num_args = 2,
+          action = ArgAction::Append, allow_hyphen_values = true)]
+    pub variables: Vec<String>,
+    /// Over what: u1 (UDP) or t1 (one TCP connection).
+    #[arg(
+        long = "t",
+        visible_alias = "transport",
+        value_name = "TRANSPORT",
+        default_value = "u1"
+    )]
+    pub transport: String,
+    /// The user of digests; [service] without it.
+    #[arg(long = "au", visible_alias = "auth-user", value_name = "NAME")]
+    pub username: Option<String>,
+    /// The password of digests.
+    #[arg(
+        long = "ap",
+        visible_alias = "auth-password",
+        value_name = "PASSWORD",
+        default_value = "password"
+    )]
+    pub password: String,
+    /// The URI of digests, without `sip:`.
+    #[arg(long = "auth_uri", visible_alias = "auth-uri", value_name = "URI")]
+    pub digest_uri: Option<String>,
+    /// The address that messages name for media.
+    #[arg(long = "mi", visible_alias = "media-ip", value_name = "IP")]
+    pub media_ip: Option<IpAddr>,
+    /// The port that messages name for media.
+    #[arg(
+        long = "mp",
+        visible_alias = "media-port",
+        value_name = "PORT",
+        default_value_t = 6_000
+    )]
+    pub media_port: u16,
+    /// Where messages go instead of the peer that they name.
+    #[arg(
+        long = "rsa",
+        visible_alias = "outbound-proxy",
+        value_name = "HOST[:PORT]"
+    )]
+    pub proxy: Option<String>,
+    #[command(flatten)]
+    /// Time-outs and resends.
+    pub timers: Timers,
+    #[command(flatten)]
+    /// What is written down.
+    pub traces: TraceOptions,
+    /// Answer INFO, NOTIFY, OPTIONS and UPDATE without a step.
+    #[arg(long = "aa", visible_alias = "auto-answer")]
+    pub auto_answer: bool,
+    /// Do nothing without a step: no 200 to BYE, no giving up after unexpected messages.
+    #[arg(long = "nd", visible_alias = "no-defaults")]
+    pub no_defaults: bool,
+    /// What is done without a step: all, none, bye, abortunexp, pingreply, each with a `-` before
+    /// it to switch it off, and commas between them.
+    #[arg(
+        long = "default_behaviors",
+        visible_alias = "default-behaviors",
+        value_name = "LIST",
+        allow_hyphen_values = true
+    )]
+    pub behaviours: Option<String>,
+    /// Pass over messages during pauses.
+    #[arg(long = "pause_msg_ign", visible_alias = "ignore-in-pause")]
+    pub ignores_in_pause: bool,
+    /// Take Call-IDs whole, also the part before `///`.
+    #[arg(long = "callid_slash_ign", visible_alias = "keep-slashes")]
+    pub keeps_slashes: bool,
+    /// The form of Call-IDs: %u is the call, %p the process, %s our address.
+    #[arg(
+        long = "cid_str",
+        visible_alias = "call-id",
+        value_name = "FORM",
+        default_value = "%u-%p@%s"
+    )]
+    pub call_id: String,
+    /// The number of the first CSeq.
+    #[arg(
+        long = "base_cseq",
+        visible_alias = "base-cseq",
+        value_name = "N",
+        default_value_t = 1
+    )]
+    pub base_cseq: u64,
+    /// Percent of messages to lose on purpose.
+    #[arg(long = "lost", value_name = "PERCENT", default_value_t = 0.0)]
+    pub lost: f64,
+    /// What the rate grows by every interval.
+    #[arg(
+        long = "rate_increase",
+        visible_alias = "rate-increase",
+        value_name = "RATE"
+    )]
+    pub rate_increase: Option<f64>,
+    /// Between two growths of the rate; a bare number is seconds.
+    #[arg(long = "rate_interval", visible_alias = "rate-interval", value_name = "TIME",
+          value_parser = seconds)]
+    pub rate_interval: Option<Duration>,
+    /// The highest rate.
+    #[arg(long = "rate_max", visible_alias = "rate-max", value_name = "RATE")]
+    pub rate_max: Option<f64>,
+    /// Go on when the highest rate is reached.
+    #[arg(long = "no_rate_quit", visible_alias = "no-rate-quit")]
+    pub no_rate_quit: bool,
+    /// Where chance comes from: the same seed gives the same choices.
+    #[arg(long = "seed", value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// An address that is not loopback and may be called; may be given several times.
+    #[arg(long = "allow-target", value_name = "IP")]
+    pub allowed: Vec<IpAddr>,
+    /// Do not read keys from the terminal.
+    #[arg(long = "nostdin", visible_alias = "no-keys")]
+    pub no_keys: bool,
+    /// How bytes are moved: auto, uring or epoll.
+    #[arg(long = "driver", value_name = "DRIVER", default_value = "auto")]
+    pub driver: offhook::config::Driver,
+}
+
+/// Time-outs and resends.
+#[derive(Debug, Clone, PartialEq, Args)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line"
+)]
+pub struct Timers {
+    /// How long the run may take; a bare number is seconds. It then ends with status 97.
+    #[arg(long = "timeout", value_name = "TIME", value_parser = seconds)]
+    pub run_timeout: Option<Duration>,
+    /// End with status 255 when the run took too long.
+    #[arg(long = "timeout_error", visible_alias = "timeout-error")]
+    pub timeout_is_error: bool,
+    /// How long a message may take that has no time of its own; a bare number is milliseconds.
+    #[arg(long = "recv_timeout", visible_alias = "receive-timeout", value_name = "TIME",
+          value_parser = milliseconds)]
+    pub receive_timeout: Option<Duration>,
+    /// Resend nothing.
+    #[arg(long = "nr", visible_alias = "no-resend")]
+    pub no_resend: bool,
+    /// How often anything is resent at most.
+    #[arg(long = "max_retrans", visible_alias = "max-resends", value_name = "N")]
+    pub resends_max: Option<u32>,
+    /// How often an INVITE is resent at most.
+    #[arg(
+        long = "max_invite_retrans",
+        visible_alias = "max-invite-resends",
+        value_name = "N"
+    )]
+    pub invite_resends_max: Option<u32>,
+    /// How often another message is resent at most.
+    #[arg(
+        long = "max_non_invite_retrans",
+        visible_alias = "max-other-resends",
+        value_name = "N"
+    )]
+    pub other_resends_max: Option<u32>,
+    /// The longest time between two resends; a bare number is milliseconds.
+    #[arg(long = "T2", visible_alias = "t2", value_name = "TIME", value_parser = milliseconds)]
+    pub t2: Option<Duration>,
+    /// How long ended calls are remembered; a bare number is milliseconds.
+    #[arg(long = "deadcall_wait", visible_alias = "dead-call-wait", value_name = "TIME",
+          value_parser = milliseconds)]
+    pub dead_call_wait: Option<Duration>,
+}
+
+/// What is written down.
+#[derive(Debug, Clone, PartialEq, Args)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line"
+)]
+pub struct TraceOptions {
+    /// Write statistics to a file, one line every `-fd`.
+    #[arg(long = "trace_stat", visible_alias = "trace-stat")]
+    pub statistics: bool,
+    /// Where statistics go.
+    #[arg(long = "stf", visible_alias = "stat-file", value_name = "FILE")]
+    pub statistics_file: Option<PathBuf>,
+    /// Between two lines of statistics; a bare number is seconds.
+    #[arg(long = "fd", visible_alias = "stat-interval", value_name = "TIME",
+          default_value = "60s", value_parser = seconds)]
+    pub statistics_interval: Duration,
+    /// What stands between two columns of statistics.
+    #[arg(
+        long = "stat_delimiter",
+        visible_alias = "stat-delimiter",
+        value_name = "TEXT",
+        default_value = ";"
+    )]
+    pub delimiter: String,
+    /// Write every message to a file.
+    #[arg(long = "trace_msg", visible_alias = "trace-messages")]
+    pub messages: bool,
+    /// Where messages go.
+    #[arg(
+        long = "message_file",
+        visible_alias = "message-file",
+        value_name = "FILE"
+    )]
+    pub message_file: Option<PathBuf>,
+    /// Write what goes wrong to a file.
+    #[arg(long = "trace_err", visible_alias = "trace-errors")]
+    pub errors: bool,
+    /// Where errors go.
+    #[arg(long = "error_file", visible_alias = "error-file", value_name = "FILE")]
+    pub error_file: Option<PathBuf>,
+    /// Write what the scenario logs to a file.
+    #[arg(long = "trace_logs", visible_alias = "trace-logs")]
+    pub logs: bool,
+    /// Where the scenario's logs go.
+    #[arg(long = "log_file", visible_alias = "log-file", value_name = "FILE")]
+    pub log_file: Option<PathBuf>,
+}
+
+/// Subcommands whose options may have one hyphen, as SIPp's have.
+const PLAYING: &[&str] = &["run", "uac", "uas"];
+
+/// Options of SIPp that have no effect here, and whether a value follows them: what they tune
+/// does not exist, or needs no tuning.
+const WITHOUT_EFFECT: &[(&str, bool)] = &[
+    ("bg", false),
+    ("buff_size", true),
+    ("max_recv_loops", true),
+    ("max_sched_loops", true),
+    ("max_socket", true),
+    ("max_log_size", true),
+    ("ringbuffer_files", true),
+    ("ringbuffer_size", true),
+    ("rtcheck", true),
+    ("send_timeout", true),
+    ("skip_rlimit", false),
+    ("timer_resol", true),
+    ("trace_calldebug", false),
+    ("trace_counts", false),
+    ("trace_error_codes", false),
+    ("trace_rtt", false),
+    ("trace_screen", false),
+    ("trace_shortmsg", false),
+    ("rtt_freq", true),
+    ("screen_file", true),
+    ("watchdog_interval", true),
+    ("watchdog_major_maxtriggers", true),
+    ("watchdog_major_threshold", true),
+    ("watchdog_minor_maxtriggers", true),
+    ("watchdog_minor_threshold", true),
+    ("watchdog_reset", true),
+];
+
+/// Takes out the options of SIPp that have no effect here, and returns them.
+#[must_use]
+pub fn without_effect(arguments: Vec<OsString>) -> (Vec<OsString>, Vec<String>) {
+    let command = arguments
+        .get(1)
+        .and_then(|word| word.to_str())
+        .unwrap_or_default();
+    if !PLAYING.contains(&command) {
+        return (arguments, Vec::new());
+    }
+    let (mut kept, mut dropped) = (Vec::new(), Vec::new());
+    let mut words = arguments.into_iter();
+    while let Some(word) = words.next() {
+        let name = word.to_str().and_then(|text| text.strip_prefix('-'));
+        let found = WITHOUT_EFFECT
+            .iter()
+            .find(|(known, _)| Some(*known) == name);
+        let Some((known, has_value)) = found else {
+            kept.push(word);
+            continue;
+        };
+        dropped.push(format!("-{known}"));
+        if *has_value {
+            words.next();
+        }
+    }
+    (kept, dropped)
+}
+
+/// Gives options with one hyphen the second one, where the command is one that plays scenarios.
+#[must_use]
+pub fn with_two_hyphens<C: CommandFactory>(arguments: Vec<OsString>) -> Vec<OsString> {
+    let command = arguments
+        .get(1)
+        .and_then(|word| word.to_str())
+        .unwrap_or_default();
+    if !PLAYING.contains(&command) {
+        return arguments;
+    }
+    let definition = C::command();
+    let Some(playing) = definition.find_subcommand(command) else {
+        return arguments;
+    };
+    let is_known = |name: &str| {
+        playing.get_arguments().any(|argument| {
+            let aliases = argument.get_all_aliases().unwrap_or_default();
+            argument.get_long() == Some(name) || aliases.contains(&name)
+        })
+    };
+    let lengthen = |word: OsString| match word.to_str() {
+        Some(text) if text.starts_with('-') && !text.starts_with("--") => {
+            let name = text[1..].split('=').next().unwrap_or_default();
+            if is_known(name) {
+                format!("-{text}").into()
+            } else {
+                word
+            }
+        }
+        Some(_) | None => word,
+    };
+    arguments.into_iter().map(lengthen).collect()
+}
+
+impl Play {
+    /// The behaviours that the options ask for.
+    ///
+    /// # Errors
+    /// Which word is not known.
+    pub fn behaviours(&self) -> Result<Behaviours, String> {
+        let all = |on| Behaviours {
+            bye: on,
+            abort_unexpected: on,
+            ping: on,
+            auto_answer: self.auto_answer,
+        };
+        let mut behaviours = all(!self.no_defaults);
+        for word in self.behaviours.iter().flat_map(|list| list.split(',')) {
+            let (name, on) = word
+                .strip_prefix('-')
+                .map_or((word, true), |name| (name, false));
+            match name.trim() {
+                "all" => behaviours = all(on),
+                "none" => behaviours = all(!on),
+                "bye" => behaviours.bye = on,
+                "abortunexp" => behaviours.abort_unexpected = on,
+                "pingreply" => behaviours.ping = on,
+                "cseq" | "badcallid" => {}
+                other => return Err(format!("`{other}` is no default behaviour")),
+            }
+        }
+        Ok(behaviours)
+    }
+}
+
+/// Pairs of words, as options with two values give them.
+#[must_use]
+pub fn pairs(words: &[String]) -> Vec<(String, String)> {
+    let pair = |pair: &[String]| (pair[0].clone(), pair[1].clone());
+    words.chunks_exact(2).map(pair).collect()
+}
+
+fn milliseconds(text: &str) -> Result<Duration, String> {
+    time(text, 0.001)
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    time(text, 1.0)
+}
+
+/// The longest time that may be given: a year.
+const TIME_MAX: Duration = Duration::from_secs(365 * 24 * 3_600);
+
+/// A number with a unit, or `hours:minutes:seconds`.
+fn time(text: &str, unit_default: f64) -> Result<Duration, String> {
+    let hint = || format!("`{text}` is no time such as 500ms, 30s, 2m, 1h or 1:30:00");
+    let seconds = if text.contains(':') {
+        let mut total = 0.0;
+        for part in text.split(':') {
+            let number: f64 = part.parse().map_err(|_| hint())?;
+            total = total * 60.0 + number;
+        }
+        total
+    } else {
+        let end = text.find(|letter: char| letter.is_ascii_alphabetic());
+        let (number, unit) = text.split_at(end.unwrap_or(text.len()));
+        let factor = match unit {
+            "" => unit_default,
+            "ms" => 0.001,
+            "s" | "sec" => 1.0,
+            "m" | "min" => 60.0,
+            "h" => 3_600.0,
+            _ => return Err(hint()),
+        };
+        number.parse::<f64>().map_err(|_| hint())? * factor
+    };
+    let time = Duration::try_from_secs_f64(seconds).map_err(|_| hint())?;
+    if time > TIME_MAX {
+        return Err("write a time of at most a year".to_owned());
+    }
+    Ok(time)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::cli::{Command, CommandLine};
+
+    fn play(arguments: &[&str]) -> Play {
+        let words = ["offhook-load", "run"].iter().chain(arguments);
+        let words = with_two_hyphens::<CommandLine>(words.map(Into::into).collect());
+        let parsed = CommandLine::try_parse_from(words).expect("a good command line");
+        let Command::Run(play) = parsed.command else {
+            panic!("not a run: {parsed:?}");
+        };
+        play
+    }
+
+    #[test]
+    fn options_of_sipp_are_taken_with_one_hyphen() {
+        let play = play(&[
+            "-sf",
+            "a.xml",
+            "127.0.0.1:5070",
+            "-r",
+            "100",
+            "-rp",
+            "500",
+            "-l",
+            "20",
+            "-m",
+            "7",
+            "-d",
+            "250",
+            "-i",
+            "127.0.0.2",
+            "-p",
+            "5099",
+            "-key",
+            "a",
+            "-b",
+            "-set",
+            "v",
+            "1",
+            "-key",
+            "c",
+            "d",
+            "-t",
+            "t1",
+            "-trace_stat",
+            "-fd",
+            "5",
+            "-timeout",
+            "1m",
+            "-T2",
+            "2000",
+            "-nd",
+            "-aa",
+            "-default_behaviors",
+            "all,-bye",
+        ]);
+        assert_eq!(play.words, ["127.0.0.1:5070"]);
+        assert_eq!(
+            (play.rate, play.limit, play.calls),
+            (100.0, Some(20), Some(7))
+        );
+        assert_eq!(play.period, Duration::from_millis(500));
+        assert_eq!(play.pause, Duration::from_millis(250));
+        assert_eq!(play.local_port, Some(5_099));
+        let keys = [("a", "-b"), ("c", "d")].map(|(a, b)| (a.to_owned(), b.to_owned()));
+        assert_eq!(pairs(&play.keys), keys);
+        assert_eq!(play.traces.statistics_interval, Duration::from_secs(5));
+        assert_eq!(play.timers.run_timeout, Some(Duration::from_secs(60)));
+        assert_eq!(play.timers.t2, Some(Duration::from_secs(2)));
+        let behaviours = play.behaviours().expect("known words");
+        assert!(!behaviours.bye && behaviours.abort_unexpected && behaviours.auto_answer);
+    }
+
+    #[test]
+    fn options_without_effect_are_taken_out_with_their_values() {
+        let words = [
+            "offhook-load",
+            "uac",
+            "-bg",
+            "-max_socket",
+            "9",
+            "host",
+            "-r",
+            "1",
+        ];
+        let (kept, dropped) = without_effect(words.map(Into::into).to_vec());
+        assert_eq!(
+            kept,
+            ["offhook-load", "uac", "host", "-r", "1"].map(OsString::from)
+        );
+        assert_eq!(dropped, ["-bg", "-max_socket"]);
+        let (kept, dropped) = without_effect(["x", "demo", "-bg"].map(Into::into).to_vec());
+        assert_eq!((kept.len(), dropped.len()), (3, 0));
+    }
+
+    #[test]
+    fn long_names_mean_the_same() {
+        let play = play(&["a.xml", "host", "--rate", "5", "--calls=3", "--pause", "1s"]);
+        assert_eq!(
+            (play.rate, play.calls, play.pause),
+            (5.0, Some(3), Duration::from_secs(1))
+        );
+        assert_eq!(play.words, ["a.xml", "host"]);
+    }
+
+    #[test]
+    fn times_have_units() {
+        assert_eq!(seconds("90"), Ok(Duration::from_secs(90)));
+        assert_eq!(seconds("1:30"), Ok(Duration::from_secs(90)));
+        assert_eq!(milliseconds("1.5s"), Ok(Duration::from_millis(1_500)));
+        assert!(milliseconds("soon").is_err() && seconds("-1").is_err());
+        assert!(seconds("1e300").is_err() && seconds("400000000").is_err());
+    }
+}

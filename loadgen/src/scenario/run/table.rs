@@ -1,0 +1,180 @@
+//! What a run prints at its end: the steps, the calls, the times, and how far the generator
+//! itself can be trusted.
+
+use std::fmt::Write as _;
+
+use super::super::model::{Scenario, Side, Step, StepKind};
+use super::super::settings::Settings;
+use super::super::statistics::{Failure, Statistics, StepCounts, Times};
+use super::csv::Snapshot;
+
+/// A lag of the generator beyond which its measurements say more about itself.
+const LAG_US_MAX: u64 = 5_000;
+
+pub(super) fn table(snapshot: &Snapshot<'_>, settings: &Settings, drops: u64) -> String {
+    let Snapshot {
+        statistics,
+        scenario,
+        started,
+        now,
+        ..
+    } = snapshot;
+    let mut text = String::new();
+    steps(&mut text, scenario, statistics);
+    let created = statistics.incoming + statistics.outgoing;
+    let seconds = now.saturating_duration_since(*started).as_secs_f64();
+    let rate = created as f64 / seconds.max(1e-3);
+    let mut line = |line: std::fmt::Arguments<'_>| {
+        let written = writeln!(text, "{line}");
+        debug_assert!(written.is_ok(), "a String takes everything");
+    };
+    line(format_args!(
+        "\nCalls     created {created} ({} in, {} out), successful {}, failed {}, live {}, \
+         at most {} at a time",
+        statistics.incoming,
+        statistics.outgoing,
+        statistics.successful,
+        statistics.failed(),
+        statistics.current,
+        statistics.peak
+    ));
+    for failure in Failure::ALL {
+        let count = statistics.failures[failure as usize];
+        if count > 0 {
+            line(format_args!("  failed  {count}: {}", failure.names().1));
+        }
+    }
+    line(format_args!("Time      {seconds:.3} s, {rate:.1} calls/s"));
+    line(format_args!(
+        "Messages  resent {}, out of call {}, of ended calls {}, not SIP {}, auto-answered {}",
+        statistics.resent,
+        statistics.out_of_call,
+        statistics.dead_call,
+        statistics.malformed,
+        statistics.auto_answered
+    ));
+    for (name, times) in scenario
+        .response_times
+        .iter()
+        .zip(&statistics.response_times)
+    {
+        line(format_args!("Response time {name}"));
+        line(format_args!(
+            "  from the intended moment  {}",
+            quantiles(&times.response)
+        ));
+        line(format_args!(
+            "  from the real sending     {}",
+            quantiles(&times.service)
+        ));
+    }
+    line(format_args!(
+        "Call length                 {}",
+        quantiles(&statistics.call_length)
+    ));
+    for (name, count) in scenario.counters.iter().zip(&statistics.counters) {
+        line(format_args!("Counter {name}: {count}"));
+    }
+    generator(&mut text, scenario, statistics, settings, drops);
+    text
+}
+
+/// How far the generator kept to its plan.
+fn generator(
+    text: &mut String,
+    scenario: &Scenario,
+    statistics: &Statistics,
+    settings: &Settings,
+    drops: u64,
+) {
+    let mut line = |line: std::fmt::Arguments<'_>| {
+        let written = writeln!(text, "{line}");
+        debug_assert!(written.is_ok(), "a String takes everything");
+    };
+    let lag = &statistics.lag;
+    if scenario.side == Side::Client {
+        line(format_args!(
+            "Generator lag               {}",
+            quantiles(lag)
+        ));
+    }
+    if settings.load.users.is_some() {
+        line(format_args!(
+            "Closed loop: a slow peer slows the arrivals; times are optimistic"
+        ));
+    }
+    if statistics.limited > 0 {
+        let limited = statistics.limited;
+        line(format_args!(
+            "limit_hit={limited}: so many calls were not opened because of -l"
+        ));
+    }
+    if statistics.unlogged > 0 {
+        line(format_args!(
+            "{} log lines were dropped",
+            statistics.unlogged
+        ));
+    }
+    if drops > 0 {
+        line(format_args!(
+            "Not trustworthy: this machine dropped {drops} datagrams for want of buffer"
+        ));
+    }
+    if lag.quantile_us(0.99) > LAG_US_MAX {
+        line(format_args!(
+            "Not trustworthy: the generator was late itself (p99 above {LAG_US_MAX} µs)"
+        ));
+    }
+}
+
+fn steps(text: &mut String, scenario: &Scenario, statistics: &Statistics) {
+    let is_shown = |(step, _): &(&Step, &StepCounts)| !step.is_hidden;
+    let rows = scenario
+        .steps
+        .iter()
+        .zip(&statistics.steps)
+        .filter(is_shown);
+    let mut all = format!(
+        "{:<26} {:>10} {:>8} {:>8} {:>10}\n",
+        "", "Messages", "Repeats", "Timeouts", "Unexpected"
+    );
+    for (step, counts) in rows {
+        let arrow = match (&step.kind, scenario.side) {
+            (StepKind::Send(_), Side::Client) | (StepKind::Receive(_), Side::Server) => "-->",
+            (StepKind::Receive(_), Side::Client) | (StepKind::Send(_), Side::Server) => "<--",
+            (StepKind::Pause(_) | StepKind::Nop | StepKind::TimeWait(_), _) => "   ",
+        };
+        let lost = if counts.lost > 0 {
+            format!("  lost {}", counts.lost)
+        } else {
+            String::new()
+        };
+        let written = writeln!(
+            all,
+            "{arrow} {:<22} {:>10} {:>8} {:>8} {:>10}{lost}",
+            step.display, counts.messages, counts.repeats, counts.timeouts, counts.unexpected
+        );
+        debug_assert!(written.is_ok(), "a String takes everything");
+        if step.blank_line {
+            all.push('\n');
+        }
+    }
+    text.push_str(&all);
+}
+
+fn quantiles(times: &Times) -> String {
+    if times.count() == 0 {
+        return "none measured".to_owned();
+    }
+    let millis = |micros: u64| format!("{:.3}", micros as f64 / 1_000.0);
+    let at = |quantile| millis(times.quantile_us(quantile));
+    format!(
+        "p50 {}  p90 {}  p99 {}  p99.9 {}  max {} ms ({} measured)",
+        at(0.5),
+        at(0.9),
+        at(0.99),
+        at(0.999),
+        millis(times.max_us()),
+        times.count()
+    )
+}

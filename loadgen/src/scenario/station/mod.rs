@@ -1,0 +1,484 @@
+//! All calls of one worker: opens them when the schedule says, finds the call of each message,
+//! and wakes calls when their time has come. Pure: time and datagrams come in, datagrams go out.
+//! `engine` puts it on the shards runtime.
+
+mod engine;
+mod schedule;
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::hash::{DefaultHasher, Hasher};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use offhook_shards::wheel::{TimerKey, Wheel};
+use offhook_shards::{ConnectionChange, ConnectionOutcome, Source, Transmit};
+
+use super::calendar::Calendar;
+use super::call::{Call, Opening, Progress};
+use super::floor::{Files, Floor, Line};
+use super::limits::{CALLS_MAX, DEAD_CALLS_MAX, OPENINGS_PER_TURN_MAX};
+use super::message::{Kind, Received};
+use super::model::{Scenario, Side, Stop};
+use super::settings::Settings;
+use super::statistics::{Failure, Statistics};
+use super::value::write_to;
+pub use engine::{Order, Report, Worker};
+use schedule::Schedule;
+
+/// How a run ends that nobody interrupts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// All calls have ended.
+    Complete,
+    /// The scenario or an operator has stopped it.
+    Stopped,
+    /// The scenario's `error` has.
+    Fatal,
+}
+
+/// A call's place. The call stays when it has ended: the next one takes over its memory.
+#[derive(Debug)]
+struct Slot {
+    call: Call,
+    is_live: bool,
+    timer: Option<(Instant, TimerKey)>,
+}
+
+/// The calls of one worker.
+#[derive(Debug)]
+pub struct Station {
+    floor: Floor,
+    slots: Vec<Slot>,
+    free: Vec<usize>,
+    /// Live calls by the hash of their Call-ID.
+    by_id: HashMap<u64, usize>,
+    dead: HashSet<u64>,
+    dead_until: VecDeque<(Instant, u64)>,
+    wheel: Wheel<usize>,
+    schedule: Schedule,
+    /// Users without a call.
+    idle_users: Vec<usize>,
+    created: u64,
+    is_draining: bool,
+    id: Vec<u8>,
+}
+
+impl Station {
+    /// A station that opens its first call at `now`.
+    #[must_use]
+    pub fn new(
+        now: Instant,
+        scenario: Arc<Scenario>,
+        settings: Arc<Settings>,
+        files: Files,
+        calendar: Calendar,
+    ) -> Self {
+        let users = settings.load.users.unwrap_or(0);
+        let mut station = Self {
+            schedule: Schedule::new(now, &settings.load),
+            floor: Floor::new(scenario, settings, files, calendar),
+            slots: Vec::new(),
+            free: Vec::new(),
+            by_id: HashMap::new(),
+            dead: HashSet::new(),
+            dead_until: VecDeque::new(),
+            wheel: Wheel::new(now),
+            idle_users: (1..=users).rev().collect(),
+            created: 0,
+            is_draining: false,
+            id: Vec::new(),
+        };
+        station.initialize(now);
+        station
+    }
+
+    /// Carries out `<init>`: on a call that nobody else sees.
+    fn initialize(&mut self, now: Instant) {
+        if self.floor.scenario.initial.is_empty() {
+            return;
+        }
+        let opening = self.opening(now, self.floor.settings.local, false, None);
+        let mut call = Call::new(now, &opening, b"init", &mut self.floor);
+        call.initialize(now, &mut self.floor);
+    }
+
+    /// What was counted and measured so far.
+    #[must_use]
+    pub fn statistics(&self) -> &Statistics {
+        &self.floor.statistics
+    }
+
+    /// Calls a second that are opened now.
+    #[must_use]
+    pub fn rate(&self) -> f64 {
+        self.schedule.calls_per_second()
+    }
+
+    /// Whether the run is over, and how.
+    #[must_use]
+    pub fn ending(&self) -> Option<Ending> {
+        if self.floor.is_fatal {
+            return Some(Ending::Fatal);
+        }
+        if self.floor.stop == Some(Stop::Now) {
+            return Some(Ending::Stopped);
+        }
+        let is_done = self.is_draining || self.has_enough();
+        (is_done && self.floor.statistics.current == 0).then_some(Ending::Complete)
+    }
+
+    /// Opens no more calls.
+    pub fn drain(&mut self) {
+        self.is_draining = true;
+    }
+
+    /// Ends the run whatever calls there are.
+    pub fn stop(&mut self) {
+        self.floor.stop = Some(Stop::Now);
+    }
+
+    /// Calls a period that are opened now.
+    fn schedule_rate(&self) -> f64 {
+        self.schedule.rate()
+    }
+
+    /// Opens that many calls a period from now on.
+    pub fn set_rate(&mut self, now: Instant, rate: f64) {
+        self.schedule.set_rate(now, rate);
+    }
+
+    /// The lines that wait to be written.
+    pub fn take_lines(&mut self) -> Vec<Line> {
+        self.floor.lines.drain(..).collect()
+    }
+
+    /// The next message to be sent is appended to `buffer`.
+    pub fn transmit(&mut self, buffer: &mut Vec<u8>) -> Option<Transmit> {
+        self.floor.transmit(buffer)
+    }
+
+    /// When [`Station::expire`] is to be called.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Instant> {
+        if self.floor.stop == Some(Stop::Now) {
+            return None;
+        }
+        let has_user = self.floor.settings.load.users.is_none() || !self.idle_users.is_empty();
+        let opens = has_user && self.may_open();
+        let opening = opens.then(|| self.schedule.next()).flatten();
+        let dead = self.dead_until.front().map(|(until, _)| *until);
+        [opening, dead, self.wheel.next()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// Opens the calls that are due and wakes those that wait no longer.
+    pub fn expire(&mut self, now: Instant) {
+        if self.floor.stop == Some(Stop::Now) {
+            return;
+        }
+        while let Some((until, id)) = self.dead_until.front().copied() {
+            if until > now && self.dead_until.len() <= DEAD_CALLS_MAX {
+                break;
+            }
+            self.dead_until.pop_front();
+            self.dead.remove(&id);
+        }
+        // Looked at first: opening calls moves the schedule on.
+        self.is_draining |= self.schedule.is_over(now);
+        self.open_due(now);
+        while let Some((_, slot)) = self.wheel.expire(now) {
+            self.slots[slot].timer = None;
+            let progress = self.slots[slot].call.run(now, &mut self.floor);
+            self.settle(now, slot, progress);
+        }
+        if self.floor.stop == Some(Stop::Gracefully) {
+            self.is_draining = true;
+        }
+    }
+
+    /// Takes a datagram, or a message cut from a stream.
+    pub fn receive(&mut self, now: Instant, from: Source, bytes: &[u8]) {
+        if self.floor.stop == Some(Stop::Now) || bytes.trim_ascii().is_empty() {
+            return;
+        }
+        if self.floor.settings.traces.messages {
+            self.floor.log_message(now, false, from.transport, bytes);
+        }
+        let message = Received::new(bytes);
+        let Some((message, id)) = message.and_then(|found| Some((found, found.call_id()?))) else {
+            self.floor.statistics.malformed += 1;
+            let remote = from.remote;
+            self.floor
+                .warn(now, || format!("what {remote} sent is no SIP message"));
+            return;
+        };
+        let id = self.dialog_id(id);
+        let hash = hash(id);
+        let known = self.by_id.get(&hash).copied();
+        match known.filter(|slot| self.slots[*slot].call.call_id() == id) {
+            Some(slot) => {
+                let call = &mut self.slots[slot].call;
+                call.follow(&from);
+                let progress = call.receive(now, &message, &mut self.floor);
+                self.settle(now, slot, progress);
+            }
+            None if self.dead.contains(&hash) => self.floor.statistics.dead_call += 1,
+            None if self.accepts() => {
+                let opening = self.opening(now, from.remote, false, None);
+                let path = Transmit {
+                    transport: from.transport,
+                    local: Some(from.local),
+                    remote: from.remote,
+                    connection: from.connection,
+                };
+                let opening = Opening { path, ..opening };
+                self.floor.statistics.incoming += 1;
+                let slot = self.open(now, &opening, id);
+                let progress = self.slots[slot]
+                    .call
+                    .receive(now, &message, &mut self.floor);
+                self.settle(now, slot, progress);
+            }
+            None => self.out_of_call(now, &from, &message),
+        }
+    }
+
+    /// The part of a Call-ID that names the call.
+    fn dialog_id<'a>(&self, id: &'a [u8]) -> &'a [u8] {
+        if self.floor.settings.keeps_slashes {
+            return id;
+        }
+        memchr::memmem::find(id, b"///").map_or(id, |at| &id[at + 3..])
+    }
+
+    fn out_of_call(&mut self, now: Instant, from: &Source, message: &Received<'_>) {
+        self.floor.statistics.out_of_call += 1;
+        let is_answered = matches!(
+            message.kind,
+            Kind::Request {
+                method: b"INFO" | b"NOTIFY" | b"OPTIONS" | b"UPDATE"
+            }
+        );
+        if is_answered && self.floor.settings.behaviours.auto_answer {
+            let opening = self.opening(now, from.remote, false, None);
+            let path = Transmit {
+                transport: from.transport,
+                local: Some(from.local),
+                remote: from.remote,
+                connection: from.connection,
+            };
+            let opening = Opening { path, ..opening };
+            let mut call = Call::new(now, &opening, b"", &mut self.floor);
+            call.answer(now, message, &mut self.floor);
+            return;
+        }
+        let remote = from.remote;
+        self.floor
+            .warn(now, || format!("a message of {remote} belongs to no call"));
+    }
+
+    /// A connection is gone, or could not be opened.
+    pub fn lose(&mut self, now: Instant, change: ConnectionChange) {
+        let failure = match change.outcome {
+            ConnectionOutcome::Closed => Failure::ConnectionClosed,
+            ConnectionOutcome::ConnectFailed => Failure::ConnectFailed,
+        };
+        for slot in 0..self.slots.len() {
+            let call = &mut self.slots[slot].call;
+            let is_its_own = change
+                .connection
+                .is_some_and(|connection| call.uses(connection));
+            let is_shared = call.shares_connection_to(change.remote);
+            if self.slots[slot].is_live && (is_its_own || is_shared) {
+                let call = &mut self.slots[slot].call;
+                let progress = call.lose_connection(now, &mut self.floor, failure);
+                self.settle(now, slot, progress);
+            }
+        }
+    }
+
+    fn has_enough(&self) -> bool {
+        let calls_max = self.floor.settings.load.calls_max;
+        calls_max.is_some_and(|calls_max| self.created >= calls_max)
+    }
+
+    fn may_open(&self) -> bool {
+        let is_client = self.floor.scenario.side == Side::Client;
+        is_client && !self.is_draining && !self.has_enough()
+    }
+
+    fn accepts(&self) -> bool {
+        let is_server = self.floor.scenario.side == Side::Server;
+        is_server && !self.is_draining && !self.has_enough() && self.by_id.len() < CALLS_MAX
+    }
+
+    fn open_due(&mut self, now: Instant) {
+        for _ in 0..OPENINGS_PER_TURN_MAX {
+            if !self.may_open() {
+                return;
+            }
+            let user = if self.floor.settings.load.users.is_some() {
+                let Some(user) = self.idle_users.pop() else {
+                    return;
+                };
+                Some(user)
+            } else {
+                None
+            };
+            let Some(intended) = self.schedule.take(now) else {
+                self.idle_users.extend(user);
+                return;
+            };
+            self.floor
+                .statistics
+                .lag
+                .record(now.saturating_duration_since(intended));
+            let limit = self
+                .floor
+                .settings
+                .load
+                .limit
+                .unwrap_or(CALLS_MAX)
+                .min(CALLS_MAX);
+            if self.by_id.len() >= limit {
+                self.floor.statistics.limited += 1;
+                self.idle_users.extend(user);
+                continue;
+            }
+            self.open_ours(now, intended, user);
+        }
+    }
+
+    fn open_ours(&mut self, now: Instant, intended: Instant, user: Option<usize>) {
+        let settings = Arc::clone(&self.floor.settings);
+        let Some(remote) = settings.remote else {
+            return;
+        };
+        let opening = self.opening(intended, remote, true, user);
+        let mut id = std::mem::take(&mut self.id);
+        id.clear();
+        write_call_id(&settings, self.created + 1, &mut id);
+        self.floor.statistics.outgoing += 1;
+        let slot = self.open(now, &opening, &id);
+        self.id = id;
+        let progress = self.slots[slot].call.run(now, &mut self.floor);
+        self.settle(now, slot, progress);
+    }
+
+    fn opening(
+        &self,
+        intended: Instant,
+        remote: SocketAddr,
+        is_ours: bool,
+        user: Option<usize>,
+    ) -> Opening {
+        Opening {
+            number: self.created + 1,
+            path: Transmit {
+                transport: self.floor.settings.transport,
+                local: Some(self.floor.settings.local),
+                remote,
+                connection: None,
+            },
+            intended,
+            is_ours,
+            user,
+        }
+    }
+
+    fn open(&mut self, now: Instant, opening: &Opening, id: &[u8]) -> usize {
+        self.created += 1;
+        let slot = match self.free.pop() {
+            Some(slot) => {
+                self.slots[slot]
+                    .call
+                    .begin(now, opening, id, &mut self.floor);
+                slot
+            }
+            None => {
+                let call = Call::new(now, opening, id, &mut self.floor);
+                self.slots.push(Slot {
+                    call,
+                    is_live: false,
+                    timer: None,
+                });
+                self.slots.len() - 1
+            }
+        };
+        self.slots[slot].is_live = true;
+        self.by_id.insert(hash(id), slot);
+        let statistics = &mut self.floor.statistics;
+        statistics.current += 1;
+        statistics.peak = statistics.peak.max(statistics.current);
+        slot
+    }
+
+    /// Arms the call's timer, or buries it.
+    fn settle(&mut self, now: Instant, index: usize, progress: Progress) {
+        let slot = &mut self.slots[index];
+        let wanted = match progress {
+            Progress::Waiting(until) => until,
+            Progress::Ended => None,
+        };
+        if slot.timer.map(|(at, _)| at) != wanted {
+            if let Some((_, key)) = slot.timer.take() {
+                self.wheel.cancel(key);
+            }
+            slot.timer = wanted.map(|at| (at, self.wheel.arm(at, index)));
+        }
+        if progress != Progress::Ended {
+            return;
+        }
+        slot.is_live = false;
+        let id = hash(slot.call.call_id());
+        let user = slot.call.user;
+        self.by_id.remove(&id);
+        self.floor.statistics.current -= 1;
+        self.free.push(index);
+        let wait = self.floor.settings.dead_call_wait;
+        if !wait.is_zero() && self.dead.insert(id) {
+            self.dead_until.push_back((now + wait, id));
+        }
+        if user.is_some() {
+            self.idle_users.extend(user);
+            self.schedule.skip_to(now);
+        }
+    }
+}
+
+/// Replaces `%u`, `%p`, `%s` and `%%`.
+fn write_call_id(settings: &Settings, number: u64, output: &mut Vec<u8>) {
+    let mut letters = settings.call_id_format.chars();
+    while let Some(letter) = letters.next() {
+        let mut plain = [0; 4];
+        match letter {
+            '%' => match letters.next() {
+                Some('u') => write_to(output, format_args!("{number}")),
+                Some('p') => write_to(output, format_args!("{}", settings.process_id)),
+                Some('s') => write_to(output, format_args!("{}", settings.local.ip())),
+                Some(other) => output.extend_from_slice(other.encode_utf8(&mut plain).as_bytes()),
+                None => output.push(b'%'),
+            },
+            other => output.extend_from_slice(other.encode_utf8(&mut plain).as_bytes()),
+        }
+    }
+}
+
+fn hash(bytes: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(bytes);
+    hasher.finish()
+}
+
+/// Where the first message of a stream ends (RFC 3261 §18.3): behind the body, whose length the
+/// headers say.
+fn message_length(buffer: &[u8]) -> Option<usize> {
+    let head = memchr::memmem::find(buffer, b"\r\n\r\n")? + 4;
+    let value = super::message::headers(&buffer[..head], b"Content-Length").next();
+    let digits = value.and_then(|value| std::str::from_utf8(value).ok());
+    let body: usize = digits.and_then(|digits| digits.parse().ok()).unwrap_or(0);
+    head.checked_add(body)
+}

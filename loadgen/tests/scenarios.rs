@@ -1,0 +1,268 @@
+//! Scenarios as users run them: the program, its exit status, its files. It plays both sides
+//! against itself, on loopback.
+
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+
+fn program() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_offhook-load"));
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+fn words(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// A loopback address that is free for UDP and TCP.
+fn free_address() -> SocketAddr {
+    for _ in 0..100 {
+        let udp = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has free ports");
+        let address = udp.local_addr().expect("a bound socket has an address");
+        if TcpListener::bind(address).is_ok() {
+            return address;
+        }
+    }
+    panic!("no port of loopback is free");
+}
+
+/// A folder of the test's own.
+fn folder(name: &str) -> PathBuf {
+    let path = std::env::temp_dir().join(format!("offhook-load-{name}-{}", std::process::id()));
+    fs::create_dir_all(&path).expect("the folder for temporary files can be written");
+    path
+}
+
+/// Starts a server for that many calls; it has its port when this returns.
+fn server(arguments: &[&str], address: SocketAddr) -> Child {
+    let mut command = program();
+    command
+        .args(arguments)
+        .args([
+            "-i",
+            "127.0.0.1",
+            "-p",
+            &address.port().to_string(),
+            "-driver",
+            "epoll",
+        ])
+        .args(["-timeout", "60", "-nostdin"]);
+    let mut child = command
+        .spawn()
+        .expect("the program of this package can be run");
+    for _ in 0..1_000 {
+        if UdpSocket::bind(address).is_err() {
+            return child;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    let ended = child.kill().and_then(|()| child.wait());
+    panic!("the server does not take its port: {ended:?}");
+}
+
+fn client(arguments: &[&str], address: SocketAddr) -> Output {
+    program()
+        .args(arguments)
+        .arg(address.to_string())
+        .args(["-timeout", "60", "-nostdin", "-driver", "epoll"])
+        .output()
+        .expect("the program of this package can be run")
+}
+
+fn both_succeed(transport: &str) {
+    let address = free_address();
+    let child = server(&["uas", "-t", transport, "-m", "30"], address);
+    let statistics = folder(transport).join("statistics.csv");
+    let file = statistics.to_string_lossy().into_owned();
+    let arguments = [
+        "uac",
+        "-t",
+        transport,
+        "-m",
+        "30",
+        "-r",
+        "100",
+        "-d",
+        "50",
+        "-trace_stat",
+        "-stf",
+        &file,
+    ];
+    let output = client(&arguments, address);
+    let text = words(&output.stdout);
+    assert_eq!(
+        output.status.code(),
+        Some(0),
+        "{text}\n{}",
+        words(&output.stderr)
+    );
+    assert!(text.contains("successful 30, failed 0"), "{text}");
+    assert!(
+        text.contains("from the intended moment") && text.contains("(30 measured)"),
+        "{text}"
+    );
+    let ended = child.wait_with_output().expect("the server ends by itself");
+    let text = words(&ended.stdout);
+    assert_eq!(
+        ended.status.code(),
+        Some(0),
+        "{text}\n{}",
+        words(&ended.stderr)
+    );
+    assert!(text.contains("(30 in, 0 out), successful 30"), "{text}");
+    let csv = fs::read_to_string(&statistics).expect("the statistics were written");
+    let mut lines = csv.lines();
+    let header: Vec<&str> = lines.next().expect("a header").split(';').collect();
+    let last: Vec<&str> = lines.last().expect("a line").split(';').collect();
+    assert_eq!(header.len(), last.len());
+    let column = header.iter().position(|name| *name == "SuccessfulCall(C)");
+    assert_eq!(last[column.expect("the column")], "30");
+}
+
+#[test]
+fn calls_over_udp_succeed_on_both_sides() {
+    both_succeed("u1");
+}
+
+#[test]
+fn calls_over_tcp_succeed_on_both_sides() {
+    both_succeed("t1");
+}
+
+#[test]
+fn a_failed_call_is_status_1_and_says_why() {
+    let address = free_address();
+    let folder = folder("busy");
+    let file = folder.join("busy.xml");
+    let scenario = "<scenario name=\"busy\"><recv request=\"INVITE\"/><send><![CDATA[\n\
+        SIP/2.0 486 Busy Here\n[last_Via:]\n[last_From:]\n[last_To:];tag=1\n[last_Call-ID:]\n\
+        [last_CSeq:]\nContent-Length: 0\n]]></send><recv request=\"ACK\"/></scenario>";
+    fs::write(&file, scenario).expect("the folder can be written");
+    let child = server(&["run", &file.to_string_lossy(), "-m", "2"], address);
+    let errors = folder.join("errors.log");
+    let arguments = [
+        "uac",
+        "-m",
+        "2",
+        "-trace_err",
+        "-error_file",
+        &errors.to_string_lossy(),
+    ];
+    let output = client(&arguments, address);
+    let text = words(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains("failed  2: unexpected message"), "{text}");
+    let errors = fs::read_to_string(&errors).expect("the errors were written");
+    assert!(
+        errors.contains("`SIP/2.0 486 Busy Here` came where"),
+        "{errors}"
+    );
+    let ended = child.wait_with_output().expect("the server ends by itself");
+    assert_eq!(ended.status.code(), Some(0), "{}", words(&ended.stdout));
+}
+
+#[test]
+fn mistakes_are_said_before_anything_starts() {
+    let run = |arguments: &[&str]| program().args(arguments).output().expect("it can be run");
+    let taken = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has free ports");
+    let port = taken
+        .local_addr()
+        .expect("it has an address")
+        .port()
+        .to_string();
+    for (arguments, status, cure) in [
+        (&["uac", "192.0.2.1"][..], 255, "--allow-target 192.0.2.1"),
+        (&["uac"], 255, "HOST or HOST:PORT"),
+        (
+            &["run", "missing.xml", "127.0.0.1"],
+            255,
+            "missing.xml cannot be read",
+        ),
+        (
+            &["run", "-sn", "nothing", "127.0.0.1"],
+            255,
+            "there is no scenario nothing",
+        ),
+        (
+            &["uac", "127.0.0.1", "-t", "s1"],
+            255,
+            "-t s1 is not supported",
+        ),
+        (
+            &["uac", "127.0.0.1", "-inf", "missing.csv"],
+            255,
+            "missing.csv cannot be read",
+        ),
+        (
+            &["uas", "-i", "127.0.0.1", "-p", &port],
+            254,
+            "address is in use",
+        ),
+        (&["uas", "-frobnicate"], 2, "unexpected argument"),
+    ] {
+        let output = run(arguments);
+        let text = words(&output.stderr);
+        assert_eq!(output.status.code(), Some(status), "{arguments:?}: {text}");
+        assert!(text.contains(cure), "{arguments:?}: {text}");
+    }
+}
+
+#[test]
+fn a_server_nobody_calls_is_stopped_by_its_time_out() {
+    let output = program()
+        .args([
+            "uas",
+            "-i",
+            "127.0.0.1",
+            "-p",
+            &free_address().port().to_string(),
+        ])
+        .args(["-timeout", "300ms", "-nostdin", "-driver", "epoll"])
+        .output()
+        .expect("the program of this package can be run");
+    assert_eq!(output.status.code(), Some(97), "{}", words(&output.stderr));
+}
+
+#[test]
+fn check_says_on_which_line() {
+    let folder = folder("check");
+    let (good, bad) = (folder.join("good.xml"), folder.join("bad.xml"));
+    fs::write(
+        &good,
+        "<scenario>\n<recv request=\"INVITE\" typo=\"1\"/>\n</scenario>",
+    )
+    .unwrap();
+    fs::write(
+        &bad,
+        "<scenario>\n<recv request=\"INVITE\"/>\n<snd/>\n</scenario>",
+    )
+    .unwrap();
+    let check = |file: &PathBuf| {
+        program()
+            .arg("check")
+            .arg(file)
+            .output()
+            .expect("it can be run")
+    };
+    let output = check(&good);
+    let text = words(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    assert!(
+        text.contains("good.xml:2: warning: <recv> has no attribute typo"),
+        "{text}"
+    );
+    let output = check(&bad);
+    let text = words(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(
+        text.contains("bad.xml:3: error: unknown element <snd>"),
+        "{text}"
+    );
+    let listed = program().arg("scenarios").output().expect("it can be run");
+    assert!(words(&listed.stdout).contains("uac-register-auth"));
+}
