@@ -149,7 +149,10 @@ fn large_floor_behind_a_dead_trunk_keeps_its_place_and_callers_keep_theirs() {
     world.run_for(seconds(5));
     assert_eq!(connected(&world).len(), tokens.len());
     for (token, dn) in tokens.iter().zip(&idle) {
-        let rang = |fact: &Fact| matches!(fact, Fact::Rang { token: Some(of), dn: at } if of == token && at == dn);
+        let rang = |fact: &Fact| match fact {
+            Fact::Rang { token: of, dn: at } => *of == Some(*token) && at == dn,
+            _ => false,
+        };
         assert_eq!(world.count(rang), 1, "first come, idle longest");
     }
     world.finish();
