@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use crate::agent::{self, EndCause, PartyState};
 use crate::config::DnIndex;
-use crate::cti::{CallRequest, RequestedBy};
+use crate::cti::{CallAction, CallRequest, RequestedBy};
 use crate::dialog::{LegEvent, Release};
 use crate::sip::Status;
 
@@ -157,7 +157,10 @@ pub(super) fn common(
         | Event::DialFailed
         | Event::Timer(Timer::Patience | Timer::Progress | Timer::NoAnswer)
         | Event::Input(
-            Input::DirectRefused { .. } | Input::QueueRefused { .. } | Input::OfferWithdrawn { .. },
+            Input::DirectRefused { .. }
+            | Input::QueueRefused { .. }
+            | Input::OfferWithdrawn { .. }
+            | Input::Forward { .. },
         ) => None,
     }
 }
@@ -171,7 +174,11 @@ fn handle_request(
     commands: &mut Commands,
 ) -> Option<State> {
     match request {
-        CallRequest::Release { this_dn, reasons } if this_dn == dn => {
+        CallRequest::Party {
+            this_dn,
+            action: CallAction::Release,
+            reasons,
+        } if this_dn == dn => {
             hang_up(commands, Side::Agent, cause::NORMAL);
             let cause = EndCause::AgentReleased;
             Some(end(
@@ -183,7 +190,7 @@ fn handle_request(
                 commands,
             ))
         }
-        request @ (CallRequest::Release { .. } | CallRequest::UserData { .. }) => {
+        request @ (CallRequest::Party { .. } | CallRequest::UserData { .. }) => {
             request::while_connected(now, facts, dn, requested_by, request, commands);
             None
         }
