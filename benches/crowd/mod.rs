@@ -100,7 +100,8 @@ impl Crowd {
             conn_id: ConnId::new(ShardId(0), self.serial),
         };
         let routing_points = self.config.routing_points.len();
-        let routing_point = RoutingPointIndex(u16::try_from(self.below(routing_points)).unwrap());
+        let routing_point =
+            RoutingPointIndex(u16::try_from(self.below(routing_points)).expect("a few hundred"));
         let since = self.now;
         self.waiting.insert(call.conn_id, (routing_point, since));
         let info = Arc::new(CallInfo {
@@ -202,7 +203,9 @@ impl Crowd {
 /// Agents with five of fifty skills at random levels, and a number for each skill and level.
 fn configuration(agents: u32) -> Config {
     let mut chance = 7;
-    let mut draw = |bound: u32| u32::try_from(splitmix(&mut chance) % u64::from(bound)).unwrap();
+    let mut draw = |bound: u32| {
+        u32::try_from(splitmix(&mut chance) % u64::from(bound)).expect("it is below 32 bits")
+    };
     let mut csv = String::from("dn,skills\n");
     for dn in 0..agents {
         let mut skills: Vec<u32> = Vec::new();

@@ -81,9 +81,9 @@ impl Model {
     /// What a caller needs now.
     fn needs(&self, caller: &Caller, now: Instant) -> &Levels {
         let entry = self.config.routing_point_at(caller.routing_point).entry;
-        let ladder = self.config.entry_at(entry).ladder.iter();
+        let mut ladder = self.config.entry_at(entry).ladder.iter();
         let waited = now - caller.since;
-        let rung = ladder.filter(|rung| rung.after <= waited).next_back();
+        let rung = ladder.rfind(|rung| rung.after <= waited);
         self.config.requirement_at(rung.unwrap().requirement)
     }
 
