@@ -12,7 +12,7 @@ use super::command::{Command, LegCommand, Side};
 use super::facts::{Facts, Origin, cause, hang_up};
 use super::renegotiating::Renegotiating;
 use super::timer::Timer;
-use super::{Commands, Event, Input, State, request};
+use super::{Commands, Event, Input, State, aside, request};
 
 /// The agent has answered; the caller's ACK is awaited.
 #[derive(Debug)]
@@ -106,8 +106,10 @@ pub(super) fn common(
     match event {
         Event::Leg(side, LegEvent::HungUp(release)) => {
             let ended = match (side, release) {
-                (Side::Agent, Release::Bye { .. } | Release::Cancelled) => EndCause::AgentReleased,
-                (Side::Caller, Release::Bye { .. } | Release::Cancelled) => {
+                (Side::Agent, Release::Bye { .. } | Release::Cancelled { .. }) => {
+                    EndCause::AgentReleased
+                }
+                (Side::Caller, Release::Bye { .. } | Release::Cancelled { .. }) => {
                     EndCause::CallerReleased
                 }
                 (Side::Agent | Side::Caller, Release::Unacknowledged | Release::Lost) => {
@@ -141,6 +143,13 @@ pub(super) fn common(
         Event::Input(Input::Offer { dn: other }) => {
             let returned = agent::Input::Returned { call: facts.call };
             commands.push(Command::Agent(other, returned));
+            None
+        }
+        Event::Leg(
+            side,
+            event @ (LegEvent::Info { .. } | LegEvent::Identified(_) | LegEvent::Referred(_)),
+        ) => {
+            aside::relay(side, event, commands);
             None
         }
         Event::Leg(

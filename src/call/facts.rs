@@ -7,7 +7,7 @@ use crate::agent::{self, EndCause, Party, PartyState};
 use crate::config::{Config, DnIndex, QueueIndex, RoutingPointIndex};
 use crate::counters::Counter;
 use crate::cti::{CallInfo, ErrorCode, Event, KeyValueList, RequestedBy, UserDataChange};
-use crate::dialog::{Body, Refusal};
+use crate::dialog::{Body, Cause, Refusal};
 use crate::limits::PROGRESS_INTERVAL;
 use crate::queue;
 use crate::sip::Status;
@@ -204,6 +204,6 @@ pub(super) fn refuse_caller(commands: &mut Commands, status: Status) {
 }
 
 /// Hangs a leg up.
-pub(super) fn hang_up(commands: &mut Commands, side: Side, cause: u8) {
-    commands.push(Command::Leg(side, LegCommand::HangUp(cause)));
+pub(super) fn hang_up(commands: &mut Commands, side: Side, cause: impl Into<Cause>) {
+    commands.push(Command::Leg(side, LegCommand::HangUp(cause.into())));
 }
