@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::agent::{self, EndCause, PartyState};
 use crate::config::DnIndex;
 use crate::counters::Counter;
-use crate::cti::CallRequest;
+use crate::cti::{CallAction, CallRequest, ErrorCode};
 use crate::dialog::{Body, LegEvent};
 use crate::limits::{OFFER_SETUP_IN_T1, PROGRESS_INTERVAL};
 use crate::queue;
@@ -169,7 +169,12 @@ impl Offering {
         match input {
             Input::Request {
                 requested_by,
-                request: CallRequest::Release { this_dn, reasons },
+                request:
+                    CallRequest::Party {
+                        this_dn,
+                        action: CallAction::Release,
+                        reasons,
+                    },
             } if this_dn == self.dn => {
                 hang_up(commands, Side::Agent, cause::NORMAL);
                 let origin = Origin::request(requested_by, reasons);
@@ -191,6 +196,10 @@ impl Offering {
             Input::Offer { dn } => {
                 let returned = agent::Input::Returned { call: facts.call };
                 commands.push(Command::Agent(dn, returned));
+                State::Offering(self)
+            }
+            Input::Forward { .. } => {
+                facts.refuse_forward(ErrorCode::WrongState, commands);
                 State::Offering(self)
             }
             Input::OfferWithdrawn { .. }

@@ -59,7 +59,9 @@ impl Reserving {
                 State::Reserving(self)
             }
             Event::DialFailed
-            | Event::Input(Input::QueueRefused { .. } | Input::OfferWithdrawn { .. })
+            | Event::Input(
+                Input::QueueRefused { .. } | Input::OfferWithdrawn { .. } | Input::Forward { .. },
+            )
             | Event::Timer(Timer::Progress | Timer::NoAnswer) => State::Reserving(self),
         }
     }
@@ -94,7 +96,11 @@ pub(super) fn give_up(
         | EndCause::Unreachable
         | EndCause::CallerReleased
         | EndCause::CallerAbandoned
-        | EndCause::Failed => Status::TEMPORARILY_UNAVAILABLE,
+        | EndCause::Failed
+        | EndCause::Transferred
+        | EndCause::Conferenced
+        | EndCause::Redirected
+        | EndCause::Cleared => Status::TEMPORARILY_UNAVAILABLE,
     };
     refuse_caller(commands, status);
     commands.push(Command::Count(Counter::CallRefused));

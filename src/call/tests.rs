@@ -237,10 +237,7 @@ impl Table {
 }
 
 fn release(this_dn: DnIndex) -> CallRequest {
-    CallRequest::Release {
-        this_dn,
-        reasons: KeyValueList::new(),
-    }
+    CallRequest::release(this_dn, KeyValueList::new())
 }
 
 fn data_change(change: UserDataChange) -> CallRequest {

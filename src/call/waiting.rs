@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use crate::agent::EndCause;
 use crate::counters::Counter;
+use crate::cti::ErrorCode;
 use crate::dialog::LegEvent;
 use crate::sip::Status;
 
@@ -86,6 +87,10 @@ impl Waiting {
                 request,
             } => {
                 request::while_waiting(now, facts, requested_by, request, commands);
+                State::Waiting(self)
+            }
+            Input::Forward { .. } => {
+                facts.refuse_forward(ErrorCode::UnsupportedOperation, commands);
                 State::Waiting(self)
             }
             // Belong to an offer that is over.

@@ -8,7 +8,7 @@ use crate::agent;
 use crate::call;
 use crate::call::{CallKey, CallRef, Command, Event as CallEvent, LegCommand, Side};
 use crate::counters::Counter;
-use crate::cti::Output;
+use crate::cti::{ErrorCode, Event, Output};
 use crate::dialog::{LegEvent, LegKey, PingOutcome, Refusal, UserAgentEvent};
 use crate::limits::SETTLE_ROUNDS_MAX;
 use crate::{presence, queue, trunk};
@@ -184,10 +184,20 @@ impl Engine {
             agent::Output::Event(event) => self.emit(event),
             agent::Output::Call(call, input) => self.tell_call(call, input),
             agent::Output::Queue(queue, input) => self.tell_queue(queue, input),
+            agent::Output::Place(place) => self.place(now, &place),
             agent::Output::RefreshPresence(dn) => {
                 self.watchers.refresh_now(now, &mut self.trunks, dn);
             }
         }
+    }
+
+    fn place(&mut self, now: Instant, place: &agent::Place) {
+        let number = &self.config.agent_at(place.dn).dn;
+        let message = "this server does not offer this request";
+        let code = ErrorCode::UnsupportedOperation;
+        let error = Event::error(now, &**number, place.requested_by, code, message);
+        self.emit(Box::new(error));
+        self.tell_agent(place.dn, agent::Input::Placed { call: None });
     }
 
     fn watcher_says(&mut self, now: Instant, output: presence::Output) {
