@@ -12,10 +12,10 @@ mod trunk;
 
 use toml::de::DeTable;
 
+use super::Config;
 use super::check::{self, Places};
 use super::keys;
 use super::reader::{Section, Source};
-use super::{Config, DnIndex, RequirementIndex};
 use crate::limits::{AGENTS_MAX, QUEUES_MAX, ROUTING_POINTS_MAX, TOKENS_MAX, TRUNKS_MAX};
 
 /// Reads the whole document; what is wrong goes to the source's mistakes, and then the result is of
@@ -48,23 +48,9 @@ pub(super) fn read<'a>(
     enrolment.read_single(agent_sections);
     enrolment.read_many(agents_sections, files);
     let roster = enrolment.finish();
-    for (index, agent) in (0..).map(DnIndex).zip(&roster.agents) {
-        for queue in agent.queues.iter() {
-            queues[usize::from(queue.0)].agents.push(index);
-        }
-    }
+    queue::note_agents(&mut queues, &roster);
+    queue::note_requirements(&mut queues, &entries);
     let (skills, profiles, requirements) = names.skills.borrow().tables();
-    for entry in &entries.entries {
-        if let Some(queue) = queues.get_mut(usize::from(entry.queue.0)) {
-            let needed = entry.ladder.iter().map(|step| step.requirement);
-            queue.requirements.extend(needed);
-        }
-    }
-    for queue in &mut queues {
-        queue.requirements.push(RequirementIndex::ANYONE);
-        queue.requirements.sort_unstable();
-        queue.requirements.dedup();
-    }
 
     let places = Places::new(&server_section, trunk_lines);
     let mut server = server::read(server_section);

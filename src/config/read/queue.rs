@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
+use super::agents::Roster;
 use super::names::Names;
 use crate::config::keys;
 use crate::config::queue::{Entry, LadderStep, Queue, RoutingPoint, Strategy};
 use crate::config::reader::{Located, Section};
 use crate::config::value;
-use crate::config::{Address, EntryIndex, QueueIndex, RequirementIndex, RoutingPointIndex};
+use crate::config::{
+    Address, DnIndex, EntryIndex, QueueIndex, RequirementIndex, RoutingPointIndex,
+};
 use crate::limits::{AGENT_SKILLS_MAX, LADDER_STEPS_MAX, QUEUE_CAPACITY_MAX};
 
 const STRATEGIES: [(&str, Strategy); 3] = [
@@ -68,6 +71,31 @@ fn read_queue<'a>(mut section: Section<'a>, index: QueueIndex, names: &mut Names
     };
     section.finish();
     queue
+}
+
+/// Tells each queue who serves it.
+pub(super) fn note_agents(queues: &mut [Queue], roster: &Roster) {
+    for (index, agent) in (0..).map(DnIndex).zip(&roster.agents) {
+        for queue in agent.queues.iter() {
+            queues[usize::from(queue.0)].agents.push(index);
+        }
+    }
+}
+
+/// Tells each queue what its callers may need.
+pub(super) fn note_requirements(queues: &mut [Queue], entries: &Entries) {
+    for entry in &entries.entries {
+        // Without any queue, an entry that names none leads nowhere.
+        if let Some(queue) = queues.get_mut(usize::from(entry.queue.0)) {
+            let needed = entry.ladder.iter().map(|step| step.requirement);
+            queue.requirements.extend(needed);
+        }
+    }
+    for queue in queues {
+        queue.requirements.push(RequirementIndex::ANYONE);
+        queue.requirements.sort_unstable();
+        queue.requirements.dedup();
+    }
 }
 
 /// The routing points, their numbers claimed.

@@ -8,7 +8,9 @@ use super::*;
 
 proptest! {
     #[test]
-    fn it_agrees_with_a_sorted_list(steps in prop::collection::vec((any::<bool>(), 0_u8..60), 0..400)) {
+    fn it_agrees_with_a_sorted_list(
+        steps in prop::collection::vec((any::<bool>(), 0_u8..60), 0..400),
+    ) {
         let mut ranked = Ranked::default();
         let mut model = BTreeSet::new();
         for (adds, key) in steps {

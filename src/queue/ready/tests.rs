@@ -6,8 +6,9 @@ use super::*;
 
 fn ready(start: Instant) -> Ready {
     let text = "[[trunk]]\nname = \"pbx\"\npeers = \"udp:192.0.2.1\"\n\
-                [[agents]]\nrange = \"2000-2003\"\nqueues = \"sales\"\n[[agent]]\ndn = \"2004\"\n\
-                [[queue]]\nname = \"sales\"\n[[routing_point]]\nnumber = \"7000\"\nqueue = \"sales\"";
+                [[agents]]\nrange = \"2000-2003\"\nqueues = \"sales\"\n\
+                [[agent]]\ndn = \"2004\"\n[[queue]]\nname = \"sales\"\n\
+                [[routing_point]]\nnumber = \"7000\"\nqueue = \"sales\"";
     let config = crate::config::parse(text, &|_| Err(String::new())).unwrap();
     Ready::new(start, &config, QueueIndex(0))
 }
