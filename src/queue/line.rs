@@ -80,6 +80,13 @@ impl Line {
             Input::OfferFailed { conn_id, dn, cause } => {
                 self.offer_failed(step, conn_id, dn, offer_error(cause));
             }
+            Input::Forwarded { conn_id, .. } => {
+                if self.calls.contains_key(&conn_id) {
+                    self.remove(step, conn_id);
+                }
+            }
+            // It has never left its place.
+            Input::ForwardFailed { .. } => {}
             Input::Left { conn_id, cause } => self.left(step, conn_id, cause),
             Input::UserDataChanged {
                 conn_id,

@@ -29,7 +29,7 @@ use std::time::Instant;
 use crate::agent::{EndCause, RefusedOffer};
 use crate::call::CallRef;
 use crate::config::{DnIndex, RoutingPointIndex};
-use crate::cti::{CallInfo, ConnId, RequestedBy, RouteRequest};
+use crate::cti::{CallInfo, ConnId, ErrorCode, RequestedBy, RouteRequest};
 
 pub use line::Status;
 pub use place::Place;
@@ -71,6 +71,20 @@ pub enum Input {
         dn: DnIndex,
         /// Why.
         cause: EndCause,
+    },
+    /// The call has gone where `call::Input::Forward` sent it: it is the queue's no more.
+    Forwarded {
+        /// The call.
+        conn_id: ConnId,
+        /// Where to.
+        destination: String,
+    },
+    /// The call could not go where `call::Input::Forward` sent it: it waits, as before.
+    ForwardFailed {
+        /// The call.
+        conn_id: ConnId,
+        /// Why.
+        code: ErrorCode,
     },
     /// The call ended while it waited or rang (EventAbandoned at the routing point).
     Left {

@@ -72,9 +72,13 @@ pub(super) fn offer_error(cause: EndCause) -> ErrorCode {
         EndCause::Busy => ErrorCode::Busy,
         EndCause::Declined | EndCause::AgentReleased => ErrorCode::Rejected,
         EndCause::Unreachable => ErrorCode::OutOfService,
-        EndCause::CallerReleased | EndCause::CallerAbandoned | EndCause::Failed => {
-            ErrorCode::DestinationState
-        }
+        EndCause::CallerReleased
+        | EndCause::CallerAbandoned
+        | EndCause::Failed
+        | EndCause::Transferred
+        | EndCause::Conferenced
+        | EndCause::Redirected
+        | EndCause::Cleared => ErrorCode::DestinationState,
     }
 }
 
@@ -82,7 +86,10 @@ pub(super) fn offer_error(cause: EndCause) -> ErrorCode {
 pub(super) fn left_state(cause: EndCause) -> CallState {
     match cause {
         EndCause::CallerAbandoned | EndCause::CallerReleased => CallState::Abandoned,
-        EndCause::AgentReleased => CallState::Cleared,
+        EndCause::AgentReleased | EndCause::Cleared => CallState::Cleared,
+        EndCause::Redirected => CallState::Redirected,
+        EndCause::Transferred => CallState::Transferred,
+        EndCause::Conferenced => CallState::Conferenced,
         EndCause::NoAnswer
         | EndCause::Busy
         | EndCause::Declined

@@ -95,6 +95,10 @@ fn a_caller_whose_agent_wants_no_call_any_more_keeps_the_place() {
             DesktopRequest::Login { .. }
             | DesktopRequest::Ready { .. }
             | DesktopRequest::NotReady { .. }
+            | DesktopRequest::MakeCall { .. }
+            | DesktopRequest::SetDnd { .. }
+            | DesktopRequest::SetForward { .. }
+            | DesktopRequest::CancelForward { .. }
             | DesktopRequest::Present
             | DesktopRequest::Gone => DesktopRequest::Ready { work_mode, reasons },
         };
