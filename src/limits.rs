@@ -59,6 +59,8 @@ const _: () = assert!(PIDF_BYTES_MAX <= BODY_BYTES_MAX);
 /// Legs on one shard, those included that only wait for the answer to their BYE. Beyond it an
 /// INVITE gets 503.
 pub const LEGS_MAX: usize = 262_144;
+/// The shortest session interval there is, seconds (RFC 4028 §5).
+pub const SESSION_SECONDS_MIN: u32 = 90;
 /// Subscriptions of ours on one shard.
 pub const SUBSCRIPTIONS_MAX: usize = 131_072;
 /// OPTIONS of ours that wait for an answer.

@@ -12,7 +12,7 @@ use super::command::{Command, LegCommand, Side};
 use super::facts::{Facts, Origin, cause, hang_up};
 use super::renegotiating::Renegotiating;
 use super::timer::Timer;
-use super::{Commands, Event, Input, State, request};
+use super::{Commands, Event, Input, State, aside, request};
 
 /// The agent has answered; the caller's ACK is awaited.
 #[derive(Debug)]
@@ -95,6 +95,14 @@ impl Connected {
     }
 }
 
+fn ended_by(side: Side, release: Release) -> EndCause {
+    match (side, release) {
+        (Side::Agent, Release::Bye { .. } | Release::Cancelled { .. }) => EndCause::AgentReleased,
+        (Side::Caller, Release::Bye { .. } | Release::Cancelled { .. }) => EndCause::CallerReleased,
+        (Side::Agent | Side::Caller, Release::Unacknowledged | Release::Lost) => EndCause::Failed,
+    }
+}
+
 /// What ends a call of two in every state after the answer; `None` when the event changes nothing.
 pub(super) fn common(
     now: Instant,
@@ -105,15 +113,7 @@ pub(super) fn common(
 ) -> Option<State> {
     match event {
         Event::Leg(side, LegEvent::HungUp(release)) => {
-            let ended = match (side, release) {
-                (Side::Agent, Release::Bye { .. } | Release::Cancelled) => EndCause::AgentReleased,
-                (Side::Caller, Release::Bye { .. } | Release::Cancelled) => {
-                    EndCause::CallerReleased
-                }
-                (Side::Agent | Side::Caller, Release::Unacknowledged | Release::Lost) => {
-                    EndCause::Failed
-                }
-            };
+            let ended = ended_by(side, release);
             Some(end_by_itself(facts, dn, side.other(), ended, commands))
         }
         Event::Leg(side, LegEvent::Refused { .. }) => Some(end_by_itself(
@@ -141,6 +141,13 @@ pub(super) fn common(
         Event::Input(Input::Offer { dn: other }) => {
             let returned = agent::Input::Returned { call: facts.call };
             commands.push(Command::Agent(other, returned));
+            None
+        }
+        Event::Leg(
+            side,
+            event @ (LegEvent::Info { .. } | LegEvent::Identified(_) | LegEvent::Referred(_)),
+        ) => {
+            aside::relay(side, event, commands);
             None
         }
         Event::Leg(

@@ -9,7 +9,7 @@ use crate::counters::Counter;
 use crate::cti::{
     CallInfo, CallState, DnRole, ErrorCode, Event, KeyValueList, RequestedBy, UserDataChange,
 };
-use crate::dialog::{Body, Refusal};
+use crate::dialog::{Body, Cause, Refusal};
 use crate::limits::PROGRESS_INTERVAL;
 use crate::queue;
 use crate::sip::Status;
@@ -220,6 +220,6 @@ pub(super) fn refuse_caller(commands: &mut Commands, status: Status) {
 }
 
 /// Hangs a leg up.
-pub(super) fn hang_up(commands: &mut Commands, side: Side, cause: u8) {
-    commands.push(Command::Leg(side, LegCommand::HangUp(cause)));
+pub(super) fn hang_up(commands: &mut Commands, side: Side, cause: impl Into<Cause>) {
+    commands.push(Command::Leg(side, LegCommand::HangUp(cause.into())));
 }

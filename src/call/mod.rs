@@ -4,6 +4,7 @@
 //! control ([`LegCommand`], `dialog::LegEvent`); nothing here knows a SIP message. `table` keeps
 //! the calls of a shard and their deadlines; the engine carries their commands out.
 
+mod aside;
 mod command;
 mod connected;
 mod facts;

@@ -16,7 +16,7 @@ use super::command::{Command, LegCommand, Side};
 use super::connected::Answering;
 use super::facts::{Facts, Origin, cause, hang_up};
 use super::timer::Timer;
-use super::{Commands, Event, Input, State, request, reserving, waiting};
+use super::{Commands, Event, Input, State, aside, request, reserving, waiting};
 
 /// The agent's phone is dialled or rings.
 #[derive(Debug)]
@@ -102,12 +102,18 @@ impl Offering {
                 facts.caller_gone(commands, EndCause::CallerAbandoned);
                 State::Ended
             }
+            LegEvent::Offered { .. }
+            | LegEvent::Identified(_)
+            | LegEvent::Info { .. }
+            | LegEvent::Referred(_) => {
+                aside::decline(Side::Caller, event, commands);
+                State::Offering(self)
+            }
             // Not before our final response.
             LegEvent::Progress { .. }
             | LegEvent::Answered { .. }
             | LegEvent::Refused { .. }
             | LegEvent::Acknowledged { .. }
-            | LegEvent::Offered { .. }
             | LegEvent::OfferAnswered { .. }
             | LegEvent::OfferRefused { .. }
             | LegEvent::OfferCancelled
@@ -123,7 +129,7 @@ impl Offering {
         commands: &mut Commands,
     ) -> State {
         match event {
-            LegEvent::Progress { status } => {
+            LegEvent::Progress { status, .. } => {
                 // 181 and 182 say that the phone does not ring yet.
                 if status == Status::RINGING || status == Status::SESSION_PROGRESS {
                     self.ring(now, facts, commands);
@@ -135,9 +141,17 @@ impl Offering {
                 self.fail_by_itself(now, facts, cause_of(status), commands)
             }
             LegEvent::HungUp(_) => self.fail_by_itself(now, facts, EndCause::Unreachable, commands),
+            // Who answers is for the caller to know, with the next response.
+            event @ LegEvent::Identified(_) => {
+                aside::relay(Side::Agent, event, commands);
+                State::Offering(self)
+            }
+            event @ (LegEvent::Offered { .. } | LegEvent::Info { .. } | LegEvent::Referred(_)) => {
+                aside::decline(Side::Agent, &event, commands);
+                State::Offering(self)
+            }
             // Not before the phone's final response.
             LegEvent::Acknowledged { .. }
-            | LegEvent::Offered { .. }
             | LegEvent::OfferAnswered { .. }
             | LegEvent::OfferRefused { .. }
             | LegEvent::OfferCancelled

@@ -12,7 +12,7 @@ use super::command::{Command, Side};
 use super::facts::{Facts, refuse_caller};
 use super::offering::Offering;
 use super::timer::Timer;
-use super::{Commands, Event, Input, State, request};
+use super::{Commands, Event, Input, State, aside, request};
 
 /// The dialled agent was asked for.
 #[derive(Debug)]
@@ -60,8 +60,11 @@ impl Reserving {
                 facts.too_old(commands);
                 State::Ended
             }
-            Event::Leg(..)
-            | Event::DialFailed
+            Event::Leg(side, event) => {
+                aside::decline(side, &event, commands);
+                State::Reserving(self)
+            }
+            Event::DialFailed
             | Event::Input(Input::QueueRefused { .. } | Input::OfferWithdrawn { .. })
             | Event::Timer(Timer::Progress | Timer::NoAnswer) => State::Reserving(self),
         }

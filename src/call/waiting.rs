@@ -12,7 +12,7 @@ use super::command::{Command, Side};
 use super::facts::{Facts, refuse_caller};
 use super::offering::Offering;
 use super::timer::Timer;
-use super::{Commands, Event, Input, QueueRefusal, State, request};
+use super::{Commands, Event, Input, QueueRefusal, State, aside, request};
 
 /// In the queue, with no agent.
 #[derive(Debug)]
@@ -41,12 +41,18 @@ impl Waiting {
                 facts.caller_gone(commands, EndCause::CallerAbandoned);
                 State::Ended
             }
+            LegEvent::Offered { .. }
+            | LegEvent::Identified(_)
+            | LegEvent::Info { .. }
+            | LegEvent::Referred(_) => {
+                aside::decline(Side::Caller, event, commands);
+                State::Waiting(self)
+            }
             // Not before our final response.
             LegEvent::Progress { .. }
             | LegEvent::Answered { .. }
             | LegEvent::Refused { .. }
             | LegEvent::Acknowledged { .. }
-            | LegEvent::Offered { .. }
             | LegEvent::OfferAnswered { .. }
             | LegEvent::OfferRefused { .. }
             | LegEvent::OfferCancelled

@@ -160,8 +160,18 @@ impl Engine {
                 };
                 user_agent.refuse_offer(now, leg, refusal);
             }
+            LegCommand::EarlyMedia(status, body) => {
+                user_agent.early_media(now, leg, status, &body);
+            }
+            LegCommand::Info(body) => user_agent.info(now, leg, &body),
+            LegCommand::Talk => user_agent.talk(now, leg),
+            // The user agent reports none that these could follow.
+            LegCommand::Identify(_)
+            | LegCommand::AcceptRefer
+            | LegCommand::RefuseRefer(_)
+            | LegCommand::ReportRefer(_) => {}
             LegCommand::HangUp(cause) => {
-                user_agent.hang_up(now, leg, Some(cause));
+                user_agent.hang_up(now, leg, cause);
                 if side == Side::Agent {
                     self.links.take_agent(key);
                 }
