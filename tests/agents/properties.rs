@@ -182,7 +182,7 @@ impl Watch {
         );
     }
 
-    /// The phone dials by itself, or a call that it made goes on; every other one is a consultation.
+    /// The phone dials by itself, or a call that it made goes on; one of them is a consultation.
     fn report_own(&mut self, desk: &mut Desk, slot: usize, state: PartyState) -> Vec<Output> {
         let call = match (self.own[slot], state) {
             (Some(call), PartyState::Changed) => {
@@ -288,15 +288,11 @@ impl Watch {
         }
     }
 
-    /// I-22: wrap-up begins once, with the end of the last business call; and the handset is up once
-    /// for all calls.
+    /// I-22: wrap-up begins once, with the end of the last business call; and the handset is up
+    /// once for all calls.
     fn follow_calls(&mut self, event: &Event) {
-        let hook = match event.name {
-            EventName::OffHook => Some(true),
-            EventName::OnHook => Some(false),
-            _ => None,
-        };
-        if let Some(up) = hook {
+        if matches!(event.name, EventName::OffHook | EventName::OnHook) {
+            let up = event.name == EventName::OffHook;
             assert_ne!(std::mem::replace(&mut self.off_hook, up), up, "{event:?}");
         }
         let wraps_up = event.agent_work_mode == Some(AgentWorkMode::AfterCallWork);

@@ -1,5 +1,5 @@
-//! Calls over the real WebSocket and HTTP: a desktop makes one, holds it, asks about it and ends it,
-//! while a supervisor watches.
+//! Calls over the real WebSocket: a desktop makes one, holds it, asks about it and ends it, while a
+//! supervisor watches.
 
 use serde_json::{Value as Json, json};
 

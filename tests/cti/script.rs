@@ -80,14 +80,26 @@ impl Script {
         if reasons.value("Silent").is_some() {
             return;
         }
-        let name = match action {
-            CallAction::Hold => EventName::Held,
-            CallAction::Retrieve => EventName::Retrieved,
-            CallAction::Release => EventName::Released,
-            CallAction::SendDtmf { .. } => EventName::DTMFSent,
-            other => panic!("the script has no answer to {other:?}"),
-        };
+        let digits = "1#".to_owned();
+        let known = [
+            (CallAction::Hold, EventName::Held),
+            (CallAction::Retrieve, EventName::Retrieved),
+            (CallAction::Release, EventName::Released),
+            (CallAction::SendDtmf { digits }, EventName::DTMFSent),
+        ];
+        let found = known.into_iter().find(|(known, _)| *known == action);
+        let (_, name) = found.expect("the script knows the action");
         self.emit_call(now, name, (this_dn, call), whom);
+    }
+
+    fn show_router(&mut self, now: Instant, present: bool) {
+        let name = if present {
+            EventName::DNBackInService
+        } else {
+            EventName::DNOutOfService
+        };
+        let event = Event::new(now, name, "7000");
+        self.events.push_back(Output::Event(Box::new(event)));
     }
 
     fn emit_call(
@@ -117,14 +129,7 @@ impl Script {
         let (dn, asked) = match request.body {
             RequestBody::Desktop(DnIndex(dn), asked) => (dn, asked),
             RequestBody::Route(_, RouteRequest::Present(present)) => {
-                let name = if present {
-                    EventName::DNBackInService
-                } else {
-                    EventName::DNOutOfService
-                };
-                let event = Event::new(now, name, "7000");
-                self.events.push_back(Output::Event(Box::new(event)));
-                return;
+                return self.show_router(now, present);
             }
             RequestBody::Call(conn_id, asked) => {
                 return self.carry_out(now, request.requested_by, conn_id, asked);
