@@ -7,6 +7,7 @@
 
 pub mod cli;
 pub mod demo;
+pub mod floor;
 pub mod node;
 pub mod population;
 pub mod scenario;
