@@ -29,7 +29,7 @@ const OPENING_MAX: usize = 64;
 
 /// What a connection is for.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Line {
+pub(super) struct Line {
     /// The addresses that it registers.
     pub addresses: Vec<String>,
     /// Whether it routes the calls of these addresses.
@@ -40,7 +40,7 @@ pub struct Line {
 
 /// What a connection tells.
 #[derive(Debug)]
-pub enum Heard {
+pub(super) enum Heard {
     /// The server has said something.
     Said(Box<Said>),
     /// The connection is lost: what was asked on it may stay without an answer.
@@ -60,7 +60,7 @@ enum Wish {
 
 /// All connections.
 #[derive(Debug)]
-pub struct Lines {
+pub(super) struct Lines {
     wishes: Vec<UnboundedSender<Wish>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -70,7 +70,7 @@ impl Lines {
     ///
     /// # Errors
     /// When no thread or event loop can be had.
-    pub fn open<T: Send + 'static>(
+    pub(super) fn open<T: Send + 'static>(
         http: SocketAddr,
         lines: Vec<Line>,
         heard: Sender<T>,
@@ -97,7 +97,7 @@ impl Lines {
     }
 
     /// Sends a frame on a connection. Nothing happens when it is over.
-    pub fn send(&self, connection: Connection, frame: String) {
+    pub(super) fn send(&self, connection: Connection, frame: String) {
         if let Some(wish) = self.wishes.get(connection.0) {
             // A connection that is over has said so.
             let _ = wish.send(Wish::Send(frame));
@@ -105,14 +105,14 @@ impl Lines {
     }
 
     /// Cuts a connection for so long; then it comes back and resumes.
-    pub fn lose(&self, connection: Connection, length: Duration) {
+    pub(super) fn lose(&self, connection: Connection, length: Duration) {
         if let Some(wish) = self.wishes.get(connection.0) {
             let _ = wish.send(Wish::Lose(length));
         }
     }
 
     /// Closes all of them.
-    pub fn close(mut self) {
+    pub(super) fn close(mut self) {
         self.wishes.clear();
         if let Some(thread) = self.thread.take() {
             // A thread that has panicked has said so already.

@@ -14,11 +14,11 @@ use crate::population::{Agenda, Random, Span};
 /// Where the streams of chance of desks begin.
 const DESK_STREAM: u64 = 2 << 32;
 /// The first reference number of a desk's request; a connection's own are below.
-pub const FIRST_REFERENCE: u64 = 1_000_000;
+pub(super) const FIRST_REFERENCE: u64 = 1_000_000;
 
 /// A request on its way, or the end of a connection.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Command {
+pub(super) enum Command {
     /// To be sent.
     Ask(Asked),
     /// The connection is lost, for so long.
@@ -27,7 +27,7 @@ pub enum Command {
 
 /// A request.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Asked {
+pub(super) struct Asked {
     /// On which connection.
     pub connection: Connection,
     /// Its number.
@@ -88,7 +88,7 @@ struct Group {
 
 /// All desks. See the module.
 #[derive(Debug)]
-pub struct Desks {
+pub(super) struct Desks {
     desks: Vec<Desk>,
     by_dn: BTreeMap<String, usize>,
     groups: Vec<Group>,
@@ -102,7 +102,7 @@ pub struct Desks {
 impl Desks {
     /// The desks of a profile, each at its connection; the first connection is number `first`.
     #[must_use]
-    pub fn new(profile: &Profile, first: usize) -> Self {
+    pub(super) fn new(profile: &Profile, first: usize) -> Self {
         let mut made = Self {
             desks: Vec::new(),
             by_dn: BTreeMap::new(),
@@ -157,7 +157,7 @@ impl Desks {
 
     /// The DNs of each connection, in the order of their numbers.
     #[must_use]
-    pub fn connections(&self) -> Vec<Vec<String>> {
+    pub(super) fn connections(&self) -> Vec<Vec<String>> {
         let dns = |places: &Vec<usize>| {
             let dn = |place: &usize| self.desks[*place].dn.clone();
             places.iter().map(dn).collect()
@@ -167,31 +167,19 @@ impl Desks {
 
     /// How the desks of a connection behave; all of one connection are of one group.
     #[must_use]
-    pub fn plan_of(&self, connection: usize) -> &DeskPlan {
+    pub(super) fn plan_of(&self, connection: usize) -> &DeskPlan {
         let first = self.connections[connection][0];
         &self.groups[self.desks[first].group].plan
     }
 
     /// How many desks there are.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.desks.len()
     }
 
-    /// Whether nobody has a desktop.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.desks.is_empty()
-    }
-
-    /// How many have been told that they are logged in.
-    #[must_use]
-    pub fn logged_in(&self) -> usize {
-        self.desks.iter().filter(|desk| desk.logged_in).count()
-    }
-
     /// Work begins: logins, and what comes again and again.
-    pub fn begin(&mut self, now: Instant) {
+    pub(super) fn begin(&mut self, now: Instant) {
         for place in 0..self.desks.len() {
             let Group { plan, .. } = &self.groups[self.desks[place].group];
             let desk = &mut self.desks[place];
@@ -220,7 +208,7 @@ impl Desks {
 
     /// Nothing new begins any more: no breaks, calls, losses of connections, ends of shifts. Who is
     /// on a break comes back.
-    pub fn close(&mut self, now: Instant) {
+    pub(super) fn close(&mut self, now: Instant) {
         self.is_over = true;
         self.agenda.retain(|(_, due)| {
             !matches!(
@@ -236,7 +224,7 @@ impl Desks {
     }
 
     /// Hears what the server says.
-    pub fn hear(&mut self, said: &Said) {
+    pub(super) fn hear(&mut self, said: &Said) {
         let Some(place) = self.by_dn.get(&said.dn).copied() else {
             return;
         };
@@ -348,7 +336,7 @@ impl Desks {
     }
 
     /// Time has come.
-    pub fn handle_timeout(&mut self, now: Instant) {
+    pub(super) fn handle_timeout(&mut self, now: Instant) {
         while let Some((at, (place, due))) = self.agenda.take_due(now) {
             self.act(at, place, due);
         }
@@ -356,12 +344,12 @@ impl Desks {
 
     /// When something is due.
     #[must_use]
-    pub fn poll_timeout(&self) -> Option<Instant> {
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
         self.agenda.next()
     }
 
     /// The next request.
-    pub fn poll_command(&mut self) -> Option<Command> {
+    pub(super) fn poll_command(&mut self) -> Option<Command> {
         self.commands.pop_front()
     }
 
@@ -405,7 +393,7 @@ impl Desks {
                     self.ask(place, "RequestAgentReady", json!({}));
                 }
             }
-            Due::Act(call, act) => self.act_on(at, place, &call, act),
+            Due::Act(call, act) => self.act_on(place, &call, act),
             Due::MakeCall => {
                 let gap = plan.makes_calls.map(|every| desk.random.gap(every));
                 let idle = desk.calls.is_empty();
@@ -429,7 +417,7 @@ impl Desks {
         }
     }
 
-    fn act_on(&mut self, at: Instant, place: usize, call: &str, act: Act) {
+    fn act_on(&mut self, place: usize, call: &str, act: Act) {
         let Some(consultation) = self.desks[place].calls.get(call).cloned() else {
             return;
         };
@@ -460,7 +448,6 @@ impl Desks {
                 }
             }
         }
-        let _ = at;
     }
 
     /// Whom the agent calls.

@@ -7,6 +7,7 @@
 //! router, `cti` their connections. `oracle` judges. `stage` connects everything, `play` has the
 //! phases of a run, `outcome` what was found. Only `cti`, `stage` and `play` know sockets.
 
+pub mod command;
 mod cti;
 mod desk;
 mod error;

@@ -15,7 +15,7 @@ const ROUTER_STREAM: u64 = 3 << 32;
 
 /// An answer on its way.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Routed {
+pub(super) struct Routed {
     /// On which connection.
     pub connection: Connection,
     /// The frame.
@@ -40,7 +40,7 @@ struct Router {
 
 /// All routers.
 #[derive(Debug)]
-pub struct Routers {
+pub(super) struct Routers {
     routers: Vec<Router>,
     words: BTreeMap<String, Word>,
     agenda: Agenda<Question>,
@@ -51,7 +51,7 @@ pub struct Routers {
 impl Routers {
     /// The routers of a profile; the first one's connection is number `first`.
     #[must_use]
-    pub fn new(profile: &Profile, first: usize, observer: Connection) -> Self {
+    pub(super) fn new(profile: &Profile, first: usize, observer: Connection) -> Self {
         let router = |(number, plan): (usize, &RouterPlan)| {
             let groups = profile.agents.iter();
             let groups = groups.filter(|group| plan.groups.contains(&group.name));
@@ -73,13 +73,13 @@ impl Routers {
 
     /// The addresses that each registers.
     #[must_use]
-    pub fn addresses(&self) -> Vec<Vec<String>> {
+    pub(super) fn addresses(&self) -> Vec<Vec<String>> {
         let numbers = |router: &Router| router.plan.numbers.clone();
         self.routers.iter().map(numbers).collect()
     }
 
     /// Hears what the server says.
-    pub fn hear(&mut self, said: &Said) {
+    pub(super) fn hear(&mut self, said: &Said) {
         if said.connection == self.observer {
             for agent in &said.agents {
                 self.words.insert(agent.dn.clone(), agent.word.clone());
@@ -113,7 +113,7 @@ impl Routers {
     }
 
     /// Time has come.
-    pub fn handle_timeout(&mut self, now: Instant) {
+    pub(super) fn handle_timeout(&mut self, now: Instant) {
         while let Some((_, question)) = self.agenda.take_due(now) {
             self.answer(&question);
         }
@@ -121,12 +121,12 @@ impl Routers {
 
     /// When something is due.
     #[must_use]
-    pub fn poll_timeout(&self) -> Option<Instant> {
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
         self.agenda.next()
     }
 
     /// The next answer.
-    pub fn poll_answer(&mut self) -> Option<Routed> {
+    pub(super) fn poll_answer(&mut self) -> Option<Routed> {
         self.answers.pop_front()
     }
 

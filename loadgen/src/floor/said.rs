@@ -6,11 +6,11 @@ use serde_json::Value;
 
 /// One of the generator's CTI connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Connection(pub usize);
+pub(super) struct Connection(pub usize);
 
 /// One message of the server's.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Said {
+pub(super) struct Said {
     /// When it was read.
     pub at: Instant,
     /// By whom.
@@ -45,7 +45,7 @@ pub struct Said {
 
 /// An agent as a snapshot shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AgentState {
+pub(super) struct AgentState {
     /// The DN.
     pub dn: String,
     /// What is said about it.
@@ -54,7 +54,7 @@ pub struct AgentState {
 
 /// What the server says about an agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Word {
+pub(super) enum Word {
     /// Logged in, and no more is known yet.
     LoggedIn,
     /// Logged out.
@@ -70,7 +70,7 @@ pub enum Word {
 impl Said {
     /// Reads a frame; `None` when it is no message of the server's.
     #[must_use]
-    pub fn read(at: Instant, connection: Connection, text: &str) -> Option<Self> {
+    pub(super) fn read(at: Instant, connection: Connection, text: &str) -> Option<Self> {
         let value: Value = serde_json::from_str(text).ok()?;
         let word = |name: &str| value[name].as_str().map(str::to_owned);
         let extensions = &value["Extensions"];
@@ -97,7 +97,7 @@ impl Said {
 
     /// What it says about the agent of its DN, if anything.
     #[must_use]
-    pub fn word(&self) -> Option<Word> {
+    pub(super) fn word(&self) -> Option<Word> {
         match self.message.as_str() {
             "EventAgentLogin" => Some(Word::LoggedIn),
             "EventAgentLogout" => Some(Word::LoggedOut),

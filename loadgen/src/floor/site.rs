@@ -20,7 +20,7 @@ const OVERLOADED: offhook::sip::Status = offhook::sip::Status::SERVICE_UNAVAILAB
 
 /// What a site may be ordered.
 #[derive(Debug, Clone)]
-pub enum Order {
+pub(super) enum Order {
     /// Phones begin to have habits; callers come from `from` until `until`, as each group says.
     Open {
         /// The first moment.
@@ -53,7 +53,7 @@ pub enum Order {
 
 /// How a site stands.
 #[derive(Debug, Clone, Default)]
-pub struct Standing {
+pub(super) struct Standing {
     /// How calls ended.
     pub totals: Totals,
     /// Callers that are not over.
@@ -76,7 +76,7 @@ pub struct Standing {
 
 /// What a site tells.
 #[derive(Debug)]
-pub enum Report {
+pub(super) enum Report {
     /// What happened, in order.
     Records(Vec<Record>),
     /// How callers found phones.
@@ -89,7 +89,7 @@ pub enum Report {
 
 /// A site.
 #[derive(Debug)]
-pub struct Site {
+pub(super) struct Site {
     party: Weathered<Population>,
     trail: Trail,
     now: Option<Instant>,
@@ -100,7 +100,7 @@ pub struct Site {
 impl Site {
     /// A site of these people behind this network.
     #[must_use]
-    pub fn new(population: Population, weather: Weather, seed: u64, trail_max: usize) -> Self {
+    pub(super) fn new(population: Population, weather: Weather, seed: u64, trail_max: usize) -> Self {
         Self {
             party: Weathered::new(population, weather, seed),
             trail: Trail::new(trail_max),

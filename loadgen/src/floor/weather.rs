@@ -36,7 +36,7 @@ pub struct Losses {
 
 /// A party behind a network.
 #[derive(Debug)]
-pub struct Weathered<N> {
+pub(super) struct Weathered<N> {
     /// The party.
     pub node: N,
     /// What the network has done.
@@ -52,7 +52,7 @@ pub struct Weathered<N> {
 
 impl<N: Node> Weathered<N> {
     /// `node` behind a network that is always like this.
-    pub fn new(node: N, always: Weather, seed: u64) -> Self {
+    pub(super) fn new(node: N, always: Weather, seed: u64) -> Self {
         Self {
             node,
             losses: Losses::default(),
@@ -67,7 +67,7 @@ impl<N: Node> Weathered<N> {
     }
 
     /// From now on the network does this as well; `None` ends it.
-    pub fn set(&mut self, weather: Option<Weather>) {
+    pub(super) fn set(&mut self, weather: Option<Weather>) {
         self.now_and_then = weather;
     }
 

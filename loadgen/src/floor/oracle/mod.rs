@@ -147,7 +147,7 @@ const AFTERMATH: Duration = Duration::from_secs(40);
 
 /// The oracle. See the module.
 #[derive(Debug)]
-pub struct Oracle {
+pub(super) struct Oracle {
     calls: Calls,
     agents: Agents,
     events: Events,
@@ -161,7 +161,7 @@ pub struct Oracle {
 impl Oracle {
     /// An oracle for a profile; connection `observer` is the one that hears everything.
     #[must_use]
-    pub fn new(profile: &Profile, observer: Connection) -> Self {
+    pub(super) fn new(profile: &Profile, observer: Connection) -> Self {
         let bounds = profile.bounds;
         Self {
             calls: Calls::new(profile),
@@ -176,7 +176,7 @@ impl Oracle {
     }
 
     /// Something goes wrong on purpose at a PBX, for so long.
-    pub fn trouble(&mut self, at: Instant, pbx: usize, kind: FaultKind, lasting: Duration) {
+    pub(super) fn trouble(&mut self, at: Instant, pbx: usize, kind: FaultKind, lasting: Duration) {
         let until = at + lasting + AFTERMATH + self.legs;
         if let Some(troubles) = self.troubles.0.get_mut(pbx) {
             troubles.push(Trouble {
@@ -188,7 +188,7 @@ impl Oracle {
     }
 
     /// Something happened at a PBX or to its callers.
-    pub fn see(&mut self, pbx: usize, record: &Record) {
+    pub(super) fn see(&mut self, pbx: usize, record: &Record) {
         if let Fact::Fault { token, dn, fault } = &record.fact {
             self.fault(pbx, record.at, *token, dn.clone(), *fault);
         }
@@ -221,7 +221,7 @@ impl Oracle {
     }
 
     /// The server has said something.
-    pub fn hear(&mut self, said: &Said) {
+    pub(super) fn hear(&mut self, said: &Said) {
         let request = self.requests.hear(said, &mut self.findings);
         self.agents.hear(said, request.as_deref());
         self.events.hear(said, &mut self.findings);
@@ -229,23 +229,23 @@ impl Oracle {
     }
 
     /// A request was sent.
-    pub fn ask(&mut self, at: Instant, asked: &Asked) {
+    pub(super) fn ask(&mut self, at: Instant, asked: &Asked) {
         self.requests.ask(at, asked);
     }
 
     /// A connection is lost, with the answers that were on their way.
-    pub fn lose(&mut self, connection: Connection) {
+    pub(super) fn lose(&mut self, connection: Connection) {
         self.requests.lose(connection);
         self.events.lose(connection);
     }
 
     /// A connection came back; `false` when the server had forgotten what it missed.
-    pub fn resume(&mut self, connection: Connection, complete: bool) {
+    pub(super) fn resume(&mut self, connection: Connection, complete: bool) {
         self.events.resume(connection, complete);
     }
 
     /// Looks for what has lasted too long.
-    pub fn check(&mut self, now: Instant) {
+    pub(super) fn check(&mut self, now: Instant) {
         self.calls.check(now, &self.troubles, &mut self.findings);
         self.agents.check(now, &self.troubles, &mut self.findings);
         self.requests.check(now, &mut self.findings);
@@ -253,7 +253,7 @@ impl Oracle {
     }
 
     /// Everything must be over: what is not, is a violation.
-    pub fn finish(&mut self, now: Instant) {
+    pub(super) fn finish(&mut self, now: Instant) {
         self.check(now);
         self.calls.finish(now, &self.troubles, &mut self.findings);
         self.events.finish(now, &mut self.findings);
@@ -262,30 +262,30 @@ impl Oracle {
 
     /// The first violations, in the order in which they were found.
     #[must_use]
-    pub fn violations(&self) -> &[Violation] {
+    pub(super) fn violations(&self) -> &[Violation] {
         &self.findings.list
     }
 
     /// How many violations of each rule there are.
     #[must_use]
-    pub fn counts(&self) -> &BTreeMap<Rule, u64> {
+    pub(super) fn counts(&self) -> &BTreeMap<Rule, u64> {
         &self.findings.counts
     }
 
     /// How the agents stand by the server's words.
     #[must_use]
-    pub fn tally(&self) -> Tally {
+    pub(super) fn tally(&self) -> Tally {
         self.agents.tally()
     }
 
     /// How often an agent's state was compared.
     #[must_use]
-    pub fn comparisons(&self) -> u64 {
+    pub(super) fn comparisons(&self) -> u64 {
         self.agents.comparisons()
     }
 
     /// Takes the times measured since the last call.
-    pub fn take_times(&mut self) -> Vec<(Measure, Duration)> {
+    pub(super) fn take_times(&mut self) -> Vec<(Measure, Duration)> {
         let mut times = self.agents.take_times();
         times.extend(self.calls.take_times());
         times.extend(self.join.take_times());
@@ -294,7 +294,7 @@ impl Oracle {
 
     /// The call as the server names it.
     #[must_use]
-    pub fn conn_id(&self, token: Token) -> Option<&str> {
+    pub(super) fn conn_id(&self, token: Token) -> Option<&str> {
         self.join.conn_id(token)
     }
 }
