@@ -13,6 +13,7 @@ mod core;
 #[allow(clippy::module_inception)]
 mod dialog;
 pub mod event;
+mod far_end;
 mod identity;
 mod inbound;
 mod incoming;
