@@ -1,4 +1,5 @@
-//! What one shard tells another, and what the control plane tells a shard: small owned values that could cross a network.
+//! What one shard tells another, and what the control plane tells a shard: small owned values that
+//! could cross a network.
 //!
 //! Nobody waits for an answer: the next step is in the message. A message is never dropped: it
 //! stays with its sender until there is room, and a sender with a long backlog refuses new calls.

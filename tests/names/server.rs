@@ -54,13 +54,12 @@ async fn fetch(server: &Serving, path: &str) -> String {
 /// The only trunk as the API shows it.
 async fn trunk(server: &Serving) -> Json {
     let body = fetch(server, "/api/v1/trunks").await;
-    let start = body.find(['{', '[']).unwrap();
-    let end = body.rfind(['}', ']']).unwrap();
-    let mut shown: Json = serde_json::from_str(&body[start..=end]).unwrap();
-    if let Some(list) = shown.as_object().and_then(|shown| shown.values().next()) {
-        shown = list.clone();
-    }
-    shown[0].clone()
+    let start = body.find('{').unwrap();
+    let end = body.rfind('}').unwrap();
+    let shown: Json = serde_json::from_str(&body[start..=end]).unwrap();
+    let lists = shown.as_object().unwrap().values();
+    let mut lists = lists.filter_map(Json::as_array);
+    lists.next().unwrap()[0].clone()
 }
 
 /// Waits until the trunk looks as wanted.

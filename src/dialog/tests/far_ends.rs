@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use offhook_shards::Transport;
 
-use super::messages::{PEER, header, invite, kind, response, tag, within};
+use super::messages::{PEER, invite, kind, request, response, tag};
 use super::network::{Arrived, Network, address, invite_to, sdp};
 use crate::dialog::{LegKey, UserAgentEvent};
 use crate::dns::{Place, Question, Resolved};
@@ -139,19 +139,10 @@ fn a_caller_is_asked_for_when_it_is_answered_and_a_new_contact_anew() {
     let ok = network.take_texts().pop().expect("answered");
     assert_eq!(asked(&mut network), ["sip:caller.example.com"]);
 
-    // What the peer calls To is our From and the other way round; `within` is told so.
-    let opening = ok
-        .replace("From: ", "X: ")
-        .replace("To: ", "From: ")
-        .replace("X: ", "To: ");
-    let caller = tag(&ok, "From");
-    let opening = opening.replace(&format!(";tag={caller}"), "");
-    assert!(header(&opening, "From").contains(";tag="));
-    network.send(PEER, &within(&opening, "ACK", 101, caller, "", ""));
+    let to = Some(tag(&ok, "To"));
+    network.send(PEER, &request("ACK", "call", 101, to, "2", "", ""));
     let contact = "Contact: <sip:3427@elsewhere.example.com>\r\n";
-    network.send(
-        PEER,
-        &within(&opening, "INVITE", 102, caller, contact, "offer"),
-    );
+    let reinvite = request("INVITE", "call", 102, to, "3", contact, "offer");
+    network.send(PEER, &reinvite);
     assert_eq!(asked(&mut network), ["sip:elsewhere.example.com"]);
 }
