@@ -54,6 +54,13 @@ impl Agent {
             DesktopRequest::NotReady { work_mode, reasons } => {
                 self.not_ready(step, whom, work_mode, reasons);
             }
+            DesktopRequest::MakeCall { .. }
+            | DesktopRequest::SetDnd { .. }
+            | DesktopRequest::SetForward { .. }
+            | DesktopRequest::CancelForward { .. } => {
+                let why = "this server does not offer this request";
+                step.refuse(whom, ErrorCode::UnsupportedOperation, why);
+            }
         }
     }
 

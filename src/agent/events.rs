@@ -180,23 +180,31 @@ impl Agent {
         }
     }
 
-    /// An event about the call at this DN, which is always the called party.
+    /// An event about the call at this DN.
     pub(super) fn call_event(&self, step: &Step<'_>, name: EventName, party: &Party) -> Event {
         let mut event = step.event(name);
         event.requested_by = party.requested_by;
         event.call = Some(Arc::clone(&party.info));
-        event.this_dn_role = Some(DnRole::Destination);
+        event.this_dn_role = Some(party.role);
         event.this_queue = party
             .routing_point
             .map(|index| step.config.routing_point_at(index).number.to_string());
-        event.other_dn = party.other_dn.clone();
-        event.other_dn_role = party.other_dn.as_ref().map(|_| DnRole::Origination);
-        event.third_party_dn.clone_from(&party.changed_by);
+        (event.other_dn, event.other_dn_role) = split(party.other.as_ref());
+        (event.third_party_dn, event.third_party_dn_role) = split(party.third.as_ref());
+        if party.changed_by.is_some() {
+            event.third_party_dn.clone_from(&party.changed_by);
+        }
+        event.previous_conn_id = party.previous_conn_id;
         event.reasons.clone_from(&party.reasons);
-        event.call_state = Some(CallState::Ok);
+        event.call_state = Some(party.call_state);
         event.agent_id = Some(self.agent_in_call(step).to_owned());
         event
     }
+}
+
+/// A party's number and part, as an event has them.
+fn split(party: Option<&(String, DnRole)>) -> (Option<String>, Option<DnRole>) {
+    party.map(|(number, role)| (number.clone(), *role)).unzip()
 }
 
 /// How the party's part of the call ended, in the model's words.
@@ -209,6 +217,10 @@ pub(super) fn end_state(cause: EndCause) -> CallState {
         EndCause::Busy => CallState::Busy,
         EndCause::Declined => CallState::Dropped,
         EndCause::Unreachable | EndCause::Failed => CallState::GeneralError,
+        EndCause::Transferred => CallState::Transferred,
+        EndCause::Conferenced => CallState::Conferenced,
+        EndCause::Redirected => CallState::Redirected,
+        EndCause::Cleared => CallState::Cleared,
     }
 }
 

@@ -20,8 +20,8 @@ mod wrap_up;
 use std::sync::Arc;
 
 use crate::call::CallRef;
-use crate::config::{QueueIndex, RoutingPointIndex};
-use crate::cti::{CallInfo, DesktopRequest, KeyValueList, RequestedBy};
+use crate::config::{DnIndex, QueueIndex, RoutingPointIndex};
+use crate::cti::{CallInfo, CallState, ConnId, DesktopRequest, DnRole, KeyValueList, RequestedBy};
 use crate::presence::Vote;
 
 pub use reservation::Stage;
@@ -50,6 +50,28 @@ pub enum Input {
         /// The call that the agent was reserved for.
         call: CallRef,
     },
+    /// The call that [`Output::Place`] asked for: it holds the reservation from here on, and
+    /// reports `PartyState::Dialing` next. `None`: there is none, and the client was told.
+    Placed {
+        /// The call.
+        call: Option<CallRef>,
+    },
+}
+
+/// A call that the agent's desktop wants made. Until [`Input::Placed`] the agent is promised to
+/// it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// Who calls.
+    pub dn: DnIndex,
+    /// An agent, a routing point or a number outside.
+    pub destination: String,
+    /// Attached data of the new call.
+    pub user_data: KeyValueList,
+    /// Whom EventDialing, or an error, answers.
+    pub requested_by: RequestedBy,
+    /// The client's reasons.
+    pub reasons: KeyValueList,
 }
 
 /// A call that wants the agent.
@@ -92,8 +114,16 @@ pub struct Party {
     pub info: Arc<CallInfo>,
     /// The routing point that distributed it; `None` for a direct call.
     pub routing_point: Option<RoutingPointIndex>,
-    /// The far party's number, when known.
-    pub other_dn: Option<String>,
+    /// The part of this DN in the call.
+    pub role: DnRole,
+    /// The far party's number and part, when known.
+    pub other: Option<(String, DnRole)>,
+    /// Who transferred, added or removed, or where the call went, and its part.
+    pub third: Option<(String, DnRole)>,
+    /// The main call of a consultation; with `PartyState::Changed` the call that vanished.
+    pub previous_conn_id: Option<ConnId>,
+    /// How the party's part of the call stands; `PartyState::Ended` says it by its cause.
+    pub call_state: CallState,
     /// What happened.
     pub state: PartyState,
     /// Who asked for it, if anybody did.
@@ -107,10 +137,30 @@ pub struct Party {
 /// What happened to the party at a DN.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PartyState {
+    /// The DN calls somebody: EventDialing. The reservation is this call's from here on.
+    Dialing,
+    /// The destination's network has taken the call: EventNetworkReached.
+    NetworkReached,
+    /// The destination did not take the call: EventDestinationBusy. The party is still there and
+    /// hears `Ended` next.
+    DestinationBusy(EndCause),
     /// The phone rings: EventRinging.
     Ringing,
     /// The agent answered: EventEstablished.
     Established,
+    /// The party put the call on hold: EventHeld.
+    Held,
+    /// The party took the call back: EventRetrieved.
+    Retrieved,
+    /// The far party, or the call's identifier, changed: EventPartyChanged. The DN goes on in
+    /// `call`; until then it was `previous_conn_id`, where there is one.
+    Changed,
+    /// `other` joined: EventPartyAdded.
+    Added,
+    /// `other` left: EventPartyDeleted.
+    Deleted,
+    /// The digits were sent: EventDTMFSent.
+    DtmfSent,
     /// The attached data changed: EventAttachedDataChanged.
     UserDataChanged,
     /// The party left, or never came: EventReleased or EventAbandoned; the reservation returns.
@@ -136,4 +186,12 @@ pub enum EndCause {
     Unreachable,
     /// A fault ended the call: no ACK, no offer, a limit.
     Failed,
+    /// The party transferred the call away.
+    Transferred,
+    /// The party's call went into a conference.
+    Conferenced,
+    /// The call was sent elsewhere before the answer.
+    Redirected,
+    /// The call was cleared for all its parties.
+    Cleared,
 }

@@ -26,6 +26,16 @@ impl Agent {
             PartyState::Ringing => self.rings(step, &party),
             PartyState::Established => self.answered(step, &party),
             PartyState::UserDataChanged => self.user_data_changed(step, &party, ours),
+            // Nobody reports these yet.
+            PartyState::Dialing
+            | PartyState::NetworkReached
+            | PartyState::DestinationBusy(_)
+            | PartyState::Held
+            | PartyState::Retrieved
+            | PartyState::Changed
+            | PartyState::Added
+            | PartyState::Deleted
+            | PartyState::DtmfSent => Self::acknowledge(step, party.requested_by),
             PartyState::Ended(cause) if ours => self.ended(step, &party, cause),
             PartyState::Ended(_) => Self::acknowledge(step, party.requested_by),
         }
@@ -158,7 +168,12 @@ impl Agent {
             EndCause::Declined | EndCause::AgentReleased => Counter::OfferDeclined,
             EndCause::Unreachable => Counter::OfferUnreachable,
             EndCause::Failed => Counter::OfferFailed,
-            EndCause::CallerReleased | EndCause::CallerAbandoned => return,
+            EndCause::CallerReleased
+            | EndCause::CallerAbandoned
+            | EndCause::Transferred
+            | EndCause::Conferenced
+            | EndCause::Redirected
+            | EndCause::Cleared => return,
         };
         step.count(counter);
         if by == Withdrawn::ByDesktop {

@@ -101,6 +101,8 @@ impl Agent {
             },
             Input::Party(party) => self.report(step, party),
             Input::Returned { call } => self.returned(step, call),
+            // Nobody has asked for a call to be made: MakeCall is refused.
+            Input::Placed { .. } => {}
         }
     }
 

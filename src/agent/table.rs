@@ -16,7 +16,7 @@ use crate::queue;
 use super::reservation::Stage;
 use super::state::Agent;
 use super::step::{Step, Timer};
-use super::{Input, Standing};
+use super::{Input, Place, Standing};
 
 /// What comes out of the table, in the order in which it happened.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,6 +25,8 @@ pub enum Output {
     Event(Box<Event>),
     /// For the call's shard.
     Call(CallRef, call::Input),
+    /// For the engine of this shard: a call for the agent to make, answered by `Input::Placed`.
+    Place(Box<Place>),
     /// For the queue's shard.
     Queue(QueueIndex, queue::Input),
     /// For the DN's watcher: presence has said NotReady for so long that an idle NOTIFY may have

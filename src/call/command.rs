@@ -4,7 +4,7 @@ use crate::agent;
 use crate::config::{DnIndex, QueueIndex};
 use crate::counters::Counter;
 use crate::cti::Event;
-use crate::dialog::{Body, Refusal};
+use crate::dialog::{Body, Cause, Party, Refusal};
 use crate::queue;
 use crate::sip::Status;
 
@@ -52,6 +52,8 @@ pub enum Command {
 pub enum LegCommand {
     /// A provisional response.
     Progress(Status),
+    /// A provisional response with a session description, for early media.
+    EarlyMedia(Status, Body),
     /// Take the call.
     Answer(Option<Body>),
     /// Do not take the call.
@@ -66,6 +68,20 @@ pub enum LegCommand {
     AnswerOffer(Option<Body>),
     /// Do not take the far end's re-INVITE.
     RefuseOffer(Status),
-    /// End the leg as its state demands, with a Q.850 cause.
-    HangUp(u8),
+    /// End the leg as its state demands.
+    HangUp(Cause),
+    /// Tell the far end who is across now: at once by UPDATE where it takes one, else with the
+    /// next message that can say so.
+    Identify(Party),
+    /// Send an INFO.
+    Info(Body),
+    /// Let the phone answer its call or take it back from hold (NOTIFY, `Event: talk`).
+    Talk,
+    /// Take the far end's REFER.
+    AcceptRefer,
+    /// Do not take the far end's REFER.
+    RefuseRefer(Status),
+    /// Tell the far end what became of the call that its REFER asked for; a final status is the
+    /// last word.
+    ReportRefer(Status),
 }

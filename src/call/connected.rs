@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use crate::agent::{self, EndCause, PartyState};
 use crate::config::DnIndex;
-use crate::cti::{CallRequest, RequestedBy};
+use crate::cti::{CallAction, CallRequest, RequestedBy};
 use crate::dialog::{LegEvent, Release};
 use crate::sip::Status;
 
@@ -12,7 +12,7 @@ use super::command::{Command, LegCommand, Side};
 use super::facts::{Facts, Origin, cause, hang_up};
 use super::renegotiating::Renegotiating;
 use super::timer::Timer;
-use super::{Commands, Event, Input, State, request};
+use super::{Commands, Event, Input, State, aside, request};
 
 /// The agent has answered; the caller's ACK is awaited.
 #[derive(Debug)]
@@ -95,6 +95,14 @@ impl Connected {
     }
 }
 
+fn ended_by(side: Side, release: Release) -> EndCause {
+    match (side, release) {
+        (Side::Agent, Release::Bye { .. } | Release::Cancelled { .. }) => EndCause::AgentReleased,
+        (Side::Caller, Release::Bye { .. } | Release::Cancelled { .. }) => EndCause::CallerReleased,
+        (Side::Agent | Side::Caller, Release::Unacknowledged | Release::Lost) => EndCause::Failed,
+    }
+}
+
 /// What ends a call of two in every state after the answer; `None` when the event changes nothing.
 pub(super) fn common(
     now: Instant,
@@ -105,15 +113,7 @@ pub(super) fn common(
 ) -> Option<State> {
     match event {
         Event::Leg(side, LegEvent::HungUp(release)) => {
-            let ended = match (side, release) {
-                (Side::Agent, Release::Bye { .. } | Release::Cancelled) => EndCause::AgentReleased,
-                (Side::Caller, Release::Bye { .. } | Release::Cancelled) => {
-                    EndCause::CallerReleased
-                }
-                (Side::Agent | Side::Caller, Release::Unacknowledged | Release::Lost) => {
-                    EndCause::Failed
-                }
-            };
+            let ended = ended_by(side, release);
             Some(end_by_itself(facts, dn, side.other(), ended, commands))
         }
         Event::Leg(side, LegEvent::Refused { .. }) => Some(end_by_itself(
@@ -144,6 +144,13 @@ pub(super) fn common(
             None
         }
         Event::Leg(
+            side,
+            event @ (LegEvent::Info { .. } | LegEvent::Identified(_) | LegEvent::Referred(_)),
+        ) => {
+            aside::relay(side, event, commands);
+            None
+        }
+        Event::Leg(
             _,
             LegEvent::Progress { .. }
             | LegEvent::Answered { .. }
@@ -157,7 +164,10 @@ pub(super) fn common(
         | Event::DialFailed
         | Event::Timer(Timer::Patience | Timer::Progress | Timer::NoAnswer)
         | Event::Input(
-            Input::DirectRefused { .. } | Input::QueueRefused { .. } | Input::OfferWithdrawn { .. },
+            Input::DirectRefused { .. }
+            | Input::QueueRefused { .. }
+            | Input::OfferWithdrawn { .. }
+            | Input::Forward { .. },
         ) => None,
     }
 }
@@ -171,7 +181,11 @@ fn handle_request(
     commands: &mut Commands,
 ) -> Option<State> {
     match request {
-        CallRequest::Release { this_dn, reasons } if this_dn == dn => {
+        CallRequest::Party {
+            this_dn,
+            action: CallAction::Release,
+            reasons,
+        } if this_dn == dn => {
             hang_up(commands, Side::Agent, cause::NORMAL);
             let cause = EndCause::AgentReleased;
             Some(end(
@@ -183,7 +197,7 @@ fn handle_request(
                 commands,
             ))
         }
-        request @ (CallRequest::Release { .. } | CallRequest::UserData { .. }) => {
+        request @ (CallRequest::Party { .. } | CallRequest::UserData { .. }) => {
             request::while_connected(now, facts, dn, requested_by, request, commands);
             None
         }

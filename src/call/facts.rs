@@ -6,8 +6,10 @@ use std::time::{Duration, Instant};
 use crate::agent::{self, EndCause, Party, PartyState};
 use crate::config::{Config, DnIndex, QueueIndex, RoutingPointIndex};
 use crate::counters::Counter;
-use crate::cti::{CallInfo, ErrorCode, Event, KeyValueList, RequestedBy, UserDataChange};
-use crate::dialog::{Body, Refusal};
+use crate::cti::{
+    CallInfo, CallState, DnRole, ErrorCode, Event, KeyValueList, RequestedBy, UserDataChange,
+};
+use crate::dialog::{Body, Cause, Refusal};
 use crate::limits::PROGRESS_INTERVAL;
 use crate::queue;
 use crate::sip::Status;
@@ -117,7 +119,11 @@ impl Facts {
                 call: self.call,
                 info: Arc::clone(&self.info),
                 routing_point: self.queue().map(|(_, routing_point)| routing_point),
-                other_dn: self.info.ani.clone(),
+                role: DnRole::Destination,
+                other: self.info.ani.clone().map(|ani| (ani, DnRole::Origination)),
+                third: None,
+                previous_conn_id: None,
+                call_state: CallState::Ok,
                 state,
                 requested_by: origin.requested_by,
                 reasons: origin.reasons,
@@ -133,6 +139,12 @@ impl Facts {
         }
     }
 
+    /// Tells the queue that the call stays where it is.
+    pub(super) fn refuse_forward(&self, code: ErrorCode, commands: &mut Commands) {
+        let conn_id = self.call.conn_id;
+        self.tell_queue(commands, queue::Input::ForwardFailed { conn_id, code });
+    }
+
     /// The caller is gone before the answer; the queue forgets the call.
     pub(super) fn caller_gone(&self, commands: &mut Commands, cause: EndCause) {
         let conn_id = self.call.conn_id;
@@ -145,7 +157,11 @@ impl Facts {
             | EndCause::Busy
             | EndCause::Declined
             | EndCause::Unreachable
-            | EndCause::Failed => Counter::CallFailed,
+            | EndCause::Failed
+            | EndCause::Transferred
+            | EndCause::Conferenced
+            | EndCause::Redirected
+            | EndCause::Cleared => Counter::CallFailed,
         }));
     }
 
@@ -204,6 +220,6 @@ pub(super) fn refuse_caller(commands: &mut Commands, status: Status) {
 }
 
 /// Hangs a leg up.
-pub(super) fn hang_up(commands: &mut Commands, side: Side, cause: u8) {
-    commands.push(Command::Leg(side, LegCommand::HangUp(cause)));
+pub(super) fn hang_up(commands: &mut Commands, side: Side, cause: impl Into<Cause>) {
+    commands.push(Command::Leg(side, LegCommand::HangUp(cause.into())));
 }

@@ -4,6 +4,7 @@
 //! control ([`LegCommand`], `dialog::LegEvent`); nothing here knows a SIP message. `table` keeps
 //! the calls of a shard and their deadlines; the engine carries their commands out.
 
+mod aside;
 mod command;
 mod connected;
 mod facts;
@@ -87,6 +88,14 @@ pub enum Input {
         /// What is asked.
         request: CallRequest,
     },
+    /// The queue, or the router through it, sends the caller elsewhere. The queue keeps the call's
+    /// place until it hears `queue::Input::Forwarded` or `ForwardFailed`.
+    Forward {
+        /// An agent, a routing point or a number outside.
+        destination: String,
+        /// Why.
+        why: ForwardReason,
+    },
     /// The agent was taken away while the call was on its way to it.
     OfferWithdrawn {
         /// The agent.
@@ -94,6 +103,21 @@ pub enum Input {
         /// Why nobody will answer.
         cause: crate::agent::EndCause,
     },
+}
+
+/// Why a call is sent elsewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ForwardReason {
+    /// A limit of the queue.
+    Overflow,
+    /// A router's word.
+    Routed,
+    /// CallForwardSet of the DN, for all calls.
+    Unconditional,
+    /// CallForwardSet of the DN, while it is busy.
+    Busy,
+    /// CallForwardSet of the DN, when nobody answers.
+    NoAnswer,
 }
 
 /// Why a queue does not take or keep a call.

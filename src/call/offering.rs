@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::agent::{self, EndCause, PartyState};
 use crate::config::DnIndex;
 use crate::counters::Counter;
-use crate::cti::CallRequest;
+use crate::cti::{CallAction, CallRequest, ErrorCode};
 use crate::dialog::{Body, LegEvent};
 use crate::limits::{OFFER_SETUP_IN_T1, PROGRESS_INTERVAL};
 use crate::queue;
@@ -16,7 +16,7 @@ use super::command::{Command, LegCommand, Side};
 use super::connected::Answering;
 use super::facts::{Facts, Origin, cause, hang_up};
 use super::timer::Timer;
-use super::{Commands, Event, Input, State, request, reserving, waiting};
+use super::{Commands, Event, Input, State, aside, request, reserving, waiting};
 
 /// The agent's phone is dialled or rings.
 #[derive(Debug)]
@@ -102,12 +102,18 @@ impl Offering {
                 facts.caller_gone(commands, EndCause::CallerAbandoned);
                 State::Ended
             }
+            LegEvent::Offered { .. }
+            | LegEvent::Identified(_)
+            | LegEvent::Info { .. }
+            | LegEvent::Referred(_) => {
+                aside::decline(Side::Caller, event, commands);
+                State::Offering(self)
+            }
             // Not before our final response.
             LegEvent::Progress { .. }
             | LegEvent::Answered { .. }
             | LegEvent::Refused { .. }
             | LegEvent::Acknowledged { .. }
-            | LegEvent::Offered { .. }
             | LegEvent::OfferAnswered { .. }
             | LegEvent::OfferRefused { .. }
             | LegEvent::OfferCancelled
@@ -123,7 +129,7 @@ impl Offering {
         commands: &mut Commands,
     ) -> State {
         match event {
-            LegEvent::Progress { status } => {
+            LegEvent::Progress { status, .. } => {
                 // 181 and 182 say that the phone does not ring yet.
                 if status == Status::RINGING || status == Status::SESSION_PROGRESS {
                     self.ring(now, facts, commands);
@@ -135,9 +141,17 @@ impl Offering {
                 self.fail_by_itself(now, facts, cause_of(status), commands)
             }
             LegEvent::HungUp(_) => self.fail_by_itself(now, facts, EndCause::Unreachable, commands),
+            // Who answers is for the caller to know, with the next response.
+            event @ LegEvent::Identified(_) => {
+                aside::relay(Side::Agent, event, commands);
+                State::Offering(self)
+            }
+            event @ (LegEvent::Offered { .. } | LegEvent::Info { .. } | LegEvent::Referred(_)) => {
+                aside::decline(Side::Agent, &event, commands);
+                State::Offering(self)
+            }
             // Not before the phone's final response.
             LegEvent::Acknowledged { .. }
-            | LegEvent::Offered { .. }
             | LegEvent::OfferAnswered { .. }
             | LegEvent::OfferRefused { .. }
             | LegEvent::OfferCancelled
@@ -155,7 +169,12 @@ impl Offering {
         match input {
             Input::Request {
                 requested_by,
-                request: CallRequest::Release { this_dn, reasons },
+                request:
+                    CallRequest::Party {
+                        this_dn,
+                        action: CallAction::Release,
+                        reasons,
+                    },
             } if this_dn == self.dn => {
                 hang_up(commands, Side::Agent, cause::NORMAL);
                 let origin = Origin::request(requested_by, reasons);
@@ -177,6 +196,10 @@ impl Offering {
             Input::Offer { dn } => {
                 let returned = agent::Input::Returned { call: facts.call };
                 commands.push(Command::Agent(dn, returned));
+                State::Offering(self)
+            }
+            Input::Forward { .. } => {
+                facts.refuse_forward(ErrorCode::WrongState, commands);
                 State::Offering(self)
             }
             Input::OfferWithdrawn { .. }

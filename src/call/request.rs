@@ -16,7 +16,7 @@ use super::facts::{Facts, Origin, refuse_request};
 #[must_use]
 pub fn requesting_dn(config: &Config, request: &CallRequest) -> String {
     match request {
-        CallRequest::Release { this_dn, .. } => config.agent_at(*this_dn).dn.to_string(),
+        CallRequest::Party { this_dn, .. } => config.agent_at(*this_dn).dn.to_string(),
         CallRequest::UserData { this_dn, .. } => this_dn.clone(),
     }
 }
@@ -43,9 +43,10 @@ pub(super) fn while_offering(
 ) {
     let this_dn = requesting_dn(&facts.config, &request);
     match request {
-        CallRequest::Release { .. } => {
-            no_party(now, requested_by, &this_dn, commands);
+        CallRequest::Party { this_dn: dn, .. } if party == Some(dn) => {
+            unsupported(now, requested_by, &this_dn, commands);
         }
+        CallRequest::Party { .. } => no_party(now, requested_by, &this_dn, commands),
         CallRequest::UserData { change, .. } => {
             if facts.queue().is_none() && party.is_none() {
                 return on_its_way(now, requested_by, &this_dn, commands);
@@ -91,7 +92,10 @@ pub(super) fn while_connected(
 ) {
     let this_dn = requesting_dn(&facts.config, &request);
     match request {
-        CallRequest::Release { .. } => no_party(now, requested_by, &this_dn, commands),
+        CallRequest::Party { this_dn: party, .. } if party == dn => {
+            unsupported(now, requested_by, &this_dn, commands);
+        }
+        CallRequest::Party { .. } => no_party(now, requested_by, &this_dn, commands),
         CallRequest::UserData { change, .. } => {
             if !is_at_call(facts, Some(dn), &this_dn) {
                 return no_party(now, requested_by, &this_dn, commands);
@@ -128,6 +132,12 @@ pub(super) fn on_its_way(
 ) {
     let message = "the call is on its way to the agent; try again when it rings";
     let code = ErrorCode::WrongState;
+    refuse_request(now, commands, requested_by, this_dn, code, message);
+}
+
+fn unsupported(now: Instant, requested_by: RequestedBy, this_dn: &str, commands: &mut Commands) {
+    let message = "this server does not offer this request";
+    let code = ErrorCode::UnsupportedOperation;
     refuse_request(now, commands, requested_by, this_dn, code, message);
 }
 

@@ -12,7 +12,7 @@ use super::command::{Command, Side};
 use super::facts::{Facts, refuse_caller};
 use super::offering::Offering;
 use super::timer::Timer;
-use super::{Commands, Event, Input, State, request};
+use super::{Commands, Event, Input, State, aside, request};
 
 /// The dialled agent was asked for.
 #[derive(Debug)]
@@ -54,9 +54,14 @@ impl Reserving {
                 facts.too_old(commands);
                 State::Ended
             }
-            Event::Leg(..)
-            | Event::DialFailed
-            | Event::Input(Input::QueueRefused { .. } | Input::OfferWithdrawn { .. })
+            Event::Leg(side, event) => {
+                aside::decline(side, &event, commands);
+                State::Reserving(self)
+            }
+            Event::DialFailed
+            | Event::Input(
+                Input::QueueRefused { .. } | Input::OfferWithdrawn { .. } | Input::Forward { .. },
+            )
             | Event::Timer(Timer::Progress | Timer::NoAnswer) => State::Reserving(self),
         }
     }
@@ -91,7 +96,11 @@ pub(super) fn give_up(
         | EndCause::Unreachable
         | EndCause::CallerReleased
         | EndCause::CallerAbandoned
-        | EndCause::Failed => Status::TEMPORARILY_UNAVAILABLE,
+        | EndCause::Failed
+        | EndCause::Transferred
+        | EndCause::Conferenced
+        | EndCause::Redirected
+        | EndCause::Cleared => Status::TEMPORARILY_UNAVAILABLE,
     };
     refuse_caller(commands, status);
     commands.push(Command::Count(Counter::CallRefused));

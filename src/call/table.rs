@@ -244,6 +244,7 @@ impl Event {
                 Input::DirectRefused { .. }
                 | Input::QueueRefused { .. }
                 | Input::Request { .. }
+                | Input::Forward { .. }
                 | Input::OfferWithdrawn { .. },
             )
             | Self::Leg(..)

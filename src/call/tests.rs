@@ -20,7 +20,7 @@ use crate::cti::{
     CallInfo, CallRequest, CallType, CallUuid, ClientId, ErrorCode, KeyValueList, RequestedBy,
     UserDataChange,
 };
-use crate::dialog::{Body, LegEvent, Release};
+use crate::dialog::{Body, Cause, LegEvent, Release};
 use crate::queue;
 use crate::sip::Status;
 
@@ -150,7 +150,7 @@ impl Table {
     /// The phone says that it rings.
     fn ring(&mut self, key: CallKey) {
         let status = Status::RINGING;
-        self.leg(key, Side::Agent, LegEvent::Progress { status });
+        self.leg(key, Side::Agent, LegEvent::Progress { status, body: None });
     }
 
     /// Time passes, deadline by deadline.
@@ -237,10 +237,7 @@ impl Table {
 }
 
 fn release(this_dn: DnIndex) -> CallRequest {
-    CallRequest::Release {
-        this_dn,
-        reasons: KeyValueList::new(),
-    }
+    CallRequest::release(this_dn, KeyValueList::new())
 }
 
 fn data_change(change: UserDataChange) -> CallRequest {

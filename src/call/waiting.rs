@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use crate::agent::EndCause;
 use crate::counters::Counter;
+use crate::cti::ErrorCode;
 use crate::dialog::LegEvent;
 use crate::sip::Status;
 
@@ -11,7 +12,7 @@ use super::command::{Command, Side};
 use super::facts::{Facts, refuse_caller};
 use super::offering::Offering;
 use super::timer::Timer;
-use super::{Commands, Event, Input, QueueRefusal, State, request};
+use super::{Commands, Event, Input, QueueRefusal, State, aside, request};
 
 /// In the queue, with no agent.
 #[derive(Debug)]
@@ -40,12 +41,18 @@ impl Waiting {
                 facts.caller_gone(commands, EndCause::CallerAbandoned);
                 State::Ended
             }
+            LegEvent::Offered { .. }
+            | LegEvent::Identified(_)
+            | LegEvent::Info { .. }
+            | LegEvent::Referred(_) => {
+                aside::decline(Side::Caller, event, commands);
+                State::Waiting(self)
+            }
             // Not before our final response.
             LegEvent::Progress { .. }
             | LegEvent::Answered { .. }
             | LegEvent::Refused { .. }
             | LegEvent::Acknowledged { .. }
-            | LegEvent::Offered { .. }
             | LegEvent::OfferAnswered { .. }
             | LegEvent::OfferRefused { .. }
             | LegEvent::OfferCancelled
@@ -80,6 +87,10 @@ impl Waiting {
                 request,
             } => {
                 request::while_waiting(now, facts, requested_by, request, commands);
+                State::Waiting(self)
+            }
+            Input::Forward { .. } => {
+                facts.refuse_forward(ErrorCode::UnsupportedOperation, commands);
                 State::Waiting(self)
             }
             // Belong to an offer that is over.

@@ -122,6 +122,17 @@ named!(
     }
 );
 named!(
+    /// When calls for a DN go elsewhere.
+    ForwardMode {
+        /// Never.
+        None, /// Always.
+        Unconditional, /// While the DN is busy.
+        OnBusy, /// When nobody answers.
+        OnNoAnswer, /// In both cases.
+        OnBusyAndNoAnswer,
+    }
+);
+named!(
     /// Why a request failed.
     ErrorCode {
         /// The acting DN is not registered by this client.

@@ -9,10 +9,13 @@ pub mod identity;
 pub mod key_value;
 pub mod request;
 
-pub use attributes::{AgentWorkMode, CallState, CallType, DnRole, ErrorCode, RouteType};
+pub use attributes::{
+    AgentWorkMode, CallState, CallType, DnRole, ErrorCode, ForwardMode, RouteType,
+};
 pub use event::{Event, EventName, NodeStatus, Notice, Output, SubscriptionStatus, TrunkStatus};
 pub use identity::{CallInfo, CallUuid, ClientId, ConnId, RequestedBy};
 pub use key_value::{KeyValueList, Value};
 pub use request::{
-    CallRequest, DesktopRequest, Request, RequestBody, RouteRequest, UserDataChange,
+    CallAction, CallRequest, ConsultKind, DesktopRequest, Request, RequestBody, RouteRequest,
+    UserDataChange,
 };

@@ -2,7 +2,7 @@
 
 use crate::config::{DnIndex, RoutingPointIndex};
 
-use super::{AgentWorkMode, ConnId, KeyValueList, RequestedBy, RouteType};
+use super::{AgentWorkMode, ConnId, ForwardMode, KeyValueList, RequestedBy, RouteType};
 
 /// One request. It gets exactly one answer: the event that names its success, or an error.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,6 +55,36 @@ pub enum DesktopRequest {
         /// Software reasons.
         reasons: KeyValueList,
     },
+    /// Call a number: the agent's own phone first, then the number (EventDialing).
+    MakeCall {
+        /// An agent, a routing point or a number outside.
+        destination: String,
+        /// Attached data of the new call.
+        user_data: KeyValueList,
+        /// Software reasons.
+        reasons: KeyValueList,
+    },
+    /// Let no call ring at the DN, or let calls ring again (EventDNDOn, EventDNDOff).
+    SetDnd {
+        /// Whether calls are kept away.
+        on: bool,
+        /// Software reasons.
+        reasons: KeyValueList,
+    },
+    /// Send calls for the DN elsewhere (EventForwardSet).
+    SetForward {
+        /// When.
+        mode: ForwardMode,
+        /// Where to.
+        destination: String,
+        /// Software reasons.
+        reasons: KeyValueList,
+    },
+    /// Let calls for the DN come to it again (EventForwardCancel).
+    CancelForward {
+        /// Software reasons.
+        reasons: KeyValueList,
+    },
     /// The DN has a desktop now. Has no answer.
     Present,
     /// The last desktop of the DN went away. Has no answer.
@@ -64,10 +94,12 @@ pub enum DesktopRequest {
 /// What is asked about a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CallRequest {
-    /// The party at `this_dn` leaves, which ends a call of two.
-    Release {
+    /// The party at `this_dn` does something, or has something done to the call.
+    Party {
         /// The party.
         this_dn: DnIndex,
+        /// What.
+        action: CallAction,
         /// Software reasons.
         reasons: KeyValueList,
     },
@@ -78,6 +110,108 @@ pub enum CallRequest {
         /// What changes.
         change: UserDataChange,
     },
+}
+
+impl CallRequest {
+    /// The party at `this_dn` leaves.
+    #[must_use]
+    pub fn release(this_dn: DnIndex, reasons: KeyValueList) -> Self {
+        Self::Party {
+            this_dn,
+            action: CallAction::Release,
+            reasons,
+        }
+    }
+}
+
+/// What a party does in its call, by its desktop. The call is the one that the request names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CallAction {
+    /// AnswerCall: pick up.
+    Answer,
+    /// ReleaseCall: leave, which ends a call of two.
+    Release,
+    /// ClearCall: end the call for all.
+    Clear,
+    /// HoldCall.
+    Hold,
+    /// RetrieveCall.
+    Retrieve,
+    /// AlternateCall: hold the call and take the held one back.
+    Alternate {
+        /// The held one.
+        held: ConnId,
+    },
+    /// ReconnectCall: release the call and take the held one back.
+    Reconnect {
+        /// The held one.
+        held: ConnId,
+    },
+    /// InitiateTransfer or InitiateConference: hold the call and call somebody else.
+    Consult {
+        /// What is announced to come of it.
+        kind: ConsultKind,
+        /// An agent, a routing point or a number outside.
+        destination: String,
+        /// Attached data of the consultation.
+        user_data: KeyValueList,
+    },
+    /// CompleteTransfer: who is held and who is consulted go on without the party. The request
+    /// names the held call.
+    CompleteTransfer {
+        /// The consultation.
+        consult: ConnId,
+    },
+    /// CompleteConference: all three talk. The request names the held call.
+    CompleteConference {
+        /// The consultation.
+        consult: ConnId,
+    },
+    /// MuteTransfer: consult and complete as soon as the destination rings.
+    MuteTransfer {
+        /// An agent, a routing point or a number outside.
+        destination: String,
+        /// Attached data of the consultation.
+        user_data: KeyValueList,
+    },
+    /// SingleStepTransfer: leave at once, and the call rings there.
+    SingleStepTransfer {
+        /// An agent, a routing point or a number outside.
+        destination: String,
+        /// Pairs to add to the attached data of the call.
+        user_data: KeyValueList,
+    },
+    /// SingleStepConference: stay, and the call rings there too.
+    SingleStepConference {
+        /// An agent, a routing point or a number outside.
+        destination: String,
+        /// Pairs to add to the attached data of the call.
+        user_data: KeyValueList,
+    },
+    /// RedirectCall: send the call that rings elsewhere.
+    Redirect {
+        /// An agent, a routing point or a number outside.
+        destination: String,
+    },
+    /// DeleteFromConference: another party leaves.
+    DeleteParty {
+        /// Its number.
+        other_dn: String,
+    },
+    /// SendDTMF.
+    SendDtmf {
+        /// `0` to `9`, `*`, `#`, `A` to `D`.
+        digits: String,
+    },
+}
+
+/// What a consultation is to become.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConsultKind {
+    /// A transfer.
+    Transfer,
+    /// A conference.
+    Conference,
 }
 
 /// A change of attached data.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::sip::Status;
 
-use super::{Body, Target};
+use super::{Body, LegPolicy, Target};
 
 slotmap::new_key_type! {
     /// One side of a call: an INVITE dialog, from its first message to its last.
@@ -39,8 +39,79 @@ pub struct Invite {
     pub max_forwards: u8,
     /// The offer; without one the far end makes it.
     pub body: Option<Body>,
-    /// Headers carried over from the inbound leg as they are: Session-ID, Cisco-Guid, Diversion.
+    /// Headers carried over from the inbound leg as they are: Cisco-Guid, Diversion, History-Info.
     pub carried: Vec<(String, String)>,
+    /// A diversion of ours, written above those that are carried.
+    pub diversion: Option<Diversion>,
+    /// The phone is asked to answer by itself.
+    pub auto_answer: Option<AutoAnswer>,
+    /// The call of the far end that this one takes the place of (RFC 3891).
+    pub replaces: Option<Replaces>,
+    /// The Referred-By value of a REFER that this INVITE carries out (RFC 3892).
+    pub referred_by: Option<String>,
+    /// The leg that is across: its Session-ID is sent on (RFC 7989).
+    pub speaks_for: Option<LegKey>,
+    /// What its trunk wants.
+    pub policy: LegPolicy,
+}
+
+/// How a phone is asked to answer by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum AutoAnswer {
+    /// `Call-Info: <...>;answer-after=0`.
+    CallInfo,
+    /// `Alert-Info: <...>;info=alert-autoanswer`.
+    AlertInfo,
+}
+
+/// The dialog that a call takes the place of (RFC 3891), as the one who has it at its other end
+/// names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replaces {
+    /// Its Call-ID.
+    pub call_id: String,
+    /// The tag of the side that gets the INVITE.
+    pub to_tag: String,
+    /// The tag of the side that is replaced.
+    pub from_tag: String,
+    /// Only while it has not been answered.
+    pub early_only: bool,
+}
+
+/// One diversion of a call (RFC 5806).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Diversion {
+    /// Who diverted it.
+    pub by: Party,
+    /// `no-answer`, `user-busy`, `unconditional`, `deflection`, …; empty when none was given.
+    pub reason: String,
+    /// How many diversions this one stands for, at least 1.
+    pub counter: u32,
+}
+
+/// Why a leg ends (RFC 3326). Both may be unknown.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Cause {
+    /// ITU-T Q.850, 1 to 127.
+    pub q850: Option<u8>,
+    /// The status of the response that it stands for, e.g. 200 when the call was answered
+    /// elsewhere.
+    pub sip: Option<Status>,
+}
+
+impl From<Option<u8>> for Cause {
+    fn from(q850: Option<u8>) -> Self {
+        Self { q850, sip: None }
+    }
+}
+
+impl From<u8> for Cause {
+    fn from(q850: u8) -> Self {
+        Self {
+            q850: Some(q850),
+            sip: None,
+        }
+    }
 }
 
 /// A final response to an INVITE that we do not take.

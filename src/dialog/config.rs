@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use offhook_shards::{ShardId, Transport};
 
+use crate::limits::SESSION_SECONDS_MIN;
+
 /// Everything a user agent needs to know about its place in the network.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UserAgentConfig {
@@ -38,4 +40,44 @@ pub struct Listener {
     pub address: SocketAddr,
     /// `host:port` for Via and Contact; IPv6 addresses in brackets.
     pub advertised: String,
+}
+
+/// What the trunk of a leg wants of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LegPolicy {
+    /// The session interval that we ask for, seconds (RFC 4028); `None` asks for none.
+    pub session_expires: Option<u32>,
+    /// The shortest session interval that we take, seconds; at least 90.
+    pub min_se: u32,
+    /// Whether `100rel` is offered to the callee (RFC 3262).
+    pub reliable_provisional: bool,
+    /// Whether the far end may transfer by REFER (RFC 3515).
+    pub refer: bool,
+    /// How the far end is told who is across.
+    pub identity: IdentityHeaders,
+}
+
+impl Default for LegPolicy {
+    fn default() -> Self {
+        Self {
+            session_expires: None,
+            min_se: SESSION_SECONDS_MIN,
+            reliable_provisional: false,
+            refer: false,
+            identity: IdentityHeaders::Asserted,
+        }
+    }
+}
+
+/// Which headers tell the far end who is across.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum IdentityHeaders {
+    /// P-Asserted-Identity (RFC 3325).
+    Asserted,
+    /// Remote-Party-ID, which older PBXs read.
+    RemoteParty,
+    /// Both.
+    Both,
+    /// None: the far end is not trusted with it.
+    Neither,
 }

@@ -8,7 +8,7 @@ use offhook_shards::Transport;
 use crate::dns::Question;
 use crate::sip::Status;
 
-use super::{Body, LegKey, Party, PingKey, SubscriptionKey};
+use super::{Body, Cause, Diversion, LegKey, Party, PingKey, Replaces, SubscriptionKey};
 
 /// One piece of news. A leg that was refused, was hung up or has hung up says nothing more.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,8 +43,41 @@ pub struct Invitation {
     pub expires: Option<Duration>,
     /// The offer; `None` asks us for one (delayed offer).
     pub offer: Option<Body>,
-    /// Session-ID, Cisco-Guid and Diversion as received.
+    /// Cisco-Guid, Diversion and History-Info as received.
     pub carried: Vec<(String, String)>,
+    /// The leg of ours whose place the caller takes (RFC 3891); it is to be hung up once this one
+    /// is answered.
+    pub replaces: Option<LegKey>,
+    /// Its diversions, the last one first (RFC 5806, or RFC 7044 where only that is there).
+    pub diversions: Vec<Diversion>,
+    /// The caller's own half of the Session-ID.
+    pub session_id: Option<SessionUuid>,
+}
+
+/// One end's half of a Session-ID (RFC 7989).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SessionUuid(pub u128);
+
+impl std::fmt::Display for SessionUuid {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{:032x}", self.0)
+    }
+}
+
+/// A REFER within a call: the far end asks us to connect who is across with somebody else
+/// (RFC 3515).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refer {
+    /// The user part of Refer-To.
+    pub number: String,
+    /// The URI of Refer-To, without headers.
+    pub uri: String,
+    /// The call that is to be replaced there, for an attended transfer.
+    pub replaces: Option<Replaces>,
+    /// The leg of ours that `replaces` names, when it lives on this shard.
+    pub replaced: Option<LegKey>,
+    /// The Referred-By value as received.
+    pub referred_by: Option<String>,
 }
 
 /// News of a leg.
@@ -54,6 +87,8 @@ pub enum LegEvent {
     Progress {
         /// 101 to 199.
         status: Status,
+        /// A session description for early media.
+        body: Option<Body>,
     },
     /// 2xx to our INVITE; answer with `acknowledge`, now or when the far side's answer is known.
     Answered {
@@ -76,7 +111,8 @@ pub enum LegEvent {
     },
     /// The peer ended the leg by BYE or CANCEL, or is lost (no ACK, 481, 408); the leg is over.
     HungUp(Release),
-    /// A re-INVITE of the peer; answer with `answer_offer` or `refuse_offer`.
+    /// A re-INVITE of the peer, or an UPDATE with an offer; answer with `answer_offer` or
+    /// `refuse_offer`. What follows an UPDATE's answer at once is as if its ACK had come.
     Offered {
         /// The offer; `None` asks for one.
         body: Option<Body>,
@@ -98,18 +134,31 @@ pub enum LegEvent {
         /// The answer, where our 2xx had the offer.
         body: Option<Body>,
     },
+    /// Who the peer is, told by a response or a request of its: P-Asserted-Identity over
+    /// Remote-Party-ID. Comes before the news of the message itself, and only when it is new.
+    Identified(Party),
+    /// An INFO of the peer, answered already.
+    Info {
+        /// What it brought.
+        body: Body,
+    },
+    /// A REFER of the peer; answer with `accept_refer` or `refuse_refer`.
+    Referred(Box<Refer>),
 }
 
 /// How a leg came to its end from outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Release {
-    /// BYE, with its Q.850 cause where a Reason said one (RFC 3326).
+    /// BYE.
     Bye {
-        /// 1 to 127.
-        cause: Option<u8>,
+        /// What its Reason said.
+        cause: Cause,
     },
     /// CANCEL before our final response; 487 was sent.
-    Cancelled,
+    Cancelled {
+        /// What its Reason said.
+        cause: Cause,
+    },
     /// No ACK came for our 2xx; a BYE was sent.
     Unacknowledged,
     /// The peer does not know the dialog or cannot be reached (481, 408).

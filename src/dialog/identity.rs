@@ -33,6 +33,9 @@ pub(super) fn invitation(request: &Request<'_>, source: Source) -> Invitation {
         expires: expires.map(|seconds| Duration::from_secs(u64::from(seconds))),
         offer: offer_of(message),
         carried: carried(message),
+        replaces: None,
+        diversions: Vec::new(),
+        session_id: None,
     }
 }
 

@@ -12,7 +12,7 @@ use super::leg::Leg;
 use super::reply::Reply;
 use super::session::Session;
 use super::turn::{Turn, body_of, cause_of};
-use super::{Body, LegEvent, Refusal, Release};
+use super::{Body, Cause, LegEvent, Refusal, Release};
 
 /// An INVITE without a final response.
 #[derive(Debug)]
@@ -41,13 +41,14 @@ impl Ringing {
         &mut self.dialog
     }
 
-    pub(super) fn progress(self, turn: &mut Turn<'_>, status: Status) -> Leg {
+    pub(super) fn progress(self, turn: &mut Turn<'_>, status: Status, body: Option<&Body>) -> Leg {
         // 100 is the transaction's own, and a final response is none of this command's.
         if (101..200).contains(&status.0) {
             let contact = Some(turn.contact(&self.dialog, self.server));
             let answer = Answer {
                 contact,
-                ..Answer::default()
+                fields: Fields::default(),
+                body,
             };
             turn.core
                 .respond(turn.now, self.server, status, &self.reply, &answer);
@@ -81,8 +82,9 @@ impl Ringing {
     }
 
     /// RFC 3261 §9.2; the CANCEL itself has been answered.
-    pub(super) fn cancel(self, turn: &mut Turn<'_>) -> Leg {
-        turn.emit(LegEvent::HungUp(Release::Cancelled));
+    pub(super) fn cancel(self, turn: &mut Turn<'_>, message: &Message<'_>) -> Leg {
+        let cause = cause_of(message);
+        turn.emit(LegEvent::HungUp(Release::Cancelled { cause }));
         self.hang_up(turn)
     }
 
@@ -142,11 +144,11 @@ impl Unacknowledged {
     pub(super) fn give_up(self, turn: &mut Turn<'_>) -> Leg {
         self.accepted.stop(turn);
         turn.emit(LegEvent::HungUp(Release::Unacknowledged));
-        Leaving::by_bye(turn, self.dialog, None)
+        Leaving::by_bye(turn, self.dialog, Cause::default())
     }
 
     /// RFC 3261 §15: the callee sends no BYE before the ACK has come, or has failed to.
-    pub(super) fn hang_up(self, cause: Option<u8>) -> Leg {
+    pub(super) fn hang_up(self, cause: Cause) -> Leg {
         Leg::HangingUp(HangingUp {
             dialog: self.dialog,
             accepted: self.accepted,
@@ -188,7 +190,7 @@ impl Unacknowledged {
 pub(super) struct HangingUp {
     dialog: Box<Dialog>,
     accepted: Accepted,
-    cause: Option<u8>,
+    cause: Cause,
 }
 
 impl HangingUp {

@@ -6,11 +6,11 @@ use crate::limits::FORKS_MAX;
 use crate::sip::{Method, Response, sdp};
 use crate::transaction::ClientKey;
 
-use super::Body;
 use super::compose::Draft;
 use super::core::{Kept, Sent};
 use super::dialog::Dialog;
 use super::turn::{Turn, body_of};
+use super::{Body, Cause};
 
 #[derive(Debug, Default)]
 pub(super) struct Invites(Vec<SentInvite>);
@@ -111,7 +111,7 @@ impl Invites {
             fork.local_cseq = cseq;
             let answer = declining(response).filter(|_| asks);
             self.acknowledge(turn, &fork, client, answer.as_ref());
-            if let Some(bye) = turn.bye(&mut fork, None) {
+            if let Some(bye) = turn.bye(&mut fork, Cause::default()) {
                 turn.core.abandon(turn.now, bye);
             }
         }

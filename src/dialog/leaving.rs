@@ -4,6 +4,7 @@
 use crate::sip::Response;
 use crate::transaction::ClientKey;
 
+use super::Cause;
 use super::dialog::Dialog;
 use super::invites::Invites;
 use super::leg::Leg;
@@ -18,7 +19,7 @@ pub(super) struct Leaving {
 
 impl Leaving {
     /// The callee's way out: it has sent no INVITE.
-    pub(super) fn by_bye(turn: &mut Turn<'_>, dialog: Box<Dialog>, cause: Option<u8>) -> Leg {
+    pub(super) fn by_bye(turn: &mut Turn<'_>, dialog: Box<Dialog>, cause: Cause) -> Leg {
         Self::with_invites(turn, dialog, Invites::default(), cause)
     }
 
@@ -27,7 +28,7 @@ impl Leaving {
         turn: &mut Turn<'_>,
         mut dialog: Box<Dialog>,
         invites: Invites,
-        cause: Option<u8>,
+        cause: Cause,
     ) -> Leg {
         let bye = turn.bye(&mut dialog, cause);
         Self {

@@ -4,13 +4,14 @@
 use crate::sip::{Message, Request, Response, Status};
 use crate::transaction::{ClientKey, ServerKey};
 
+use super::asides;
 use super::dialog::Dialog;
 use super::inbound::{HangingUp, Ringing, Unacknowledged};
 use super::leaving::Leaving;
 use super::outbound::{Answered, Calling, Cancelling};
 use super::session::Session;
 use super::turn::Turn;
-use super::{Body, Refusal};
+use super::{Body, Cause, Refusal};
 
 /// Consumed by everything that happens to it; what comes back is the leg afterwards.
 #[derive(Debug)]
@@ -87,9 +88,14 @@ impl Leg {
 
     // Commands. What comes too late, or never fitted, changes nothing.
 
-    pub(super) fn progress(self, turn: Turned<'_, '_>, status: Status) -> Self {
+    pub(super) fn progress(
+        self,
+        turn: Turned<'_, '_>,
+        status: Status,
+        body: Option<&Body>,
+    ) -> Self {
         match self {
-            Self::Ringing(state) => state.progress(turn, status),
+            Self::Ringing(state) => state.progress(turn, status, body),
             Self::Unacknowledged(_)
             | Self::HangingUp(_)
             | Self::Calling(_)
@@ -207,7 +213,7 @@ impl Leg {
         }
     }
 
-    pub(super) fn hang_up(self, turn: Turned<'_, '_>, cause: Option<u8>) -> Self {
+    pub(super) fn hang_up(self, turn: Turned<'_, '_>, cause: Cause) -> Self {
         match self {
             Self::Ringing(state) => state.hang_up(turn),
             Self::Unacknowledged(state) => state.hang_up(cause),
@@ -219,6 +225,36 @@ impl Leg {
             | Self::Cancelling(_)
             | Self::Leaving(_)
             | Self::Over(_) => self,
+        }
+    }
+
+    pub(super) fn info(mut self, turn: Turned<'_, '_>, body: &Body) -> Self {
+        if let Some(dialog) = self.established() {
+            asides::info(turn, dialog, body);
+        }
+        self
+    }
+
+    pub(super) fn talk(mut self, turn: Turned<'_, '_>) -> Self {
+        if let Some(dialog) = self.established() {
+            asides::talk(turn, dialog);
+        }
+        self
+    }
+
+    /// The dialog, while requests that change nothing may go in it.
+    fn established(&mut self) -> Option<&mut Dialog> {
+        match self {
+            Self::Confirmed(state) => Some(state.dialog_mut()),
+            Self::Ringing(_)
+            | Self::Unacknowledged(_)
+            | Self::HangingUp(_)
+            | Self::Calling(_)
+            | Self::CancelHeld(_)
+            | Self::Cancelling(_)
+            | Self::Answered(_)
+            | Self::Leaving(_)
+            | Self::Over(_) => None,
         }
     }
 
@@ -286,9 +322,14 @@ impl Leg {
     }
 
     /// A CANCEL of an INVITE of the peer's that has no final response.
-    pub(super) fn cancel(self, turn: Turned<'_, '_>, server: ServerKey) -> Self {
+    pub(super) fn cancel(
+        self,
+        turn: Turned<'_, '_>,
+        server: ServerKey,
+        message: &Message<'_>,
+    ) -> Self {
         match self {
-            Self::Ringing(state) => state.cancel(turn),
+            Self::Ringing(state) => state.cancel(turn, message),
             Self::Confirmed(state) => state.cancel(turn, server),
             Self::Unacknowledged(_)
             | Self::HangingUp(_)

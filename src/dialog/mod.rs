@@ -3,6 +3,7 @@
 //! Nothing above this module sees a Via, a CSeq or a branch.
 
 mod accepted;
+mod asides;
 pub mod body;
 pub mod call_id;
 pub mod command;
@@ -33,11 +34,14 @@ pub mod user_agent;
 
 pub use body::Body;
 pub use call_id::{call_id_of, owner};
-pub use command::{Invite, LegKey, Party, PingKey, Refusal, Subscribe, SubscriptionKey};
-pub use config::{Listener, UserAgentConfig};
+pub use command::{
+    AutoAnswer, Cause, Diversion, Invite, LegKey, Party, PingKey, Refusal, Replaces, Subscribe,
+    SubscriptionKey,
+};
+pub use config::{IdentityHeaders, LegPolicy, Listener, UserAgentConfig};
 pub use event::{
-    Invitation, LegEvent, PingOutcome, Release, SubscriptionEvent, SubscriptionState,
-    TerminatedReason, UserAgentEvent,
+    Invitation, LegEvent, PingOutcome, Refer, Release, SessionUuid, SubscriptionEvent,
+    SubscriptionState, TerminatedReason, UserAgentEvent,
 };
 pub use user_agent::{Full, UserAgent};
 

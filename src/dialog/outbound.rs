@@ -13,7 +13,7 @@ use super::leaving::Leaving;
 use super::leg::Leg;
 use super::session::Session;
 use super::turn::{Turn, body_of, cause_of, reason};
-use super::{Body, LegEvent, Release};
+use super::{Body, Cause, LegEvent, Release};
 
 /// An INVITE without a final response.
 #[derive(Debug)]
@@ -50,7 +50,8 @@ impl Calling {
         if status.is_provisional() {
             self.proceeding = true;
             if status != Status::TRYING {
-                turn.emit(LegEvent::Progress { status });
+                let body = body_of(&response.message);
+                turn.emit(LegEvent::Progress { status, body });
             }
             return Leg::Calling(self);
         }
@@ -87,7 +88,7 @@ impl Calling {
         Leg::Over(self.dialog)
     }
 
-    pub(super) fn hang_up(self, turn: &mut Turn<'_>, cause: Option<u8>) -> Leg {
+    pub(super) fn hang_up(self, turn: &mut Turn<'_>, cause: Cause) -> Leg {
         let cancelling = Cancelling {
             dialog: self.dialog,
             invite: self.invite,
@@ -106,7 +107,7 @@ impl Calling {
 pub(super) struct Cancelling {
     dialog: Box<Dialog>,
     invite: Sent,
-    cause: Option<u8>,
+    cause: Cause,
 }
 
 impl Cancelling {
@@ -197,11 +198,11 @@ impl Answered {
     /// call up by now, so it is lost.
     pub(super) fn ended(self, turn: &mut Turn<'_>) -> Leg {
         turn.emit(LegEvent::HungUp(Release::Lost));
-        Leaving::with_invites(turn, self.dialog, Invites::default(), None)
+        Leaving::with_invites(turn, self.dialog, Invites::default(), Cause::default())
     }
 
     /// The caller may end the call at once: ACK, then BYE.
-    pub(super) fn hang_up(mut self, turn: &mut Turn<'_>, cause: Option<u8>) -> Leg {
+    pub(super) fn hang_up(mut self, turn: &mut Turn<'_>, cause: Cause) -> Leg {
         self.invites
             .acknowledge(turn, &self.dialog, self.client, None);
         Leaving::with_invites(turn, self.dialog, self.invites, cause)

@@ -241,7 +241,9 @@ impl UserAgent {
         let answer = Answer::default();
         self.core.respond(now, server, Status::OK, &reply, &answer);
         if self.core.transactions.is_unanswered(invite) {
-            self.with_leg(now, key, |leg, turn| leg.cancel(turn, invite));
+            self.with_leg(now, key, |leg, turn| {
+                leg.cancel(turn, invite, &request.message)
+            });
         }
     }
 

@@ -15,7 +15,7 @@ use super::leaving::Leaving;
 use super::leg::Leg;
 use super::reply::Reply;
 use super::turn::{Turn, body_of, cause_of};
-use super::{Body, LegEvent, Refusal, Release};
+use super::{Body, Cause, LegEvent, Refusal, Release};
 
 #[derive(Debug)]
 pub(super) struct Session {
@@ -190,7 +190,7 @@ impl Session {
         }
     }
 
-    pub(super) fn hang_up(self, turn: &mut Turn<'_>, cause: Option<u8>) -> Leg {
+    pub(super) fn hang_up(self, turn: &mut Turn<'_>, cause: Cause) -> Leg {
         let (dialog, invites) = self.break_off(turn);
         Leaving::with_invites(turn, dialog, invites, cause)
     }
@@ -254,7 +254,7 @@ impl Session {
     fn offer_failed(self, turn: &mut Turn<'_>, status: Status) -> Leg {
         if status == Status::CALL_DOES_NOT_EXIST || status == Status::REQUEST_TIMEOUT {
             turn.emit(LegEvent::HungUp(Release::Lost));
-            return self.hang_up(turn, None);
+            return self.hang_up(turn, Cause::default());
         }
         turn.emit(LegEvent::OfferRefused { status });
         self.becomes(Negotiation::Settled)
@@ -282,7 +282,7 @@ impl Session {
         match self.negotiation {
             Negotiation::Answered(answered) if answered == client => {
                 turn.emit(LegEvent::HungUp(Release::Lost));
-                self.hang_up(turn, None)
+                self.hang_up(turn, Cause::default())
             }
             Negotiation::Settled
             | Negotiation::Offering(_)
@@ -386,7 +386,7 @@ impl Session {
         match self.negotiation {
             Negotiation::Accepted(_) => {
                 turn.emit(LegEvent::HungUp(Release::Unacknowledged));
-                self.hang_up(turn, None)
+                self.hang_up(turn, Cause::default())
             }
             Negotiation::Settled
             | Negotiation::Offering(_)

@@ -9,7 +9,7 @@ use super::compose::{ALLOW, Answer, Draft, Fields, contact};
 use super::core::{Core, Owner, Sent};
 use super::dialog::Dialog;
 use super::reply::Reply;
-use super::{Body, LegEvent, LegKey, UserAgentEvent};
+use super::{Body, Cause, LegEvent, LegKey, UserAgentEvent};
 
 #[derive(Debug)]
 pub(super) struct Turn<'a> {
@@ -80,7 +80,7 @@ impl Turn<'_> {
     }
 
     /// Sends a BYE. `None` when there is no room: the peer finds out by itself.
-    pub(super) fn bye(&mut self, dialog: &mut Dialog, cause: Option<u8>) -> Option<ClientKey> {
+    pub(super) fn bye(&mut self, dialog: &mut Dialog, cause: Cause) -> Option<ClientKey> {
         let cseq = dialog.next_cseq();
         let mut draft = Draft::within(dialog, Method::Bye, cseq);
         draft.fields = reason(cause);
@@ -105,23 +105,35 @@ impl Turn<'_> {
     }
 }
 
-/// RFC 3326: the Q.850 cause, where there is one.
-pub(super) fn reason(cause: Option<u8>) -> Fields {
-    match cause {
-        Some(cause) => {
-            Fields::default().with(HeaderName::Reason, format_args!("Q.850;cause={cause}"))
-        }
-        None => Fields::default(),
+/// RFC 3326: why, as far as it is known.
+pub(super) fn reason(cause: Cause) -> Fields {
+    let mut fields = Fields::default();
+    if let Some(status) = cause.sip {
+        fields = fields.with(HeaderName::Reason, format_args!("SIP;cause={status}"));
     }
+    if let Some(cause) = cause.q850 {
+        fields = fields.with(HeaderName::Reason, format_args!("Q.850;cause={cause}"));
+    }
+    fields
 }
 
-/// The Q.850 cause of a BYE, 1 to 127.
-pub(super) fn cause_of(message: &Message<'_>) -> Option<u8> {
-    let mut reasons = message.reasons().filter_map(Result::ok);
-    let cause = reasons.find(crate::sip::Reason::is_q850)?.cause()?;
-    u8::try_from(cause)
-        .ok()
-        .filter(|cause| (1..=127).contains(cause))
+/// What the Reasons of a BYE or a CANCEL say, the first of each protocol.
+pub(super) fn cause_of(message: &Message<'_>) -> Cause {
+    let mut cause = Cause::default();
+    for reason in message.reasons().filter_map(Result::ok) {
+        let Some(number) = reason.cause() else {
+            continue;
+        };
+        if reason.is_q850() && cause.q850.is_none() {
+            cause.q850 = u8::try_from(number)
+                .ok()
+                .filter(|number| (1..=127).contains(number));
+        }
+        if reason.is_sip() && cause.sip.is_none() && (200..700).contains(&number) {
+            cause.sip = Some(Status(number));
+        }
+    }
+    cause
 }
 
 /// The body of a message with its type, if it has one.

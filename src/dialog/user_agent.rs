@@ -27,7 +27,7 @@ use super::subscription::{Moment, Subscription};
 use super::table::Usage;
 use super::turn::Turn;
 use super::{
-    Body, Invite, LegKey, PingKey, PingOutcome, Refusal, Subscribe, SubscriptionKey, Target,
+    Body, Cause, Invite, LegKey, PingKey, PingOutcome, Refusal, Subscribe, SubscriptionKey, Target,
     UserAgentConfig, UserAgentEvent,
 };
 
@@ -170,7 +170,13 @@ impl UserAgent {
 
     /// Sends a provisional response, 101 to 199, to an INVITE that waits.
     pub fn progress(&mut self, now: Instant, leg: LegKey, status: Status) {
-        self.with_leg(now, leg, |leg, turn| leg.progress(turn, status));
+        self.with_leg(now, leg, |leg, turn| leg.progress(turn, status, None));
+        self.settle(now);
+    }
+
+    /// Sends a provisional response with a session description.
+    pub fn early_media(&mut self, now: Instant, leg: LegKey, status: Status, body: &Body) {
+        self.with_leg(now, leg, |leg, turn| leg.progress(turn, status, Some(body)));
         self.settle(now);
     }
 
@@ -217,9 +223,22 @@ impl UserAgent {
         self.settle(now);
     }
 
+    /// Sends an INFO within the call. What the peer answers changes nothing.
+    pub fn info(&mut self, now: Instant, leg: LegKey, body: &Body) {
+        self.with_leg(now, leg, |leg, turn| leg.info(turn, body));
+        self.settle(now);
+    }
+
+    /// Asks the phone to take up its call (NOTIFY, `Event: talk`).
+    pub fn talk(&mut self, now: Instant, leg: LegKey) {
+        self.with_leg(now, leg, Leg::talk);
+        self.settle(now);
+    }
+
     /// Ends the leg by what its state demands: 487, CANCEL, BYE, or ACK and BYE. It says nothing
-    /// more. `cause` (Q.850) goes into the Reason of a request.
-    pub fn hang_up(&mut self, now: Instant, leg: LegKey, cause: Option<u8>) {
+    /// more. `cause` goes into the Reason of a request.
+    pub fn hang_up(&mut self, now: Instant, leg: LegKey, cause: impl Into<Cause>) {
+        let cause = cause.into();
         self.with_leg(now, leg, |leg, turn| leg.hang_up(turn, cause));
         self.settle(now);
     }

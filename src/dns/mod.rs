@@ -1,7 +1,7 @@
 //! Names in place of addresses, as values: what is asked, what came back, and the choice among
 //! several servers (RFC 3263, RFC 2782). It looks nothing up: the control plane does
-//! (`server::dns`), by the lifetimes that `book` keeps, and what it finds comes into the shards like
-//! any other input.
+//! (`server::dns`), by the lifetimes that `book` keeps, and what it finds comes into the shards
+//! like any other input.
 
 pub mod book;
 mod choice;

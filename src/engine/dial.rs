@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::call::{CallKey, Event as CallEvent, Side};
 use crate::config::DnIndex;
 use crate::counters::Counter;
-use crate::dialog::{Invite, LegEvent, LegKey};
+use crate::dialog::{Invite, LegEvent, LegKey, LegPolicy};
 use crate::limits::PEER_SILENCE_IN_T1;
 use crate::sip::Status;
 use crate::trunk::{Failure, Route};
@@ -36,6 +36,12 @@ impl Engine {
             max_forwards: caller.max_forwards,
             body: facts.offer.clone(),
             carried: caller.carried.clone(),
+            diversion: None,
+            auto_answer: None,
+            replaces: None,
+            referred_by: None,
+            speaks_for: Some(caller.leg),
+            policy: LegPolicy::default(),
         };
         match self.user_agent.invite(now, &invite) {
             Ok(leg) => {

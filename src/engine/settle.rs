@@ -8,7 +8,7 @@ use crate::agent;
 use crate::call;
 use crate::call::{CallKey, CallRef, Command, Event as CallEvent, LegCommand, Side};
 use crate::counters::Counter;
-use crate::cti::{Notice, Output};
+use crate::cti::{ErrorCode, Event, Notice, Output};
 use crate::dialog::{LegEvent, LegKey, PingOutcome, Refusal, UserAgentEvent};
 use crate::limits::SETTLE_ROUNDS_MAX;
 use crate::{presence, queue, trunk};
@@ -170,8 +170,18 @@ impl Engine {
                 };
                 user_agent.refuse_offer(now, leg, refusal);
             }
+            LegCommand::EarlyMedia(status, body) => {
+                user_agent.early_media(now, leg, status, &body);
+            }
+            LegCommand::Info(body) => user_agent.info(now, leg, &body),
+            LegCommand::Talk => user_agent.talk(now, leg),
+            // The user agent reports none that these could follow.
+            LegCommand::Identify(_)
+            | LegCommand::AcceptRefer
+            | LegCommand::RefuseRefer(_)
+            | LegCommand::ReportRefer(_) => {}
             LegCommand::HangUp(cause) => {
-                user_agent.hang_up(now, leg, Some(cause));
+                user_agent.hang_up(now, leg, cause);
                 if side == Side::Agent {
                     self.links.take_agent(key);
                 }
@@ -184,10 +194,20 @@ impl Engine {
             agent::Output::Event(event) => self.emit(event),
             agent::Output::Call(call, input) => self.tell_call(call, input),
             agent::Output::Queue(queue, input) => self.tell_queue(queue, input),
+            agent::Output::Place(place) => self.place(now, &place),
             agent::Output::RefreshPresence(dn) => {
                 self.watchers.refresh_now(now, &mut self.trunks, dn);
             }
         }
+    }
+
+    fn place(&mut self, now: Instant, place: &agent::Place) {
+        let number = &self.config.agent_at(place.dn).dn;
+        let message = "this server does not offer this request";
+        let code = ErrorCode::UnsupportedOperation;
+        let error = Event::error(now, &**number, place.requested_by, code, message);
+        self.emit(Box::new(error));
+        self.tell_agent(place.dn, agent::Input::Placed { call: None });
     }
 
     fn watcher_says(&mut self, now: Instant, output: presence::Output) {

@@ -4,7 +4,8 @@
 //! is the truth of the agent's shard, so every pick is an offer that may come back with the
 //! caller's place and age unchanged. It refuses to know SIP and never ends a call by itself, except
 //! that a full queue takes no more. `line` is one queue, `place` one call in it, `waiting` and
-//! `ready` its two sides, `routing` the router's say. Agents are in [`crate::agent`].
+//! `ready` its two sides, `routing` the router's say. How they are matched is in
+//! `docs/ARCHITECTURE.md`. Agents are in [`crate::agent`].
 //!
 //! # Events at the routing point
 //! EventQueued when a caller enters; EventRouteRequest when a router is asked; EventRouteUsed and
@@ -13,13 +14,14 @@
 //! again, with the same ConnID, and each EventQueued is closed by one EventDiverted, EventAbandoned
 //! or EventReleased.
 
+mod bits;
 mod events;
 mod line;
 mod place;
+mod ranked;
 mod ready;
 mod routing;
 mod step;
-mod strategy;
 mod table;
 mod waiting;
 
@@ -29,7 +31,7 @@ use std::time::Instant;
 use crate::agent::{EndCause, RefusedOffer};
 use crate::call::CallRef;
 use crate::config::{DnIndex, RoutingPointIndex};
-use crate::cti::{CallInfo, ConnId, RequestedBy, RouteRequest};
+use crate::cti::{CallInfo, ConnId, ErrorCode, RequestedBy, RouteRequest};
 
 pub use line::Status;
 pub use place::Place;
@@ -71,6 +73,20 @@ pub enum Input {
         dn: DnIndex,
         /// Why.
         cause: EndCause,
+    },
+    /// The call has gone where `call::Input::Forward` sent it: it is the queue's no more.
+    Forwarded {
+        /// The call.
+        conn_id: ConnId,
+        /// Where to.
+        destination: String,
+    },
+    /// The call could not go where `call::Input::Forward` sent it: it waits, as before.
+    ForwardFailed {
+        /// The call.
+        conn_id: ConnId,
+        /// Why.
+        code: ErrorCode,
     },
     /// The call ended while it waited or rang (EventAbandoned at the routing point).
     Left {

@@ -4,8 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use crate::cti::{CallRequest, DesktopRequest};
-use crate::cti::{ClientId, EventName, RequestBody, RequestedBy};
+use crate::cti::{
+    CallAction, CallRequest, ClientId, DesktopRequest, EventName, RequestBody, RequestedBy,
+};
 use crate::limits::{CTI_REQUEST_DEADLINE, CTI_ROUTE_DEADLINE};
 
 /// A request under way.
@@ -128,14 +129,41 @@ pub fn success(body: &RequestBody) -> &'static [EventName] {
             DesktopRequest::Logout { .. } => &[EventName::AgentLogout],
             DesktopRequest::Ready { .. } => &[EventName::AgentReady],
             DesktopRequest::NotReady { .. } => &[EventName::AgentNotReady],
-            DesktopRequest::Present | DesktopRequest::Gone => &[],
+            DesktopRequest::MakeCall { .. } => &[EventName::Dialing],
+            // They are refused.
+            DesktopRequest::SetDnd { .. }
+            | DesktopRequest::SetForward { .. }
+            | DesktopRequest::CancelForward { .. }
+            // They have no answer.
+            | DesktopRequest::Present
+            | DesktopRequest::Gone => &[],
         },
         RequestBody::Call(_, request) => match request {
-            // A party that never answered leaves with EventAbandoned.
-            CallRequest::Release { .. } => &[EventName::Released, EventName::Abandoned],
+            CallRequest::Party { action, .. } => success_of(action),
             CallRequest::UserData { .. } => &[EventName::AttachedDataChanged],
         },
         RequestBody::Route(..) => &[EventName::RouteUsed],
+    }
+}
+
+fn success_of(action: &CallAction) -> &'static [EventName] {
+    match action {
+        CallAction::Answer => &[EventName::Established],
+        // A party that never answered leaves with EventAbandoned.
+        CallAction::Release | CallAction::Clear => &[EventName::Released, EventName::Abandoned],
+        CallAction::Hold => &[EventName::Held],
+        CallAction::Retrieve | CallAction::Alternate { .. } | CallAction::Reconnect { .. } => {
+            &[EventName::Retrieved]
+        }
+        CallAction::Consult { .. } => &[EventName::Dialing],
+        CallAction::CompleteTransfer { .. }
+        | CallAction::MuteTransfer { .. }
+        | CallAction::SingleStepTransfer { .. }
+        | CallAction::Redirect { .. } => &[EventName::Released],
+        CallAction::CompleteConference { .. } => &[EventName::Retrieved],
+        CallAction::SingleStepConference { .. } => &[EventName::PartyAdded],
+        CallAction::DeleteParty { .. } => &[EventName::PartyDeleted],
+        CallAction::SendDtmf { .. } => &[EventName::ACK],
     }
 }
 

@@ -12,8 +12,8 @@ use offhook::call::{self, CallKey, CallRef};
 use offhook::config::{self, Config, DnIndex, QueueIndex};
 use offhook::counters::{Counter, Counters};
 use offhook::cti::{
-    AgentWorkMode, CallInfo, CallType, CallUuid, ClientId, ConnId, DesktopRequest, Event,
-    EventName, KeyValueList, RequestedBy, Value,
+    AgentWorkMode, CallInfo, CallState, CallType, CallUuid, ClientId, ConnId, DesktopRequest,
+    DnRole, Event, EventName, KeyValueList, RequestedBy, Value,
 };
 use offhook::presence::Vote;
 use offhook::queue;
@@ -259,7 +259,11 @@ pub(crate) fn direct(call: CallRef, state: PartyState) -> Party {
         call,
         info: info(call, CallType::Inbound),
         routing_point: None,
-        other_dn: Some("5550100".to_owned()),
+        role: DnRole::Destination,
+        other: Some(("5550100".to_owned(), DnRole::Origination)),
+        third: None,
+        previous_conn_id: None,
+        call_state: CallState::Ok,
         state,
         requested_by: None,
         reasons: KeyValueList::new(),
@@ -355,7 +359,9 @@ pub(crate) fn events_of(outputs: &[Output]) -> impl Iterator<Item = &Event> {
 pub(crate) fn all_events_of(outputs: &[Output]) -> impl Iterator<Item = &Event> {
     outputs.iter().filter_map(|output| match output {
         Output::Event(event) => Some(&**event),
-        Output::Call(..) | Output::Queue(..) | Output::RefreshPresence(_) => None,
+        Output::Call(..) | Output::Queue(..) | Output::RefreshPresence(_) | Output::Place(_) => {
+            None
+        }
     })
 }
 
@@ -389,7 +395,9 @@ pub(crate) fn told_queues(outputs: &[Output]) -> Vec<(QueueIndex, &'static str)>
         .iter()
         .filter_map(|output| match output {
             Output::Queue(queue, input) => Some((*queue, queue_word(input))),
-            Output::Event(_) | Output::Call(..) | Output::RefreshPresence(_) => None,
+            Output::Event(_) | Output::Call(..) | Output::RefreshPresence(_) | Output::Place(_) => {
+                None
+            }
         })
         .collect()
 }
@@ -419,6 +427,8 @@ fn queue_word(input: &queue::Input) -> &'static str {
         | queue::Input::Answered { .. }
         | queue::Input::OfferFailed { .. }
         | queue::Input::Left { .. }
+        | queue::Input::Forwarded { .. }
+        | queue::Input::ForwardFailed { .. }
         | queue::Input::UserDataChanged { .. }
         | queue::Input::Router { .. }) => panic!("an agent does not say {other:?} to a queue"),
     }

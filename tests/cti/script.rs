@@ -95,6 +95,10 @@ impl Script {
             DesktopRequest::NotReady { work_mode, reasons } => {
                 (EventName::AgentNotReady, work_mode, reasons)
             }
+            DesktopRequest::MakeCall { .. }
+            | DesktopRequest::SetDnd { .. }
+            | DesktopRequest::SetForward { .. }
+            | DesktopRequest::CancelForward { .. } => return,
             DesktopRequest::Present => {
                 self.desktops.insert(dn);
                 return;

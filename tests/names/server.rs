@@ -44,7 +44,8 @@ fn serve(names: &NameServer, peers: &str, more: &str) -> Serving {
 
 async fn fetch(server: &Serving, path: &str) -> String {
     let mut stream = TcpStream::connect(server.http).await.unwrap();
-    let request = format!("GET {path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+    let host = server.http;
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
@@ -59,7 +60,7 @@ async fn trunk(server: &Serving) -> Json {
     let shown: Json = serde_json::from_str(&body[start..=end]).unwrap();
     let lists = shown.as_object().unwrap().values();
     let mut lists = lists.filter_map(Json::as_array);
-    lists.next().unwrap()[0].clone()
+    lists.next().unwrap_or_else(|| panic!("{body}"))[0].clone()
 }
 
 /// Waits until the trunk looks as wanted.

@@ -10,8 +10,8 @@ use offhook::call::{self, CallKey, CallRef};
 use offhook::config::{Config, DnIndex, QueueIndex, RoutingPointIndex};
 use offhook::counters::{Counter, Counters};
 use offhook::cti::{
-    ClientId, ConnId, DesktopRequest, Event, EventName, KeyValueList, RequestedBy, RouteRequest,
-    RouteType,
+    CallState, ClientId, ConnId, DesktopRequest, DnRole, Event, EventName, KeyValueList,
+    RequestedBy, RouteRequest, RouteType,
 };
 use offhook::presence::Vote;
 use offhook::queue::{self, Queues};
@@ -358,7 +358,7 @@ impl Floor {
                 agent::Output::Event(event) => self.events.push(*event),
                 agent::Output::Queue(queue, input) => self.send(from, Message::Queue(queue, input)),
                 agent::Output::Call(call, input) => self.send(from, Message::Call(call, input)),
-                agent::Output::RefreshPresence(_) => {}
+                agent::Output::RefreshPresence(_) | agent::Output::Place(_) => {}
             }
         }
     }
@@ -394,7 +394,9 @@ impl Floor {
                 }
             }
             call::Input::QueueRefused { .. } => self.calls[index].stand = Stand::Ended,
-            call::Input::DirectRefused { .. } | call::Input::Request { .. } => {
+            call::Input::DirectRefused { .. }
+            | call::Input::Request { .. }
+            | call::Input::Forward { .. } => {
                 panic!("nobody here says {input:?} to a call")
             }
         }
@@ -424,7 +426,11 @@ impl Floor {
             call,
             info: info(call),
             routing_point: Some(routing_point),
-            other_dn: None,
+            role: DnRole::Destination,
+            other: None,
+            third: None,
+            previous_conn_id: None,
+            call_state: CallState::Ok,
             state,
             requested_by: None,
             reasons: KeyValueList::new(),

@@ -205,7 +205,7 @@ fn progress_is_reported_and_100_is_not() {
     let expected = [Status::RINGING, Status::SESSION_PROGRESS];
     assert_eq!(
         network.take_leg_events(0),
-        expected.map(|status| LegEvent::Progress { status })
+        expected.map(|status| LegEvent::Progress { status, body: None })
     );
 }
 

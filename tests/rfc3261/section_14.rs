@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::calls::{connected, connected_by_hand, reinvite, ringing};
 use super::messages::{PEER, header, kind, kinds, request, response, tag};
 use super::network::sdp;
-use crate::dialog::{LegEvent, Refusal, Release};
+use crate::dialog::{Cause, LegEvent, Refusal, Release};
 use crate::sip::Status;
 
 #[test]
@@ -92,7 +92,9 @@ fn a_refused_offer_leaves_the_session_as_it_was() {
     network.run_until_idle();
     assert_eq!(
         network.take_leg_events(1),
-        [LegEvent::HungUp(Release::Bye { cause: None })]
+        [LegEvent::HungUp(Release::Bye {
+            cause: Cause::default()
+        })]
     );
 }
 

@@ -7,7 +7,7 @@ use super::calls::{
 };
 use super::messages::{PEER, header, invite, kind, kinds, request, response, tag, uri, within};
 use super::network::Network;
-use crate::dialog::{LegEvent, Release};
+use crate::dialog::{Cause, LegEvent, Release};
 use crate::sip::Status;
 
 #[test]
@@ -48,7 +48,7 @@ fn a_bye_before_the_ack_ends_the_call_and_the_repetitions() {
     let (mut network, _, ok) = answered();
     network.send(PEER, &bye(&ok));
     assert_eq!(kind(&network.take_text()), "200 BYE");
-    let release = Release::Bye { cause: Some(16) };
+    let release = Release::Bye { cause: 16.into() };
     assert_eq!(network.take_leg_events(0), [LegEvent::HungUp(release)]);
     network.send(PEER, &ack(&ok, ""));
     network.run_until_idle();
@@ -66,7 +66,7 @@ fn a_bye_to_a_call_that_rings_is_answered_and_gets_487() {
     let ringing = texts.last().expect("180 was sent").clone();
     network.send(PEER, &bye(&ringing));
     assert_eq!(kinds(&network.take_texts()), ["200 BYE", "487 INVITE"]);
-    let release = Release::Bye { cause: Some(16) };
+    let release = Release::Bye { cause: 16.into() };
     assert_eq!(network.take_leg_events(0), [LegEvent::HungUp(release)]);
     assert_eq!(network.agents[0].legs(), 0);
 }
@@ -101,7 +101,9 @@ fn a_bye_of_the_callee_before_our_ack_ends_the_call() {
     network.take_events(0);
     network.send(PEER, &within(&invite, "BYE", 1, "a", "", ""));
     assert_eq!(kinds(&network.take_texts()), ["200 BYE", "ACK"]);
-    let release = Release::Bye { cause: None };
+    let release = Release::Bye {
+        cause: Cause::default(),
+    };
     assert_eq!(network.take_leg_events(0), [LegEvent::HungUp(release)]);
     network.run_until_idle();
 }
@@ -117,7 +119,7 @@ fn a_call_is_set_up_and_ended_from_either_side() {
         };
         network.agents[number].hang_up(network.now, leg, Some(16));
         network.run_until_idle();
-        let release = Release::Bye { cause: Some(16) };
+        let release = Release::Bye { cause: 16.into() };
         assert_eq!(network.take_leg_events(other), [LegEvent::HungUp(release)]);
         assert_eq!(network.take_events(number), []);
     }
@@ -144,7 +146,9 @@ fn a_bye_while_an_offer_waits_ends_both() {
         &request("BYE", "call", 103, Some(&tag), "bye", "", ""),
     );
     assert_eq!(kinds(&network.take_texts()), ["200 BYE", "487 INVITE"]);
-    let release = Release::Bye { cause: None };
+    let release = Release::Bye {
+        cause: Cause::default(),
+    };
     assert_eq!(network.take_leg_events(0), [LegEvent::HungUp(release)]);
     // What comes too late resurrects nothing.
     network.agents[0].answer_offer(network.now, leg, None);

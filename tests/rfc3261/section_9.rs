@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::calls::{ack, answered, calling, connected_by_hand, ok, reinvite, ringing};
 use super::messages::{PEER, header, kind, kinds, request, response, tag, uri};
 use super::network::Network;
-use crate::dialog::{LegEvent, Refusal, Release};
+use crate::dialog::{Cause, LegEvent, Refusal, Release};
 use crate::sip::Status;
 
 #[test]
@@ -22,7 +22,9 @@ fn cancel_is_answered_and_the_invite_gets_487() {
     assert_eq!(tag(&texts[0], "To"), tag(&texts[1], "To"));
     assert_eq!(
         network.take_leg_events(0),
-        [LegEvent::HungUp(Release::Cancelled)]
+        [LegEvent::HungUp(Release::Cancelled {
+            cause: Cause::default()
+        })]
     );
     let ack = request("ACK", "call", 101, Some(tag(&texts[1], "To")), "1", "", "");
     network.send(PEER, &ack);
@@ -133,7 +135,8 @@ fn a_cancel_that_brings_no_487_is_given_up_after_64_t1() {
     assert_eq!(
         network.take_leg_events(0),
         [LegEvent::Progress {
-            status: Status::RINGING
+            status: Status::RINGING,
+            body: None
         }]
     );
 }

@@ -219,10 +219,7 @@ fn release_by_the_desktop_repeats_its_reasons() {
         world.phone(AGENT).set_behaviour(None);
         let this_dn = world.cluster.config.dn(AGENT).unwrap();
         let reasons = KeyValueList::new().with_text("Because", "lunch");
-        let release = CallRequest::Release {
-            this_dn,
-            reasons: reasons.clone(),
-        };
+        let release = CallRequest::release(this_dn, reasons.clone());
         let body = RequestBody::Call(conn_id(&world), release);
         world.request(body);
         world.run_for(Duration::from_secs(1));
@@ -283,7 +280,7 @@ fn requests_about_a_call_in_the_wrong_state_have_their_code() {
     let release = |conn_id: ConnId| {
         let this_dn = offhook::config::DnIndex(0);
         let reasons = KeyValueList::new();
-        RequestBody::Call(conn_id, CallRequest::Release { this_dn, reasons })
+        RequestBody::Call(conn_id, CallRequest::release(this_dn, reasons))
     };
     let delete = CallRequest::UserData {
         this_dn: POINT.to_owned(),

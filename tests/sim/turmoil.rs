@@ -135,10 +135,7 @@ impl Turmoil {
         };
         let dn = world.cluster.config.dn(&this_dn);
         let request = match (self.random.below(3), dn) {
-            (0, Some(dn)) => CallRequest::Release {
-                this_dn: dn,
-                reasons: KeyValueList::new(),
-            },
+            (0, Some(dn)) => CallRequest::release(dn, KeyValueList::new()),
             _ => {
                 let mut pairs = KeyValueList::new();
                 pairs.set("Step", Value::Integer(self.random.below(100) as i64));

@@ -31,13 +31,13 @@ fn caller_waits_then_talks_then_hangs_up() {
     table.leg(
         key,
         Side::Caller,
-        LegEvent::HungUp(Release::Bye { cause: Some(16) }),
+        LegEvent::HungUp(Release::Bye { cause: 16.into() }),
     );
     assert_eq!(
         table.party_states(),
         [PartyState::Ended(EndCause::CallerReleased)]
     );
-    table.expect_leg(Side::Agent, &LegCommand::HangUp(cause::NORMAL));
+    table.expect_leg(Side::Agent, &LegCommand::HangUp(cause::NORMAL.into()));
     table.expect_over();
 }
 
@@ -86,8 +86,8 @@ fn delayed_offer_without_an_answer_in_the_ack_ends_both_legs() {
         },
     );
     table.leg(key, Side::Caller, LegEvent::Acknowledged { body: None });
-    table.expect_leg(Side::Caller, &LegCommand::HangUp(cause::FAILURE));
-    table.expect_leg(Side::Agent, &LegCommand::HangUp(cause::FAILURE));
+    table.expect_leg(Side::Caller, &LegCommand::HangUp(cause::FAILURE.into()));
+    table.expect_leg(Side::Agent, &LegCommand::HangUp(cause::FAILURE.into()));
     table.expect_over();
 }
 
@@ -233,8 +233,14 @@ fn bye_during_a_reinvite_ends_both_legs() {
                 body: body("offer"),
             },
         );
-        table.leg(key, side, LegEvent::HungUp(Release::Bye { cause: None }));
-        table.expect_leg(side.other(), &LegCommand::HangUp(cause::NORMAL));
+        table.leg(
+            key,
+            side,
+            LegEvent::HungUp(Release::Bye {
+                cause: Cause::default(),
+            }),
+        );
+        table.expect_leg(side.other(), &LegCommand::HangUp(cause::NORMAL.into()));
         table.expect_over();
     }
 }
@@ -243,6 +249,6 @@ fn bye_during_a_reinvite_ends_both_legs() {
 fn call_that_lasts_for_ever_is_ended() {
     let (mut table, _) = Table::connected();
     table.wait(Duration::from_secs(12 * 3_600));
-    table.expect_leg(Side::Caller, &LegCommand::HangUp(cause::TIMER));
+    table.expect_leg(Side::Caller, &LegCommand::HangUp(cause::TIMER.into()));
     table.expect_over();
 }

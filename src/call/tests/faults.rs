@@ -33,8 +33,8 @@ fn fault_in_an_answered_call_ends_both_legs_and_counts_no_second_end() {
     // No such agent: the lookup of its number panics.
     table.ask(key, release(DnIndex(u32::MAX)));
     assert!(table.commands.contains(&Command::Count(Counter::Panic)));
-    table.expect_leg(Side::Caller, &LegCommand::HangUp(cause::FAILURE));
-    table.expect_leg(Side::Agent, &LegCommand::HangUp(cause::FAILURE));
+    table.expect_leg(Side::Caller, &LegCommand::HangUp(cause::FAILURE.into()));
+    table.expect_leg(Side::Agent, &LegCommand::HangUp(cause::FAILURE.into()));
     let failed = Command::Count(Counter::CallFailed);
     assert!(!table.commands.contains(&failed), "it was answered");
     table.expect_over();

@@ -9,8 +9,8 @@ fn desktop_releases_its_call_and_no_other() {
     assert_eq!(table.errors(), [ErrorCode::InvalidConnID]);
     table.commands.clear();
     table.ask(key, release(AGENT));
-    table.expect_leg(Side::Agent, &LegCommand::HangUp(cause::NORMAL));
-    table.expect_leg(Side::Caller, &LegCommand::HangUp(cause::NORMAL));
+    table.expect_leg(Side::Agent, &LegCommand::HangUp(cause::NORMAL.into()));
+    table.expect_leg(Side::Caller, &LegCommand::HangUp(cause::NORMAL.into()));
     assert!(table.commands.iter().any(|command| matches!(
         command,
         Command::Agent(AGENT, agent::Input::Party(party)) if party.requested_by == Some(ASKED)

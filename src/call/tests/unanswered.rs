@@ -50,7 +50,7 @@ fn no_answer_cancels_the_phone_and_keeps_the_caller() {
     table.ring(key);
     table.commands.clear();
     table.wait(Duration::from_secs(20));
-    table.expect_leg(Side::Agent, &LegCommand::HangUp(cause::NO_ANSWER));
+    table.expect_leg(Side::Agent, &LegCommand::HangUp(cause::NO_ANSWER.into()));
     assert_eq!(
         table.party_states(),
         [PartyState::Ended(EndCause::NoAnswer)]
@@ -69,7 +69,7 @@ fn phone_that_does_not_ring_has_its_own_time_and_its_agent_all_of_theirs() {
         table.wait(Duration::from_millis(15_900));
         assert_eq!(table.party_states(), []);
         table.wait(Duration::from_millis(200));
-        table.expect_leg(Side::Agent, &LegCommand::HangUp(cause::TIMER));
+        table.expect_leg(Side::Agent, &LegCommand::HangUp(cause::TIMER.into()));
         let ended = PartyState::Ended(EndCause::Unreachable);
         assert_eq!(table.party_states(), [ended], "{no_answer}");
         assert_eq!(table.leg_commands(Side::Caller).count(), 0, "still queued");
@@ -138,8 +138,14 @@ fn caller_who_leaves_while_it_rings_frees_the_agent() {
     let key = table.arrive(Some("offer"));
     table.offer(key, AGENT);
     table.ring(key);
-    table.leg(key, Side::Caller, LegEvent::HungUp(Release::Cancelled));
-    table.expect_leg(Side::Agent, &LegCommand::HangUp(cause::NORMAL));
+    table.leg(
+        key,
+        Side::Caller,
+        LegEvent::HungUp(Release::Cancelled {
+            cause: Cause::default(),
+        }),
+    );
+    table.expect_leg(Side::Agent, &LegCommand::HangUp(cause::NORMAL.into()));
     let states = table.party_states();
     assert_eq!(
         states.last(),
@@ -235,7 +241,7 @@ fn caller_who_waits_for_ever_is_ended() {
                 .contains(&Command::Count(Counter::CallFailed))
         );
         if ringing {
-            table.expect_leg(Side::Agent, &LegCommand::HangUp(cause::TIMER));
+            table.expect_leg(Side::Agent, &LegCommand::HangUp(cause::TIMER.into()));
             let ended = PartyState::Ended(EndCause::Failed);
             assert_eq!(table.party_states(), [ended]);
         }

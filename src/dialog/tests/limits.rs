@@ -3,7 +3,7 @@
 use super::messages::{PEER, header, invite, kind, kinds, request, tag};
 use super::network::{Network, invite_to, subscribe_to, target};
 use crate::counters::Counter;
-use crate::dialog::{Full, LegEvent, LegKey, Release};
+use crate::dialog::{Cause, Full, LegEvent, LegKey, Release};
 use crate::limits::{LEGS_MAX, PINGS_MAX, RETRY_AFTER_SECONDS, SUBSCRIPTIONS_MAX};
 
 /// Refused, with the time after which it is worth another try.
@@ -58,7 +58,9 @@ fn a_call_beyond_the_limit_of_legs_gets_503_and_a_call_within_goes_on() {
         network.take_leg_events(0),
         [
             LegEvent::Acknowledged { body: None },
-            LegEvent::HungUp(Release::Bye { cause: None }),
+            LegEvent::HungUp(Release::Bye {
+                cause: Cause::default()
+            }),
         ]
     );
     for key in filling {
@@ -87,7 +89,9 @@ fn beyond_the_limit_of_transactions_what_is_new_gets_503_and_what_ends_is_served
     assert_eq!(kinds(&texts), ["200 CANCEL", "487 INVITE"]);
     assert_eq!(
         network.take_leg_events(0),
-        [LegEvent::HungUp(Release::Cancelled)]
+        [LegEvent::HungUp(Release::Cancelled {
+            cause: Cause::default()
+        })]
     );
     let to = Some(tag(&texts[1], "To"));
     network.send(PEER, &request("BYE", "first", 102, to, "4", "", ""));

@@ -9,8 +9,8 @@ use offhook_shards::{ConnectionId, ShardId, Source, Transport};
 
 use crate::counters::{Counter, Counters};
 use crate::dialog::{
-    Body, Invite, LegEvent, LegKey, Listener, Party, Subscribe, Target, UserAgent, UserAgentConfig,
-    UserAgentEvent,
+    Body, Invite, LegEvent, LegKey, LegPolicy, Listener, Party, Subscribe, Target, UserAgent,
+    UserAgentConfig, UserAgentEvent,
 };
 
 /// Steps after which a test is taken to run in circles.
@@ -78,6 +78,12 @@ pub(super) fn invite_to(port: u16) -> Invite {
         max_forwards: 70,
         body: Some(sdp("offer")),
         carried: Vec::new(),
+        diversion: None,
+        auto_answer: None,
+        replaces: None,
+        referred_by: None,
+        speaks_for: None,
+        policy: LegPolicy::default(),
     }
 }
 

@@ -293,10 +293,12 @@ impl Walk<'_> {
 }
 
 fn address(record: &Record) -> Option<IpAddr> {
-    let address = match &record.data {
-        RData::A(address) => IpAddr::V4(address.0),
-        RData::AAAA(address) => IpAddr::V6(address.0),
-        _ => return None,
+    let address = if let RData::A(address) = &record.data {
+        IpAddr::V4(address.0)
+    } else if let RData::AAAA(address) = &record.data {
+        IpAddr::V6(address.0)
+    } else {
+        return None;
     };
     (!address.is_unspecified() && !address.is_multicast()).then_some(address)
 }
@@ -313,16 +315,21 @@ fn places_of(host: &Host, addresses: &[IpAddr]) -> Vec<Place> {
 }
 
 fn problem(error: &NetError) -> Problem {
-    let code = match error {
-        NetError::Dns(DnsError::NoRecordsFound(none)) => none.response_code,
-        NetError::Dns(DnsError::ResponseCode(code)) => *code,
+    let code = if let NetError::Dns(DnsError::NoRecordsFound(none)) = error {
+        none.response_code
+    } else if let NetError::Dns(DnsError::ResponseCode(code)) = error {
+        *code
+    } else if matches!(error, NetError::Proto(_)) {
         // A name that cannot be asked for does not exist.
-        NetError::Proto(_) => return Problem::NoSuchName,
-        _ => return Problem::NoAnswer,
+        return Problem::NoSuchName;
+    } else {
+        return Problem::NoAnswer;
     };
-    match code {
-        ResponseCode::NoError => Problem::NoAddress,
-        ResponseCode::NXDomain => Problem::NoSuchName,
-        _ => Problem::Refused,
+    if code == ResponseCode::NoError {
+        Problem::NoAddress
+    } else if code == ResponseCode::NXDomain {
+        Problem::NoSuchName
+    } else {
+        Problem::Refused
     }
 }

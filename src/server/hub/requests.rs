@@ -227,10 +227,7 @@ impl<S: Shards> Hub<S> {
             ));
         }
         acting(client, address_id, &this_dn)?;
-        let request = CallRequest::Release {
-            this_dn: dn,
-            reasons,
-        };
+        let request = CallRequest::release(dn, reasons);
         self.forward(
             now,
             id,

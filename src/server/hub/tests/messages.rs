@@ -119,10 +119,8 @@ fn requests_about_calls_reach_the_shard_as_they_were_meant() {
         this_dn: "2001".to_owned(),
         change,
     };
-    let release = CallRequest::Release {
-        this_dn: DnIndex(0),
-        reasons: KeyValueList::new().with_text("Because", "so"),
-    };
+    let reasons = KeyValueList::new().with_text("Because", "so");
+    let release = CallRequest::release(DnIndex(0), reasons);
     for (message, meant) in [
         ("RequestReleaseCall", release),
         (
