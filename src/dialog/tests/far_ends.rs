@@ -142,7 +142,7 @@ fn a_caller_is_asked_for_when_it_is_answered_and_a_new_contact_anew() {
     let to = Some(tag(&ok, "To"));
     network.send(PEER, &request("ACK", "call", 101, to, "2", "", ""));
     let contact = "Contact: <sip:3427@elsewhere.example.com>\r\n";
-    let reinvite = request("INVITE", "call", 102, to, "3", contact, "offer");
+    let reinvite = request("INVITE", "call", 102, to, "3", contact, "");
     network.send(PEER, &reinvite);
     network.agents[0].answer_offer(network.now, leg, Some(&sdp("answer")));
     assert_eq!(asked(&mut network), ["sip:elsewhere.example.com"]);
