@@ -23,6 +23,7 @@ pub mod config;
 pub mod counters;
 pub mod cti;
 pub mod dialog;
+pub mod dns;
 pub mod engine;
 mod jitter;
 pub mod limits;

@@ -312,7 +312,49 @@ const _: () = assert!(
     TRUNK_OUT_MIN.as_secs() << TRUNK_RELAPSES_MAX >= TRUNK_OUT_RELAPSE_MAX.as_secs(),
     "relapses reach the longest time out"
 );
-const _: () = assert!(TRUNK_PEERS_MAX <= u16::BITS as usize, "a bit a peer");
+
+// DNS
+
+/// Servers that one name may lead to; the first by priority are kept.
+pub const DNS_PLACES_MAX: usize = 32;
+/// Addresses of one host; the others are left alone.
+pub const DNS_HOST_ADDRESSES_MAX: usize = 8;
+/// NAPTR and SRV records of one name that are followed.
+pub const DNS_RECORDS_MAX: usize = 32;
+/// Names that the control plane knows: those of the configuration and those of far ends.
+pub const DNS_QUESTIONS_MAX: usize = 2 * TRUNKS_MAX * TRUNK_PEERS_MAX;
+/// Names that are looked up at one time.
+pub const DNS_LOOKUPS_MAX: usize = 32;
+/// Questions of shards that wait for the resolver; further ones are asked again later.
+pub const DNS_QUESTIONS_WAITING_MAX: usize = 1_024;
+/// First wait after a look that failed; doubles with each failure in a row.
+pub const DNS_FAILED_RETRY_MIN: Duration = Duration::from_secs(5);
+/// The longest wait after a look that failed.
+pub const DNS_FAILED_RETRY_MAX: Duration = Duration::from_secs(60);
+/// How long one name may take with all its records, in the time that one question may take.
+pub const DNS_LOOK_IN_QUESTIONS: u32 = 4;
+/// Names of far ends that one shard remembers; requests to others go the way of the peer.
+pub const DNS_FAR_ENDS_MAX: usize = 4_096;
+/// A shard's question that nobody has answered is asked again after this time.
+pub const DNS_ASK_AGAIN: Duration = Duration::from_secs(30);
+/// Between two looks for names that may be forgotten, while there is no room.
+pub const DNS_FAR_END_SWEEP: Duration = Duration::from_secs(1);
+/// How long an address counts as a trunk's after its name has ceased to lead there.
+pub const DNS_RECENT: Duration = Duration::from_mins(10);
+/// Nodes of one trunk: its addresses and those that its names lead or have led to of late.
+pub const TRUNK_NODES_MAX: usize = 64;
+/// Name servers in one configuration.
+pub const DNS_SERVERS_MAX: usize = 8;
+
+const _: () = assert!(TRUNK_NODES_MAX <= u64::BITS as usize, "a bit a node");
+const _: () = assert!(
+    TRUNK_PEERS_MAX + DNS_PLACES_MAX <= TRUNK_NODES_MAX,
+    "the addresses of a trunk and all that one name leads to are nodes at one time"
+);
+const _: () = assert!(
+    TRUNKS_MAX * TRUNK_PEERS_MAX < DNS_QUESTIONS_MAX,
+    "names of the configuration never want for room"
+);
 
 // Presence
 
