@@ -393,6 +393,16 @@ const _: () = assert!(REFUSED_RETRY_MIN.as_secs() < REFUSED_RETRY_MAX.as_secs())
 
 // Agents
 
+/// How long RequestReserveAgent of several routers for one agent are collected before one wins.
+pub const CLAIM_COLLECTION: Duration = Duration::from_millis(100);
+/// Requests that are collected for one agent; further ones get `TooBusy`.
+pub const CLAIM_REQUESTS_MAX: usize = 64;
+/// The longest time for which a router may keep an agent.
+pub const CLAIM_DURATION_MAX: Duration = Duration::from_mins(5);
+/// The time for which a router keeps an agent when it does not say.
+pub const CLAIM_DURATION_DEFAULT: Duration = Duration::from_secs(10);
+/// The highest priority of a router's request.
+pub const CLAIM_PRIORITY_MAX: u16 = 1_000;
 /// The longest wrap-up, as configured or as a desktop asks for.
 pub const WRAP_UP_MAX: Duration = Duration::from_hours(24);
 /// Calls at one DN that clients see: one in hand, and those on hold beside it.

@@ -36,7 +36,8 @@ named!(
         AgentLogin, /// An agent logged out.
         AgentLogout, /// An agent may get calls.
         AgentReady, /// An agent gets no calls.
-        AgentNotReady, /// Calls are kept away from the DN.
+        AgentNotReady, /// An agent is kept for a router.
+        AgentReserved, /// Calls are kept away from the DN.
         DNDOn, /// They are not any more.
         DNDOff, /// Calls for the DN go elsewhere.
         ForwardSet, /// They do not any more.

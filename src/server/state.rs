@@ -358,8 +358,12 @@ impl State {
             EventName::DNBackInService => {
                 self.out_of_service.remove(&address);
             }
-            // Dialing, Established and Released say the same, and more.
-            EventName::OffHook | EventName::OnHook | EventName::Error | EventName::ACK => {}
+            // Dialing, Established and Released say the same, and more; a reservation passes.
+            EventName::AgentReserved
+            | EventName::OffHook
+            | EventName::OnHook
+            | EventName::Error
+            | EventName::ACK => {}
         }
     }
 

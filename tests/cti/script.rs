@@ -8,8 +8,9 @@ use futures_util::{SinkExt, StreamExt};
 use offhook::config::{self, DnIndex, QueueIndex};
 use offhook::counters::Counters;
 use offhook::cti::{
-    AgentWorkMode, DesktopRequest, Event, EventName, KeyValueList, Output, Request, RequestBody,
-    RouteRequest, Value,
+    AgentWorkMode, CallAction, CallInfo, CallRequest, CallState, CallType, CallUuid, ConnId,
+    DesktopRequest, DnRole, Event, EventName, KeyValueList, Output, Request, RequestBody,
+    RequestedBy, RouteRequest, Value,
 };
 use offhook::engine::Input;
 use offhook::server::clock::Clock;
@@ -67,6 +68,52 @@ struct Script {
 }
 
 impl Script {
+    /// Each action of a party leads to its event at once.
+    fn carry_out(&mut self, now: Instant, whom: RequestedBy, call: ConnId, asked: CallRequest) {
+        let CallRequest::Party {
+            this_dn,
+            action,
+            reasons,
+        } = asked
+        else {
+            return;
+        };
+        if reasons.value("Silent").is_some() {
+            return;
+        }
+        let name = match action {
+            CallAction::Hold => EventName::Held,
+            CallAction::Retrieve => EventName::Retrieved,
+            CallAction::Release => EventName::Released,
+            CallAction::SendDtmf { .. } => EventName::DTMFSent,
+            other => panic!("the script has no answer to {other:?}"),
+        };
+        self.emit_call(now, name, (this_dn, call), whom);
+    }
+
+    fn emit_call(
+        &mut self,
+        now: Instant,
+        name: EventName,
+        (dn, conn_id): (DnIndex, ConnId),
+        whom: RequestedBy,
+    ) {
+        let mut event = Event::new(now, name, &*self.names[dn.0 as usize]);
+        event.call = Some(Arc::new(CallInfo {
+            conn_id,
+            call_id: 1,
+            call_uuid: CallUuid(1),
+            call_type: CallType::Outbound,
+            ani: Some(event.this_dn.clone()),
+            dnis: Some("5550199".to_owned()),
+            user_data: KeyValueList::new(),
+        }));
+        event.this_dn_role = Some(DnRole::Origination);
+        event.call_state = Some(CallState::Ok);
+        event.requested_by = Some(whom);
+        self.events.push_back(Output::Event(Box::new(event)));
+    }
+
     fn grant(&mut self, now: Instant, request: Request) {
         let (dn, asked) = match request.body {
             RequestBody::Desktop(DnIndex(dn), asked) => (dn, asked),
@@ -80,8 +127,16 @@ impl Script {
                 self.events.push_back(Output::Event(Box::new(event)));
                 return;
             }
-            RequestBody::Call(..) | RequestBody::Route(..) => return,
+            RequestBody::Call(conn_id, asked) => {
+                return self.carry_out(now, request.requested_by, conn_id, asked);
+            }
+            RequestBody::Route(..) => return,
         };
+        if let DesktopRequest::MakeCall { .. } = &asked {
+            let conn_id = ConnId::new(ShardId(u16::try_from(dn % 2).unwrap()), 1);
+            let whom = request.requested_by;
+            return self.emit_call(now, EventName::Dialing, (DnIndex(dn), conn_id), whom);
+        }
         let (name, work_mode, mut reasons) = match asked {
             DesktopRequest::Login {
                 work_mode, reasons, ..
@@ -99,6 +154,9 @@ impl Script {
             | DesktopRequest::SetDnd { .. }
             | DesktopRequest::SetForward { .. }
             | DesktopRequest::CancelForward { .. } => return,
+            DesktopRequest::Reserve { reasons, .. } => {
+                (EventName::AgentReserved, AgentWorkMode::Unknown, reasons)
+            }
             DesktopRequest::Present => {
                 self.desktops.insert(dn);
                 return;
