@@ -29,6 +29,7 @@ pub mod limits;
 pub mod presence;
 pub mod queue;
 pub mod server;
+pub mod session;
 pub mod sip;
 pub mod transaction;
 pub mod trunk;
