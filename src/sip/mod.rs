@@ -52,7 +52,7 @@ pub use parameters::Parameters;
 pub use pidf::{Basic, PidfError, Presence};
 pub use reason::Reason;
 pub use reply::Reply;
-pub use sdp::{Direction, Sdp, SdpError};
+pub use sdp::{Direction, Media, Sdp, SdpError};
 pub use session_expires::{Refresher, SessionExpires};
 pub use start_line::StartLine;
 pub use status::Status;
