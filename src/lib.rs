@@ -30,6 +30,7 @@ pub mod limits;
 pub mod presence;
 pub mod queue;
 pub mod server;
+pub mod session;
 pub mod sip;
 pub mod transaction;
 pub mod trunk;

@@ -240,6 +240,31 @@ pub const USER_DATA_KEYS_MAX: usize = 256;
 /// Bytes of a call's attached data, keys and values together.
 pub const USER_DATA_BYTES_MAX: usize = 16_384;
 
+// Offer and answer
+
+/// How long our re-INVITE may go without a final response before it is taken back. A phone answers
+/// by itself; whoever asks a human first may do so within this time.
+pub const REINVITE_ANSWER_MAX: Duration = Duration::from_secs(16);
+/// How long a re-INVITE that was taken back may go without one: longer than its transaction lives
+/// (64 times T1, RFC 3261 §9.1).
+pub const REINVITE_WITHDRAWAL_MAX: Duration = Duration::from_secs(40);
+/// How often a re-INVITE that crossed one of the far end's is sent again.
+pub const GLARE_RETRIES_MAX: u8 = 4;
+/// How long the ACK to our 2xx may take: longer than the dialog waits (64 times T1, RFC 3261
+/// §13.3.1.4), which then ends.
+pub const ACKNOWLEDGEMENT_MAX: Duration = Duration::from_secs(40);
+/// How long the far end's 2xx may wait for our ACK. It gives up after 64 times T1, and by then the
+/// ACK must have reached it.
+pub const ACKNOWLEDGEMENT_PATIENCE: Duration = Duration::from_secs(24);
+/// How long an INVITE may ring while a negotiation waits for its answer. Calls end it sooner.
+pub const NEGOTIATION_RINGING_MAX: Duration = Duration::from_mins(15);
+/// How often two legs are told what the other one made of what it heard, before they are taken for
+/// two that never agree.
+pub const UPDATES_MAX: u8 = 4;
+
+const _: () = assert!(REINVITE_ANSWER_MAX.as_secs() < ACKNOWLEDGEMENT_PATIENCE.as_secs());
+const _: () = assert!(ACKNOWLEDGEMENT_PATIENCE.as_secs() < 32);
+
 // Engine
 
 /// Messages and events that may wait for room in the mesh before new calls are refused. Calls that
