@@ -12,6 +12,7 @@ use offhook::cti::{
     DesktopRequest, DnRole, Event, EventName, KeyValueList, Output, Request, RequestBody,
     RequestedBy, RouteRequest, Value,
 };
+use offhook::engine::Input;
 use offhook::server::clock::Clock;
 use offhook::server::serve::{self, Choices, Crew, Serving};
 use offhook::server::websocket::{Heartbeat, SUBPROTOCOL};
@@ -195,7 +196,7 @@ impl Script {
 
 impl Engine for Script {
     type Message = ();
-    type Request = Request;
+    type Request = Input;
     type Event = Output;
 
     fn owner(&self, _bytes: &[u8]) -> Option<ShardId> {
@@ -212,8 +213,11 @@ impl Engine for Script {
 
     fn handle_message(&mut self, _now: Instant, _from: ShardId, (): ()) {}
 
-    fn handle_request(&mut self, now: Instant, request: Request) {
-        self.grant(now, request);
+    fn handle_request(&mut self, now: Instant, input: Input) {
+        match input {
+            Input::Request(request) => self.grant(now, request),
+            Input::Resolved(_) => {}
+        }
     }
 
     fn handle_timeout(&mut self, _now: Instant) {}

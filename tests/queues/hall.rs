@@ -192,7 +192,7 @@ pub(crate) fn depths(outputs: &[Output]) -> Vec<(u32, u32)> {
             Output::Notice(Notice::QueueDepth {
                 waiting, available, ..
             }) => Some((*waiting, *available)),
-            Output::Notice(Notice::Subscription { .. })
+            Output::Notice(Notice::Subscription { .. } | Notice::Trunk(..))
             | Output::Event(_)
             | Output::Agent(..)
             | Output::Call(..) => None,
