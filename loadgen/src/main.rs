@@ -6,8 +6,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use offhook_loadgen::cli::{CheckFiles, Command, CommandLine, Demo, Report, Scenarios};
-use offhook_loadgen::demo;
 use offhook_loadgen::report::{Outcome, compare, compare_page, junit, page, summary};
+use offhook_loadgen::{demo, floor};
 use offhook_loadgen::scenario::options::{pairs, with_two_hyphens, without_effect};
 use offhook_loadgen::scenario::{builtin, check, load, run as player};
 
@@ -34,6 +34,7 @@ fn main() -> ExitCode {
     }
     match command {
         Command::Demo(options) => run(&options),
+        Command::Floor(options) => ExitCode::from(floor::command::run(&options)),
         Command::Run(play) => ExitCode::from(player::run(&play, None)),
         Command::Uac(play) => ExitCode::from(player::run(&play, Some("uac"))),
         Command::Uas(play) => ExitCode::from(player::run(&play, Some("uas"))),
