@@ -51,7 +51,7 @@ pub struct Invitation {
 }
 
 /// One end's half of a Session-ID (RFC 7989).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionUuid(pub u128);
 
 impl std::fmt::Display for SessionUuid {
