@@ -96,6 +96,17 @@ pub const TRUNK_PREFIXES_MAX: usize = 256;
 pub const QUEUES_MAX: usize = 4_096;
 /// Queues that one agent serves.
 pub const AGENT_QUEUES_MAX: usize = 64;
+/// Different skills in one configuration.
+pub const SKILLS_MAX: usize = 1_024;
+/// Skills of one agent, and skills that one caller may need.
+pub const AGENT_SKILLS_MAX: usize = 64;
+/// The highest level of a skill; the lowest is 1.
+pub const SKILL_LEVEL_MAX: u8 = 10;
+/// Steps of one relaxation ladder.
+pub const LADDER_STEPS_MAX: usize = 16;
+/// Different requirements of callers in one queue. An agent that becomes free looks once at each
+/// for which somebody waits.
+pub const QUEUE_REQUIREMENTS_MAX: usize = 1_024;
 /// Routing points in one configuration.
 pub const ROUTING_POINTS_MAX: usize = 16_384;
 /// CTI tokens in one configuration.
@@ -201,6 +212,14 @@ const _: () = assert!(
 const _: () = assert!(
     ROUTING_POINTS_MAX <= u16::MAX as usize,
     "an index holds every one"
+);
+const _: () = assert!(
+    AGENT_SKILLS_MAX * SKILL_LEVEL_MAX as usize <= u16::MAX as usize,
+    "a sum of levels fits in 16 bits"
+);
+const _: () = assert!(
+    SKILLS_MAX <= u16::MAX as usize,
+    "a SkillIndex holds every skill"
 );
 const _: () = assert!(
     AGENTS_MAX <= u32::MAX as usize,

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::QueueIndex;
 use super::trunk::TrunkSet;
+use super::{ProfileIndex, QueueIndex};
 
 /// One agent and the phone it sits at.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +16,8 @@ pub struct Agent {
     pub agent_id: Box<str>,
     /// The queues that it serves, ascending.
     pub queues: Arc<[QueueIndex]>,
+    /// What it can do.
+    pub profile: ProfileIndex,
     /// The way to the phone for calls.
     pub trunks: TrunkSet,
     /// The way to the phone for subscriptions; `None` when it is not watched.

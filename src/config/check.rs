@@ -1,12 +1,15 @@
 //! Checks that need several sections at once, and those that flags of the command line make
 //! necessary again.
 
-use super::Config;
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::keys::closest;
 use super::mistake::{Mistake, Mistakes};
-use super::queue::{Queue, RoutingPoint};
 use super::reader::{Section, Source};
 use super::server::Server;
 use super::trunk::Trunk;
+use super::{Config, ProfileIndex, QueueIndex, RequirementIndex, SkillIndex};
+use crate::limits::QUEUE_REQUIREMENTS_MAX;
 
 /// A place to report: a file and a line, or a flag and 0.
 #[derive(Debug, Clone)]
@@ -128,19 +131,14 @@ fn check_peers(server: &Server, trunks: &[Trunk], places: &Places, mistakes: &Mi
 }
 
 /// A queue that nobody enters or nobody serves.
-pub(super) fn check_queues(
-    queues: &[Queue],
-    routing_points: &[RoutingPoint],
-    lines: &[u32],
-    source: &Source<'_>,
-) {
-    let mut is_entered = vec![false; queues.len()];
-    for point in routing_points {
-        if let Some(entered) = is_entered.get_mut(usize::from(point.queue.0)) {
+pub(super) fn check_queues(config: &Config, lines: &[u32], source: &Source<'_>) {
+    let mut is_entered = vec![false; config.queues.len()];
+    for entry in &config.entries {
+        if let Some(entered) = is_entered.get_mut(usize::from(entry.queue.0)) {
             *entered = true;
         }
     }
-    for ((queue, is_entered), line) in queues.iter().zip(is_entered).zip(lines) {
+    for ((queue, is_entered), line) in config.queues.iter().zip(is_entered).zip(lines) {
         if queue.name.is_empty() {
             continue; // Reported as a queue without a name.
         }
@@ -148,12 +146,73 @@ pub(super) fn check_queues(
             let what = format!("no routing point leads to queue \"{}\"", queue.name);
             source.mistake(*line, what, "add a [[routing_point]] for it, or remove it");
         }
+        if queue.requirements.len() > QUEUE_REQUIREMENTS_MAX {
+            let what = format!(
+                "callers of queue \"{}\" need {} different lists of skills",
+                queue.name,
+                queue.requirements.len()
+            );
+            let instead = format!("write at most {QUEUE_REQUIREMENTS_MAX} for one queue");
+            source.mistake(*line, what, instead);
+        }
         if queue.agents.is_empty() {
             let what = format!("no agent serves queue \"{}\"", queue.name);
             source.mistake(
                 *line,
                 what,
                 "name it in the queues of an agent, or remove it",
+            );
+        }
+    }
+}
+
+/// Skills that callers need and nobody has: such a caller would wait for ever. `steps` are the
+/// lines that say what is needed.
+pub(super) fn check_skills(
+    config: &Config,
+    steps: &[(u32, QueueIndex, RequirementIndex)],
+    source: &Source<'_>,
+) {
+    let had: BTreeSet<SkillIndex> = config
+        .profiles
+        .iter()
+        .flat_map(|profile| profile.iter().map(|(skill, _)| skill))
+        .collect();
+    let mut profiles: BTreeMap<QueueIndex, BTreeSet<ProfileIndex>> = BTreeMap::new();
+    let mut known: BTreeMap<(QueueIndex, RequirementIndex), bool> = BTreeMap::new();
+    for &(line, queue, requirement) in steps {
+        let required = config.requirement_at(requirement);
+        let unknown = required.iter().find(|(skill, _)| !had.contains(skill));
+        if let Some((skill, _)) = unknown {
+            let name = &config.skills[usize::from(skill.0)];
+            let names = had
+                .iter()
+                .map(|skill| &*config.skills[usize::from(skill.0)]);
+            let instead = closest(name, names).map_or_else(
+                || "give it to an agent, or remove it".to_owned(),
+                |meant| format!("did you mean `{meant}`?"),
+            );
+            source.mistake(line, format!("no agent has the skill \"{name}\""), instead);
+            continue;
+        }
+        let serving = profiles.entry(queue).or_insert_with(|| {
+            let agents = config.queue_at(queue).agents.iter();
+            agents
+                .map(|agent| config.agent_at(*agent).profile)
+                .collect()
+        });
+        let met = *known.entry((queue, requirement)).or_insert_with(|| {
+            let mut serving = serving.iter();
+            serving.any(|profile| config.profiles[profile.0 as usize].meets(required))
+        });
+        // A queue without agents is reported as such.
+        if !met && !config.queue_at(queue).agents.is_empty() {
+            let name = &config.queue_at(queue).name;
+            let what = format!("no agent of queue \"{name}\" has all these skills at these levels");
+            source.mistake(
+                line,
+                what,
+                "lower a level, or give the skills to one of its agents",
             );
         }
     }

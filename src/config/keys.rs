@@ -97,6 +97,7 @@ macro_rules! with_agent_settings {
         &[
             $($own,)*
             "queues",
+            "skills",
             "trunks",
             "trunk_mode",
             "presence",
@@ -127,7 +128,19 @@ pub(super) const AGENTS: Keys = Keys {
 
 pub(super) const ROUTING_POINT: Keys = Keys {
     header: "[[routing_point]]",
-    keys: &["number", "queue", "priority", "router_timeout"],
+    keys: &[
+        "number",
+        "queue",
+        "priority",
+        "skills",
+        "relax",
+        "router_timeout",
+    ],
+};
+
+pub(super) const RELAX: Keys = Keys {
+    header: "[[routing_point.relax]]",
+    keys: &["after", "skills"],
 };
 
 pub(super) const QUEUE: Keys = Keys {
@@ -135,6 +148,7 @@ pub(super) const QUEUE: Keys = Keys {
     keys: &[
         "name",
         "strategy",
+        "priority_ageing",
         "wrap_up",
         "no_answer",
         "capacity",
@@ -143,7 +157,7 @@ pub(super) const QUEUE: Keys = Keys {
 };
 
 /// All sections below the document itself.
-pub(super) const SECTIONS: [&Keys; 9] = [
+pub(super) const SECTIONS: [&Keys; 10] = [
     &SERVER,
     &TOKEN,
     &TRUNK,
@@ -152,6 +166,7 @@ pub(super) const SECTIONS: [&Keys; 9] = [
     &AGENT,
     &AGENTS,
     &ROUTING_POINT,
+    &RELAX,
     &QUEUE,
 ];
 

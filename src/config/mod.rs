@@ -13,6 +13,7 @@ mod queue;
 mod read;
 mod reader;
 mod server;
+mod skill;
 mod syntax;
 mod trunk;
 mod value;
@@ -25,10 +26,11 @@ pub use mistake::Mistake;
 use mistake::Mistakes;
 pub use overrides::Overrides;
 pub use presence::{ClosedBusy, InitialActivity, LoginWhileUnregistered, Lost, OwnCalls, Presence};
-pub use queue::{Queue, RoutingPoint, Strategy};
+pub use queue::{Entry, LadderStep, Queue, RoutingPoint, Strategy};
 pub use server::{
     Cores, Driver, Listener, LogLevel, OnDisconnect, Role, Server, Token, Transport, Unusable,
 };
+pub use skill::{Levels, ProfileIndex, RequirementIndex, SkillIndex};
 pub use trunk::{BigRequests, Peer, Selection, Trunk, TrunkSet};
 
 /// A trunk: an index into [`Config::trunks`].
@@ -46,6 +48,10 @@ pub struct QueueIndex(pub u16);
 /// A routing point: an index into [`Config::routing_points`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RoutingPointIndex(pub u16);
+
+/// A way into a queue: an index into [`Config::entries`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EntryIndex(pub u32);
 
 /// What a name or number stands for. One name stands for one thing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -113,6 +119,14 @@ pub struct Config {
     pub routing_points: Vec<RoutingPoint>,
     /// In the order of the file.
     pub queues: Vec<Queue>,
+    /// The ways into queues.
+    pub entries: Vec<Entry>,
+    /// The names of skills.
+    pub skills: Vec<Box<str>>,
+    /// What agents can do, each list once.
+    pub profiles: Vec<Levels>,
+    /// What callers need, each list once.
+    pub requirements: Vec<Levels>,
     /// Everything that has a name, except agents.
     names: BTreeMap<Box<str>, Address>,
     /// Where the settings stand that flags may override.
@@ -176,6 +190,21 @@ impl Config {
     /// The routing point that an index stands for.
     pub fn routing_point_at(&self, index: RoutingPointIndex) -> &RoutingPoint {
         &self.routing_points[usize::from(index.0)]
+    }
+
+    /// The way into a queue that an index stands for.
+    pub fn entry_at(&self, index: EntryIndex) -> &Entry {
+        &self.entries[index.0 as usize]
+    }
+
+    /// What an agent can do.
+    pub fn profile_of(&self, agent: DnIndex) -> &Levels {
+        &self.profiles[self.agent_at(agent).profile.0 as usize]
+    }
+
+    /// The list of skills that an index stands for.
+    pub fn requirement_at(&self, index: RequirementIndex) -> &Levels {
+        &self.requirements[usize::from(index.0)]
     }
 
     /// The trunk that an index stands for.

@@ -234,6 +234,39 @@ impl<'a> Section<'a> {
         Some(converted)
     }
 
+    /// The pairs of a table, each converted; those that are wrong are left out.
+    pub(super) fn pairs<T>(
+        &mut self,
+        key: &'static str,
+        count_max: usize,
+        example: &str,
+        convert: impl Fn(&'a str, Scalar<'a>) -> Converted<T>,
+    ) -> Option<Vec<T>> {
+        let value = self.take(key)?;
+        let Some(table) = value.get_ref().as_table() else {
+            let scalar = Scalar::from(value.get_ref());
+            self.wrong(key, self.line_of(key), scalar, format!("write {example}"));
+            return None;
+        };
+        if table.len() > count_max {
+            let what = format!("has {} pairs", table.len());
+            self.mistake(key, &what, format!("write at most {count_max}"));
+        }
+        let mut converted = Vec::new();
+        for (name, item) in table.iter().take(count_max) {
+            let scalar = Scalar::from(item.get_ref());
+            match convert(name.get_ref(), scalar) {
+                Ok(pair) => converted.push(pair),
+                Err(instead) => {
+                    let shown: String = name.get_ref().chars().take(64).collect();
+                    let key = format!("{key}.{}", shown.escape_debug());
+                    self.wrong(&key, self.source.line(item.span().start), scalar, instead);
+                }
+            }
+        }
+        Some(converted)
+    }
+
     /// The section `[key]`, empty if the file does not have it.
     pub(super) fn table(&mut self, key: &'static str, keys: &'static Keys) -> Self {
         let Some(value) = self.take(key) else {

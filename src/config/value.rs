@@ -12,7 +12,7 @@ use super::agent::WrapUp;
 use super::keys::{closest, listed};
 use super::server::{Cores, Listener, transport_and_address};
 use super::trunk::Peer;
-use crate::limits::{HOST_BYTES_MAX, NAME_BYTES_MAX};
+use crate::limits::{HOST_BYTES_MAX, NAME_BYTES_MAX, SKILL_LEVEL_MAX};
 
 /// A value as it is written, in TOML or in a cell of a CSV file.
 #[derive(Debug, Clone, Copy)]
@@ -214,6 +214,33 @@ pub(super) fn text<'a>(scalar: Scalar<'a>) -> Converted<&'a str> {
         }
         Scalar::Flag(_) | Scalar::Other(_) => Err("write a text in quotes".to_owned()),
     }
+}
+
+/// A skill with its level.
+pub(super) fn skill<'a>(name: &'a str, level: Scalar<'_>) -> Converted<(&'a str, u8)> {
+    let name = self::name(Scalar::Text(name))?;
+    let level = integer(level, &(1..=u32::from(SKILL_LEVEL_MAX)))?;
+    Ok((name, u8::try_from(level).unwrap_or(SKILL_LEVEL_MAX)))
+}
+
+/// The skills of a cell: `english=7|sales=3`.
+pub(super) fn skills(cell: &str, count_max: usize) -> Converted<Vec<(&str, u8)>> {
+    let mut skills: Vec<(&str, u8)> = Vec::new();
+    for pair in cell.split('|') {
+        let write = || "write skills with levels, such as english=7|sales=3".to_owned();
+        let (name, level) = pair.split_once('=').ok_or_else(write)?;
+        let level = level.trim();
+        let number = level.parse::<u64>().map_err(|_| write())?;
+        let (name, level) = skill(name.trim(), Scalar::Integer(level, Some(number)))?;
+        if skills.iter().any(|(known, _)| *known == name) {
+            return Err(format!("write the skill {name} once"));
+        }
+        skills.push((name, level));
+    }
+    if skills.len() > count_max {
+        return Err(format!("write at most {count_max} skills"));
+    }
+    Ok(skills)
 }
 
 /// The name of a file.

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use crate::agent::{self, EndCause, Offer, OfferSource};
 use crate::call::{self, CallRef, QueueRefusal};
-use crate::config::{DnIndex, RoutingPointIndex};
+use crate::config::{Config, DnIndex, QueueIndex, RoutingPointIndex};
 use crate::counters::Counter;
 use crate::cti::{CallInfo, ConnId, ErrorCode, Event, EventName, Notice, RequestedBy};
 
@@ -15,13 +15,14 @@ use super::Input;
 use super::events::{call_event, name_destination};
 use super::place::{Call, ChosenBy, Place, Routed, Stage, left_state, offer_error};
 use super::ready::Ready;
-use super::step::Step;
-use super::strategy;
+use super::step::{Step, Timer};
 use super::waiting::{Turn, Waiting};
 
 /// One queue.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Line {
+    /// When it began; its callers' turns count from there.
+    start: Instant,
     pub(super) calls: BTreeMap<ConnId, Call>,
     waiting: Waiting,
     pub(super) ready: Ready,
@@ -45,6 +46,20 @@ pub struct Status {
 }
 
 impl Line {
+    /// An empty queue.
+    pub(super) fn new(now: Instant, config: &Config, queue: QueueIndex) -> Self {
+        Self {
+            start: now,
+            calls: BTreeMap::new(),
+            waiting: Waiting::new(config.queue_at(queue).requirements.len()),
+            ready: Ready::new(now, config, queue),
+            routers: BTreeSet::new(),
+            asked: BTreeSet::new(),
+            route_reference: 0,
+            depth: (0, 0),
+        }
+    }
+
     pub(super) fn status(&self) -> Status {
         Status {
             calls: self.calls.len(),
@@ -59,6 +74,12 @@ impl Line {
             Stage::Offered(dn, _) => Place::Offered(dn),
             Stage::Ringing(dn, _) => Place::Ringing(dn),
         })
+    }
+
+    /// How many wait before a call that waits.
+    pub(super) fn before(&self, conn_id: ConnId) -> Option<usize> {
+        let call = self.calls.get(&conn_id)?;
+        matches!(call.stage, Stage::Waiting).then(|| self.waiting.before(call.turn))
     }
 
     pub(super) fn waiting(&self) -> impl Iterator<Item = ConnId> {
@@ -116,14 +137,20 @@ impl Line {
         }
     }
 
-    /// Offers the next caller to the next agent until one side runs out. Each turn of the loop
-    /// takes one of each, so it ends.
-    pub(super) fn match_up(&mut self, step: &mut Step<'_>) {
-        let strategy = step.config.queue_at(step.queue).strategy;
-        while let Some(turn) = self.waiting.first() {
-            let Some(dn) = strategy::pick(strategy, &self.ready) else {
-                return;
-            };
+    /// What follows from everything that has just happened.
+    pub(super) fn settle(&mut self, step: &mut Step<'_>) {
+        self.match_up(step);
+        self.publish_depth(step);
+    }
+
+    /// Offers the next caller whom an idle agent can serve to the next agent who can, until there
+    /// is no such pair. Each turn of the loop takes one of each, so it ends.
+    fn match_up(&mut self, step: &mut Step<'_>) {
+        while let Some((class, turn)) = self.waiting.first_of(self.ready.served()) {
+            let dn = self
+                .ready
+                .first_for(class)
+                .expect("a class counts as served only while an agent is there");
             self.offer(step, turn.conn_id(), dn, None);
         }
     }
@@ -147,7 +174,7 @@ impl Line {
     }
 
     /// Tells the control plane, on change only.
-    pub(super) fn publish_depth(&mut self, step: &mut Step<'_>) {
+    fn publish_depth(&mut self, step: &mut Step<'_>) {
         let bounded = |length| u32::try_from(length).expect("a queue's limits fit in 32 bits");
         let depth = (bounded(self.calls.len()), bounded(self.ready.len()));
         if depth != self.depth {
@@ -179,8 +206,12 @@ impl Line {
             let refusal = QueueRefusal::Full;
             return step.tell_call(call, call::Input::QueueRefused { refusal });
         }
-        let priority = step.config.routing_point_at(routing_point).priority;
-        let turn = Turn::new(priority, since, conn_id);
+        let entry = step.config.routing_point_at(routing_point).entry;
+        let priority = step.config.entry_at(entry).priority;
+        let ageing = step.config.queue_at(step.queue).priority_ageing;
+        let turn = Turn::new(self.start, ageing, (priority, since), conn_id);
+        let (class, relaxes) = step.rung(entry, since);
+        let relax = relaxes.map(|at| step.arm(at, Timer::Relax(conn_id)));
         let stage = Stage::Waiting;
         self.calls.insert(
             conn_id,
@@ -188,12 +219,16 @@ impl Line {
                 call,
                 info,
                 routing_point,
+                entry,
+                since,
                 turn,
+                class,
+                relax,
                 router_was_asked: false,
                 stage,
             },
         );
-        self.waiting.add(turn);
+        self.waiting.add(class, turn);
         self.emit(step, EventName::Queued, conn_id);
         self.ask_router(step, conn_id);
     }
@@ -341,9 +376,37 @@ impl Line {
         }
         // From the line it goes like one that was offered; then nothing but the call is left.
         self.leave_stage(step, conn_id);
-        self.calls
+        let call = self
+            .calls
             .remove(&conn_id)
             .expect("only a call in the queue is taken out");
+        if let Some(timer) = call.relax {
+            step.wheel.cancel(timer);
+        }
+    }
+
+    /// A timer of a call has fired.
+    pub(super) fn fired(&mut self, step: &mut Step<'_>, timer: Timer) {
+        match timer {
+            Timer::Router(conn_id) => self.router_timed_out(step, conn_id),
+            Timer::Relax(conn_id) => self.relax(step, conn_id),
+        }
+    }
+
+    /// The caller has waited so long that less is enough.
+    fn relax(&mut self, step: &mut Step<'_>, conn_id: ConnId) {
+        let call = self.call(conn_id);
+        let waits = matches!(call.stage, Stage::Waiting);
+        let (class, relaxes) = step.rung(call.entry, call.since);
+        let (turn, before) = (call.turn, call.class);
+        if waits {
+            self.waiting.remove(before, turn);
+            self.waiting.add(class, turn);
+        }
+        let relax = relaxes.map(|at| step.arm(at, Timer::Relax(conn_id)));
+        if let Some(call) = self.calls.get_mut(&conn_id) {
+            (call.class, call.relax) = (class, relax);
+        }
     }
 
     /// Moves a call, and keeps the line and the list of those asked about true to it.
@@ -354,7 +417,7 @@ impl Line {
             .get_mut(&conn_id)
             .expect("only a call in the queue is moved");
         match stage {
-            Stage::Waiting => self.waiting.add(call.turn),
+            Stage::Waiting => self.waiting.add(call.class, call.turn),
             Stage::Asked(_) => {
                 self.asked.insert((call.routing_point, conn_id));
             }
@@ -366,7 +429,7 @@ impl Line {
     fn leave_stage(&mut self, step: &mut Step<'_>, conn_id: ConnId) {
         let call = &self.calls[&conn_id];
         match call.stage {
-            Stage::Waiting => self.waiting.remove(call.turn),
+            Stage::Waiting => self.waiting.remove(call.class, call.turn),
             Stage::Asked(timer) => {
                 step.wheel.cancel(timer);
                 self.asked.remove(&(call.routing_point, conn_id));

@@ -4,7 +4,8 @@
 //! is the truth of the agent's shard, so every pick is an offer that may come back with the
 //! caller's place and age unchanged. It refuses to know SIP and never ends a call by itself, except
 //! that a full queue takes no more. `line` is one queue, `place` one call in it, `waiting` and
-//! `ready` its two sides, `routing` the router's say. Agents are in [`crate::agent`].
+//! `ready` its two sides, `routing` the router's say. How they are matched is in
+//! `docs/ARCHITECTURE.md`. Agents are in [`crate::agent`].
 //!
 //! # Events at the routing point
 //! EventQueued when a caller enters; EventRouteRequest when a router is asked; EventRouteUsed and
@@ -13,13 +14,14 @@
 //! again, with the same ConnID, and each EventQueued is closed by one EventDiverted, EventAbandoned
 //! or EventReleased.
 
+mod bits;
 mod events;
 mod line;
 mod place;
+mod ranked;
 mod ready;
 mod routing;
 mod step;
-mod strategy;
 mod table;
 mod waiting;
 

@@ -2,12 +2,13 @@
 //! call is worded; the moves between places are in `line`.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use offhook_shards::wheel::TimerKey;
 
 use crate::agent::EndCause;
 use crate::call::CallRef;
-use crate::config::{DnIndex, RoutingPointIndex};
+use crate::config::{DnIndex, EntryIndex, RoutingPointIndex};
 use crate::cti::{CallInfo, CallState, ErrorCode, KeyValueList, RequestedBy, RouteType};
 
 use super::waiting::Turn;
@@ -18,7 +19,15 @@ pub(super) struct Call {
     pub(super) call: CallRef,
     pub(super) info: Arc<CallInfo>,
     pub(super) routing_point: RoutingPointIndex,
+    /// How it came in.
+    pub(super) entry: EntryIndex,
+    /// Since when the caller waits.
+    pub(super) since: Instant,
     pub(super) turn: Turn,
+    /// The class of callers who need the same.
+    pub(super) class: usize,
+    /// The time at which less will be enough.
+    pub(super) relax: Option<TimerKey>,
     /// Whether the router that is there now has been asked about it.
     pub(super) router_was_asked: bool,
     pub(super) stage: Stage,

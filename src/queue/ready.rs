@@ -1,31 +1,119 @@
-//! The agents' side of a queue: who may be picked, longest idle first. An agent who was picked is
+//! The agents' side of a queue: who may be picked, and in which order. An agent who was picked is
 //! gone from here until it says again that it is available, and is never picked twice at once, not
-//! even when that word overtakes the outcome of the first offer. It decides nothing else.
+//! even when that word overtakes the outcome of the first offer.
+//!
+//! Agents who can do the same form a group, in the order in which they are served. For each class
+//! of callers the groups that will do are kept in the order of their first agents, so that the
+//! next agent for a class is found without looking at the others, and a change of one agent
+//! touches only the classes of its group, and only if it comes to be, or was, the group's first.
+//! The order is the strategy; nothing else is decided here.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-use crate::config::DnIndex;
+use crate::config::{Config, DnIndex, ProfileIndex, QueueIndex, Strategy};
 use crate::cti::ConnId;
 
+use super::bits::Bits;
+use super::waiting::offset;
+
+/// The place of an idle agent among those of its group: the lowest is served first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Rank {
+    /// What the strategy counts.
+    count: u32,
+    /// Idle since then, in nanoseconds from the start of the queue.
+    since: i64,
+    dn: DnIndex,
+}
+
+/// The place of a group among those that will do for a class.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Offer {
+    /// The levels that count, where the strategy looks at them.
+    levels: Reverse<u16>,
+    /// The group's first agent.
+    first: Rank,
+}
+
+/// Agents who can do the same.
+#[derive(Debug)]
+struct Group {
+    idle: BTreeSet<Rank>,
+    /// The classes for which they will do, with the levels that count there.
+    classes: Box<[(u16, u16)]>,
+}
+
 /// What the queue knows of one agent.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 struct Known {
+    group: u32,
     /// Idle since then, unless it is unavailable or was picked since it said so.
     idle_since: Option<Instant>,
     /// The call of this queue that it is being offered.
     offered: Option<ConnId>,
+    /// The number of its last offer.
+    last_offer: u32,
 }
 
-/// The agents that a queue knows of. Every operation is O(log n).
-#[derive(Debug, Default)]
+/// The agents of a queue. Every operation is O(log n) in the number of agents.
+#[derive(Debug)]
 pub(super) struct Ready {
-    known: BTreeMap<DnIndex, Known>,
-    /// Those available and not being offered a call.
-    idle: BTreeSet<(Instant, DnIndex)>,
+    strategy: Strategy,
+    /// When the queue began.
+    start: Instant,
+    /// Ascending, and `known` in the same order.
+    dns: Box<[DnIndex]>,
+    known: Box<[Known]>,
+    groups: Vec<Group>,
+    /// For each class the groups that have somebody idle.
+    classes: Vec<BTreeSet<Offer>>,
+    /// The classes for which somebody is idle.
+    served: Bits,
+    /// Agents of other queues whom a router has chosen for a call of this one.
+    guests: BTreeMap<DnIndex, ConnId>,
+    offers: u32,
+    idle: usize,
 }
 
 impl Ready {
+    /// The agents of a queue, none of them available yet.
+    pub(super) fn new(now: Instant, config: &Config, queue: QueueIndex) -> Self {
+        let queue = config.queue_at(queue);
+        let mut numbers: BTreeMap<ProfileIndex, u32> = BTreeMap::new();
+        let mut groups = Vec::new();
+        let known = queue.agents.iter().map(|dn| {
+            let profile = config.agent_at(*dn).profile;
+            let group = *numbers.entry(profile).or_insert_with(|| {
+                groups.push(Group {
+                    idle: BTreeSet::new(),
+                    classes: classes_of(config, queue, profile),
+                });
+                u32::try_from(groups.len() - 1).expect("there are no more groups than agents")
+            });
+            Known {
+                group,
+                idle_since: None,
+                offered: None,
+                last_offer: 0,
+            }
+        });
+        let known = known.collect();
+        Self {
+            strategy: queue.strategy,
+            start: now,
+            dns: queue.agents.clone().into(),
+            known,
+            groups,
+            classes: vec![BTreeSet::new(); queue.requirements.len()],
+            served: Bits::new(queue.requirements.len()),
+            guests: BTreeMap::new(),
+            offers: 0,
+            idle: 0,
+        }
+    }
+
     /// The agent's word: available since then, or not.
     pub(super) fn say(&mut self, dn: DnIndex, idle_since: Option<Instant>) {
         self.change(dn, |known| known.idle_since = idle_since);
@@ -37,69 +125,142 @@ impl Ready {
             !self.is_offered(dn),
             "an agent is offered one call of a queue at a time"
         );
-        self.change(dn, |known| {
+        let last_offer = self.next_offer();
+        let ours = self.change(dn, |known| {
             *known = Known {
                 idle_since: None,
                 offered: Some(conn_id),
+                last_offer,
+                ..*known
             }
         });
+        if !ours {
+            self.guests.insert(dn, conn_id);
+        }
     }
 
     /// The offer came to an end, whichever.
     pub(super) fn settle(&mut self, dn: DnIndex, conn_id: ConnId) {
-        self.change(dn, |known| {
+        let ours = self.change(dn, |known| {
             if known.offered == Some(conn_id) {
                 known.offered = None;
             }
         });
+        if !ours && self.guests.get(&dn) == Some(&conn_id) {
+            self.guests.remove(&dn);
+        }
     }
 
     /// Whether the agent is being offered a call of this queue.
     pub(super) fn is_offered(&self, dn: DnIndex) -> bool {
-        self.known
-            .get(&dn)
-            .is_some_and(|known| known.offered.is_some())
+        match self.position(dn) {
+            Some(position) => self.known[position].offered.is_some(),
+            None => self.guests.contains_key(&dn),
+        }
     }
 
-    /// The agent idle longest.
-    pub(super) fn longest_idle(&self) -> Option<DnIndex> {
-        self.idle.first().map(|&(_, dn)| dn)
+    /// The classes for which somebody may be picked.
+    pub(super) fn served(&self) -> &Bits {
+        &self.served
+    }
+
+    /// The agent whose turn it is for a class.
+    pub(super) fn first_for(&self, class: usize) -> Option<DnIndex> {
+        self.classes[class].first().map(|offer| offer.first.dn)
     }
 
     /// How many may be picked.
     pub(super) fn len(&self) -> usize {
-        self.idle.len()
+        self.idle
     }
 
-    /// Keeps `idle` true to `known`, and `known` free of agents of whom there is nothing to know.
-    fn change(&mut self, dn: DnIndex, change: impl FnOnce(&mut Known)) {
-        let mut known = self.known.get(&dn).copied().unwrap_or_default();
-        if let Some(since) = known.idle_since {
-            self.idle.remove(&(since, dn));
+    /// The number of the next offer. When the numbers run out, all agents count as never picked.
+    fn next_offer(&mut self) -> u32 {
+        if let Some(next) = self.offers.checked_add(1) {
+            self.offers = next;
+            return next;
+        }
+        for position in 0..self.dns.len() {
+            self.change(self.dns[position], |known| known.last_offer = 0);
+        }
+        self.offers = 1;
+        1
+    }
+
+    fn position(&self, dn: DnIndex) -> Option<usize> {
+        self.dns.binary_search(&dn).ok()
+    }
+
+    /// Keeps the groups and classes true to what is known of an agent; `false` if it is none of
+    /// the queue's.
+    fn change(&mut self, dn: DnIndex, change: impl FnOnce(&mut Known)) -> bool {
+        let Some(position) = self.position(dn) else {
+            return false;
+        };
+        let mut known = self.known[position];
+        let group = known.group as usize;
+        let before = self.groups[group].idle.first().copied();
+        if let Some(rank) = self.rank(dn, &known) {
+            self.groups[group].idle.remove(&rank);
+            self.idle -= 1;
         }
         change(&mut known);
-        match known {
-            Known {
-                idle_since: None,
-                offered: None,
-            } => {
-                self.known.remove(&dn);
+        self.known[position] = known;
+        if let Some(rank) = self.rank(dn, &known) {
+            self.groups[group].idle.insert(rank);
+            self.idle += 1;
+        }
+        let after = self.groups[group].idle.first().copied();
+        if before != after {
+            self.change_first(group, before, after);
+        }
+        true
+    }
+
+    /// Where an agent stands, if it may be picked.
+    fn rank(&self, dn: DnIndex, known: &Known) -> Option<Rank> {
+        let idle_since = known.idle_since.filter(|_| known.offered.is_none())?;
+        let (count, since) = match self.strategy {
+            Strategy::LongestIdle | Strategy::MostSkilled => (0, offset(self.start, idle_since)),
+            Strategy::RoundRobin => (known.last_offer, 0),
+        };
+        Some(Rank { count, since, dn })
+    }
+
+    /// Another agent is the first of a group, or none is.
+    fn change_first(&mut self, group: usize, before: Option<Rank>, after: Option<Rank>) {
+        for &(class, levels) in &self.groups[group].classes {
+            let (class, levels) = (usize::from(class), Reverse(levels));
+            let offers = &mut self.classes[class];
+            if let Some(first) = before {
+                offers.remove(&Offer { levels, first });
             }
-            Known {
-                idle_since: Some(since),
-                offered: None,
-            } => {
-                self.idle.insert((since, dn));
-                self.known.insert(dn, known);
+            if let Some(first) = after {
+                offers.insert(Offer { levels, first });
             }
-            Known {
-                idle_since: _,
-                offered: Some(_),
-            } => {
-                self.known.insert(dn, known);
-            }
+            self.served.set(class, !offers.is_empty());
         }
     }
+}
+
+/// The classes of a queue for which a profile will do, with the levels that count there.
+fn classes_of(
+    config: &Config,
+    queue: &crate::config::Queue,
+    profile: ProfileIndex,
+) -> Box<[(u16, u16)]> {
+    let levels = &config.profiles[profile.0 as usize];
+    let classes = (0_u16..).zip(&queue.requirements);
+    let met = classes.filter_map(|(class, requirement)| {
+        let required = config.requirement_at(*requirement);
+        let counted = match queue.strategy {
+            Strategy::MostSkilled => u16::try_from(levels.sum(required))
+                .expect("AGENT_SKILLS_MAX levels of at most SKILL_LEVEL_MAX fit in 16 bits"),
+            Strategy::LongestIdle | Strategy::RoundRobin => 0,
+        };
+        levels.meets(required).then_some((class, counted))
+    });
+    met.collect()
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use crate::cti::{CallState, ConnId, ErrorCode, EventName, RequestedBy, RouteRequ
 use super::events::call_event;
 use super::line::Line;
 use super::place::{Routed, Stage};
-use super::step::Step;
+use super::step::{Step, Timer};
 
 /// What a router's request comes to.
 enum Choice {
@@ -73,7 +73,7 @@ impl Line {
         let routing_point = self.call(conn_id).routing_point;
         let stage = if self.routers.contains(&routing_point) {
             let after = step.config.routing_point_at(routing_point).router_timeout;
-            Stage::Asked(step.arm(conn_id, after))
+            Stage::Asked(step.arm(step.now + after, Timer::Router(conn_id)))
         } else {
             Stage::Waiting
         };

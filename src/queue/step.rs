@@ -2,23 +2,32 @@
 //! outputs go. It decides nothing.
 
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use offhook_shards::wheel::{TimerKey, Wheel};
 
-use crate::config::{Config, DnIndex, QueueIndex, RoutingPointIndex};
+use crate::config::{Config, DnIndex, EntryIndex, QueueIndex, RoutingPointIndex};
 use crate::counters::{Counter, Counters};
 use crate::cti::{ConnId, ErrorCode, Event, RequestedBy};
 use crate::{agent, call};
 
 use super::Output;
 
+/// What a queue waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Timer {
+    /// The router has had its time for this call.
+    Router(ConnId),
+    /// The caller has waited so long that less is enough.
+    Relax(ConnId),
+}
+
 /// One step of one queue.
 pub(super) struct Step<'a> {
     pub(super) now: Instant,
     pub(super) queue: QueueIndex,
     pub(super) config: &'a Config,
-    pub(super) wheel: &'a mut Wheel<(QueueIndex, ConnId)>,
+    pub(super) wheel: &'a mut Wheel<(QueueIndex, Timer)>,
     pub(super) outputs: &'a mut VecDeque<Output>,
     pub(super) counters: &'a Counters,
 }
@@ -53,9 +62,25 @@ impl Step<'_> {
         self.outputs.push_back(Output::Call(call, input));
     }
 
-    /// Arms the timer of a call that a router is asked about.
-    pub(super) fn arm(&mut self, conn_id: ConnId, after: Duration) -> TimerKey {
-        self.wheel.arm(self.now + after, (self.queue, conn_id))
+    pub(super) fn arm(&mut self, at: Instant, timer: Timer) -> TimerKey {
+        self.wheel.arm(at, (self.queue, timer))
+    }
+
+    /// What is enough now for a caller who has waited since then, as the class of the queue's
+    /// callers who need the same, and when less will be.
+    pub(super) fn rung(&self, entry: EntryIndex, since: Instant) -> (usize, Option<Instant>) {
+        let ladder = &self.config.entry_at(entry).ladder;
+        let waited = self.now.saturating_duration_since(since);
+        let passed = ladder.partition_point(|rung| rung.after <= waited);
+        let next = ladder.get(passed).map(|rung| since + rung.after);
+        let requirement = ladder[passed.saturating_sub(1)].requirement;
+        let class = self
+            .config
+            .queue_at(self.queue)
+            .requirements
+            .binary_search(&requirement)
+            .expect("a queue knows everything that its callers may need");
+        (class, next)
     }
 
     pub(super) fn count(&self, counter: Counter) {

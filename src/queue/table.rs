@@ -1,7 +1,7 @@
 //! The queues of one shard: finds the one that an input is about, runs the timers, and collects
 //! what comes out. What a queue does with an input is in `line` and `routing`.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -16,7 +16,7 @@ use crate::cti::{ConnId, Event, Notice};
 use super::Input;
 use super::line::{Line, Status};
 use super::place::Place;
-use super::step::Step;
+use super::step::{Step, Timer};
 
 /// What comes out of the table, in the order in which it happened.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,7 +37,7 @@ pub struct Queues {
     config: Arc<Config>,
     counters: Arc<Counters>,
     lines: BTreeMap<QueueIndex, Line>,
-    wheel: Wheel<(QueueIndex, ConnId)>,
+    wheel: Wheel<(QueueIndex, Timer)>,
     outputs: VecDeque<Output>,
 }
 
@@ -50,7 +50,9 @@ impl Queues {
         queues: impl Iterator<Item = QueueIndex>,
         counters: Arc<Counters>,
     ) -> Self {
-        let lines = queues.map(|queue| (queue, Line::default())).collect();
+        let lines = queues
+            .map(|queue| (queue, Line::new(now, &config, queue)))
+            .collect();
         Self {
             config,
             counters,
@@ -64,15 +66,20 @@ impl Queues {
     pub fn handle(&mut self, now: Instant, queue: QueueIndex, input: Input) {
         self.step(now, queue, |line, step| {
             line.handle(step, input);
+            line.settle(step);
         });
     }
 
     /// Time has passed.
     pub fn handle_timeout(&mut self, now: Instant) {
-        while let Some((_, (queue, conn_id))) = self.wheel.expire(now) {
-            self.step(now, queue, |line, step| {
-                line.router_timed_out(step, conn_id);
-            });
+        // What is due at once happens at once: nobody is matched in the middle of it.
+        let mut touched = BTreeSet::new();
+        while let Some((_, (queue, timer))) = self.wheel.expire(now) {
+            self.step(now, queue, |line, step| line.fired(step, timer));
+            touched.insert(queue);
+        }
+        for queue in touched {
+            self.step(now, queue, Line::settle);
         }
     }
 
@@ -99,6 +106,12 @@ impl Queues {
         self.lines.get(&queue)?.place(conn_id)
     }
 
+    /// How many callers of a queue are before one who waits for any agent.
+    #[must_use]
+    pub fn before(&self, queue: QueueIndex, conn_id: ConnId) -> Option<usize> {
+        self.lines.get(&queue)?.before(conn_id)
+    }
+
     /// Callers of a queue who wait for any agent, the next one first.
     pub fn waiting(&self, queue: QueueIndex) -> impl Iterator<Item = ConnId> {
         self.lines.get(&queue).into_iter().flat_map(Line::waiting)
@@ -123,7 +136,5 @@ impl Queues {
             counters: &self.counters,
         };
         run(line, &mut step);
-        line.match_up(&mut step);
-        line.publish_depth(&mut step);
     }
 }

@@ -57,7 +57,7 @@ pub use reason::Reason;
 pub use reliable::RAck;
 pub use replaces::Replaces;
 pub use reply::Reply;
-pub use sdp::{Direction, Sdp, SdpError};
+pub use sdp::{Direction, Media, Sdp, SdpError};
 pub use session_expires::{Refresher, SessionExpires};
 pub use session_id::SessionId;
 pub use start_line::StartLine;

@@ -7,8 +7,10 @@
     reason = "a test begins now, and what it unwraps is its own"
 )]
 
+mod crowd;
 mod floor;
 mod hall;
 mod line;
 mod mesh;
+mod model;
 mod router;

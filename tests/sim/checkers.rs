@@ -336,9 +336,10 @@ fn agent_at_rest(world: &World, dn: DnIndex, number: &str) -> Result<(), String>
         (true, Activity::Idle) => Standing::Ready,
         // Presence does not tell of it: a phone whose CANCEL an outage swallowed rings on.
         (true, Activity::Ringing(_)) if phone.presence == Presence::Idle => Standing::Ready,
-        (true, Activity::Ringing(_) | Activity::Talking(_) | Activity::Private) => {
-            Standing::NotReady
-        }
+        (
+            true,
+            Activity::Ringing(_) | Activity::Dialling(_) | Activity::Talking(_) | Activity::Private,
+        ) => Standing::NotReady,
     };
     if phone.presence != Presence::Terminated && status.presence != Some(truth) {
         return Err(format!(

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use offhook::cti::{AgentWorkMode, DesktopRequest, KeyValueList};
 use offhook::sip::Status;
-use offhook_loadgen::population::{Behaviour, CallPlan, Change, EndedBy, Fact, Outcome, Token};
+use offhook_loadgen::population::{
+    Behaviour, CallPlan, Change, EndedBy, Fact, Outcome, Party, Token,
+};
 
 use super::calls::outcome;
 use super::world::{Setup, World};
@@ -175,6 +177,40 @@ fn changes_of_a_call_reach_the_other_side_with_or_without_an_offer() {
         world.run_for(Duration::from_secs(1));
         let ended = Some(Outcome::Answered(EndedBy::Server));
         assert_eq!(outcome(&world, token), ended);
+        world.finish();
+    }
+}
+
+#[test]
+fn holds_are_heard_by_the_other_side_whatever_it_offers_meanwhile() {
+    for early_offer in [false, true] {
+        let mut world = World::new(Setup::calm(1));
+        world.run_until_ready();
+        let token = world.call(CallPlan {
+            early_offer,
+            ..CallPlan::to("7000")
+        });
+        world.run_for(Duration::from_secs(10));
+        let (caller, phone) = (Party::Caller(token), Party::phone(AGENT));
+        assert!(world.population.are_connected(&caller, &phone));
+        for (hold, resume) in [
+            (Change::Hold, Change::Resume),
+            (Change::HoldWithMusic, Change::ResumeWithOffer),
+        ] {
+            assert!(world.phone(AGENT).change(hold));
+            world.run_for(Duration::from_secs(1));
+            assert!(world.population.is_on_hold(&caller), "{hold:?}");
+            let now = world.now;
+            let refresh = Change::Refresh;
+            assert!(world.population.callers.change(now, token, refresh));
+            world.run_for(Duration::from_secs(1));
+            assert!(world.population.is_on_hold(&caller), "{hold:?}");
+            assert!(world.phone(AGENT).change(resume));
+            world.run_for(Duration::from_secs(1));
+            assert!(world.population.are_connected(&caller, &phone));
+            assert_eq!(world.population.one_way(), []);
+        }
+        assert!(world.phone(AGENT).hang_up());
         world.finish();
     }
 }

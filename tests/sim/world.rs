@@ -16,6 +16,9 @@ use super::checkers::{self, Journal};
 use super::cluster::Cluster;
 use super::network::{Faults, Flight, Network};
 
+/// Phones of the PBX that are no agents: what is dialled there is outside of the server.
+pub const OUTSIDE: [&str; 2] = ["4000", "4001"];
+
 /// Steps of one run before it is taken for endless.
 const STEPS_MAX: u64 = 4_000_000;
 
@@ -91,10 +94,12 @@ impl World {
         let server: SocketAddr = "10.0.0.1:5060".parse().expect("an address");
         let config = Arc::new(configuration(&setup));
         let dns = config.agents.iter().map(|agent| agent.dn.to_string());
+        let dns = dns.chain(OUTSIDE.map(str::to_owned));
         let addresses = (0..setup.nodes).map(node_address).collect();
         let pbx = Pbx::new(PbxOptions {
             addresses,
             seed: setup.seed,
+            server: Some(server),
             ..PbxOptions::new(node_address(0), dns)
         });
         let callers = Callers::new(CallersOptions {

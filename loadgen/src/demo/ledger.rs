@@ -88,6 +88,12 @@ impl Ledger {
             | Fact::PhoneAnswered { .. }
             | Fact::Changed { .. }
             | Fact::ChangeRefused { .. }
+            | Fact::Referred { .. }
+            | Fact::Info { .. }
+            | Fact::Identified { .. }
+            | Fact::Dialled { .. }
+            | Fact::DialAnswered { .. }
+            | Fact::DialFailed { .. }
             | Fact::Registered { .. }
             | Fact::PrivateCall { .. }
             | Fact::Subscribed { .. }
@@ -174,7 +180,10 @@ fn expected(phone: &PhoneView<'_>) -> Word {
     match (phone.registered, phone.activity) {
         (false, _) => Word::LoggedOut,
         (true, Activity::Private) => on_the_phone(),
-        (true, Activity::Idle | Activity::Ringing(_) | Activity::Talking(_)) => Word::Ready,
+        (
+            true,
+            Activity::Idle | Activity::Ringing(_) | Activity::Dialling(_) | Activity::Talking(_),
+        ) => Word::Ready,
     }
 }
 

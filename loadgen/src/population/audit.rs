@@ -5,9 +5,12 @@
 //! So a contradiction counts only when it has lasted.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::Population;
+use super::audio::{End, Party};
+use super::pbx::{Activity, PhoneView};
 use super::truth::{Fact, Fault, Token};
 
 /// Contradictions that may still resolve.
@@ -45,33 +48,50 @@ impl Population {
     }
 
     fn contradictions(&self) -> BTreeMap<(Token, Fault), Option<String>> {
-        let mut phones: BTreeMap<Token, Vec<&str>> = BTreeMap::new();
-        for (token, dn) in self.pbx.connections() {
-            if let Some(token) = token {
-                phones.entry(token).or_default().push(dn);
-            }
-        }
-        let mut callers: BTreeMap<Token, bool> = BTreeMap::new();
-        for call in self.callers.live() {
-            callers.insert(call.token, call.up_since.is_some());
+        let ends = self.ends();
+        let by_place: BTreeMap<SocketAddr, &End> = ends.iter().map(|end| (end.here, end)).collect();
+        let mut tokens: BTreeMap<Token, usize> = BTreeMap::new();
+        for token in ends.iter().filter_map(|end| end.token) {
+            *tokens.entry(token).or_default() += 1;
         }
         let mut found = BTreeMap::new();
-        for (token, dns) in &phones {
-            if callers.get(token) != Some(&true) {
-                found.insert(
-                    (*token, Fault::LeftBehind),
-                    dns.first().map(|dn| (*dn).to_owned()),
-                );
+        for end in &ends {
+            let Some(token) = end.token else {
+                continue;
+            };
+            let alone = match end.partner() {
+                Some(at) => !by_place.contains_key(&at),
+                // On hold: somebody else is in the call, or waits for it.
+                None => tokens[&token] == 1 && !self.is_expected(end),
+            };
+            if !alone {
+                continue;
             }
-            if let [_, second, ..] = dns.as_slice() {
-                found.insert((*token, Fault::OfferedTwice), Some((*second).to_owned()));
-            }
+            match &end.party {
+                Party::Caller(_) => found.insert((token, Fault::ConnectedToNobody), None),
+                Party::Phone(dn) => found.insert((token, Fault::LeftBehind), Some(dn.clone())),
+            };
         }
-        for (token, up) in callers {
-            if up && !phones.contains_key(&token) {
-                found.insert((token, Fault::ConnectedToNobody), None);
+        for end in ends
+            .iter()
+            .filter(|end| matches!(end.party, Party::Caller(_)))
+        {
+            let mut heard_by = ends.iter().filter(|other| other.hears == Some(end.here));
+            if let (Some(_), Some(second), Some(token)) =
+                (heard_by.next(), heard_by.next(), end.token)
+                && let Party::Phone(dn) = &second.party
+            {
+                found.insert((token, Fault::OfferedTwice), Some(dn.clone()));
             }
         }
         found
+    }
+
+    /// Whether a call with nobody else up in it may still find somebody: a phone rings with it.
+    fn is_expected(&self, end: &End) -> bool {
+        let rings = |phone: PhoneView<'_>| {
+            [Activity::Ringing(end.token), Activity::Dialling(end.token)].contains(&phone.activity)
+        };
+        self.pbx.phones().any(rings)
     }
 }

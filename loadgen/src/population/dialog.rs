@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use offhook::sip::{HeaderName, Message, Method, NameAddr, Request, Response, Uri};
 
 use super::message::Outgoing;
+use super::session::Replaces;
 
 /// A dialog, seen from our end.
 #[derive(Debug, Clone)]
@@ -81,6 +82,15 @@ impl Dialog {
         request.call_id == self.call_id
             && request.to_tag == Some(self.local_tag.as_str())
             && request.from_tag.unwrap_or_default() == self.remote_tag
+    }
+
+    /// This dialog as its peer knows it (RFC 3891 §3).
+    pub(super) fn replaces(&self) -> Replaces {
+        Replaces {
+            call_id: self.call_id.clone(),
+            to_tag: self.remote_tag.clone(),
+            from_tag: self.local_tag.clone(),
+        }
     }
 
     /// Takes the number of a request of the peer's; `false` when it is older than the last

@@ -89,32 +89,6 @@ impl Outgoing {
     }
 }
 
-/// Which way the audio of a description flows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Flow {
-    /// Both ways.
-    Both,
-    /// Nothing: how UCM begins a hold.
-    Inactive,
-}
-
-/// A session description; `version` rises with each change (RFC 3264 §5).
-pub(super) fn sdp(address: SocketAddr, session: u64, version: u32, flow: Flow) -> String {
-    let host = address.ip();
-    let family = if host.is_ipv6() { "IP6" } else { "IP4" };
-    let direction = match flow {
-        Flow::Both => "",
-        Flow::Inactive => "a=inactive\r\n",
-    };
-    let port = 16_384 + 2 * (session % 8_192);
-    format!(
-        "v=0\r\no=CiscoSystemsCCM-SIP {session} {version} IN {family} {host}\r\ns=SIP Call\r\n\
-         c=IN {family} {host}\r\nb=AS:64\r\nt=0 0\r\nm=audio {port} RTP/AVP 0 8 101\r\n\
-         a=rtpmap:0 PCMU/8000\r\na=rtpmap:8 PCMA/8000\r\na=rtpmap:101 telephone-event/8000\r\n\
-         a=fmtp:101 0-15\r\na=ptime:20\r\n{direction}"
-    )
-}
-
 /// A presence document with the line ends and the namespaces of UCM.
 pub(super) fn pidf(dn: &str, address: SocketAddr, open: bool, activity: Option<&str>) -> String {
     let basic = if open { "open" } else { "closed" };
@@ -141,7 +115,7 @@ pub(super) fn pidf(dn: &str, address: SocketAddr, open: bool, activity: Option<&
 #[cfg(test)]
 mod tests {
     use super::*;
-    use offhook::sip::{Basic, HeaderIndex, Message, Sdp, pidf as reader};
+    use offhook::sip::{Basic, HeaderIndex, Message, pidf as reader};
 
     #[test]
     fn documents_are_what_they_claim() {
@@ -153,9 +127,6 @@ mod tests {
         assert_eq!(presence.activities, ["on-the-phone"]);
         let presence = reader::parse(pidf("2001", address, false, None).as_bytes());
         assert_eq!(presence.map(|presence| presence.basic), Ok(Basic::Closed));
-        assert!(Sdp::parse(sdp(address, 7, 1, Flow::Inactive).as_bytes()).is_ok());
-        let six = SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 1], 5062));
-        assert!(Sdp::parse(sdp(six, 7, 1, Flow::Both).as_bytes()).is_ok());
     }
 
     #[test]

@@ -8,10 +8,12 @@
 //! (`exchange`) and share nothing with the server but the parser and the writer of messages.
 
 mod agenda;
+mod audio;
 mod audit;
 mod callers;
 mod dialog;
 mod exchange;
+mod media;
 mod message;
 mod pbx;
 mod random;
@@ -22,6 +24,7 @@ mod together;
 mod token;
 mod truth;
 
+pub use audio::{End, Hears, Party};
 pub use callers::{Arrivals, CallPlan, CallerHabits, Callers, CallersOptions, LiveCall, Totals};
 pub use exchange::{Timers, Wire};
 pub use pbx::{
@@ -29,6 +32,6 @@ pub use pbx::{
     Rhythm, SubscribeRefusal,
 };
 pub use random::{Random, Span};
-pub use session::Change;
+pub use session::{Change, Reception, Replaces};
 pub use together::{Population, Routing};
 pub use truth::{EndedBy, Fact, Fault, Outcome, Record, Token};

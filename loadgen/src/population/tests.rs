@@ -10,3 +10,4 @@ mod calls;
 mod chaos;
 mod network;
 mod presence;
+mod talk;

@@ -28,6 +28,18 @@ pub enum Fault {
     OkWithoutOffer,
     /// An ACK that must bring the answer does not.
     AckWithoutAnswer,
+    /// A body that must be a session description is none.
+    NotADescription,
+    /// An answer that does not fit its offer: another number of media, or a direction that the
+    /// offer leaves no room for (RFC 3264 §6).
+    AnswerMisfits,
+    /// An offer with fewer media than the session has (RFC 3264 §8).
+    MediaDropped,
+    /// A description that is no successor of the one before: another `o=` line, a version that
+    /// went back, or other words under the same version (RFC 3264 §8).
+    OriginChanged,
+    /// No answer to a REFER.
+    ReferUnanswered,
     /// A NOTIFY that nobody answered.
     NotifyUnanswered,
     /// A caller was connected while no phone had the call.
@@ -152,6 +164,60 @@ pub enum Fact {
     ChangeRefused {
         /// The call, if its token is known.
         token: Option<Token>,
+        /// How.
+        status: u16,
+    },
+    /// A party's REFER was answered, or a NOTIFY reported about it.
+    Referred {
+        /// The call, if its token is known.
+        token: Option<Token>,
+        /// The phone, if it is one.
+        dn: Option<String>,
+        /// The status of the response, or of the report.
+        status: u16,
+    },
+    /// A party received INFO.
+    Info {
+        /// The call, if its token is known.
+        token: Option<Token>,
+        /// The phone, if it is one.
+        dn: Option<String>,
+        /// The content type.
+        content_type: String,
+        /// The body.
+        body: String,
+    },
+    /// A party was told who is at the other end now.
+    Identified {
+        /// The call, if its token is known.
+        token: Option<Token>,
+        /// The phone that was told, if it is one.
+        dn: Option<String>,
+        /// Who is there.
+        user: String,
+    },
+    /// A phone dialled: its INVITE was sent for the first time.
+    Dialled {
+        /// The call.
+        token: Token,
+        /// The phone.
+        dn: String,
+        /// What it dialled.
+        number: String,
+    },
+    /// What a phone dialled has answered.
+    DialAnswered {
+        /// The call.
+        token: Token,
+        /// The phone.
+        dn: String,
+    },
+    /// What a phone dialled was refused, or the phone gave up.
+    DialFailed {
+        /// The call.
+        token: Token,
+        /// The phone.
+        dn: String,
         /// How.
         status: u16,
     },

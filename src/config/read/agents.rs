@@ -15,7 +15,7 @@ use crate::config::presence::Presence;
 use crate::config::reader::{Section, Source};
 use crate::config::trunk::{Selection, TrunkSet};
 use crate::config::value;
-use crate::config::{DnIndex, Trunk};
+use crate::config::{DnIndex, ProfileIndex, Trunk};
 use crate::limits::AGENTS_MAX;
 
 /// Where an agent is configured.
@@ -192,6 +192,7 @@ impl<'a> Enrolment<'a> {
             dn: dn.into(),
             agent_id: agent_id.into(),
             queues: settings.queues.unwrap_or_else(|| Arc::new([])),
+            profile: settings.skills.unwrap_or(ProfileIndex(0)),
             trunks,
             presence,
             wrap_up,

@@ -12,10 +12,10 @@ mod trunk;
 
 use toml::de::DeTable;
 
+use super::Config;
 use super::check::{self, Places};
 use super::keys;
 use super::reader::{Section, Source};
-use super::{Config, DnIndex};
 use crate::limits::{AGENTS_MAX, QUEUES_MAX, ROUTING_POINTS_MAX, TOKENS_MAX, TRUNKS_MAX};
 
 /// Reads the whole document; what is wrong goes to the source's mistakes, and then the result is of
@@ -40,7 +40,7 @@ pub(super) fn read<'a>(
     let mut names = names::Names::new(source);
     let (trunks, trunk_lines) = trunk::read(trunk_sections, &mut names);
     let (mut queues, queue_lines) = queue::read(queue_sections, &mut names);
-    let routing_points = queue::read_routing_points(point_sections, &mut names);
+    let (routing_points, entries) = queue::read_routing_points(point_sections, &mut names);
     let presence = presence::read(presence_section, &names);
 
     let mut enrolment = agents::Enrolment::new(defaults_section, &names, &trunks, &presence);
@@ -48,12 +48,9 @@ pub(super) fn read<'a>(
     enrolment.read_single(agent_sections);
     enrolment.read_many(agents_sections, files);
     let roster = enrolment.finish();
-    for (index, agent) in (0..).map(DnIndex).zip(&roster.agents) {
-        for queue in agent.queues.iter() {
-            queues[usize::from(queue.0)].agents.push(index);
-        }
-    }
-    check::check_queues(&queues, &routing_points, &queue_lines, source);
+    queue::note_agents(&mut queues, &roster);
+    queue::note_requirements(&mut queues, &entries);
+    let (skills, profiles, requirements) = names.skills.borrow().tables();
 
     let places = Places::new(&server_section, trunk_lines);
     let mut server = server::read(server_section);
@@ -71,7 +68,7 @@ pub(super) fn read<'a>(
         .map(|(name, address, _)| (name.into(), address))
         .collect();
     let agents = roster.agents;
-    Config {
+    let config = Config {
         server,
         trunks,
         presence,
@@ -79,7 +76,14 @@ pub(super) fn read<'a>(
         agent_defaults,
         routing_points,
         queues,
+        entries: entries.entries,
+        skills,
+        profiles,
+        requirements,
         names,
         places,
-    }
+    };
+    check::check_queues(&config, &queue_lines, source);
+    check::check_skills(&config, &entries.steps, source);
+    config
 }

@@ -1,16 +1,21 @@
 //! The names that trunks, queues and routing points have claimed. One name stands for one thing,
 //! because a CTI client registers an address by its name alone.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::config::reader::{Located, Source};
+use crate::config::skill::{Interner, Levels};
 use crate::config::value::{Scalar, instead_of_name};
-use crate::config::{Address, QueueIndex, TrunkIndex};
+use crate::config::{Address, ProfileIndex, QueueIndex, RequirementIndex, TrunkIndex};
+use crate::limits::SKILLS_MAX;
 
 pub(super) struct Names<'a> {
     source: &'a Source<'a>,
     claimed: BTreeMap<&'a str, (Address, u32)>,
+    /// Skills are known by being mentioned; whether anybody has them is checked at the end.
+    pub(super) skills: RefCell<Interner>,
 }
 
 impl<'a> Names<'a> {
@@ -18,6 +23,7 @@ impl<'a> Names<'a> {
         Self {
             source,
             claimed: BTreeMap::new(),
+            skills: RefCell::new(Interner::new()),
         }
     }
 
@@ -35,6 +41,40 @@ impl<'a> Names<'a> {
             return;
         }
         self.claimed.insert(name, (address, line));
+    }
+
+    /// What an agent with these skills can do.
+    pub(super) fn profile(&self, place: (&str, u32), skills: &[(&str, u8)]) -> ProfileIndex {
+        let levels = self.levels(place, skills);
+        self.skills.borrow_mut().profile(levels)
+    }
+
+    /// What a caller needs who needs these skills.
+    pub(super) fn requirement(&self, line: u32, skills: &[(&str, u8)]) -> RequirementIndex {
+        let levels = self.levels((self.source.file, line), skills);
+        let requirement = self.skills.borrow_mut().requirement(levels);
+        requirement.unwrap_or_else(|| {
+            let what = "callers need more different lists of skills than can be told apart";
+            let instead = format!("write at most {} different ones", u16::MAX);
+            self.source.mistake(line, what, instead);
+            RequirementIndex::ANYONE
+        })
+    }
+
+    fn levels(&self, place: (&str, u32), skills: &[(&str, u8)]) -> Levels {
+        let mut interner = self.skills.borrow_mut();
+        let mut levels = Vec::new();
+        for (name, level) in skills {
+            match interner.skill(name) {
+                Some(skill) => levels.push((skill, *level)),
+                None => {
+                    let what = format!("skill \"{name}\" is one too many");
+                    let instead = format!("use at most {SKILLS_MAX} different skills");
+                    self.source.mistakes.add(place, what, instead);
+                }
+            }
+        }
+        Levels::new(levels)
     }
 
     /// The trunks that a key or column names, in order; what is wrong with them is reported.

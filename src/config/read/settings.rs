@@ -10,8 +10,8 @@ use crate::config::agent::{AfterLogin, Login, NoAnswerAction, WrapUp};
 use crate::config::reader::{Located, Section};
 use crate::config::trunk::Selection;
 use crate::config::value::{self, Converted, Scalar};
-use crate::config::{QueueIndex, TrunkIndex};
-use crate::limits::{AGENT_QUEUES_MAX, TRUNKS_MAX};
+use crate::config::{ProfileIndex, QueueIndex, TrunkIndex};
+use crate::limits::{AGENT_QUEUES_MAX, AGENT_SKILLS_MAX, TRUNKS_MAX};
 
 const ACTIONS: [(&str, NoAnswerAction); 3] = [
     ("none", NoAnswerAction::None),
@@ -27,6 +27,7 @@ const AFTER_LOGINS: [(&str, AfterLogin); 2] = [
 #[derive(Debug, Clone, Default)]
 pub(super) struct Settings {
     pub(super) queues: Option<Arc<[QueueIndex]>>,
+    pub(super) skills: Option<ProfileIndex>,
     pub(super) trunks: Option<Arc<[TrunkIndex]>>,
     pub(super) trunk_mode: Option<Selection>,
     pub(super) presence: Option<bool>,
@@ -43,6 +44,7 @@ impl Settings {
     pub(super) fn over(self, wider: &Self) -> Self {
         Self {
             queues: self.queues.or_else(|| wider.queues.clone()),
+            skills: self.skills.or(wider.skills),
             trunks: self.trunks.or_else(|| wider.trunks.clone()),
             trunk_mode: self.trunk_mode.or(wider.trunk_mode),
             presence: self.presence.or(wider.presence),
@@ -65,10 +67,12 @@ impl Settings {
     ) -> Self {
         let file = section.source.file;
         let queues = section.list("queues", AGENT_QUEUES_MAX, value::name);
+        let skills = section.pairs("skills", AGENT_SKILLS_MAX, "{ english = 7 }", value::skill);
         let trunks = section.list("trunks", TRUNKS_MAX, value::name);
         let presence_trunks = section.list("presence_trunks", TRUNKS_MAX, value::name);
         let settings = Self {
             queues: queues.map(|queues| names.queues((file, "queues"), queues)),
+            skills: skills.map(|skills| names.profile((file, section.line_of("skills")), &skills)),
             trunks: trunks.map(|trunks| names.trunks((file, "trunks"), trunks)),
             trunk_mode: section.optional("trunk_mode", |scalar| value::choice(scalar, &MODES)),
             presence: section.optional("presence", value::flag),
@@ -127,6 +131,10 @@ impl Settings {
                 return Err(format!("write at most {TRUNKS_MAX} trunks"));
             }
             "queues" => self.queues = Some(names.queues((file, "queues"), listed())),
+            "skills" => {
+                let skills = value::skills(cell, AGENT_SKILLS_MAX)?;
+                self.skills = Some(names.profile((file, line), &skills));
+            }
             "trunks" => self.trunks = Some(names.trunks((file, "trunks"), listed())),
             "presence_trunks" => {
                 self.presence_trunks = Some(names.trunks((file, "presence_trunks"), listed()));

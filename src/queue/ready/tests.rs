@@ -4,34 +4,58 @@ use std::time::Duration;
 
 use super::*;
 
+fn ready(start: Instant) -> Ready {
+    let text = "[[trunk]]\nname = \"pbx\"\npeers = \"udp:192.0.2.1\"\n\
+                [[agents]]\nrange = \"2000-2003\"\nqueues = \"sales\"\n\
+                [[agent]]\ndn = \"2004\"\n[[queue]]\nname = \"sales\"\n\
+                [[routing_point]]\nnumber = \"7000\"\nqueue = \"sales\"";
+    let config = crate::config::parse(text, &|_| Err(String::new())).unwrap();
+    Ready::new(start, &config, QueueIndex(0))
+}
+
 #[test]
 fn a_word_that_overtakes_the_outcome_counts_after_it() {
     let start = Instant::now();
     let (dn, call) = (DnIndex(3), ConnId(9));
-    let mut ready = Ready::default();
+    let mut ready = ready(start);
     ready.say(dn, Some(start));
     ready.pick(dn, call);
     ready.say(dn, Some(start + Duration::from_secs(1)));
-    assert_eq!(ready.longest_idle(), None);
+    assert_eq!(ready.first_for(0), None);
     ready.settle(dn, ConnId(8));
     assert_eq!(
-        ready.longest_idle(),
+        ready.first_for(0),
         None,
         "another call's outcome is not this one's"
     );
     ready.settle(dn, call);
-    assert_eq!(ready.longest_idle(), Some(dn));
+    assert_eq!(ready.first_for(0), Some(dn));
 }
 
 #[test]
 fn a_newer_word_replaces_the_old_one() {
     let start = Instant::now();
     let later = |seconds| Some(start + Duration::from_secs(seconds));
-    let mut ready = Ready::default();
+    let mut ready = ready(start);
     ready.say(DnIndex(1), later(1));
     ready.say(DnIndex(2), later(2));
     ready.say(DnIndex(1), later(3));
-    assert_eq!((ready.len(), ready.longest_idle()), (2, Some(DnIndex(2))));
+    assert_eq!((ready.len(), ready.first_for(0)), (2, Some(DnIndex(2))));
     ready.say(DnIndex(2), None);
-    assert_eq!((ready.len(), ready.longest_idle()), (1, Some(DnIndex(1))));
+    assert_eq!((ready.len(), ready.first_for(0)), (1, Some(DnIndex(1))));
+}
+
+#[test]
+fn an_agent_of_another_queue_is_a_guest() {
+    let start = Instant::now();
+    let (dn, call) = (DnIndex(4), ConnId(9));
+    let mut ready = ready(start);
+    ready.say(dn, Some(start));
+    assert_eq!((ready.len(), ready.first_for(0)), (0, None));
+    ready.pick(dn, call);
+    assert!(ready.is_offered(dn));
+    ready.settle(dn, ConnId(8));
+    assert!(ready.is_offered(dn));
+    ready.settle(dn, call);
+    assert!(!ready.is_offered(dn));
 }

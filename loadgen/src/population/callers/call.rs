@@ -6,10 +6,11 @@ use offhook::sip::{Method, Request, Response, Status};
 
 use super::{CallPlan, Callers, Due};
 use crate::population::dialog::Dialog;
-use crate::population::exchange::{ClientId, Expiry, ServerId};
-use crate::population::message::{Flow, Outgoing, SDP, sdp};
+use crate::population::exchange::{ClientId, Exchange, Expiry, ServerId};
+use crate::population::media::{Flow, Media, Side, place};
+use crate::population::message::{Outgoing, SDP};
 use crate::population::random::Span;
-use crate::population::session::{Change, Session, SessionEvent, offer_fields};
+use crate::population::session::{Change, Session, SessionEvent, asserted, offer_fields};
 use crate::population::truth::{EndedBy, Fact, Fault, Outcome, Token};
 
 /// RFC 3261 §14.1: how long the party that minted the Call-ID waits after a 491.
@@ -34,6 +35,7 @@ enum State {
         invite: ClientId,
         request: Box<Outgoing>,
         tag: String,
+        media: Media,
     },
     Up {
         session: Box<Session>,
@@ -47,6 +49,7 @@ pub(super) enum Act {
     GiveUp,
     Overdue,
     Change(Change),
+    AnswerOffer,
     HangUp,
 }
 
@@ -58,9 +61,10 @@ impl Callers {
         let caller = format!("3{:07}", number & 0xff_ffff);
         let tag = format!("{}~{:016x}", number & 0xffff_ffff, self.random.number());
         let mut request = self.invite(token, &caller, &tag, &plan);
+        let here = place(self.exchange.address, Side::Caller, number & 0xffff_ffff);
+        let mut media = Media::new(here, number & 0xffff_ffff);
         if plan.early_offer {
-            let body = sdp(self.exchange.address, number & 0xffff_ffff, 1, Flow::Both);
-            request.body = Some((SDP, body));
+            request.body = Some((SDP, media.offer(Flow::Both)));
         }
         self.by_call.insert(request.call_id.clone(), token);
         let invite = self.exchange.send(now, self.server, request.clone());
@@ -84,6 +88,7 @@ impl Callers {
             invite,
             request: Box::new(request),
             tag,
+            media,
         };
         let call = Call {
             plan,
@@ -125,6 +130,9 @@ impl Callers {
         request.field("P-Asserted-Identity", &party);
         let remote = format!("{party};party=calling;screen=yes;privacy=off");
         request.field("Remote-Party-ID", &remote);
+        if let Some(replaces) = &plan.replaces {
+            request.field("Replaces", &replaces.header());
+        }
         request
     }
 
@@ -142,13 +150,17 @@ impl Callers {
                 self.exchange.cancel(now, *invite);
             }
             (Act::Change(change), State::Up { session, .. }) => {
-                if change != Change::Resume || session.is_held() {
+                if !change.resumes() || session.is_held() {
                     session.change(now, &mut self.exchange, change, "");
                 }
             }
+            (Act::AnswerOffer, State::Up { session, .. }) => {
+                let event = session.answer_offer(now, &mut self.exchange);
+                self.handle_session(now, token, event);
+            }
             (Act::HangUp, State::Up { session, .. }) => session.hang_up(now, &mut self.exchange),
             (Act::GiveUp | Act::Overdue, State::Up { .. })
-            | (Act::Change(_) | Act::HangUp, State::Inviting { .. }) => {}
+            | (Act::Change(_) | Act::AnswerOffer | Act::HangUp, State::Inviting { .. }) => {}
         }
     }
 
@@ -166,8 +178,8 @@ impl Callers {
             }
             State::Inviting { .. } => {}
             State::Up { session, .. } => {
-                let event = session.handle_response(&mut self.exchange, id, response);
-                self.handle_session(now, token, event);
+                let events = session.handle_response(now, &mut self.exchange, id, response);
+                self.handle_session(now, token, events);
             }
         }
     }
@@ -188,6 +200,14 @@ impl Callers {
                     status: status.0,
                 },
             );
+            if let Some(user) = asserted(&response.message) {
+                let fact = Fact::Identified {
+                    token: Some(token),
+                    dn: None,
+                    user,
+                };
+                self.log.add(now, fact);
+            }
         } else if status.is_success() {
             self.connect(now, token, id, response);
         } else {
@@ -211,20 +231,19 @@ impl Callers {
             .calls
             .get_mut(&token)
             .expect("the caller has found the call");
-        let State::Inviting { request, tag, .. } = &call.state else {
+        let State::Inviting {
+            request,
+            tag,
+            media,
+            ..
+        } = &mut call.state
+        else {
             return;
         };
         let dialog = Dialog::of_response(request, tag, response, self.server);
-        let Token(number) = token;
-        let mut session = Session::new(dialog, number & 0xffff_ffff);
-        let delayed = !call.plan.early_offer;
-        session.acknowledge(&mut self.exchange, id, response.cseq, delayed);
-        if response.message.body().is_empty() {
-            let fault = if delayed {
-                Fault::OkWithoutOffer
-            } else {
-                Fault::OkWithoutAnswer
-            };
+        let mut session = Session::new(dialog, media.clone());
+        session.reception = self.reception;
+        if let Err(fault) = session.open(&mut self.exchange, id, response) {
             call.spoiled = Some(fault);
             self.log.add(
                 now,
@@ -274,8 +293,8 @@ impl Callers {
             .expect("the index names calls that exist");
         match &mut call.state {
             State::Up { session, .. } if session.owns(request) => {
-                let event = session.handle_request(now, &mut self.exchange, id, request);
-                self.handle_session(now, token, event);
+                let events = session.handle_request(now, &mut self.exchange, id, request);
+                self.handle_session(now, token, events);
                 true
             }
             State::Up { .. } | State::Inviting { .. } => false,
@@ -337,59 +356,76 @@ impl Callers {
         }
     }
 
+    /// The server takes a re-INVITE back.
+    pub(super) fn handle_cancelled(&mut self, now: Instant, id: ServerId) {
+        for call in self.calls.values_mut() {
+            if let State::Up { session, .. } = &mut call.state
+                && session.handle_cancelled(now, &mut self.exchange, id)
+            {
+                return;
+            }
+        }
+    }
+
     pub(super) fn handle_session(
         &mut self,
         now: Instant,
         token: Token,
-        event: Option<SessionEvent>,
+        events: impl IntoIterator<Item = SessionEvent>,
     ) {
-        let call = self
-            .calls
-            .get_mut(&token)
-            .expect("an event of a session has a call");
+        for event in events {
+            self.handle_session_event(now, token, event);
+        }
+    }
+
+    fn handle_session_event(&mut self, now: Instant, token: Token, event: SessionEvent) {
+        let known = (Some(token), None);
         match event {
-            None => {}
-            Some(SessionEvent::PeerHungUp) => self.end_up(now, token, EndedBy::Server),
-            Some(SessionEvent::HungUp) => self.end_up(now, token, EndedBy::Us),
-            Some(SessionEvent::Changed(change)) => {
-                self.log.add(
-                    now,
-                    Fact::Changed {
-                        token: Some(token),
-                        change,
-                    },
-                );
+            SessionEvent::PeerHungUp => self.end_up(now, token, EndedBy::Server),
+            SessionEvent::HungUp => self.end_up(now, token, EndedBy::Us),
+            SessionEvent::HungUpInstead => {}
+            SessionEvent::Transferred => self.act(now, token, Act::HangUp),
+            SessionEvent::AnswerLater(delay) => {
+                self.agenda
+                    .add(now + delay, Due::Call(token, Act::AnswerOffer));
             }
-            Some(SessionEvent::Glare(change)) => {
+            SessionEvent::Glare(change) => {
                 let wait = self.random.within(GLARE_WAIT);
                 self.agenda
                     .add(now + wait, Due::Call(token, Act::Change(change)));
             }
-            Some(SessionEvent::Refused(_, status)) => {
-                let fact = Fact::ChangeRefused {
-                    token: Some(token),
-                    status: status.0,
-                };
-                self.log.add(now, fact);
-            }
-            Some(SessionEvent::Fault(fault)) => {
-                call.spoiled = Some(fault);
-                let over = match &call.state {
-                    State::Inviting { .. } => false,
-                    State::Up { session, .. } => session.has_given_up(),
-                };
-                self.log.add(
-                    now,
-                    Fact::Fault {
-                        token: Some(token),
-                        dn: None,
-                        fault,
-                    },
-                );
-                if over {
-                    self.end(now, token, Outcome::Lost(fault));
+            SessionEvent::Fault(fault) => self.spoil(now, token, fault),
+            SessionEvent::Changed(_)
+            | SessionEvent::Refused(..)
+            | SessionEvent::Referred(_)
+            | SessionEvent::Info { .. }
+            | SessionEvent::Identified(_) => {
+                if let Some(fact) = event.fact(known) {
+                    self.log.add(now, fact);
                 }
             }
+        }
+    }
+
+    /// The server has broken a rule: whatever comes, the call is lost.
+    fn spoil(&mut self, now: Instant, token: Token, fault: Fault) {
+        let call = self
+            .calls
+            .get_mut(&token)
+            .expect("an event of a session has a call");
+        call.spoiled = Some(fault);
+        let over = match &call.state {
+            State::Inviting { .. } => false,
+            State::Up { session, .. } => session.has_given_up(),
+        };
+        let fact = Fact::Fault {
+            token: Some(token),
+            dn: None,
+            fault,
+        };
+        self.log.add(now, fact);
+        if over {
+            self.end(now, token, Outcome::Lost(fault));
         }
     }
 
@@ -420,11 +456,11 @@ impl Callers {
         self.log.add(now, Fact::Ended { token, outcome });
     }
 
-    /// Changes a call that is up; `false` when that is not possible now.
-    pub(super) fn change_call(&mut self, now: Instant, token: Token, change: Change) -> bool {
-        match self.calls.get_mut(&token).map(|call| &mut call.state) {
-            Some(State::Up { session, .. }) => session.change(now, &mut self.exchange, change, ""),
-            Some(State::Inviting { .. }) | None => false,
+    /// The session of a call that is up.
+    pub(super) fn session(&mut self, token: Token) -> Option<(&mut Session, &mut Exchange)> {
+        match &mut self.calls.get_mut(&token)?.state {
+            State::Up { session, .. } => Some((session, &mut self.exchange)),
+            State::Inviting { .. } => None,
         }
     }
 }
@@ -435,6 +471,14 @@ impl Call {
         match &self.state {
             State::Inviting { .. } => None,
             State::Up { session, since } => (!session.is_ending()).then_some(*since),
+        }
+    }
+
+    /// Its session, if it is up and nobody on this side is ending it.
+    pub(super) fn live_session(&self) -> Option<&Session> {
+        match &self.state {
+            State::Up { session, .. } if !session.is_ending() => Some(session),
+            State::Up { .. } | State::Inviting { .. } => None,
         }
     }
 

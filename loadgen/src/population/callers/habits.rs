@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::population::random::{Random, Span};
+use crate::population::session::Replaces;
 
 /// What one caller does.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +22,8 @@ pub struct CallPlan {
     pub hold_after: Option<Duration>,
     /// An INVITE without final response for so long is lost.
     pub final_within: Duration,
+    /// The dialog that the call shall take the place of (RFC 3891).
+    pub replaces: Option<Replaces>,
 }
 
 impl CallPlan {
@@ -35,6 +38,7 @@ impl CallPlan {
             hang_up_after: None,
             hold_after: None,
             final_within: Duration::from_secs(300),
+            replaces: None,
         }
     }
 
@@ -127,6 +131,7 @@ impl CallerHabits {
             hang_up_after: Some(talking),
             hold_after: holds.then_some(talking / 4),
             final_within: Duration::from_secs(300),
+            replaces: None,
         }
     }
 }

@@ -14,8 +14,9 @@ use offhook::sip::{Method, Request, Status};
 
 use super::agenda::Agenda;
 use super::exchange::{Exchange, Incoming, ServerId, Timers, Wire};
+use super::message::ALLOW;
 use super::random::Random;
-use super::session::{Change, refuse};
+use super::session::{Change, Reception, Replaces, Session, refuse};
 use super::truth::{Fault, Log, Outcome, Record, Token};
 use crate::node::{Node, Packet};
 use call::{Act, Call};
@@ -35,6 +36,8 @@ pub struct CallersOptions {
     pub timers: Timers,
     /// How callers that come by themselves behave.
     pub habits: CallerHabits,
+    /// The methods that they allow: the value of their Allow header.
+    pub allow: String,
 }
 
 impl CallersOptions {
@@ -47,6 +50,7 @@ impl CallersOptions {
             seed: 0,
             timers: Timers::default(),
             habits: CallerHabits::of(number),
+            allow: ALLOW.to_owned(),
         }
     }
 }
@@ -103,6 +107,8 @@ pub struct Callers {
     by_call: BTreeMap<String, Token>,
     totals: Totals,
     arriving: bool,
+    /// How calls that come to be up take the server's offers.
+    reception: Reception,
     agenda: Agenda<Due>,
     log: Log,
 }
@@ -115,8 +121,10 @@ impl Callers {
             "{:08x}c",
             Random::new(options.seed, 0xca).number() & 0xffff_ffff
         );
+        let mut exchange = Exchange::new(options.address, format!("{mark}x"), options.timers);
+        exchange.allow = options.allow;
         Self {
-            exchange: Exchange::new(options.address, format!("{mark}x"), options.timers),
+            exchange,
             server: options.server,
             mark,
             seed: options.seed,
@@ -127,6 +135,7 @@ impl Callers {
             by_call: BTreeMap::new(),
             totals: Totals::default(),
             arriving: false,
+            reception: Reception::default(),
             agenda: Agenda::default(),
             log: Log::default(),
         }
@@ -162,9 +171,61 @@ impl Callers {
         self.act(now, token, Act::HangUp);
     }
 
-    /// The caller sends a re-INVITE; `false` when that is not possible now.
+    /// The caller sends a re-INVITE or an UPDATE; `false` when that is not possible now.
     pub fn change(&mut self, now: Instant, token: Token, change: Change) -> bool {
-        self.change_call(now, token, change)
+        self.session(token)
+            .is_some_and(|(session, exchange)| session.change(now, exchange, change, ""))
+    }
+
+    /// From now on every caller takes the server's offers this way.
+    pub fn set_reception(&mut self, reception: Reception) {
+        self.reception = reception;
+        for token in self.calls.keys().copied().collect::<Vec<_>>() {
+            if let Some((session, _)) = self.session(token) {
+                session.reception = reception;
+            }
+        }
+    }
+
+    /// The caller answers an offer of the server's that waits; `false` when none does.
+    pub fn answer_offer(&mut self, now: Instant, token: Token) -> bool {
+        let waits = self
+            .session(token)
+            .is_some_and(|(session, _)| session.has_pending());
+        self.act(now, token, Act::AnswerOffer);
+        waits
+    }
+
+    /// The caller sends INFO; `false` when the call is not up.
+    pub fn inform(
+        &mut self,
+        now: Instant,
+        token: Token,
+        content_type: &'static str,
+        body: &str,
+    ) -> bool {
+        let session = self.session(token);
+        session
+            .map(|(session, exchange)| session.inform(now, exchange, content_type, body))
+            .is_some()
+    }
+
+    /// The caller asks the server to call `number` in its place; `false` when that is not
+    /// possible now.
+    pub fn refer(
+        &mut self,
+        now: Instant,
+        token: Token,
+        number: &str,
+        replaces: Option<&Replaces>,
+    ) -> bool {
+        self.session(token)
+            .is_some_and(|(session, exchange)| session.refer(now, exchange, number, replaces))
+    }
+
+    /// The dialog of a call that is up, for a Replaces header.
+    pub fn dialog(&mut self, token: Token) -> Option<Replaces> {
+        self.session(token).map(|(session, _)| session.replaces())
     }
 
     /// Nothing more can come: every call that is not over is lost.
@@ -207,6 +268,13 @@ impl Callers {
             up_since: call.up_since(),
             waiting: call.is_waiting(),
         })
+    }
+
+    /// The calls that are up, with their sessions.
+    pub(super) fn sessions(&self) -> impl Iterator<Item = (Token, &Session)> {
+        self.calls
+            .iter()
+            .filter_map(|(token, call)| Some((*token, call.live_session()?)))
     }
 
     /// Whether a caller still waits for its final response.
@@ -280,8 +348,8 @@ impl Node for Callers {
             Incoming::Request(id, request) => self.handle_request(now, id, &request),
             Incoming::Acknowledged(request) => self.handle_ack(now, &request),
             Incoming::Response(id, response) => self.handle_response(now, id, &response),
-            // Only re-INVITEs reach callers, and those are answered at once.
-            Incoming::Cancelled(_) | Incoming::Nothing => {}
+            Incoming::Cancelled(id) => self.handle_cancelled(now, id),
+            Incoming::Nothing => {}
         }
         self.exchange.return_index(index);
     }

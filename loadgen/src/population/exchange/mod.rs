@@ -15,9 +15,10 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use offhook::sip::{HeaderIndex, Request, Response};
+use offhook::sip::{HeaderIndex, Method, Request, Response};
 
 use super::agenda::Agenda;
+use super::message::ALLOW;
 use client::Client;
 use server::{Server, ServerKey};
 
@@ -118,6 +119,8 @@ pub struct Wire {
 pub(super) struct Exchange {
     pub(super) address: SocketAddr,
     pub(super) wire: Wire,
+    /// The methods that the address allows, as its Allow header says.
+    pub(super) allow: String,
     timers: Timers,
     /// What makes our branches ours: seed and incarnation.
     mark: String,
@@ -141,6 +144,7 @@ impl Exchange {
         Self {
             address,
             wire: Wire::default(),
+            allow: ALLOW.to_owned(),
             timers,
             mark,
             made: 0,
@@ -158,9 +162,15 @@ impl Exchange {
 
     /// Forgets every transaction, as a host does that has restarted.
     pub(super) fn restart(&mut self, mark: String) {
-        let wire = self.wire;
+        let (wire, allow) = (self.wire, std::mem::take(&mut self.allow));
         *self = Self::new(self.address, mark, self.timers);
-        self.wire = wire;
+        (self.wire, self.allow) = (wire, allow);
+    }
+
+    /// Whether requests of this method are served here.
+    pub(super) fn allows(&self, method: Method<'_>) -> bool {
+        let named = |allowed: &str| allowed.trim() == method.as_str();
+        self.allow.split(',').any(named)
     }
 
     /// Unplugs the address, or plugs it in again.

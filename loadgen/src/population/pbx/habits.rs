@@ -17,6 +17,9 @@ pub struct Behaviour {
     pub then: Answering,
     /// Whether its 200 has a session description, as it must.
     pub describes: bool,
+    /// Time from a wish of the server's that the phone answer by itself (`answer-after=0`,
+    /// auto-answer, `Event: talk`) to the answer; `None` does not know such wishes.
+    pub answers_alone: Option<Duration>,
     /// Time from the answer to the hold; the call is resumed after as long again.
     pub hold_after: Option<Duration>,
     /// Time from the answer to the agent's BYE; `None` leaves it to the other side.
@@ -42,6 +45,7 @@ impl Default for Behaviour {
             ringing_after: Some(Duration::from_millis(20)),
             then: Answering::After(Duration::from_millis(100)),
             describes: true,
+            answers_alone: None,
             hold_after: None,
             hang_up_after: None,
         }
@@ -149,6 +153,7 @@ impl Habits {
             ringing_after: Some(ringing),
             then,
             describes: true,
+            answers_alone: None,
             hold_after: talking.filter(|_| holds).map(|length| length / 4),
             hang_up_after: talking,
         }

@@ -1,21 +1,29 @@
-//! The calls that the server gives to the phones: rung, answered, refused, taken back, held,
-//! hung up.
+//! The calls that the server gives to the phones, until they are up: rung, answered, refused,
+//! taken back. What happens in a call that is up is in `talk`, calls that phones make in `dial`.
 
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use offhook::sip::{HeaderName, Method, Request, Response, Status};
+use offhook::sip::{HeaderName, Request, Status};
 
+use super::dial::Dialling;
 use super::phone::Line;
 use super::{Answering, Behaviour, Due, Pbx};
-use crate::population::dialog::Dialog;
-use crate::population::exchange::{Answer, ClientId, Expiry, ServerId};
-use crate::population::message::{Flow, SDP, sdp};
-use crate::population::session::{Change, Session, SessionEvent, contact, refuse};
-use crate::population::truth::{EndedBy, Fact, Token};
+use crate::population::dialog::{Dialog, text};
+use crate::population::exchange::{Answer, ServerId};
+use crate::population::media::{Flow, Media, Side, place};
+use crate::population::message::SDP;
+use crate::population::session::{Change, Session, asserted, contact, refuse};
+use crate::population::truth::{Fact, Fault, Token};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct LegId(u64);
+
+impl LegId {
+    pub(super) fn of(number: u64) -> Self {
+        Self(number)
+    }
+}
 
 /// What habit or behaviour does to a leg at its time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +32,7 @@ pub(super) enum Act {
     Answer,
     Refuse(Status),
     Change(Change),
+    AnswerOffer,
     HangUp,
 }
 
@@ -33,20 +42,24 @@ pub(super) struct Leg {
     pub(super) node: usize,
     pub(super) phone: usize,
     pub(super) token: Option<Token>,
-    behaviour: Behaviour,
-    call_id: String,
-    tag: String,
-    state: State,
+    pub(super) behaviour: Behaviour,
+    pub(super) call_id: String,
+    pub(super) tag: String,
+    pub(super) state: State,
 }
 
 #[derive(Debug)]
-enum State {
+pub(super) enum State {
     Ringing {
         invite: ServerId,
         dialog: Dialog,
-        offered: bool,
+        /// The offer of the INVITE; empty when it asks for the phone's.
+        offer: Vec<u8>,
+        /// Who calls, as the server says.
+        identity: Option<String>,
     },
-    Up(Session),
+    Dialling(Dialling),
+    Up(Box<Session>),
 }
 
 impl Pbx {
@@ -64,10 +77,13 @@ impl Pbx {
         let Some(phone) = self.by_dn.get(dn).copied() else {
             return self.refuse_new(now, node, id, (dn, token), Status::NOT_FOUND);
         };
-        let behaviour = match self.phones[phone].behaviour {
+        let mut behaviour = match self.phones[phone].behaviour {
             Some(behaviour) => behaviour,
             None => self.habits.behaviour(&mut self.random),
         };
+        if let Some(delay) = behaviour.answers_alone.filter(|_| answers_alone(request)) {
+            behaviour.then = Answering::After(delay);
+        }
         if behaviour.trying {
             refuse(now, &mut self.nodes[node].exchange, id, Status::TRYING);
         }
@@ -78,12 +94,16 @@ impl Pbx {
                 dn: dn.to_owned(),
             },
         );
+        if let Some(user) = asserted(&request.message) {
+            let dn = Some(dn.to_owned());
+            self.log.add(now, Fact::Identified { token, dn, user });
+        }
         self.rang += 1;
         let key = (node, request.call_id.to_owned());
         let status = match (&self.phones[phone], self.leg_by_call.contains_key(&key)) {
             (_, true) => Status::LOOP_DETECTED,
             (state, _) if !state.registered => Status::TEMPORARILY_UNAVAILABLE,
-            (state, _) if state.line != Line::Idle => Status::BUSY_HERE,
+            (state, _) if !state.takes_another() => Status::BUSY_HERE,
             _ => {
                 self.ring(now, node, source, id, request, (phone, token, behaviour));
                 return;
@@ -104,7 +124,8 @@ impl Pbx {
         let id = LegId(self.next_number());
         let tag = self.new_tag();
         let dialog = Dialog::of_request(request, source, &tag);
-        let offered = !request.message.body().is_empty();
+        let offer = request.message.body().to_vec();
+        let identity = asserted(&request.message);
         let leg = Leg {
             node,
             phone,
@@ -115,13 +136,17 @@ impl Pbx {
             state: State::Ringing {
                 invite,
                 dialog,
-                offered,
+                offer,
+                identity,
             },
         };
         self.leg_by_call.insert((node, leg.call_id.clone()), id);
         self.leg_by_invite.insert((node, invite), id);
         self.legs.insert(id, leg);
-        self.set_line(now, phone, Line::Ringing(id));
+        self.phones[phone].legs.push(id);
+        if self.phones[phone].line == Line::Idle {
+            self.set_line(now, phone, Line::Ringing(id));
+        }
         if let Some(delay) = behaviour.ringing_after {
             self.agenda.add(now + delay, Due::Leg(id, Act::Ring));
         }
@@ -174,6 +199,7 @@ impl Pbx {
             Act::Change(change) => {
                 self.change(now, id, change);
             }
+            Act::AnswerOffer => self.answer_offer(now, id),
             Act::HangUp => self.hang_up(now, id),
         }
     }
@@ -195,7 +221,7 @@ impl Pbx {
 
     /// The phone is picked up.
     pub(super) fn answer(&mut self, now: Instant, id: LegId) {
-        let description = self.next_number();
+        let number = self.next_number();
         let leg = self
             .legs
             .get_mut(&id)
@@ -203,29 +229,52 @@ impl Pbx {
         let State::Ringing {
             invite,
             dialog,
-            offered,
+            offer,
+            identity,
         } = &leg.state
         else {
             return;
         };
-        let (invite, offered, describes) = (*invite, *offered, leg.behaviour.describes);
+        let invite = *invite;
         let exchange = &mut self.nodes[leg.node].exchange;
+        let here = place(exchange.address, Side::Phone(leg.phone), number);
+        let mut media = Media::new(here, number);
+        let delayed = offer.is_empty();
+        let (description, verdict) = if delayed {
+            (Some(media.offer(Flow::Both)), Ok(()))
+        } else {
+            media.answer(offer)
+        };
+        let described = leg.behaviour.describes && description.is_some();
         let answer = Answer {
             tag: Some(&leg.tag),
             fields: vec![(
                 HeaderName::Contact,
                 contact(&self.phones[leg.phone].dn, exchange),
             )],
-            body: describes.then(|| (SDP, sdp(exchange.address, description, 1, Flow::Both))),
+            body: description.filter(|_| described).map(|text| (SDP, text)),
         };
         exchange.answer(now, invite, Status::OK, &answer);
-        let mut session = Session::new(dialog.clone(), description);
-        session.expect_ack(invite, describes && !offered);
-        leg.state = State::Up(session);
-        let (node, phone, token, behaviour) = (leg.node, leg.phone, leg.token, leg.behaviour);
-        self.leg_by_invite.remove(&(node, invite));
+        let mut session = Session::new(dialog.clone(), media);
+        session.expect_ack(invite, described && delayed);
+        session.begin_identity(identity.clone());
+        session.reception = self.phones[leg.phone].reception;
+        leg.state = State::Up(Box::new(session));
+        self.leg_by_invite.remove(&(leg.node, invite));
+        self.picked_up(now, id, verdict);
+    }
+
+    /// What follows an answer: the phone talks here, and holds what it talked in before.
+    fn picked_up(&mut self, now: Instant, id: LegId, verdict: Result<(), Fault>) {
+        let leg = &self.legs[&id];
+        let (phone, token, behaviour) = (leg.phone, leg.token, leg.behaviour);
         let dn = self.phones[phone].dn.clone();
+        if let Err(fault) = verdict {
+            let dn = Some(dn.clone());
+            self.log.add(now, Fact::Fault { token, dn, fault });
+        }
         self.log.add(now, Fact::PhoneAnswered { token, dn });
+        self.hold_the_other(now, phone, id);
         self.set_line(now, phone, Line::Talking(id));
         if let Some(delay) = behaviour.hold_after {
             self.agenda
@@ -257,7 +306,7 @@ impl Pbx {
     /// The server takes an INVITE back.
     pub(super) fn handle_cancelled(&mut self, now: Instant, node: usize, invite: ServerId) {
         let Some(id) = self.leg_by_invite.get(&(node, invite)).copied() else {
-            return;
+            return self.handle_change_cancelled(now, node, invite);
         };
         if let Some(leg) = self.end_ringing(now, id, Status::REQUEST_TERMINATED) {
             let dn = self.phones[leg.phone].dn.clone();
@@ -271,7 +320,7 @@ impl Pbx {
         }
     }
 
-    fn end_ringing(&mut self, now: Instant, id: LegId, status: Status) -> Option<Leg> {
+    pub(super) fn end_ringing(&mut self, now: Instant, id: LegId, status: Status) -> Option<Leg> {
         let leg = self.legs.get(&id)?;
         let State::Ringing { invite, .. } = &leg.state else {
             return None;
@@ -286,255 +335,25 @@ impl Pbx {
         self.remove_leg(now, id)
     }
 
-    /// The agent hangs up: the phone is free at once, whatever becomes of the BYE.
-    pub(super) fn hang_up(&mut self, now: Instant, id: LegId) {
-        let Some(Leg {
-            node,
-            phone,
-            token,
-            state: State::Up(session),
-            ..
-        }) = self.legs.get_mut(&id)
-        else {
-            return;
-        };
-        if session.is_ending() {
-            return;
-        }
-        session.hang_up(now, &mut self.nodes[*node].exchange);
-        let (phone, token) = (*phone, *token);
-        let dn = self.phones[phone].dn.clone();
-        self.log.add(
-            now,
-            Fact::PhoneEnded {
-                token,
-                dn,
-                by: EndedBy::Us,
-            },
-        );
-        self.set_line(now, phone, Line::Idle);
-    }
-
-    /// The agent changes the call; `false` when that is not possible now.
-    pub(super) fn change(&mut self, now: Instant, id: LegId, change: Change) -> bool {
-        let Some(Leg {
-            node,
-            phone,
-            state: State::Up(session),
-            ..
-        }) = self.legs.get_mut(&id)
-        else {
-            return false;
-        };
-        // Nothing is resumed that was never held.
-        if change == Change::Resume && !session.is_held() {
-            return false;
-        }
-        let dn = &self.phones[*phone].dn;
-        session.change(now, &mut self.nodes[*node].exchange, change, dn)
-    }
-
-    /// A request in the dialog of a leg; `false` when it is of none.
-    pub(super) fn handle_in_leg(
-        &mut self,
-        now: Instant,
-        node: usize,
-        id: ServerId,
-        request: &Request<'_>,
-    ) -> bool {
-        let key = (node, request.call_id.to_owned());
-        let Some(leg_id) = self.leg_by_call.get(&key).copied() else {
-            return false;
-        };
-        let leg = self
-            .legs
-            .get_mut(&leg_id)
-            .expect("the index names legs that exist");
-        let exchange = &mut self.nodes[node].exchange;
-        match &mut leg.state {
-            State::Ringing { dialog, .. } if dialog.owns(request) => {
-                // RFC 3261 §15: a caller may end an early dialog with BYE.
-                let bye = request.method == Method::Bye;
-                let status = if bye {
-                    Status::OK
-                } else {
-                    Status::METHOD_NOT_ALLOWED
-                };
-                refuse(now, exchange, id, status);
-                if bye && let Some(leg) = self.end_ringing(now, leg_id, Status::REQUEST_TERMINATED)
-                {
-                    let dn = self.phones[leg.phone].dn.clone();
-                    self.log.add(
-                        now,
-                        Fact::PhoneCancelled {
-                            token: leg.token,
-                            dn,
-                        },
-                    );
-                }
-                true
-            }
-            State::Up(session) if session.owns(request) => {
-                let event = session.handle_request(now, exchange, id, request);
-                self.handle_session(now, leg_id, event);
-                true
-            }
-            State::Ringing { .. } | State::Up(_) => false,
-        }
-    }
-
-    pub(super) fn handle_leg_ack(&mut self, now: Instant, node: usize, request: &Request<'_>) {
-        let key = (node, request.call_id.to_owned());
-        let Some(id) = self.leg_by_call.get(&key).copied() else {
-            return;
-        };
-        if let Some(Leg {
-            state: State::Up(session),
-            ..
-        }) = self.legs.get_mut(&id)
-        {
-            let event = session.handle_ack(now, &mut self.nodes[node].exchange, request);
-            self.handle_session(now, id, event);
-        }
-    }
-
-    pub(super) fn handle_leg_response(
-        &mut self,
-        now: Instant,
-        node: usize,
-        client: ClientId,
-        response: &Response<'_>,
-    ) {
-        let key = (node, response.call_id.to_owned());
-        let Some(id) = self.leg_by_call.get(&key).copied() else {
-            return;
-        };
-        if let Some(Leg {
-            state: State::Up(session),
-            ..
-        }) = self.legs.get_mut(&id)
-        {
-            let exchange = &mut self.nodes[node].exchange;
-            let event = session.handle_response(exchange, client, response);
-            self.handle_session(now, id, event);
-        }
-    }
-
-    pub(super) fn handle_leg_expiry(&mut self, now: Instant, node: usize, expiry: Expiry) {
-        let concerned = |leg: &Leg| match (&leg.state, expiry) {
-            (State::Up(session), Expiry::NoResponse(id)) => leg.node == node && session.sent(id),
-            (State::Up(session), Expiry::NeverAcknowledged(id)) => {
-                leg.node == node && session.awaits_ack(id)
-            }
-            (State::Ringing { .. }, _) => false,
-        };
-        let Some(id) = self
-            .legs
-            .iter()
-            .find(|(_, leg)| concerned(leg))
-            .map(|(id, _)| *id)
-        else {
-            return;
-        };
-        if let Some(Leg {
-            state: State::Up(session),
-            ..
-        }) = self.legs.get_mut(&id)
-        {
-            let event = session.handle_expiry(now, &mut self.nodes[node].exchange, expiry);
-            self.handle_session(now, id, event);
-        }
-    }
-
-    fn handle_session(&mut self, now: Instant, id: LegId, event: Option<SessionEvent>) {
-        let Some(event) = event else {
-            return;
-        };
-        let leg = &self.legs[&id];
-        let (token, dn) = (leg.token, self.phones[leg.phone].dn.clone());
-        match event {
-            SessionEvent::PeerHungUp => {
-                // After our own BYE the call had ended for the agent already.
-                if self.phones[leg.phone].line == Line::Talking(id) {
-                    self.log.add(
-                        now,
-                        Fact::PhoneEnded {
-                            token,
-                            dn,
-                            by: EndedBy::Server,
-                        },
-                    );
-                }
-                self.remove_leg(now, id);
-            }
-            SessionEvent::HungUp => {
-                self.remove_leg(now, id);
-            }
-            SessionEvent::Changed(change) => self.log.add(now, Fact::Changed { token, change }),
-            SessionEvent::Glare(change) => {
-                // RFC 3261 §14.1: who did not mint the Call-ID waits less.
-                let wait = self.random.within(super::GLARE_WAIT);
-                self.agenda
-                    .add(now + wait, Due::Leg(id, Act::Change(change)));
-            }
-            SessionEvent::Refused(_, status) => {
-                self.log.add(
-                    now,
-                    Fact::ChangeRefused {
-                        token,
-                        status: status.0,
-                    },
-                );
-            }
-            SessionEvent::Fault(fault) => {
-                let fact = Fact::Fault {
-                    token,
-                    dn: Some(dn),
-                    fault,
-                };
-                self.log.add(now, fact);
-                self.after_fault(now, id);
-            }
-        }
-    }
-
-    /// A session that could not even be ended is over all the same.
-    fn after_fault(&mut self, now: Instant, id: LegId) {
-        let Some(Leg {
-            phone,
-            state: State::Up(session),
-            ..
-        }) = self.legs.get(&id)
-        else {
-            return;
-        };
-        let phone = *phone;
-        if session.has_given_up() {
-            self.remove_leg(now, id);
-        } else if session.is_ending() && self.phones[phone].line == Line::Talking(id) {
-            self.set_line(now, phone, Line::Idle);
-        }
-    }
-
     pub(super) fn remove_leg(&mut self, now: Instant, id: LegId) -> Option<Leg> {
         let leg = self.legs.remove(&id)?;
         self.leg_by_call.remove(&(leg.node, leg.call_id.clone()));
         if let State::Ringing { invite, .. } = &leg.state {
             self.leg_by_invite.remove(&(leg.node, *invite));
         }
-        if [Line::Ringing(id), Line::Talking(id)].contains(&self.phones[leg.phone].line) {
-            self.set_line(now, leg.phone, Line::Idle);
-        }
+        self.phones[leg.phone].legs.retain(|other| *other != id);
+        self.leave_line(now, leg.phone, id);
         Some(leg)
     }
+}
 
-    /// The token of the call at each phone that talks, for a comparison with the callers.
-    pub(super) fn talking(&self) -> impl Iterator<Item = (Option<Token>, &str)> {
-        self.legs.values().filter_map(|leg| match &leg.state {
-            State::Up(session) if !session.is_ending() => {
-                Some((leg.token, self.phones[leg.phone].dn.as_str()))
-            }
-            State::Up(_) | State::Ringing { .. } => None,
-        })
-    }
+/// Whether an INVITE asks a phone to answer by itself: the hints that phones know.
+fn answers_alone(request: &Request<'_>) -> bool {
+    let says = |name, word: &str| {
+        let mut values = request.message.headers(name);
+        values.any(|value| text(value).to_ascii_lowercase().contains(word))
+    };
+    says(HeaderName::CallInfo, "answer-after=0")
+        || says(HeaderName::AlertInfo, "auto-answer")
+        || says(HeaderName::AlertInfo, "alert-autoanswer")
 }

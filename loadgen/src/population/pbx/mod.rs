@@ -4,10 +4,12 @@
 //! live at the node that took them and die with it; the phones do not. What the callers on the
 //! other side of the PBX do is in `callers`.
 
+mod dial;
 mod habits;
 mod legs;
 mod phone;
 mod subscriptions;
+mod talk;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -17,8 +19,9 @@ use offhook::sip::{Method, Request, Status};
 
 use super::agenda::Agenda;
 use super::exchange::{ClientId, Exchange, Expiry, Incoming, ServerId, Timers, Wire};
+use super::message::ALLOW;
 use super::random::{Random, Span};
-use super::session::refuse;
+use super::session::{Reception, Session, refuse};
 use super::truth::{Fact, Log, Record, Token};
 use crate::node::{Node, Packet};
 use legs::{Act, Leg, LegId};
@@ -55,6 +58,12 @@ pub struct PbxOptions {
     pub notify_first: bool,
     /// Whether presence shows that a phone rings.
     pub alerting_is_shown: bool,
+    /// How many calls of the server's a phone may have at once; one more is busy.
+    pub calls_max: usize,
+    /// Where the server hears SIP, for phones that dial.
+    pub server: Option<SocketAddr>,
+    /// The methods that the PBX allows: the value of its Allow header.
+    pub allow: String,
 }
 
 impl PbxOptions {
@@ -72,6 +81,9 @@ impl PbxOptions {
             expires_min: Duration::from_secs(60),
             notify_first: false,
             alerting_is_shown: false,
+            calls_max: 1,
+            server: None,
+            allow: ALLOW.to_owned(),
         }
     }
 }
@@ -109,6 +121,7 @@ pub struct Pbx {
     expires_min: Duration,
     notify_first: bool,
     alerting_is_shown: bool,
+    server: Option<SocketAddr>,
     legs: BTreeMap<LegId, Leg>,
     leg_by_call: BTreeMap<(usize, String), LegId>,
     leg_by_invite: BTreeMap<(usize, ServerId), LegId>,
@@ -130,16 +143,17 @@ impl Pbx {
     #[must_use]
     pub fn new(options: PbxOptions) -> Self {
         assert!(!options.addresses.is_empty(), "a PBX has at least one node");
-        let nodes = options
-            .addresses
-            .iter()
-            .enumerate()
-            .map(|(node, address)| PbxNode {
-                exchange: Exchange::new(*address, mark(options.seed, node, 0), options.timers),
+        let nodes = options.addresses.iter().enumerate().map(|(node, address)| {
+            let mark = mark(options.seed, node, 0);
+            let mut exchange = Exchange::new(*address, mark, options.timers);
+            exchange.allow.clone_from(&options.allow);
+            PbxNode {
+                exchange,
                 subscribe_refusal: None,
                 refusal: None,
                 restarts: 0,
-            });
+            }
+        });
         let shown = if options.registered {
             Presence::Idle
         } else {
@@ -152,6 +166,9 @@ impl Pbx {
                 dn,
                 registered: options.registered,
                 line: Line::Idle,
+                legs: Vec::new(),
+                calls_max: options.calls_max,
+                reception: Reception::default(),
                 call_waiting: true,
                 since: None,
                 shown,
@@ -175,6 +192,7 @@ impl Pbx {
             expires_min: options.expires_min,
             notify_first: options.notify_first,
             alerting_is_shown: options.alerting_is_shown,
+            server: options.server,
             legs: BTreeMap::new(),
             leg_by_call: BTreeMap::new(),
             leg_by_invite: BTreeMap::new(),
@@ -342,7 +360,7 @@ impl Pbx {
     }
 
     /// The calls that phones talk in, with their phones.
-    pub(super) fn connections(&self) -> impl Iterator<Item = (Option<Token>, &str)> {
+    pub(super) fn connections(&self) -> impl Iterator<Item = (Option<Token>, &str, &Session)> {
         self.talking()
     }
 

@@ -8,7 +8,7 @@ use offhook::sip::Status;
 use super::legs::LegId;
 use super::subscriptions::SubscriptionId;
 use super::{Behaviour, Due, Pbx};
-use crate::population::session::Change;
+use crate::population::session::{Change, Reception};
 use crate::population::truth::{Fact, Token};
 
 /// What a NOTIFY says about a phone.
@@ -35,6 +35,8 @@ pub enum Activity {
     Idle,
     /// It rings with a call of the server's.
     Ringing(Option<Token>),
+    /// It dials a number of the server's.
+    Dialling(Option<Token>),
     /// It talks in a call of the server's.
     Talking(Option<Token>),
     /// It is in a call that passes the server by.
@@ -64,6 +66,7 @@ pub struct PhoneView<'a> {
 pub(super) enum Line {
     Idle,
     Ringing(LegId),
+    Dialling(LegId),
     Talking(LegId),
     Private,
 }
@@ -72,7 +75,12 @@ pub(super) enum Line {
 pub(super) struct Phone {
     pub(super) dn: String,
     pub(super) registered: bool,
+    /// What the person at it attends to.
     pub(super) line: Line,
+    /// All calls of the server's at it, oldest first.
+    pub(super) legs: Vec<LegId>,
+    pub(super) calls_max: usize,
+    pub(super) reception: Reception,
     pub(super) call_waiting: bool,
     pub(super) since: Option<Instant>,
     /// What the last NOTIFY said, or would have said had anybody subscribed.
@@ -82,6 +90,11 @@ pub(super) struct Phone {
 }
 
 impl Phone {
+    /// Whether one more call of the server's finds a place.
+    pub(super) fn takes_another(&self) -> bool {
+        self.line != Line::Private && self.legs.len() < self.calls_max
+    }
+
     pub(super) fn presence(&self, alerting_is_shown: bool) -> Presence {
         if !self.registered {
             return Presence::Closed;
@@ -89,8 +102,10 @@ impl Phone {
         match self.line {
             Line::Ringing(_) if alerting_is_shown => Presence::Alerting,
             Line::Idle | Line::Ringing(_) => Presence::Idle,
-            Line::Talking(_) | Line::Private if self.call_waiting => Presence::OnThePhone,
-            Line::Talking(_) | Line::Private => Presence::ClosedOnThePhone,
+            Line::Dialling(_) | Line::Talking(_) | Line::Private if self.call_waiting => {
+                Presence::OnThePhone
+            }
+            Line::Dialling(_) | Line::Talking(_) | Line::Private => Presence::ClosedOnThePhone,
         }
     }
 }
@@ -139,17 +154,103 @@ impl PhoneControl<'_> {
         self.with_ringing(|pbx, now, leg| pbx.refuse_leg(now, leg, status))
     }
 
-    /// Hangs up the server's call; `false` when there is none.
+    /// Hangs up the server's call, or gives up dialling; `false` when there is none.
     pub fn hang_up(self) -> bool {
-        self.with_talking(super::Pbx::hang_up)
+        let (Line::Talking(leg) | Line::Dialling(leg)) = self.pbx.phones[self.phone].line else {
+            return false;
+        };
+        self.pbx.hang_up(self.now, leg);
+        true
     }
 
-    /// Begins a re-INVITE in the server's call; `false` when it cannot be begun now.
+    /// Begins a re-INVITE or an UPDATE in the call that the phone talks in; `false` when it cannot
+    /// be begun now.
     pub fn change(self, change: Change) -> bool {
         let Line::Talking(leg) = self.pbx.phones[self.phone].line else {
             return false;
         };
         self.pbx.change(self.now, leg, change)
+    }
+
+    /// How many calls of the server's the phone may have at once; one more is busy.
+    pub fn set_calls_max(self, calls_max: usize) {
+        self.pbx.phones[self.phone].calls_max = calls_max;
+    }
+
+    /// From now on the phone takes the server's offers this way, also in the calls that it has.
+    pub fn set_reception(self, reception: Reception) {
+        self.pbx.phones[self.phone].reception = reception;
+        for leg in self.pbx.phones[self.phone].legs.clone() {
+            if let Some((session, _)) = self.pbx.session(leg) {
+                session.reception = reception;
+            }
+        }
+    }
+
+    /// Answers the server's offers that wait; `false` when none does.
+    pub fn answer_offer(self) -> bool {
+        let waits = |pbx: &mut Pbx, leg| {
+            let session = pbx.session(leg);
+            session.is_some_and(|(session, _)| session.has_pending())
+        };
+        let mut legs = self.pbx.phones[self.phone].legs.clone();
+        legs.retain(|leg| waits(self.pbx, *leg));
+        for leg in &legs {
+            self.pbx.answer_offer(self.now, *leg);
+        }
+        !legs.is_empty()
+    }
+
+    /// Dials a number of the server's, which [`PbxOptions::server`](super::PbxOptions) names; a
+    /// call that the phone talks in is put on hold. `None` when it cannot dial now.
+    pub fn dial(self, number: &str) -> Option<Token> {
+        self.pbx.dial(self.now, self.phone, number)
+    }
+
+    /// Turns to the other call; the one that the phone talked in is put on hold and the other one
+    /// resumed, if the phone held it. `false` when there is no other.
+    pub fn swap(self) -> bool {
+        self.pbx.swap(self.now, self.phone)
+    }
+
+    /// Sends INFO in the call that the phone talks in; `false` when there is none.
+    pub fn inform(self, content_type: &'static str, body: &str) -> bool {
+        let now = self.now;
+        self.with_talking(|pbx, _, leg| {
+            if let Some((session, exchange)) = pbx.session(leg) {
+                session.inform(now, exchange, content_type, body);
+            }
+        })
+    }
+
+    /// Transfers the call that the phone talks in to a number, by REFER; `false` when that is not
+    /// possible now.
+    pub fn refer(self, number: &str) -> bool {
+        let Line::Talking(leg) = self.pbx.phones[self.phone].line else {
+            return false;
+        };
+        let session = self.pbx.session(leg);
+        session.is_some_and(|(session, exchange)| session.refer(self.now, exchange, number, None))
+    }
+
+    /// Connects the phone's two calls with each other, by REFER with Replaces: the other end of
+    /// the older one is to take the place of the phone in the newer one, in which `number` is.
+    /// `false` when that is not possible now.
+    pub fn refer_attended(self, number: &str) -> bool {
+        let [first, .., last] = self.pbx.phones[self.phone].legs[..] else {
+            return false;
+        };
+        let replaces = self
+            .pbx
+            .session(last)
+            .map(|(session, _)| session.replaces());
+        let Some(replaces) = replaces else {
+            return false;
+        };
+        let session = self.pbx.session(first);
+        session.is_some_and(|(session, exchange)| {
+            session.refer(self.now, exchange, number, Some(&replaces))
+        })
     }
 
     /// From now on every call to this phone goes this way; `None` returns to habit.
@@ -170,7 +271,7 @@ impl PhoneControl<'_> {
     }
 
     fn with_ringing(self, act: impl FnOnce(&mut Pbx, Instant, LegId)) -> bool {
-        let Line::Ringing(leg) = self.pbx.phones[self.phone].line else {
+        let Some(leg) = self.pbx.ringing(self.phone) else {
             return false;
         };
         act(self.pbx, self.now, leg);
@@ -194,7 +295,7 @@ impl Pbx {
         self.phones[phone].registered = registered;
         let dn = self.phones[phone].dn.clone();
         self.log.add(now, Fact::Registered { dn, registered });
-        if let Line::Ringing(leg) = self.phones[phone].line
+        if let Some(leg) = self.ringing(phone)
             && !registered
         {
             self.refuse_leg(now, leg, Status::TEMPORARILY_UNAVAILABLE);
@@ -274,6 +375,7 @@ impl Pbx {
             activity: match state.line {
                 Line::Idle => Activity::Idle,
                 Line::Ringing(leg) => Activity::Ringing(token(leg)),
+                Line::Dialling(leg) => Activity::Dialling(token(leg)),
                 Line::Talking(leg) => Activity::Talking(token(leg)),
                 Line::Private => Activity::Private,
             },
