@@ -13,7 +13,6 @@ use super::accepted::Invited;
 use super::call_dialog::CallDialog;
 use super::compose::{Answer, allow};
 use super::core::{Core, Kept, Timer};
-use super::reply::Reply;
 use super::turn::{Turn, body_of};
 use super::{Body, LegEvent};
 

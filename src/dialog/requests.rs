@@ -358,9 +358,10 @@ impl UserAgent {
         };
         let leg = self.legs.get(key)?.as_ref()?;
         // A callee ends an early dialog by a failure, not by BYE (RFC 3261 §15).
-        let with_peer = match request.method {
-            Method::Bye => leg.dialog().is_with(request.from_tag),
-            _ => leg.is_with(request.from_tag),
+        let with_peer = if request.method == Method::Bye {
+            leg.dialog().is_with(request.from_tag)
+        } else {
+            leg.is_with(request.from_tag)
         };
         let ours = *leg.dialog().call_id == *request.call_id && with_peer;
         ours.then_some(key)

@@ -10,25 +10,24 @@ use offhook_shards::{ConnectionChange, Source, Transmit};
 use slotmap::SlotMap;
 
 use crate::counters::{Counter, Counters};
-use crate::limits::{LEGS_MAX, SUBSCRIPTIONS_MAX};
+use crate::limits::SUBSCRIPTIONS_MAX;
 use crate::sip::{
     Checked, HeaderIndex, HeaderName, Malformed, Message, Rejection, Response, Status, Writer,
 };
 use crate::transaction::{ClientKey, Delivered, Event};
 
-use super::compose::{ALLOW, Answer, Draft, Fields, clean_uri, from_of, name_addr, response};
+use super::compose::{Answer, Fields, clean_uri, name_addr, response};
 use super::core::{Core, Owner, Timer};
 use super::dialog::{Dialog, Opening};
 use super::leg::Leg;
-use super::outbound::Calling;
 use super::ping::Pings;
 use super::reply::Reply;
 use super::subscription::{Moment, Subscription};
 use super::table::Usage;
 use super::turn::Turn;
 use super::{
-    Body, Cause, Invite, LegKey, PingKey, PingOutcome, Refusal, Subscribe, SubscriptionKey, Target,
-    UserAgentConfig, UserAgentEvent,
+    LegKey, PingKey, PingOutcome, Subscribe, SubscriptionKey, Target, UserAgentConfig,
+    UserAgentEvent,
 };
 
 /// A table is full: nothing was sent and there is no key. Try elsewhere or answer 503.

@@ -8,6 +8,7 @@ use crate::cti::{CallInfo, CallType, CallUuid, ConnId, KeyValueList};
 use crate::dialog::{Invitation, LegKey, Refusal};
 use crate::limits::RETRY_AFTER_SECONDS;
 use crate::sip::Status;
+use crate::trunk::leg_policy;
 
 use super::Engine;
 use super::links::Caller;
@@ -18,6 +19,8 @@ enum Refused {
     UnknownSource,
     UnknownNumber,
     Overload,
+    /// The user agent has answered already, and the caller will ask again.
+    ShortSession,
 }
 
 impl Engine {
@@ -34,8 +37,11 @@ impl Engine {
         leg: LegKey,
         invitation: Invitation,
     ) -> Result<(), Refused> {
-        if self.trunks.by_source(invitation.source.ip()).is_none() {
-            return Err(Refused::UnknownSource);
+        let trunk = self.trunks.by_source(invitation.source.ip());
+        let trunk = trunk.ok_or(Refused::UnknownSource)?;
+        let policy = leg_policy(self.config.trunk_at(trunk));
+        if !self.user_agent.set_policy(now, leg, policy) {
+            return Err(Refused::ShortSession);
         }
         let destination = self
             .destination(&invitation.called)
@@ -100,6 +106,7 @@ impl Engine {
             Refused::UnknownSource => (Status::FORBIDDEN, Counter::InviteUnknownSource),
             Refused::UnknownNumber => (Status::NOT_FOUND, Counter::InviteUnknownNumber),
             Refused::Overload => (Status::SERVICE_UNAVAILABLE, Counter::InviteOverload),
+            Refused::ShortSession => return,
         };
         let retry_after = (refused == Refused::Overload).then_some(RETRY_AFTER_SECONDS);
         self.counters.count(counter);

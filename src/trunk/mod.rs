@@ -7,6 +7,7 @@
 
 mod health;
 mod outage;
+mod policy;
 mod route;
 mod trunks;
 mod uri;
@@ -17,6 +18,7 @@ use crate::config::TrunkIndex;
 use crate::cti::Event;
 use crate::dialog::Target;
 
+pub use policy::leg_policy;
 pub use route::Route;
 pub use trunks::Trunks;
 pub use uri::sip_uri;
