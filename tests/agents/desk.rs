@@ -340,6 +340,7 @@ pub(crate) fn pause() -> DesktopRequest {
 pub(crate) fn not_ready(work_mode: AgentWorkMode) -> DesktopRequest {
     DesktopRequest::NotReady {
         work_mode,
+        wrap_up: None,
         reasons: KeyValueList::new().with_text("Break", "lunch"),
     }
 }
