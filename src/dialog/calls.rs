@@ -1,5 +1,5 @@
-//! What the layer above asks of its calls. Commands are total: one that comes too late, or with a key
-//! that is spent, does nothing.
+//! What the layer above asks of its calls. Commands are total: one that comes too late, or with a
+//! key that is spent, does nothing.
 
 use std::time::Instant;
 
@@ -134,8 +134,8 @@ impl UserAgent {
         self.settle(now);
     }
 
-    /// Says who is across from now on: by UPDATE where the peer takes it, else with the next message
-    /// that can say so.
+    /// Says who is across from now on: by UPDATE where the peer takes it, else with the next
+    /// message that can say so.
     pub fn identify(&mut self, now: Instant, leg: LegKey, party: &Party) {
         self.with_leg(now, leg, |leg, turn| leg.identify(turn, party));
         self.settle(now);

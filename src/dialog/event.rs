@@ -161,6 +161,19 @@ pub enum Release {
     Lost,
 }
 
+impl Release {
+    /// Why, in the words of the peer; `None` where it had none.
+    #[must_use]
+    pub fn cause(self) -> Option<Cause> {
+        match self {
+            Self::Bye { cause } | Self::Cancelled { cause } => {
+                Some(cause).filter(|cause| *cause != Cause::default())
+            }
+            Self::Unacknowledged | Self::Lost => None,
+        }
+    }
+}
+
 /// News of a subscription.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SubscriptionEvent {

@@ -1,6 +1,6 @@
-//! How a confirmed call is refreshed (RFC 4028): by UPDATE where the peer takes it, else by an INVITE
-//! that repeats what was said; and the UPDATE that offers (RFC 3311). The layer above hears of
-//! neither refresh, only of the end of a call that could not be refreshed.
+//! How a confirmed call is refreshed (RFC 4028): by UPDATE where the peer takes it, else by an
+//! INVITE that repeats what was said; and the UPDATE that offers (RFC 3311). The layer above hears
+//! of neither refresh, only of the end of a call that could not be refreshed.
 
 use std::time::Duration;
 

@@ -7,10 +7,11 @@ use crate::dialog::{Diversion, Invitation, Party, UserAgentEvent};
 fn invitation(extra: &str) -> Invitation {
     let mut network = Network::new(1, 1);
     network.send(PEER, &invite("call", "1", extra));
-    match network.take_events(0).remove(0) {
-        UserAgentEvent::Invited(_, invitation) => *invitation,
-        other => panic!("an INVITE was expected: {other:?}"),
-    }
+    let event = network.take_events(0).remove(0);
+    let UserAgentEvent::Invited(_, invitation) = event else {
+        panic!("an INVITE was expected: {event:?}");
+    };
+    *invitation
 }
 
 fn diversion(number: &str, reason: &str, counter: u32) -> Diversion {

@@ -1,5 +1,5 @@
-//! INFO within a call (RFC 6086), as phones use it for DTMF, and the NOTIFY that asks a phone to take
-//! up its call.
+//! INFO within a call (RFC 6086), as phones use it for DTMF, and the NOTIFY that asks a phone to
+//! take up its call.
 
 use super::calls::connected_by_hand;
 use super::messages::{PEER, body, header, kind, request, response};
