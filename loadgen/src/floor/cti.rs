@@ -177,12 +177,17 @@ impl Client {
         /// RFC 6455: the server goes away.
         const GOING_AWAY: u16 = 1_001;
         loop {
-            let permit = opening.acquire().await.map_err(|_| "no permit".to_owned())?;
+            let permit = opening
+                .acquire()
+                .await
+                .map_err(|_| "no permit".to_owned())?;
             let socket = self.connect().await?;
             let (mut sink, mut stream) = socket.split();
             self.register(&mut sink).await?;
             drop(permit);
-            let gone = self.serve(&mut sink, &mut stream, &mut wishes, tell).await?;
+            let gone = self
+                .serve(&mut sink, &mut stream, &mut wishes, tell)
+                .await?;
             match gone {
                 Gone::Unwanted => {
                     // A server that is gone needs no farewell.
@@ -311,7 +316,9 @@ impl Client {
         let Some(said) = Said::read(Clock.now(), self.connection, text) else {
             return true;
         };
-        let is_own = said.reference.is_some_and(|reference| reference < FIRST_REFERENCE);
+        let is_own = said
+            .reference
+            .is_some_and(|reference| reference < FIRST_REFERENCE);
         match said.message.as_str() {
             "EventServerInfo" if self.place.is_none() => {
                 let value: Value = serde_json::from_str(text).unwrap_or_default();

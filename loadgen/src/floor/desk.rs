@@ -359,7 +359,11 @@ impl Desks {
         let desk = &mut self.desks[place];
         match due {
             Due::Login => {
-                self.ask(place, "RequestAgentLogin", json!({"AgentWorkMode": "AutoIn"}));
+                self.ask(
+                    place,
+                    "RequestAgentLogin",
+                    json!({"AgentWorkMode": "AutoIn"}),
+                );
                 if let Some((shift, _)) = plan.shift.filter(|_| !self.is_over) {
                     let length = self.desks[place].random.within(shift);
                     self.agenda.add(at + length, (place, Due::Logout));

@@ -210,7 +210,11 @@ impl FloorOutcome {
         for (rule, count) in &self.counts {
             row("VIOLATED", format!("{}, {count} times", rule.name()));
         }
-        let verdict = if self.is_clean() { "clean" } else { "NOT CLEAN" };
+        let verdict = if self.is_clean() {
+            "clean"
+        } else {
+            "NOT CLEAN"
+        };
         row("result", verdict.to_owned());
         text.push_str(&self.ladders());
         text.trim_end().to_owned()
@@ -260,5 +264,8 @@ fn ladder_line(line: &Line, violation: &Violation) -> String {
     let after = line.at.saturating_duration_since(violation.at);
     let seconds = after.as_secs_f64() - before.as_secs_f64();
     let arrow = if line.is_ours { "->" } else { "<-" };
-    format!("    {seconds:>9.3} s {arrow} {:<60} {}\n", line.words, line.call_id)
+    format!(
+        "    {seconds:>9.3} s {arrow} {:<60} {}\n",
+        line.words, line.call_id
+    )
 }

@@ -100,7 +100,12 @@ pub(super) struct Site {
 impl Site {
     /// A site of these people behind this network.
     #[must_use]
-    pub(super) fn new(population: Population, weather: Weather, seed: u64, trail_max: usize) -> Self {
+    pub(super) fn new(
+        population: Population,
+        weather: Weather,
+        seed: u64,
+        trail_max: usize,
+    ) -> Self {
         Self {
             party: Weathered::new(population, weather, seed),
             trail: Trail::new(trail_max),
@@ -120,7 +125,9 @@ impl Site {
             } => {
                 population.pbx.begin_habits(from);
                 for (habits, arrivals) in groups {
-                    population.callers.arrive_as(from, until, arrivals, Arc::new(habits));
+                    population
+                        .callers
+                        .arrive_as(from, until, arrivals, Arc::new(habits));
                 }
             }
             Order::Close => {

@@ -114,8 +114,7 @@ impl Stage {
     /// Starts the server and connects everything to it.
     pub(super) fn set_up(profile: &Profile, setup: &Setup) -> Result<Self, FloorError> {
         let ports = ports(profile).map_err(FloorError::Port)?;
-        let peers: Vec<Vec<SocketAddr>> =
-            ports.iter().map(|(nodes, _)| nodes.clone()).collect();
+        let peers: Vec<Vec<SocketAddr>> = ports.iter().map(|(nodes, _)| nodes.clone()).collect();
         let (serving, sip, http) = match setup.target {
             Some(target) => (None, target.sip, target.http),
             None => {
@@ -535,7 +534,8 @@ fn population(
     for group in &profile.agents {
         let habits = std::sync::Arc::new(group.habits);
         for dn in group.phones.iter().filter(|dn| plan.phones.contains(dn)) {
-            pbx.phone(now, &dn).set_habits(std::sync::Arc::clone(&habits));
+            pbx.phone(now, &dn)
+                .set_habits(std::sync::Arc::clone(&habits));
         }
     }
     let callers = Callers::new(CallersOptions {

@@ -49,7 +49,10 @@ impl Calls {
         for queue in &profile.queues {
             let serve = |group: &&crate::floor::profile::AgentPlan| {
                 let routed = profile.routers.iter().any(|router| {
-                    router.numbers.iter().any(|number| queue.numbers.contains(number))
+                    router
+                        .numbers
+                        .iter()
+                        .any(|number| queue.numbers.contains(number))
                         && router.groups.contains(&group.name)
                 });
                 routed || group.queues.contains(&queue.name)
@@ -186,9 +189,7 @@ impl Calls {
         let is_queue = self.targets.contains_key(&caller.number);
         match available {
             Availability::Unfree(since)
-                if is_queue
-                    && at >= since + self.state
-                    && !troubles.any(home, since, at) =>
+                if is_queue && at >= since + self.state && !troubles.any(home, since, at) =>
             {
                 let length = at.saturating_duration_since(since).as_millis();
                 wrong(format!("the agent takes no calls since {length} ms"));
@@ -240,9 +241,7 @@ impl Calls {
         };
         if let Outcome::Lost(fault) = outcome {
             // Mute answers break the call by themselves, and a caller behind a dead PBX is lost.
-            let excused = |kind| {
-                matches!(kind, FaultKind::Mute(_))
-            };
+            let excused = |kind| matches!(kind, FaultKind::Mute(_));
             if !troubles.touch(caller.pbx, caller.intended, at, excused) {
                 conservation(format!("the call is lost: {fault:?}"));
             }

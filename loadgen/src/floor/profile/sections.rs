@@ -280,9 +280,19 @@ fn router(section: &Section<'_>) -> RouterPlan {
 fn fault(section: &Section<'_>) -> FaultPlan {
     if !section.has("at") {
         let what = "[[fault]] has no `at`";
-        section.source.mistake(section.line, what, "write at = \"60s\"");
+        section
+            .source
+            .mistake(section.line, what, "write at = \"60s\"");
     }
-    let kinds = ["silence", "restart", "forget", "storm", "weather", "mute", "brown-out"];
+    let kinds = [
+        "silence",
+        "restart",
+        "forget",
+        "storm",
+        "weather",
+        "mute",
+        "brown-out",
+    ];
     let word = section.required("kind", "\"restart\"");
     let part = section.chance("part", 1.0);
     let rounds = section.integer("rounds", 1..=1_000, 10);
