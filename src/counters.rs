@@ -68,6 +68,8 @@ counters! {
     InviteAgentUnavailable => "calls_refused", "agent_unavailable";
     /// Calls that came in.
     CallOffered => "calls", "offered";
+    /// Calls that a desktop has made.
+    CallPlaced => "calls", "placed";
     /// Calls that reached an agent who answered.
     CallAnswered => "calls", "answered";
     /// Calls whose caller gave up.

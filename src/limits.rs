@@ -241,6 +241,13 @@ const _: () = assert!(
 
 /// Calls that one shard holds, waiting ones included; more are refused with 503.
 pub const CALLS_MAX: usize = LEGS_MAX / 2;
+/// Max-Forwards of requests that begin with us (RFC 3261 §8.1.1.6).
+pub const MAX_FORWARDS: u8 = 70;
+/// How often a call may be sent elsewhere, by forwarding, redirection or transfer, before it is
+/// taken for a loop; each time an INVITE of ours has one hop less.
+pub const CALL_HOPS_MAX: u8 = 8;
+/// How long a number outside may ring.
+pub const OUTSIDE_NO_ANSWER: Duration = Duration::from_mins(1);
 /// Keys of a call's attached data.
 pub const USER_DATA_KEYS_MAX: usize = 256;
 /// Bytes of a call's attached data, keys and values together.

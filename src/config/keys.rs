@@ -43,6 +43,8 @@ pub(super) const SERVER: Keys = Keys {
         "on_disconnect",
         "client_queue",
         "event_history",
+        "music",
+        "mixer",
     ],
 };
 
@@ -71,6 +73,11 @@ pub(super) const TRUNK: Keys = Keys {
         "prefixes",
         "subscribe_rate",
         "big_requests",
+        "outbound",
+        "dual_dialog",
+        "make_call_flow",
+        "answer",
+        "dtmf",
         "session_expires",
         "min_se",
         "reliable_provisional",

@@ -30,10 +30,13 @@ pub use overrides::Overrides;
 pub use presence::{ClosedBusy, InitialActivity, LoginWhileUnregistered, Lost, OwnCalls, Presence};
 pub use queue::{Entry, LadderStep, Queue, RoutingPoint, Strategy};
 pub use server::{
-    Cores, Driver, Listener, LogLevel, OnDisconnect, Role, Server, Token, Transport, Unusable,
+    Cores, Driver, Listener, LogLevel, MediaServer, OnDisconnect, Role, Server, Token, Transport,
+    Unusable,
 };
 pub use skill::{Levels, ProfileIndex, RequirementIndex, SkillIndex};
-pub use trunk::{BigRequests, Identity, Peer, Selection, Trunk, TrunkSet};
+pub use trunk::{
+    Answering, BigRequests, Dtmf, Identity, MakeCallFlow, Peer, Selection, Trunk, TrunkSet,
+};
 
 /// A trunk: an index into [`Config::trunks`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -214,6 +217,30 @@ impl Config {
     /// The trunk that an index stands for.
     pub fn trunk_at(&self, index: TrunkIndex) -> &Trunk {
         &self.trunks[usize::from(index.0)]
+    }
+
+    /// What an agent's phone can, by the first of the trunks that lead to it.
+    pub fn phone(&self, agent: DnIndex) -> &Trunk {
+        let first = self.agent_at(agent).trunks.trunks.first();
+        self.trunk_at(first.copied().unwrap_or(TrunkIndex(0)))
+    }
+
+    /// The trunks by which a number outside is called: those with the longest prefix of it.
+    pub fn outbound(&self, number: &str) -> Option<TrunkSet> {
+        let fit = |trunk: &Trunk| {
+            let prefixes = trunk.prefixes.iter();
+            let fits = prefixes.filter(|prefix| number.starts_with(&***prefix));
+            let longest = fits.map(|prefix| prefix.len()).max();
+            longest.or(trunk.prefixes.is_empty().then_some(0))
+        };
+        let trunks = || (0..).map(TrunkIndex).zip(&self.trunks);
+        let outbound = || trunks().filter(|(_, trunk)| trunk.outbound);
+        let longest = outbound().filter_map(|(_, trunk)| fit(trunk)).max()?;
+        let fitting = outbound().filter(|(_, trunk)| fit(trunk) == Some(longest));
+        Some(TrunkSet {
+            trunks: fitting.map(|(index, _)| index).collect(),
+            mode: Selection::PrimaryBackup,
+        })
     }
 
     /// The names that the trunks' peers are to be looked up by.

@@ -21,7 +21,7 @@ use offhook_shards::{ConnectionChange, ConnectionOutcome, Frame, ShardId, Source
 
 use crate::agent::{self, Agents};
 use crate::call;
-use crate::call::{CallKey, CallRef, Calls, Live};
+use crate::call::{CallKey, CallRef, Calls, Live, Mint};
 use crate::config::{Config, DnIndex, QueueIndex, TrunkIndex};
 use crate::counters::Counters;
 use crate::cti::{ErrorCode, Event, Output, Request, RequestBody};
@@ -73,8 +73,6 @@ pub struct Engine {
     links: Links,
     /// Peers that have been silent on an INVITE for so long that the next one is tried.
     silences: Wheel<(CallKey, LegKey)>,
-    /// The next call's number on this shard.
-    serial: u64,
     /// What this shard tells itself.
     local: VecDeque<Message>,
     messages: VecDeque<(ShardId, Message)>,
@@ -127,7 +125,12 @@ impl Engine {
             shard,
             owners,
             user_agent: UserAgent::new(now, user_agent, Arc::clone(&counters)),
-            calls: Calls::new(now, shard, Arc::clone(&config)),
+            calls: Calls::new(
+                now,
+                shard,
+                Arc::clone(&config),
+                Mint::new(shard, shards, seed & 0xffff_ffff_0000),
+            ),
             agents,
             queues,
             watchers,
@@ -136,7 +139,6 @@ impl Engine {
             counters,
             links: Links::default(),
             silences: Wheel::new(now),
-            serial: seed & 0xffff_ffff_0000,
             local: VecDeque::new(),
             messages: VecDeque::new(),
             events: VecDeque::new(),
@@ -233,13 +235,14 @@ impl Engine {
                 };
                 self.tell_queue(queue, input);
             }
-            RequestBody::Call(conn_id, request) => match self.links.call_with(conn_id) {
+            RequestBody::Call(conn_id, request) => match self.calls.find(conn_id) {
                 Some(key) => {
                     let input = call::Input::Request {
                         requested_by,
                         request,
                     };
-                    self.calls.handle(now, key, call::Event::Input(input));
+                    self.calls
+                        .handle(now, key, call::Event::Input(conn_id, input));
                 }
                 None => {
                     let this_dn = call::requesting_dn(&self.config, &request);
