@@ -32,3 +32,4 @@ pub mod server;
 pub mod sip;
 pub mod transaction;
 pub mod trunk;
+pub mod wall;

@@ -161,7 +161,12 @@ impl Agent {
 
     /// An offer came to nothing. The agent rests a while whatever the fault was, or it would be
     /// offered the same caller again and again; who did not answer has had that time already.
-    pub(super) fn offer_failed(&mut self, step: &mut Step<'_>, cause: EndCause, by: Withdrawn) {
+    pub(super) fn offer_failed(
+        &mut self,
+        step: &mut Step<'_>,
+        cause: EndCause,
+        (by, source): (Withdrawn, OfferSource),
+    ) {
         let counter = match cause {
             EndCause::NoAnswer => Counter::OfferNoAnswer,
             EndCause::Busy => Counter::OfferBusy,
@@ -183,7 +188,11 @@ impl Agent {
         if cause != EndCause::NoAnswer {
             return self.timers.arm(step, Timer::Rest, FAILED_PHONE_REST);
         }
-        match step.agent().no_answer_action {
+        let queue = match source {
+            OfferSource::Queue(queue) => Some(queue),
+            OfferSource::Direct => None,
+        };
+        match step.config.no_answer_action(step.dn, queue) {
             NoAnswerAction::None => {}
             NoAnswerAction::NotReady => self.pause(step, ServerDecision::NoAnswer),
             NoAnswerAction::Logout => self.log_out(step, None),

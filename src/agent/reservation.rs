@@ -170,7 +170,7 @@ impl Agent {
             .expect("only a reservation that stands is returned");
         self.timers.disarm(step, Timer::Lease);
         if visit.stage != Stage::Established {
-            self.offer_failed(step, cause, visit.withdrawn);
+            self.offer_failed(step, cause, (visit.withdrawn, visit.source));
         }
         self.log_out_if_missed(step);
         self.own_call_ended(step);

@@ -28,6 +28,7 @@ use crate::agent::RefusedOffer;
 use crate::config::DnIndex;
 use crate::cti::{CallRequest, ConnId, RequestedBy};
 use crate::dialog::LegEvent;
+use crate::sip::Status;
 
 pub use command::{Command, LegCommand, Side};
 pub use facts::{Destination, Facts, cause};
@@ -123,8 +124,10 @@ pub enum ForwardReason {
 /// Why a queue does not take or keep a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum QueueRefusal {
-    /// As many calls wait as may.
-    Full,
+    /// As many calls wait as may; with the status for the caller.
+    Full(Status),
+    /// Another limit of the queue; with the status for the caller.
+    Limit(Status),
     /// The router ended the call.
     Disconnected,
 }

@@ -11,7 +11,7 @@ use offhook_shards::wheel::{TimerKey, Wheel};
 use slotmap::SlotMap;
 
 use crate::agent::{self, EndCause, Offer, OfferSource, PartyState};
-use crate::config::{Config, DnIndex};
+use crate::config::{Config, DnIndex, QueueIndex};
 use crate::counters::Counter;
 use crate::cti::CallInfo;
 use crate::dialog::Body;
@@ -177,6 +177,12 @@ impl Calls {
         self.calls.get(key).map(|call| &call.facts)
     }
 
+    /// The queue that a call is at home in, if it waits.
+    #[must_use]
+    pub fn home(&self, key: CallKey) -> Option<QueueIndex> {
+        Some(self.facts(key)?.queue()?.0)
+    }
+
     /// How many calls there are.
     #[must_use]
     pub fn live(&self) -> Live {
@@ -267,7 +273,13 @@ fn enter(now: Instant, facts: &mut Facts, commands: &mut Vec<Command>) {
                 call: facts.call,
                 info: Arc::clone(&facts.info),
                 routing_point,
+                entry: facts.config.route(
+                    routing_point,
+                    facts.info.ani.as_deref(),
+                    &facts.info.user_data,
+                )[0],
                 since: facts.since,
+                visited: Box::new([]),
             };
             commands.push(Command::Queue(queue, input));
         }

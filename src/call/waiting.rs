@@ -71,12 +71,12 @@ impl Waiting {
             Input::Offer { dn } => Offering::start(now, facts, dn, commands),
             Input::QueueRefused { refusal } => {
                 let (status, counter) = match refusal {
-                    // 503 would make the PBX take us for dead; the queue is busy, we are not.
-                    QueueRefusal::Full => (Status::BUSY_HERE, Counter::InviteQueueFull),
+                    QueueRefusal::Full(status) => (status, Counter::InviteQueueFull),
+                    QueueRefusal::Limit(status) => (status, Counter::InviteQueueLimit),
                     QueueRefusal::Disconnected => (Status::DECLINE, Counter::CallRefused),
                 };
                 refuse_caller(commands, status);
-                if counter == Counter::InviteQueueFull {
+                if counter != Counter::CallRefused {
                     commands.push(Command::Count(Counter::CallRefused));
                 }
                 commands.push(Command::Count(counter));

@@ -44,6 +44,7 @@ impl Engine {
             return Err(Refused::Overload);
         }
         let info = self.describe(&invitation);
+        let destination = self.home(destination, &info);
         let conn_id = info.conn_id;
         let arrival = Arrival {
             destination,
@@ -73,6 +74,21 @@ impl Engine {
             });
         }
         self.config.dn(called).map(|dn| Destination::Direct { dn })
+    }
+
+    /// A caller of a routing point is at home in the queue that its rules say.
+    fn home(&self, destination: Destination, info: &CallInfo) -> Destination {
+        match destination {
+            Destination::Queue { routing_point, .. } => {
+                let (ani, data) = (info.ani.as_deref(), &info.user_data);
+                let home = self.config.route(routing_point, ani, data)[0];
+                Destination::Queue {
+                    queue: self.config.entry_at(home).queue,
+                    routing_point,
+                }
+            }
+            Destination::Direct { .. } => destination,
+        }
     }
 
     /// What will be reported of the call.

@@ -22,15 +22,16 @@ use offhook_shards::{ConnectionChange, ConnectionOutcome, Frame, ShardId, Source
 use crate::agent::{self, Agents};
 use crate::call;
 use crate::call::{CallKey, CallRef, Calls, Live};
-use crate::config::{Config, DnIndex, QueueIndex, TrunkIndex};
+use crate::config::{Config, DnIndex, QueueIndex, RoutingPointIndex, TrunkIndex};
 use crate::counters::Counters;
-use crate::cti::{ErrorCode, Event, Output, Request, RequestBody};
+use crate::cti::{ErrorCode, Event, Output, Request, RequestBody, RequestedBy, RouteRequest};
 use crate::dialog::{LegKey, UserAgent, UserAgentConfig};
 use crate::limits::BACKLOG_MAX;
 use crate::presence::Watchers;
 use crate::queue::{self, Queues};
 use crate::sip::framing;
 use crate::trunk::Trunks;
+use crate::wall::Wall;
 
 pub use message::Message;
 pub use owner::Owners;
@@ -52,6 +53,8 @@ pub struct EngineConfig {
     pub seed: u64,
     /// What it counts.
     pub counters: Arc<Counters>,
+    /// What time it is, for what goes by the calendar.
+    pub wall: Wall,
 }
 
 /// One shard's engine.
@@ -92,6 +95,7 @@ impl Engine {
             user_agent,
             seed,
             counters,
+            wall,
         } = setup;
         let shards = owners.shards();
         let mine = |owner: ShardId| owner == shard;
@@ -112,7 +116,13 @@ impl Engine {
             dns.iter().copied(),
             Arc::clone(&counters),
         );
-        let queues = Queues::new(now, Arc::clone(&config), queues, Arc::clone(&counters));
+        let queues = Queues::new(
+            now,
+            Arc::clone(&config),
+            queues,
+            Arc::clone(&counters),
+            wall,
+        );
         let mut trunks = Trunks::new(now, Arc::clone(&config), shard, &pinging, seed);
         let watchers = Watchers::new(
             now,
@@ -206,6 +216,40 @@ impl Engine {
         self.events.push_back(Output::Event(event));
     }
 
+    /// A router's word: about a call to its home, about the router itself to every queue that the
+    /// routing point leads to.
+    fn route(
+        &mut self,
+        now: Instant,
+        routing_point: RoutingPointIndex,
+        requested_by: RequestedBy,
+        request: RouteRequest,
+    ) {
+        let queues = match &request {
+            RouteRequest::Present(_) => self.config.homes(routing_point),
+            RouteRequest::Call { conn_id, .. } => {
+                let key = self.links.call_with(*conn_id);
+                let home = key.and_then(|key| self.calls.home(key));
+                home.into_iter().collect()
+            }
+        };
+        if let (RouteRequest::Call { conn_id, .. }, true) = (&request, queues.is_empty()) {
+            let number = &self.config.routing_point_at(routing_point).number;
+            let message = format!("no call {conn_id} waits at a routing point");
+            let code = ErrorCode::InvalidConnID;
+            let error = Event::error(now, &**number, requested_by, code, message);
+            return self.emit(Box::new(error));
+        }
+        for queue in queues {
+            let input = queue::Input::Router {
+                routing_point,
+                requested_by,
+                request: request.clone(),
+            };
+            self.tell_queue(queue, input);
+        }
+    }
+
     fn request(&mut self, now: Instant, request: Request) {
         let Request { requested_by, body } = request;
         match body {
@@ -219,13 +263,7 @@ impl Engine {
                 );
             }
             RequestBody::Route(routing_point, request) => {
-                let queue = self.config.routing_point_at(routing_point).queue;
-                let input = queue::Input::Router {
-                    routing_point,
-                    requested_by,
-                    request,
-                };
-                self.tell_queue(queue, input);
+                self.route(now, routing_point, requested_by, request);
             }
             RequestBody::Call(conn_id, request) => match self.links.call_with(conn_id) {
                 Some(key) => {

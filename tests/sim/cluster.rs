@@ -10,6 +10,7 @@ use offhook::counters::{Counter, Counters};
 use offhook::cti::{Output, Request};
 use offhook::dialog::{Listener, UserAgentConfig};
 use offhook::engine::{Engine, EngineConfig, Message, Owners};
+use offhook::wall::Wall;
 use offhook_shards::{Engine as _, ShardId, Source, Transport};
 
 use super::network::Flight;
@@ -73,6 +74,7 @@ impl Cluster {
                     user_agent,
                     seed,
                     counters: Arc::clone(&counters[shard.index()]),
+                    wall: Wall::since_1970(now),
                 };
                 Engine::new(now, setup)
             })
