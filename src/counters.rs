@@ -90,6 +90,8 @@ counters! {
     OfferRefused => "offers_failed", "agent_unavailable";
     /// Reservations that outlived their lease: a defect if it ever counts.
     ReservationExpired => "offers_failed", "lease_expired";
+    /// Calls from a DN that has as many as are kept: they are carried, but no client sees them.
+    CallNotShown => "calls_not_shown", "too_many_at_dn";
     /// SUBSCRIBEs sent in a new dialog.
     SubscriptionStarted => "subscriptions", "started";
     /// Refreshes sent.

@@ -164,6 +164,9 @@ pub const CTI_REQUEST_DEADLINE: Duration = Duration::from_secs(5);
 /// The same for RequestRouteCall, which is answered when the phone rings: longer than a phone may
 /// be silent (64 times T1, RFC 3261 §17.1.1.2).
 pub const CTI_ROUTE_DEADLINE: Duration = Duration::from_secs(40);
+/// The same for what a party does to its call: a phone has its full time to answer a re-INVITE, and
+/// a phone that is called for RequestMakeCall to ring.
+pub const CTI_CALL_DEADLINE: Duration = CTI_ROUTE_DEADLINE;
 /// Time between two pings to a client.
 pub const CTI_PING_INTERVAL: Duration = Duration::from_secs(20);
 /// A client from which nothing came for this long is closed.
@@ -179,6 +182,10 @@ pub const CTI_LIST_BYTES_MAX: usize = 16 << 10;
 pub const CTI_LIST_KEYS_MAX: usize = 256;
 /// Lists inside lists in one list of a request.
 pub const CTI_LIST_DEPTH_MAX: usize = 8;
+/// Members of a conference that a snapshot names.
+pub const CONFERENCE_MEMBERS_SHOWN_MAX: usize = 32;
+/// Digits of one RequestSendDTMF.
+pub const DTMF_DIGITS_MAX: usize = 64;
 /// Frames written to one client before they are flushed.
 pub const CTI_WRITE_BATCH_MAX: usize = 64;
 /// Commands from clients that wait for the hub; beyond it their sockets are not read.
@@ -366,6 +373,10 @@ const _: () = assert!(REFUSED_RETRY_MIN.as_secs() < REFUSED_RETRY_MAX.as_secs())
 
 // Agents
 
+/// The longest wrap-up, as configured or as a desktop asks for.
+pub const WRAP_UP_MAX: Duration = Duration::from_hours(24);
+/// Calls at one DN that clients see: one in hand, and those on hold beside it.
+pub const CALLS_PER_DN_MAX: usize = 8;
 /// What a reservation may outlive the longest ring and the longest silence by, before it returns
 /// by itself: time for the messages between shards.
 pub const RESERVATION_SLACK: Duration = Duration::from_secs(10);

@@ -14,10 +14,12 @@ impl Agent {
         self.is_free() && step.phone_has_a_way()
     }
 
-    /// Ready, in no call, rested, and with a phone that presence does not report in use.
+    /// Ready, in no call, not to be left alone, rested, and with a phone that presence does not
+    /// report in use.
     pub(super) fn is_free(&self) -> bool {
         self.votes.last() == Standing::Ready
-            && self.visit.is_none()
+            && !self.is_engaged()
+            && !self.dnd
             && !self.timers.is_armed(Timer::Rest)
             && self.phone_may_be_idle()
     }
@@ -25,6 +27,7 @@ impl Agent {
     /// Tells every queue of the agent, on change only. Idleness counts from now: a call that ended,
     /// also one that was never answered, puts the agent at the end of the line.
     pub(super) fn publish_availability(&mut self, step: &mut Step<'_>) {
+        self.watch_absence(step);
         self.free_since = self.is_free().then(|| self.free_since.unwrap_or(step.now));
         self.publish_presence(step);
         let available = self.is_available(step);
@@ -52,6 +55,18 @@ impl Agent {
         let (dn, config) = (step.dn, step.config);
         for &queue in config.agent_at(dn).queues.iter() {
             step.tell_queue(queue, queue::Input::AgentPresent { dn, present });
+        }
+    }
+
+    /// Who is NotReady for long and in no call is taken for gone, where that is configured.
+    fn watch_absence(&mut self, step: &mut Step<'_>) {
+        let absent = self.votes.last() == Standing::NotReady && !self.is_engaged();
+        match step.agent().auto_logout.filter(|_| absent) {
+            Some(after) if !self.timers.is_armed(Timer::AutoLogout) => {
+                self.timers.arm(step, Timer::AutoLogout, after);
+            }
+            Some(_) => {}
+            None => self.timers.disarm(step, Timer::AutoLogout),
         }
     }
 }

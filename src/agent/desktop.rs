@@ -2,14 +2,13 @@
 //! success, or by an error. It checks what only the agent's state can tell; form and permission
 //! were checked before.
 
-use crate::config::{AfterLogin, LoginWhileUnregistered, OnDisconnect};
+use crate::config::{AfterLogin, LoginWhileUnregistered, OnDisconnect, WrapUp};
 use crate::cti::{AgentWorkMode, DesktopRequest, ErrorCode, KeyValueList, RequestedBy};
 
-use super::OfferSource;
 use super::events::{Answer, reason_code};
-use super::reservation::Withdrawn;
 use super::state::{Agent, Reason};
 use super::step::{Step, Timer};
+use super::visits::Withdrawn;
 use super::votes::{DesktopVote, Gone, Pause, PresenceVote, ServerDecision, Standing};
 
 impl Agent {
@@ -25,41 +24,31 @@ impl Agent {
                 agent_id,
                 work_mode,
                 reasons,
-            } => {
-                let answer = Answer {
-                    requested_by: whom,
-                    reasons: &reasons,
-                };
-                self.login(step, answer, agent_id, work_mode);
-            }
-            DesktopRequest::Logout { reasons } => {
-                self.logout(
-                    step,
-                    Answer {
-                        requested_by: whom,
-                        reasons: &reasons,
-                    },
-                );
-            }
+            } => self.login(step, Answer::to(whom, &reasons), agent_id, work_mode),
+            DesktopRequest::Logout { reasons } => self.logout(step, Answer::to(whom, &reasons)),
             DesktopRequest::Ready { work_mode, reasons } => {
-                self.ready(
-                    step,
-                    Answer {
-                        requested_by: whom,
-                        reasons: &reasons,
-                    },
-                    work_mode,
-                );
+                self.ready(step, Answer::to(whom, &reasons), work_mode);
             }
-            DesktopRequest::NotReady { work_mode, reasons } => {
-                self.not_ready(step, whom, work_mode, reasons);
+            DesktopRequest::NotReady {
+                work_mode,
+                wrap_up,
+                reasons,
+            } => self.not_ready(step, whom, (work_mode, wrap_up), reasons),
+            DesktopRequest::MakeCall {
+                destination,
+                user_data,
+                reasons,
+            } => self.make_call(step, whom, (destination, user_data, reasons)),
+            DesktopRequest::SetDnd { on, reasons } => {
+                self.set_do_not_disturb(step, Answer::to(whom, &reasons), on);
             }
-            DesktopRequest::MakeCall { .. }
-            | DesktopRequest::SetDnd { .. }
-            | DesktopRequest::SetForward { .. }
-            | DesktopRequest::CancelForward { .. } => {
-                let why = "this server does not offer this request";
-                step.refuse(whom, ErrorCode::UnsupportedOperation, why);
+            DesktopRequest::SetForward {
+                mode,
+                destination,
+                reasons,
+            } => self.set_forward(step, Answer::to(whom, &reasons), mode, destination),
+            DesktopRequest::CancelForward { reasons } => {
+                self.cancel_forward(step, Answer::to(whom, &reasons));
             }
         }
     }
@@ -86,12 +75,13 @@ impl Agent {
             let why = format!("{current} is logged in at {}", step.number());
             return step.refuse(whom, ErrorCode::InvalidAgentID, why);
         }
-        if self.visit.is_some() {
+        if self.is_engaged() {
             let why = format!("{} is in a call", step.number());
             return step.refuse(whom, ErrorCode::WrongState, why);
         }
         // One agent a device: the one that presence logged in makes room.
         self.timers.disarm(step, Timer::WrapUp);
+        self.timers.disarm(step, Timer::LegalGuard);
         self.emit_logout(step, Reason::Desktop, None);
         self.desktop_login = Some(asked.into_boxed_str());
         self.votes.desktop = login_vote(step, work_mode, answer.reasons);
@@ -181,6 +171,9 @@ impl Agent {
             }
             Standing::NotReady => {}
         }
+        if self.is_held_back(step, answer, work_mode) {
+            return;
+        }
         self.timers.disarm(step, Timer::WrapUp);
         let wrapped_up = self.votes.desktop.is_after_call_work();
         self.votes.desktop = DesktopVote::Ready(work_mode);
@@ -199,7 +192,7 @@ impl Agent {
         &mut self,
         step: &mut Step<'_>,
         whom: RequestedBy,
-        work_mode: AgentWorkMode,
+        (work_mode, wrap_up): (AgentWorkMode, Option<WrapUp>),
         reasons: KeyValueList,
     ) {
         if asks_for_ready(work_mode) {
@@ -210,29 +203,30 @@ impl Agent {
             let why = format!("nobody is logged in at {}", step.number());
             return step.refuse(whom, ErrorCode::NotLoggedIn, why);
         }
-        self.timers.disarm(step, Timer::WrapUp);
         let answer = Answer {
             requested_by: whom,
             reasons: &reasons.clone(),
         };
+        if let (AgentWorkMode::AfterCallWork, Some(wrap_up)) = (work_mode, wrap_up) {
+            self.ask_for_wrap_up(step, answer, wrap_up);
+            return self.withdraw_queue_call(step);
+        }
+        self.timers.disarm(step, Timer::WrapUp);
+        if self.votes.desktop.is_after_call_work() {
+            self.guard_in_silence(step);
+        }
         let pause = Pause {
             work_mode,
             reasons,
             decided_by: None,
+            wrap_up: None,
         };
         self.votes.desktop = DesktopVote::NotReady(pause);
         self.votes.settle();
         // A change of work mode or reasons is reported too.
         self.emit_not_ready(step, Reason::Desktop, Some(answer));
+        // Who is NotReady gets no call of a queue, not even the one that rings.
         self.withdraw_queue_call(step);
-    }
-
-    /// Who is NotReady gets no call of a queue, not even the one that rings; a direct call does.
-    fn withdraw_queue_call(&mut self, step: &mut Step<'_>) {
-        let source = self.visit.as_ref().map(|visit| visit.source);
-        if let Some(OfferSource::Queue(_)) = source {
-            self.withdraw(step, Withdrawn::ByDesktop);
-        }
     }
 
     fn desktop_gone(&mut self, step: &mut Step<'_>) {
@@ -285,7 +279,10 @@ impl Agent {
     pub(super) fn pause(&mut self, step: &mut Step<'_>, decided_by: ServerDecision) {
         match self.votes.desktop {
             DesktopVote::Out | DesktopVote::NotReady(_) => return,
-            DesktopVote::None | DesktopVote::AfterCallWork { .. } | DesktopVote::Ready(_) => {}
+            DesktopVote::None
+            | DesktopVote::AfterCallWork { .. }
+            | DesktopVote::LegalGuard { .. }
+            | DesktopVote::Ready(_) => {}
         }
         if self.votes.last() == Standing::LoggedOut {
             return;
@@ -295,6 +292,7 @@ impl Agent {
             work_mode: AgentWorkMode::AuxWork,
             reasons: KeyValueList::new(),
             decided_by: Some(decided_by),
+            wrap_up: None,
         });
         self.votes.settle();
         self.emit_not_ready(step, Reason::Desktop, None);
@@ -337,5 +335,6 @@ fn login_vote(step: &Step<'_>, work_mode: AgentWorkMode, reasons: &KeyValueList)
         work_mode,
         reasons: reasons.clone(),
         decided_by: None,
+        wrap_up: None,
     })
 }

@@ -27,6 +27,16 @@ pub(super) struct Answer<'a> {
     pub(super) reasons: &'a KeyValueList,
 }
 
+impl<'a> Answer<'a> {
+    /// The answer to a client who gave these reasons.
+    pub(super) fn to(requested_by: RequestedBy, reasons: &'a KeyValueList) -> Self {
+        Self {
+            requested_by,
+            reasons,
+        }
+    }
+}
+
 /// The activity by which a presence vote is named.
 pub(super) fn reason_code(activities: &[String]) -> &str {
     let on_the_phone = activities.iter().find(|activity| *activity == ON_THE_PHONE);
@@ -75,7 +85,8 @@ impl Agent {
             | DesktopVote::None
             | DesktopVote::Out
             | DesktopVote::NotReady(_)
-            | DesktopVote::AfterCallWork { .. } => AgentWorkMode::ManualIn,
+            | DesktopVote::AfterCallWork { .. }
+            | DesktopVote::LegalGuard { .. } => AgentWorkMode::ManualIn,
         };
         let mut event = self.agent_event(step, EventName::AgentReady, answer);
         event.agent_work_mode = Some(work_mode);
@@ -90,7 +101,9 @@ impl Agent {
         answer: Option<Answer<'_>>,
     ) {
         let desktop_says = match self.votes.desktop {
-            DesktopVote::NotReady(_) | DesktopVote::AfterCallWork { .. } => true,
+            DesktopVote::NotReady(_)
+            | DesktopVote::AfterCallWork { .. }
+            | DesktopVote::LegalGuard { .. } => true,
             DesktopVote::None | DesktopVote::Out | DesktopVote::Ready(_) => false,
         };
         let by_presence = match reason {
@@ -107,8 +120,13 @@ impl Agent {
     }
 
     /// Emits the NotReady of wrap-up.
-    pub(super) fn emit_after_call_work(&self, step: &mut Step<'_>, wrap_up: WrapUp) {
-        let mut event = self.agent_event(step, EventName::AgentNotReady, None);
+    pub(super) fn emit_after_call_work(
+        &self,
+        step: &mut Step<'_>,
+        wrap_up: WrapUp,
+        answer: Option<Answer<'_>>,
+    ) {
+        let mut event = self.agent_event(step, EventName::AgentNotReady, answer);
         event.agent_work_mode = Some(AgentWorkMode::AfterCallWork);
         event.extensions.set("WrapUpTime", wrap_up_time(wrap_up));
         step.emit(event);
@@ -133,9 +151,20 @@ impl Agent {
     }
 
     fn name_pause(&self, event: &mut Event) {
-        let DesktopVote::NotReady(pause) = &self.votes.desktop else {
-            event.agent_work_mode = Some(AgentWorkMode::AfterCallWork);
-            return;
+        let pause = match &self.votes.desktop {
+            DesktopVote::NotReady(pause) => pause,
+            DesktopVote::LegalGuard { .. } => {
+                event.agent_work_mode = Some(AgentWorkMode::LegalGuard);
+                let source = Value::Text("server".to_owned());
+                return event.extensions.set("Source", source);
+            }
+            DesktopVote::AfterCallWork { .. }
+            | DesktopVote::None
+            | DesktopVote::Out
+            | DesktopVote::Ready(_) => {
+                event.agent_work_mode = Some(AgentWorkMode::AfterCallWork);
+                return;
+            }
         };
         event.agent_work_mode = Some(pause.work_mode);
         event.reasons = pause.reasons.clone();
@@ -162,26 +191,63 @@ impl Agent {
         event
     }
 
-    /// The handset goes up before EventEstablished and down after EventReleased.
-    pub(super) fn emit_hook(&self, step: &mut Step<'_>, name: EventName) {
-        let mut event = self.agent_event(step, name, None);
-        event.agent_id = Some(self.agent_in_call(step).to_owned());
-        step.emit(event);
-    }
-
-    /// Who was logged in when the call at the DN came; without one, who is.
-    fn agent_in_call<'a>(&'a self, step: &Step<'a>) -> &'a str {
-        match &self.visit {
-            Some(visit) => {
-                let default = &step.config.agent_at(step.dn).agent_id;
-                visit.agent_id.as_deref().unwrap_or(default)
-            }
-            None => self.agent_id(step.config),
+    /// The handset goes up before the first EventDialing or EventEstablished.
+    pub(super) fn lift_handset(&mut self, step: &mut Step<'_>, index: usize) {
+        if !std::mem::replace(&mut self.handset_up, true) {
+            self.emit_hook(step, index, EventName::OffHook);
         }
     }
 
-    /// An event about the call at this DN.
-    pub(super) fn call_event(&self, step: &Step<'_>, name: EventName, party: &Party) -> Event {
+    /// The call at `index` is over: the handset goes down unless another call needs it.
+    pub(super) fn put_handset_down(&mut self, step: &mut Step<'_>, index: usize) {
+        let mut all = self.visits.iter().enumerate();
+        let needed = all.any(|(other, visit)| other != index && visit.is_off_hook());
+        if !needed && std::mem::replace(&mut self.handset_up, false) {
+            self.emit_hook(step, index, EventName::OnHook);
+        }
+    }
+
+    fn emit_hook(&self, step: &mut Step<'_>, index: usize, name: EventName) {
+        let mut event = step.event(name);
+        event.agent_id = Some(self.agent_in_call(step, index).to_owned());
+        step.emit(event);
+    }
+
+    /// Who was logged in when the call came.
+    fn agent_in_call<'a>(&'a self, step: &Step<'a>, index: usize) -> &'a str {
+        let default = &step.config.agent_at(step.dn).agent_id;
+        self.visits[index].agent_id.as_deref().unwrap_or(default)
+    }
+
+    /// Emits an event about the call at `index`.
+    pub(super) fn show(&self, step: &mut Step<'_>, index: usize, name: EventName, party: &Party) {
+        let event = self.call_event(step, index, name, party);
+        step.emit(event);
+    }
+
+    /// An event about the call at `index`.
+    pub(super) fn call_event(
+        &self,
+        step: &Step<'_>,
+        index: usize,
+        name: EventName,
+        party: &Party,
+    ) -> Event {
+        let agent_id = self.agent_in_call(step, index).to_owned();
+        let mut event = Self::event_of(step, name, party, agent_id);
+        if self.visits[index].is_business() && says_class(name) {
+            event.extensions.set("BusinessCall", Value::Integer(1));
+        }
+        event
+    }
+
+    /// An event about a call, as its shard reports it.
+    pub(super) fn event_of(
+        step: &Step<'_>,
+        name: EventName,
+        party: &Party,
+        agent_id: String,
+    ) -> Event {
         let mut event = step.event(name);
         event.requested_by = party.requested_by;
         event.call = Some(Arc::clone(&party.info));
@@ -197,7 +263,7 @@ impl Agent {
         event.previous_conn_id = party.previous_conn_id;
         event.reasons.clone_from(&party.reasons);
         event.call_state = Some(party.call_state);
-        event.agent_id = Some(self.agent_in_call(step).to_owned());
+        event.agent_id = Some(agent_id);
         event
     }
 }
@@ -205,6 +271,15 @@ impl Agent {
 /// A party's number and part, as an event has them.
 fn split(party: Option<&(String, DnRole)>) -> (Option<String>, Option<DnRole>) {
     party.map(|(number, role)| (number.clone(), *role)).unzip()
+}
+
+/// Whether an event says that its call is the contact center's business: those by which a client
+/// first hears of a call.
+fn says_class(name: EventName) -> bool {
+    matches!(
+        name,
+        EventName::Ringing | EventName::Dialing | EventName::Established | EventName::PartyChanged
+    )
 }
 
 /// How the party's part of the call ended, in the model's words.

@@ -1,19 +1,23 @@
-//! Agents: two votes (presence and desktop), work modes, wrap-up, reservation, the call at the DN.
+//! Agents: two votes (presence and desktop), work modes, wrap-up, reservation, the calls at the DN.
 //!
 //! [`Agents`] holds every agent of one shard and is the only writer of their event streams, so the
 //! order of an agent's events is decided here and nowhere else. It refuses to know SIP, and it
 //! never picks a call: queues offer, the reservation here is the truth. `votes` has the rule that
-//! everything rests on; then read `presence`, `desktop`, `party`; queues are in [`crate::queue`].
+//! everything rests on, `visits` the calls; then read `presence`, `desktop`, `party`; queues are in
+//! [`crate::queue`].
 
 mod availability;
 mod desktop;
+mod dialling;
 mod events;
+mod features;
 mod party;
 mod presence;
 mod reservation;
 mod state;
 mod step;
 mod table;
+mod visits;
 mod votes;
 mod wrap_up;
 
@@ -24,8 +28,8 @@ use crate::config::{DnIndex, QueueIndex, RoutingPointIndex};
 use crate::cti::{CallInfo, CallState, ConnId, DesktopRequest, DnRole, KeyValueList, RequestedBy};
 use crate::presence::Vote;
 
-pub use reservation::Stage;
 pub use table::{Agents, Output, Status};
+pub use visits::Stage;
 pub use votes::Standing;
 
 /// What the DN's shard hears about a DN.

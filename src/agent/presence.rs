@@ -7,9 +7,9 @@ use crate::config::{ClosedBusy, InitialActivity, Lost, OwnCalls};
 use crate::presence::Vote;
 
 use super::Output;
-use super::reservation::Withdrawn;
 use super::state::{Agent, Reason};
 use super::step::{Step, Timer};
+use super::visits::Withdrawn;
 use super::votes::{DesktopVote, Gone, PresenceVote, Standing};
 
 /// The activity of an agent whose subscription was lost where that counts as NotReady.
@@ -87,7 +87,7 @@ impl Agent {
     fn defers(&self, step: &Step<'_>, heard: &Heard) -> bool {
         let suppress = step.config.presence.own_calls == OwnCalls::Suppress;
         let gone = heard.vote.is_out();
-        if self.visit.is_some() {
+        if self.is_engaged() {
             // A logout waits for the end of the call whatever the option says.
             return suppress || gone;
         }
@@ -138,7 +138,10 @@ impl Agent {
             | PresenceVote::Ready => self.votes.presence = PresenceVote::Out(Gone::Known),
         }
         self.timers.disarm(step, Timer::WrapUp);
-        if let DesktopVote::AfterCallWork { then } = self.votes.desktop {
+        self.timers.disarm(step, Timer::LegalGuard);
+        if let DesktopVote::AfterCallWork { then } | DesktopVote::LegalGuard { then } =
+            self.votes.desktop
+        {
             self.votes.desktop = then.into();
         }
         let restores = step.config.presence.relogin_restores_desktop_state;

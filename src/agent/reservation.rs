@@ -1,8 +1,8 @@
-//! The reservation: an agent is promised to one call at a time, and this is where the promise is
-//! kept. It is granted, extended while the call's shard reports progress, and returned by every end
-//! of the call, or by its lease if no report comes. Who is to be offered is the queue's business.
+//! The reservation: an agent is offered one call at a time, and this is where the promise is kept.
+//! It is granted, extended while the call's shard reports progress, and returned by every end of
+//! the call, or by its lease if no report comes. Who is to be offered is the queue's business.
 
-use std::time::Instant;
+use std::time::Duration;
 
 use crate::agent::{EndCause, OfferSource, RefusedOffer};
 use crate::call::{self, CallRef};
@@ -13,44 +13,8 @@ use crate::queue;
 
 use super::state::Agent;
 use super::step::{Step, Timer};
+use super::visits::{Class, Source, Stage, Visit, Withdrawn};
 use super::votes::Standing;
-
-/// How far the call at a DN is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stage {
-    /// Promised to the call; the phone does not ring yet.
-    Reserved,
-    /// The phone rings.
-    Ringing,
-    /// Answered.
-    Established,
-}
-
-/// The call that holds the reservation.
-#[derive(Debug)]
-pub(super) struct Visit {
-    pub(super) call: CallRef,
-    pub(super) source: OfferSource,
-    pub(super) stage: Stage,
-    /// Since when the agent was free before: what it has back if its phone is never dialled.
-    pub(super) free_since: Option<Instant>,
-    /// Whether the call's shard was told that nobody will answer.
-    pub(super) withdrawn: Withdrawn,
-    /// Who was logged in by a desktop when the call came: its events name this agent, whoever is
-    /// at the DN by then. `None` is the default agent.
-    pub(super) agent_id: Option<Box<str>>,
-}
-
-/// Whether an offer was taken back, and why.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Withdrawn {
-    /// It stands.
-    No,
-    /// The phone is gone or silent.
-    ByPhone,
-    /// The agent does not want it any more.
-    ByDesktop,
-}
 
 impl Agent {
     /// A queue wants the agent: it must be free in every respect.
@@ -63,7 +27,7 @@ impl Agent {
         if self.is_available(step) {
             return self.grant(step, call, OfferSource::Queue(queue));
         }
-        let why = if self.visit.is_some() {
+        let why = if self.is_engaged() || self.dnd {
             RefusedOffer::Busy
         } else if self.votes.last() == Standing::LoggedOut {
             RefusedOffer::LoggedOut
@@ -76,103 +40,166 @@ impl Agent {
         step.tell_queue(queue, queue::Input::Refused { conn_id, dn, why });
     }
 
-    /// A caller dialled the DN: NotReady is no reason to refuse, another call of ours is.
+    /// Somebody called the DN: NotReady is no reason to refuse, another call of ours is. A call
+    /// that the DN does not take goes where calls are forwarded to.
     pub(super) fn reserve_for_caller(&mut self, step: &mut Step<'_>, call: CallRef) {
-        let why = if self.visit.is_some() {
-            RefusedOffer::Busy
+        let refused = if self.is_engaged() || self.dnd {
+            Some(RefusedOffer::Busy)
         } else if self.votes.last() == Standing::LoggedOut {
-            RefusedOffer::LoggedOut
+            Some(RefusedOffer::LoggedOut)
         } else if !step.phone_has_a_way() {
-            RefusedOffer::Unreachable
+            Some(RefusedOffer::Unreachable)
         } else {
-            return self.grant(step, call, OfferSource::Direct);
+            None
         };
-        step.tell_call(call, call::Input::DirectRefused { dn: step.dn, why });
+        let forward = self.forward.as_ref();
+        let elsewhere = forward.and_then(|forward| forward.of_call(refused));
+        match (elsewhere, refused) {
+            (Some(forward), _) => step.tell_call(call, forward),
+            (None, Some(why)) => {
+                step.tell_call(call, call::Input::DirectRefused { dn: step.dn, why });
+            }
+            (None, None) => self.grant(step, call, OfferSource::Direct),
+        }
     }
 
     fn grant(&mut self, step: &mut Step<'_>, call: CallRef, source: OfferSource) {
-        self.occupy(step, call, source, Stage::Reserved);
+        self.occupy(step, call, source.into());
         step.tell_call(call, call::Input::Offer { dn: step.dn });
     }
 
     /// Gives the agent to a call. What presence said in the tail of the call before stays put off.
-    pub(super) fn occupy(
-        &mut self,
-        step: &mut Step<'_>,
-        call: CallRef,
-        source: OfferSource,
-        stage: Stage,
-    ) {
-        assert!(
-            self.visit.is_none(),
-            "an agent is promised to one call at a time"
-        );
+    pub(super) fn occupy(&mut self, step: &mut Step<'_>, call: CallRef, source: Source) -> usize {
         self.timers.disarm(step, Timer::Tail);
-        self.visit = Some(Visit {
+        let index = self.visits.push(Visit {
             call,
             source,
-            stage,
+            class: Class::Private,
+            stage: Stage::Reserved,
+            was_up: false,
+            lease: None,
             free_since: self.free_since,
             withdrawn: Withdrawn::No,
             agent_id: self.desktop_login.clone(),
         });
-        self.extend_lease(step, source);
+        self.extend_lease(step, index);
+        index
     }
 
-    /// Whether the agent has answered a call that is not over.
+    /// Whether the agent is in a call of ours, or promised to one.
+    pub(super) fn is_engaged(&self) -> bool {
+        !self.visits.is_empty() || self.placing.is_some()
+    }
+
+    /// Whether the agent has answered or made a call that is not over.
     pub(super) fn is_talking(&self) -> bool {
-        let stage = self.visit.as_ref().map(|visit| visit.stage);
-        stage == Some(Stage::Established)
+        self.visits.are_off_hook() || self.placing.is_some()
     }
 
-    /// Takes back an offer that was not answered, once. A caller who waits in a queue keeps its
-    /// place there; one who dialled the DN hears that nobody can be reached.
+    /// Takes back what is offered and not answered, once. A caller who waits in a queue keeps its
+    /// place there; one who called the DN hears that nobody can be reached.
     pub(super) fn withdraw(&mut self, step: &mut Step<'_>, why: Withdrawn) {
-        let Some(visit) = &mut self.visit else { return };
-        if visit.stage == Stage::Established || visit.withdrawn != Withdrawn::No {
-            return;
+        for visit in self.visits.iter_mut().filter(|visit| visit.is_offer()) {
+            take_back(step, visit, why);
         }
-        visit.withdrawn = why;
-        let cause = match (why, visit.source) {
-            (Withdrawn::ByDesktop, OfferSource::Queue(_)) => EndCause::Declined,
-            (Withdrawn::ByDesktop, OfferSource::Direct)
-            | (Withdrawn::ByPhone | Withdrawn::No, _) => EndCause::Unreachable,
+    }
+
+    /// Takes back the call of a queue that is offered and not answered.
+    pub(super) fn withdraw_queue_call(&mut self, step: &mut Step<'_>) {
+        let of_queue = |visit: &&mut Visit| match visit.source {
+            Source::Queue(_) => visit.is_offer(),
+            Source::Direct | Source::Own => false,
         };
-        let dn = step.dn;
-        step.tell_call(visit.call, call::Input::OfferWithdrawn { dn, cause });
+        for visit in self.visits.iter_mut().filter(of_queue) {
+            take_back(step, visit, Withdrawn::ByDesktop);
+        }
     }
 
     /// From here the phone may ring its full time, on a trunk that needs its full time to fail.
-    pub(super) fn extend_lease(&mut self, step: &mut Step<'_>, source: OfferSource) {
-        let queue = match source {
-            OfferSource::Queue(queue) => Some(queue),
-            OfferSource::Direct => None,
+    pub(super) fn extend_lease(&mut self, step: &mut Step<'_>, index: usize) {
+        let queue = match self.visits[index].source {
+            Source::Queue(queue) => Some(queue),
+            Source::Direct | Source::Own => None,
         };
-        let ringing = step.config.no_answer(step.dn, queue);
-        // RFC 3261 §17.1.1.2: a client transaction gives up after 64*T1.
-        let silence = step.config.server.t1 * 64;
-        self.timers
-            .arm(step, Timer::Lease, ringing + silence + RESERVATION_SLACK);
+        self.visits[index].lease = Some(step.now + lease(step, queue));
+        self.watch_leases(step);
     }
 
-    /// The call's shard has gone silent: a defect, which must not cost the agent's day.
+    /// The call will be reported on for as long as it lasts.
+    pub(super) fn end_lease(&mut self, step: &mut Step<'_>, index: usize) {
+        self.visits[index].lease = None;
+        self.watch_leases(step);
+    }
+
+    /// One timer serves all leases: it fires when the first ends.
+    pub(super) fn watch_leases(&mut self, step: &mut Step<'_>) {
+        let placing = self.placing.as_ref().map(|placing| placing.lease);
+        let leases = self.visits.iter().filter_map(|visit| visit.lease);
+        match leases.chain(placing).min() {
+            Some(first) => {
+                let after = first.saturating_duration_since(step.now);
+                self.timers.arm(step, Timer::Lease, after);
+            }
+            None => self.timers.disarm(step, Timer::Lease),
+        }
+    }
+
+    /// A call's shard has gone silent: a defect, which must not cost the agent's day.
     pub(super) fn lease_expired(&mut self, step: &mut Step<'_>) {
-        step.count(Counter::ReservationExpired);
-        self.withdraw(step, Withdrawn::ByPhone);
-        self.free(step, EndCause::Failed);
+        let now = step.now;
+        while let Some(index) = self.visits.position_of_over(now) {
+            step.count(Counter::ReservationExpired);
+            if self.visits[index].is_offer() {
+                take_back(step, &mut self.visits[index], Withdrawn::ByPhone);
+            }
+            self.free(step, index, EndCause::Failed);
+        }
+        if self
+            .placing
+            .as_ref()
+            .is_some_and(|placing| placing.lease <= now)
+        {
+            step.count(Counter::ReservationExpired);
+            self.placing = None;
+            self.calls_changed(step);
+        }
+        self.watch_leases(step);
     }
 
     /// Returns the reservation. What follows from the failure of an offer is in `party`.
-    pub(super) fn free(&mut self, step: &mut Step<'_>, cause: EndCause) {
-        let visit = self
-            .visit
-            .take()
-            .expect("only a reservation that stands is returned");
-        self.timers.disarm(step, Timer::Lease);
-        if visit.stage != Stage::Established {
+    pub(super) fn free(&mut self, step: &mut Step<'_>, index: usize, cause: EndCause) {
+        let visit = self.visits.remove(index);
+        self.watch_leases(step);
+        if !visit.was_up && visit.source != Source::Own {
             self.offer_failed(step, cause, (visit.withdrawn, visit.source));
         }
-        self.log_out_if_missed(step);
-        self.own_call_ended(step);
+        self.calls_changed(step);
     }
+
+    /// What waits for the end of all calls happens when none is left.
+    pub(super) fn calls_changed(&mut self, step: &mut Step<'_>) {
+        if !self.is_engaged() {
+            self.log_out_if_missed(step);
+            self.own_call_ended(step);
+        }
+    }
+}
+
+/// How long a call's shard may say nothing.
+pub(super) fn lease(step: &Step<'_>, queue: Option<QueueIndex>) -> Duration {
+    let ringing = step.config.no_answer(step.dn, queue);
+    // RFC 3261 §17.1.1.2: a client transaction gives up after 64*T1.
+    let silence = step.config.server.t1 * 64;
+    ringing + silence + RESERVATION_SLACK
+}
+
+fn take_back(step: &mut Step<'_>, visit: &mut Visit, why: Withdrawn) {
+    visit.withdrawn = why;
+    let cause = match (why, visit.source) {
+        (Withdrawn::ByDesktop, Source::Queue(_)) => EndCause::Declined,
+        (Withdrawn::ByDesktop, Source::Direct | Source::Own)
+        | (Withdrawn::ByPhone | Withdrawn::No, _) => EndCause::Unreachable,
+    };
+    let dn = step.dn;
+    step.tell_call(visit.call, call::Input::OfferWithdrawn { dn, cause });
 }

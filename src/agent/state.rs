@@ -3,12 +3,14 @@
 
 use std::time::Instant;
 
-use crate::config::{Config, DnIndex, Login};
+use crate::config::{Config, DnIndex, Login, QueueIndex};
 
+use super::dialling::Placing;
 use super::events::Answer;
+use super::features::Forward;
 use super::presence::Heard;
-use super::reservation::Visit;
 use super::step::{Step, Timer, Timers};
+use super::visits::Visits;
 use super::votes::{DesktopVote, PresenceVote, Standing, Votes};
 use super::{Input, OfferSource, Status};
 
@@ -27,8 +29,18 @@ pub(super) struct Agent {
     /// The desktop went away during a call. What follows waits for the end of the call, and is
     /// spared an agent whose desktop is back by then.
     pub(super) desktop_missed: bool,
-    /// The call that holds the reservation.
-    pub(super) visit: Option<Visit>,
+    /// The calls at the DN.
+    pub(super) visits: Visits,
+    /// A call that the desktop asked for and that is not there yet.
+    pub(super) placing: Option<Placing>,
+    /// Whether a call of ours has the handset up.
+    pub(super) handset_up: bool,
+    /// Whose wrap-up follows when the last business call of the contact ends.
+    pub(super) owed_wrap_up: Option<Option<QueueIndex>>,
+    /// Whether calls are kept away from the DN.
+    pub(super) dnd: bool,
+    /// Where calls for the DN go instead.
+    pub(super) forward: Option<Forward>,
     /// Since when the agent is free, whether a trunk leads to its phone or not.
     pub(super) free_since: Option<Instant>,
     /// Since when the agent is idle, while the queues may pick it: as they were told.
@@ -61,7 +73,12 @@ impl Agent {
             desktop_login: None,
             desktop_present: false,
             desktop_missed: false,
-            visit: None,
+            visits: Visits::default(),
+            placing: None,
+            handset_up: false,
+            owed_wrap_up: None,
+            dnd: false,
+            forward: None,
             free_since: None,
             available_since: None,
             is_known_present: false,
@@ -87,7 +104,8 @@ impl Agent {
             presence_deferred: self.deferred.is_some(),
             after_call_work: self.votes.desktop.is_after_call_work(),
             available: self.available_since.is_some(),
-            call: self.visit.as_ref().map(|visit| (visit.call, visit.stage)),
+            call: self.visits.first().map(|visit| (visit.call, visit.stage)),
+            calls: self.visits.len(),
         }
     }
 
@@ -104,8 +122,7 @@ impl Agent {
             },
             Input::Party(party) => self.report(step, party),
             Input::Returned { call } => self.returned(step, call),
-            // Nobody has asked for a call to be made: MakeCall is refused.
-            Input::Placed { .. } => {}
+            Input::Placed { call } => self.placed(step, call),
         }
     }
 
@@ -114,10 +131,12 @@ impl Agent {
         match timer {
             Timer::Lease => self.lease_expired(step),
             Timer::WrapUp => self.end_wrap_up(step),
+            Timer::LegalGuard => self.end_legal_guard(step),
             Timer::Tail => self.apply_deferred(step),
             // What the rest holds back is published after every step.
             Timer::Rest => {}
             Timer::Refresh => self.ask_presence_again(step),
+            Timer::AutoLogout => self.log_out(step, None),
         }
     }
 
@@ -155,11 +174,13 @@ impl Agent {
     /// desktop lifts it.
     pub(super) fn forget_desktop(&mut self, step: &mut Step<'_>) {
         self.timers.disarm(step, Timer::WrapUp);
+        self.timers.disarm(step, Timer::LegalGuard);
         match self.votes.desktop {
             DesktopVote::Out => {}
             DesktopVote::None
             | DesktopVote::NotReady(_)
             | DesktopVote::AfterCallWork { .. }
+            | DesktopVote::LegalGuard { .. }
             | DesktopVote::Ready(_) => self.votes.desktop = Self::unheard(step),
         }
     }
@@ -175,6 +196,7 @@ impl Agent {
     /// Logs out in the desktop's place, until a desktop logs in.
     pub(super) fn log_out(&mut self, step: &mut Step<'_>, answer: Option<Answer<'_>>) {
         self.timers.disarm(step, Timer::WrapUp);
+        self.timers.disarm(step, Timer::LegalGuard);
         self.desktop_missed = false;
         self.votes.desktop = DesktopVote::Out;
         self.settle(step, Reason::Desktop, answer);

@@ -16,20 +16,24 @@ use super::Output;
 /// What an agent waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Timer {
-    /// The call's shard has not reported on a reservation: it returns by itself.
+    /// A call's shard has not reported on a reservation: it returns by itself.
     Lease,
     /// Wrap-up is over.
     WrapUp,
+    /// The least pause between two business calls is over.
+    LegalGuard,
     /// Our own call is so long over that presence speaks of something else.
     Tail,
     /// A phone that just failed a call has rested.
     Rest,
     /// Presence has said NotReady for so long that an idle NOTIFY may have been missed.
     Refresh,
+    /// The agent has been NotReady for so long that it is taken for gone.
+    AutoLogout,
 }
 
 /// How many timers there are.
-const TIMERS: usize = Timer::Refresh as usize + 1;
+const TIMERS: usize = Timer::AutoLogout as usize + 1;
 
 /// The armed timers of one agent.
 #[derive(Debug, Default)]

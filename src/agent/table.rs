@@ -13,9 +13,9 @@ use crate::counters::Counters;
 use crate::cti::Event;
 use crate::queue;
 
-use super::reservation::Stage;
 use super::state::Agent;
 use super::step::{Step, Timer};
+use super::visits::Stage;
 use super::{Input, Place, Standing};
 
 /// What comes out of the table, in the order in which it happened.
@@ -49,8 +49,10 @@ pub struct Status {
     pub after_call_work: bool,
     /// Whether its queues may pick it.
     pub available: bool,
-    /// The call that holds the reservation, and how far it is.
+    /// The oldest call at the DN, and how far it is.
     pub call: Option<(CallRef, Stage)>,
+    /// How many calls there are at the DN.
+    pub calls: usize,
 }
 
 /// The agents of one shard. Drain `poll_output` after every `handle*`, then ask `poll_timeout`.

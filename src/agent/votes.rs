@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use crate::config::WrapUp;
 use crate::cti::{AgentWorkMode, KeyValueList};
 
 /// Where an agent stands, and what a vote can say. A message that lowers it always beats one from
@@ -58,6 +59,11 @@ pub(super) enum DesktopVote {
         /// What is said when it is over.
         then: AfterWrapUp,
     },
+    /// The least pause between two business calls.
+    LegalGuard {
+        /// What is said when it is over.
+        then: AfterWrapUp,
+    },
     /// Takes calls.
     Ready(AgentWorkMode),
 }
@@ -71,6 +77,8 @@ pub(super) struct Pause {
     pub(super) reasons: KeyValueList,
     /// Set when not the desktop but the server decided.
     pub(super) decided_by: Option<ServerDecision>,
+    /// The wrap-up that it asks for after the call.
+    pub(super) wrap_up: Option<WrapUp>,
 }
 
 /// What makes the server say NotReady in the desktop's place.
@@ -122,7 +130,9 @@ impl DesktopVote {
         match self {
             Self::None => None,
             Self::Out => Some(Standing::LoggedOut),
-            Self::NotReady(_) | Self::AfterCallWork { .. } => Some(Standing::NotReady),
+            Self::NotReady(_) | Self::AfterCallWork { .. } | Self::LegalGuard { .. } => {
+                Some(Standing::NotReady)
+            }
             Self::Ready(_) => Some(Standing::Ready),
         }
     }
@@ -186,6 +196,7 @@ mod tests {
                 work_mode: AgentWorkMode::AuxWork,
                 reasons: KeyValueList::new(),
                 decided_by: None,
+                wrap_up: None,
             })
         };
         let ready = || DesktopVote::Ready(AgentWorkMode::ManualIn);

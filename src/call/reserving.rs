@@ -38,6 +38,12 @@ impl Reserving {
                 commands.push(Command::Count(Counter::CallRefused));
                 State::Ended
             }
+            // A call that cannot go there has nowhere else to go.
+            Event::Input(Input::Forward { .. }) => {
+                refuse_caller(commands, Status::TEMPORARILY_UNAVAILABLE);
+                commands.push(Command::Count(Counter::CallRefused));
+                State::Ended
+            }
             Event::Input(Input::Request {
                 requested_by,
                 request,
@@ -59,9 +65,7 @@ impl Reserving {
                 State::Reserving(self)
             }
             Event::DialFailed
-            | Event::Input(
-                Input::QueueRefused { .. } | Input::OfferWithdrawn { .. } | Input::Forward { .. },
-            )
+            | Event::Input(Input::QueueRefused { .. } | Input::OfferWithdrawn { .. })
             | Event::Timer(Timer::Progress | Timer::NoAnswer) => State::Reserving(self),
         }
     }

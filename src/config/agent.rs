@@ -33,6 +33,10 @@ pub struct Agent {
     pub login: Login,
     /// What a desktop login without a work mode leads to.
     pub after_login: AfterLogin,
+    /// The least pause between two business calls.
+    pub legal_guard: Option<Duration>,
+    /// How long it may be NotReady without a call before it is logged out.
+    pub auto_logout: Option<Duration>,
 }
 
 /// What holds for agents and queues that say nothing of their own.

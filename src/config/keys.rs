@@ -108,6 +108,8 @@ macro_rules! with_agent_settings {
             "no_answer_action",
             "login",
             "after_login",
+            "legal_guard",
+            "auto_logout",
         ]
     };
 }

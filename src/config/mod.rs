@@ -257,12 +257,12 @@ impl Config {
         &self.trunks[usize::from(index.0)]
     }
 
-    /// After-call work of an agent after a call of a queue: the agent's own, else the queue's, else
-    /// the default.
-    pub fn wrap_up(&self, agent: DnIndex, queue: QueueIndex) -> WrapUp {
+    /// After-call work of an agent after a business call: the agent's own, else that of the queue
+    /// that the call came from, else the default.
+    pub fn wrap_up(&self, agent: DnIndex, queue: Option<QueueIndex>) -> WrapUp {
         let own = self.agent_at(agent).wrap_up;
-        own.or(self.queue_at(queue).wrap_up)
-            .unwrap_or(self.agent_defaults.wrap_up)
+        let queued = queue.and_then(|queue| self.queue_at(queue).wrap_up);
+        own.or(queued).unwrap_or(self.agent_defaults.wrap_up)
     }
 
     /// What happens to an agent who let a call ring: the agent's own, else the queue's, else the

@@ -109,13 +109,14 @@ impl Route {
     /// Whether the rule is for a caller.
     #[must_use]
     pub fn is_for(&self, ani: Option<&str>, data: &KeyValueList) -> bool {
-        let begins = |prefix: &Box<str>| ani.is_some_and(|ani| ani.starts_with(&**prefix));
+        let mut begins = self.ani.iter().map(|prefix| &**prefix);
         let has = |(key, wanted): &(Box<str>, Box<str>)| match data.value(key) {
             Some(Value::Text(text)) => **text == **wanted,
             Some(Value::Integer(number)) => number.to_string() == **wanted,
             Some(Value::List(_)) | None => false,
         };
-        (self.ani.is_empty() || self.ani.iter().any(begins)) && self.data.iter().all(has)
+        let begins = begins.any(|prefix| ani.is_some_and(|ani| ani.starts_with(prefix)));
+        (self.ani.is_empty() || begins) && self.data.iter().all(has)
     }
 }
 

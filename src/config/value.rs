@@ -12,7 +12,7 @@ use super::agent::WrapUp;
 use super::keys::{closest, listed};
 use super::server::{Cores, Listener, transport_and_address};
 use super::trunk::Peer;
-use crate::limits::{HOST_BYTES_MAX, NAME_BYTES_MAX, SKILL_LEVEL_MAX};
+use crate::limits::{HOST_BYTES_MAX, NAME_BYTES_MAX, SKILL_LEVEL_MAX, WRAP_UP_MAX};
 
 /// A value as it is written, in TOML or in a cell of a CSV file.
 #[derive(Debug, Clone, Copy)]
@@ -148,12 +148,17 @@ pub(super) fn wrap_up(scalar: Scalar<'_>) -> Converted<WrapUp> {
     if let Scalar::Text("untimed") = scalar {
         return Ok(WrapUp::Untimed);
     }
-    const BOUNDS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(24);
+    const BOUNDS: RangeInclusive<Duration> = Duration::from_secs(1)..=WRAP_UP_MAX;
     match duration_or_none(scalar, &BOUNDS) {
         Ok(Some(time)) => Ok(WrapUp::Timed(time)),
         Ok(None) => Ok(WrapUp::Off),
         Err(instead) => Err(format!("{instead}, or \"untimed\"")),
     }
+}
+
+/// A pause of an agent, zero for none.
+pub(super) fn pause(scalar: Scalar<'_>) -> Converted<Option<Duration>> {
+    duration_or_none(scalar, &(Duration::from_secs(1)..=Duration::from_hours(24)))
 }
 
 /// How long a phone may ring.

@@ -7,8 +7,8 @@ use crate::config::DnIndex;
 
 use super::attributes::named;
 use super::{
-    AgentWorkMode, CallInfo, CallState, ConnId, DnRole, ErrorCode, KeyValueList, RequestedBy,
-    RouteType,
+    AgentWorkMode, CallInfo, CallState, ConnId, DnRole, ErrorCode, ForwardMode, KeyValueList,
+    RequestedBy, RouteType,
 };
 
 named!(
@@ -35,7 +35,12 @@ named!(
         AgentLogin, /// An agent logged out.
         AgentLogout, /// An agent may get calls.
         AgentReady, /// An agent gets no calls.
-        AgentNotReady, /// The handset of the DN is up: it has answered a call of ours.
+        AgentNotReady, /// Calls are kept away from the DN.
+        DNDOn, /// They are not any more.
+        DNDOff, /// Calls for the DN go elsewhere.
+        ForwardSet, /// They do not any more.
+        ForwardCancel, /// The digits were sent.
+        DTMFSent, /// The handset of the DN is up: it has answered or made a call of ours.
         OffHook, /// The handset is down again.
         OnHook, /// The address cannot be used.
         DNOutOfService, /// The address can be used again.
@@ -78,6 +83,8 @@ pub struct Event {
     pub agent_id: Option<String>,
     /// Ready or NotReady for what.
     pub agent_work_mode: Option<AgentWorkMode>,
+    /// When the DN's calls go elsewhere.
+    pub forward_mode: Option<ForwardMode>,
     /// How the call was routed.
     pub route_type: Option<RouteType>,
     /// The number that a router answers a RouteRequest with.
@@ -112,6 +119,7 @@ impl Event {
             call_state: None,
             agent_id: None,
             agent_work_mode: None,
+            forward_mode: None,
             route_type: None,
             route_reference: None,
             reasons: KeyValueList::new(),

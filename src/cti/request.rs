@@ -1,6 +1,6 @@
 //! Requests: what the control plane asks of a shard, already checked for form and permission.
 
-use crate::config::{DnIndex, RoutingPointIndex};
+use crate::config::{DnIndex, RoutingPointIndex, WrapUp};
 
 use super::{AgentWorkMode, ConnId, ForwardMode, KeyValueList, RequestedBy, RouteType};
 
@@ -52,6 +52,8 @@ pub enum DesktopRequest {
     NotReady {
         /// For what.
         work_mode: AgentWorkMode,
+        /// How long the wrap-up is to last that `AfterCallWork` asks for.
+        wrap_up: Option<WrapUp>,
         /// Software reasons.
         reasons: KeyValueList,
     },

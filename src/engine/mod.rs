@@ -223,9 +223,9 @@ impl Engine {
         now: Instant,
         routing_point: RoutingPointIndex,
         requested_by: RequestedBy,
-        request: RouteRequest,
+        request: &RouteRequest,
     ) {
-        let queues = match &request {
+        let queues = match request {
             RouteRequest::Present(_) => self.config.homes(routing_point),
             RouteRequest::Call { conn_id, .. } => {
                 let key = self.links.call_with(*conn_id);
@@ -233,7 +233,7 @@ impl Engine {
                 home.into_iter().collect()
             }
         };
-        if let (RouteRequest::Call { conn_id, .. }, true) = (&request, queues.is_empty()) {
+        if let (RouteRequest::Call { conn_id, .. }, true) = (request, queues.is_empty()) {
             let number = &self.config.routing_point_at(routing_point).number;
             let message = format!("no call {conn_id} waits at a routing point");
             let code = ErrorCode::InvalidConnID;
@@ -263,7 +263,7 @@ impl Engine {
                 );
             }
             RequestBody::Route(routing_point, request) => {
-                self.route(now, routing_point, requested_by, request);
+                self.route(now, routing_point, requested_by, &request);
             }
             RequestBody::Call(conn_id, request) => match self.links.call_with(conn_id) {
                 Some(key) => {

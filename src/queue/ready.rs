@@ -201,7 +201,7 @@ impl Ready {
     /// The agent has answered a call of this queue.
     pub(super) fn answered(&mut self, dn: DnIndex) {
         self.change(dn, |known| {
-            known.answered = known.answered.saturating_add(1)
+            known.answered = known.answered.saturating_add(1);
         });
     }
 

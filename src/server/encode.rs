@@ -8,7 +8,8 @@ use serde::ser::{SerializeMap, Serializer};
 use serde_json::{Map, Value as Json};
 
 use crate::cti::{
-    AgentWorkMode, CallInfo, CallState, DnRole, ErrorCode, Event, KeyValueList, RouteType, Value,
+    AgentWorkMode, CallInfo, CallState, DnRole, ErrorCode, Event, ForwardMode, KeyValueList,
+    RouteType, Value,
 };
 
 /// One frame for clients. Cheap to clone: all clients share the bytes.
@@ -45,6 +46,8 @@ struct Attributes<'a> {
     agent_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     agent_work_mode: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    forward_mode: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     route_type: Option<&'static str>,
     #[serde(skip_serializing_if = "Pairs::are_none")]
@@ -145,6 +148,7 @@ pub fn event(event: &Event, envelope: Envelope<'_>) -> Frame {
         call_state: event.call_state.map(CallState::name),
         agent_id: event.agent_id.as_deref(),
         agent_work_mode: event.agent_work_mode.map(AgentWorkMode::name),
+        forward_mode: event.forward_mode.map(ForwardMode::name),
         route_type: event.route_type.map(RouteType::name),
         reasons: Pairs(&event.reasons),
         extensions: Pairs(&event.extensions),
@@ -158,10 +162,22 @@ pub fn event(event: &Event, envelope: Envelope<'_>) -> Frame {
         .into()
 }
 
-/// Any other message as a frame.
+/// Any other message as a frame, with its attributes between its name and its time.
 #[must_use]
-pub fn message(attributes: Map<String, Json>) -> Frame {
-    Json::Object(attributes).to_string().into()
+pub fn message(
+    name: &str,
+    reference_id: Option<u32>,
+    attributes: Map<String, Json>,
+    time: &str,
+) -> Frame {
+    let mut whole = Map::new();
+    whole.insert("Message".to_owned(), name.into());
+    if let Some(reference_id) = reference_id {
+        whole.insert("ReferenceID".to_owned(), reference_id.into());
+    }
+    whole.extend(attributes);
+    whole.insert("Time".to_owned(), time.into());
+    Json::Object(whole).to_string().into()
 }
 
 /// A call's attributes as JSON, for snapshots.

@@ -1,11 +1,14 @@
 //! The hub: takes the shards' events and the clients' frames, numbers and folds the former, checks
 //! and forwards the latter, and puts into every client's queue what it is to see. It has no socket
 //! and no clock, never waits, and decides nothing about agents and calls. `requests` holds what
-//! clients ask, `resume` how they catch up, `queries` what HTTP shows.
+//! clients ask, `calls` what they ask of calls, `user_events` what they tell each other, `resume`
+//! how they catch up, `queries` what HTTP shows.
 
+mod calls;
 mod queries;
 mod requests;
 mod resume;
+mod user_events;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -337,17 +340,12 @@ impl<S: Shards> Hub<S> {
         reference_id: Option<u32>,
         attributes: Attributes,
     ) {
-        let mut whole = Attributes::new();
-        whole.insert("Message".to_owned(), message.into());
-        if let Some(reference_id) = reference_id {
-            whole.insert("ReferenceID".to_owned(), reference_id.into());
-        }
-        whole.extend(attributes);
-        whole.insert("Time".to_owned(), self.clock.date(now).into());
+        let time = self.clock.date(now);
+        let frame = encode::message(message, reference_id, attributes, &time);
         self.send(
             id,
             Outgoing {
-                frame: encode::message(whole),
+                frame,
                 sequence: None,
             },
         );

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::cti::{
     CallAction, CallRequest, ClientId, DesktopRequest, EventName, RequestBody, RequestedBy,
 };
-use crate::limits::{CTI_REQUEST_DEADLINE, CTI_ROUTE_DEADLINE};
+use crate::limits::{CTI_CALL_DEADLINE, CTI_REQUEST_DEADLINE, CTI_ROUTE_DEADLINE};
 
 /// A request under way.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -130,13 +130,11 @@ pub fn success(body: &RequestBody) -> &'static [EventName] {
             DesktopRequest::Ready { .. } => &[EventName::AgentReady],
             DesktopRequest::NotReady { .. } => &[EventName::AgentNotReady],
             DesktopRequest::MakeCall { .. } => &[EventName::Dialing],
-            // They are refused.
-            DesktopRequest::SetDnd { .. }
-            | DesktopRequest::SetForward { .. }
-            | DesktopRequest::CancelForward { .. }
-            // They have no answer.
-            | DesktopRequest::Present
-            | DesktopRequest::Gone => &[],
+            DesktopRequest::SetDnd { on: true, .. } => &[EventName::DNDOn],
+            DesktopRequest::SetDnd { on: false, .. } => &[EventName::DNDOff],
+            DesktopRequest::SetForward { .. } => &[EventName::ForwardSet],
+            DesktopRequest::CancelForward { .. } => &[EventName::ForwardCancel],
+            DesktopRequest::Present | DesktopRequest::Gone => &[],
         },
         RequestBody::Call(_, request) => match request {
             CallRequest::Party { action, .. } => success_of(action),
@@ -163,7 +161,7 @@ fn success_of(action: &CallAction) -> &'static [EventName] {
         CallAction::CompleteConference { .. } => &[EventName::Retrieved],
         CallAction::SingleStepConference { .. } => &[EventName::PartyAdded],
         CallAction::DeleteParty { .. } => &[EventName::PartyDeleted],
-        CallAction::SendDtmf { .. } => &[EventName::ACK],
+        CallAction::SendDtmf { .. } => &[EventName::DTMFSent],
     }
 }
 
@@ -171,6 +169,8 @@ fn success_of(action: &CallAction) -> &'static [EventName] {
 #[must_use]
 pub fn patience(body: &RequestBody) -> Duration {
     match body {
+        RequestBody::Desktop(_, DesktopRequest::MakeCall { .. })
+        | RequestBody::Call(_, CallRequest::Party { .. }) => CTI_CALL_DEADLINE,
         RequestBody::Desktop(..) | RequestBody::Call(..) => CTI_REQUEST_DEADLINE,
         RequestBody::Route(..) => CTI_ROUTE_DEADLINE,
     }

@@ -53,11 +53,8 @@ impl View<'_> {
             if calls.last().is_none_or(|(last, _, _)| *last != conn_id) {
                 calls.push((conn_id, encode::call(&party.call), Vec::new()));
             }
-            let mut shown = Attributes::new();
-            shown.insert("ThisDN".to_owned(), self.book.name(address).into());
-            self.show_party(&mut shown, party);
             if let Some((_, _, parties)) = calls.last_mut() {
-                parties.push(Json::Object(shown));
+                parties.extend(self.named_party(address, conn_id));
             }
         }
         let with_parties = |(_, mut call, parties): (ConnId, Attributes, Vec<Json>)| {
@@ -103,7 +100,7 @@ impl View<'_> {
         let calls: Vec<Json> = self
             .state
             .calls_at(id)
-            .map(|party| self.call(party))
+            .map(|party| Json::Object(self.call(party)))
             .collect();
         if !calls.is_empty() {
             snapshot.insert("Calls".to_owned(), Json::Array(calls));
@@ -131,6 +128,13 @@ impl View<'_> {
         }
         if let Some(since) = agent.since {
             snapshot.insert("Since".to_owned(), self.clock.date(since).into());
+        }
+        if agent.dnd {
+            snapshot.insert("DND".to_owned(), 1.into());
+        }
+        if let Some((mode, destination)) = &agent.forward {
+            snapshot.insert("ForwardMode".to_owned(), mode.name().into());
+            snapshot.insert("ForwardDN".to_owned(), (**destination).into());
         }
         let subscription = match agent.subscription {
             SubscriptionStatus::Off => "Off",
@@ -161,10 +165,21 @@ impl View<'_> {
     }
 
     /// A call as its party sees it.
-    fn call(&self, party: &Party) -> Json {
+    #[must_use]
+    pub fn call(&self, party: &Party) -> Attributes {
         let mut call = encode::call(&party.call);
         self.show_party(&mut call, party);
-        Json::Object(call)
+        call
+    }
+
+    /// The party of an address in a call, for lists of its parties.
+    #[must_use]
+    pub fn named_party(&self, id: AddressId, conn_id: ConnId) -> Option<Json> {
+        let party = self.state.party(id, conn_id)?;
+        let mut shown = Attributes::new();
+        shown.insert("ThisDN".to_owned(), self.book.name(id).into());
+        self.show_party(&mut shown, party);
+        Some(Json::Object(shown))
     }
 
     fn show_party(&self, shown: &mut Attributes, party: &Party) {
@@ -177,6 +192,15 @@ impl View<'_> {
         }
         if let Some(other_dn) = &party.other_dn {
             shown.insert("OtherDN".to_owned(), other_dn.as_str().into());
+        }
+        if let Some(role) = party.other_dn_role {
+            shown.insert("OtherDNRole".to_owned(), role.name().into());
+        }
+        if let Some(previous) = party.previous_conn_id {
+            shown.insert("PreviousConnID".to_owned(), previous.to_string().into());
+        }
+        if !party.members.is_empty() {
+            shown.insert("ConferenceMembers".to_owned(), json!(party.members));
         }
         if let Some(this_queue) = &party.this_queue {
             shown.insert("ThisQueue".to_owned(), this_queue.as_str().into());

@@ -7,9 +7,10 @@ use std::time::Instant;
 
 use crate::config::{Address, DnIndex, QueueIndex};
 use crate::cti::{
-    AgentWorkMode, CallInfo, CallState, ConnId, DnRole, Event, EventName, KeyValueList, Notice,
-    SubscriptionStatus,
+    AgentWorkMode, CallInfo, CallState, ConnId, DnRole, Event, EventName, ForwardMode,
+    KeyValueList, Notice, SubscriptionStatus,
 };
+use crate::limits::CONFERENCE_MEMBERS_SHOWN_MAX;
 
 use super::address::{AddressBook, AddressId};
 
@@ -72,6 +73,10 @@ pub struct AgentState {
     pub since: Option<Instant>,
     /// How the DN's presence subscription stands.
     pub subscription: SubscriptionStatus,
+    /// Whether calls are kept away from the DN.
+    pub dnd: bool,
+    /// When calls for the DN go elsewhere, and where.
+    pub forward: Option<(ForwardMode, Box<str>)>,
 }
 
 impl AgentState {
@@ -84,6 +89,8 @@ impl AgentState {
             extensions: KeyValueList::new(),
             since: None,
             subscription: SubscriptionStatus::Off,
+            dnd: false,
+            forward: None,
         }
     }
 
@@ -156,6 +163,12 @@ pub struct Party {
     pub role: Option<DnRole>,
     /// The far party.
     pub other_dn: Option<String>,
+    /// The far party's part.
+    pub other_dn_role: Option<DnRole>,
+    /// The main call of a consultation.
+    pub previous_conn_id: Option<ConnId>,
+    /// Who else is in the conference; empty while the call has two parties.
+    pub members: Vec<String>,
     /// The routing point or queue that distributed the call.
     pub this_queue: Option<String>,
     /// Since when the party stands like this.
@@ -228,6 +241,12 @@ impl State {
     pub fn calls_at(&self, address: AddressId) -> impl Iterator<Item = &Party> {
         let all = (address, ConnId(0))..=(address, ConnId(u64::MAX));
         self.parties.range(all).map(|(_, party)| party)
+    }
+
+    /// The part of an address in a call.
+    #[must_use]
+    pub fn party(&self, address: AddressId, conn_id: ConnId) -> Option<&Party> {
+        self.parties.get(&(address, conn_id))
     }
 
     /// The addresses that have a part in a call.
@@ -303,21 +322,32 @@ impl State {
             EventName::Diverted | EventName::Abandoned | EventName::Released => {
                 self.remove_party(address, event);
             }
+            EventName::PartyChanged => self.rename_party(address, event),
+            EventName::PartyAdded => self.add_member(address, event),
+            EventName::PartyDeleted => self.remove_member(address, event),
             EventName::NetworkReached
             | EventName::DestinationBusy
-            | EventName::PartyChanged
-            | EventName::PartyAdded
-            | EventName::PartyDeleted
+            | EventName::DTMFSent
             | EventName::RouteRequest
             | EventName::RouteUsed
-            | EventName::AttachedDataChanged => self.update_party(address, event),
+            | EventName::AttachedDataChanged => {
+                self.update_party(address, event);
+            }
+            EventName::DNDOn => self.at_agent(book, address, |agent| agent.dnd = true),
+            EventName::DNDOff => self.at_agent(book, address, |agent| agent.dnd = false),
+            EventName::ForwardSet => {
+                let set = event.forward_mode.zip(event.other_dn.as_deref());
+                let forward = set.map(|(mode, destination)| (mode, destination.into()));
+                self.at_agent(book, address, |agent| agent.forward = forward);
+            }
+            EventName::ForwardCancel => self.at_agent(book, address, |agent| agent.forward = None),
             EventName::DNOutOfService => {
                 self.out_of_service.insert(address);
             }
             EventName::DNBackInService => {
                 self.out_of_service.remove(&address);
             }
-            // Established and Released say the same, and more.
+            // Dialing, Established and Released say the same, and more.
             EventName::OffHook | EventName::OnHook | EventName::Error | EventName::ACK => {}
         }
     }
@@ -347,12 +377,19 @@ impl State {
         let Some(call) = &event.call else {
             return;
         };
+        let before = self.parties.remove(&(address, call.conn_id));
+        let (members, previous_conn_id) = before
+            .map(|party| (party.members, party.previous_conn_id))
+            .unwrap_or_default();
         let party = Party {
             call: Arc::clone(call),
             status,
             call_state: event.call_state,
             role: event.this_dn_role,
             other_dn: event.other_dn.clone(),
+            other_dn_role: event.other_dn_role,
+            previous_conn_id: event.previous_conn_id.or(previous_conn_id),
+            members,
             this_queue: event.this_queue.clone(),
             since: event.at,
         };
@@ -361,26 +398,67 @@ impl State {
     }
 
     /// News of a party that stands as it did. A party that nobody announced stays unknown.
-    fn update_party(&mut self, address: AddressId, event: &Event) {
+    fn update_party(&mut self, address: AddressId, event: &Event) -> Option<&mut Party> {
+        let call = event.call.as_ref()?;
+        let party = self.parties.get_mut(&(address, call.conn_id))?;
+        party.call = Arc::clone(call);
+        if event.call_state.is_some() {
+            party.call_state = event.call_state;
+        }
+        Some(party)
+    }
+
+    /// The far party is another, or the call went on under another number.
+    fn rename_party(&mut self, address: AddressId, event: &Event) {
         let Some(call) = &event.call else {
             return;
         };
-        // The call went on under another number.
-        let previous = event
+        if let Some(party) = event
             .previous_conn_id
-            .filter(|_| event.name == EventName::PartyChanged);
-        if let Some(party) = previous.and_then(|old| self.take_party(address, old)) {
+            .and_then(|old| self.take_party(address, old))
+        {
             self.parties.insert((address, call.conn_id), party);
             self.addresses_of_calls.insert((call.conn_id, address));
         }
-        if let Some(party) = self.parties.get_mut(&(address, call.conn_id)) {
-            party.call = Arc::clone(call);
-            if event.call_state.is_some() {
-                party.call_state = event.call_state;
+        let Some(party) = self.update_party(address, event) else {
+            return;
+        };
+        party.previous_conn_id = None;
+        if event.other_dn.is_some() {
+            party.other_dn.clone_from(&event.other_dn);
+            party.other_dn_role = event.other_dn_role;
+        }
+        if event.this_queue.is_some() {
+            party.this_queue.clone_from(&event.this_queue);
+        }
+    }
+
+    /// One more takes part: from now on the call is a conference.
+    fn add_member(&mut self, address: AddressId, event: &Event) {
+        let Some(party) = self.update_party(address, event) else {
+            return;
+        };
+        let known = party.members.is_empty().then(|| party.other_dn.clone());
+        for member in known.flatten().into_iter().chain(event.other_dn.clone()) {
+            if party.members.len() < CONFERENCE_MEMBERS_SHOWN_MAX
+                && !party.members.contains(&member)
+            {
+                party.members.push(member);
             }
-            if event.name == EventName::PartyChanged && event.other_dn.is_some() {
-                party.other_dn.clone_from(&event.other_dn);
-            }
+        }
+    }
+
+    /// One has left: with one other party left, the call is a conference no more.
+    fn remove_member(&mut self, address: AddressId, event: &Event) {
+        let Some(party) = self.update_party(address, event) else {
+            return;
+        };
+        party
+            .members
+            .retain(|member| Some(member) != event.other_dn.as_ref());
+        if let [last] = &*party.members {
+            party.other_dn = Some(last.clone());
+            party.members.clear();
         }
     }
 

@@ -1,5 +1,5 @@
-//! Agents: the state table, the decisions behind it, calls at the DN, and the properties that hold
-//! whatever happens. One file each; `desk` is the desk at which they all sit.
+//! Agents: the state table, the decisions behind it, calls at the DN, several of them, pauses, and
+//! the properties that hold whatever happens. One file each; `desk` is where they all sit.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 #![expect(clippy::disallowed_methods, reason = "a test begins now")]
@@ -7,5 +7,7 @@
 mod calls;
 mod decisions;
 mod desk;
+mod pauses;
 mod properties;
+mod several;
 mod table;

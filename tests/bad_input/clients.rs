@@ -216,7 +216,7 @@ fn in_vain() -> Vec<Row> {
             act: |scene| {
                 asked(
                     scene,
-                    &json!({"Message": "RequestMakeCall", "ReferenceID": 1, "ThisDN": "2002"}),
+                    &json!({"Message": "RequestMergeCalls", "ReferenceID": 1, "ThisDN": "2002"}),
                 )
             },
             answer: Answer::Error(ErrorCode::UnsupportedOperation),

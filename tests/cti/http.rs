@@ -121,7 +121,7 @@ async fn one_request_is_answered_with_its_direct_answer() {
             "UnknownDN",
         ),
         (
-            r#"{"Message":"RequestMakeCall","ThisDN":"2001"}"#,
+            r#"{"Message":"RequestMergeCalls","ThisDN":"2001"}"#,
             501,
             "UnsupportedOperation",
         ),

@@ -91,9 +91,9 @@ impl Script {
             DesktopRequest::Ready { work_mode, reasons } => {
                 (EventName::AgentReady, work_mode, reasons)
             }
-            DesktopRequest::NotReady { work_mode, reasons } => {
-                (EventName::AgentNotReady, work_mode, reasons)
-            }
+            DesktopRequest::NotReady {
+                work_mode, reasons, ..
+            } => (EventName::AgentNotReady, work_mode, reasons),
             DesktopRequest::MakeCall { .. }
             | DesktopRequest::SetDnd { .. }
             | DesktopRequest::SetForward { .. }

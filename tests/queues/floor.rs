@@ -244,7 +244,7 @@ impl Floor {
                     };
                     self.report(index, dn, PartyState::Ringing);
                     let conn_id = self.calls[index].call.conn_id;
-                    self.tell_queue(index, queue::Input::Ringing { conn_id, dn });
+                    self.tell_queue(index, &queue::Input::Ringing { conn_id, dn });
                 }
             },
             Stand::Offered {
@@ -270,7 +270,7 @@ impl Floor {
             Stand::Talking(_) | Stand::Ended => return,
         }
         self.calls[index].stand = Stand::Ended;
-        self.tell_queue(index, queue::Input::Left { conn_id, cause });
+        self.tell_queue(index, &queue::Input::Left { conn_id, cause });
     }
 
     /// Delivers everything, then lets time pass; phones that rang long are given up.
@@ -400,7 +400,7 @@ impl Floor {
                         since,
                     };
                     let conn_id = call.conn_id;
-                    self.tell_queue(index, queue::Input::Promised { conn_id, dn });
+                    self.tell_queue(index, &queue::Input::Promised { conn_id, dn });
                 }
                 Stand::Ended => {
                     self.report(index, dn, PartyState::Ended(EndCause::CallerAbandoned));
@@ -436,7 +436,7 @@ impl Floor {
         self.calls[index].stand = Stand::Waiting;
         self.report(index, dn, PartyState::Ended(cause));
         let conn_id = self.calls[index].call.conn_id;
-        self.tell_queue(index, queue::Input::OfferFailed { conn_id, dn, cause });
+        self.tell_queue(index, &queue::Input::OfferFailed { conn_id, dn, cause });
         self.end_if_refused(index);
     }
 
@@ -453,10 +453,10 @@ impl Floor {
                     conn_id,
                     destination,
                 };
-                return self.tell_queue(index, gone);
+                return self.tell_queue(index, &gone);
             }
         };
-        self.tell_queue(index, queue::Input::ForwardFailed { conn_id, code });
+        self.tell_queue(index, &queue::Input::ForwardFailed { conn_id, code });
     }
 
     /// A call without a home waits nowhere, though it may be with an agent of another queue.
@@ -470,7 +470,7 @@ impl Floor {
         if is_refused && stand == Stand::Waiting {
             self.calls[index].stand = Stand::Ended;
             let (conn_id, cause) = (call.conn_id, EndCause::Failed);
-            self.tell_queue(index, queue::Input::Left { conn_id, cause });
+            self.tell_queue(index, &queue::Input::Left { conn_id, cause });
         }
     }
 
@@ -478,7 +478,7 @@ impl Floor {
         self.calls[index].stand = Stand::Talking(dn);
         self.report(index, dn, PartyState::Established);
         let conn_id = self.calls[index].call.conn_id;
-        self.tell_queue(index, queue::Input::Answered { conn_id, dn });
+        self.tell_queue(index, &queue::Input::Answered { conn_id, dn });
     }
 
     fn report(&mut self, index: usize, dn: DnIndex, state: PartyState) {
@@ -507,7 +507,7 @@ impl Floor {
         );
     }
 
-    fn tell_queue(&mut self, index: usize, input: queue::Input) {
+    fn tell_queue(&mut self, index: usize, input: &queue::Input) {
         let call = self.calls[index].call;
         for queue in self.calls[index].queues.clone() {
             self.send(call_shard(call), Message::Queue(queue, input.clone()));

@@ -97,6 +97,7 @@ fn desktop_asks(floor: &mut Floor) {
         0 => DesktopRequest::Logout { reasons },
         1 | 2 => DesktopRequest::NotReady {
             work_mode: AgentWorkMode::AuxWork,
+            wrap_up: None,
             reasons,
         },
         3 | 4 => {

@@ -229,6 +229,7 @@ fn break_of_the_desktop_outlasts_a_private_call() {
         AGENT,
         DesktopRequest::NotReady {
             work_mode,
+            wrap_up: None,
             reasons: reasons.clone(),
         },
     );

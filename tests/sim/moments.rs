@@ -64,6 +64,7 @@ fn a_caller_whose_agent_wants_no_call_any_more_keeps_the_place() {
         DesktopRequest::Logout { reasons: reasons() },
         DesktopRequest::NotReady {
             work_mode: AgentWorkMode::AuxWork,
+            wrap_up: None,
             reasons: reasons(),
         },
     ];

@@ -114,10 +114,12 @@ impl Turmoil {
             3..=5 => DesktopRequest::Ready { work_mode, reasons },
             6 => DesktopRequest::NotReady {
                 work_mode: AgentWorkMode::AuxWork,
+                wrap_up: None,
                 reasons,
             },
             _ => DesktopRequest::NotReady {
                 work_mode: AgentWorkMode::AfterCallWork,
+                wrap_up: None,
                 reasons,
             },
         };

@@ -205,6 +205,8 @@ impl<'a> Enrolment<'a> {
             no_answer_action,
             login: settings.login.unwrap_or(Login::Auto),
             after_login: settings.after_login.unwrap_or(AfterLogin::NotReady),
+            legal_guard: settings.legal_guard.flatten(),
+            auto_logout: settings.auto_logout.flatten(),
         };
         self.pending.push((agent, origin));
     }

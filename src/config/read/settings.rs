@@ -37,6 +37,8 @@ pub(super) struct Settings {
     pub(super) no_answer_action: Option<NoAnswerAction>,
     pub(super) login: Option<Login>,
     pub(super) after_login: Option<AfterLogin>,
+    pub(super) legal_guard: Option<Option<Duration>>,
+    pub(super) auto_logout: Option<Option<Duration>>,
 }
 
 impl Settings {
@@ -56,6 +58,8 @@ impl Settings {
             no_answer_action: self.no_answer_action.or(wider.no_answer_action),
             login: self.login.or(wider.login),
             after_login: self.after_login.or(wider.after_login),
+            legal_guard: self.legal_guard.or(wider.legal_guard),
+            auto_logout: self.auto_logout.or(wider.auto_logout),
         }
     }
 
@@ -85,6 +89,8 @@ impl Settings {
             login: section.optional("login", |scalar| value::choice(scalar, &LOGINS)),
             after_login: section
                 .optional("after_login", |scalar| value::choice(scalar, &AFTER_LOGINS)),
+            legal_guard: section.optional("legal_guard", value::pause),
+            auto_logout: section.optional("auto_logout", value::pause),
         };
         for key in ["trunks", "presence_trunks"] {
             if section.count(key) == Some(0) {
@@ -148,6 +154,8 @@ impl Settings {
             "no_answer_action" => self.no_answer_action = Some(value::choice(text, &ACTIONS)?),
             "login" => self.login = Some(value::choice(text, &LOGINS)?),
             "after_login" => self.after_login = Some(value::choice(text, &AFTER_LOGINS)?),
+            "legal_guard" => self.legal_guard = Some(value::pause(text)?),
+            "auto_logout" => self.auto_logout = Some(value::pause(text)?),
             _ => unreachable!("the header of a CSV file is held to the keys of [[agent]]"),
         }
         Ok(())

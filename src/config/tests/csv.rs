@@ -88,7 +88,8 @@ fn a_header_that_makes_no_sense_is_reported_alone() {
             "agents.csv:1: there is no column `agentid`; did you mean `agent_id`?",
             "agents.csv:1: there is no column `id`; remove it, or write one of `dn`, `agent_id`, \
              `queues`, `skills`, `trunks`, `trunk_mode`, `presence`, `presence_trunks`, `wrap_up`, \
-             `no_answer`, `no_answer_action`, `login`, `after_login`",
+             `no_answer`, `no_answer_action`, `login`, `after_login`, `legal_guard`, \
+             `auto_logout`",
         ]
     );
     assert_eq!(

@@ -83,9 +83,9 @@ fn what_an_agent_says_comes_before_its_queue_and_the_defaults() {
     );
     let config = sound(&text.replace("name = \"sales\"", "name = \"sales\"\nwrap_up = 30"));
     let sales = QueueIndex(0);
-    assert_eq!(config.wrap_up(DnIndex(0), sales), WrapUp::Untimed);
+    assert_eq!(config.wrap_up(DnIndex(0), Some(sales)), WrapUp::Untimed);
     assert_eq!(
-        config.wrap_up(DnIndex(1), sales),
+        config.wrap_up(DnIndex(1), Some(sales)),
         WrapUp::Timed(Duration::from_secs(30))
     );
     assert_eq!(

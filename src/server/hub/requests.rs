@@ -7,8 +7,7 @@ use serde_json::Value as Json;
 
 use crate::config::{Address, DnIndex, RoutingPointIndex};
 use crate::cti::{
-    CallRequest, ClientId, ConnId, DesktopRequest, ErrorCode, KeyValueList, Request, RequestBody,
-    RouteRequest, RouteType, UserDataChange,
+    ClientId, ConnId, DesktopRequest, ErrorCode, Request, RequestBody, RouteRequest, RouteType,
 };
 use crate::limits::{CTI_PENDING_PER_CLIENT_MAX, CTI_SNAPSHOT_ADDRESSES_MAX};
 use crate::server::address::AddressId;
@@ -21,7 +20,7 @@ use crate::server::snapshot::Attributes;
 use super::Hub;
 
 /// Why a request is refused, in name and in words.
-type Blame = (ErrorCode, String);
+pub(super) type Blame = (ErrorCode, String);
 
 /// All addresses, as a client names them.
 const EVERYTHING: &str = "*";
@@ -49,11 +48,16 @@ impl<S: Shards> Hub<S> {
             What::Desktop(this_dn, request) => {
                 self.desktop(now, id, reference_id, this_dn, request)
             }
-            What::Release {
+            What::QueryCall { this_dn, conn_id } => {
+                self.query_call(now, id, reference_id, &this_dn, conn_id)
+            }
+            What::UserEvent(event) => self.distribute(now, id, reference_id, &event),
+            What::Party {
                 this_dn,
                 conn_id,
+                action,
                 reasons,
-            } => self.release(now, id, reference_id, this_dn, (conn_id, reasons)),
+            } => self.party(now, id, reference_id, this_dn, (conn_id, action, reasons)),
             What::UserData {
                 this_dn,
                 conn_id,
@@ -62,23 +66,10 @@ impl<S: Shards> Hub<S> {
             What::Route {
                 this_dn,
                 conn_id,
-                other_dn,
-                route_type,
-                reasons,
+                request,
             } => {
-                let request = RouteRequest::Call {
-                    conn_id,
-                    other_dn,
-                    route_type,
-                    reasons,
-                };
-                self.route(
-                    now,
-                    id,
-                    reference_id,
-                    this_dn.as_deref(),
-                    (conn_id, request),
-                )
+                let call = (conn_id, request);
+                self.route(now, id, reference_id, this_dn.as_deref(), call)
             }
         };
         if let Err((code, words)) = outcome {
@@ -211,63 +202,6 @@ impl<S: Shards> Hub<S> {
         )
     }
 
-    fn release(
-        &mut self,
-        now: Instant,
-        id: ClientId,
-        reference_id: Option<u32>,
-        this_dn: String,
-        (conn_id, reasons): (ConnId, KeyValueList),
-    ) -> Result<(), Blame> {
-        let (address_id, dn) = self.agent_of(&this_dn)?;
-        let client = self.known_client(id)?;
-        if !client.identity.may_act_for(dn) {
-            return Err(forbidden(
-                "this token does not allow ending this agent's calls",
-            ));
-        }
-        acting(client, address_id, &this_dn)?;
-        let request = CallRequest::release(dn, reasons);
-        self.forward(
-            now,
-            id,
-            reference_id,
-            this_dn,
-            RequestBody::Call(conn_id, request),
-        )
-    }
-
-    fn user_data(
-        &mut self,
-        now: Instant,
-        id: ClientId,
-        reference_id: Option<u32>,
-        this_dn: String,
-        (conn_id, change): (ConnId, UserDataChange),
-    ) -> Result<(), Blame> {
-        let (address_id, address) = self.address_of(&this_dn)?;
-        let client = self.known_client(id)?;
-        if !client.identity.may_see(address) {
-            return Err(forbidden("this token does not allow this address"));
-        }
-        if !client.identity.may_attach_at(address) {
-            let words = format!("ThisDN {this_dn} is neither an agent nor a routing point");
-            return Err((ErrorCode::InvalidAttribute, words));
-        }
-        acting(client, address_id, &this_dn)?;
-        let request = CallRequest::UserData {
-            this_dn: this_dn.clone(),
-            change,
-        };
-        self.forward(
-            now,
-            id,
-            reference_id,
-            this_dn,
-            RequestBody::Call(conn_id, request),
-        )
-    }
-
     fn route(
         &mut self,
         now: Instant,
@@ -344,7 +278,7 @@ impl<S: Shards> Hub<S> {
     }
 
     /// Hands a request to its shard, and remembers whom to answer.
-    fn forward(
+    pub(super) fn forward(
         &mut self,
         now: Instant,
         id: ClientId,
@@ -429,7 +363,7 @@ impl<S: Shards> Hub<S> {
         }
     }
 
-    fn agent_of(&self, this_dn: &str) -> Result<(AddressId, DnIndex), Blame> {
+    pub(super) fn agent_of(&self, this_dn: &str) -> Result<(AddressId, DnIndex), Blame> {
         match self.address_of(this_dn)? {
             (id, Address::Agent(dn)) => Ok((id, dn)),
             (_, Address::RoutingPoint(_) | Address::Queue(_) | Address::Trunk(_)) => {
@@ -439,7 +373,7 @@ impl<S: Shards> Hub<S> {
         }
     }
 
-    fn check_shard(&self, conn_id: ConnId) -> Result<(), Blame> {
+    pub(super) fn check_shard(&self, conn_id: ConnId) -> Result<(), Blame> {
         if conn_id.shard().0 < self.shards.count() {
             return Ok(());
         }
@@ -473,7 +407,7 @@ impl<S: Shards> Hub<S> {
 }
 
 /// Whether a client may act in the name of an address now.
-fn acting(client: &Client, address: AddressId, name: &str) -> Result<(), Blame> {
+pub(super) fn acting(client: &Client, address: AddressId, name: &str) -> Result<(), Blame> {
     if !client.is_registered(address) {
         return Err(not_registered(name));
     }
@@ -494,11 +428,11 @@ fn no_routing_point(name: &str) -> Blame {
     (ErrorCode::InvalidAttribute, words)
 }
 
-fn forbidden(words: &str) -> Blame {
+pub(super) fn forbidden(words: &str) -> Blame {
     (ErrorCode::Forbidden, words.to_owned())
 }
 
-fn about(this_dn: &str) -> Attributes {
+pub(super) fn about(this_dn: &str) -> Attributes {
     let mut attributes = Attributes::new();
     attributes.insert("ThisDN".to_owned(), this_dn.into());
     attributes
@@ -510,8 +444,10 @@ fn this_dn(what: &What) -> Option<&str> {
         | What::Unregister(this_dn)
         | What::QueryAddress(this_dn)
         | What::Desktop(this_dn, _)
-        | What::Release { this_dn, .. }
+        | What::QueryCall { this_dn, .. }
+        | What::Party { this_dn, .. }
         | What::UserData { this_dn, .. } => Some(this_dn),
+        What::UserEvent(event) => Some(&event.this_dn),
         What::Route { this_dn, .. } => this_dn.as_deref(),
         What::QueryServer | What::Resume { .. } => None,
     }

@@ -3,6 +3,7 @@
 #[path = "../../../tests/cti/schema.rs"]
 mod schema;
 
+mod calls;
 mod messages;
 mod refusals;
 mod resuming;

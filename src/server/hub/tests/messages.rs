@@ -2,7 +2,7 @@
 //! against the schema.
 
 use super::*;
-use crate::cti::{CallRequest, RouteType, UserDataChange};
+use crate::cti::{CallRequest, ForwardMode, RouteType, UserDataChange};
 
 /// The messages that the schema names on one side of the connection.
 fn named(side: &str) -> Vec<String> {
@@ -14,11 +14,13 @@ fn named(side: &str) -> Vec<String> {
 }
 
 /// What the server says about itself or to one client; all others are events of shards.
-const OF_THE_HUB: [&str; 5] = [
+const OF_THE_HUB: [&str; 7] = [
     "EventServerInfo",
     "EventRegistered",
     "EventUnregistered",
     "EventAddressInfo",
+    "EventPartyInfo",
+    "EventUserEvent",
     "EventGap",
 ];
 
@@ -39,8 +41,11 @@ fn every_event_of_the_shards_is_in_the_schema_and_no_other() {
             | EventName::AgentLogout
             | EventName::OffHook
             | EventName::OnHook
+            | EventName::DNDOn
+            | EventName::DNDOff
             | EventName::DNOutOfService
             | EventName::DNBackInService => stage.event(*name, "2001"),
+            EventName::ForwardSet | EventName::ForwardCancel => forward_event(&stage, *name),
             EventName::Error | EventName::ACK => {
                 stage.say(&desk, &ready(5, "2001"));
                 let whom = stage.asked_once().1.requested_by;
@@ -75,6 +80,7 @@ fn every_event_of_the_shards_is_in_the_schema_and_no_other() {
             | EventName::Held
             | EventName::Retrieved
             | EventName::RouteUsed
+            | EventName::DTMFSent
             | EventName::AttachedDataChanged => call_event(&stage, *name, "2001"),
         };
         stage.emit(event);
@@ -89,6 +95,13 @@ fn every_event_of_the_shards_is_in_the_schema_and_no_other() {
     assert_eq!(sent, named);
 }
 
+fn forward_event(stage: &Stage, name: EventName) -> Event {
+    let mut event = stage.event(name, "2001");
+    event.forward_mode = Some(ForwardMode::OnBusy);
+    event.other_dn = Some("2002".to_owned());
+    event
+}
+
 #[test]
 fn every_request_of_the_schema_is_understood() {
     let mut stage = Stage::new();
@@ -99,7 +112,8 @@ fn every_request_of_the_schema_is_understood() {
             "Message": message, "ReferenceID": 5, "ThisDN": "2001", "OtherDN": "2002",
             "ConnID": "00010000000000ab", "UserData": {"a": 1}, "Key": "a",
             "ServerStartTime": "2026-11-22T10:15:30.123456Z", "EventSequenceNumber": 0,
-            "Reasons": {"Because": "so"},
+            "Reasons": {"Because": "so"}, "TransferConnID": "00010000000000ac",
+            "PreviousConnID": "00010000000000ac", "DTMFDigits": "1#",
         });
         let asked = decode::request(request.to_string().as_bytes(), true);
         assert!(asked.is_ok(), "{message}: {asked:?}");

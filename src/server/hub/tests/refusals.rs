@@ -189,8 +189,8 @@ fn each_reason_has_its_code() {
                      "ConnID": "12"});
     stage.say_anything(&desk, &odd.to_string());
     assert_eq!(code_of(&desk.hear().unwrap()), "InvalidConnID");
-    let make = json!({"Message": "RequestMakeCall", "ReferenceID": 5, "ThisDN": "2001"});
-    stage.say_anything(&desk, &make.to_string());
+    let merge = json!({"Message": "RequestMergeCalls", "ReferenceID": 5, "ThisDN": "2001"});
+    stage.say_anything(&desk, &merge.to_string());
     assert_eq!(code_of(&desk.hear().unwrap()), "UnsupportedOperation");
     assert_eq!(stage.asked(), [], "nothing went to a shard");
 }

@@ -21,6 +21,7 @@ fn only_the_requester_sees_the_reference() {
     let work_mode = AgentWorkMode::AuxWork;
     let wanted = DesktopRequest::NotReady {
         work_mode,
+        wrap_up: None,
         reasons: reasons.clone(),
     };
     assert_eq!(asked.body, RequestBody::Desktop(DnIndex(0), wanted));
