@@ -1,6 +1,7 @@
 //! One queue: the calls in it, each in exactly one place, and the pairing of callers with agents.
-//! Who comes in is decided in `entering`, what becomes of an offer in `offering`, who goes elsewhere
-//! in `overflow`; a router's requests come in through `routing`; events are worded in `events`.
+//! Who comes in is decided in `entering`, what becomes of an offer in `offering`, who goes
+//! elsewhere in `overflow`; a router's requests come in through `routing`; events are worded in
+//! `events`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -2,17 +2,18 @@
 //!
 //! [`Queues`] holds every queue of one shard. A queue picks; whether the agent is really to be had
 //! is the truth of the agent's shard, so every pick is an offer that may come back with the
-//! caller's place and age unchanged. It refuses to know SIP and ends a call by itself only where a limit
-//! says so. `line` is one queue, `place` one call in it, `waiting` and
-//! `ready` its two sides, `entering`, `offering` and `overflow` what happens to a call, `routing` the router's say. How they are matched is in
-//! `docs/ARCHITECTURE.md`. Agents are in [`crate::agent`].
+//! caller's place and age unchanged. It refuses to know SIP and ends a call by itself only where a
+//! limit says so. `line` is one queue, `place` one call in it, `waiting` and `ready` its two sides;
+//! `entering`, `offering` and `overflow` are what happens to a call, `routing` the router's say.
+//! How the two sides are matched is in `docs/ARCHITECTURE.md`. Agents are in [`crate::agent`].
 //!
 //! # Events at the routing point
 //! EventQueued when a caller enters; EventRouteRequest when a router is asked; EventRouteUsed and
 //! EventDiverted when the agent's phone rings; EventAbandoned when the caller leaves from the
 //! queue. A caller whose phone rang and was not answered is back in the queue: EventQueued comes
 //! again, with the same ConnID, and each EventQueued is closed by one EventDiverted, EventAbandoned
-//! or EventReleased.
+//! or EventReleased. A caller who overflows into another queue has its events there at the queue's
+//! own name. Of the queues in which one caller waits, only its home writes events.
 
 mod bits;
 mod entering;

@@ -1,6 +1,7 @@
 //! Limits of a queue, and where callers go who meet one. A caller is sent elsewhere by its own
 //! shard: until that has worked, the queue keeps the place, and a caller who cannot go stays where
-//! it may, or is refused where it may not. Nobody comes back to a queue that it has overflowed from.
+//! it may, or is refused where it may not. Nobody comes back to a queue that it has overflowed
+//! from.
 
 use crate::call::{self, ForwardReason, QueueRefusal};
 use crate::config::{DnIndex, Overflow, Queue, QueueIndex};

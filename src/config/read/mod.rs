@@ -72,14 +72,12 @@ pub(super) fn read<'a>(
     );
     let names = names
         .iter()
-        .map(|(name, address, _)| (name.into(), address))
-        .collect();
-    let agents = roster.agents;
+        .map(|(name, address, _)| (name.into(), address));
     let config = Config {
         server,
         trunks,
         presence,
-        agents,
+        agents: roster.agents,
         agent_defaults,
         routing_points,
         queues,
@@ -88,7 +86,7 @@ pub(super) fn read<'a>(
         skills,
         profiles,
         requirements,
-        names,
+        names: names.collect(),
         places,
     };
     check::check_queues(&config, &queue_lines, source);

@@ -82,24 +82,14 @@ fn read_queue<'a>(
     let queue = Queue {
         name: name.map_or("", |name| name.value).into(),
         strategy: section.choice("strategy", &STRATEGIES, Strategy::LongestIdle),
-        priority_ageing: section
-            .optional("priority_ageing", |scalar| {
-                let bounds = Duration::from_secs(1)..=Duration::from_hours(1);
-                value::duration_or_none(scalar, &bounds)
-            })
-            .flatten(),
+        priority_ageing: length_or_none(&mut section, "priority_ageing", Duration::from_hours(1)),
         wrap_up: section.optional("wrap_up", value::wrap_up),
         no_answer: section.optional("no_answer", value::no_answer),
         no_answer_action: section
             .optional("no_answer_action", |scalar| value::choice(scalar, &ACTIONS)),
         no_answer_max: section.optional("no_answer_max", no_answer_max).flatten(),
         capacity: section.integer("capacity", 1..=QUEUE_CAPACITY_MAX as u32, 10_000),
-        wait_max: section
-            .optional("wait_max", |scalar| {
-                let bounds = Duration::from_secs(1)..=Duration::from_hours(24);
-                value::duration_or_none(scalar, &bounds)
-            })
-            .flatten(),
+        wait_max: length_or_none(&mut section, "wait_max", Duration::from_hours(24)),
         calendar,
         overflow: Overflows {
             full: Overflow::Refuse(486),
@@ -117,28 +107,40 @@ fn read_queue<'a>(
         agents: Vec::new(),
         requirements: Vec::new(),
     };
+    let written = read_overflows(&mut section);
+    section.finish();
+    (queue, written)
+}
+
+/// A length of time from a second on, or nothing.
+fn length_or_none(
+    section: &mut Section<'_>,
+    key: &'static str,
+    most: Duration,
+) -> Option<Duration> {
+    let bounds = Duration::from_secs(1)..=most;
+    let length = section.optional(key, |scalar| value::duration_or_none(scalar, &bounds));
+    length.flatten()
+}
+
+/// Where callers go; what leads nowhere is reported when the names of all queues are known.
+fn read_overflows<'a>(section: &mut Section<'a>) -> Written<'a> {
     let needs = [
-        ("overflow_wait", "wait_max", queue.wait_max.is_some()),
-        ("overflow_closed", "calendar", section.has("calendar")),
-        (
-            "overflow_no_answer",
-            "no_answer_max",
-            queue.no_answer_max.is_some(),
-        ),
+        ("overflow_wait", "wait_max"),
+        ("overflow_closed", "calendar"),
+        ("overflow_no_answer", "no_answer_max"),
     ];
-    for (key, needed, is_there) in needs {
-        if section.has(key) && !is_there && !section.has(needed) {
+    for (key, needed) in needs {
+        if section.has(key) && !section.has(needed) {
             let what = format!("has no effect without `{needed}`");
             section.mistake(key, &what, format!("remove it, or set {needed}"));
         }
     }
-    let written = OVERFLOWS.map(|key| {
+    OVERFLOWS.map(|key| {
         let value = section.optional(key, value::text)?;
         let line = section.line_of(key);
         Some(Located { value, line })
-    });
-    section.finish();
-    (queue, written)
+    })
 }
 
 /// A number of agents, 0 for no end.
