@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use offhook::config::Driver;
 
-use crate::scenario::options::Play;
+use crate::scenario::options::{FindMax, Play};
 
 /// Phones of one demo: each has a name of six digits and a subscription of its own.
 const AGENTS_MAX: i64 = 100_000;
@@ -44,17 +44,33 @@ pub enum Command {
     ///
     /// Exit status, as SIPp's: 0 when all calls were successful; 1 when a call failed; 97 when
     /// the run was stopped or took too long; 99 when there was no call; 254 when the address
-    /// cannot be had; 255 when the run could not be carried out; 2 when the command line is
-    /// wrong.
+    /// cannot be had; 255 when the run could not be carried out. Beyond SIPp: 2 when the command
+    /// line is wrong; 3 when the generator itself has spoiled the run; 5 when an objective of
+    /// --slo was missed.
     Run(Play),
     /// Calls with the built-in scenario, or that of -sf or -sn: uac HOST[:PORT].
     Uac(Play),
     /// Answers calls with the built-in scenario, or that of -sf or -sn.
     Uas(Play),
+    /// Searches the highest rate that meets an objective: find-max -sn uac HOST[:PORT] --slo
+    /// 'p99(setup)<50ms && failed<0.01%'.
+    ///
+    /// Rates double until one misses the objective, then the gap is halved, then the best is
+    /// tried again. All options of run hold for each try, but for those that say when calls are
+    /// opened.
+    ///
+    /// Exit status: 0 when a rate was found, 5 when none meets the objective, 3 when the generator
+    /// itself was at its end first, 255 when the search could not be carried out, 2 when the
+    /// command line is wrong.
+    FindMax(FindMax),
     /// Says whether a scenario can be run, what in it has no effect, and on which line.
     ///
     /// Exit status: 0 when all files can be run, 1 when not, 255 when one cannot be read.
     Check(CheckFiles),
+    /// Shows a result as text, or two side by side: report A.json [B.json].
+    ///
+    /// Exit status: 0, or 255 when a file cannot be read or written.
+    Report(Report),
     /// Lists the scenarios that are built in; with a name, prints it.
     Scenarios(Scenarios),
 }
@@ -69,6 +85,20 @@ pub struct CheckFiles {
     #[arg(long, value_names = ["NAME", "VALUE"], num_args = 2,
           action = clap::ArgAction::Append, allow_hyphen_values = true)]
     pub key: Vec<String>,
+}
+
+/// Flags of `report`.
+#[derive(Debug, Clone, PartialEq, Args)]
+pub struct Report {
+    /// Results, as --json wrote them.
+    #[arg(required = true, num_args = 1..=2, value_name = "RESULT.json")]
+    pub results: Vec<std::path::PathBuf>,
+    /// Write a page instead of text.
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<std::path::PathBuf>,
+    /// Write a JUnit file (one result only).
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<std::path::PathBuf>,
 }
 
 /// Flags of `scenarios`.

@@ -5,8 +5,9 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
-use offhook_loadgen::cli::{CheckFiles, Command, CommandLine, Demo, Scenarios};
+use offhook_loadgen::cli::{CheckFiles, Command, CommandLine, Demo, Report, Scenarios};
 use offhook_loadgen::demo;
+use offhook_loadgen::report::{Outcome, compare, compare_page, junit, page, summary};
 use offhook_loadgen::scenario::options::{pairs, with_two_hyphens, without_effect};
 use offhook_loadgen::scenario::{builtin, check, load, run as player};
 
@@ -36,6 +37,8 @@ fn main() -> ExitCode {
         Command::Run(play) => ExitCode::from(player::run(&play, None)),
         Command::Uac(play) => ExitCode::from(player::run(&play, Some("uac"))),
         Command::Uas(play) => ExitCode::from(player::run(&play, Some("uas"))),
+        Command::Report(report) => show(&report),
+        Command::FindMax(options) => ExitCode::from(player::find_max(&options)),
         Command::Check(files) => check_files(&files),
         Command::Scenarios(wanted) => list(&wanted),
     }
@@ -61,6 +64,60 @@ fn run(options: &Demo) -> ExitCode {
         ExitCode::SUCCESS
     } else {
         ExitCode::from(EXIT_FAULTS)
+    }
+}
+
+fn show(options: &Report) -> ExitCode {
+    match report_text(options) {
+        Ok(text) => {
+            let _ = write!(std::io::stdout(), "{text}");
+            ExitCode::SUCCESS
+        }
+        Err(fault) => {
+            let _ = writeln!(std::io::stderr(), "offhook-load: {fault}");
+            ExitCode::from(EXIT_UNREADABLE)
+        }
+    }
+}
+
+/// Writes what was asked for; what is left to print.
+fn report_text(options: &Report) -> Result<String, String> {
+    let read = |path: &std::path::PathBuf| {
+        let fault = |text: String| format!("{}: {text}", path.display());
+        let text = std::fs::read_to_string(path).map_err(|error| fault(error.to_string()))?;
+        Outcome::from_json(&text).map_err(|error| fault(error.to_string()))
+    };
+    let write = |path: &std::path::PathBuf, text: String| {
+        let written = std::fs::write(path, text);
+        written.map_err(|error| format!("{}: {error}", path.display()))
+    };
+    let results: Vec<Outcome> = options.results.iter().map(read).collect::<Result<_, _>>()?;
+    match &results[..] {
+        [first, second] => {
+            if options.junit.is_some() {
+                return Err("--junit is of one result".to_owned());
+            }
+            if let Some(path) = &options.html {
+                write(path, compare_page(first, second))?;
+                return Ok(String::new());
+            }
+            Ok(compare(first, second))
+        }
+        [only, ..] => {
+            if let Some(path) = &options.junit {
+                write(path, junit(only))?;
+            }
+            if let Some(path) = &options.html {
+                write(path, page(only))?;
+            }
+            let is_written = options.html.is_some() || options.junit.is_some();
+            Ok(if is_written {
+                String::new()
+            } else {
+                summary(only)
+            })
+        }
+        [] => Err("name a result".to_owned()),
     }
 }
 

@@ -35,6 +35,20 @@ impl Calendar {
         self.epoch + now.saturating_duration_since(self.at)
     }
 
+    /// A moment as RFC 3339 has it.
+    #[must_use]
+    pub fn rfc3339(&self, now: Instant) -> String {
+        let Date {
+            year,
+            month,
+            day,
+            second_of_day,
+            ..
+        } = date(self.epoch(now));
+        let (hour, minute, second) = clock(second_of_day);
+        format!("{year}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+    }
+
     /// Appends a date as SIP's Date header has it.
     pub(crate) fn write_date(&self, now: Instant, output: &mut Vec<u8>) {
         let Date {

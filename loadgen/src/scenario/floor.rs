@@ -9,15 +9,18 @@ use std::time::Instant;
 use offhook_shards::{Transmit, Transport};
 
 use super::calendar::Calendar;
+use super::call::Call;
 use super::injection::Injection;
-use super::limits::LOG_BACKLOG_MAX;
+use super::limits::{LADDERS_PER_CAUSE_MAX, LOG_BACKLOG_MAX};
 use super::model::{Scenario, Stop};
 use super::names::{Scope, VariableId};
 use super::pattern::Memory;
+use super::recent::Recent;
 use super::settings::Settings;
-use super::statistics::Statistics;
+use super::statistics::{Failure, Statistics};
 use super::value::Value;
 use crate::population::Random;
+use crate::report::Ladder;
 
 /// Where a line is to be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,6 +72,12 @@ pub(crate) struct Floor {
     pub(crate) groups: Vec<Option<Range<usize>>>,
     /// Room for texts that are made to be looked at.
     pub(crate) scratch: Vec<u8>,
+    /// Texts of recent messages.
+    pub(crate) recent: Recent,
+    /// Calls that failed, to be reported.
+    pub(crate) ladders: VecDeque<Ladder>,
+    /// How many were, by cause.
+    pub(crate) ladder_counts: [u8; Failure::ALL.len()],
     outbox: VecDeque<(Transmit, Range<usize>)>,
     outgoing: Vec<u8>,
 }
@@ -84,7 +93,7 @@ impl Floor {
         let users = settings.load.users.unwrap_or(0);
         let mut floor = Self {
             statistics: Statistics::new(&scenario),
-            random: Random::new(settings.seed, 0),
+            random: Random::new(settings.seed, settings.worker),
             calendar,
             files,
             globals: vec![Value::Unset; count(Scope::Global)],
@@ -99,6 +108,9 @@ impl Floor {
                 .collect(),
             groups: Vec::new(),
             scratch: Vec::new(),
+            recent: Recent::new(settings.recent_bytes),
+            ladders: VecDeque::new(),
+            ladder_counts: [0; Failure::ALL.len()],
             outbox: VecDeque::new(),
             outgoing: Vec::new(),
             scenario,
@@ -117,14 +129,15 @@ impl Floor {
         floor
     }
 
-    /// Queues a message, which is appended by `write`.
-    pub(crate) fn send(&mut self, to: Transmit, bytes: &[u8], now: Instant) {
+    /// Queues a message, and returns the number by which its text is found.
+    pub(crate) fn send(&mut self, to: Transmit, bytes: &[u8], now: Instant) -> u32 {
         if self.settings.traces.messages {
             self.log_message(now, true, to.transport, bytes);
         }
         let start = self.outgoing.len();
         self.outgoing.extend_from_slice(bytes);
         self.outbox.push_back((to, start..self.outgoing.len()));
+        self.recent.push(bytes)
     }
 
     /// Appends the next message to a buffer.
@@ -140,6 +153,17 @@ impl Floor {
     /// Whether chance loses a message on purpose.
     pub(crate) fn loses(&mut self, share: f64) -> bool {
         share > 0.0 && self.random.chance(share)
+    }
+
+    /// Keeps the messages of one of the first calls that failed of a cause.
+    pub(crate) fn keep_ladder(&mut self, call: &Call, failure: Failure) {
+        let count = self.ladder_counts[failure as usize];
+        if self.settings.recent_bytes == 0 || count >= LADDERS_PER_CAUSE_MAX {
+            return;
+        }
+        self.ladder_counts[failure as usize] = count + 1;
+        let ladder = call.ladder(failure, self);
+        self.ladders.push_back(ladder);
     }
 
     pub(crate) fn warn(&mut self, at: Instant, text: impl FnOnce() -> String) {

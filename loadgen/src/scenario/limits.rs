@@ -45,3 +45,7 @@ pub(crate) const INVITE_RESENDS_MAX: u32 = 5;
 pub(crate) const OTHER_RESENDS_MAX: u32 = 7;
 /// Bytes of a message kept of the route set of one call; a longer one is cut off.
 pub(crate) const ROUTES_BYTES_MAX: usize = 8 << 10;
+/// Bytes of recent messages that each worker keeps for the ladders of calls that fail.
+pub(crate) const RECENT_BYTES: usize = 4 << 20;
+/// Ladders of one cause that a worker reports; further calls are only counted.
+pub(crate) const LADDERS_PER_CAUSE_MAX: u8 = 3;

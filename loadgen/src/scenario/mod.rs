@@ -18,6 +18,7 @@ pub(crate) mod names;
 pub mod note;
 pub mod options;
 pub(crate) mod pattern;
+pub(crate) mod recent;
 pub(crate) mod render;
 pub mod run;
 pub mod settings;

@@ -171,14 +171,15 @@ impl View<'_> {
     fn address(&self, keyword: &Keyword, output: &mut Vec<u8>) {
         let (call, settings) = (self.call, &self.floor.settings);
         let remote = call.remote();
+        let local = call.local().unwrap_or(settings.local);
         match keyword {
             Keyword::RemoteIp => write_ip(output, remote.ip()),
             Keyword::RemoteHost => output.extend_from_slice(settings.remote_host.as_bytes()),
             Keyword::RemotePort(offset) => number(output, u64::from(remote.port()), *offset),
-            Keyword::LocalIp | Keyword::ServerIp => write_ip(output, settings.local.ip()),
-            Keyword::LocalIpType => ip_type(output, settings.local.ip()),
+            Keyword::LocalIp | Keyword::ServerIp => write_ip(output, local.ip()),
+            Keyword::LocalIpType => ip_type(output, local.ip()),
             Keyword::LocalPort(offset) => {
-                number(output, u64::from(settings.local.port()), *offset);
+                number(output, u64::from(local.port()), *offset);
             }
             Keyword::Transport => {
                 output.extend_from_slice(transport_name(call.transport()).as_bytes());

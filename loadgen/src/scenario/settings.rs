@@ -2,11 +2,15 @@
 //! line.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use offhook_shards::Transport;
 
 use super::limits;
+use crate::load::{Plan, Spacing};
+use crate::measure::Tolerance;
 
 /// Everything that calls need to know.
 #[derive(Debug, Clone)]
@@ -15,8 +19,10 @@ pub struct Settings {
     pub remote: Option<SocketAddr>,
     /// The peer as it was named.
     pub remote_host: String,
-    /// The address that messages name as ours.
+    /// The address that messages name as ours, unless a call has one of `locals`.
     pub local: SocketAddr,
+    /// Our addresses, which calls take in turn.
+    pub locals: Vec<SocketAddr>,
     /// How bytes travel.
     pub transport: Transport,
     /// The address that messages name for media.
@@ -61,6 +67,18 @@ pub struct Settings {
     pub dead_call_wait: Duration,
     /// When calls are opened.
     pub load: Load,
+    /// Which of the workers this one is, from 0, and how many there are.
+    pub worker: u64,
+    /// How many workers share the load.
+    pub workers: u64,
+    /// What is added to the numbers of calls, so that runs of one process have none in common.
+    pub first_call: u64,
+    /// Calls that peers have opened at any worker.
+    pub admitted: Arc<AtomicU64>,
+    /// Bytes of recent messages that are kept for the ladders of calls that fail.
+    pub recent_bytes: usize,
+    /// What the generator itself may do wrong before the run is invalid.
+    pub tolerance: Tolerance,
     /// Where chance comes from.
     pub seed: u64,
     /// Variables that have a value from the start: name and value.
@@ -83,20 +101,43 @@ pub struct Behaviours {
 }
 
 /// When calls are opened.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Load {
     /// Calls a `period`.
     pub rate: f64,
     /// What the rate is for.
     pub period: Duration,
+    /// How far apart calls are.
+    pub spacing: Spacing,
+    /// When calls are opened, instead of the rate; its rates are a `period`'s.
+    pub plan: Option<Plan>,
     /// Calls in all.
     pub calls_max: Option<u64>,
     /// Calls at a time; an arrival beyond it is dropped and counted.
     pub limit: Option<usize>,
     /// A fixed number of users who call again and again: a closed loop.
     pub users: Option<usize>,
+    /// How long a user of the closed loop waits between two calls.
+    pub think: Duration,
     /// What the rate grows by, how often, and up to where.
     pub growth: Option<Growth>,
+}
+
+impl Default for Load {
+    /// Ten calls a second, as SIPp has it.
+    fn default() -> Self {
+        Self {
+            rate: 10.0,
+            period: Duration::from_secs(1),
+            spacing: Spacing::Even,
+            plan: None,
+            calls_max: None,
+            limit: None,
+            users: None,
+            think: Duration::ZERO,
+            growth: None,
+        }
+    }
 }
 
 /// A rate that grows.
@@ -131,6 +172,7 @@ impl Settings {
             remote: None,
             remote_host: String::new(),
             local,
+            locals: vec![local],
             transport: Transport::Udp,
             media_ip: local.ip(),
             media_port: 6_000,
@@ -157,14 +199,13 @@ impl Settings {
             keeps_slashes: false,
             lost: 0.0,
             dead_call_wait: limits::DEAD_CALL_WAIT,
-            load: Load {
-                rate: 10.0,
-                period: Duration::from_secs(1),
-                calls_max: None,
-                limit: None,
-                users: None,
-                growth: None,
-            },
+            load: Load::default(),
+            worker: 0,
+            workers: 1,
+            first_call: 0,
+            admitted: Arc::default(),
+            recent_bytes: limits::RECENT_BYTES,
+            tolerance: Tolerance::default(),
             seed: 1,
             variables: Vec::new(),
             traces: Traces::default(),

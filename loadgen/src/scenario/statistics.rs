@@ -4,10 +4,7 @@
 
 use std::time::Duration;
 
-use hdrhistogram::Histogram;
-
-/// The longest time that is told apart: two minutes.
-const HIGHEST_US: u64 = 120_000_000;
+use crate::measure::{Latency, Times};
 
 /// Why a call has failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -95,87 +92,11 @@ impl Failure {
     }
 }
 
-/// Times of one kind, in microseconds; every one is recorded.
-#[derive(Debug, Clone)]
-pub struct Times {
-    histogram: Histogram<u64>,
-    sum_us: f64,
-    squares_us: f64,
-}
-
-impl Default for Times {
-    fn default() -> Self {
-        let histogram = Histogram::new_with_bounds(1, HIGHEST_US, 3);
-        Self {
-            histogram: histogram.expect("one microsecond to two minutes can be told apart"),
-            sum_us: 0.0,
-            squares_us: 0.0,
-        }
-    }
-}
-
-impl Times {
-    /// Records a time.
-    pub fn record(&mut self, time: Duration) {
-        let micros = time.as_secs_f64() * 1e6;
-        self.sum_us += micros;
-        self.squares_us += micros * micros;
-        let whole = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
-        self.histogram.saturating_record(whole.clamp(1, HIGHEST_US));
-    }
-
-    /// How many were recorded.
-    #[must_use]
-    pub fn count(&self) -> u64 {
-        self.histogram.len()
-    }
-
-    /// The time below which this part of all lies, in microseconds.
-    #[must_use]
-    pub fn quantile_us(&self, quantile: f64) -> u64 {
-        self.histogram.value_at_quantile(quantile)
-    }
-
-    /// The longest, in microseconds.
-    #[must_use]
-    pub fn max_us(&self) -> u64 {
-        self.histogram.max()
-    }
-
-    /// Mean and standard deviation, in microseconds.
-    #[must_use]
-    pub fn mean_us(&self) -> (f64, f64) {
-        mean(self.count(), self.sum_us, self.squares_us)
-    }
-
-    /// The same of what was recorded since an earlier state of these times.
-    #[must_use]
-    pub fn mean_us_since(&self, before: &Self) -> (f64, f64) {
-        let count = self.count().saturating_sub(before.count());
-        let (sum, squares) = (
-            self.sum_us - before.sum_us,
-            self.squares_us - before.squares_us,
-        );
-        mean(count, sum, squares)
-    }
-}
-
-fn mean(count: u64, sum: f64, squares: f64) -> (f64, f64) {
-    if count == 0 {
-        return (0.0, 0.0);
-    }
-    let mean = sum / count as f64;
-    let variance = squares / count as f64 - mean * mean;
-    (mean, variance.max(0.0).sqrt())
-}
-
 /// A response time of the scenario.
 #[derive(Debug, Clone, Default)]
 pub struct ResponseTime {
-    /// From the real sending.
-    pub service: Times,
-    /// From the intended sending.
-    pub response: Times,
+    /// From the intended and from the real sending.
+    pub latency: Latency,
     /// How many lie in each class of `ResponseTimeRepartition`, the last one open.
     pub classes: Vec<u64>,
 }
@@ -234,6 +155,8 @@ pub struct Statistics {
     pub call_length_classes: Vec<u64>,
     /// From the intended moment of opening a call or ending a pause to the real one.
     pub lag: Times,
+    /// How late the timer went off by which each worker watches itself.
+    pub stalls: Times,
     /// Counters of the scenario, by index.
     pub counters: Vec<u64>,
     /// Steps, by index.
@@ -274,8 +197,59 @@ impl Statistics {
         self.failures.iter().sum()
     }
 
+    /// Calls of either side.
+    #[must_use]
+    pub fn created(&self) -> u64 {
+        self.incoming + self.outgoing
+    }
+
+    /// Adds what another worker has counted. The peak is then at most what it is said to be: the
+    /// workers need not have had theirs at the same moment.
+    pub fn merge(&mut self, other: &Self) {
+        for (own, more) in [
+            (&mut self.incoming, other.incoming),
+            (&mut self.outgoing, other.outgoing),
+            (&mut self.current, other.current),
+            (&mut self.peak, other.peak),
+            (&mut self.successful, other.successful),
+            (&mut self.out_of_call, other.out_of_call),
+            (&mut self.dead_call, other.dead_call),
+            (&mut self.malformed, other.malformed),
+            (&mut self.resent, other.resent),
+            (&mut self.auto_answered, other.auto_answered),
+            (&mut self.warnings, other.warnings),
+            (&mut self.limited, other.limited),
+            (&mut self.unlogged, other.unlogged),
+        ] {
+            *own += more;
+        }
+        add(&mut self.failures, &other.failures);
+        add(&mut self.call_length_classes, &other.call_length_classes);
+        add(&mut self.counters, &other.counters);
+        self.call_length.merge(&other.call_length);
+        self.lag.merge(&other.lag);
+        self.stalls.merge(&other.stalls);
+        for (own, more) in self.response_times.iter_mut().zip(&other.response_times) {
+            own.latency.merge(&more.latency);
+            add(&mut own.classes, &more.classes);
+        }
+        for (own, more) in self.steps.iter_mut().zip(&other.steps) {
+            own.messages += more.messages;
+            own.repeats += more.repeats;
+            own.timeouts += more.timeouts;
+            own.unexpected += more.unexpected;
+            own.lost += more.lost;
+        }
+    }
+
     pub(crate) fn fail(&mut self, failure: Failure) {
         self.failures[failure as usize] += 1;
+    }
+}
+
+fn add(own: &mut [u64], more: &[u64]) {
+    for (own, more) in own.iter_mut().zip(more) {
+        *own += more;
     }
 }
 
@@ -293,28 +267,35 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_have_quantiles_mean_and_deviation() {
-        let mut times = Times::default();
-        for millis in [10, 20, 30] {
-            times.record(Duration::from_millis(millis));
-        }
-        let (mean, deviation) = times.mean_us();
-        assert!((mean - 20_000.0).abs() < 1.0 && (deviation - 8_165.0).abs() < 1.0);
-        assert!(times.max_us() >= 30_000 && times.quantile_us(0.5) >= 20_000);
-        assert_eq!(Times::default().mean_us(), (0.0, 0.0));
-        let before = times.clone();
-        times.record(Duration::from_millis(100));
-        let (mean, deviation) = times.mean_us_since(&before);
-        assert!((mean - 100_000.0).abs() < 1.0 && deviation < 100.0);
-    }
-
-    #[test]
-    fn classes_are_open_at_the_end() {
+    fn times_fall_into_classes() {
         let mut classes = [0; 3];
-        for millis in [5, 10, 19, 20, 900] {
+        for millis in [1, 10, 15, 20, 99] {
             classify(&[10, 20], &mut classes, Duration::from_millis(millis));
         }
         assert_eq!(classes, [1, 2, 2]);
+    }
+
+    #[test]
+    fn workers_add_up() {
+        let one = || {
+            let mut one = Statistics {
+                incoming: 2,
+                peak: 1,
+                response_times: vec![ResponseTime::default()],
+                steps: vec![StepCounts::default()],
+                ..Statistics::default()
+            };
+            one.fail(Failure::Unexpected);
+            one.steps[0].messages = 3;
+            let time = Duration::from_millis(5);
+            one.response_times[0].latency.record(time, Duration::ZERO);
+            one
+        };
+        let mut all = one();
+        all.merge(&one());
+        assert_eq!((all.created(), all.failed(), all.peak), (4, 2, 2));
+        assert_eq!(all.steps[0].messages, 6);
+        assert_eq!(all.response_times[0].latency.response.count(), 2);
     }
 
     #[test]

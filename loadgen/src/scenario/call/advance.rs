@@ -112,11 +112,10 @@ impl Call {
             }
             let (began, behind) = self.stamps[*end];
             let response = now.saturating_duration_since(began);
-            let service = response.saturating_sub(behind);
             let scenario = std::sync::Arc::clone(&floor.scenario);
             let times = &mut floor.statistics.response_times[*end];
-            times.service.record(service);
-            times.response.record(response);
+            times.latency.record(response, behind);
+            let service = response.saturating_sub(behind);
             classify(&scenario.response_time_classes, &mut times.classes, service);
             if step.repeats {
                 self.stamps[*end] = (intended, self.behind);

@@ -9,6 +9,7 @@ mod receive;
 mod send;
 #[cfg(test)]
 pub(crate) mod tests;
+mod trace;
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -22,14 +23,16 @@ use super::model::Scenario;
 use super::names::{Scope, VariableId};
 use super::statistics::{Failure, classify};
 use super::value::Value;
+use crate::report::Ladder;
+use trace::Trace;
 
 /// What a call does next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Progress {
     /// It waits for a message, at most until then.
     Waiting(Option<Instant>),
-    /// It is over.
-    Ended,
+    /// It is over, and has failed if there is a cause.
+    Ended(Option<Failure>),
 }
 
 /// How a call goes on.
@@ -120,6 +123,7 @@ pub(crate) struct Call {
     pub(crate) challenge: Option<Box<Challenge>>,
     /// The line of each injection file.
     pub(crate) lines: Vec<usize>,
+    trace: Trace,
 }
 
 /// How a call begins.
@@ -168,6 +172,7 @@ impl Call {
             next_url: Vec::new(),
             challenge: None,
             lines: Vec::new(),
+            trace: Trace::default(),
         };
         call.begin(now, opening, call_id, floor);
         call
@@ -182,6 +187,7 @@ impl Call {
         floor: &mut Floor,
     ) {
         self.number = opening.number;
+        self.trace.clear();
         self.call_id.clear();
         self.call_id.extend_from_slice(call_id);
         self.is_ours = opening.is_ours;
@@ -244,6 +250,11 @@ impl Call {
 
     pub(crate) fn remote(&self) -> SocketAddr {
         self.path.remote
+    }
+
+    /// Our own address, unless the runtime chooses it.
+    pub(crate) fn local(&self) -> Option<SocketAddr> {
+        self.path.local
     }
 
     pub(crate) fn transport(&self) -> Transport {
@@ -314,7 +325,8 @@ impl Call {
     fn end(&mut self, now: Instant, floor: &mut Floor, failure: Option<Failure>) -> Progress {
         let scenario = std::sync::Arc::clone(&floor.scenario);
         let statistics = &mut floor.statistics;
-        match failure.or(self.failure) {
+        let failure = failure.or(self.failure);
+        match failure {
             None => statistics.successful += 1,
             Some(failure) => statistics.fail(failure),
         }
@@ -325,7 +337,37 @@ impl Call {
             &mut statistics.call_length_classes,
             length,
         );
-        Progress::Ended
+        Progress::Ended(failure)
+    }
+
+    /// Sends a message to the peer.
+    fn transmit(&mut self, now: Instant, bytes: &[u8], floor: &mut Floor) {
+        let sequence = floor.send(self.path, bytes, now);
+        if let Some(message) = Received::new(bytes) {
+            self.note(now, true, &message, sequence);
+        }
+    }
+
+    /// Remembers a message for a ladder.
+    pub(crate) fn note(
+        &mut self,
+        now: Instant,
+        is_ours: bool,
+        message: &Received<'_>,
+        sequence: u32,
+    ) {
+        let at = now.saturating_duration_since(self.started);
+        self.trace.note(at, is_ours, message.kind, sequence);
+    }
+
+    /// The messages of a call that has failed.
+    pub(crate) fn ladder(&self, failure: Failure, floor: &Floor) -> Ladder {
+        Ladder {
+            call: self.number,
+            call_id: String::from_utf8_lossy(&self.call_id).into_owned(),
+            cause: failure.names().1.to_owned(),
+            rows: self.trace.rows(&floor.recent),
+        }
     }
 
     /// Ends the call because its connection is gone.

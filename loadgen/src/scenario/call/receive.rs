@@ -23,6 +23,8 @@ enum Found {
     Step(usize),
     /// A final response that was acknowledged at this step, which is to be sent again.
     Acknowledged(usize),
+    /// A provisional response of this step that was overtaken by what came after it.
+    Overtaken(usize),
     Nothing,
 }
 
@@ -46,6 +48,10 @@ impl Call {
             Found::Step(place) => self.accept(now, place, hash, message, floor),
             Found::Acknowledged(place) => {
                 self.send_again(now, place, floor);
+                Flow::Wait
+            }
+            Found::Overtaken(place) => {
+                floor.statistics.steps[place].repeats += 1;
                 Flow::Wait
             }
             Found::Nothing => self.unexpected(now, message, &scenario, floor),
@@ -105,6 +111,10 @@ impl Call {
             }
             if let Some(ack) = acknowledging(message, scenario, place, receive) {
                 return Found::Acknowledged(ack);
+            }
+            // The peer repeats it because it heard us twice; the network may do so as well.
+            if matches!(message.kind, Kind::Response { status } if status < 200) {
+                return Found::Overtaken(place);
             }
         }
         Found::Nothing

@@ -38,7 +38,7 @@ impl Call {
             if floor.loses(step.lost) || floor.loses(floor.settings.lost) {
                 floor.statistics.steps[place].lost += 1;
             } else {
-                floor.send(self.path, &bytes, now);
+                self.transmit(now, &bytes, floor);
             }
             self.note_sent(now, place, send, &bytes, floor);
         }
@@ -119,7 +119,9 @@ impl Call {
         floor.statistics.resent += 1;
         floor.statistics.steps[resend.step].repeats += 1;
         if !floor.loses(settings.lost) {
-            floor.send(self.path, &resend.bytes, now);
+            let bytes = std::mem::take(&mut self.resend.bytes);
+            self.transmit(now, &bytes, floor);
+            self.resend.bytes = bytes;
         }
         None
     }
@@ -164,7 +166,7 @@ impl Call {
         let fault = self.render(now, place, &message.text, floor, &mut bytes);
         let may_go = self.check(now, fault, &bytes, floor);
         if may_go && !floor.loses(floor.settings.lost) {
-            floor.send(self.path, &bytes, now);
+            self.transmit(now, &bytes, floor);
         }
         floor.scratch = bytes;
         may_go

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use super::super::calendar::Calendar;
 use super::super::model::{Scenario, Side};
-use super::super::statistics::{Failure, Statistics, Times};
+use super::super::statistics::{Failure, Statistics};
+use crate::measure::Times;
 
 /// What a line is made of.
 pub(super) struct Snapshot<'a> {
@@ -171,8 +172,8 @@ impl Row<'_> {
             let before = before
                 .response_times
                 .get(index)
-                .map_or(&none, |times| &times.service);
-            self.times(&times.service, before);
+                .map_or(&none, |times| &times.latency.service);
+            self.times(&times.latency.service, before);
         }
         self.times(&statistics.call_length, &before.call_length);
         for (index, counter) in statistics.counters.iter().enumerate() {

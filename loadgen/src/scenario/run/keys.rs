@@ -29,7 +29,7 @@ pub(super) fn listen() -> Option<Receiver<Order>> {
     thread.ok().map(|_| receiver)
 }
 
-fn meaning(key: u8) -> Option<Order> {
+pub(super) fn meaning(key: u8) -> Option<Order> {
     match key {
         b'+' => Some(Order::RateBy(1.0)),
         b'-' => Some(Order::RateBy(-1.0)),

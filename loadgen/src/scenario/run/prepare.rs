@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use offhook_shards::placement::parse_cores;
 use offhook_shards::{DriverChoice, Transport};
 
 use super::super::builtin;
@@ -14,20 +15,28 @@ use super::super::floor::Files;
 use super::super::injection::Injection;
 use super::super::load;
 use super::super::model::{Scenario, Side};
-use super::super::options::{Play, pairs};
+use super::super::options::{Play, PortRange, pairs};
 use super::super::settings::{Growth, Load, Settings, Traces};
 use super::super::template::Keyword;
+use super::preflight;
+use crate::load::{Moments, Plan};
+use crate::measure::Objective;
 
 /// The port of SIP.
 const SIP_PORT: u16 = 5_060;
-/// Kernel buffers below this lose datagrams at high rates.
-const BUFFER_BYTES_WANTED: u64 = 1 << 20;
 
 /// What a run needs.
 pub(super) struct Prepared {
     pub(super) scenario: Arc<Scenario>,
     pub(super) settings: Arc<Settings>,
     pub(super) files: Files,
+    pub(super) driver: DriverChoice,
+    /// The cores of the workers; none leaves it to the scheduler.
+    pub(super) cores: Vec<usize>,
+    /// What is demanded.
+    pub(super) objective: Option<Objective>,
+    /// The plan as it was written.
+    pub(super) plan_text: String,
 }
 
 pub(super) fn prepare(play: &Play, built_in: Option<&str>) -> Result<Prepared, String> {
@@ -49,13 +58,22 @@ pub(super) fn prepare(play: &Play, built_in: Option<&str>) -> Result<Prepared, S
         }
     };
     check_target(remote, play)?;
-    let settings = settings(play, &scenario, remote, host.as_deref())?;
-    warn_of_small_buffers(&settings);
+    let objective = super::objective(play.load.objective.as_deref())?;
+    if let Some(objective) = &objective {
+        check_objective(objective, &scenario)?;
+    }
+    let cores = cores(play)?;
+    let settings = settings(play, &scenario, remote, host.as_deref(), cores.len())?;
     let files = files(play, &scenario)?;
+    preflight::check(play, &settings)?;
     Ok(Prepared {
         scenario: Arc::new(scenario),
         settings: Arc::new(settings),
         files,
+        driver: driver(play.driver),
+        cores,
+        objective,
+        plan_text: play.load.plan.clone().unwrap_or_default(),
     })
 }
 
@@ -137,17 +155,26 @@ fn settings(
     scenario: &Scenario,
     remote: Option<SocketAddr>,
     host: Option<&str>,
+    cores: usize,
 ) -> Result<Settings, String> {
     let transport = transport(play)?;
-    let ip = play.local_ip.map_or_else(|| own_ip(remote), Ok)?;
-    let port = match (play.local_port, scenario.side) {
-        (Some(port), _) if port > 0 => port,
-        (None, Side::Server) => SIP_PORT,
-        (Some(_), _) | (None, Side::Client) => free_port(ip)?,
+    let workers = match (usize::from(play.load.workers), cores) {
+        (1, cores) if cores > 1 => cores,
+        (workers, _) => workers,
     };
+    let locals = locals(play, scenario.side, remote, workers)?;
+    let local = locals[0];
+    let ip = local.ip();
     let timers = &play.timers;
-    let base = Settings::new(SocketAddr::new(ip, port));
+    let base = Settings::new(local);
     Ok(Settings {
+        workers: workers as u64,
+        locals,
+        recent_bytes: if play.results.no_ladders {
+            0
+        } else {
+            base.recent_bytes
+        },
         remote,
         remote_host: host.unwrap_or_default().to_owned(),
         transport,
@@ -182,7 +209,7 @@ fn settings(
         keeps_slashes: play.keeps_slashes,
         lost: (play.lost / 100.0).clamp(0.0, 1.0),
         dead_call_wait: timers.dead_call_wait.unwrap_or(base.dead_call_wait),
-        load: load_plan(play),
+        load: load_plan(play)?,
         seed: play.seed,
         variables: pairs(&play.variables),
         traces: Traces {
@@ -208,23 +235,121 @@ fn transport(play: &Play) -> Result<Transport, String> {
     }
 }
 
-fn load_plan(play: &Play) -> Load {
+fn load_plan(play: &Play) -> Result<Load, String> {
     let interval = play
         .rate_interval
         .unwrap_or(play.traces.statistics_interval);
-    Load {
+    let spacing = play.load.spacing;
+    let plan = match &play.load.plan {
+        None => None,
+        Some(text) => Some(match text.parse() {
+            Ok(Moments::Shape(shape)) => Plan::Shaped { shape, spacing },
+            Ok(Moments::File(path)) => {
+                let text = read(&path)?;
+                Plan::listed(&String::from_utf8_lossy(&text))
+                    .map_err(|fault| format!("offhook-load: {}: {fault}", path.display()))?
+            }
+            Err(fault) => return Err(format!("offhook-load: --load: {fault}")),
+        }),
+    };
+    Ok(Load {
         rate: play.rate,
         period: play.period,
+        spacing,
+        plan,
         calls_max: play.calls,
         limit: play.limit,
         users: play.users,
+        think: play.load.think,
         growth: play.rate_increase.map(|step| Growth {
             step,
             interval: interval.max(Duration::from_millis(1)),
             rate_max: play.rate_max,
             ends: !play.no_rate_quit,
         }),
+    })
+}
+
+/// The cores that the workers are to run on.
+fn cores(play: &Play) -> Result<Vec<usize>, String> {
+    let Some(text) = &play.load.cores else {
+        return Ok(Vec::new());
+    };
+    let cores = parse_cores(text).map_err(|fault| format!("offhook-load: --cores: {fault}"))?;
+    let workers = usize::from(play.load.workers);
+    if workers > 1 && workers != cores.len() {
+        return Err(format!(
+            "offhook-load: --workers {workers} and --cores {text} do not fit: name one core a \
+             worker"
+        ));
     }
+    Ok(cores)
+}
+
+fn check_objective(objective: &Objective, scenario: &Scenario) -> Result<(), String> {
+    let known = &scenario.response_times;
+    for name in objective.latencies() {
+        let is_first = name == "setup" && !known.is_empty();
+        if name != "call" && !is_first && !known.iter().any(|known| known == name) {
+            let known = known.join(", ");
+            return Err(format!(
+                "offhook-load: --slo: the scenario measures no `{name}`; it has: {known}, call"
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// All our addresses: every port of every IP address. A client's workers need one each.
+fn locals(
+    play: &Play,
+    side: Side,
+    remote: Option<SocketAddr>,
+    workers: usize,
+) -> Result<Vec<SocketAddr>, String> {
+    let ips = match &play.local_ip {
+        Some(range) => range.0.clone(),
+        None => vec![own_ip(remote)?],
+    };
+    let wanted = match side {
+        Side::Client => workers,
+        Side::Server => 1,
+    };
+    let mut locals = Vec::new();
+    match (play.local_port, side) {
+        (Some(ports), _) if ports.first > 0 => {
+            // A single port with several workers is the first of as many.
+            let more = wanted.saturating_sub(ips.len()).min(usize::from(u16::MAX));
+            let last = if ports.first == ports.last {
+                ports.last.saturating_add(u16::try_from(more).unwrap_or(0))
+            } else {
+                ports.last
+            };
+            let ports = PortRange { last, ..ports };
+            for port in ports.all() {
+                locals.extend(ips.iter().map(|ip| SocketAddr::new(*ip, port)));
+            }
+        }
+        (None, Side::Server) => {
+            locals.extend(ips.iter().map(|ip| SocketAddr::new(*ip, SIP_PORT)));
+        }
+        (Some(_), _) | (None, Side::Client) => {
+            for place in 0..wanted.max(ips.len()) {
+                let ip = ips[place % ips.len()];
+                let port = free_port(ip, &locals)?;
+                locals.push(SocketAddr::new(ip, port));
+            }
+        }
+    }
+    if locals.len() < wanted {
+        return Err(format!(
+            "offhook-load: {wanted} workers need {wanted} addresses and there are {}: give more \
+             with -i or -p, such as -p 6000-{}",
+            locals.len(),
+            6_000 + wanted - 1
+        ));
+    }
+    Ok(locals)
 }
 
 /// The address from which the peer is reached; nothing is sent to find out.
@@ -248,33 +373,19 @@ fn own_ip(remote: Option<SocketAddr>) -> Result<IpAddr, String> {
         .map_err(|error| format!("offhook-load: {remote} cannot be reached: {error}"))
 }
 
-fn free_port(ip: IpAddr) -> Result<u16, String> {
+fn free_port(ip: IpAddr, taken: &[SocketAddr]) -> Result<u16, String> {
     const ATTEMPTS_MAX: u32 = 100;
     let cannot = |error| format!("offhook-load: no port of {ip} is free: {error}");
     for _ in 0..ATTEMPTS_MAX {
         let udp = UdpSocket::bind((ip, 0)).map_err(cannot)?;
         let address = udp.local_addr().map_err(cannot)?;
-        if TcpListener::bind(address).is_ok() {
+        if !taken.contains(&address) && TcpListener::bind(address).is_ok() {
             return Ok(address.port());
         }
     }
     Err(format!(
         "offhook-load: no port of {ip} is free for both UDP and TCP"
     ))
-}
-
-fn warn_of_small_buffers(settings: &Settings) {
-    let path = "/proc/sys/net/core/rmem_max";
-    let granted = std::fs::read_to_string(path)
-        .ok()
-        .and_then(|text| text.trim().parse().ok());
-    let bytes: u64 = granted.unwrap_or(BUFFER_BYTES_WANTED);
-    if settings.transport == Transport::Udp && bytes < BUFFER_BYTES_WANTED {
-        super::say(&format!(
-            "offhook-load: the kernel grants sockets only {bytes} bytes of buffer; at high rates \
-             it loses datagrams. Allow more: sysctl net.core.rmem_max=4194304"
-        ));
-    }
 }
 
 /// Injection files, and the files that messages quote.
@@ -324,13 +435,4 @@ pub(super) fn driver(driver: offhook::config::Driver) -> DriverChoice {
         offhook::config::Driver::Uring => DriverChoice::Uring,
         offhook::config::Driver::Epoll => DriverChoice::Epoll,
     }
-}
-
-/// Datagrams that the kernel has dropped for want of buffer, on the whole machine.
-pub(super) fn receive_buffer_errors() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/net/snmp").ok()?;
-    let mut lines = text.lines().filter_map(|line| line.strip_prefix("Udp: "));
-    let (names, values) = (lines.next()?, lines.next()?);
-    let column = names.split(' ').position(|name| name == "RcvbufErrors")?;
-    values.split(' ').nth(column)?.parse().ok()
 }

@@ -5,13 +5,16 @@ use std::fmt::Write as _;
 
 use super::super::model::{Scenario, Side, Step, StepKind};
 use super::super::settings::Settings;
-use super::super::statistics::{Failure, Statistics, StepCounts, Times};
+use super::super::statistics::{Failure, Statistics, StepCounts};
 use super::csv::Snapshot;
+use crate::measure::{Health, Reason, Times};
 
-/// A lag of the generator beyond which its measurements say more about itself.
-const LAG_US_MAX: u64 = 5_000;
-
-pub(super) fn table(snapshot: &Snapshot<'_>, settings: &Settings, drops: u64) -> String {
+pub(super) fn table(
+    snapshot: &Snapshot<'_>,
+    settings: &Settings,
+    health: &Health,
+    faults: &[Reason],
+) -> String {
     let Snapshot {
         statistics,
         scenario,
@@ -53,6 +56,16 @@ pub(super) fn table(snapshot: &Snapshot<'_>, settings: &Settings, drops: u64) ->
         statistics.malformed,
         statistics.auto_answered
     ));
+    times(&mut text, scenario, statistics);
+    generator(&mut text, scenario, statistics, settings, health, faults);
+    text
+}
+
+fn times(text: &mut String, scenario: &Scenario, statistics: &Statistics) {
+    let mut line = |line: std::fmt::Arguments<'_>| {
+        let written = writeln!(text, "{line}");
+        debug_assert!(written.is_ok(), "a String takes everything");
+    };
     for (name, times) in scenario
         .response_times
         .iter()
@@ -61,11 +74,11 @@ pub(super) fn table(snapshot: &Snapshot<'_>, settings: &Settings, drops: u64) ->
         line(format_args!("Response time {name}"));
         line(format_args!(
             "  from the intended moment  {}",
-            quantiles(&times.response)
+            quantiles(&times.latency.response)
         ));
         line(format_args!(
             "  from the real sending     {}",
-            quantiles(&times.service)
+            quantiles(&times.latency.service)
         ));
     }
     line(format_args!(
@@ -75,8 +88,6 @@ pub(super) fn table(snapshot: &Snapshot<'_>, settings: &Settings, drops: u64) ->
     for (name, count) in scenario.counters.iter().zip(&statistics.counters) {
         line(format_args!("Counter {name}: {count}"));
     }
-    generator(&mut text, scenario, statistics, settings, drops);
-    text
 }
 
 /// How far the generator kept to its plan.
@@ -85,7 +96,8 @@ fn generator(
     scenario: &Scenario,
     statistics: &Statistics,
     settings: &Settings,
-    drops: u64,
+    health: &Health,
+    faults: &[Reason],
 ) {
     let mut line = |line: std::fmt::Arguments<'_>| {
         let written = writeln!(text, "{line}");
@@ -115,15 +127,31 @@ fn generator(
             statistics.unlogged
         ));
     }
-    if drops > 0 {
+    let parts: Vec<String> = health
+        .busy_parts()
+        .iter()
+        .map(|part| format!("{:.0} %", part * 100.0))
+        .collect();
+    line(format_args!(
+        "Generator                   held up at most {:.3} ms, {} datagrams dropped at its sockets \
+         ({} on this machine), {} messages unsent, cores used {}",
+        health.stalls.max_us() as f64 / 1_000.0,
+        health.own_drops,
+        health.machine_drops,
+        health.unsent,
+        parts.join(" ")
+    ));
+    let diverges = statistics
+        .response_times
+        .iter()
+        .any(|time| time.latency.diverges());
+    if diverges {
         line(format_args!(
-            "Not trustworthy: this machine dropped {drops} datagrams for want of buffer"
+            "The times from the intended moment and from the real sending differ: read the former"
         ));
     }
-    if lag.quantile_us(0.99) > LAG_US_MAX {
-        line(format_args!(
-            "Not trustworthy: the generator was late itself (p99 above {LAG_US_MAX} µs)"
-        ));
+    for fault in faults {
+        line(format_args!("Invalid: {fault}"));
     }
 }
 

@@ -1,16 +1,22 @@
 //! A station on the shards runtime: what the control plane may order, and what it hears.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use offhook_shards::{ConnectionChange, Engine, Frame, ShardId, Source, Transmit};
 
 use super::super::floor::Line;
 use super::super::limits::MESSAGE_BYTES_MAX;
 use super::super::statistics::Statistics;
-use super::{Ending, Station, message_length};
+use super::{Ending, Station, dialog_id, message_length};
+use crate::measure::worker_thread;
+use crate::report::Ladder;
+use crate::scenario::message::Received;
+use crate::scenario::model::{Side, Stop};
 
 /// Lines in one report.
 const LINES_PER_REPORT_MAX: usize = 256;
+/// Between two beats of the timer by which a worker watches itself.
+const BEAT: Duration = Duration::from_millis(10);
 /// Bytes of a stream that may come before the headers end.
 const HEAD_BYTES_MAX: usize = MESSAGE_BYTES_MAX;
 
@@ -36,6 +42,12 @@ pub enum Order {
 pub enum Report {
     /// What was counted, and the rate in calls a second.
     Statistics(Box<Statistics>, f64),
+    /// The thread that a worker runs on.
+    Thread(u32),
+    /// What all workers are to do, because one scenario says so.
+    Everybody(Order),
+    /// The messages of a call that failed.
+    Ladder(Box<Ladder>),
     /// Lines to be written.
     Lines(Vec<Line>),
     /// The run is over.
@@ -50,13 +62,22 @@ pub struct Worker {
     /// The rate before a pause.
     paused_rate: Option<f64>,
     has_ended: bool,
+    /// When the timer goes off by which the worker watches itself.
+    beat: Instant,
+    /// Whether the other workers were told that the scenario ends the run.
+    has_told: bool,
+    /// The thread that it runs on, until that was reported.
+    thread: Option<u32>,
 }
 
 impl Worker {
     /// A worker for a station.
     #[must_use]
-    pub fn new(station: Station) -> Self {
+    pub fn new(now: Instant, station: Station) -> Self {
         Self {
+            beat: now + BEAT,
+            has_told: false,
+            thread: worker_thread(),
             station,
             wants_report: false,
             paused_rate: None,
@@ -75,8 +96,16 @@ impl Engine for Worker {
     type Request = Order;
     type Event = Report;
 
-    fn owner(&self, _bytes: &[u8]) -> Option<ShardId> {
-        None
+    fn owner(&self, bytes: &[u8]) -> Option<ShardId> {
+        let floor = &self.station.floor;
+        let workers = floor.settings.workers;
+        // A client's workers have sockets of their own; a server's share theirs.
+        if workers < 2 || floor.scenario.side == Side::Client {
+            return None;
+        }
+        let id = Received::new(bytes)?.call_id()?;
+        let owner = super::hash(dialog_id(&floor.settings, id)) % workers;
+        u16::try_from(owner).ok().map(ShardId)
     }
 
     fn frame(buffer: &[u8]) -> Frame {
@@ -130,6 +159,11 @@ impl Engine for Worker {
     }
 
     fn handle_timeout(&mut self, now: Instant) {
+        if now >= self.beat {
+            let late = now.duration_since(self.beat);
+            self.station.floor.statistics.stalls.record(late);
+            self.beat = now + BEAT;
+        }
         self.station.expire(now);
     }
 
@@ -142,7 +176,17 @@ impl Engine for Worker {
     }
 
     fn poll_event(&mut self) -> Option<Report> {
-        let lines = &mut self.station.floor.lines;
+        if let Some(thread) = self.thread.take() {
+            return Some(Report::Thread(thread));
+        }
+        let floor = &mut self.station.floor;
+        if floor.stop == Some(Stop::Gracefully) && !std::mem::replace(&mut self.has_told, true) {
+            return Some(Report::Everybody(Order::Drain));
+        }
+        if let Some(ladder) = floor.ladders.pop_front() {
+            return Some(Report::Ladder(Box::new(ladder)));
+        }
+        let lines = &mut floor.lines;
         if !lines.is_empty() {
             let count = lines.len().min(LINES_PER_REPORT_MAX);
             return Some(Report::Lines(lines.drain(..count).collect()));
@@ -158,7 +202,11 @@ impl Engine for Worker {
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        self.station.next_deadline()
+        let beat = (!self.has_ended).then_some(self.beat);
+        [self.station.next_deadline(), beat]
+            .into_iter()
+            .flatten()
+            .min()
     }
 }
 

@@ -7,8 +7,9 @@ mod schedule;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::{DefaultHasher, Hasher};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use offhook_shards::wheel::{TimerKey, Wheel};
@@ -24,7 +25,7 @@ use super::settings::Settings;
 use super::statistics::{Failure, Statistics};
 use super::value::write_to;
 pub use engine::{Order, Report, Worker};
-use schedule::Schedule;
+use schedule::{Schedule, Share};
 
 /// How a run ends that nobody interrupts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,8 +58,10 @@ pub struct Station {
     dead_until: VecDeque<(Instant, u64)>,
     wheel: Wheel<usize>,
     schedule: Schedule,
-    /// Users without a call.
-    idle_users: Vec<usize>,
+    /// Users without a call, and when each will call again; in that order.
+    idle_users: VecDeque<(Instant, usize)>,
+    /// The moment of what happened last.
+    clock: Instant,
     created: u64,
     is_draining: bool,
     id: Vec<u8>,
@@ -74,9 +77,18 @@ impl Station {
         files: Files,
         calendar: Calendar,
     ) -> Self {
-        let users = settings.load.users.unwrap_or(0);
+        let share = Share {
+            worker: settings.worker,
+            workers: settings.workers.max(1),
+            seed: settings.seed,
+        };
+        let users = settings.load.users.map_or(0, |users| users as u64);
+        let own = (1..=users).filter(|user| user % share.workers == share.worker);
+        let idle_users = own
+            .filter_map(|user| Some((now, usize::try_from(user).ok()?)))
+            .collect();
         let mut station = Self {
-            schedule: Schedule::new(now, &settings.load),
+            schedule: Schedule::new(now, &settings.load, share),
             floor: Floor::new(scenario, settings, files, calendar),
             slots: Vec::new(),
             free: Vec::new(),
@@ -84,7 +96,8 @@ impl Station {
             dead: HashSet::new(),
             dead_until: VecDeque::new(),
             wheel: Wheel::new(now),
-            idle_users: (1..=users).rev().collect(),
+            idle_users,
+            clock: now,
             created: 0,
             is_draining: false,
             id: Vec::new(),
@@ -112,7 +125,7 @@ impl Station {
     /// Calls a second that are opened now.
     #[must_use]
     pub fn rate(&self) -> f64 {
-        self.schedule.calls_per_second()
+        self.schedule.calls_per_second(self.clock)
     }
 
     /// Whether the run is over, and how.
@@ -140,7 +153,7 @@ impl Station {
 
     /// Calls a period that are opened now.
     fn schedule_rate(&self) -> f64 {
-        self.schedule.rate()
+        self.schedule.rate(self.clock)
     }
 
     /// Opens that many calls a period from now on.
@@ -164,9 +177,13 @@ impl Station {
         if self.floor.stop == Some(Stop::Now) {
             return None;
         }
-        let has_user = self.floor.settings.load.users.is_none() || !self.idle_users.is_empty();
-        let opens = has_user && self.may_open();
-        let opening = opens.then(|| self.schedule.next()).flatten();
+        let opening = if !self.may_open() {
+            None
+        } else if self.is_closed_loop() {
+            self.idle_users.front().map(|(ready, _)| *ready)
+        } else {
+            self.schedule.next()
+        };
         let dead = self.dead_until.front().map(|(until, _)| *until);
         [opening, dead, self.wheel.next()]
             .into_iter()
@@ -186,9 +203,9 @@ impl Station {
             self.dead_until.pop_front();
             self.dead.remove(&id);
         }
-        // Looked at first: opening calls moves the schedule on.
-        self.is_draining |= self.schedule.is_over(now);
+        self.clock = now;
         self.open_due(now);
+        self.is_draining |= !self.is_closed_loop() && self.schedule.is_over();
         while let Some((_, slot)) = self.wheel.expire(now) {
             self.slots[slot].timer = None;
             let progress = self.slots[slot].call.run(now, &mut self.floor);
@@ -215,13 +232,15 @@ impl Station {
                 .warn(now, || format!("what {remote} sent is no SIP message"));
             return;
         };
-        let id = self.dialog_id(id);
+        let id = dialog_id(&self.floor.settings, id);
         let hash = hash(id);
         let known = self.by_id.get(&hash).copied();
         match known.filter(|slot| self.slots[*slot].call.call_id() == id) {
             Some(slot) => {
+                let sequence = self.floor.recent.push(bytes);
                 let call = &mut self.slots[slot].call;
                 call.follow(&from);
+                call.note(now, false, &message, sequence);
                 let progress = call.receive(now, &message, &mut self.floor);
                 self.settle(now, slot, progress);
             }
@@ -236,22 +255,16 @@ impl Station {
                 };
                 let opening = Opening { path, ..opening };
                 self.floor.statistics.incoming += 1;
+                self.floor.settings.admitted.fetch_add(1, Ordering::Relaxed);
                 let slot = self.open(now, &opening, id);
-                let progress = self.slots[slot]
-                    .call
-                    .receive(now, &message, &mut self.floor);
+                let sequence = self.floor.recent.push(bytes);
+                let call = &mut self.slots[slot].call;
+                call.note(now, false, &message, sequence);
+                let progress = call.receive(now, &message, &mut self.floor);
                 self.settle(now, slot, progress);
             }
             None => self.out_of_call(now, &from, &message),
         }
-    }
-
-    /// The part of a Call-ID that names the call.
-    fn dialog_id<'a>(&self, id: &'a [u8]) -> &'a [u8] {
-        if self.floor.settings.keeps_slashes {
-            return id;
-        }
-        memchr::memmem::find(id, b"///").map_or(id, |at| &id[at + 3..])
     }
 
     fn out_of_call(&mut self, now: Instant, from: &Source, message: &Received<'_>) {
@@ -300,9 +313,25 @@ impl Station {
         }
     }
 
+    fn is_closed_loop(&self) -> bool {
+        self.floor.settings.load.users.is_some()
+    }
+
+    /// Whether there were as many calls as `-m` says. Those that we open are shared out among the
+    /// workers beforehand; those of peers come to whom they come.
     fn has_enough(&self) -> bool {
-        let calls_max = self.floor.settings.load.calls_max;
-        calls_max.is_some_and(|calls_max| self.created >= calls_max)
+        let settings = &self.floor.settings;
+        let Some(calls_max) = settings.load.calls_max else {
+            return false;
+        };
+        match self.floor.scenario.side {
+            Side::Client => {
+                let (worker, workers) = (settings.worker, settings.workers.max(1));
+                let share = calls_max / workers + u64::from(worker < calls_max % workers);
+                self.created >= share
+            }
+            Side::Server => settings.admitted.load(Ordering::Relaxed) >= calls_max,
+        }
     }
 
     fn may_open(&self) -> bool {
@@ -320,36 +349,35 @@ impl Station {
             if !self.may_open() {
                 return;
             }
-            let user = if self.floor.settings.load.users.is_some() {
-                let Some(user) = self.idle_users.pop() else {
-                    return;
-                };
-                Some(user)
+            let (intended, user) = if self.is_closed_loop() {
+                match self.idle_users.front().copied() {
+                    Some((ready, user)) if ready <= now => (ready, Some(user)),
+                    Some(_) | None => return,
+                }
             } else {
-                None
+                match self.schedule.take(now) {
+                    Some(intended) => (intended, None),
+                    None => return,
+                }
             };
-            let Some(intended) = self.schedule.take(now) else {
-                self.idle_users.extend(user);
-                return;
-            };
-            self.floor
-                .statistics
-                .lag
-                .record(now.saturating_duration_since(intended));
-            let limit = self
-                .floor
-                .settings
-                .load
-                .limit
-                .unwrap_or(CALLS_MAX)
-                .min(CALLS_MAX);
-            if self.by_id.len() >= limit {
+            let lateness = now.saturating_duration_since(intended);
+            self.floor.statistics.lag.record(lateness);
+            let limit = self.floor.settings.load.limit.unwrap_or(CALLS_MAX);
+            if self.by_id.len() >= self.share_of(limit.min(CALLS_MAX)) {
                 self.floor.statistics.limited += 1;
-                self.idle_users.extend(user);
                 continue;
+            }
+            if user.is_some() {
+                self.idle_users.pop_front();
             }
             self.open_ours(now, intended, user);
         }
+    }
+
+    /// This worker's part of a limit for all of them, at least one.
+    fn share_of(&self, limit: usize) -> usize {
+        let workers = usize::try_from(self.floor.settings.workers).unwrap_or(1);
+        limit.div_ceil(workers.max(1))
     }
 
     fn open_ours(&mut self, now: Instant, intended: Instant, user: Option<usize>) {
@@ -360,7 +388,8 @@ impl Station {
         let opening = self.opening(intended, remote, true, user);
         let mut id = std::mem::take(&mut self.id);
         id.clear();
-        write_call_id(&settings, self.created + 1, &mut id);
+        let local = opening.path.local.unwrap_or(settings.local);
+        write_call_id(&settings, opening.number, local.ip(), &mut id);
         self.floor.statistics.outgoing += 1;
         let slot = self.open(now, &opening, &id);
         self.id = id;
@@ -375,11 +404,15 @@ impl Station {
         is_ours: bool,
         user: Option<usize>,
     ) -> Opening {
+        let settings = &self.floor.settings;
+        let place = usize::try_from(self.created).unwrap_or(0) % settings.locals.len().max(1);
+        let local = settings.locals.get(place).copied();
         Opening {
-            number: self.created + 1,
+            // Numbers of different workers never meet.
+            number: settings.first_call + self.created * settings.workers + settings.worker + 1,
             path: Transmit {
-                transport: self.floor.settings.transport,
-                local: Some(self.floor.settings.local),
+                transport: settings.transport,
+                local: Some(local.unwrap_or(settings.local)),
                 remote,
                 connection: None,
             },
@@ -421,7 +454,7 @@ impl Station {
         let slot = &mut self.slots[index];
         let wanted = match progress {
             Progress::Waiting(until) => until,
-            Progress::Ended => None,
+            Progress::Ended(_) => None,
         };
         if slot.timer.map(|(at, _)| at) != wanted {
             if let Some((_, key)) = slot.timer.take() {
@@ -429,8 +462,11 @@ impl Station {
             }
             slot.timer = wanted.map(|at| (at, self.wheel.arm(at, index)));
         }
-        if progress != Progress::Ended {
+        let Progress::Ended(failure) = progress else {
             return;
+        };
+        if let Some(failure) = failure {
+            self.floor.keep_ladder(&slot.call, failure);
         }
         slot.is_live = false;
         let id = hash(slot.call.call_id());
@@ -442,15 +478,23 @@ impl Station {
         if !wait.is_zero() && self.dead.insert(id) {
             self.dead_until.push_back((now + wait, id));
         }
-        if user.is_some() {
-            self.idle_users.extend(user);
-            self.schedule.skip_to(now);
+        if let Some(user) = user {
+            let think = self.floor.settings.load.think;
+            self.idle_users.push_back((now + think, user));
         }
     }
 }
 
+/// The part of a Call-ID that names the call.
+fn dialog_id<'a>(settings: &Settings, id: &'a [u8]) -> &'a [u8] {
+    if settings.keeps_slashes {
+        return id;
+    }
+    memchr::memmem::find(id, b"///").map_or(id, |at| &id[at + 3..])
+}
+
 /// Replaces `%u`, `%p`, `%s` and `%%`.
-fn write_call_id(settings: &Settings, number: u64, output: &mut Vec<u8>) {
+fn write_call_id(settings: &Settings, number: u64, ip: IpAddr, output: &mut Vec<u8>) {
     let mut letters = settings.call_id_format.chars();
     while let Some(letter) = letters.next() {
         let mut plain = [0; 4];
@@ -458,7 +502,7 @@ fn write_call_id(settings: &Settings, number: u64, output: &mut Vec<u8>) {
             '%' => match letters.next() {
                 Some('u') => write_to(output, format_args!("{number}")),
                 Some('p') => write_to(output, format_args!("{}", settings.process_id)),
-                Some('s') => write_to(output, format_args!("{}", settings.local.ip())),
+                Some('s') => write_to(output, format_args!("{ip}")),
                 Some(other) => output.extend_from_slice(other.encode_utf8(&mut plain).as_bytes()),
                 None => output.push(b'%'),
             },

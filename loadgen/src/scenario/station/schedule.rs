@@ -4,123 +4,153 @@
 use std::time::{Duration, Instant};
 
 use super::super::settings::{Growth, Load};
+use crate::load::{Arrival, Arrivals, Plan, Segment, Shape, Spacing};
 
-/// A constant rate, which may be changed and may grow by steps.
+/// Growths of a rate that is given no highest value.
+const GROWTHS_MAX: usize = 10_000;
+
+/// Which arrivals of the plan are ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Share {
+    pub(super) worker: u64,
+    pub(super) workers: u64,
+    pub(super) seed: u64,
+}
+
+/// The plan that holds now, and how far it was carried out.
 #[derive(Debug)]
 pub(super) struct Schedule {
-    /// Since when the present rate holds.
     origin: Instant,
-    /// Arrivals taken since then.
-    taken: u64,
-    rate: f64,
+    arrivals: Arrivals,
+    next: Option<Arrival>,
+    spacing: Spacing,
     period: Duration,
-    growth: Option<(Growth, Instant)>,
-    is_closed_loop: bool,
+    share: Share,
+    /// How often the rate was changed by hand; each plan has chance of its own.
+    changes: u64,
+    /// Whether the plan may come to its end.
+    has_end: bool,
+    /// The rate that was set by hand.
+    fixed: Option<f64>,
 }
 
 impl Schedule {
-    pub(super) fn new(now: Instant, load: &Load) -> Self {
+    pub(super) fn new(now: Instant, load: &Load, share: Share) -> Self {
+        let plan = plan(load);
+        let has_end = match &plan {
+            Plan::Shaped { shape, .. } => shape.length().is_some(),
+            Plan::Listed(_) => true,
+        };
+        let mut arrivals = Arrivals::new(&plan, share.seed).share(share.worker, share.workers);
         Self {
             origin: now,
-            taken: 0,
-            rate: load.rate,
+            next: arrivals.next(),
+            arrivals,
+            spacing: load.spacing,
             period: load.period,
-            growth: load.growth.map(|growth| (growth, now + growth.interval)),
-            is_closed_loop: load.users.is_some(),
+            share,
+            changes: 0,
+            has_end,
+            fixed: None,
         }
     }
 
-    /// Calls a period.
-    pub(super) fn rate(&self) -> f64 {
-        self.rate
+    /// Calls a period, of all workers.
+    pub(super) fn rate(&self, now: Instant) -> f64 {
+        self.calls_per_second(now) * self.period.as_secs_f64()
     }
 
-    pub(super) fn calls_per_second(&self) -> f64 {
-        self.rate / self.period.as_secs_f64()
+    pub(super) fn calls_per_second(&self, now: Instant) -> f64 {
+        let since = now.saturating_duration_since(self.origin);
+        self.fixed.unwrap_or_else(|| self.arrivals.rate_at(since))
     }
 
     /// When the next call is to be opened.
     pub(super) fn next(&self) -> Option<Instant> {
-        if self.is_closed_loop {
-            return Some(self.origin);
-        }
-        let rate = self.calls_per_second();
-        let arrival = (rate > 0.0).then(|| {
-            let since = self.taken as f64 / rate;
-            Duration::try_from_secs_f64(since)
-                .ok()
-                .map(|since| self.origin + since)
-        });
-        let growth = self.growth.map(|(_, at)| at);
-        [arrival.flatten(), growth].into_iter().flatten().min()
+        self.origin.checked_add(self.next?.at)
     }
 
     /// Takes an arrival that is due, and says when it was intended.
     pub(super) fn take(&mut self, now: Instant) -> Option<Instant> {
-        if self.is_closed_loop {
-            return (self.origin <= now).then_some(now);
-        }
-        loop {
-            let next = self.next().filter(|next| *next <= now)?;
-            if self.growth.is_some_and(|(_, at)| at == next) {
-                self.grow(next);
-                continue;
-            }
-            self.taken += 1;
-            return Some(next);
-        }
-    }
-
-    /// In a closed loop: nobody is free before `now`.
-    pub(super) fn skip_to(&mut self, now: Instant) {
-        if self.is_closed_loop {
-            self.origin = now;
-        }
+        let next = self.next().filter(|next| *next <= now)?;
+        self.next = self.arrivals.next();
+        Some(next)
     }
 
     pub(super) fn set_rate(&mut self, now: Instant, rate: f64) {
-        self.rate = rate.max(0.0);
+        self.changes += 1;
+        let rate = rate.max(0.0) / self.period.as_secs_f64();
+        let plan = Plan::constant(rate, self.spacing);
+        let Share {
+            worker,
+            workers,
+            seed,
+        } = self.share;
+        self.arrivals = Arrivals::new(&plan, seed ^ self.changes).share(worker, workers);
+        self.next = self.arrivals.next();
         self.origin = now;
-        self.taken = 0;
+        self.has_end = false;
+        self.fixed = Some(rate);
     }
 
-    /// Whether the highest rate was held for an interval, and that ends the run.
-    pub(super) fn is_over(&self, now: Instant) -> bool {
-        let reached = |growth: &Growth| growth.rate_max.is_some_and(|highest| self.rate >= highest);
-        let growth = self
-            .growth
-            .filter(|(growth, _)| growth.ends && reached(growth));
-        growth.is_some_and(|(_, at)| at <= now)
+    /// Whether nothing arrives any more.
+    pub(super) fn is_over(&self) -> bool {
+        self.has_end && self.next.is_none()
     }
+}
 
-    fn grow(&mut self, at: Instant) {
-        let Some((growth, next)) = &mut self.growth else {
-            return;
+/// What the options say, as one plan.
+fn plan(load: &Load) -> Plan {
+    if let Some(plan) = &load.plan {
+        return match plan {
+            Plan::Shaped { shape, spacing } => Plan::Shaped {
+                shape: shape.clone().times(1.0 / load.period.as_secs_f64()),
+                spacing: *spacing,
+            },
+            Plan::Listed(moments) => Plan::Listed(std::sync::Arc::clone(moments)),
         };
-        let wanted = self.rate + growth.step;
-        let rate = growth
-            .rate_max
-            .map_or(wanted, |highest| wanted.min(highest));
-        if growth.rate_max.is_some_and(|highest| rate >= highest) && !growth.ends {
-            self.growth = None;
-        } else {
-            *next = at + growth.interval;
-        }
-        self.set_rate(at, rate);
     }
+    let shape = match &load.growth {
+        Some(growth) => growing(load.rate, growth),
+        None => Shape::constant(load.rate),
+    };
+    Plan::Shaped {
+        shape: shape.times(1.0 / load.period.as_secs_f64()),
+        spacing: load.spacing,
+    }
+}
+
+fn growing(first: f64, growth: &Growth) -> Shape {
+    let highest = growth.rate_max.unwrap_or(f64::INFINITY);
+    let mut segments = Vec::new();
+    let mut rate = first.min(highest);
+    while rate < highest && growth.step > 0.0 && segments.len() < GROWTHS_MAX {
+        segments.push(Segment::hold(rate, growth.interval));
+        rate = (rate + growth.step).min(highest);
+    }
+    if growth.ends && growth.rate_max.is_some() {
+        segments.push(Segment::hold(rate, growth.interval));
+        return Shape::new(segments);
+    }
+    Shape::new(segments).and_then(rate)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const LOAD: Load = Load {
-        rate: 10.0,
-        period: Duration::from_secs(1),
-        calls_max: None,
-        limit: None,
-        users: None,
-        growth: None,
+    fn load() -> Load {
+        Load {
+            rate: 10.0,
+            period: Duration::from_secs(1),
+            ..Load::default()
+        }
+    }
+
+    const ALONE: Share = Share {
+        worker: 0,
+        workers: 1,
+        seed: 1,
     };
 
     #[allow(clippy::disallowed_methods, reason = "any moment will do")]
@@ -131,7 +161,7 @@ mod tests {
     #[test]
     fn arrivals_are_not_moved_by_lateness() {
         let start = start();
-        let mut schedule = Schedule::new(start, &LOAD);
+        let mut schedule = Schedule::new(start, &load(), ALONE);
         let late = start + Duration::from_millis(350);
         let taken: Vec<u128> = std::iter::from_fn(|| schedule.take(late))
             .map(|at| at.duration_since(start).as_millis())
@@ -149,26 +179,47 @@ mod tests {
             rate_max: Some(25.0),
             ends: false,
         };
-        let mut schedule = Schedule::new(
-            start,
-            &Load {
-                growth: Some(growth),
-                ..LOAD
-            },
-        );
+        let load = Load {
+            growth: Some(growth),
+            ..load()
+        };
+        let mut schedule = Schedule::new(start, &load, ALONE);
         let mut count = |seconds| {
             let until = start + Duration::from_secs(seconds) - Duration::from_micros(1);
             std::iter::from_fn(|| schedule.take(until)).count()
         };
         assert_eq!((count(1), count(2), count(3), count(4)), (10, 20, 25, 25));
+        assert!(!schedule.is_over());
+    }
+
+    #[test]
+    fn a_plan_comes_to_its_end_and_may_be_changed_by_hand() {
+        let start = start();
+        let load = Load {
+            plan: Some(Plan::Shaped {
+                shape: Shape::steps(&[4.0, 8.0], Duration::from_secs(1)),
+                spacing: Spacing::Even,
+            }),
+            period: Duration::from_secs(2),
+            ..load()
+        };
+        let mut schedule = Schedule::new(start, &load, ALONE);
+        let end = start + Duration::from_secs(2);
+        // Rates are a period's.
+        assert_eq!(schedule.rate(start), 4.0);
+        assert_eq!(std::iter::from_fn(|| schedule.take(end)).count(), 6);
+        assert!(schedule.is_over());
+        schedule.set_rate(end, 2.0);
+        assert!(!schedule.is_over() && schedule.next() == Some(end));
     }
 
     #[test]
     fn no_rate_is_no_arrival() {
         let start = start();
-        let mut schedule = Schedule::new(start, &LOAD);
+        let mut schedule = Schedule::new(start, &load(), ALONE);
         schedule.set_rate(start, 0.0);
         assert_eq!(schedule.next(), None);
         assert_eq!(schedule.take(start + Duration::from_secs(9)), None);
+        assert!(!schedule.is_over());
     }
 }

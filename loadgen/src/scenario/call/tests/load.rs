@@ -87,7 +87,7 @@ fn lateness_of_the_generator_is_in_the_response_time_and_not_in_the_service_time
     let options = lab.sent().pop().expect("the second call");
     lab.now += Duration::from_millis(20);
     lab.answer(&options, "200 OK", "");
-    let times = &lab.statistics().response_times[0];
+    let times = &lab.statistics().response_times[0].latency;
     assert_eq!(times.service.max_us() / 1_000, 20);
     assert_eq!(times.response.max_us() / 1_000, 320);
     assert_eq!(lab.statistics().lag.max_us() / 1_000, 300);

@@ -39,7 +39,7 @@ fn a_call_with_all_or_no_provisional_responses_succeeds() {
         );
         lab.answer(&bye, "200 OK", "");
         assert!(lab.is_successful());
-        let times = &lab.statistics().response_times[0].service;
+        let times = &lab.statistics().response_times[0].latency.service;
         assert_eq!((times.count(), times.max_us() / 1_000), (1, 50));
     }
 }
@@ -57,6 +57,30 @@ fn a_provisional_response_that_was_passed_is_still_taken_only_while_it_may_come(
     lab.answer(&invite, "183 Late", "");
     assert!(lab.failed_by(Failure::Unexpected));
     assert_eq!(lab.lines(), ["BYE sip:c@d SIP/2.0"]);
+}
+
+#[test]
+fn a_provisional_response_that_was_overtaken_is_no_fault() {
+    let mut lab = lab(&uac());
+    let invite = lab.sent().pop().expect("an INVITE");
+    lab.answer(&invite, "180 Ringing", "");
+    lab.answer(&invite, "200 OK", "");
+    lab.sent();
+    // The peer heard the INVITE twice, and answered it twice.
+    lab.answer(&invite, "180 Ringing", "");
+    lab.answer(&invite, "200 OK", "");
+    assert_eq!(lab.lines(), ["ACK sip:c@d SIP/2.0"]);
+    lab.advance(1_000);
+    let bye = lab.sent().pop().expect("a BYE");
+    lab.answer(&bye, "200 OK", "");
+    assert!(lab.is_successful());
+    assert_eq!(
+        (
+            lab.statistics().steps[2].messages,
+            lab.statistics().steps[2].repeats
+        ),
+        (1, 1)
+    );
 }
 
 #[test]

@@ -1,14 +1,21 @@
 //! The options of `run`, `uac` and `uas`: SIPp's names, with one hyphen or two, and longer ones
 //! beside them. What is wrong with them is said before anything starts.
 
-use std::ffi::OsString;
+mod parts;
+mod ranges;
+mod words;
+
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{ArgAction, Args, CommandFactory};
+use clap::{ArgAction, Args};
 
 use super::settings::Behaviours;
+use crate::load::time;
+pub use parts::{FindMax, LoadOptions, ResultOptions, Timers, TraceOptions};
+pub use ranges::{IpRange, PortRange};
+pub use words::{with_two_hyphens, without_effect};
 
 /// Options of a run.
 #[derive(Debug, Clone, PartialEq, Args)]
@@ -26,12 +33,14 @@ pub struct Play {
     /// A scenario that is built in; `offhook-load scenarios` lists them.
     #[arg(long = "sn", visible_alias = "built-in", value_name = "NAME")]
     pub scenario_name: Option<String>,
-    /// Our address, which messages name.
-    #[arg(long = "i", visible_alias = "local-ip", value_name = "IP")]
-    pub local_ip: Option<IpAddr>,
-    /// Our port; a server takes 5060 without it, a client any free one.
-    #[arg(long = "p", visible_alias = "local-port", value_name = "PORT")]
-    pub local_port: Option<u16>,
+    /// Our address, which messages name, or several, such as 127.0.0.2-127.0.0.20, which calls
+    /// take in turn.
+    #[arg(long = "i", visible_alias = "local-ip", value_name = "IP[-IP]")]
+    pub local_ip: Option<IpRange>,
+    /// Our port, or several, such as 6000-6099; a server takes 5060 without it, a client any free
+    /// one.
+    #[arg(long = "p", visible_alias = "local-port", value_name = "PORT[-PORT]")]
+    pub local_port: Option<PortRange>,
     /// What [service] is.
     #[arg(
         long = "s",
@@ -121,6 +130,12 @@ pub struct Play {
     )]
     pub proxy: Option<String>,
     #[command(flatten)]
+    /// When calls are opened, and who opens them.
+    pub load: LoadOptions,
+    #[command(flatten)]
+    /// What a run leaves behind.
+    pub results: ResultOptions,
+    #[command(flatten)]
     /// Time-outs and resends.
     pub timers: Timers,
     #[command(flatten)]
@@ -197,198 +212,6 @@ pub struct Play {
     pub driver: offhook::config::Driver,
 }
 
-/// Time-outs and resends.
-#[derive(Debug, Clone, PartialEq, Args)]
-#[allow(
-    clippy::struct_excessive_bools,
-    reason = "each is a flag of the command line"
-)]
-pub struct Timers {
-    /// How long the run may take; a bare number is seconds. It then ends with status 97.
-    #[arg(long = "timeout", value_name = "TIME", value_parser = seconds)]
-    pub run_timeout: Option<Duration>,
-    /// End with status 255 when the run took too long.
-    #[arg(long = "timeout_error", visible_alias = "timeout-error")]
-    pub timeout_is_error: bool,
-    /// How long a message may take that has no time of its own; a bare number is milliseconds.
-    #[arg(long = "recv_timeout", visible_alias = "receive-timeout", value_name = "TIME",
-          value_parser = milliseconds)]
-    pub receive_timeout: Option<Duration>,
-    /// Resend nothing.
-    #[arg(long = "nr", visible_alias = "no-resend")]
-    pub no_resend: bool,
-    /// How often anything is resent at most.
-    #[arg(long = "max_retrans", visible_alias = "max-resends", value_name = "N")]
-    pub resends_max: Option<u32>,
-    /// How often an INVITE is resent at most.
-    #[arg(
-        long = "max_invite_retrans",
-        visible_alias = "max-invite-resends",
-        value_name = "N"
-    )]
-    pub invite_resends_max: Option<u32>,
-    /// How often another message is resent at most.
-    #[arg(
-        long = "max_non_invite_retrans",
-        visible_alias = "max-other-resends",
-        value_name = "N"
-    )]
-    pub other_resends_max: Option<u32>,
-    /// The longest time between two resends; a bare number is milliseconds.
-    #[arg(long = "T2", visible_alias = "t2", value_name = "TIME", value_parser = milliseconds)]
-    pub t2: Option<Duration>,
-    /// How long ended calls are remembered; a bare number is milliseconds.
-    #[arg(long = "deadcall_wait", visible_alias = "dead-call-wait", value_name = "TIME",
-          value_parser = milliseconds)]
-    pub dead_call_wait: Option<Duration>,
-}
-
-/// What is written down.
-#[derive(Debug, Clone, PartialEq, Args)]
-#[allow(
-    clippy::struct_excessive_bools,
-    reason = "each is a flag of the command line"
-)]
-pub struct TraceOptions {
-    /// Write statistics to a file, one line every `-fd`.
-    #[arg(long = "trace_stat", visible_alias = "trace-stat")]
-    pub statistics: bool,
-    /// Where statistics go.
-    #[arg(long = "stf", visible_alias = "stat-file", value_name = "FILE")]
-    pub statistics_file: Option<PathBuf>,
-    /// Between two lines of statistics; a bare number is seconds.
-    #[arg(long = "fd", visible_alias = "stat-interval", value_name = "TIME",
-          default_value = "60s", value_parser = seconds)]
-    pub statistics_interval: Duration,
-    /// What stands between two columns of statistics.
-    #[arg(
-        long = "stat_delimiter",
-        visible_alias = "stat-delimiter",
-        value_name = "TEXT",
-        default_value = ";"
-    )]
-    pub delimiter: String,
-    /// Write every message to a file.
-    #[arg(long = "trace_msg", visible_alias = "trace-messages")]
-    pub messages: bool,
-    /// Where messages go.
-    #[arg(
-        long = "message_file",
-        visible_alias = "message-file",
-        value_name = "FILE"
-    )]
-    pub message_file: Option<PathBuf>,
-    /// Write what goes wrong to a file.
-    #[arg(long = "trace_err", visible_alias = "trace-errors")]
-    pub errors: bool,
-    /// Where errors go.
-    #[arg(long = "error_file", visible_alias = "error-file", value_name = "FILE")]
-    pub error_file: Option<PathBuf>,
-    /// Write what the scenario logs to a file.
-    #[arg(long = "trace_logs", visible_alias = "trace-logs")]
-    pub logs: bool,
-    /// Where the scenario's logs go.
-    #[arg(long = "log_file", visible_alias = "log-file", value_name = "FILE")]
-    pub log_file: Option<PathBuf>,
-}
-
-/// Subcommands whose options may have one hyphen, as SIPp's have.
-const PLAYING: &[&str] = &["run", "uac", "uas"];
-
-/// Options of SIPp that have no effect here, and whether a value follows them: what they tune
-/// does not exist, or needs no tuning.
-const WITHOUT_EFFECT: &[(&str, bool)] = &[
-    ("bg", false),
-    ("buff_size", true),
-    ("max_recv_loops", true),
-    ("max_sched_loops", true),
-    ("max_socket", true),
-    ("max_log_size", true),
-    ("ringbuffer_files", true),
-    ("ringbuffer_size", true),
-    ("rtcheck", true),
-    ("send_timeout", true),
-    ("skip_rlimit", false),
-    ("timer_resol", true),
-    ("trace_calldebug", false),
-    ("trace_counts", false),
-    ("trace_error_codes", false),
-    ("trace_rtt", false),
-    ("trace_screen", false),
-    ("trace_shortmsg", false),
-    ("rtt_freq", true),
-    ("screen_file", true),
-    ("watchdog_interval", true),
-    ("watchdog_major_maxtriggers", true),
-    ("watchdog_major_threshold", true),
-    ("watchdog_minor_maxtriggers", true),
-    ("watchdog_minor_threshold", true),
-    ("watchdog_reset", true),
-];
-
-/// Takes out the options of SIPp that have no effect here, and returns them.
-#[must_use]
-pub fn without_effect(arguments: Vec<OsString>) -> (Vec<OsString>, Vec<String>) {
-    let command = arguments
-        .get(1)
-        .and_then(|word| word.to_str())
-        .unwrap_or_default();
-    if !PLAYING.contains(&command) {
-        return (arguments, Vec::new());
-    }
-    let (mut kept, mut dropped) = (Vec::new(), Vec::new());
-    let mut words = arguments.into_iter();
-    while let Some(word) = words.next() {
-        let name = word.to_str().and_then(|text| text.strip_prefix('-'));
-        let found = WITHOUT_EFFECT
-            .iter()
-            .find(|(known, _)| Some(*known) == name);
-        let Some((known, has_value)) = found else {
-            kept.push(word);
-            continue;
-        };
-        dropped.push(format!("-{known}"));
-        if *has_value {
-            words.next();
-        }
-    }
-    (kept, dropped)
-}
-
-/// Gives options with one hyphen the second one, where the command is one that plays scenarios.
-#[must_use]
-pub fn with_two_hyphens<C: CommandFactory>(arguments: Vec<OsString>) -> Vec<OsString> {
-    let command = arguments
-        .get(1)
-        .and_then(|word| word.to_str())
-        .unwrap_or_default();
-    if !PLAYING.contains(&command) {
-        return arguments;
-    }
-    let definition = C::command();
-    let Some(playing) = definition.find_subcommand(command) else {
-        return arguments;
-    };
-    let is_known = |name: &str| {
-        playing.get_arguments().any(|argument| {
-            let aliases = argument.get_all_aliases().unwrap_or_default();
-            argument.get_long() == Some(name) || aliases.contains(&name)
-        })
-    };
-    let lengthen = |word: OsString| match word.to_str() {
-        Some(text) if text.starts_with('-') && !text.starts_with("--") => {
-            let name = text[1..].split('=').next().unwrap_or_default();
-            if is_known(name) {
-                format!("-{text}").into()
-            } else {
-                word
-            }
-        }
-        Some(_) | None => word,
-    };
-    arguments.into_iter().map(lengthen).collect()
-}
-
 impl Play {
     /// The behaviours that the options ask for.
     ///
@@ -435,41 +258,10 @@ fn seconds(text: &str) -> Result<Duration, String> {
     time(text, 1.0)
 }
 
-/// The longest time that may be given: a year.
-const TIME_MAX: Duration = Duration::from_secs(365 * 24 * 3_600);
-
-/// A number with a unit, or `hours:minutes:seconds`.
-fn time(text: &str, unit_default: f64) -> Result<Duration, String> {
-    let hint = || format!("`{text}` is no time such as 500ms, 30s, 2m, 1h or 1:30:00");
-    let seconds = if text.contains(':') {
-        let mut total = 0.0;
-        for part in text.split(':') {
-            let number: f64 = part.parse().map_err(|_| hint())?;
-            total = total * 60.0 + number;
-        }
-        total
-    } else {
-        let end = text.find(|letter: char| letter.is_ascii_alphabetic());
-        let (number, unit) = text.split_at(end.unwrap_or(text.len()));
-        let factor = match unit {
-            "" => unit_default,
-            "ms" => 0.001,
-            "s" | "sec" => 1.0,
-            "m" | "min" => 60.0,
-            "h" => 3_600.0,
-            _ => return Err(hint()),
-        };
-        number.parse::<f64>().map_err(|_| hint())? * factor
-    };
-    let time = Duration::try_from_secs_f64(seconds).map_err(|_| hint())?;
-    if time > TIME_MAX {
-        return Err("write a time of at most a year".to_owned());
-    }
-    Ok(time)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsString;
+
     use clap::Parser;
 
     use super::*;
@@ -535,7 +327,13 @@ mod tests {
         );
         assert_eq!(play.period, Duration::from_millis(500));
         assert_eq!(play.pause, Duration::from_millis(250));
-        assert_eq!(play.local_port, Some(5_099));
+        assert_eq!(
+            play.local_port,
+            Some(PortRange {
+                first: 5_099,
+                last: 5_099
+            })
+        );
         let keys = [("a", "-b"), ("c", "d")].map(|(a, b)| (a.to_owned(), b.to_owned()));
         assert_eq!(pairs(&play.keys), keys);
         assert_eq!(play.traces.statistics_interval, Duration::from_secs(5));

@@ -1,0 +1,215 @@
+//! Options of a run by what they are about.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::{Play, milliseconds, seconds};
+use crate::load::Spacing;
+
+/// When calls are opened, and who opens them.
+#[derive(Debug, Clone, PartialEq, Args)]
+pub struct LoadOptions {
+    /// How the rate changes: 0..100/30s,100/5m or steps:10,20,50/10s or spike:10,200/20s,2s or
+    /// ramp:0..100/30s, or moments from a file: file:PATH. It replaces -r.
+    #[arg(long = "load", value_name = "PLAN")]
+    pub plan: Option<String>,
+    /// How far apart calls are: even, or poisson (independent of each other, as people call).
+    #[arg(long = "arrivals", value_name = "SPACING", default_value = "even",
+          value_parser = spacing)]
+    pub spacing: Spacing,
+    /// How long a user of -users waits between two calls; a bare number is milliseconds.
+    #[arg(long = "think", value_name = "TIME", default_value = "0", value_parser = milliseconds)]
+    pub think: Duration,
+    /// How many workers share the load, each with sockets of its own.
+    #[arg(long = "workers", value_name = "N", default_value_t = 1,
+          value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub workers: u16,
+    /// The cores that the workers run on, one each, such as 1-3; without --workers, as many
+    /// workers as cores.
+    #[arg(long = "cores", value_name = "CORES")]
+    pub cores: Option<String>,
+    /// Do not end with status 3 when the generator itself has spoiled the run.
+    #[arg(long = "allow-degraded")]
+    pub allows_degraded: bool,
+    /// What is demanded, such as 'p99(setup)<50ms && failed<0.01%'; missed, the run ends with
+    /// status 5.
+    #[arg(long = "slo", value_name = "OBJECTIVE")]
+    pub objective: Option<String>,
+    /// Start although nobody listens at the peer's address yet.
+    #[arg(long = "unchecked")]
+    pub unchecked: bool,
+}
+
+/// A search for the highest rate.
+#[derive(Debug, Clone, PartialEq, Args)]
+pub struct FindMax {
+    #[command(flatten)]
+    /// What is played at each rate, and at whom.
+    pub play: Play,
+    /// The first rate that is tried, in calls a second.
+    #[arg(long = "first", value_name = "RATE", default_value_t = 10.0, value_parser = rate)]
+    pub first: f64,
+    /// No higher rate is tried.
+    #[arg(long = "highest", value_name = "RATE", default_value_t = 100_000.0, value_parser = rate)]
+    pub highest: f64,
+    /// How long each rate is measured; a bare number is seconds.
+    #[arg(long = "step-time", value_name = "TIME", default_value = "10s", value_parser = seconds)]
+    pub step_time: Duration,
+    /// How long each rate is offered before it is measured; a bare number is seconds.
+    #[arg(long = "warm-up", value_name = "TIME", default_value = "2s", value_parser = seconds)]
+    pub warm_up: Duration,
+    /// How close the rates that meet and miss the objective have to be, in percent.
+    #[arg(long = "precision", value_name = "PERCENT", default_value_t = 5.0,
+          value_parser = percent)]
+    pub precision: f64,
+    /// How often the highest rate has to meet the objective.
+    #[arg(long = "confirmations", value_name = "N", default_value_t = 3,
+          value_parser = clap::value_parser!(u32).range(1..=20))]
+    pub confirmations: u32,
+    /// Afterwards offer so many times the highest rate, such as 10x, and watch the recovery.
+    #[arg(long = "overload", value_name = "FACTOR", value_parser = factor)]
+    pub overload: Option<f64>,
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    let found = text.parse::<f64>().ok();
+    let found = found.filter(|rate| *rate > 0.0 && *rate <= 10_000_000.0);
+    found.ok_or_else(|| "write calls a second, above 0".to_owned())
+}
+
+fn percent(text: &str) -> Result<f64, String> {
+    let found = text.trim_end_matches('%').parse::<f64>().ok();
+    let found = found.filter(|percent| (0.1..=50.0).contains(percent));
+    found.ok_or_else(|| "write a number from 0.1 to 50".to_owned())
+}
+
+fn factor(text: &str) -> Result<f64, String> {
+    let found = text.trim_end_matches('x').parse::<f64>().ok();
+    let found = found.filter(|factor| (1.0..=1_000.0).contains(factor));
+    found.ok_or_else(|| "write a factor such as 10x".to_owned())
+}
+
+/// What a run leaves behind.
+#[derive(Debug, Clone, Default, PartialEq, Args)]
+pub struct ResultOptions {
+    /// Write everything that was found out as JSON.
+    #[arg(long = "json", value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Write a page with charts.
+    #[arg(long = "html", value_name = "FILE")]
+    pub html: Option<PathBuf>,
+    /// Write a JUnit file for build servers.
+    #[arg(long = "junit", value_name = "FILE")]
+    pub junit: Option<PathBuf>,
+    /// Do not keep messages for the ladders of calls that fail.
+    #[arg(long = "no-ladders")]
+    pub no_ladders: bool,
+    /// Print lines of progress also where there is a terminal.
+    #[arg(long = "plain")]
+    pub plain: bool,
+}
+
+fn spacing(text: &str) -> Result<Spacing, String> {
+    match text {
+        "even" | "constant" => Ok(Spacing::Even),
+        "poisson" => Ok(Spacing::Poisson),
+        _ => Err("write even or poisson".to_owned()),
+    }
+}
+
+/// Time-outs and resends.
+#[derive(Debug, Clone, PartialEq, Args)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line"
+)]
+pub struct Timers {
+    /// How long the run may take; a bare number is seconds. It then ends with status 97.
+    #[arg(long = "timeout", value_name = "TIME", value_parser = seconds)]
+    pub run_timeout: Option<Duration>,
+    /// End with status 255 when the run took too long.
+    #[arg(long = "timeout_error", visible_alias = "timeout-error")]
+    pub timeout_is_error: bool,
+    /// How long a message may take that has no time of its own; a bare number is milliseconds.
+    #[arg(long = "recv_timeout", visible_alias = "receive-timeout", value_name = "TIME",
+          value_parser = milliseconds)]
+    pub receive_timeout: Option<Duration>,
+    /// Resend nothing.
+    #[arg(long = "nr", visible_alias = "no-resend")]
+    pub no_resend: bool,
+    /// How often anything is resent at most.
+    #[arg(long = "max_retrans", visible_alias = "max-resends", value_name = "N")]
+    pub resends_max: Option<u32>,
+    /// How often an INVITE is resent at most.
+    #[arg(
+        long = "max_invite_retrans",
+        visible_alias = "max-invite-resends",
+        value_name = "N"
+    )]
+    pub invite_resends_max: Option<u32>,
+    /// How often another message is resent at most.
+    #[arg(
+        long = "max_non_invite_retrans",
+        visible_alias = "max-other-resends",
+        value_name = "N"
+    )]
+    pub other_resends_max: Option<u32>,
+    /// The longest time between two resends; a bare number is milliseconds.
+    #[arg(long = "T2", visible_alias = "t2", value_name = "TIME", value_parser = milliseconds)]
+    pub t2: Option<Duration>,
+    /// How long ended calls are remembered; a bare number is milliseconds.
+    #[arg(long = "deadcall_wait", visible_alias = "dead-call-wait", value_name = "TIME",
+          value_parser = milliseconds)]
+    pub dead_call_wait: Option<Duration>,
+}
+
+/// What is written down.
+#[derive(Debug, Clone, PartialEq, Args)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line"
+)]
+pub struct TraceOptions {
+    /// Write statistics to a file, one line every `-fd`.
+    #[arg(long = "trace_stat", visible_alias = "trace-stat")]
+    pub statistics: bool,
+    /// Where statistics go.
+    #[arg(long = "stf", visible_alias = "stat-file", value_name = "FILE")]
+    pub statistics_file: Option<PathBuf>,
+    /// Between two lines of statistics; a bare number is seconds.
+    #[arg(long = "fd", visible_alias = "stat-interval", value_name = "TIME",
+          default_value = "60s", value_parser = seconds)]
+    pub statistics_interval: Duration,
+    /// What stands between two columns of statistics.
+    #[arg(
+        long = "stat_delimiter",
+        visible_alias = "stat-delimiter",
+        value_name = "TEXT",
+        default_value = ";"
+    )]
+    pub delimiter: String,
+    /// Write every message to a file.
+    #[arg(long = "trace_msg", visible_alias = "trace-messages")]
+    pub messages: bool,
+    /// Where messages go.
+    #[arg(
+        long = "message_file",
+        visible_alias = "message-file",
+        value_name = "FILE"
+    )]
+    pub message_file: Option<PathBuf>,
+    /// Write what goes wrong to a file.
+    #[arg(long = "trace_err", visible_alias = "trace-errors")]
+    pub errors: bool,
+    /// Where errors go.
+    #[arg(long = "error_file", visible_alias = "error-file", value_name = "FILE")]
+    pub error_file: Option<PathBuf>,
+    /// Write what the scenario logs to a file.
+    #[arg(long = "trace_logs", visible_alias = "trace-logs")]
+    pub logs: bool,
+    /// Where the scenario's logs go.
+    #[arg(long = "log_file", visible_alias = "log-file", value_name = "FILE")]
+    pub log_file: Option<PathBuf>,
+}

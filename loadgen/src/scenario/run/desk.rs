@@ -1,0 +1,287 @@
+//! The control loop of a run: hears the workers, keys and signals, keeps the timeline, the screen
+//! and the files, and knows when it is over.
+
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
+use std::time::{Duration, Instant};
+
+use offhook_shards::clock::Clock;
+
+use super::super::calendar::Calendar;
+use super::super::model::Scenario;
+use super::super::options::Play;
+use super::super::settings::Settings;
+use super::super::station::{Ending, Order, Report};
+use super::super::statistics::Statistics;
+use super::crew::Crew;
+use super::logs::Logs;
+use super::prepare::Prepared;
+use super::timeline::Timeline;
+use super::{csv, keys, say, view};
+use crate::measure::{Health, Probe, Tolerance};
+use crate::report::Ladder;
+use crate::screen::{Key, Screen};
+
+/// Between two looks at what the workers say.
+const LOOK_INTERVAL: Duration = Duration::from_millis(10);
+/// Between two readings.
+const READ_INTERVAL: Duration = Duration::from_secs(1);
+/// Ladders kept of one run.
+const LADDERS_MAX: usize = 50;
+
+const PAUSED: &str = "paused";
+const ENDING: &str = "ending with the calls";
+
+/// Why the control loop ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Over {
+    Ended(Ending),
+    /// The run took too long.
+    Late,
+    /// A worker is gone.
+    Broken,
+}
+
+/// The control loop's side of a run.
+pub(super) struct Desk {
+    pub(super) crew: Crew,
+    keys: Option<Receiver<Order>>,
+    logs: Logs,
+    calendar: Calendar,
+    pub(super) started: Instant,
+    pub(super) ended: Instant,
+    pub(super) scenario: Arc<Scenario>,
+    pub(super) settings: Arc<Settings>,
+    /// What was reported last.
+    pub(super) last: Statistics,
+    /// What the line of statistics before was made of, and when.
+    before: Statistics,
+    before_at: Instant,
+    pub(super) timeline: Timeline,
+    pub(super) ladders: Vec<Ladder>,
+    probe: Probe,
+    pub(super) driver: &'static str,
+    screen: Option<Screen>,
+    /// What is special now.
+    pub(super) note: &'static str,
+    pub(super) tolerance: Tolerance,
+}
+
+impl Desk {
+    pub(super) fn new(
+        play: &Play,
+        prepared: &Prepared,
+        crew: Crew,
+        logs: Logs,
+        calendar: Calendar,
+    ) -> Self {
+        let started = Clock.now();
+        let nothing = Statistics::new(&prepared.scenario);
+        let wants_screen = !play.no_keys && !play.results.plain;
+        let screen = wants_screen.then(Screen::open).flatten();
+        let wants_keys = !play.no_keys && screen.is_none();
+        Self {
+            screen,
+            note: "",
+            tolerance: prepared.settings.tolerance,
+            keys: wants_keys.then(keys::listen).flatten(),
+            driver: crew.driver,
+            probe: Probe::read(&crew.sockets, &[]),
+            crew,
+            logs,
+            calendar,
+            started,
+            ended: started,
+            scenario: Arc::clone(&prepared.scenario),
+            settings: Arc::clone(&prepared.settings),
+            last: nothing.clone(),
+            before: nothing.clone(),
+            before_at: started,
+            timeline: Timeline::new(started, nothing),
+            ladders: Vec::new(),
+        }
+    }
+
+    /// Turns until the run is over.
+    pub(super) fn turn(&mut self, play: &Play) -> Over {
+        let mut next_reading = self.started + READ_INTERVAL;
+        let mut next_line = self.started + play.traces.statistics_interval;
+        let deadline = play.timers.run_timeout.map(|time| self.started + time);
+        let interrupted = keys::interrupts();
+        let mut awaits = false;
+        loop {
+            self.listen();
+            let now = Clock.now();
+            if awaits && self.crew.is_fresh() {
+                awaits = false;
+                self.read(now);
+                if now >= next_line {
+                    next_line += play.traces.statistics_interval;
+                    self.write_statistics(now);
+                }
+            }
+            if let Some(ending) = self.crew.ending() {
+                return Over::Ended(ending);
+            }
+            if deadline.is_some_and(|deadline| now >= deadline) {
+                self.last_report();
+                return Over::Late;
+            }
+            if self.crew.is_broken() {
+                return Over::Broken;
+            }
+            if now >= next_reading {
+                next_reading += READ_INTERVAL;
+                self.crew.order(Order::Report);
+                awaits = true;
+            }
+            let key = self.key().or_else(|| interrupted.take());
+            if let Some(order) = key {
+                self.obey(order);
+            }
+            std::thread::sleep(LOOK_INTERVAL);
+        }
+    }
+
+    /// What a key means, from the screen or from lines of the terminal.
+    fn key(&mut self) -> Option<Order> {
+        let Some(screen) = &mut self.screen else {
+            return self.keys.as_ref().and_then(|keys| keys.try_recv().ok());
+        };
+        match screen.key()? {
+            Key::Letter(letter) => keys::meaning(u8::try_from(letter).ok()?),
+            // The first one ends the run with its calls, the second at once.
+            Key::Interrupt if self.note == ENDING => Some(Order::Stop),
+            Key::Interrupt => Some(Order::Drain),
+        }
+    }
+
+    fn obey(&mut self, order: Order) {
+        self.note = match order {
+            Order::Pause if self.note == PAUSED => "",
+            Order::Pause => PAUSED,
+            Order::Drain => ENDING,
+            Order::Rate(_) | Order::RateBy(_) if self.note == PAUSED => "",
+            Order::Rate(_) | Order::RateBy(_) | Order::Report | Order::Stop => self.note,
+        };
+        self.crew.order(order);
+    }
+
+    fn listen(&mut self) {
+        let (logs, calendar, ladders) = (&mut self.logs, &self.calendar, &mut self.ladders);
+        self.crew.listen(|report| match report {
+            Report::Lines(lines) => logs.write(&lines, calendar),
+            Report::Ladder(ladder) if ladders.len() < LADDERS_MAX => ladders.push(*ladder),
+            Report::Ladder(_)
+            | Report::Thread(_)
+            | Report::Everybody(_)
+            | Report::Statistics(..)
+            | Report::Ended(..) => {}
+        });
+    }
+
+    /// Takes a reading of what all workers have counted.
+    fn read(&mut self, now: Instant) {
+        self.last = self.crew.statistics();
+        self.timeline.take(now, &self.last, self.crew.rate());
+        if self.screen.is_none() {
+            self.progress(now);
+            return;
+        }
+        let health = self.health(now);
+        let snapshot = view::snapshot(self, &health, now);
+        if let Some(screen) = &mut self.screen {
+            screen.show(snapshot);
+        }
+    }
+
+    /// Waits a moment for the report that ends the run.
+    fn last_report(&mut self) {
+        const LOOKS_MAX: u32 = 100;
+        self.crew.order(Order::Report);
+        for _ in 0..LOOKS_MAX {
+            self.listen();
+            if self.crew.is_fresh() {
+                return;
+            }
+            std::thread::sleep(LOOK_INTERVAL);
+        }
+    }
+
+    /// What the lines of statistics and the final table are made of.
+    pub(super) fn snapshot(&self) -> csv::Snapshot<'_> {
+        let rate = self.crew.rate();
+        let load = &self.settings.load;
+        csv::Snapshot {
+            statistics: &self.last,
+            scenario: &self.scenario,
+            calendar: &self.calendar,
+            started: self.started,
+            now: self.ended.max(self.before_at),
+            before: &self.before,
+            before_at: self.before_at,
+            rate: if rate > 0.0 { rate } else { load.rate },
+        }
+    }
+
+    fn write_statistics(&mut self, now: Instant) {
+        self.ended = now;
+        let line = csv::line(&self.snapshot(), &self.logs.delimiter);
+        self.logs.statistics(&line);
+        self.before = self.last.clone();
+        self.before_at = now;
+    }
+
+    fn progress(&self, now: Instant) {
+        let Statistics {
+            current,
+            successful,
+            lag,
+            ..
+        } = &self.last;
+        let created = self.last.created();
+        let seconds = now.duration_since(self.started).as_secs();
+        say(&format!(
+            "{seconds:>5} s  {:.1} calls/s  {created} created, {current} live, {successful} ok, \
+             {} failed, {} resent, lag p99 {} µs",
+            self.crew.rate(),
+            self.last.failed(),
+            self.last.resent,
+            lag.quantile_us(0.99),
+        ));
+    }
+
+    /// What there is to say about the generator by now.
+    fn health(&self, now: Instant) -> Health {
+        let after = Probe::read(&self.crew.sockets, &self.crew.threads);
+        let (own_drops, machine_drops) = after.drops_since(&self.probe);
+        Health {
+            observed: now.duration_since(self.started),
+            lag: self.last.lag.clone(),
+            stalls: self.last.stalls.clone(),
+            own_drops,
+            machine_drops,
+            unsent: self.crew.unsent(),
+            workers: after.load_since(&self.probe),
+        }
+    }
+
+    /// Takes the last reading, ends the workers, and judges the generator.
+    pub(super) fn close(&mut self) -> Health {
+        self.listen();
+        self.last = self.crew.statistics();
+        let now = Clock.now();
+        self.timeline.take(now, &self.last, self.crew.rate());
+        self.write_statistics(now);
+        // Before the sockets are closed: their counts go with them.
+        let health = self.health(now);
+        self.screen = None;
+        for fault in self.crew.stop() {
+            say(&format!("offhook-load: {fault}"));
+        }
+        // What the workers said while they ended.
+        self.listen();
+        self.logs.flush();
+        health
+    }
+}
