@@ -14,6 +14,7 @@ use siphasher::sip::SipHasher24;
 use slotmap::SecondaryMap;
 
 use crate::counters::{Counter, Counters};
+use crate::dns::FarEnds;
 use crate::sip::{Host, Method, Status, Uri};
 use crate::transaction::{
     ClientKey, Fallback, Full, Outgoing, ServerKey, Timers, Transactions, transport_for,
@@ -105,6 +106,8 @@ pub(super) struct Core {
     pub(super) transactions: Transactions,
     pub(super) table: Table,
     pub(super) events: VecDeque<UserAgentEvent>,
+    /// The names of far ends.
+    pub(super) far_ends: FarEnds,
     /// INVITEs of peers, for as long as a CANCEL can name them: their leg, and the tag of the
     /// responses to them.
     pub(super) invites: SecondaryMap<ServerKey, (LegKey, Tag)>,
@@ -133,6 +136,7 @@ impl Core {
             transactions: Transactions::new(now, timers, config.keys),
             table: Table::new(config.keys),
             events: VecDeque::new(),
+            far_ends: FarEnds::new(now),
             invites: SecondaryMap::new(),
             own: config.listeners.iter().map(Own::of).collect(),
             owners: SecondaryMap::new(),
@@ -178,6 +182,12 @@ impl Core {
     /// RFC 3261 §14.2: a Retry-After of 0 to 10 seconds.
     pub(super) fn retry_after(&mut self) -> u32 {
         self.random.below(11)
+    }
+
+    /// A number in `0..bound`; `bound` is at least 1.
+    pub(super) fn draw(&mut self, bound: u64) -> u64 {
+        let wide = u128::from(self.random.next()) * u128::from(bound);
+        u64::try_from(wide >> 64).expect("a fraction of 64 bits has 64 bits")
     }
 
     /// The listener that a message by this way names in Via and Contact.

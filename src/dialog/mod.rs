@@ -14,6 +14,7 @@ mod core;
 #[allow(clippy::module_inception)]
 mod dialog;
 pub mod event;
+mod far_end;
 mod identity;
 mod inbound;
 mod incoming;

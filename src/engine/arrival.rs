@@ -16,6 +16,7 @@ use super::links::Caller;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Refused {
     UnknownSource,
+    NotYetKnown,
     UnknownNumber,
     Overload,
 }
@@ -35,7 +36,12 @@ impl Engine {
         invitation: Invitation,
     ) -> Result<(), Refused> {
         if self.trunks.by_source(invitation.source.ip()).is_none() {
-            return Err(Refused::UnknownSource);
+            // Whose address it is may be known as soon as DNS has said so for the first time.
+            return Err(if self.trunks.is_awaiting() {
+                Refused::NotYetKnown
+            } else {
+                Refused::UnknownSource
+            });
         }
         let destination = self
             .destination(&invitation.called)
@@ -114,10 +120,12 @@ impl Engine {
     fn turn_away(&mut self, now: Instant, leg: LegKey, refused: Refused) {
         let (status, counter) = match refused {
             Refused::UnknownSource => (Status::FORBIDDEN, Counter::InviteUnknownSource),
+            Refused::NotYetKnown => (Status::SERVICE_UNAVAILABLE, Counter::InviteSourceUnresolved),
             Refused::UnknownNumber => (Status::NOT_FOUND, Counter::InviteUnknownNumber),
             Refused::Overload => (Status::SERVICE_UNAVAILABLE, Counter::InviteOverload),
         };
-        let retry_after = (refused == Refused::Overload).then_some(RETRY_AFTER_SECONDS);
+        let later = matches!(refused, Refused::Overload | Refused::NotYetKnown);
+        let retry_after = later.then_some(RETRY_AFTER_SECONDS);
         self.counters.count(counter);
         self.counters.count(Counter::CallOffered);
         self.counters.count(Counter::CallRefused);

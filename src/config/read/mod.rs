@@ -4,6 +4,7 @@
 mod agents;
 mod calendar;
 mod csv;
+mod dns;
 mod entry;
 mod names;
 mod presence;
@@ -31,6 +32,7 @@ pub(super) fn read<'a>(
 ) -> Config {
     let mut top = Section::new(&keys::DOCUMENT, Some(document), 1, source);
     let server_section = top.table("server", &keys::SERVER);
+    let dns_section = top.table("dns", &keys::DNS);
     let token_sections = top.tables("token", &keys::TOKEN, TOKENS_MAX);
     let trunk_sections = top.tables("trunk", &keys::TRUNK, TRUNKS_MAX);
     let presence_section = top.table("presence", &keys::PRESENCE);
@@ -75,6 +77,7 @@ pub(super) fn read<'a>(
         .map(|(name, address, _)| (name.into(), address));
     let config = Config {
         server,
+        dns: dns::read(dns_section),
         trunks,
         presence,
         agents: roster.agents,
