@@ -61,6 +61,12 @@ const _: () = assert!(PIDF_BYTES_MAX <= BODY_BYTES_MAX);
 pub const LEGS_MAX: usize = 262_144;
 /// The shortest session interval there is, seconds (RFC 4028 §5).
 pub const SESSION_SECONDS_MIN: u32 = 90;
+/// Diversions of one call that are read.
+pub const DIVERSIONS_MAX: usize = 10;
+/// 422 (Session Interval Too Small) in a row that are followed by another attempt.
+pub const SESSION_RAISES_MAX: u8 = 2;
+/// Early dialogs of one INVITE of ours whose reliable responses are acknowledged.
+pub const EARLY_DIALOGS_MAX: usize = FORKS_MAX;
 /// Subscriptions of ours on one shard.
 pub const SUBSCRIPTIONS_MAX: usize = 131_072;
 /// OPTIONS of ours that wait for an answer.

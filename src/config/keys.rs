@@ -72,6 +72,11 @@ pub(super) const TRUNK: Keys = Keys {
         "prefixes",
         "subscribe_rate",
         "big_requests",
+        "session_expires",
+        "min_se",
+        "reliable_provisional",
+        "refer",
+        "identity",
     ],
 };
 

@@ -39,7 +39,7 @@ pub use server::{
     Cores, Driver, Listener, LogLevel, OnDisconnect, Role, Server, Token, Transport, Unusable,
 };
 pub use skill::{Levels, ProfileIndex, RequirementIndex, SkillIndex};
-pub use trunk::{BigRequests, Peer, Selection, Trunk, TrunkSet};
+pub use trunk::{BigRequests, Identity, Peer, Selection, Trunk, TrunkSet};
 
 /// A trunk: an index into [`Config::trunks`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -37,6 +37,29 @@ pub struct Trunk {
     pub subscribe_rate: u32,
     /// How requests of more than 1,300 bytes go to a UDP peer.
     pub big_requests: BigRequests,
+    /// The session interval that calls ask for (RFC 4028); `None` asks for none.
+    pub session_expires: Option<Duration>,
+    /// The shortest session interval that a far end may ask for.
+    pub min_se: Duration,
+    /// Whether phones may send their provisional responses reliably (RFC 3262).
+    pub reliable_provisional: bool,
+    /// Whether phones and PBXs may transfer by REFER (RFC 3515).
+    pub refer: bool,
+    /// Which headers say who is across.
+    pub identity: Identity,
+}
+
+/// Which headers tell the far end who is across.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Identity {
+    /// P-Asserted-Identity (RFC 3325).
+    Asserted,
+    /// Remote-Party-ID.
+    RemoteParty,
+    /// Both.
+    Both,
+    /// None: the far end is not trusted with it.
+    Neither,
 }
 
 /// One node of a trunk, or several behind one name.

@@ -20,20 +20,24 @@ use crate::transaction::{
     ClientKey, Fallback, Full, Outgoing, ServerKey, Timers, Transactions, transport_for,
 };
 
+use super::asides::Aside;
 use super::compose::{Answer, Draft, response};
 use super::dialog::Tag;
 use super::random::Random;
 use super::reply::Reply;
 use super::table::Table;
 use super::{
-    LegKey, Listener, PingKey, SubscriptionKey, Target, UserAgentConfig, UserAgentEvent, call_id,
+    LegKey, Listener, PingKey, SessionUuid, SubscriptionKey, Target, UserAgentConfig,
+    UserAgentEvent, call_id,
 };
 
 /// Whose request a client transaction carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Owner {
-    /// A call's.
+    /// A call's, and about its session: INVITE or BYE.
     Leg(LegKey),
+    /// A call's, and beside its session.
+    Aside(LegKey, Aside),
     /// A subscription's.
     Subscription(SubscriptionKey),
     /// A ping.
@@ -43,10 +47,13 @@ pub(super) enum Owner {
 /// What a timer of ours is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Timer {
-    /// The 2xx to an INVITE goes out again (RFC 3261 §13.3.1.4).
+    /// The 2xx to an INVITE goes out again (RFC 3261 §13.3.1.4), or a reliable provisional
+    /// response (RFC 3262 §3).
     Repeat(LegKey),
-    /// No ACK came for 64*T1.
+    /// No ACK, or no PRACK, came for 64*T1.
     AckMissing(LegKey),
+    /// The session timer of RFC 4028.
+    Session(LegKey),
     /// Timer N of RFC 6665 §4.1.2.4.
     NotifyMissing(SubscriptionKey),
 }
@@ -188,6 +195,19 @@ impl Core {
     pub(super) fn draw(&mut self, bound: u64) -> u64 {
         let wide = u128::from(self.random.next()) * u128::from(bound);
         u64::try_from(wide >> 64).expect("a fraction of 64 bits has 64 bits")
+    }
+
+    /// A number in `0..bound`, all equally likely.
+    pub(super) fn below(&mut self, bound: u32) -> u32 {
+        self.random.below(bound.max(1))
+    }
+
+    /// A half of a Session-ID that nobody else has (RFC 7989 §4.1).
+    pub(super) fn session_uuid(&mut self) -> SessionUuid {
+        let random = u128::from(self.random.next()) << 64 | u128::from(self.random.next());
+        // RFC 4122 §4.4: version 4, variant 1.
+        let random = random & !(0xf << 76) | 4 << 76;
+        SessionUuid(random & !(3 << 62) | 2 << 62)
     }
 
     /// The listener that a message by this way names in Via and Contact.

@@ -7,8 +7,8 @@ use offhook_shards::{Source, Transport};
 
 use crate::sip::{self, NameAddr, Request, Response, Uri};
 
-use super::Target;
 use super::far_end::Way;
+use super::{SessionUuid, Target};
 
 /// A local tag: 64 random bits, written as 16 hexadecimal digits (RFC 3261 §19.3 asks for 32).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +18,15 @@ impl Tag {
     pub(super) fn text(self) -> String {
         format!("{:016x}", self.0)
     }
+}
+
+/// Both halves of a Session-ID (RFC 7989), as they stand in what we send.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct SessionHalves {
+    /// That of who is across, or our own while nobody is.
+    pub(super) ours: SessionUuid,
+    /// The peer's; zero until it is known.
+    pub(super) theirs: SessionUuid,
 }
 
 /// What both ends of a dialog have agreed on.
@@ -42,6 +51,8 @@ pub(super) struct Dialog {
     pub(super) peer: Target,
     /// The user part of our Contact; may be empty.
     pub(super) contact_user: Box<str>,
+    /// There when one of the ends uses it.
+    pub(super) session_id: Option<Box<SessionHalves>>,
 }
 
 /// One hop of the route set.
@@ -85,6 +96,7 @@ impl Dialog {
             remote_cseq: None,
             peer: opening.target,
             contact_user: opening.contact_user.into(),
+            session_id: None,
         }
     }
 
@@ -112,6 +124,7 @@ impl Dialog {
                 large_requests: None,
             },
             contact_user: request.uri.user.unwrap_or_default().into(),
+            session_id: None,
         }
     }
 

@@ -55,7 +55,7 @@ pub struct Invitation {
 }
 
 /// One end's half of a Session-ID (RFC 7989).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionUuid(pub u128);
 
 impl std::fmt::Display for SessionUuid {
@@ -163,6 +163,19 @@ pub enum Release {
     Unacknowledged,
     /// The peer does not know the dialog or cannot be reached (481, 408).
     Lost,
+}
+
+impl Release {
+    /// Why, in the words of the peer; `None` where it had none.
+    #[must_use]
+    pub fn cause(self) -> Option<Cause> {
+        match self {
+            Self::Bye { cause } | Self::Cancelled { cause } => {
+                Some(cause).filter(|cause| *cause != Cause::default())
+            }
+            Self::Unacknowledged | Self::Lost => None,
+        }
+    }
 }
 
 /// News of a subscription.

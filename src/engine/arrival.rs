@@ -8,6 +8,7 @@ use crate::cti::{CallInfo, CallType, CallUuid, ConnId, KeyValueList};
 use crate::dialog::{Invitation, LegKey, Refusal};
 use crate::limits::RETRY_AFTER_SECONDS;
 use crate::sip::Status;
+use crate::trunk::leg_policy;
 
 use super::Engine;
 use super::links::Caller;
@@ -19,6 +20,8 @@ enum Refused {
     NotYetKnown,
     UnknownNumber,
     Overload,
+    /// The user agent has answered already, and the caller will ask again.
+    ShortSession,
 }
 
 impl Engine {
@@ -35,13 +38,17 @@ impl Engine {
         leg: LegKey,
         invitation: Invitation,
     ) -> Result<(), Refused> {
-        if self.trunks.by_source(invitation.source.ip()).is_none() {
+        let Some(trunk) = self.trunks.by_source(invitation.source.ip()) else {
             // Whose address it is may be known as soon as DNS has said so for the first time.
             return Err(if self.trunks.is_awaiting() {
                 Refused::NotYetKnown
             } else {
                 Refused::UnknownSource
             });
+        };
+        let policy = leg_policy(self.config.trunk_at(trunk));
+        if !self.user_agent.set_policy(now, leg, policy) {
+            return Err(Refused::ShortSession);
         }
         let destination = self
             .destination(&invitation.called)
@@ -123,6 +130,7 @@ impl Engine {
             Refused::NotYetKnown => (Status::SERVICE_UNAVAILABLE, Counter::InviteSourceUnresolved),
             Refused::UnknownNumber => (Status::NOT_FOUND, Counter::InviteUnknownNumber),
             Refused::Overload => (Status::SERVICE_UNAVAILABLE, Counter::InviteOverload),
+            Refused::ShortSession => return,
         };
         let later = matches!(refused, Refused::Overload | Refused::NotYetKnown);
         let retry_after = later.then_some(RETRY_AFTER_SECONDS);

@@ -175,11 +175,10 @@ impl Engine {
             }
             LegCommand::Info(body) => user_agent.info(now, leg, &body),
             LegCommand::Talk => user_agent.talk(now, leg),
-            // The user agent reports none that these could follow.
-            LegCommand::Identify(_)
-            | LegCommand::AcceptRefer
-            | LegCommand::RefuseRefer(_)
-            | LegCommand::ReportRefer(_) => {}
+            LegCommand::Identify(party) => user_agent.identify(now, leg, &party),
+            LegCommand::AcceptRefer => user_agent.accept_refer(now, leg),
+            LegCommand::RefuseRefer(status) => user_agent.refuse_refer(now, leg, status),
+            LegCommand::ReportRefer(status) => user_agent.report_refer(now, leg, status),
             LegCommand::HangUp(cause) => {
                 user_agent.hang_up(now, leg, cause);
                 if side == Side::Agent {

@@ -13,6 +13,7 @@ mod known;
 mod node;
 mod outage;
 mod pinged;
+mod policy;
 mod route;
 mod trunks;
 mod uri;
@@ -24,6 +25,7 @@ use crate::cti::{Event, TrunkStatus};
 use crate::dialog::Target;
 
 pub use node::{Node, Nodes};
+pub use policy::leg_policy;
 pub use route::Route;
 pub use trunks::Trunks;
 pub use uri::sip_uri;
