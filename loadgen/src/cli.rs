@@ -1,5 +1,6 @@
 //! The command line of `offhook-load`: what may be said, and what is wrong with what was said.
 
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
@@ -37,6 +38,16 @@ pub enum Command {
     /// and every agent's state was right; 1 when not; 2 when the command line is wrong; 3 when
     /// the demo could not be carried out.
     Demo(Demo),
+    /// Plays a whole contact center, as a profile describes it, and judges the server.
+    ///
+    /// PBXs with phones, agents at desktops, callers, outside routers and faults, from the
+    /// profile's seed. An oracle knows the truth of all of them and holds it against what the
+    /// server says and does. Without --target the server is started in this process.
+    ///
+    /// Exit status: 0 when no rule was broken; 1 when calls were lost; 2 when the command line or
+    /// the profile is wrong; 3 when the generator itself has spoiled the run; 4 when the oracle
+    /// found a broken rule; 255 when the run could not be carried out.
+    Floor(Floor),
     /// Plays a SIPp scenario: run FILE.xml HOST[:PORT], or run FILE.xml to wait for calls.
     ///
     /// Options have SIPp's names, with one hyphen or two. The last signs of life go to standard
@@ -106,6 +117,41 @@ pub struct Report {
 pub struct Scenarios {
     /// The scenario to print.
     pub name: Option<String>,
+}
+
+/// Flags of `floor`.
+#[derive(Debug, Clone, PartialEq, Args)]
+pub struct Floor {
+    /// The profile; docs/floor.md describes it.
+    #[arg(value_name = "PROFILE.toml")]
+    pub profile: std::path::PathBuf,
+    /// Where a server that runs already hears SIP over UDP: 127.0.0.1:5060.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub target: Option<SocketAddr>,
+    /// Where that server serves CTI and HTTP.
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8080")]
+    pub cti: SocketAddr,
+    /// A target that is not on this machine and may be loaded.
+    #[arg(long, value_name = "ADDR")]
+    pub allow_target: Vec<IpAddr>,
+    /// Print the configuration that a server needs for this profile, and end.
+    #[arg(long)]
+    pub print_config: bool,
+    /// Read the profile, say what it holds, and end.
+    #[arg(long)]
+    pub check: bool,
+    /// Where chance comes from, in place of the profile's seed.
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// How long calls are offered, in place of the profile's duration.
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub duration: Option<Duration>,
+    /// How the server that is started here moves bytes: auto, uring or epoll.
+    #[arg(long, value_name = "DRIVER", default_value = "auto")]
+    pub driver: Driver,
+    /// Take the figures of a run that the generator itself has spoiled.
+    #[arg(long)]
+    pub allow_degraded: bool,
 }
 
 /// Flags of `demo`.

@@ -9,6 +9,7 @@
 
 pub mod cli;
 pub mod demo;
+pub mod floor;
 pub mod load;
 pub mod measure;
 pub mod node;

@@ -13,6 +13,7 @@ pub(super) const DOCUMENT: Keys = Keys {
     header: "the file",
     keys: &[
         "server",
+        "dns",
         "token",
         "trunk",
         "presence",
@@ -43,6 +44,11 @@ pub(super) const SERVER: Keys = Keys {
         "client_queue",
         "event_history",
     ],
+};
+
+pub(super) const DNS: Keys = Keys {
+    header: "[dns]",
+    keys: &["servers", "timeout", "attempts", "ttl_min", "ttl_max"],
 };
 
 pub(super) const TOKEN: Keys = Keys {

@@ -14,6 +14,7 @@ use siphasher::sip::SipHasher24;
 use slotmap::SecondaryMap;
 
 use crate::counters::{Counter, Counters};
+use crate::dns::FarEnds;
 use crate::sip::{Host, Method, Status, Uri};
 use crate::transaction::{
     ClientKey, Fallback, Full, Outgoing, ServerKey, Timers, Transactions, transport_for,
@@ -112,6 +113,8 @@ pub(super) struct Core {
     pub(super) transactions: Transactions,
     pub(super) table: Table,
     pub(super) events: VecDeque<UserAgentEvent>,
+    /// The names of far ends.
+    pub(super) far_ends: FarEnds,
     /// INVITEs of peers, for as long as a CANCEL can name them: their leg, and the tag of the
     /// responses to them.
     pub(super) invites: SecondaryMap<ServerKey, (LegKey, Tag)>,
@@ -140,6 +143,7 @@ impl Core {
             transactions: Transactions::new(now, timers, config.keys),
             table: Table::new(config.keys),
             events: VecDeque::new(),
+            far_ends: FarEnds::new(now),
             invites: SecondaryMap::new(),
             own: config.listeners.iter().map(Own::of).collect(),
             owners: SecondaryMap::new(),
@@ -198,6 +202,12 @@ impl Core {
         // RFC 4122 §4.4: version 4, variant 1.
         let random = random & !(0xf << 76) | 4 << 76;
         SessionUuid(random & !(3 << 62) | 2 << 62)
+    }
+
+    /// A number in `0..bound`; `bound` is at least 1.
+    pub(super) fn draw(&mut self, bound: u64) -> u64 {
+        let wide = u128::from(self.random.next()) * u128::from(bound);
+        u64::try_from(wide >> 64).expect("a fraction of 64 bits has 64 bits")
     }
 
     /// The listener that a message by this way names in Via and Contact.

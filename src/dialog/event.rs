@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use offhook_shards::Transport;
 
+use crate::dns::Question;
 use crate::sip::Status;
 
 use super::{Body, Cause, Diversion, LegKey, Party, PingKey, Replaces, SubscriptionKey};
@@ -20,6 +21,9 @@ pub enum UserAgentEvent {
     Subscription(SubscriptionKey, SubscriptionEvent),
     /// A ping came to its end; the key is spent.
     Ping(PingKey, PingOutcome),
+    /// The name of a far end is to be looked up; the answer is brought by
+    /// [`super::UserAgent::handle_resolved`].
+    LookUp(Question),
 }
 
 /// An INVITE from outside.

@@ -18,6 +18,7 @@ mod dialog;
 mod early;
 pub mod event;
 mod extensions;
+mod far_end;
 mod hearing;
 mod history;
 mod identity;

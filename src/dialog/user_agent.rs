@@ -263,9 +263,10 @@ impl UserAgent {
         key: LegKey,
         happen: impl FnOnce(Leg, &mut Turn<'_>) -> Leg,
     ) {
-        let Some(leg) = self.legs.get_mut(key).and_then(Option::take) else {
+        let Some(mut leg) = self.legs.get_mut(key).and_then(Option::take) else {
             return;
         };
+        Self::find_way_of_leg(&mut self.core, now, &mut leg);
         let mut turn = Turn {
             now,
             leg: key,
@@ -273,6 +274,7 @@ impl UserAgent {
             core: &mut self.core,
         };
         let mut leg = happen(leg, &mut turn);
+        Self::find_way_of_leg(&mut self.core, now, &mut leg);
         if let Leg::Over(dialog) = &mut leg {
             dialog.stop(&mut self.core);
             self.core.table.remove(&dialog.call_id, dialog.local_tag);
@@ -289,15 +291,17 @@ impl UserAgent {
         key: SubscriptionKey,
         happen: impl FnOnce(Subscription, &mut Moment<'_>) -> Subscription,
     ) {
-        let Some(subscription) = self.subscriptions.get_mut(key).and_then(Option::take) else {
+        let Some(mut subscription) = self.subscriptions.get_mut(key).and_then(Option::take) else {
             return;
         };
+        Self::find_way_of_subscription(&mut self.core, now, &mut subscription);
         let mut moment = Moment {
             now,
             key,
             core: &mut self.core,
         };
-        let subscription = happen(subscription, &mut moment);
+        let mut subscription = happen(subscription, &mut moment);
+        Self::find_way_of_subscription(&mut self.core, now, &mut subscription);
         if let Subscription::Over(dialog) = &subscription {
             self.core.table.remove(&dialog.call_id, dialog.local_tag);
             if let Some(tag) = &dialog.remote_tag {

@@ -17,6 +17,7 @@ use super::links::Caller;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Refused {
     UnknownSource,
+    NotYetKnown,
     UnknownNumber,
     Overload,
     /// The user agent has answered already, and the caller will ask again.
@@ -37,8 +38,14 @@ impl Engine {
         leg: LegKey,
         invitation: Invitation,
     ) -> Result<(), Refused> {
-        let trunk = self.trunks.by_source(invitation.source.ip());
-        let trunk = trunk.ok_or(Refused::UnknownSource)?;
+        let Some(trunk) = self.trunks.by_source(invitation.source.ip()) else {
+            // Whose address it is may be known as soon as DNS has said so for the first time.
+            return Err(if self.trunks.is_awaiting() {
+                Refused::NotYetKnown
+            } else {
+                Refused::UnknownSource
+            });
+        };
         let policy = leg_policy(self.config.trunk_at(trunk));
         if !self.user_agent.set_policy(now, leg, policy) {
             return Err(Refused::ShortSession);
@@ -104,11 +111,13 @@ impl Engine {
     fn turn_away(&mut self, now: Instant, leg: LegKey, refused: Refused) {
         let (status, counter) = match refused {
             Refused::UnknownSource => (Status::FORBIDDEN, Counter::InviteUnknownSource),
+            Refused::NotYetKnown => (Status::SERVICE_UNAVAILABLE, Counter::InviteSourceUnresolved),
             Refused::UnknownNumber => (Status::NOT_FOUND, Counter::InviteUnknownNumber),
             Refused::Overload => (Status::SERVICE_UNAVAILABLE, Counter::InviteOverload),
             Refused::ShortSession => return,
         };
-        let retry_after = (refused == Refused::Overload).then_some(RETRY_AFTER_SECONDS);
+        let later = matches!(refused, Refused::Overload | Refused::NotYetKnown);
+        let retry_after = later.then_some(RETRY_AFTER_SECONDS);
         self.counters.count(counter);
         self.counters.count(Counter::CallOffered);
         self.counters.count(Counter::CallRefused);

@@ -8,7 +8,7 @@ use crate::agent;
 use crate::call;
 use crate::call::{CallKey, CallRef, Command, Event as CallEvent, LegCommand, Side};
 use crate::counters::Counter;
-use crate::cti::{ErrorCode, Event, Output};
+use crate::cti::{ErrorCode, Event, Notice, Output};
 use crate::dialog::{LegEvent, LegKey, PingOutcome, Refusal, UserAgentEvent};
 use crate::limits::SETTLE_ROUNDS_MAX;
 use crate::{presence, queue, trunk};
@@ -68,6 +68,15 @@ impl Engine {
                 self.watchers
                     .handle_change(now, &mut self.trunks, trunk, change);
             }
+            Message::TrunkNodes(trunk, nodes) => {
+                let changes = self.trunks.handle_nodes(trunk, &nodes);
+                let in_service = self.trunks.in_service(trunk);
+                self.agents.handle_trunk(now, trunk, in_service);
+                for change in changes {
+                    self.watchers
+                        .handle_change(now, &mut self.trunks, trunk, change);
+                }
+            }
             Message::TrunkFailure {
                 trunk,
                 peer,
@@ -101,6 +110,7 @@ impl Engine {
                         .handle(now, &mut self.trunks, dn, epoch, event);
                 }
             }
+            UserAgentEvent::LookUp(question) => self.events.push_back(Output::LookUp(question)),
             UserAgentEvent::Ping(key, outcome) => {
                 if outcome == PingOutcome::Silent {
                     self.counters.count(Counter::PingSilent);
@@ -265,6 +275,16 @@ impl Engine {
                 for shard in 0..self.owners.shards() {
                     self.send(ShardId(shard), Message::TrunkHealth(trunk, change));
                 }
+            }
+            trunk::Output::Nodes(trunk, nodes) => {
+                for shard in 0..self.owners.shards() {
+                    let message = Message::TrunkNodes(trunk, nodes.clone());
+                    self.send(ShardId(shard), message);
+                }
+            }
+            trunk::Output::Status(trunk, status) => {
+                let notice = Notice::Trunk(trunk, status);
+                self.events.push_back(Output::Notice(notice));
             }
             trunk::Output::Event(event) => self.emit(event),
             trunk::Output::ReportFailure {

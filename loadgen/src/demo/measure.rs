@@ -15,7 +15,7 @@ pub(super) fn now() -> Instant {
 
 /// A distribution of latencies: every one is recorded, none is averaged away.
 #[derive(Debug, Clone)]
-pub(super) struct Latencies(Histogram<u64>);
+pub struct Latencies(Histogram<u64>);
 
 impl Default for Latencies {
     fn default() -> Self {
@@ -25,21 +25,45 @@ impl Default for Latencies {
 }
 
 impl Latencies {
-    pub(super) fn record(&mut self, latency: Duration) {
+    /// Records one.
+    pub fn record(&mut self, latency: Duration) {
         let micros = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX);
         self.0.saturating_record(micros.clamp(1, HIGHEST_US));
     }
 
-    pub(super) fn count(&self) -> u64 {
+    /// How many there are.
+    #[must_use]
+    pub fn count(&self) -> u64 {
         self.0.len()
     }
 
-    pub(super) fn quantile(&self, quantile: f64) -> u64 {
+    /// The latency below which this part of all lies, in microseconds.
+    #[must_use]
+    pub fn quantile(&self, quantile: f64) -> u64 {
         self.0.value_at_quantile(quantile)
     }
 
-    pub(super) fn max(&self) -> u64 {
+    /// The longest, in microseconds.
+    #[must_use]
+    pub fn max(&self) -> u64 {
         self.0.max()
+    }
+
+    /// In words.
+    #[must_use]
+    pub fn words(&self) -> String {
+        if self.count() == 0 {
+            return "none".to_owned();
+        }
+        let milliseconds =
+            |micros: u64| format!("{:.2}", Duration::from_micros(micros).as_secs_f64() * 1e3);
+        format!(
+            "p50 {} ms, p99 {} ms, max {} ms ({})",
+            milliseconds(self.quantile(0.5)),
+            milliseconds(self.quantile(0.99)),
+            milliseconds(self.max()),
+            self.count(),
+        )
     }
 
     pub(super) fn json(&self) -> Value {
@@ -54,7 +78,7 @@ impl Latencies {
 
 /// UDP datagrams that the kernel has dropped for want of buffer since it started, on the whole
 /// machine; `None` where it does not tell.
-pub(super) fn receive_buffer_errors() -> Option<u64> {
+pub(crate) fn receive_buffer_errors() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/net/snmp").ok()?;
     let mut lines = text.lines().filter_map(|line| line.strip_prefix("Udp: "));
     let (names, values) = (lines.next()?, lines.next()?);

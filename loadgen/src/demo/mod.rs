@@ -18,6 +18,8 @@ mod watch;
 use crate::cli::Demo;
 
 pub use error::DemoError;
+pub use measure::Latencies;
+pub(crate) use measure::receive_buffer_errors;
 pub use report::Report;
 
 /// Carries out a demo, with progress on standard error.

@@ -5,14 +5,14 @@ use std::time::Instant;
 
 /// One entry of an agenda, for taking it back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Appointment {
+pub(crate) struct Appointment {
     at: Instant,
     number: u64,
 }
 
 /// Values with their moments.
 #[derive(Debug)]
-pub(super) struct Agenda<T> {
+pub(crate) struct Agenda<T> {
     entries: BTreeMap<Appointment, T>,
     made: u64,
 }
@@ -27,7 +27,7 @@ impl<T> Default for Agenda<T> {
 }
 
 impl<T> Agenda<T> {
-    pub(super) fn add(&mut self, at: Instant, value: T) -> Appointment {
+    pub(crate) fn add(&mut self, at: Instant, value: T) -> Appointment {
         self.made += 1;
         let appointment = Appointment {
             at,
@@ -38,18 +38,18 @@ impl<T> Agenda<T> {
     }
 
     /// Takes an entry back, if it is still there.
-    pub(super) fn cancel(&mut self, appointment: Option<Appointment>) {
+    pub(crate) fn cancel(&mut self, appointment: Option<Appointment>) {
         if let Some(appointment) = appointment {
             self.entries.remove(&appointment);
         }
     }
 
-    pub(super) fn next(&self) -> Option<Instant> {
+    pub(crate) fn next(&self) -> Option<Instant> {
         self.entries.keys().next().map(|appointment| appointment.at)
     }
 
     /// The first entry that is due, with the moment it was meant for.
-    pub(super) fn take_due(&mut self, now: Instant) -> Option<(Instant, T)> {
+    pub(crate) fn take_due(&mut self, now: Instant) -> Option<(Instant, T)> {
         let entry = self
             .entries
             .first_entry()
@@ -58,7 +58,12 @@ impl<T> Agenda<T> {
         Some((appointment.at, value))
     }
 
-    pub(super) fn clear(&mut self) {
+    /// Drops every entry that is not to be kept.
+    pub(crate) fn retain(&mut self, keep: impl Fn(&T) -> bool) {
+        self.entries.retain(|_, value| keep(value));
+    }
+
+    pub(crate) fn clear(&mut self) {
         self.entries.clear();
     }
 }

@@ -18,6 +18,27 @@ pub(super) const SDP: &str = "application/sdp";
 /// The content type of a presence document.
 pub(super) const PIDF: &str = "application/pidf+xml";
 
+/// What a party puts into every message.
+#[derive(Debug, Clone)]
+pub(super) struct Style {
+    /// What it calls itself.
+    pub(super) user_agent: String,
+    /// The methods that it allows, as its Allow header says.
+    pub(super) allow: String,
+    /// Whether its NOTIFYs have their Via near the end.
+    pub(super) via_last: bool,
+}
+
+impl Default for Style {
+    fn default() -> Self {
+        Self {
+            user_agent: USER_AGENT.to_owned(),
+            allow: ALLOW.to_owned(),
+            via_last: true,
+        }
+    }
+}
+
 /// A request before its branch is known.
 #[derive(Debug, Clone)]
 pub(super) struct Outgoing {
@@ -46,7 +67,7 @@ impl Outgoing {
     }
 
     /// The message as it leaves from `address`.
-    pub(super) fn render(&self, address: SocketAddr, branch: &str) -> Vec<u8> {
+    pub(super) fn render(&self, address: SocketAddr, branch: &str, style: &Style) -> Vec<u8> {
         let via = format!("Via: SIP/2.0/UDP {address};branch={branch}\r\n");
         let (body_type, body) = match &self.body {
             Some((content_type, body)) => {
@@ -62,7 +83,7 @@ impl Outgoing {
         let call_id = format!("Call-ID: {}\r\n", self.call_id);
         let cseq = format!("CSeq: {} {}\r\n", self.cseq, self.method);
         let date = format!("Date: {DATE}\r\n");
-        let agent = format!("User-Agent: {USER_AGENT}\r\n");
+        let agent = format!("User-Agent: {}\r\n", style.user_agent);
         let hops = format!("Max-Forwards: {}\r\n", self.max_forwards);
         let routes: String = self
             .routes
@@ -72,7 +93,7 @@ impl Outgoing {
         let fields = &self.fields;
         let start = format!("{} {} SIP/2.0\r\n", self.method, self.uri);
         // A NOTIFY of UCM has its Via near the end; the rest is more usual.
-        let text = if self.method == Method::Notify {
+        let text = if self.method == Method::Notify && style.via_last {
             [
                 &start, &date, &from, fields, &length, &agent, &to, &body_type, &call_id, &routes,
                 &via, &cseq, &hops, "\r\n", body,
@@ -146,7 +167,7 @@ mod tests {
                 body: Some((SDP, "v=0\r\n".to_owned())),
             };
             request.field("Event", "presence");
-            let bytes = request.render(address, "z9hG4bK1");
+            let bytes = request.render(address, "z9hG4bK1", &Style::default());
             let mut index = HeaderIndex::new();
             assert!(Message::receive(&bytes, &mut index).is_ok());
         }

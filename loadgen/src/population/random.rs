@@ -2,31 +2,61 @@
 
 use std::time::Duration;
 
-/// A stretch of time from which a length is drawn, each as likely as any other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+use crate::scenario::distribution::Distribution;
+
+/// A stretch of time from which a length is drawn: each as likely as any other, or as a
+/// distribution says.
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Span {
     /// The shortest.
     pub low: Duration,
     /// The longest.
     pub high: Duration,
+    /// Seconds; what lies outside counts as the nearest length that does not.
+    drawn: Option<Distribution>,
 }
 
 impl Span {
     /// From `low` to `high` milliseconds.
     #[must_use]
     pub const fn milliseconds(low: u64, high: u64) -> Self {
+        Self::between(Duration::from_millis(low), Duration::from_millis(high))
+    }
+
+    /// From `low` to `high`.
+    #[must_use]
+    pub const fn between(low: Duration, high: Duration) -> Self {
         Self {
-            low: Duration::from_millis(low),
-            high: Duration::from_millis(high),
+            low,
+            high,
+            drawn: None,
+        }
+    }
+
+    /// As a distribution of seconds says, within `low` and `high`.
+    pub(crate) const fn drawn(distribution: Distribution, low: Duration, high: Duration) -> Self {
+        Self {
+            low,
+            high,
+            drawn: Some(distribution),
         }
     }
 
     /// Always the same length.
     #[must_use]
     pub const fn exactly(length: Duration) -> Self {
-        Self {
-            low: length,
-            high: length,
+        Self::between(length, length)
+    }
+
+    /// The mean or something near it.
+    #[must_use]
+    pub fn middle(self) -> Duration {
+        let middle = |distribution: Distribution| {
+            Duration::try_from_secs_f64(distribution.middle()).unwrap_or(self.high)
+        };
+        match self.drawn {
+            Some(distribution) => middle(distribution).clamp(self.low, self.high),
+            None => self.low + (self.high - self.low.min(self.high)) / 2,
         }
     }
 }
@@ -72,6 +102,11 @@ impl Random {
 
     /// A length within a span.
     pub fn within(&mut self, span: Span) -> Duration {
+        if let Some(distribution) = span.drawn {
+            let seconds = distribution.sample(self);
+            let length = Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(span.high);
+            return length.clamp(span.low, span.high.max(span.low));
+        }
         let width = span.high.saturating_sub(span.low);
         let width = u64::try_from(width.as_micros()).unwrap_or(u64::MAX);
         span.low + Duration::from_micros(self.below(width.saturating_add(1)))

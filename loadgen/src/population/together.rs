@@ -101,12 +101,10 @@ impl Population {
                 Fact::Offered {
                     token, intended, ..
                 } => {
-                    let free = self
-                        .pbx
-                        .phones()
-                        .filter(|phone| self.is_free(now, phone))
-                        .count();
-                    let found_free = free > self.waiting.len() + self.returned.len();
+                    // Whether there is one more than wait already; how many more is of no interest.
+                    let waiting = self.waiting.len() + self.returned.len();
+                    let free = self.pbx.phones().filter(|phone| self.is_free(now, phone));
+                    let found_free = free.take(waiting + 1).count() > waiting;
                     let waiting = Waiting {
                         intended: *intended,
                         sent: record.at,

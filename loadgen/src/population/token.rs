@@ -29,6 +29,18 @@ impl Token {
     }
 }
 
+impl Token {
+    /// The token in a Session-ID.
+    pub(crate) fn of_session(value: &[u8]) -> Option<Self> {
+        of_session(value)
+    }
+
+    /// The token in a Cisco-Guid.
+    pub(crate) fn of_guid(value: &[u8]) -> Option<Self> {
+        of_guid(value)
+    }
+}
+
 fn of_session(value: &[u8]) -> Option<Token> {
     let value = std::str::from_utf8(value).ok()?;
     let digits = value.strip_prefix(MARK)?.get(..16)?;

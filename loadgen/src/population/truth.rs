@@ -59,6 +59,8 @@ pub enum EndedBy {
     Us,
     /// The server sent BYE: the other party hung up, or the server itself ended the call.
     Server,
+    /// Nobody: the PBX that had the call has restarted.
+    Outage,
 }
 
 /// How an offered call ended. Each call has exactly one.

@@ -131,13 +131,10 @@ fn read_peers(section: &mut Section<'_>, peer_lines: &mut BTreeMap<Peer, u32>) -
     }
     let mut distinct = Vec::new();
     for Located { value: peer, line } in peers.unwrap_or_default() {
-        if let Some(first) = peer_lines.insert(peer, line) {
+        if let Some(first) = peer_lines.insert(peer.clone(), line) {
             section.source.mistake(
                 line,
-                format!(
-                    "peer {}:{} is already on line {first}",
-                    peer.transport, peer.address
-                ),
+                format!("peer {peer} is already on line {first}"),
                 "name each peer once, in one trunk",
             );
             continue;

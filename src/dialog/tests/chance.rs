@@ -43,7 +43,9 @@ impl Above {
                         ];
                         *over = ends.contains(&true);
                     }
-                    UserAgentEvent::Subscription(..) | UserAgentEvent::Ping(..) => {}
+                    UserAgentEvent::Subscription(..)
+                    | UserAgentEvent::Ping(..)
+                    | UserAgentEvent::LookUp(_) => {}
                 }
             }
         }

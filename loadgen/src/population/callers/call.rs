@@ -16,6 +16,11 @@ use crate::population::truth::{EndedBy, Fact, Fault, Outcome, Token};
 /// RFC 3261 §14.1: how long the party that minted the Call-ID waits after a 491.
 const GLARE_WAIT: Span = Span::milliseconds(2_100, 4_000);
 
+/// The caller's own number.
+pub(crate) fn caller_number(prefix: &str, Token(number): Token) -> String {
+    format!("{prefix}{:07}", number % 10_000_000)
+}
+
 /// A call that is not over.
 #[derive(Debug)]
 pub(super) struct Call {
@@ -58,7 +63,7 @@ impl Callers {
     pub(super) fn begin(&mut self, now: Instant, intended: Instant, plan: CallPlan) -> Token {
         let token = self.new_token();
         let Token(number) = token;
-        let caller = format!("3{:07}", number & 0xff_ffff);
+        let caller = caller_number(&self.prefix, token);
         let tag = format!("{}~{:016x}", number & 0xffff_ffff, self.random.number());
         let mut request = self.invite(token, &caller, &tag, &plan);
         let here = place(self.exchange.address, Side::Caller, number & 0xffff_ffff);
@@ -454,6 +459,11 @@ impl Callers {
             Outcome::Lost(_) => self.totals.lost += 1,
         }
         self.log.add(now, Fact::Ended { token, outcome });
+        let unserved = matches!(outcome, Outcome::Abandoned | Outcome::Refused(_));
+        if let Some((wait, plan)) = call.plan.redial().filter(|_| unserved) {
+            self.redials += 1;
+            self.agenda.add(now + wait, Due::Redial(Box::new(plan)));
+        }
     }
 
     /// The session of a call that is up.

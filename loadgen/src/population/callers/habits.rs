@@ -5,6 +5,9 @@ use std::time::Duration;
 use crate::population::random::{Random, Span};
 use crate::population::session::Replaces;
 
+/// How often somebody tries again.
+const REDIALS_MAX: usize = 10;
+
 /// What one caller does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CallPlan {
@@ -24,6 +27,9 @@ pub struct CallPlan {
     pub final_within: Duration,
     /// The dialog that the call shall take the place of (RFC 3891).
     pub replaces: Option<Replaces>,
+    /// Waits before the caller tries again after having given up or been refused, the next one
+    /// last.
+    pub redials: Vec<Duration>,
 }
 
 impl CallPlan {
@@ -39,7 +45,15 @@ impl CallPlan {
             hold_after: None,
             final_within: Duration::from_secs(300),
             replaces: None,
+            redials: Vec::new(),
         }
+    }
+
+    /// The wait before the next try, and that try; `None` if there is none.
+    pub(super) fn redial(&self) -> Option<(Duration, Self)> {
+        let mut plan = self.clone();
+        let wait = plan.redials.pop()?;
+        Some((wait, plan))
     }
 
     /// The same caller with an offer in the INVITE.
@@ -87,6 +101,8 @@ pub struct CallerHabits {
     pub talking: Span,
     /// Chance that the caller puts the call on hold once and resumes.
     pub holds: f64,
+    /// Chance of another try after having given up or been refused, and the wait before it.
+    pub redials: (f64, Span),
 }
 
 impl CallerHabits {
@@ -101,6 +117,7 @@ impl CallerHabits {
             expires: Some(180),
             talking: Span::milliseconds(1_000, 5_000),
             holds: 0.0,
+            redials: (0.0, Span::milliseconds(1_000, 60_000)),
         }
     }
 
@@ -123,6 +140,10 @@ impl CallerHabits {
         });
         let talking = random.within(self.talking);
         let holds = random.chance(self.holds);
+        let mut redials = Vec::new();
+        while redials.len() < REDIALS_MAX && random.chance(self.redials.0) {
+            redials.push(random.within(self.redials.1));
+        }
         CallPlan {
             number: self.numbers[pick].clone(),
             early_offer: early,
@@ -132,6 +153,7 @@ impl CallerHabits {
             hold_after: holds.then_some(talking / 4),
             final_within: Duration::from_secs(300),
             replaces: None,
+            redials,
         }
     }
 }

@@ -8,6 +8,7 @@ mod habits;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
 use offhook::sip::{Method, Request, Status};
@@ -20,6 +21,8 @@ use super::session::{Change, Reception, Replaces, Session, refuse};
 use super::truth::{Fault, Log, Outcome, Record, Token};
 use crate::node::{Node, Packet};
 use call::{Act, Call};
+
+pub(crate) use call::caller_number;
 
 pub use habits::{Arrivals, CallPlan, CallerHabits};
 
@@ -38,6 +41,8 @@ pub struct CallersOptions {
     pub habits: CallerHabits,
     /// The methods that they allow: the value of their Allow header.
     pub allow: String,
+    /// What their own numbers begin with; seven digits follow.
+    pub prefix: String,
 }
 
 impl CallersOptions {
@@ -51,6 +56,7 @@ impl CallersOptions {
             timers: Timers::default(),
             habits: CallerHabits::of(number),
             allow: ALLOW.to_owned(),
+            prefix: "3".to_owned(),
         }
     }
 }
@@ -70,6 +76,16 @@ pub struct Totals {
     pub lost: u64,
 }
 
+impl std::ops::AddAssign for Totals {
+    fn add_assign(&mut self, other: Self) {
+        self.offered += other.offered;
+        self.answered += other.answered;
+        self.abandoned += other.abandoned;
+        self.refused += other.refused;
+        self.lost += other.lost;
+    }
+}
+
 /// A call that is not over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LiveCall<'a> {
@@ -87,10 +103,15 @@ pub struct LiveCall<'a> {
     pub waiting: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 enum Due {
-    Arrival { until: Instant, arrivals: Arrivals },
+    Arrival {
+        until: Instant,
+        arrivals: Arrivals,
+        habits: Option<Arc<CallerHabits>>,
+    },
     Call(Token, Act),
+    Redial(Box<CallPlan>),
 }
 
 /// The callers at one address. See the module.
@@ -102,11 +123,17 @@ pub struct Callers {
     seed: u64,
     habits: CallerHabits,
     random: Random,
+    /// What the schedule and the plans are drawn from; nothing that happens touches it.
+    schedule: Random,
+    prefix: String,
     made: u64,
     calls: BTreeMap<Token, Call>,
     by_call: BTreeMap<String, Token>,
     totals: Totals,
-    arriving: bool,
+    /// Groups that have callers to come.
+    arriving: usize,
+    /// Callers who will try again.
+    redials: usize,
     /// How calls that come to be up take the server's offers.
     reception: Reception,
     agenda: Agenda<Due>,
@@ -122,7 +149,7 @@ impl Callers {
             Random::new(options.seed, 0xca).number() & 0xffff_ffff
         );
         let mut exchange = Exchange::new(options.address, format!("{mark}x"), options.timers);
-        exchange.allow = options.allow;
+        exchange.style.allow = options.allow;
         Self {
             exchange,
             server: options.server,
@@ -130,11 +157,14 @@ impl Callers {
             seed: options.seed,
             habits: options.habits,
             random: Random::new(options.seed, 2),
+            schedule: Random::new(options.seed, 6),
+            prefix: options.prefix,
             made: 0,
             calls: BTreeMap::new(),
             by_call: BTreeMap::new(),
             totals: Totals::default(),
-            arriving: false,
+            arriving: 0,
+            redials: 0,
             reception: Reception::default(),
             agenda: Agenda::default(),
             log: Log::default(),
@@ -144,10 +174,36 @@ impl Callers {
     /// Calls come from `from` on until `until`. Their moments are drawn in advance, one after the
     /// other, and never moved.
     pub fn arrive(&mut self, from: Instant, until: Instant, arrivals: Arrivals) {
-        let first = from + arrivals.gap(&mut self.random);
-        self.arriving = first < until;
-        if first < until {
-            self.agenda.add(first, Due::Arrival { until, arrivals });
+        self.expect(from, until, arrivals, None);
+    }
+
+    /// The same for callers with habits of their own, beside those that come already.
+    pub fn arrive_as(
+        &mut self,
+        from: Instant,
+        until: Instant,
+        arrivals: Arrivals,
+        habits: Arc<CallerHabits>,
+    ) {
+        self.expect(from, until, arrivals, Some(habits));
+    }
+
+    fn expect(
+        &mut self,
+        from: Instant,
+        until: Instant,
+        arrivals: Arrivals,
+        habits: Option<Arc<CallerHabits>>,
+    ) {
+        let at = from + arrivals.gap(&mut self.schedule);
+        if at < until {
+            self.arriving += 1;
+            let due = Due::Arrival {
+                until,
+                arrivals,
+                habits,
+            };
+            self.agenda.add(at, due);
         }
     }
 
@@ -286,7 +342,13 @@ impl Callers {
     /// Whether further calls will come by themselves.
     #[must_use]
     pub fn is_arriving(&self) -> bool {
-        self.arriving
+        self.arriving > 0 || self.redials > 0
+    }
+
+    /// Nobody tries again any more.
+    pub fn end_redials(&mut self) {
+        self.agenda.retain(|due| !matches!(due, Due::Redial(_)));
+        self.redials = 0;
     }
 
     /// Transactions under way or still remembered.
@@ -361,10 +423,22 @@ impl Node for Callers {
         while let Some((at, due)) = self.agenda.take_due(now) {
             match due {
                 Due::Call(token, act) => self.act(now, token, act),
-                Due::Arrival { until, arrivals } => {
-                    let plan = self.habits.plan(&mut self.random);
+                Due::Redial(plan) => {
+                    self.redials -= 1;
+                    self.begin(now, at, *plan);
+                }
+                Due::Arrival {
+                    until,
+                    arrivals,
+                    habits,
+                } => {
+                    let plan = match &habits {
+                        Some(own) => own.plan(&mut self.schedule),
+                        None => self.habits.plan(&mut self.schedule),
+                    };
                     self.begin(now, at, plan);
-                    self.arrive(at, until, arrivals);
+                    self.arriving -= 1;
+                    self.expect(at, until, arrivals, habits);
                 }
             }
         }

@@ -78,7 +78,9 @@ impl Exchange {
             request,
             branch,
         };
-        let bytes = client.request.render(self.address, &client.branch);
+        let bytes = client
+            .request
+            .render(self.address, &client.branch, &self.style);
         self.clients.insert(id, client);
         self.transmit(to, bytes);
     }
@@ -92,7 +94,11 @@ impl Exchange {
     ) {
         // RFC 3261 §13.2.2.4: outside every transaction, so with a branch of its own.
         let number = self.next_number();
-        let bytes = ack.render(self.address, &format!("z9hG4bK{}a{number:x}", self.mark));
+        let bytes = ack.render(
+            self.address,
+            &format!("z9hG4bK{}a{number:x}", self.mark),
+            &self.style,
+        );
         if let Some(client) = self.clients.get_mut(&id) {
             client.ack = Some(bytes.clone());
             client.to = to;
@@ -211,7 +217,7 @@ impl Exchange {
         };
         if invite && !response.status.is_success() {
             let ack = client.acknowledgement(response);
-            let bytes = ack.render(self.address, &client.branch);
+            let bytes = ack.render(self.address, &client.branch, &self.style);
             client.ack = Some(bytes.clone());
             let to = client.to;
             self.transmit(to, bytes);
@@ -254,7 +260,9 @@ impl Exchange {
         client.resend = Some(self.agenda.add(now + client.interval, Due::Resend(id)));
         let (to, bytes) = (
             client.to,
-            client.request.render(self.address, &client.branch),
+            client
+                .request
+                .render(self.address, &client.branch, &self.style),
         );
         self.wire.resent += 1;
         self.transmit(to, bytes);

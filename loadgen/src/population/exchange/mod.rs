@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use offhook::sip::{HeaderIndex, Method, Request, Response};
 
 use super::agenda::Agenda;
-use super::message::ALLOW;
+use super::message::Style;
 use client::Client;
 use server::{Server, ServerKey};
 
@@ -114,13 +114,25 @@ pub struct Wire {
     pub forked: u64,
 }
 
+impl std::ops::AddAssign for Wire {
+    fn add_assign(&mut self, other: Self) {
+        self.sent += other.sent;
+        self.received += other.received;
+        self.resent += other.resent;
+        self.repeated += other.repeated;
+        self.malformed += other.malformed;
+        self.stray += other.stray;
+        self.forked += other.forked;
+    }
+}
+
 /// One address's transactions.
 #[derive(Debug)]
 pub(super) struct Exchange {
     pub(super) address: SocketAddr,
     pub(super) wire: Wire,
-    /// The methods that the address allows, as its Allow header says.
-    pub(super) allow: String,
+    /// What every message has.
+    pub(super) style: Style,
     timers: Timers,
     /// What makes our branches ours: seed and incarnation.
     mark: String,
@@ -144,7 +156,7 @@ impl Exchange {
         Self {
             address,
             wire: Wire::default(),
-            allow: ALLOW.to_owned(),
+            style: Style::default(),
             timers,
             mark,
             made: 0,
@@ -162,15 +174,15 @@ impl Exchange {
 
     /// Forgets every transaction, as a host does that has restarted.
     pub(super) fn restart(&mut self, mark: String) {
-        let (wire, allow) = (self.wire, std::mem::take(&mut self.allow));
+        let (wire, style) = (self.wire, std::mem::take(&mut self.style));
         *self = Self::new(self.address, mark, self.timers);
-        (self.wire, self.allow) = (wire, allow);
+        (self.wire, self.style) = (wire, style);
     }
 
     /// Whether requests of this method are served here.
     pub(super) fn allows(&self, method: Method<'_>) -> bool {
         let named = |allowed: &str| allowed.trim() == method.as_str();
-        self.allow.split(',').any(named)
+        self.style.allow.split(',').any(named)
     }
 
     /// Unplugs the address, or plugs it in again.

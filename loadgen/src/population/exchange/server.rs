@@ -8,7 +8,7 @@ use offhook::sip::{HeaderName, Method, Reply, Request, Status, Writer};
 
 use super::{Due, Exchange, Expiry, Incoming, ServerId};
 use crate::population::agenda::Appointment;
-use crate::population::message::USER_AGENT;
+use crate::population::message::Style;
 
 /// RFC 3261 §17.2.3: what tells a request from any other: branch, sent-by, method (an ACK has
 /// that of its INVITE).
@@ -213,7 +213,7 @@ impl Exchange {
             return;
         }
         let server = self.servers.get_mut(&id).expect("an open server exists");
-        let bytes = render(status, &server.reply, answer, &self.allow);
+        let bytes = render(status, &server.reply, answer, &self.style);
         server.answer = Some(bytes.clone());
         let to = server.to;
         if status.is_final() {
@@ -288,16 +288,16 @@ fn key_of(request: &Request<'_>, method: Method<'_>) -> ServerKey {
     )
 }
 
-fn render(status: Status, reply: &Reply, answer: &Answer<'_>, allow: &str) -> Vec<u8> {
+fn render(status: Status, reply: &Reply, answer: &Answer<'_>, style: &Style) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(768);
     let mut writer = Writer::reply(&mut bytes, status, reply, answer.tag);
     for (name, value) in &answer.fields {
         writer.header(*name, value);
     }
     if status.is_final() {
-        writer.header(HeaderName::Allow, allow);
+        writer.header(HeaderName::Allow, &style.allow);
     }
-    writer.header(HeaderName::Server, USER_AGENT);
+    writer.header(HeaderName::Server, &style.user_agent);
     match &answer.body {
         Some((content_type, body)) => writer.body(content_type, body.as_bytes()),
         None => writer.end(),

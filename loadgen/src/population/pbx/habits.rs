@@ -83,7 +83,7 @@ impl Behaviour {
 }
 
 /// Something that comes again and again and lasts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Rhythm {
     /// Mean time between two, at one phone.
     pub every: Duration,

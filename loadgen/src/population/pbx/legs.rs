@@ -79,8 +79,14 @@ impl Pbx {
         };
         let mut behaviour = match self.phones[phone].behaviour {
             Some(behaviour) => behaviour,
-            None => self.habits.behaviour(&mut self.random),
+            None => {
+                let habits = self.habits_of(phone);
+                habits.behaviour(&mut self.phones[phone].random)
+            }
         };
+        if self.mute_answers > 0.0 && self.random.chance(self.mute_answers) {
+            behaviour.describes = false;
+        }
         if let Some(delay) = behaviour.answers_alone.filter(|_| answers_alone(request)) {
             behaviour.then = Answering::After(delay);
         }

@@ -6,20 +6,23 @@
 
 mod dial;
 mod habits;
+mod kind;
 mod legs;
 mod phone;
 mod subscriptions;
 mod talk;
+mod trouble;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use offhook::sip::{Method, Request, Status};
 
 use super::agenda::Agenda;
 use super::exchange::{ClientId, Exchange, Expiry, Incoming, ServerId, Timers, Wire};
-use super::message::ALLOW;
+use super::message::{ALLOW, Style};
 use super::random::{Random, Span};
 use super::session::{Reception, Session, refuse};
 use super::truth::{Fact, Log, Record, Token};
@@ -27,13 +30,17 @@ use crate::node::{Node, Packet};
 use legs::{Act, Leg, LegId};
 use phone::{Line, Phone};
 use subscriptions::{Subscription, SubscriptionId};
+use trouble::BrownOut;
 
 pub use habits::{Answering, Behaviour, Habits, Rhythm};
+pub use kind::PbxKind;
 pub use phone::{Activity, PhoneControl, PhoneView, Presence};
 pub use subscriptions::SubscribeRefusal;
 
 /// RFC 3261 §14.1: how long a party that did not mint the Call-ID waits after a 491.
 const GLARE_WAIT: Span = Span::milliseconds(0, 2_000);
+/// Where the streams of chance of single phones begin: what one phone does depends on no other.
+const PHONE_STREAM: u64 = 1 << 32;
 
 /// What a PBX is made of.
 #[derive(Debug, Clone)]
@@ -64,6 +71,8 @@ pub struct PbxOptions {
     pub server: Option<SocketAddr>,
     /// The methods that the PBX allows: the value of its Allow header.
     pub allow: String,
+    /// Whose PBX it is.
+    pub kind: PbxKind,
 }
 
 impl PbxOptions {
@@ -84,6 +93,7 @@ impl PbxOptions {
             calls_max: 1,
             server: None,
             allow: ALLOW.to_owned(),
+            kind: PbxKind::default(),
         }
     }
 }
@@ -96,14 +106,14 @@ enum Due {
     PrivateCallOver(usize),
     Absence(usize),
     AbsenceOver(usize),
+    Storm,
 }
 
 #[derive(Debug)]
 struct PbxNode {
     exchange: Exchange,
     subscribe_refusal: Option<SubscribeRefusal>,
-    /// What every new request is answered with.
-    refusal: Option<(Status, Option<u32>)>,
+    brown_out: Option<BrownOut>,
     restarts: u32,
 }
 
@@ -121,6 +131,8 @@ pub struct Pbx {
     expires_min: Duration,
     notify_first: bool,
     alerting_is_shown: bool,
+    kind: PbxKind,
+    mute_answers: f64,
     server: Option<SocketAddr>,
     legs: BTreeMap<LegId, Leg>,
     leg_by_call: BTreeMap<(usize, String), LegId>,
@@ -146,11 +158,15 @@ impl Pbx {
         let nodes = options.addresses.iter().enumerate().map(|(node, address)| {
             let mark = mark(options.seed, node, 0);
             let mut exchange = Exchange::new(*address, mark, options.timers);
-            exchange.allow.clone_from(&options.allow);
+            exchange.style = Style {
+                user_agent: options.kind.user_agent(),
+                allow: options.allow.clone(),
+                via_last: options.kind.is_ucm(),
+            };
             PbxNode {
                 exchange,
                 subscribe_refusal: None,
-                refusal: None,
+                brown_out: None,
                 restarts: 0,
             }
         });
@@ -162,7 +178,8 @@ impl Pbx {
         let phones: Vec<Phone> = options
             .dns
             .into_iter()
-            .map(|dn| Phone {
+            .enumerate()
+            .map(|(place, dn)| Phone {
                 dn,
                 registered: options.registered,
                 line: Line::Idle,
@@ -173,6 +190,8 @@ impl Pbx {
                 since: None,
                 shown,
                 behaviour: None,
+                habits: None,
+                random: Random::new(options.seed, PHONE_STREAM + place as u64),
                 subscriptions: Vec::new(),
             })
             .collect();
@@ -192,6 +211,8 @@ impl Pbx {
             expires_min: options.expires_min,
             notify_first: options.notify_first,
             alerting_is_shown: options.alerting_is_shown,
+            kind: options.kind,
+            mute_answers: 0.0,
             server: options.server,
             legs: BTreeMap::new(),
             leg_by_call: BTreeMap::new(),
@@ -209,20 +230,48 @@ impl Pbx {
     /// From now on phones have private calls and go away by habit.
     pub fn begin_habits(&mut self, now: Instant) {
         for phone in 0..self.phones.len() {
-            if let Some(rhythm) = self.habits.private_calls {
-                let gap = self.random.gap(rhythm.every);
+            let habits = self.habits_of(phone);
+            let random = &mut self.phones[phone].random;
+            if let Some(rhythm) = habits.private_calls {
+                let gap = random.gap(rhythm.every);
                 self.agenda.add(now + gap, Due::PrivateCall(phone));
             }
-            if let Some(rhythm) = self.habits.absences {
-                let gap = self.random.gap(rhythm.every);
+            if let Some(rhythm) = habits.absences {
+                let gap = random.gap(rhythm.every);
                 self.agenda.add(now + gap, Due::Absence(phone));
             }
         }
     }
 
-    /// Other habits from now on. What has begun, ends; without a rhythm nothing new begins.
+    /// The habits of one phone: its own, or those of the PBX.
+    pub(super) fn habits_of(&self, phone: usize) -> Habits {
+        self.phones[phone]
+            .habits
+            .as_deref()
+            .copied()
+            .unwrap_or(self.habits)
+    }
+
+    /// Other habits from now on, for all phones. What has begun, ends; without a rhythm nothing
+    /// new begins.
     pub fn set_habits(&mut self, habits: Habits) {
         self.habits = habits;
+        for phone in &mut self.phones {
+            phone.habits = None;
+        }
+    }
+
+    /// From now on nobody begins anything unasked: no private calls, no absences.
+    pub fn end_rhythms(&mut self) {
+        let calm = |habits: &Habits| Habits {
+            private_calls: None,
+            absences: None,
+            ..*habits
+        };
+        self.habits = calm(&self.habits);
+        for phone in &mut self.phones {
+            phone.habits = phone.habits.as_ref().map(|habits| Arc::new(calm(habits)));
+        }
     }
 
     /// Commands to one phone.
@@ -248,57 +297,6 @@ impl Pbx {
     /// Every phone, in the order of the options.
     pub fn phones(&self) -> impl Iterator<Item = PhoneView<'_>> {
         (0..self.phones.len()).map(|phone| self.view(phone))
-    }
-
-    /// A node restarts: it forgets its transactions, calls and subscriptions without a word.
-    pub fn restart(&mut self, now: Instant, node: usize) {
-        let state = &mut self.nodes[node];
-        state.restarts += 1;
-        state
-            .exchange
-            .restart(mark(self.seed, node, state.restarts));
-        let legs: Vec<LegId> = self
-            .legs
-            .iter()
-            .filter(|(_, leg)| leg.node == node)
-            .map(|(id, _)| *id)
-            .collect();
-        for leg in legs {
-            self.remove_leg(now, leg);
-        }
-        self.drop_subscriptions(now, node);
-    }
-
-    /// A node forgets its subscriptions only: their refreshes get 481.
-    pub fn forget_subscriptions(&mut self, now: Instant, node: usize) {
-        self.drop_subscriptions(now, node);
-    }
-
-    /// A node is cut off: nothing reaches it and nothing leaves it; its clock goes on.
-    pub fn go_silent(&mut self, node: usize) {
-        self.nodes[node].exchange.set_silent(true);
-    }
-
-    /// The node is reachable again.
-    pub fn come_back(&mut self, node: usize) {
-        self.nodes[node].exchange.set_silent(false);
-    }
-
-    /// Whether a node is cut off.
-    #[must_use]
-    pub fn is_silent(&self, node: usize) -> bool {
-        self.nodes[node].exchange.is_silent()
-    }
-
-    /// A node answers every new request with this status, and Retry-After in seconds; `None` ends
-    /// that. Requests in dialogs of calls are served all the same.
-    pub fn set_refusal(&mut self, node: usize, refusal: Option<(Status, Option<u32>)>) {
-        self.nodes[node].refusal = refusal;
-    }
-
-    /// A node refuses SUBSCRIBEs; `None` ends that.
-    pub fn set_subscribe_refusal(&mut self, node: usize, refusal: Option<SubscribeRefusal>) {
-        self.nodes[node].subscribe_refusal = refusal;
     }
 
     /// Whether this is the address of a node.
@@ -340,6 +338,23 @@ impl Pbx {
             .iter()
             .map(|node| node.exchange.transactions())
             .sum()
+    }
+
+    /// How many nodes there are.
+    #[must_use]
+    pub fn node_count(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Whether every phone is there, idle, and has nothing to be told.
+    #[must_use]
+    pub fn rests(&self) -> bool {
+        self.legs.is_empty()
+            && self.notifies.is_empty()
+            && self
+                .phones
+                .iter()
+                .all(|phone| phone.registered && phone.line == Line::Idle)
     }
 
     /// What a node has sent and received.
@@ -396,7 +411,7 @@ impl Pbx {
             }
             return;
         }
-        if let Some((status, retry_after)) = self.nodes[node].refusal {
+        if let Some((status, retry_after)) = self.refuses(node) {
             return self.refuse_everything(now, node, id, status, retry_after);
         }
         match request.method {
@@ -454,6 +469,7 @@ impl Pbx {
             Due::Expire(subscription) => {
                 self.end_subscription(now, subscription, "timeout", None);
             }
+            Due::Storm => self.storm_round(now),
             Due::PrivateCall(_)
             | Due::PrivateCallOver(_)
             | Due::Absence(_)

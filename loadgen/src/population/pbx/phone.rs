@@ -1,13 +1,15 @@
 //! A phone of the PBX: what it is doing, what presence says about it, and the commands that a
 //! test gives to it.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use offhook::sip::Status;
 
 use super::legs::LegId;
 use super::subscriptions::SubscriptionId;
-use super::{Behaviour, Due, Pbx};
+use super::{Behaviour, Due, Habits, Pbx};
+use crate::population::random::Random;
 use crate::population::session::{Change, Reception};
 use crate::population::truth::{Fact, Token};
 
@@ -86,6 +88,10 @@ pub(super) struct Phone {
     /// What the last NOTIFY said, or would have said had anybody subscribed.
     pub(super) shown: Presence,
     pub(super) behaviour: Option<Behaviour>,
+    /// Its own habits, if they are not those of the PBX.
+    pub(super) habits: Option<Arc<Habits>>,
+    /// Where its own chance comes from.
+    pub(super) random: Random,
     pub(super) subscriptions: Vec<SubscriptionId>,
 }
 
@@ -258,6 +264,11 @@ impl PhoneControl<'_> {
         self.pbx.phones[self.phone].behaviour = behaviour;
     }
 
+    /// From now on the phone has these habits, whatever those of the PBX are.
+    pub fn set_habits(self, habits: Arc<Habits>) {
+        self.pbx.phones[self.phone].habits = Some(habits);
+    }
+
     /// Without call waiting a busy phone shows as closed.
     pub fn set_call_waiting(self, call_waiting: bool) {
         self.pbx.phones[self.phone].call_waiting = call_waiting;
@@ -333,14 +344,23 @@ impl Pbx {
 
     /// What habit brings about at this phone, and when next.
     pub(super) fn habit(&mut self, now: Instant, due: Due) {
-        let (calls, absences) = (self.habits.private_calls, self.habits.absences);
+        let phone_of = |due| match due {
+            Due::PrivateCall(phone)
+            | Due::PrivateCallOver(phone)
+            | Due::Absence(phone)
+            | Due::AbsenceOver(phone) => Some(phone),
+            Due::Leg(..) | Due::Expire(_) | Due::Storm => None,
+        };
+        let habits = phone_of(due).map(|phone| self.habits_of(phone));
+        let calls = habits.and_then(|habits| habits.private_calls);
+        let absences = habits.and_then(|habits| habits.absences);
         match (due, calls, absences) {
             (Due::PrivateCall(phone), Some(rhythm), _) => {
                 if self.begin_private_call(now, phone) {
-                    let length = self.random.within(rhythm.lasting);
+                    let length = self.phones[phone].random.within(rhythm.lasting);
                     self.agenda.add(now + length, Due::PrivateCallOver(phone));
                 }
-                let gap = self.random.gap(rhythm.every);
+                let gap = self.phones[phone].random.gap(rhythm.every);
                 self.agenda.add(now + gap, Due::PrivateCall(phone));
             }
             (Due::PrivateCallOver(phone), _, _) => {
@@ -350,16 +370,16 @@ impl Pbx {
                 // Somebody in a call does not unplug the phone.
                 if self.phones[phone].registered && self.phones[phone].line == Line::Idle {
                     self.set_registered(now, phone, false);
-                    let length = self.random.within(rhythm.lasting);
+                    let length = self.phones[phone].random.within(rhythm.lasting);
                     self.agenda.add(now + length, Due::AbsenceOver(phone));
                 }
-                let gap = self.random.gap(rhythm.every);
+                let gap = self.phones[phone].random.gap(rhythm.every);
                 self.agenda.add(now + gap, Due::Absence(phone));
             }
             (Due::AbsenceOver(phone), _, _) => self.set_registered(now, phone, true),
             // Habits that were dropped meanwhile.
             (Due::PrivateCall(_), None, _) | (Due::Absence(_), _, None) => {}
-            (Due::Leg(..) | Due::Expire(_), _, _) => {
+            (Due::Leg(..) | Due::Expire(_) | Due::Storm, _, _) => {
                 unreachable!("only what habit brings about is handed to it");
             }
         }

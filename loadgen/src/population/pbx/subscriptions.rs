@@ -3,14 +3,13 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use offhook::sip::{HeaderName, Method, Request, Response, Status};
+use offhook::sip::{Event, HeaderName, Method, Request, Response, Status};
 
 use super::phone::Presence;
-use super::{Due, Pbx};
+use super::{Due, Pbx, PbxKind};
 use crate::population::agenda::Appointment;
 use crate::population::dialog::{Dialog, text};
 use crate::population::exchange::{Answer, ClientId, ServerId};
-use crate::population::message::{PIDF, pidf};
 use crate::population::session::refuse;
 use crate::population::truth::{Fact, Fault};
 
@@ -51,6 +50,9 @@ pub(super) struct Subscription {
     /// The Event value of the SUBSCRIBE.
     event: String,
     ends: Appointment,
+    until: Instant,
+    /// Whether dialogs are watched, not presence; then the version of the next document.
+    dialogs: Option<u32>,
     /// NOTIFYs that wait for their answers.
     open: u32,
 }
@@ -75,7 +77,7 @@ impl Pbx {
         }
         let event = request.message.event().ok().flatten();
         let status = match (event, self.by_dn.get(&dn)) {
-            (Some(event), _) if !event.is("presence") => Status::BAD_EVENT,
+            (Some(event), _) if !self.knows(&event) => Status::BAD_EVENT,
             (None, _) => Status::BAD_EVENT,
             (Some(_), None) => Status::NOT_FOUND,
             (Some(_), Some(phone)) => {
@@ -110,6 +112,7 @@ impl Pbx {
                 .unwrap_or_default(),
         );
         let ends = self.agenda.add(now + expires, Due::Expire(subscription));
+        let dialogs = event.starts_with("dialog").then_some(0);
         self.subscriptions.insert(
             subscription,
             Subscription {
@@ -118,6 +121,8 @@ impl Pbx {
                 dialog,
                 event,
                 ends,
+                until: now + expires,
+                dialogs,
                 open: 0,
             },
         );
@@ -170,6 +175,7 @@ impl Pbx {
         let ends = self.agenda.add(now + expires, Due::Expire(known));
         if let Some(subscription) = self.subscriptions.get_mut(&known) {
             let before = std::mem::replace(&mut subscription.ends, ends);
+            subscription.until = now + expires;
             self.agenda.cancel(Some(before));
         }
         let answer = self.granted(node, phone, expires, "");
@@ -182,6 +188,13 @@ impl Pbx {
             self.subscribed(now, phone, true, expires);
             self.notify(now, known, None);
         }
+    }
+
+    fn knows(&self, event: &Event<'_>) -> bool {
+        let known = ["presence", "dialog"]
+            .into_iter()
+            .find(|name| event.is(name));
+        known.is_some_and(|name| self.kind.knows(name))
     }
 
     /// How long a SUBSCRIBE may last; `None` when it was answered with 423.
@@ -287,7 +300,7 @@ impl Pbx {
     }
 
     /// Sends a NOTIFY: the phone's state, or the end of the subscription.
-    fn notify(&mut self, now: Instant, id: SubscriptionId, end: Option<String>) {
+    pub(super) fn notify(&mut self, now: Instant, id: SubscriptionId, end: Option<String>) {
         let Some(subscription) = self.subscriptions.get_mut(&id) else {
             return;
         };
@@ -305,9 +318,15 @@ impl Pbx {
         match end {
             Some(end) => request.field("Subscription-State", &end),
             None => {
-                request.field("Subscription-State", "active");
-                let body = document(&phone.dn, exchange.address, phone.shown);
-                request.body = Some((PIDF, body));
+                let left = subscription.until.saturating_duration_since(now);
+                request.field("Subscription-State", &self.kind.active(left.as_secs()));
+                request.body = Some(match &mut subscription.dialogs {
+                    None => self.kind.presence(&phone.dn, exchange.address, phone.shown),
+                    Some(version) => {
+                        *version += 1;
+                        PbxKind::dialog_info(&phone.dn, exchange.address, phone.shown, *version)
+                    }
+                });
             }
         }
         let dn = phone.dn.clone();
@@ -436,15 +455,4 @@ impl Pbx {
             .filter_map(|id| self.subscriptions.get(id));
         live.any(|subscription| subscription.open > 0)
     }
-}
-
-fn document(dn: &str, address: SocketAddr, presence: Presence) -> String {
-    let (open, activity) = match presence {
-        Presence::Idle => (true, None),
-        Presence::Alerting => (true, Some("ce:alerting")),
-        Presence::OnThePhone => (true, Some("e:on-the-phone")),
-        Presence::Closed | Presence::Terminated => (false, None),
-        Presence::ClosedOnThePhone => (false, Some("e:on-the-phone")),
-    };
-    pidf(dn, address, open, activity)
 }

@@ -430,7 +430,7 @@ pub(super) fn contact(user: &str, exchange: &Exchange) -> String {
 pub(super) fn offer_fields(invite: &mut Outgoing, user: &str, exchange: &Exchange) {
     invite.field("Supported", "timer,resource-priority,replaces");
     invite.field("Min-SE", " 1800");
-    invite.field("Allow", &exchange.allow);
+    invite.field("Allow", &exchange.style.allow);
     invite.field("Allow-Events", "presence, kpml");
     invite.field("Supported", "X-cisco-srtp-fallback,X-cisco-original-called");
     let address = exchange.address;

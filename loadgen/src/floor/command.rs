@@ -1,0 +1,194 @@
+//! `offhook-load floor` as its users see it: what it reads, prints and ends with.
+
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use offhook::config::Mistake;
+
+use super::profile::Profile;
+use super::{FloorOutcome, Progress, Setup, Target};
+use crate::cli::Floor;
+use crate::population::Totals;
+
+/// No rule was broken, and calls were lost.
+const EXIT_LOST: u8 = 1;
+/// The profile is wrong.
+const EXIT_WRONG: u8 = 2;
+/// The generator itself has spoiled the run.
+const EXIT_INVALID: u8 = 3;
+/// The oracle found a broken rule.
+const EXIT_VIOLATION: u8 = 4;
+/// The run could not be carried out.
+const EXIT_FAILED: u8 = 255;
+
+/// Carries out the command. Returns the exit status.
+#[must_use]
+pub fn run(options: &Floor) -> u8 {
+    let mut profile = match read(options) {
+        Ok(profile) => profile,
+        Err((status, words)) => {
+            say(&words);
+            return status;
+        }
+    };
+    if let Some(seed) = options.seed {
+        profile.seed = seed;
+    }
+    if let Some(duration) = options.duration {
+        profile.duration = duration;
+        profile.faults.retain(|fault| fault.at < duration);
+    }
+    if options.check {
+        print(&summary(&profile));
+        return 0;
+    }
+    if options.print_config {
+        return print_configuration(options, &profile);
+    }
+    if let Some(words) = forbidden(options) {
+        say(&words);
+        return EXIT_FAILED;
+    }
+    let setup = Setup {
+        target: options.target.map(|sip| Target {
+            sip,
+            http: options.cti,
+        }),
+        driver: options.driver,
+        ..Setup::default()
+    };
+    match super::run(&profile, &setup, &mut |progress| say(&line(progress))) {
+        Ok(outcome) => {
+            print(&outcome.table());
+            status(&outcome, options.allow_degraded)
+        }
+        Err(error) => {
+            say(&format!("offhook-load: {error}"));
+            EXIT_FAILED
+        }
+    }
+}
+
+/// What a run is worth, as the exit status says it.
+fn status(outcome: &FloorOutcome, allow_degraded: bool) -> u8 {
+    if !outcome.counts.is_empty() {
+        EXIT_VIOLATION
+    } else if !outcome.is_clean() {
+        EXIT_LOST
+    } else if !outcome.is_trustworthy() && !allow_degraded {
+        EXIT_INVALID
+    } else {
+        0
+    }
+}
+
+fn read(options: &Floor) -> Result<Profile, (u8, String)> {
+    let name = options.profile.display().to_string();
+    let text = std::fs::read_to_string(&options.profile)
+        .map_err(|error| (EXIT_FAILED, format!("offhook-load: {name}: {error}")))?;
+    Profile::parse(&name, &text).map_err(|mistakes| {
+        let lines: Vec<String> = mistakes.iter().map(Mistake::to_string).collect();
+        (EXIT_WRONG, lines.join("\n"))
+    })
+}
+
+/// A load generator aimed at the wrong machine is an attack.
+fn forbidden(options: &Floor) -> Option<String> {
+    let target = options.target?;
+    let stranger = [target.ip(), options.cti.ip()]
+        .into_iter()
+        .find(|ip| !ip.is_loopback() && !options.allow_target.contains(ip))?;
+    Some(format!(
+        "offhook-load: {stranger} is not on this machine; if you may load it, say \
+         `--allow-target {stranger}`"
+    ))
+}
+
+fn print_configuration(options: &Floor, profile: &Profile) -> u8 {
+    let mut peers = Vec::new();
+    for pbx in &profile.pbxs {
+        if pbx.port == 0 {
+            say(&format!(
+                "offhook-load: the PBX `{}` takes any ports; a server of its own must know them: \
+                 write port = 5070 in its [[pbx]]",
+                pbx.name
+            ));
+            return EXIT_WRONG;
+        }
+        let nodes = (0..pbx.nodes)
+            .map(|node| SocketAddr::from(([127, 0, 0, 1], pbx.port.saturating_add(node))));
+        peers.push(nodes.collect::<Vec<SocketAddr>>());
+    }
+    let sip = options
+        .target
+        .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 5_060)));
+    print(&profile.configuration(&peers, &sip.to_string(), &options.cti.to_string()));
+    0
+}
+
+/// What a profile holds, in a few lines.
+fn summary(profile: &Profile) -> String {
+    let phones: usize = profile.pbxs.iter().map(|pbx| pbx.phones.len()).sum();
+    let nodes: u32 = profile.pbxs.iter().map(|pbx| u32::from(pbx.nodes)).sum();
+    let mut text = format!(
+        "{}: {} PBXs with {nodes} nodes and {phones} phones, {} queues, {} agents, {} groups of \
+         callers, {} routers, {} faults, {} s, seed {}",
+        profile.name,
+        profile.pbxs.len(),
+        profile.queues.len(),
+        profile.agent_count(),
+        profile.callers.len(),
+        profile.routers.len(),
+        profile.faults.len(),
+        profile.duration.as_secs(),
+        profile.seed,
+    );
+    for callers in &profile.callers {
+        let (patience, talking) = (callers.patience.middle(), callers.talking.middle());
+        text.push_str(&format!(
+            "\n  {}: {} calls a second, wait about {:.0} s, talk about {:.0} s",
+            callers.name,
+            callers.arrivals,
+            patience.as_secs_f64(),
+            talking.as_secs_f64(),
+        ));
+    }
+    text
+}
+
+/// How a run stands, in one line.
+fn line(progress: &Progress) -> String {
+    let Totals {
+        offered,
+        answered,
+        abandoned,
+        refused,
+        lost,
+    } = progress.totals;
+    let violations = match progress.violations {
+        0 => String::new(),
+        count => format!("   VIOLATIONS: {count}"),
+    };
+    let seconds = progress.elapsed.max(Duration::ZERO).as_secs();
+    format!(
+        "{:<5} {seconds:>4} s  agents: {} Ready, {} NotReady, {} LoggedOut   calls: {} in flight, \
+         {offered} offered, {answered} answered, {abandoned} abandoned, {refused} refused, \
+         {lost} lost{violations}",
+        progress.phase,
+        progress.tally.ready,
+        progress.tally.not_ready,
+        progress.tally.logged_out,
+        progress.live,
+    )
+}
+
+fn say(words: &str) {
+    // Nobody reads standard error any more: the exit status still tells.
+    let _ = writeln!(std::io::stderr(), "{words}");
+}
+
+fn print(words: &str) {
+    // The same for standard output.
+    let _ = writeln!(std::io::stdout(), "{words}");
+}

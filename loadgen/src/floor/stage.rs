@@ -1,0 +1,590 @@
+//! The server, the sites on their workers, the CTI connections, and the one loop that carries what
+//! they say to desks, routers and the oracle.
+//!
+//! What happens is stamped where it happens. The oracle gets it a little later, in the order of
+//! the stamps, because workers and connections report in batches.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::{Duration, Instant};
+
+use offhook::config::{self, Config, Driver};
+use offhook::server::logging;
+use offhook::server::serve::{self, Choices, Serving};
+use offhook_shards::clock::Clock;
+use offhook_shards::{DriverChoice, Events, Options, Placement, Running, ShardId, start};
+
+use super::cti::{Heard, Line, Lines};
+use super::desk::{Asked, Command, Desks};
+use super::error::FloorError;
+use super::oracle::{Measure, Oracle};
+use super::profile::{CallerPlan, PbxPlan, Profile};
+use super::router::Routers;
+use super::said::{Connection, Said};
+use super::site::{Order, Report, Site, Standing};
+use super::trail;
+use super::{Setup, Tally, prefix};
+use crate::demo::Latencies;
+use crate::population::{
+    CallerHabits, Callers, CallersOptions, Fact, Pbx, PbxOptions, Population, Record, Token, Totals,
+};
+
+/// The connection that hears everything.
+pub(super) const OBSERVER: Connection = Connection(0);
+/// How long an observation waits for others with an earlier stamp.
+const ORDER_DELAY: Duration = Duration::from_millis(30);
+/// Between two looks at what workers report.
+const LOOK_INTERVAL: Duration = Duration::from_millis(4);
+/// Reports taken at a time.
+const REPORTS_MAX: usize = 4_096;
+/// CTI messages taken at a time.
+const HEARD_MAX: usize = 4_096;
+
+/// Something that the oracle is to know.
+enum Observation {
+    Record(usize, Box<Record>),
+    Said(Box<Said>),
+    Asked(Asked),
+    Lost(Connection),
+    Resumed(Connection, bool),
+}
+
+/// One PBX on its worker.
+struct Place {
+    running: Running<Site>,
+    events: Events<Site>,
+    standing: Standing,
+}
+
+/// How a run stands, for those who watch.
+#[derive(Debug, Clone, Default)]
+pub struct Progress {
+    /// `login`, `calls`, `drain` or `done`.
+    pub phase: &'static str,
+    /// Since the phase began.
+    pub elapsed: Duration,
+    /// Agents by the server's words.
+    pub tally: Tally,
+    /// How calls ended.
+    pub totals: Totals,
+    /// Callers who are not over.
+    pub live: usize,
+    /// Violations found.
+    pub violations: u64,
+}
+
+/// Everything that plays.
+pub(super) struct Stage {
+    pub(super) oracle: Oracle,
+    pub(super) desks: Desks,
+    pub(super) routers: Routers,
+    /// What was measured.
+    pub(super) times: BTreeMap<Measure, Latencies>,
+    /// Caller's INVITE (as intended) → agent's INVITE, when somebody was free.
+    pub(super) routing: Latencies,
+    /// The same for callers that had to wait.
+    pub(super) queueing: Latencies,
+    /// Intended → real sending of callers' INVITEs: the generator's own lag.
+    pub(super) lag: Latencies,
+    /// Errors that desktops were answered with, by request and code.
+    pub(super) errors: BTreeMap<(String, String), u64>,
+    /// Requests sent and answered well.
+    pub(super) requests: (u64, u64),
+    /// Connections lost and resumed.
+    pub(super) losses: (u64, u64),
+    /// Calls held, transferred and released by somebody, by the server's words.
+    pub(super) deeds: BTreeMap<&'static str, u64>,
+    /// Messages of calls that went wrong.
+    pub(super) trails: BTreeMap<Token, Vec<trail::Line>>,
+    pub(super) driver: &'static str,
+    pub(super) shards: u16,
+    pub(super) drops_before: Option<u64>,
+    places: Vec<Place>,
+    observations: BTreeMap<(Instant, u64), Observation>,
+    observed: u64,
+    shown: usize,
+    heard: Receiver<Heard>,
+    lines: Option<Lines>,
+    serving: Option<Serving>,
+    open_requests: BTreeMap<u64, String>,
+}
+
+impl Stage {
+    /// Starts the server and connects everything to it.
+    pub(super) fn set_up(profile: &Profile, setup: &Setup) -> Result<Self, FloorError> {
+        let ports = ports(profile).map_err(FloorError::Port)?;
+        let peers: Vec<Vec<SocketAddr>> = ports.iter().map(|(nodes, _)| nodes.clone()).collect();
+        let (serving, sip, http) = match setup.target {
+            Some(target) => (None, target.sip, target.http),
+            None => {
+                let config = configuration(profile, &peers, setup.driver)?;
+                logging::start(config.server.log);
+                let serving =
+                    serve::start(&config, Choices::default()).map_err(FloorError::Server)?;
+                let sip = *serving
+                    .udp
+                    .first()
+                    .expect("the configuration has a UDP listener");
+                let http = serving.http;
+                (Some((serving, serve::shard_count(&config))), sip, http)
+            }
+        };
+        let mut places = Vec::new();
+        for (number, (plan, (nodes, callers))) in profile.pbxs.iter().zip(&ports).enumerate() {
+            let place = place(profile, setup, number, plan, (nodes, *callers), sip)?;
+            places.push(place);
+        }
+        let desks = Desks::new(profile, OBSERVER.0 + 1);
+        let first_router = OBSERVER.0 + 1 + desks.connections().len();
+        let routers = Routers::new(profile, first_router, OBSERVER);
+        let (sender, heard) = channel();
+        let lines = lines(profile, &desks, &routers);
+        let lines = Lines::open(http, lines, Sender::clone(&sender), |told| told);
+        let lines = lines.map_err(FloorError::Generator)?;
+        let (serving, shards) = match serving {
+            Some((serving, shards)) => (Some(serving), shards),
+            None => (None, 0),
+        };
+        Ok(Self {
+            oracle: Oracle::new(profile, OBSERVER),
+            desks,
+            routers,
+            times: BTreeMap::new(),
+            routing: Latencies::default(),
+            queueing: Latencies::default(),
+            lag: Latencies::default(),
+            errors: BTreeMap::new(),
+            requests: (0, 0),
+            losses: (0, 0),
+            deeds: BTreeMap::new(),
+            trails: BTreeMap::new(),
+            driver: serving.as_ref().map_or("", |serving| serving.driver),
+            shards,
+            drops_before: crate::demo::receive_buffer_errors(),
+            places,
+            observations: BTreeMap::new(),
+            observed: 0,
+            shown: 0,
+            heard,
+            lines: Some(lines),
+            serving,
+            open_requests: BTreeMap::new(),
+        })
+    }
+
+    /// Turns everything until `until`.
+    pub(super) fn turn(&mut self, until: Instant) -> Result<(), FloorError> {
+        loop {
+            let now = Clock.now();
+            self.act(now);
+            self.look();
+            self.tell_oracle(now);
+            if now >= until {
+                return Ok(());
+            }
+            let wait = LOOK_INTERVAL.min(until.saturating_duration_since(now));
+            match self.heard.recv_timeout(wait) {
+                Ok(told) => {
+                    self.take(told)?;
+                    for _ in 0..HEARD_MAX {
+                        let Ok(told) = self.heard.try_recv() else {
+                            break;
+                        };
+                        self.take(told)?;
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                // Every connection has ended; what it said about it was heard.
+                Err(RecvTimeoutError::Disconnected) => std::thread::yield_now(),
+            }
+        }
+    }
+
+    fn take(&mut self, told: Heard) -> Result<(), FloorError> {
+        match told {
+            Heard::Said(said) => {
+                self.desks.hear(&said);
+                self.routers.hear(&said);
+                self.count(&said);
+                self.observe(said.at, Observation::Said(said));
+            }
+            Heard::Lost(connection, at) => {
+                self.losses.0 += 1;
+                self.observe(at, Observation::Lost(connection));
+            }
+            Heard::Resumed(connection, complete) => {
+                self.losses.1 += u64::from(complete);
+                self.observe(Clock.now(), Observation::Resumed(connection, complete));
+            }
+            Heard::Ended(connection, words) => {
+                let who = connection.0;
+                return Err(FloorError::Cti(format!("connection {who}: {words}")));
+            }
+        }
+        Ok(())
+    }
+
+    fn count(&mut self, said: &Said) {
+        if let Some(request) = said
+            .reference
+            .and_then(|number| self.open_requests.remove(&number))
+        {
+            match &said.error {
+                Some(code) => *self.errors.entry((request, code.clone())).or_default() += 1,
+                None => self.requests.1 += 1,
+            }
+        }
+        if said.connection == OBSERVER {
+            let deed = match said.message.as_str() {
+                "EventHeld" => Some("held"),
+                "EventRetrieved" => Some("retrieved"),
+                "EventPartyChanged" => Some("transferred"),
+                "EventDialing" => Some("dialled"),
+                _ => None,
+            };
+            if let Some(deed) = deed {
+                *self.deeds.entry(deed).or_default() += 1;
+            }
+        }
+    }
+
+    fn observe(&mut self, at: Instant, observation: Observation) {
+        self.observed += 1;
+        self.observations.insert((at, self.observed), observation);
+    }
+
+    /// Desks and routers do what is due.
+    fn act(&mut self, now: Instant) {
+        if self.desks.poll_timeout().is_some_and(|at| at <= now) {
+            self.desks.handle_timeout(now);
+        }
+        if self.routers.poll_timeout().is_some_and(|at| at <= now) {
+            self.routers.handle_timeout(now);
+        }
+        while let Some(command) = self.desks.poll_command() {
+            match command {
+                Command::Ask(asked) => {
+                    self.requests.0 += 1;
+                    self.open_requests
+                        .insert(asked.reference, asked.message.clone());
+                    // Known before the answer can be.
+                    self.observe(now, Observation::Asked(asked.clone()));
+                    if let Some(lines) = &self.lines {
+                        lines.send(asked.connection, asked.frame);
+                    }
+                }
+                Command::Lose(connection, length) => {
+                    if let Some(lines) = &self.lines {
+                        lines.lose(connection, length);
+                    }
+                }
+            }
+        }
+        while let Some(routed) = self.routers.poll_answer() {
+            if let Some(lines) = &self.lines {
+                lines.send(routed.connection, routed.frame);
+            }
+        }
+    }
+
+    /// Takes what the workers report.
+    fn look(&mut self) {
+        let mut reports = Vec::new();
+        for number in 0..self.places.len() {
+            let place = &mut self.places[number];
+            place.events.drain(REPORTS_MAX, &mut reports);
+            for (_, report) in reports.drain(..) {
+                match report {
+                    Report::Records(records) => {
+                        for record in records {
+                            self.note_lag(&record);
+                            let at = record.at;
+                            self.observe(at, Observation::Record(number, Box::new(record)));
+                        }
+                    }
+                    Report::Routings(routings) => {
+                        for routing in routings {
+                            let latencies = if routing.found_free {
+                                &mut self.routing
+                            } else {
+                                &mut self.queueing
+                            };
+                            latencies.record(routing.from_intended);
+                        }
+                    }
+                    Report::Standing(standing) => self.places[number].standing = *standing,
+                    Report::Trail(token, lines) => {
+                        self.trails.insert(token, lines);
+                    }
+                }
+            }
+        }
+    }
+
+    #[allow(
+        clippy::wildcard_enum_match_arm,
+        reason = "it looks for one fact among many"
+    )]
+    fn note_lag(&mut self, record: &Record) {
+        if let Fact::Offered { intended, .. } = record.fact {
+            let lag = record.at.saturating_duration_since(intended);
+            self.lag.record(lag);
+        }
+    }
+
+    /// Gives the oracle what has waited long enough, in the order of the stamps.
+    fn tell_oracle(&mut self, now: Instant) {
+        while let Some(entry) = self.observations.first_entry() {
+            let at = entry.key().0;
+            if at + ORDER_DELAY > now {
+                break;
+            }
+            match entry.remove() {
+                Observation::Record(pbx, record) => self.oracle.see(pbx, &record),
+                Observation::Said(said) => self.oracle.hear(&said),
+                Observation::Asked(asked) => self.oracle.ask(at, &asked),
+                Observation::Lost(connection) => self.oracle.lose(connection),
+                Observation::Resumed(connection, complete) => {
+                    self.oracle.resume(connection, complete);
+                }
+            }
+        }
+        for (measure, time) in self.oracle.take_times() {
+            self.times.entry(measure).or_default().record(time);
+        }
+        self.show_violations();
+    }
+
+    /// Asks for the messages of calls that went wrong, while they are remembered.
+    fn show_violations(&mut self) {
+        /// Calls whose messages are shown.
+        const TRAILS_MAX: usize = 10;
+        let violations = self.oracle.violations();
+        let fresh = violations.get(self.shown..).unwrap_or_default();
+        let tokens: Vec<Token> = fresh.iter().filter_map(|one| one.token).collect();
+        self.shown = violations.len();
+        for token in tokens {
+            if self.trails.len() < TRAILS_MAX && !self.trails.contains_key(&token) {
+                self.trails.insert(token, Vec::new());
+                self.order_all(&Order::Show(token));
+            }
+        }
+    }
+
+    /// Orders something of one site.
+    pub(super) fn order(&self, pbx: usize, order: Order) {
+        // A worker has room for a thousand orders, and gets a few a second.
+        let given = self.places[pbx].running.request(ShardId(0), order);
+        debug_assert!(given.is_ok(), "a worker's queue is never full of orders");
+    }
+
+    /// Orders something of every site.
+    pub(super) fn order_all(&self, order: &Order) {
+        for pbx in 0..self.places.len() {
+            self.order(pbx, order.clone());
+        }
+    }
+
+    /// How the sites stood when they were asked last.
+    pub(super) fn standings(&self) -> impl Iterator<Item = &Standing> {
+        self.places.iter().map(|place| &place.standing)
+    }
+
+    /// How calls ended so far.
+    pub(super) fn totals(&self) -> Totals {
+        let mut sum = Totals::default();
+        for standing in self.standings() {
+            sum += standing.totals;
+        }
+        sum
+    }
+
+    /// How a run stands.
+    pub(super) fn progress(&self, phase: &'static str, elapsed: Duration) -> Progress {
+        Progress {
+            phase,
+            elapsed,
+            tally: self.oracle.tally(),
+            totals: self.totals(),
+            live: self.standings().map(|standing| standing.live).sum(),
+            violations: self.oracle.counts().values().sum(),
+        }
+    }
+
+    /// Datagrams that the kernel has dropped since the beginning.
+    pub(super) fn drops(&self) -> u64 {
+        let since = crate::demo::receive_buffer_errors().zip(self.drops_before);
+        since.map_or(0, |(after, before)| after.saturating_sub(before))
+    }
+
+    /// Stops connections, server and workers, in this order.
+    pub(super) fn clear(mut self) -> Result<(), FloorError> {
+        if let Some(lines) = self.lines.take() {
+            lines.close();
+        }
+        let stopped = self.serving.take().map_or(Ok(()), Serving::stop);
+        let mut broken = Ok(());
+        for place in self.places {
+            let ended = place.running.stop();
+            broken = broken.and(ended.map_err(FloorError::Broken));
+        }
+        stopped.map_err(FloorError::Server)?;
+        broken
+    }
+}
+
+/// The ports of each PBX's nodes and of its callers: those of the profile, else free ones.
+fn ports(profile: &Profile) -> std::io::Result<Vec<(Vec<SocketAddr>, SocketAddr)>> {
+    let mut held = Vec::new();
+    let mut free = |port: u16| -> std::io::Result<SocketAddr> {
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, port))?;
+        let address = socket.local_addr()?;
+        // Held until all are chosen, so that none is chosen twice.
+        held.push(socket);
+        Ok(address)
+    };
+    let ports = profile.pbxs.iter().map(|pbx| {
+        let next = |offset: u16| match pbx.port {
+            0 => 0,
+            first => first.saturating_add(offset),
+        };
+        let nodes = (0..pbx.nodes)
+            .map(|node| free(next(node)))
+            .collect::<std::io::Result<Vec<SocketAddr>>>()?;
+        Ok((nodes, free(next(pbx.nodes))?))
+    });
+    ports.collect()
+}
+
+fn configuration(
+    profile: &Profile,
+    peers: &[Vec<SocketAddr>],
+    driver: Driver,
+) -> Result<Config, FloorError> {
+    let text = profile.configuration(peers, "127.0.0.1:0", "127.0.0.1:0");
+    let word = match driver {
+        Driver::Auto => "auto",
+        Driver::Uring => "uring",
+        Driver::Epoll => "epoll",
+    };
+    let text = text.replacen("[server]\n", &format!("[server]\ndriver = \"{word}\"\n"), 1);
+    let no_files = |name: &str| Err(format!("a floor reads no file, and so not {name}"));
+    config::parse_named("floor", &text, &no_files).map_err(FloorError::Configuration)
+}
+
+fn place(
+    profile: &Profile,
+    setup: &Setup,
+    number: usize,
+    plan: &PbxPlan,
+    (nodes, callers): (&[SocketAddr], SocketAddr),
+    sip: SocketAddr,
+) -> Result<Place, FloorError> {
+    let mut udp = nodes.to_vec();
+    udp.push(callers);
+    let options = Options {
+        shards: 1,
+        placement: Placement::NoPin,
+        driver: DriverChoice::Epoll,
+        udp,
+        ..Options::default()
+    };
+    let seed = profile.seed.wrapping_add((number as u64) << 48);
+    let population = population(profile, number, plan, (nodes, callers), sip);
+    let weather = plan.weather;
+    let trail_max = setup.trail_max;
+    let made = std::sync::Mutex::new(Some(population));
+    let made = std::sync::Arc::new(made);
+    let running = start(&options, move |_| {
+        let population = made.lock().ok().and_then(|mut made| made.take());
+        let population = population.expect("a site has one shard, which is made once");
+        Site::new(population, weather, seed, trail_max)
+    });
+    let mut running = running.map_err(FloorError::Worker)?;
+    let events = running.take_events().expect("nobody else has taken them");
+    Ok(Place {
+        running,
+        events,
+        standing: Standing::default(),
+    })
+}
+
+fn population(
+    profile: &Profile,
+    number: usize,
+    plan: &PbxPlan,
+    (nodes, callers): (&[SocketAddr], SocketAddr),
+    sip: SocketAddr,
+) -> Population {
+    let seed = profile.seed.wrapping_add((number as u64) << 48);
+    let dns = plan.phones.iter().chain(plan.outside.iter());
+    let mut pbx = Pbx::new(PbxOptions {
+        addresses: nodes.to_vec(),
+        seed,
+        expires_max: plan.expires,
+        notify_first: plan.notify_first,
+        alerting_is_shown: plan.shows_ringing,
+        calls_max: plan.calls_max,
+        server: Some(sip),
+        kind: plan.kind,
+        ..PbxOptions::new(nodes[0], dns)
+    });
+    let now = Clock.now();
+    for group in &profile.agents {
+        let habits = std::sync::Arc::new(group.habits);
+        for dn in group.phones.iter().filter(|dn| plan.phones.contains(dn)) {
+            pbx.phone(now, &dn)
+                .set_habits(std::sync::Arc::clone(&habits));
+        }
+    }
+    let callers = Callers::new(CallersOptions {
+        seed,
+        prefix: prefix(number),
+        ..CallersOptions::new(callers, sip, "7000")
+    });
+    // Long enough for a NOTIFY and what follows from it.
+    Population::new(pbx, callers, Duration::from_millis(500))
+}
+
+/// The habits of a group of callers.
+pub(super) fn habits(plan: &CallerPlan) -> CallerHabits {
+    CallerHabits {
+        numbers: plan.numbers.clone(),
+        early_offer: plan.early_offer,
+        patience: plan.patience,
+        impatient: plan.impatient,
+        expires: (plan.expires > 0).then_some(plan.expires),
+        talking: plan.talking,
+        holds: plan.holds,
+        redials: plan.redials,
+    }
+}
+
+/// The connections: the observer's, the desks', the routers'.
+fn lines(profile: &Profile, desks: &Desks, routers: &Routers) -> Vec<Line> {
+    let observer = Line {
+        addresses: vec!["*".to_owned()],
+        routes: false,
+        pause: None,
+    };
+    let mut random = crate::population::Random::new(profile.seed, 5 << 32);
+    let connections = desks.connections().into_iter().enumerate();
+    let desktops = connections.map(|(number, addresses)| {
+        let (slow, pause) = desks.plan_of(number).slow;
+        Line {
+            addresses,
+            routes: false,
+            pause: random.chance(slow).then_some(pause),
+        }
+    });
+    let routing = routers.addresses().into_iter().map(|addresses| Line {
+        addresses,
+        routes: true,
+        pause: None,
+    });
+    let mut lines = vec![observer];
+    lines.extend(desktops);
+    lines.extend(routing);
+    lines
+}
