@@ -191,6 +191,12 @@ impl Core {
         self.random.below(11)
     }
 
+    /// A number in `0..bound`; `bound` is at least 1.
+    pub(super) fn draw(&mut self, bound: u64) -> u64 {
+        let wide = u128::from(self.random.next()) * u128::from(bound);
+        u64::try_from(wide >> 64).expect("a fraction of 64 bits has 64 bits")
+    }
+
     /// A number in `0..bound`, all equally likely.
     pub(super) fn below(&mut self, bound: u32) -> u32 {
         self.random.below(bound.max(1))
@@ -202,12 +208,6 @@ impl Core {
         // RFC 4122 §4.4: version 4, variant 1.
         let random = random & !(0xf << 76) | 4 << 76;
         SessionUuid(random & !(3 << 62) | 2 << 62)
-    }
-
-    /// A number in `0..bound`; `bound` is at least 1.
-    pub(super) fn draw(&mut self, bound: u64) -> u64 {
-        let wide = u128::from(self.random.next()) * u128::from(bound);
-        u64::try_from(wide >> 64).expect("a fraction of 64 bits has 64 bits")
     }
 
     /// The listener that a message by this way names in Via and Contact.

@@ -17,9 +17,10 @@ fn invitation(network: &mut Network) -> Invitation {
     let mut events = network.take_events(0).into_iter();
     let found = events.find_map(|event| match event {
         UserAgentEvent::Invited(_, invitation) => Some(*invitation),
-        UserAgentEvent::Leg(..) | UserAgentEvent::Subscription(..) | UserAgentEvent::Ping(..) => {
-            None
-        }
+        UserAgentEvent::Leg(..)
+        | UserAgentEvent::Subscription(..)
+        | UserAgentEvent::Ping(..)
+        | UserAgentEvent::LookUp(_) => None,
     });
     found.expect("an INVITE was reported")
 }

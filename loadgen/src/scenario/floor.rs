@@ -9,9 +9,9 @@ use std::time::Instant;
 use offhook_shards::{Transmit, Transport};
 
 use super::calendar::Calendar;
-use super::call::Call;
+use super::call::{Call, Resend};
 use super::injection::Injection;
-use super::limits::{LADDERS_PER_CAUSE_MAX, LOG_BACKLOG_MAX};
+use super::limits::{LADDERS_PER_CAUSE_MAX, LOG_BACKLOG_MAX, SPARE_BUFFERS_MAX};
 use super::model::{Scenario, Stop};
 use super::names::{Scope, VariableId};
 use super::pattern::Memory;
@@ -78,6 +78,12 @@ pub(crate) struct Floor {
     pub(crate) ladders: VecDeque<Ladder>,
     /// How many were, by cause.
     pub(crate) ladder_counts: [u8; Failure::ALL.len()],
+    /// Buffers that calls have given back.
+    #[allow(
+        clippy::vec_box,
+        reason = "calls own boxes, and get the same ones back"
+    )]
+    spare: Vec<Box<Resend>>,
     outbox: VecDeque<(Transmit, Range<usize>)>,
     outgoing: Vec<u8>,
 }
@@ -111,6 +117,7 @@ impl Floor {
             recent: Recent::new(settings.recent_bytes),
             ladders: VecDeque::new(),
             ladder_counts: [0; Failure::ALL.len()],
+            spare: Vec::new(),
             outbox: VecDeque::new(),
             outgoing: Vec::new(),
             scenario,
@@ -153,6 +160,18 @@ impl Floor {
     /// Whether chance loses a message on purpose.
     pub(crate) fn loses(&mut self, share: f64) -> bool {
         share > 0.0 && self.random.chance(share)
+    }
+
+    /// Room for a message that is sent again: what another call needs no more, or new.
+    pub(crate) fn spare(&mut self, now: Instant) -> Box<Resend> {
+        let known = self.spare.pop();
+        known.unwrap_or_else(|| Box::new(Resend::new(now)))
+    }
+
+    pub(crate) fn give_back(&mut self, resend: Option<Box<Resend>>) {
+        if self.spare.len() < SPARE_BUFFERS_MAX {
+            self.spare.extend(resend);
+        }
     }
 
     /// Keeps the messages of one of the first calls that failed of a cause.

@@ -49,3 +49,5 @@ pub(crate) const ROUTES_BYTES_MAX: usize = 8 << 10;
 pub(crate) const RECENT_BYTES: usize = 4 << 20;
 /// Ladders of one cause that a worker reports; further calls are only counted.
 pub(crate) const LADDERS_PER_CAUSE_MAX: u8 = 3;
+/// Buffers that wait for the next call; more are given back to the allocator.
+pub(crate) const SPARE_BUFFERS_MAX: usize = 65_536;

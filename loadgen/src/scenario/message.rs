@@ -94,12 +94,17 @@ pub(crate) fn cseq(value: &[u8]) -> Option<(u64, &[u8])> {
 /// The values of all headers of a name, blanks around them removed, folded lines included.
 pub(crate) fn headers<'a>(bytes: &'a [u8], name: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
     let short = short_form(name);
-    Lines { rest: bytes }.filter_map(move |line| {
+    lines(bytes).filter_map(move |line| {
         let colon = memchr::memchr(b':', line)?;
         let found = line[..colon].trim_ascii_end();
         let is_it = found.eq_ignore_ascii_case(name) || short.is_some_and(|short| found == [short]);
         is_it.then(|| line[colon + 1..].trim_ascii())
     })
+}
+
+/// The header lines behind the first line; folded lines are one.
+pub(crate) fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    Lines { rest: bytes }
 }
 
 /// The lines of the header section after the first line; folded lines are one.
@@ -137,7 +142,7 @@ impl<'a> Iterator for Lines<'a> {
 }
 
 /// RFC 3261 §7.3.3: the one-letter form of a header's name.
-fn short_form(name: &[u8]) -> Option<u8> {
+pub(crate) fn short_form(name: &[u8]) -> Option<u8> {
     const FORMS: &[(&[u8], u8)] = &[
         (b"Call-ID", b'i'),
         (b"Contact", b'm'),

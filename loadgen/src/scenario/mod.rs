@@ -12,6 +12,7 @@ pub mod floor;
 pub(crate) mod injection;
 pub(crate) mod limits;
 pub mod load;
+pub(crate) mod memory;
 pub(crate) mod message;
 pub mod model;
 pub(crate) mod names;

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::distribution::Distribution;
+use super::memory::Memory;
 use super::names::{Names, VariableId};
 use super::pattern::Pattern;
 use super::template::Template;
@@ -41,6 +42,8 @@ pub struct Scenario {
     pub(crate) call_length_classes: Vec<u64>,
     /// Regular expressions; actions name them by index.
     pub(crate) patterns: Vec<Pattern>,
+    /// What calls keep of a message.
+    pub(crate) memory: Memory,
 }
 
 impl Scenario {

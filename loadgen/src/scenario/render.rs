@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::net::IpAddr;
 use std::time::Instant;
 
-use super::call::Call;
+use super::call::{Call, Part};
 use super::digest::{self, Credentials};
 use super::floor::{Floor, transport_name};
 use super::message;
@@ -257,20 +257,26 @@ impl View<'_> {
             }
             Keyword::MessageIndex => number(output, self.step as u64, 0),
             Keyword::UserId(offset) => number(output, call.user.unwrap_or(0) as u64, *offset),
-            Keyword::PeerTag => write_unless_empty(output, b";tag=", &call.peer_tag),
-            Keyword::LastHeader(name) => write_header(&call.received, name, output),
+            Keyword::PeerTag => {
+                write_unless_empty(output, b";tag=", call.texts.text(Part::PeerTag));
+            }
+            Keyword::LastHeader(name) => {
+                write_header(call.texts.text(Part::Received), name, output);
+            }
             Keyword::LastRequestUri => {
-                let to = message::headers(&call.received, b"To").next();
+                let to = message::headers(call.texts.text(Part::Received), b"To").next();
                 output.extend_from_slice(to.map_or(&[], message::uri));
             }
             Keyword::LastCSeqNumber(offset) => {
-                let value = message::headers(&call.received, b"CSeq").next();
+                let value = message::headers(call.texts.text(Part::Received), b"CSeq").next();
                 let found = value.and_then(message::cseq).map_or(0, |(found, _)| found);
                 number(output, found, *offset);
             }
-            Keyword::LastMessage => output.extend_from_slice(&call.received),
-            Keyword::Routes => write_unless_empty(output, b"Route: ", &call.routes),
-            Keyword::NextUrl => output.extend_from_slice(&call.next_url),
+            Keyword::LastMessage => output.extend_from_slice(call.texts.text(Part::Received)),
+            Keyword::Routes => {
+                write_unless_empty(output, b"Route: ", call.texts.text(Part::Routes));
+            }
+            Keyword::NextUrl => output.extend_from_slice(call.texts.text(Part::NextUrl)),
             _ => {}
         }
     }

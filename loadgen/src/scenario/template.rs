@@ -126,6 +126,27 @@ impl Template {
         }
     }
 
+    #[allow(
+        clippy::wildcard_enum_match_arm,
+        reason = "these are the keywords that hold others"
+    )]
+    /// Shows every keyword, those inside others included.
+    pub(crate) fn visit(&self, look: &mut dyn FnMut(&Keyword)) {
+        for segment in &self.segments {
+            let Segment::Keyword(keyword) = segment else {
+                continue;
+            };
+            look(keyword);
+            match keyword {
+                Keyword::Authentication(inner) | Keyword::File(inner) => inner.visit(look),
+                Keyword::Field {
+                    line: Some(inner), ..
+                } => inner.visit(look),
+                _ => {}
+            }
+        }
+    }
+
     /// Whether any keyword is as said.
     pub(crate) fn uses(&self, wanted: impl Fn(&Keyword) -> bool) -> bool {
         self.segments.iter().any(|segment| match segment {

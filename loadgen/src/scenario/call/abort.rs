@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::super::floor::Floor;
 use super::super::message::{Kind, Received};
 use super::super::statistics::Failure;
-use super::{Call, Flow};
+use super::{Call, Flow, Part};
 
 impl Call {
     /// Answers a request that needs no step; `None` if it does.
@@ -31,10 +31,11 @@ impl Call {
             return None;
         }
         // The scenario goes on with the message that it has seen itself.
-        let seen = std::mem::replace(&mut self.received, message.bytes.to_vec());
+        let seen = self.texts.text(Part::Received).to_vec();
+        self.texts.set(Part::Received, message.bytes);
         let scenario = std::sync::Arc::clone(&floor.scenario);
         self.send_default(now, self.step, &scenario.defaults.ok, floor);
-        self.received = seen;
+        self.texts.set(Part::Received, &seen);
         if !is_ending {
             floor.statistics.auto_answered += 1;
             return Some(Flow::Wait);
@@ -51,12 +52,12 @@ impl Call {
 
     /// Ends the call at the peer as well as its state allows.
     pub(super) fn give_up(&mut self, now: Instant, floor: &mut Floor) {
-        if !floor.settings.behaviours.bye || !self.is_ours || self.received.is_empty() {
+        if !floor.settings.behaviours.bye || !self.is_ours || self.texts.is_empty(Part::Received) {
             return;
         }
         let scenario = std::sync::Arc::clone(&floor.scenario);
         let defaults = &scenario.defaults;
-        let last = Received::new(&self.received).map(|message| message.kind);
+        let last = Received::new(self.texts.text(Part::Received)).map(|message| message.kind);
         // RFC 3261 §17.1.1.3: every final response but a 2xx is acknowledged, a redirection too.
         let is_refused = matches!(last, Some(Kind::Response { status }) if status >= 300);
         let step = self.step;

@@ -18,7 +18,7 @@ use super::super::names::VariableId;
 use super::super::statistics::Failure;
 use super::super::template::Template;
 use super::super::value::Value;
-use super::{Call, Flow};
+use super::{Call, Flow, Part};
 
 /// Where and when an action takes place.
 #[derive(Clone, Copy)]
@@ -239,9 +239,10 @@ impl Call {
         check: Check,
         floor: &mut Floor,
     ) -> Result<(), Failure> {
-        let received = place
-            .received
-            .map_or_else(|| Cow::Owned(self.received.clone()), Cow::from);
+        let received = place.received.map_or_else(
+            || Cow::Owned(self.texts.text(Part::Received).to_vec()),
+            Cow::from,
+        );
         let subject: Cow<'_, [u8]> = match search {
             SearchIn::Message => Cow::Borrowed(&received),
             SearchIn::Body => Cow::Borrowed(message::body(&received)),
@@ -351,7 +352,7 @@ impl Call {
             } => {
                 let username = self.text(place, username, floor);
                 let password = self.text(place, password, floor);
-                let received = place.received.unwrap_or(&self.received);
+                let received = place.received.unwrap_or(self.texts.text(Part::Received));
                 let is_right = is_authorized(received, &username, &password);
                 *self.value_mut(*target, floor) = Value::Truth(is_right);
             }

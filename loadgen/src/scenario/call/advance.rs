@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::super::floor::Floor;
 use super::super::model::{Branch, Pause, Receive, Scenario, Step, StepKind};
 use super::super::statistics::{Failure, classify};
-use super::{Call, Flow};
+use super::{Call, Flow, Stamp, micros};
 
 /// The longest pause that is drawn.
 const PAUSE_MAX_MS: f64 = 365.0 * 86_400_000.0;
@@ -27,7 +27,7 @@ impl Call {
         }
         match &step.kind {
             StepKind::Send(send) => {
-                if self.resend.at.is_some() {
+                if self.resend.is_some() {
                     // What was sent before has to be answered first.
                     return Flow::Wait;
                 }
@@ -104,13 +104,17 @@ impl Call {
     pub(super) fn keep_books(&mut self, now: Instant, step: &Step, floor: &mut Floor) {
         let intended = now.checked_sub(self.behind).unwrap_or(now);
         for start in &step.starts {
-            self.stamps[*start] = (intended, self.behind);
+            self.stamps[*start].began = intended;
+            self.stamps[*start].behind_us = micros(self.behind);
         }
         for end in &step.ends {
-            if std::mem::replace(&mut self.measured[*end], !step.repeats) {
+            if std::mem::replace(&mut self.stamps[*end].is_measured, !step.repeats) {
                 continue;
             }
-            let (began, behind) = self.stamps[*end];
+            let Stamp {
+                began, behind_us, ..
+            } = self.stamps[*end];
+            let behind = Duration::from_micros(behind_us.into());
             let response = now.saturating_duration_since(began);
             let scenario = std::sync::Arc::clone(&floor.scenario);
             let times = &mut floor.statistics.response_times[*end];
@@ -118,7 +122,8 @@ impl Call {
             let service = response.saturating_sub(behind);
             classify(&scenario.response_time_classes, &mut times.classes, service);
             if step.repeats {
-                self.stamps[*end] = (intended, self.behind);
+                self.stamps[*end].began = intended;
+                self.stamps[*end].behind_us = micros(self.behind);
             }
         }
         if let Some(counter) = step.counter {

@@ -9,6 +9,7 @@ mod receive;
 mod send;
 #[cfg(test)]
 pub(crate) mod tests;
+mod texts;
 mod trace;
 
 use std::net::SocketAddr;
@@ -24,6 +25,7 @@ use super::names::{Scope, VariableId};
 use super::statistics::{Failure, classify};
 use super::value::Value;
 use crate::report::Ladder;
+pub(crate) use texts::{Part, Texts};
 use trace::Trace;
 
 /// What a call does next.
@@ -47,14 +49,44 @@ enum Flow {
 }
 
 /// A message that is sent again until it is answered.
-#[derive(Debug, Default)]
-struct Resend {
+#[derive(Debug)]
+pub(crate) struct Resend {
     bytes: Vec<u8>,
     step: usize,
-    at: Option<Instant>,
+    at: Instant,
     delay: Duration,
     count: u32,
     is_invite: bool,
+}
+
+impl Resend {
+    /// Nothing to be sent yet.
+    pub(crate) fn new(now: Instant) -> Self {
+        Self {
+            bytes: Vec::new(),
+            step: 0,
+            at: now,
+            delay: Duration::ZERO,
+            count: 0,
+            is_invite: false,
+        }
+    }
+}
+
+/// The beginning of a response time.
+#[derive(Debug, Clone, Copy)]
+struct Stamp {
+    /// As intended.
+    began: Instant,
+    /// How much later it really was.
+    behind_us: u32,
+    /// Whether the time was measured.
+    is_measured: bool,
+}
+
+/// Microseconds, as far as they can be told apart in 32 bits: more than an hour.
+fn micros(time: Duration) -> u32 {
+    u32::try_from(time.as_micros()).unwrap_or(u32::MAX)
 }
 
 /// A challenge to answer.
@@ -81,7 +113,6 @@ impl Challenge {
 #[derive(Debug)]
 pub(crate) struct Call {
     number: u64,
-    call_id: Vec<u8>,
     is_ours: bool,
     path: Transmit,
     step: usize,
@@ -96,7 +127,7 @@ pub(crate) struct Call {
     started: Instant,
     /// How much later than intended what happens now does.
     behind: Duration,
-    resend: Resend,
+    resend: Option<Box<Resend>>,
     /// The hash of the message received last, until something was sent.
     received_hash: Option<u64>,
     /// The hash of the message that triggered the send step beside it.
@@ -106,20 +137,14 @@ pub(crate) struct Call {
     awaits_ack: bool,
     /// The first check that failed; the call goes on and then has failed.
     failure: Option<Failure>,
-    /// When each response time began, as intended, and how much later it really did.
-    stamps: Vec<(Instant, Duration)>,
-    /// Which response times were measured.
-    measured: Vec<bool>,
+    /// The response times, by index.
+    stamps: Vec<Stamp>,
     /// The branches of named transactions.
     branches: Vec<Vec<u8>>,
     pub(crate) cseq: u64,
     pub(crate) user: Option<usize>,
     pub(crate) variables: Vec<Value>,
-    pub(crate) peer_tag: Vec<u8>,
-    /// The message received last, whole.
-    pub(crate) received: Vec<u8>,
-    pub(crate) routes: Vec<u8>,
-    pub(crate) next_url: Vec<u8>,
+    pub(crate) texts: Texts,
     pub(crate) challenge: Option<Box<Challenge>>,
     /// The line of each injection file.
     pub(crate) lines: Vec<usize>,
@@ -143,7 +168,6 @@ impl Call {
         let path = opening.path;
         let mut call = Self {
             number: 0,
-            call_id: Vec::new(),
             is_ours: true,
             path,
             step: 0,
@@ -153,7 +177,7 @@ impl Call {
             has_entered: false,
             started: now,
             behind: Duration::ZERO,
-            resend: Resend::default(),
+            resend: None,
             received_hash: None,
             answered: None,
             has_sent_invite: false,
@@ -161,15 +185,11 @@ impl Call {
             awaits_ack: false,
             failure: None,
             stamps: Vec::new(),
-            measured: Vec::new(),
             branches: Vec::new(),
             cseq: 0,
             user: None,
             variables: Vec::new(),
-            peer_tag: Vec::new(),
-            received: Vec::new(),
-            routes: Vec::new(),
-            next_url: Vec::new(),
+            texts: Texts::default(),
             challenge: None,
             lines: Vec::new(),
             trace: Trace::default(),
@@ -188,8 +208,8 @@ impl Call {
     ) {
         self.number = opening.number;
         self.trace.clear();
-        self.call_id.clear();
-        self.call_id.extend_from_slice(call_id);
+        self.texts.clear();
+        self.texts.set(Part::CallId, call_id);
         self.is_ours = opening.is_ours;
         self.path = opening.path;
         self.step = 0;
@@ -199,7 +219,7 @@ impl Call {
         self.has_entered = false;
         self.started = now;
         self.behind = now.saturating_duration_since(opening.intended);
-        self.resend.at = None;
+        floor.give_back(self.resend.take());
         self.received_hash = None;
         self.answered = None;
         self.has_sent_invite = false;
@@ -208,16 +228,16 @@ impl Call {
         self.failure = None;
         self.cseq = floor.settings.base_cseq;
         self.user = opening.user;
-        self.peer_tag.clear();
-        self.received.clear();
-        self.routes.clear();
-        self.next_url.clear();
         self.challenge = None;
         let times = floor.scenario.response_times.len();
         self.stamps.clear();
-        self.stamps.resize(times, (opening.intended, self.behind));
-        self.measured.clear();
-        self.measured.resize(times, false);
+        let stamp = Stamp {
+            began: opening.intended,
+            behind_us: micros(self.behind),
+            is_measured: false,
+        };
+        self.stamps.reserve_exact(times);
+        self.stamps.resize(times, stamp);
         self.branches
             .resize(floor.scenario.transactions.len(), Vec::new());
         self.branches.iter_mut().for_each(Vec::clear);
@@ -245,7 +265,7 @@ impl Call {
     }
 
     pub(crate) fn call_id(&self) -> &[u8] {
-        &self.call_id
+        self.texts.text(Part::CallId)
     }
 
     pub(crate) fn remote(&self) -> SocketAddr {
@@ -308,7 +328,8 @@ impl Call {
             match self.take_step(now, &scenario, floor) {
                 Flow::On => {}
                 Flow::Wait => {
-                    let times = [self.pause_until, self.receive_until, self.resend.at];
+                    let resend = self.resend.as_ref().map(|resend| resend.at);
+                    let times = [self.pause_until, self.receive_until, resend];
                     return Progress::Waiting(times.into_iter().flatten().min());
                 }
                 Flow::End(failure) => return self.end(now, floor, failure),
@@ -324,6 +345,7 @@ impl Call {
     /// Counts the call as over.
     fn end(&mut self, now: Instant, floor: &mut Floor, failure: Option<Failure>) -> Progress {
         let scenario = std::sync::Arc::clone(&floor.scenario);
+        floor.give_back(self.resend.take());
         let statistics = &mut floor.statistics;
         let failure = failure.or(self.failure);
         match failure {
@@ -364,7 +386,7 @@ impl Call {
     pub(crate) fn ladder(&self, failure: Failure, floor: &Floor) -> Ladder {
         Ladder {
             call: self.number,
-            call_id: String::from_utf8_lossy(&self.call_id).into_owned(),
+            call_id: String::from_utf8_lossy(self.call_id()).into_owned(),
             cause: failure.names().1.to_owned(),
             rows: self.trace.rows(&floor.recent),
         }

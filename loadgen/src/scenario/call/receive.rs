@@ -13,7 +13,7 @@ use super::super::model::{Expected, Optional, Receive, Scenario, StepKind};
 use super::super::names::VariableId;
 use super::super::statistics::Failure;
 use super::super::value::Value;
-use super::{Call, Challenge, Flow, Progress};
+use super::{Call, Challenge, Flow, Part, Progress};
 use crate::scenario::limits::ROUTES_BYTES_MAX;
 
 /// What a message is to the call.
@@ -177,8 +177,7 @@ impl Call {
         if receive.keeps_challenge {
             self.keep_challenge(message);
         }
-        self.received.clear();
-        self.received.extend_from_slice(message.bytes);
+        self.remember(message, &scenario);
         self.keep_books(now, step, floor);
         if flow != Flow::On || std::mem::take(&mut self.has_jumped) {
             return flow;
@@ -195,18 +194,30 @@ impl Call {
         Flow::On
     }
 
+    /// Keeps of a message what the scenario may still ask for.
+    fn remember(&mut self, message: &Received<'_>, scenario: &Scenario) {
+        self.texts
+            .set_received(|output| scenario.memory.keep(message.bytes, output));
+    }
+
     /// Stops sending again what this message answers.
-    fn answer_resend(&mut self, now: Instant, place: usize, message: &Received<'_>, floor: &Floor) {
-        if self.resend.at.is_none() || place <= self.resend.step {
+    fn answer_resend(
+        &mut self,
+        now: Instant,
+        place: usize,
+        message: &Received<'_>,
+        floor: &mut Floor,
+    ) {
+        let Some(resend) = self.resend.as_mut().filter(|resend| place > resend.step) else {
             return;
-        }
+        };
         let is_provisional = matches!(message.kind, Kind::Response { status } if status < 200);
-        if is_provisional && !self.resend.is_invite {
+        if is_provisional && !resend.is_invite {
             // RFC 3261 §17.1.2.2: in Proceeding, only once every T2.
-            self.resend.delay = floor.settings.t2;
-            self.resend.at = Some(now + floor.settings.t2);
+            resend.delay = floor.settings.t2;
+            resend.at = now + floor.settings.t2;
         } else {
-            self.resend.at = None;
+            floor.give_back(self.resend.take());
         }
     }
 
@@ -224,43 +235,53 @@ impl Call {
             }
         };
         if let Some(tag) = tag {
-            self.peer_tag.clear();
-            self.peer_tag.extend_from_slice(tag);
+            self.texts.set(Part::PeerTag, tag);
         }
     }
 
     /// The route set, and whom requests go to (RFC 3261 §12.1, §12.2.1.1).
     fn record_routes(&mut self, message: &Received<'_>) {
-        if !self.routes.is_empty() || !self.next_url.is_empty() {
+        if !self.texts.is_empty(Part::Routes) || !self.texts.is_empty(Part::NextUrl) {
             return;
         }
-        let mut routes: Vec<&[u8]> = message
-            .headers(b"Record-Route")
-            .flat_map(addresses)
-            .collect();
-        if matches!(message.kind, Kind::Response { .. }) {
-            routes.reverse();
-        }
         let contact = message.header(b"Contact").map_or(&[][..], message::uri);
-        let is_strict = routes.first().is_some_and(|first| {
-            let uri = message::uri(first);
-            !uri.split(|byte| *byte == b';')
-                .skip(1)
-                .any(|parameter| parameter.starts_with(b"lr"))
-        });
-        let mut last = Vec::new();
-        if is_strict {
-            self.next_url
-                .extend_from_slice(message::uri(routes.remove(0)));
-            last.push(b'<');
-            last.extend_from_slice(contact);
-            last.push(b'>');
-            routes.push(&last);
+        let is_response = matches!(message.kind, Kind::Response { .. });
+        let count = routes(message).count();
+        // A response shows the way from the far end: we go it backwards.
+        let nth = |place: usize| {
+            let place = if is_response {
+                count - 1 - place
+            } else {
+                place
+            };
+            routes(message).nth(place).unwrap_or_default()
+        };
+        let is_strict = count > 0 && {
+            let mut parameters = message::uri(nth(0)).split(|byte| *byte == b';').skip(1);
+            !parameters.any(|parameter| parameter.starts_with(b"lr"))
+        };
+        let next = if is_strict {
+            message::uri(nth(0))
         } else {
-            self.next_url.extend_from_slice(contact);
+            contact
+        };
+        self.texts.set(Part::NextUrl, next);
+        for place in usize::from(is_strict)..count {
+            self.add_route(&[nth(place)]);
         }
-        self.routes = routes.join(b", ".as_slice());
-        self.routes.truncate(ROUTES_BYTES_MAX);
+        if is_strict {
+            self.add_route(&[b"<", contact, b">"]);
+        }
+        self.texts.truncate(Part::Routes, ROUTES_BYTES_MAX);
+    }
+
+    fn add_route(&mut self, parts: &[&[u8]]) {
+        if !self.texts.is_empty(Part::Routes) {
+            self.texts.append(Part::Routes, b", ");
+        }
+        for part in parts {
+            self.texts.append(Part::Routes, part);
+        }
     }
 
     fn keep_challenge(&mut self, message: &Received<'_>) {
@@ -283,8 +304,7 @@ impl Call {
         floor: &mut Floor,
     ) -> Flow {
         if let Some(target) = scenario.unexpected {
-            self.received.clear();
-            self.received.extend_from_slice(message.bytes);
+            self.remember(message, scenario);
             self.interrupt(now, target, scenario, floor);
             return Flow::On;
         }
@@ -304,8 +324,7 @@ impl Call {
         if !floor.settings.behaviours.abort_unexpected {
             return Flow::Wait;
         }
-        self.received.clear();
-        self.received.extend_from_slice(message.bytes);
+        self.remember(message, scenario);
         self.note_dialog(message);
         self.give_up(now, floor);
         Flow::End(Some(Failure::Unexpected))
@@ -353,24 +372,25 @@ fn acknowledging(
     is_ack(place + 1)
 }
 
+/// All addresses of the Record-Route headers.
+fn routes<'a>(message: &Received<'a>) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+    message.headers(b"Record-Route").flat_map(addresses)
+}
+
 /// The addresses of a header that may hold several.
-fn addresses(value: &[u8]) -> Vec<&[u8]> {
-    let mut found = Vec::new();
-    let (mut start, mut is_inside) = (0, false);
-    for (index, byte) in value.iter().enumerate() {
+fn addresses(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut is_inside = false;
+    let parts = value.split(move |byte| {
         match byte {
             b'<' => is_inside = true,
             b'>' => is_inside = false,
-            b',' if !is_inside => {
-                found.push(value[start..index].trim_ascii());
-                start = index + 1;
-            }
             _ => {}
         }
-    }
-    found.push(value[start..].trim_ascii());
-    found.retain(|address| !address.is_empty());
-    found
+        *byte == b',' && !is_inside
+    });
+    parts
+        .map(<[u8]>::trim_ascii)
+        .filter(|address| !address.is_empty())
 }
 
 fn hash(bytes: &[u8]) -> u64 {

@@ -66,7 +66,14 @@ impl Call {
         true
     }
 
-    fn note_sent(&mut self, now: Instant, place: usize, send: &Send, bytes: &[u8], floor: &Floor) {
+    fn note_sent(
+        &mut self,
+        now: Instant,
+        place: usize,
+        send: &Send,
+        bytes: &[u8],
+        floor: &mut Floor,
+    ) {
         let method = send.message.method.as_slice();
         self.has_sent_invite = method == b"INVITE";
         if method == b"ACK" {
@@ -81,25 +88,23 @@ impl Call {
         if let Some(hash) = self.received_hash.take() {
             self.answered = Some((hash, place));
         }
-        let resend = &mut self.resend;
         let is_lossy = self.path.transport == Transport::Udp && floor.settings.resends;
         if let Some(delay) = send.resend.filter(|_| is_lossy) {
+            let mut resend = self.resend.take().unwrap_or_else(|| floor.spare(now));
             resend.bytes.clear();
             resend.bytes.extend_from_slice(bytes);
             resend.step = place;
             resend.delay = delay;
-            resend.at = Some(now + delay);
+            resend.at = now + delay;
             resend.count = 0;
             resend.is_invite = method == b"INVITE";
+            self.resend = Some(resend);
         }
     }
 
     /// Sends again what was not answered in time; a failure when that was tried often enough.
     pub(super) fn resend_if_due(&mut self, now: Instant, floor: &mut Floor) -> Option<Failure> {
-        let resend = &mut self.resend;
-        if resend.at.is_none_or(|at| now < at) {
-            return None;
-        }
+        let mut resend = self.resend.take_if(|resend| now >= resend.at)?;
         let settings = std::sync::Arc::clone(&floor.settings);
         let times_max = if resend.is_invite {
             settings.invite_resends_max
@@ -107,36 +112,36 @@ impl Call {
             settings.other_resends_max
         };
         if resend.count >= times_max {
-            resend.at = None;
-            return self.exhaust(now, floor);
+            let place = resend.step;
+            floor.give_back(Some(resend));
+            return self.exhaust(now, place, floor);
         }
         resend.count += 1;
         resend.delay *= 2;
         if !resend.is_invite {
             resend.delay = resend.delay.min(settings.t2);
         }
-        resend.at = Some(now + resend.delay);
+        resend.at = now + resend.delay;
         floor.statistics.resent += 1;
         floor.statistics.steps[resend.step].repeats += 1;
         if !floor.loses(settings.lost) {
-            let bytes = std::mem::take(&mut self.resend.bytes);
-            self.transmit(now, &bytes, floor);
-            self.resend.bytes = bytes;
+            self.transmit(now, &resend.bytes, floor);
         }
+        self.resend = Some(resend);
         None
     }
 
     /// The last resend was not answered: the step that waits may say where to go on.
-    fn exhaust(&mut self, now: Instant, floor: &mut Floor) -> Option<Failure> {
+    fn exhaust(&mut self, now: Instant, place: usize, floor: &mut Floor) -> Option<Failure> {
         let scenario = std::sync::Arc::clone(&floor.scenario);
-        floor.statistics.steps[self.resend.step].timeouts += 1;
+        floor.statistics.steps[place].timeouts += 1;
         if let Some(StepKind::Receive(receive)) = scenario.steps.get(self.step).map(|s| &s.kind)
             && let Some(target) = receive.on_timeout
         {
             self.go_to(target);
             return None;
         }
-        let (number, what) = (self.number, &scenario.steps[self.resend.step].display);
+        let (number, what) = (self.number, &scenario.steps[place].display);
         floor.warn(now, || format!("call {number}: {what} was not answered"));
         self.give_up(now, floor);
         Some(Failure::ResendsExhausted)

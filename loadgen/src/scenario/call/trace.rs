@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use super::super::message::Kind;
 use super::super::recent::Recent;
+use super::micros;
 use crate::report::Row;
 
 /// Messages that are remembered from a call's beginning.
-const FIRST: usize = 4;
+const FIRST: usize = 3;
 /// Messages that are remembered in all; between the first and the last, the rest is forgotten.
-const MARKS: usize = 16;
+const MARKS: usize = 10;
 
 /// Methods by which requests are remembered.
 const METHODS: [&str; 15] = [
@@ -32,22 +33,17 @@ const METHODS: [&str; 15] = [
     "PUBLISH",
 ];
 
-/// One message.
-#[derive(Debug, Clone, Copy, Default)]
-struct Mark {
-    at_us: u32,
-    /// Where in the ring its text is.
-    sequence: u32,
-    /// A status code, or a method by its place in the list.
-    what: u16,
-    is_ours: bool,
-}
+/// Marks a message as ours.
+const OURS: u16 = 1 << 15;
 
-/// The messages of a call.
+/// The messages of a call: of each when it was, where in the ring its text is, and a status code
+/// or a method by its place in the list.
 #[derive(Debug, Default)]
 pub(crate) struct Trace {
-    marks: [Mark; MARKS],
-    count: u32,
+    at_us: [u32; MARKS],
+    sequence: [u32; MARKS],
+    what: [u16; MARKS],
+    count: u16,
 }
 
 impl Trace {
@@ -59,46 +55,40 @@ impl Trace {
         let what = match kind {
             Kind::Response { status } => status,
             Kind::Request { method } => {
-                let is_it = |known: &str| known.as_bytes() == method;
-                let place = METHODS.iter().position(|known| is_it(known));
+                let place = METHODS.iter().position(|known| known.as_bytes() == method);
                 u16::try_from(place.unwrap_or(0)).unwrap_or(0)
             }
         };
-        self.marks[place(self.count)] = Mark {
-            at_us: u32::try_from(at.as_micros()).unwrap_or(u32::MAX),
-            sequence,
-            what,
-            is_ours,
-        };
+        let place = place(self.count);
+        self.at_us[place] = micros(at);
+        self.sequence[place] = sequence;
+        self.what[place] = if is_ours { what | OURS } else { what };
         self.count = self.count.saturating_add(1);
     }
 
     /// The messages as rows of a ladder.
     pub(crate) fn rows(&self, recent: &Recent) -> Vec<Row> {
-        let kept = self.count.saturating_sub((MARKS - FIRST) as u32);
-        let mut rows = Vec::new();
-        for number in 0..self.count {
-            if number >= FIRST as u32 && number < kept.max(FIRST as u32) {
-                continue;
-            }
-            let mark = &self.marks[place(number)];
-            let status = mark.what.to_string();
-            let word = METHODS.get(usize::from(mark.what)).copied();
-            let text = recent.find(mark.sequence);
-            rows.push(Row {
-                at_us: u64::from(mark.at_us),
-                is_ours: mark.is_ours,
-                line: word.unwrap_or(&status).to_owned(),
+        let last = self.count.saturating_sub((MARKS - FIRST) as u16);
+        let is_kept = |number: &u16| *number < FIRST as u16 || *number >= last;
+        let row = |number: u16| {
+            let place = place(number);
+            let what = self.what[place] & !OURS;
+            let word = METHODS.get(usize::from(what)).copied();
+            let text = recent.find(self.sequence[place]);
+            Row {
+                at_us: u64::from(self.at_us[place]),
+                is_ours: self.what[place] & OURS > 0,
+                line: word.map_or_else(|| what.to_string(), str::to_owned),
                 text: text.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()),
-            });
-        }
-        rows
+            }
+        };
+        (0..self.count).filter(is_kept).map(row).collect()
     }
 }
 
 /// Where the message of a number is remembered.
-fn place(number: u32) -> usize {
-    let number = number as usize;
+fn place(number: u16) -> usize {
+    let number = usize::from(number);
     if number < FIRST {
         number
     } else {
@@ -125,8 +115,8 @@ mod tests {
             .into_iter()
             .map(|row| row.line)
             .collect();
-        let expected: Vec<String> = (200..204)
-            .chain(218..230)
+        let expected: Vec<String> = (200..203)
+            .chain(223..230)
             .map(|status| status.to_string())
             .collect();
         assert_eq!(lines, expected);

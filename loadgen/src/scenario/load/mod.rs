@@ -11,6 +11,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 
+use super::memory::Memory;
 use super::model::{Branch, Defaults, Optional, Scenario, Side, Step, StepKind};
 use super::names::{Names, Scope, VariableId};
 use super::note::Notes;
@@ -124,7 +125,8 @@ impl Loader {
         self.names.check(notes);
         self.check_optional(notes);
         let defaults: Defaults = self.defaults.build(&mut self.names, notes);
-        Some(Scenario {
+        let mut scenario = Scenario {
+            memory: Memory::default(),
             name,
             side,
             unexpected: self.labels.get("_unexp.main").copied(),
@@ -138,7 +140,9 @@ impl Loader {
             response_time_classes: std::mem::take(&mut self.response_time_classes),
             call_length_classes: std::mem::take(&mut self.call_length_classes),
             patterns: std::mem::take(&mut self.patterns),
-        })
+        };
+        scenario.memory = Memory::new(&scenario);
+        Some(scenario)
     }
 
     fn declare(&mut self, element: &Element) {

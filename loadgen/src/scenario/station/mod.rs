@@ -56,7 +56,7 @@ pub struct Station {
     by_id: HashMap<u64, usize>,
     dead: HashSet<u64>,
     dead_until: VecDeque<(Instant, u64)>,
-    wheel: Wheel<usize>,
+    wheel: Wheel<u32>,
     schedule: Schedule,
     /// Users without a call, and when each will call again; in that order.
     idle_users: VecDeque<(Instant, usize)>,
@@ -207,6 +207,7 @@ impl Station {
         self.open_due(now);
         self.is_draining |= !self.is_closed_loop() && self.schedule.is_over();
         while let Some((_, slot)) = self.wheel.expire(now) {
+            let slot = slot as usize;
             self.slots[slot].timer = None;
             let progress = self.slots[slot].call.run(now, &mut self.floor);
             self.settle(now, slot, progress);
@@ -442,6 +443,11 @@ impl Station {
             }
         };
         self.slots[slot].is_live = true;
+        // Half empty, it never has to grow because of what was removed.
+        let calls = self.by_id.len() + 1;
+        if self.by_id.capacity() < 2 * calls {
+            self.by_id.reserve(calls + 1);
+        }
         self.by_id.insert(hash(id), slot);
         let statistics = &mut self.floor.statistics;
         statistics.current += 1;
@@ -460,7 +466,7 @@ impl Station {
             if let Some((_, key)) = slot.timer.take() {
                 self.wheel.cancel(key);
             }
-            slot.timer = wanted.map(|at| (at, self.wheel.arm(at, index)));
+            slot.timer = wanted.map(|at| (at, self.wheel.arm(at, number_of(index))));
         }
         let Progress::Ended(failure) = progress else {
             return;
@@ -475,6 +481,9 @@ impl Station {
         self.floor.statistics.current -= 1;
         self.free.push(index);
         let wait = self.floor.settings.dead_call_wait;
+        if self.dead.capacity() < 2 * self.dead.len() {
+            self.dead.reserve(self.dead.len() + 1);
+        }
         if !wait.is_zero() && self.dead.insert(id) {
             self.dead_until.push_back((now + wait, id));
         }
@@ -491,6 +500,11 @@ fn dialog_id<'a>(settings: &Settings, id: &'a [u8]) -> &'a [u8] {
         return id;
     }
     memchr::memmem::find(id, b"///").map_or(id, |at| &id[at + 3..])
+}
+
+/// A slot's index, as the wheel keeps it.
+fn number_of(index: usize) -> u32 {
+    u32::try_from(index).expect("CALLS_MAX fits 32 bits")
 }
 
 /// Replaces `%u`, `%p`, `%s` and `%%`.

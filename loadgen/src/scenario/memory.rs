@@ -1,0 +1,145 @@
+//! What of a received message a scenario may still ask for. A call keeps no more: a held call is
+//! mostly the message that it received last.
+
+use super::message::{first_line, lines, short_form};
+use super::model::{Action, Scenario, SearchIn, StepKind};
+use super::template::{Keyword, Template};
+
+/// What is kept.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    /// Everything.
+    is_whole: bool,
+    /// Headers, with the letters of their short forms.
+    headers: Vec<(Vec<u8>, Option<u8>)>,
+}
+
+impl Memory {
+    /// What the texts and actions of a scenario look at.
+    pub(crate) fn new(scenario: &Scenario) -> Self {
+        let mut memory = Self::default();
+        // What is looked at outside of templates.
+        for name in [&b"From"[..], b"To", b"Call-ID", b"CSeq", b"Via"] {
+            memory.add(name);
+        }
+        for template in scenario.templates() {
+            memory.add_template(template);
+        }
+        for step in scenario.steps.iter().chain(&scenario.initial) {
+            let is_receive = matches!(step.kind, StepKind::Receive(_));
+            let looks = |action: &Action| looks_at_received(action);
+            // The actions of a receive step see the message itself.
+            memory.is_whole |= !is_receive && step.actions.iter().any(looks);
+        }
+        memory
+    }
+
+    fn add(&mut self, name: &[u8]) {
+        let is_it = |(known, _): &(Vec<u8>, Option<u8>)| known.eq_ignore_ascii_case(name);
+        if !self.headers.iter().any(is_it) {
+            self.headers.push((name.to_vec(), short_form(name)));
+        }
+    }
+
+    #[allow(
+        clippy::wildcard_enum_match_arm,
+        reason = "these are the keywords that look at what was received"
+    )]
+    fn add_template(&mut self, template: &Template) {
+        template.visit(&mut |keyword| match keyword {
+            Keyword::LastHeader(name) => self.add(name),
+            Keyword::LastMessage => self.is_whole = true,
+            _ => {}
+        });
+    }
+
+    /// Appends what is kept of a message.
+    pub(crate) fn keep(&self, message: &[u8], output: &mut Vec<u8>) {
+        if self.is_whole {
+            output.reserve_exact(message.len());
+            output.extend_from_slice(message);
+            return;
+        }
+        let is_kept = |line: &&[u8]| {
+            let colon = memchr::memchr(b':', line).unwrap_or(0);
+            let name = line[..colon].trim_ascii_end();
+            self.headers.iter().any(|(long, short)| match name {
+                [letter] => Some(*letter) == *short || long.as_slice() == [*letter],
+                _ => long.len() == name.len() && long.eq_ignore_ascii_case(name),
+            })
+        };
+        let first = first_line(message);
+        let rest: usize = lines(message)
+            .filter(is_kept)
+            .map(|line| line.len() + 2)
+            .sum();
+        output.reserve_exact(first.len() + 2 + rest + 2);
+        output.extend_from_slice(first);
+        output.extend_from_slice(b"\r\n");
+        for line in lines(message).filter(is_kept) {
+            output.extend_from_slice(line.trim_ascii_end());
+            output.extend_from_slice(b"\r\n");
+        }
+        output.extend_from_slice(b"\r\n");
+    }
+}
+
+fn looks_at_received(action: &Action) -> bool {
+    match action {
+        Action::Match { search, .. } => match search {
+            SearchIn::Message | SearchIn::Body | SearchIn::Header { .. } => true,
+            SearchIn::Variable(_) => false,
+        },
+        Action::VerifyAuth { .. } => true,
+        Action::Say { .. }
+        | Action::AssignText { .. }
+        | Action::Arithmetic { .. }
+        | Action::ToNumber { .. }
+        | Action::Change { .. }
+        | Action::Test { .. }
+        | Action::CompareText { .. }
+        | Action::Sample { .. }
+        | Action::TimeOfDay { .. }
+        | Action::Index { .. }
+        | Action::Jump(_)
+        | Action::RestorePause(_)
+        | Action::Lookup { .. }
+        | Action::Insert { .. }
+        | Action::Replace { .. }
+        | Action::SetDestination { .. }
+        | Action::Stop(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::super::load::load;
+
+    const MESSAGE: &[u8] = b"SIP/2.0 200 OK\r\nv: SIP/2.0/UDP x\r\nFrom: <sip:a@b>\r\n\
+        Subject: one\r\n two\r\nX-Long: gone\r\nt: <sip:c@d>;tag=1\r\ni: 7\r\nCSeq: 1 INVITE\r\n\
+        Content-Length: 3\r\n\r\nabc";
+
+    fn kept(text: &str) -> String {
+        let text = format!(
+            "<scenario><send><![CDATA[INVITE\n{text}]]></send><recv response=\"200\"/></scenario>"
+        );
+        let loaded = load(text.as_bytes(), &BTreeMap::new());
+        let scenario = loaded.scenario.expect("a good scenario");
+        let mut output = Vec::new();
+        scenario.memory.keep(MESSAGE, &mut output);
+        String::from_utf8(output).expect("text")
+    }
+
+    #[test]
+    fn only_what_may_be_asked_for_is_kept() {
+        assert_eq!(
+            kept("[last_Subject:]"),
+            "SIP/2.0 200 OK\r\nv: SIP/2.0/UDP x\r\nFrom: <sip:a@b>\r\nSubject: one\r\n two\r\n\
+             t: <sip:c@d>;tag=1\r\ni: 7\r\nCSeq: 1 INVITE\r\n\r\n"
+        );
+        assert!(!kept("x").contains("Subject"));
+        assert_eq!(kept("[last_message]").as_bytes(), MESSAGE);
+    }
+}
