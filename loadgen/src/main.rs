@@ -7,9 +7,9 @@ use std::process::ExitCode;
 use clap::Parser;
 use offhook_loadgen::cli::{CheckFiles, Command, CommandLine, Demo, Report, Scenarios};
 use offhook_loadgen::report::{Outcome, compare, compare_page, junit, page, summary};
-use offhook_loadgen::{demo, floor};
 use offhook_loadgen::scenario::options::{pairs, with_two_hyphens, without_effect};
 use offhook_loadgen::scenario::{builtin, check, load, run as player};
+use offhook_loadgen::{demo, floor};
 
 /// The demo was carried out and found a fault.
 const EXIT_FAULTS: u8 = 1;

@@ -66,15 +66,14 @@ pub(super) struct Lines {
 }
 
 impl Lines {
-    /// Opens connections to `http`; what they hear goes to `heard`, wrapped by `wrap`.
+    /// Opens connections to `http`; what they hear goes to `heard`.
     ///
     /// # Errors
     /// When no thread or event loop can be had.
-    pub(super) fn open<T: Send + 'static>(
+    pub(super) fn open(
         http: SocketAddr,
         lines: Vec<Line>,
-        heard: Sender<T>,
-        wrap: fn(Heard) -> T,
+        heard: Sender<Heard>,
     ) -> std::io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -87,7 +86,7 @@ impl Lines {
         }
         let thread = std::thread::Builder::new().name("cti".to_owned());
         let thread = thread.spawn(move || {
-            let tell = move |told: Heard| heard.send(wrap(told)).is_ok();
+            let tell = move |told: Heard| heard.send(told).is_ok();
             runtime.block_on(attend_all(http, ends, tell));
         })?;
         Ok(Self {
@@ -177,12 +176,17 @@ impl Client {
         /// RFC 6455: the server goes away.
         const GOING_AWAY: u16 = 1_001;
         loop {
-            let permit = opening.acquire().await.map_err(|_| "no permit".to_owned())?;
+            let permit = opening
+                .acquire()
+                .await
+                .map_err(|_| "no permit".to_owned())?;
             let socket = self.connect().await?;
             let (mut sink, mut stream) = socket.split();
             self.register(&mut sink).await?;
             drop(permit);
-            let gone = self.serve(&mut sink, &mut stream, &mut wishes, tell).await?;
+            let gone = self
+                .serve(&mut sink, &mut stream, &mut wishes, tell)
+                .await?;
             match gone {
                 Gone::Unwanted => {
                     // A server that is gone needs no farewell.
@@ -311,7 +315,9 @@ impl Client {
         let Some(said) = Said::read(Clock.now(), self.connection, text) else {
             return true;
         };
-        let is_own = said.reference.is_some_and(|reference| reference < FIRST_REFERENCE);
+        let is_own = said
+            .reference
+            .is_some_and(|reference| reference < FIRST_REFERENCE);
         match said.message.as_str() {
             "EventServerInfo" if self.place.is_none() => {
                 let value: Value = serde_json::from_str(text).unwrap_or_default();

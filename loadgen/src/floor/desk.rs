@@ -122,8 +122,8 @@ impl Desks {
                 partners,
             });
             let mut seats = 0;
-            for dn in plan.phones.iter() {
-                let stream = DESK_STREAM + made.by_dn.len() as u64 + ((group as u64) << 24);
+            for (number, dn) in plan.phones.iter().enumerate() {
+                let stream = DESK_STREAM + number as u64 + ((group as u64) << 24);
                 let mut random = Random::new(profile.seed, stream);
                 if !random.chance(plan.desktops) {
                     continue;
@@ -359,7 +359,11 @@ impl Desks {
         let desk = &mut self.desks[place];
         match due {
             Due::Login => {
-                self.ask(place, "RequestAgentLogin", json!({"AgentWorkMode": "AutoIn"}));
+                self.ask(
+                    place,
+                    "RequestAgentLogin",
+                    json!({"AgentWorkMode": "AutoIn"}),
+                );
                 if let Some((shift, _)) = plan.shift.filter(|_| !self.is_over) {
                     let length = self.desks[place].random.within(shift);
                     self.agenda.add(at + length, (place, Due::Logout));

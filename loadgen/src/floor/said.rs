@@ -155,7 +155,10 @@ mod tests {
             r#"{"Message":"EventAgentNotReady","ThisDN":"1","AgentWorkMode":"Unknown",
             "Extensions":{"ReasonCode":"on-the-phone"},"EventSequenceNumber":9}"#,
         );
-        assert_eq!(event.word(), Some(Word::NotReady(Some("on-the-phone".to_owned()))));
+        assert_eq!(
+            event.word(),
+            Some(Word::NotReady(Some("on-the-phone".to_owned())))
+        );
         assert_eq!((event.dn.as_str(), event.sequence), ("1", Some(9)));
         let event = said(
             r#"{"Message":"EventAgentNotReady","ThisDN":"1","AgentWorkMode":"AfterCallWork"}"#,
@@ -184,7 +187,11 @@ mod tests {
     )]
     fn what_is_no_message_is_none() {
         for text in ["", "[]", "{}", "{\"Message\":7}", "null"] {
-            assert_eq!(Said::read(Instant::now(), Connection(0), text), None, "{text}");
+            assert_eq!(
+                Said::read(Instant::now(), Connection(0), text),
+                None,
+                "{text}"
+            );
         }
     }
 }

@@ -10,11 +10,15 @@ use offhook_shards::{ConnectionChange, Engine, Frame, ShardId, Source, Transmit,
 use super::profile::{FaultKind, Weather};
 use super::trail::{Line, Trail};
 use super::weather::{Losses, Weathered};
+use crate::load::Arrivals;
+use crate::measure::Times;
 use crate::node::Node;
-use crate::population::{Arrivals, CallerHabits, Population, Record, Routing, Token, Totals, Wire};
+use crate::population::{CallerHabits, Population, Record, Routing, Token, Totals, Wire};
 
 /// Records in one report.
 const RECORDS_PER_REPORT_MAX: usize = 256;
+/// Between two beats of the timer that shows what holds the worker up.
+const HEARTBEAT: Duration = Duration::from_millis(20);
 /// 503, as an overloaded trunk says.
 const OVERLOADED: offhook::sip::Status = offhook::sip::Status::SERVICE_UNAVAILABLE;
 
@@ -72,6 +76,8 @@ pub(super) struct Standing {
     pub wire: Wire,
     /// What the network did on purpose.
     pub losses: Losses,
+    /// How late the worker's own timer was.
+    pub stalls: Times,
 }
 
 /// What a site tells.
@@ -92,7 +98,10 @@ pub(super) enum Report {
 pub(super) struct Site {
     party: Weathered<Population>,
     trail: Trail,
-    now: Option<Instant>,
+    now: Instant,
+    /// When the timer is due that shows what holds the worker up.
+    heartbeat: Instant,
+    stalls: Times,
     records: VecDeque<Record>,
     reports: VecDeque<Report>,
 }
@@ -100,11 +109,19 @@ pub(super) struct Site {
 impl Site {
     /// A site of these people behind this network.
     #[must_use]
-    pub(super) fn new(population: Population, weather: Weather, seed: u64, trail_max: usize) -> Self {
+    pub(super) fn new(
+        now: Instant,
+        population: Population,
+        weather: Weather,
+        seed: u64,
+        trail_max: usize,
+    ) -> Self {
         Self {
             party: Weathered::new(population, weather, seed),
             trail: Trail::new(trail_max),
-            now: None,
+            now,
+            heartbeat: now + HEARTBEAT,
+            stalls: Times::default(),
             records: VecDeque::new(),
             reports: VecDeque::new(),
         }
@@ -120,7 +137,10 @@ impl Site {
             } => {
                 population.pbx.begin_habits(from);
                 for (habits, arrivals) in groups {
-                    population.callers.arrive_as(from, until, arrivals, Arc::new(habits));
+                    let habits = Arc::new(habits);
+                    population
+                        .callers
+                        .arrive_as_planned(from, until, arrivals, habits);
                 }
             }
             Order::Close => {
@@ -209,6 +229,7 @@ impl Site {
             notifies: pbx.notifies_sent(),
             wire,
             losses: self.party.losses,
+            stalls: self.stalls.clone(),
         }
     }
 }
@@ -227,7 +248,7 @@ impl Engine for Site {
     }
 
     fn handle_datagram(&mut self, now: Instant, from: Source, bytes: &[u8]) {
-        self.now = Some(now);
+        self.now = now;
         self.trail.note(now, false, bytes);
         self.party
             .handle_datagram(now, from.local, from.remote, bytes);
@@ -238,21 +259,26 @@ impl Engine for Site {
     fn handle_message(&mut self, _now: Instant, _from: ShardId, (): ()) {}
 
     fn handle_request(&mut self, now: Instant, order: Order) {
-        self.now = Some(now);
+        self.now = now;
         self.obey(now, order);
     }
 
     fn handle_timeout(&mut self, now: Instant) {
-        self.now = Some(now);
-        self.party.handle_timeout(now);
+        self.now = now;
+        if now >= self.heartbeat {
+            let late = now.saturating_duration_since(self.heartbeat);
+            self.stalls.record(late);
+            self.heartbeat = now + HEARTBEAT;
+        }
+        if self.party.poll_timeout().is_some_and(|at| at <= now) {
+            self.party.handle_timeout(now);
+        }
     }
 
     fn poll_transmit(&mut self, buffer: &mut Vec<u8>) -> Option<Transmit> {
         let start = buffer.len();
         let packet = self.party.poll_transmit(buffer)?;
-        if let Some(now) = self.now {
-            self.trail.note(now, true, &buffer[start..]);
-        }
+        self.trail.note(self.now, true, &buffer[start..]);
         Some(Transmit {
             transport: Transport::Udp,
             local: Some(packet.from),
@@ -266,7 +292,7 @@ impl Engine for Site {
     }
 
     fn poll_event(&mut self) -> Option<Report> {
-        let now = self.now?;
+        let now = self.now;
         let population = &mut self.party.node;
         self.records.extend(population.take_records(now));
         if !self.records.is_empty() {
@@ -281,6 +307,7 @@ impl Engine for Site {
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        self.party.poll_timeout()
+        let next = self.party.poll_timeout();
+        Some(next.map_or(self.heartbeat, |next| next.min(self.heartbeat)))
     }
 }

@@ -122,13 +122,25 @@ mod tests {
         trail.note(now, true, invite("a", token).as_bytes());
         trail.note(now, true, invite("other", "0").as_bytes());
         trail.note(now, false, invite("b", token).as_bytes());
-        trail.note(now, true, b"SIP/2.0 180 Ringing\r\nCall-ID: b\r\nCSeq: 1 INVITE\r\n\r\n");
-        trail.note(now, true, b"OPTIONS sip:x SIP/2.0\r\nCall-ID: c\r\nCSeq: 1 OPTIONS\r\n\r\n");
+        trail.note(
+            now,
+            true,
+            b"SIP/2.0 180 Ringing\r\nCall-ID: b\r\nCSeq: 1 INVITE\r\n\r\n",
+        );
+        trail.note(
+            now,
+            true,
+            b"OPTIONS sip:x SIP/2.0\r\nCall-ID: c\r\nCSeq: 1 OPTIONS\r\n\r\n",
+        );
         let lines = trail.of(Token(1 << 32 | 42));
         let words: Vec<&str> = lines.iter().map(|line| line.words.as_str()).collect();
         assert_eq!(
             words,
-            ["INVITE sip:7000@x", "INVITE sip:7000@x", "180 Ringing (1 INVITE)"]
+            [
+                "INVITE sip:7000@x",
+                "INVITE sip:7000@x",
+                "180 Ringing (1 INVITE)"
+            ]
         );
         for _ in 0..5 {
             trail.note(now, true, invite("z", "0").as_bytes());

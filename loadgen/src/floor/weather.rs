@@ -253,6 +253,10 @@ mod tests {
         let (heard, losses) = echoes(weather, 1);
         assert_eq!(heard.len(), 1_000);
         assert!(losses.delayed > 300 && !heard.is_sorted());
-        assert_eq!(echoes(weather, 1), (heard, losses), "the same seed does the same");
+        assert_eq!(
+            echoes(weather, 1),
+            (heard, losses),
+            "the same seed does the same"
+        );
     }
 }

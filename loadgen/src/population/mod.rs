@@ -25,13 +25,13 @@ mod token;
 mod truth;
 
 pub(crate) use agenda::Agenda;
-pub(crate) use callers::caller_number;
 pub use audio::{End, Hears, Party};
+pub(crate) use callers::caller_number;
 pub use callers::{Arrivals, CallPlan, CallerHabits, Callers, CallersOptions, LiveCall, Totals};
 pub use exchange::{Timers, Wire};
 pub use pbx::{
-    Activity, Answering, Behaviour, Habits, Pbx, PbxKind, PbxOptions, PhoneControl, PhoneView, Presence,
-    Rhythm, SubscribeRefusal,
+    Activity, Answering, Behaviour, Habits, Pbx, PbxKind, PbxOptions, PhoneControl, PhoneView,
+    Presence, Rhythm, SubscribeRefusal,
 };
 pub use random::{Random, Span};
 pub use session::{Change, Reception, Replaces};

@@ -371,9 +371,7 @@ impl Agent {
         }
         let (fits, truth) = match (self.registered, self.wish, self.private) {
             (false, _, _) => (word == Word::LoggedOut, "the phone is away"),
-            (true, Some(Wish::Out), _) => {
-                (word == Word::LoggedOut, "the desktop has logged out")
-            }
+            (true, Some(Wish::Out), _) => (word == Word::LoggedOut, "the desktop has logged out"),
             (true, Some(Wish::NotReady), _) => {
                 let not_ready = matches!(word, Word::NotReady(_) | Word::WrappingUp);
                 (not_ready, "the desktop is not ready")

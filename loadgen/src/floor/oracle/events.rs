@@ -85,7 +85,10 @@ impl Events {
         };
         if let Some(sequence) = said.sequence {
             if let Some(last) = self.last.filter(|last| last + 1 != sequence) {
-                fault(Rule::Sequence, format!("event {sequence} follows event {last}"));
+                fault(
+                    Rule::Sequence,
+                    format!("event {sequence} follows event {last}"),
+                );
             }
             self.last = Some(sequence);
         }

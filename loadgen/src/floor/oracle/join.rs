@@ -176,12 +176,12 @@ impl Visit {
             (Some(answered), Some(ended), None, _) if ended < answered + bound => {
                 late(self.ended).then_some(Ok(()))
             }
-            (Some(_), _, None, _) if late(self.answered) => {
-                Some(Err("the phone has answered, and there is no EventEstablished"))
-            }
-            (Some(_), Some(_), Some(_), None) if late(self.ended) => {
-                Some(Err("the call at the phone has ended, and there is no EventReleased"))
-            }
+            (Some(_), _, None, _) if late(self.answered) => Some(Err(
+                "the phone has answered, and there is no EventEstablished",
+            )),
+            (Some(_), Some(_), Some(_), None) if late(self.ended) => Some(Err(
+                "the call at the phone has ended, and there is no EventReleased",
+            )),
             (Some(_), None, Some(_), Some(_)) if late(self.released) => {
                 Some(Err("EventReleased, and the phone still has the call"))
             }

@@ -207,7 +207,9 @@ impl Oracle {
         dn: Option<String>,
         fault: Fault,
     ) {
-        let excused = self.troubles.touch(pbx, at, at, |kind| excuses(kind, fault));
+        let excused = self
+            .troubles
+            .touch(pbx, at, at, |kind| excuses(kind, fault));
         if !excused {
             self.findings.add(Violation {
                 at,

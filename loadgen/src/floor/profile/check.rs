@@ -10,13 +10,22 @@ use super::{FaultKind, Profile};
 pub(super) fn check(source: &Source<'_>, profile: &Profile) {
     let fault = |what: String, instead: &str| source.mistake(1, what, instead);
     if profile.pbxs.is_empty() {
-        fault("there is no [[pbx]]".to_owned(), "write one with its phones");
+        fault(
+            "there is no [[pbx]]".to_owned(),
+            "write one with its phones",
+        );
     }
     if profile.agents.is_empty() {
-        fault("there is no [[agents]]".to_owned(), "write one with its phones and queues");
+        fault(
+            "there is no [[agents]]".to_owned(),
+            "write one with its phones and queues",
+        );
     }
     if profile.queues.is_empty() {
-        fault("there is no [[queue]]".to_owned(), "write one with the numbers that lead to it");
+        fault(
+            "there is no [[queue]]".to_owned(),
+            "write one with the numbers that lead to it",
+        );
     }
     phones(profile, &fault);
     names(profile, &fault);
@@ -56,14 +65,20 @@ fn phones(profile: &Profile, fault: &impl Fn(String, &str)) {
         for other in pbxs.clone() {
             if let Some(shared) = pbx.phones.shared_with(&other.phones) {
                 fault(
-                    format!("`{}` and `{}` share the phone {shared}", pbx.name, other.name),
+                    format!(
+                        "`{}` and `{}` share the phone {shared}",
+                        pbx.name, other.name
+                    ),
                     "give each phone to one PBX",
                 );
             }
         }
         if let Some(shared) = pbx.phones.shared_with(&pbx.outside) {
             fault(
-                format!("{shared} is a phone and an outside number of `{}`", pbx.name),
+                format!(
+                    "{shared} is a phone and an outside number of `{}`",
+                    pbx.name
+                ),
                 "take it out of one of the two",
             );
         }
@@ -89,7 +104,10 @@ fn names(profile: &Profile, fault: &impl Fn(String, &str)) {
         (profile.agents.len() - groups.len(), "groups of agents"),
     ] {
         if count > 0 {
-            fault(format!("two {kind} have one name"), "give each a name of its own");
+            fault(
+                format!("two {kind} have one name"),
+                "give each a name of its own",
+            );
         }
     }
     for group in &profile.agents {
@@ -128,16 +146,13 @@ fn numbers(profile: &Profile, fault: &impl Fn(String, &str)) {
         for number in &callers.numbers {
             if !leads(number) && !is_agent(number) {
                 fault(
-                    format!("the callers `{}` dial {number}, which leads nowhere", callers.name),
+                    format!(
+                        "the callers `{}` dial {number}, which leads nowhere",
+                        callers.name
+                    ),
                     "write a number of a [[queue]], or of an agent",
                 );
             }
-        }
-        if let Err(instead) = super::super::arrivals(&callers.arrivals) {
-            fault(
-                format!("the callers `{}` come `{}`", callers.name, callers.arrivals),
-                &instead,
-            );
         }
     }
     for router in &profile.routers {
@@ -172,7 +187,10 @@ fn faults(profile: &Profile, fault: &impl Fn(String, &str)) {
         }
         if plan.at >= profile.duration {
             fault(
-                format!("a [[fault]] of `{}` comes after the last call", plan.kind.word()),
+                format!(
+                    "a [[fault]] of `{}` comes after the last call",
+                    plan.kind.word()
+                ),
                 "let it come before the end of [run] duration",
             );
         }

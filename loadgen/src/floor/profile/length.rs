@@ -69,7 +69,10 @@ pub(super) fn span(text: &str) -> Result<Span, String> {
             if median <= 0.0 {
                 return Err(HINT.to_owned());
             }
-            ("lognormal", vec![("mean", median.ln()), ("stdev", plain(sigma)?)])
+            (
+                "lognormal",
+                vec![("mean", median.ln()), ("stdev", plain(sigma)?)],
+            )
         }
         ("gamma", [shape, scale]) => (
             "gamma",

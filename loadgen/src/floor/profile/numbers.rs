@@ -24,14 +24,17 @@ impl Numbers {
     pub(super) fn add(&mut self, word: &str) -> Result<(), String> {
         let hint = || "write a number such as 2001, or a range such as 2000-2099".to_owned();
         let (first, last) = word.split_once('-').unwrap_or((word, word));
-        let digits = |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit());
+        let digits =
+            |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit());
         if !digits(first) || !digits(last) || first.len() != last.len() || first.len() > 18 {
             return Err(hint());
         }
         let number = |word: &str| word.parse::<u64>().map_err(|_| hint());
         let (from, to) = (number(first)?, number(last)?);
         if from > to || to - from >= NUMBERS_MAX {
-            return Err(format!("write a range that rises, of at most {NUMBERS_MAX}"));
+            return Err(format!(
+                "write a range that rises, of at most {NUMBERS_MAX}"
+            ));
         }
         self.0.push(Range {
             width: first.len(),

@@ -11,6 +11,7 @@ use super::{
     AgentPlan, Bounds, CallerPlan, DeskPlan, FaultKind, FaultPlan, PbxPlan, Profile, QueuePlan,
     RouterPlan, Server, Weather, check, length,
 };
+use crate::load::{Moments, Shape, Spacing};
 use crate::population::{Habits, PbxKind, Rhythm, Span};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -244,13 +245,25 @@ fn desk(section: &Section<'_>) -> DeskPlan {
 }
 
 fn callers(section: &Section<'_>) -> CallerPlan {
+    let arrivals_text = section.required("arrivals", "\"5\"");
+    let arrivals = section.optional("arrivals", |text| {
+        text.parse::<Moments>()
+            .map_err(|hint| format!("{hint}; it is calls a second"))
+    });
+    let spacing = section.optional("spacing", |text| match text {
+        "poisson" => Ok(Spacing::Poisson),
+        "even" => Ok(Spacing::Even),
+        _ => Err("write poisson or even".to_owned()),
+    });
     CallerPlan {
         name: section
             .optional("name", |text| Ok(text.to_owned()))
             .unwrap_or_else(|| "callers".to_owned()),
         pbx: section.required("pbx", "\"hq\""),
         numbers: section.list("numbers"),
-        arrivals: section.required("arrivals", "\"5\""),
+        arrivals: arrivals.unwrap_or(Moments::Shape(Shape::constant(1.0))),
+        arrivals_text,
+        spacing: spacing.unwrap_or(Spacing::Poisson),
         early_offer: section.chance("early_offer", 0.5),
         patience: section.span("patience", Span::milliseconds(60_000, 120_000)),
         impatient: (
@@ -280,9 +293,19 @@ fn router(section: &Section<'_>) -> RouterPlan {
 fn fault(section: &Section<'_>) -> FaultPlan {
     if !section.has("at") {
         let what = "[[fault]] has no `at`";
-        section.source.mistake(section.line, what, "write at = \"60s\"");
+        section
+            .source
+            .mistake(section.line, what, "write at = \"60s\"");
     }
-    let kinds = ["silence", "restart", "forget", "storm", "weather", "mute", "brown-out"];
+    let kinds = [
+        "silence",
+        "restart",
+        "forget",
+        "storm",
+        "weather",
+        "mute",
+        "brown-out",
+    ];
     let word = section.required("kind", "\"restart\"");
     let part = section.chance("part", 1.0);
     let rounds = section.integer("rounds", 1..=1_000, 10);

@@ -10,9 +10,8 @@ impl Profile {
     /// `http` are what the server listens on.
     #[must_use]
     pub fn configuration(&self, peers: &[Vec<SocketAddr>], sip: &str, http: &str) -> String {
-        let mut text = format!(
-            "[server]\nsip = [\"udp:{sip}\"]\nhttp = \"{http}\"\nlog = \"warn\"\n"
-        );
+        let mut text =
+            format!("[server]\nsip = [\"udp:{sip}\"]\nhttp = \"{http}\"\nlog = \"warn\"\n");
         let mut push = |line: std::fmt::Arguments<'_>| {
             writeln!(text, "{line}").expect("writing to a string cannot fail");
         };
@@ -29,7 +28,9 @@ impl Profile {
             let rate = (pbx.phones.len() / 4).clamp(50, 1_000);
             push(format_args!("\n[[trunk]]\nname = {:?}", pbx.name));
             push(format_args!("peers = [{}]", quoted(&nodes)));
-            push(format_args!("big_requests = \"udp\"\nsubscribe_rate = {rate}"));
+            push(format_args!(
+                "big_requests = \"udp\"\nsubscribe_rate = {rate}"
+            ));
         }
         for queue in &self.queues {
             push(format_args!("\n[[queue]]\nname = {:?}", queue.name));
@@ -39,7 +40,9 @@ impl Profile {
                 push(format_args!("queue = {:?}", queue.name));
             }
         }
-        push(format_args!("\n[agent_defaults]\nno_answer_action = \"none\""));
+        push(format_args!(
+            "\n[agent_defaults]\nno_answer_action = \"none\""
+        ));
         for group in &self.agents {
             let home = self
                 .pbxs
@@ -48,7 +51,10 @@ impl Profile {
             for range in group.phones.words() {
                 push(format_args!("\n[[agents]]\nrange = {range:?}"));
                 push(format_args!("queues = [{}]", quoted(&group.queues)));
-                push(format_args!("no_answer = {}", group.no_answer.as_secs().max(1)));
+                push(format_args!(
+                    "no_answer = {}",
+                    group.no_answer.as_secs().max(1)
+                ));
                 if let Some(home) = home {
                     push(format_args!("trunks = [{:?}]", home.name));
                 }

@@ -55,10 +55,16 @@ fn a_profile_is_read_and_its_server_starts() {
     let profile = Profile::parse("p.toml", SMALL).expect("a good profile");
     assert_eq!((profile.name.as_str(), profile.seed), ("small", 7));
     assert_eq!(profile.pbxs[0].kind, PbxKind::Ucm(11, 5));
-    assert_eq!((profile.agent_count(), profile.pbxs[0].outside.len()), (20, 10));
+    assert_eq!(
+        (profile.agent_count(), profile.pbxs[0].outside.len()),
+        (20, 10)
+    );
     assert_eq!(profile.faults[0].kind, FaultKind::Silence);
     let desk = &profile.agents[0].desk;
-    assert_eq!(desk.breaks.map(|(every, _)| every), Some(Duration::from_secs(600)));
+    assert_eq!(
+        desk.breaks.map(|(every, _)| every),
+        Some(Duration::from_secs(600))
+    );
     let peers = [vec![
         "127.0.0.1:5070".parse().expect("an address"),
         "127.0.0.1:5071".parse().expect("an address"),
@@ -86,32 +92,68 @@ fn all_mistakes_are_found_at_once_with_their_lines() {
         (24, "[[agents]] has no key `brake`; remove it"),
         (30, "`patience` in [[callers]] is `long`"),
         (1, "there is no [[queue]] `service`; write one of sales"),
-        (1, "a node that `hq` does not have; write a node from 0 to 1"),
+        (
+            1,
+            "a node that `hq` does not have; write a node from 0 to 1",
+        ),
     ] {
         let start = format!("p.toml:{line}: ");
         let is = |mistake: &&String| mistake.starts_with(&start) && mistake.contains(words);
-        assert!(found.iter().any(|mistake| is(&mistake)), "{line} {words}: {found:#?}");
+        assert!(
+            found.iter().any(|mistake| is(&mistake)),
+            "{line} {words}: {found:#?}"
+        );
     }
 }
 
 #[test]
 fn sections_that_are_missing_or_contradict_each_other_are_named() {
     let found = mistakes("");
-    assert!(found.iter().any(|one| one.contains("there is no [[pbx]]")), "{found:?}");
+    assert!(
+        found.iter().any(|one| one.contains("there is no [[pbx]]")),
+        "{found:?}"
+    );
     let found = mistakes("[run\n");
     assert!(found[0].contains("p.toml:1:"), "{found:?}");
     for (from, to, words) in [
-        ("phones = \"2000-2019\"", "phones = \"2000-2020\"", "2020 is missing"),
-        ("numbers = [\"7000\"]\narrivals", "numbers = [\"7\"]\narrivals", "leads nowhere"),
-        ("arrivals = \"2\"", "arrivals = \"often\"", "come `often`"),
+        (
+            "phones = \"2000-2019\"",
+            "phones = \"2000-2020\"",
+            "2020 is missing",
+        ),
+        (
+            "numbers = [\"7000\"]\narrivals",
+            "numbers = [\"7\"]\narrivals",
+            "leads nowhere",
+        ),
+        (
+            "arrivals = \"2\"",
+            "arrivals = \"often\"",
+            "`arrivals` in [[callers]] is `often`",
+        ),
         ("at = \"10s\"", "at = \"40s\"", "comes after the last call"),
-        ("kind = \"silence\"", "kind = \"weather\"", "changes nothing"),
-        ("kind = \"silence\"", "kind = \"flood\"", "write one of silence"),
-        ("outside = \"900-909\"", "outside = \"2000\"", "a phone and an outside number"),
+        (
+            "kind = \"silence\"",
+            "kind = \"weather\"",
+            "changes nothing",
+        ),
+        (
+            "kind = \"silence\"",
+            "kind = \"flood\"",
+            "write one of silence",
+        ),
+        (
+            "outside = \"900-909\"",
+            "outside = \"2000\"",
+            "a phone and an outside number",
+        ),
     ] {
         let text = SMALL.replace(from, to);
         assert_ne!(text, SMALL, "{from}");
         let found = mistakes(&text);
-        assert!(found.iter().any(|one| one.contains(words)), "{words}: {found:?}");
+        assert!(
+            found.iter().any(|one| one.contains(words)),
+            "{words}: {found:?}"
+        );
     }
 }

@@ -78,7 +78,9 @@ impl Exchange {
             request,
             branch,
         };
-        let bytes = client.request.render(self.address, &client.branch, &self.style);
+        let bytes = client
+            .request
+            .render(self.address, &client.branch, &self.style);
         self.clients.insert(id, client);
         self.transmit(to, bytes);
     }
@@ -258,7 +260,9 @@ impl Exchange {
         client.resend = Some(self.agenda.add(now + client.interval, Due::Resend(id)));
         let (to, bytes) = (
             client.to,
-            client.request.render(self.address, &client.branch, &self.style),
+            client
+                .request
+                .render(self.address, &client.branch, &self.style),
         );
         self.wire.resent += 1;
         self.transmit(to, bytes);

@@ -185,7 +185,10 @@ impl PbxKind {
 fn asterisk(dn: &str, address: SocketAddr, open: bool, busy: bool) -> String {
     let basic = if open { "open" } else { "closed" };
     let (activity, note) = match (open, busy) {
-        (_, true) => ("<rpid:activities><rpid:busy/></rpid:activities>", "On the phone"),
+        (_, true) => (
+            "<rpid:activities><rpid:busy/></rpid:activities>",
+            "On the phone",
+        ),
         (true, false) => ("", "Ready"),
         (false, false) => ("", "Unavailable"),
     };
@@ -249,8 +252,11 @@ mod tests {
             let read = |presence| {
                 let (_, body) = kind.presence("2001", address, presence);
                 let read = reader::parse(body.as_bytes()).expect("a presence document");
-                let activities: Vec<String> =
-                    read.activities.iter().map(|word| (*word).to_string()).collect();
+                let activities: Vec<String> = read
+                    .activities
+                    .iter()
+                    .map(|word| (*word).to_string())
+                    .collect();
                 (read.basic, activities)
             };
             let busy = vec![kind.busy_word().to_owned()];
@@ -262,6 +268,9 @@ mod tests {
         }
         let (kind, body) = PbxKind::dialog_info("2001", address, Presence::OnThePhone, 3);
         assert_eq!(kind, DIALOG_INFO);
-        assert!(body.contains("version=\"3\"") && body.contains("confirmed"), "{body}");
+        assert!(
+            body.contains("version=\"3\"") && body.contains("confirmed"),
+            "{body}"
+        );
     }
 }

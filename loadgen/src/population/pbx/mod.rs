@@ -28,12 +28,12 @@ use super::session::{Reception, Session, refuse};
 use super::truth::{Fact, Log, Record, Token};
 use crate::node::{Node, Packet};
 use legs::{Act, Leg, LegId};
-use trouble::BrownOut;
 use phone::{Line, Phone};
 use subscriptions::{Subscription, SubscriptionId};
+use trouble::BrownOut;
 
-pub use kind::PbxKind;
 pub use habits::{Answering, Behaviour, Habits, Rhythm};
+pub use kind::PbxKind;
 pub use phone::{Activity, PhoneControl, PhoneView, Presence};
 pub use subscriptions::SubscribeRefusal;
 
@@ -159,10 +159,10 @@ impl Pbx {
             let mark = mark(options.seed, node, 0);
             let mut exchange = Exchange::new(*address, mark, options.timers);
             exchange.style = Style {
-                    user_agent: options.kind.user_agent(),
-                    allow: options.allow.clone(),
-                    via_last: options.kind.is_ucm(),
-                };
+                user_agent: options.kind.user_agent(),
+                allow: options.allow.clone(),
+                via_last: options.kind.is_ucm(),
+            };
             PbxNode {
                 exchange,
                 subscribe_refusal: None,
@@ -245,7 +245,11 @@ impl Pbx {
 
     /// The habits of one phone: its own, or those of the PBX.
     pub(super) fn habits_of(&self, phone: usize) -> Habits {
-        self.phones[phone].habits.as_deref().copied().unwrap_or(self.habits)
+        self.phones[phone]
+            .habits
+            .as_deref()
+            .copied()
+            .unwrap_or(self.habits)
     }
 
     /// Other habits from now on, for all phones. What has begun, ends; without a rhythm nothing

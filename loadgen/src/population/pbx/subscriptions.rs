@@ -191,7 +191,9 @@ impl Pbx {
     }
 
     fn knows(&self, event: &Event<'_>) -> bool {
-        let known = ["presence", "dialog"].into_iter().find(|name| event.is(name));
+        let known = ["presence", "dialog"]
+            .into_iter()
+            .find(|name| event.is(name));
         known.is_some_and(|name| self.kind.knows(name))
     }
 

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use offhook::sip::Status;
 
-use super::{Due, Pbx, SubscribeRefusal, mark};
 use super::legs::LegId;
+use super::{Due, Pbx, SubscribeRefusal, mark};
 use crate::population::truth::{EndedBy, Fact};
 
 /// How a node refuses a part of what is new: an overloaded trunk.
