@@ -31,7 +31,7 @@ pub(super) fn profile(options: &Demo) -> Profile {
          no_answer = \"3s\"\nringing = \"10ms..60ms\"\nanswer = \"200ms..1500ms\"\n\
          talk = \"2s..8s\"\nno_answers = 0.02\nbusy = 0.01\ndeclined = 0.02\nholds = 0.1\n\
          private_calls = \"60s\"\nprivate_call = \"2s..8s\"\nabsences = \"180s\"\n\
-         absence = \"2s..6s\"\ndesktops = 0.5\nper_connection = {PER_CONNECTION}\n\
+         absence = \"2s..6s\"\nlogin = \"1s..2s\"\ndesktops = 0.5\nper_connection = {PER_CONNECTION}\n\
          desktop_releases = 0.2\ndesktop_talk = \"1s..6s\"\n\n\
          [[callers]]\npbx = \"pbx\"\nnumbers = [\"7000\"]\narrivals = \"{}\"\n\
          early_offer = 0.5\npatience = \"15s..30s\"\nimpatient = 0.05\n\

@@ -2,6 +2,7 @@
 //! ordered, and what it tells.
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,6 +18,8 @@ use crate::population::{CallerHabits, Population, Record, Routing, Token, Totals
 
 /// Records in one report.
 const RECORDS_PER_REPORT_MAX: usize = 256;
+/// Datagrams that wait for somebody to listen to the server.
+const WAITING_MAX: usize = 10_000;
 /// Between two beats of the timer that shows what holds the worker up.
 const HEARTBEAT: Duration = Duration::from_millis(20);
 /// 503, as an overloaded trunk says.
@@ -25,6 +28,8 @@ const OVERLOADED: offhook::sip::Status = offhook::sip::Status::SERVICE_UNAVAILAB
 /// What a site may be ordered.
 #[derive(Debug, Clone)]
 pub(super) enum Order {
+    /// Somebody listens to the server: what has come since the beginning is taken in now.
+    Admit,
     /// Phones begin to have habits; callers come from `from` until `until`, as each group says.
     Open {
         /// The first moment.
@@ -102,6 +107,8 @@ pub(super) struct Site {
     /// When the timer is due that shows what holds the worker up.
     heartbeat: Instant,
     stalls: Times,
+    /// What has come before [`Order::Admit`]; `None` after it.
+    waiting: Option<Vec<(SocketAddr, SocketAddr, Vec<u8>)>>,
     records: VecDeque<Record>,
     reports: VecDeque<Report>,
 }
@@ -122,30 +129,41 @@ impl Site {
             now,
             heartbeat: now + HEARTBEAT,
             stalls: Times::default(),
+            waiting: Some(Vec::new()),
             records: VecDeque::new(),
             reports: VecDeque::new(),
         }
     }
 
+    fn take(&mut self, now: Instant, to: SocketAddr, from: SocketAddr, bytes: &[u8]) {
+        self.trail.note(now, false, bytes);
+        self.party.handle_datagram(now, to, from, bytes);
+    }
+
     fn obey(&mut self, now: Instant, order: Order) {
-        let population = &mut self.party.node;
         match order {
+            Order::Admit => {
+                for (to, from, bytes) in self.waiting.take().into_iter().flatten() {
+                    self.take(now, to, from, &bytes);
+                }
+            }
             Order::Open {
                 from,
                 until,
                 groups,
             } => {
-                population.pbx.begin_habits(from);
+                self.party.node.pbx.begin_habits(from);
                 for (habits, arrivals) in groups {
                     let habits = Arc::new(habits);
-                    population
+                    self.party
+                        .node
                         .callers
                         .arrive_as_planned(from, until, arrivals, habits);
                 }
             }
             Order::Close => {
-                population.pbx.end_rhythms();
-                population.callers.end_redials();
+                self.party.node.pbx.end_rhythms();
+                self.party.node.callers.end_redials();
             }
             Order::Fault {
                 kind,
@@ -153,7 +171,7 @@ impl Site {
                 lasting,
             } => self.fault(now, kind, node, lasting),
             Order::Audit(grace) => {
-                population.audit(now, grace);
+                self.party.node.audit(now, grace);
             }
             Order::Report => {
                 let standing = Box::new(self.standing());
@@ -163,7 +181,7 @@ impl Site {
                 let lines = self.trail.of(token);
                 self.reports.push_back(Report::Trail(token, lines));
             }
-            Order::Finish => population.callers.finish(now),
+            Order::Finish => self.party.node.callers.finish(now),
         }
     }
 
@@ -249,9 +267,14 @@ impl Engine for Site {
 
     fn handle_datagram(&mut self, now: Instant, from: Source, bytes: &[u8]) {
         self.now = now;
-        self.trail.note(now, false, bytes);
-        self.party
-            .handle_datagram(now, from.local, from.remote, bytes);
+        match &mut self.waiting {
+            // More than that is lost, as on any network; it is sent again.
+            Some(waiting) if waiting.len() < WAITING_MAX => {
+                waiting.push((from.local, from.remote, bytes.to_vec()));
+            }
+            Some(_) => {}
+            None => self.take(now, from.local, from.remote, bytes),
+        }
     }
 
     fn handle_connection(&mut self, _now: Instant, _change: ConnectionChange) {}

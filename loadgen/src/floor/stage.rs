@@ -117,6 +117,8 @@ pub(super) struct Stage {
     places: Vec<Place>,
     observations: BTreeMap<(Instant, u64), Observation>,
     observed: u64,
+    /// Whether the observer has been registered.
+    is_observed: bool,
     shown: usize,
     heard: Receiver<Heard>,
     lines: Option<Lines>,
@@ -187,6 +189,7 @@ impl Stage {
             places,
             observations: BTreeMap::new(),
             observed: 0,
+            is_observed: false,
             shown: 0,
             heard,
             lines: Some(lines),
@@ -226,6 +229,10 @@ impl Stage {
     fn take(&mut self, told: Heard) -> Result<(), FloorError> {
         match told {
             Heard::Said(said) => {
+                if said.connection == OBSERVER && !said.agents.is_empty() && !self.is_observed {
+                    self.is_observed = true;
+                    self.order_all(&Order::Admit);
+                }
                 self.desks.hear(&said);
                 self.routers.hear(&said);
                 self.count(&said);

@@ -5,6 +5,7 @@ use std::time::Duration;
 use offhook::config::Mistake;
 use toml::de::DeTable;
 
+use super::check::Places;
 use super::numbers::Numbers;
 use super::reader::{Section, Source};
 use super::{
@@ -26,9 +27,10 @@ pub(super) fn read(file: &str, text: &str) -> Result<Profile, Vec<Mistake>> {
         source.mistake(line, what, "see https://toml.io for the syntax");
     }
     let root = Section::new("the profile", Some(document.get_ref()), 1, &source);
-    let profile = profile(&root);
+    let mut places = Places::default();
+    let profile = profile(&root, &mut places);
     root.finish();
-    check::check(&source, &profile);
+    check::check(&source, &profile, &places);
     let mistakes = source.into_mistakes();
     if mistakes.is_empty() {
         Ok(profile)
@@ -37,7 +39,7 @@ pub(super) fn read(file: &str, text: &str) -> Result<Profile, Vec<Mistake>> {
     }
 }
 
-fn profile(root: &Section<'_>) -> Profile {
+fn profile(root: &Section<'_>, places: &mut Places) -> Profile {
     let run = root.table("run", "[run]");
     let name = run.optional("name", |text| Ok(text.to_owned()));
     let (seed, duration) = (
@@ -73,19 +75,36 @@ fn profile(root: &Section<'_>) -> Profile {
         drain_within,
         bounds: found,
         server: plan,
-        pbxs: each(root.tables("pbx", "[[pbx]]"), pbx),
-        queues: each(root.tables("queue", "[[queue]]"), queue),
-        agents: each(root.tables("agents", "[[agents]]"), agents),
-        callers: each(root.tables("callers", "[[callers]]"), callers),
-        routers: each(root.tables("router", "[[router]]"), router),
-        faults: each(root.tables("fault", "[[fault]]"), fault),
+        pbxs: each(root.tables("pbx", "[[pbx]]"), &mut places.pbxs, pbx),
+        queues: each(root.tables("queue", "[[queue]]"), &mut places.queues, queue),
+        agents: each(
+            root.tables("agents", "[[agents]]"),
+            &mut places.agents,
+            agents,
+        ),
+        callers: each(
+            root.tables("callers", "[[callers]]"),
+            &mut places.callers,
+            callers,
+        ),
+        routers: each(
+            root.tables("router", "[[router]]"),
+            &mut places.routers,
+            router,
+        ),
+        faults: each(root.tables("fault", "[[fault]]"), &mut places.faults, fault),
     }
 }
 
-fn each<'a, T>(sections: Vec<Section<'a>>, read: impl Fn(&Section<'a>) -> T) -> Vec<T> {
+fn each<'a, T>(
+    sections: Vec<Section<'a>>,
+    lines: &mut Vec<u32>,
+    read: impl Fn(&Section<'a>) -> T,
+) -> Vec<T> {
     sections
         .into_iter()
         .map(|section| {
+            lines.push(section.line);
             let plan = read(&section);
             section.finish();
             plan
