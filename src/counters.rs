@@ -56,6 +56,8 @@ counters! {
     TransmitOverflow => "messages_lost", "outbox_full";
     /// INVITEs from addresses that are no trunk's.
     InviteUnknownSource => "calls_refused", "unknown_source";
+    /// INVITEs from unknown addresses while a trunk's name had not been looked up yet.
+    InviteSourceUnresolved => "calls_refused", "source_unresolved";
     /// INVITEs to numbers that we do not serve.
     InviteUnknownNumber => "calls_refused", "unknown_number";
     /// INVITEs refused because a table or a backlog is full.
@@ -112,6 +114,8 @@ counters! {
     NotifyOtherEntity => "notifies", "other_entity";
     /// DNs that were closed because they were in use: their extensions lack call waiting.
     PhoneWithoutCallWaiting => "presence_warnings", "no_call_waiting";
+    /// Names of far ends that there was no room to remember; their requests went the peer's way.
+    FarEndsFull => "far_ends", "no_room";
     /// Pings of a trunk's peer that nobody answered.
     PingSilent => "pings", "silent";
     /// Pings not sent because the user agent's tables were full.

@@ -32,8 +32,13 @@ impl Jitter {
     /// From zero up to, but not including, `bound`; zero when that is zero.
     pub(crate) fn below(&mut self, bound: Duration) -> Duration {
         let bound = u64::try_from(bound.as_micros()).unwrap_or(u64::MAX);
+        Duration::from_micros(self.number_below(bound))
+    }
+
+    /// From zero up to, but not including, `bound`; zero when that is zero.
+    pub(crate) fn number_below(&mut self, bound: u64) -> u64 {
         let wide = u128::from(self.number()) * u128::from(bound);
-        Duration::from_micros(u64::try_from(wide >> 64).expect("a fraction of 64 bits has 64 bits"))
+        u64::try_from(wide >> 64).expect("a fraction of 64 bits has 64 bits")
     }
 
     /// From `low` up to `high`.

@@ -61,6 +61,12 @@ const _: () = assert!(PIDF_BYTES_MAX <= BODY_BYTES_MAX);
 pub const LEGS_MAX: usize = 262_144;
 /// The shortest session interval there is, seconds (RFC 4028 §5).
 pub const SESSION_SECONDS_MIN: u32 = 90;
+/// Diversions of one call that are read.
+pub const DIVERSIONS_MAX: usize = 10;
+/// 422 (Session Interval Too Small) in a row that are followed by another attempt.
+pub const SESSION_RAISES_MAX: u8 = 2;
+/// Early dialogs of one INVITE of ours whose reliable responses are acknowledged.
+pub const EARLY_DIALOGS_MAX: usize = FORKS_MAX;
 /// Subscriptions of ours on one shard.
 pub const SUBSCRIPTIONS_MAX: usize = 131_072;
 /// OPTIONS of ours that wait for an answer.
@@ -240,6 +246,31 @@ pub const USER_DATA_KEYS_MAX: usize = 256;
 /// Bytes of a call's attached data, keys and values together.
 pub const USER_DATA_BYTES_MAX: usize = 16_384;
 
+// Offer and answer
+
+/// How long our re-INVITE may go without a final response before it is taken back. A phone answers
+/// by itself; whoever asks a human first may do so within this time.
+pub const REINVITE_ANSWER_MAX: Duration = Duration::from_secs(16);
+/// How long a re-INVITE that was taken back may go without one: longer than its transaction lives
+/// (64 times T1, RFC 3261 §9.1).
+pub const REINVITE_WITHDRAWAL_MAX: Duration = Duration::from_secs(40);
+/// How often a re-INVITE that crossed one of the far end's is sent again.
+pub const GLARE_RETRIES_MAX: u8 = 4;
+/// How long the ACK to our 2xx may take: longer than the dialog waits (64 times T1, RFC 3261
+/// §13.3.1.4), which then ends.
+pub const ACKNOWLEDGEMENT_MAX: Duration = Duration::from_secs(40);
+/// How long the far end's 2xx may wait for our ACK. It gives up after 64 times T1, and by then the
+/// ACK must have reached it.
+pub const ACKNOWLEDGEMENT_PATIENCE: Duration = Duration::from_secs(24);
+/// How long an INVITE may ring while a negotiation waits for its answer. Calls end it sooner.
+pub const NEGOTIATION_RINGING_MAX: Duration = Duration::from_mins(15);
+/// How often two legs are told what the other one made of what it heard, before they are taken for
+/// two that never agree.
+pub const UPDATES_MAX: u8 = 4;
+
+const _: () = assert!(REINVITE_ANSWER_MAX.as_secs() < ACKNOWLEDGEMENT_PATIENCE.as_secs());
+const _: () = assert!(ACKNOWLEDGEMENT_PATIENCE.as_secs() < 32);
+
 // Engine
 
 /// Messages and events that may wait for room in the mesh before new calls are refused. Calls that
@@ -312,7 +343,49 @@ const _: () = assert!(
     TRUNK_OUT_MIN.as_secs() << TRUNK_RELAPSES_MAX >= TRUNK_OUT_RELAPSE_MAX.as_secs(),
     "relapses reach the longest time out"
 );
-const _: () = assert!(TRUNK_PEERS_MAX <= u16::BITS as usize, "a bit a peer");
+
+// DNS
+
+/// Servers that one name may lead to; the first by priority are kept.
+pub const DNS_PLACES_MAX: usize = 32;
+/// Addresses of one host; the others are left alone.
+pub const DNS_HOST_ADDRESSES_MAX: usize = 8;
+/// NAPTR and SRV records of one name that are followed.
+pub const DNS_RECORDS_MAX: usize = 32;
+/// Names that the control plane knows: those of the configuration and those of far ends.
+pub const DNS_QUESTIONS_MAX: usize = 2 * TRUNKS_MAX * TRUNK_PEERS_MAX;
+/// Names that are looked up at one time.
+pub const DNS_LOOKUPS_MAX: usize = 32;
+/// Questions of shards that wait for the resolver; further ones are asked again later.
+pub const DNS_QUESTIONS_WAITING_MAX: usize = 1_024;
+/// First wait after a look that failed; doubles with each failure in a row.
+pub const DNS_FAILED_RETRY_MIN: Duration = Duration::from_secs(5);
+/// The longest wait after a look that failed.
+pub const DNS_FAILED_RETRY_MAX: Duration = Duration::from_secs(60);
+/// How long one name may take with all its records, in the time that one question may take.
+pub const DNS_LOOK_IN_QUESTIONS: u32 = 4;
+/// Names of far ends that one shard remembers; requests to others go the way of the peer.
+pub const DNS_FAR_ENDS_MAX: usize = 4_096;
+/// A shard's question that nobody has answered is asked again after this time.
+pub const DNS_ASK_AGAIN: Duration = Duration::from_secs(30);
+/// Between two looks for names that may be forgotten, while there is no room.
+pub const DNS_FAR_END_SWEEP: Duration = Duration::from_secs(1);
+/// How long an address counts as a trunk's after its name has ceased to lead there.
+pub const DNS_RECENT: Duration = Duration::from_mins(10);
+/// Nodes of one trunk: its addresses and those that its names lead or have led to of late.
+pub const TRUNK_NODES_MAX: usize = 64;
+/// Name servers in one configuration.
+pub const DNS_SERVERS_MAX: usize = 8;
+
+const _: () = assert!(TRUNK_NODES_MAX <= u64::BITS as usize, "a bit a node");
+const _: () = assert!(
+    TRUNK_PEERS_MAX + DNS_PLACES_MAX <= TRUNK_NODES_MAX,
+    "the addresses of a trunk and all that one name leads to are nodes at one time"
+);
+const _: () = assert!(
+    TRUNKS_MAX * TRUNK_PEERS_MAX < DNS_QUESTIONS_MAX,
+    "names of the configuration never want for room"
+);
 
 // Presence
 
@@ -351,6 +424,16 @@ const _: () = assert!(REFUSED_RETRY_MIN.as_secs() < REFUSED_RETRY_MAX.as_secs())
 
 // Agents
 
+/// How long RequestReserveAgent of several routers for one agent are collected before one wins.
+pub const CLAIM_COLLECTION: Duration = Duration::from_millis(100);
+/// Requests that are collected for one agent; further ones get `TooBusy`.
+pub const CLAIM_REQUESTS_MAX: usize = 64;
+/// The longest time for which a router may keep an agent.
+pub const CLAIM_DURATION_MAX: Duration = Duration::from_mins(5);
+/// The time for which a router keeps an agent when it does not say.
+pub const CLAIM_DURATION_DEFAULT: Duration = Duration::from_secs(10);
+/// The highest priority of a router's request.
+pub const CLAIM_PRIORITY_MAX: u16 = 1_000;
 /// The longest wrap-up, as configured or as a desktop asks for.
 pub const WRAP_UP_MAX: Duration = Duration::from_hours(24);
 /// Calls at one DN that clients see: one in hand, and those on hold beside it.

@@ -112,6 +112,11 @@ fn check(path: &Path) -> ExitCode {
             );
             // Nobody reads standard output any more: the exit status still tells.
             let _ = writeln!(std::io::stdout(), "{line}");
+            for question in config.names() {
+                let records = question.records();
+                let line = format!("to be looked up when it runs: {question} ({records})");
+                let _ = writeln!(std::io::stdout(), "{line}");
+            }
             ExitCode::SUCCESS
         }
         Err(mistakes) => list(&mistakes),

@@ -2,12 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use offhook::config::{self, Config, Selection, TrunkIndex, TrunkSet};
-use offhook::cti::{Event, EventName, Value};
+use offhook::cti::{Event, EventName, TrunkStatus, Value};
 use offhook::dialog::PingOutcome;
 use offhook::sip::Status;
 use offhook::trunk::{Failure, HealthChange, Output, Route, Trunks};
@@ -77,6 +78,9 @@ struct Lab {
     changes: Vec<(Duration, TrunkIndex, HealthChange)>,
     events: Vec<Event>,
     reports: usize,
+    /// Nodes that came or went because their names lead elsewhere.
+    moves: Vec<HealthChange>,
+    statuses: BTreeMap<TrunkIndex, TrunkStatus>,
 }
 
 impl Lab {
@@ -99,6 +103,8 @@ impl Lab {
             changes: Vec::new(),
             events: Vec::new(),
             reports: 0,
+            moves: Vec::new(),
+            statuses: BTreeMap::new(),
         }
     }
 
@@ -114,6 +120,13 @@ impl Lab {
                 Output::Change(trunk, change) => {
                     self.changes.push((self.now - self.start, trunk, change));
                     self.trunks.handle_change(trunk, change);
+                }
+                Output::Nodes(trunk, nodes) => {
+                    let changes = self.trunks.handle_nodes(trunk, &nodes);
+                    self.moves.extend(changes);
+                }
+                Output::Status(trunk, status) => {
+                    self.statuses.insert(trunk, status);
                 }
                 Output::Event(event) => self.events.push(*event),
                 Output::ReportFailure { .. } => self.reports += 1,
@@ -314,11 +327,13 @@ fn pings_go_out_with_jitter_and_with_the_configured_max_forwards() {
     let mut trunks = Trunks::new(Clock.now(), config, ShardId(0), &[PBX], 1);
     let at = trunks.poll_timeout().unwrap();
     trunks.handle_timeout(at + seconds(5));
+    let mut outputs = std::iter::from_fn(|| trunks.poll_output());
+    let ping = outputs.find(|output| !matches!(output, Output::Status(..)));
     let Some(Output::Ping {
         request_uri,
         max_forwards,
         ..
-    }) = trunks.poll_output()
+    }) = ping
     else {
         panic!("a ping is due");
     };

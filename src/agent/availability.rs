@@ -9,9 +9,9 @@ use super::step::{Step, Timer};
 use super::votes::Standing;
 
 impl Agent {
-    /// Free, and with a way to the phone.
+    /// Free, kept for no router, and with a way to the phone.
     pub(super) fn is_available(&self, step: &Step<'_>) -> bool {
-        self.is_free() && step.phone_has_a_way()
+        self.is_free() && !self.is_claimed(None) && step.phone_has_a_way()
     }
 
     /// Ready, in no call, not to be left alone, rested, and with a phone that presence does not

@@ -5,6 +5,7 @@
 use crate::config::{AfterLogin, LoginWhileUnregistered, OnDisconnect, WrapUp};
 use crate::cti::{AgentWorkMode, DesktopRequest, ErrorCode, KeyValueList, RequestedBy};
 
+use super::claim::Wish;
 use super::events::{Answer, reason_code};
 use super::state::{Agent, Reason};
 use super::step::{Step, Timer};
@@ -47,6 +48,19 @@ impl Agent {
                 destination,
                 reasons,
             } => self.set_forward(step, Answer::to(whom, &reasons), mode, destination),
+            DesktopRequest::Reserve {
+                duration,
+                priority,
+                reasons,
+            } => {
+                let wish = Wish {
+                    requested_by: whom,
+                    duration,
+                    priority,
+                    reasons,
+                };
+                self.claim(step, wish);
+            }
             DesktopRequest::CancelForward { reasons } => {
                 self.cancel_forward(step, Answer::to(whom, &reasons));
             }

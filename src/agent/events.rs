@@ -181,7 +181,12 @@ impl Agent {
             .set("Source", Value::Text("server".to_owned()));
     }
 
-    fn agent_event(&self, step: &Step<'_>, name: EventName, answer: Option<Answer<'_>>) -> Event {
+    pub(super) fn agent_event(
+        &self,
+        step: &Step<'_>,
+        name: EventName,
+        answer: Option<Answer<'_>>,
+    ) -> Event {
         let mut event = step.event(name);
         event.agent_id = Some(self.agent_id(step.config).to_owned());
         if let Some(answer) = answer {

@@ -7,6 +7,7 @@
 //! [`crate::queue`].
 
 mod availability;
+mod claim;
 mod desktop;
 mod dialling;
 mod events;
@@ -25,7 +26,9 @@ use std::sync::Arc;
 
 use crate::call::CallRef;
 use crate::config::{DnIndex, QueueIndex, RoutingPointIndex};
-use crate::cti::{CallInfo, CallState, ConnId, DesktopRequest, DnRole, KeyValueList, RequestedBy};
+use crate::cti::{
+    CallInfo, CallState, ClientId, ConnId, DesktopRequest, DnRole, KeyValueList, RequestedBy,
+};
 use crate::presence::Vote;
 
 pub use table::{Agents, Output, Status};
@@ -92,6 +95,8 @@ pub struct Offer {
 pub enum OfferSource {
     /// A queue picked the agent; a refusal goes back to it as `queue::Input::Refused`.
     Queue(QueueIndex),
+    /// A router picked the agent for a call of the queue; a refusal goes back to the queue.
+    Router(QueueIndex, ClientId),
     /// The caller dialled the DN; a refusal goes to the call as `call::Input::DirectRefused`.
     Direct,
 }

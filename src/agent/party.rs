@@ -18,33 +18,17 @@ impl Agent {
     /// The call's shard reports.
     pub(super) fn report(&mut self, step: &mut Step<'_>, party: Party) {
         let known = self.visits.position(party.call);
+        // What clients do not know of has no news for them.
+        let shown = known.filter(|index| self.visits[*index].is_shown());
         match (party.state, known) {
             (PartyState::Dialing, _) => self.dials(step, known, &party),
             (PartyState::Changed, _) => self.changed(step, known, &party),
             (PartyState::Ringing | PartyState::Established, None) => self.adopt(step, party),
             (PartyState::Ringing, Some(index)) => self.rings(step, index, &party),
             (PartyState::Established, Some(index)) => self.answered(step, index, &party),
-            (PartyState::Held, Some(index)) => self.held(step, index, &party),
-            (PartyState::Retrieved, Some(index)) => self.retrieved(step, index, &party),
-            (PartyState::NetworkReached, Some(index)) => {
-                self.show(step, index, EventName::NetworkReached, &party);
-            }
-            (PartyState::DestinationBusy(cause), Some(index)) => {
-                let mut event = self.call_event(step, index, EventName::DestinationBusy, &party);
-                event.call_state = Some(end_state(cause));
-                step.emit(event);
-            }
-            (PartyState::Added, Some(index)) => {
-                self.show(step, index, EventName::PartyAdded, &party);
-            }
-            (PartyState::Deleted, Some(index)) => {
-                self.show(step, index, EventName::PartyDeleted, &party);
-            }
-            (PartyState::DtmfSent, Some(index)) => {
-                self.show(step, index, EventName::DTMFSent, &party);
-            }
             (PartyState::UserDataChanged, _) => self.user_data_changed(step, known, &party),
             (PartyState::Ended(cause), Some(index)) => self.ended(step, index, &party, cause),
+            (PartyState::Ended(_), None) => Self::acknowledge(step, party.requested_by),
             (
                 PartyState::Held
                 | PartyState::Retrieved
@@ -52,11 +36,37 @@ impl Agent {
                 | PartyState::DestinationBusy(_)
                 | PartyState::Added
                 | PartyState::Deleted
-                | PartyState::DtmfSent
-                | PartyState::Ended(_),
-                None,
-            ) => Self::acknowledge(step, party.requested_by),
+                | PartyState::DtmfSent,
+                _,
+            ) => match shown {
+                Some(index) => self.follow(step, index, &party),
+                None => Self::acknowledge(step, party.requested_by),
+            },
         }
+    }
+
+    /// A call that clients know of goes on.
+    fn follow(&mut self, step: &mut Step<'_>, index: usize, party: &Party) {
+        let name = match party.state {
+            PartyState::Held => return self.held(step, index, party),
+            PartyState::Retrieved => return self.retrieved(step, index, party),
+            PartyState::DestinationBusy(cause) => {
+                let mut event = self.call_event(step, index, EventName::DestinationBusy, party);
+                event.call_state = Some(end_state(cause));
+                return step.emit(event);
+            }
+            PartyState::NetworkReached => EventName::NetworkReached,
+            PartyState::Added => EventName::PartyAdded,
+            PartyState::Deleted => EventName::PartyDeleted,
+            PartyState::DtmfSent => EventName::DTMFSent,
+            PartyState::Dialing
+            | PartyState::Ringing
+            | PartyState::Established
+            | PartyState::Changed
+            | PartyState::UserDataChanged
+            | PartyState::Ended(_) => unreachable!("these have their own ways"),
+        };
+        self.show(step, index, name, party);
     }
 
     /// The phone was never dialled: nothing has happened, and the agent has its old place.
@@ -96,6 +106,7 @@ impl Agent {
         self.visits[index].stage = Stage::Ringing;
         self.visits[index].class = self.class_of(step, index, party);
         self.extend_lease(step, index);
+        self.note_ringing(index, party);
         self.show(step, index, EventName::Ringing, party);
     }
 
@@ -129,8 +140,11 @@ impl Agent {
     }
 
     fn held(&mut self, step: &mut Step<'_>, index: usize, party: &Party) {
-        if self.visits[index].stage == Stage::Held {
-            return Self::acknowledge(step, party.requested_by);
+        match self.visits[index].stage {
+            Stage::Dialing | Stage::Established => {}
+            Stage::Reserved | Stage::Ringing | Stage::Held => {
+                return Self::acknowledge(step, party.requested_by);
+            }
         }
         self.visits[index].stage = Stage::Held;
         self.show(step, index, EventName::Held, party);
@@ -140,7 +154,12 @@ impl Agent {
         if self.visits[index].stage != Stage::Held {
             return Self::acknowledge(step, party.requested_by);
         }
-        self.visits[index].stage = Stage::Established;
+        let was_up = self.visits[index].was_up;
+        self.visits[index].stage = if was_up {
+            Stage::Established
+        } else {
+            Stage::Dialing
+        };
         self.show(step, index, EventName::Retrieved, party);
     }
 
@@ -154,6 +173,9 @@ impl Agent {
         };
         self.visits[index].class = self.class_of(step, index, party);
         self.visits[index].call = party.call;
+        if self.visits[index].ringing.is_some() {
+            self.note_ringing(index, party);
+        }
         if self.visits[index].is_shown() {
             self.show(step, index, EventName::PartyChanged, party);
         } else {
@@ -173,7 +195,13 @@ impl Agent {
             (Class::Business(_), _, _) => known,
             (Class::Private, Class::Business(_), _) => main,
             (Class::Private, Class::Private, Some(routing_point)) => {
-                Class::Business(Some(step.config.routing_point_at(routing_point).queue))
+                let queue = match self.visits[index].source {
+                    Source::Queue(queue) => queue,
+                    Source::Direct | Source::Own => {
+                        step.config.routing_point_at(routing_point).queue
+                    }
+                };
+                Class::Business(Some(queue))
             }
             (Class::Private, Class::Private, None) => Class::Private,
         }

@@ -8,26 +8,33 @@ use crate::agent::{EndCause, OfferSource, RefusedOffer};
 use crate::call::{self, CallRef};
 use crate::config::QueueIndex;
 use crate::counters::Counter;
+use crate::cti::{ClientId, EventName, KeyValueList};
 use crate::limits::RESERVATION_SLACK;
 use crate::queue;
 
+use super::Party;
+use super::events::end_state;
 use super::state::Agent;
 use super::step::{Step, Timer};
 use super::visits::{Class, Source, Stage, Visit, Withdrawn};
 use super::votes::Standing;
 
 impl Agent {
-    /// A queue wants the agent: it must be free in every respect.
+    /// A queue wants the agent, or a router for a call of the queue: it must be free in every
+    /// respect.
     pub(super) fn reserve_for_queue(
         &mut self,
         step: &mut Step<'_>,
         call: CallRef,
         queue: QueueIndex,
+        router: Option<ClientId>,
     ) {
-        if self.is_available(step) {
+        let is_claimed = self.is_claimed(router);
+        if self.is_free() && step.phone_has_a_way() && !is_claimed {
+            self.end_claim(step);
             return self.grant(step, call, OfferSource::Queue(queue));
         }
-        let why = if self.is_engaged() || self.dnd {
+        let why = if self.is_engaged() || self.dnd || is_claimed {
             RefusedOffer::Busy
         } else if self.votes.last() == Standing::LoggedOut {
             RefusedOffer::LoggedOut
@@ -78,6 +85,7 @@ impl Agent {
             stage: Stage::Reserved,
             was_up: false,
             lease: None,
+            ringing: None,
             free_since: self.free_since,
             withdrawn: Withdrawn::No,
             agent_id: self.desktop_login.clone(),
@@ -125,9 +133,19 @@ impl Agent {
         self.watch_leases(step);
     }
 
+    /// Notes what rings, so that clients hear of its end even from a call that says nothing more.
+    pub(super) fn note_ringing(&mut self, index: usize, party: &Party) {
+        self.visits[index].ringing = Some(Box::new(Party {
+            requested_by: None,
+            reasons: KeyValueList::new(),
+            ..party.clone()
+        }));
+    }
+
     /// The call will be reported on for as long as it lasts.
     pub(super) fn end_lease(&mut self, step: &mut Step<'_>, index: usize) {
         self.visits[index].lease = None;
+        self.visits[index].ringing = None;
         self.watch_leases(step);
     }
 
@@ -151,6 +169,11 @@ impl Agent {
             step.count(Counter::ReservationExpired);
             if self.visits[index].is_offer() {
                 take_back(step, &mut self.visits[index], Withdrawn::ByPhone);
+            }
+            if let Some(party) = self.visits[index].ringing.take() {
+                let mut event = self.call_event(step, index, EventName::Released, &party);
+                event.call_state = Some(end_state(EndCause::Failed));
+                step.emit(event);
             }
             self.free(step, index, EndCause::Failed);
         }

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use crate::config::{Config, DnIndex, Login, QueueIndex};
 
+use super::claim::Claims;
 use super::dialling::Placing;
 use super::events::Answer;
 use super::features::Forward;
@@ -41,6 +42,8 @@ pub(super) struct Agent {
     pub(super) dnd: bool,
     /// Where calls for the DN go instead.
     pub(super) forward: Option<Forward>,
+    /// For which router the agent is kept.
+    pub(super) claims: Claims,
     /// Since when the agent is free, whether a trunk leads to its phone or not.
     pub(super) free_since: Option<Instant>,
     /// Since when the agent is idle, while the queues may pick it: as they were told.
@@ -77,6 +80,7 @@ impl Agent {
             owed_wrap_up: None,
             dnd: false,
             forward: None,
+            claims: Claims::default(),
             free_since: None,
             available_since: None,
             timers: Timers::default(),
@@ -114,7 +118,12 @@ impl Agent {
                 request,
             } => self.ask(step, requested_by, request),
             Input::Reserve(offer) => match offer.source {
-                OfferSource::Queue(queue) => self.reserve_for_queue(step, offer.call, queue),
+                OfferSource::Queue(queue) => {
+                    self.reserve_for_queue(step, offer.call, queue, None);
+                }
+                OfferSource::Router(queue, client) => {
+                    self.reserve_for_queue(step, offer.call, queue, Some(client));
+                }
                 OfferSource::Direct => self.reserve_for_caller(step, offer.call),
             },
             Input::Party(party) => self.report(step, party),
@@ -134,6 +143,8 @@ impl Agent {
             Timer::Rest => {}
             Timer::Refresh => self.ask_presence_again(step),
             Timer::AutoLogout => self.log_out(step, None),
+            Timer::Collection => self.decide_claims(step),
+            Timer::Claim => self.end_claim(step),
         }
     }
 

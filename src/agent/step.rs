@@ -30,10 +30,14 @@ pub(super) enum Timer {
     Refresh,
     /// The agent has been NotReady for so long that it is taken for gone.
     AutoLogout,
+    /// The routers that want the agent at the same time have been heard.
+    Collection,
+    /// A router has kept the agent for as long as it asked.
+    Claim,
 }
 
 /// How many timers there are.
-const TIMERS: usize = Timer::AutoLogout as usize + 1;
+const TIMERS: usize = Timer::Claim as usize + 1;
 
 /// The armed timers of one agent.
 #[derive(Debug, Default)]

@@ -10,7 +10,7 @@ use crate::config::QueueIndex;
 use crate::cti::ConnId;
 use crate::limits::CALLS_PER_DN_MAX;
 
-use super::OfferSource;
+use super::{OfferSource, Party};
 
 /// How far a call at a DN is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +58,8 @@ pub(super) struct Visit {
     pub(super) was_up: bool,
     /// Until when the call's shard must have said something.
     pub(super) lease: Option<Instant>,
+    /// What rings, while there is a lease: what clients are told if nothing more is heard of it.
+    pub(super) ringing: Option<Box<Party>>,
     /// Since when the agent was free before: what it has back if its phone is never dialled.
     pub(super) free_since: Option<Instant>,
     /// Whether the call's shard was told that nobody will answer.
@@ -81,7 +83,7 @@ pub(super) enum Withdrawn {
 impl From<OfferSource> for Source {
     fn from(source: OfferSource) -> Self {
         match source {
-            OfferSource::Queue(queue) => Self::Queue(queue),
+            OfferSource::Queue(queue) | OfferSource::Router(queue, _) => Self::Queue(queue),
             OfferSource::Direct => Self::Direct,
         }
     }

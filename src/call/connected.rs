@@ -5,7 +5,7 @@ use std::time::Instant;
 use crate::agent::{self, EndCause, PartyState};
 use crate::config::DnIndex;
 use crate::cti::{CallAction, CallRequest, RequestedBy};
-use crate::dialog::{LegEvent, Release};
+use crate::dialog::{Cause, LegEvent, Release};
 use crate::sip::Status;
 
 use super::command::{Command, LegCommand, Side};
@@ -114,7 +114,12 @@ pub(super) fn common(
     match event {
         Event::Leg(side, LegEvent::HungUp(release)) => {
             let ended = ended_by(side, release);
-            Some(end_by_itself(facts, dn, side.other(), ended, commands))
+            // RFC 3326: why one side has left is for the other to know.
+            let reason = release.cause().unwrap_or_else(|| reason_of(ended));
+            let origin = Origin::default();
+            hang_up(commands, side.other(), reason);
+            facts.tell_agent(commands, dn, PartyState::Ended(ended), origin);
+            Some(State::Ended)
         }
         Event::Leg(side, LegEvent::Refused { .. }) => Some(end_by_itself(
             facts,
@@ -224,12 +229,18 @@ fn end(
     origin: Origin,
     commands: &mut Commands,
 ) -> State {
-    let reason = if ended == EndCause::Failed {
+    hang_up(commands, left, reason_of(ended));
+    facts.tell_agent(commands, dn, PartyState::Ended(ended), origin);
+    State::Ended
+}
+
+/// What the leg that is left hears, where nobody has said why.
+fn reason_of(ended: EndCause) -> Cause {
+    let failed = ended == EndCause::Failed;
+    (if failed {
         cause::FAILURE
     } else {
         cause::NORMAL
-    };
-    hang_up(commands, left, reason);
-    facts.tell_agent(commands, dn, PartyState::Ended(ended), origin);
-    State::Ended
+    })
+    .into()
 }

@@ -7,7 +7,7 @@ use crate::agent::{self, EndCause, PartyState};
 use crate::config::DnIndex;
 use crate::counters::Counter;
 use crate::cti::{CallAction, CallRequest, ErrorCode};
-use crate::dialog::{Body, LegEvent};
+use crate::dialog::{Body, Cause, LegEvent};
 use crate::limits::{OFFER_SETUP_IN_T1, PROGRESS_INTERVAL};
 use crate::queue;
 use crate::sip::Status;
@@ -97,8 +97,9 @@ impl Offering {
 
     fn handle_caller(self, facts: &mut Facts, event: &LegEvent, commands: &mut Commands) -> State {
         match event {
-            LegEvent::HungUp(_) => {
-                self.leave(facts, cause::NORMAL, EndCause::CallerAbandoned, commands);
+            LegEvent::HungUp(release) => {
+                let reason = release.cause().unwrap_or(cause::NORMAL.into());
+                self.leave(facts, reason, EndCause::CallerAbandoned, commands);
                 facts.caller_gone(commands, EndCause::CallerAbandoned);
                 State::Ended
             }
@@ -251,7 +252,13 @@ impl Offering {
     }
 
     /// The call ends before the agent has answered.
-    fn leave(self, facts: &Facts, cause: u8, ended: EndCause, commands: &mut Commands) {
+    fn leave(
+        self,
+        facts: &Facts,
+        cause: impl Into<Cause>,
+        ended: EndCause,
+        commands: &mut Commands,
+    ) {
         hang_up(commands, Side::Agent, cause);
         let ended = PartyState::Ended(ended);
         facts.tell_agent(commands, self.dn, ended, Origin::default());

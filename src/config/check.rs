@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::keys::closest;
 use super::mistake::{Mistake, Mistakes};
 use super::reader::{Section, Source};
-use super::server::Server;
-use super::trunk::Trunk;
+use super::server::{Server, Transport};
+use super::trunk::{Peer, Trunk};
 use super::{Config, ProfileIndex, QueueIndex, RequirementIndex, SkillIndex};
 use crate::limits::QUEUE_REQUIREMENTS_MAX;
 
@@ -106,25 +106,30 @@ pub(super) fn check_server(
     check_peers(server, trunks, places, mistakes);
 }
 
-/// A peer answers to a listener of its own transport and family.
+/// A peer answers to a listener of its own transport and family; what a name leads to is known
+/// later, and what has no listener then is left out.
 fn check_peers(server: &Server, trunks: &[Trunk], places: &Places, mistakes: &Mistakes) {
     for (trunk, place) in trunks.iter().zip(&places.trunks) {
         let deaf = trunk.peers.iter().find(|peer| {
-            !server.sip.iter().any(|listener| {
-                listener.transport == peer.transport
-                    && listener.address.is_ipv4() == peer.address.is_ipv4()
+            !server.sip.iter().any(|listener| match peer {
+                Peer::Address { transport, address } => {
+                    listener.transport == *transport
+                        && listener.address.is_ipv4() == address.is_ipv4()
+                }
+                Peer::Name(_) => peer
+                    .transport()
+                    .is_none_or(|transport| listener.transport == transport),
             })
         });
         let Some(peer) = deaf else { continue };
-        let any = if peer.address.is_ipv4() {
-            "0.0.0.0"
-        } else {
-            "[::]"
+        let any = match peer {
+            Peer::Address { address, .. } if address.is_ipv6() => "[::]",
+            Peer::Address { .. } | Peer::Name(_) => "0.0.0.0",
         };
-        let (transport, address) = (peer.transport, peer.address);
+        let transport = peer.transport().unwrap_or(Transport::Udp);
         mistakes.add(
             place.pair(),
-            format!("nothing listens where peer {transport}:{address} can reach us"),
+            format!("nothing listens where peer {peer} can reach us"),
             format!("add \"{transport}:{any}:5060\" to sip in [server]"),
         );
     }

@@ -13,6 +13,7 @@ pub(super) const DOCUMENT: Keys = Keys {
     header: "the file",
     keys: &[
         "server",
+        "dns",
         "token",
         "trunk",
         "presence",
@@ -45,6 +46,11 @@ pub(super) const SERVER: Keys = Keys {
     ],
 };
 
+pub(super) const DNS: Keys = Keys {
+    header: "[dns]",
+    keys: &["servers", "timeout", "attempts", "ttl_min", "ttl_max"],
+};
+
 pub(super) const TOKEN: Keys = Keys {
     header: "[[token]]",
     keys: &["token", "role", "dns"],
@@ -65,6 +71,11 @@ pub(super) const TRUNK: Keys = Keys {
         "prefixes",
         "subscribe_rate",
         "big_requests",
+        "session_expires",
+        "min_se",
+        "reliable_provisional",
+        "refer",
+        "identity",
     ],
 };
 

@@ -5,6 +5,7 @@
 
 mod agent;
 mod check;
+mod dns;
 mod keys;
 mod mistake;
 mod overrides;
@@ -22,6 +23,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 pub use agent::{AfterLogin, Agent, AgentDefaults, Login, NoAnswerAction, WrapUp};
+pub use dns::Dns;
 pub use mistake::Mistake;
 use mistake::Mistakes;
 pub use overrides::Overrides;
@@ -31,7 +33,7 @@ pub use server::{
     Cores, Driver, Listener, LogLevel, OnDisconnect, Role, Server, Token, Transport, Unusable,
 };
 pub use skill::{Levels, ProfileIndex, RequirementIndex, SkillIndex};
-pub use trunk::{BigRequests, Peer, Selection, Trunk, TrunkSet};
+pub use trunk::{BigRequests, Identity, Peer, Selection, Trunk, TrunkSet};
 
 /// A trunk: an index into [`Config::trunks`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -107,6 +109,8 @@ pub fn parse_named(
 pub struct Config {
     /// Listeners, shards, CTI clients.
     pub server: Server,
+    /// How names are looked up.
+    pub dns: Dns,
     /// In the order of the file.
     pub trunks: Vec<Trunk>,
     /// How phones are watched.
@@ -210,6 +214,12 @@ impl Config {
     /// The trunk that an index stands for.
     pub fn trunk_at(&self, index: TrunkIndex) -> &Trunk {
         &self.trunks[usize::from(index.0)]
+    }
+
+    /// The names that the trunks' peers are to be looked up by.
+    pub fn names(&self) -> impl Iterator<Item = &crate::dns::Question> {
+        let peers = self.trunks.iter().flat_map(|trunk| &trunk.peers);
+        peers.filter_map(Peer::question)
     }
 
     /// After-call work of an agent after a business call: the agent's own, else that of the queue

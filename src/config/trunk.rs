@@ -1,12 +1,14 @@
 //! `[[trunk]]`: the PBX peers that calls and subscriptions go through. Whether a peer is alive is
 //! not known here; see `trunk/`.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::TrunkIndex;
 use super::server::Transport;
+use crate::dns::Question;
 
 /// One named way to a PBX.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,7 +27,7 @@ pub struct Trunk {
     pub oos_force: Duration,
     /// How long a peer that failed a call stays out when nothing else tells that it is back.
     pub recovery_timeout: Duration,
-    /// Host part of request URIs; `None` uses the peer's address.
+    /// Host part of request URIs; `None` uses the peer's name or address.
     pub domain: Option<Box<str>>,
     /// Max-Forwards of OPTIONS pings.
     pub ping_max_forwards: u8,
@@ -35,15 +37,75 @@ pub struct Trunk {
     pub subscribe_rate: u32,
     /// How requests of more than 1,300 bytes go to a UDP peer.
     pub big_requests: BigRequests,
+    /// The session interval that calls ask for (RFC 4028); `None` asks for none.
+    pub session_expires: Option<Duration>,
+    /// The shortest session interval that a far end may ask for.
+    pub min_se: Duration,
+    /// Whether phones may send their provisional responses reliably (RFC 3262).
+    pub reliable_provisional: bool,
+    /// Whether phones and PBXs may transfer by REFER (RFC 3515).
+    pub refer: bool,
+    /// Which headers say who is across.
+    pub identity: Identity,
 }
 
-/// One node of a trunk.
+/// Which headers tell the far end who is across.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Peer {
-    /// Datagrams or a stream.
-    pub transport: Transport,
-    /// Its address; never a wildcard, never port 0.
-    pub address: SocketAddr,
+pub enum Identity {
+    /// P-Asserted-Identity (RFC 3325).
+    Asserted,
+    /// Remote-Party-ID.
+    RemoteParty,
+    /// Both.
+    Both,
+    /// None: the far end is not trusted with it.
+    Neither,
+}
+
+/// One node of a trunk, or several behind one name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Peer {
+    /// Written `udp:192.0.2.20:5060`.
+    Address {
+        /// Datagrams or a stream.
+        transport: Transport,
+        /// Its address; never a wildcard, never port 0.
+        address: SocketAddr,
+    },
+    /// Written `udp:pbx.example.com`, `udp:pbx.example.com:5060` or `sip:example.com`.
+    Name(Question),
+}
+
+impl Peer {
+    /// Datagrams or a stream; `None` where DNS says which.
+    #[must_use]
+    pub fn transport(&self) -> Option<Transport> {
+        match self {
+            Self::Address { transport, .. } => Some(*transport),
+            Self::Name(question) => question.transport.map(|transport| match transport {
+                offhook_shards::Transport::Udp => Transport::Udp,
+                offhook_shards::Transport::Tcp => Transport::Tcp,
+            }),
+        }
+    }
+
+    /// The name to look up, if it is one.
+    #[must_use]
+    pub fn question(&self) -> Option<&Question> {
+        match self {
+            Self::Address { .. } => None,
+            Self::Name(question) => Some(question),
+        }
+    }
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address { transport, address } => write!(formatter, "{transport}:{address}"),
+            Self::Name(question) => question.fmt(formatter),
+        }
+    }
 }
 
 /// How one is chosen among several that are alive.

@@ -2,7 +2,7 @@
 //! fails says what to write instead; where the value stands is the reader's business.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use super::agent::WrapUp;
 use super::keys::{closest, listed};
 use super::server::{Cores, Listener, transport_and_address};
 use super::trunk::Peer;
+use crate::dns::Question;
 use crate::limits::{HOST_BYTES_MAX, NAME_BYTES_MAX, SKILL_LEVEL_MAX, WRAP_UP_MAX};
 
 /// A value as it is written, in TOML or in a cell of a CSV file.
@@ -321,24 +322,59 @@ pub(super) fn listener(scalar: Scalar<'_>) -> Converted<Listener> {
 
 /// A node of a trunk.
 pub(super) fn peer(scalar: Scalar<'_>) -> Converted<Peer> {
-    const WRITE: &str =
-        "write udp:ADDRESS:PORT or tcp:ADDRESS:PORT, such as \"udp:192.0.2.20:5060\"";
+    const WRITE: &str = "write udp:ADDRESS:PORT or tcp:ADDRESS:PORT, such as \
+                         \"udp:192.0.2.20:5060\", or a name, such as \"udp:pbx.example.com\" or \
+                         \"sip:example.com\"";
     let text = text(scalar)?;
-    let Some((transport, address)) = transport_and_address(text) else {
-        let place = text
-            .strip_prefix("udp:")
-            .or_else(|| text.strip_prefix("tcp:"));
-        let host = place.map(|place| place.rsplit_once(':').map_or(place, |(host, _)| host));
-        if host.is_some_and(is_host_name) {
-            return Err("host names are not looked up yet: write the IP address".to_owned());
+    if let Some((transport, address)) = transport_and_address(text) {
+        let ip = address.ip();
+        if address.port() == 0 || ip.is_unspecified() || ip.is_multicast() {
+            return Err(WRITE.to_owned());
         }
-        return Err(WRITE.to_owned());
+        return Ok(Peer::Address { transport, address });
+    }
+    let (scheme, place) = text.split_once(':').ok_or(WRITE)?;
+    let transport = match scheme {
+        "sip" => None,
+        "udp" => Some(offhook_shards::Transport::Udp),
+        "tcp" => Some(offhook_shards::Transport::Tcp),
+        _ => return Err(WRITE.to_owned()),
     };
-    let ip = address.ip();
-    if address.port() == 0 || ip.is_unspecified() || ip.is_multicast() {
+    let (host, port) = match place.split_once(':') {
+        None => (place, None),
+        Some((host, port)) => (host, Some(port)),
+    };
+    let is_address = place.parse::<SocketAddr>().is_ok() || place.parse::<IpAddr>().is_ok();
+    if scheme == "sip" && is_address {
+        return Err(format!(
+            "sip: looks up a name; for an address write \"udp:{place}\""
+        ));
+    }
+    if !is_host_name(host) {
         return Err(WRITE.to_owned());
     }
-    Ok(Peer { transport, address })
+    let number = |port: &str| {
+        let digits = port.bytes().all(|byte| byte.is_ascii_digit());
+        let number = port.parse().ok().filter(|port| digits && *port != 0);
+        number.ok_or_else(|| "write a port from 1 to 65535 after the name, or none".to_owned())
+    };
+    let port = port.map(number).transpose()?;
+    Ok(Peer::Name(Question::new(host, port, transport)))
+}
+
+/// The address of a name server; without a port, 53.
+pub(super) fn name_server(scalar: Scalar<'_>) -> Converted<SocketAddr> {
+    const WRITE: &str = "write the address of a name server, such as \"192.0.2.53\" or \
+                         \"[2001:db8::53]:53\"";
+    let text = text(scalar)?;
+    let address = text
+        .parse()
+        .or_else(|_| text.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, 53)))
+        .map_err(|_| WRITE)?;
+    if address.port() == 0 || address.ip().is_unspecified() || address.ip().is_multicast() {
+        return Err(WRITE.to_owned());
+    }
+    Ok(address)
 }
 
 /// Core numbers.

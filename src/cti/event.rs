@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::config::DnIndex;
+use crate::config::{DnIndex, TrunkIndex};
+use crate::dns::{Place, Question};
 
 use super::attributes::named;
 use super::{
@@ -35,7 +36,8 @@ named!(
         AgentLogin, /// An agent logged out.
         AgentLogout, /// An agent may get calls.
         AgentReady, /// An agent gets no calls.
-        AgentNotReady, /// Calls are kept away from the DN.
+        AgentNotReady, /// An agent is kept for a router.
+        AgentReserved, /// Calls are kept away from the DN.
         DNDOn, /// They are not any more.
         DNDOff, /// Calls for the DN go elsewhere.
         ForwardSet, /// They do not any more.
@@ -161,6 +163,26 @@ pub enum SubscriptionStatus {
     Failed,
 }
 
+/// How the nodes of a trunk stand.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TrunkStatus {
+    /// In the order of the configuration; a peer that leads nowhere stands for itself.
+    pub nodes: Vec<NodeStatus>,
+}
+
+/// How one node of a trunk stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeStatus {
+    /// Which of the trunk's peers leads there.
+    pub peer: u8,
+    /// Where it is; absent for a name that leads nowhere.
+    pub place: Option<Place>,
+    /// `in-service`, or why it is out.
+    pub state: &'static str,
+    /// What the last look at the peer's name met, if it was not good.
+    pub dns: Option<&'static str>,
+}
+
 /// What the control plane should know and no client sees as an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Notice {
@@ -171,6 +193,8 @@ pub enum Notice {
         /// The status it has now.
         status: SubscriptionStatus,
     },
+    /// A node of a trunk came, went, or changed how it stands.
+    Trunk(TrunkIndex, TrunkStatus),
     /// A waiting line changed its length.
     QueueDepth {
         /// The queue.
@@ -189,4 +213,6 @@ pub enum Output {
     Event(Box<Event>),
     /// News for the control plane itself.
     Notice(Notice),
+    /// A name of a far end that the control plane is to look up.
+    LookUp(Question),
 }

@@ -12,7 +12,7 @@ pub mod request;
 pub use attributes::{
     AgentWorkMode, CallState, CallType, DnRole, ErrorCode, ForwardMode, RouteType,
 };
-pub use event::{Event, EventName, Notice, Output, SubscriptionStatus};
+pub use event::{Event, EventName, NodeStatus, Notice, Output, SubscriptionStatus, TrunkStatus};
 pub use identity::{CallInfo, CallUuid, ClientId, ConnId, RequestedBy};
 pub use key_value::{KeyValueList, Value};
 pub use request::{

@@ -1,5 +1,7 @@
 //! Requests: what the control plane asks of a shard, already checked for form and permission.
 
+use std::time::Duration;
+
 use crate::config::{DnIndex, RoutingPointIndex, WrapUp};
 
 use super::{AgentWorkMode, ConnId, ForwardMode, KeyValueList, RequestedBy, RouteType};
@@ -24,7 +26,7 @@ pub enum RequestBody {
     Route(RoutingPointIndex, RouteRequest),
 }
 
-/// What a desktop asks for its agent.
+/// What a desktop asks for its agent, and a router of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DesktopRequest {
     /// Log in.
@@ -84,6 +86,15 @@ pub enum DesktopRequest {
     },
     /// Let calls for the DN come to it again (EventForwardCancel).
     CancelForward {
+        /// Software reasons.
+        reasons: KeyValueList,
+    },
+    /// Keep the agent for the router that asks (EventAgentReserved).
+    Reserve {
+        /// For how long.
+        duration: Duration,
+        /// Of several routers the one with the highest gets the agent.
+        priority: u16,
         /// Software reasons.
         reasons: KeyValueList,
     },

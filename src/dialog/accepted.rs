@@ -5,15 +5,25 @@ use std::time::Duration;
 
 use offhook_shards::wheel::TimerKey;
 
-use crate::sip::{HeaderName, Status};
+use crate::sip::Status;
 use crate::transaction::ServerKey;
 
 use super::Body;
-use super::compose::{ALLOW, Answer, Fields};
+use super::call_dialog::CallDialog;
 use super::core::{Kept, Timer};
-use super::dialog::Dialog;
 use super::reply::Reply;
+use super::session_timer::Asked;
 use super::turn::Turn;
+
+/// An INVITE of the peer's that has no final response.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Invited<'a> {
+    pub(super) server: ServerKey,
+    pub(super) cseq: u32,
+    pub(super) reply: &'a Reply,
+    /// What it says about the session timer.
+    pub(super) asked: Asked,
+}
 
 #[derive(Debug)]
 pub(super) struct Accepted {
@@ -29,19 +39,19 @@ impl Accepted {
     /// Sends the 2xx and starts its timers.
     pub(super) fn send(
         turn: &mut Turn<'_>,
-        dialog: &Dialog,
-        server: ServerKey,
-        cseq: u32,
-        reply: &Reply,
+        dialog: &mut CallDialog,
+        invite: &Invited<'_>,
         body: Option<&Body>,
     ) -> Self {
-        let answer = Answer {
-            contact: Some(turn.contact(dialog, server)),
-            fields: Fields::default().with(HeaderName::Allow, format_args!("{ALLOW}")),
-            body,
-        };
-        turn.core
-            .respond(turn.now, server, Status::OK, reply, &answer);
+        let Invited {
+            server,
+            cseq,
+            reply,
+            asked,
+        } = *invite;
+        let answer = turn.success(dialog, server, asked, body);
+        turn.respond(server, Status::OK, reply, answer);
+        dialog.describe(body);
         let interval = turn.core.config.t1;
         let give_up = turn.now + turn.core.patience();
         Self {

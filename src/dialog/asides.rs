@@ -1,43 +1,78 @@
-//! Requests of ours within a call that change nothing about it: whatever the peer answers, the call
-//! goes on.
+//! Requests of ours within a call that leave its session alone: INFO, NOTIFY, PRACK, and the UPDATE
+//! that refreshes it or says who is across.
 
 use crate::sip::{HeaderName, Method};
 
 use super::Body;
+use super::call_dialog::CallDialog;
 use super::compose::{Draft, Fields};
 use super::core::Owner;
 use super::dialog::Dialog;
 use super::turn::Turn;
 
+/// Whose answer it is that comes back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Aside {
+    /// That of an UPDATE without an offer.
+    Update,
+    /// That of a NOTIFY about a REFER.
+    Notify,
+    /// Nobody's.
+    Other,
+}
+
 /// INFO without an Info-Package, as phones and PBXs use it for DTMF (RFC 6086 §9.3).
-pub(super) fn info(turn: &mut Turn<'_>, dialog: &mut Dialog, body: &Body) {
-    send(turn, dialog, Method::Info, Fields::default(), Some(body));
+pub(super) fn info(turn: &mut Turn<'_>, dialog: &mut CallDialog, body: &Body) {
+    let fields = Fields::default();
+    send(turn, dialog, Method::Info, fields, Some(body), Aside::Other);
 }
 
 /// NOTIFY outside any subscription, which many phones take as the wish that they answer or resume.
-pub(super) fn talk(turn: &mut Turn<'_>, dialog: &mut Dialog) {
+pub(super) fn talk(turn: &mut Turn<'_>, dialog: &mut CallDialog) {
     let fields = Fields::default()
         .with(HeaderName::Event, format_args!("talk"))
         .with(HeaderName::SubscriptionState, format_args!("active"));
-    send(turn, dialog, Method::Notify, fields, None);
+    send(turn, dialog, Method::Notify, fields, None, Aside::Other);
 }
 
-/// Sends a request of whose answer nobody wants to hear.
-fn send(
+/// UPDATE without an offer (RFC 3311).
+pub(super) fn update(turn: &mut Turn<'_>, dialog: &mut CallDialog) {
+    let fields = dialog.request_fields(turn.core);
+    send(turn, dialog, Method::Update, fields, None, Aside::Update);
+}
+
+pub(super) fn send(
     turn: &mut Turn<'_>,
-    dialog: &mut Dialog,
+    dialog: &mut CallDialog,
     method: Method<'static>,
     fields: Fields,
     body: Option<&Body>,
+    aside: Aside,
 ) {
     let cseq = dialog.next_cseq();
+    send_in(turn, dialog, cseq, method, fields, body, aside);
+}
+
+/// The same in a dialog that is not, or not yet, the leg's own.
+pub(super) fn send_in(
+    turn: &mut Turn<'_>,
+    dialog: &Dialog,
+    cseq: u32,
+    method: Method<'static>,
+    fields: Fields,
+    body: Option<&Body>,
+    aside: Aside,
+) {
     let mut draft = Draft::within(dialog, method, cseq);
     draft.contact = Some(&dialog.contact_user);
     draft.fields = fields;
     draft.body = body;
-    let (owner, next_hop) = (Owner::Leg(turn.leg), dialog.next_hop());
-    // Without room it is not sent: nothing waits for it.
-    if let Ok(sent) = turn.core.request(turn.now, owner, &next_hop, &draft) {
+    let (owner, next_hop) = (Owner::Aside(turn.leg, aside), dialog.next_hop());
+    // Without room it is not sent: whoever needs it asks again.
+    let Ok(sent) = turn.core.request(turn.now, owner, &next_hop, &draft) else {
+        return;
+    };
+    if aside == Aside::Other {
         turn.core.abandon(turn.now, sent.client);
     }
 }

@@ -2,19 +2,30 @@
 //! message: control characters become blanks and user parts are escaped, so nothing that came in
 //! by a header or from a configuration can add a line of its own.
 
-use std::fmt::{Arguments, Write as _};
+use std::fmt::Arguments;
 use std::io::Write as _;
 
 use offhook_shards::Transport;
 
 use crate::sip::{HeaderName, Method, Status};
 
-use super::dialog::{Dialog, Tag};
+use super::dialog::{Dialog, SessionHalves, Tag};
 use super::reply::Reply;
-use super::{Body, Listener, Party};
+use super::{Body, LegPolicy, Listener, Party};
 
 /// RFC 3261 §20.5: what we understand.
-pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, NOTIFY";
+pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, NOTIFY, INFO, PRACK, UPDATE";
+
+/// RFC 3261 §20.37: the extensions that a response of ours may name.
+pub(super) const SUPPORTED: &str = "timer, replaces";
+
+/// What we understand from whoever may transfer.
+const ALLOW_REFER: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, NOTIFY, INFO, PRACK, UPDATE, REFER";
+
+/// What we understand from the far end of a trunk.
+pub(super) fn allow(policy: &LegPolicy) -> &'static str {
+    if policy.refer { ALLOW_REFER } else { ALLOW }
+}
 /// RFC 3261 §8.1.1.6.
 pub(super) const MAX_FORWARDS: u8 = 70;
 
@@ -25,10 +36,20 @@ pub(super) struct Fields(Vec<u8>);
 impl Fields {
     /// Adds one line; control characters in `value` become blanks.
     pub(super) fn with(mut self, name: HeaderName, value: Arguments<'_>) -> Self {
-        let mut text = String::new();
-        text.write_fmt(value)
-            .expect("formatting into a string cannot fail");
-        self.push(name.as_str(), text.as_bytes());
+        self.0.extend_from_slice(name.as_str().as_bytes());
+        self.0.extend_from_slice(b": ");
+        let start = self.0.len();
+        put(&mut self.0, value);
+        for byte in &mut self.0[start..] {
+            *byte = visible(*byte);
+        }
+        self.0.extend_from_slice(b"\r\n");
+        self
+    }
+
+    /// Adds lines that were written before.
+    pub(super) fn and(mut self, others: &Self) -> Self {
+        self.0.extend_from_slice(&others.0);
         self
     }
 
@@ -87,6 +108,7 @@ pub(super) struct Draft<'a> {
     pub(super) remote_tag: Option<&'a str>,
     pub(super) call_id: &'a str,
     pub(super) cseq: u32,
+    pub(super) session_id: Option<SessionHalves>,
     pub(super) max_forwards: u8,
     /// The user part of Contact, where the method has one.
     pub(super) contact: Option<&'a str>,
@@ -108,6 +130,7 @@ impl<'a> Draft<'a> {
             remote_tag: dialog.remote_tag.as_deref(),
             call_id: &dialog.call_id,
             cseq,
+            session_id: dialog.session_id.as_deref().copied(),
             max_forwards: MAX_FORWARDS,
             contact: None,
             fields: Fields::default(),
@@ -164,8 +187,15 @@ impl<'a> Draft<'a> {
             one_line(out, user_agent.as_bytes());
             out.extend_from_slice(b"\r\n");
         }
+        write_session_id(out, self.session_id);
         out.extend_from_slice(&self.fields.0);
         end(out, self.body);
+    }
+}
+
+fn write_session_id(out: &mut Vec<u8>, halves: Option<SessionHalves>) {
+    if let Some(SessionHalves { ours, theirs }) = halves {
+        put(out, format_args!("Session-ID: {ours};remote={theirs}\r\n"));
     }
 }
 
@@ -174,6 +204,7 @@ impl<'a> Draft<'a> {
 pub(super) struct Answer<'a> {
     /// The Contact value, in responses that make or refresh a dialog; Record-Route goes with it.
     pub(super) contact: Option<String>,
+    pub(super) session_id: Option<SessionHalves>,
     pub(super) fields: Fields,
     pub(super) body: Option<&'a Body>,
 }
@@ -201,6 +232,7 @@ pub(super) fn response(
         one_line(out, server.as_bytes());
         out.extend_from_slice(b"\r\n");
     }
+    write_session_id(out, answer.session_id);
     out.extend_from_slice(&answer.fields.0);
     end(out, answer.body);
 }
@@ -257,13 +289,15 @@ pub(super) fn clean_uri(uri: &str) -> String {
 
 /// Copies a value; line ends of folds, and any other control character, become blanks.
 pub(super) fn one_line(out: &mut Vec<u8>, value: &[u8]) {
-    out.extend(value.iter().map(|&byte| {
-        if byte < b' ' || byte == 0x7f {
-            b' '
-        } else {
-            byte
-        }
-    }));
+    out.extend(value.iter().map(|&byte| visible(byte)));
+}
+
+fn visible(byte: u8) -> u8 {
+    if byte < b' ' || byte == 0x7f {
+        b' '
+    } else {
+        byte
+    }
 }
 
 /// RFC 3261 §25.1, user: what may not stand there is escaped.

@@ -14,25 +14,30 @@ use siphasher::sip::SipHasher24;
 use slotmap::SecondaryMap;
 
 use crate::counters::{Counter, Counters};
+use crate::dns::FarEnds;
 use crate::sip::{Host, Method, Status, Uri};
 use crate::transaction::{
     ClientKey, Fallback, Full, Outgoing, ServerKey, Timers, Transactions, transport_for,
 };
 
+use super::asides::Aside;
 use super::compose::{Answer, Draft, response};
 use super::dialog::Tag;
 use super::random::Random;
 use super::reply::Reply;
 use super::table::Table;
 use super::{
-    LegKey, Listener, PingKey, SubscriptionKey, Target, UserAgentConfig, UserAgentEvent, call_id,
+    LegKey, Listener, PingKey, SessionUuid, SubscriptionKey, Target, UserAgentConfig,
+    UserAgentEvent, call_id,
 };
 
 /// Whose request a client transaction carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Owner {
-    /// A call's.
+    /// A call's, and about its session: INVITE or BYE.
     Leg(LegKey),
+    /// A call's, and beside its session.
+    Aside(LegKey, Aside),
     /// A subscription's.
     Subscription(SubscriptionKey),
     /// A ping.
@@ -42,10 +47,13 @@ pub(super) enum Owner {
 /// What a timer of ours is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Timer {
-    /// The 2xx to an INVITE goes out again (RFC 3261 §13.3.1.4).
+    /// The 2xx to an INVITE goes out again (RFC 3261 §13.3.1.4), or a reliable provisional
+    /// response (RFC 3262 §3).
     Repeat(LegKey),
-    /// No ACK came for 64*T1.
+    /// No ACK, or no PRACK, came for 64*T1.
     AckMissing(LegKey),
+    /// The session timer of RFC 4028.
+    Session(LegKey),
     /// Timer N of RFC 6665 §4.1.2.4.
     NotifyMissing(SubscriptionKey),
 }
@@ -105,6 +113,8 @@ pub(super) struct Core {
     pub(super) transactions: Transactions,
     pub(super) table: Table,
     pub(super) events: VecDeque<UserAgentEvent>,
+    /// The names of far ends.
+    pub(super) far_ends: FarEnds,
     /// INVITEs of peers, for as long as a CANCEL can name them: their leg, and the tag of the
     /// responses to them.
     pub(super) invites: SecondaryMap<ServerKey, (LegKey, Tag)>,
@@ -133,6 +143,7 @@ impl Core {
             transactions: Transactions::new(now, timers, config.keys),
             table: Table::new(config.keys),
             events: VecDeque::new(),
+            far_ends: FarEnds::new(now),
             invites: SecondaryMap::new(),
             own: config.listeners.iter().map(Own::of).collect(),
             owners: SecondaryMap::new(),
@@ -178,6 +189,25 @@ impl Core {
     /// RFC 3261 §14.2: a Retry-After of 0 to 10 seconds.
     pub(super) fn retry_after(&mut self) -> u32 {
         self.random.below(11)
+    }
+
+    /// A number in `0..bound`; `bound` is at least 1.
+    pub(super) fn draw(&mut self, bound: u64) -> u64 {
+        let wide = u128::from(self.random.next()) * u128::from(bound);
+        u64::try_from(wide >> 64).expect("a fraction of 64 bits has 64 bits")
+    }
+
+    /// A number in `0..bound`, all equally likely.
+    pub(super) fn below(&mut self, bound: u32) -> u32 {
+        self.random.below(bound.max(1))
+    }
+
+    /// A half of a Session-ID that nobody else has (RFC 7989 §4.1).
+    pub(super) fn session_uuid(&mut self) -> SessionUuid {
+        let random = u128::from(self.random.next()) << 64 | u128::from(self.random.next());
+        // RFC 4122 §4.4: version 4, variant 1.
+        let random = random & !(0xf << 76) | 4 << 76;
+        SessionUuid(random & !(3 << 62) | 2 << 62)
     }
 
     /// The listener that a message by this way names in Via and Contact.

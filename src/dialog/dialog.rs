@@ -7,7 +7,8 @@ use offhook_shards::{Source, Transport};
 
 use crate::sip::{self, NameAddr, Request, Response, Uri};
 
-use super::Target;
+use super::far_end::Way;
+use super::{SessionUuid, Target};
 
 /// A local tag: 64 random bits, written as 16 hexadecimal digits (RFC 3261 §19.3 asks for 32).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +18,15 @@ impl Tag {
     pub(super) fn text(self) -> String {
         format!("{:016x}", self.0)
     }
+}
+
+/// Both halves of a Session-ID (RFC 7989), as they stand in what we send.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct SessionHalves {
+    /// That of who is across, or our own while nobody is.
+    pub(super) ours: SessionUuid,
+    /// The peer's; zero until it is known.
+    pub(super) theirs: SessionUuid,
 }
 
 /// What both ends of a dialog have agreed on.
@@ -33,12 +43,16 @@ pub(super) struct Dialog {
     /// The Request-URI of what we send: the peer's Contact once it is known.
     pub(super) remote_target: Box<str>,
     routes: Box<[Route]>,
+    /// How its next hop is found; looked at anew when the peer names another.
+    pub(super) way: Way,
     pub(super) local_cseq: u32,
     remote_cseq: Option<u32>,
     /// Where the first request went or came from: the way when a URI names no address.
     pub(super) peer: Target,
     /// The user part of our Contact; may be empty.
     pub(super) contact_user: Box<str>,
+    /// There when one of the ends uses it.
+    pub(super) session_id: Option<Box<SessionHalves>>,
 }
 
 /// One hop of the route set.
@@ -77,10 +91,12 @@ impl Dialog {
             remote: format!("<{}>", opening.request_uri).into(),
             remote_target: opening.request_uri.into(),
             routes: Box::default(),
+            way: Way::Unread,
             local_cseq: 1,
             remote_cseq: None,
             peer: opening.target,
             contact_user: opening.contact_user.into(),
+            session_id: None,
         }
     }
 
@@ -99,6 +115,7 @@ impl Dialog {
             remote: bracketed(&request.from),
             remote_target: target_uri(contact),
             routes: routes(&request.message).collect(),
+            way: Way::Unread,
             local_cseq: 0,
             remote_cseq: Some(request.cseq),
             peer: Target {
@@ -107,6 +124,7 @@ impl Dialog {
                 large_requests: None,
             },
             contact_user: request.uri.user.unwrap_or_default().into(),
+            session_id: None,
         }
     }
 
@@ -117,6 +135,7 @@ impl Dialog {
         let mut hops: Vec<Route> = routes(&response.message).collect();
         hops.reverse();
         self.routes = hops.into();
+        self.way = Way::Unread;
         self.refresh(contact_of(&response.message));
     }
 
@@ -124,13 +143,17 @@ impl Dialog {
     pub(super) fn confirm_by_request(&mut self, request: &Request<'_>) {
         self.remote_tag = Some(request.from_tag.unwrap_or_default().into());
         self.routes = routes(&request.message).collect();
+        self.way = Way::Unread;
         self.refresh(contact_of(&request.message));
     }
 
     /// Target refresh (§12.2): a new Contact replaces the old one, no Contact changes nothing.
     pub(super) fn refresh(&mut self, contact: Option<Box<str>>) {
-        if let Some(uri) = contact {
+        if let Some(uri) = contact
+            && self.remote_target != uri
+        {
             self.remote_target = uri;
+            self.way = Way::Unread;
         }
     }
 
@@ -182,17 +205,23 @@ impl Dialog {
         }
     }
 
-    /// Where the next request goes: the first hop, when its URI names an address. A name was
-    /// resolved outside, when the first request went there, and so was the first request's way.
+    /// The URI that the next request is sent to, whatever is in its Request-URI.
+    pub(super) fn first_hop(&self) -> &str {
+        self.routes
+            .first()
+            .map_or(&*self.remote_target, |route| &*route.uri)
+    }
+
+    /// Where the next request goes: the first hop, when its URI names an address, or a name that
+    /// has been looked up; else the way of the first request.
     pub(super) fn next_hop(&self) -> Target {
+        if let Way::Known(target) = self.way {
+            return target;
+        }
         if self.remote_tag.is_none() {
             return self.peer;
         }
-        let first = self
-            .routes
-            .first()
-            .map_or(&*self.remote_target, |route| &*route.uri);
-        let Ok(uri) = Uri::parse(first.as_bytes()) else {
+        let Ok(uri) = Uri::parse(self.first_hop().as_bytes()) else {
             return self.peer;
         };
         let Some(ip) = uri.host.address() else {

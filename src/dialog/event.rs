@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use offhook_shards::Transport;
 
+use crate::dns::Question;
 use crate::sip::Status;
 
 use super::{Body, Cause, Diversion, LegKey, Party, PingKey, Replaces, SubscriptionKey};
@@ -20,6 +21,9 @@ pub enum UserAgentEvent {
     Subscription(SubscriptionKey, SubscriptionEvent),
     /// A ping came to its end; the key is spent.
     Ping(PingKey, PingOutcome),
+    /// The name of a far end is to be looked up; the answer is brought by
+    /// [`super::UserAgent::handle_resolved`].
+    LookUp(Question),
 }
 
 /// An INVITE from outside.
@@ -51,7 +55,7 @@ pub struct Invitation {
 }
 
 /// One end's half of a Session-ID (RFC 7989).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionUuid(pub u128);
 
 impl std::fmt::Display for SessionUuid {
@@ -159,6 +163,19 @@ pub enum Release {
     Unacknowledged,
     /// The peer does not know the dialog or cannot be reached (481, 408).
     Lost,
+}
+
+impl Release {
+    /// Why, in the words of the peer; `None` where it had none.
+    #[must_use]
+    pub fn cause(self) -> Option<Cause> {
+        match self {
+            Self::Bye { cause } | Self::Cancelled { cause } => {
+                Some(cause).filter(|cause| *cause != Cause::default())
+            }
+            Self::Unacknowledged | Self::Lost => None,
+        }
+    }
 }
 
 /// News of a subscription.

@@ -8,13 +8,13 @@ use crate::sip::{HeaderName, Host, Message, NameAddr, Request};
 
 use super::compose::{MAX_FORWARDS, one_line};
 use super::incoming::offer_of;
-use super::{Invitation, Party};
+use super::{Invitation, Party, SessionUuid, history};
 
 /// Headers that go through us untouched.
 const CARRIED: [HeaderName; 3] = [
-    HeaderName::SessionId,
     HeaderName::CiscoGuid,
     HeaderName::Diversion,
+    HeaderName::HistoryInfo,
 ];
 
 /// Reads an INVITE whose Max-Forwards is not zero.
@@ -34,8 +34,11 @@ pub(super) fn invitation(request: &Request<'_>, source: Source) -> Invitation {
         offer: offer_of(message),
         carried: carried(message),
         replaces: None,
-        diversions: Vec::new(),
-        session_id: None,
+        diversions: history::diversions(message),
+        session_id: message
+            .session_id()
+            .and_then(|id| id.local)
+            .map(SessionUuid),
     }
 }
 
@@ -56,7 +59,7 @@ fn calling(request: &Request<'_>) -> Party {
     }
 }
 
-fn is_anonymous(address: &NameAddr<'_>) -> bool {
+pub(super) fn is_anonymous(address: &NameAddr<'_>) -> bool {
     let nowhere = address
         .uri
         .host
@@ -68,10 +71,57 @@ fn is_anonymous(address: &NameAddr<'_>) -> bool {
             .is_some_and(|user| user.eq_ignore_ascii_case("anonymous"))
 }
 
+/// Who a response, or a request within a call, says that its sender is; `None` when it does not
+/// say so.
+pub(super) fn told(message: &Message<'_>) -> Option<Party> {
+    let asserted = message.asserted_identities().find_map(Result::ok);
+    let address = asserted.or_else(|| {
+        let party = message.remote_parties().find_map(Result::ok);
+        party.map(|party| party.address)
+    })?;
+    if is_anonymous(&address) {
+        return Some(Party {
+            private: true,
+            ..Party::default()
+        });
+    }
+    Some(Party {
+        number: number(address.uri.user.unwrap_or_default()),
+        display_name: address.display_text().collect(),
+        private: message.identity_is_private(),
+    })
+}
+
+/// What [`told`] reads, as a number that changes with it; zero when nothing is said.
+pub(super) fn fingerprint(message: &Message<'_>, hash: impl Fn(&[u8]) -> u64) -> u64 {
+    const SAID: [HeaderName; 3] = [
+        HeaderName::PAssertedIdentity,
+        HeaderName::RemotePartyId,
+        HeaderName::Privacy,
+    ];
+    let identified = SAID[..2].iter().any(|name| message.header(*name).is_some());
+    if !identified {
+        return 0;
+    }
+    let mut sum = 0_u64;
+    for value in SAID.into_iter().flat_map(|name| message.headers(name)) {
+        sum = sum.rotate_left(7) ^ hash(value);
+    }
+    sum.max(1)
+}
+
 /// The user part as a number: without its parameters (RFC 3261 §19.1.6), escapes resolved.
-fn number(user: &str) -> String {
-    let mut bytes = Vec::with_capacity(user.len());
-    let mut rest = user.split(';').next().unwrap_or_default().as_bytes();
+pub(super) fn number(user: &str) -> String {
+    let text = unescaped(user.split(';').next().unwrap_or_default());
+    text.chars()
+        .filter(|character| !character.is_control())
+        .collect()
+}
+
+/// A text with its escapes resolved (RFC 3261 §19.1.2).
+pub(super) fn unescaped(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
     while let [byte, after @ ..] = rest {
         let escaped = after.get(..2).filter(|_| *byte == b'%').and_then(|digits| {
             let digits = std::str::from_utf8(digits).ok()?;
@@ -83,10 +133,7 @@ fn number(user: &str) -> String {
         };
         bytes.push(escaped.unwrap_or(*byte));
     }
-    let text = String::from_utf8_lossy(&bytes);
-    text.chars()
-        .filter(|character| !character.is_control())
-        .collect()
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 fn carried(message: &Message<'_>) -> Vec<(String, String)> {

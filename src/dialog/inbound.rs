@@ -4,81 +4,181 @@
 use crate::sip::{HeaderName, Message, Request, Status};
 use crate::transaction::ServerKey;
 
-use super::accepted::Accepted;
+use super::accepted::{Accepted, Invited};
+use super::call_dialog::CallDialog;
 use super::compose::{Answer, Fields};
-use super::dialog::Dialog;
+use super::incoming::offer_of;
 use super::leaving::Leaving;
 use super::leg::Leg;
+use super::reliable::{self, Reliable};
 use super::reply::Reply;
 use super::session::Session;
+use super::session_timer::Asked;
 use super::turn::{Turn, body_of, cause_of};
-use super::{Body, Cause, LegEvent, Refusal, Release};
+use super::{Body, Cause, LegEvent, LegPolicy, Refusal, Release};
 
 /// An INVITE without a final response.
 #[derive(Debug)]
 pub(super) struct Ringing {
-    dialog: Box<Dialog>,
+    dialog: Box<CallDialog>,
     server: ServerKey,
     cseq: u32,
     reply: Reply,
+    asked: Asked,
 }
 
 impl Ringing {
-    pub(super) fn new(dialog: Box<Dialog>, server: ServerKey, cseq: u32, reply: Reply) -> Self {
+    /// The INVITE itself has been checked.
+    pub(super) fn new(
+        mut dialog: Box<CallDialog>,
+        server: ServerKey,
+        request: &Request<'_>,
+        reply: Reply,
+        random: u32,
+    ) -> Self {
+        // RFC 3262 §3: whoever requires it gets no other provisional response than 100.
+        if request.message.has_token(HeaderName::Require, "100rel") {
+            let answers = offer_of(&request.message).is_some();
+            let reliable = Reliable::new(random, request.cseq, answers);
+            dialog.rare_mut().reliable = Some(reliable);
+        }
         Self {
             dialog,
             server,
-            cseq,
+            cseq: request.cseq,
             reply,
+            asked: Asked::of(&request.message),
         }
     }
 
-    pub(super) fn dialog(&self) -> &Dialog {
+    pub(super) fn dialog(&self) -> &CallDialog {
         &self.dialog
     }
 
-    pub(super) fn dialog_mut(&mut self) -> &mut Dialog {
+    pub(super) fn dialog_mut(&mut self) -> &mut CallDialog {
         &mut self.dialog
     }
 
-    pub(super) fn progress(self, turn: &mut Turn<'_>, status: Status, body: Option<&Body>) -> Leg {
-        // 100 is the transaction's own, and a final response is none of this command's.
-        if (101..200).contains(&status.0) {
-            let contact = Some(turn.contact(&self.dialog, self.server));
-            let answer = Answer {
-                contact,
-                fields: Fields::default(),
-                body,
-            };
-            turn.core
-                .respond(turn.now, self.server, status, &self.reply, &answer);
+    /// What its trunk wants has become known. Refuses a session that is too short for it
+    /// (RFC 4028 §9).
+    pub(super) fn adopt(mut self, turn: &mut Turn<'_>, policy: LegPolicy) -> Leg {
+        self.dialog.policy = policy;
+        if !self.asked.is_too_short(&policy) {
+            return Leg::Ringing(self);
         }
+        let min_se = policy.min_se;
+        let answer = Answer {
+            fields: Fields::default().with(HeaderName::MinSe, format_args!("{min_se}")),
+            ..Answer::default()
+        };
+        let status = Status::SESSION_INTERVAL_TOO_SMALL;
+        turn.respond(self.server, status, &self.reply, answer);
+        Leg::Over(self.dialog)
+    }
+
+    pub(super) fn progress(
+        mut self,
+        turn: &mut Turn<'_>,
+        status: Status,
+        body: Option<&Body>,
+    ) -> Leg {
+        // 100 is the transaction's own, and a final response is none of this command's.
+        if !(101..200).contains(&status.0) {
+            return Leg::Ringing(self);
+        }
+        let invited = Invited {
+            server: self.server,
+            cseq: self.cseq,
+            reply: &self.reply,
+            asked: self.asked,
+        };
+        if self.dialog.reliable_mut().is_some() {
+            reliable::progress(turn, &mut self.dialog, &invited, status, body);
+            return Leg::Ringing(self);
+        }
+        let answer = Answer {
+            contact: Some(turn.contact(&self.dialog, self.server)),
+            fields: self.dialog.response_fields(turn.core),
+            body,
+            ..Answer::default()
+        };
+        turn.respond(self.server, status, &self.reply, answer);
         Leg::Ringing(self)
     }
 
-    pub(super) fn answer(self, turn: &mut Turn<'_>, body: Option<&Body>) -> Leg {
-        let accepted = Accepted::send(
-            turn,
-            &self.dialog,
-            self.server,
-            self.cseq,
-            &self.reply,
-            body,
-        );
+    pub(super) fn answer(mut self, turn: &mut Turn<'_>, body: Option<&Body>) -> Leg {
+        let mut body = body;
+        if let Some(reliable) = self.dialog.reliable_mut() {
+            // RFC 3262 §3: no 2xx before the description in the one before is acknowledged.
+            if reliable.holds(body) {
+                return Leg::Ringing(self);
+            }
+            reliable.stop(turn.core);
+            body = body.filter(|_| !reliable.is_described());
+        }
+        if let Some(update) = self.dialog.take_update() {
+            update.drop(turn);
+        }
+        let invited = Invited {
+            server: self.server,
+            cseq: self.cseq,
+            reply: &self.reply,
+            asked: self.asked,
+        };
+        let accepted = Accepted::send(turn, &mut self.dialog, &invited, body);
         Leg::Unacknowledged(Unacknowledged {
             dialog: self.dialog,
             accepted,
         })
     }
 
-    pub(super) fn refuse(self, turn: &mut Turn<'_>, refusal: Refusal) -> Leg {
+    /// The PRACK that was waited for has come.
+    pub(super) fn acknowledged(mut self, turn: &mut Turn<'_>) -> Leg {
+        let held = self.dialog.reliable_mut().and_then(Reliable::take_held);
+        if let Some(body) = held {
+            return self.answer(turn, body.as_ref());
+        }
+        let invited = Invited {
+            server: self.server,
+            cseq: self.cseq,
+            reply: &self.reply,
+            asked: self.asked,
+        };
+        reliable::next(turn, &mut self.dialog, &invited);
+        Leg::Ringing(self)
+    }
+
+    pub(super) fn repeat(mut self, turn: &mut Turn<'_>) -> Leg {
+        reliable::repeat(turn, &mut self.dialog);
+        Leg::Ringing(self)
+    }
+
+    /// RFC 3262 §3: without a PRACK in 64*T1 the INVITE is refused with a 5xx.
+    pub(super) fn give_up(self, turn: &mut Turn<'_>) -> Leg {
+        turn.emit(LegEvent::HungUp(Release::Unacknowledged));
+        self.refuse_with(turn, Status::SERVER_TIMEOUT)
+    }
+
+    pub(super) fn refuse(mut self, turn: &mut Turn<'_>, refusal: Refusal) -> Leg {
+        self.drop_update(turn);
         refuse(turn, self.server, &self.reply, refusal);
         Leg::Over(self.dialog)
     }
 
     pub(super) fn hang_up(self, turn: &mut Turn<'_>) -> Leg {
-        turn.refuse(self.server, &self.reply, Status::REQUEST_TERMINATED);
+        self.refuse_with(turn, Status::REQUEST_TERMINATED)
+    }
+
+    fn refuse_with(mut self, turn: &mut Turn<'_>, status: Status) -> Leg {
+        self.drop_update(turn);
+        turn.refuse(self.server, &self.reply, status);
         Leg::Over(self.dialog)
+    }
+
+    fn drop_update(&mut self, turn: &mut Turn<'_>) {
+        if let Some(update) = self.dialog.take_update() {
+            update.drop(turn);
+        }
     }
 
     /// RFC 3261 §9.2; the CANCEL itself has been answered.
@@ -111,16 +211,16 @@ impl Ringing {
 /// A 2xx was sent, and no ACK has come.
 #[derive(Debug)]
 pub(super) struct Unacknowledged {
-    dialog: Box<Dialog>,
+    dialog: Box<CallDialog>,
     accepted: Accepted,
 }
 
 impl Unacknowledged {
-    pub(super) fn dialog(&self) -> &Dialog {
+    pub(super) fn dialog(&self) -> &CallDialog {
         &self.dialog
     }
 
-    pub(super) fn dialog_mut(&mut self) -> &mut Dialog {
+    pub(super) fn dialog_mut(&mut self) -> &mut CallDialog {
         &mut self.dialog
     }
 
@@ -188,17 +288,17 @@ impl Unacknowledged {
 /// A 2xx was sent, nobody wants the call any more, and the BYE waits for the ACK.
 #[derive(Debug)]
 pub(super) struct HangingUp {
-    dialog: Box<Dialog>,
+    dialog: Box<CallDialog>,
     accepted: Accepted,
     cause: Cause,
 }
 
 impl HangingUp {
-    pub(super) fn dialog(&self) -> &Dialog {
+    pub(super) fn dialog(&self) -> &CallDialog {
         &self.dialog
     }
 
-    pub(super) fn dialog_mut(&mut self) -> &mut Dialog {
+    pub(super) fn dialog_mut(&mut self) -> &mut CallDialog {
         &mut self.dialog
     }
 
@@ -235,5 +335,5 @@ pub(super) fn refuse(turn: &mut Turn<'_>, server: ServerKey, reply: &Reply, refu
     if let Some(seconds) = refusal.retry_after {
         answer.fields = Fields::default().with(HeaderName::RetryAfter, format_args!("{seconds}"));
     }
-    turn.core.respond(turn.now, server, status, reply, &answer);
+    turn.respond(server, status, reply, answer);
 }

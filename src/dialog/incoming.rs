@@ -47,7 +47,7 @@ pub(super) fn check(core: &Core, request: &Request<'_>) -> Result<(), Unserved> 
             check_content(request)?;
             check_accept(request)
         }
-        Method::Options => check_content(request),
+        Method::Options | Method::Update | Method::Prack => check_content(request),
         // A call must be able to end, and what a NOTIFY brings is judged above.
         Method::Ack
         | Method::Bye
@@ -59,8 +59,6 @@ pub(super) fn check(core: &Core, request: &Request<'_>) -> Result<(), Unserved> 
         | Method::Info
         | Method::Refer
         | Method::Message
-        | Method::Update
-        | Method::Prack
         | Method::Other(_) => Ok(()),
     }
 }
@@ -101,23 +99,34 @@ fn check_method(request: &Request<'_>) -> Result<(), Unserved> {
         | Method::Cancel
         | Method::Bye
         | Method::Options
-        | Method::Notify => return Ok(()),
-        Method::Register
-        | Method::Subscribe
-        | Method::Publish
+        | Method::Notify
         | Method::Info
         | Method::Refer
-        | Method::Message
         | Method::Update
-        | Method::Prack => Status::METHOD_NOT_ALLOWED,
+        | Method::Prack => return Ok(()),
+        Method::Register | Method::Subscribe | Method::Publish | Method::Message => {
+            Status::METHOD_NOT_ALLOWED
+        }
         Method::Other(_) => Status::NOT_IMPLEMENTED,
     };
     Err(Unserved::new(status, Counter::RequestMethod).with(HeaderName::Allow, ALLOW))
 }
 
-/// §8.2.2.3: we know no extension that could be required.
+/// Extensions that a request may require: RFC 3262, RFC 4028, RFC 3891, RFC 4488.
+const EXTENSIONS: [&str; 4] = ["100rel", "timer", "replaces", "norefersub"];
+
+/// §8.2.2.3.
 fn check_extensions(request: &Request<'_>) -> Result<(), Unserved> {
-    let required: Vec<&str> = request.message.require().collect();
+    let known = |tag: &&str| {
+        EXTENSIONS
+            .iter()
+            .any(|known| known.eq_ignore_ascii_case(tag))
+    };
+    let required: Vec<&str> = request
+        .message
+        .require()
+        .filter(|tag| !known(tag))
+        .collect();
     if required.is_empty() {
         return Ok(());
     }

@@ -5,28 +5,28 @@ use crate::sip::Response;
 use crate::transaction::ClientKey;
 
 use super::Cause;
-use super::dialog::Dialog;
+use super::call_dialog::CallDialog;
 use super::invites::Invites;
 use super::leg::Leg;
 use super::turn::Turn;
 
 #[derive(Debug)]
 pub(super) struct Leaving {
-    dialog: Box<Dialog>,
+    dialog: Box<CallDialog>,
     invites: Invites,
     bye: Option<ClientKey>,
 }
 
 impl Leaving {
     /// The callee's way out: it has sent no INVITE.
-    pub(super) fn by_bye(turn: &mut Turn<'_>, dialog: Box<Dialog>, cause: Cause) -> Leg {
+    pub(super) fn by_bye(turn: &mut Turn<'_>, dialog: Box<CallDialog>, cause: Cause) -> Leg {
         Self::with_invites(turn, dialog, Invites::default(), cause)
     }
 
     /// Sends a BYE and waits for what is still under way.
     pub(super) fn with_invites(
         turn: &mut Turn<'_>,
-        mut dialog: Box<Dialog>,
+        mut dialog: Box<CallDialog>,
         invites: Invites,
         cause: Cause,
     ) -> Leg {
@@ -40,7 +40,7 @@ impl Leaving {
     }
 
     /// The peer said BYE.
-    pub(super) fn silently(dialog: Box<Dialog>, invites: Invites) -> Leg {
+    pub(super) fn silently(dialog: Box<CallDialog>, invites: Invites) -> Leg {
         Self {
             dialog,
             invites,
@@ -49,11 +49,11 @@ impl Leaving {
         .settle()
     }
 
-    pub(super) fn dialog(&self) -> &Dialog {
+    pub(super) fn dialog(&self) -> &CallDialog {
         &self.dialog
     }
 
-    pub(super) fn dialog_mut(&mut self) -> &mut Dialog {
+    pub(super) fn dialog_mut(&mut self) -> &mut CallDialog {
         &mut self.dialog
     }
 

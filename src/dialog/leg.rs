@@ -4,14 +4,13 @@
 use crate::sip::{Message, Request, Response, Status};
 use crate::transaction::{ClientKey, ServerKey};
 
-use super::asides;
-use super::dialog::Dialog;
+use super::call_dialog::CallDialog;
 use super::inbound::{HangingUp, Ringing, Unacknowledged};
 use super::leaving::Leaving;
 use super::outbound::{Answered, Calling, Cancelling};
 use super::session::Session;
 use super::turn::Turn;
-use super::{Body, Cause, Refusal};
+use super::{Body, Cause, LegPolicy, Refusal};
 
 /// Consumed by everything that happens to it; what comes back is the leg afterwards.
 #[derive(Debug)]
@@ -35,14 +34,27 @@ pub(super) enum Leg {
     /// Unknown above, not yet forgotten here.
     Leaving(Leaving),
     /// Nothing is left but the dialog's place in the table.
-    Over(Box<Dialog>),
+    Over(Box<CallDialog>),
+}
+
+/// How far a call is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// Without a final response.
+    Early,
+    /// With a 2xx and without its ACK.
+    Answered,
+    /// With both.
+    Confirmed,
+    /// Over for the layer above.
+    Ending,
 }
 
 /// The moment, borrowed for one call.
 type Turned<'t, 'c> = &'t mut Turn<'c>;
 
 impl Leg {
-    pub(super) fn dialog(&self) -> &Dialog {
+    pub(super) fn dialog(&self) -> &CallDialog {
         match self {
             Self::Ringing(state) => state.dialog(),
             Self::Unacknowledged(state) => state.dialog(),
@@ -56,7 +68,7 @@ impl Leg {
         }
     }
 
-    pub(super) fn dialog_mut(&mut self) -> &mut Dialog {
+    pub(super) fn dialog_mut(&mut self) -> &mut CallDialog {
         match self {
             Self::Ringing(state) => state.dialog_mut(),
             Self::Unacknowledged(state) => state.dialog_mut(),
@@ -67,6 +79,37 @@ impl Leg {
             Self::Confirmed(state) => state.dialog_mut(),
             Self::Leaving(state) => state.dialog_mut(),
             Self::Over(dialog) => dialog,
+        }
+    }
+
+    /// How far the call is.
+    pub(super) fn stage(&self) -> Stage {
+        match self {
+            Self::Ringing(_) | Self::Calling(_) => Stage::Early,
+            Self::Unacknowledged(_) | Self::Answered(_) => Stage::Answered,
+            Self::Confirmed(_) => Stage::Confirmed,
+            Self::HangingUp(_)
+            | Self::CancelHeld(_)
+            | Self::Cancelling(_)
+            | Self::Leaving(_)
+            | Self::Over(_) => Stage::Ending,
+        }
+    }
+
+    /// Whether this tag of the peer's is that of the dialog, or of one of those that an INVITE of
+    /// ours may still become.
+    pub(super) fn is_with(&self, tag: Option<&str>) -> bool {
+        match self {
+            Self::Calling(state) => state.is_with(tag),
+            Self::Ringing(_)
+            | Self::Unacknowledged(_)
+            | Self::HangingUp(_)
+            | Self::CancelHeld(_)
+            | Self::Cancelling(_)
+            | Self::Answered(_)
+            | Self::Confirmed(_)
+            | Self::Leaving(_)
+            | Self::Over(_) => self.dialog().is_with(tag),
         }
     }
 
@@ -87,6 +130,21 @@ impl Leg {
     }
 
     // Commands. What comes too late, or never fitted, changes nothing.
+
+    pub(super) fn adopt(self, turn: Turned<'_, '_>, policy: LegPolicy) -> Self {
+        match self {
+            Self::Ringing(state) => state.adopt(turn, policy),
+            Self::Unacknowledged(_)
+            | Self::HangingUp(_)
+            | Self::Calling(_)
+            | Self::CancelHeld(_)
+            | Self::Cancelling(_)
+            | Self::Answered(_)
+            | Self::Confirmed(_)
+            | Self::Leaving(_)
+            | Self::Over(_) => self,
+        }
+    }
 
     pub(super) fn progress(
         self,
@@ -183,13 +241,20 @@ impl Leg {
         }
     }
 
-    pub(super) fn answer_offer(self, turn: Turned<'_, '_>, body: Option<&Body>) -> Self {
+    pub(super) fn answer_offer(mut self, turn: Turned<'_, '_>, body: Option<&Body>) -> Self {
         match self {
             Self::Confirmed(state) => state.answer_offer(turn, body),
-            Self::Ringing(_)
-            | Self::Unacknowledged(_)
+            // RFC 3311 §5.2: an UPDATE before the call is answered.
+            Self::Ringing(_) | Self::Calling(_) => {
+                let dialog = self.dialog_mut();
+                if let Some(update) = dialog.take_update() {
+                    // It waits for no ACK.
+                    let _none = update.accept(turn, dialog, body);
+                }
+                self
+            }
+            Self::Unacknowledged(_)
             | Self::HangingUp(_)
-            | Self::Calling(_)
             | Self::CancelHeld(_)
             | Self::Cancelling(_)
             | Self::Answered(_)
@@ -198,13 +263,19 @@ impl Leg {
         }
     }
 
-    pub(super) fn refuse_offer(self, turn: Turned<'_, '_>, refusal: Refusal) -> Self {
+    pub(super) fn refuse_offer(mut self, turn: Turned<'_, '_>, refusal: Refusal) -> Self {
         match self {
             Self::Confirmed(state) => state.refuse_offer(turn, refusal),
-            Self::Ringing(_)
-            | Self::Unacknowledged(_)
+            // RFC 3311 §5.2: an UPDATE before the call is answered.
+            Self::Ringing(_) | Self::Calling(_) => {
+                let dialog = self.dialog_mut();
+                if let Some(update) = dialog.take_update() {
+                    update.refuse(turn, refusal);
+                }
+                self
+            }
+            Self::Unacknowledged(_)
             | Self::HangingUp(_)
-            | Self::Calling(_)
             | Self::CancelHeld(_)
             | Self::Cancelling(_)
             | Self::Answered(_)
@@ -225,36 +296,6 @@ impl Leg {
             | Self::Cancelling(_)
             | Self::Leaving(_)
             | Self::Over(_) => self,
-        }
-    }
-
-    pub(super) fn info(mut self, turn: Turned<'_, '_>, body: &Body) -> Self {
-        if let Some(dialog) = self.established() {
-            asides::info(turn, dialog, body);
-        }
-        self
-    }
-
-    pub(super) fn talk(mut self, turn: Turned<'_, '_>) -> Self {
-        if let Some(dialog) = self.established() {
-            asides::talk(turn, dialog);
-        }
-        self
-    }
-
-    /// The dialog, while requests that change nothing may go in it.
-    fn established(&mut self) -> Option<&mut Dialog> {
-        match self {
-            Self::Confirmed(state) => Some(state.dialog_mut()),
-            Self::Ringing(_)
-            | Self::Unacknowledged(_)
-            | Self::HangingUp(_)
-            | Self::Calling(_)
-            | Self::CancelHeld(_)
-            | Self::Cancelling(_)
-            | Self::Answered(_)
-            | Self::Leaving(_)
-            | Self::Over(_) => None,
         }
     }
 
@@ -388,11 +429,11 @@ impl Leg {
 
     pub(super) fn repeat(self, turn: Turned<'_, '_>) -> Self {
         match self {
+            Self::Ringing(state) => state.repeat(turn),
             Self::Unacknowledged(state) => state.repeat(turn),
             Self::HangingUp(state) => state.repeat(turn),
             Self::Confirmed(state) => state.repeat(turn),
-            Self::Ringing(_)
-            | Self::Calling(_)
+            Self::Calling(_)
             | Self::CancelHeld(_)
             | Self::Cancelling(_)
             | Self::Answered(_)
@@ -403,11 +444,11 @@ impl Leg {
 
     pub(super) fn give_up(self, turn: Turned<'_, '_>) -> Self {
         match self {
+            Self::Ringing(state) => state.give_up(turn),
             Self::Unacknowledged(state) => state.give_up(turn),
             Self::HangingUp(state) => state.give_up(turn),
             Self::Confirmed(state) => state.give_up(turn),
-            Self::Ringing(_)
-            | Self::Calling(_)
+            Self::Calling(_)
             | Self::CancelHeld(_)
             | Self::Cancelling(_)
             | Self::Answered(_)

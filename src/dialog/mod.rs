@@ -5,7 +5,9 @@
 mod accepted;
 mod asides;
 pub mod body;
+mod call_dialog;
 pub mod call_id;
+mod calls;
 pub mod command;
 mod compose;
 pub mod config;
@@ -13,23 +15,34 @@ mod core;
 // The module is named for what it holds, and so is its parent.
 #[allow(clippy::module_inception)]
 mod dialog;
+mod early;
 pub mod event;
+mod extensions;
+mod far_end;
+mod hearing;
+mod history;
 mod identity;
 mod inbound;
 mod incoming;
 mod invites;
 mod leaving;
 mod leg;
+mod offered;
 mod outbound;
 mod ping;
 mod random;
+mod refer;
+mod refreshing;
+mod reliable;
 mod reply;
 mod requests;
 mod session;
+mod session_timer;
 mod subscription;
 mod table;
 mod turn;
 pub mod user_agent;
+mod who;
 
 pub use body::Body;
 pub use call_id::{call_id_of, owner};

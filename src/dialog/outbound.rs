@@ -2,83 +2,191 @@
 //! cancelled, and a 2xx that waits for our ACK (RFC 3261 §9.1, §13.2). Afterwards it is a
 //! `session`.
 
-use crate::sip::{Message, Method, Request, Response, Status};
-use crate::transaction::{ClientKey, ServerKey};
+use std::time::Instant;
 
-use super::compose::Draft;
-use super::core::Sent;
-use super::dialog::Dialog;
+use crate::sip::{HeaderName, Message, Method, Request, Response, Status};
+use crate::transaction::{ClientKey, Full, ServerKey};
+
+use super::call_dialog::CallDialog;
+use super::compose::{Draft, Fields, SUPPORTED, allow};
+use super::core::{Core, Owner, Sent};
+use super::early::{Early, Heard};
 use super::invites::Invites;
 use super::leaving::Leaving;
 use super::leg::Leg;
 use super::session::Session;
 use super::turn::{Turn, body_of, cause_of, reason};
-use super::{Body, Cause, LegEvent, Release};
+use super::{Body, Cause, LegEvent, LegKey, Release};
 
 /// An INVITE without a final response.
 #[derive(Debug)]
 pub(super) struct Calling {
-    dialog: Box<Dialog>,
+    dialog: Box<CallDialog>,
     invite: Sent,
+    /// That of the INVITE: requests in early dialogs have higher ones.
+    cseq: u32,
     /// Whether any provisional response came: before it no CANCEL may go.
     proceeding: bool,
+    /// Whether anything has come back at all.
+    heard: bool,
+    /// What the INVITE said, where it may have to be said again.
+    opening: Option<Box<Opening>>,
+    early: Early,
+}
+
+/// What an INVITE says besides what its dialog decides.
+#[derive(Debug)]
+pub(super) struct Opening {
+    pub(super) fields: Fields,
+    pub(super) body: Option<Body>,
+    pub(super) max_forwards: u8,
+}
+
+impl Opening {
+    /// Sends the INVITE that opens the dialog.
+    pub(super) fn send(
+        &self,
+        now: Instant,
+        core: &mut Core,
+        key: LegKey,
+        dialog: &CallDialog,
+    ) -> Result<Sent, Full> {
+        let mut draft = Draft::within(dialog, Method::Invite, dialog.local_cseq);
+        draft.max_forwards = self.max_forwards;
+        draft.contact = Some(&dialog.contact_user);
+        // RFC 3262 §4; RFC 3261 §13.2.1: without an offer of ours a reliable response would bring
+        // one, and its answer would have to be known at once.
+        let reliable = dialog.policy.reliable_provisional && self.body.is_some();
+        let more = if reliable { ", 100rel" } else { "" };
+        let fields = Fields::default()
+            .with(HeaderName::Allow, format_args!("{}", allow(&dialog.policy)))
+            .with(HeaderName::Supported, format_args!("{SUPPORTED}{more}"));
+        draft.fields = dialog
+            .timer
+            .request_fields(fields, &dialog.policy)
+            .and(&self.fields);
+        draft.body = self.body.as_ref();
+        core.request(now, Owner::Leg(key), &dialog.next_hop(), &draft)
+    }
 }
 
 impl Calling {
-    pub(super) fn new(dialog: Box<Dialog>, invite: Sent) -> Self {
+    pub(super) fn new(dialog: Box<CallDialog>, invite: Sent, opening: Opening) -> Self {
+        let repeats = dialog.policy.session_expires.is_some();
         Self {
+            cseq: dialog.local_cseq,
             dialog,
             invite,
             proceeding: false,
+            heard: false,
+            opening: repeats.then(|| Box::new(opening)),
+            early: Early::default(),
         }
     }
 
-    pub(super) fn dialog(&self) -> &Dialog {
+    pub(super) fn dialog(&self) -> &CallDialog {
         &self.dialog
     }
 
-    pub(super) fn dialog_mut(&mut self) -> &mut Dialog {
+    pub(super) fn dialog_mut(&mut self) -> &mut CallDialog {
         &mut self.dialog
     }
 
     pub(super) fn has_response(&self) -> bool {
-        self.proceeding
+        self.heard
+    }
+
+    pub(super) fn is_with(&self, tag: Option<&str>) -> bool {
+        self.early.is_with(tag)
     }
 
     pub(super) fn response(mut self, turn: &mut Turn<'_>, response: &Response<'_>) -> Leg {
         let status = response.status;
+        self.heard = true;
         if status.is_provisional() {
             self.proceeding = true;
-            if status != Status::TRYING {
-                let body = body_of(&response.message);
-                turn.emit(LegEvent::Progress { status, body });
-            }
+            self.provisional(turn, response);
             return Leg::Calling(self);
         }
         if status.is_success() {
-            self.dialog.confirm(response);
-            turn.emit(LegEvent::Answered {
-                body: body_of(&response.message),
-            });
-            let mut invites = Invites::opening(&self.invite, self.dialog.local_cseq);
-            invites.succeeded(self.invite.client, response);
-            let client = self.invite.client;
-            return Leg::Answered(Answered {
-                dialog: self.dialog,
-                client,
-                invites,
-            });
+            return self.answered(turn, response);
+        }
+        if status == Status::SESSION_INTERVAL_TOO_SMALL
+            && self.opening.is_some()
+            && self.dialog.timer.raise(&response.message)
+        {
+            return self.ask_again(turn);
         }
         let retry_after = response.message.retry_after().ok().flatten();
         self.failed(turn, status, retry_after)
     }
 
+    fn provisional(&mut self, turn: &mut Turn<'_>, response: &Response<'_>) {
+        let status = response.status;
+        if status == Status::TRYING {
+            return;
+        }
+        let body = body_of(&response.message);
+        match self.early.hear(turn, &mut self.dialog, self.cseq, response) {
+            Heard::Once => turn.emit(LegEvent::Progress { status, body }),
+            Heard::Reliably => {
+                // RFC 3262 §5: the answer to the offer in the INVITE.
+                self.dialog.rare_mut().answered_early |= body.is_some();
+                turn.emit(LegEvent::Progress { status, body });
+            }
+            Heard::Before => {}
+        }
+    }
+
+    fn answered(mut self, turn: &mut Turn<'_>, response: &Response<'_>) -> Leg {
+        self.dialog.confirm(response);
+        self.dialog.timer.accepted(turn, &response.message);
+        if let Some(opening) = &self.opening {
+            self.dialog.describe(opening.body.as_ref());
+        }
+        if let Some(update) = self.dialog.take_update() {
+            update.drop(turn);
+        }
+        let body = body_of(&response.message).or_else(|| self.early.take_answer(response.to_tag));
+        turn.emit(LegEvent::Answered { body });
+        let mut invites = Invites::opening(&self.invite, self.cseq);
+        invites.succeeded(self.invite.client, response);
+        let client = self.invite.client;
+        Leg::Answered(Answered {
+            dialog: self.dialog,
+            client,
+            invites,
+        })
+    }
+
+    /// RFC 4028 §7.3: the same INVITE once more, with the interval that the callee wants.
+    fn ask_again(mut self, turn: &mut Turn<'_>) -> Leg {
+        self.cseq = self.dialog.next_cseq();
+        self.early = Early::default();
+        let sent = self
+            .opening
+            .as_ref()
+            .map(|opening| opening.send(turn.now, turn.core, turn.leg, &self.dialog));
+        match sent {
+            Some(Ok(sent)) => {
+                self.invite = sent;
+                // It is a new INVITE: no CANCEL before it has been heard of.
+                self.proceeding = false;
+                Leg::Calling(self)
+            }
+            Some(Err(Full)) | None => self.failed(turn, Status::SERVICE_UNAVAILABLE, None),
+        }
+    }
+
     pub(super) fn failed(
-        self,
+        mut self,
         turn: &mut Turn<'_>,
         status: Status,
         retry_after: Option<u32>,
     ) -> Leg {
+        if let Some(update) = self.dialog.take_update() {
+            update.drop(turn);
+        }
         let after_provisional = self.proceeding;
         turn.emit(LegEvent::Refused {
             status,
@@ -88,10 +196,14 @@ impl Calling {
         Leg::Over(self.dialog)
     }
 
-    pub(super) fn hang_up(self, turn: &mut Turn<'_>, cause: Cause) -> Leg {
+    pub(super) fn hang_up(mut self, turn: &mut Turn<'_>, cause: Cause) -> Leg {
+        if let Some(update) = self.dialog.take_update() {
+            update.drop(turn);
+        }
         let cancelling = Cancelling {
             dialog: self.dialog,
             invite: self.invite,
+            cseq: self.cseq,
             cause,
         };
         if self.proceeding {
@@ -105,23 +217,24 @@ impl Calling {
 /// (`Leg::CancelHeld`) or is on its way (`Leg::Cancelling`).
 #[derive(Debug)]
 pub(super) struct Cancelling {
-    dialog: Box<Dialog>,
+    dialog: Box<CallDialog>,
     invite: Sent,
+    cseq: u32,
     cause: Cause,
 }
 
 impl Cancelling {
-    pub(super) fn dialog(&self) -> &Dialog {
+    pub(super) fn dialog(&self) -> &CallDialog {
         &self.dialog
     }
 
-    pub(super) fn dialog_mut(&mut self) -> &mut Dialog {
+    pub(super) fn dialog_mut(&mut self) -> &mut CallDialog {
         &mut self.dialog
     }
 
     /// Sends the CANCEL; the transaction gives the INVITE 64*T1 more.
     pub(super) fn cancel(self, turn: &mut Turn<'_>) -> Leg {
-        let mut draft = Draft::within(&self.dialog, Method::Cancel, self.dialog.local_cseq);
+        let mut draft = Draft::within(&self.dialog, Method::Cancel, self.cseq);
         draft.fields = reason(self.cause);
         turn.core.cancel(turn.now, self.invite, &draft);
         Leg::Cancelling(self)
@@ -145,7 +258,7 @@ impl Cancelling {
         // RFC 5407 §3.1.2: the CANCEL came too late; the call stands and must be ended.
         let client = self.invite.client;
         self.dialog.confirm(response);
-        let mut invites = Invites::opening(&self.invite, self.dialog.local_cseq);
+        let mut invites = Invites::opening(&self.invite, self.cseq);
         invites.succeeded(client, response);
         invites.acknowledge(turn, &self.dialog, client, None);
         Leaving::with_invites(turn, self.dialog, invites, self.cause)
@@ -159,21 +272,22 @@ impl Cancelling {
 /// A 2xx has come; the layer above is asked for the ACK.
 #[derive(Debug)]
 pub(super) struct Answered {
-    dialog: Box<Dialog>,
+    dialog: Box<CallDialog>,
     client: ClientKey,
     invites: Invites,
 }
 
 impl Answered {
-    pub(super) fn dialog(&self) -> &Dialog {
+    pub(super) fn dialog(&self) -> &CallDialog {
         &self.dialog
     }
 
-    pub(super) fn dialog_mut(&mut self) -> &mut Dialog {
+    pub(super) fn dialog_mut(&mut self) -> &mut CallDialog {
         &mut self.dialog
     }
 
     pub(super) fn acknowledge(mut self, turn: &mut Turn<'_>, body: Option<&Body>) -> Leg {
+        self.dialog.describe(body);
         self.invites
             .acknowledge(turn, &self.dialog, self.client, body);
         Leg::Confirmed(Session::calling(self.dialog, self.invites))

@@ -47,6 +47,7 @@ impl Pings {
             remote_tag: None,
             call_id: &call_id,
             cseq: 1,
+            session_id: None,
             max_forwards,
             contact: Some(""),
             fields: Fields::default().with(HeaderName::Accept, format_args!("application/sdp")),

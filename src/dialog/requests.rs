@@ -10,18 +10,20 @@ use crate::limits::{LEGS_MAX, RETRY_AFTER_SECONDS};
 use crate::sip::{HeaderName, Method, Request, Status};
 use crate::transaction::{Incoming, ServerKey};
 
-use super::UserAgentEvent;
+use super::call_dialog::CallDialog;
 use super::compose::{ALLOW, Answer, Fields};
 use super::dialog::{Dialog, Tag};
-use super::identity::invitation;
+use super::identity::{fingerprint, invitation};
 use super::inbound::Ringing;
 use super::incoming::{Unserved, check};
-use super::leg::Leg;
+use super::leg::{Leg, Stage};
 use super::reply::Reply;
 use super::subscription::PACKAGE;
 use super::table::Usage;
+use super::turn::Turn;
 use super::user_agent::UserAgent;
-use super::{LegKey, SubscriptionKey};
+use super::who::Role;
+use super::{LegKey, LegPolicy, SubscriptionKey, UserAgentEvent, refer};
 
 impl UserAgent {
     pub(super) fn handle_request(&mut self, now: Instant, source: Source, request: &Request<'_>) {
@@ -71,17 +73,17 @@ impl UserAgent {
             Method::Bye => self.bye(now, server, request),
             Method::Options => self.options(now, server, request),
             Method::Notify => self.notify(now, server, request),
+            Method::Update => self.in_call(now, server, request, Leg::update),
+            Method::Prack => self.in_call(now, server, request, Leg::prack),
+            Method::Info => self.info_request(now, server, request),
+            Method::Refer => self.refer(now, server, request),
             // `check` has refused these; ACK and CANCEL never become a transaction to serve.
             Method::Ack
             | Method::Cancel
             | Method::Register
             | Method::Subscribe
             | Method::Publish
-            | Method::Info
-            | Method::Refer
             | Method::Message
-            | Method::Update
-            | Method::Prack
             | Method::Other(_) => {
                 self.reply(
                     now,
@@ -130,30 +132,125 @@ impl UserAgent {
             );
             return;
         }
+        let replaced = match self.take_place(request) {
+            Ok(replaced) => replaced,
+            Err(status) => {
+                self.reply(now, server, request, status, Fields::default());
+                return;
+            }
+        };
         let tag = self.core.tag();
-        let dialog = Box::new(Dialog::accept(request, &contact, source, tag));
+        let dialog = Dialog::accept(request, &contact, source, tag);
+        let mut dialog = Box::new(CallDialog::new(dialog, LegPolicy::default(), Role::Called));
+        dialog.peer.hear(&request.message);
+        let core = &self.core;
+        dialog.heard = fingerprint(&request.message, |bytes| core.tag_for(bytes).0);
         let reply = Reply::to(&request.message, source.remote, &tag.text());
         let call_id = dialog.call_id.clone();
-        let ringing = Ringing::new(dialog, server, request.cseq, reply);
+        let random = self.core.below(u32::MAX);
+        let ringing = Ringing::new(dialog, server, request, reply, random);
         let key = self.legs.insert(Some(Leg::Ringing(ringing)));
         self.core.table.insert(&call_id, tag, Usage::Leg(key));
         self.core.invites.insert(server, (key, tag));
-        let invitation = Box::new(invitation(request, source));
+        self.hear_session_id(key, request.message.session_id());
+        let mut invitation = Box::new(invitation(request, source));
+        invitation.replaces = replaced;
         self.core
             .events
             .push_back(UserAgentEvent::Invited(key, invitation));
     }
 
-    fn reinvited(&mut self, now: Instant, server: ServerKey, request: &Request<'_>) {
-        if let Some(key) = self.leg_in_order(now, server, request) {
-            self.with_leg(now, key, |leg, turn| leg.invite(turn, server, request));
+    /// RFC 3891 §3: the leg whose place an INVITE takes, or the status that it gets.
+    fn take_place(&self, request: &Request<'_>) -> Result<Option<LegKey>, Status> {
+        let message = &request.message;
+        let replaces = message.replaces().map_err(|_| Status::BAD_REQUEST)?;
+        let Some(replaces) = replaces else {
+            return Ok(None);
+        };
+        if message.header(HeaderName::Join).is_some() {
+            return Err(Status::BAD_REQUEST);
         }
+        let found = self.replaced(&replaces);
+        let (key, stage) = found.ok_or(Status::CALL_DOES_NOT_EXIST)?;
+        match stage {
+            // A call that rings here was not begun by us: it cannot be picked up.
+            Stage::Early if self.is_called(key) => Err(Status::CALL_DOES_NOT_EXIST),
+            Stage::Early => Ok(Some(key)),
+            Stage::Answered | Stage::Confirmed if replaces.early_only => Err(Status::BUSY_HERE),
+            Stage::Answered | Stage::Confirmed => Ok(Some(key)),
+            Stage::Ending => Err(Status::DECLINE),
+        }
+    }
+
+    fn is_called(&self, key: LegKey) -> bool {
+        let leg = self.legs.get(key).and_then(Option::as_ref);
+        leg.is_some_and(|leg| leg.dialog().is_called())
+    }
+
+    /// A request within a call that its leg answers.
+    fn in_call(
+        &mut self,
+        now: Instant,
+        server: ServerKey,
+        request: &Request<'_>,
+        happen: impl FnOnce(Leg, &mut Turn<'_>, ServerKey, &Request<'_>) -> Leg,
+    ) {
+        if let Some(key) = self.leg_in_order(now, server, request) {
+            self.hear_request(key, request);
+            self.with_leg(now, key, |leg, turn| happen(leg, turn, server, request));
+        }
+    }
+
+    /// RFC 6086 §4.2.2: we have offered to take no Info-Package.
+    fn info_request(&mut self, now: Instant, server: ServerKey, request: &Request<'_>) {
+        let packaged = |name: &[u8]| name.eq_ignore_ascii_case(b"Info-Package");
+        let mut unknown = request.message.unknown_headers();
+        if request.to_tag.is_some() && unknown.any(|(name, _)| packaged(name)) {
+            let status = Status::BAD_INFO_PACKAGE;
+            self.reply(now, server, request, status, Fields::default());
+            return;
+        }
+        self.in_call(now, server, request, Leg::informed);
+    }
+
+    fn refer(&mut self, now: Instant, server: ServerKey, request: &Request<'_>) {
+        // A REFER outside a call asks us to call somebody: nobody may.
+        if request.to_tag.is_none() {
+            self.core.count(Counter::RequestMethod);
+            let status = Status::FORBIDDEN;
+            self.reply(now, server, request, status, Fields::default());
+            return;
+        }
+        let mut refer = refer::read(request);
+        if let Ok(refer) = &mut refer {
+            refer.replaced = refer.replaces.as_ref().and_then(|named| {
+                let named = crate::sip::Replaces {
+                    call_id: &named.call_id,
+                    to_tag: &named.to_tag,
+                    from_tag: &named.from_tag,
+                    early_only: named.early_only,
+                };
+                self.replaced(&named)
+                    .filter(|(_, stage)| *stage != Stage::Ending)
+                    .map(|(key, _)| key)
+            });
+        }
+        self.in_call(now, server, request, |leg, turn, server, request| {
+            leg.referred(turn, server, request, refer)
+        });
+    }
+
+    fn reinvited(&mut self, now: Instant, server: ServerKey, request: &Request<'_>) {
+        self.in_call(now, server, request, Leg::invite);
     }
 
     fn bye(&mut self, now: Instant, server: ServerKey, request: &Request<'_>) {
         if let Some(key) = self.leg_in_order(now, server, request) {
-            self.reply(now, server, request, Status::OK, Fields::default());
-            self.with_leg(now, key, |leg, turn| leg.bye(turn, &request.message));
+            self.hear_request(key, request);
+            self.with_leg(now, key, |leg, turn| {
+                turn.reply(server, request, Status::OK);
+                leg.bye(turn, &request.message)
+            });
         }
     }
 
@@ -259,8 +356,14 @@ impl UserAgent {
         let Usage::Leg(key) = self.core.table.find(request.call_id, request.to_tag?)? else {
             return None;
         };
-        let dialog = self.legs.get(key)?.as_ref()?.dialog();
-        let ours = *dialog.call_id == *request.call_id && dialog.is_with(request.from_tag);
+        let leg = self.legs.get(key)?.as_ref()?;
+        // A callee ends an early dialog by a failure, not by BYE (RFC 3261 §15).
+        let with_peer = if request.method == Method::Bye {
+            leg.dialog().is_with(request.from_tag)
+        } else {
+            leg.is_with(request.from_tag)
+        };
+        let ours = *leg.dialog().call_id == *request.call_id && with_peer;
         ours.then_some(key)
     }
 
@@ -280,11 +383,13 @@ impl UserAgent {
         };
         let leg = self.legs.get_mut(key).and_then(Option::as_mut);
         let leg = leg.expect("a leg that was found in the table is in its place");
+        let dialog = leg.dialog_mut();
+        // Early dialogs of one INVITE count each for itself; the one that lasts begins anew.
+        if dialog.remote_tag.is_none() {
+            return Some(key);
+        }
         // A second INVITE of one number is none that its sender can tell from the first.
-        if leg
-            .dialog_mut()
-            .advances(request.cseq, request.method != Method::Invite)
-        {
+        if dialog.advances(request.cseq, request.method != Method::Invite) {
             return Some(key);
         }
         self.core.count(Counter::RequestOutOfOrder);

@@ -5,35 +5,38 @@ use crate::sip::{Message, Method, Request, Response, Status};
 use crate::transaction::{ClientKey, ServerKey};
 
 use super::accepted::Accepted;
+use super::call_dialog::CallDialog;
 use super::compose::Draft;
 use super::core::Sent;
-use super::dialog::{Dialog, contact_of};
-use super::inbound::refuse;
-use super::incoming::offer_of;
+use super::dialog::contact_of;
+use super::extensions::too_short;
 use super::invites::Invites;
 use super::leaving::Leaving;
 use super::leg::Leg;
-use super::reply::Reply;
+use super::offered::{By, Offered};
+use super::session_timer::Asked;
 use super::turn::{Turn, body_of, cause_of};
-use super::{Body, Cause, LegEvent, Refusal, Release};
+use super::{Body, Cause, LegEvent, Refusal, Release, refer};
 
 #[derive(Debug)]
 pub(super) struct Session {
-    dialog: Box<Dialog>,
-    invites: Invites,
-    negotiation: Negotiation,
+    pub(super) dialog: Box<CallDialog>,
+    pub(super) invites: Invites,
+    pub(super) negotiation: Negotiation,
 }
 
 /// The INVITE that is under way within the dialog, if any.
 #[derive(Debug)]
-enum Negotiation {
+pub(super) enum Negotiation {
     /// None.
     Settled,
     /// Ours, without a final response.
     Offering(Offering),
+    /// Ours, which refreshes the session and about which the layer above knows nothing.
+    Refreshing(Offering),
     /// Ours has its 2xx; the layer above is asked for the ACK.
     Answered(ClientKey),
-    /// The peer's, without a final response.
+    /// The peer's, without a final response: an INVITE, or an UPDATE that offers.
     Offered(Offered),
     /// The peer's has its 2xx, and no ACK has come.
     Accepted(Accepted),
@@ -41,7 +44,7 @@ enum Negotiation {
 
 /// An INVITE of ours within the dialog.
 #[derive(Debug, Clone, Copy)]
-struct Offering {
+pub(super) struct Offering {
     sent: Sent,
     cseq: u32,
     /// Whether any provisional response came: before it no CANCEL may go (RFC 3261 §9.1).
@@ -50,18 +53,17 @@ struct Offering {
     withdrawn: bool,
 }
 
-/// An INVITE of the peer within the dialog.
-#[derive(Debug)]
-struct Offered {
-    server: ServerKey,
-    cseq: u32,
-    reply: Reply,
-    /// Takes effect when the INVITE is accepted.
-    contact: Option<Box<str>>,
-}
-
 impl Offering {
-    fn cancel(&self, turn: &mut Turn<'_>, dialog: &Dialog) {
+    pub(super) fn new(sent: Sent, cseq: u32) -> Self {
+        Self {
+            sent,
+            cseq,
+            proceeding: false,
+            withdrawn: false,
+        }
+    }
+
+    fn cancel(&self, turn: &mut Turn<'_>, dialog: &CallDialog) {
         let draft = Draft::within(dialog, Method::Cancel, self.cseq);
         turn.core.cancel(turn.now, self.sent, &draft);
     }
@@ -69,12 +71,12 @@ impl Offering {
 
 impl Session {
     /// The callee's side.
-    pub(super) fn called(dialog: Box<Dialog>) -> Self {
+    pub(super) fn called(dialog: Box<CallDialog>) -> Self {
         Self::calling(dialog, Invites::default())
     }
 
     /// The caller's side; the INVITE may still bring its 2xx again.
-    pub(super) fn calling(dialog: Box<Dialog>, invites: Invites) -> Self {
+    pub(super) fn calling(dialog: Box<CallDialog>, invites: Invites) -> Self {
         Self {
             dialog,
             invites,
@@ -82,15 +84,15 @@ impl Session {
         }
     }
 
-    pub(super) fn dialog(&self) -> &Dialog {
+    pub(super) fn dialog(&self) -> &CallDialog {
         &self.dialog
     }
 
-    pub(super) fn dialog_mut(&mut self) -> &mut Dialog {
+    pub(super) fn dialog_mut(&mut self) -> &mut CallDialog {
         &mut self.dialog
     }
 
-    fn becomes(mut self, negotiation: Negotiation) -> Leg {
+    pub(super) fn becomes(mut self, negotiation: Negotiation) -> Leg {
         self.negotiation = negotiation;
         Leg::Confirmed(self)
     }
@@ -102,6 +104,7 @@ impl Session {
             Negotiation::Settled => {}
             // RFC 3261 §14.1: no INVITE while another is under way, either way.
             Negotiation::Offering(_)
+            | Negotiation::Refreshing(_)
             | Negotiation::Answered(_)
             | Negotiation::Offered(_)
             | Negotiation::Accepted(_) => {
@@ -117,13 +120,9 @@ impl Session {
             });
             return Leg::Confirmed(self);
         };
+        self.dialog.propose(body);
         self.invites.push(&sent, cseq);
-        self.becomes(Negotiation::Offering(Offering {
-            sent,
-            cseq,
-            proceeding: false,
-            withdrawn: false,
-        }))
+        self.becomes(Negotiation::Offering(Offering::new(sent, cseq)))
     }
 
     pub(super) fn withdraw_offer(mut self, turn: &mut Turn<'_>) -> Leg {
@@ -135,6 +134,7 @@ impl Session {
                 offering.withdrawn = true;
             }
             Negotiation::Settled
+            | Negotiation::Refreshing(_)
             | Negotiation::Answered(_)
             | Negotiation::Offered(_)
             | Negotiation::Accepted(_) => {}
@@ -145,11 +145,13 @@ impl Session {
     pub(super) fn acknowledge(mut self, turn: &mut Turn<'_>, body: Option<&Body>) -> Leg {
         match self.negotiation {
             Negotiation::Answered(client) => {
+                self.dialog.describe(body);
                 self.invites.acknowledge(turn, &self.dialog, client, body);
                 self.becomes(Negotiation::Settled)
             }
             Negotiation::Settled
             | Negotiation::Offering(_)
+            | Negotiation::Refreshing(_)
             | Negotiation::Offered(_)
             | Negotiation::Accepted(_) => Leg::Confirmed(self),
         }
@@ -158,19 +160,15 @@ impl Session {
     pub(super) fn answer_offer(mut self, turn: &mut Turn<'_>, body: Option<&Body>) -> Leg {
         match self.negotiation {
             Negotiation::Offered(offered) => {
-                self.dialog.refresh(offered.contact);
-                let Offered {
-                    server,
-                    cseq,
-                    reply,
-                    ..
-                } = offered;
-                let accepted = Accepted::send(turn, &self.dialog, server, cseq, &reply, body);
-                self.negotiation = Negotiation::Accepted(accepted);
+                self.negotiation = match offered.accept(turn, &mut self.dialog, body) {
+                    Some(accepted) => Negotiation::Accepted(accepted),
+                    None => Negotiation::Settled,
+                };
                 Leg::Confirmed(self)
             }
             Negotiation::Settled
             | Negotiation::Offering(_)
+            | Negotiation::Refreshing(_)
             | Negotiation::Answered(_)
             | Negotiation::Accepted(_) => Leg::Confirmed(self),
         }
@@ -179,12 +177,13 @@ impl Session {
     pub(super) fn refuse_offer(mut self, turn: &mut Turn<'_>, refusal: Refusal) -> Leg {
         match self.negotiation {
             Negotiation::Offered(offered) => {
-                refuse(turn, offered.server, &offered.reply, refusal);
+                offered.refuse(turn, refusal);
                 self.negotiation = Negotiation::Settled;
                 Leg::Confirmed(self)
             }
             Negotiation::Settled
             | Negotiation::Offering(_)
+            | Negotiation::Refreshing(_)
             | Negotiation::Answered(_)
             | Negotiation::Accepted(_) => Leg::Confirmed(self),
         }
@@ -207,8 +206,12 @@ impl Session {
             Negotiation::Offering(offering) if offering.sent.client == client => {
                 self.offer_response(turn, offering, response)
             }
+            Negotiation::Refreshing(offering) if offering.sent.client == client => {
+                self.refresh_response(turn, client, response)
+            }
             Negotiation::Settled
             | Negotiation::Offering(_)
+            | Negotiation::Refreshing(_)
             | Negotiation::Answered(_)
             | Negotiation::Offered(_)
             | Negotiation::Accepted(_) => {
@@ -239,6 +242,8 @@ impl Session {
         }
         if status.is_success() {
             self.dialog.refresh(contact_of(&response.message));
+            self.dialog.timer.accepted(turn, &response.message);
+            self.dialog.agree();
             self.invites.succeeded(client, response);
             turn.emit(LegEvent::OfferAnswered {
                 body: body_of(&response.message),
@@ -246,6 +251,10 @@ impl Session {
             return self.becomes(Negotiation::Answered(client));
         }
         self.invites.remove(client);
+        if status == Status::SESSION_INTERVAL_TOO_SMALL {
+            // The next attempt knows better.
+            let _raised = self.dialog.timer.raise(&response.message);
+        }
         self.offer_failed(turn, status)
     }
 
@@ -267,8 +276,13 @@ impl Session {
             Negotiation::Offering(offering) if offering.sent.client == client => {
                 self.offer_failed(turn, status)
             }
+            Negotiation::Refreshing(offering) if offering.sent.client == client => {
+                self.negotiation = Negotiation::Settled;
+                self.updated(turn, status, None)
+            }
             Negotiation::Settled
             | Negotiation::Offering(_)
+            | Negotiation::Refreshing(_)
             | Negotiation::Answered(_)
             | Negotiation::Offered(_)
             | Negotiation::Accepted(_) => Leg::Confirmed(self),
@@ -286,6 +300,7 @@ impl Session {
             }
             Negotiation::Settled
             | Negotiation::Offering(_)
+            | Negotiation::Refreshing(_)
             | Negotiation::Answered(_)
             | Negotiation::Offered(_)
             | Negotiation::Accepted(_) => Leg::Confirmed(self),
@@ -301,7 +316,10 @@ impl Session {
         match self.negotiation {
             Negotiation::Settled => {}
             // RFC 3261 §14.2: ours is under way, or theirs waits for its ACK.
-            Negotiation::Offering(_) | Negotiation::Answered(_) | Negotiation::Accepted(_) => {
+            Negotiation::Offering(_)
+            | Negotiation::Refreshing(_)
+            | Negotiation::Answered(_)
+            | Negotiation::Accepted(_) => {
                 turn.reply(server, request, Status::REQUEST_PENDING);
                 return Leg::Confirmed(self);
             }
@@ -310,17 +328,13 @@ impl Session {
                 return Leg::Confirmed(self);
             }
         }
-        let offered = Offered {
-            server,
-            cseq: request.cseq,
-            reply: turn.reply_to(server, request, ""),
-            contact: contact_of(&request.message),
-        };
+        if Asked::of(&request.message).is_too_short(&self.dialog.policy) {
+            too_short(turn, &self.dialog, server, request);
+            return Leg::Confirmed(self);
+        }
+        let offered = Offered::new(turn, server, request, By::Invite);
         let tag = self.dialog.local_tag;
         turn.core.invites.insert(server, (turn.leg, tag));
-        turn.emit(LegEvent::Offered {
-            body: offer_of(&request.message),
-        });
         self.becomes(Negotiation::Offered(offered))
     }
 
@@ -336,6 +350,7 @@ impl Session {
             }
             Negotiation::Settled
             | Negotiation::Offering(_)
+            | Negotiation::Refreshing(_)
             | Negotiation::Answered(_)
             | Negotiation::Offered(_)
             | Negotiation::Accepted(_) => Leg::Confirmed(self),
@@ -346,13 +361,14 @@ impl Session {
     pub(super) fn cancel(mut self, turn: &mut Turn<'_>, server: ServerKey) -> Leg {
         match self.negotiation {
             Negotiation::Offered(offered) if offered.server == server => {
-                turn.refuse(server, &offered.reply, Status::REQUEST_TERMINATED);
+                offered.drop(turn);
                 turn.emit(LegEvent::OfferCancelled);
                 self.negotiation = Negotiation::Settled;
                 Leg::Confirmed(self)
             }
             Negotiation::Settled
             | Negotiation::Offering(_)
+            | Negotiation::Refreshing(_)
             | Negotiation::Answered(_)
             | Negotiation::Offered(_)
             | Negotiation::Accepted(_) => Leg::Confirmed(self),
@@ -375,6 +391,7 @@ impl Session {
             Negotiation::Accepted(accepted) => accepted.repeat(turn),
             Negotiation::Settled
             | Negotiation::Offering(_)
+            | Negotiation::Refreshing(_)
             | Negotiation::Answered(_)
             | Negotiation::Offered(_) => {}
         }
@@ -390,6 +407,7 @@ impl Session {
             }
             Negotiation::Settled
             | Negotiation::Offering(_)
+            | Negotiation::Refreshing(_)
             | Negotiation::Answered(_)
             | Negotiation::Offered(_) => Leg::Confirmed(self),
         }
@@ -397,11 +415,11 @@ impl Session {
 
     /// Ends what is under way, for the call is over: the peer's INVITE gets 487 (§15.1.2), a 2xx
     /// of the peer's gets its ACK, ours is not repeated any more.
-    fn break_off(mut self, turn: &mut Turn<'_>) -> (Box<Dialog>, Invites) {
+    fn break_off(mut self, turn: &mut Turn<'_>) -> (Box<CallDialog>, Invites) {
         match self.negotiation {
             Negotiation::Settled => {}
             // §15.1.2: the peer refuses it with 487; without that it must end as well.
-            Negotiation::Offering(offering) => {
+            Negotiation::Offering(offering) | Negotiation::Refreshing(offering) => {
                 let client = offering.sent.client;
                 turn.core.transactions.expect_final(turn.now, client);
             }
@@ -409,10 +427,11 @@ impl Session {
                 self.invites.acknowledge(turn, &self.dialog, client, None);
             }
             Negotiation::Offered(offered) => {
-                turn.refuse(offered.server, &offered.reply, Status::REQUEST_TERMINATED);
+                offered.drop(turn);
             }
             Negotiation::Accepted(accepted) => accepted.stop(turn),
         }
+        refer::end(turn, &mut self.dialog);
         (self.dialog, self.invites)
     }
 }

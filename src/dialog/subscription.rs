@@ -107,6 +107,14 @@ impl Subscription {
         }
     }
 
+    pub(super) fn dialog_mut(&mut self) -> &mut Dialog {
+        match self {
+            Self::Asking(state) => &mut state.dialog,
+            Self::Established(state) => &mut state.dialog,
+            Self::Over(dialog) => dialog,
+        }
+    }
+
     pub(super) fn refresh(self, moment: &mut Moment<'_>, expires: Duration) -> Self {
         match self {
             Self::Asking(mut state) => {

@@ -5,16 +5,20 @@ use std::time::Instant;
 use crate::sip::{HeaderName, Message, Method, Request, Status};
 use crate::transaction::{ClientKey, ServerKey};
 
-use super::compose::{ALLOW, Answer, Draft, Fields, contact};
+use super::call_dialog::CallDialog;
+use super::compose::{Answer, Draft, Fields, SUPPORTED, allow, contact};
 use super::core::{Core, Owner, Sent};
-use super::dialog::Dialog;
+use super::dialog::{Dialog, SessionHalves};
 use super::reply::Reply;
+use super::session_timer::Asked;
 use super::{Body, Cause, LegEvent, LegKey, UserAgentEvent};
 
 #[derive(Debug)]
 pub(super) struct Turn<'a> {
     pub(super) now: Instant,
     pub(super) leg: LegKey,
+    /// What responses of this leg say of its Session-ID.
+    pub(super) session_id: Option<SessionHalves>,
     pub(super) core: &'a mut Core,
 }
 
@@ -25,34 +29,49 @@ impl Turn<'_> {
             .push_back(UserAgentEvent::Leg(self.leg, event));
     }
 
+    /// Answers a request of this leg.
+    pub(super) fn respond(
+        &mut self,
+        server: ServerKey,
+        status: Status,
+        reply: &Reply,
+        mut answer: Answer<'_>,
+    ) {
+        answer.session_id = self.session_id;
+        self.core.respond(self.now, server, status, reply, &answer);
+    }
+
     /// Answers a request with a status and nothing else.
     pub(super) fn refuse(&mut self, server: ServerKey, reply: &Reply, status: Status) {
-        self.core
-            .respond(self.now, server, status, reply, &Answer::default());
+        self.respond(server, status, reply, Answer::default());
     }
 
     /// Answers an in-dialog request at once.
     pub(super) fn reply(&mut self, server: ServerKey, request: &Request<'_>, status: Status) {
-        let reply = self.reply_to(server, request, "");
-        self.refuse(server, &reply, status);
+        self.reply_with(server, request, status, Fields::default());
     }
 
-    /// RFC 3261 §14.2: 500 with a Retry-After of up to ten seconds.
-    pub(super) fn ask_for_later(&mut self, server: ServerKey, request: &Request<'_>) {
+    /// Answers an in-dialog request at once, with these lines.
+    pub(super) fn reply_with(
+        &mut self,
+        server: ServerKey,
+        request: &Request<'_>,
+        status: Status,
+        fields: Fields,
+    ) {
         let reply = self.reply_to(server, request, "");
-        let seconds = self.core.retry_after();
-        let fields = Fields::default().with(HeaderName::RetryAfter, format_args!("{seconds}"));
         let answer = Answer {
             fields,
             ..Answer::default()
         };
-        self.core.respond(
-            self.now,
-            server,
-            Status::SERVER_INTERNAL_ERROR,
-            &reply,
-            &answer,
-        );
+        self.respond(server, status, &reply, answer);
+    }
+
+    /// RFC 3261 §14.2: 500 with a Retry-After of up to ten seconds.
+    pub(super) fn ask_for_later(&mut self, server: ServerKey, request: &Request<'_>) {
+        let seconds = self.core.retry_after();
+        let fields = Fields::default().with(HeaderName::RetryAfter, format_args!("{seconds}"));
+        self.reply_with(server, request, Status::SERVER_INTERNAL_ERROR, fields);
     }
 
     pub(super) fn reply_to(&self, server: ServerKey, request: &Request<'_>, tag: &str) -> Reply {
@@ -61,16 +80,38 @@ impl Turn<'_> {
         Reply::to(&request.message, source.remote, tag)
     }
 
+    /// What a 2xx to an INVITE or an UPDATE says; with it the session timer starts anew.
+    pub(super) fn success<'b>(
+        &mut self,
+        dialog: &mut CallDialog,
+        server: ServerKey,
+        asked: Asked,
+        body: Option<&'b Body>,
+    ) -> Answer<'b> {
+        let policy = dialog.policy;
+        let fields = dialog
+            .response_fields(self.core)
+            .with(HeaderName::Allow, format_args!("{}", allow(&policy)))
+            .with(HeaderName::Supported, format_args!("{SUPPORTED}"));
+        let fields = dialog.timer.accept(self, asked, &policy, fields);
+        Answer {
+            contact: Some(self.contact(dialog, server)),
+            fields,
+            body,
+            ..Answer::default()
+        }
+    }
+
     /// Sends an INVITE within the dialog; the offer, if any, is its body.
     pub(super) fn reinvite(
         &mut self,
-        dialog: &mut Dialog,
+        dialog: &mut CallDialog,
         body: Option<&Body>,
     ) -> Option<(Sent, u32)> {
         let cseq = dialog.next_cseq();
         let mut draft = Draft::within(dialog, Method::Invite, cseq);
         draft.contact = Some(&dialog.contact_user);
-        draft.fields = Fields::default().with(HeaderName::Allow, format_args!("{ALLOW}"));
+        draft.fields = dialog.request_fields(self.core);
         draft.body = body;
         let owner = Owner::Leg(self.leg);
         let sent = self

@@ -10,25 +10,24 @@ use offhook_shards::{ConnectionChange, Source, Transmit};
 use slotmap::SlotMap;
 
 use crate::counters::{Counter, Counters};
-use crate::limits::{LEGS_MAX, SUBSCRIPTIONS_MAX};
+use crate::limits::SUBSCRIPTIONS_MAX;
 use crate::sip::{
     Checked, HeaderIndex, HeaderName, Malformed, Message, Rejection, Response, Status, Writer,
 };
 use crate::transaction::{ClientKey, Delivered, Event};
 
-use super::compose::{ALLOW, Answer, Draft, Fields, clean_uri, from_of, name_addr, response};
+use super::compose::{Answer, Fields, clean_uri, name_addr, response};
 use super::core::{Core, Owner, Timer};
 use super::dialog::{Dialog, Opening};
 use super::leg::Leg;
-use super::outbound::Calling;
 use super::ping::Pings;
 use super::reply::Reply;
 use super::subscription::{Moment, Subscription};
 use super::table::Usage;
 use super::turn::Turn;
 use super::{
-    Body, Cause, Invite, LegKey, PingKey, PingOutcome, Refusal, Subscribe, SubscriptionKey, Target,
-    UserAgentConfig, UserAgentEvent,
+    LegKey, PingKey, PingOutcome, Subscribe, SubscriptionKey, Target, UserAgentConfig,
+    UserAgentEvent,
 };
 
 /// A table is full: nothing was sent and there is no key. Try elsewhere or answer 503.
@@ -119,135 +118,13 @@ impl UserAgent {
             match timer {
                 Timer::Repeat(leg) => self.with_leg(now, leg, Leg::repeat),
                 Timer::AckMissing(leg) => self.with_leg(now, leg, Leg::give_up),
+                Timer::Session(leg) => self.with_leg(now, leg, Leg::session_due),
                 Timer::NotifyMissing(key) => {
                     self.with_subscription(now, key, Subscription::notify_missing);
                 }
             }
         }
         self.settle(now);
-    }
-
-    // Calls.
-
-    /// Sends an INVITE.
-    ///
-    /// # Errors
-    /// [`Full`] at the limit of legs or transactions.
-    pub fn invite(&mut self, now: Instant, invite: &Invite) -> Result<LegKey, Full> {
-        if self.legs.len() == LEGS_MAX {
-            return Err(Full);
-        }
-        let host = self.core.host(&invite.target).to_owned();
-        let request_uri = clean_uri(&invite.request_uri);
-        let dialog = Box::new(Dialog::open(Opening {
-            call_id: self.core.call_id(),
-            local_tag: self.core.tag(),
-            local: from_of(&invite.calling, &host),
-            request_uri: &request_uri,
-            target: invite.target,
-            contact_user: &invite.calling.number,
-        }));
-        let mut draft = Draft::within(&dialog, crate::sip::Method::Invite, dialog.local_cseq);
-        draft.max_forwards = invite.max_forwards;
-        draft.contact = Some(&dialog.contact_user);
-        draft.fields = invite_fields(invite, &host);
-        draft.body = invite.body.as_ref();
-        let key = self.legs.insert(None);
-        let sent = self
-            .core
-            .request(now, Owner::Leg(key), &invite.target, &draft);
-        let Ok(sent) = sent else {
-            self.legs.remove(key);
-            return Err(Full);
-        };
-        self.core
-            .table
-            .insert(&dialog.call_id, dialog.local_tag, Usage::Leg(key));
-        self.legs[key] = Some(Leg::Calling(Calling::new(dialog, sent)));
-        self.settle(now);
-        Ok(key)
-    }
-
-    /// Sends a provisional response, 101 to 199, to an INVITE that waits.
-    pub fn progress(&mut self, now: Instant, leg: LegKey, status: Status) {
-        self.with_leg(now, leg, |leg, turn| leg.progress(turn, status, None));
-        self.settle(now);
-    }
-
-    /// Sends a provisional response with a session description.
-    pub fn early_media(&mut self, now: Instant, leg: LegKey, status: Status, body: &Body) {
-        self.with_leg(now, leg, |leg, turn| leg.progress(turn, status, Some(body)));
-        self.settle(now);
-    }
-
-    /// Sends a 2xx to an INVITE that waits, again and again until its ACK.
-    pub fn answer(&mut self, now: Instant, leg: LegKey, body: Option<&Body>) {
-        self.with_leg(now, leg, |leg, turn| leg.answer(turn, body));
-        self.settle(now);
-    }
-
-    /// Sends a failure to an INVITE that waits; the leg is over.
-    pub fn refuse(&mut self, now: Instant, leg: LegKey, refusal: Refusal) {
-        self.with_leg(now, leg, |leg, turn| leg.refuse(turn, refusal));
-        self.settle(now);
-    }
-
-    /// Sends the ACK to a 2xx that was reported, to the first INVITE or to a later one.
-    pub fn acknowledge(&mut self, now: Instant, leg: LegKey, body: Option<&Body>) {
-        self.with_leg(now, leg, |leg, turn| leg.acknowledge(turn, body));
-        self.settle(now);
-    }
-
-    /// Sends an INVITE within the call: with an offer, or without one to ask for it.
-    pub fn offer(&mut self, now: Instant, leg: LegKey, body: Option<&Body>) {
-        self.with_leg(now, leg, |leg, turn| leg.offer(turn, body));
-        self.settle(now);
-    }
-
-    /// Takes back an INVITE within the call that has no final response: CANCEL, as soon as one may
-    /// go. The answer still comes, `OfferRefused` or, when it was on its way, `OfferAnswered`.
-    pub fn withdraw_offer(&mut self, now: Instant, leg: LegKey) {
-        self.with_leg(now, leg, Leg::withdraw_offer);
-        self.settle(now);
-    }
-
-    /// Sends a 2xx to the peer's INVITE within the call.
-    pub fn answer_offer(&mut self, now: Instant, leg: LegKey, body: Option<&Body>) {
-        self.with_leg(now, leg, |leg, turn| leg.answer_offer(turn, body));
-        self.settle(now);
-    }
-
-    /// Sends a failure to the peer's INVITE within the call, which goes on as it was.
-    pub fn refuse_offer(&mut self, now: Instant, leg: LegKey, refusal: Refusal) {
-        self.with_leg(now, leg, |leg, turn| leg.refuse_offer(turn, refusal));
-        self.settle(now);
-    }
-
-    /// Sends an INFO within the call. What the peer answers changes nothing.
-    pub fn info(&mut self, now: Instant, leg: LegKey, body: &Body) {
-        self.with_leg(now, leg, |leg, turn| leg.info(turn, body));
-        self.settle(now);
-    }
-
-    /// Asks the phone to take up its call (NOTIFY, `Event: talk`).
-    pub fn talk(&mut self, now: Instant, leg: LegKey) {
-        self.with_leg(now, leg, Leg::talk);
-        self.settle(now);
-    }
-
-    /// Ends the leg by what its state demands: 487, CANCEL, BYE, or ACK and BYE. It says nothing
-    /// more. `cause` goes into the Reason of a request.
-    pub fn hang_up(&mut self, now: Instant, leg: LegKey, cause: impl Into<Cause>) {
-        let cause = cause.into();
-        self.with_leg(now, leg, |leg, turn| leg.hang_up(turn, cause));
-        self.settle(now);
-    }
-
-    /// Whether anything at all has come back on the INVITE of this leg, or it needed none.
-    #[must_use]
-    pub fn has_response(&self, leg: LegKey) -> bool {
-        let leg = self.legs.get(leg).and_then(Option::as_ref);
-        leg.is_none_or(Leg::has_response)
     }
 
     // Subscriptions.
@@ -386,16 +263,20 @@ impl UserAgent {
         key: LegKey,
         happen: impl FnOnce(Leg, &mut Turn<'_>) -> Leg,
     ) {
-        let Some(leg) = self.legs.get_mut(key).and_then(Option::take) else {
+        let Some(mut leg) = self.legs.get_mut(key).and_then(Option::take) else {
             return;
         };
+        Self::find_way_of_leg(&mut self.core, now, &mut leg);
         let mut turn = Turn {
             now,
             leg: key,
+            session_id: leg.dialog().session_id.as_deref().copied(),
             core: &mut self.core,
         };
-        let leg = happen(leg, &mut turn);
-        if let Leg::Over(dialog) = &leg {
+        let mut leg = happen(leg, &mut turn);
+        Self::find_way_of_leg(&mut self.core, now, &mut leg);
+        if let Leg::Over(dialog) = &mut leg {
+            dialog.stop(&mut self.core);
             self.core.table.remove(&dialog.call_id, dialog.local_tag);
             self.legs.remove(key);
         } else {
@@ -410,15 +291,17 @@ impl UserAgent {
         key: SubscriptionKey,
         happen: impl FnOnce(Subscription, &mut Moment<'_>) -> Subscription,
     ) {
-        let Some(subscription) = self.subscriptions.get_mut(key).and_then(Option::take) else {
+        let Some(mut subscription) = self.subscriptions.get_mut(key).and_then(Option::take) else {
             return;
         };
+        Self::find_way_of_subscription(&mut self.core, now, &mut subscription);
         let mut moment = Moment {
             now,
             key,
             core: &mut self.core,
         };
-        let subscription = happen(subscription, &mut moment);
+        let mut subscription = happen(subscription, &mut moment);
+        Self::find_way_of_subscription(&mut self.core, now, &mut subscription);
         if let Subscription::Over(dialog) = &subscription {
             self.core.table.remove(&dialog.call_id, dialog.local_tag);
             if let Some(tag) = &dialog.remote_tag {
@@ -446,7 +329,14 @@ impl UserAgent {
         };
         match self.core.owner(client) {
             Some(Owner::Leg(leg)) => {
+                self.hear_response(leg, response);
                 self.with_leg(now, leg, |leg, turn| leg.response(turn, client, response));
+            }
+            Some(Owner::Aside(leg, aside)) => {
+                self.hear_response(leg, response);
+                self.with_leg(now, leg, |leg, turn| {
+                    leg.aside_answered(turn, aside, response.status, Some(response))
+                });
             }
             Some(Owner::Subscription(key)) => {
                 self.with_subscription(now, key, |it, moment| {
@@ -492,6 +382,11 @@ impl UserAgent {
         match self.core.owner(client) {
             Some(Owner::Leg(leg)) => {
                 self.with_leg(now, leg, |leg, turn| leg.failed(turn, client, status));
+            }
+            Some(Owner::Aside(leg, aside)) => {
+                self.with_leg(now, leg, |leg, turn| {
+                    leg.aside_answered(turn, aside, status, None)
+                });
             }
             Some(Owner::Subscription(key)) => {
                 self.with_subscription(now, key, |it, moment| it.failed(moment, client));
@@ -575,21 +470,4 @@ impl UserAgent {
             .transactions
             .send_response_stateless(source, &via, &bytes);
     }
-}
-
-fn invite_fields(invite: &Invite, host: &str) -> Fields {
-    let calling = &invite.calling;
-    let mut fields = Fields::default().with(HeaderName::Allow, format_args!("{ALLOW}"));
-    if !calling.number.is_empty() {
-        let asserted = name_addr(&calling.display_name, &calling.number, host);
-        fields = fields.with(HeaderName::PAssertedIdentity, format_args!("{asserted}"));
-    }
-    if calling.private {
-        // RFC 3325 §9.3: the number is for those only whom the network trusts.
-        fields = fields.with(HeaderName::Privacy, format_args!("id"));
-    }
-    for (name, value) in &invite.carried {
-        fields.carry(name, value);
-    }
-    fields
 }

@@ -8,6 +8,7 @@ use crate::cti::{CallInfo, CallType, CallUuid, ConnId, KeyValueList};
 use crate::dialog::{Invitation, LegKey, Refusal};
 use crate::limits::RETRY_AFTER_SECONDS;
 use crate::sip::Status;
+use crate::trunk::leg_policy;
 
 use super::Engine;
 use super::links::Caller;
@@ -16,8 +17,11 @@ use super::links::Caller;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Refused {
     UnknownSource,
+    NotYetKnown,
     UnknownNumber,
     Overload,
+    /// The user agent has answered already, and the caller will ask again.
+    ShortSession,
 }
 
 impl Engine {
@@ -34,8 +38,17 @@ impl Engine {
         leg: LegKey,
         invitation: Invitation,
     ) -> Result<(), Refused> {
-        if self.trunks.by_source(invitation.source.ip()).is_none() {
-            return Err(Refused::UnknownSource);
+        let Some(trunk) = self.trunks.by_source(invitation.source.ip()) else {
+            // Whose address it is may be known as soon as DNS has said so for the first time.
+            return Err(if self.trunks.is_awaiting() {
+                Refused::NotYetKnown
+            } else {
+                Refused::UnknownSource
+            });
+        };
+        let policy = leg_policy(self.config.trunk_at(trunk));
+        if !self.user_agent.set_policy(now, leg, policy) {
+            return Err(Refused::ShortSession);
         }
         let destination = self
             .destination(&invitation.called)
@@ -98,10 +111,13 @@ impl Engine {
     fn turn_away(&mut self, now: Instant, leg: LegKey, refused: Refused) {
         let (status, counter) = match refused {
             Refused::UnknownSource => (Status::FORBIDDEN, Counter::InviteUnknownSource),
+            Refused::NotYetKnown => (Status::SERVICE_UNAVAILABLE, Counter::InviteSourceUnresolved),
             Refused::UnknownNumber => (Status::NOT_FOUND, Counter::InviteUnknownNumber),
             Refused::Overload => (Status::SERVICE_UNAVAILABLE, Counter::InviteOverload),
+            Refused::ShortSession => return,
         };
-        let retry_after = (refused == Refused::Overload).then_some(RETRY_AFTER_SECONDS);
+        let later = matches!(refused, Refused::Overload | Refused::NotYetKnown);
+        let retry_after = later.then_some(RETRY_AFTER_SECONDS);
         self.counters.count(counter);
         self.counters.count(Counter::CallOffered);
         self.counters.count(Counter::CallRefused);

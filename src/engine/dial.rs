@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 use crate::call::{CallKey, Event as CallEvent, Side};
 use crate::config::DnIndex;
 use crate::counters::Counter;
-use crate::dialog::{Invite, LegEvent, LegKey, LegPolicy};
+use crate::dialog::{Invite, LegEvent, LegKey};
 use crate::limits::PEER_SILENCE_IN_T1;
 use crate::sip::Status;
-use crate::trunk::{Failure, Route};
+use crate::trunk::{Failure, Route, leg_policy};
 
 use super::Engine;
 use super::links::Dialled;
@@ -41,7 +41,7 @@ impl Engine {
             replaces: None,
             referred_by: None,
             speaks_for: Some(caller.leg),
-            policy: LegPolicy::default(),
+            policy: leg_policy(self.config.trunk_at(route.trunk())),
         };
         match self.user_agent.invite(now, &invite) {
             Ok(leg) => {

@@ -1,4 +1,5 @@
-//! What one shard tells another: small owned values that could cross a network.
+//! What one shard tells another, and what the control plane tells a shard: small owned values that
+//! could cross a network.
 //!
 //! Nobody waits for an answer: the next step is in the message. A message is never dropped: it
 //! stays with its sender until there is room, and a sender with a long backlog refuses new calls.
@@ -6,7 +7,16 @@
 use std::time::Duration;
 
 use crate::config::{DnIndex, QueueIndex, TrunkIndex};
-use crate::{agent, call, queue, trunk};
+use crate::{agent, call, cti, dns, queue, trunk};
+
+/// What the control plane tells a shard.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Input {
+    /// What a client asks.
+    Request(cti::Request),
+    /// Where a name leads.
+    Resolved(dns::Resolved),
+}
 
 /// One message between shards, sorted by the thing it is about; the owner of that thing gets it.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,6 +29,8 @@ pub enum Message {
     Call(call::CallRef, call::Input),
     /// From the trunk's pinging shard to all.
     TrunkHealth(TrunkIndex, trunk::HealthChange),
+    /// From the trunk's pinging shard to all: which nodes it has now.
+    TrunkNodes(TrunkIndex, trunk::Nodes),
     /// To the trunk's pinging shard: a call or subscription met a failing peer.
     TrunkFailure {
         /// The trunk.

@@ -32,7 +32,7 @@ use crate::queue::{self, Queues};
 use crate::sip::framing;
 use crate::trunk::Trunks;
 
-pub use message::Message;
+pub use message::{Input, Message};
 pub use owner::Owners;
 
 use links::Links;
@@ -141,6 +141,12 @@ impl Engine {
             messages: VecDeque::new(),
             events: VecDeque::new(),
         };
+        // Until its names have been looked up, a trunk leads nowhere.
+        for index in indices(engine.config.trunks.len()) {
+            let trunk = TrunkIndex(narrow(index));
+            let in_service = engine.trunks.in_service(trunk);
+            engine.agents.handle_trunk(now, trunk, in_service);
+        }
         engine.settle(now);
         engine
     }
@@ -249,7 +255,7 @@ impl Engine {
 
 impl offhook_shards::Engine for Engine {
     type Message = Message;
-    type Request = Request;
+    type Request = Input;
     type Event = Output;
 
     fn owner(&self, bytes: &[u8]) -> Option<ShardId> {
@@ -307,8 +313,14 @@ impl offhook_shards::Engine for Engine {
         self.settle(now);
     }
 
-    fn handle_request(&mut self, now: Instant, request: Request) {
-        self.request(now, request);
+    fn handle_request(&mut self, now: Instant, input: Input) {
+        match input {
+            Input::Request(request) => self.request(now, request),
+            Input::Resolved(resolved) => {
+                self.trunks.handle_resolved(now, &resolved);
+                self.user_agent.handle_resolved(now, &resolved);
+            }
+        }
         self.settle(now);
     }
 

@@ -8,7 +8,7 @@ use crate::agent;
 use crate::call;
 use crate::call::{CallKey, CallRef, Command, Event as CallEvent, LegCommand, Side};
 use crate::counters::Counter;
-use crate::cti::{ErrorCode, Event, Output};
+use crate::cti::{ErrorCode, Event, Notice, Output};
 use crate::dialog::{LegEvent, LegKey, PingOutcome, Refusal, UserAgentEvent};
 use crate::limits::SETTLE_ROUNDS_MAX;
 use crate::{presence, queue, trunk};
@@ -68,6 +68,15 @@ impl Engine {
                 self.watchers
                     .handle_change(now, &mut self.trunks, trunk, change);
             }
+            Message::TrunkNodes(trunk, nodes) => {
+                let changes = self.trunks.handle_nodes(trunk, &nodes);
+                let in_service = self.trunks.in_service(trunk);
+                self.agents.handle_trunk(now, trunk, in_service);
+                for change in changes {
+                    self.watchers
+                        .handle_change(now, &mut self.trunks, trunk, change);
+                }
+            }
             Message::TrunkFailure {
                 trunk,
                 peer,
@@ -101,6 +110,7 @@ impl Engine {
                         .handle(now, &mut self.trunks, dn, epoch, event);
                 }
             }
+            UserAgentEvent::LookUp(question) => self.events.push_back(Output::LookUp(question)),
             UserAgentEvent::Ping(key, outcome) => {
                 if outcome == PingOutcome::Silent {
                     self.counters.count(Counter::PingSilent);
@@ -165,11 +175,10 @@ impl Engine {
             }
             LegCommand::Info(body) => user_agent.info(now, leg, &body),
             LegCommand::Talk => user_agent.talk(now, leg),
-            // The user agent reports none that these could follow.
-            LegCommand::Identify(_)
-            | LegCommand::AcceptRefer
-            | LegCommand::RefuseRefer(_)
-            | LegCommand::ReportRefer(_) => {}
+            LegCommand::Identify(party) => user_agent.identify(now, leg, &party),
+            LegCommand::AcceptRefer => user_agent.accept_refer(now, leg),
+            LegCommand::RefuseRefer(status) => user_agent.refuse_refer(now, leg, status),
+            LegCommand::ReportRefer(status) => user_agent.report_refer(now, leg, status),
             LegCommand::HangUp(cause) => {
                 user_agent.hang_up(now, leg, cause);
                 if side == Side::Agent {
@@ -266,6 +275,16 @@ impl Engine {
                 for shard in 0..self.owners.shards() {
                     self.send(ShardId(shard), Message::TrunkHealth(trunk, change));
                 }
+            }
+            trunk::Output::Nodes(trunk, nodes) => {
+                for shard in 0..self.owners.shards() {
+                    let message = Message::TrunkNodes(trunk, nodes.clone());
+                    self.send(ShardId(shard), message);
+                }
+            }
+            trunk::Output::Status(trunk, status) => {
+                let notice = Notice::Trunk(trunk, status);
+                self.events.push_back(Output::Notice(notice));
             }
             trunk::Output::Event(event) => self.emit(event),
             trunk::Output::ReportFailure {

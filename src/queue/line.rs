@@ -163,9 +163,13 @@ impl Line {
         dn: DnIndex,
         routed: Option<Routed>,
     ) {
+        let router = routed.as_ref().map(|routed| routed.requested_by.client);
         self.set_stage(step, conn_id, Stage::Offered(dn, routed));
         self.ready.pick(dn, conn_id);
-        let source = OfferSource::Queue(step.queue);
+        let source = match router {
+            Some(client) => OfferSource::Router(step.queue, client),
+            None => OfferSource::Queue(step.queue),
+        };
         let offer = Offer {
             call: self.call(conn_id).call,
             source,

@@ -57,6 +57,15 @@ pub enum What {
     },
     /// RequestDistributeUserEvent.
     UserEvent(UserEvent),
+    /// RequestReserveAgent.
+    Reserve {
+        /// The agent's DN, if the router says it.
+        this_dn: Option<String>,
+        /// The agent, if the router says it; one of the two it does.
+        agent_id: Option<String>,
+        /// How it is to be kept.
+        request: DesktopRequest,
+    },
     /// What an agent's DN is asked: AgentLogin, Logout, Ready, NotReady, MakeCall, SetDNDOn,
     /// SetDNDOff, CallForwardSet, CallForwardCancel.
     Desktop(String, DesktopRequest),

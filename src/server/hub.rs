@@ -181,6 +181,8 @@ impl<S: Shards> Hub<S> {
         match output {
             Output::Event(event) => self.handle_event(&event),
             Output::Notice(notice) => self.state.note(&notice),
+            // The resolver's, to whom it has gone.
+            Output::LookUp(_) => {}
         }
     }
 

@@ -17,6 +17,7 @@ use offhook_shards::Metrics;
 use crate::counters::{Counter, Counters};
 use crate::cti::ErrorCode;
 
+use super::dns::Tally;
 use super::door::{Cause, CutOff, Refusals};
 use super::hub::Numbers;
 
@@ -35,6 +36,8 @@ pub struct Fleet {
     pub metrics: Arc<Metrics>,
     /// What HTTP has turned away.
     pub refusals: Arc<Refusals>,
+    /// What the resolver counts.
+    pub dns: Arc<Tally>,
 }
 
 /// The page.
@@ -61,6 +64,7 @@ impl Collector for Page {
         self.encode_server(&mut encoder)?;
         self.encode_hub(&mut encoder)?;
         self.encode_refusals(&mut encoder)?;
+        self.encode_dns(&mut encoder)?;
         self.encode_state(&mut encoder)?;
         self.encode_engines(&mut encoder)?;
         self.encode_shards(&mut encoder)
@@ -135,6 +139,20 @@ impl Page {
             counters(encoder, name, help, one(value))?;
         }
         Ok(())
+    }
+
+    fn encode_dns(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let dns = &self.fleet.dns;
+        let looks = dns.looks();
+        let looks = looks.map(|(outcome, count)| (vec![("outcome", outcome)], count));
+        counters(encoder, "dns_lookups", "Names looked up, by outcome", looks)?;
+        let names = dns.names().into_iter();
+        let names = names.map(|(state, count)| (vec![("state", state)], count));
+        let help = "Names by how they stand: stale ones live on an old answer";
+        gauges(encoder, "dns_names", help, names)?;
+        let help = "Names of far ends that were not looked up because too many waited";
+        let dropped = [(Labels::new(), dns.dropped())];
+        counters(encoder, "dns_questions_dropped", help, dropped)
     }
 
     /// What clients and HTTP were refused, by cause.

@@ -13,6 +13,7 @@ pub mod attendance;
 pub mod clients;
 pub mod clock;
 pub mod decode;
+pub mod dns;
 pub mod door;
 pub mod encode;
 pub mod engines;

@@ -134,6 +134,7 @@ pub fn success(body: &RequestBody) -> &'static [EventName] {
             DesktopRequest::SetDnd { on: false, .. } => &[EventName::DNDOff],
             DesktopRequest::SetForward { .. } => &[EventName::ForwardSet],
             DesktopRequest::CancelForward { .. } => &[EventName::ForwardCancel],
+            DesktopRequest::Reserve { .. } => &[EventName::AgentReserved],
             DesktopRequest::Present | DesktopRequest::Gone => &[],
         },
         RequestBody::Call(_, request) => match request {

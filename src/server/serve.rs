@@ -19,10 +19,12 @@ use tokio::sync::watch;
 use crate::config::{Config, DnIndex, Driver, QueueIndex, Transport};
 use crate::counters::Counters;
 use crate::cti::{Output, Request};
+use crate::engine::Input;
 use crate::limits::{HTTP_BODY_DEADLINE, HTTP_HEAD_DEADLINE};
 
 use super::api::{self, Api};
 use super::clock::Clock;
+use super::dns::{self, Asker};
 use super::door::{Door, Visitor};
 use super::engines::{self, Engines};
 use super::gate::{self, Gate, Outputs};
@@ -37,7 +39,7 @@ const STOP_PATIENCE: Duration = Duration::from_secs(2);
 /// The engines: how one is built, what it counts, and who owns what.
 pub trait Crew: Clone + Send + Sync + 'static {
     /// What runs on each shard.
-    type Engine: Engine<Request = Request, Event = Output>;
+    type Engine: Engine<Request = Input, Event = Output>;
 
     /// Builds a shard's engine, on the shard's own thread.
     fn engine(&self, shard: ShardId) -> Self::Engine;
@@ -349,6 +351,7 @@ impl<C: Crew> ControlPlane<C> {
         let (gate, commands) = Gate::open();
         let fleet = Arc::new(self.fleet());
         let refusals = Arc::clone(&fleet.refusals);
+        let (asker, resolver) = dns::resolver(&self.config, Arc::clone(&fleet.dns));
         let deadlines = self.choices.deadlines;
         let api = Api {
             gate,
@@ -357,6 +360,7 @@ impl<C: Crew> ControlPlane<C> {
             heartbeat: self.choices.heartbeat,
             body_deadline: deadlines.http_body,
         };
+        let resolving = tokio::spawn(resolver.run(self.clock, self.running.control()));
         let listener = self.listener.try_clone().map_err(ServeError::Control)?;
         let listener = tokio::net::TcpListener::from_std(listener).map_err(ServeError::Control)?;
         let address = listener.local_addr().map_err(ServeError::Control)?;
@@ -373,6 +377,7 @@ impl<C: Crew> ControlPlane<C> {
             control: self.running.control(),
             events: watch_events(events).map_err(ServeError::Control)?,
             batch: Vec::new(),
+            resolver: asker,
         };
         let link = Link {
             control: self.running.control(),
@@ -384,6 +389,7 @@ impl<C: Crew> ControlPlane<C> {
         log_start(address, &self.running);
         let stop = until_told(signals, self.stopped.clone());
         let outcome = gate::turn(&mut hub, &self.clock, commands, outputs, stop).await;
+        resolving.abort();
         http_stop.send_replace(true);
         // Whoever still reads an answer then is cut off.
         let _ = tokio::time::timeout(STOP_PATIENCE, http).await;
@@ -398,6 +404,7 @@ impl<C: Crew> ControlPlane<C> {
             counters: self.crew.counters(),
             metrics: self.running.metrics(),
             refusals: Arc::default(),
+            dns: Arc::default(),
         }
     }
 }
@@ -472,16 +479,18 @@ impl<C: Crew> Shards for Link<C> {
 
     fn request(&self, shard: ShardId, request: Request) -> Result<(), Full> {
         self.control
-            .request(shard, request)
+            .request(shard, Input::Request(request))
             .map_err(|offhook_shards::Full| Full)
     }
 }
 
-/// The shards' outputs, by the descriptor that becomes readable when there are some.
+/// The shards' outputs, by the descriptor that becomes readable when there are some. The names that
+/// they ask for go to the resolver.
 struct ShardOutputs<E: Engine<Event = Output>> {
     control: Control<E>,
     events: AsyncFd<Events<E>>,
     batch: Vec<(ShardId, Output)>,
+    resolver: Asker,
 }
 
 impl<E: Engine<Event = Output>> Outputs for ShardOutputs<E> {
@@ -495,7 +504,12 @@ impl<E: Engine<Event = Output>> Outputs for ShardOutputs<E> {
 
     fn drain(&mut self, outputs_max: usize, into: &mut Vec<Output>) -> usize {
         let taken = self.events.get_mut().drain(outputs_max, &mut self.batch);
-        into.extend(self.batch.drain(..).map(|(_, output)| output));
+        for (shard, output) in self.batch.drain(..) {
+            match output {
+                Output::LookUp(question) => self.resolver.ask(shard, question),
+                Output::Event(_) | Output::Notice(_) => into.push(output),
+            }
+        }
         taken
     }
 

@@ -3,8 +3,8 @@
 
 use serde_json::{Map, Value as Json, json};
 
-use crate::config::Address;
-use crate::cti::{ConnId, SubscriptionStatus};
+use crate::config::{Address, Peer};
+use crate::cti::{ConnId, NodeStatus, SubscriptionStatus};
 
 use super::address::{AddressBook, AddressId};
 use super::clock::Clock;
@@ -92,9 +92,12 @@ impl View<'_> {
             }
             Address::Trunk(trunk) => {
                 snapshot.insert("InService".to_owned(), self.state.in_service(id).into());
-                let peers = self.book.config().trunk_at(trunk).peers.iter();
-                let peers = peers.map(|peer| format!("{}:{}", peer.transport, peer.address).into());
-                snapshot.insert("Peers".to_owned(), Json::Array(peers.collect()));
+                let peers = &self.book.config().trunk_at(trunk).peers;
+                let shown = peers.iter().map(|peer| peer.to_string().into());
+                snapshot.insert("Peers".to_owned(), Json::Array(shown.collect()));
+                let nodes = self.state.trunk(trunk).nodes.iter();
+                let nodes = nodes.map(|node| show_node(&peers[usize::from(node.peer)], node));
+                snapshot.insert("Nodes".to_owned(), Json::Array(nodes.collect()));
             }
         }
         let calls: Vec<Json> = self
@@ -207,4 +210,18 @@ impl View<'_> {
         }
         shown.insert("Since".to_owned(), json!(self.clock.date(party.since)));
     }
+}
+
+/// A node of a trunk: the peer that leads to it, where it is, and how it stands.
+fn show_node(peer: &Peer, node: &NodeStatus) -> Json {
+    let mut shown = Attributes::new();
+    shown.insert("Peer".to_owned(), peer.to_string().into());
+    if let Some(place) = node.place {
+        shown.insert("Address".to_owned(), place.to_string().into());
+    }
+    shown.insert("Status".to_owned(), node.state.into());
+    if let Some(dns) = node.dns {
+        shown.insert("Dns".to_owned(), dns.into());
+    }
+    Json::Object(shown)
 }

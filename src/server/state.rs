@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::config::{Address, DnIndex, QueueIndex};
+use crate::config::{Address, DnIndex, QueueIndex, TrunkIndex};
 use crate::cti::{
     AgentWorkMode, CallInfo, CallState, ConnId, DnRole, Event, EventName, ForwardMode,
-    KeyValueList, Notice, SubscriptionStatus,
+    KeyValueList, Notice, SubscriptionStatus, TrunkStatus,
 };
 use crate::limits::CONFERENCE_MEMBERS_SHOWN_MAX;
 
@@ -191,6 +191,7 @@ pub struct State {
     /// Who is logged in, by AgentID.
     logged_in: BTreeSet<(Box<str>, DnIndex)>,
     queues: Vec<QueueState>,
+    trunks: Vec<TrunkStatus>,
     parties: BTreeMap<(AddressId, ConnId), Party>,
     /// The same pairs the other way round.
     addresses_of_calls: BTreeSet<(ConnId, AddressId)>,
@@ -205,6 +206,7 @@ impl State {
             agents: vec![AgentState::unheard_of(); book.config().agents.len()],
             logged_in: BTreeSet::new(),
             queues: vec![QueueState::default(); book.config().queues.len()],
+            trunks: vec![TrunkStatus::default(); book.config().trunks.len()],
             parties: BTreeMap::new(),
             addresses_of_calls: BTreeSet::new(),
             out_of_service: BTreeSet::new(),
@@ -269,6 +271,12 @@ impl State {
         })
     }
 
+    /// How the nodes of a trunk stand.
+    #[must_use]
+    pub fn trunk(&self, trunk: TrunkIndex) -> &TrunkStatus {
+        &self.trunks[usize::from(trunk.0)]
+    }
+
     /// How many agents have this status.
     #[must_use]
     pub fn agents_in(&self, status: AgentStatus) -> usize {
@@ -283,6 +291,9 @@ impl State {
         match notice {
             Notice::Subscription { dn, status } => {
                 self.agents[dn.0 as usize].subscription = *status;
+            }
+            Notice::Trunk(trunk, status) => {
+                self.trunks[usize::from(trunk.0)].clone_from(status);
             }
             Notice::QueueDepth {
                 queue,
@@ -347,8 +358,12 @@ impl State {
             EventName::DNBackInService => {
                 self.out_of_service.remove(&address);
             }
-            // Dialing, Established and Released say the same, and more.
-            EventName::OffHook | EventName::OnHook | EventName::Error | EventName::ACK => {}
+            // Dialing, Established and Released say the same, and more; a reservation passes.
+            EventName::AgentReserved
+            | EventName::OffHook
+            | EventName::OnHook
+            | EventName::Error
+            | EventName::ACK => {}
         }
     }
 

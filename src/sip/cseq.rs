@@ -31,7 +31,7 @@ impl<'a> CSeq<'a> {
     }
 }
 
-fn number_and_method<'a>(
+pub(super) fn number_and_method<'a>(
     scanner: &mut Scanner<'a>,
     header: HeaderName,
 ) -> Result<CSeq<'a>, Malformed> {
@@ -42,7 +42,11 @@ fn number_and_method<'a>(
     Ok(CSeq { number, method })
 }
 
-fn number(scanner: &mut Scanner<'_>, header: HeaderName, max: u32) -> Result<u32, Malformed> {
+pub(super) fn number(
+    scanner: &mut Scanner<'_>,
+    header: HeaderName,
+    max: u32,
+) -> Result<u32, Malformed> {
     scanner.skip_space();
     let digits = scanner.take_while(|byte| byte.is_ascii_digit());
     let number = decimal(digits).ok_or(Malformed::Invalid(header))?;

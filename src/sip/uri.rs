@@ -218,6 +218,15 @@ impl<'a> Uri<'a> {
         self.parameters.find(name).map(Option::unwrap_or_default)
     }
 
+    /// The value of a header after the `?`, escapes kept; `None` when it is not there.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&'a str> {
+        self.headers.split('&').find_map(|header| {
+            let (found, value) = header.split_once('=')?;
+            found.eq_ignore_ascii_case(name).then_some(value)
+        })
+    }
+
     /// The `transport` parameter.
     #[must_use]
     pub fn transport(&self) -> Option<Transport<'a>> {

@@ -97,6 +97,12 @@ impl Health {
         }
     }
 
+    /// The node is in use again after a time in which nobody listened to its pings.
+    pub(super) fn resume(&mut self, now: Instant, rules: &Rules) {
+        self.in_flight = None;
+        self.ping_at = rules.check.map(|_| self.ping_at.unwrap_or(now));
+    }
+
     /// Why the peer is out; `None` while it may be used.
     pub(super) fn out_for(&self) -> Option<Reason> {
         match self.state {

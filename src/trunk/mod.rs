@@ -1,12 +1,19 @@
-//! Trunks: peers, their health, and the choice among them.
+//! Trunks: peers, the nodes that they lead to, their health, and the choice among them.
+//!
+//! A peer is an address or a name of the configuration; a node is one address that calls go to.
+//! Where names lead is looked up elsewhere and comes in by [`Trunks::handle_resolved`].
 //!
 //! One shard pings a trunk and decides about its peers ([`Trunks::handle_ping`],
 //! [`Trunks::handle_failure`]); all shards keep a copy of the verdict and choose by it
 //! ([`Trunks::select`]). What goes to a peer is decided above, in `call` and `presence`; how it
-//! gets there below, in `dialog`. The life of one peer is in `health`, a choice in `route`.
+//! gets there below, in `dialog`. The life of one node is in `health`, a choice in `route`.
 
 mod health;
+mod known;
+mod node;
 mod outage;
+mod pinged;
+mod policy;
 mod route;
 mod trunks;
 mod uri;
@@ -14,17 +21,19 @@ mod uri;
 use std::time::Duration;
 
 use crate::config::TrunkIndex;
-use crate::cti::Event;
+use crate::cti::{Event, TrunkStatus};
 use crate::dialog::Target;
 
+pub use node::{Node, Nodes};
+pub use policy::leg_policy;
 pub use route::Route;
 pub use trunks::Trunks;
 pub use uri::sip_uri;
 
-/// News of a peer's health, from the shard that pings it to all shards.
+/// News of a node's health, from the shard that pings it to all shards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HealthChange {
-    /// Which of the trunk's peers.
+    /// Which of the trunk's nodes.
     pub peer: u8,
     /// Whether calls may be sent to it.
     pub in_service: bool,
@@ -49,7 +58,7 @@ pub enum Output {
     Ping {
         /// The trunk.
         trunk: TrunkIndex,
-        /// Which of its peers.
+        /// Which of its nodes.
         peer: u8,
         /// Which of its pings: comes back with the outcome.
         number: u32,
@@ -62,13 +71,17 @@ pub enum Output {
     },
     /// To all shards, this one included: bring it to their [`Trunks::handle_change`].
     Change(TrunkIndex, HealthChange),
+    /// To all shards, this one included: bring it to their [`Trunks::handle_nodes`].
+    Nodes(TrunkIndex, Nodes),
+    /// How the trunk's nodes stand now, for the control plane.
+    Status(TrunkIndex, TrunkStatus),
     /// EventDNOutOfService or EventDNBackInService of the trunk.
     Event(Box<Event>),
     /// To the shard that pings the trunk: bring it to its [`Trunks::handle_failure`].
     ReportFailure {
         /// The trunk.
         trunk: TrunkIndex,
-        /// Which of its peers.
+        /// Which of its nodes.
         peer: u8,
         /// What happened.
         failure: Failure,
@@ -76,3 +89,6 @@ pub enum Output {
         retry_after: Option<Duration>,
     },
 }
+
+#[cfg(test)]
+mod tests;

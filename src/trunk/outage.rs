@@ -3,31 +3,27 @@
 use std::time::Instant;
 
 use crate::config::Trunk;
-use crate::cti::{Event, EventName, KeyValueList, Value};
+use crate::cti::{Event, EventName, KeyValueList, TrunkStatus, Value};
 
 use super::Failure;
 use super::health::Reason;
 
-/// The event for a trunk whose last peer left or whose first peer returned. `Extensions.Peers`
-/// names each peer and how it stands, in the order of the configuration.
-pub(super) fn event(
-    now: Instant,
-    trunk: &Trunk,
-    in_service: bool,
-    reasons: impl Iterator<Item = Option<Reason>>,
-) -> Event {
+/// The event for a trunk whose last node left or whose first node returned. `Extensions.Peers`
+/// names each node and how it stands, in the order of the configuration; a name that leads nowhere
+/// stands for itself.
+pub(super) fn event(now: Instant, trunk: &Trunk, in_service: bool, status: &TrunkStatus) -> Event {
     let name = if in_service {
         EventName::DNBackInService
     } else {
         EventName::DNOutOfService
     };
     let mut peers = KeyValueList::new();
-    for (peer, reason) in trunk.peers.iter().zip(reasons) {
-        let state = reason.map_or("in-service", Reason::name);
-        peers.set(
-            format!("{}:{}", peer.transport, peer.address),
-            Value::Text(state.to_owned()),
-        );
+    for node in &status.nodes {
+        let shown = match node.place {
+            Some(place) => place.to_string(),
+            None => trunk.peers[usize::from(node.peer)].to_string(),
+        };
+        peers.set(shown, Value::Text(node.state.to_owned()));
     }
     let mut event = Event::new(now, name, &*trunk.name);
     event.extensions.set("Peers", Value::List(peers));
@@ -35,7 +31,7 @@ pub(super) fn event(
 }
 
 impl Reason {
-    fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::PingSilent => "ping-silent",
             Self::PingRefused => "ping-refused",

@@ -8,7 +8,7 @@ use crate::dialog::Target;
 use super::trunks::Trunks;
 use super::uri::sip_uri;
 
-/// A peer of a trunk, chosen, with the memory of what was tried before it.
+/// A node of a trunk, chosen, with the memory of what was tried before it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
     /// The trunks to go on to.
@@ -19,8 +19,8 @@ pub struct Route {
     looked: u16,
     trunk: TrunkIndex,
     peer: u8,
-    /// One bit for each peer of the present trunk that was chosen.
-    tried: u16,
+    /// One bit for each node of the present trunk that was chosen.
+    tried: u64,
     target: Target,
     host: Arc<str>,
 }
@@ -37,7 +37,7 @@ impl Route {
         self.trunk
     }
 
-    /// Which of the trunk's peers it is, and where requests to it go.
+    /// Which of the trunk's nodes it is, and where requests to it go.
     #[must_use]
     pub fn peer(&self) -> (u8, Target) {
         (self.peer, self.target)
@@ -49,13 +49,15 @@ impl Route {
         sip_uri(number, &self.host)
     }
 
-    /// Goes on to a peer that is in service and was not tried: of the same trunk, then of the next
-    /// trunk of the list. `None` leaves the route as it is: everything was tried.
+    /// Goes on to a node that is in service and was not tried: of the same peer, of the same trunk,
+    /// then of the next trunk of the list. `None` leaves the route as it is: everything was tried.
     pub fn next(&mut self, trunks: &mut Trunks) -> Option<(u8, Target)> {
-        if let Some(peer) = trunks.untried(self.trunk, self.peer, self.tried) {
+        if let Some(peer) = trunks.untried(self.trunk, self.peer, self.tried)
+            && let Some(address) = trunks.address(self.trunk, peer)
+        {
             self.peer = peer;
             self.tried |= 1 << peer;
-            (self.target, self.host) = trunks.address(self.trunk, peer);
+            (self.target, self.host) = address;
             return Some(self.peer());
         }
         *self = Self::look(trunks, &self.set, self.first, self.looked)?;
@@ -68,7 +70,7 @@ impl Route {
         (looked..length).find_map(|look| {
             let trunk = set.trunks[usize::from((first + look) % length)];
             let peer = trunks.choose(trunk)?;
-            let (target, host) = trunks.address(trunk, peer);
+            let (target, host) = trunks.address(trunk, peer)?;
             Some(Self {
                 set: set.clone(),
                 first,

@@ -7,14 +7,18 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use offhook_shards::ShardId;
-use offhook_shards::wheel::{TimerKey, Wheel};
+use offhook_shards::wheel::Wheel;
 
-use crate::config::{self, BigRequests, Config, TrunkIndex, TrunkSet};
+use crate::config::{self, Config, TrunkIndex, TrunkSet};
 use crate::dialog::{PingOutcome, Target};
+use crate::dns::Resolved;
 use crate::jitter::Jitter;
 
 use super::health::{Health, Rules, Step};
-use super::route::{Route, around, turn};
+use super::known::KnownTrunk;
+use super::node::{Nodes, target};
+use super::pinged::{Moved, Pinged};
+use super::route::{Route, turn};
 use super::uri::sip_uri;
 use super::{Failure, HealthChange, Output, outage};
 
@@ -28,32 +32,18 @@ pub struct Trunks {
     known: Vec<KnownTrunk>,
     /// The trunks that this shard pings.
     pinged: BTreeMap<TrunkIndex, Pinged>,
-    /// The trunk of each peer's address, ascending; of the first trunk where several share one.
+    /// The trunk of each node's address, ascending; of the first trunk where several share one.
     sources: Vec<(IpAddr, TrunkIndex)>,
     wheel: Wheel<(TrunkIndex, u8)>,
     jitter: Jitter,
+    /// For the choice among the servers of a name.
+    choices: Jitter,
     outputs: VecDeque<Output>,
 }
 
-#[derive(Debug)]
-struct KnownTrunk {
-    peers: Vec<(Target, Arc<str>)>,
-    /// One bit for each peer in service.
-    in_service: u16,
-    /// Whose turn it is among the peers.
-    rotation: u16,
-    /// Whose turn it is in sets of trunks that begin with this one.
-    set_rotation: u16,
-}
-
-#[derive(Debug)]
-struct Pinged {
-    rules: Rules,
-    peers: Vec<(Health, Option<TimerKey>)>,
-}
-
 impl Trunks {
-    /// All peers in service. Exactly one shard has a trunk in its `pinging`.
+    /// All addresses in service, all names not looked up yet. Exactly one shard has a trunk in its
+    /// `pinging`.
     #[must_use]
     pub fn new(
         now: Instant,
@@ -68,28 +58,29 @@ impl Trunks {
             .iter()
             .map(|trunk| KnownTrunk::new(trunk, shard.0))
             .collect();
-        let sources = sources(&config);
         let mut trunks = Self {
             known,
             pinged: BTreeMap::new(),
-            sources,
+            sources: Vec::new(),
             wheel: Wheel::new(now),
             jitter: Jitter::new(seed, 1),
+            choices: Jitter::new(seed, 0x100 + u64::from(shard.0)),
             outputs: VecDeque::new(),
             config,
         };
+        trunks.note_sources();
         let config = Arc::clone(&trunks.config);
         for &index in pinging {
             let trunk = config.trunk_at(index);
             let rules = Rules::of(trunk, config.server.t1);
-            let peer_count = trunk.peers.len();
-            let peers = (0..peer_count)
-                .map(|_| (Health::new(now, &rules, &mut trunks.jitter), None))
-                .collect();
-            trunks.pinged.insert(index, Pinged { rules, peers });
-            for peer in 0..peer_count {
-                trunks.arm(index, peer as u8);
+            let pinged = Pinged::new(now, trunk, rules, &mut trunks.jitter);
+            let status = pinged.status();
+            let nodes = pinged.nodes.len();
+            trunks.pinged.insert(index, pinged);
+            for node in 0..nodes {
+                trunks.arm(index, node as u8);
             }
+            trunks.outputs.push_back(Output::Status(index, status));
         }
         trunks
     }
@@ -100,7 +91,7 @@ impl Trunks {
         Route::among(self, set)
     }
 
-    /// The trunk that has a peer with this address, on whatever port.
+    /// The trunk that has a node with this address, on whatever port, or had one of late.
     #[must_use]
     pub fn by_source(&self, address: IpAddr) -> Option<TrunkIndex> {
         let address = address.to_canonical();
@@ -111,16 +102,22 @@ impl Trunks {
         Some(self.sources[place].1)
     }
 
-    /// Whether this peer may be used.
+    /// Whether this node may be used.
     #[must_use]
     pub fn peer_in_service(&self, trunk: TrunkIndex, peer: u8) -> bool {
-        self.known(trunk).in_service & bit(peer) != 0
+        self.known(trunk).is_usable(peer)
     }
 
-    /// Whether the trunk has a peer that may be used.
+    /// Whether the trunk has a node that may be used.
     #[must_use]
     pub fn in_service(&self, trunk: TrunkIndex) -> bool {
-        self.known(trunk).in_service != 0
+        self.known(trunk).is_in_service()
+    }
+
+    /// Whether some name has had no answer at all yet: any address may turn out to be a trunk's.
+    #[must_use]
+    pub fn is_awaiting(&self) -> bool {
+        self.known.iter().any(|known| known.awaiting)
     }
 
     /// The outcome of an [`Output::Ping`].
@@ -147,19 +144,21 @@ impl Trunks {
     /// No connection to this address could be opened. Only to a peer that is reached by TCP alone
     /// does that say anything.
     pub fn handle_connect_failed(&mut self, now: Instant, remote: SocketAddr) {
-        let config = Arc::clone(&self.config);
-        let wanted = config::Peer {
-            transport: config::Transport::Tcp,
-            address: remote,
-        };
-        for (trunk, settings) in (0..).map(TrunkIndex).zip(&config.trunks) {
-            for (peer, _) in (0..)
-                .zip(&settings.peers)
-                .filter(|(_, peer)| **peer == wanted)
-            {
-                self.handle_failure(now, trunk, peer, Failure::Connection, None);
+        for trunk in (0..self.known.len() as u16).map(TrunkIndex) {
+            for node in self.nodes_at(trunk, offhook_shards::Transport::Tcp, remote) {
+                self.handle_failure(now, trunk, node, Failure::Connection, None);
             }
         }
+    }
+
+    /// The nodes of a trunk in use at this address.
+    pub(super) fn nodes_at(
+        &self,
+        trunk: TrunkIndex,
+        transport: offhook_shards::Transport,
+        address: SocketAddr,
+    ) -> Vec<u8> {
+        self.known(trunk).nodes_at(transport, address)
     }
 
     /// A call or a subscription met a failing peer. On a shard that does not ping the trunk this
@@ -188,17 +187,39 @@ impl Trunks {
 
     /// The pinging shard's verdict.
     pub fn handle_change(&mut self, trunk: TrunkIndex, change: HealthChange) {
-        let known = &mut self.known[usize::from(trunk.0)];
-        if change.in_service {
-            known.in_service |= bit(change.peer);
-        } else {
-            known.in_service &= !bit(change.peer);
+        self.known[usize::from(trunk.0)].handle_change(change);
+    }
+
+    /// Where a name leads. Only for the trunks that this shard pings is it news.
+    pub fn handle_resolved(&mut self, now: Instant, resolved: &Resolved) {
+        let config = Arc::clone(&self.config);
+        let mine: Vec<TrunkIndex> = self.pinged.keys().copied().collect();
+        for trunk in mine {
+            for (peer, settings) in (0..).zip(&config.trunk_at(trunk).peers) {
+                if settings.question() == Some(&*resolved.question) {
+                    self.lead(now, trunk, peer, resolved);
+                }
+            }
         }
+    }
+
+    /// The pinging shard's list of nodes. What that changes for those who use them.
+    #[must_use]
+    pub fn handle_nodes(&mut self, trunk: TrunkIndex, nodes: &Nodes) -> Vec<HealthChange> {
+        let settings = &self.config.trunks[usize::from(trunk.0)];
+        let changes = self.known[usize::from(trunk.0)].take(settings, nodes);
+        self.note_sources();
+        changes
     }
 
     /// The time that [`Trunks::poll_timeout`] named has come.
     pub fn handle_timeout(&mut self, now: Instant) {
         while let Some((_, (trunk, peer))) = self.wheel.expire(now) {
+            let pinged = self.pinged.get_mut(&trunk);
+            if pinged.is_some_and(|pinged| pinged.forget_gone(now, peer)) {
+                self.tell_nodes(trunk);
+                continue;
+            }
             self.with_health(now, trunk, peer, |health, rules, jitter| {
                 health.handle_timeout(now, rules, jitter)
             });
@@ -226,10 +247,16 @@ impl Trunks {
         let Some(pinged) = self.pinged.get_mut(&trunk) else {
             return;
         };
-        let (health, _) = &mut pinged.peers[usize::from(peer)];
-        let step = input(health, &pinged.rules, &mut self.jitter);
+        let rules = pinged.rules;
+        let Some(node) = pinged.node(peer).filter(|node| node.gone.is_none()) else {
+            return;
+        };
+        let step = input(&mut node.health, &rules, &mut self.jitter);
+        let address = node.place.address;
         if let Some(in_service) = step.change {
-            self.report(now, trunk, HealthChange { peer, in_service });
+            let change = HealthChange { peer, in_service };
+            self.outputs.push_back(Output::Change(trunk, change));
+            self.report(now, trunk, Some((address, in_service)));
         }
         if let Some(number) = step.ping {
             self.ping(trunk, peer, number);
@@ -237,43 +264,89 @@ impl Trunks {
         self.arm(trunk, peer);
     }
 
-    fn report(&mut self, now: Instant, trunk: TrunkIndex, change: HealthChange) {
-        self.outputs.push_back(Output::Change(trunk, change));
-        let peers = &self.pinged[&trunk].peers;
-        let usable = peers
-            .iter()
-            .filter(|(health, _)| health.out_for().is_none())
-            .count();
-        let settings = self.config.trunk_at(trunk);
-        // Of a trunk with other peers in service, one peer's coming and going is no news.
-        let flipped = if change.in_service {
-            usable == 1
-        } else {
-            usable == 0
+    /// A name leads elsewhere, or nowhere, or is not answered any more.
+    fn lead(&mut self, now: Instant, trunk: TrunkIndex, peer: u8, resolved: &Resolved) {
+        let Some(pinged) = self.pinged.get_mut(&trunk) else {
+            return;
         };
-        if flipped {
-            let reasons = peers.iter().map(|(health, _)| health.out_for());
-            let event = outage::event(now, settings, change.in_service, reasons);
+        let Moved {
+            nodes,
+            spent,
+            left_out,
+            changed,
+        } = pinged.lead(now, peer, resolved, &mut self.jitter);
+        for timer in spent {
+            self.wheel.cancel(timer);
+        }
+        for node in nodes {
+            self.arm(trunk, node);
+        }
+        if !changed {
+            return;
+        }
+        let name = &*self.config.trunk_at(trunk).name;
+        let places = resolved.places.iter();
+        let places: Vec<String> = places.map(ToString::to_string).collect();
+        let places = places.join(", ");
+        let peer = &resolved.question;
+        match resolved.problem.map(crate::dns::Problem::name) {
+            None => tracing::info!(trunk = name, %peer, places, "peer leads to"),
+            Some(why) if places.is_empty() => {
+                tracing::warn!(trunk = name, %peer, why, "peer leads nowhere");
+            }
+            Some(why) => tracing::warn!(trunk = name, %peer, why, places, "peer leads as before"),
+        }
+        if left_out > 0 {
+            tracing::warn!(trunk = name, %peer, left_out, "the trunk has no room for more nodes");
+        }
+        self.tell_nodes(trunk);
+        self.report(now, trunk, None);
+    }
+
+    fn tell_nodes(&mut self, trunk: TrunkIndex) {
+        let nodes = self.pinged[&trunk].nodes();
+        self.outputs.push_back(Output::Nodes(trunk, nodes));
+    }
+
+    /// Tells the control plane how the trunk's nodes stand, clients when that takes the trunk out
+    /// of service or brings it back, and the log of a node that left or returned.
+    fn report(&mut self, now: Instant, trunk: TrunkIndex, change: Option<(SocketAddr, bool)>) {
+        let Some(pinged) = self.pinged.get_mut(&trunk) else {
+            return;
+        };
+        let settings = self.config.trunk_at(trunk);
+        let status = pinged.status();
+        // Of a trunk with other nodes in service, one node's coming and going is no news.
+        if let Some(in_service) = pinged.announce() {
+            let event = outage::event(now, settings, in_service, &status);
             self.outputs.push_back(Output::Event(Box::new(event)));
         }
-        let address = settings.peers[usize::from(change.peer)].address;
-        let name = &*settings.name;
-        if change.in_service {
-            tracing::info!(trunk = name, peer = %address, usable, "peer is back in service");
-        } else {
-            tracing::warn!(trunk = name, peer = %address, usable, "peer is out of service");
+        self.outputs.push_back(Output::Status(trunk, status));
+        let (name, usable) = (&*settings.name, pinged.usable());
+        match change {
+            Some((address, true)) => {
+                tracing::info!(trunk = name, peer = %address, usable, "peer is back in service");
+            }
+            Some((address, false)) => {
+                tracing::warn!(trunk = name, peer = %address, usable, "peer is out of service");
+            }
+            None => {}
         }
     }
 
     fn ping(&mut self, trunk: TrunkIndex, peer: u8, number: u32) {
-        let (target, _) = self.address(trunk, peer);
+        let settings = self.config.trunk_at(trunk);
+        let node = self.pinged.get_mut(&trunk).and_then(|it| it.node(peer));
+        let Some(target) = node.map(|node| target(settings, node.place)) else {
+            return;
+        };
         self.outputs.push_back(Output::Ping {
             trunk,
             peer,
             number,
             target,
             request_uri: sip_uri("", &target.address.to_string()),
-            max_forwards: self.config.trunk_at(trunk).ping_max_forwards,
+            max_forwards: settings.ping_max_forwards,
         });
     }
 
@@ -282,13 +355,14 @@ impl Trunks {
             .pinged
             .get_mut(&trunk)
             .expect("only pinged trunks have timers");
-        let (health, timer) = &mut pinged.peers[usize::from(peer)];
-        if let Some(old) = timer.take() {
+        let deadline = pinged.deadline(peer);
+        let Some(node) = pinged.node(peer) else {
+            return;
+        };
+        if let Some(old) = node.timer.take() {
             self.wheel.cancel(old);
         }
-        *timer = health
-            .deadline(&pinged.rules)
-            .map(|at| self.wheel.arm(at, (trunk, peer)));
+        node.timer = deadline.map(|at| self.wheel.arm(at, (trunk, peer)));
     }
 
     fn known(&self, trunk: TrunkIndex) -> &KnownTrunk {
@@ -305,56 +379,27 @@ impl Trunks {
         u16::try_from(place).expect("TRUNKS_MAX fits 16 bits")
     }
 
-    /// The peer whose turn it is among those in service.
+    /// The node whose turn it is among those in service.
     pub(super) fn choose(&mut self, trunk: TrunkIndex) -> Option<u8> {
         let mode = self.config.trunk_at(trunk).mode;
-        let known = &mut self.known[usize::from(trunk.0)];
-        if known.in_service == 0 {
-            return None;
-        }
-        let length = known.peers.len();
-        let start = turn(mode, &mut known.rotation, length);
-        let chosen = around(start, length).find(|&peer| known.in_service >> peer & 1 == 1)?;
-        if mode == config::Selection::RoundRobin {
-            // The turn goes on from the peer that had it, so that its neighbour does not carry
-            // twice the load while it is out.
-            known.rotation = ((chosen + 1) % length) as u16;
-        }
-        Some(chosen as u8)
+        self.known[usize::from(trunk.0)].choose(mode, &mut self.choices)
     }
 
-    /// The next peer after `peer` that is in service and not in `tried`.
-    pub(super) fn untried(&self, trunk: TrunkIndex, peer: u8, tried: u16) -> Option<u8> {
-        let known = self.known(trunk);
-        let start = (usize::from(peer) + 1) % known.peers.len();
-        around(start, known.peers.len())
-            .find(|&other| (known.in_service & !tried) >> other & 1 == 1)
-            .map(|other| other as u8)
+    /// The next node after `peer` that is in service and not in `tried`.
+    pub(super) fn untried(&mut self, trunk: TrunkIndex, peer: u8, tried: u64) -> Option<u8> {
+        self.known[usize::from(trunk.0)].untried(peer, tried, &mut self.choices)
     }
 
-    pub(super) fn address(&self, trunk: TrunkIndex, peer: u8) -> (Target, Arc<str>) {
-        let (target, host) = &self.known(trunk).peers[usize::from(peer)];
-        (*target, Arc::clone(host))
+    pub(super) fn address(&self, trunk: TrunkIndex, peer: u8) -> Option<(Target, Arc<str>)> {
+        self.known(trunk).address(peer)
     }
-}
 
-impl KnownTrunk {
-    fn new(trunk: &config::Trunk, shard: u16) -> Self {
-        let length = trunk.peers.len() as u32;
-        assert!(
-            (1..=u16::BITS).contains(&length),
-            "a trunk has 1 to TRUNK_PEERS_MAX peers"
-        );
-        Self {
-            peers: trunk
-                .peers
-                .iter()
-                .map(|peer| (target(trunk, *peer), host(trunk, *peer)))
-                .collect(),
-            in_service: u16::MAX >> (u16::BITS - length),
-            rotation: shard,
-            set_rotation: shard,
-        }
+    fn note_sources(&mut self) {
+        let trunks = (0..).map(TrunkIndex).zip(&self.known);
+        let sources = trunks.flat_map(|(trunk, known)| known.sources().map(move |at| (at, trunk)));
+        self.sources = sources.collect();
+        self.sources.sort_unstable();
+        self.sources.dedup_by_key(|(address, _)| *address);
     }
 }
 
@@ -368,49 +413,4 @@ impl Rules {
             silence: 64 * t1,
         }
     }
-}
-
-fn bit(peer: u8) -> u16 {
-    1_u16.checked_shl(u32::from(peer)).unwrap_or(0)
-}
-
-fn target(trunk: &config::Trunk, peer: config::Peer) -> Target {
-    let (transport, large_requests) = match (peer.transport, trunk.big_requests) {
-        (config::Transport::Udp, BigRequests::Tcp) => {
-            (offhook_shards::Transport::Udp, Some(peer.address))
-        }
-        (config::Transport::Udp, BigRequests::Udp) => (offhook_shards::Transport::Udp, None),
-        (config::Transport::Tcp, BigRequests::Tcp | BigRequests::Udp) => {
-            (offhook_shards::Transport::Tcp, None)
-        }
-    };
-    Target {
-        transport,
-        address: peer.address,
-        large_requests,
-    }
-}
-
-fn host(trunk: &config::Trunk, peer: config::Peer) -> Arc<str> {
-    if let Some(domain) = &trunk.domain {
-        return Arc::from(&**domain);
-    }
-    Arc::from(match (peer.address, peer.address.port()) {
-        (SocketAddr::V4(address), 5060) => address.ip().to_string(),
-        (SocketAddr::V6(address), 5060) => format!("[{}]", address.ip()),
-        (address, _) => address.to_string(),
-    })
-}
-
-fn sources(config: &Config) -> Vec<(IpAddr, TrunkIndex)> {
-    let mut sources: Vec<(IpAddr, TrunkIndex)> = Vec::new();
-    for (place, trunk) in config.trunks.iter().enumerate() {
-        let index = TrunkIndex(u16::try_from(place).expect("TRUNKS_MAX fits 16 bits"));
-        for peer in &trunk.peers {
-            sources.push((peer.address.ip().to_canonical(), index));
-        }
-    }
-    sources.sort_unstable();
-    sources.dedup_by_key(|(address, _)| *address);
-    sources
 }

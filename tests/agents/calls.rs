@@ -368,6 +368,19 @@ fn a_silent_call_shard_loses_the_reservation() {
 }
 
 #[test]
+fn clients_hear_of_the_end_of_a_call_whose_shard_went_silent() {
+    let mut desk = Desk::new().ready();
+    let call = desk.ringing();
+    let outputs = desk.pass(Duration::from_secs(62));
+    assert_eq!(in_short(&outputs), ["Released GeneralError"]);
+    let released = events_of(&outputs).next().unwrap();
+    assert_eq!(released.call.as_ref().unwrap().conn_id, call.conn_id);
+    assert_eq!(released.this_queue.as_deref(), Some("7000"));
+    let ended = queued(call, PartyState::Ended(EndCause::Unreachable));
+    assert_eq!(desk.party(ended), NOTHING, "once");
+}
+
+#[test]
 fn ringing_extends_the_lease_and_an_answer_ends_it() {
     let mut desk = Desk::new().ready();
     let call = desk.reserved();

@@ -5,6 +5,7 @@
 #![expect(clippy::disallowed_methods, reason = "a test begins now")]
 
 mod calls;
+mod claims;
 mod decisions;
 mod desk;
 mod pauses;

@@ -2,11 +2,13 @@
 //! every request is answered once, and every reservation comes back. First every sequence of five
 //! inputs of the state table, then random runs with calls and time in the mix.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use offhook::agent::{EndCause, Input, OfferSource, Output, PartyState, Stage, Standing};
+use offhook::agent::{EndCause, Input, OfferSource, Output, Party, PartyState, Standing};
 use offhook::call::{self, CallRef};
-use offhook::cti::{AgentWorkMode, DesktopRequest, Event, EventName};
+use offhook::config::WrapUp;
+use offhook::cti::{AgentWorkMode, ConnId, DesktopRequest, DnRole, Event, EventName, KeyValueList};
 use offhook::presence::Vote;
 use proptest::prelude::*;
 
@@ -19,6 +21,8 @@ enum Step {
     Desktop(Ask),
     Reserve(Option<()>),
     Report(PartyState),
+    /// Of one of the calls that the agent made or makes.
+    Own(usize, PartyState),
     Pass(u64),
 }
 
@@ -39,6 +43,10 @@ enum Ask {
     Logout,
     Present,
     Gone,
+    MakeCall,
+    Dnd(bool),
+    WrapUp(u64),
+    Claim,
 }
 
 fn vote(word: Word) -> Vote {
@@ -62,6 +70,25 @@ fn request(ask: Ask) -> DesktopRequest {
         Ask::Logout => logout(),
         Ask::Present => DesktopRequest::Present,
         Ask::Gone => DesktopRequest::Gone,
+        Ask::MakeCall => DesktopRequest::MakeCall {
+            destination: "5550199".to_owned(),
+            user_data: KeyValueList::new(),
+            reasons: KeyValueList::new(),
+        },
+        Ask::Dnd(on) => DesktopRequest::SetDnd {
+            on,
+            reasons: KeyValueList::new(),
+        },
+        Ask::WrapUp(seconds) => DesktopRequest::NotReady {
+            work_mode: AgentWorkMode::AfterCallWork,
+            wrap_up: Some(WrapUp::Timed(Duration::from_secs(seconds))),
+            reasons: KeyValueList::new(),
+        },
+        Ask::Claim => DesktopRequest::Reserve {
+            duration: Duration::from_secs(10),
+            priority: 0,
+            reasons: KeyValueList::new(),
+        },
     }
 }
 
@@ -76,6 +103,16 @@ struct Watch {
     /// A logout was asked for, and no login since.
     latched: bool,
     last_call: Option<CallRef>,
+    /// Calls that the agent makes, some of them consultations beside the last call.
+    own: [Option<CallRef>; 3],
+    /// The business calls that clients see.
+    business: BTreeSet<ConnId>,
+    /// Whether one of them was answered since the last wrap-up.
+    owes_wrap_up: bool,
+    /// Whether the handset is up.
+    off_hook: bool,
+    /// Requests of routers that wait for their answer.
+    claims: usize,
 }
 
 impl Watch {
@@ -87,6 +124,11 @@ impl Watch {
             on_break: false,
             latched: false,
             last_call: None,
+            own: [None; 3],
+            business: BTreeSet::new(),
+            owes_wrap_up: false,
+            off_hook: false,
+            claims: 0,
         }
     }
 
@@ -112,7 +154,7 @@ impl Watch {
                 let outputs = desk.reserve(call, source);
                 let granted = outputs.contains(&Output::Call(call, call::Input::Offer { dn: DN }));
                 assert!(
-                    !granted || before.call.is_none(),
+                    !granted || before.calls == 0,
                     "an agent is offered one call"
                 );
                 if granted {
@@ -124,6 +166,7 @@ impl Watch {
                 Some(call) => desk.handle(Input::Party(queued(call, state))),
                 None => Vec::new(),
             },
+            Step::Own(slot, state) => self.report_own(desk, slot, state),
             Step::Pass(milliseconds) => desk.pass(Duration::from_millis(milliseconds)),
         };
         self.fold(&outputs, step);
@@ -139,16 +182,58 @@ impl Watch {
         );
     }
 
+    /// The phone dials by itself, or a call that it made goes on; one of them is a consultation.
+    fn report_own(&mut self, desk: &mut Desk, slot: usize, state: PartyState) -> Vec<Output> {
+        let call = match (self.own[slot], state) {
+            (Some(call), PartyState::Changed) => {
+                let renamed = desk.new_call();
+                self.own[slot] = Some(renamed);
+                let previous_conn_id = Some(call.conn_id);
+                let report = Party {
+                    previous_conn_id,
+                    ..direct(renamed, state)
+                };
+                return desk.handle(Input::Party(report));
+            }
+            (Some(call), _) => call,
+            (None, _) => desk.new_call(),
+        };
+        self.own[slot] = Some(call).filter(|_| !matches!(state, PartyState::Ended(_)));
+        let main = self.last_call.filter(|_| slot == 0);
+        desk.handle(Input::Party(Party {
+            role: DnRole::Origination,
+            previous_conn_id: main.map(|main| main.conn_id),
+            ..direct(call, state)
+        }))
+    }
+
+    /// The engine has made the call, or could not.
+    fn place(&mut self, desk: &mut Desk, outputs: &mut Vec<Output>) -> bool {
+        let places = |output: &Output| matches!(output, Output::Place(_));
+        if !outputs.iter().any(places) {
+            return false;
+        }
+        let slot = self.own.iter().position(Option::is_none);
+        let call = slot.map(|slot| {
+            let call = desk.new_call();
+            self.own[slot] = Some(call);
+            call
+        });
+        outputs.extend(desk.handle(Input::Placed { call }));
+        true
+    }
+
     fn ask(&mut self, desk: &mut Desk, ask: Ask) -> Vec<Output> {
         let in_use = desk.status().presence == Some(Standing::NotReady);
         let input = desk.request(request(ask));
-        let outputs = desk.handle(input);
-        let answers = events_of(&outputs).filter(|event| event.requested_by.is_some());
-        assert_eq!(
-            answers.count(),
-            usize::from(!matches!(ask, Ask::Present | Ask::Gone)),
-            "answers to {ask:?}"
-        );
+        let mut outputs = desk.handle(input);
+        let answered = events_of(&outputs).filter(|event| event.requested_by.is_some());
+        let answered = answered.count();
+        // A call that is made answers for itself, and routers are heard together.
+        let later = self.place(desk, &mut outputs) || (ask == Ask::Claim && answered == 0);
+        self.claims += usize::from(ask == Ask::Claim && later);
+        let expected = usize::from(!matches!(ask, Ask::Present | Ask::Gone) && !later);
+        assert_eq!(answered, expected, "answers to {ask:?}");
         let went = |name| events_of(&outputs).any(|event| event.name == name);
         // (b) After an activity no request makes the agent Ready.
         assert!(
@@ -164,7 +249,8 @@ impl Watch {
                 self.on_break |= self.attended && went(EventName::AgentNotReady);
             }
             // Wrap-up asked for during a call is ended by its timer.
-            Ask::NotReady(_) => self.on_break = false,
+            Ask::NotReady(_) | Ask::WrapUp(_) => self.on_break = false,
+            Ask::MakeCall | Ask::Dnd(_) | Ask::Claim => {}
             Ask::Logout => self.latched |= desk.status().desktop == Some(Standing::LoggedOut),
         }
         outputs
@@ -172,11 +258,13 @@ impl Watch {
 
     fn fold(&mut self, outputs: &[Output], step: Step) {
         let asked = matches!(step, Step::Desktop(_));
-        for event in events_of(outputs) {
-            assert!(
-                asked || event.requested_by.is_none(),
-                "nobody asked for {event:?}"
-            );
+        for event in all_events_of(outputs) {
+            if !asked && event.requested_by.is_some() {
+                let of_claim = matches!(event.name, EventName::AgentReserved | EventName::Error);
+                assert!(of_claim && self.claims > 0, "nobody asked for {event:?}");
+                self.claims -= 1;
+            }
+            self.follow_calls(event);
             let Some(after) = self.standing_after(event) else {
                 continue;
             };
@@ -197,6 +285,37 @@ impl Watch {
                 assert_ne!(self.available, available, "told on change only");
                 self.available = available;
             }
+        }
+    }
+
+    /// I-22: wrap-up begins once, with the end of the last business call; and the handset is up
+    /// once for all calls.
+    fn follow_calls(&mut self, event: &Event) {
+        if matches!(event.name, EventName::OffHook | EventName::OnHook) {
+            let up = event.name == EventName::OffHook;
+            assert_ne!(std::mem::replace(&mut self.off_hook, up), up, "{event:?}");
+        }
+        let wraps_up = event.agent_work_mode == Some(AgentWorkMode::AfterCallWork);
+        let by_server = event.extensions.value("WrapUpTime").is_some();
+        if event.name == EventName::AgentNotReady
+            && wraps_up
+            && by_server
+            && event.requested_by.is_none()
+        {
+            assert!(self.owes_wrap_up, "a wrap-up after nothing");
+            assert!(self.business.len() <= 1, "{:?} go on", self.business);
+            self.owes_wrap_up = false;
+        }
+        let Some(call) = &event.call else { return };
+        if let (EventName::PartyChanged, Some(previous)) = (event.name, event.previous_conn_id) {
+            self.business.remove(&previous);
+        }
+        if event.extensions.value("BusinessCall").is_some() {
+            self.business.insert(call.conn_id);
+            self.owes_wrap_up |= event.name == EventName::Established;
+        }
+        if matches!(event.name, EventName::Released | EventName::Abandoned) {
+            self.business.remove(&call.conn_id);
         }
     }
 
@@ -243,12 +362,9 @@ impl Watch {
 
     /// With nobody reporting any more, whatever was reserved comes back.
     fn finish(mut self, desk: &mut Desk) {
-        if desk
-            .status()
-            .call
-            .is_some_and(|(_, stage)| stage == Stage::Established)
-        {
-            let (call, _) = desk.status().call.expect("just seen");
+        // First what rings or is promised, by its lease; then what goes on for as long as it may.
+        self.step(desk, Step::Pass(120_000));
+        while let Some((call, _)) = desk.status().call {
             self.last_call = Some(call);
             self.step(
                 desk,
@@ -257,6 +373,9 @@ impl Watch {
         }
         self.step(desk, Step::Pass(120_000));
         assert_eq!(desk.status().call, None, "a reservation never returned");
+        assert!(!self.off_hook, "the handset never came down");
+        assert_eq!(self.claims, 0, "a router was never answered");
+        assert!(self.business.is_empty(), "{:?} never ended", self.business);
         assert!(
             !desk.status().presence_deferred,
             "presence never got its say"
@@ -311,6 +430,10 @@ fn ask() -> impl Strategy<Value = Ask> {
         Just(Ask::Logout),
         Just(Ask::Present),
         Just(Ask::Gone),
+        Just(Ask::MakeCall),
+        any::<bool>().prop_map(Ask::Dnd),
+        prop_oneof![Just(1), Just(40)].prop_map(Ask::WrapUp),
+        Just(Ask::Claim),
     ]
 }
 
@@ -328,7 +451,22 @@ fn report() -> impl Strategy<Value = PartyState> {
         Just(PartyState::Ringing),
         Just(PartyState::Established),
         Just(PartyState::UserDataChanged),
+        Just(PartyState::Held),
+        Just(PartyState::Retrieved),
         cause.prop_map(PartyState::Ended),
+    ]
+}
+
+fn own() -> impl Strategy<Value = PartyState> {
+    prop_oneof![
+        3 => Just(PartyState::Dialing),
+        1 => Just(PartyState::DestinationBusy(EndCause::Busy)),
+        3 => Just(PartyState::Established),
+        1 => Just(PartyState::Held),
+        1 => Just(PartyState::Retrieved),
+        1 => Just(PartyState::Changed),
+        2 => Just(PartyState::Ended(EndCause::CallerReleased)),
+        1 => Just(PartyState::Ended(EndCause::Transferred)),
     ]
 }
 
@@ -338,13 +476,15 @@ fn step() -> impl Strategy<Value = Step> {
         4 => ask().prop_map(Step::Desktop),
         3 => prop_oneof![Just(None), Just(Some(()))].prop_map(Step::Reserve),
         4 => report().prop_map(Step::Report),
+        4 => (0..3_usize, own()).prop_map(|(slot, state)| Step::Own(slot, state)),
         2 => prop_oneof![Just(0), Just(500), Just(1_500), Just(31_000), Just(90_000)]
             .prop_map(Step::Pass),
     ]
 }
 
 /// Each with the options of `[server]`, `[presence]` and the agent that it is about.
-const DESKS: [(&str, &str, &str); 5] = [
+const DESKS: [(&str, &str, &str); 6] = [
+    ("", "", "wrap_up = 30\nlegal_guard = 20\nauto_logout = 60"),
     ("", "", "wrap_up = 30"),
     (
         "",

@@ -2,6 +2,7 @@
 //! loopback, and every frame held against the public schema.
 #![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
 
+mod calls;
 mod command_line;
 mod http;
 mod schema;

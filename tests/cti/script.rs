@@ -8,9 +8,11 @@ use futures_util::{SinkExt, StreamExt};
 use offhook::config::{self, DnIndex, QueueIndex};
 use offhook::counters::Counters;
 use offhook::cti::{
-    AgentWorkMode, DesktopRequest, Event, EventName, KeyValueList, Output, Request, RequestBody,
-    RouteRequest, Value,
+    AgentWorkMode, CallAction, CallInfo, CallRequest, CallState, CallType, CallUuid, ConnId,
+    DesktopRequest, DnRole, Event, EventName, KeyValueList, Output, Request, RequestBody,
+    RequestedBy, RouteRequest, Value,
 };
+use offhook::engine::Input;
 use offhook::server::clock::Clock;
 use offhook::server::serve::{self, Choices, Crew, Serving};
 use offhook::server::websocket::{Heartbeat, SUBPROTOCOL};
@@ -66,21 +68,80 @@ struct Script {
 }
 
 impl Script {
+    /// Each action of a party leads to its event at once.
+    fn carry_out(&mut self, now: Instant, whom: RequestedBy, call: ConnId, asked: CallRequest) {
+        let CallRequest::Party {
+            this_dn,
+            action,
+            reasons,
+        } = asked
+        else {
+            return;
+        };
+        if reasons.value("Silent").is_some() {
+            return;
+        }
+        let digits = "1#".to_owned();
+        let known = [
+            (CallAction::Hold, EventName::Held),
+            (CallAction::Retrieve, EventName::Retrieved),
+            (CallAction::Release, EventName::Released),
+            (CallAction::SendDtmf { digits }, EventName::DTMFSent),
+        ];
+        let found = known.into_iter().find(|(known, _)| *known == action);
+        let (_, name) = found.expect("the script knows the action");
+        self.emit_call(now, name, (this_dn, call), whom);
+    }
+
+    fn show_router(&mut self, now: Instant, present: bool) {
+        let name = if present {
+            EventName::DNBackInService
+        } else {
+            EventName::DNOutOfService
+        };
+        let event = Event::new(now, name, "7000");
+        self.events.push_back(Output::Event(Box::new(event)));
+    }
+
+    fn emit_call(
+        &mut self,
+        now: Instant,
+        name: EventName,
+        (dn, conn_id): (DnIndex, ConnId),
+        whom: RequestedBy,
+    ) {
+        let mut event = Event::new(now, name, &*self.names[dn.0 as usize]);
+        event.call = Some(Arc::new(CallInfo {
+            conn_id,
+            call_id: 1,
+            call_uuid: CallUuid(1),
+            call_type: CallType::Outbound,
+            ani: Some(event.this_dn.clone()),
+            dnis: Some("5550199".to_owned()),
+            user_data: KeyValueList::new(),
+        }));
+        event.this_dn_role = Some(DnRole::Origination);
+        event.call_state = Some(CallState::Ok);
+        event.requested_by = Some(whom);
+        self.events.push_back(Output::Event(Box::new(event)));
+    }
+
     fn grant(&mut self, now: Instant, request: Request) {
         let (dn, asked) = match request.body {
             RequestBody::Desktop(DnIndex(dn), asked) => (dn, asked),
             RequestBody::Route(_, RouteRequest::Present(present)) => {
-                let name = if present {
-                    EventName::DNBackInService
-                } else {
-                    EventName::DNOutOfService
-                };
-                let event = Event::new(now, name, "7000");
-                self.events.push_back(Output::Event(Box::new(event)));
-                return;
+                return self.show_router(now, present);
             }
-            RequestBody::Call(..) | RequestBody::Route(..) => return,
+            RequestBody::Call(conn_id, asked) => {
+                return self.carry_out(now, request.requested_by, conn_id, asked);
+            }
+            RequestBody::Route(..) => return,
         };
+        if let DesktopRequest::MakeCall { .. } = &asked {
+            let conn_id = ConnId::new(ShardId(u16::try_from(dn % 2).unwrap()), 1);
+            let whom = request.requested_by;
+            return self.emit_call(now, EventName::Dialing, (DnIndex(dn), conn_id), whom);
+        }
         let (name, work_mode, mut reasons) = match asked {
             DesktopRequest::Login {
                 work_mode, reasons, ..
@@ -98,6 +159,9 @@ impl Script {
             | DesktopRequest::SetDnd { .. }
             | DesktopRequest::SetForward { .. }
             | DesktopRequest::CancelForward { .. } => return,
+            DesktopRequest::Reserve { reasons, .. } => {
+                (EventName::AgentReserved, AgentWorkMode::Unknown, reasons)
+            }
             DesktopRequest::Present => {
                 self.desktops.insert(dn);
                 return;
@@ -132,7 +196,7 @@ impl Script {
 
 impl Engine for Script {
     type Message = ();
-    type Request = Request;
+    type Request = Input;
     type Event = Output;
 
     fn owner(&self, _bytes: &[u8]) -> Option<ShardId> {
@@ -149,8 +213,11 @@ impl Engine for Script {
 
     fn handle_message(&mut self, _now: Instant, _from: ShardId, (): ()) {}
 
-    fn handle_request(&mut self, now: Instant, request: Request) {
-        self.grant(now, request);
+    fn handle_request(&mut self, now: Instant, input: Input) {
+        match input {
+            Input::Request(request) => self.grant(now, request),
+            Input::Resolved(_) => {}
+        }
     }
 
     fn handle_timeout(&mut self, _now: Instant) {}

@@ -174,7 +174,9 @@ impl Lab {
                     self.statuses.push(status);
                     self.told.insert(dn, status);
                 }
-                Output::Notice(Notice::QueueDepth { .. }) => panic!("not of presence"),
+                Output::Notice(Notice::QueueDepth { .. } | Notice::Trunk(..)) => {
+                    panic!("not of presence")
+                }
                 Output::Failure {
                     peer,
                     failure,

@@ -170,7 +170,8 @@ impl Server {
             match output {
                 Output::Event(event) => self.events.push(*event),
                 Output::Notice(Notice::Subscription { status, .. }) => self.status = status,
-                Output::Notice(Notice::QueueDepth { .. }) => {}
+                Output::Notice(Notice::QueueDepth { .. } | Notice::Trunk(..))
+                | Output::LookUp(_) => {}
             }
         }
     }

@@ -149,7 +149,7 @@ pub(crate) fn offers(outputs: &[Output]) -> Vec<(u32, ConnId)> {
         .iter()
         .filter_map(|output| match output {
             Output::Agent(dn, agent::Input::Reserve(offer)) => {
-                assert!(matches!(offer.source, OfferSource::Queue(_)));
+                assert_ne!(offer.source, OfferSource::Direct);
                 Some((dn.0, offer.call.conn_id))
             }
             Output::Agent(_, other) => panic!("a queue does not say {other:?} to an agent"),
@@ -192,7 +192,7 @@ pub(crate) fn depths(outputs: &[Output]) -> Vec<(u32, u32)> {
             Output::Notice(Notice::QueueDepth {
                 waiting, available, ..
             }) => Some((*waiting, *available)),
-            Output::Notice(Notice::Subscription { .. })
+            Output::Notice(Notice::Subscription { .. } | Notice::Trunk(..))
             | Output::Event(_)
             | Output::Agent(..)
             | Output::Call(..) => None,

@@ -135,7 +135,7 @@ fn provisional_and_final_responses_have_one_tag_and_our_contact() {
     }
     assert_eq!(
         header(&texts[2], "Allow"),
-        "INVITE, ACK, CANCEL, BYE, OPTIONS, NOTIFY"
+        "INVITE, ACK, CANCEL, BYE, OPTIONS, NOTIFY, INFO, PRACK, UPDATE"
     );
 }
 

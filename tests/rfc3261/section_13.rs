@@ -22,7 +22,7 @@ fn an_invitation_says_who_calls_whom_and_with_what() {
         "Contact: <sip:3427@127.0.0.1:6000>\r\nExpires: 180\r\n\
          P-Asserted-Identity: \"Alice\" <sip:4711@pbx>\r\n\
          Remote-Party-ID: \"Bob\" <sip:5@pbx>;party=calling\r\n\
-         Session-ID: abc;remote=0\r\nDiversion: <sip:7@pbx>;reason=no-answer\r\n\
+         Cisco-Guid: 1-2-3-4\r\nDiversion: <sip:7@pbx>;reason=no-answer\r\n\
          Content-Type: application/sdp\r\n",
         "offer",
     );
@@ -39,7 +39,7 @@ fn an_invitation_says_who_calls_whom_and_with_what() {
     assert_eq!(invitation.expires, Some(Duration::from_secs(180)));
     assert_eq!(invitation.offer, Some(sdp("offer")));
     let carried = [
-        ("Session-ID", "abc;remote=0"),
+        ("Cisco-Guid", "1-2-3-4"),
         ("Diversion", "<sip:7@pbx>;reason=no-answer"),
     ];
     let carried = carried.map(|(name, value)| (name.to_owned(), value.to_owned()));
@@ -161,7 +161,7 @@ fn an_invite_says_who_calls_and_asks_for_rport() {
     let mut invite = invite_to(PEER);
     invite.calling.display_name = "A \"quoted\" name".to_owned();
     invite.max_forwards = 41;
-    invite.carried = vec![("Session-ID".to_owned(), "abc".to_owned())];
+    invite.carried = vec![("Cisco-Guid".to_owned(), "abc".to_owned())];
     network.agents[0]
         .invite(network.now, &invite)
         .expect("there is room");
@@ -175,7 +175,7 @@ fn an_invite_says_who_calls_and_asks_for_rport() {
     assert_eq!(header(&text, "To"), "<sip:2001@127.0.0.1:6000>");
     assert_eq!(header(&text, "Contact"), "<sip:1000@127.0.0.1:5060>");
     assert_eq!(header(&text, "Max-Forwards"), "41");
-    assert_eq!(header(&text, "Session-ID"), "abc");
+    assert_eq!(header(&text, "Cisco-Guid"), "abc");
     assert_eq!(body(&text), "offer");
 }
 

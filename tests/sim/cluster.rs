@@ -9,7 +9,8 @@ use offhook::config::Config;
 use offhook::counters::{Counter, Counters};
 use offhook::cti::{Output, Request};
 use offhook::dialog::{Listener, UserAgentConfig};
-use offhook::engine::{Engine, EngineConfig, Message, Owners};
+use offhook::dns::Resolved;
+use offhook::engine::{Engine, EngineConfig, Input, Message, Owners};
 use offhook_shards::{Engine as _, ShardId, Source, Transport};
 
 use super::network::Flight;
@@ -100,7 +101,14 @@ impl Cluster {
 
     /// The control plane asks.
     pub fn request(&mut self, now: Instant, shard: ShardId, request: Request) {
-        self.engines[shard.index()].handle_request(now, request);
+        self.engines[shard.index()].handle_request(now, Input::Request(request));
+    }
+
+    /// The control plane tells every shard where a name leads.
+    pub fn resolved(&mut self, now: Instant, resolved: &Resolved) {
+        for engine in &mut self.engines {
+            engine.handle_request(now, Input::Resolved(resolved.clone()));
+        }
     }
 
     /// Runs what is due at `now`: parcels first, then deadlines.

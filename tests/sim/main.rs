@@ -19,6 +19,7 @@ mod checkers;
 mod cluster;
 mod events;
 mod moments;
+mod names;
 mod network;
 mod outage;
 mod presence;

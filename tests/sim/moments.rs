@@ -101,6 +101,7 @@ fn a_caller_whose_agent_wants_no_call_any_more_keeps_the_place() {
             | DesktopRequest::SetForward { .. }
             | DesktopRequest::CancelForward { .. }
             | DesktopRequest::Present
+            | DesktopRequest::Reserve { .. }
             | DesktopRequest::Gone => DesktopRequest::Ready { work_mode, reasons },
         };
         world.ask(AGENT, back);

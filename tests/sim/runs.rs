@@ -54,6 +54,7 @@ fn run(seed: u64) {
         more,
         nodes,
         spare_nodes: 0,
+        named: false,
     });
     world.run_for(Duration::from_secs(3));
     world.population.pbx.set_habits(phones(&mut random));

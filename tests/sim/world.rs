@@ -6,11 +6,14 @@ use std::time::{Duration, Instant};
 
 use offhook::config::{self, Config};
 use offhook::cti::{ClientId, DesktopRequest, Request, RequestBody, RequestedBy, RouteRequest};
+use offhook::dns::{Place, Problem, Resolved};
 use offhook_loadgen::node::Node;
 use offhook_loadgen::population::{
     CallPlan, Callers, CallersOptions, Fact, Fault, Pbx, PbxOptions, PhoneControl, Population,
     Record, Token,
 };
+
+use offhook_shards::Transport;
 
 use super::checkers::{self, Journal};
 use super::cluster::Cluster;
@@ -34,6 +37,8 @@ pub struct Setup {
     pub nodes: u16,
     /// How many of them, the last ones, are peers of the trunk `spare` in place of `ucm`.
     pub spare_nodes: u16,
+    /// Whether the trunk `ucm` is a name, which leads where `World::resolve` says.
+    pub named: bool,
 }
 
 impl Setup {
@@ -46,6 +51,7 @@ impl Setup {
             more: String::new(),
             nodes: 1,
             spare_nodes: 0,
+            named: false,
         }
     }
 
@@ -220,6 +226,24 @@ impl World {
             .request(self.now, shard, Request { requested_by, body });
     }
 
+    /// DNS says where the name of the trunk leads: these nodes of the PBX, in order of preference.
+    pub fn resolve(&mut self, nodes: &[u16], problem: Option<Problem>) {
+        let place = |(priority, node): (u16, &u16)| Place {
+            priority,
+            transport: Transport::Udp,
+            address: node_address(*node),
+            weight: 1,
+        };
+        let question = self.cluster.config.names().next().expect("a name").clone();
+        let resolved = Resolved {
+            question: Arc::new(question),
+            places: (1..).zip(nodes).map(place).collect(),
+            problem,
+            lifetime: Duration::from_mins(1),
+        };
+        self.cluster.resolved(self.now, &resolved);
+    }
+
     pub fn phone(&mut self, dn: &str) -> PhoneControl<'_> {
         self.population.pbx.phone(self.now, dn)
     }
@@ -317,13 +341,18 @@ fn configuration(setup: &Setup) -> Config {
             peers(first_spare..setup.nodes)
         ),
     };
+    let ucm = if setup.named {
+        "\"udp:ucm.example.com\"".to_owned()
+    } else {
+        peers(0..first_spare)
+    };
     let text = format!(
         r#"
         [server]
         sip = ["udp:10.0.0.1:5060"]
         [[trunk]]
         name = "ucm"
-        peers = [{}]
+        peers = [{ucm}]
         {spare}
         [[queue]]
         name = "sales"
@@ -340,7 +369,6 @@ fn configuration(setup: &Setup) -> Config {
         queues = ["sales", "service"]
         {}
         "#,
-        peers(0..first_spare),
         1_999 + setup.agents,
         setup.more,
     );

@@ -246,6 +246,20 @@ fn bye_during_a_reinvite_ends_both_legs() {
 }
 
 #[test]
+fn what_one_side_says_of_why_it_left_goes_to_the_other() {
+    let cause = Cause {
+        q850: Some(31),
+        sip: Some(Status::BUSY_HERE),
+    };
+    for side in [Side::Caller, Side::Agent] {
+        let (mut table, key) = Table::connected();
+        table.leg(key, side, LegEvent::HungUp(Release::Bye { cause }));
+        table.expect_leg(side.other(), &LegCommand::HangUp(cause));
+        table.expect_over();
+    }
+}
+
+#[test]
 fn call_that_lasts_for_ever_is_ended() {
     let (mut table, _) = Table::connected();
     table.wait(Duration::from_secs(12 * 3_600));

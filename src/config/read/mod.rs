@@ -3,6 +3,7 @@
 
 mod agents;
 mod csv;
+mod dns;
 mod names;
 mod presence;
 mod queue;
@@ -27,6 +28,7 @@ pub(super) fn read<'a>(
 ) -> Config {
     let mut top = Section::new(&keys::DOCUMENT, Some(document), 1, source);
     let server_section = top.table("server", &keys::SERVER);
+    let dns_section = top.table("dns", &keys::DNS);
     let token_sections = top.tables("token", &keys::TOKEN, TOKENS_MAX);
     let trunk_sections = top.tables("trunk", &keys::TRUNK, TRUNKS_MAX);
     let presence_section = top.table("presence", &keys::PRESENCE);
@@ -70,6 +72,7 @@ pub(super) fn read<'a>(
     let agents = roster.agents;
     let config = Config {
         server,
+        dns: dns::read(dns_section),
         trunks,
         presence,
         agents,

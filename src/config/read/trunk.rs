@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use super::names::Names;
 use crate::config::reader::{Located, Section};
-use crate::config::trunk::{BigRequests, Peer, Selection, Trunk};
+use crate::config::trunk::{BigRequests, Identity, Peer, Selection, Trunk};
 use crate::config::value;
 use crate::config::{Address, TrunkIndex};
-use crate::limits::{TRUNK_PEERS_MAX, TRUNK_PREFIXES_MAX};
+use crate::limits::{SESSION_SECONDS_MIN, TRUNK_PEERS_MAX, TRUNK_PREFIXES_MAX};
 
 pub(super) const MODES: [(&str, Selection); 2] = [
     ("round_robin", Selection::RoundRobin),
@@ -60,6 +60,7 @@ fn read_one<'a>(
         );
     }
     let ping_max_forwards = section.integer("ping_max_forwards", 0..=255, 70);
+    let (session_expires, min_se) = read_session(&mut section);
     let trunk = Trunk {
         name: name.map_or("", |name| name.value).into(),
         peers: read_peers(&mut section, peer_lines),
@@ -81,9 +82,41 @@ fn read_one<'a>(
             &[("tcp", BigRequests::Tcp), ("udp", BigRequests::Udp)],
             BigRequests::Tcp,
         ),
+        session_expires,
+        min_se,
+        reliable_provisional: section.flag("reliable_provisional", false),
+        refer: section.flag("refer", false),
+        identity: section.choice("identity", &IDENTITIES, Identity::Asserted),
     };
     section.finish();
     trunk
+}
+
+const IDENTITIES: [(&str, Identity); 4] = [
+    ("asserted", Identity::Asserted),
+    ("remote_party", Identity::RemoteParty),
+    ("both", Identity::Both),
+    ("none", Identity::Neither),
+];
+
+/// The session interval and the shortest one that is taken (RFC 4028 §4, §5).
+fn read_session(section: &mut Section<'_>) -> (Option<Duration>, Duration) {
+    let shortest = Duration::from_secs(u64::from(SESSION_SECONDS_MIN));
+    let bounds = shortest..=Duration::from_hours(24);
+    let session_expires = section
+        .optional("session_expires", |scalar| {
+            value::duration_or_none(scalar, &bounds)
+        })
+        .unwrap_or(Some(Duration::from_mins(30)));
+    let min_se = section.duration("min_se", bounds, shortest);
+    if session_expires.is_some_and(|interval| interval < min_se) {
+        section.mistake(
+            "min_se",
+            "is longer than `session_expires`",
+            "write at most what session_expires says, which is 30min by itself",
+        );
+    }
+    (session_expires, min_se)
 }
 
 fn read_peers(section: &mut Section<'_>, peer_lines: &mut BTreeMap<Peer, u32>) -> Vec<Peer> {
@@ -98,13 +131,10 @@ fn read_peers(section: &mut Section<'_>, peer_lines: &mut BTreeMap<Peer, u32>) -
     }
     let mut distinct = Vec::new();
     for Located { value: peer, line } in peers.unwrap_or_default() {
-        if let Some(first) = peer_lines.insert(peer, line) {
+        if let Some(first) = peer_lines.insert(peer.clone(), line) {
             section.source.mistake(
                 line,
-                format!(
-                    "peer {}:{} is already on line {first}",
-                    peer.transport, peer.address
-                ),
+                format!("peer {peer} is already on line {first}"),
                 "name each peer once, in one trunk",
             );
             continue;

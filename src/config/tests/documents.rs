@@ -84,6 +84,7 @@ fn the_example_says_the_defaults_where_it_says_it_does() {
     let silent = read(super::SMALL).expect("a small configuration has no mistakes");
     assert_eq!(said.presence, silent.presence);
     assert_eq!(said.agent_defaults, silent.agent_defaults);
+    assert_eq!(said.dns, silent.dns);
     let (mut said_server, silent_server) = (said.server, silent.server);
     said_server.advertise = None;
     said_server.tokens.clear();

@@ -131,7 +131,33 @@ agent = [
         config.agents[0].presence.as_ref(),
         Some(&config.agents[0].trunks)
     );
-    assert_eq!(config.trunks[0].peers[0].address.port(), 5060);
+    assert_eq!(config.trunks[0].peers[0].to_string(), "udp:192.0.2.1:5060");
+}
+
+#[test]
+fn a_peer_may_be_a_name_of_three_kinds() {
+    let text = r#"
+dns = { servers = ["192.0.2.53", "[2001:db8::53]:5353"], timeout = "500ms" }
+trunk = [
+  { name = "a", peers = ["udp:PBX.example.com:5070", "tcp:pbx.example.com", "sip:example.com"] },
+  { name = "b", peers = "udp:192.0.2.1" },
+]
+"#;
+    let config = sound(text);
+    let names: Vec<String> = config
+        .names()
+        .map(|question| format!("{question} {}", question.records()))
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "udp:pbx.example.com:5070 A and AAAA",
+            "tcp:pbx.example.com SRV, then A and AAAA",
+            "sip:example.com NAPTR and SRV, then A and AAAA",
+        ]
+    );
+    let servers: Vec<String> = config.dns.servers.iter().map(ToString::to_string).collect();
+    assert_eq!(servers, ["192.0.2.53:53", "[2001:db8::53]:5353"]);
 }
 
 #[test]

@@ -2,11 +2,11 @@
 //! happens, every leg has at most one end and nothing is left behind.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::messages::{PEER, invite, request, within};
 use super::network::{Chance, Network, invite_to, sdp, subscribe_to};
-use crate::dialog::{LegEvent, LegKey, Refusal, UserAgentEvent};
+use crate::dialog::{LegEvent, LegKey, LegPolicy, Party, Refusal, UserAgent, UserAgentEvent};
 use crate::sip::Status;
 
 /// What a layer above knows of its legs.
@@ -22,7 +22,13 @@ impl Above {
             for event in network.take_events(number) {
                 match event {
                     UserAgentEvent::Invited(leg, _) => {
-                        let before = self.legs[number].insert(leg, false);
+                        let policy = LegPolicy {
+                            refer: true,
+                            session_expires: Some(90),
+                            ..LegPolicy::default()
+                        };
+                        let goes_on = network.agents[number].set_policy(network.now, leg, policy);
+                        let before = self.legs[number].insert(leg, !goes_on);
                         assert_eq!(before, None, "seed {seed}: a key is used twice");
                     }
                     UserAgentEvent::Leg(leg, event) => {
@@ -35,7 +41,9 @@ impl Above {
                         ];
                         *over = ends.contains(&true);
                     }
-                    UserAgentEvent::Subscription(..) | UserAgentEvent::Ping(..) => {}
+                    UserAgentEvent::Subscription(..)
+                    | UserAgentEvent::Ping(..)
+                    | UserAgentEvent::LookUp(_) => {}
                 }
             }
         }
@@ -49,8 +57,11 @@ fn command(network: &mut Network, above: &mut Above, random: &mut Chance) {
     let legs: Vec<LegKey> = above.legs[number].keys().copied().collect();
     if legs.is_empty() || random.below(12) == 0 {
         let port = if number == 0 { 5061 } else { 5060 };
+        let mut invite = invite_to(port);
+        invite.policy = policy(random);
+        invite.speaks_for = legs.first().copied();
         let leg = network.agents[number]
-            .invite(now, &invite_to(port))
+            .invite(now, &invite)
             .expect("there is room");
         above.legs[number].insert(leg, false);
         return;
@@ -63,7 +74,11 @@ fn command(network: &mut Network, above: &mut Above, random: &mut Chance) {
         status: Status::BUSY_HERE,
         retry_after: None,
     };
-    match random.below(10) {
+    match random.below(14) {
+        10 => aside(agent, now, leg, random),
+        11 => agent.early_media(now, leg, Status::SESSION_PROGRESS, &sdp("early")),
+        12 => agent.accept_refer(now, leg),
+        13 => agent.report_refer(now, leg, Status(100 + 100 * random.below(3) as u16)),
         0 => agent.progress(now, leg, Status::RINGING),
         1 | 2 => agent.answer(now, leg, body),
         3 if random.below(4) == 0 => {
@@ -79,6 +94,33 @@ fn command(network: &mut Network, above: &mut Above, random: &mut Chance) {
             above.legs[number].insert(leg, true);
         }
         _ => {}
+    }
+}
+
+/// What leaves the session alone.
+fn aside(agent: &mut UserAgent, now: Instant, leg: LegKey, random: &mut Chance) {
+    match random.below(4) {
+        0 => agent.info(now, leg, &sdp("digit")),
+        1 => agent.talk(now, leg),
+        2 => agent.refuse_refer(now, leg, Status::DECLINE),
+        _ => {
+            let party = Party {
+                number: random.below(9).to_string(),
+                ..Party::default()
+            };
+            agent.identify(now, leg, &party);
+        }
+    }
+}
+
+/// Sessions that expire within the run, reliable responses, transfers.
+fn policy(random: &mut Chance) -> LegPolicy {
+    LegPolicy {
+        session_expires: Some(90).filter(|_| random.below(2) == 0),
+        min_se: 90 + 60 * random.below(2),
+        reliable_provisional: random.below(2) == 0,
+        refer: true,
+        ..LegPolicy::default()
     }
 }
 
@@ -188,6 +230,18 @@ fn mutate(text: &str, random: &mut Chance) -> Vec<u8> {
     bytes
 }
 
+const EXTENDED: &str = "Require: 100rel\r\nSupported: timer\r\nMin-SE: 90\r\n\
+    Session-Expires: 1800;refresher=uac\r\nContent-Type: application/sdp\r\n\
+    Session-ID: ab30317f1a784dc48ff824d0d3715d86;remote=00000000000000000000000000000000\r\n\
+    P-Asserted-Identity: \"A\" <sip:1@h>\r\nRemote-Party-ID: <sip:2@h>;privacy=full\r\n\
+    History-Info: <sip:1@h?Reason=SIP%3Bcause%3D486>;index=1, <sip:2@h>;index=1.1\r\n\
+    Diversion: <sip:7@h>;reason=no-answer;counter=2\r\n\
+    Replaces: call;to-tag=a;from-tag=b;early-only\r\n";
+const RELIABLE: &str = "Require: 100rel\r\nRSeq: 7\r\nAllow: UPDATE\r\n\
+    Contact: <sip:p@127.0.0.1:6000>\r\nContent-Type: application/sdp\r\n";
+const REFERRING: &str = "Refer-To: <sip:1@h?Replaces=a%40b%3Bto-tag%3D1%3Bfrom-tag%3D2>\r\n\
+    Referred-By: <sip:2@h>\r\nRefer-Sub: false\r\n";
+
 #[test]
 fn no_bytes_from_the_network_panic() {
     for seed in 0..40 {
@@ -216,9 +270,16 @@ fn no_bytes_from_the_network_panic() {
             super::messages::response(&ours, 180, "a", "", ""),
             super::messages::response(&subscribe, 200, "n", "Expires: 60\r\n", ""),
             super::messages::response(&subscribe, 423, "n", "Min-Expires: 9\r\n", ""),
+            invite("call", "2", EXTENDED),
+            super::messages::response(&ours, 183, "a", RELIABLE, "early"),
+            super::messages::response(&ours, 422, "a", "Min-SE: 3600\r\n", ""),
+            within(&ours, "UPDATE", 8, "a", EXTENDED, "offer"),
+            within(&ours, "INFO", 9, "a", "", "digit"),
+            within(&ours, "REFER", 10, "a", REFERRING, ""),
+            within(&ours, "PRACK", 11, "a", "RAck: 1 2 INVITE\r\n", ""),
         ];
         for round in 0..400_u32 {
-            let text = &corpus[random.below(9) as usize];
+            let text = &corpus[random.below(16) as usize];
             let bytes = if round % 20 == 0 {
                 (0..random.below(200))
                     .map(|_| random.below(256) as u8)

@@ -3,6 +3,7 @@
 //! with both in `tests/rfc3261`.
 
 mod chance;
+mod far_ends;
 mod limits;
 #[allow(dead_code, reason = "tests/rfc3261 uses the rest")]
 mod messages;

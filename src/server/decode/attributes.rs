@@ -1,6 +1,7 @@
 //! The attributes of a request, one by one: what is missing, ill-typed or too long is refused in
 //! words that name it.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use serde_json::{Map, Value as Json};
@@ -37,6 +38,20 @@ impl Attributes {
     pub(super) fn sequence(&self) -> Checked<u64> {
         let number = self.0.get("EventSequenceNumber").and_then(Json::as_u64);
         number.ok_or_else(|| invalid("EventSequenceNumber must be a whole number".to_owned()))
+    }
+
+    /// A whole number within bounds, if it is there.
+    pub(super) fn whole(&self, name: &str, bounds: RangeInclusive<u64>) -> Checked<Option<u64>> {
+        let Some(json) = self.0.get(name) else {
+            return Ok(None);
+        };
+        let number = json.as_u64().filter(|number| bounds.contains(number));
+        number.map(Some).ok_or_else(|| {
+            let (least, most) = (bounds.start(), bounds.end());
+            invalid(format!(
+                "{name} must be a whole number from {least} to {most}"
+            ))
+        })
     }
 
     /// A needed call's identifier: `ConnID`, `TransferConnID` or `PreviousConnID`.

@@ -1,10 +1,13 @@
 //! Which request has which attributes. A name of T-Library that this server does not offer is told
 //! from a name that is none.
 
+use std::time::Duration;
+
 use crate::cti::{
     AgentWorkMode, CallAction, ConsultKind, DesktopRequest, ErrorCode, RouteRequest, RouteType,
     UserDataChange,
 };
+use crate::limits::{CLAIM_DURATION_DEFAULT, CLAIM_DURATION_MAX, CLAIM_PRIORITY_MAX};
 
 use super::attributes::{Attributes, one_of};
 use super::{Checked, UserEvent, What, invalid};
@@ -15,7 +18,6 @@ const NOT_OFFERED: &[&str] = &[
     "CancelMonitoring",
     "SetMuteOn",
     "SetMuteOff",
-    "ReserveAgent",
     "AgentSetIdleReason",
     "MergeCalls",
     "ListenDisconnect",
@@ -67,6 +69,7 @@ impl Attributes {
                 conn_id: self.conn_id("ConnID")?,
             }),
             "DistributeUserEvent" => self.user_event(),
+            "ReserveAgent" => self.reserve(),
             "AttachUserData" | "UpdateUserData" | "DeletePair" | "DeleteUserData" => {
                 Ok(What::UserData {
                     this_dn: self.needed("ThisDN")?,
@@ -197,6 +200,27 @@ impl Attributes {
             },
             _ => return Ok(None),
         }))
+    }
+
+    fn reserve(&self) -> Checked<What> {
+        let (this_dn, agent_id) = (self.text("ThisDN")?, self.text("AgentID")?);
+        if this_dn.is_none() && agent_id.is_none() {
+            return Err(invalid("ThisDN or AgentID is needed".to_owned()));
+        }
+        let longest = CLAIM_DURATION_MAX.as_millis();
+        let longest = u64::try_from(longest).expect("a limit of minutes");
+        let duration = self.whole("Duration", 1..=longest)?;
+        let priority = self.whole("Priority", 0..=u64::from(CLAIM_PRIORITY_MAX))?;
+        let priority = priority.map_or(Ok(0), u16::try_from);
+        Ok(What::Reserve {
+            this_dn,
+            agent_id,
+            request: DesktopRequest::Reserve {
+                duration: duration.map_or(CLAIM_DURATION_DEFAULT, Duration::from_millis),
+                priority: priority.expect("the range was checked"),
+                reasons: self.list("Reasons")?,
+            },
+        })
     }
 
     fn user_event(&self) -> Checked<What> {

@@ -51,6 +51,11 @@ impl<S: Shards> Hub<S> {
             What::QueryCall { this_dn, conn_id } => {
                 self.query_call(now, id, reference_id, &this_dn, conn_id)
             }
+            What::Reserve {
+                this_dn,
+                agent_id,
+                request,
+            } => self.reserve(now, id, reference_id, (this_dn, agent_id), request),
             What::UserEvent(event) => self.distribute(now, id, reference_id, &event),
             What::Party {
                 this_dn,
@@ -200,6 +205,45 @@ impl<S: Shards> Hub<S> {
             this_dn,
             RequestBody::Desktop(dn, request),
         )
+    }
+
+    /// A router keeps an agent. It acts in nobody's name, so it need not have registered the DN.
+    fn reserve(
+        &mut self,
+        now: Instant,
+        id: ClientId,
+        reference_id: Option<u32>,
+        (this_dn, agent_id): (Option<String>, Option<String>),
+        request: DesktopRequest,
+    ) -> Result<(), Blame> {
+        let client = self.lasting_client(id)?;
+        if !client.identity.may_route() {
+            return Err(forbidden("only a router or an admin may reserve agents"));
+        }
+        let named = this_dn.map(|this_dn| self.agent_of(&this_dn));
+        let named = named.transpose()?.map(|(_, dn)| dn);
+        let logged_in = agent_id.map(|agent_id| self.dn_where(&agent_id));
+        let dn = match (named, logged_in.transpose()?) {
+            (Some(dn), Some(other)) if dn != other => {
+                let words = "the agent is logged in at another DN".to_owned();
+                return Err((ErrorCode::InvalidAgentID, words));
+            }
+            (Some(dn), _) | (None, Some(dn)) => dn,
+            (None, None) => {
+                let words = "ThisDN or AgentID is needed".to_owned();
+                return Err((ErrorCode::InvalidAttribute, words));
+            }
+        };
+        let this_dn = self.book.config().agent_at(dn).dn.to_string();
+        let body = RequestBody::Desktop(dn, request);
+        self.forward(now, id, reference_id, this_dn, body)
+    }
+
+    fn dn_where(&self, agent_id: &str) -> Result<DnIndex, Blame> {
+        self.state.dn_of(agent_id).ok_or_else(|| {
+            let words = format!("no agent {agent_id} is logged in");
+            (ErrorCode::InvalidAgentID, words)
+        })
     }
 
     fn route(
@@ -446,7 +490,7 @@ fn this_dn(what: &What) -> Option<&str> {
         | What::Party { this_dn, .. }
         | What::UserData { this_dn, .. } => Some(this_dn),
         What::UserEvent(event) => Some(&event.this_dn),
-        What::Route { this_dn, .. } => this_dn.as_deref(),
+        What::Route { this_dn, .. } | What::Reserve { this_dn, .. } => this_dn.as_deref(),
         What::QueryServer | What::Resume { .. } => None,
     }
 }

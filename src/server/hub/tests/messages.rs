@@ -39,6 +39,7 @@ fn every_event_of_the_shards_is_in_the_schema_and_no_other() {
             }
             EventName::AgentLogin
             | EventName::AgentLogout
+            | EventName::AgentReserved
             | EventName::OffHook
             | EventName::OnHook
             | EventName::DNDOn
@@ -199,4 +200,64 @@ fn an_agent_is_found_by_its_id_wherever_it_is_logged_in() {
     router.hear_all();
     let refused = stage.ask(&mut router, &route);
     assert_eq!(refused["ErrorCode"], "InvalidCalledDN");
+}
+
+#[test]
+fn a_router_keeps_an_agent_wherever_it_is_logged_in() {
+    let mut stage = Stage::new();
+    let mut router = stage.client_in(Role::Router);
+    let mut login = stage.event(EventName::AgentLogin, "2003");
+    login.agent_id = Some("carol".to_owned());
+    stage.emit(login);
+    let reserve = |attributes: Json| {
+        let mut request = json!({"Message": "RequestReserveAgent", "ReferenceID": 5});
+        let request_attributes = request.as_object_mut().unwrap();
+        request_attributes.extend(attributes.as_object().unwrap().clone());
+        request
+    };
+    let wanted = |milliseconds, priority| {
+        let body = DesktopRequest::Reserve {
+            duration: Duration::from_millis(milliseconds),
+            priority,
+            reasons: KeyValueList::new(),
+        };
+        RequestBody::Desktop(DnIndex(2), body)
+    };
+    // It need not have registered the DN.
+    for (attributes, meant) in [
+        (json!({"ThisDN": "2003"}), wanted(10_000, 0)),
+        (json!({"AgentID": "carol", "Duration": 500}), wanted(500, 0)),
+        (
+            json!({"AgentID": "carol", "ThisDN": "2003", "Priority": 7}),
+            wanted(10_000, 7),
+        ),
+    ] {
+        stage.say(&router, &reserve(attributes));
+        assert_eq!(stage.asked_once().1.body, meant);
+    }
+    for (attributes, code) in [
+        (json!({}), "InvalidAttribute"),
+        (json!({"ThisDN": "7000"}), "InvalidAttribute"),
+        (json!({"ThisDN": "9999"}), "UnknownDN"),
+        (json!({"AgentID": "dave"}), "InvalidAgentID"),
+        (
+            json!({"AgentID": "carol", "ThisDN": "2001"}),
+            "InvalidAgentID",
+        ),
+        (json!({"ThisDN": "2003", "Duration": 0}), "InvalidAttribute"),
+        (
+            json!({"ThisDN": "2003", "Duration": 300_001}),
+            "InvalidAttribute",
+        ),
+        (
+            json!({"ThisDN": "2003", "Priority": "high"}),
+            "InvalidAttribute",
+        ),
+    ] {
+        let request = reserve(attributes);
+        stage.say_anything(&router, &request.to_string());
+        let answer = router.hear().unwrap();
+        assert_eq!(answer["ErrorCode"], code, "{request}");
+    }
+    assert_eq!(stage.asked(), [], "nothing went to a shard");
 }

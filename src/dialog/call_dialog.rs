@@ -1,0 +1,187 @@
+//! The dialog of a call and what its ends have agreed on besides: what the peer can do, who is
+//! across, the session timer. What few calls need is boxed.
+
+use std::ops::{Deref, DerefMut};
+
+use crate::sip::{HeaderName, Message};
+
+use super::compose::{Fields, SUPPORTED, allow};
+use super::core::Core;
+use super::dialog::Dialog;
+use super::offered::Offered;
+use super::refer::Referring;
+use super::reliable::Reliable;
+use super::session_timer::SessionTimer;
+use super::who::Role;
+use super::{Body, LegKey, LegPolicy, Party, who};
+
+#[derive(Debug)]
+pub(super) struct CallDialog {
+    dialog: Dialog,
+    /// What the trunk wants.
+    pub(super) policy: LegPolicy,
+    pub(super) peer: Abilities,
+    pub(super) timer: SessionTimer,
+    /// Whose part we play towards the peer.
+    role: Role,
+    /// The leg across, whose half of the Session-ID is ours here.
+    pub(super) across: Option<LegKey>,
+    /// What the peer said last of who it is, as a hash.
+    pub(super) heard: u64,
+    /// Who is across, where the layer above has said so.
+    pub(super) party: Option<Box<Party>>,
+    /// What we said last of our session, kept where a refresh will have to repeat it.
+    pub(super) described: Option<Box<Body>>,
+    /// What we offer now, kept likewise until it is accepted.
+    proposed: Option<Box<Body>>,
+    rare: Option<Box<Rare>>,
+}
+
+/// What few calls need.
+#[derive(Debug, Default)]
+pub(super) struct Rare {
+    /// Reliable provisional responses of ours.
+    pub(super) reliable: Option<Reliable>,
+    /// A REFER of the peer's.
+    pub(super) referring: Option<Referring>,
+    /// Whether a REFER came before (RFC 3515 §2.4.6).
+    pub(super) referred_before: bool,
+    /// An UPDATE with an offer before the call is answered.
+    pub(super) update: Option<Offered>,
+    /// Whether a reliable provisional response of the peer's brought its answer.
+    pub(super) answered_early: bool,
+}
+
+/// What the peer's Allow and Supported say.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Abilities {
+    /// Whether it takes UPDATE.
+    pub(super) update: bool,
+}
+
+impl CallDialog {
+    pub(super) fn new(dialog: Dialog, policy: LegPolicy, role: Role) -> Self {
+        Self {
+            dialog,
+            policy,
+            peer: Abilities::default(),
+            timer: SessionTimer::default(),
+            role,
+            across: None,
+            heard: 0,
+            party: None,
+            described: None,
+            proposed: None,
+            rare: None,
+        }
+    }
+
+    /// Whether the INVITE came from the peer.
+    pub(super) fn is_called(&self) -> bool {
+        self.role == Role::Called
+    }
+
+    pub(super) fn rare(&self) -> Option<&Rare> {
+        self.rare.as_deref()
+    }
+
+    pub(super) fn rare_mut(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
+    }
+
+    pub(super) fn reliable_mut(&mut self) -> Option<&mut Reliable> {
+        self.rare.as_deref_mut()?.reliable.as_mut()
+    }
+
+    pub(super) fn take_update(&mut self) -> Option<Offered> {
+        self.rare.as_deref_mut()?.update.take()
+    }
+
+    pub(super) fn referring_mut(&mut self) -> Option<&mut Referring> {
+        self.rare.as_deref_mut()?.referring.as_mut()
+    }
+
+    pub(super) fn take_referring(&mut self) -> Option<Referring> {
+        self.rare.as_deref_mut()?.referring.take()
+    }
+
+    /// What an INVITE or an UPDATE within the dialog says beside its body.
+    pub(super) fn request_fields(&self, core: &Core) -> Fields {
+        let fields = Fields::default()
+            .with(HeaderName::Allow, format_args!("{}", allow(&self.policy)))
+            .with(HeaderName::Supported, format_args!("{SUPPORTED}"));
+        let fields = self.timer.request_fields(fields, &self.policy);
+        self.who(fields, core)
+    }
+
+    /// What responses say beside their body and what they agree on.
+    pub(super) fn response_fields(&self, core: &Core) -> Fields {
+        self.who(Fields::default(), core)
+    }
+
+    fn who(&self, fields: Fields, core: &Core) -> Fields {
+        let Some(party) = &self.party else {
+            return fields;
+        };
+        let host = core.host(&self.dialog.peer);
+        who::write(fields, party, host, self.policy.identity, self.role)
+    }
+
+    /// A refresh by INVITE must repeat what was said; nobody else asks for it again.
+    pub(super) fn describe(&mut self, body: Option<&Body>) {
+        if let Some(body) = body
+            && self.repeats()
+        {
+            self.described = Some(Box::new(body.clone()));
+        }
+    }
+
+    /// An offer of ours is on its way.
+    pub(super) fn propose(&mut self, body: Option<&Body>) {
+        self.proposed = body
+            .filter(|_| self.repeats())
+            .map(|body| Box::new(body.clone()));
+    }
+
+    /// It was accepted.
+    pub(super) fn agree(&mut self) {
+        if let Some(body) = self.proposed.take() {
+            self.described = Some(body);
+        }
+    }
+
+    fn repeats(&self) -> bool {
+        self.timer.is_ours() && !self.peer.update
+    }
+
+    /// Nothing is left to be waited for.
+    pub(super) fn stop(&mut self, core: &mut Core) {
+        self.timer.stop(core);
+        if let Some(reliable) = self.reliable_mut() {
+            reliable.stop(core);
+        }
+    }
+}
+
+impl Abilities {
+    /// RFC 3261 §20.5: without an Allow nothing is said.
+    pub(super) fn hear(&mut self, message: &Message<'_>) {
+        if message.header(HeaderName::Allow).is_some() {
+            self.update = message.has_token(HeaderName::Allow, "UPDATE");
+        }
+    }
+}
+
+impl Deref for CallDialog {
+    type Target = Dialog;
+
+    fn deref(&self) -> &Dialog {
+        &self.dialog
+    }
+}
+
+impl DerefMut for CallDialog {
+    fn deref_mut(&mut self) -> &mut Dialog {
+        &mut self.dialog
+    }
+}

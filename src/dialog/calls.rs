@@ -1,0 +1,290 @@
+//! What the layer above asks of its calls. Commands are total: one that comes too late, or with a
+//! key that is spent, does nothing.
+
+use std::time::Instant;
+
+use crate::limits::LEGS_MAX;
+use crate::sip::{HeaderName, Status};
+
+use super::call_dialog::CallDialog;
+use super::compose::{Fields, clean_uri, from_of};
+use super::dialog::{Dialog, Opening as Opened, SessionHalves};
+use super::leg::{Leg, Stage};
+use super::outbound::{Calling, Opening};
+use super::table::Usage;
+use super::user_agent::{Full, UserAgent};
+use super::who::{self, Role};
+use super::{AutoAnswer, Body, Cause, Invite, LegKey, LegPolicy, Party, Refusal, Replaces};
+
+impl UserAgent {
+    /// Sends an INVITE.
+    ///
+    /// # Errors
+    /// [`Full`] at the limit of legs or transactions.
+    pub fn invite(&mut self, now: Instant, invite: &Invite) -> Result<LegKey, Full> {
+        if self.legs.len() == LEGS_MAX {
+            return Err(Full);
+        }
+        let host = self.core.host(&invite.target).to_owned();
+        let request_uri = clean_uri(&invite.request_uri);
+        let dialog = Dialog::open(Opened {
+            call_id: self.core.call_id(),
+            local_tag: self.core.tag(),
+            local: from_of(&invite.calling, &host),
+            request_uri: &request_uri,
+            target: invite.target,
+            contact_user: &invite.calling.number,
+        });
+        let mut dialog = Box::new(CallDialog::new(dialog, invite.policy, Role::Calling));
+        dialog.across = invite.speaks_for;
+        dialog.session_id = self.half_of(invite.speaks_for);
+        let opening = Opening {
+            fields: invite_fields(invite, &host, &request_uri),
+            body: invite.body.clone(),
+            max_forwards: invite.max_forwards,
+        };
+        let key = self.legs.insert(None);
+        let Ok(sent) = opening.send(now, &mut self.core, key, &dialog) else {
+            self.legs.remove(key);
+            return Err(Full);
+        };
+        self.core
+            .table
+            .insert(&dialog.call_id, dialog.local_tag, Usage::Leg(key));
+        self.legs[key] = Some(Leg::Calling(Calling::new(dialog, sent, opening)));
+        if let Some(across) = invite.speaks_for {
+            self.face(across, Some(key));
+        }
+        self.settle(now);
+        Ok(key)
+    }
+
+    /// Says what the trunk of an inbound leg wants, before anything else is asked of the leg.
+    /// `false` when the INVITE did not fit: it was refused, and the leg is over.
+    pub fn set_policy(&mut self, now: Instant, leg: LegKey, policy: LegPolicy) -> bool {
+        self.with_leg(now, leg, |leg, turn| leg.adopt(turn, policy));
+        self.settle(now);
+        self.legs.contains_key(leg)
+    }
+
+    /// Sends a provisional response, 101 to 199, to an INVITE that waits.
+    pub fn progress(&mut self, now: Instant, leg: LegKey, status: Status) {
+        self.with_leg(now, leg, |leg, turn| leg.progress(turn, status, None));
+        self.settle(now);
+    }
+
+    /// Sends a provisional response with a session description.
+    pub fn early_media(&mut self, now: Instant, leg: LegKey, status: Status, body: &Body) {
+        self.with_leg(now, leg, |leg, turn| leg.progress(turn, status, Some(body)));
+        self.settle(now);
+    }
+
+    /// Sends a 2xx to an INVITE that waits, again and again until its ACK.
+    pub fn answer(&mut self, now: Instant, leg: LegKey, body: Option<&Body>) {
+        self.with_leg(now, leg, |leg, turn| leg.answer(turn, body));
+        self.settle(now);
+    }
+
+    /// Sends a failure to an INVITE that waits; the leg is over.
+    pub fn refuse(&mut self, now: Instant, leg: LegKey, refusal: Refusal) {
+        self.with_leg(now, leg, |leg, turn| leg.refuse(turn, refusal));
+        self.settle(now);
+    }
+
+    /// Sends the ACK to a 2xx that was reported, to the first INVITE or to a later one.
+    pub fn acknowledge(&mut self, now: Instant, leg: LegKey, body: Option<&Body>) {
+        self.with_leg(now, leg, |leg, turn| leg.acknowledge(turn, body));
+        self.settle(now);
+    }
+
+    /// Sends an INVITE within the call: with an offer, or without one to ask for it.
+    pub fn offer(&mut self, now: Instant, leg: LegKey, body: Option<&Body>) {
+        self.with_leg(now, leg, |leg, turn| leg.offer(turn, body));
+        self.settle(now);
+    }
+
+    /// Takes back an INVITE within the call that has no final response: CANCEL, as soon as one may
+    /// go. The answer still comes, `OfferRefused` or, when it was on its way, `OfferAnswered`.
+    pub fn withdraw_offer(&mut self, now: Instant, leg: LegKey) {
+        self.with_leg(now, leg, Leg::withdraw_offer);
+        self.settle(now);
+    }
+
+    /// Sends a 2xx to the peer's INVITE within the call.
+    pub fn answer_offer(&mut self, now: Instant, leg: LegKey, body: Option<&Body>) {
+        self.with_leg(now, leg, |leg, turn| leg.answer_offer(turn, body));
+        self.settle(now);
+    }
+
+    /// Sends a failure to the peer's INVITE within the call, which goes on as it was.
+    pub fn refuse_offer(&mut self, now: Instant, leg: LegKey, refusal: Refusal) {
+        self.with_leg(now, leg, |leg, turn| leg.refuse_offer(turn, refusal));
+        self.settle(now);
+    }
+
+    /// Sends an INFO within the call. What the peer answers changes nothing.
+    pub fn info(&mut self, now: Instant, leg: LegKey, body: &Body) {
+        self.with_leg(now, leg, |leg, turn| leg.info(turn, body));
+        self.settle(now);
+    }
+
+    /// Asks the phone to take up its call (NOTIFY, `Event: talk`).
+    pub fn talk(&mut self, now: Instant, leg: LegKey) {
+        self.with_leg(now, leg, Leg::talk);
+        self.settle(now);
+    }
+
+    /// Says who is across from now on: by UPDATE where the peer takes it, else with the next
+    /// message that can say so.
+    pub fn identify(&mut self, now: Instant, leg: LegKey, party: &Party) {
+        self.with_leg(now, leg, |leg, turn| leg.identify(turn, party));
+        self.settle(now);
+    }
+
+    /// Takes the peer's REFER; what becomes of it goes to `report_refer`.
+    pub fn accept_refer(&mut self, now: Instant, leg: LegKey) {
+        self.with_leg(now, leg, Leg::accept_refer);
+        self.settle(now);
+    }
+
+    /// Does not take the peer's REFER.
+    pub fn refuse_refer(&mut self, now: Instant, leg: LegKey, status: Status) {
+        self.with_leg(now, leg, |leg, turn| leg.refuse_refer(turn, status));
+        self.settle(now);
+    }
+
+    /// Tells the peer what became of the call that its REFER asked for. A final status is the last
+    /// word.
+    pub fn report_refer(&mut self, now: Instant, leg: LegKey, status: Status) {
+        self.with_leg(now, leg, |leg, turn| leg.report_refer(turn, status));
+        self.settle(now);
+    }
+
+    /// Says which leg is across: each of the two sends the other's half of the Session-ID on
+    /// (RFC 7989 §7). Without one the leg speaks for itself.
+    pub fn speak_for(&mut self, leg: LegKey, across: Option<LegKey>) {
+        self.face(leg, across);
+        if let Some(across) = across {
+            self.face(across, Some(leg));
+        }
+    }
+
+    /// The dialog of a leg as an INVITE to its far end has to name it (RFC 3891), so that the far
+    /// end lets the INVITE take its place; `None` before the far end is known.
+    #[must_use]
+    pub fn replaces_of(&self, leg: LegKey) -> Option<Replaces> {
+        let dialog = self.legs.get(leg)?.as_ref()?.dialog();
+        Some(Replaces {
+            call_id: dialog.call_id.to_string(),
+            to_tag: dialog.remote_tag.as_deref()?.to_owned(),
+            from_tag: dialog.local_tag.text(),
+            early_only: false,
+        })
+    }
+
+    /// Ends the leg by what its state demands: 487, CANCEL, BYE, or ACK and BYE. It says nothing
+    /// more. `cause` goes into the Reason of a request.
+    pub fn hang_up(&mut self, now: Instant, leg: LegKey, cause: impl Into<Cause>) {
+        let cause = cause.into();
+        self.with_leg(now, leg, |leg, turn| leg.hang_up(turn, cause));
+        self.settle(now);
+    }
+
+    /// Whether anything at all has come back on the INVITE of this leg, or it needed none.
+    #[must_use]
+    pub fn has_response(&self, leg: LegKey) -> bool {
+        let leg = self.legs.get(leg).and_then(Option::as_ref);
+        leg.is_none_or(Leg::has_response)
+    }
+
+    /// The leg that a Replaces names, whatever its state (RFC 3891 §3).
+    pub(super) fn replaced(&self, replaces: &crate::sip::Replaces<'_>) -> Option<(LegKey, Stage)> {
+        let found = self.core.table.find(replaces.call_id, replaces.to_tag)?;
+        let Usage::Leg(key) = found else {
+            return None;
+        };
+        let leg = self.legs.get(key)?.as_ref()?;
+        let dialog = leg.dialog();
+        // A peer of RFC 2543 has no tag and is named by `0`.
+        let tag = Some(replaces.from_tag);
+        let ours = *dialog.call_id == *replaces.call_id
+            && (leg.is_with(tag) || (replaces.from_tag == "0" && leg.is_with(None)));
+        ours.then(|| (key, leg.stage()))
+    }
+
+    /// What a leg sends as its own half of the Session-ID: the half of the leg across.
+    fn half_of(&self, across: Option<LegKey>) -> Option<Box<SessionHalves>> {
+        let across = self.legs.get(across?)?.as_ref()?.dialog();
+        let ours = across.session_id.as_deref()?.theirs;
+        Some(Box::new(SessionHalves {
+            ours,
+            ..SessionHalves::default()
+        }))
+    }
+
+    /// One leg gets another across, whose half of the Session-ID becomes its own.
+    fn face(&mut self, leg: LegKey, across: Option<LegKey>) {
+        let half = self.half_of(across);
+        let Some(dialog) = self.legs.get_mut(leg).and_then(Option::as_mut) else {
+            return;
+        };
+        let dialog = dialog.dialog_mut();
+        dialog.across = across;
+        if let Some(half) = half.filter(|half| half.ours.0 != 0) {
+            dialog.session_id.get_or_insert_default().ours = half.ours;
+        }
+    }
+}
+
+/// What an INVITE says of the call, beside what its dialog says.
+fn invite_fields(invite: &Invite, host: &str, request_uri: &str) -> Fields {
+    let calling = &invite.calling;
+    let identity = invite.policy.identity;
+    let mut fields = who::write(Fields::default(), calling, host, identity, Role::Calling);
+    if let Some(diversion) = &invite.diversion {
+        fields = who::write_diversion(fields, diversion, host);
+    }
+    for (name, value) in &invite.carried {
+        fields.carry(name, value);
+    }
+    let history = invite
+        .carried
+        .iter()
+        .filter(|(name, _)| HeaderName::lookup(name.as_bytes()) == Some(HeaderName::HistoryInfo))
+        .map(|(_, value)| value.as_str());
+    fields = who::write_history(fields, history, request_uri);
+    match invite.auto_answer {
+        Some(AutoAnswer::CallInfo) => {
+            let value = format_args!("<sip:{host}>;answer-after=0");
+            fields = fields.with(HeaderName::CallInfo, value);
+        }
+        Some(AutoAnswer::AlertInfo) => {
+            let value = format_args!("<http://{host}>;info=alert-autoanswer;delay=0");
+            fields = fields.with(HeaderName::AlertInfo, value);
+        }
+        None => {}
+    }
+    if let Some(replaces) = &invite.replaces {
+        let early = if replaces.early_only {
+            ";early-only"
+        } else {
+            ""
+        };
+        let Replaces {
+            call_id,
+            to_tag,
+            from_tag,
+            ..
+        } = replaces;
+        fields = fields
+            .with(HeaderName::Require, format_args!("replaces"))
+            .with(
+                HeaderName::Replaces,
+                format_args!("{call_id};to-tag={to_tag};from-tag={from_tag}{early}"),
+            );
+    }
+    if let Some(referred_by) = &invite.referred_by {
+        fields = fields.with(HeaderName::ReferredBy, format_args!("{referred_by}"));
+    }
+    fields
+}

@@ -1,0 +1,313 @@
+//! What happens to a leg beside the INVITE, ACK, CANCEL and BYE of RFC 3261: UPDATE, PRACK, INFO,
+//! REFER, the session timer, and who is across. Most of it asks only how far the call is.
+
+use std::time::Duration;
+
+use crate::sip::{HeaderName, Request, Response, Status};
+use crate::transaction::ServerKey;
+
+use super::asides::{self, Aside};
+use super::call_dialog::CallDialog;
+use super::compose::{Answer, Fields, allow};
+use super::incoming::offer_of;
+use super::leg::{Leg, Stage};
+use super::offered::{By, Offered};
+use super::session_timer::Asked;
+use super::turn::{Turn, body_of};
+use super::{Body, LegEvent, Party, Refer, refer, reliable};
+
+impl Leg {
+    // Commands.
+
+    pub(super) fn info(mut self, turn: &mut Turn<'_>, body: &Body) -> Self {
+        if self.stage() == Stage::Confirmed {
+            asides::info(turn, self.dialog_mut(), body);
+        }
+        self
+    }
+
+    pub(super) fn talk(mut self, turn: &mut Turn<'_>) -> Self {
+        let there = match self.stage() {
+            // The phone rings: it is to answer.
+            Stage::Early => self.dialog().remote_tag.is_some() && !self.dialog().is_called(),
+            Stage::Confirmed => true,
+            Stage::Answered | Stage::Ending => false,
+        };
+        if there {
+            asides::talk(turn, self.dialog_mut());
+        }
+        self
+    }
+
+    /// Says who is across: now, by an UPDATE, where the peer takes one; else with the next message
+    /// that can say so.
+    pub(super) fn identify(mut self, turn: &mut Turn<'_>, party: &Party) -> Self {
+        let confirmed = self.stage() == Stage::Confirmed;
+        let dialog = self.dialog_mut();
+        if dialog.party.as_deref() == Some(party) {
+            return self;
+        }
+        dialog.party = Some(Box::new(party.clone()));
+        if confirmed && dialog.peer.update {
+            asides::update(turn, dialog);
+        }
+        self
+    }
+
+    pub(super) fn accept_refer(mut self, turn: &mut Turn<'_>) -> Self {
+        refer::accept(turn, self.dialog_mut());
+        self
+    }
+
+    pub(super) fn refuse_refer(mut self, turn: &mut Turn<'_>, status: Status) -> Self {
+        refer::refuse(turn, self.dialog_mut(), status);
+        self
+    }
+
+    pub(super) fn report_refer(mut self, turn: &mut Turn<'_>, status: Status) -> Self {
+        refer::report(turn, self.dialog_mut(), status);
+        self
+    }
+
+    // The network.
+
+    /// RFC 3311 §5.2.
+    pub(super) fn update(
+        mut self,
+        turn: &mut Turn<'_>,
+        server: ServerKey,
+        request: &Request<'_>,
+    ) -> Self {
+        let asked = Asked::of(&request.message);
+        if self.stage() == Stage::Ending {
+            turn.reply(server, request, Status::CALL_DOES_NOT_EXIST);
+            return self;
+        }
+        if asked.is_too_short(&self.dialog().policy) {
+            too_short(turn, self.dialog(), server, request);
+            return self;
+        }
+        let offers = offer_of(&request.message).is_some();
+        match self {
+            Self::Confirmed(state) if offers => state.update(turn, server, request),
+            Self::Confirmed(_) => {
+                self.take_update(turn, server, request, asked);
+                self
+            }
+            Self::Ringing(_) | Self::Calling(_) if offers => {
+                early_offer(turn, self.dialog_mut(), server, request);
+                self
+            }
+            Self::Unacknowledged(_) | Self::Answered(_) if offers => {
+                // The offer of the INVITE, or of its 2xx, may still be open.
+                turn.ask_for_later(server, request);
+                self
+            }
+            Self::Ringing(_)
+            | Self::Calling(_)
+            | Self::Unacknowledged(_)
+            | Self::Answered(_)
+            | Self::HangingUp(_)
+            | Self::CancelHeld(_)
+            | Self::Cancelling(_)
+            | Self::Leaving(_)
+            | Self::Over(_) => {
+                self.take_update(turn, server, request, Asked::default());
+                self
+            }
+        }
+    }
+
+    /// An UPDATE that offers nothing refreshes: the target, the session, who is across.
+    fn take_update(
+        &mut self,
+        turn: &mut Turn<'_>,
+        server: ServerKey,
+        request: &Request<'_>,
+        asked: Asked,
+    ) {
+        let confirmed = self.stage() == Stage::Confirmed;
+        let dialog = self.dialog_mut();
+        // The Contact of a callee that has not answered comes again with its 2xx.
+        if dialog.remote_tag.is_some() {
+            dialog.refresh(super::dialog::contact_of(&request.message));
+        }
+        let reply = turn.reply_to(server, request, "");
+        let answer = if confirmed {
+            turn.success(dialog, server, asked, None)
+        } else {
+            Answer {
+                contact: Some(turn.contact(dialog, server)),
+                fields: dialog.response_fields(turn.core),
+                ..Answer::default()
+            }
+        };
+        turn.respond(server, Status::OK, &reply, answer);
+    }
+
+    /// RFC 3262 §3.
+    pub(super) fn prack(
+        mut self,
+        turn: &mut Turn<'_>,
+        server: ServerKey,
+        request: &Request<'_>,
+    ) -> Self {
+        if self.stage() == Stage::Ending {
+            turn.reply(server, request, Status::CALL_DOES_NOT_EXIST);
+            return self;
+        }
+        let matches = reliable::acknowledged(turn, self.dialog_mut(), server, request);
+        match self {
+            Self::Ringing(state) if matches => state.acknowledged(turn),
+            Self::Ringing(_)
+            | Self::Unacknowledged(_)
+            | Self::HangingUp(_)
+            | Self::Calling(_)
+            | Self::CancelHeld(_)
+            | Self::Cancelling(_)
+            | Self::Answered(_)
+            | Self::Confirmed(_)
+            | Self::Leaving(_)
+            | Self::Over(_) => self,
+        }
+    }
+
+    /// RFC 6086: an INFO without a package is taken whatever it brings.
+    pub(super) fn informed(
+        self,
+        turn: &mut Turn<'_>,
+        server: ServerKey,
+        request: &Request<'_>,
+    ) -> Self {
+        match self.stage() {
+            Stage::Early | Stage::Answered | Stage::Confirmed => {
+                turn.reply(server, request, Status::OK);
+                if let Some(body) = body_of(&request.message) {
+                    turn.emit(LegEvent::Info { body });
+                }
+            }
+            Stage::Ending => turn.reply(server, request, Status::CALL_DOES_NOT_EXIST),
+        }
+        self
+    }
+
+    /// RFC 3515, within a call. A phone whose trunk may not transfer is told so by the Allow.
+    pub(super) fn referred(
+        mut self,
+        turn: &mut Turn<'_>,
+        server: ServerKey,
+        request: &Request<'_>,
+        refer: Result<Refer, Status>,
+    ) -> Self {
+        let stage = self.stage();
+        let dialog = self.dialog_mut();
+        if stage == Stage::Ending {
+            turn.reply(server, request, Status::CALL_DOES_NOT_EXIST);
+        } else if !dialog.policy.refer {
+            let methods = allow(&dialog.policy);
+            let fields = Fields::default().with(HeaderName::Allow, format_args!("{methods}"));
+            turn.reply_with(server, request, Status::METHOD_NOT_ALLOWED, fields);
+        } else if stage != Stage::Confirmed {
+            turn.ask_for_later(server, request);
+        } else {
+            match refer {
+                Ok(refer) => refer::receive(turn, dialog, server, request, refer),
+                Err(status) => turn.reply(server, request, status),
+            }
+        }
+        self
+    }
+
+    /// The answer to a request of ours that leaves the session alone; 408 and 503 stand for none.
+    pub(super) fn aside_answered(
+        mut self,
+        turn: &mut Turn<'_>,
+        aside: Aside,
+        status: Status,
+        response: Option<&Response<'_>>,
+    ) -> Self {
+        if status.is_provisional() {
+            return self;
+        }
+        match aside {
+            Aside::Notify if status == Status::CALL_DOES_NOT_EXIST => {
+                refer::unsubscribed(self.dialog_mut());
+                self
+            }
+            Aside::Notify | Aside::Other => self,
+            Aside::Update => match self {
+                Self::Confirmed(state) => state.updated(turn, status, response),
+                Self::Ringing(_)
+                | Self::Unacknowledged(_)
+                | Self::HangingUp(_)
+                | Self::Calling(_)
+                | Self::CancelHeld(_)
+                | Self::Cancelling(_)
+                | Self::Answered(_)
+                | Self::Leaving(_)
+                | Self::Over(_) => self,
+            },
+        }
+    }
+
+    // Time.
+
+    /// The session timer has run out.
+    pub(super) fn session_due(mut self, turn: &mut Turn<'_>) -> Self {
+        let due = self.dialog_mut().timer.run_out(turn.now);
+        match self {
+            Self::Confirmed(state) => state.due(turn, due),
+            // RFC 3261 §13.3.1.4 is quicker than any session timer: somebody above is late.
+            Self::Ringing(_)
+            | Self::Unacknowledged(_)
+            | Self::HangingUp(_)
+            | Self::Calling(_)
+            | Self::CancelHeld(_)
+            | Self::Cancelling(_)
+            | Self::Answered(_)
+            | Self::Leaving(_)
+            | Self::Over(_) => self,
+        }
+    }
+}
+
+/// RFC 4028 §9: 422 with the shortest interval that we take.
+pub(super) fn too_short(
+    turn: &mut Turn<'_>,
+    dialog: &CallDialog,
+    server: ServerKey,
+    request: &Request<'_>,
+) {
+    let min_se = dialog.policy.min_se;
+    let fields = Fields::default().with(HeaderName::MinSe, format_args!("{min_se}"));
+    turn.reply_with(server, request, Status::SESSION_INTERVAL_TOO_SMALL, fields);
+}
+
+/// An offer before the call is answered: only a session that has its first answer may change.
+fn early_offer(
+    turn: &mut Turn<'_>,
+    dialog: &mut CallDialog,
+    server: ServerKey,
+    request: &Request<'_>,
+) {
+    let rare = dialog.rare();
+    let described = rare.is_some_and(|rare| {
+        let ours = rare.reliable.as_ref();
+        rare.answered_early || ours.is_some_and(reliable::Reliable::is_described)
+    });
+    let busy = rare.is_some_and(|rare| rare.update.is_some());
+    if busy || !described {
+        turn.ask_for_later(server, request);
+        return;
+    }
+    let offered = Offered::new(turn, server, request, By::Update);
+    dialog.rare_mut().update = Some(offered);
+}
+
+/// How long a refresh that failed for the moment is left alone.
+pub(super) fn pause(turn: &mut Turn<'_>, response: Option<&Response<'_>>) -> Duration {
+    let asked = response.and_then(|response| response.message.retry_after().ok().flatten());
+    let seconds = asked.unwrap_or(10).min(60);
+    Duration::from_secs(u64::from(seconds))
+        + Duration::from_millis(u64::from(turn.core.below(5_000)))
+}

@@ -1,0 +1,99 @@
+//! An INVITE or an UPDATE of the peer's within a call, until the layer above has decided. What an
+//! UPDATE asks is answered in one step (RFC 3311 §5.2): there is no ACK to wait for.
+
+use crate::sip::{Request, Status};
+use crate::transaction::ServerKey;
+
+use super::accepted::{Accepted, Invited};
+use super::call_dialog::CallDialog;
+use super::compose::Answer;
+use super::dialog::contact_of;
+use super::inbound::refuse;
+use super::incoming::offer_of;
+use super::reply::Reply;
+use super::session_timer::Asked;
+use super::turn::Turn;
+use super::{Body, LegEvent, Refusal};
+
+#[derive(Debug)]
+pub(super) struct Offered {
+    pub(super) server: ServerKey,
+    cseq: u32,
+    reply: Reply,
+    /// Takes effect when the request is accepted.
+    contact: Option<Box<str>>,
+    asked: Asked,
+    by: By,
+}
+
+/// The method.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum By {
+    Invite,
+    Update,
+}
+
+impl Offered {
+    /// Reports it.
+    pub(super) fn new(
+        turn: &mut Turn<'_>,
+        server: ServerKey,
+        request: &Request<'_>,
+        by: By,
+    ) -> Self {
+        let message = &request.message;
+        turn.emit(LegEvent::Offered {
+            body: offer_of(message),
+        });
+        Self {
+            server,
+            cseq: request.cseq,
+            reply: turn.reply_to(server, request, ""),
+            contact: contact_of(message),
+            asked: Asked::of(message),
+            by,
+        }
+    }
+
+    /// Sends the 2xx. What comes back waits for its ACK.
+    pub(super) fn accept(
+        self,
+        turn: &mut Turn<'_>,
+        dialog: &mut CallDialog,
+        body: Option<&Body>,
+    ) -> Option<Accepted> {
+        dialog.refresh(self.contact);
+        match self.by {
+            By::Invite => {
+                let invited = Invited {
+                    server: self.server,
+                    cseq: self.cseq,
+                    reply: &self.reply,
+                    asked: self.asked,
+                };
+                Some(Accepted::send(turn, dialog, &invited, body))
+            }
+            By::Update => {
+                let answer = turn.success(dialog, self.server, self.asked, body);
+                turn.respond(self.server, Status::OK, &self.reply, answer);
+                dialog.describe(body);
+                turn.emit(LegEvent::OfferAcknowledged { body: None });
+                None
+            }
+        }
+    }
+
+    pub(super) fn refuse(self, turn: &mut Turn<'_>, refusal: Refusal) {
+        refuse(turn, self.server, &self.reply, refusal);
+    }
+
+    /// The request goes down with something greater.
+    pub(super) fn drop(self, turn: &mut Turn<'_>) {
+        turn.respond(
+            self.server,
+            Status::REQUEST_TERMINATED,
+            &self.reply,
+            Answer::default(),
+        );
+    }
+}

@@ -1,0 +1,233 @@
+//! Provisional responses of ours that the caller wants to have for certain (RFC 3262 §3): one at a
+//! time, repeated until its PRACK, and no 2xx while one with a session description is not
+//! acknowledged.
+
+use std::time::Duration;
+
+use offhook_shards::wheel::TimerKey;
+
+use crate::sip::{HeaderName, Method, Request, Status};
+use crate::transaction::ServerKey;
+
+use super::accepted::Invited;
+use super::call_dialog::CallDialog;
+use super::compose::{Answer, allow};
+use super::core::{Core, Kept, Timer};
+use super::turn::{Turn, body_of};
+use super::{Body, LegEvent};
+
+#[derive(Debug)]
+pub(super) struct Reliable {
+    /// That of the response sent last.
+    rseq: u32,
+    /// That of the INVITE.
+    cseq: u32,
+    /// Whether the INVITE brought an offer: else the first description is ours to offer.
+    answers: bool,
+    outstanding: Option<Outstanding>,
+    /// What is to be said once the PRACK has come.
+    next: Option<(Status, Option<Body>)>,
+    /// The answer above, while the 2xx has to wait.
+    held: Option<Option<Body>>,
+    /// Whether a description has been sent and acknowledged.
+    described: bool,
+}
+
+/// A response without its PRACK.
+#[derive(Debug)]
+struct Outstanding {
+    kept: Option<Kept>,
+    interval: Duration,
+    timers: Option<(TimerKey, TimerKey)>,
+    describes: bool,
+}
+
+impl Reliable {
+    /// RFC 3262 §3: the first RSeq is below 2^31, so that none is ever reused.
+    pub(super) fn new(random: u32, cseq: u32, answers: bool) -> Self {
+        Self {
+            rseq: random % 0x3fff_ffff,
+            cseq,
+            answers,
+            outstanding: None,
+            next: None,
+            held: None,
+            described: false,
+        }
+    }
+
+    /// Whether the session has its description, so that the 2xx needs none.
+    pub(super) fn is_described(&self) -> bool {
+        self.described
+    }
+
+    /// Whether the 2xx has to wait; it then does, and comes back from [`Self::take_held`].
+    pub(super) fn holds(&mut self, body: Option<&Body>) -> bool {
+        let waits = self
+            .outstanding
+            .as_ref()
+            .is_some_and(|outstanding| outstanding.describes);
+        if waits {
+            self.held = Some(body.cloned());
+        }
+        waits
+    }
+
+    pub(super) fn take_held(&mut self) -> Option<Option<Body>> {
+        self.held.take()
+    }
+
+    /// A 2xx was sent: nothing is repeated any more, but a PRACK that comes is still taken.
+    pub(super) fn stop(&mut self, core: &mut Core) {
+        if let Some(outstanding) = &mut self.outstanding {
+            outstanding.disarm(core);
+        }
+    }
+}
+
+impl Outstanding {
+    fn disarm(&mut self, core: &mut Core) {
+        if let Some((repeat, give_up)) = self.timers.take() {
+            core.disarm(repeat);
+            core.disarm(give_up);
+        }
+    }
+}
+
+/// Sends a provisional response, or keeps it until the one before is acknowledged.
+pub(super) fn progress(
+    turn: &mut Turn<'_>,
+    dialog: &mut CallDialog,
+    invited: &Invited<'_>,
+    status: Status,
+    body: Option<&Body>,
+) {
+    let Some(reliable) = dialog.reliable_mut() else {
+        return;
+    };
+    if reliable.held.is_some() {
+        return;
+    }
+    // RFC 3261 §13.2.1: the first reliable response brings the offer that the INVITE did not;
+    // without one none can be sent, and the caller has its 100.
+    if !reliable.answers && !reliable.described && body.is_none() {
+        return;
+    }
+    if reliable.outstanding.is_some() {
+        // The last word is the one that counts, but a description is not lost for it.
+        let before = reliable.next.take().and_then(|(_, body)| body);
+        reliable.next = Some((status, body.cloned().or(before)));
+        return;
+    }
+    send(turn, dialog, invited, status, body);
+}
+
+fn send(
+    turn: &mut Turn<'_>,
+    dialog: &mut CallDialog,
+    invited: &Invited<'_>,
+    status: Status,
+    body: Option<&Body>,
+) {
+    let contact = Some(turn.contact(dialog, invited.server));
+    let fields = dialog.response_fields(turn.core);
+    let policy = dialog.policy;
+    let Some(reliable) = dialog.reliable_mut() else {
+        return;
+    };
+    reliable.rseq += 1;
+    // An answer that was given stands (RFC 3261 §13.2.1).
+    let body = body.filter(|_| !reliable.described);
+    let rseq = reliable.rseq;
+    let fields = fields
+        .with(HeaderName::Require, format_args!("100rel"))
+        .with(HeaderName::RSeq, format_args!("{rseq}"))
+        .with(HeaderName::Allow, format_args!("{}", allow(&policy)));
+    let answer = Answer {
+        contact,
+        fields,
+        body,
+        ..Answer::default()
+    };
+    turn.respond(invited.server, status, invited.reply, answer);
+    let interval = turn.core.config.t1;
+    let give_up = turn.now + turn.core.patience();
+    reliable.outstanding = Some(Outstanding {
+        kept: turn.core.kept_response(invited.server),
+        interval,
+        timers: Some((
+            turn.core.arm(turn.now + interval, Timer::Repeat(turn.leg)),
+            turn.core.arm(give_up, Timer::AckMissing(turn.leg)),
+        )),
+        describes: body.is_some(),
+    });
+}
+
+/// RFC 3262 §3: T1, doubled each time, without an upper bound.
+pub(super) fn repeat(turn: &mut Turn<'_>, dialog: &mut CallDialog) {
+    let outstanding = dialog
+        .reliable_mut()
+        .and_then(|reliable| reliable.outstanding.as_mut());
+    let Some(outstanding) = outstanding else {
+        return;
+    };
+    let Some((repeat, _)) = &mut outstanding.timers else {
+        return;
+    };
+    if let Some(kept) = &outstanding.kept {
+        turn.core.send(kept);
+    }
+    outstanding.interval *= 2;
+    let at = turn.now + outstanding.interval;
+    *repeat = turn.core.arm(at, Timer::Repeat(turn.leg));
+}
+
+/// A PRACK has come. Whether it is for the response that waits for one; it has been answered
+/// in any case.
+pub(super) fn acknowledged(
+    turn: &mut Turn<'_>,
+    dialog: &mut CallDialog,
+    server: ServerKey,
+    request: &Request<'_>,
+) -> bool {
+    let rack = request.message.rack().ok().flatten();
+    let offers = body_of(&request.message);
+    let Some(reliable) = dialog.reliable_mut() else {
+        turn.reply(server, request, Status::CALL_DOES_NOT_EXIST);
+        return false;
+    };
+    let matches = rack.is_some_and(|rack| {
+        rack.rseq == reliable.rseq
+            && rack.cseq.method == Method::Invite
+            && rack.cseq.number == reliable.cseq
+    });
+    let Some(mut outstanding) = reliable.outstanding.take_if(|_| matches) else {
+        // §3: one that matches nothing that is unacknowledged.
+        turn.reply(server, request, Status::CALL_DOES_NOT_EXIST);
+        return false;
+    };
+    outstanding.disarm(turn.core);
+    let ours_to_offer = outstanding.describes && !reliable.answers && !reliable.described;
+    reliable.described |= outstanding.describes;
+    match offers {
+        // §5: the answer to the offer in our response.
+        Some(answer) if ours_to_offer => {
+            turn.reply(server, request, Status::OK);
+            turn.emit(LegEvent::OfferAcknowledged { body: Some(answer) });
+        }
+        // A second offer before the call is answered finds nobody who could answer it.
+        Some(_) => turn.reply(server, request, Status::NOT_ACCEPTABLE_HERE),
+        None => turn.reply(server, request, Status::OK),
+    }
+    true
+}
+
+/// Goes on with what had to wait for the PRACK.
+pub(super) fn next(turn: &mut Turn<'_>, dialog: &mut CallDialog, invited: &Invited<'_>) {
+    let next = dialog
+        .reliable_mut()
+        .and_then(|reliable| reliable.next.take());
+    if let Some((status, body)) = next {
+        send(turn, dialog, invited, status, body.as_ref());
+    }
+}

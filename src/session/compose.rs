@@ -1,0 +1,249 @@
+//! Puts descriptions together: sections of one party under the `o=` line that the other side
+//! knows, in the places that it knows, with other directions where a hold wants that.
+
+use crate::sip::Direction;
+use crate::sip::sdp::{Media, Origin};
+
+use super::description::{Description, Section, lines};
+use super::direction::{attribute, both, is_attribute, meant, reversed};
+use super::slots::Slots;
+
+/// The discard port, for media that are kept without being used.
+const DISCARD_PORT: u16 = 9;
+
+/// A description in the making.
+#[derive(Debug)]
+pub(super) struct Text(Vec<u8>);
+
+impl Text {
+    /// The lines of the session part, with another `o=` line.
+    fn begin(origin: &Origin<'_>, version: u64, source: &Description<'_>) -> Self {
+        let mut text = Self(Vec::with_capacity(source.text().len() + 64));
+        for line in source.session_lines() {
+            if line.starts_with(b"o=") {
+                text.origin(origin, version);
+            } else {
+                text.copy(line);
+            }
+        }
+        text
+    }
+
+    /// A description without media, in our own name.
+    fn own(origin: &Origin<'_>, version: u64) -> Self {
+        let mut text = Self(Vec::with_capacity(256));
+        text.line(format_args!("v=0"));
+        text.origin(origin, version);
+        text.line(format_args!("s=-"));
+        text.line(format_args!("c=IN IP4 0.0.0.0"));
+        text.line(format_args!("t=0 0"));
+        text
+    }
+
+    fn origin(&mut self, origin: &Origin<'_>, version: u64) {
+        let Origin {
+            username,
+            session,
+            address_type,
+            address,
+            ..
+        } = origin;
+        self.line(format_args!(
+            "o={username} {session} {version} IN {address_type} {address}"
+        ));
+    }
+
+    fn line(&mut self, line: std::fmt::Arguments<'_>) {
+        use std::io::Write as _;
+        // Writing to a vector does not fail.
+        let _ = write!(self.0, "{line}\r\n");
+    }
+
+    /// Lines as they came; the last one of a peer may lack its end.
+    fn copy(&mut self, lines: &[u8]) {
+        self.0.extend_from_slice(lines);
+        if !lines.is_empty() && !lines.ends_with(b"\n") {
+            self.0.extend_from_slice(b"\r\n");
+        }
+    }
+
+    /// RFC 3264 §6, §8.2: a medium that is refused or over has port 0 and stays in its place.
+    fn refuse(&mut self, media: &Media<'_>) {
+        let Media {
+            kind,
+            protocol,
+            formats,
+            ..
+        } = media;
+        self.line(format_args!("m={kind} 0 {protocol} {formats}"));
+    }
+
+    /// A section that flows another way.
+    fn redirect(&mut self, section: &Section<'_>, direction: Direction) {
+        self.without_direction(section.text);
+        self.line(format_args!("{}", attribute(direction)));
+    }
+
+    fn without_direction(&mut self, text: &[u8]) {
+        for line in lines(text).filter(|line| !is_attribute(line)) {
+            self.copy(line);
+        }
+    }
+
+    pub(super) fn into_bytes(self) -> Vec<u8> {
+        self.0
+    }
+}
+
+/// The description `source` for a party that knows `origin` and has `list` as its media: each
+/// section of the source in its slot, other media of the list refused.
+pub(super) fn rewrite(
+    origin: &Origin<'_>,
+    version: u64,
+    source: &Description<'_>,
+    list: &Description<'_>,
+    slots: &Slots,
+) -> Text {
+    let mut text = Text::begin(origin, version, source);
+    let mut listed = list.media();
+    for slot in slots.iter() {
+        let place = listed.next();
+        match (slot.and_then(|line| source.sections().nth(line)), place) {
+            (Some(section), Some(media)) if section.media.port == 0 => {
+                // The kind in the list, whatever is refused of the other party.
+                let same = media.kind == section.media.kind;
+                text.refuse(if same { &section.media } else { &media });
+            }
+            (Some(section), Some(_) | None) => text.copy(section.text),
+            (None, Some(media)) => text.refuse(&media),
+            (None, None) => {}
+        }
+    }
+    text
+}
+
+/// The description with each medium in use flowing as `wanted` says of it.
+pub(super) fn redirect(
+    origin: &Origin<'_>,
+    version: u64,
+    source: &Description<'_>,
+    wanted: impl Fn(Direction) -> Direction,
+) -> Text {
+    let mut text = Text(Vec::with_capacity(source.text().len() + 64));
+    for line in source.session_lines() {
+        if line.starts_with(b"o=") {
+            text.origin(origin, version);
+        } else {
+            text.without_direction(line);
+        }
+    }
+    for section in source.sections() {
+        if section.media.port == 0 {
+            text.copy(section.text);
+        } else {
+            text.redirect(&section, wanted(section.media.direction));
+        }
+    }
+    text
+}
+
+/// The answer to `offer` that keeps things as `said` has them: the media that the offer still has
+/// in common with it, flowing no more than both want.
+pub(super) fn keep(
+    origin: &Origin<'_>,
+    version: u64,
+    offer: &Description<'_>,
+    said: &Description<'_>,
+) -> Text {
+    let mut text = Text(Vec::with_capacity(said.text().len() + 64));
+    for line in said.session_lines() {
+        if line.starts_with(b"o=") {
+            text.origin(origin, version);
+        } else {
+            text.copy(line);
+        }
+    }
+    let slots = Slots::answer(offer, said);
+    for (line, offered) in slots.iter().zip(offer.media()) {
+        let section = line.and_then(|line| said.sections().nth(line));
+        match section {
+            Some(section) if offered.port != 0 && section.media.port != 0 => {
+                keep_section(&mut text, &section, &offered);
+            }
+            Some(_) | None => text.refuse(&offered),
+        }
+    }
+    text
+}
+
+fn keep_section(text: &mut Text, section: &Section<'_>, offered: &Media<'_>) {
+    let said = section.media.direction;
+    let direction = both(said, reversed(meant(offered)));
+    let common = |format: &&str| {
+        offered
+            .formats
+            .split_ascii_whitespace()
+            .any(|offered| offered == *format)
+    };
+    let formats = section.media.formats.split_ascii_whitespace();
+    let (mut all, mut count) = (0, 0);
+    for format in formats.clone() {
+        all += 1;
+        count += usize::from(common(&format));
+    }
+    if count == 0 {
+        return text.refuse(offered);
+    }
+    let mut section = *section;
+    if count < all {
+        let Media {
+            kind,
+            port,
+            protocol,
+            ..
+        } = section.media;
+        let formats: Vec<&str> = formats.filter(common).collect();
+        text.line(format_args!(
+            "m={kind} {port} {protocol} {}",
+            formats.join(" ")
+        ));
+        let own = lines(section.text).next().map_or(0, <[u8]>::len);
+        section.text = &section.text[own..];
+    }
+    if direction == said {
+        text.copy(section.text);
+    } else {
+        text.redirect(&section, direction);
+    }
+}
+
+/// The answer to an offer of somebody who has no partner: the media stay, and nothing flows.
+pub(super) fn park(origin: &Origin<'_>, version: u64, offer: &Description<'_>) -> Text {
+    let mut text = Text::own(origin, version);
+    for media in offer.media() {
+        // Other transports need keys or candidates that nobody has here.
+        if media.port == 0 || !["RTP/AVP", "RTP/AVPF"].contains(&media.protocol) {
+            text.refuse(&media);
+            continue;
+        }
+        let Media {
+            kind,
+            protocol,
+            formats,
+            ..
+        } = media;
+        text.line(format_args!("m={kind} {DISCARD_PORT} {protocol} {formats}"));
+        text.line(format_args!("{}", attribute(Direction::Inactive)));
+    }
+    text
+}
+
+/// RFC 3725 §4.4: an offer without media, for a party whose partner is not there yet. Media that
+/// the dialog has already stay in their places.
+pub(super) fn no_media(origin: &Origin<'_>, version: u64, list: Option<&Description<'_>>) -> Text {
+    let mut text = Text::own(origin, version);
+    for media in list.into_iter().flat_map(Description::media) {
+        text.refuse(&media);
+    }
+    text
+}

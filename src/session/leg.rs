@@ -1,0 +1,420 @@
+//! One leg's side of offer and answer (RFC 3264): what we last said and last heard, the offer that
+//! is outstanding, and every description that goes to the leg.
+
+use bytes::Bytes;
+
+use crate::dialog::Body;
+use crate::sip::Direction;
+use crate::sip::sdp::{Media, Origin};
+
+use super::compose::{self, Text};
+use super::description::{Description, is_same};
+use super::direction::{both, meant, sends};
+use super::ours::{Hold, OwnOrigin};
+use super::slots::Slots;
+
+/// A version above this is not taken over from a partner: there must be room to rise.
+const VERSION_ADOPTED_MAX: u64 = u64::MAX / 2;
+
+/// What one leg and we have told each other. The first partner's `o=` line becomes ours towards
+/// the leg, and so do, as long as nothing has to be changed, whole descriptions without a copy.
+/// A body that is no `application/sdp` passes unread and leaves no trace here.
+#[derive(Debug, Clone)]
+pub struct LegSession {
+    /// A number of this leg: the session of an `o=` line that we must write ourselves, and the
+    /// seed of what is random.
+    id: u64,
+    /// Whether we made the Call-ID (RFC 3261 §14.1).
+    owns_call_id: bool,
+    /// Whether the far end has put us on hold.
+    far_end_holds: bool,
+    /// Of the last description that we wrote.
+    version: u64,
+    said: Option<Bytes>,
+    heard: Option<Bytes>,
+    exchange: Exchange,
+}
+
+/// The offer that has no answer yet; in a body that is no description, `None`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Exchange {
+    Settled,
+    /// We made it.
+    Said(Option<Bytes>),
+    /// The far end made it.
+    Heard(Option<Bytes>),
+}
+
+impl LegSession {
+    /// A leg whose INVITE came from outside. `id` is a number that no other leg has.
+    #[must_use]
+    pub fn inbound(id: u64) -> Self {
+        Self {
+            id,
+            owns_call_id: false,
+            far_end_holds: false,
+            version: 0,
+            said: None,
+            heard: None,
+            exchange: Exchange::Settled,
+        }
+    }
+
+    /// A leg whose INVITE is ours. `id` is a number that no other leg has.
+    #[must_use]
+    pub fn outbound(id: u64) -> Self {
+        Self {
+            owns_call_id: true,
+            ..Self::inbound(id)
+        }
+    }
+
+    // What is known.
+
+    /// Our last description that took effect.
+    #[must_use]
+    pub fn said(&self) -> Option<&Bytes> {
+        self.said.as_ref()
+    }
+
+    /// The far end's last description that took effect.
+    #[must_use]
+    pub fn heard(&self) -> Option<&Bytes> {
+        self.heard.as_ref()
+    }
+
+    /// Whether the far end has put us on hold, by whatever message.
+    #[must_use]
+    pub fn far_end_holds(&self) -> bool {
+        self.far_end_holds
+    }
+
+    /// Whether the far end has been put on hold: it is told that nothing is received, be it our
+    /// doing or its partner's.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        parse(self.said.as_ref()).is_some_and(|said| said.is_held())
+    }
+
+    /// Whether no offer is outstanding. The next one may only be made then (RFC 3264 §4).
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.exchange == Exchange::Settled
+    }
+
+    /// Whether an offer of the far end says what it last said: it refreshes the session, and
+    /// nobody else needs to hear of it.
+    #[must_use]
+    pub fn is_refresh(&self, offer: &Body) -> bool {
+        let offer = Description::of(offer);
+        offer.is_some_and(|offer| {
+            self.heard
+                .as_ref()
+                .is_some_and(|heard| offer.is_same(heard))
+        })
+    }
+
+    pub(super) fn id(&self) -> u64 {
+        self.id
+    }
+
+    pub(super) fn owns_call_id(&self) -> bool {
+        self.owns_call_id
+    }
+
+    /// What the far end last said, to be offered to somebody.
+    pub(super) fn known(&self) -> Option<Body> {
+        self.heard.clone().map(body)
+    }
+
+    /// Whether a new description of the far end leaves its media where they are, flowing as they
+    /// do, so that a partner who knows the last one need not hear of it.
+    pub(super) fn is_known(&self, description: &Body) -> bool {
+        match (parse(self.heard.as_ref()), Description::of(description)) {
+            (Some(heard), Some(new)) => same_media(&heard, &new),
+            (None, _) | (_, None) => false,
+        }
+    }
+
+    /// Whether the far end would hear nothing new in a partner's description.
+    pub(super) fn is_told(&self, partner: &Body) -> bool {
+        let Some(source) = Description::of(partner) else {
+            return false;
+        };
+        parse(self.said.as_ref()).is_some_and(|list| {
+            let slots = Slots::offer(&list, &source);
+            self.said.as_ref() == Some(&self.relate(partner, &source, &list, &slots))
+        })
+    }
+
+    // Offers to the far end.
+
+    /// Another party's description as our offer, and where its lines went.
+    pub(super) fn offer(&mut self, partner: &Body) -> (Body, Slots) {
+        let Some(source) = Description::of(partner) else {
+            self.exchange = Exchange::Said(None);
+            return (partner.clone(), Slots::identity(0));
+        };
+        let list = parse(self.said.as_ref()).unwrap_or(source);
+        let slots = Slots::offer(&list, &source);
+        let text = self.relate(partner, &source, &list, &slots);
+        (self.say(text, partner.content_type.clone()), slots)
+    }
+
+    /// An earlier description of ours, to take back what came after it.
+    pub(super) fn offer_again(&mut self, text: &Bytes) -> Body {
+        self.offer(&body(text.clone())).0
+    }
+
+    /// What we last said as a hold; `None` where nothing was said.
+    pub(super) fn offer_hold(&mut self, hold: Hold) -> Option<Body> {
+        self.offer_redirected(|direction| both(direction, hold.direction()))
+    }
+
+    /// What we last said, flowing both ways again; `None` where nothing was said.
+    pub(super) fn offer_resume(&mut self) -> Option<Body> {
+        self.offer_redirected(|_| Direction::SendReceive)
+    }
+
+    fn offer_redirected(&mut self, wanted: impl Fn(Direction) -> Direction) -> Option<Body> {
+        let said = self.said.as_ref()?;
+        let source = Description::parse(said)?;
+        let is_so = in_use(&source).all(|media| wanted(media.direction) == media.direction);
+        let text = if is_so {
+            said.clone()
+        } else {
+            let version = self.version + 1;
+            self.unless_same(compose::redirect(source.origin(), version, &source, wanted))
+        };
+        Some(self.say(text, sdp_type()))
+    }
+
+    /// An offer without media.
+    pub(super) fn offer_no_media(&mut self) -> Body {
+        let list = parse(self.said.as_ref());
+        let own = OwnOrigin::of(self.id);
+        let origin = list.map_or(own.line(), |list| *list.origin());
+        let text = compose::no_media(&origin, self.version + 1, list.as_ref());
+        let text = self.unless_same(text);
+        self.say(text, sdp_type())
+    }
+
+    /// What we last said, for a far end that asks for an offer while nobody is across.
+    pub(super) fn offer_alone(&mut self) -> Body {
+        match self.said.clone() {
+            Some(text) => self.say(text, sdp_type()),
+            None => self.offer_no_media(),
+        }
+    }
+
+    fn say(&mut self, text: Bytes, content_type: Bytes) -> Body {
+        self.note_version(&text);
+        self.exchange = Exchange::Said(Some(text.clone()));
+        Body {
+            content_type,
+            bytes: text,
+        }
+    }
+
+    /// The far end has answered our offer, which takes effect.
+    pub(super) fn hear_answer(&mut self, answer: &Body) {
+        let offer = match std::mem::replace(&mut self.exchange, Exchange::Settled) {
+            Exchange::Said(Some(offer)) => offer,
+            Exchange::Said(None) | Exchange::Settled | Exchange::Heard(_) => return,
+        };
+        if let (Some(said), Some(heard)) = (Description::parse(&offer), Description::of(answer)) {
+            // Where we sent nothing, an answer does not say whether it would be wanted.
+            if said
+                .media()
+                .any(|media| media.port != 0 && sends(media.direction))
+            {
+                self.far_end_holds = heard.is_held();
+            }
+            self.heard = Some(answer.bytes.clone());
+        }
+        self.said = Some(offer);
+    }
+
+    // Offers of the far end.
+
+    /// The far end has made an offer.
+    pub(super) fn hear_offer(&mut self, offer: &Body) {
+        let text = Description::of(offer).map(|_| offer.bytes.clone());
+        self.exchange = Exchange::Heard(text);
+    }
+
+    /// The answer to the far end's offer, out of another party's answer to what was made of it.
+    pub(super) fn answer(&mut self, partner: &Body, slots: &Slots) -> Body {
+        let answer = self.preview(partner, slots);
+        self.settle_heard(&answer);
+        answer
+    }
+
+    /// The same without consequences, for a provisional response.
+    pub(super) fn preview(&self, partner: &Body, slots: &Slots) -> Body {
+        let Exchange::Heard(offer) = &self.exchange else {
+            return partner.clone();
+        };
+        let (Some(list), Some(source)) = (parse(offer.as_ref()), Description::of(partner)) else {
+            return partner.clone();
+        };
+        let slots = slots.reversed(list.media_count());
+        Body {
+            content_type: partner.content_type.clone(),
+            bytes: self.relate(partner, &source, &list, &slots),
+        }
+    }
+
+    /// The answer that keeps the session as it is, without asking a partner; `None` to an offer
+    /// that is no description. Says as well whether the far end's media are elsewhere now.
+    pub(super) fn answer_alone(&mut self) -> (Option<Body>, bool) {
+        let text = match &self.exchange {
+            Exchange::Heard(Some(text)) => text.clone(),
+            Exchange::Heard(None) | Exchange::Settled | Exchange::Said(_) => {
+                self.exchange = Exchange::Settled;
+                return (None, false);
+            }
+        };
+        let Some(offer) = Description::parse(&text) else {
+            return (None, false);
+        };
+        let moved = parse(self.heard.as_ref()).is_some_and(|heard| !same_places(&heard, &offer));
+        let own = OwnOrigin::of(self.id);
+        let version = self.version + 1;
+        let text = match parse(self.said.as_ref()) {
+            Some(said) if said.media_count() > 0 => {
+                compose::keep(said.origin(), version, &offer, &said)
+            }
+            Some(said) => compose::park(said.origin(), version, &offer),
+            None => compose::park(&own.line(), version, &offer),
+        };
+        let answer = body(self.unless_same(text));
+        self.settle_heard(&answer);
+        (Some(answer), moved)
+    }
+
+    fn settle_heard(&mut self, answer: &Body) {
+        let offer = match std::mem::replace(&mut self.exchange, Exchange::Settled) {
+            Exchange::Heard(Some(offer)) => offer,
+            Exchange::Heard(None) | Exchange::Settled | Exchange::Said(_) => return,
+        };
+        if let Some(heard) = Description::parse(&offer) {
+            self.far_end_holds = self.holds_by(&heard);
+        }
+        if Description::of(answer).is_some() {
+            self.note_version(&answer.bytes);
+            self.said = Some(answer.bytes.clone());
+        }
+        self.heard = Some(offer);
+    }
+
+    /// Whether an offer puts us on hold. One that neither sends nor receives may just follow from
+    /// ours that does the same.
+    fn holds_by(&self, offer: &Description<'_>) -> bool {
+        let silent = |description: &Description<'_>| {
+            in_use(description).all(|media| !sends(media.direction))
+        };
+        let both_silent =
+            silent(offer) && parse(self.said.as_ref()).is_some_and(|said| silent(&said));
+        offer.is_held() && (self.far_end_holds || !both_silent)
+    }
+
+    // Either way.
+
+    /// The outstanding offer was refused or taken back: all is as before it (RFC 3261 §14.1).
+    pub(super) fn roll_back(&mut self) {
+        self.exchange = Exchange::Settled;
+    }
+
+    /// A partner's description in the places of `list`, with our `o=` line towards this leg.
+    fn relate(
+        &self,
+        partner: &Body,
+        source: &Description<'_>,
+        list: &Description<'_>,
+        slots: &Slots,
+    ) -> Bytes {
+        let as_it_is = slots.is_identity(source.media_count());
+        let (theirs, next) = (source.origin(), self.version + 1);
+        let Some(said) = parse(self.said.as_ref()) else {
+            let adopted = theirs.version <= VERSION_ADOPTED_MAX;
+            if as_it_is && adopted {
+                return partner.bytes.clone();
+            }
+            let version = if adopted { theirs.version } else { next };
+            let text = compose::rewrite(theirs, version, source, list, slots);
+            return Bytes::from(text.into_bytes());
+        };
+        let ours = said.origin();
+        let continues = theirs.version == next && is_same_session(ours, theirs);
+        if as_it_is && continues && !source.is_same(said.text()) {
+            return partner.bytes.clone();
+        }
+        self.unless_same(compose::rewrite(ours, next, source, list, slots))
+    }
+
+    /// RFC 3264 §8: what has not changed keeps its version.
+    fn unless_same(&self, text: Text) -> Bytes {
+        let text = text.into_bytes();
+        match &self.said {
+            Some(said) if is_same(said, &text) => said.clone(),
+            Some(_) | None => Bytes::from(text),
+        }
+    }
+
+    /// A version is never used twice, not even after an offer that was refused.
+    fn note_version(&mut self, text: &[u8]) {
+        if let Some(description) = Description::parse(text) {
+            self.version = self.version.max(description.origin().version);
+        }
+    }
+}
+
+fn parse(text: Option<&Bytes>) -> Option<Description<'_>> {
+    Description::parse(text?)
+}
+
+fn sdp_type() -> Bytes {
+    Bytes::from_static(b"application/sdp")
+}
+
+fn body(text: Bytes) -> Body {
+    Body {
+        content_type: sdp_type(),
+        bytes: text,
+    }
+}
+
+fn is_same_session(one: &Origin<'_>, other: &Origin<'_>) -> bool {
+    let Origin {
+        username,
+        session,
+        version: _,
+        address_type,
+        address,
+    } = one;
+    *username == other.username
+        && *session == other.session
+        && *address_type == other.address_type
+        && *address == other.address
+}
+
+fn in_use<'a>(description: &Description<'a>) -> impl Iterator<Item = Media<'a>> + use<'a> {
+    description.media().filter(|media| media.port != 0)
+}
+
+/// Whether the media in use are at the same addresses.
+fn same_places(one: &Description<'_>, other: &Description<'_>) -> bool {
+    fn place<'a>(media: Media<'a>) -> (&'a str, u16, Option<&'a str>) {
+        (media.kind, media.port, media.address)
+    }
+    in_use(one).map(place).eq(in_use(other).map(place))
+}
+
+/// Whether they flow the same way there.
+fn same_media(one: &Description<'_>, other: &Description<'_>) -> bool {
+    same_places(one, other)
+        && in_use(one)
+            .zip(in_use(other))
+            .all(|(one, other)| meant(&one) == meant(&other))
+}

@@ -1,0 +1,48 @@
+//! What we say in our own name, where no partner's description is at hand.
+
+use crate::sip::Direction;
+use crate::sip::sdp::Origin;
+
+/// How a leg is put on hold (RFC 3264 §8.4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hold {
+    /// It hears something: its partner, or music that somebody sends there.
+    SendOnly,
+    /// Nothing flows.
+    Inactive,
+}
+
+impl Hold {
+    pub(super) fn direction(self) -> Direction {
+        match self {
+            Self::SendOnly => Direction::SendOnly,
+            Self::Inactive => Direction::Inactive,
+        }
+    }
+}
+
+/// The `o=` line of a description that is nobody's but ours. It names no address: what follows
+/// has none either.
+#[derive(Debug)]
+pub(super) struct OwnOrigin {
+    session: String,
+}
+
+impl OwnOrigin {
+    pub(super) fn of(id: u64) -> Self {
+        // Peers read it as a signed number.
+        Self {
+            session: (id >> 1).to_string(),
+        }
+    }
+
+    pub(super) fn line(&self) -> Origin<'_> {
+        Origin {
+            username: "-",
+            session: &self.session,
+            version: 0,
+            address_type: "IP4",
+            address: "0.0.0.0",
+        }
+    }
+}

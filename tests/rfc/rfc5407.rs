@@ -1,0 +1,365 @@
+//! Races: messages that cross, overtake one another or are lost, by the sections of RFC 5407; the
+//! states are its own (Preparative, Early, Moratorium, Established, Mortal).
+
+use std::time::Duration;
+
+use super::calls::{
+    ack, answered, bye, calling, connected, connected_by_hand, ok, reinvite, ringing,
+};
+use super::messages::{PEER, invite, kind, kinds, request, response, tag, within};
+use super::network::{Network, sdp};
+use crate::dialog::{Cause, LegEvent, Release};
+use crate::sip::Status;
+
+const REFUSED: LegEvent = LegEvent::OfferRefused {
+    status: Status::REQUEST_PENDING,
+};
+
+#[test]
+fn section_3_1_1_the_invite_once_more_after_the_2xx_is_no_second_call() {
+    let (mut network, _, ok) = answered();
+    network.send(PEER, &invite("call", "1", ""));
+    assert_eq!(network.take_texts(), Vec::<String>::new());
+    assert_eq!(network.take_events(0), []);
+    assert_eq!(network.agents[0].legs(), 1);
+    network.run_for(Duration::from_millis(500));
+    assert_eq!(network.take_texts(), [ok]);
+}
+
+#[test]
+fn section_3_1_2_a_cancel_that_crosses_the_2xx_is_answered_and_changes_nothing() {
+    let (mut network, _, text) = answered();
+    network.send(PEER, &request("CANCEL", "call", 101, None, "1", "", ""));
+    assert_eq!(kinds(&network.take_texts()), ["200 CANCEL"]);
+    // RFC 5407: the caller then acknowledges and says BYE.
+    network.send(PEER, &ack(&text, ""));
+    network.send(PEER, &bye(&text));
+    assert_eq!(kinds(&network.take_texts()), ["200 BYE"]);
+    let events = network.take_leg_events(0);
+    assert_eq!(events.len(), 2, "{events:?}");
+    network.run_until_idle();
+}
+
+#[test]
+fn section_3_1_2_a_cancel_of_ours_that_crosses_the_2xx_is_followed_by_ack_and_bye() {
+    let (mut network, leg, text) = calling();
+    network.send(PEER, &response(&text, 180, "a", "", ""));
+    network.take_events(0);
+    network.agents[0].hang_up(network.now, leg, 16);
+    assert_eq!(kinds(&network.take_texts()), ["CANCEL"]);
+    network.send(PEER, &ok(&text, "a"));
+    let texts = network.take_texts();
+    assert_eq!(kinds(&texts), ["ACK", "BYE"]);
+    assert_eq!(network.take_events(0), []);
+    network.send(PEER, &response(&texts[1], 200, "", "", ""));
+    network.run_until_idle();
+}
+
+#[test]
+fn section_3_1_3_a_bye_in_an_early_dialog_that_crosses_the_2xx_ends_the_call() {
+    let (mut network, _, text) = answered();
+    // The caller sent it before it saw the 2xx, which it still has to acknowledge.
+    network.send(PEER, &bye(&text));
+    assert_eq!(kinds(&network.take_texts()), ["200 BYE"]);
+    let cause = 16.into();
+    assert_eq!(
+        network.take_leg_events(0),
+        [LegEvent::HungUp(Release::Bye { cause })]
+    );
+    network.send(PEER, &ack(&text, ""));
+    assert_eq!(network.take_texts(), Vec::<String>::new());
+    network.run_until_idle();
+}
+
+#[test]
+fn section_3_1_4_a_re_invite_that_overtakes_the_ack_waits() {
+    let (mut network, _, text) = answered();
+    network.send(PEER, &reinvite(tag(&text, "To"), 102));
+    assert_eq!(kinds(&network.take_texts()), ["100 INVITE", "491 INVITE"]);
+    assert_eq!(network.take_events(0), []);
+    // The call itself is none the worse for it.
+    network.send(PEER, &ack(&text, "answer"));
+    assert_eq!(network.take_leg_events(0).len(), 1);
+    network.send(PEER, &reinvite(tag(&text, "To"), 103));
+    assert_eq!(network.take_leg_events(0).len(), 1);
+}
+
+#[test]
+fn section_3_1_5_a_bye_that_overtakes_the_ack_ends_the_repetitions() {
+    let (mut network, _, text) = answered();
+    network.send(PEER, &bye(&text));
+    network.take_events(0);
+    network.take_texts();
+    network.run_for(Duration::from_secs(40));
+    assert_eq!(network.take_texts(), Vec::<String>::new());
+    network.run_until_idle();
+}
+
+#[test]
+fn section_3_1_5_a_2xx_that_comes_again_after_the_bye_is_acknowledged_again() {
+    let (mut network, leg, text) = calling();
+    network.send(PEER, &ok(&text, "a"));
+    network.agents[0].acknowledge(network.now, leg, None);
+    let first = network.take_text();
+    network.agents[0].hang_up(network.now, leg, 16);
+    let end = network.take_text();
+    // The ACK was lost.
+    network.send(PEER, &ok(&text, "a"));
+    assert_eq!(network.take_text(), first);
+    network.send(PEER, &response(&end, 200, "", "", ""));
+    network.send(PEER, &ok(&text, "a"));
+    assert_eq!(network.take_text(), first);
+    network.run_until_idle();
+}
+
+#[test]
+fn section_3_2_1_bye_crosses_bye_and_each_is_answered() {
+    let (mut network, caller, callee) = connected();
+    network.agents[0].hang_up(network.now, caller, 16);
+    network.agents[1].hang_up(network.now, callee, 16);
+    network.run_until_idle();
+    assert_eq!(network.take_events(0), []);
+    assert_eq!(network.take_events(1), []);
+}
+
+#[test]
+fn section_3_2_2_a_re_invite_that_crosses_the_bye_gets_481() {
+    let (mut network, leg, tag) = connected_by_hand();
+    network.agents[0].hang_up(network.now, leg, 16);
+    let end = network.take_text();
+    network.send(PEER, &reinvite(&tag, 102));
+    assert_eq!(kinds(&network.take_texts()), ["100 INVITE", "481 INVITE"]);
+    assert_eq!(network.take_events(0), []);
+    network.send(PEER, &response(&end, 200, "", "", ""));
+    network.send(
+        PEER,
+        &reinvite(&tag, 102)
+            .replacen("INVITE", "ACK", 1)
+            .replace("102 INVITE", "102 ACK"),
+    );
+    network.run_until_idle();
+}
+
+#[test]
+fn section_3_2_2_a_re_invite_of_ours_that_meets_a_bye_ends_without_a_word() {
+    let (mut network, leg, tag) = connected_by_hand();
+    network.agents[0].offer(network.now, leg, Some(&sdp("hold")));
+    let hold = network.take_text();
+    network.send(PEER, &request("BYE", "call", 102, Some(&tag), "b", "", ""));
+    assert_eq!(kinds(&network.take_texts()), ["200 BYE"]);
+    let cause = Cause::default();
+    assert_eq!(
+        network.take_leg_events(0),
+        [LegEvent::HungUp(Release::Bye { cause })]
+    );
+    network.send(PEER, &response(&hold, 487, "", "", ""));
+    assert_eq!(kinds(&network.take_texts()), ["ACK"]);
+    assert_eq!(network.take_events(0), []);
+    network.run_until_idle();
+}
+
+#[test]
+fn section_3_2_3_a_2xx_to_a_re_invite_of_a_call_that_has_ended_is_acknowledged() {
+    let (mut network, leg, tag) = connected_by_hand();
+    network.agents[0].offer(network.now, leg, Some(&sdp("hold")));
+    let hold = network.take_text();
+    network.send(PEER, &request("BYE", "call", 102, Some(&tag), "b", "", ""));
+    network.take_texts();
+    network.take_events(0);
+    network.send(PEER, &ok(&hold, ""));
+    assert_eq!(kinds(&network.take_texts()), ["ACK"]);
+    assert_eq!(network.take_events(0), []);
+    network.run_until_idle();
+}
+
+#[test]
+fn section_3_2_4_an_ack_that_comes_after_the_bye_is_nothing() {
+    let (mut network, _, text) = answered();
+    network.send(PEER, &bye(&text));
+    network.take_texts();
+    network.take_events(0);
+    for _ in 0..2 {
+        network.send(PEER, &ack(&text, "answer"));
+    }
+    assert_eq!(network.take_texts(), Vec::<String>::new());
+    assert_eq!(network.take_events(0), []);
+}
+
+#[test]
+fn section_3_3_1_re_invites_that_cross_get_491_and_leave_the_call() {
+    let (mut network, caller, callee) = connected();
+    network.agents[0].offer(network.now, caller, Some(&sdp("a")));
+    network.agents[1].offer(network.now, callee, Some(&sdp("b")));
+    network.run_for(Duration::from_secs(1));
+    assert_eq!(network.take_leg_events(0), [REFUSED]);
+    assert_eq!(network.take_leg_events(1), [REFUSED]);
+    network.agents[0].hang_up(network.now, caller, 16);
+    network.run_until_idle();
+}
+
+#[test]
+fn section_3_3_2_an_update_and_a_re_invite_that_cross_get_491_both() {
+    let (mut network, leg, tag) = connected_by_hand();
+    network.agents[0].offer(network.now, leg, Some(&sdp("ours")));
+    let ours = network.take_text();
+    let extra = "Contact: <sip:3427@127.0.0.1:6000>\r\nContent-Type: application/sdp\r\n";
+    let update = request("UPDATE", "call", 102, Some(&tag), "u", extra, "theirs");
+    network.send(PEER, &update);
+    assert_eq!(kind(&network.take_text()), "491 UPDATE");
+    network.send(PEER, &response(&ours, 491, "", "", ""));
+    assert_eq!(network.take_leg_events(0), [REFUSED]);
+    // Both try again, one after the other.
+    let again = request("UPDATE", "call", 103, Some(&tag), "v", extra, "theirs");
+    network.send(PEER, &again);
+    assert_eq!(network.take_leg_events(0).len(), 1);
+}
+
+#[test]
+fn section_3_3_3_a_refer_that_crosses_the_bye_gets_481() {
+    let (mut network, leg, tag) = connected_by_hand();
+    network.agents[0].hang_up(network.now, leg, 16);
+    network.take_text();
+    let extra = "Refer-To: <sip:200@pbx>\r\n";
+    network.send(
+        PEER,
+        &request("REFER", "call", 102, Some(&tag), "r", extra, ""),
+    );
+    assert_eq!(kind(&network.take_text()), "481 REFER");
+}
+
+#[test]
+fn d2_hanging_up_before_anything_has_come_back_sends_the_cancel_later() {
+    let (mut network, leg, text) = calling();
+    network.agents[0].hang_up(network.now, leg, 16);
+    assert_eq!(network.take_texts(), Vec::<String>::new());
+    network.send(PEER, &response(&text, 100, "", "", ""));
+    assert_eq!(kinds(&network.take_texts()), ["CANCEL"]);
+    network.send(PEER, &response(&text, 487, "a", "", ""));
+    // D4: the failure is acknowledged.
+    assert_eq!(kinds(&network.take_texts()), ["ACK"]);
+    network.run_until_idle();
+}
+
+#[test]
+fn d3_a_487_that_never_comes_is_given_up() {
+    let (mut network, leg, text) = calling();
+    network.send(PEER, &response(&text, 180, "a", "", ""));
+    network.agents[0].hang_up(network.now, leg, 16);
+    let cancel = network.take_text();
+    network.send(PEER, &response(&cancel, 200, "a", "", ""));
+    network.run_for(Duration::from_secs(33));
+    assert_eq!(network.agents[0].legs(), 0);
+}
+
+#[test]
+fn d6_a_lost_2xx_and_a_lost_ack_cost_time_and_no_call() {
+    let (mut network, leg) = ringing();
+    network.agents[0].answer(network.now, leg, Some(&sdp("offer")));
+    // Five copies are lost on the way, and the ACKs to two more.
+    network.run_for(Duration::from_secs(14));
+    let copies = network.take_texts();
+    assert!(copies.len() > 5);
+    assert!(copies.iter().all(|copy| *copy == copies[0]));
+    network.send(PEER, &ack(&copies[0], "answer"));
+    assert_eq!(
+        network.take_leg_events(0),
+        [LegEvent::Acknowledged {
+            body: Some(sdp("answer"))
+        }]
+    );
+    network.run_for(Duration::from_secs(30));
+    assert_eq!(network.take_texts(), Vec::<String>::new());
+    assert_eq!(network.agents[0].legs(), 1);
+}
+
+#[test]
+fn d8_an_ack_to_nowhere_is_never_answered() {
+    let mut network = Network::new(1, 1);
+    for tag in [None, Some("gone")] {
+        network.send(PEER, &request("ACK", "call", 1, tag, "a", "", ""));
+    }
+    assert_eq!(network.take_texts(), Vec::<String>::new());
+    network.run_until_idle();
+}
+
+#[test]
+fn d12_the_first_fork_that_answers_wins_and_the_others_are_ended() {
+    let (mut network, leg, text) = calling();
+    for tag in ["a", "b", "c"] {
+        network.send(PEER, &ok(&text, tag));
+    }
+    network.agents[0].acknowledge(network.now, leg, None);
+    let texts = network.take_texts();
+    let ends: Vec<_> = texts
+        .iter()
+        .filter(|text| kind(text) == "BYE")
+        .map(|text| tag(text, "To"))
+        .collect();
+    assert_eq!(ends, ["b", "c"]);
+    for wanted in ["a", "b", "c"] {
+        let acks = texts
+            .iter()
+            .filter(|text| kind(text) == "ACK" && tag(text, "To") == wanted);
+        assert_eq!(acks.count(), 1, "{wanted}");
+    }
+    assert_eq!(network.agents[0].legs(), 1);
+}
+
+#[test]
+fn d13_what_early_forks_say_is_no_word_of_the_one_that_answers() {
+    let (mut network, leg, text) = calling();
+    network.send(PEER, &response(&text, 183, "a", "", ""));
+    network.send(PEER, &response(&text, 180, "b", "", ""));
+    network.send(PEER, &ok(&text, "b"));
+    network.agents[0].acknowledge(network.now, leg, None);
+    network.take_texts();
+    network.take_events(0);
+    // The other fork is not the call.
+    network.send(PEER, &within(&text, "BYE", 9, "a", "", ""));
+    assert_eq!(kind(&network.take_text()), "481 BYE");
+    network.send(PEER, &within(&text, "BYE", 1, "b", "", ""));
+    assert_eq!(kind(&network.take_text()), "200 BYE");
+    assert_eq!(network.take_leg_events(0).len(), 1);
+    network.run_until_idle();
+}
+
+#[test]
+fn d14_provisional_responses_out_of_order_or_late_are_harmless() {
+    let (mut network, leg, text) = calling();
+    network.send(PEER, &response(&text, 183, "a", "", ""));
+    network.send(PEER, &response(&text, 180, "a", "", ""));
+    network.send(PEER, &response(&text, 100, "", "", ""));
+    network.send(PEER, &ok(&text, "a"));
+    network.take_events(0);
+    for code in [180, 183, 199] {
+        network.send(PEER, &response(&text, code, "a", "", ""));
+    }
+    assert_eq!(network.take_events(0), []);
+    network.agents[0].acknowledge(network.now, leg, None);
+    assert_eq!(kinds(&network.take_texts()), ["ACK"]);
+}
+
+#[test]
+fn d19_a_number_that_goes_back_changes_nothing() {
+    let (mut network, _, tag) = connected_by_hand();
+    network.send(PEER, &reinvite(&tag, 110));
+    network.take_texts();
+    network.take_events(0);
+    for method in ["BYE", "UPDATE", "INFO", "REFER"] {
+        let late = request(method, "call", 105, Some(&tag), method, "", "");
+        network.send(PEER, &late);
+        assert_eq!(kind(&network.take_text()), format!("500 {method}"));
+    }
+    assert_eq!(network.take_events(0), []);
+    assert_eq!(network.agents[0].legs(), 1);
+}
+
+#[test]
+fn d22_two_calls_with_one_call_id_and_two_from_tags_are_two() {
+    let mut network = Network::new(1, 1);
+    network.send(PEER, &invite("call", "1", ""));
+    let second = invite("call", "2", "").replace("tag=peer", "tag=spiral");
+    network.send(PEER, &second);
+    assert_eq!(network.agents[0].legs(), 2);
+    assert_eq!(kinds(&network.take_texts()), ["100 INVITE", "100 INVITE"]);
+}

@@ -1,0 +1,83 @@
+//! INFO within a call (RFC 6086), as phones use it for DTMF, and the NOTIFY that asks a phone to
+//! take up its call.
+
+use super::calls::connected_by_hand;
+use super::messages::{PEER, body, header, kind, request, response};
+use super::network::Network;
+use crate::dialog::{Body, LegEvent};
+
+fn digit() -> Body {
+    Body {
+        content_type: bytes::Bytes::from_static(b"application/dtmf-relay"),
+        bytes: bytes::Bytes::from_static(b"Signal=5\r\nDuration=160\r\n"),
+    }
+}
+
+#[test]
+fn an_info_is_answered_and_its_body_reported() {
+    let (mut network, _, tag) = connected_by_hand();
+    let extra = "Content-Type: application/dtmf-relay\r\n";
+    let text = "Signal=5\r\nDuration=160\r\n";
+    let info = request("INFO", "call", 102, Some(&tag), "i", extra, text);
+    network.send(PEER, &info);
+    assert_eq!(kind(&network.take_text()), "200 INFO");
+    assert_eq!(
+        network.take_leg_events(0),
+        [LegEvent::Info { body: digit() }]
+    );
+    // Some use it to see whether the call is there.
+    let empty = request("INFO", "call", 103, Some(&tag), "j", "", "");
+    network.send(PEER, &empty);
+    assert_eq!(kind(&network.take_text()), "200 INFO");
+    assert_eq!(network.take_leg_events(0), []);
+}
+
+#[test]
+fn an_info_of_ours_carries_its_body_and_its_answer_changes_nothing() {
+    for code in [200, 415, 481, 500] {
+        let (mut network, leg, _) = connected_by_hand();
+        network.agents[0].info(network.now, leg, &digit());
+        let text = network.take_text();
+        assert_eq!(kind(&text), "INFO");
+        assert_eq!(header(&text, "Content-Type"), "application/dtmf-relay");
+        assert_eq!(body(&text), "Signal=5\r\nDuration=160\r\n");
+        network.send(PEER, &response(&text, code, "", "", ""));
+        assert_eq!(network.take_events(0), []);
+        assert_eq!(network.agents[0].legs(), 1);
+    }
+}
+
+#[test]
+fn section_4_2_2_a_package_that_was_never_offered_gets_469() {
+    let (mut network, _, tag) = connected_by_hand();
+    let extra = "Info-Package: foo\r\nContent-Type: application/foo\r\n";
+    let info = request("INFO", "call", 102, Some(&tag), "i", extra, "bar");
+    network.send(PEER, &info);
+    assert_eq!(kind(&network.take_text()), "469 INFO");
+    assert_eq!(network.take_events(0), []);
+}
+
+#[test]
+fn an_info_for_no_call_gets_481() {
+    let mut network = Network::new(1, 1);
+    for tag in [None, Some("gone")] {
+        let branch = tag.unwrap_or("none");
+        network.send(PEER, &request("INFO", "call", 1, tag, branch, "", ""));
+        assert_eq!(kind(&network.take_text()), "481 INFO");
+    }
+    let (mut network, leg, tag) = connected_by_hand();
+    network.agents[0].hang_up(network.now, leg, 16);
+    network.take_text();
+    network.send(PEER, &request("INFO", "call", 102, Some(&tag), "i", "", ""));
+    assert_eq!(kind(&network.take_text()), "481 INFO");
+}
+
+#[test]
+fn a_phone_is_asked_to_talk() {
+    let (mut network, leg, _) = connected_by_hand();
+    network.agents[0].talk(network.now, leg);
+    let text = network.take_text();
+    assert_eq!(kind(&text), "NOTIFY");
+    assert_eq!(header(&text, "Event"), "talk");
+    assert!(!header(&text, "Subscription-State").is_empty());
+}
