@@ -2,7 +2,7 @@
 //! to the DN, not to who is logged in there, and stay until they are cancelled. Which call a
 //! forward takes where is the call's business.
 
-use crate::call::{self, ForwardReason};
+use crate::call::{self, Elsewhere, ForwardReason};
 use crate::cti::{ErrorCode, Event, EventName, ForwardMode};
 
 use super::RefusedOffer;
@@ -10,39 +10,28 @@ use super::events::Answer;
 use super::state::Agent;
 use super::step::Step;
 
-/// Where calls for a DN go instead.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Forward {
-    /// When.
-    pub(super) mode: ForwardMode,
-    /// An agent, a routing point or a number outside.
-    pub(super) destination: Box<str>,
-}
-
-impl Forward {
-    /// Where a call goes that the DN would take, or refuse for this reason; `None`: nowhere else.
-    /// A DN without a phone or an agent is one where nobody answers.
-    pub(super) fn of_call(&self, refused: Option<RefusedOffer>) -> Option<call::Input> {
-        let why = match (self.mode, refused) {
-            (ForwardMode::Unconditional, _) => ForwardReason::Unconditional,
-            (ForwardMode::OnBusy | ForwardMode::OnBusyAndNoAnswer, Some(RefusedOffer::Busy)) => {
-                ForwardReason::Busy
-            }
-            (
-                ForwardMode::OnNoAnswer | ForwardMode::OnBusyAndNoAnswer,
-                Some(RefusedOffer::LoggedOut | RefusedOffer::NotReady | RefusedOffer::Unreachable),
-            ) => ForwardReason::NoAnswer,
-            (
-                ForwardMode::None
-                | ForwardMode::OnBusy
-                | ForwardMode::OnNoAnswer
-                | ForwardMode::OnBusyAndNoAnswer,
-                _,
-            ) => return None,
-        };
-        let destination = self.destination.to_string();
-        Some(call::Input::Forward { destination, why })
-    }
+/// Where a call goes that the DN would take, or refuse for this reason; `None`: nowhere else. A DN
+/// without a phone or an agent is one where nobody answers.
+pub(super) fn of_call(forward: &Elsewhere, refused: Option<RefusedOffer>) -> Option<call::Input> {
+    let why = match (forward.mode, refused) {
+        (ForwardMode::Unconditional, _) => ForwardReason::Unconditional,
+        (ForwardMode::OnBusy | ForwardMode::OnBusyAndNoAnswer, Some(RefusedOffer::Busy)) => {
+            ForwardReason::Busy
+        }
+        (
+            ForwardMode::OnNoAnswer | ForwardMode::OnBusyAndNoAnswer,
+            Some(RefusedOffer::LoggedOut | RefusedOffer::NotReady | RefusedOffer::Unreachable),
+        ) => ForwardReason::NoAnswer,
+        (
+            ForwardMode::None
+            | ForwardMode::OnBusy
+            | ForwardMode::OnNoAnswer
+            | ForwardMode::OnBusyAndNoAnswer,
+            _,
+        ) => return None,
+    };
+    let destination = forward.destination.to_string();
+    Some(call::Input::Forward { destination, why })
 }
 
 impl Agent {
@@ -87,7 +76,7 @@ impl Agent {
         event.forward_mode = Some(mode);
         event.other_dn = Some(destination.clone());
         step.emit(event);
-        self.forward = Some(Forward {
+        self.forward = Some(Elsewhere {
             mode,
             destination: destination.into_boxed_str(),
         });

@@ -14,6 +14,7 @@ use crate::queue;
 
 use super::Party;
 use super::events::end_state;
+use super::features;
 use super::state::Agent;
 use super::step::{Step, Timer};
 use super::visits::{Class, Source, Stage, Visit, Withdrawn};
@@ -60,7 +61,7 @@ impl Agent {
             None
         };
         let forward = self.forward.as_ref();
-        let elsewhere = forward.and_then(|forward| forward.of_call(refused));
+        let elsewhere = forward.and_then(|forward| features::of_call(forward, refused));
         match (elsewhere, refused) {
             (Some(forward), _) => step.tell_call(call, forward),
             (None, Some(why)) => {
@@ -72,7 +73,12 @@ impl Agent {
 
     fn grant(&mut self, step: &mut Step<'_>, call: CallRef, source: OfferSource) {
         self.occupy(step, call, source.into());
-        step.tell_call(call, call::Input::Offer { dn: step.dn });
+        let elsewhere = match source {
+            OfferSource::Direct => self.forward.clone().map(Box::new),
+            OfferSource::Queue(_) | OfferSource::Router(..) => None,
+        };
+        let dn = step.dn;
+        step.tell_call(call, call::Input::Offer { dn, elsewhere });
     }
 
     /// Gives the agent to a call. What presence said in the tail of the call before stays put off.

@@ -3,12 +3,12 @@
 
 use std::time::Instant;
 
+use crate::call::Elsewhere;
 use crate::config::{Config, DnIndex, Login, QueueIndex};
 
 use super::claim::Claims;
 use super::dialling::Placing;
 use super::events::Answer;
-use super::features::Forward;
 use super::presence::Heard;
 use super::step::{Step, Timer, Timers};
 use super::visits::Visits;
@@ -41,7 +41,7 @@ pub(super) struct Agent {
     /// Whether calls are kept away from the DN.
     pub(super) dnd: bool,
     /// Where calls for the DN go instead.
-    pub(super) forward: Option<Forward>,
+    pub(super) forward: Option<Elsewhere>,
     /// For which router the agent is kept.
     pub(super) claims: Claims,
     /// Since when the agent is free, whether a trunk leads to its phone or not.

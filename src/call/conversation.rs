@@ -285,8 +285,10 @@ impl Conversation {
                 },
                 _,
             ) => self.request(turn, conn_id, requested_by, request),
-            (Input::Offer { dn }, Some(which)) => self.offered(turn, which, dn),
-            (Input::Offer { dn }, None) => {
+            (Input::Offer { dn, elsewhere }, Some(which)) => {
+                self.offered(turn, which, dn, elsewhere);
+            }
+            (Input::Offer { dn, .. }, None) => {
                 let call = self.facts.call(conn_id);
                 let returned = crate::agent::Input::Returned { call };
                 turn.commands.push(Command::Agent(dn, returned));

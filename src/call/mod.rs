@@ -35,9 +35,9 @@ mod tests;
 
 use offhook_shards::ShardId;
 
-use crate::agent::RefusedOffer;
+use crate::agent::{EndCause, RefusedOffer};
 use crate::config::DnIndex;
-use crate::cti::{CallRequest, ConnId, RequestedBy};
+use crate::cti::{CallRequest, ConnId, ForwardMode, RequestedBy};
 use crate::dialog::LegEvent;
 use crate::sip::Status;
 
@@ -75,6 +75,8 @@ pub enum Input {
     Offer {
         /// The agent.
         dn: DnIndex,
+        /// Where the call goes if the phone does not take it.
+        elsewhere: Option<Box<Elsewhere>>,
     },
     /// The agent of a direct call cannot take it.
     DirectRefused {
@@ -108,8 +110,39 @@ pub enum Input {
         /// The agent.
         dn: DnIndex,
         /// Why nobody will answer.
-        cause: crate::agent::EndCause,
+        cause: EndCause,
     },
+}
+
+/// Where calls for a DN go that its phone does not take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Elsewhere {
+    /// An agent, a routing point or a number outside.
+    pub destination: Box<str>,
+    /// Which calls.
+    pub mode: ForwardMode,
+}
+
+impl Elsewhere {
+    /// Whether a call goes there that the phone did not take for this reason.
+    #[must_use]
+    pub fn takes(&self, cause: EndCause) -> bool {
+        match (self.mode, cause) {
+            (ForwardMode::Unconditional, _)
+            | (ForwardMode::OnBusy | ForwardMode::OnBusyAndNoAnswer, EndCause::Busy)
+            | (
+                ForwardMode::OnNoAnswer | ForwardMode::OnBusyAndNoAnswer,
+                EndCause::NoAnswer | EndCause::Unreachable,
+            ) => true,
+            (
+                ForwardMode::None
+                | ForwardMode::OnBusy
+                | ForwardMode::OnNoAnswer
+                | ForwardMode::OnBusyAndNoAnswer,
+                _,
+            ) => false,
+        }
+    }
 }
 
 /// Why a call is sent elsewhere.

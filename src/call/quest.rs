@@ -19,7 +19,7 @@ use super::facts::{Destination, error_of};
 use super::participant::{News, Participant, Who};
 use super::task::Asked;
 use super::timer::Timer;
-use super::{ForwardReason, QueueRefusal};
+use super::{Elsewhere, ForwardReason, QueueRefusal};
 
 /// The search for somebody.
 #[derive(Debug)]
@@ -53,6 +53,8 @@ pub(super) struct Ringing {
     pub(super) no_answer: Duration,
     /// The request that wants it picked up.
     pub(super) picked_up_for: Option<Asked>,
+    /// Where the call goes if it is not taken here.
+    pub(super) elsewhere: Option<Box<Elsewhere>>,
 }
 
 /// A place in a queue.
@@ -218,7 +220,13 @@ impl Conversation {
     }
 
     /// The DN's shard has promised an agent to the call.
-    pub(super) fn offered(&mut self, turn: &mut Turn<'_>, which: Which, dn: DnIndex) {
+    pub(super) fn offered(
+        &mut self,
+        turn: &mut Turn<'_>,
+        which: Which,
+        dn: DnIndex,
+        elsewhere: Option<Box<Elsewhere>>,
+    ) {
         let Some((facts, _, call)) = self.parts(which) else {
             return;
         };
@@ -237,6 +245,34 @@ impl Conversation {
             entry.hold = Hold::Offered(dn);
         }
         self.dial(turn, which, Who::Agent(dn), (quest.entry, quest.why));
+        let quest = self.call_mut(which).and_then(|call| call.quest.as_mut());
+        if let Some(Stage::Ringing(ringing)) = quest.map(|quest| &mut quest.stage) {
+            ringing.elsewhere = elsewhere;
+        }
+    }
+
+    /// The phone does not take the call, and its DN's calls go elsewhere then: whether they do.
+    pub(super) fn goes_elsewhere(
+        &mut self,
+        turn: &mut Turn<'_>,
+        which: Which,
+        cause: EndCause,
+    ) -> bool {
+        let quest = self.call(which).and_then(|call| call.quest.as_ref());
+        let elsewhere = match quest.map(|quest| &quest.stage) {
+            Some(Stage::Ringing(ringing)) => ringing.elsewhere.as_ref(),
+            Some(Stage::Phone(_) | Stage::Waiting | Stage::Reserving(_)) | None => None,
+        };
+        let there = elsewhere.filter(|elsewhere| elsewhere.takes(cause));
+        let Some(destination) = there.and_then(|there| self.destination(&there.destination)) else {
+            return false;
+        };
+        let Some(quest) = self.call_mut(which).and_then(|call| call.quest.take()) else {
+            return false;
+        };
+        self.facts.deadlines.disarm(Timer::NoAnswer);
+        self.seek(turn, which, destination, (quest.entry, quest.why));
+        true
     }
 
     /// The agent who was asked for is not to be had.

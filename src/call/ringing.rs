@@ -80,6 +80,7 @@ impl Conversation {
                 rings: false,
                 no_answer,
                 picked_up_for: None,
+                elsewhere: None,
             }),
             entry,
             why,
@@ -366,6 +367,9 @@ impl Conversation {
         if let Some(called) = called.and_then(Quest::called).cloned() {
             let ended = PartyState::Ended(cause);
             self.report(turn, which, &called, ended, origin.into());
+        }
+        if self.goes_elsewhere(turn, which, cause) {
+            return;
         }
         self.search_failed(turn, which, cause);
     }

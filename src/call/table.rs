@@ -401,7 +401,7 @@ impl Event {
     /// The agent whom the event promises to the call.
     fn offered(&self) -> Option<(ConnId, DnIndex)> {
         match self {
-            Self::Input(conn_id, Input::Offer { dn }) => Some((*conn_id, *dn)),
+            Self::Input(conn_id, Input::Offer { dn, .. }) => Some((*conn_id, *dn)),
             Self::Input(
                 _,
                 Input::DirectRefused { .. }

@@ -155,7 +155,13 @@ impl Table {
 
     fn offer(&mut self, key: CallKey, dn: DnIndex) {
         self.commands.clear();
-        self.input(key, Input::Offer { dn });
+        self.input(
+            key,
+            Input::Offer {
+                dn,
+                elsewhere: None,
+            },
+        );
     }
 
     fn input(&mut self, key: CallKey, input: Input) {

@@ -90,7 +90,7 @@ impl Engine {
     }
 
     fn tell_own_call(&mut self, now: Instant, call: CallRef, input: call::Input) {
-        if let (false, call::Input::Offer { dn }) = (self.calls.is_live(call.key), &input) {
+        if let (false, call::Input::Offer { dn, .. }) = (self.calls.is_live(call.key), &input) {
             // The caller left while the agent was being reserved: the reservation returns.
             let dn = *dn;
             self.tell_agent(dn, agent::Input::Returned { call });

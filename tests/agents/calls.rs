@@ -24,7 +24,13 @@ fn a_grant_tells_the_call_and_every_queue() {
     );
     let call = desk.new_call();
     let outputs = desk.reserve(call, OfferSource::Queue(SALES));
-    assert!(outputs.contains(&Output::Call(call, call::Input::Offer { dn: DN })));
+    assert!(outputs.contains(&Output::Call(
+        call,
+        call::Input::Offer {
+            dn: DN,
+            elsewhere: None
+        }
+    )));
     assert_eq!(
         told_queues(&outputs),
         [(SALES, "unavailable"), (SERVICE, "unavailable")]
@@ -63,7 +69,13 @@ fn a_caller_who_dialled_gets_an_agent_on_break_but_none_in_a_call() {
     let outputs = desk.reserve(first, OfferSource::Direct);
     assert_eq!(
         outputs,
-        [Output::Call(first, call::Input::Offer { dn: DN })]
+        [Output::Call(
+            first,
+            call::Input::Offer {
+                dn: DN,
+                elsewhere: None
+            }
+        )]
     );
     let second = desk.new_call();
     assert_eq!(

@@ -71,7 +71,13 @@ fn a_kept_agent_is_for_its_router_alone() {
     assert_eq!(told_queues(&outputs), [(SALES, "refused: busy")]);
     assert_eq!(desk.events(wants(8, 2, 9)), ["*Error Busy"]);
     let (call, outputs) = routed(&mut desk, 7);
-    assert!(outputs.contains(&Output::Call(call, call::Input::Offer { dn: DN })));
+    assert!(outputs.contains(&Output::Call(
+        call,
+        call::Input::Offer {
+            dn: DN,
+            elsewhere: None
+        }
+    )));
     // The call has come: when it is over the agent is anybody's.
     desk.handle(Input::Returned { call });
     desk.reserved();
@@ -157,7 +163,13 @@ fn a_direct_call_comes_all_the_same() {
     let mut desk = kept();
     let call = desk.new_call();
     let outputs = desk.reserve(call, OfferSource::Direct);
-    assert!(outputs.contains(&Output::Call(call, call::Input::Offer { dn: DN })));
+    assert!(outputs.contains(&Output::Call(
+        call,
+        call::Input::Offer {
+            dn: DN,
+            elsewhere: None
+        }
+    )));
     let (_, outputs) = routed(&mut desk, 7);
     assert_eq!(told_queues(&outputs), [(SALES, "refused: busy")]);
 }

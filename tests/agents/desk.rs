@@ -189,7 +189,13 @@ impl Desk {
     pub(crate) fn reserved(&mut self) -> CallRef {
         let call = self.new_call();
         let outputs = self.reserve(call, OfferSource::Queue(SALES));
-        let offer = Output::Call(call, call::Input::Offer { dn: DN });
+        let offer = Output::Call(
+            call,
+            call::Input::Offer {
+                dn: DN,
+                elsewhere: None,
+            },
+        );
         assert!(outputs.contains(&offer), "not granted: {outputs:?}");
         call
     }

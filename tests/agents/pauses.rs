@@ -320,7 +320,13 @@ fn a_forward_is_set_anew_and_cancelled_once() {
     assert_eq!(desk.ask(cancel()), ["*Error AlreadyInState"]);
     let call = desk.new_call();
     let outputs = desk.reserve(call, OfferSource::Direct);
-    assert!(outputs.contains(&Output::Call(call, call::Input::Offer { dn: DN })));
+    assert!(outputs.contains(&Output::Call(
+        call,
+        call::Input::Offer {
+            dn: DN,
+            elsewhere: None
+        }
+    )));
 }
 
 #[test]

@@ -152,7 +152,13 @@ impl Watch {
                 let call = desk.new_call();
                 let source = queue.map_or(OfferSource::Direct, |()| OfferSource::Queue(SALES));
                 let outputs = desk.reserve(call, source);
-                let granted = outputs.contains(&Output::Call(call, call::Input::Offer { dn: DN }));
+                let granted = outputs.contains(&Output::Call(
+                    call,
+                    call::Input::Offer {
+                        dn: DN,
+                        elsewhere: None,
+                    },
+                ));
                 assert!(
                     !granted || before.calls == 0,
                     "an agent is offered one call"

@@ -391,7 +391,7 @@ impl Floor {
             .position(|known| known.call == call)
             .unwrap();
         match *input {
-            call::Input::Offer { dn } => match self.calls[index].stand {
+            call::Input::Offer { dn, .. } => match self.calls[index].stand {
                 Stand::Waiting => {
                     let since = self.now;
                     self.calls[index].stand = Stand::Offered {

@@ -19,6 +19,7 @@ mod checkers;
 mod cluster;
 mod control;
 mod events;
+mod features;
 mod moments;
 mod names;
 mod network;

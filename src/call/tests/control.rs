@@ -115,7 +115,13 @@ impl Table {
             .iter()
             .find_map(reserve)
             .expect("it asks for the agent");
-        let event = Event::Input(consult, Input::Offer { dn: OTHER });
+        let event = Event::Input(
+            consult,
+            Input::Offer {
+                dn: OTHER,
+                elsewhere: None,
+            },
+        );
         self.calls.handle(self.now, key, event);
         self.drain();
         consult
@@ -318,7 +324,13 @@ fn single_step_transfer_rings_there_at_once() {
         told(&mut table),
         [(AGENT, main.0, PartyState::Ended(EndCause::Transferred))]
     );
-    table.input(key, Input::Offer { dn: OTHER });
+    table.input(
+        key,
+        Input::Offer {
+            dn: OTHER,
+            elsewhere: None,
+        },
+    );
     let phone = table.phone;
     table.ring(key);
     let body = sdp(phone.0);
@@ -349,7 +361,13 @@ fn redirected_call_rings_elsewhere() {
         told(&mut table),
         [(AGENT, main.0, PartyState::Ended(EndCause::Redirected))]
     );
-    table.input(key, Input::Offer { dn: OTHER });
+    table.input(
+        key,
+        Input::Offer {
+            dn: OTHER,
+            elsewhere: None,
+        },
+    );
     assert_ne!(table.phone, phone);
     table.ring(key);
     let body = body("answer");
@@ -417,7 +435,13 @@ fn single_step_conference_adds_who_answers() {
         user_data: KeyValueList::new(),
     };
     table.act(key, main, AGENT, action);
-    table.input(key, Input::Offer { dn: OTHER });
+    table.input(
+        key,
+        Input::Offer {
+            dn: OTHER,
+            elsewhere: None,
+        },
+    );
     let phone = table.phone;
     table.ring(key);
     let body = sdp(phone.0);

@@ -1,0 +1,156 @@
+//! What a DN does with calls in general: its agent is left alone, or its calls go elsewhere, as the
+//! desktop said and as the phone takes them.
+
+use std::time::Duration;
+
+use offhook::cti::{DesktopRequest, EventName, ForwardMode, KeyValueList};
+use offhook::sip::Status;
+use offhook_loadgen::population::{Behaviour, CallPlan, Party, Token};
+
+use super::world::{Setup, World};
+
+const AGENT: &str = "2000";
+const OTHER: &str = "2001";
+const OUTSIDE: &str = "4000";
+
+fn world() -> World {
+    let setup = Setup {
+        shards: 2,
+        trunk: "outbound = true\n".to_owned(),
+        ..Setup::calm(3)
+    };
+    let mut world = World::new(setup);
+    world.run_until_ready();
+    world.journal.events.clear();
+    world
+}
+
+fn forward(world: &mut World, dn: &str, mode: ForwardMode, destination: &str) {
+    world.ask(
+        dn,
+        DesktopRequest::SetForward {
+            mode,
+            destination: destination.to_owned(),
+            reasons: KeyValueList::new(),
+        },
+    );
+    world.run_for(Duration::from_secs(1));
+}
+
+fn dnd(world: &mut World, on: bool) {
+    let reasons = KeyValueList::new();
+    world.ask(AGENT, DesktopRequest::SetDnd { on, reasons });
+    world.run_for(Duration::from_secs(1));
+}
+
+/// Somebody calls the agent's own number and talks to whom it reaches.
+fn call(world: &mut World) -> Token {
+    let token = world.call(CallPlan::to(AGENT));
+    world.run_for(Duration::from_secs(45));
+    token
+}
+
+fn talks_to(world: &World, token: Token, dn: &str) -> bool {
+    let (caller, phone) = (Party::Caller(token), Party::phone(dn));
+    world.population.are_connected(&caller, &phone)
+}
+
+fn rang(world: &World, dn: &str) -> usize {
+    let events = world.journal.events.iter();
+    let rang = events.filter(|event| event.name == EventName::Ringing && event.this_dn == dn);
+    rang.count()
+}
+
+fn end(world: &mut World, token: Token) {
+    let now = world.now;
+    world.population.callers.hang_up(now, token);
+    world.run_for(Duration::from_secs(40));
+    world.finish();
+}
+
+#[test]
+fn every_call_goes_elsewhere() {
+    for destination in [OTHER, OUTSIDE] {
+        let mut world = world();
+        forward(&mut world, AGENT, ForwardMode::Unconditional, destination);
+        let token = call(&mut world);
+        assert!(talks_to(&world, token, destination), "{destination}");
+        assert_eq!(rang(&world, AGENT), 0);
+        end(&mut world, token);
+    }
+    let mut world = world();
+    forward(&mut world, AGENT, ForwardMode::Unconditional, "7000");
+    let token = call(&mut world);
+    let queued = |name| world.journal.events.iter().any(|event| event.name == name);
+    assert!(queued(EventName::Queued) && queued(EventName::Established));
+    end(&mut world, token);
+}
+
+#[test]
+fn call_that_nobody_answers_goes_elsewhere() {
+    for mode in [ForwardMode::OnNoAnswer, ForwardMode::OnBusyAndNoAnswer] {
+        let mut world = world();
+        forward(&mut world, AGENT, mode, OTHER);
+        world.phone(AGENT).set_behaviour(Some(Behaviour::rings()));
+        let token = call(&mut world);
+        assert_eq!(
+            (rang(&world, AGENT), rang(&world, OTHER)),
+            (1, 1),
+            "{mode:?}"
+        );
+        assert!(talks_to(&world, token, OTHER), "{mode:?}");
+        end(&mut world, token);
+    }
+}
+
+#[test]
+fn call_that_finds_the_phone_busy_goes_elsewhere() {
+    for (mode, status, goes) in [
+        (ForwardMode::OnBusy, Status(486), true),
+        (ForwardMode::OnNoAnswer, Status(486), false),
+        (ForwardMode::OnBusy, Status(480), false),
+        (ForwardMode::OnNoAnswer, Status(480), true),
+        (ForwardMode::OnBusyAndNoAnswer, Status(603), false),
+    ] {
+        let mut world = world();
+        forward(&mut world, AGENT, mode, OTHER);
+        world
+            .phone(AGENT)
+            .set_behaviour(Some(Behaviour::refuses(status)));
+        let token = call(&mut world);
+        assert_eq!(talks_to(&world, token, OTHER), goes, "{mode:?} {status:?}");
+        end(&mut world, token);
+    }
+}
+
+#[test]
+fn call_for_a_dn_that_is_not_to_be_disturbed_finds_it_busy() {
+    let mut world = world();
+    dnd(&mut world, true);
+    let token = call(&mut world);
+    assert!(!talks_to(&world, token, AGENT) && rang(&world, AGENT) == 0);
+    forward(&mut world, AGENT, ForwardMode::OnBusy, OTHER);
+    let token = call(&mut world);
+    assert!(talks_to(&world, token, OTHER));
+    dnd(&mut world, false);
+    end(&mut world, token);
+}
+
+#[test]
+fn calls_that_are_forwarded_in_a_circle_end() {
+    let mut world = world();
+    forward(&mut world, AGENT, ForwardMode::Unconditional, OTHER);
+    forward(&mut world, OTHER, ForwardMode::Unconditional, AGENT);
+    call(&mut world);
+    assert_eq!((rang(&world, AGENT), rang(&world, OTHER)), (0, 0));
+    // The same with phones that ring in vain.
+    forward(&mut world, AGENT, ForwardMode::OnNoAnswer, OTHER);
+    forward(&mut world, OTHER, ForwardMode::OnNoAnswer, AGENT);
+    for dn in [AGENT, OTHER] {
+        world.phone(dn).set_behaviour(Some(Behaviour::rings()));
+    }
+    let token = world.call(CallPlan::to(AGENT));
+    world.run_for(Duration::from_mins(10));
+    assert!(rang(&world, AGENT) >= 1 && rang(&world, OTHER) >= 1);
+    end(&mut world, token);
+}
