@@ -39,7 +39,7 @@ pub(super) fn track(bytes: &[u8]) -> Result<Track, String> {
     };
     let mut reader = Reader { bytes, is_swapped };
     let short = || "it is cut off".to_owned();
-    reader.take(HEADER_BYTES - 4).ok_or_else(short)?;
+    reader.take(HEADER_BYTES).ok_or_else(short)?;
     let mut link = Reader {
         bytes: bytes.get(20..24).ok_or_else(short)?,
         is_swapped,

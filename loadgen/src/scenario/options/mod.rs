@@ -376,7 +376,7 @@ mod tests {
             "offhook-load",
             "uac",
             "-bg",
-            "-max_socket",
+            "-max_log_size",
             "9",
             "host",
             "-r",
@@ -387,7 +387,7 @@ mod tests {
             kept,
             ["offhook-load", "uac", "host", "-r", "1"].map(OsString::from)
         );
-        assert_eq!(dropped, ["-bg", "-max_socket"]);
+        assert_eq!(dropped, ["-bg", "-max_log_size"]);
         let (kept, dropped) = without_effect(["x", "demo", "-bg"].map(Into::into).to_vec());
         assert_eq!((kept.len(), dropped.len()), (3, 0));
     }
