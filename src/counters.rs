@@ -64,10 +64,14 @@ counters! {
     InviteOverload => "calls_refused", "overload";
     /// INVITEs refused because the queue is full.
     InviteQueueFull => "calls_refused", "queue_full";
+    /// INVITEs refused because of another limit of the queue.
+    InviteQueueLimit => "calls_refused", "queue_limit";
     /// Direct calls to an agent who cannot take them.
     InviteAgentUnavailable => "calls_refused", "agent_unavailable";
     /// Calls that came in.
     CallOffered => "calls", "offered";
+    /// Calls that a desktop has made.
+    CallPlaced => "calls", "placed";
     /// Calls that reached an agent who answered.
     CallAnswered => "calls", "answered";
     /// Calls whose caller gave up.
@@ -124,6 +128,8 @@ counters! {
     PeerSilent => "peer_failures", "silent";
     /// Calls and subscriptions that a trunk's peer answered with 503, or that could not reach it.
     PeerUnavailable => "peer_failures", "unavailable";
+    /// Calls that a limit of a queue sent elsewhere.
+    QueueOverflow => "routing", "overflow";
     /// Calls that a router was asked about and did not route in time.
     RouterTimeout => "routing", "router_timeout";
     /// Panics that were contained; the call that they met was ended.

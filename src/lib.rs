@@ -34,3 +34,4 @@ pub mod session;
 pub mod sip;
 pub mod transaction;
 pub mod trunk;
+pub mod wall;

@@ -102,6 +102,20 @@ pub const SKILLS_MAX: usize = 1_024;
 pub const AGENT_SKILLS_MAX: usize = 64;
 /// The highest level of a skill; the lowest is 1.
 pub const SKILL_LEVEL_MAX: u8 = 10;
+/// Rules of one routing point.
+pub const ROUTES_MAX: usize = 256;
+/// Beginnings of numbers, or pairs of attached data, in one rule.
+pub const ROUTE_CONDITIONS_MAX: usize = 256;
+/// Queues in which one caller waits at the same time.
+pub const CALLER_QUEUES_MAX: usize = 8;
+/// Calendars in one configuration.
+pub const CALENDARS_MAX: usize = 4_096;
+/// Lists of hours, or closed days, in one calendar.
+pub const CALENDAR_LINES_MAX: usize = 1_024;
+/// Bytes of the value of a condition on attached data, and of a line of a calendar.
+pub const CONDITION_BYTES_MAX: usize = 256;
+/// Agents whom a caller remembers for not having answered it: others come first.
+pub const UNANSWERED_REMEMBERED_MAX: usize = 8;
 /// Steps of one relaxation ladder.
 pub const LADDER_STEPS_MAX: usize = 16;
 /// Different requirements of callers in one queue. An agent that becomes free looks once at each
@@ -217,6 +231,14 @@ const _: () = assert!(
     "a QueueIndex holds every queue"
 );
 const _: () = assert!(
+    CALENDARS_MAX <= u16::MAX as usize,
+    "a CalendarIndex holds every calendar"
+);
+const _: () = assert!(
+    ROUTING_POINTS_MAX * (ROUTES_MAX + 1) * CALLER_QUEUES_MAX + QUEUES_MAX <= u32::MAX as usize,
+    "an EntryIndex holds every way into a queue"
+);
+const _: () = assert!(
     ROUTING_POINTS_MAX <= u16::MAX as usize,
     "an index holds every one"
 );
@@ -241,6 +263,13 @@ const _: () = assert!(
 
 /// Calls that one shard holds, waiting ones included; more are refused with 503.
 pub const CALLS_MAX: usize = LEGS_MAX / 2;
+/// Max-Forwards of requests that begin with us (RFC 3261 §8.1.1.6).
+pub const MAX_FORWARDS: u8 = 70;
+/// How often a call may be sent elsewhere, by forwarding, redirection or transfer, before it is
+/// taken for a loop; each time an INVITE of ours has one hop less.
+pub const CALL_HOPS_MAX: u8 = 8;
+/// How long a number outside may ring.
+pub const OUTSIDE_NO_ANSWER: Duration = Duration::from_mins(1);
 /// Keys of a call's attached data.
 pub const USER_DATA_KEYS_MAX: usize = 256;
 /// Bytes of a call's attached data, keys and values together.

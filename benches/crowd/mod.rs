@@ -14,6 +14,7 @@ use offhook::config::{self, Config, DnIndex, QueueIndex, RoutingPointIndex};
 use offhook::counters::Counters;
 use offhook::cti::{CallInfo, CallType, CallUuid, ConnId, KeyValueList};
 use offhook::queue::{Input, Output, Queues};
+use offhook::wall::Wall;
 use offhook_shards::ShardId;
 
 pub(crate) const SKILLS: u32 = 50;
@@ -50,7 +51,13 @@ impl Crowd {
         let counters = Arc::new(Counters::default());
         let queues = [QUEUE].into_iter();
         Self {
-            queues: Queues::new(now, Arc::clone(&config), queues, counters),
+            queues: Queues::new(
+                now,
+                Arc::clone(&config),
+                queues,
+                counters,
+                Wall::since_1970(now),
+            ),
             config,
             now,
             serial: 0,
@@ -117,7 +124,9 @@ impl Crowd {
             call,
             info,
             routing_point,
+            entry: self.config.route(routing_point, None, &KeyValueList::new())[0],
             since,
+            visited: Box::new([]),
         };
         (enter, call.conn_id)
     }
@@ -188,7 +197,7 @@ impl Crowd {
     }
 
     fn serves(&self, dn: DnIndex, routing_point: RoutingPointIndex) -> bool {
-        let entry = self.config.routing_point_at(routing_point).entry;
+        let entry = self.config.route(routing_point, None, &KeyValueList::new())[0];
         let required = self.config.entry_at(entry).ladder[0].requirement;
         let required = self.config.requirement_at(required);
         self.config.profile_of(dn).meets(required)

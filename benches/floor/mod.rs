@@ -13,6 +13,7 @@ use offhook::counters::Counters;
 use offhook::cti::Output;
 use offhook::dialog::{Listener, UserAgentConfig};
 use offhook::engine::{Engine, EngineConfig, Message, Owners};
+use offhook::wall::Wall;
 use offhook_loadgen::node::{Node, Packet};
 use offhook_loadgen::population::{
     Answering, Behaviour, CallerHabits, Callers, CallersOptions, Pbx, PbxOptions, Span,
@@ -103,6 +104,7 @@ impl Shards {
                 user_agent,
                 seed: 1,
                 counters: Arc::clone(counters),
+                wall: Wall::since_1970(now),
             };
             Engine::new(now, setup)
         };

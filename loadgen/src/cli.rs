@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use offhook::config::Driver;
 
-use crate::scenario::options::{FindMax, Play};
+use crate::scenario::options::{FindMax, Play, ResultOptions};
 
 /// Phones of one demo: each has a name of six digits and a subscription of its own.
 const AGENTS_MAX: i64 = 100_000;
@@ -152,6 +152,9 @@ pub struct Floor {
     /// Take the figures of a run that the generator itself has spoiled.
     #[arg(long)]
     pub allow_degraded: bool,
+    /// What the run leaves behind.
+    #[command(flatten)]
+    pub results: ResultOptions,
 }
 
 /// Flags of `demo`.

@@ -29,6 +29,7 @@ impl Agent {
     pub(super) fn publish_availability(&mut self, step: &mut Step<'_>) {
         self.watch_absence(step);
         self.free_since = self.is_free().then(|| self.free_since.unwrap_or(step.now));
+        self.publish_presence(step);
         let available = self.is_available(step);
         if available == self.available_since.is_some() {
             return;
@@ -41,6 +42,19 @@ impl Agent {
                 None => queue::Input::AgentUnavailable { dn },
             };
             step.tell_queue(queue, input);
+        }
+    }
+
+    /// Tells every queue of the agent whether it is logged in, on change only.
+    fn publish_presence(&mut self, step: &mut Step<'_>) {
+        let present = self.votes.last() != Standing::LoggedOut;
+        if present == self.is_known_present {
+            return;
+        }
+        self.is_known_present = present;
+        let (dn, config) = (step.dn, step.config);
+        for &queue in config.agent_at(dn).queues.iter() {
+            step.tell_queue(queue, queue::Input::AgentPresent { dn, present });
         }
     }
 

@@ -195,6 +195,7 @@ impl Agent {
             (Class::Business(_), _, _) => known,
             (Class::Private, Class::Business(_), _) => main,
             (Class::Private, Class::Private, Some(routing_point)) => {
+                // A routing point may lead to several queues; one of them offered the call.
                 let queue = match self.visits[index].source {
                     Source::Queue(queue) => queue,
                     Source::Direct | Source::Own => {
@@ -267,7 +268,12 @@ impl Agent {
 
     /// An offer came to nothing. The agent rests a while whatever the fault was, or it would be
     /// offered the same caller again and again; who did not answer has had that time already.
-    pub(super) fn offer_failed(&mut self, step: &mut Step<'_>, cause: EndCause, by: Withdrawn) {
+    pub(super) fn offer_failed(
+        &mut self,
+        step: &mut Step<'_>,
+        cause: EndCause,
+        (by, source): (Withdrawn, Source),
+    ) {
         let counter = match cause {
             EndCause::NoAnswer => Counter::OfferNoAnswer,
             EndCause::Busy => Counter::OfferBusy,
@@ -289,7 +295,11 @@ impl Agent {
         if cause != EndCause::NoAnswer {
             return self.timers.arm(step, Timer::Rest, FAILED_PHONE_REST);
         }
-        match step.agent().no_answer_action {
+        let queue = match source {
+            Source::Queue(queue) => Some(queue),
+            Source::Direct | Source::Own => None,
+        };
+        match step.config.no_answer_action(step.dn, queue) {
             NoAnswerAction::None => {}
             NoAnswerAction::NotReady => self.pause(step, ServerDecision::NoAnswer),
             NoAnswerAction::Logout => self.log_out(step, None),

@@ -194,7 +194,7 @@ impl Agent {
         let visit = self.visits.remove(index);
         self.watch_leases(step);
         if !visit.was_up && visit.source != Source::Own {
-            self.offer_failed(step, cause, visit.withdrawn);
+            self.offer_failed(step, cause, (visit.withdrawn, visit.source));
         }
         self.calls_changed(step);
     }

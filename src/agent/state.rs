@@ -48,6 +48,8 @@ pub(super) struct Agent {
     pub(super) free_since: Option<Instant>,
     /// Since when the agent is idle, while the queues may pick it: as they were told.
     pub(super) available_since: Option<Instant>,
+    /// Whether the queues were told that it is logged in.
+    pub(super) is_known_present: bool,
     pub(super) timers: Timers,
 }
 
@@ -83,6 +85,7 @@ impl Agent {
             claims: Claims::default(),
             free_since: None,
             available_since: None,
+            is_known_present: false,
             timers: Timers::default(),
         }
     }

@@ -80,6 +80,8 @@ impl Agent {
             .iter()
             .any(|visit| visit.is_business() && visit.was_up)
         {
+            // A wrap-up asked for before the answer is the one after the call from now on.
+            self.timers.disarm(step, Timer::WrapUp);
             self.votes.desktop = DesktopVote::NotReady(Pause {
                 work_mode: AgentWorkMode::AfterCallWork,
                 reasons: answer.reasons.clone(),

@@ -1,4 +1,4 @@
-//! What a call wants done: to its legs, to the queue, to the agent. The engine carries it out.
+//! What a call wants done: to its legs, to queues, to agents. The engine carries it out.
 
 use crate::agent;
 use crate::config::{DnIndex, QueueIndex};
@@ -8,33 +8,23 @@ use crate::dialog::{Body, Cause, Party, Refusal};
 use crate::queue;
 use crate::sip::Status;
 
-/// One of the two legs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Side {
-    /// The customer's leg: the INVITE came from there.
-    Caller,
-    /// The agent's leg: our INVITE went there.
-    Agent,
-}
+/// A leg of a call, by the number that the call gave it. No number is given twice within a call,
+/// so that late news of a leg that is gone finds nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LegSlot(pub u32);
 
-impl Side {
-    /// The side across.
-    #[must_use]
-    pub fn other(self) -> Self {
-        match self {
-            Self::Caller => Self::Agent,
-            Self::Agent => Self::Caller,
-        }
-    }
+impl LegSlot {
+    /// The first leg: the one that brought the call, or the phone of the agent who makes it.
+    pub const FIRST: Self = Self(0);
 }
 
 /// One thing to do.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Command {
     /// Tell a leg.
-    Leg(Side, LegCommand),
-    /// Make the agent's leg: ring the phone at the DN.
-    Dial(DnIndex),
+    Leg(LegSlot, LegCommand),
+    /// Make a leg.
+    Dial(LegSlot, Box<Dial>),
     /// Tell the queue's shard.
     Queue(QueueIndex, queue::Input),
     /// Tell the DN's shard.
@@ -45,6 +35,36 @@ pub enum Command {
     Count(Counter),
     /// The call is over, and nothing more is said of it.
     Forget,
+}
+
+/// A leg to make: an INVITE of ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dial {
+    /// Where to.
+    pub to: DialTo,
+    /// Who is shown as calling.
+    pub calling: Party,
+    /// Lowered on the way through us, so that a loop ends (RFC 7332).
+    pub max_forwards: u8,
+    /// Headers of the INVITE that brought the call, as they came.
+    pub carried: Vec<(String, String)>,
+    /// The offer; without one the far end makes it.
+    pub offer: Option<Body>,
+    /// Whether the phone is asked to answer by itself.
+    pub auto_answer: bool,
+}
+
+/// Where a leg goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DialTo {
+    /// An agent's phone, by the agent's trunks.
+    Agent(DnIndex),
+    /// A number outside, by a trunk that leads there.
+    Number(String),
+    /// The music that held parties hear.
+    Music,
+    /// A conference of this name on the mixer.
+    Mixer(String),
 }
 
 /// What a leg is told, in call control.

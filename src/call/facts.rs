@@ -1,22 +1,21 @@
-//! What holds for a call in every state, and the words that every state says the same way.
+//! What holds for a conversation as long as it lasts, and the words that are said the same way
+//! everywhere.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::agent::{self, EndCause, Party, PartyState};
-use crate::config::{Config, DnIndex, QueueIndex, RoutingPointIndex};
-use crate::counters::Counter;
-use crate::cti::{
-    CallInfo, CallState, DnRole, ErrorCode, Event, KeyValueList, RequestedBy, UserDataChange,
-};
-use crate::dialog::{Body, Cause, Refusal};
+use offhook_shards::ShardId;
+
+use crate::agent::EndCause;
+use crate::config::{Address, Config, DnIndex, QueueIndex, RoutingPointIndex};
+use crate::cti::{ConnId, ErrorCode, Event, KeyValueList, RequestedBy};
+use crate::dialog::{Party, Refusal};
 use crate::limits::PROGRESS_INTERVAL;
-use crate::queue;
 use crate::sip::Status;
 
-use super::command::{Command, LegCommand, Side};
-use super::timer::{Deadlines, Timer};
-use super::{CallRef, Commands, user_data};
+use super::command::{Command, DialTo, LegCommand, LegSlot};
+use super::timer::Deadlines;
+use super::{CallKey, CallRef, Commands, Dial};
 
 /// Q.850 causes that a leg is hung up with (ITU-T Q.850 §2.2.7).
 pub mod cause {
@@ -30,13 +29,13 @@ pub mod cause {
     pub const TIMER: u8 = 102;
 }
 
-/// Where the caller asked to go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Where a call goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Destination {
     /// A routing point: the call waits in its queue.
     Queue {
-        /// The queue.
-        queue: QueueIndex,
+        /// The queue; `None` for the one that the rules of the routing point say.
+        queue: Option<QueueIndex>,
         /// The number dialled.
         routing_point: RoutingPointIndex,
     },
@@ -45,25 +44,67 @@ pub enum Destination {
         /// The agent.
         dn: DnIndex,
     },
+    /// A number outside, by a trunk that leads there.
+    Outside {
+        /// The number.
+        number: String,
+    },
 }
 
-/// What holds for a call in every state.
+impl Destination {
+    /// What a number, as a desktop or a router writes it, means.
+    #[must_use]
+    pub fn of(config: &Config, number: &str) -> Option<Self> {
+        match config.address(number) {
+            Some(Address::Agent(dn)) => Some(Self::Direct { dn }),
+            Some(Address::RoutingPoint(routing_point)) => Some(Self::Queue {
+                queue: None,
+                routing_point,
+            }),
+            Some(Address::Queue(_) | Address::Trunk(_)) => None,
+            None => {
+                let dialable = |byte: u8| byte.is_ascii_alphanumeric() || b"+*#.-".contains(&byte);
+                let is_number = !number.is_empty() && number.bytes().all(dialable);
+                (is_number && config.outbound(number).is_some()).then(|| Self::Outside {
+                    number: number.to_owned(),
+                })
+            }
+        }
+    }
+}
+
+/// What every INVITE of ours takes over from the one that brought the call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Way {
+    /// Already lowered by one.
+    pub max_forwards: u8,
+    /// Session-ID, Cisco-Guid and Diversion as received.
+    pub carried: Vec<(String, String)>,
+}
+
+/// What holds for a conversation as long as it lasts.
 #[derive(Debug)]
 pub struct Facts {
-    /// The call.
-    pub call: CallRef,
-    /// What everyone who reports on it repeats.
-    pub info: Arc<CallInfo>,
-    /// Where the caller asked to go.
-    pub destination: Destination,
-    /// The caller's offer; `None` asks us for one.
-    pub offer: Option<Body>,
-    /// When the caller came.
-    pub since: Instant,
-    /// When the call must act by itself.
-    pub deadlines: Deadlines,
+    /// The shard that owns it.
+    pub shard: ShardId,
+    /// Where it is on that shard.
+    pub key: CallKey,
     /// How agents and queues are configured.
     pub config: Arc<Config>,
+    /// When it began.
+    pub since: Instant,
+    /// When it must act by itself.
+    pub deadlines: Deadlines,
+    /// For INVITEs of ours.
+    pub way: Way,
+    /// The queues that could not take the caller and sent it on.
+    pub visited: Vec<QueueIndex>,
+    /// What the queue that did not take the caller wants it to be told.
+    pub queue_says: Option<Status>,
+    /// How often it was sent elsewhere: a loop through us ends.
+    pub hops: u8,
+    /// Whether the caller came from outside, and counts among the calls that did.
+    pub is_inbound: bool,
 }
 
 /// What lies behind news of a party: a client's request, or nothing.
@@ -89,111 +130,40 @@ impl Origin {
 }
 
 impl Facts {
-    pub(super) fn queue(&self) -> Option<(QueueIndex, RoutingPointIndex)> {
-        match self.destination {
-            Destination::Queue {
-                queue,
-                routing_point,
-            } => Some((queue, routing_point)),
-            Destination::Direct { .. } => None,
+    /// One of its calls, from anywhere.
+    pub(super) fn call(&self, conn_id: ConnId) -> CallRef {
+        CallRef {
+            shard: self.shard,
+            key: self.key,
+            conn_id,
         }
     }
 
-    /// How long the phone may ring.
-    pub(super) fn no_answer(&self, dn: DnIndex) -> Duration {
-        self.config
-            .no_answer(dn, self.queue().map(|(queue, _)| queue))
-    }
-
-    /// Tells the DN's shard how the party there stands.
-    pub(super) fn tell_agent(
-        &self,
-        commands: &mut Commands,
-        dn: DnIndex,
-        state: PartyState,
-        origin: Origin,
-    ) {
-        commands.push(Command::Agent(
-            dn,
-            agent::Input::Party(Party {
-                call: self.call,
-                info: Arc::clone(&self.info),
-                routing_point: self.queue().map(|(_, routing_point)| routing_point),
-                role: DnRole::Destination,
-                other: self.info.ani.clone().map(|ani| (ani, DnRole::Origination)),
-                third: None,
-                previous_conn_id: None,
-                call_state: CallState::Ok,
-                state,
-                requested_by: origin.requested_by,
-                reasons: origin.reasons,
-                changed_by: origin.changed_by,
-            }),
-        ));
-    }
-
-    /// Tells the queue, where the call has one.
-    pub(super) fn tell_queue(&self, commands: &mut Commands, input: queue::Input) {
-        if let Some((queue, _)) = self.queue() {
-            commands.push(Command::Queue(queue, input));
-        }
-    }
-
-    /// Tells the queue that the call stays where it is.
-    pub(super) fn refuse_forward(&self, code: ErrorCode, commands: &mut Commands) {
-        let conn_id = self.call.conn_id;
-        self.tell_queue(commands, queue::Input::ForwardFailed { conn_id, code });
-    }
-
-    /// The caller is gone before the answer; the queue forgets the call.
-    pub(super) fn caller_gone(&self, commands: &mut Commands, cause: EndCause) {
-        let conn_id = self.call.conn_id;
-        self.tell_queue(commands, queue::Input::Left { conn_id, cause });
-        commands.push(Command::Count(match cause {
-            EndCause::CallerAbandoned => Counter::CallAbandoned,
-            EndCause::AgentReleased
-            | EndCause::CallerReleased
-            | EndCause::NoAnswer
-            | EndCause::Busy
-            | EndCause::Declined
-            | EndCause::Unreachable
-            | EndCause::Failed
-            | EndCause::Transferred
-            | EndCause::Conferenced
-            | EndCause::Redirected
-            | EndCause::Cleared => Counter::CallFailed,
-        }));
-    }
-
-    /// The INVITE's `Expires` has passed (RFC 3261 §13.3.1): 487, and the caller counts as gone.
-    pub(super) fn patience_ends(&self, commands: &mut Commands) {
-        refuse_caller(commands, Status::REQUEST_TERMINATED);
-        self.caller_gone(commands, EndCause::CallerAbandoned);
-    }
-
-    /// Nobody has answered for as long as a call may last: whoever called is long gone.
-    pub(super) fn too_old(&self, commands: &mut Commands) {
-        refuse_caller(commands, Status::TEMPORARILY_UNAVAILABLE);
-        self.caller_gone(commands, EndCause::Failed);
-    }
-
-    /// Tells the caller how the call stands and sets the time to say so again: RFC 3261
-    /// §13.3.1.1 wants a provisional response a minute.
-    pub(super) fn say_progress(&mut self, now: Instant, status: Status, commands: &mut Commands) {
-        let progress = LegCommand::Progress(status);
-        commands.push(Command::Leg(Side::Caller, progress));
-        let interval = self.queue().map_or(PROGRESS_INTERVAL, |(queue, _)| {
+    /// How long a caller may hear nothing new.
+    pub(super) fn progress_interval(&self, queue: Option<QueueIndex>) -> Duration {
+        queue.map_or(PROGRESS_INTERVAL, |queue| {
             self.config.queue_at(queue).queued_progress_interval
-        });
-        self.deadlines.arm(Timer::Progress, now + interval);
+        })
     }
 
-    /// Changes the attached data; the event at `this_dn` is emitted by whoever owns it.
-    pub(super) fn change_user_data(&mut self, change: UserDataChange) -> Result<(), ErrorCode> {
-        let mut info = CallInfo::clone(&self.info);
-        user_data::apply(&mut info.user_data, change)?;
-        self.info = Arc::new(info);
-        Ok(())
+    /// An INVITE of ours.
+    pub(super) fn dial(&self, to: DialTo, calling: Party) -> Dial {
+        Dial {
+            to,
+            calling,
+            max_forwards: self.way.max_forwards.saturating_sub(self.hops),
+            carried: self.way.carried.clone(),
+            offer: None,
+            auto_answer: false,
+        }
+    }
+
+    /// An agent, as the far end of a leg is shown it.
+    pub(super) fn agent_party(&self, dn: DnIndex) -> Party {
+        Party {
+            number: self.config.agent_at(dn).dn.to_string(),
+            ..Party::default()
+        }
     }
 }
 
@@ -210,16 +180,56 @@ pub(super) fn refuse_request(
     commands.push(Command::Event(Box::new(event)));
 }
 
-/// Refuses the caller's INVITE.
-pub(super) fn refuse_caller(commands: &mut Commands, status: Status) {
+/// Refuses an INVITE that waits.
+pub(super) fn refuse_leg(commands: &mut Commands, leg: LegSlot, status: Status) {
     let refusal = Refusal {
         status,
         retry_after: None,
     };
-    commands.push(Command::Leg(Side::Caller, LegCommand::Refuse(refusal)));
+    commands.push(Command::Leg(leg, LegCommand::Refuse(refusal)));
 }
 
-/// Hangs a leg up.
-pub(super) fn hang_up(commands: &mut Commands, side: Side, cause: impl Into<Cause>) {
-    commands.push(Command::Leg(side, LegCommand::HangUp(cause.into())));
+/// What a caller whose call came to nothing is told.
+pub(super) fn status_of(cause: EndCause) -> Status {
+    match cause {
+        EndCause::Busy => Status::BUSY_HERE,
+        EndCause::AgentReleased | EndCause::Declined => Status::DECLINE,
+        // Not 503, which would make the PBX take us for dead.
+        EndCause::NoAnswer
+        | EndCause::Unreachable
+        | EndCause::CallerReleased
+        | EndCause::CallerAbandoned
+        | EndCause::Failed
+        | EndCause::Transferred
+        | EndCause::Conferenced
+        | EndCause::Redirected
+        | EndCause::Cleared => Status::TEMPORARILY_UNAVAILABLE,
+    }
+}
+
+/// What a desktop or a router is told of a destination that did not take the call.
+pub(super) fn error_of(cause: EndCause) -> ErrorCode {
+    match cause {
+        EndCause::NoAnswer => ErrorCode::NoAnswer,
+        EndCause::Busy => ErrorCode::Busy,
+        EndCause::AgentReleased | EndCause::Declined => ErrorCode::Rejected,
+        EndCause::Unreachable => ErrorCode::OutOfService,
+        EndCause::CallerReleased
+        | EndCause::CallerAbandoned
+        | EndCause::Failed
+        | EndCause::Transferred
+        | EndCause::Conferenced
+        | EndCause::Redirected
+        | EndCause::Cleared => ErrorCode::DestinationState,
+    }
+}
+
+/// What a final response to an INVITE of ours says about who was called.
+pub(super) fn cause_of(status: Status) -> EndCause {
+    match status.0 {
+        486 | 600 => EndCause::Busy,
+        404 | 408 | 410 | 430 | 480 | 484 | 485 | 500..=599 | 604 => EndCause::Unreachable,
+        // 603, 487 without our CANCEL, 488, 403 and what else a phone may find.
+        _ => EndCause::Declined,
+    }
 }

@@ -1,26 +1,37 @@
-//! Calls: a caller's leg, the queue or agent it asks for, and the agent's leg, held in one machine.
+//! Conversations: legs, the calls that they make up, and whom these seek, held in one machine.
 //!
-//! One file per state; a transition consumes the old state. Legs are told and tell in call
-//! control ([`LegCommand`], `dialog::LegEvent`); nothing here knows a SIP message. `table` keeps
-//! the calls of a shard and their deadlines; the engine carries their commands out.
+//! [`Calls`] keeps the conversations of a shard. Start at `conversation`, which says who gets
+//! what; `quest` and `ringing` find somebody for a call, `exchange` and `task` move media between
+//! legs, `departure` is every end, and each request has a file of its own. Legs are told and tell
+//! in call control ([`LegCommand`], `dialog::LegEvent`); nothing here knows a SIP message, and
+//! what is in a session description is the business of [`crate::session`].
 
-mod aside;
+mod attach;
 mod command;
-mod connected;
+mod conference;
+mod consult;
+mod conversation;
+mod departure;
+mod exchange;
 mod facts;
-mod offering;
-mod renegotiating;
+mod follow;
+mod hold;
+mod leg;
+mod mint;
+mod participant;
+mod pick_up;
+mod place;
+mod quest;
 mod request;
-mod reserving;
+mod ringing;
 mod table;
+mod task;
 mod timer;
+mod transfer;
 mod user_data;
-mod waiting;
 
 #[cfg(test)]
 mod tests;
-
-use std::time::Instant;
 
 use offhook_shards::ShardId;
 
@@ -28,18 +39,14 @@ use crate::agent::RefusedOffer;
 use crate::config::DnIndex;
 use crate::cti::{CallRequest, ConnId, RequestedBy};
 use crate::dialog::LegEvent;
+use crate::sip::Status;
 
-pub use command::{Command, LegCommand, Side};
-pub use facts::{Destination, Facts, cause};
+pub use command::{Command, Dial, DialTo, LegCommand, LegSlot};
+pub use facts::{Destination, Facts, Way, cause};
+pub use mint::Mint;
 pub use request::requesting_dn;
 pub use table::{Arrival, Calls, Live};
 pub use timer::{Deadlines, Timer};
-
-use connected::{Answering, Connected};
-use offering::Offering;
-use renegotiating::Renegotiating;
-use reserving::Reserving;
-use waiting::Waiting;
 
 /// Where a call's commands go; the table lends one vector to all calls.
 pub(crate) type Commands = Vec<Command>;
@@ -123,60 +130,36 @@ pub enum ForwardReason {
 /// Why a queue does not take or keep a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum QueueRefusal {
-    /// As many calls wait as may.
-    Full,
+    /// As many calls wait as may; with the status for the caller.
+    Full(Status),
+    /// Another limit of the queue; with the status for the caller.
+    Limit(Status),
     /// The router ended the call.
     Disconnected,
 }
 
-/// Everything that can happen to a call.
+/// Everything that can happen to a conversation.
 #[derive(Debug)]
 pub enum Event {
     /// A leg has news.
-    Leg(Side, LegEvent),
-    /// Another shard, or another part of this one, says something.
-    Input(Input),
+    Leg(LegSlot, LegEvent),
+    /// Another shard, or another part of this one, says something about one of its calls.
+    Input(ConnId, Input),
     /// A deadline has passed.
     Timer(Timer),
-    /// The phone was not dialled: no trunk to it is in service.
-    DialFailed,
+    /// The far end of a leg asks by REFER to be connected with a number, or to be replaced.
+    Referred(LegSlot, String, Replaced),
+    /// The leg was not dialled: no trunk to it is in service.
+    DialFailed(LegSlot),
 }
 
-/// Where a call stands. Each state is a type that has only what it needs.
-#[derive(Debug)]
-enum State {
-    /// In the queue, with no agent.
-    Waiting(Waiting),
-    /// The dialled agent was asked for.
-    Reserving(Reserving),
-    /// The agent's phone is dialled or rings.
-    Offering(Offering),
-    /// The agent has answered; the caller's ACK is awaited.
-    Answering(Answering),
-    /// Both legs are up.
-    Connected(Connected),
-    /// Both legs are up and one has sent a re-INVITE.
-    Renegotiating(Renegotiating),
-    /// Over; the table forgets it.
-    Ended,
-}
-
-impl State {
-    fn handle(
-        self,
-        now: Instant,
-        facts: &mut Facts,
-        event: Event,
-        commands: &mut Commands,
-    ) -> Self {
-        match self {
-            Self::Waiting(state) => state.handle(now, facts, event, commands),
-            Self::Reserving(state) => state.handle(now, facts, event, commands),
-            Self::Offering(state) => state.handle(now, facts, event, commands),
-            Self::Answering(state) => state.handle(now, facts, event, commands),
-            Self::Connected(state) => state.handle(now, facts, event, commands),
-            Self::Renegotiating(state) => state.handle(now, facts, event, commands),
-            Self::Ended => Self::Ended,
-        }
-    }
+/// What a REFER says about a call that is to be replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Replaced {
+    /// Nothing: a blind transfer.
+    Nothing,
+    /// The one with this leg, of the same conversation: an attended transfer.
+    Leg(LegSlot),
+    /// One that is not of this conversation.
+    Elsewhere,
 }

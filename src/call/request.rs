@@ -1,16 +1,18 @@
-//! What a desktop may ask of a call, state by state. Every request gets exactly one answer: the
-//! event at the party's DN, which carries `requested_by`, or an error.
+//! What a desktop may ask of a call. Every request gets exactly one answer: the event that names
+//! its success at the party's DN, which carries `requested_by`, or an error. Here is where a party
+//! stands and whether what it asks is possible there; how it is done is in the sibling files.
 
-use std::sync::Arc;
-use std::time::Instant;
-
-use crate::agent::PartyState;
+use crate::agent::EndCause;
 use crate::config::{Config, DnIndex};
-use crate::cti::{CallRequest, ErrorCode, RequestedBy, UserDataChange};
-use crate::queue;
+use crate::cti::{CallAction, CallRequest, ConnId, ErrorCode, RequestedBy};
 
-use super::Commands;
-use super::facts::{Facts, Origin, refuse_request};
+use super::command::LegSlot;
+use super::conversation::{Conversation, Turn, Which};
+use super::departure::Leave;
+use super::facts::{cause, refuse_request};
+use super::participant::Standing;
+use super::quest::{Quest, Stage};
+use super::task::Asked;
 
 /// The DN in whose name a request is made.
 #[must_use]
@@ -21,151 +23,199 @@ pub fn requesting_dn(config: &Config, request: &CallRequest) -> String {
     }
 }
 
-/// A request while the call waits: nobody can release it, its data can change.
-pub(super) fn while_waiting(
-    now: Instant,
-    facts: &mut Facts,
-    requested_by: RequestedBy,
-    request: CallRequest,
-    commands: &mut Commands,
-) {
-    while_offering(now, facts, None, requested_by, request, commands);
+/// How an agent stands in a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Position {
+    /// Its phone rings for it.
+    Ringing,
+    /// It has called somebody who has not answered.
+    Dialing(LegSlot),
+    /// It talks.
+    Talking(LegSlot),
+    /// It has put the call on hold.
+    Holding(LegSlot),
+    /// It is on its way to the agent: no client knows of it.
+    OnItsWay,
 }
 
-/// A request while the phone of `party` rings, or while there is no party yet.
-pub(super) fn while_offering(
-    now: Instant,
-    facts: &mut Facts,
-    party: Option<DnIndex>,
-    requested_by: RequestedBy,
-    request: CallRequest,
-    commands: &mut Commands,
-) {
-    let this_dn = requesting_dn(&facts.config, &request);
-    match request {
-        CallRequest::Party { this_dn: dn, .. } if party == Some(dn) => {
-            unsupported(now, requested_by, &this_dn, commands);
+impl Conversation {
+    /// How an agent stands in one of the calls; `None` if it has no part in it.
+    pub(super) fn position(&self, which: Which, dn: DnIndex) -> Option<Position> {
+        let call = self.call(which)?;
+        if let Some(who) = call.agent(dn) {
+            let is_alone = call.participants.len() == 1;
+            return Some(match who.standing {
+                Standing::Talking if is_alone => Position::Dialing(who.leg),
+                Standing::Talking => Position::Talking(who.leg),
+                Standing::Holding => Position::Holding(who.leg),
+            });
         }
-        CallRequest::Party { .. } => no_party(now, requested_by, &this_dn, commands),
-        CallRequest::UserData { change, .. } => {
-            if facts.queue().is_none() && party.is_none() {
-                return on_its_way(now, requested_by, &this_dn, commands);
-            }
-            if !is_at_call(facts, party, &this_dn) {
-                return no_party(now, requested_by, &this_dn, commands);
-            }
-            if !change_user_data(now, facts, requested_by, &this_dn, change, commands) {
-                return;
-            }
-            let at_party = party.filter(|dn| *facts.config.agent_at(*dn).dn == *this_dn);
-            if let Some(dn) = party {
-                let origin = Origin {
-                    requested_by: at_party.and(Some(requested_by)),
-                    changed_by: Some(this_dn.clone()),
-                    ..Origin::default()
-                };
-                facts.tell_agent(commands, dn, PartyState::UserDataChanged, origin);
-            }
-            let input = queue::Input::UserDataChanged {
-                conn_id: facts.call.conn_id,
-                info: Arc::clone(&facts.info),
-                requested_by: if at_party.is_some() {
-                    None
-                } else {
-                    Some(requested_by)
-                },
-                changed_by: this_dn,
-            };
-            facts.tell_queue(commands, input);
+        let quest = call.quest.as_ref()?;
+        let is_asked = matches!(quest.stage, Stage::Reserving(asked) if asked == dn);
+        if quest.dn() == Some(dn) && quest.rings() {
+            Some(Position::Ringing)
+        } else if is_asked && quest.entry.is_none() {
+            Some(Position::OnItsWay)
+        } else {
+            None
         }
     }
-}
 
-/// A request while the agent at `dn` talks; a release of that party is the caller's business.
-pub(super) fn while_connected(
-    now: Instant,
-    facts: &mut Facts,
-    dn: DnIndex,
-    requested_by: RequestedBy,
-    request: CallRequest,
-    commands: &mut Commands,
-) {
-    let this_dn = requesting_dn(&facts.config, &request);
-    match request {
-        CallRequest::Party { this_dn: party, .. } if party == dn => {
-            unsupported(now, requested_by, &this_dn, commands);
-        }
-        CallRequest::Party { .. } => no_party(now, requested_by, &this_dn, commands),
-        CallRequest::UserData { change, .. } => {
-            if !is_at_call(facts, Some(dn), &this_dn) {
-                return no_party(now, requested_by, &this_dn, commands);
+    pub(super) fn request(
+        &mut self,
+        turn: &mut Turn<'_>,
+        conn_id: ConnId,
+        requested_by: RequestedBy,
+        request: CallRequest,
+    ) {
+        let Some(which) = self.which(conn_id) else {
+            let this_dn = requesting_dn(&self.facts.config, &request);
+            let message = format!("there is no call {conn_id}");
+            let code = ErrorCode::InvalidConnID;
+            return refuse_request(
+                turn.now,
+                turn.commands,
+                requested_by,
+                &this_dn,
+                code,
+                &message,
+            );
+        };
+        match request {
+            CallRequest::UserData { this_dn, change } => {
+                self.attach(turn, which, (requested_by, &this_dn), change);
             }
-            if change_user_data(now, facts, requested_by, &this_dn, change, commands) {
-                let origin = Origin {
-                    requested_by: Some(requested_by),
-                    changed_by: Some(this_dn),
-                    ..Origin::default()
+            CallRequest::Party {
+                this_dn,
+                action,
+                reasons,
+            } => {
+                let asked = Asked {
+                    requested_by,
+                    dn: this_dn,
+                    reasons,
                 };
-                facts.tell_agent(commands, dn, PartyState::UserDataChanged, origin);
+                self.act(turn, which, asked, action);
             }
         }
     }
-}
 
-/// Whether the address has to do with the call: the routing point that it came through, or the
-/// party that clients know of.
-fn is_at_call(facts: &Facts, party: Option<DnIndex>, this_dn: &str) -> bool {
-    let config = &facts.config;
-    let is_agent = party.is_some_and(|dn| *config.agent_at(dn).dn == *this_dn);
-    is_agent
-        || facts
-            .queue()
-            .is_some_and(|(_, point)| *config.routing_point_at(point).number == *this_dn)
-}
+    /// A party acts, if it is one and nothing is in its way.
+    fn act(&mut self, turn: &mut Turn<'_>, which: Which, asked: Asked, action: CallAction) {
+        let number = self.facts.config.agent_at(asked.dn).dn.to_string();
+        let position = match self.position(which, asked.dn) {
+            Some(Position::OnItsWay) => {
+                let message = "the call is on its way to the agent; try again when it rings";
+                return self.wrong_state(turn, &asked, message);
+            }
+            Some(position) => position,
+            None => {
+                let message = format!("{number} is no party of this call");
+                return self.refuse(turn, &asked, ErrorCode::InvalidConnID, &message);
+            }
+        };
+        let ends = matches!(action, CallAction::Release | CallAction::Clear);
+        let is_changed = self.task.as_ref().is_some_and(|task| task.asked.is_some());
+        if is_changed && !ends {
+            let message = "the call is being changed; try again";
+            return self.wrong_state(turn, &asked, message);
+        }
+        self.carry_out(turn, (which, position), asked, action);
+    }
 
-/// A request about a direct call before its phone rings: no client knows of it yet.
-pub(super) fn on_its_way(
-    now: Instant,
-    requested_by: RequestedBy,
-    this_dn: &str,
-    commands: &mut Commands,
-) {
-    let message = "the call is on its way to the agent; try again when it rings";
-    let code = ErrorCode::WrongState;
-    refuse_request(now, commands, requested_by, this_dn, code, message);
-}
+    fn carry_out(
+        &mut self,
+        turn: &mut Turn<'_>,
+        place: (Which, Position),
+        asked: Asked,
+        action: CallAction,
+    ) {
+        let (which, position) = place;
+        match action {
+            CallAction::Answer => self.answer(turn, which, position, &asked),
+            CallAction::Release => self.release(turn, which, position, &asked),
+            CallAction::Clear => self.clear_for(turn, which, position, &asked),
+            CallAction::Hold => self.hold(turn, which, position, asked),
+            CallAction::Retrieve => self.retrieve(turn, which, position, asked),
+            CallAction::Alternate { held } => self.alternate(turn, (which, held), position, asked),
+            CallAction::Reconnect { held } => self.reconnect(turn, (which, held), position, asked),
+            CallAction::Consult {
+                kind: _,
+                destination,
+                user_data,
+            } => self.consult(turn, place, asked, destination, (user_data, false)),
+            CallAction::MuteTransfer {
+                destination,
+                user_data,
+            } => self.consult(turn, place, asked, destination, (user_data, true)),
+            CallAction::CompleteTransfer { consult } => {
+                self.complete_transfer(turn, (which, consult), asked);
+            }
+            CallAction::CompleteConference { consult } => {
+                self.complete_conference(turn, (which, consult), asked);
+            }
+            CallAction::SingleStepTransfer {
+                destination,
+                user_data,
+            } => self.single_step(turn, place, &asked, &destination, user_data),
+            CallAction::SingleStepConference {
+                destination,
+                user_data,
+            } => self.add_party(turn, place, asked, &destination, user_data),
+            CallAction::Redirect { destination } => {
+                self.redirect(turn, place, &asked, &destination);
+            }
+            CallAction::DeleteParty { other_dn } => {
+                self.delete_party(turn, which, &asked, &other_dn);
+            }
+            CallAction::SendDtmf { digits } => self.send_dtmf(turn, place, &asked, &digits),
+        }
+    }
 
-fn unsupported(now: Instant, requested_by: RequestedBy, this_dn: &str, commands: &mut Commands) {
-    let message = "this server does not offer this request";
-    let code = ErrorCode::UnsupportedOperation;
-    refuse_request(now, commands, requested_by, this_dn, code, message);
-}
+    pub(super) fn wrong_state(&self, turn: &mut Turn<'_>, asked: &Asked, message: &str) {
+        self.refuse(turn, asked, ErrorCode::WrongState, message);
+    }
 
-fn no_party(now: Instant, requested_by: RequestedBy, this_dn: &str, commands: &mut Commands) {
-    let message = format!("{this_dn} is no party of this call");
-    let code = ErrorCode::InvalidConnID;
-    refuse_request(now, commands, requested_by, this_dn, code, &message);
-}
+    /// The party leaves.
+    fn release(&mut self, turn: &mut Turn<'_>, which: Which, position: Position, asked: &Asked) {
+        match position {
+            Position::Ringing => {
+                let called = self.call(which).and_then(|call| call.quest.as_ref());
+                if let Some(leg) = called.and_then(Quest::called).map(|called| called.leg) {
+                    self.hang_up(turn, leg, cause::NORMAL);
+                    self.call_failed(turn, which, EndCause::AgentReleased, asked.origin());
+                }
+            }
+            Position::Dialing(leg) | Position::Talking(leg) | Position::Holding(leg) => {
+                self.drop_task(turn);
+                if matches!(position, Position::Dialing(_)) {
+                    self.undo_exchange(turn, leg);
+                    let end = (EndCause::CallerAbandoned, cause::NORMAL.into());
+                    self.end_search(turn, which, end);
+                }
+                self.leave(turn, which, leg, &Leave::by_itself(asked.origin()));
+            }
+            Position::OnItsWay => {}
+        }
+    }
 
-/// Whether the data changed; if not, the requester has its error.
-fn change_user_data(
-    now: Instant,
-    facts: &mut Facts,
-    requested_by: RequestedBy,
-    this_dn: &str,
-    change: UserDataChange,
-    commands: &mut Commands,
-) -> bool {
-    match facts.change_user_data(change) {
-        Ok(()) => true,
-        Err(code) => {
-            let message = if code == ErrorCode::TooBusy {
-                "the user data of the call would exceed its limit; delete pairs first"
-            } else {
-                "the user data has no pair with this key"
-            };
-            refuse_request(now, commands, requested_by, this_dn, code, message);
-            false
+    /// The call ends for all.
+    fn clear_for(&mut self, turn: &mut Turn<'_>, which: Which, position: Position, asked: &Asked) {
+        match position {
+            Position::Dialing(leg) | Position::Talking(leg) | Position::Holding(leg) => {
+                self.drop_task(turn);
+                self.undo_exchange(turn, leg);
+                let first = (leg, asked.origin());
+                self.clear(
+                    turn,
+                    which,
+                    Some(&first),
+                    (EndCause::Cleared, cause::NORMAL),
+                );
+            }
+            Position::Ringing | Position::OnItsWay => {
+                self.wrong_state(turn, asked, "the call is not answered");
+            }
         }
     }
 }

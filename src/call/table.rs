@@ -1,7 +1,7 @@
-//! The calls of a shard: their storage, their deadlines, and the wall between a fault in one call
-//! and all the others.
+//! The conversations of a shard: their storage, their names, their deadlines, and the wall between
+//! a fault in one of them and all the others.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,58 +10,67 @@ use offhook_shards::ShardId;
 use offhook_shards::wheel::{TimerKey, Wheel};
 use slotmap::SlotMap;
 
-use crate::agent::{self, EndCause, Offer, OfferSource, PartyState};
-use crate::config::{Config, DnIndex};
+use crate::agent::{EndCause, PartyState, Place};
+use crate::config::{Config, DnIndex, QueueIndex};
 use crate::counters::Counter;
-use crate::cti::CallInfo;
-use crate::dialog::Body;
+use crate::cti::{CallInfo, CallType, ConnId, DnRole, KeyValueList};
+use crate::dialog::{Body, Party};
 use crate::limits::CALLS_MAX;
-use crate::queue;
 use crate::sip::Status;
 
-use super::command::{Command, Side};
-use super::facts::{Destination, Facts, Origin, cause, hang_up, refuse_caller};
-use super::reserving::Reserving;
+use super::command::{Command, LegSlot};
+use super::conversation::{Conversation, Turn, Which};
+use super::facts::{Destination, Facts, Way, cause, refuse_leg};
+use super::leg::Legs;
+use super::mint::Mint;
+use super::participant::{Call, News, Participant, Who};
+use super::quest::Why;
 use super::timer::{Deadlines, Timer};
-use super::waiting::Waiting;
-use super::{CallKey, CallRef, Event, Input, State};
+use super::{CallKey, CallRef, Event, Input};
 
 /// A caller at the door.
 #[derive(Debug)]
 pub struct Arrival {
     /// Where the caller asks to go.
     pub destination: Destination,
-    /// What will be reported of the call.
-    pub info: CallInfo,
+    /// Who calls.
+    pub calling: Party,
+    /// The number as it was dialled.
+    pub called: String,
     /// The caller's offer; `None` asks us for one.
     pub offer: Option<Body>,
     /// The INVITE's `Expires`.
     pub patience: Option<Duration>,
+    /// What INVITEs of ours take over.
+    pub way: Way,
 }
 
 /// How many calls stand where, for gauges and for the checkers of the simulator.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Live {
-    /// Callers without an answer.
+    /// Calls without an answer.
     pub unanswered: usize,
-    /// Calls of two.
+    /// Calls in which somebody talks, or waits for somebody after the answer.
     pub connected: usize,
 }
 
 #[derive(Debug)]
-struct Call {
-    facts: Facts,
-    state: State,
+struct Entry {
+    conversation: Conversation,
+    /// The names by which it is found: of its main call and of a consultation.
+    names: [Option<ConnId>; 2],
     /// The wheel's entry for the earliest deadline.
     armed: Option<(Instant, TimerKey)>,
 }
 
-/// The calls of a shard.
+/// The conversations of a shard.
 #[derive(Debug)]
 pub struct Calls {
     shard: ShardId,
     config: Arc<Config>,
-    calls: SlotMap<CallKey, Call>,
+    mint: Mint,
+    calls: SlotMap<CallKey, Entry>,
+    names: BTreeMap<ConnId, CallKey>,
     wheel: Wheel<CallKey>,
     scratch: Vec<Command>,
     commands: VecDeque<(CallKey, Command)>,
@@ -70,92 +79,170 @@ pub struct Calls {
 impl Calls {
     /// No calls yet.
     #[must_use]
-    pub fn new(now: Instant, shard: ShardId, config: Arc<Config>) -> Self {
+    pub fn new(now: Instant, shard: ShardId, config: Arc<Config>, mint: Mint) -> Self {
         Self {
             shard,
             config,
+            mint,
             calls: SlotMap::with_key(),
+            names: BTreeMap::new(),
             wheel: Wheel::new(now),
             scratch: Vec::new(),
             commands: VecDeque::new(),
         }
     }
 
-    /// Takes a caller in, who is heard of first as `100 Trying`, then `182 Queued` or `180`.
-    /// `None` when as many calls are held as may be: the caller is to be refused.
+    /// Takes a caller in, who is heard of first as `100 Trying`, then `182 Queued` or `180`; its
+    /// leg is [`LegSlot::FIRST`]. `None` when as many calls are held as may be: the caller is to
+    /// be refused.
     pub fn arrive(&mut self, now: Instant, arrival: Arrival) -> Option<CallKey> {
         if self.calls.len() >= CALLS_MAX {
             return None;
         }
-        let (shard, config) = (self.shard, Arc::clone(&self.config));
-        let key = self.calls.insert_with_key(|key| {
-            let call = CallRef {
-                shard,
-                key,
-                conn_id: arrival.info.conn_id,
-            };
-            let mut deadlines = Deadlines::default();
-            if let Some(patience) = arrival.patience {
-                deadlines.arm(Timer::Patience, now + patience);
-            }
-            deadlines.arm(Timer::Duration, now + config.server.call_duration_max);
-            let state = match arrival.destination {
-                Destination::Queue { .. } => State::Waiting(Waiting),
-                Destination::Direct { .. } => State::Reserving(Reserving),
-            };
-            let facts = Facts {
-                call,
-                info: Arc::new(arrival.info),
-                destination: arrival.destination,
-                offer: arrival.offer,
-                since: now,
-                deadlines,
-                config,
-            };
-            Call {
-                facts,
-                state,
-                armed: None,
-            }
-        });
-        let call = &mut self.calls[key];
-        enter(now, &mut call.facts, &mut self.scratch);
+        let Arrival {
+            destination,
+            calling,
+            called,
+            offer,
+            patience,
+            way,
+        } = arrival;
+        let shown = !calling.private && !calling.number.is_empty();
+        let ani = shown.then(|| calling.number.clone());
+        let info = self
+            .mint
+            .call(CallType::Inbound, ani, Some(called), KeyValueList::new());
+        let mut legs = Legs::default();
+        let leg = legs.invited(info.conn_id.0, offer);
+        let first = Participant::new(Who::Outside(calling), leg, DnRole::Origination);
+        let key = self.open(now, (info, first, legs), (way, true));
+        let entry = &mut self.calls[key];
+        if let Some(patience) = patience {
+            let deadlines = &mut entry.conversation.facts.deadlines;
+            deadlines.arm(Timer::Patience, now + patience);
+        }
+        self.scratch.push(Command::Count(Counter::CallOffered));
+        let mut turn = Turn {
+            now,
+            commands: &mut self.scratch,
+            mint: &mut self.mint,
+        };
+        let search = (None, Why::Called);
+        entry
+            .conversation
+            .seek(&mut turn, Which::Main, destination, search);
         self.settle(key);
         Some(key)
     }
 
+    /// Makes the call that a desktop asks for; the leg of its phone is [`LegSlot::FIRST`]. `None`
+    /// when as many calls are held as may be.
+    pub fn place(
+        &mut self,
+        now: Instant,
+        place: &Place,
+        destination: Destination,
+        way: Way,
+    ) -> Option<CallRef> {
+        if self.calls.len() >= CALLS_MAX {
+            return None;
+        }
+        let call_type = match destination {
+            Destination::Queue { .. } | Destination::Direct { .. } => CallType::Internal,
+            Destination::Outside { .. } => CallType::Outbound,
+        };
+        let ani = self.config.agent_at(place.dn).dn.to_string();
+        let dnis = Some(place.destination.clone());
+        let info = self
+            .mint
+            .call(call_type, Some(ani), dnis, place.user_data.clone());
+        let conn_id = info.conn_id;
+        let mut legs = Legs::default();
+        let leg = legs.dialled(conn_id.0);
+        let first = Participant::new(Who::Agent(place.dn), leg, DnRole::Origination);
+        let key = self.open(now, (info, first, legs), (way, false));
+        self.scratch.push(Command::Count(Counter::CallPlaced));
+        let mut turn = Turn {
+            now,
+            commands: &mut self.scratch,
+            mint: &mut self.mint,
+        };
+        self.calls[key]
+            .conversation
+            .place(&mut turn, place, destination);
+        self.settle(key);
+        Some(CallRef {
+            shard: self.shard,
+            key,
+            conn_id,
+        })
+    }
+
+    fn open(
+        &mut self,
+        now: Instant,
+        (info, first, legs): (CallInfo, Participant, Legs),
+        (way, is_inbound): (Way, bool),
+    ) -> CallKey {
+        let (shard, config) = (self.shard, Arc::clone(&self.config));
+        let mut deadlines = Deadlines::default();
+        deadlines.arm(Timer::Duration, now + config.server.call_duration_max);
+        self.calls.insert_with_key(|key| {
+            let facts = Facts {
+                shard,
+                key,
+                config,
+                since: now,
+                deadlines,
+                way,
+                visited: Vec::new(),
+                queue_says: None,
+                hops: 0,
+                is_inbound,
+            };
+            let main = Call::new(info, first, None);
+            Entry {
+                conversation: Conversation::new(facts, legs, main),
+                names: [None; 2],
+                armed: None,
+            }
+        })
+    }
+
     /// Something happened to a call; to one that has ended it means nothing.
     pub fn handle(&mut self, now: Instant, key: CallKey, event: Event) {
-        let Some(call) = self.calls.get_mut(key) else {
+        let Some(entry) = self.calls.get_mut(key) else {
             return;
         };
-        let state = std::mem::replace(&mut call.state, State::Ended);
-        let (dn, was_answered) = (state.dn().or(event.offered()), state.is_answered());
-        let (facts, scratch) = (&mut call.facts, &mut self.scratch);
+        let offered = event.offered();
+        let mut turn = Turn {
+            now,
+            commands: &mut self.scratch,
+            mint: &mut self.mint,
+        };
         // A fault of ours in one call must not end the others: that call is ended and reported.
-        let next = catch_unwind(AssertUnwindSafe(|| {
-            state.handle(now, facts, event, scratch)
-        }));
-        call.state = next.unwrap_or_else(|_| {
+        let conversation = &mut entry.conversation;
+        let outcome = catch_unwind(AssertUnwindSafe(|| conversation.handle(&mut turn, event)));
+        if outcome.is_err() {
             self.scratch.clear();
-            abort(&call.facts, dn, was_answered, &mut self.scratch);
-            State::Ended
-        });
+            entry.conversation.abort(offered, &mut self.scratch);
+        }
         self.settle(key);
     }
 
     /// Runs the deadlines that have come.
     pub fn handle_timeout(&mut self, now: Instant) {
         while let Some((_, key)) = self.wheel.expire(now) {
-            let Some(call) = self.calls.get_mut(key) else {
+            let Some(entry) = self.calls.get_mut(key) else {
                 continue;
             };
-            call.armed = None;
-            let Some((_, timer)) = call.facts.deadlines.next().filter(|(at, _)| *at <= now) else {
+            entry.armed = None;
+            let deadlines = &mut entry.conversation.facts.deadlines;
+            let Some((_, timer)) = deadlines.next().filter(|(at, _)| *at <= now) else {
                 self.settle(key);
                 continue;
             };
-            call.facts.deadlines.disarm(timer);
+            deadlines.disarm(timer);
             self.handle(now, key, Event::Timer(timer));
         }
     }
@@ -171,42 +258,76 @@ impl Calls {
         self.wheel.next()
     }
 
-    /// What holds for a call, while it lives.
+    /// Whether there is a call, or was one a moment ago.
     #[must_use]
-    pub fn facts(&self, key: CallKey) -> Option<&Facts> {
-        self.calls.get(key).map(|call| &call.facts)
+    pub fn is_live(&self, key: CallKey) -> bool {
+        self.calls.contains_key(key)
+    }
+
+    /// The conversation that a call belongs to.
+    #[must_use]
+    pub fn find(&self, conn_id: ConnId) -> Option<CallKey> {
+        self.names.get(&conn_id).copied()
+    }
+
+    /// What is known of a call, while it lives.
+    #[must_use]
+    pub fn info(&self, conn_id: ConnId) -> Option<&Arc<CallInfo>> {
+        let conversation = &self.calls.get(self.find(conn_id)?)?.conversation;
+        let call = conversation.call(conversation.which(conn_id)?)?;
+        Some(&call.info)
+    }
+
+    /// The queue that a call is at home in, if it waits.
+    #[must_use]
+    pub fn home(&self, conn_id: ConnId) -> Option<QueueIndex> {
+        let conversation = &self.calls.get(self.find(conn_id)?)?.conversation;
+        let call = conversation.call(conversation.which(conn_id)?)?;
+        Some(call.quest.as_ref()?.entry?.queue)
     }
 
     /// How many calls there are.
     #[must_use]
     pub fn live(&self) -> Live {
-        self.calls.values().fold(Live::default(), |mut live, call| {
-            if call.state.is_answered() {
-                live.connected += 1;
-            } else {
-                live.unanswered += 1;
-            }
-            live
-        })
+        self.calls
+            .values()
+            .fold(Live::default(), |mut live, entry| {
+                if entry.conversation.is_answered() {
+                    live.connected += 1;
+                } else {
+                    live.unanswered += 1;
+                }
+                live
+            })
     }
 
     /// Hands the commands out, moves the wheel's entry, and forgets a call that has ended.
     fn settle(&mut self, key: CallKey) {
-        let call = &mut self.calls[key];
+        let entry = &mut self.calls[key];
         self.commands
             .extend(self.scratch.drain(..).map(|command| (key, command)));
-        let ended = matches!(call.state, State::Ended);
-        let next = call
-            .facts
-            .deadlines
-            .next()
-            .map(|(at, _)| at)
-            .filter(|_| !ended);
-        if call.armed.map(|(at, _)| at) != next {
-            if let Some((_, timer)) = call.armed.take() {
+        let ended = entry.conversation.is_over();
+        let names = if ended {
+            [None; 2]
+        } else {
+            entry.conversation.names()
+        };
+        if entry.names != names {
+            for old in entry.names.iter().flatten() {
+                self.names.remove(old);
+            }
+            for new in names.iter().flatten() {
+                self.names.insert(*new, key);
+            }
+            entry.names = names;
+        }
+        let next = entry.conversation.facts.deadlines.next();
+        let next = next.map(|(at, _)| at).filter(|_| !ended);
+        if entry.armed.map(|(at, _)| at) != next {
+            if let Some((_, timer)) = entry.armed.take() {
                 self.wheel.cancel(timer);
             }
-            call.armed = next.map(|at| (at, self.wheel.arm(at, key)));
+            entry.armed = next.map(|at| (at, self.wheel.arm(at, key)));
         }
         if ended {
             self.calls.remove(key);
@@ -215,32 +336,74 @@ impl Calls {
     }
 }
 
-impl State {
-    fn is_answered(&self) -> bool {
-        match self {
-            Self::Answering(_) | Self::Connected(_) | Self::Renegotiating(_) => true,
-            Self::Waiting(_) | Self::Reserving(_) | Self::Offering(_) | Self::Ended => false,
-        }
+impl Conversation {
+    /// The names of its calls.
+    fn names(&self) -> [Option<ConnId>; 2] {
+        let consult = self.consult.as_ref().map(|call| call.conn_id);
+        [Some(self.main.conn_id), consult]
     }
 
-    /// The agent that the call is at or on its way to.
-    fn dn(&self) -> Option<DnIndex> {
-        match self {
-            Self::Waiting(_) | Self::Reserving(_) | Self::Ended => None,
-            Self::Offering(state) => Some(state.dn),
-            Self::Answering(state) => Some(state.dn),
-            Self::Connected(state) => Some(state.dn),
-            Self::Renegotiating(state) => Some(state.dn),
+    /// Whether somebody has answered.
+    fn is_answered(&self) -> bool {
+        let is_up = |who: &Participant| self.legs.is_up(who.leg);
+        let waits_answered = self.facts.is_inbound && self.main.participants.iter().any(is_up);
+        self.main.participants.len() > 1 || waits_answered
+    }
+
+    /// Ends a conversation that a fault of ours has met: its legs, reservations and places in
+    /// queues are given back whatever state was lost.
+    fn abort(&mut self, offered: Option<(ConnId, DnIndex)>, commands: &mut Vec<Command>) {
+        commands.push(Command::Count(Counter::Panic));
+        let was_answered = self.is_answered();
+        let slots: Vec<LegSlot> = self.legs.slots().collect();
+        for leg in slots {
+            if self.legs.is_invited(leg) {
+                refuse_leg(commands, leg, Status::SERVER_INTERNAL_ERROR);
+            }
+            let hang_up = super::LegCommand::HangUp(cause::FAILURE.into());
+            commands.push(Command::Leg(leg, hang_up));
+        }
+        let calls = [Some(&mut self.main), self.consult.as_mut()];
+        for call in calls.into_iter().flatten() {
+            let called = call.quest.as_ref().and_then(super::quest::Quest::called);
+            let promised = offered.filter(|(conn_id, _)| *conn_id == call.conn_id);
+            let promised = promised.map(|(_, dn)| {
+                Participant::new(Who::Agent(dn), LegSlot::FIRST, DnRole::Destination)
+            });
+            let all = call.participants.iter().chain(called);
+            for who in all.chain(promised.as_ref()) {
+                let ended = PartyState::Ended(EndCause::Failed);
+                // Without the far party's number, the look-up of which may be what failed.
+                let news = News {
+                    other: Some((String::new(), DnRole::Unknown)),
+                    ..News::default()
+                };
+                call.report(&self.facts, who, ended, news, commands);
+            }
+            let entry = call.quest.as_ref().and_then(|quest| quest.entry);
+            if let Some(entry) = entry {
+                let left = crate::queue::Input::Left {
+                    conn_id: entry.conn_id,
+                    cause: EndCause::Failed,
+                };
+                commands.push(Command::Queue(entry.queue, left));
+            }
+            call.participants.clear();
+            call.quest = None;
+        }
+        if !was_answered && self.facts.is_inbound {
+            commands.push(Command::Count(Counter::CallFailed));
         }
     }
 }
 
 impl Event {
     /// The agent whom the event promises to the call.
-    fn offered(&self) -> Option<DnIndex> {
+    fn offered(&self) -> Option<(ConnId, DnIndex)> {
         match self {
-            Self::Input(Input::Offer { dn }) => Some(*dn),
+            Self::Input(conn_id, Input::Offer { dn }) => Some((*conn_id, *dn)),
             Self::Input(
+                _,
                 Input::DirectRefused { .. }
                 | Input::QueueRefused { .. }
                 | Input::Request { .. }
@@ -249,50 +412,8 @@ impl Event {
             )
             | Self::Leg(..)
             | Self::Timer(_)
-            | Self::DialFailed => None,
+            | Self::Referred(..)
+            | Self::DialFailed(_) => None,
         }
-    }
-}
-
-/// Asks for what the caller came for.
-fn enter(now: Instant, facts: &mut Facts, commands: &mut Vec<Command>) {
-    commands.push(Command::Count(Counter::CallOffered));
-    match facts.destination {
-        Destination::Queue {
-            queue,
-            routing_point,
-        } => {
-            facts.say_progress(now, Status::QUEUED, commands);
-            let input = queue::Input::Enter {
-                call: facts.call,
-                info: Arc::clone(&facts.info),
-                routing_point,
-                since: facts.since,
-            };
-            commands.push(Command::Queue(queue, input));
-        }
-        Destination::Direct { dn } => {
-            let offer = Offer {
-                call: facts.call,
-                source: OfferSource::Direct,
-            };
-            commands.push(Command::Agent(dn, agent::Input::Reserve(offer)));
-        }
-    }
-}
-
-/// Ends a call that a fault of ours has met: both legs, the reservation and the place in the
-/// queue are given back whatever state was lost.
-fn abort(facts: &Facts, dn: Option<DnIndex>, was_answered: bool, commands: &mut Vec<Command>) {
-    commands.push(Command::Count(Counter::Panic));
-    refuse_caller(commands, Status::SERVER_INTERNAL_ERROR);
-    hang_up(commands, Side::Caller, cause::FAILURE);
-    hang_up(commands, Side::Agent, cause::FAILURE);
-    if let Some(dn) = dn {
-        let ended = PartyState::Ended(EndCause::Failed);
-        facts.tell_agent(commands, dn, ended, Origin::default());
-    }
-    if !was_answered {
-        facts.caller_gone(commands, EndCause::Failed);
     }
 }

@@ -2,6 +2,7 @@
 //! the simulator's tests.
 
 mod answered;
+mod control;
 mod faults;
 mod requests;
 mod unanswered;
@@ -16,11 +17,8 @@ use super::*;
 use crate::agent::{self, EndCause, PartyState};
 use crate::config::{self, Config, QueueIndex, RoutingPointIndex};
 use crate::counters::Counter;
-use crate::cti::{
-    CallInfo, CallRequest, CallType, CallUuid, ClientId, ErrorCode, KeyValueList, RequestedBy,
-    UserDataChange,
-};
-use crate::dialog::{Body, Cause, LegEvent, Release};
+use crate::cti::{CallRequest, ClientId, ErrorCode, KeyValueList, RequestedBy, UserDataChange};
+use crate::dialog::{Body, Cause, LegEvent, Party, Release};
 use crate::queue;
 use crate::sip::Status;
 
@@ -32,27 +30,51 @@ const ASKED: RequestedBy = RequestedBy {
     reference_id: 7,
 };
 
+/// One of the two legs of a plain call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Caller,
+    /// The phone that was dialled last.
+    Agent,
+}
+
+impl Side {
+    fn other(self) -> Self {
+        match self {
+            Self::Caller => Self::Agent,
+            Self::Agent => Self::Caller,
+        }
+    }
+}
+
 struct Table {
     now: Instant,
     calls: Calls,
     commands: Vec<Command>,
+    /// The call that came last.
     conn_id: ConnId,
-    serial: u64,
+    /// The leg that was dialled last.
+    phone: LegSlot,
 }
 
 impl Table {
+    fn with(agents: &str) -> Self {
+        Self::configured(&configuration(agents))
+    }
+
     #[allow(
         clippy::disallowed_methods,
         reason = "a test needs some instant to count from"
     )]
-    fn with(agents: &str) -> Self {
+    fn configured(text: &str) -> Self {
         let now = Instant::now();
+        let config = Arc::new(parsed(text));
         Self {
             now,
-            calls: Calls::new(now, ShardId(0), Arc::new(configuration(agents))),
+            calls: Calls::new(now, ShardId(0), config, Mint::new(ShardId(0), 1, 0)),
             commands: Vec::new(),
             conn_id: ConnId(0),
-            serial: 0,
+            phone: LegSlot::FIRST,
         }
     }
 
@@ -82,7 +104,7 @@ impl Table {
 
     fn arrive_with(&mut self, offer: Option<&str>, patience: Option<Duration>) -> CallKey {
         let destination = Destination::Queue {
-            queue: QueueIndex(0),
+            queue: Some(QueueIndex(0)),
             routing_point: RoutingPointIndex(0),
         };
         self.arrive_at(destination, offer, patience)
@@ -98,27 +120,37 @@ impl Table {
         offer: Option<&str>,
         patience: Option<Duration>,
     ) -> CallKey {
-        self.serial += 1;
-        self.conn_id = ConnId::new(ShardId(0), self.serial);
-        let info = CallInfo {
-            conn_id: self.conn_id,
-            call_id: 1,
-            call_uuid: CallUuid(1),
-            call_type: CallType::Inbound,
-            ani: Some("3427".into()),
-            dnis: Some("7000".into()),
-            user_data: KeyValueList::new(),
-        };
-        let offer = offer.and_then(body);
         let arrival = Arrival {
             destination,
-            info,
-            offer,
+            calling: Party {
+                number: "3427".into(),
+                ..Party::default()
+            },
+            called: "7000".into(),
+            offer: offer.and_then(body),
             patience,
+            way: Way {
+                max_forwards: 69,
+                carried: Vec::new(),
+            },
         };
         let key = self.calls.arrive(self.now, arrival).expect("there is room");
         self.drain();
+        let name = |command: &Command| match command {
+            Command::Queue(_, queue::Input::Enter { call, .. }) => Some(call.conn_id),
+            Command::Agent(_, agent::Input::Reserve(offer)) => Some(offer.call.conn_id),
+            _ => None,
+        };
+        let named = self.commands.iter().rev().find_map(name);
+        self.conn_id = named.expect("the call asks for somebody");
         key
+    }
+
+    fn slot(&self, side: Side) -> LegSlot {
+        match side {
+            Side::Caller => LegSlot::FIRST,
+            Side::Agent => self.phone,
+        }
     }
 
     fn offer(&mut self, key: CallKey, dn: DnIndex) {
@@ -127,7 +159,8 @@ impl Table {
     }
 
     fn input(&mut self, key: CallKey, input: Input) {
-        self.calls.handle(self.now, key, Event::Input(input));
+        let event = Event::Input(self.conn_id, input);
+        self.calls.handle(self.now, key, event);
         self.drain();
     }
 
@@ -143,7 +176,8 @@ impl Table {
 
     fn leg(&mut self, key: CallKey, side: Side, event: LegEvent) {
         self.commands.clear();
-        self.calls.handle(self.now, key, Event::Leg(side, event));
+        let event = Event::Leg(self.slot(side), event);
+        self.calls.handle(self.now, key, event);
         self.drain();
     }
 
@@ -166,17 +200,21 @@ impl Table {
 
     fn drain(&mut self) {
         while let Some((_, command)) = self.calls.poll_command() {
+            if let Command::Dial(slot, _) = &command {
+                self.phone = *slot;
+            }
             self.commands.push(command);
         }
     }
 
     fn leg_commands(&self, side: Side) -> impl Iterator<Item = &LegCommand> {
+        let slot = self.slot(side);
         self.commands
             .iter()
             .filter_map(move |command| match command {
-                Command::Leg(told, command) if *told == side => Some(command),
+                Command::Leg(told, command) if *told == slot => Some(command),
                 Command::Leg(..)
-                | Command::Dial(_)
+                | Command::Dial(..)
                 | Command::Queue(..)
                 | Command::Agent(..)
                 | Command::Event(_)
@@ -201,6 +239,13 @@ impl Table {
             _ => None,
         };
         self.commands.iter().filter_map(party).collect()
+    }
+
+    /// Whether the agent's phone was dialled.
+    fn dials(&self, dn: DnIndex) -> bool {
+        self.commands.iter().any(
+            |command| matches!(command, Command::Dial(_, dial) if dial.to == DialTo::Agent(dn)),
+        )
     }
 
     fn errors(&self) -> Vec<ErrorCode> {
@@ -258,8 +303,8 @@ fn body_of(text: &str) -> Option<Body> {
     })
 }
 
-fn configuration(agents: &str) -> Config {
-    let text = format!(
+fn configuration(agents: &str) -> String {
+    format!(
         r#"
         [server]
         sip = ["udp:127.0.0.1:5060"]
@@ -276,6 +321,9 @@ fn configuration(agents: &str) -> Config {
         queues = ["sales"]
         {agents}
         "#
-    );
-    config::parse(&text, &|name| Err(format!("no file {name}"))).expect("a good configuration")
+    )
+}
+
+fn parsed(text: &str) -> Config {
+    config::parse(text, &|name| Err(format!("no file {name}"))).expect("a good configuration")
 }

@@ -11,17 +11,20 @@ pub enum Timer {
     /// The next provisional response: a proxy on the way gives up after three minutes without
     /// one (RFC 3261 §16.6, Timer C).
     Progress,
-    /// The agent's phone has rung for long enough, or has not rung in all the time that it had.
+    /// Who is called has rung for long enough, or has not rung in all the time that it had.
     NoAnswer,
+    /// An exchange of session descriptions has something to do.
+    Exchange,
     /// The longest that a call may last, answered or not, so that a lost BYE or CANCEL cannot hold
     /// an agent or a place for ever.
     Duration,
 }
 
-const TIMERS: [Timer; 4] = [
+const TIMERS: [Timer; 5] = [
     Timer::Patience,
     Timer::Progress,
     Timer::NoAnswer,
+    Timer::Exchange,
     Timer::Duration,
 ];
 
@@ -33,6 +36,11 @@ impl Deadlines {
     /// Sets or moves a deadline.
     pub fn arm(&mut self, timer: Timer, at: Instant) {
         self.0[timer as usize] = Some(at);
+    }
+
+    /// Sets a deadline or takes it away.
+    pub fn set(&mut self, timer: Timer, at: Option<Instant>) {
+        self.0[timer as usize] = at;
     }
 
     /// Takes a deadline away.

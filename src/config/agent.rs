@@ -26,8 +26,9 @@ pub struct Agent {
     pub wrap_up: Option<WrapUp>,
     /// Its own time to answer; `None` leaves it to the queue and the defaults.
     pub no_answer: Option<Duration>,
-    /// What happens to it after a call that it did not answer.
-    pub no_answer_action: NoAnswerAction,
+    /// What happens to it after a call that it did not answer; `None` leaves it to the queue and
+    /// the defaults.
+    pub no_answer_action: Option<NoAnswerAction>,
     /// Who logs it in.
     pub login: Login,
     /// What a desktop login without a work mode leads to.
@@ -45,6 +46,8 @@ pub struct AgentDefaults {
     pub wrap_up: WrapUp,
     /// How long a phone rings.
     pub no_answer: Duration,
+    /// What happens to an agent that let a call ring.
+    pub no_answer_action: NoAnswerAction,
 }
 
 /// After-call work that follows an established queue call.

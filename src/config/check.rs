@@ -8,7 +8,7 @@ use super::mistake::{Mistake, Mistakes};
 use super::reader::{Section, Source};
 use super::server::{Server, Transport};
 use super::trunk::{Peer, Trunk};
-use super::{Config, ProfileIndex, QueueIndex, RequirementIndex, SkillIndex};
+use super::{Config, EntryKind, Overflow, ProfileIndex, QueueIndex, RequirementIndex, SkillIndex};
 use crate::limits::QUEUE_REQUIREMENTS_MAX;
 
 /// A place to report: a file and a line, or a flag and 0.
@@ -138,8 +138,26 @@ fn check_peers(server: &Server, trunks: &[Trunk], places: &Places, mistakes: &Mi
 /// A queue that nobody enters or nobody serves.
 pub(super) fn check_queues(config: &Config, lines: &[u32], source: &Source<'_>) {
     let mut is_entered = vec![false; config.queues.len()];
-    for entry in &config.entries {
-        if let Some(entered) = is_entered.get_mut(usize::from(entry.queue.0)) {
+    let entries = config
+        .entries
+        .iter()
+        .filter(|entry| entry.kind != EntryKind::Overflow);
+    let overflows = config.queues.iter().flat_map(|queue| {
+        let overflow = &queue.overflow;
+        let often = [
+            &overflow.full,
+            &overflow.wait,
+            &overflow.closed,
+            &overflow.no_answer,
+        ];
+        often.into_iter().chain(&overflow.no_agents)
+    });
+    let overflows = overflows.filter_map(|overflow| match overflow {
+        Overflow::Queue(queue) => Some(*queue),
+        Overflow::Refuse(_) | Overflow::Number(_) => None,
+    });
+    for queue in entries.map(|entry| entry.queue).chain(overflows) {
+        if let Some(entered) = is_entered.get_mut(usize::from(queue.0)) {
             *entered = true;
         }
     }

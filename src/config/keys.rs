@@ -22,6 +22,7 @@ pub(super) const DOCUMENT: Keys = Keys {
         "agents",
         "routing_point",
         "queue",
+        "calendar",
     ],
 };
 
@@ -43,6 +44,8 @@ pub(super) const SERVER: Keys = Keys {
         "on_disconnect",
         "client_queue",
         "event_history",
+        "music",
+        "mixer",
     ],
 };
 
@@ -71,6 +74,11 @@ pub(super) const TRUNK: Keys = Keys {
         "prefixes",
         "subscribe_rate",
         "big_requests",
+        "outbound",
+        "dual_dialog",
+        "make_call_flow",
+        "answer",
+        "dtmf",
         "session_expires",
         "min_se",
         "reliable_provisional",
@@ -147,8 +155,22 @@ pub(super) const ROUTING_POINT: Keys = Keys {
         "priority",
         "skills",
         "relax",
+        "also",
+        "route",
         "router_timeout",
     ],
+};
+
+pub(super) const ROUTE: Keys = Keys {
+    header: "[[routing_point.route]]",
+    keys: &[
+        "ani", "data", "queue", "priority", "skills", "relax", "also",
+    ],
+};
+
+pub(super) const ALSO: Keys = Keys {
+    header: "[[routing_point.also]]",
+    keys: &["queue", "after", "priority", "skills", "relax"],
 };
 
 pub(super) const RELAX: Keys = Keys {
@@ -164,13 +186,27 @@ pub(super) const QUEUE: Keys = Keys {
         "priority_ageing",
         "wrap_up",
         "no_answer",
+        "no_answer_action",
+        "no_answer_max",
+        "overflow_no_answer",
         "capacity",
+        "overflow_full",
+        "wait_max",
+        "overflow_wait",
+        "overflow_no_agents",
+        "calendar",
+        "overflow_closed",
         "queued_progress_interval",
     ],
 };
 
+pub(super) const CALENDAR: Keys = Keys {
+    header: "[[calendar]]",
+    keys: &["name", "time_zone", "open", "closed"],
+};
+
 /// All sections below the document itself.
-pub(super) const SECTIONS: [&Keys; 10] = [
+pub(super) const SECTIONS: [&Keys; 13] = [
     &SERVER,
     &TOKEN,
     &TRUNK,
@@ -179,8 +215,11 @@ pub(super) const SECTIONS: [&Keys; 10] = [
     &AGENT,
     &AGENTS,
     &ROUTING_POINT,
+    &ROUTE,
+    &ALSO,
     &RELAX,
     &QUEUE,
+    &CALENDAR,
 ];
 
 /// What to write in place of a key that `section` does not have.

@@ -4,6 +4,7 @@
 //! types; its `read` file fills them. Start at [`parse`]; the keys are in `docs/configuration.md`.
 
 mod agent;
+mod calendar;
 mod check;
 mod dns;
 mod keys;
@@ -19,21 +20,29 @@ mod syntax;
 mod trunk;
 mod value;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use crate::cti::KeyValueList;
+
 pub use agent::{AfterLogin, Agent, AgentDefaults, Login, NoAnswerAction, WrapUp};
+pub use calendar::{Calendar, next_day_in_utc};
 pub use dns::Dns;
 pub use mistake::Mistake;
 use mistake::Mistakes;
 pub use overrides::Overrides;
 pub use presence::{ClosedBusy, InitialActivity, LoginWhileUnregistered, Lost, OwnCalls, Presence};
-pub use queue::{Entry, LadderStep, Queue, RoutingPoint, Strategy};
+pub use queue::{
+    Entry, EntryKind, LadderStep, Overflow, Overflows, Queue, Route, RoutingPoint, Strategy,
+};
 pub use server::{
-    Cores, Driver, Listener, LogLevel, OnDisconnect, Role, Server, Token, Transport, Unusable,
+    Cores, Driver, Listener, LogLevel, MediaServer, OnDisconnect, Role, Server, Token, Transport,
+    Unusable,
 };
 pub use skill::{Levels, ProfileIndex, RequirementIndex, SkillIndex};
-pub use trunk::{BigRequests, Identity, Peer, Selection, Trunk, TrunkSet};
+pub use trunk::{
+    Answering, BigRequests, Dtmf, Identity, MakeCallFlow, Peer, Selection, Trunk, TrunkSet,
+};
 
 /// A trunk: an index into [`Config::trunks`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -50,6 +59,10 @@ pub struct QueueIndex(pub u16);
 /// A routing point: an index into [`Config::routing_points`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RoutingPointIndex(pub u16);
+
+/// A calendar: an index into [`Config::calendars`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CalendarIndex(pub u16);
 
 /// A way into a queue: an index into [`Config::entries`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -123,7 +136,9 @@ pub struct Config {
     pub routing_points: Vec<RoutingPoint>,
     /// In the order of the file.
     pub queues: Vec<Queue>,
-    /// The ways into queues.
+    /// In the order of the file.
+    pub calendars: Vec<Calendar>,
+    /// The ways into queues: those of routing points, then one for the overflow into each queue.
     pub entries: Vec<Entry>,
     /// The names of skills.
     pub skills: Vec<Box<str>>,
@@ -201,6 +216,39 @@ impl Config {
         &self.entries[index.0 as usize]
     }
 
+    /// The ways into queues that a caller takes at a routing point, the call's home first.
+    pub fn route(
+        &self,
+        routing_point: RoutingPointIndex,
+        ani: Option<&str>,
+        data: &KeyValueList,
+    ) -> &[EntryIndex] {
+        let routes = &self.routing_point_at(routing_point).routes;
+        let route = routes.iter().find(|route| route.is_for(ani, data));
+        let route = route.expect("the last rule of a routing point is for everybody");
+        &route.entries
+    }
+
+    /// The queues in which callers of a routing point may be at home.
+    pub fn homes(&self, routing_point: RoutingPointIndex) -> BTreeSet<QueueIndex> {
+        let routes = self.routing_point_at(routing_point).routes.iter();
+        routes
+            .map(|route| self.entry_at(route.entries[0]).queue)
+            .collect()
+    }
+
+    /// The way into a queue for those who could not wait in another one.
+    pub fn overflow_entry(&self, queue: QueueIndex) -> EntryIndex {
+        let first = self.entries.len() - self.queues.len();
+        let index = first + usize::from(queue.0);
+        EntryIndex(u32::try_from(index).expect("an entry's number fits in 32 bits"))
+    }
+
+    /// The calendar that an index stands for.
+    pub fn calendar_at(&self, index: CalendarIndex) -> &Calendar {
+        &self.calendars[usize::from(index.0)]
+    }
+
     /// What an agent can do.
     pub fn profile_of(&self, agent: DnIndex) -> &Levels {
         &self.profiles[self.agent_at(agent).profile.0 as usize]
@@ -216,6 +264,30 @@ impl Config {
         &self.trunks[usize::from(index.0)]
     }
 
+    /// What an agent's phone can, by the first of the trunks that lead to it.
+    pub fn phone(&self, agent: DnIndex) -> &Trunk {
+        let first = self.agent_at(agent).trunks.trunks.first();
+        self.trunk_at(first.copied().unwrap_or(TrunkIndex(0)))
+    }
+
+    /// The trunks by which a number outside is called: those with the longest prefix of it.
+    pub fn outbound(&self, number: &str) -> Option<TrunkSet> {
+        let fit = |trunk: &Trunk| {
+            let prefixes = trunk.prefixes.iter();
+            let fits = prefixes.filter(|prefix| number.starts_with(&***prefix));
+            let longest = fits.map(|prefix| prefix.len()).max();
+            longest.or(trunk.prefixes.is_empty().then_some(0))
+        };
+        let trunks = || (0..).map(TrunkIndex).zip(&self.trunks);
+        let outbound = || trunks().filter(|(_, trunk)| trunk.outbound);
+        let longest = outbound().filter_map(|(_, trunk)| fit(trunk)).max()?;
+        let fitting = outbound().filter(|(_, trunk)| fit(trunk) == Some(longest));
+        Some(TrunkSet {
+            trunks: fitting.map(|(index, _)| index).collect(),
+            mode: Selection::PrimaryBackup,
+        })
+    }
+
     /// The names that the trunks' peers are to be looked up by.
     pub fn names(&self) -> impl Iterator<Item = &crate::dns::Question> {
         let peers = self.trunks.iter().flat_map(|trunk| &trunk.peers);
@@ -228,6 +300,15 @@ impl Config {
         let own = self.agent_at(agent).wrap_up;
         let queued = queue.and_then(|queue| self.queue_at(queue).wrap_up);
         own.or(queued).unwrap_or(self.agent_defaults.wrap_up)
+    }
+
+    /// What happens to an agent who let a call ring: the agent's own, else the queue's, else the
+    /// default.
+    pub fn no_answer_action(&self, agent: DnIndex, queue: Option<QueueIndex>) -> NoAnswerAction {
+        let own = self.agent_at(agent).no_answer_action;
+        let queued = queue.and_then(|queue| self.queue_at(queue).no_answer_action);
+        own.or(queued)
+            .unwrap_or(self.agent_defaults.no_answer_action)
     }
 
     /// How long an agent's phone rings for a call of a queue, or for a direct call: the agent's

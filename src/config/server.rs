@@ -43,6 +43,55 @@ pub struct Server {
     pub client_queue: u32,
     /// Events kept for clients that resume.
     pub event_history: u32,
+    /// What held parties hear; `None`: nothing.
+    pub music: Option<MediaServer>,
+    /// Where conferences are mixed (RFC 4240 §5); without one there are none.
+    pub mixer: Option<MediaServer>,
+}
+
+/// A server of media, written `sip:USER@ADDRESS:PORT` with `;transport=tcp` where it is not UDP.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MediaServer {
+    /// The user part of its URI; `None` where each request names its own.
+    pub user: Option<Box<str>>,
+    /// How it is reached.
+    pub transport: Transport,
+    /// Where it is.
+    pub address: SocketAddr,
+}
+
+impl FromStr for MediaServer {
+    type Err = Unusable;
+
+    fn from_str(text: &str) -> Result<Self, Unusable> {
+        const WRITE: Unusable =
+            Unusable("write a SIP URI with an address, such as \"sip:music@192.0.2.50:5060\"");
+        let rest = text.strip_prefix("sip:").ok_or(WRITE)?;
+        let (rest, transport) = match rest.split_once(';') {
+            None | Some((_, "transport=udp")) => (rest.split(';').next().unwrap_or(rest), "udp"),
+            Some((rest, "transport=tcp")) => (rest, "tcp"),
+            Some(_) => return Err(WRITE),
+        };
+        let (user, host) = match rest.rsplit_once('@') {
+            Some((user, host)) => (Some(user), host),
+            None => (None, rest),
+        };
+        let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.!~*'()&=+$,".contains(&byte);
+        if user.is_some_and(|user| user.is_empty() || !user.bytes().all(legal)) {
+            return Err(WRITE);
+        }
+        let (transport, address) =
+            transport_and_address(&format!("{transport}:{host}")).ok_or(WRITE)?;
+        let ip = address.ip();
+        if address.port() == 0 || ip.is_unspecified() || ip.is_multicast() {
+            return Err(WRITE);
+        }
+        Ok(Self {
+            user: user.map(Box::from),
+            transport,
+            address,
+        })
+    }
 }
 
 impl Server {

@@ -37,6 +37,17 @@ pub struct Trunk {
     pub subscribe_rate: u32,
     /// How requests of more than 1,300 bytes go to a UDP peer.
     pub big_requests: BigRequests,
+    /// Whether numbers that are nobody's here are called through it.
+    pub outbound: bool,
+    /// Whether an agent's phone has a dialog of its own for each of its calls; else its calls share
+    /// one (UCM).
+    pub dual_dialog: bool,
+    /// How a call that a desktop wants is made.
+    pub make_call_flow: MakeCallFlow,
+    /// How a phone is picked up from its desktop.
+    pub answer: Answering,
+    /// How digits are sent.
+    pub dtmf: Dtmf,
     /// The session interval that calls ask for (RFC 4028); `None` asks for none.
     pub session_expires: Option<Duration>,
     /// The shortest session interval that a far end may ask for.
@@ -47,6 +58,39 @@ pub struct Trunk {
     pub refer: bool,
     /// Which headers say who is across.
     pub identity: Identity,
+}
+
+/// How a call between two is made by a third party (RFC 3725).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum MakeCallFlow {
+    /// Flow I: the agent's phone makes the offer, and waits for the other's answer.
+    One,
+    /// Flow IV: the agent's phone is connected without media first.
+    Four,
+}
+
+/// How a phone is picked up from its desktop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Answering {
+    /// It is not.
+    None,
+    /// It is called again, with a Call-Info that says `answer-after=0`.
+    CallInfo,
+    /// It is called again, with an Alert-Info that says so.
+    AlertInfo,
+    /// It is told by a NOTIFY of the event `talk`.
+    Talk,
+}
+
+/// How digits are sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Dtmf {
+    /// They are not.
+    None,
+    /// By INFO, as `application/dtmf-relay`.
+    Relay,
+    /// By INFO, as `application/dtmf`.
+    Plain,
 }
 
 /// Which headers tell the far end who is across.

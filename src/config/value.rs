@@ -10,7 +10,7 @@ use toml::de::DeValue;
 
 use super::agent::WrapUp;
 use super::keys::{closest, listed};
-use super::server::{Cores, Listener, transport_and_address};
+use super::server::{Cores, Listener, MediaServer, transport_and_address};
 use super::trunk::Peer;
 use crate::dns::Question;
 use crate::limits::{HOST_BYTES_MAX, NAME_BYTES_MAX, SKILL_LEVEL_MAX, WRAP_UP_MAX};
@@ -375,6 +375,13 @@ pub(super) fn name_server(scalar: Scalar<'_>) -> Converted<SocketAddr> {
         return Err(WRITE.to_owned());
     }
     Ok(address)
+}
+
+/// A server of media.
+pub(super) fn media_server(scalar: Scalar<'_>) -> Converted<MediaServer> {
+    text(scalar)?
+        .parse()
+        .map_err(|wrong: super::Unusable| wrong.to_string())
 }
 
 /// Core numbers.

@@ -28,11 +28,13 @@ pub(super) fn info(turn: &mut Turn<'_>, dialog: &mut CallDialog, body: &Body) {
 }
 
 /// NOTIFY outside any subscription, which many phones take as the wish that they answer or resume.
-pub(super) fn talk(turn: &mut Turn<'_>, dialog: &mut CallDialog) {
+pub(super) fn talk(turn: &mut Turn<'_>, dialog: &mut CallDialog, early: Option<&Dialog>) {
     let fields = Fields::default()
         .with(HeaderName::Event, format_args!("talk"))
         .with(HeaderName::SubscriptionState, format_args!("active"));
-    send(turn, dialog, Method::Notify, fields, None, Aside::Other);
+    let (cseq, method) = (dialog.next_cseq(), Method::Notify);
+    let within = early.unwrap_or(dialog);
+    send_in(turn, within, cseq, method, fields, None, Aside::Other);
 }
 
 /// UPDATE without an offer (RFC 3311).

@@ -62,6 +62,10 @@ impl UserAgent {
     /// Says what the trunk of an inbound leg wants, before anything else is asked of the leg.
     /// `false` when the INVITE did not fit: it was refused, and the leg is over.
     pub fn set_policy(&mut self, now: Instant, leg: LegKey, policy: LegPolicy) -> bool {
+        if !self.legs.contains_key(leg) {
+            // The caller has cancelled meanwhile: that is what is heard of the leg next.
+            return true;
+        }
         self.with_leg(now, leg, |leg, turn| leg.adopt(turn, policy));
         self.settle(now);
         self.legs.contains_key(leg)

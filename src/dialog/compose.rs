@@ -7,6 +7,7 @@ use std::io::Write as _;
 
 use offhook_shards::Transport;
 
+use crate::limits::MAX_FORWARDS;
 use crate::sip::{HeaderName, Method, Status};
 
 use super::dialog::{Dialog, SessionHalves, Tag};
@@ -26,8 +27,6 @@ const ALLOW_REFER: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, NOTIFY, INFO, PRAC
 pub(super) fn allow(policy: &LegPolicy) -> &'static str {
     if policy.refer { ALLOW_REFER } else { ALLOW }
 }
-/// RFC 3261 §8.1.1.6.
-pub(super) const MAX_FORWARDS: u8 = 70;
 
 /// Header lines, complete with their ends.
 #[derive(Debug, Clone, Default)]

@@ -8,6 +8,7 @@ use super::Body;
 use super::asides::{self, Aside};
 use super::call_dialog::CallDialog;
 use super::compose::Fields;
+use super::dialog::Dialog;
 use super::turn::{Turn, body_of};
 
 /// What is known of the early dialogs.
@@ -19,6 +20,8 @@ pub(super) struct Early {
 #[derive(Debug)]
 struct Fork {
     tag: Box<str>,
+    /// Where requests in this early dialog go (RFC 3261 §12.1.2).
+    dialog: Box<Dialog>,
     /// That of its last reliable response.
     rseq: Option<u32>,
     /// The answer that a reliable response brought, which the 2xx need not repeat.
@@ -43,6 +46,11 @@ impl Early {
         self.forks.iter().any(|fork| *fork.tag == *tag)
     }
 
+    /// The early dialog that was heard of last: the phone that rings.
+    pub(super) fn latest(&self) -> Option<&Dialog> {
+        self.forks.last().map(|fork| &*fork.dialog)
+    }
+
     pub(super) fn take_answer(&mut self, tag: Option<&str>) -> Option<Body> {
         let tag = tag.unwrap_or_default();
         let fork = self.forks.iter_mut().find(|fork| *fork.tag == *tag)?;
@@ -65,8 +73,11 @@ impl Early {
             Some(place) => place,
             None if self.forks.len() == EARLY_DIALOGS_MAX => return Heard::Once,
             None => {
+                let mut early = Box::new((**dialog).clone());
+                early.confirm(response);
                 self.forks.push(Fork {
                     tag: tag.into(),
+                    dialog: early,
                     rseq: None,
                     answer: None,
                 });
@@ -90,30 +101,19 @@ impl Early {
         if let Some(body) = body_of(message) {
             fork.answer = Some(Box::new(body));
         }
-        acknowledge(turn, dialog, cseq, response, rseq);
+        let number = dialog.next_cseq();
+        let rack = format_args!("{rseq} {cseq} INVITE");
+        let fields = Fields::default().with(HeaderName::RAck, rack);
+        let prack = Method::Prack;
+        asides::send_in(
+            turn,
+            &fork.dialog,
+            number,
+            prack,
+            fields,
+            None,
+            Aside::Other,
+        );
         Heard::Reliably
     }
-}
-
-/// Sends the PRACK in the early dialog of the response.
-fn acknowledge(
-    turn: &mut Turn<'_>,
-    dialog: &mut CallDialog,
-    cseq: u32,
-    response: &Response<'_>,
-    rseq: u32,
-) {
-    let number = dialog.next_cseq();
-    let fields = Fields::default().with(HeaderName::RAck, format_args!("{rseq} {cseq} INVITE"));
-    let mut fork = (**dialog).clone();
-    fork.confirm(response);
-    asides::send_in(
-        turn,
-        &fork,
-        number,
-        Method::Prack,
-        fields,
-        None,
-        Aside::Other,
-    );
 }

@@ -27,14 +27,11 @@ impl Leg {
     }
 
     pub(super) fn talk(mut self, turn: &mut Turn<'_>) -> Self {
-        let there = match self.stage() {
+        if let Self::Calling(state) = &mut self {
             // The phone rings: it is to answer.
-            Stage::Early => self.dialog().remote_tag.is_some() && !self.dialog().is_called(),
-            Stage::Confirmed => true,
-            Stage::Answered | Stage::Ending => false,
-        };
-        if there {
-            asides::talk(turn, self.dialog_mut());
+            state.talk(turn);
+        } else if self.stage() == Stage::Confirmed {
+            asides::talk(turn, self.dialog_mut(), None);
         }
         self
     }

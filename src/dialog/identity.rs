@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use offhook_shards::Source;
 
+use crate::limits::MAX_FORWARDS;
 use crate::sip::{HeaderName, Host, Message, NameAddr, Request};
 
-use super::compose::{MAX_FORWARDS, one_line};
+use super::compose::one_line;
 use super::incoming::offer_of;
 use super::{Invitation, Party, SessionUuid, history};
 

@@ -7,6 +7,7 @@ use std::time::Instant;
 use crate::sip::{HeaderName, Message, Method, Request, Response, Status};
 use crate::transaction::{ClientKey, Full, ServerKey};
 
+use super::asides;
 use super::call_dialog::CallDialog;
 use super::compose::{Draft, Fields, SUPPORTED, allow};
 use super::core::{Core, Owner, Sent};
@@ -98,6 +99,13 @@ impl Calling {
 
     pub(super) fn is_with(&self, tag: Option<&str>) -> bool {
         self.early.is_with(tag)
+    }
+
+    /// Asks the phone that rings to answer; there is none before its first provisional response.
+    pub(super) fn talk(&mut self, turn: &mut Turn<'_>) {
+        if let Some(early) = self.early.latest() {
+            asides::talk(turn, &mut self.dialog, Some(early));
+        }
     }
 
     pub(super) fn response(mut self, turn: &mut Turn<'_>, response: &Response<'_>) -> Leg {

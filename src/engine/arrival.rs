@@ -2,16 +2,17 @@
 
 use std::time::Instant;
 
-use crate::call::{Arrival, Destination};
+use crate::agent::{self, Place};
+use crate::call::{Arrival, Destination, LegSlot, Way};
 use crate::counters::Counter;
-use crate::cti::{CallInfo, CallType, CallUuid, ConnId, KeyValueList};
+use crate::cti::{ErrorCode, Event};
 use crate::dialog::{Invitation, LegKey, Refusal};
-use crate::limits::RETRY_AFTER_SECONDS;
+use crate::limits::{MAX_FORWARDS, RETRY_AFTER_SECONDS};
 use crate::sip::Status;
 use crate::trunk::leg_policy;
 
 use super::Engine;
-use super::links::Caller;
+use super::links::Link;
 
 /// Why a caller is not taken in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,56 +57,73 @@ impl Engine {
         if self.is_overloaded() {
             return Err(Refused::Overload);
         }
-        let info = self.describe(&invitation);
-        let conn_id = info.conn_id;
         let arrival = Arrival {
             destination,
-            info,
+            calling: invitation.calling,
+            called: invitation.called,
             offer: invitation.offer,
             patience: invitation.expires,
+            way: Way {
+                max_forwards: invitation.max_forwards,
+                carried: invitation.carried,
+            },
         };
         let key = self.calls.arrive(now, arrival).ok_or(Refused::Overload)?;
-        let caller = Caller {
-            conn_id,
-            leg,
-            calling: invitation.calling,
-            max_forwards: invitation.max_forwards,
-            carried: invitation.carried,
-            agent: None,
-        };
-        self.links.add_call(key, caller);
+        let dialled = None;
+        self.links.add(key, LegSlot::FIRST, Link { leg, dialled });
         Ok(())
     }
 
     fn destination(&self, called: &str) -> Option<Destination> {
-        if let Some(routing_point) = self.config.routing_point(called) {
-            let queue = self.config.routing_point_at(routing_point).queue;
-            return Some(Destination::Queue {
-                queue,
-                routing_point,
-            });
+        match Destination::of(&self.config, called) {
+            // Nobody from outside calls outside through us.
+            Some(Destination::Outside { .. }) | None => None,
+            Some(inside) => Some(inside),
         }
-        self.config.dn(called).map(|dn| Destination::Direct { dn })
     }
 
-    /// What will be reported of the call.
-    fn describe(&mut self, invitation: &Invitation) -> CallInfo {
-        self.serial += 1;
-        let conn_id = ConnId::new(self.shard, self.serial);
-        // Each shard counts in steps of the number of shards, so that the numbers differ.
-        let shards = u64::from(self.owners.shards());
-        let call_id = (self.serial * shards + u64::from(self.shard.0)) & 0x7fff_ffff;
-        let calling = &invitation.calling;
-        let shown = !calling.private && !calling.number.is_empty();
-        CallInfo {
-            conn_id,
-            call_id: u32::try_from(call_id).expect("31 bits fit in 32").max(1),
-            call_uuid: CallUuid((u128::from(conn_id.0) << 64) | u128::from(self.serial)),
-            call_type: CallType::Inbound,
-            ani: shown.then(|| calling.number.clone()),
-            dnis: Some(invitation.called.clone()),
-            user_data: KeyValueList::new(),
-        }
+    /// Makes the call that a desktop asks for, or tells it why not; either way the agent's shard,
+    /// which is this one, hears at once whose its reservation is.
+    pub(super) fn place(&mut self, now: Instant, place: &Place) {
+        let wrong = match Destination::of(&self.config, &place.destination) {
+            _ if self.is_overloaded() => Err((ErrorCode::TooBusy, "the server is busy".to_owned())),
+            Some(Destination::Direct { dn }) if dn == place.dn => {
+                let message = "an agent cannot call itself".to_owned();
+                Err((ErrorCode::InvalidCalledDN, message))
+            }
+            Some(destination) => Ok(destination),
+            None => {
+                let message = format!(
+                    "{} is no agent and no routing point, and no trunk with `outbound` leads \
+                     there",
+                    place.destination
+                );
+                Err((ErrorCode::InvalidCalledDN, message))
+            }
+        };
+        let way = Way {
+            max_forwards: MAX_FORWARDS,
+            carried: Vec::new(),
+        };
+        let made = wrong.and_then(|destination| {
+            let made = self.calls.place(now, place, destination, way);
+            made.ok_or((
+                ErrorCode::TooBusy,
+                "as many calls are held as may be".to_owned(),
+            ))
+        });
+        let call = match made {
+            Ok(call) => Some(call),
+            Err((code, message)) => {
+                let number = &self.config.agent_at(place.dn).dn;
+                let whom = place.requested_by;
+                let error = Event::error(now, &**number, whom, code, message);
+                self.emit(Box::new(error));
+                None
+            }
+        };
+        self.agents
+            .handle(now, place.dn, agent::Input::Placed { call });
     }
 
     fn turn_away(&mut self, now: Instant, leg: LegKey, refused: Refused) {

@@ -4,58 +4,89 @@
 
 use std::time::{Duration, Instant};
 
-use crate::call::{CallKey, Event as CallEvent, Side};
-use crate::config::DnIndex;
+use offhook_shards::Transport;
+
+use crate::call::{CallKey, Dial, DialTo, Event as CallEvent, LegSlot};
+use crate::config::{self, Answering, MediaServer, TrunkSet};
 use crate::counters::Counter;
-use crate::dialog::{Invite, LegEvent, LegKey};
+use crate::dialog::{AutoAnswer, Cause, Invite, LegEvent, LegKey, LegPolicy, Target};
 use crate::limits::PEER_SILENCE_IN_T1;
 use crate::sip::Status;
-use crate::trunk::{Failure, Route, leg_policy};
+use crate::trunk::{Failure, Route, leg_policy, sip_uri};
 
 use super::Engine;
-use super::links::Dialled;
+use super::links::{Dialled, Link};
 
 impl Engine {
-    /// Makes the agent's leg of a call.
-    pub(super) fn dial(&mut self, now: Instant, key: CallKey, dn: DnIndex) {
-        let trunks = &self.config.agent_at(dn).trunks;
-        match self.trunks.select_among(trunks) {
-            Some(route) => self.dial_along(now, key, dn, route),
-            None => self.calls.handle(now, key, CallEvent::DialFailed),
+    /// Makes a leg of a call.
+    pub(super) fn dial(&mut self, now: Instant, key: CallKey, slot: LegSlot, dial: Box<Dial>) {
+        let config = std::sync::Arc::clone(&self.config);
+        match &dial.to {
+            DialTo::Agent(dn) => {
+                self.dial_among(now, (key, slot), &config.agent_at(*dn).trunks, dial);
+            }
+            DialTo::Number(number) => match config.outbound(number) {
+                Some(trunks) => self.dial_among(now, (key, slot), &trunks, dial),
+                None => self.calls.handle(now, key, CallEvent::DialFailed(slot)),
+            },
+            DialTo::Music => {
+                let server = config.server.music.as_ref();
+                self.dial_server(now, (key, slot), server, None, &dial);
+            }
+            DialTo::Mixer(name) => {
+                let server = config.server.mixer.as_ref();
+                let user = format!("conf={name}");
+                self.dial_server(now, (key, slot), server, Some(&user), &dial);
+            }
         }
     }
 
-    fn dial_along(&mut self, now: Instant, key: CallKey, dn: DnIndex, route: Route) {
-        let (Some(caller), Some(facts)) = (self.links.caller(key), self.calls.facts(key)) else {
-            return;
+    fn dial_among(
+        &mut self,
+        now: Instant,
+        (key, slot): (CallKey, LegSlot),
+        trunks: &TrunkSet,
+        dial: Box<Dial>,
+    ) {
+        match self.trunks.select_among(trunks) {
+            Some(route) => self.dial_along(now, (key, slot), dial, route),
+            None => self.calls.handle(now, key, CallEvent::DialFailed(slot)),
+        }
+    }
+
+    fn dial_along(
+        &mut self,
+        now: Instant,
+        (key, slot): (CallKey, LegSlot),
+        dial: Box<Dial>,
+        route: Route,
+    ) {
+        let number = match &dial.to {
+            DialTo::Agent(dn) => &*self.config.agent_at(*dn).dn,
+            DialTo::Number(number) => number,
+            DialTo::Music | DialTo::Mixer(_) => return,
+        };
+        let trunk = self.config.trunk_at(route.trunk());
+        let auto_answer = match trunk.answer {
+            Answering::CallInfo => Some(AutoAnswer::CallInfo),
+            Answering::AlertInfo => Some(AutoAnswer::AlertInfo),
+            Answering::None | Answering::Talk => None,
         };
         let invite = Invite {
-            target: route.peer().1,
-            request_uri: route.request_uri(&self.config.agent_at(dn).dn),
-            calling: caller.calling.clone(),
-            max_forwards: caller.max_forwards,
-            body: facts.offer.clone(),
-            carried: caller.carried.clone(),
-            diversion: None,
-            auto_answer: None,
-            replaces: None,
-            referred_by: None,
-            speaks_for: Some(caller.leg),
-            policy: leg_policy(self.config.trunk_at(route.trunk())),
+            auto_answer: auto_answer.filter(|_| dial.auto_answer),
+            policy: leg_policy(trunk),
+            ..self.invite(key, slot, &dial, route.peer().1, route.request_uri(number))
         };
         match self.user_agent.invite(now, &invite) {
             Ok(leg) => {
                 self.silences
                     .arm(now + PEER_SILENCE_IN_T1 * self.config.server.t1, (key, leg));
-                self.links.set_agent(
-                    key,
-                    Dialled {
-                        leg,
-                        dn,
-                        route,
-                        rings: false,
-                    },
-                );
+                let dialled = Some(Dialled {
+                    dial,
+                    route,
+                    rings: false,
+                });
+                self.links.add(key, slot, Link { leg, dialled });
             }
             // The agent stays reserved until its phone has had its time to ring: to pass the call
             // on at once would go through the whole floor while the table is full.
@@ -63,12 +94,65 @@ impl Engine {
         }
     }
 
-    /// The agent's leg was refused: either the peer failed, and the next one is tried, or the
-    /// phone has spoken, and the call decides.
+    /// A server of media has no other peer to go to.
+    fn dial_server(
+        &mut self,
+        now: Instant,
+        (key, slot): (CallKey, LegSlot),
+        server: Option<&MediaServer>,
+        user: Option<&str>,
+        dial: &Dial,
+    ) {
+        let Some(server) = server else {
+            return self.calls.handle(now, key, CallEvent::DialFailed(slot));
+        };
+        let user = user.or(server.user.as_deref()).unwrap_or_default();
+        let target = Target {
+            transport: match server.transport {
+                config::Transport::Udp => Transport::Udp,
+                config::Transport::Tcp => Transport::Tcp,
+            },
+            address: server.address,
+            large_requests: None,
+        };
+        let request_uri = sip_uri(user, &server.address.to_string());
+        let invite = self.invite(key, slot, dial, target, request_uri);
+        match self.user_agent.invite(now, &invite) {
+            Ok(leg) => self.links.add(key, slot, Link { leg, dialled: None }),
+            Err(_full) => self.calls.handle(now, key, CallEvent::DialFailed(slot)),
+        }
+    }
+
+    fn invite(
+        &self,
+        key: CallKey,
+        slot: LegSlot,
+        dial: &Dial,
+        target: Target,
+        request_uri: String,
+    ) -> Invite {
+        Invite {
+            target,
+            request_uri,
+            calling: dial.calling.clone(),
+            max_forwards: dial.max_forwards,
+            body: dial.offer.clone(),
+            carried: dial.carried.clone(),
+            diversion: None,
+            auto_answer: None,
+            replaces: None,
+            referred_by: None,
+            speaks_for: self.links.another_leg(key, slot),
+            policy: LegPolicy::default(),
+        }
+    }
+
+    /// A leg of ours was refused: either the peer failed, and the next one is tried, or whoever
+    /// was called has spoken, and the call decides.
     pub(super) fn dial_refused(
         &mut self,
         now: Instant,
-        key: CallKey,
+        (key, slot): (CallKey, LegSlot),
         leg: LegKey,
         event: LegEvent,
     ) {
@@ -80,10 +164,8 @@ impl Engine {
         else {
             unreachable!("only a refusal is handed to dial_refused");
         };
-        let rings = self
-            .links
-            .caller(key)
-            .and_then(|caller| caller.agent.as_ref());
+        let link = self.links.link(key, slot);
+        let rings = link.and_then(|link| link.dialled.as_ref());
         let rings = rings.is_some_and(|dialled| dialled.rings);
         let failure = match status.0 {
             // UCM says 100 before it knows whether it can: only a phone that rang was reached.
@@ -93,26 +175,28 @@ impl Engine {
         };
         if let Some(failure) = failure {
             let retry_after = retry_after.map(|seconds| Duration::from_secs(seconds.into()));
-            if self.try_next_peer(now, key, leg, failure, retry_after) {
+            if self.try_next_peer(now, (key, slot), leg, failure, retry_after) {
                 return;
             }
         }
-        self.links.take_agent(key);
-        self.calls
-            .handle(now, key, CallEvent::Leg(Side::Agent, event));
+        self.links.take(key, slot);
+        self.calls.handle(now, key, CallEvent::Leg(slot, event));
     }
 
     /// The silence timer of a leg has run out: the next peer, or the end of the offer.
     pub(super) fn peer_was_silent(&mut self, now: Instant, key: CallKey, leg: LegKey) {
-        if self.links.leg(key, Side::Agent) != Some(leg) || self.user_agent.has_response(leg) {
+        let Some((_, slot)) = self.links.call_of(leg) else {
+            return;
+        };
+        if self.user_agent.has_response(leg) {
             return;
         }
-        let goes_on = self.try_next_peer(now, key, leg, Failure::Silent, None);
+        let goes_on = self.try_next_peer(now, (key, slot), leg, Failure::Silent, None);
         if !goes_on {
-            self.links.take_agent(key);
+            self.links.take(key, slot);
         }
         // Should the silent peer have rung the phone after all, its 2xx is ACKed and BYEd.
-        self.user_agent.hang_up(now, leg, None);
+        self.user_agent.hang_up(now, leg, Cause::default());
         if !goes_on {
             // RFC 3261 §16.8: silence is as a 408.
             let refused = LegEvent::Refused {
@@ -120,7 +204,7 @@ impl Engine {
                 retry_after: None,
                 after_provisional: false,
             };
-            let event = CallEvent::Leg(Side::Agent, refused);
+            let event = CallEvent::Leg(slot, refused);
             self.calls.handle(now, key, event);
         }
     }
@@ -137,15 +221,19 @@ impl Engine {
     fn try_next_peer(
         &mut self,
         now: Instant,
-        key: CallKey,
+        (key, slot): (CallKey, LegSlot),
         leg: LegKey,
         failure: Failure,
         retry_after: Option<Duration>,
     ) -> bool {
-        if self.links.leg(key, Side::Agent) != Some(leg) {
+        if self.links.leg(key, slot) != Some(leg) {
             return false;
         }
-        let Some(mut dialled) = self.links.take_agent(key) else {
+        let Some(link) = self.links.take(key, slot) else {
+            return false;
+        };
+        let Some(mut dialled) = link.dialled else {
+            self.links.add(key, slot, link);
             return false;
         };
         let (trunk, (peer, _)) = (dialled.route.trunk(), dialled.route.peer());
@@ -153,10 +241,11 @@ impl Engine {
         self.trunks
             .handle_failure(now, trunk, peer, failure, retry_after);
         if dialled.route.next(&mut self.trunks).is_some() {
-            self.dial_along(now, key, dialled.dn, dialled.route);
+            self.dial_along(now, (key, slot), dialled.dial, dialled.route);
             return true;
         }
-        self.links.set_agent(key, dialled);
+        let dialled = Some(dialled);
+        self.links.add(key, slot, Link { leg, dialled });
         false
     }
 }

@@ -4,29 +4,23 @@ use std::collections::BTreeMap;
 
 use slotmap::SecondaryMap;
 
-use crate::call::{CallKey, Side};
+use crate::call::{CallKey, Dial, LegSlot};
 use crate::config::{DnIndex, TrunkIndex};
-use crate::cti::ConnId;
-use crate::dialog::{LegKey, Party, PingKey, SubscriptionKey};
+use crate::dialog::{LegKey, PingKey, SubscriptionKey};
 use crate::trunk::Route;
 
-/// The caller's leg and what the agent's leg takes over from its INVITE.
+/// A leg of a call.
 #[derive(Debug)]
-pub(super) struct Caller {
-    pub(super) conn_id: ConnId,
+pub(super) struct Link {
     pub(super) leg: LegKey,
-    pub(super) calling: Party,
-    pub(super) max_forwards: u8,
-    pub(super) carried: Vec<(String, String)>,
-    /// The agent's leg, while there is one.
-    pub(super) agent: Option<Dialled>,
+    /// How it was dialled, if it was and its peer may still be left for another.
+    pub(super) dialled: Option<Dialled>,
 }
 
-/// An agent's leg and the ways to the phone that are left.
+/// A leg that was dialled through a trunk, and the ways that are left.
 #[derive(Debug)]
 pub(super) struct Dialled {
-    pub(super) leg: LegKey,
-    pub(super) dn: DnIndex,
+    pub(super) dial: Box<Dial>,
     pub(super) route: Route,
     /// Whether a response other than 100 has come.
     pub(super) rings: bool,
@@ -35,9 +29,8 @@ pub(super) struct Dialled {
 /// All links of a shard.
 #[derive(Debug, Default)]
 pub(super) struct Links {
-    callers: SecondaryMap<CallKey, Caller>,
-    legs: SecondaryMap<LegKey, (CallKey, Side)>,
-    by_conn_id: BTreeMap<ConnId, CallKey>,
+    calls: SecondaryMap<CallKey, BTreeMap<LegSlot, Link>>,
+    legs: SecondaryMap<LegKey, (CallKey, LegSlot)>,
     subscriptions: SecondaryMap<SubscriptionKey, (DnIndex, u32)>,
     watched: BTreeMap<DnIndex, (u32, SubscriptionKey)>,
     /// The trunk, the peer, and the number of the ping there.
@@ -45,69 +38,57 @@ pub(super) struct Links {
 }
 
 impl Links {
-    pub(super) fn add_call(&mut self, key: CallKey, caller: Caller) {
-        self.legs.insert(caller.leg, (key, Side::Caller));
-        self.by_conn_id.insert(caller.conn_id, key);
-        self.callers.insert(key, caller);
+    pub(super) fn add(&mut self, key: CallKey, slot: LegSlot, link: Link) {
+        self.legs.insert(link.leg, (key, slot));
+        let Some(entry) = self.calls.entry(key) else {
+            return;
+        };
+        if let Some(old) = entry.or_default().insert(slot, link) {
+            self.legs.remove(old.leg);
+        }
+    }
+
+    /// Takes a leg out: nothing that it still says reaches the call.
+    pub(super) fn take(&mut self, key: CallKey, slot: LegSlot) -> Option<Link> {
+        let link = self.calls.get_mut(key)?.remove(&slot)?;
+        self.legs.remove(link.leg);
+        Some(link)
     }
 
     pub(super) fn forget_call(&mut self, key: CallKey) {
-        let Some(caller) = self.callers.remove(key) else {
-            return;
-        };
-        self.by_conn_id.remove(&caller.conn_id);
-        self.legs.remove(caller.leg);
-        if let Some(agent) = caller.agent {
-            self.legs.remove(agent.leg);
+        for link in self.calls.remove(key).unwrap_or_default().into_values() {
+            self.legs.remove(link.leg);
         }
     }
 
-    pub(super) fn caller(&self, key: CallKey) -> Option<&Caller> {
-        self.callers.get(key)
-    }
-
-    pub(super) fn call_of(&self, leg: LegKey) -> Option<(CallKey, Side)> {
+    pub(super) fn call_of(&self, leg: LegKey) -> Option<(CallKey, LegSlot)> {
         self.legs.get(leg).copied()
     }
 
-    pub(super) fn call_with(&self, conn_id: ConnId) -> Option<CallKey> {
-        self.by_conn_id.get(&conn_id).copied()
+    pub(super) fn link(&self, key: CallKey, slot: LegSlot) -> Option<&Link> {
+        self.calls.get(key)?.get(&slot)
     }
 
-    pub(super) fn set_agent(&mut self, key: CallKey, dialled: Dialled) {
-        let Some(caller) = self.callers.get_mut(key) else {
-            return;
-        };
-        if let Some(old) = caller.agent.take() {
-            self.legs.remove(old.leg);
-        }
-        self.legs.insert(dialled.leg, (key, Side::Agent));
-        caller.agent = Some(dialled);
+    pub(super) fn leg(&self, key: CallKey, slot: LegSlot) -> Option<LegKey> {
+        self.link(key, slot).map(|link| link.leg)
     }
 
-    /// The agent's leg has had a response other than 100.
-    pub(super) fn agent_rings(&mut self, key: CallKey) {
-        if let Some(dialled) = self
-            .callers
+    /// Some leg of the call that is not this one: whom it speaks for.
+    pub(super) fn another_leg(&self, key: CallKey, slot: LegSlot) -> Option<LegKey> {
+        let mut links = self.calls.get(key)?.iter();
+        links
+            .find(|(other, _)| **other != slot)
+            .map(|(_, link)| link.leg)
+    }
+
+    /// A leg has had a response other than 100.
+    pub(super) fn rings(&mut self, key: CallKey, slot: LegSlot) {
+        let link = self
+            .calls
             .get_mut(key)
-            .and_then(|caller| caller.agent.as_mut())
-        {
+            .and_then(|links| links.get_mut(&slot));
+        if let Some(dialled) = link.and_then(|link| link.dialled.as_mut()) {
             dialled.rings = true;
-        }
-    }
-
-    /// Takes the agent's leg out: nothing it still says reaches the call.
-    pub(super) fn take_agent(&mut self, key: CallKey) -> Option<Dialled> {
-        let dialled = self.callers.get_mut(key)?.agent.take()?;
-        self.legs.remove(dialled.leg);
-        Some(dialled)
-    }
-
-    pub(super) fn leg(&self, key: CallKey, side: Side) -> Option<LegKey> {
-        let caller = self.callers.get(key)?;
-        match side {
-            Side::Caller => Some(caller.leg),
-            Side::Agent => caller.agent.as_ref().map(|dialled| dialled.leg),
         }
     }
 

@@ -21,16 +21,17 @@ use offhook_shards::{ConnectionChange, ConnectionOutcome, Frame, ShardId, Source
 
 use crate::agent::{self, Agents};
 use crate::call;
-use crate::call::{CallKey, CallRef, Calls, Live};
-use crate::config::{Config, DnIndex, QueueIndex, TrunkIndex};
+use crate::call::{CallKey, CallRef, Calls, Live, Mint};
+use crate::config::{Config, DnIndex, QueueIndex, RoutingPointIndex, TrunkIndex};
 use crate::counters::Counters;
-use crate::cti::{ErrorCode, Event, Output, Request, RequestBody};
+use crate::cti::{ErrorCode, Event, Output, Request, RequestBody, RequestedBy, RouteRequest};
 use crate::dialog::{LegKey, UserAgent, UserAgentConfig};
 use crate::limits::BACKLOG_MAX;
 use crate::presence::Watchers;
 use crate::queue::{self, Queues};
 use crate::sip::framing;
 use crate::trunk::Trunks;
+use crate::wall::Wall;
 
 pub use message::{Input, Message};
 pub use owner::Owners;
@@ -52,6 +53,8 @@ pub struct EngineConfig {
     pub seed: u64,
     /// What it counts.
     pub counters: Arc<Counters>,
+    /// What time it is, for what goes by the calendar.
+    pub wall: Wall,
 }
 
 /// One shard's engine.
@@ -73,8 +76,6 @@ pub struct Engine {
     links: Links,
     /// Peers that have been silent on an INVITE for so long that the next one is tried.
     silences: Wheel<(CallKey, LegKey)>,
-    /// The next call's number on this shard.
-    serial: u64,
     /// What this shard tells itself.
     local: VecDeque<Message>,
     messages: VecDeque<(ShardId, Message)>,
@@ -92,6 +93,7 @@ impl Engine {
             user_agent,
             seed,
             counters,
+            wall,
         } = setup;
         let shards = owners.shards();
         let mine = |owner: ShardId| owner == shard;
@@ -106,13 +108,11 @@ impl Engine {
             .map(|index| TrunkIndex(narrow(index)))
             .filter(|&trunk| mine(owners.trunk(&config, trunk)))
             .collect();
-        let agents = Agents::new(
-            now,
-            Arc::clone(&config),
-            dns.iter().copied(),
-            Arc::clone(&counters),
-        );
-        let queues = Queues::new(now, Arc::clone(&config), queues, Arc::clone(&counters));
+        let (its_config, its_counters) = (Arc::clone(&config), Arc::clone(&counters));
+        let agents = Agents::new(now, its_config, dns.iter().copied(), its_counters);
+        let (its_config, its_counters) = (Arc::clone(&config), Arc::clone(&counters));
+        let queues = Queues::new(now, its_config, queues, its_counters, wall);
+        let mint = Mint::new(shard, shards, seed & 0xffff_ffff_0000);
         let mut trunks = Trunks::new(now, Arc::clone(&config), shard, &pinging, seed);
         let watchers = Watchers::new(
             now,
@@ -127,7 +127,7 @@ impl Engine {
             shard,
             owners,
             user_agent: UserAgent::new(now, user_agent, Arc::clone(&counters)),
-            calls: Calls::new(now, shard, Arc::clone(&config)),
+            calls: Calls::new(now, shard, Arc::clone(&config), mint),
             agents,
             queues,
             watchers,
@@ -136,19 +136,22 @@ impl Engine {
             counters,
             links: Links::default(),
             silences: Wheel::new(now),
-            serial: seed & 0xffff_ffff_0000,
             local: VecDeque::new(),
             messages: VecDeque::new(),
             events: VecDeque::new(),
         };
-        // Until its names have been looked up, a trunk leads nowhere.
-        for index in indices(engine.config.trunks.len()) {
-            let trunk = TrunkIndex(narrow(index));
-            let in_service = engine.trunks.in_service(trunk);
-            engine.agents.handle_trunk(now, trunk, in_service);
-        }
+        engine.tell_agents_of_trunks(now);
         engine.settle(now);
         engine
+    }
+
+    /// Until its names have been looked up, a trunk leads nowhere.
+    fn tell_agents_of_trunks(&mut self, now: Instant) {
+        for index in indices(self.config.trunks.len()) {
+            let trunk = TrunkIndex(narrow(index));
+            let in_service = self.trunks.in_service(trunk);
+            self.agents.handle_trunk(now, trunk, in_service);
+        }
     }
 
     /// How many calls stand where.
@@ -212,6 +215,36 @@ impl Engine {
         self.events.push_back(Output::Event(event));
     }
 
+    /// A router's word: about a call to its home, about the router itself to every queue that the
+    /// routing point leads to.
+    fn route(
+        &mut self,
+        now: Instant,
+        routing_point: RoutingPointIndex,
+        requested_by: RequestedBy,
+        request: &RouteRequest,
+    ) {
+        let queues = match request {
+            RouteRequest::Present(_) => self.config.homes(routing_point),
+            RouteRequest::Call { conn_id, .. } => self.calls.home(*conn_id).into_iter().collect(),
+        };
+        if let (RouteRequest::Call { conn_id, .. }, true) = (request, queues.is_empty()) {
+            let number = &self.config.routing_point_at(routing_point).number;
+            let message = format!("no call {conn_id} waits at a routing point");
+            let code = ErrorCode::InvalidConnID;
+            let error = Event::error(now, &**number, requested_by, code, message);
+            return self.emit(Box::new(error));
+        }
+        for queue in queues {
+            let input = queue::Input::Router {
+                routing_point,
+                requested_by,
+                request: request.clone(),
+            };
+            self.tell_queue(queue, input);
+        }
+    }
+
     fn request(&mut self, now: Instant, request: Request) {
         let Request { requested_by, body } = request;
         match body {
@@ -225,21 +258,16 @@ impl Engine {
                 );
             }
             RequestBody::Route(routing_point, request) => {
-                let queue = self.config.routing_point_at(routing_point).queue;
-                let input = queue::Input::Router {
-                    routing_point,
-                    requested_by,
-                    request,
-                };
-                self.tell_queue(queue, input);
+                self.route(now, routing_point, requested_by, &request);
             }
-            RequestBody::Call(conn_id, request) => match self.links.call_with(conn_id) {
+            RequestBody::Call(conn_id, request) => match self.calls.find(conn_id) {
                 Some(key) => {
                     let input = call::Input::Request {
                         requested_by,
                         request,
                     };
-                    self.calls.handle(now, key, call::Event::Input(input));
+                    self.calls
+                        .handle(now, key, call::Event::Input(conn_id, input));
                 }
                 None => {
                     let this_dn = call::requesting_dn(&self.config, &request);

@@ -6,9 +6,9 @@ use offhook_shards::ShardId;
 
 use crate::agent;
 use crate::call;
-use crate::call::{CallKey, CallRef, Command, Event as CallEvent, LegCommand, Side};
+use crate::call::{CallKey, CallRef, Command, Event as CallEvent, LegCommand, LegSlot, Replaced};
 use crate::counters::Counter;
-use crate::cti::{ErrorCode, Event, Notice, Output};
+use crate::cti::{Notice, Output};
 use crate::dialog::{LegEvent, LegKey, PingOutcome, Refusal, UserAgentEvent};
 use crate::limits::SETTLE_ROUNDS_MAX;
 use crate::{presence, queue, trunk};
@@ -90,13 +90,14 @@ impl Engine {
     }
 
     fn tell_own_call(&mut self, now: Instant, call: CallRef, input: call::Input) {
-        if let (None, call::Input::Offer { dn }) = (self.calls.facts(call.key), &input) {
+        if let (false, call::Input::Offer { dn }) = (self.calls.is_live(call.key), &input) {
             // The caller left while the agent was being reserved: the reservation returns.
             let dn = *dn;
             self.tell_agent(dn, agent::Input::Returned { call });
             return;
         }
-        self.calls.handle(now, call.key, CallEvent::Input(input));
+        let event = CallEvent::Input(call.conn_id, input);
+        self.calls.handle(now, call.key, event);
     }
 
     /// What the user agent says.
@@ -123,16 +124,39 @@ impl Engine {
     }
 
     fn leg_says(&mut self, now: Instant, leg: LegKey, event: LegEvent) {
-        let Some((key, side)) = self.links.call_of(leg) else {
+        let Some((key, slot)) = self.links.call_of(leg) else {
             return;
         };
-        match (side, &event) {
-            (Side::Agent, LegEvent::Refused { .. }) => self.dial_refused(now, key, leg, event),
-            (Side::Agent | Side::Caller, _) => {
-                if matches!(event, LegEvent::Progress { .. }) {
-                    self.links.agent_rings(key);
-                }
-                self.calls.handle(now, key, CallEvent::Leg(side, event));
+        match event {
+            LegEvent::Refused { .. } => self.dial_refused(now, (key, slot), leg, event),
+            LegEvent::Referred(refer) => {
+                let replaced = match (&refer.replaces, refer.replaced) {
+                    (None, _) => Replaced::Nothing,
+                    (Some(_), Some(other)) => match self.links.call_of(other) {
+                        Some((of, other)) if of == key => Replaced::Leg(other),
+                        Some(_) | None => Replaced::Elsewhere,
+                    },
+                    (Some(_), None) => Replaced::Elsewhere,
+                };
+                let number = refer.number;
+                let event = CallEvent::Referred(slot, number, replaced);
+                self.calls.handle(now, key, event);
+            }
+            LegEvent::Progress { .. } => {
+                self.links.rings(key, slot);
+                self.calls.handle(now, key, CallEvent::Leg(slot, event));
+            }
+            LegEvent::Answered { .. }
+            | LegEvent::Acknowledged { .. }
+            | LegEvent::HungUp(_)
+            | LegEvent::Offered { .. }
+            | LegEvent::OfferCancelled
+            | LegEvent::OfferAnswered { .. }
+            | LegEvent::OfferRefused { .. }
+            | LegEvent::OfferAcknowledged { .. }
+            | LegEvent::Identified(_)
+            | LegEvent::Info { .. } => {
+                self.calls.handle(now, key, CallEvent::Leg(slot, event));
             }
         }
     }
@@ -140,8 +164,8 @@ impl Engine {
     /// What a call wants done.
     fn obey(&mut self, now: Instant, key: CallKey, command: Command) {
         match command {
-            Command::Leg(side, command) => self.command_leg(now, key, side, command),
-            Command::Dial(dn) => self.dial(now, key, dn),
+            Command::Leg(slot, command) => self.command_leg(now, key, slot, command),
+            Command::Dial(slot, dial) => self.dial(now, key, slot, dial),
             Command::Queue(queue, input) => self.tell_queue(queue, input),
             Command::Agent(dn, input) => self.tell_agent(dn, input),
             Command::Event(event) => self.emit(event),
@@ -150,8 +174,8 @@ impl Engine {
         }
     }
 
-    fn command_leg(&mut self, now: Instant, key: CallKey, side: Side, command: LegCommand) {
-        let Some(leg) = self.links.leg(key, side) else {
+    fn command_leg(&mut self, now: Instant, key: CallKey, slot: LegSlot, command: LegCommand) {
+        let Some(leg) = self.links.leg(key, slot) else {
             return;
         };
         let user_agent = &mut self.user_agent;
@@ -181,9 +205,7 @@ impl Engine {
             LegCommand::ReportRefer(status) => user_agent.report_refer(now, leg, status),
             LegCommand::HangUp(cause) => {
                 user_agent.hang_up(now, leg, cause);
-                if side == Side::Agent {
-                    self.links.take_agent(key);
-                }
+                self.links.take(key, slot);
             }
         }
     }
@@ -198,15 +220,6 @@ impl Engine {
                 self.watchers.refresh_now(now, &mut self.trunks, dn);
             }
         }
-    }
-
-    fn place(&mut self, now: Instant, place: &agent::Place) {
-        let number = &self.config.agent_at(place.dn).dn;
-        let message = "this server does not offer this request";
-        let code = ErrorCode::UnsupportedOperation;
-        let error = Event::error(now, &**number, place.requested_by, code, message);
-        self.emit(Box::new(error));
-        self.tell_agent(place.dn, agent::Input::Placed { call: None });
     }
 
     fn watcher_says(&mut self, now: Instant, output: presence::Output) {

@@ -1,24 +1,23 @@
-//! The public form of what happens at a routing point. It decides attributes only.
+//! The public form of what happens to calls in a queue. It decides attributes only.
 
-use std::sync::Arc;
+use crate::config::{DnIndex, EntryKind};
+use crate::cti::{CallState, DnRole, Event, EventName};
 
-use crate::config::{DnIndex, RoutingPointIndex};
-use crate::cti::{CallInfo, CallState, DnRole, Event, EventName};
-
+use super::place::Call;
 use super::step::Step;
 
-/// An event about a call at a routing point, which is where it was distributed from too.
-pub(super) fn call_event(
-    step: &Step<'_>,
-    name: EventName,
-    routing_point: RoutingPointIndex,
-    info: &Arc<CallInfo>,
-) -> Event {
-    let number = step.number(routing_point);
-    let mut event = Event::new(step.now, name, number);
-    event.call = Some(Arc::clone(info));
+/// An event about a call at the address where it waits, which is where it was distributed from
+/// too: the routing point that the caller dialled, or the queue that it overflowed into.
+pub(super) fn call_event(step: &Step<'_>, name: EventName, call: &Call) -> Event {
+    let address = match step.config.entry_at(call.entry).kind {
+        EntryKind::Home | EntryKind::Also => step.number(call.routing_point),
+        EntryKind::Overflow => &step.config.queue_at(step.queue).name,
+    };
+    let info = &call.info;
+    let mut event = Event::new(step.now, name, address);
+    event.call = Some(info.clone());
     event.this_dn_role = Some(DnRole::Destination);
-    event.this_queue = Some(number.to_owned());
+    event.this_queue = Some(address.to_owned());
     event.other_dn = info.ani.clone();
     event.other_dn_role = info.ani.as_ref().map(|_| DnRole::Origination);
     event.call_state = Some(CallState::Ok);

@@ -1,30 +1,33 @@
-//! One queue: the calls in it, each in exactly one place, and the pairing of callers with agents. A
-//! router's requests come in through `routing`; events are worded in `events`.
+//! One queue: the calls in it, each in exactly one place, and the pairing of callers with agents.
+//! Who comes in is decided in `entering`, what becomes of an offer in `offering`, who goes
+//! elsewhere in `overflow`; a router's requests come in through `routing`; events are worded in
+//! `events`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
 
 use crate::agent::{self, EndCause, Offer, OfferSource};
-use crate::call::{self, CallRef, QueueRefusal};
-use crate::config::{Config, DnIndex, QueueIndex, RoutingPointIndex};
+use crate::config::{Config, DnIndex, EntryKind, QueueIndex, RoutingPointIndex};
 use crate::counters::Counter;
 use crate::cti::{CallInfo, ConnId, ErrorCode, Event, EventName, Notice, RequestedBy};
 
 use super::Input;
-use super::events::{call_event, name_destination};
-use super::place::{Call, ChosenBy, Place, Routed, Stage, left_state, offer_error};
+use super::entering::Entering;
+use super::events::call_event;
+use super::offering::Failure;
+use super::place::{Call, Leaving, Place, Routed, Stage, left_state};
 use super::ready::Ready;
 use super::step::{Step, Timer};
-use super::waiting::{Turn, Waiting};
+use super::waiting::Waiting;
 
 /// One queue.
 #[derive(Debug)]
 pub(super) struct Line {
     /// When it began; its callers' turns count from there.
-    start: Instant,
+    pub(super) start: Instant,
     pub(super) calls: BTreeMap<ConnId, Call>,
-    waiting: Waiting,
+    pub(super) waiting: Waiting,
     pub(super) ready: Ready,
     /// The routing points at which a router is present.
     pub(super) routers: BTreeSet<RoutingPointIndex>,
@@ -69,10 +72,13 @@ impl Line {
 
     pub(super) fn place(&self, conn_id: ConnId) -> Option<Place> {
         self.calls.get(&conn_id).map(|call| match call.stage {
+            Stage::Delayed(_) => Place::Delayed,
             Stage::Asked(_) => Place::Asked,
             Stage::Waiting => Place::Waiting,
             Stage::Offered(dn, _) => Place::Offered(dn),
             Stage::Ringing(dn, _) => Place::Ringing(dn),
+            Stage::Elsewhere(dn, _) => Place::Elsewhere(dn),
+            Stage::Leaving(_) => Place::Leaving,
         })
     }
 
@@ -92,22 +98,31 @@ impl Line {
                 call,
                 info,
                 routing_point,
+                entry,
                 since,
+                visited,
             } => {
-                self.enter(step, call, info, routing_point, since);
+                let entering = Entering {
+                    call,
+                    info,
+                    routing_point,
+                    entry,
+                    since,
+                    visited,
+                };
+                self.enter(step, entering);
             }
+            Input::Promised { conn_id, dn } => self.promised(step, conn_id, dn),
             Input::Ringing { conn_id, dn } => self.rings(step, conn_id, dn),
             Input::Answered { conn_id, dn } => self.answered(step, conn_id, dn),
             Input::OfferFailed { conn_id, dn, cause } => {
-                self.offer_failed(step, conn_id, dn, offer_error(cause));
+                self.offer_failed(step, conn_id, dn, Failure::of(cause));
             }
-            Input::Forwarded { conn_id, .. } => {
-                if self.calls.contains_key(&conn_id) {
-                    self.remove(step, conn_id);
-                }
-            }
-            // It has never left its place.
-            Input::ForwardFailed { .. } => {}
+            Input::Forwarded {
+                conn_id,
+                destination,
+            } => self.forwarded(step, conn_id, destination),
+            Input::ForwardFailed { conn_id, code } => self.forward_failed(step, conn_id, code),
             Input::Left { conn_id, cause } => self.left(step, conn_id, cause),
             Input::UserDataChanged {
                 conn_id,
@@ -119,13 +134,14 @@ impl Line {
             }
             Input::AgentAvailable { dn, idle_since } => self.ready.say(dn, Some(idle_since)),
             Input::AgentUnavailable { dn } => self.ready.say(dn, None),
+            Input::AgentPresent { dn, present } => self.agent_present(step, dn, present),
             Input::Refused {
                 conn_id,
                 dn,
                 why: _,
             } => {
                 step.count(Counter::OfferRefused);
-                self.offer_failed(step, conn_id, dn, ErrorCode::DestinationState);
+                self.refused(step, conn_id, dn);
             }
             Input::Router {
                 routing_point,
@@ -133,6 +149,20 @@ impl Line {
                 request,
             } => {
                 self.hear_router(step, routing_point, requested_by, request);
+            }
+        }
+    }
+
+    /// A timer has fired.
+    pub(super) fn fired(&mut self, step: &mut Step<'_>, timer: Timer) {
+        match timer {
+            Timer::Router(conn_id) => self.router_timed_out(step, conn_id),
+            Timer::Delay(conn_id) => self.delay_ends(step, conn_id),
+            Timer::Relax(conn_id) => self.relax(step, conn_id),
+            Timer::Limit(conn_id) => self.limit_reached(step, conn_id),
+            Timer::Day => {
+                self.ready.begin_day();
+                step.arm_day();
             }
         }
     }
@@ -147,11 +177,13 @@ impl Line {
     /// is no such pair. Each turn of the loop takes one of each, so it ends.
     fn match_up(&mut self, step: &mut Step<'_>) {
         while let Some((class, turn)) = self.waiting.first_of(self.ready.served()) {
+            let conn_id = turn.conn_id();
+            let passed_over = &self.calls[&conn_id].unanswered_by;
             let dn = self
                 .ready
-                .first_for(class)
+                .first_for(class, passed_over)
                 .expect("a class counts as served only while an agent is there");
-            self.offer(step, turn.conn_id(), dn, None);
+            self.offer(step, conn_id, dn, None);
         }
     }
 
@@ -166,6 +198,9 @@ impl Line {
         let router = routed.as_ref().map(|routed| routed.requested_by.client);
         self.set_stage(step, conn_id, Stage::Offered(dn, routed));
         self.ready.pick(dn, conn_id);
+        if let Some(call) = self.calls.get_mut(&conn_id) {
+            call.is_promised = false;
+        }
         let source = match router {
             Some(client) => OfferSource::Router(step.queue, client),
             None => OfferSource::Queue(step.queue),
@@ -193,127 +228,30 @@ impl Line {
         }
     }
 
-    fn enter(
-        &mut self,
-        step: &mut Step<'_>,
-        call: CallRef,
-        info: Arc<CallInfo>,
-        routing_point: RoutingPointIndex,
-        since: Instant,
-    ) {
-        let conn_id = call.conn_id;
-        assert!(
-            !self.calls.contains_key(&conn_id),
-            "a call enters a queue once"
-        );
-        if self.calls.len() >= step.config.queue_at(step.queue).capacity as usize {
-            let refusal = QueueRefusal::Full;
-            return step.tell_call(call, call::Input::QueueRefused { refusal });
-        }
-        let entry = step.config.routing_point_at(routing_point).entry;
-        let priority = step.config.entry_at(entry).priority;
-        let ageing = step.config.queue_at(step.queue).priority_ageing;
-        let turn = Turn::new(self.start, ageing, (priority, since), conn_id);
-        let (class, relaxes) = step.rung(entry, since);
-        let relax = relaxes.map(|at| step.arm(at, Timer::Relax(conn_id)));
-        let stage = Stage::Waiting;
-        self.calls.insert(
-            conn_id,
-            Call {
-                call,
-                info,
-                routing_point,
-                entry,
-                since,
-                turn,
-                class,
-                relax,
-                router_was_asked: false,
-                stage,
-            },
-        );
-        self.waiting.add(class, turn);
-        self.emit(step, EventName::Queued, conn_id);
-        self.ask_router(step, conn_id);
-    }
-
-    /// The phone rings: for clients the call has left the queue, though it may come back.
-    fn rings(&mut self, step: &mut Step<'_>, conn_id: ConnId, dn: DnIndex) {
-        let Some(call) = self.calls.get(&conn_id) else {
-            return;
-        };
-        let routed = match &call.stage {
-            Stage::Offered(to, routed) if *to == dn => routed.clone(),
-            Stage::Offered(..) | Stage::Ringing(..) | Stage::Asked(_) | Stage::Waiting => return,
-        };
-        self.divert(step, conn_id, dn, routed);
-    }
-
-    /// The call is the queue's no more. A phone may answer without having rung.
-    fn answered(&mut self, step: &mut Step<'_>, conn_id: ConnId, dn: DnIndex) {
-        self.rings(step, conn_id, dn);
-        if self.offered_to(conn_id) == Some(dn) {
-            self.remove(step, conn_id);
-        }
-    }
-
-    /// The caller waits again. Clients who saw it diverted see it queued again. A router that was
-    /// not answered yet is told why, and may choose again; one that was is asked again.
-    fn offer_failed(&mut self, step: &mut Step<'_>, conn_id: ConnId, dn: DnIndex, code: ErrorCode) {
-        self.ready.settle(dn, conn_id);
-        if self.offered_to(conn_id) != Some(dn) {
-            return;
-        }
-        let Call {
-            routing_point,
-            router_was_asked,
-            stage,
-            ..
-        } = self.call(conn_id);
-        let (routing_point, is_news) = (*routing_point, !router_was_asked);
-        match stage {
-            Stage::Offered(_, Some(routed)) => {
-                let whom = routed.requested_by;
-                let agent = &step.config.agent_at(dn).dn;
-                let why = format!("{agent} did not take the call; it waits");
-                step.refuse(routing_point, whom, code, why);
-                self.wait_for_router(step, conn_id);
-            }
-            Stage::Ringing(_, chosen_by) => {
-                let routers_turn = *chosen_by == ChosenBy::Router || is_news;
-                self.emit(step, EventName::Queued, conn_id);
-                self.wait_again(step, conn_id, routers_turn);
-            }
-            Stage::Offered(_, None) | Stage::Asked(_) | Stage::Waiting => {
-                self.wait_again(step, conn_id, is_news);
-            }
-        }
-    }
-
-    fn wait_again(&mut self, step: &mut Step<'_>, conn_id: ConnId, routers_turn: bool) {
-        self.set_stage(step, conn_id, Stage::Waiting);
-        if routers_turn {
-            self.ask_router(step, conn_id);
-        }
-    }
-
     fn left(&mut self, step: &mut Step<'_>, conn_id: ConnId, cause: EndCause) {
         let Some(call) = self.calls.get(&conn_id) else {
             return;
         };
-        let (routing_point, info) = (call.routing_point, Arc::clone(&call.info));
+        let routing_point = call.routing_point;
         match &call.stage {
             // The agent's shard reports the end of a call that rings there.
-            Stage::Ringing(..) => return self.remove(step, conn_id),
-            Stage::Offered(_, Some(routed)) => {
+            Stage::Ringing(..) | Stage::Elsewhere(_, true) => return self.remove(step, conn_id),
+            Stage::Offered(_, Some(routed)) | Stage::Leaving(Leaving::Routed(routed)) => {
                 let (whom, why) = (routed.requested_by, "the caller has gone");
                 step.refuse(routing_point, whom, ErrorCode::InvalidConnID, why);
             }
-            Stage::Offered(_, None) | Stage::Asked(_) | Stage::Waiting => {}
+            Stage::Offered(_, None)
+            | Stage::Elsewhere(_, false)
+            | Stage::Leaving(Leaving::Overflow { .. })
+            | Stage::Delayed(_)
+            | Stage::Asked(_)
+            | Stage::Waiting => {}
         }
-        let mut event = call_event(step, EventName::Abandoned, routing_point, &info);
-        event.call_state = Some(left_state(cause));
-        step.emit(event);
+        if self.call(conn_id).is_home(step) {
+            let mut event = call_event(step, EventName::Abandoned, self.call(conn_id));
+            event.call_state = Some(left_state(cause));
+            step.emit(event);
+        }
         self.remove(step, conn_id);
     }
 
@@ -335,42 +273,22 @@ impl Line {
             return;
         };
         call.info = info;
-        let diverted = matches!(call.stage, Stage::Ringing(..));
-        if !diverted || requested_by.is_some() {
-            let name = EventName::AttachedDataChanged;
-            let mut event = call_event(step, name, call.routing_point, &call.info);
+        let diverted = match call.stage {
+            Stage::Ringing(..) | Stage::Elsewhere(_, true) => true,
+            Stage::Elsewhere(_, false)
+            | Stage::Offered(..)
+            | Stage::Leaving(_)
+            | Stage::Delayed(_)
+            | Stage::Asked(_)
+            | Stage::Waiting => false,
+        };
+        let call = self.call(conn_id);
+        if call.is_home(step) && !diverted || requested_by.is_some() {
+            let mut event = call_event(step, EventName::AttachedDataChanged, call);
             event.requested_by = requested_by;
             event.third_party_dn = Some(changed_by);
             step.emit(event);
         }
-    }
-
-    fn divert(
-        &mut self,
-        step: &mut Step<'_>,
-        conn_id: ConnId,
-        dn: DnIndex,
-        routed: Option<Routed>,
-    ) {
-        let chosen_by = if routed.is_some() {
-            ChosenBy::Router
-        } else {
-            ChosenBy::Queue
-        };
-        self.set_stage(step, conn_id, Stage::Ringing(dn, chosen_by));
-        let call = self.call(conn_id);
-        if let Some(routed) = routed {
-            let name = EventName::RouteUsed;
-            let mut event = call_event(step, name, call.routing_point, &call.info);
-            name_destination(step, &mut event, dn);
-            event.route_type = Some(routed.route_type);
-            event.requested_by = Some(routed.requested_by);
-            event.reasons = routed.reasons;
-            step.emit(event);
-        }
-        let mut event = call_event(step, EventName::Diverted, call.routing_point, &call.info);
-        name_destination(step, &mut event, dn);
-        step.emit(event);
     }
 
     /// Takes a call out, wherever it is.
@@ -384,32 +302,8 @@ impl Line {
             .calls
             .remove(&conn_id)
             .expect("only a call in the queue is taken out");
-        if let Some(timer) = call.relax {
+        for timer in [call.relax, call.limit].into_iter().flatten() {
             step.wheel.cancel(timer);
-        }
-    }
-
-    /// A timer of a call has fired.
-    pub(super) fn fired(&mut self, step: &mut Step<'_>, timer: Timer) {
-        match timer {
-            Timer::Router(conn_id) => self.router_timed_out(step, conn_id),
-            Timer::Relax(conn_id) => self.relax(step, conn_id),
-        }
-    }
-
-    /// The caller has waited so long that less is enough.
-    fn relax(&mut self, step: &mut Step<'_>, conn_id: ConnId) {
-        let call = self.call(conn_id);
-        let waits = matches!(call.stage, Stage::Waiting);
-        let (class, relaxes) = step.rung(call.entry, call.since);
-        let (turn, before) = (call.turn, call.class);
-        if waits {
-            self.waiting.remove(before, turn);
-            self.waiting.add(class, turn);
-        }
-        let relax = relaxes.map(|at| step.arm(at, Timer::Relax(conn_id)));
-        if let Some(call) = self.calls.get_mut(&conn_id) {
-            (call.class, call.relax) = (class, relax);
         }
     }
 
@@ -425,7 +319,11 @@ impl Line {
             Stage::Asked(_) => {
                 self.asked.insert((call.routing_point, conn_id));
             }
-            Stage::Offered(..) | Stage::Ringing(..) => {}
+            Stage::Delayed(_)
+            | Stage::Offered(..)
+            | Stage::Ringing(..)
+            | Stage::Elsewhere(..)
+            | Stage::Leaving(_) => {}
         }
         call.stage = stage;
     }
@@ -434,18 +332,26 @@ impl Line {
         let call = &self.calls[&conn_id];
         match call.stage {
             Stage::Waiting => self.waiting.remove(call.class, call.turn),
+            Stage::Delayed(timer) => {
+                step.wheel.cancel(timer);
+            }
             Stage::Asked(timer) => {
                 step.wheel.cancel(timer);
                 self.asked.remove(&(call.routing_point, conn_id));
             }
-            Stage::Offered(..) | Stage::Ringing(..) => {}
+            Stage::Offered(..) | Stage::Ringing(..) | Stage::Elsewhere(..) | Stage::Leaving(_) => {}
         }
     }
 
-    fn offered_to(&self, conn_id: ConnId) -> Option<DnIndex> {
+    /// The agent to whom this queue has offered the call.
+    pub(super) fn offered_to(&self, conn_id: ConnId) -> Option<DnIndex> {
         match self.calls.get(&conn_id)?.stage {
             Stage::Offered(dn, _) | Stage::Ringing(dn, _) => Some(dn),
-            Stage::Asked(_) | Stage::Waiting => None,
+            Stage::Delayed(_)
+            | Stage::Asked(_)
+            | Stage::Waiting
+            | Stage::Elsewhere(..)
+            | Stage::Leaving(_) => None,
         }
     }
 
@@ -455,9 +361,22 @@ impl Line {
             .expect("the caller has made sure that the call is in the queue")
     }
 
-    fn emit(&self, step: &mut Step<'_>, name: EventName, conn_id: ConnId) {
+    /// Tells clients about a call that is at home here.
+    pub(super) fn emit(&self, step: &mut Step<'_>, name: EventName, conn_id: ConnId) {
         let call = self.call(conn_id);
-        let event = call_event(step, name, call.routing_point, &call.info);
-        step.emit(event);
+        if call.is_home(step) {
+            let event = call_event(step, name, call);
+            step.emit(event);
+        }
+    }
+}
+
+impl Call {
+    /// Whether this queue is the one that asks the router and writes the events.
+    pub(super) fn is_home(&self, step: &Step<'_>) -> bool {
+        match step.config.entry_at(self.entry).kind {
+            EntryKind::Home | EntryKind::Overflow => true,
+            EntryKind::Also => false,
+        }
     }
 }

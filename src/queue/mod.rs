@@ -2,21 +2,25 @@
 //!
 //! [`Queues`] holds every queue of one shard. A queue picks; whether the agent is really to be had
 //! is the truth of the agent's shard, so every pick is an offer that may come back with the
-//! caller's place and age unchanged. It refuses to know SIP and never ends a call by itself, except
-//! that a full queue takes no more. `line` is one queue, `place` one call in it, `waiting` and
-//! `ready` its two sides, `routing` the router's say. How they are matched is in
-//! `docs/ARCHITECTURE.md`. Agents are in [`crate::agent`].
+//! caller's place and age unchanged. It refuses to know SIP and ends a call by itself only where a
+//! limit says so. `line` is one queue, `place` one call in it, `waiting` and `ready` its two sides;
+//! `entering`, `offering` and `overflow` are what happens to a call, `routing` the router's say.
+//! How the two sides are matched is in `docs/ARCHITECTURE.md`. Agents are in [`crate::agent`].
 //!
 //! # Events at the routing point
 //! EventQueued when a caller enters; EventRouteRequest when a router is asked; EventRouteUsed and
 //! EventDiverted when the agent's phone rings; EventAbandoned when the caller leaves from the
 //! queue. A caller whose phone rang and was not answered is back in the queue: EventQueued comes
 //! again, with the same ConnID, and each EventQueued is closed by one EventDiverted, EventAbandoned
-//! or EventReleased.
+//! or EventReleased. A caller who overflows into another queue has its events there at the queue's
+//! own name. Of the queues in which one caller waits, only its home writes events.
 
 mod bits;
+mod entering;
 mod events;
 mod line;
+mod offering;
+mod overflow;
 mod place;
 mod ranked;
 mod ready;
@@ -30,7 +34,7 @@ use std::time::Instant;
 
 use crate::agent::{EndCause, RefusedOffer};
 use crate::call::CallRef;
-use crate::config::{DnIndex, RoutingPointIndex};
+use crate::config::{DnIndex, EntryIndex, QueueIndex, RoutingPointIndex};
 use crate::cti::{CallInfo, ConnId, ErrorCode, RequestedBy, RouteRequest};
 
 pub use line::Status;
@@ -46,10 +50,22 @@ pub enum Input {
         call: CallRef,
         /// What is known of it.
         info: Arc<CallInfo>,
-        /// Where it arrived.
+        /// The number that the caller dialled.
         routing_point: RoutingPointIndex,
+        /// How it comes in: one of `Config::route`, or `Config::overflow_entry`.
+        entry: EntryIndex,
         /// When it began to wait; kept when an agent fails to take it.
         since: Instant,
+        /// The queues in which it could not wait; it is not sent back to them.
+        visited: Box<[QueueIndex]>,
+    },
+    /// The call has taken an agent whom one of its queues has picked. All its queues hear it, and
+    /// the others do not offer the call until `OfferFailed`.
+    Promised {
+        /// The call.
+        conn_id: ConnId,
+        /// The agent.
+        dn: DnIndex,
     },
     /// The phone of the agent rings: the call is diverted to it (EventRouteUsed, EventDiverted).
     Ringing {
@@ -117,6 +133,13 @@ pub enum Input {
     AgentUnavailable {
         /// The agent.
         dn: DnIndex,
+    },
+    /// The agent has logged in or out, whether it can take a call or not.
+    AgentPresent {
+        /// The agent.
+        dn: DnIndex,
+        /// Whether it is logged in.
+        present: bool,
     },
     /// The agent's shard did not reserve it for the call.
     Refused {

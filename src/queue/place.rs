@@ -8,9 +8,10 @@ use offhook_shards::wheel::TimerKey;
 
 use crate::agent::EndCause;
 use crate::call::CallRef;
-use crate::config::{DnIndex, EntryIndex, RoutingPointIndex};
+use crate::config::{DnIndex, EntryIndex, QueueIndex, RoutingPointIndex};
 use crate::cti::{CallInfo, CallState, ErrorCode, KeyValueList, RequestedBy, RouteType};
 
+use super::overflow::Limit;
 use super::waiting::Turn;
 
 /// One call in a queue.
@@ -23,11 +24,24 @@ pub(super) struct Call {
     pub(super) entry: EntryIndex,
     /// Since when the caller waits.
     pub(super) since: Instant,
+    /// The queues in which it could not wait.
+    pub(super) visited: Box<[QueueIndex]>,
     pub(super) turn: Turn,
     /// The class of callers who need the same.
     pub(super) class: usize,
     /// The time at which less will be enough.
     pub(super) relax: Option<TimerKey>,
+    /// The time at which it has waited as long as it may.
+    pub(super) limit: Option<TimerKey>,
+    /// Whether that time has passed, and nothing came of it yet.
+    pub(super) is_overdue: bool,
+    /// How many phones have rung for it in vain.
+    pub(super) unanswered: u16,
+    /// Whose phones they were, the latest last: others come first.
+    pub(super) unanswered_by: Vec<DnIndex>,
+    /// Whether the call has taken the agent to whom this queue has offered it, by our offer or by
+    /// that of another of its queues.
+    pub(super) is_promised: bool,
     /// Whether the router that is there now has been asked about it.
     pub(super) router_was_asked: bool,
     pub(super) stage: Stage,
@@ -36,6 +50,8 @@ pub(super) struct Call {
 /// Where a call is, with what only that place needs.
 #[derive(Debug)]
 pub(super) enum Stage {
+    /// Waits at home, and not yet here, until the timer.
+    Delayed(TimerKey),
     /// A router is asked, until the timer.
     Asked(TimerKey),
     /// In the line, for whoever is ready first.
@@ -44,6 +60,22 @@ pub(super) enum Stage {
     Offered(DnIndex, Option<Routed>),
     /// At the phone of an agent, which rings.
     Ringing(DnIndex, ChosenBy),
+    /// With an agent of another queue; whether the phone rings.
+    Elsewhere(DnIndex, bool),
+    /// Sent elsewhere, and not gone yet.
+    Leaving(Leaving),
+}
+
+/// Why a call is sent elsewhere.
+#[derive(Debug)]
+pub(super) enum Leaving {
+    /// It met a limit.
+    Overflow {
+        /// What it is told if it cannot go; `None` lets it wait on.
+        or: Option<Limit>,
+    },
+    /// A router wants it.
+    Routed(Routed),
 }
 
 /// Who chose the agent whose phone rings, and is to choose again if nobody answers.
@@ -64,6 +96,8 @@ pub(super) struct Routed {
 /// Where a call of a queue is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
+    /// It will wait here if it still waits then.
+    Delayed,
     /// A router is asked.
     Asked,
     /// It waits for any agent.
@@ -72,6 +106,10 @@ pub enum Place {
     Offered(DnIndex),
     /// The phone of this agent rings.
     Ringing(DnIndex),
+    /// It is with this agent by way of another queue.
+    Elsewhere(DnIndex),
+    /// It is being sent elsewhere.
+    Leaving,
 }
 
 /// What a router is told about an agent who did not take the call.

@@ -55,6 +55,10 @@ struct Known {
     offered: Option<ConnId>,
     /// The number of its last offer.
     last_offer: u32,
+    /// Calls of this queue that it has answered today.
+    answered: u32,
+    /// Whether it is logged in.
+    is_present: bool,
 }
 
 /// The agents of a queue. Every operation is O(log n) in the number of agents.
@@ -75,6 +79,7 @@ pub(super) struct Ready {
     guests: BTreeMap<DnIndex, ConnId>,
     offers: u32,
     idle: usize,
+    present: usize,
 }
 
 impl Ready {
@@ -97,6 +102,8 @@ impl Ready {
                 idle_since: None,
                 offered: None,
                 last_offer: 0,
+                answered: 0,
+                is_present: false,
             }
         });
         let known = known.collect();
@@ -111,6 +118,7 @@ impl Ready {
             guests: BTreeMap::new(),
             offers: 0,
             idle: 0,
+            present: 0,
         }
     }
 
@@ -164,9 +172,59 @@ impl Ready {
         &self.served
     }
 
-    /// The agent whose turn it is for a class.
-    pub(super) fn first_for(&self, class: usize) -> Option<DnIndex> {
+    /// The agent whose turn it is for a class: one of the few to be passed over only if there is
+    /// nobody else.
+    pub(super) fn first_for(&mut self, class: usize, passed_over: &[DnIndex]) -> Option<DnIndex> {
+        let first = self.first(class)?;
+        if !passed_over.contains(&first) {
+            return Some(first);
+        }
+        let idle_since = |dn: &DnIndex| {
+            let known = &self.known[self.position(*dn)?];
+            known.idle_since.map(|since| (*dn, since))
+        };
+        let aside: Vec<(DnIndex, Instant)> = passed_over.iter().filter_map(idle_since).collect();
+        for (dn, _) in &aside {
+            self.say(*dn, None);
+        }
+        let other = self.first(class);
+        for (dn, since) in aside {
+            self.say(dn, Some(since));
+        }
+        Some(other.unwrap_or(first))
+    }
+
+    fn first(&self, class: usize) -> Option<DnIndex> {
         self.classes[class].first().map(|offer| offer.first.dn)
+    }
+
+    /// The agent has answered a call of this queue.
+    pub(super) fn answered(&mut self, dn: DnIndex) {
+        self.change(dn, |known| {
+            known.answered = known.answered.saturating_add(1);
+        });
+    }
+
+    /// Nobody has answered anything today.
+    pub(super) fn begin_day(&mut self) {
+        for position in 0..self.dns.len() {
+            self.change(self.dns[position], |known| known.answered = 0);
+        }
+    }
+
+    /// The agent has logged in or out.
+    pub(super) fn set_present(&mut self, dn: DnIndex, present: bool) {
+        if let Some(position) = self.position(dn) {
+            let known = &mut self.known[position];
+            self.present -= usize::from(known.is_present);
+            self.present += usize::from(present);
+            known.is_present = present;
+        }
+    }
+
+    /// Whether any agent of the queue is logged in.
+    pub(super) fn is_anybody_present(&self) -> bool {
+        self.present > 0
     }
 
     /// How many may be picked.
@@ -223,6 +281,7 @@ impl Ready {
         let (count, since) = match self.strategy {
             Strategy::LongestIdle | Strategy::MostSkilled => (0, offset(self.start, idle_since)),
             Strategy::RoundRobin => (known.last_offer, 0),
+            Strategy::LeastCallsToday => (known.answered, offset(self.start, idle_since)),
         };
         Some(Rank { count, since, dn })
     }
@@ -256,7 +315,7 @@ fn classes_of(
         let counted = match queue.strategy {
             Strategy::MostSkilled => u16::try_from(levels.sum(required))
                 .expect("AGENT_SKILLS_MAX levels of at most SKILL_LEVEL_MAX fit in 16 bits"),
-            Strategy::LongestIdle | Strategy::RoundRobin => 0,
+            Strategy::LongestIdle | Strategy::RoundRobin | Strategy::LeastCallsToday => 0,
         };
         levels.meets(required).then_some((class, counted))
     });

@@ -2,20 +2,23 @@
 //! answer until its timer; a router that is silent, gone, or leaves the choice to us costs the
 //! caller nothing but that time: the call then waits in the line as if there were no router.
 
-use crate::call::{self, QueueRefusal};
-use crate::config::{DnIndex, RoutingPointIndex};
+use crate::call::{self, ForwardReason, QueueRefusal};
+use crate::config::{Address, DnIndex, EntryKind, RoutingPointIndex};
 use crate::counters::Counter;
 use crate::cti::{CallState, ConnId, ErrorCode, EventName, RequestedBy, RouteRequest, RouteType};
 
 use super::events::call_event;
 use super::line::Line;
-use super::place::{Routed, Stage};
+use super::overflow::send;
+use super::place::{Leaving, Routed, Stage};
 use super::step::{Step, Timer};
 
 /// What a router's request comes to.
 enum Choice {
-    /// This number.
+    /// This number: an agent's, a routing point's, or one outside.
     Number(String),
+    /// This number, which is outside whatever else has it.
+    Outside(String),
     /// Whomever the queue picks.
     OwnStrategy,
     /// Nobody.
@@ -52,8 +55,7 @@ impl Line {
 
     /// Asks the router, if one is present, about a call that waits.
     pub(super) fn ask_router(&mut self, step: &mut Step<'_>, conn_id: ConnId) {
-        let routing_point = self.call(conn_id).routing_point;
-        if !self.routers.contains(&routing_point) {
+        if !self.has_router(step, conn_id) {
             return;
         }
         self.wait_for_router(step, conn_id);
@@ -62,22 +64,28 @@ impl Line {
         if let Some(call) = self.calls.get_mut(&conn_id) {
             call.router_was_asked = true;
         }
-        let info = &self.call(conn_id).info;
-        let mut event = call_event(step, EventName::RouteRequest, routing_point, info);
+        let mut event = call_event(step, EventName::RouteRequest, self.call(conn_id));
         event.route_reference = Some(self.route_reference);
         step.emit(event);
     }
 
     /// Leaves the call to the router, if one is present, for the time that it has.
     pub(super) fn wait_for_router(&mut self, step: &mut Step<'_>, conn_id: ConnId) {
-        let routing_point = self.call(conn_id).routing_point;
-        let stage = if self.routers.contains(&routing_point) {
+        let stage = if self.has_router(step, conn_id) {
+            let routing_point = self.call(conn_id).routing_point;
             let after = step.config.routing_point_at(routing_point).router_timeout;
             Stage::Asked(step.arm(step.now + after, Timer::Router(conn_id)))
         } else {
             Stage::Waiting
         };
         self.set_stage(step, conn_id, stage);
+    }
+
+    /// Whether a router is there for a call. It is asked where the caller dialled it, once.
+    fn has_router(&self, step: &Step<'_>, conn_id: ConnId) -> bool {
+        let call = self.call(conn_id);
+        let is_home = step.config.entry_at(call.entry).kind == EntryKind::Home;
+        is_home && self.routers.contains(&call.routing_point)
     }
 
     /// The router has not answered in time.
@@ -122,23 +130,27 @@ impl Line {
         let here = self
             .calls
             .get(&conn_id)
-            .filter(|call| call.routing_point == routing_point);
+            .filter(|call| call.routing_point == routing_point && call.is_home(step));
         let refusal = match here.map(|call| &call.stage) {
             None => Some((
                 ErrorCode::InvalidConnID,
                 "no such call waits at this routing point",
             )),
-            Some(Stage::Offered(..) | Stage::Ringing(..)) => Some((
+            Some(Stage::Offered(..) | Stage::Ringing(..) | Stage::Elsewhere(..)) => Some((
                 ErrorCode::WrongState,
                 "the call is being offered to an agent",
             )),
-            Some(Stage::Asked(_) | Stage::Waiting) => None,
+            Some(Stage::Leaving(_)) => {
+                Some((ErrorCode::WrongState, "the call is on its way elsewhere"))
+            }
+            Some(Stage::Asked(_) | Stage::Waiting | Stage::Delayed(_)) => None,
         };
         if let Some((code, why)) = refusal {
             return step.refuse(routing_point, whom, code, why);
         }
         match choice(route_type, other_dn) {
-            Ok(Choice::Number(number)) => self.route_to(step, conn_id, &number, routed),
+            Ok(Choice::Number(number)) => self.route_to(step, conn_id, number, routed),
+            Ok(Choice::Outside(number)) => self.send_to(step, conn_id, number, routed),
             Ok(Choice::OwnStrategy) => {
                 self.emit_route_used(step, conn_id, &routed);
                 self.set_stage(step, conn_id, Stage::Waiting);
@@ -151,28 +163,44 @@ impl Line {
         }
     }
 
-    /// To an agent of the router's choice, be it one of this queue or not. EventRouteUsed follows
-    /// when its phone rings.
-    fn route_to(&mut self, step: &mut Step<'_>, conn_id: ConnId, number: &str, routed: Routed) {
-        let (whom, routing_point) = (routed.requested_by, self.call(conn_id).routing_point);
-        let dn: DnIndex = match step.config.dn(number) {
-            Some(dn) if !self.ready.is_offered(dn) => dn,
-            Some(_) => {
-                let why = format!("{number} is being offered another call");
-                return step.refuse(routing_point, whom, ErrorCode::DestinationState, why);
-            }
-            None => {
-                let why = format!("{number} is no agent's number");
-                return step.refuse(routing_point, whom, ErrorCode::InvalidCalledDN, why);
-            }
+    /// To an agent of the router's choice, be it one of this queue or not: EventRouteUsed follows
+    /// when its phone rings. To any other number the call is sent.
+    fn route_to(&mut self, step: &mut Step<'_>, conn_id: ConnId, number: String, routed: Routed) {
+        let Some(dn): Option<DnIndex> = step.config.dn(&number) else {
+            return self.send_to(step, conn_id, number, routed);
         };
+        if self.ready.is_offered(dn) {
+            let (whom, routing_point) = (routed.requested_by, self.call(conn_id).routing_point);
+            let why = format!("{number} is being offered another call");
+            return step.refuse(routing_point, whom, ErrorCode::DestinationState, why);
+        }
         self.offer(step, conn_id, dn, Some(routed));
+    }
+
+    /// To another routing point or queue, or to a number outside: EventRouteUsed follows when the
+    /// call has gone.
+    fn send_to(&mut self, step: &mut Step<'_>, conn_id: ConnId, number: String, routed: Routed) {
+        let call = self.call(conn_id);
+        let (call_ref, routing_point) = (call.call, call.routing_point);
+        let leads_back = match step.config.address(&number) {
+            Some(Address::RoutingPoint(point)) => point == routing_point,
+            Some(Address::Queue(queue)) => queue == step.queue || call.visited.contains(&queue),
+            // A trunk is no destination, and the call's shard will say so.
+            Some(Address::Agent(_) | Address::Trunk(_)) | None => false,
+        };
+        if leads_back {
+            let why = format!("the call waits at {number} already, or has been there");
+            let whom = routed.requested_by;
+            return step.refuse(routing_point, whom, ErrorCode::InvalidCalledDN, why);
+        }
+        self.set_stage(step, conn_id, Stage::Leaving(Leaving::Routed(routed)));
+        send(step, call_ref, number, ForwardReason::Routed);
     }
 
     fn disconnect(&mut self, step: &mut Step<'_>, conn_id: ConnId, routed: &Routed) {
         self.emit_route_used(step, conn_id, routed);
         let call = self.call(conn_id);
-        let mut event = call_event(step, EventName::Released, call.routing_point, &call.info);
+        let mut event = call_event(step, EventName::Released, call);
         event.call_state = Some(CallState::Dropped);
         step.emit(event);
         let refusal = QueueRefusal::Disconnected;
@@ -182,7 +210,7 @@ impl Line {
 
     fn emit_route_used(&self, step: &mut Step<'_>, conn_id: ConnId, routed: &Routed) {
         let call = self.call(conn_id);
-        let mut event = call_event(step, EventName::RouteUsed, call.routing_point, &call.info);
+        let mut event = call_event(step, EventName::RouteUsed, call);
         event.route_type = Some(routed.route_type);
         event.requested_by = Some(routed.requested_by);
         event.reasons.clone_from(&routed.reasons);
@@ -211,7 +239,9 @@ fn choice(route_type: RouteType, other_dn: Option<String>) -> Result<Choice, Err
             | RouteType::AgentID,
             None,
         ) => Err(ErrorCode::InvalidAttribute),
-        (RouteType::Label | RouteType::OverwriteDNIS | RouteType::Announcement, _) => {
+        (RouteType::Label, Some(number)) => Ok(Choice::Outside(number)),
+        (RouteType::Label, None) => Err(ErrorCode::InvalidAttribute),
+        (RouteType::OverwriteDNIS | RouteType::Announcement, _) => {
             Err(ErrorCode::UnsupportedOperation)
         }
     }

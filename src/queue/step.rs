@@ -6,10 +6,12 @@ use std::time::Instant;
 
 use offhook_shards::wheel::{TimerKey, Wheel};
 
-use crate::config::{Config, DnIndex, EntryIndex, QueueIndex, RoutingPointIndex};
+use crate::config::{Config, DnIndex, EntryIndex, QueueIndex, RoutingPointIndex, next_day_in_utc};
 use crate::counters::{Counter, Counters};
 use crate::cti::{ConnId, ErrorCode, Event, RequestedBy};
 use crate::{agent, call};
+
+use crate::wall::Wall;
 
 use super::Output;
 
@@ -18,8 +20,14 @@ use super::Output;
 pub(super) enum Timer {
     /// The router has had its time for this call.
     Router(ConnId),
+    /// The caller has waited so long at home that it waits here too.
+    Delay(ConnId),
     /// The caller has waited so long that less is enough.
     Relax(ConnId),
+    /// The caller has waited as long as it may.
+    Limit(ConnId),
+    /// A new day begins.
+    Day,
 }
 
 /// One step of one queue.
@@ -27,6 +35,7 @@ pub(super) struct Step<'a> {
     pub(super) now: Instant,
     pub(super) queue: QueueIndex,
     pub(super) config: &'a Config,
+    pub(super) wall: Wall,
     pub(super) wheel: &'a mut Wheel<(QueueIndex, Timer)>,
     pub(super) outputs: &'a mut VecDeque<Output>,
     pub(super) counters: &'a Counters,
@@ -60,6 +69,17 @@ impl Step<'_> {
 
     pub(super) fn tell_call(&mut self, call: call::CallRef, input: call::Input) {
         self.outputs.push_back(Output::Call(call, input));
+    }
+
+    /// Wakes the queue when the next day begins where it is.
+    pub(super) fn arm_day(&mut self) {
+        let now = self.wall.time_at(self.now);
+        let begins = match self.config.queue_at(self.queue).calendar {
+            Some(calendar) => self.config.calendar_at(calendar).next_day(now),
+            None => next_day_in_utc(now),
+        };
+        let at = self.now + begins.saturating_sub(now);
+        self.arm(at, Timer::Day);
     }
 
     pub(super) fn arm(&mut self, at: Instant, timer: Timer) -> TimerKey {

@@ -9,9 +9,10 @@ use offhook_shards::wheel::Wheel;
 
 use crate::agent;
 use crate::call::{self, CallRef};
-use crate::config::{Config, DnIndex, QueueIndex};
+use crate::config::{Config, DnIndex, QueueIndex, Strategy};
 use crate::counters::Counters;
 use crate::cti::{ConnId, Event, Notice};
+use crate::wall::Wall;
 
 use super::Input;
 use super::line::{Line, Status};
@@ -35,6 +36,7 @@ pub enum Output {
 #[derive(Debug)]
 pub struct Queues {
     config: Arc<Config>,
+    wall: Wall,
     counters: Arc<Counters>,
     lines: BTreeMap<QueueIndex, Line>,
     wheel: Wheel<(QueueIndex, Timer)>,
@@ -49,16 +51,36 @@ impl Queues {
         config: Arc<Config>,
         queues: impl Iterator<Item = QueueIndex>,
         counters: Arc<Counters>,
+        wall: Wall,
     ) -> Self {
         let lines = queues
             .map(|queue| (queue, Line::new(now, &config, queue)))
             .collect();
-        Self {
+        let mut queues = Self {
             config,
+            wall,
             counters,
             lines,
             wheel: Wheel::new(now),
             outputs: VecDeque::new(),
+        };
+        queues.begin_days(now);
+        queues
+    }
+
+    /// Where calls are counted by the day, the day's end is awaited.
+    fn begin_days(&mut self, now: Instant) {
+        let counting: Vec<QueueIndex> = self
+            .lines
+            .keys()
+            .copied()
+            .filter(|queue| match self.config.queue_at(*queue).strategy {
+                Strategy::LeastCallsToday => true,
+                Strategy::LongestIdle | Strategy::MostSkilled | Strategy::RoundRobin => false,
+            })
+            .collect();
+        for queue in counting {
+            self.step(now, queue, |_, step| step.arm_day());
         }
     }
 
@@ -131,6 +153,7 @@ impl Queues {
             now,
             queue,
             config: &self.config,
+            wall: self.wall,
             wheel: &mut self.wheel,
             outputs: &mut self.outputs,
             counters: &self.counters,

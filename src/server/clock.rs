@@ -4,6 +4,8 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use crate::wall::Wall;
+
 /// The moment at which the server started, on both clocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Clock {
@@ -29,6 +31,15 @@ impl Clock {
         Self {
             started,
             started_since_epoch,
+        }
+    }
+
+    /// Wall time as a value, for the engines.
+    #[must_use]
+    pub fn wall(&self) -> Wall {
+        Wall {
+            at: self.started,
+            since_epoch: self.started_since_epoch,
         }
     }
 

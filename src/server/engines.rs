@@ -82,6 +82,7 @@ impl Crew for Engines {
             user_agent: self.user_agent(shard),
             seed: self.seed,
             counters: Arc::clone(&self.counters[shard.index()]),
+            wall: self.clock.wall(),
         };
         Engine::new(self.clock.now(), setup)
     }

@@ -529,7 +529,8 @@ fn a_direct_call_rings_on_in_a_break_and_not_after_a_logout() {
     assert!(!outputs.contains(&withdrawn(call, EndCause::Declined)));
     let input = desk.request(logout());
     let outputs = desk.handle(input);
-    assert_eq!(outputs[1..], [withdrawn(call, EndCause::Unreachable)]);
+    assert_eq!(outputs[1], withdrawn(call, EndCause::Unreachable));
+    assert_eq!(told_presence(&outputs[2..]).len(), outputs.len() - 2);
 }
 
 #[test]
@@ -605,4 +606,16 @@ fn the_handset_is_up_while_a_call_of_ours_is() {
     let call = desk.ringing();
     let ended = queued(call, PartyState::Ended(EndCause::CallerAbandoned));
     assert_eq!(names(&desk.handle(Input::Party(ended))), ["Abandoned"]);
+}
+
+#[test]
+fn queues_hear_who_is_logged_in_whether_it_takes_calls_or_not() {
+    let mut desk = Desk::new();
+    let (there, gone) = (
+        [(SALES, true), (SERVICE, true)],
+        [(SALES, false), (SERVICE, false)],
+    );
+    assert_eq!(told_presence(&desk.handle(Input::Presence(busy()))), there);
+    assert_eq!(told_presence(&desk.handle(Input::Presence(idle()))), []);
+    assert_eq!(told_presence(&desk.handle(Input::Presence(closed()))), gone);
 }

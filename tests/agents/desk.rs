@@ -395,10 +395,28 @@ pub(crate) fn told_queues(outputs: &[Output]) -> Vec<(QueueIndex, &'static str)>
     outputs
         .iter()
         .filter_map(|output| match output {
+            Output::Queue(_, queue::Input::AgentPresent { .. }) => None,
             Output::Queue(queue, input) => Some((*queue, queue_word(input))),
             Output::Event(_) | Output::Call(..) | Output::RefreshPresence(_) | Output::Place(_) => {
                 None
             }
+        })
+        .collect()
+}
+
+/// Whether the queues were told that the agent is logged in.
+pub(crate) fn told_presence(outputs: &[Output]) -> Vec<(QueueIndex, bool)> {
+    outputs
+        .iter()
+        .filter_map(|output| match output {
+            Output::Queue(queue, queue::Input::AgentPresent { present, .. }) => {
+                Some((*queue, *present))
+            }
+            Output::Queue(..)
+            | Output::Event(_)
+            | Output::Call(..)
+            | Output::RefreshPresence(_)
+            | Output::Place(_) => None,
         })
         .collect()
 }
@@ -424,6 +442,8 @@ fn queue_word(input: &queue::Input) -> &'static str {
             ..
         } => "refused: unreachable",
         other @ (queue::Input::Enter { .. }
+        | queue::Input::Promised { .. }
+        | queue::Input::AgentPresent { .. }
         | queue::Input::Ringing { .. }
         | queue::Input::Answered { .. }
         | queue::Input::OfferFailed { .. }

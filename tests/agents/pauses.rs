@@ -54,6 +54,20 @@ fn a_desktop_stretches_wrap_up() {
 }
 
 #[test]
+fn wrap_up_asked_for_while_the_phone_rings_does_not_end_in_the_call() {
+    let mut desk = Desk::new().ready();
+    let call = desk.new_call();
+    desk.reserve(call, OfferSource::Direct);
+    desk.party(direct(call, PartyState::Ringing));
+    desk.ask(wrap_up(WrapUp::Timed(seconds(5))));
+    desk.party(queued(call, PartyState::Changed));
+    desk.party(queued(call, PartyState::Established));
+    let asked = desk.ask(wrap_up(WrapUp::Timed(seconds(5))));
+    assert_eq!(asked, ["*NotReady AfterCallWork"]);
+    assert_eq!(desk.after(seconds(300)), NOTHING, "the agent still talks");
+}
+
+#[test]
 fn a_desktop_asks_for_wrap_up_during_the_call_and_without_one() {
     let mut desk = Desk::new().ready();
     let call = desk.talking();

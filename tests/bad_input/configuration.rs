@@ -73,10 +73,10 @@ const TABLE: &[Mistaken] = &[
         named: &[(10, "nowhere")],
     },
     Mistaken {
-        name: "a peer that is no address",
+        name: "a peer that is neither an address nor a name",
         from: "udp:127.0.0.1:5070",
-        to: "udp:ucm.example.com",
-        named: &[(7, "ucm.example.com")],
+        to: "udp:ucm example.com",
+        named: &[(7, "ucm example.com")],
     },
     Mistaken {
         name: "a listener that no peer could reach",

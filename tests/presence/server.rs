@@ -9,6 +9,7 @@ use offhook::counters::{Counter, Counters};
 use offhook::cti::{Event, Notice, Output, SubscriptionStatus, Value};
 use offhook::dialog::{Listener, UserAgentConfig};
 use offhook::engine::{Engine, EngineConfig, Owners};
+use offhook::wall::Wall;
 use offhook_shards::clock::Clock;
 use offhook_shards::{ConnectionChange, ConnectionId, ConnectionOutcome};
 use offhook_shards::{Engine as _, ShardId, Source, Transport};
@@ -55,6 +56,7 @@ impl Server {
             advertised: LOCAL.into(),
         };
         let counters = Arc::new(Counters::default());
+        let now = Clock.now();
         let setup = EngineConfig {
             shard: ShardId(0),
             owners: Owners::new(1, KEYS),
@@ -72,8 +74,8 @@ impl Server {
             config: Arc::new(config),
             seed: 1,
             counters: Arc::clone(&counters),
+            wall: Wall::since_1970(now),
         };
-        let now = Clock.now();
         let mut server = Self {
             now,
             engine: Engine::new(now, setup),

@@ -7,14 +7,15 @@ use std::time::{Duration, Instant};
 
 use offhook::agent::{self, Agents, EndCause, Party, PartyState};
 use offhook::call::{self, CallKey, CallRef};
-use offhook::config::{Config, DnIndex, QueueIndex, RoutingPointIndex};
+use offhook::config::{Config, DnIndex, EntryIndex, QueueIndex, RoutingPointIndex};
 use offhook::counters::{Counter, Counters};
 use offhook::cti::{
-    CallState, ClientId, ConnId, DesktopRequest, DnRole, Event, EventName, KeyValueList,
+    CallState, ClientId, ConnId, DesktopRequest, DnRole, ErrorCode, Event, EventName, KeyValueList,
     RequestedBy, RouteRequest, RouteType,
 };
 use offhook::presence::Vote;
 use offhook::queue::{self, Queues};
+use offhook::wall::Wall;
 use offhook_shards::ShardId;
 
 use super::hall::{configuration, info};
@@ -65,8 +66,11 @@ pub(crate) enum Stand {
 
 pub(crate) struct ModelCall {
     pub(crate) call: CallRef,
-    pub(crate) queue: QueueIndex,
+    /// The first one is its home.
+    pub(crate) queues: Vec<QueueIndex>,
     routing_point: RoutingPointIndex,
+    /// Its home has not taken it.
+    pub(crate) is_refused: bool,
     pub(crate) stand: Stand,
 }
 
@@ -90,6 +94,8 @@ impl Floor {
              [[agents]]\nrange = \"2001-2003\"\nqueues = [\"sales\", \"service\"]\nwrap_up = 2\n\
              [[agents]]\nrange = \"2004-2006\"\nqueues = [\"sales\"]",
             "[[routing_point]]\nnumber = \"7002\"\nqueue = \"service\"\n\
+             [[routing_point]]\nnumber = \"7003\"\nqueue = \"sales\"\n\
+             also = [{ queue = \"service\" }]\n\
              [[queue]]\nname = \"sales\"\ncapacity = 12\n\
              [[queue]]\nname = \"service\"",
         );
@@ -98,7 +104,13 @@ impl Floor {
         let queues = (0..QUEUES)
             .map(|queue| {
                 let only = [QueueIndex(queue)].into_iter();
-                Queues::new(now, Arc::clone(&config), only, Arc::clone(&counters))
+                Queues::new(
+                    now,
+                    Arc::clone(&config),
+                    only,
+                    Arc::clone(&counters),
+                    Wall::since_1970(now),
+                )
             })
             .collect();
         let agents = (0..AGENT_SHARDS)
@@ -146,21 +158,28 @@ impl Floor {
             key: CallKey::default(),
             conn_id,
         };
-        let routing_point = RoutingPointIndex(u16::try_from(self.seed.below(3)).unwrap());
-        let queue = self.config.routing_point_at(routing_point).queue;
+        let routing_point = RoutingPointIndex(u16::try_from(self.seed.below(4)).unwrap());
+        let config = Arc::clone(&self.config);
+        let entries = config.route(routing_point, None, &KeyValueList::new());
+        let queue_of = |entry: &EntryIndex| config.entry_at(*entry).queue;
         self.calls.push(ModelCall {
             call,
-            queue,
+            queues: entries.iter().map(queue_of).collect(),
             routing_point,
+            is_refused: false,
             stand: Stand::Waiting,
         });
-        let input = queue::Input::Enter {
-            call,
-            info: info(call),
-            routing_point,
-            since: self.now,
-        };
-        self.send(call_shard(call), Message::Queue(queue, input));
+        for entry in entries {
+            let input = queue::Input::Enter {
+                call,
+                info: info(call),
+                routing_point,
+                entry: *entry,
+                since: self.now,
+                visited: Box::new([]),
+            };
+            self.send(call_shard(call), Message::Queue(queue_of(entry), input));
+        }
     }
 
     pub(crate) fn presence(&mut self, dn: DnIndex, vote: Vote) {
@@ -225,7 +244,7 @@ impl Floor {
                     };
                     self.report(index, dn, PartyState::Ringing);
                     let conn_id = self.calls[index].call.conn_id;
-                    self.tell_queue(index, queue::Input::Ringing { conn_id, dn });
+                    self.tell_queue(index, &queue::Input::Ringing { conn_id, dn });
                 }
             },
             Stand::Offered {
@@ -251,7 +270,7 @@ impl Floor {
             Stand::Talking(_) | Stand::Ended => return,
         }
         self.calls[index].stand = Stand::Ended;
-        self.tell_queue(index, queue::Input::Left { conn_id, cause });
+        self.tell_queue(index, &queue::Input::Left { conn_id, cause });
     }
 
     /// Delivers everything, then lets time pass; phones that rang long are given up.
@@ -380,12 +399,17 @@ impl Floor {
                         rings: false,
                         since,
                     };
+                    let conn_id = call.conn_id;
+                    self.tell_queue(index, &queue::Input::Promised { conn_id, dn });
                 }
                 Stand::Ended => {
                     self.report(index, dn, PartyState::Ended(EndCause::CallerAbandoned));
                 }
                 other @ (Stand::Offered { .. } | Stand::Talking(_)) => {
-                    panic!("a call is offered to {dn:?} while it is {other:?}")
+                    let several = self.calls[index].queues.len() > 1;
+                    assert!(several, "offered to {dn:?} while it is {other:?}");
+                    let returned = agent::Input::Returned { call };
+                    self.send(call_shard(call), Message::Agent(dn, returned));
                 }
             },
             call::Input::OfferWithdrawn { dn, cause } => {
@@ -393,10 +417,16 @@ impl Floor {
                     self.offer_fails(index, dn, cause);
                 }
             }
-            call::Input::QueueRefused { .. } => self.calls[index].stand = Stand::Ended,
-            call::Input::DirectRefused { .. }
-            | call::Input::Request { .. }
-            | call::Input::Forward { .. } => {
+            call::Input::QueueRefused { .. } => {
+                self.calls[index].is_refused = true;
+                self.end_if_refused(index);
+            }
+            call::Input::Forward {
+                ref destination, ..
+            } => {
+                self.is_sent(index, destination.clone());
+            }
+            call::Input::DirectRefused { .. } | call::Input::Request { .. } => {
                 panic!("nobody here says {input:?} to a call")
             }
         }
@@ -406,14 +436,49 @@ impl Floor {
         self.calls[index].stand = Stand::Waiting;
         self.report(index, dn, PartyState::Ended(cause));
         let conn_id = self.calls[index].call.conn_id;
-        self.tell_queue(index, queue::Input::OfferFailed { conn_id, dn, cause });
+        self.tell_queue(index, &queue::Input::OfferFailed { conn_id, dn, cause });
+        self.end_if_refused(index);
+    }
+
+    /// A call is sent elsewhere; half of them can go there.
+    fn is_sent(&mut self, index: usize, destination: String) {
+        let conn_id = self.calls[index].call.conn_id;
+        let code = match self.calls[index].stand {
+            Stand::Ended => return,
+            Stand::Offered { .. } | Stand::Talking(_) => ErrorCode::WrongState,
+            Stand::Waiting if self.seed.below(2) == 0 => ErrorCode::InvalidCalledDN,
+            Stand::Waiting => {
+                self.calls[index].stand = Stand::Ended;
+                let gone = queue::Input::Forwarded {
+                    conn_id,
+                    destination,
+                };
+                return self.tell_queue(index, &gone);
+            }
+        };
+        self.tell_queue(index, &queue::Input::ForwardFailed { conn_id, code });
+    }
+
+    /// A call without a home waits nowhere, though it may be with an agent of another queue.
+    fn end_if_refused(&mut self, index: usize) {
+        let ModelCall {
+            call,
+            is_refused,
+            stand,
+            ..
+        } = self.calls[index];
+        if is_refused && stand == Stand::Waiting {
+            self.calls[index].stand = Stand::Ended;
+            let (conn_id, cause) = (call.conn_id, EndCause::Failed);
+            self.tell_queue(index, &queue::Input::Left { conn_id, cause });
+        }
     }
 
     fn answer(&mut self, index: usize, dn: DnIndex) {
         self.calls[index].stand = Stand::Talking(dn);
         self.report(index, dn, PartyState::Established);
         let conn_id = self.calls[index].call.conn_id;
-        self.tell_queue(index, queue::Input::Answered { conn_id, dn });
+        self.tell_queue(index, &queue::Input::Answered { conn_id, dn });
     }
 
     fn report(&mut self, index: usize, dn: DnIndex, state: PartyState) {
@@ -442,9 +507,11 @@ impl Floor {
         );
     }
 
-    fn tell_queue(&mut self, index: usize, input: queue::Input) {
-        let ModelCall { call, queue, .. } = self.calls[index];
-        self.send(call_shard(call), Message::Queue(queue, input));
+    fn tell_queue(&mut self, index: usize, input: &queue::Input) {
+        let call = self.calls[index].call;
+        for queue in self.calls[index].queues.clone() {
+            self.send(call_shard(call), Message::Queue(queue, input.clone()));
+        }
     }
 
     fn requested_by(&mut self) -> RequestedBy {

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use offhook::agent::{self, OfferSource};
-use offhook::call::{CallKey, CallRef};
-use offhook::config::{self, Config, DnIndex, QueueIndex, RoutingPointIndex};
+use offhook::call::{self, CallKey, CallRef, QueueRefusal};
+use offhook::config::{self, Config, DnIndex, EntryIndex, QueueIndex, RoutingPointIndex};
 use offhook::counters::Counters;
 use offhook::cti::{
     CallInfo, CallType, CallUuid, ClientId, ConnId, Event, KeyValueList, Notice, RequestedBy,
 };
 use offhook::queue::{Input, Output, Queues};
+use offhook::wall::Wall;
 use offhook_shards::ShardId;
 
 pub(crate) const SALES: QueueIndex = QueueIndex(0);
@@ -46,30 +47,55 @@ pub(crate) struct Hall {
     pub(crate) start: Instant,
     pub(crate) now: Instant,
     pub(crate) queues: Queues,
+    pub(crate) config: Arc<Config>,
     references: u32,
     conn_ids: u64,
 }
 
 impl Hall {
     pub(crate) fn new() -> Self {
-        let config = configuration(
-            "[[agents]]\nrange = \"2001-2003\"\nqueues = [\"sales\"]",
-            "[[queue]]\nname = \"sales\"\ncapacity = 3",
-        );
+        Self::with("[[queue]]\nname = \"sales\"\ncapacity = 3")
+    }
+
+    /// With these queues in place of the one, and the same agents, all of whom serve "sales".
+    pub(crate) fn with(rest: &str) -> Self {
+        let agents = "[[agents]]\nrange = \"2001-2003\"\nqueues = [\"sales\"]";
+        Self::of(configuration(agents, rest))
+    }
+
+    pub(crate) fn of(config: Arc<Config>) -> Self {
         let start = Instant::now();
-        let queues = [SALES].into_iter();
-        let queues = Queues::new(start, config, queues, Arc::new(Counters::default()));
+        let all = (0..u16::try_from(config.queues.len()).unwrap()).map(QueueIndex);
+        let queues = Queues::new(
+            start,
+            Arc::clone(&config),
+            all,
+            Arc::new(Counters::default()),
+            Wall::since_1970(start),
+        );
         Self {
             start,
             now: start,
             queues,
+            config,
             references: 0,
             conn_ids: 0,
         }
     }
 
     pub(crate) fn handle(&mut self, input: Input) -> Vec<Output> {
-        self.queues.handle(self.now, SALES, input);
+        self.handle_at(SALES, input)
+    }
+
+    pub(crate) fn handle_at(&mut self, queue: QueueIndex, input: Input) -> Vec<Output> {
+        self.queues.handle(self.now, queue, input);
+        self.outputs()
+    }
+
+    /// So much time passes, and what is due happens.
+    pub(crate) fn pass(&mut self, seconds: u64) -> Vec<Output> {
+        self.now += Duration::from_secs(seconds);
+        self.queues.handle_timeout(self.now);
         self.outputs()
     }
 
@@ -96,17 +122,32 @@ impl Hall {
     pub(crate) fn enter(&mut self, routing_point: RoutingPointIndex) -> (CallRef, Vec<Output>) {
         self.tick();
         let call = self.new_call();
+        let outputs = self.enter_as(call, routing_point, &[]);
+        (call, outputs)
+    }
+
+    /// A call enters every queue that its routing point leads to, as its shard would have it.
+    pub(crate) fn enter_as(
+        &mut self,
+        call: CallRef,
+        routing_point: RoutingPointIndex,
+        visited: &[QueueIndex],
+    ) -> Vec<Output> {
         let info = info(call);
-        let since = self.now;
-        (
-            call,
-            self.handle(Input::Enter {
+        let config = Arc::clone(&self.config);
+        let entries = config.route(routing_point, info.ani.as_deref(), &info.user_data);
+        let enter = |entry: &EntryIndex| {
+            let input = Input::Enter {
                 call,
-                info,
+                info: Arc::clone(&info),
                 routing_point,
-                since,
-            }),
-        )
+                entry: *entry,
+                since: self.now,
+                visited: visited.into(),
+            };
+            self.handle_at(config.entry_at(*entry).queue, input)
+        };
+        entries.iter().flat_map(enter).collect()
     }
 
     pub(crate) fn caller(&mut self, routing_point: RoutingPointIndex) -> CallRef {
@@ -196,6 +237,32 @@ pub(crate) fn depths(outputs: &[Output]) -> Vec<(u32, u32)> {
             | Output::Event(_)
             | Output::Agent(..)
             | Output::Call(..) => None,
+        })
+        .collect()
+}
+
+/// Where calls are sent.
+pub(crate) fn sent(outputs: &[Output]) -> Vec<(ConnId, String)> {
+    outputs
+        .iter()
+        .filter_map(|output| match output {
+            Output::Call(call, call::Input::Forward { destination, .. }) => {
+                Some((call.conn_id, destination.clone()))
+            }
+            Output::Agent(..) | Output::Event(_) | Output::Notice(_) | Output::Call(..) => None,
+        })
+        .collect()
+}
+
+/// What callers are refused with.
+pub(crate) fn refused(outputs: &[Output]) -> Vec<(ConnId, QueueRefusal)> {
+    outputs
+        .iter()
+        .filter_map(|output| match output {
+            Output::Call(call, call::Input::QueueRefused { refusal }) => {
+                Some((call.conn_id, *refusal))
+            }
+            Output::Agent(..) | Output::Event(_) | Output::Notice(_) | Output::Call(..) => None,
         })
         .collect()
 }

@@ -5,6 +5,7 @@ use offhook::call::{self, QueueRefusal};
 use offhook::config::DnIndex;
 use offhook::cti::{CallState, DnRole};
 use offhook::queue::{Input, Output, Place};
+use offhook::sip::Status;
 
 use super::hall::*;
 
@@ -225,7 +226,7 @@ fn a_full_queue_takes_no_more() {
         assert_eq!(in_short(&hall.enter(PLAIN).1), ["7000 Queued"]);
     }
     let (call, outputs) = hall.enter(URGENT);
-    let refusal = QueueRefusal::Full;
+    let refusal = QueueRefusal::Full(Status::BUSY_HERE);
     assert_eq!(
         outputs,
         [Output::Call(call, call::Input::QueueRefused { refusal })]

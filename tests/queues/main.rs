@@ -10,7 +10,9 @@
 mod crowd;
 mod floor;
 mod hall;
+mod limits;
 mod line;
 mod mesh;
 mod model;
 mod router;
+mod several;

@@ -6,10 +6,13 @@ use std::time::{Duration, Instant};
 
 use offhook::agent::{EndCause, RefusedOffer};
 use offhook::call::{CallKey, CallRef};
-use offhook::config::{Config, DnIndex, Levels, QueueIndex, RoutingPointIndex, Strategy};
+use offhook::config::{
+    Config, DnIndex, EntryIndex, Levels, QueueIndex, RoutingPointIndex, Strategy,
+};
 use offhook::counters::Counters;
-use offhook::cti::ConnId;
+use offhook::cti::{ConnId, KeyValueList};
 use offhook::queue::{Input, Output, Queues};
+use offhook::wall::Wall;
 use offhook_shards::ShardId;
 use proptest::prelude::*;
 use proptest::strategy::Strategy as Draw;
@@ -60,6 +63,8 @@ struct Caller {
     routing_point: RoutingPointIndex,
     since: Instant,
     offered: Option<DnIndex>,
+    /// Who let it ring.
+    unanswered_by: Vec<DnIndex>,
 }
 
 #[derive(Default, Clone)]
@@ -67,6 +72,7 @@ struct Agent {
     idle_since: Option<Instant>,
     offered: bool,
     last_offer: u32,
+    answered: u32,
 }
 
 struct Model {
@@ -78,9 +84,14 @@ struct Model {
 }
 
 impl Model {
+    fn entry_of(&self, routing_point: RoutingPointIndex) -> EntryIndex {
+        let nothing = KeyValueList::new();
+        self.config.route(routing_point, None, &nothing)[0]
+    }
+
     /// What a caller needs now.
     fn needs(&self, caller: &Caller, now: Instant) -> &Levels {
-        let entry = self.config.routing_point_at(caller.routing_point).entry;
+        let entry = self.entry_of(caller.routing_point);
         let mut ladder = self.config.entry_at(entry).ladder.iter();
         let waited = now - caller.since;
         let rung = ladder.rfind(|rung| rung.after <= waited);
@@ -89,7 +100,7 @@ impl Model {
 
     /// The lower, the sooner: strictly by priority, or by age with priority as a head start.
     fn urgency(&self, caller: &Caller) -> (i64, i128, ConnId) {
-        let entry = self.config.routing_point_at(caller.routing_point).entry;
+        let entry = self.entry_of(caller.routing_point);
         let priority = self.config.entry_at(entry).priority;
         let age = i128::try_from((caller.since - self.start).as_nanos()).unwrap();
         match self.config.queue_at(QUEUE).priority_ageing {
@@ -111,14 +122,17 @@ impl Model {
         able.min_by_key(|dn| {
             let agent = &self.agents[dn.0 as usize];
             let idle_since = agent.idle_since.unwrap();
-            match self.config.queue_at(QUEUE).strategy {
+            let left_it_unanswered = caller.unanswered_by.contains(dn);
+            let rank = match self.config.queue_at(QUEUE).strategy {
                 Strategy::LongestIdle => (0, idle_since, *dn),
                 Strategy::MostSkilled => {
                     let sum = self.config.profile_of(*dn).sum(needs);
                     (-i64::from(sum), idle_since, *dn)
                 }
+                Strategy::LeastCallsToday => (i64::from(agent.answered), idle_since, *dn),
                 Strategy::RoundRobin => (i64::from(agent.last_offer), self.start, *dn),
-            }
+            };
+            (left_it_unanswered, rank)
         })
     }
 
@@ -136,11 +150,9 @@ impl Model {
             };
             self.offers += 1;
             self.callers[at].offered = Some(dn);
-            self.agents[dn.0 as usize] = Agent {
-                idle_since: None,
-                offered: true,
-                last_offer: self.offers,
-            };
+            let agent = &mut self.agents[dn.0 as usize];
+            (agent.idle_since, agent.offered) = (None, true);
+            agent.last_offer = self.offers;
             made.push((dn.0, self.callers[at].conn_id));
         }
     }
@@ -161,6 +173,7 @@ enum Happening {
     Available { dn: u32, idle_seconds: u64 },
     Unavailable { dn: u32 },
     Fails { number: usize },
+    IsNotAnswered { number: usize },
     IsRefused { number: usize },
     Answers { number: usize },
     Leaves { number: usize },
@@ -174,6 +187,7 @@ fn happening() -> impl Draw<Value = Happening> {
             .prop_map(|(dn, idle_seconds)| Happening::Available { dn, idle_seconds }),
         1 => (0..AGENTS).prop_map(|dn| Happening::Unavailable { dn }),
         2 => any::<usize>().prop_map(|number| Happening::Fails { number }),
+        3 => any::<usize>().prop_map(|number| Happening::IsNotAnswered { number }),
         2 => any::<usize>().prop_map(|number| Happening::IsRefused { number }),
         3 => any::<usize>().prop_map(|number| Happening::Answers { number }),
         1 => any::<usize>().prop_map(|number| Happening::Leaves { number }),
@@ -195,7 +209,13 @@ impl Pair {
         let queues = [QUEUE].into_iter();
         let counters = Arc::new(Counters::default());
         Self {
-            queues: Queues::new(start, Arc::clone(&config), queues, counters),
+            queues: Queues::new(
+                start,
+                Arc::clone(&config),
+                queues,
+                counters,
+                Wall::since_1970(start),
+            ),
             model: Model {
                 config,
                 start,
@@ -224,6 +244,17 @@ impl Pair {
             Happening::Fails { number } => {
                 if let Some((conn_id, dn)) = self.withdraw(number, false) {
                     let cause = EndCause::Busy;
+                    self.tell(Input::OfferFailed { conn_id, dn, cause });
+                }
+            }
+            Happening::IsNotAnswered { number } => {
+                if let Some((conn_id, dn)) = self.withdraw(number, false) {
+                    let mut callers = self.model.callers.iter_mut();
+                    let caller = callers.find(|caller| caller.conn_id == conn_id).unwrap();
+                    if !caller.unanswered_by.contains(&dn) {
+                        caller.unanswered_by.push(dn);
+                    }
+                    let cause = EndCause::NoAnswer;
                     self.tell(Input::OfferFailed { conn_id, dn, cause });
                 }
             }
@@ -267,19 +298,24 @@ impl Pair {
             routing_point,
             since,
             offered: None,
+            unanswered_by: Vec::new(),
         });
         self.tell(Input::Enter {
             call,
             info: info(call),
             routing_point,
+            entry: self.model.entry_of(routing_point),
             since,
+            visited: Box::new([]),
         });
     }
 
     /// Ends an offer in the model.
     fn withdraw(&mut self, number: usize, takes_out: bool) -> Option<(ConnId, DnIndex)> {
         let (at, dn) = self.model.offered(number)?;
-        self.model.agents[dn.0 as usize].offered = false;
+        let agent = &mut self.model.agents[dn.0 as usize];
+        agent.offered = false;
+        agent.answered += u32::from(takes_out);
         let conn_id = self.model.callers[at].conn_id;
         if takes_out {
             self.model.callers.remove(at);
@@ -326,7 +362,12 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
     #[test]
     fn the_queue_makes_the_choices_of_a_plain_scan(
-        strategy in prop::sample::select(vec!["longest_idle", "most_skilled", "round_robin"]),
+        strategy in prop::sample::select(vec![
+            "longest_idle",
+            "most_skilled",
+            "round_robin",
+            "least_calls_today",
+        ]),
         ageing in prop::sample::select(vec![0, 4]),
         happenings in prop::collection::vec(happening(), 1..120),
     ) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use offhook::agent::{EndCause, RefusedOffer};
 use offhook::call::{self, CallRef, QueueRefusal};
 use offhook::config::DnIndex;
-use offhook::cti::{ConnId, KeyValueList, RouteRequest, RouteType};
+use offhook::cti::{ConnId, ErrorCode, KeyValueList, RouteRequest, RouteType};
 use offhook::queue::{Input, Output, Place};
 
 use super::hall::*;
@@ -177,16 +177,66 @@ fn a_router_may_end_the_call() {
 #[test]
 fn impossible_wishes_are_refused_and_the_call_waits() {
     for (to, by, code) in [
-        (Some("9999"), RouteType::Direct, "InvalidCalledDN"),
-        (Some("7001"), RouteType::Unknown, "InvalidCalledDN"),
+        (Some("7000"), RouteType::Direct, "InvalidCalledDN"),
+        (Some("sales"), RouteType::Unknown, "InvalidCalledDN"),
         (None, RouteType::Direct, "InvalidAttribute"),
-        (Some("x"), RouteType::Label, "UnsupportedOperation"),
+        (None, RouteType::Label, "InvalidAttribute"),
+        (Some("x"), RouteType::Announcement, "UnsupportedOperation"),
     ] {
         let (mut hall, call) = asked();
         let outputs = route(&mut hall, call.conn_id, to, by);
         assert_eq!(in_short(&outputs), [format!("7000 *Error {code}")]);
         assert_eq!(hall.queues.place(SALES, call.conn_id), Some(Place::Asked));
     }
+}
+
+#[test]
+fn a_number_that_is_no_agents_is_for_the_calls_shard() {
+    for (to, by) in [
+        ("7001", RouteType::Unknown),
+        ("+442079460000", RouteType::Direct),
+        // Outside, although an agent has this number.
+        ("2001", RouteType::Label),
+    ] {
+        let (mut hall, call) = asked();
+        let conn_id = call.conn_id;
+        let outputs = route(&mut hall, conn_id, Some(to), by);
+        assert_eq!(offers(&outputs), []);
+        assert_eq!(sent(&outputs), [(conn_id, to.to_owned())]);
+        assert_eq!(hall.queues.place(SALES, conn_id), Some(Place::Leaving));
+        // Until it has gone, nobody else gets it, and the router may not ask again.
+        assert_eq!(hall.queues.poll_timeout(), None);
+        let again = route(&mut hall, conn_id, Some("2002"), RouteType::Direct);
+        assert_eq!(in_short(&again), ["7000 *Error WrongState"]);
+        let destination = to.to_owned();
+        let outputs = hall.handle(Input::Forwarded {
+            conn_id,
+            destination,
+        });
+        let expected = ["*RouteUsed", "Diverted"].map(|event| format!("7000 {event} {to}"));
+        assert_eq!(in_short(&outputs), expected);
+        assert_eq!(hall.queues.place(SALES, conn_id), None);
+    }
+}
+
+#[test]
+fn a_call_that_could_not_go_there_waits_for_the_router() {
+    let (mut hall, call) = asked();
+    let conn_id = call.conn_id;
+    route(&mut hall, conn_id, Some("9999"), RouteType::Direct);
+    let code = ErrorCode::InvalidCalledDN;
+    let outputs = hall.handle(Input::ForwardFailed { conn_id, code });
+    assert_eq!(in_short(&outputs), ["7000 *Error InvalidCalledDN"]);
+    assert_eq!(hall.queues.place(SALES, conn_id), Some(Place::Asked));
+    // A caller who leaves on the way answers the router too.
+    route(&mut hall, conn_id, Some("9999"), RouteType::Direct);
+    let cause = EndCause::CallerAbandoned;
+    let outputs = hall.handle(Input::Left { conn_id, cause });
+    assert_eq!(
+        in_short(&outputs),
+        ["7000 *Error InvalidConnID", "7000 Abandoned"]
+    );
+    assert_eq!(hall.handle(Input::ForwardFailed { conn_id, code }), []);
 }
 
 #[test]

@@ -363,3 +363,77 @@ fn d22_two_calls_with_one_call_id_and_two_from_tags_are_two() {
     assert_eq!(network.agents[0].legs(), 2);
     assert_eq!(kinds(&network.take_texts()), ["100 INVITE", "100 INVITE"]);
 }
+
+#[test]
+fn d5_a_cancel_whose_sent_by_a_nat_has_changed_still_finds_its_invite() {
+    let (mut network, _) = ringing();
+    let cancel = request("CANCEL", "call", 101, None, "1", "", "")
+        .replace("SIP/2.0/UDP 127.0.0.1:6000", "SIP/2.0/UDP 10.0.0.9:5099");
+    network.send(PEER, &cancel);
+    assert_eq!(kinds(&network.take_texts()), ["200 CANCEL", "487 INVITE"]);
+}
+
+#[test]
+fn d18_the_same_invite_by_another_path_is_merged() {
+    let mut network = Network::new(1, 1);
+    network.send(PEER, &invite("call", "1", ""));
+    network.send(PEER, &invite("call", "2", ""));
+    let texts = network.take_texts();
+    assert_eq!(kinds(&texts), ["100 INVITE", "482 INVITE"]);
+    assert_eq!(network.agents[0].legs(), 1);
+}
+
+#[test]
+fn d18_the_same_bye_by_another_path_ends_nothing_twice() {
+    let (mut network, _, tag) = connected_by_hand();
+    for (branch, expected) in [("a", "200 BYE"), ("b", "481 BYE")] {
+        let bye = request("BYE", "call", 102, Some(&tag), branch, "", "");
+        network.send(PEER, &bye);
+        assert_eq!(kind(&network.take_text()), expected);
+    }
+    assert_eq!(network.take_leg_events(0).len(), 1);
+    network.run_until_idle();
+}
+
+#[test]
+fn d21_an_answer_that_comes_after_the_timeout_completes_nothing_twice() {
+    let (mut network, leg, tag) = connected_by_hand();
+    let contact = "Contact: <sip:3427@127.0.0.1:6000>\r\nAllow: UPDATE\r\n";
+    network.send(
+        PEER,
+        &request("UPDATE", "call", 102, Some(&tag), "u", contact, ""),
+    );
+    network.take_texts();
+    let party = crate::dialog::Party {
+        number: "4711".to_owned(),
+        ..crate::dialog::Party::default()
+    };
+    network.agents[0].identify(network.now, leg, &party);
+    let update = network.take_text();
+    network.run_for(Duration::from_millis(32_100));
+    assert_eq!(
+        network.take_leg_events(0),
+        [LegEvent::HungUp(Release::Lost)]
+    );
+    let sent = network.take_texts();
+    let end = sent.iter().find(|text| kind(text) == "BYE").unwrap();
+    network.send(PEER, &response(&update, 200, "", "", ""));
+    assert_eq!(network.take_events(0), []);
+    network.send(PEER, &response(end, 200, "", "", ""));
+    network.run_until_idle();
+}
+
+#[test]
+fn d26_a_redirection_is_reported_and_never_followed() {
+    let (mut network, _, text) = calling();
+    let itself = "Contact: <sip:2001@127.0.0.1:6000>\r\n";
+    network.send(PEER, &response(&text, 302, "a", itself, ""));
+    assert_eq!(kinds(&network.take_texts()), ["ACK"]);
+    let refused = LegEvent::Refused {
+        status: Status::MOVED_TEMPORARILY,
+        retry_after: None,
+        after_provisional: false,
+    };
+    assert_eq!(network.take_leg_events(0), [refused]);
+    network.run_until_idle();
+}

@@ -18,8 +18,18 @@ struct Stream {
     logged_in: bool,
     ready: bool,
     off_hook: bool,
-    /// Calls at the DN and the last event of each.
-    calls: BTreeMap<ConnId, EventName>,
+    /// Calls at the DN and how each stands.
+    calls: BTreeMap<ConnId, Stand>,
+}
+
+/// How a call at an address stands, as its events say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stand {
+    Queued,
+    Ringing,
+    Dialing,
+    Talking,
+    Held,
 }
 
 /// The event streams so far.
@@ -120,7 +130,8 @@ fn is_public(event: &Event) {
     super::schema::check_frame(&serde_json::from_str(&frame).expect("a frame is JSON"));
 }
 
-/// An agent's stream: states alternate, and calls follow Ringing, Established, Released.
+/// An agent's stream: states alternate, and each call rings or dials, is established, held and
+/// retrieved, and released.
 fn agent_event(stream: &mut Stream, event: &Event) -> Result<(), String> {
     let dn = &event.this_dn;
     let demand = |holds: bool, rule: &str| match holds {
@@ -152,28 +163,55 @@ fn agent_event(stream: &mut Stream, event: &Event) -> Result<(), String> {
             demand(stream.logged_in, "not logged in")?;
             stream.ready = false;
         }
-        EventName::Ringing | EventName::Established => {
-            let conn_id = event
-                .call
-                .as_ref()
-                .map(|call| call.conn_id)
-                .ok_or("no call")?;
-            let before = stream.calls.insert(conn_id, event.name);
-            let expected = match event.name {
-                EventName::Ringing => None,
-                _ => Some(EventName::Ringing),
-            };
-            demand(
-                before == expected,
-                &format!("the call's last event was {before:?}"),
-            )?;
-            demand(stream.calls.len() == 1, "another call is at the DN")?;
-        }
         EventName::OffHook | EventName::OnHook => {
             let up = event.name == EventName::OffHook;
             demand(stream.off_hook != up, "the handset is there already")?;
-            demand(stream.calls.len() == usize::from(up), "of its calls")?;
+            let rings = |stand: &Stand| *stand == Stand::Ringing;
+            demand(stream.calls.values().all(rings), "of its calls")?;
             stream.off_hook = up;
+        }
+        _ => call_event(stream, event)?,
+    }
+    Ok(())
+}
+
+/// A call at an agent's DN: it rings or dials, is established, held and retrieved, and released.
+fn call_event(stream: &mut Stream, event: &Event) -> Result<(), String> {
+    let dn = &event.this_dn;
+    let demand = |holds: bool, rule: &str| match holds {
+        true => Ok(()),
+        false => Err(format!("{dn}: Event{:?} although {rule}", event.name)),
+    };
+    match event.name {
+        EventName::Ringing | EventName::Dialing => {
+            let stand = match event.name {
+                EventName::Ringing => Stand::Ringing,
+                _ => Stand::Dialing,
+            };
+            let before = stream.calls.insert(conn_id(event)?, stand);
+            demand(before.is_none(), &format!("the call was {before:?}"))?;
+            one_is_heard(stream, event)?;
+        }
+        EventName::Established | EventName::Held | EventName::Retrieved => {
+            let (allowed, stand): (&[Stand], _) = match event.name {
+                EventName::Established => (&[Stand::Ringing, Stand::Dialing], Stand::Talking),
+                EventName::Held => (&[Stand::Talking], Stand::Held),
+                _ => (&[Stand::Held], Stand::Talking),
+            };
+            let before = stream.calls.insert(conn_id(event)?, stand);
+            let allows = before.is_some_and(|before| allowed.contains(&before));
+            demand(allows, &format!("the call was {before:?}"))?;
+            one_is_heard(stream, event)?;
+        }
+        EventName::PartyChanged => {
+            let now = conn_id(event)?;
+            let before = event.previous_conn_id.unwrap_or(now);
+            let known = stream.calls.remove(&now);
+            let known = known.or_else(|| stream.calls.remove(&before));
+            let Some(stand) = known else {
+                return demand(false, "the call is not at the DN");
+            };
+            stream.calls.insert(now, stand);
         }
         EventName::Released | EventName::Abandoned => {
             let conn_id = event
@@ -191,6 +229,24 @@ fn agent_event(stream: &mut Stream, event: &Event) -> Result<(), String> {
     Ok(())
 }
 
+fn conn_id(event: &Event) -> Result<ConnId, String> {
+    let call = event.call.as_ref();
+    call.map(|call| call.conn_id)
+        .ok_or_else(|| "no call".into())
+}
+
+/// All calls at a DN but one are on hold.
+fn one_is_heard(stream: &Stream, event: &Event) -> Result<(), String> {
+    let heard = stream.calls.values().filter(|stand| **stand != Stand::Held);
+    match heard.count() {
+        0 | 1 => Ok(()),
+        _ => Err(format!(
+            "{}: Event{:?} beside another call",
+            event.this_dn, event.name
+        )),
+    }
+}
+
 /// A routing point's stream: Queued, then Diverted or Abandoned.
 fn address_event(stream: &mut Stream, event: &Event) -> Result<(), String> {
     let Some(call) = &event.call else {
@@ -198,9 +254,9 @@ fn address_event(stream: &mut Stream, event: &Event) -> Result<(), String> {
     };
     let dn = &event.this_dn;
     match event.name {
-        EventName::Queued => match stream.calls.insert(call.conn_id, event.name) {
+        EventName::Queued => match stream.calls.insert(call.conn_id, Stand::Queued) {
             None => Ok(()),
-            Some(before) => Err(format!("{dn}: EventQueued after Event{before:?}")),
+            Some(_) => Err(format!("{dn}: EventQueued twice")),
         },
         EventName::Diverted | EventName::Abandoned | EventName::Released => {
             match stream.calls.remove(&call.conn_id) {

@@ -11,6 +11,7 @@ use offhook::cti::{Output, Request};
 use offhook::dialog::{Listener, UserAgentConfig};
 use offhook::dns::Resolved;
 use offhook::engine::{Engine, EngineConfig, Input, Message, Owners};
+use offhook::wall::Wall;
 use offhook_shards::{Engine as _, ShardId, Source, Transport};
 
 use super::network::Flight;
@@ -74,6 +75,7 @@ impl Cluster {
                     user_agent,
                     seed,
                     counters: Arc::clone(&counters[shard.index()]),
+                    wall: Wall::since_1970(now),
                 };
                 Engine::new(now, setup)
             })

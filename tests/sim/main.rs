@@ -17,6 +17,7 @@
 mod calls;
 mod checkers;
 mod cluster;
+mod control;
 mod events;
 mod moments;
 mod names;

@@ -54,6 +54,7 @@ fn run(seed: u64) {
         more,
         nodes,
         spare_nodes: 0,
+        trunk: String::new(),
         named: false,
     });
     world.run_for(Duration::from_secs(3));

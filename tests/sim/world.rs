@@ -37,6 +37,8 @@ pub struct Setup {
     pub nodes: u16,
     /// How many of them, the last ones, are peers of the trunk `spare` in place of `ucm`.
     pub spare_nodes: u16,
+    /// More of the section of the trunk `ucm`, as it is.
+    pub trunk: String,
     /// Whether the trunk `ucm` is a name, which leads where `World::resolve` says.
     pub named: bool,
 }
@@ -51,6 +53,7 @@ impl Setup {
             more: String::new(),
             nodes: 1,
             spare_nodes: 0,
+            trunk: String::new(),
             named: false,
         }
     }
@@ -333,6 +336,7 @@ fn configuration(setup: &Setup) -> Config {
             .collect::<Vec<String>>()
             .join(", ")
     };
+    let trunk = &setup.trunk;
     let first_spare = setup.nodes - setup.spare_nodes;
     let spare = match setup.spare_nodes {
         0 => String::new(),
@@ -353,6 +357,7 @@ fn configuration(setup: &Setup) -> Config {
         [[trunk]]
         name = "ucm"
         peers = [{ucm}]
+        {trunk}
         {spare}
         [[queue]]
         name = "sales"

@@ -7,6 +7,7 @@ use offhook::config;
 use offhook::counters::Counters;
 use offhook::dialog::{Listener, UserAgentConfig};
 use offhook::engine::{Engine, EngineConfig, Owners};
+use offhook::wall::Wall;
 use offhook_shards::{Engine as _, ShardId, Source, Transport};
 
 /// The final statuses that the server sends within a minute of the message, in order, without
@@ -83,6 +84,7 @@ fn engine(now: Instant) -> Engine {
         config: Arc::new(config),
         seed: 1,
         counters: Arc::new(Counters::default()),
+        wall: Wall::since_1970(now),
     };
     Engine::new(now, setup)
 }

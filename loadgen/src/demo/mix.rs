@@ -1,82 +1,86 @@
 //! What the people of the demo are like: mostly well-behaved, with a little of everything that
 //! happens on a floor.
 
-use std::net::SocketAddr;
-use std::time::Duration;
+use std::fmt::Write as _;
 
 use crate::cli::Demo;
-use crate::population::{
-    CallerHabits, Callers, CallersOptions, Habits, Pbx, PbxOptions, Population, Rhythm, Span,
-};
+use crate::floor::profile::Profile;
 
-/// What callers dial.
-pub(super) const ROUTING_POINT: &str = "7000";
 /// The first agent's directory number.
 const FIRST_DN: u32 = 200_000;
-/// How long the server lets a phone ring.
-pub(super) const NO_ANSWER: Duration = Duration::from_secs(3);
-/// A phone that has been idle for so long is certainly Ready: the way of a NOTIFY, with plenty to
-/// spare.
-const SETTLING: Duration = Duration::from_millis(500);
+/// Agents who share a connection, so that a large demo needs no thousands of sockets.
+const PER_CONNECTION: u32 = 10;
 
-/// The directory numbers of the first and of the last agent.
-pub(super) fn range(options: &Demo) -> (u32, u32) {
-    (FIRST_DN, FIRST_DN + options.agents - 1)
-}
-
-/// The population at its two addresses.
-pub(super) fn population(
-    options: &Demo,
-    pbx: SocketAddr,
-    callers: SocketAddr,
-    server: SocketAddr,
-) -> Population {
-    let (first, last) = range(options);
-    let mut phones = PbxOptions::new(pbx, (first..=last).map(|dn| dn.to_string()));
-    phones.seed = options.seed;
-    phones.habits = phone_habits();
-    let mut people = CallersOptions::new(callers, server, ROUTING_POINT);
-    people.seed = options.seed;
-    people.habits = caller_habits();
-    Population::new(Pbx::new(phones), Callers::new(people), SETTLING)
-}
-
-fn phone_habits() -> Habits {
-    let rhythm = |every, low, high| {
-        Some(Rhythm {
-            every: Duration::from_secs(every),
-            lasting: Span::milliseconds(low, high),
-        })
+/// The profile of a demo.
+///
+/// # Panics
+/// Never: its text is ours.
+pub(super) fn profile(options: &Demo) -> Profile {
+    let (first, last) = (FIRST_DN, FIRST_DN + options.agents - 1);
+    let mut text = format!(
+        "[run]\nname = \"demo\"\nseed = {}\nready_within = \"30s\"\n\n\
+         [server]\nshards = {}\n\n\
+         [[pbx]]\nname = \"pbx\"\nphones = \"{first}-{last}\"\n\n\
+         [[queue]]\nname = \"demo\"\nnumbers = [\"7000\"]\n\n",
+        options.seed,
+        options.shards.unwrap_or(0),
+    );
+    write!(
+        text,
+        "[[agents]]\nname = \"demo\"\nphones = \"{first}-{last}\"\nqueues = [\"demo\"]\n\
+         no_answer = \"3s\"\nringing = \"10ms..60ms\"\nanswer = \"200ms..1500ms\"\n\
+         talk = \"2s..8s\"\nno_answers = 0.02\nbusy = 0.01\ndeclined = 0.02\nholds = 0.1\n\
+         private_calls = \"60s\"\nprivate_call = \"2s..8s\"\nabsences = \"180s\"\n\
+         absence = \"2s..6s\"\nlogin = \"1s..2s\"\ndesktops = 0.5\n\
+         per_connection = {PER_CONNECTION}\n\
+         desktop_releases = 0.2\ndesktop_talk = \"1s..6s\"\n\n\
+         [[callers]]\npbx = \"pbx\"\nnumbers = [\"7000\"]\narrivals = \"{}\"\n\
+         early_offer = 0.5\npatience = \"15s..30s\"\nimpatient = 0.05\n\
+         little_patience = \"20ms..2s\"\ntalk = \"2s..8s\"\nholds = 0.1\n",
+        options.calls_per_second,
+    )
+    .expect("writing to a string cannot fail");
+    let mut profile = match Profile::parse("demo", &text) {
+        Ok(profile) => profile,
+        Err(mistakes) => unreachable!("the demo's own profile is right: {mistakes:?}"),
     };
-    Habits {
-        ringing: Span::milliseconds(10, 60),
-        answering: Span::milliseconds(200, 1_500),
-        talking: Some(Span::milliseconds(2_000, 8_000)),
-        no_answer: 0.02,
-        busy: 0.01,
-        declined: 0.02,
-        holds: 0.1,
-        private_calls: rhythm(60, 2_000, 8_000),
-        absences: rhythm(180, 2_000, 6_000),
-    }
+    profile.duration = options.duration;
+    profile
 }
 
-/// The same phones without anything that begins by itself: for the end.
-pub(super) fn phone_habits_at_the_end() -> Habits {
-    Habits {
-        private_calls: None,
-        absences: None,
-        ..phone_habits()
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser as _;
 
-fn caller_habits() -> CallerHabits {
-    CallerHabits {
-        early_offer: 0.5,
-        patience: Span::milliseconds(15_000, 30_000),
-        impatient: (0.05, Span::milliseconds(20, 2_000)),
-        talking: Span::milliseconds(2_000, 8_000),
-        holds: 0.1,
-        ..CallerHabits::of(ROUTING_POINT)
+    #[test]
+    fn every_demo_has_a_profile() {
+        for words in [
+            &["offhook-load", "demo"][..],
+            &[
+                "offhook-load",
+                "demo",
+                "--agents",
+                "1",
+                "--calls-per-second",
+                "0.0001",
+            ],
+            &[
+                "offhook-load",
+                "demo",
+                "--agents",
+                "100000",
+                "--duration",
+                "24h",
+            ],
+        ] {
+            let command = crate::cli::CommandLine::parse_from(words).command;
+            let crate::cli::Command::Demo(options) = command else {
+                panic!("not a demo: {command:?}");
+            };
+            let profile = profile(&options);
+            assert_eq!(profile.agent_count(), options.agents as usize);
+            assert_eq!(profile.duration, options.duration);
+        }
     }
 }

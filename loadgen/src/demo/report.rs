@@ -1,124 +1,90 @@
 //! What a demo has found out, for people and for programs.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::measure::Latencies;
-use super::stage::Stage;
-use crate::cli::Demo;
-use crate::population::{Fault, Totals};
+use crate::floor::{FloorOutcome, Measure, Rule, add_row, words};
+use crate::measure::Times;
+use crate::population::Totals;
 
-/// The generator's own lag beyond which its measurements say more about itself.
-const LAG_US_MAX: u64 = 5_000;
+/// Contradictions that are told in words.
+const EXAMPLES_MAX: usize = 10;
 
 /// The result of a demo.
 #[derive(Debug, Clone)]
 pub struct Report {
-    agents: u32,
-    shards: u16,
-    seed: u64,
-    driver: &'static str,
-    duration: Duration,
-    ready_in: Duration,
-    calls: Totals,
-    subscriptions: usize,
-    notifies: u64,
-    mismatches: u64,
-    examples: Vec<String>,
-    compared: u64,
-    faults: BTreeMap<Fault, u64>,
-    routing: Latencies,
-    queueing: Latencies,
-    state: Latencies,
-    lag: Latencies,
-    resent: u64,
-    repeated: u64,
-    malformed: u64,
-    drops: u64,
+    outcome: FloorOutcome,
 }
 
 impl Report {
-    pub(super) fn of(stage: &Stage, options: &Demo, ready_in: Duration) -> Self {
-        let population = &stage.population;
-        let (phones, people) = (population.pbx.wire(0), population.callers.wire());
-        let mut faults = BTreeMap::new();
-        for fault in &stage.faults {
-            *faults.entry(*fault).or_insert(0) += 1;
-        }
-        Self {
-            agents: options.agents,
-            shards: stage.shards,
-            seed: options.seed,
-            driver: stage.driver,
-            duration: options.duration,
-            ready_in,
-            calls: population.callers.totals(),
-            subscriptions: population.pbx.subscriptions(),
-            notifies: population.pbx.notifies_sent(),
-            mismatches: stage.ledger.mismatches,
-            examples: stage.ledger.examples.clone(),
-            compared: stage.ledger.compared,
-            faults,
-            routing: stage.routing.clone(),
-            queueing: stage.queueing.clone(),
-            state: stage.ledger.latencies.clone(),
-            lag: stage.lag.clone(),
-            resent: phones.resent + people.resent,
-            repeated: phones.repeated + people.repeated,
-            malformed: phones.malformed + people.malformed,
-            drops: stage.drops(),
-        }
+    pub(super) fn of(outcome: FloorOutcome) -> Self {
+        Self { outcome }
     }
 
     /// Whether every call came to a proper end, every agent's state was right, and the server
     /// broke no rule.
     #[must_use]
     pub fn is_clean(&self) -> bool {
-        let Totals {
-            offered,
-            answered,
-            abandoned,
-            refused,
-            lost,
-        } = self.calls;
-        offered == answered + abandoned + refused
-            && lost == 0
-            && self.mismatches == 0
-            && self.faults.is_empty()
-            && self.malformed == 0
+        self.outcome.is_clean() && self.outcome.wire.malformed == 0
     }
 
     /// Whether the generator kept its own schedule, so that its latencies are the server's.
     #[must_use]
     pub fn is_trustworthy(&self) -> bool {
-        self.lag.quantile(0.99) <= LAG_US_MAX && self.drops == 0
+        self.outcome.is_trustworthy()
+    }
+
+    fn mismatches(&self) -> u64 {
+        let counts = &self.outcome.counts;
+        counts.get(&Rule::StaleState).copied().unwrap_or(0)
+    }
+
+    fn examples(&self) -> Vec<String> {
+        let stale = self.outcome.violations.iter();
+        stale
+            .filter(|violation| violation.rule == Rule::StaleState)
+            .take(EXAMPLES_MAX)
+            .map(|violation| self.outcome.words(violation))
+            .collect()
+    }
+
+    /// Broken rules other than wrong states, by name.
+    fn faults(&self) -> BTreeMap<&'static str, u64> {
+        let counts = self.outcome.counts.iter();
+        counts
+            .filter(|(rule, _)| **rule != Rule::StaleState)
+            .map(|(rule, count)| (rule.name(), *count))
+            .collect()
+    }
+
+    fn state(&self) -> Times {
+        let times = self.outcome.times.get(&Measure::State);
+        times.cloned().unwrap_or_default()
     }
 
     /// One JSON object.
     #[must_use]
     pub fn json(&self) -> String {
+        let outcome = &self.outcome;
         let Totals {
             offered,
             answered,
             abandoned,
             refused,
             lost,
-        } = self.calls;
-        let faults: BTreeMap<String, u64> = self
-            .faults
-            .iter()
-            .map(|(fault, count)| (format!("{fault:?}"), *count))
-            .collect();
+        } = outcome.calls;
+        let (subscriptions, notifies) = outcome.presence;
+        let (requests, carried_out) = outcome.requests;
         let object: Value = json!({
-            "agents": self.agents,
-            "shards": self.shards,
-            "seed": self.seed,
-            "driver": self.driver,
-            "duration_ms": u64::try_from(self.duration.as_millis()).unwrap_or(u64::MAX),
-            "ready_ms": u64::try_from(self.ready_in.as_millis()).unwrap_or(u64::MAX),
+            "agents": outcome.agents,
+            "desktops": outcome.desktops,
+            "shards": outcome.shards,
+            "seed": outcome.seed,
+            "driver": outcome.driver,
+            "duration_ms": milliseconds(outcome.duration),
+            "ready_ms": milliseconds(outcome.ready_in),
             "calls": {
                 "offered": offered,
                 "answered": answered,
@@ -126,20 +92,22 @@ impl Report {
                 "refused": refused,
                 "lost": lost,
             },
-            "presence": { "subscriptions": self.subscriptions, "notifies": self.notifies },
-            "agent_state_mismatches": self.mismatches,
-            "agent_state_comparisons": self.compared,
-            "agent_state_examples": self.examples,
-            "faults": faults,
-            "routing_us": self.routing.json(),
-            "queueing_us": self.queueing.json(),
-            "state_us": self.state.json(),
+            "events": outcome.deeds,
+            "requests": { "sent": requests, "carried_out": carried_out },
+            "presence": { "subscriptions": subscriptions, "notifies": notifies },
+            "agent_state_mismatches": self.mismatches(),
+            "agent_state_comparisons": outcome.comparisons,
+            "agent_state_examples": self.examples(),
+            "faults": self.faults(),
+            "routing_us": quantiles(&outcome.routing.response),
+            "queueing_us": quantiles(&outcome.queueing.response),
+            "state_us": quantiles(&self.state()),
             "generator": {
-                "lag_us": self.lag.json(),
-                "datagrams_dropped": self.drops,
-                "sent_again": self.resent,
-                "received_again": self.repeated,
-                "malformed_received": self.malformed,
+                "lag_us": quantiles(&outcome.health.lag),
+                "datagrams_dropped": outcome.health.own_drops,
+                "sent_again": outcome.wire.resent,
+                "received_again": outcome.wire.repeated,
+                "malformed_received": outcome.wire.malformed,
                 "trustworthy": self.is_trustworthy(),
             },
         });
@@ -149,58 +117,77 @@ impl Report {
     /// The same as a table.
     #[must_use]
     pub fn table(&self) -> String {
+        let mut text = String::new();
+        self.say_calls(&mut text);
+        self.say_times(&mut text);
+        text.push_str(&self.outcome.ladders());
+        text.trim_end().to_owned()
+    }
+
+    fn say_calls(&self, text: &mut String) {
+        let outcome = &self.outcome;
         let Totals {
             offered,
             answered,
             abandoned,
             refused,
             lost,
-        } = self.calls;
-        let mut text = String::new();
-        let mut row = |name: &str, value: String| {
-            writeln!(text, "  {name:<28} {value}").expect("writing to a string cannot fail");
-        };
-        row("agents", self.agents.to_string());
+        } = outcome.calls;
+        let mut row = |name: &str, value: String| add_row(text, name, &value);
+        row(
+            "agents, with a desktop",
+            format!("{}, {}", outcome.agents, outcome.desktops),
+        );
         row(
             "shards, driver, seed",
-            format!("{}, {}, {}", self.shards, self.driver, self.seed),
+            format!("{}, {}, {}", outcome.shards, outcome.driver, outcome.seed),
         );
         row(
             "all Ready after",
-            format!("{:.1} s", self.ready_in.as_secs_f64()),
+            format!("{:.1} s", outcome.ready_in.as_secs_f64()),
         );
         row("calls offered", offered.to_string());
         row("  answered", answered.to_string());
         row("  abandoned by the caller", abandoned.to_string());
         row("  refused", refused.to_string());
         row("  lost", lost.to_string());
+        for (deed, count) in &outcome.deeds {
+            row(&format!("  {deed}"), count.to_string());
+        }
+        let (requests, carried_out) = outcome.requests;
+        row(
+            "desktop requests, done",
+            format!("{requests}, {carried_out}"),
+        );
+        let (subscriptions, notifies) = outcome.presence;
         row(
             "subscriptions, NOTIFYs",
-            format!("{}, {}", self.subscriptions, self.notifies),
+            format!("{subscriptions}, {notifies}"),
         );
-        let states = format!("{} in {} comparisons", self.mismatches, self.compared);
+    }
+
+    fn say_times(&self, text: &mut String) {
+        let outcome = &self.outcome;
+        let mut row = |name: &str, value: String| add_row(text, name, &value);
+        let states = format!(
+            "{} in {} comparisons",
+            self.mismatches(),
+            outcome.comparisons
+        );
         row("agent state mismatches", states);
-        row("routing, agent free", latencies(&self.routing));
-        row("waiting, no agent free", latencies(&self.queueing));
-        row("NOTIFY to CTI event", latencies(&self.state));
-        row("generator's own lag", latencies(&self.lag));
+        row("routing, agent free", words(&outcome.routing.response));
+        row("waiting, no agent free", words(&outcome.queueing.response));
+        row("NOTIFY to CTI event", words(&self.state()));
+        row("generator's own lag", words(&outcome.health.lag));
         row(
             "datagrams dropped, sent again",
-            format!("{}, {}", self.drops, self.resent),
+            format!("{}, {}", outcome.health.own_drops, outcome.wire.resent),
         );
-        for (fault, count) in &self.faults {
-            row("FAULT", format!("{fault:?}, {count} times"));
+        for (fault, count) in self.faults() {
+            row("FAULT", format!("{fault}, {count} times"));
         }
-        for example in &self.examples {
-            row("MISMATCH", example.clone());
-        }
-        if !self.is_trustworthy() {
-            row(
-                "NOTE",
-                "the generator was late or datagrams were dropped: the latencies are \
-                         not the server's alone"
-                    .to_owned(),
-            );
+        for reason in outcome.health_faults() {
+            row("NOTE", reason.to_string());
         }
         row(
             "result",
@@ -211,21 +198,18 @@ impl Report {
             }
             .to_owned(),
         );
-        text.trim_end().to_owned()
     }
 }
 
-fn latencies(latencies: &Latencies) -> String {
-    if latencies.count() == 0 {
-        return "none".to_owned();
-    }
-    let milliseconds =
-        |micros: u64| format!("{:.2}", Duration::from_micros(micros).as_secs_f64() * 1e3);
-    format!(
-        "p50 {} ms, p99 {} ms, max {} ms ({})",
-        milliseconds(latencies.quantile(0.5)),
-        milliseconds(latencies.quantile(0.99)),
-        milliseconds(latencies.max()),
-        latencies.count(),
-    )
+fn milliseconds(length: Duration) -> u64 {
+    u64::try_from(length.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn quantiles(times: &Times) -> Value {
+    json!({
+        "count": times.count(),
+        "p50": times.quantile_us(0.5),
+        "p99": times.quantile_us(0.99),
+        "max": times.max_us(),
+    })
 }

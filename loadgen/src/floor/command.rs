@@ -7,9 +7,11 @@ use std::time::Duration;
 use offhook::config::Mistake;
 
 use super::profile::Profile;
-use super::{FloorOutcome, Progress, Setup, Target};
+use super::{FloorOutcome, Progress, Setup, Target, Wish};
 use crate::cli::Floor;
 use crate::population::Totals;
+use crate::report::{junit, page};
+use crate::screen::{Key, Screen};
 
 /// No rule was broken, and calls were lost.
 const EXIT_LOST: u8 = 1;
@@ -56,16 +58,71 @@ pub fn run(options: &Floor) -> u8 {
             http: options.cti,
         }),
         driver: options.driver,
-        ..Setup::default()
+        trail_max: if options.results.no_ladders {
+            0
+        } else {
+            Setup::default().trail_max
+        },
     };
-    match super::run(&profile, &setup, &mut |progress| say(&line(progress))) {
+    let mut watcher = Watcher::new(options.results.plain);
+    let outcome = super::run(&profile, &setup, &mut |progress| watcher.watch(progress));
+    // The terminal is given back before anything is printed.
+    drop(watcher);
+    match outcome {
         Ok(outcome) => {
             print(&outcome.table());
-            status(&outcome, options.allow_degraded)
+            let status = status(&outcome, options.allow_degraded);
+            for words in leave(options, &outcome, status) {
+                say(&words);
+            }
+            status
         }
         Err(error) => {
             say(&format!("offhook-load: {error}"));
             EXIT_FAILED
+        }
+    }
+}
+
+/// Writes the files that were asked for; what went wrong with them.
+fn leave(options: &Floor, outcome: &FloorOutcome, status: u8) -> Vec<String> {
+    let report = outcome.report(std::env::args().collect(), status);
+    let results = &options.results;
+    let files: [(&Option<std::path::PathBuf>, String); 3] = [
+        (&results.json, report.to_json()),
+        (&results.html, page(&report)),
+        (&results.junit, junit(&report)),
+    ];
+    let write = |(path, text): (&Option<std::path::PathBuf>, String)| {
+        let path = path.as_ref()?;
+        let error = std::fs::write(path, text).err()?;
+        Some(format!("offhook-load: {}: {error}", path.display()))
+    };
+    files.into_iter().filter_map(write).collect()
+}
+
+/// Who watches a run: a screen where there is a terminal, else lines.
+struct Watcher {
+    screen: Option<Screen>,
+}
+
+impl Watcher {
+    fn new(plain: bool) -> Self {
+        Self {
+            screen: if plain { None } else { Screen::open() },
+        }
+    }
+
+    fn watch(&mut self, progress: &Progress) -> Wish {
+        let Some(screen) = &mut self.screen else {
+            say(&line(progress));
+            return Wish::GoOn;
+        };
+        screen.show(progress.snapshot.clone());
+        match screen.key() {
+            Some(Key::Letter('q')) => Wish::Drain,
+            Some(Key::Letter('Q') | Key::Interrupt) => Wish::Stop,
+            Some(Key::Letter(_)) | None => Wish::GoOn,
         }
     }
 }
@@ -149,7 +206,7 @@ fn summary(profile: &Profile) -> String {
         text.push_str(&format!(
             "\n  {}: {} calls a second, wait about {:.0} s, talk about {:.0} s",
             callers.name,
-            callers.arrivals,
+            callers.arrivals_text,
             patience.as_secs_f64(),
             talking.as_secs_f64(),
         ));
@@ -158,7 +215,7 @@ fn summary(profile: &Profile) -> String {
 }
 
 /// How a run stands, in one line.
-fn line(progress: &Progress) -> String {
+pub(crate) fn line(progress: &Progress) -> String {
     let Totals {
         offered,
         answered,

@@ -66,15 +66,14 @@ pub(super) struct Lines {
 }
 
 impl Lines {
-    /// Opens connections to `http`; what they hear goes to `heard`, wrapped by `wrap`.
+    /// Opens connections to `http`; what they hear goes to `heard`.
     ///
     /// # Errors
     /// When no thread or event loop can be had.
-    pub(super) fn open<T: Send + 'static>(
+    pub(super) fn open(
         http: SocketAddr,
         lines: Vec<Line>,
-        heard: Sender<T>,
-        wrap: fn(Heard) -> T,
+        heard: Sender<Heard>,
     ) -> std::io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -87,7 +86,7 @@ impl Lines {
         }
         let thread = std::thread::Builder::new().name("cti".to_owned());
         let thread = thread.spawn(move || {
-            let tell = move |told: Heard| heard.send(wrap(told)).is_ok();
+            let tell = move |told: Heard| heard.send(told).is_ok();
             runtime.block_on(attend_all(http, ends, tell));
         })?;
         Ok(Self {

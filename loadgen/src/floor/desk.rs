@@ -122,8 +122,8 @@ impl Desks {
                 partners,
             });
             let mut seats = 0;
-            for dn in plan.phones.iter() {
-                let stream = DESK_STREAM + made.by_dn.len() as u64 + ((group as u64) << 24);
+            for (number, dn) in plan.phones.iter().enumerate() {
+                let stream = DESK_STREAM + number as u64 + ((group as u64) << 24);
                 let mut random = Random::new(profile.seed, stream);
                 if !random.chance(plan.desktops) {
                     continue;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use offhook::config::Mistake;
@@ -25,6 +26,8 @@ pub enum FloorError {
     Server(ServeError),
     /// A CTI connection came to an end.
     Cti(String),
+    /// A file with the moments at which callers come.
+    Arrivals(PathBuf, String),
     /// The agents are not all there.
     NotReady {
         /// How many the server says are logged in.
@@ -54,6 +57,9 @@ impl fmt::Display for FloorError {
             }
             Self::Server(error) => write!(formatter, "the server: {error}"),
             Self::Cti(words) => write!(formatter, "the CTI interface: {words}"),
+            Self::Arrivals(path, words) => {
+                write!(formatter, "the arrivals in {}: {words}", path.display())
+            }
             Self::NotReady {
                 ready,
                 agents,

@@ -7,6 +7,7 @@
 //! router, `cti` their connections. `oracle` judges. `stage` connects everything, `play` has the
 //! phases of a run, `outcome` what was found. Only `cti`, `stage` and `play` know sockets.
 
+mod cast;
 pub mod command;
 mod cti;
 mod desk;
@@ -15,11 +16,14 @@ mod oracle;
 mod outcome;
 mod play;
 pub mod profile;
+mod report;
 mod router;
 mod said;
 mod site;
 mod stage;
+mod timeline;
 mod trail;
+mod view;
 mod weather;
 
 use std::net::SocketAddr;
@@ -27,12 +31,12 @@ use std::time::Duration;
 
 use offhook::config::Driver;
 
-use crate::population::Arrivals;
 use profile::Profile;
 
 pub use error::FloorError;
 pub use oracle::{Measure, Rule, Tally, Violation};
 pub use outcome::FloorOutcome;
+pub(crate) use outcome::{add_row, words};
 pub use stage::Progress;
 
 /// What the numbers of the callers of a PBX begin with.
@@ -40,14 +44,6 @@ pub(crate) fn prefix(pbx: usize) -> String {
     match pbx {
         0 => "3".to_owned(),
         other => format!("3{other}"),
-    }
-}
-
-/// Arrivals as a profile writes them: calls a second.
-pub(crate) fn arrivals(text: &str) -> Result<Arrivals, String> {
-    match text.parse::<f64>() {
-        Ok(rate) if rate > 0.0 && rate <= 100_000.0 => Ok(Arrivals::per_second(rate)),
-        Ok(_) | Err(_) => Err("write calls a second, such as 5 or 0.5".to_owned()),
     }
 }
 
@@ -81,6 +77,17 @@ impl Default for Setup {
     }
 }
 
+/// What a run is told by whoever watches it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wish {
+    /// It goes on.
+    GoOn,
+    /// No more calls are offered.
+    Drain,
+    /// It ends now.
+    Stop,
+}
+
 /// Plays a floor. `progress` is called about every second.
 ///
 /// # Errors
@@ -88,7 +95,7 @@ impl Default for Setup {
 pub fn run(
     profile: &Profile,
     setup: &Setup,
-    progress: &mut dyn FnMut(&Progress),
+    progress: &mut dyn FnMut(&Progress) -> Wish,
 ) -> Result<FloorOutcome, FloorError> {
     let mut stage = stage::Stage::set_up(profile, setup)?;
     let played = play::play(&mut stage, profile, progress);

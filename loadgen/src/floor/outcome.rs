@@ -7,13 +7,12 @@ use std::time::Duration;
 use super::oracle::{Measure, Rule, Violation};
 use super::profile::Profile;
 use super::stage::Stage;
+use super::stage::health_faults;
 use super::trail::Line;
 use super::weather::Losses;
-use crate::demo::Latencies;
+use crate::measure::{Health, Latency, Reason, Times};
 use crate::population::{Token, Totals, Wire};
-
-/// The generator's own lag beyond which its measurements say more about itself.
-const LAG_US_MAX: u64 = 5_000;
+use crate::report::Point;
 
 /// The result of a run.
 #[derive(Debug, Clone)]
@@ -57,19 +56,33 @@ pub struct FloorOutcome {
     /// What was done to calls, by the server's words.
     pub deeds: BTreeMap<&'static str, u64>,
     /// What was measured.
-    pub times: BTreeMap<Measure, Latencies>,
+    pub times: BTreeMap<Measure, Times>,
     /// From the intended call to the phone, when somebody was free.
-    pub routing: Latencies,
+    pub routing: Latency,
     /// The same when nobody was.
-    pub queueing: Latencies,
-    /// The generator's own lag.
-    pub lag: Latencies,
+    pub queueing: Latency,
+    /// What the generator did itself.
+    pub health: Health,
     /// What went over the wire.
     pub wire: Wire,
     /// What the network did on purpose.
     pub weather: Losses,
-    /// Datagrams that the kernel dropped.
-    pub drops: u64,
+    /// When it began, in UTC.
+    pub started: String,
+    /// How long it took.
+    pub seconds: f64,
+    /// Whether somebody has stopped it.
+    pub is_stopped: bool,
+    /// When callers came, in words.
+    pub plan: String,
+    /// Workers of the generator.
+    pub workers: u64,
+    /// Our own addresses.
+    pub local: Vec<String>,
+    /// The server's.
+    pub remote: Option<String>,
+    /// What happened in each second.
+    pub timeline: Vec<Point>,
 }
 
 impl FloorOutcome {
@@ -113,10 +126,17 @@ impl FloorOutcome {
             times: stage.times.clone(),
             routing: stage.routing.clone(),
             queueing: stage.queueing.clone(),
-            lag: stage.lag.clone(),
+            health: stage.health(),
             wire,
             weather,
-            drops: stage.drops(),
+            started: stage.started.clone(),
+            seconds: 0.0,
+            is_stopped: false,
+            plan: plan_words(profile),
+            workers: profile.pbxs.len() as u64,
+            local: stage.local.iter().map(ToString::to_string).collect(),
+            remote: Some(stage.remote.to_string()),
+            timeline: Vec::new(),
         }
     }
 
@@ -136,12 +156,26 @@ impl FloorOutcome {
     /// Whether the generator kept its own schedule, so that its latencies are the server's.
     #[must_use]
     pub fn is_trustworthy(&self) -> bool {
-        self.lag.quantile(0.99) <= LAG_US_MAX && self.drops == 0
+        self.health_faults().is_empty()
+    }
+
+    /// Why the generator's figures say nothing about the server; empty if they do.
+    #[must_use]
+    pub fn health_faults(&self) -> Vec<Reason> {
+        health_faults(&self.health)
     }
 
     /// A table for people.
     #[must_use]
     pub fn table(&self) -> String {
+        let mut text = String::new();
+        self.say_calls(&mut text);
+        self.say_times(&mut text);
+        text.push_str(&self.ladders());
+        text.trim_end().to_owned()
+    }
+
+    fn say_calls(&self, text: &mut String) {
         let Totals {
             offered,
             answered,
@@ -149,10 +183,7 @@ impl FloorOutcome {
             refused,
             lost,
         } = self.calls;
-        let mut text = String::new();
-        let mut row = |name: &str, value: String| {
-            writeln!(text, "  {name:<28} {value}").expect("writing to a string cannot fail");
-        };
+        let mut row = |name: &str, value: String| add_row(text, name, &value);
         row("floor, seed", format!("{}, {}", self.name, self.seed));
         row(
             "agents, with a desktop",
@@ -183,15 +214,19 @@ impl FloorOutcome {
         }
         let (gone, resumed) = self.losses;
         row("connections lost, resumed", format!("{gone}, {resumed}"));
-        row("routing, agent free", self.routing.words());
-        row("waiting, no agent free", self.queueing.words());
+    }
+
+    fn say_times(&self, text: &mut String) {
+        let mut row = |name: &str, value: String| add_row(text, name, &value);
+        row("caller to phone, agent free", words(&self.routing.response));
+        row("the same, no agent free", words(&self.queueing.response));
         for (measure, times) in &self.times {
-            row(measure.name(), times.words());
+            row(measure.name(), words(times));
         }
-        row("generator's own lag", self.lag.words());
+        row("generator's own lag", words(&self.health.lag));
         row(
             "datagrams dropped, sent again",
-            format!("{}, {}", self.drops, self.wire.resent),
+            format!("{}, {}", self.health.own_drops, self.wire.resent),
         );
         let Losses {
             lost,
@@ -199,13 +234,11 @@ impl FloorOutcome {
             delayed,
         } = self.weather;
         if lost + doubled + delayed > 0 {
-            let words = format!("{lost} lost, {doubled} doubled, {delayed} late");
-            row("network, on purpose", words);
+            let losses = format!("{lost} lost, {doubled} doubled, {delayed} late");
+            row("network, on purpose", losses);
         }
-        if !self.is_trustworthy() {
-            let words = "the generator was late or datagrams were dropped: the latencies are not \
-                         the server's alone";
-            row("NOTE", words.to_owned());
+        for reason in self.health_faults() {
+            row("INVALID", reason.to_string());
         }
         for (rule, count) in &self.counts {
             row("VIOLATED", format!("{}, {count} times", rule.name()));
@@ -216,8 +249,6 @@ impl FloorOutcome {
             "NOT CLEAN"
         };
         row("result", verdict.to_owned());
-        text.push_str(&self.ladders());
-        text.trim_end().to_owned()
     }
 
     /// The first violations, each with the messages of its call.
@@ -258,6 +289,35 @@ impl FloorOutcome {
     }
 }
 
+/// When callers come, in words.
+fn plan_words(profile: &Profile) -> String {
+    let words = |plan: &super::profile::CallerPlan| {
+        let spacing = match plan.spacing {
+            crate::load::Spacing::Even => "even",
+            crate::load::Spacing::Poisson => "Poisson",
+        };
+        format!("{}: {} calls/s, {spacing}", plan.name, plan.arrivals_text)
+    };
+    let all: Vec<String> = profile.callers.iter().map(words).collect();
+    all.join("; ")
+}
+
+/// A distribution in words.
+pub(crate) fn words(times: &Times) -> String {
+    if times.count() == 0 {
+        return "none".to_owned();
+    }
+    let milliseconds =
+        |micros: u64| format!("{:.2}", Duration::from_micros(micros).as_secs_f64() * 1e3);
+    format!(
+        "p50 {} ms, p99 {} ms, max {} ms ({})",
+        milliseconds(times.quantile_us(0.5)),
+        milliseconds(times.quantile_us(0.99)),
+        milliseconds(times.max_us()),
+        times.count(),
+    )
+}
+
 /// One message, with the time before the violation was found.
 fn ladder_line(line: &Line, violation: &Violation) -> String {
     let before = violation.at.saturating_duration_since(line.at);
@@ -268,4 +328,9 @@ fn ladder_line(line: &Line, violation: &Violation) -> String {
         "    {seconds:>9.3} s {arrow} {:<60} {}\n",
         line.words, line.call_id
     )
+}
+
+/// Adds a line of a table for people.
+pub(crate) fn add_row(text: &mut String, name: &str, value: &str) {
+    writeln!(text, "  {name:<28} {value}").expect("writing to a string cannot fail");
 }

@@ -84,7 +84,8 @@ impl Routers {
             for agent in &said.agents {
                 self.words.insert(agent.dn.clone(), agent.word.clone());
             }
-            if let Some(word) = said.word() {
+            // A further login of somebody who is logged in changes nothing.
+            if let Some(word) = said.word().filter(|word| *word != Word::LoggedIn) {
                 self.words.insert(said.dn.clone(), word);
             }
             return;

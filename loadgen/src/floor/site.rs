@@ -2,6 +2,7 @@
 //! ordered, and what it tells.
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,17 +11,25 @@ use offhook_shards::{ConnectionChange, Engine, Frame, ShardId, Source, Transmit,
 use super::profile::{FaultKind, Weather};
 use super::trail::{Line, Trail};
 use super::weather::{Losses, Weathered};
+use crate::load::Arrivals;
+use crate::measure::Times;
 use crate::node::Node;
-use crate::population::{Arrivals, CallerHabits, Population, Record, Routing, Token, Totals, Wire};
+use crate::population::{CallerHabits, Population, Record, Routing, Token, Totals, Wire};
 
 /// Records in one report.
 const RECORDS_PER_REPORT_MAX: usize = 256;
+/// Datagrams that wait for somebody to listen to the server.
+const WAITING_MAX: usize = 10_000;
+/// Between two beats of the timer that shows what holds the worker up.
+const HEARTBEAT: Duration = Duration::from_millis(20);
 /// 503, as an overloaded trunk says.
 const OVERLOADED: offhook::sip::Status = offhook::sip::Status::SERVICE_UNAVAILABLE;
 
 /// What a site may be ordered.
 #[derive(Debug, Clone)]
 pub(super) enum Order {
+    /// Somebody listens to the server: what has come since the beginning is taken in now.
+    Admit,
     /// Phones begin to have habits; callers come from `from` until `until`, as each group says.
     Open {
         /// The first moment.
@@ -72,6 +81,8 @@ pub(super) struct Standing {
     pub wire: Wire,
     /// What the network did on purpose.
     pub losses: Losses,
+    /// How late the worker's own timer was.
+    pub stalls: Times,
 }
 
 /// What a site tells.
@@ -92,7 +103,12 @@ pub(super) enum Report {
 pub(super) struct Site {
     party: Weathered<Population>,
     trail: Trail,
-    now: Option<Instant>,
+    now: Instant,
+    /// When the timer is due that shows what holds the worker up.
+    heartbeat: Instant,
+    stalls: Times,
+    /// What has come before [`Order::Admit`]; `None` after it.
+    waiting: Option<Vec<(SocketAddr, SocketAddr, Vec<u8>)>>,
     records: VecDeque<Record>,
     reports: VecDeque<Report>,
 }
@@ -101,6 +117,7 @@ impl Site {
     /// A site of these people behind this network.
     #[must_use]
     pub(super) fn new(
+        now: Instant,
         population: Population,
         weather: Weather,
         seed: u64,
@@ -109,30 +126,44 @@ impl Site {
         Self {
             party: Weathered::new(population, weather, seed),
             trail: Trail::new(trail_max),
-            now: None,
+            now,
+            heartbeat: now + HEARTBEAT,
+            stalls: Times::default(),
+            waiting: Some(Vec::new()),
             records: VecDeque::new(),
             reports: VecDeque::new(),
         }
     }
 
+    fn take(&mut self, now: Instant, to: SocketAddr, from: SocketAddr, bytes: &[u8]) {
+        self.trail.note(now, false, bytes);
+        self.party.handle_datagram(now, to, from, bytes);
+    }
+
     fn obey(&mut self, now: Instant, order: Order) {
-        let population = &mut self.party.node;
         match order {
+            Order::Admit => {
+                for (to, from, bytes) in self.waiting.take().into_iter().flatten() {
+                    self.take(now, to, from, &bytes);
+                }
+            }
             Order::Open {
                 from,
                 until,
                 groups,
             } => {
-                population.pbx.begin_habits(from);
+                self.party.node.pbx.begin_habits(from);
                 for (habits, arrivals) in groups {
-                    population
+                    let habits = Arc::new(habits);
+                    self.party
+                        .node
                         .callers
-                        .arrive_as(from, until, arrivals, Arc::new(habits));
+                        .arrive_as_planned(from, until, arrivals, habits);
                 }
             }
             Order::Close => {
-                population.pbx.end_rhythms();
-                population.callers.end_redials();
+                self.party.node.pbx.end_rhythms();
+                self.party.node.callers.end_redials();
             }
             Order::Fault {
                 kind,
@@ -140,7 +171,7 @@ impl Site {
                 lasting,
             } => self.fault(now, kind, node, lasting),
             Order::Audit(grace) => {
-                population.audit(now, grace);
+                self.party.node.audit(now, grace);
             }
             Order::Report => {
                 let standing = Box::new(self.standing());
@@ -150,7 +181,7 @@ impl Site {
                 let lines = self.trail.of(token);
                 self.reports.push_back(Report::Trail(token, lines));
             }
-            Order::Finish => population.callers.finish(now),
+            Order::Finish => self.party.node.callers.finish(now),
         }
     }
 
@@ -216,6 +247,7 @@ impl Site {
             notifies: pbx.notifies_sent(),
             wire,
             losses: self.party.losses,
+            stalls: self.stalls.clone(),
         }
     }
 }
@@ -234,10 +266,15 @@ impl Engine for Site {
     }
 
     fn handle_datagram(&mut self, now: Instant, from: Source, bytes: &[u8]) {
-        self.now = Some(now);
-        self.trail.note(now, false, bytes);
-        self.party
-            .handle_datagram(now, from.local, from.remote, bytes);
+        self.now = now;
+        match &mut self.waiting {
+            // More than that is lost, as on any network; it is sent again.
+            Some(waiting) if waiting.len() < WAITING_MAX => {
+                waiting.push((from.local, from.remote, bytes.to_vec()));
+            }
+            Some(_) => {}
+            None => self.take(now, from.local, from.remote, bytes),
+        }
     }
 
     fn handle_connection(&mut self, _now: Instant, _change: ConnectionChange) {}
@@ -245,21 +282,26 @@ impl Engine for Site {
     fn handle_message(&mut self, _now: Instant, _from: ShardId, (): ()) {}
 
     fn handle_request(&mut self, now: Instant, order: Order) {
-        self.now = Some(now);
+        self.now = now;
         self.obey(now, order);
     }
 
     fn handle_timeout(&mut self, now: Instant) {
-        self.now = Some(now);
-        self.party.handle_timeout(now);
+        self.now = now;
+        if now >= self.heartbeat {
+            let late = now.saturating_duration_since(self.heartbeat);
+            self.stalls.record(late);
+            self.heartbeat = now + HEARTBEAT;
+        }
+        if self.party.poll_timeout().is_some_and(|at| at <= now) {
+            self.party.handle_timeout(now);
+        }
     }
 
     fn poll_transmit(&mut self, buffer: &mut Vec<u8>) -> Option<Transmit> {
         let start = buffer.len();
         let packet = self.party.poll_transmit(buffer)?;
-        if let Some(now) = self.now {
-            self.trail.note(now, true, &buffer[start..]);
-        }
+        self.trail.note(self.now, true, &buffer[start..]);
         Some(Transmit {
             transport: Transport::Udp,
             local: Some(packet.from),
@@ -273,7 +315,7 @@ impl Engine for Site {
     }
 
     fn poll_event(&mut self) -> Option<Report> {
-        let now = self.now?;
+        let now = self.now;
         let population = &mut self.party.node;
         self.records.extend(population.take_records(now));
         if !self.records.is_empty() {
@@ -288,6 +330,7 @@ impl Engine for Site {
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        self.party.poll_timeout()
+        let next = self.party.poll_timeout();
+        Some(next.map_or(self.heartbeat, |next| next.min(self.heartbeat)))
     }
 }

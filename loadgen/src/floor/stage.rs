@@ -6,7 +6,8 @@
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use offhook::config::{self, Config, Driver};
@@ -15,20 +16,20 @@ use offhook::server::serve::{self, Choices, Serving};
 use offhook_shards::clock::Clock;
 use offhook_shards::{DriverChoice, Events, Options, Placement, Running, ShardId, start};
 
-use super::cti::{Heard, Line, Lines};
+use super::cast::{lines, population};
+use super::cti::{Heard, Lines};
 use super::desk::{Asked, Command, Desks};
 use super::error::FloorError;
 use super::oracle::{Measure, Oracle};
-use super::profile::{CallerPlan, PbxPlan, Profile};
+use super::profile::{PbxPlan, Profile};
 use super::router::Routers;
 use super::said::{Connection, Said};
 use super::site::{Order, Report, Site, Standing};
 use super::trail;
-use super::{Setup, Tally, prefix};
-use crate::demo::Latencies;
-use crate::population::{
-    CallerHabits, Callers, CallersOptions, Fact, Pbx, PbxOptions, Population, Record, Token, Totals,
-};
+use super::{Setup, Tally};
+use crate::measure::{Health, Latency, Probe, Reason, Times, Tolerance, worker_thread};
+use crate::population::{Fact, Record, Token, Totals};
+use crate::screen::Snapshot;
 
 /// The connection that hears everything.
 pub(super) const OBSERVER: Connection = Connection(0);
@@ -55,6 +56,8 @@ struct Place {
     running: Running<Site>,
     events: Events<Site>,
     standing: Standing,
+    /// By which the kernel knows the worker.
+    thread: Option<u32>,
 }
 
 /// How a run stands, for those who watch.
@@ -72,6 +75,8 @@ pub struct Progress {
     pub live: usize,
     /// Violations found.
     pub violations: u64,
+    /// What a screen shows.
+    pub snapshot: Snapshot,
 }
 
 /// Everything that plays.
@@ -80,13 +85,13 @@ pub(super) struct Stage {
     pub(super) desks: Desks,
     pub(super) routers: Routers,
     /// What was measured.
-    pub(super) times: BTreeMap<Measure, Latencies>,
+    pub(super) times: BTreeMap<Measure, Times>,
     /// Caller's INVITE (as intended) → agent's INVITE, when somebody was free.
-    pub(super) routing: Latencies,
+    pub(super) routing: Latency,
     /// The same for callers that had to wait.
-    pub(super) queueing: Latencies,
+    pub(super) queueing: Latency,
     /// Intended → real sending of callers' INVITEs: the generator's own lag.
-    pub(super) lag: Latencies,
+    pub(super) lag: Times,
     /// Errors that desktops were answered with, by request and code.
     pub(super) errors: BTreeMap<(String, String), u64>,
     /// Requests sent and answered well.
@@ -99,10 +104,19 @@ pub(super) struct Stage {
     pub(super) trails: BTreeMap<Token, Vec<trail::Line>>,
     pub(super) driver: &'static str,
     pub(super) shards: u16,
-    pub(super) drops_before: Option<u64>,
+    /// When it began, in UTC.
+    pub(super) started: String,
+    /// Our own addresses.
+    pub(super) local: Vec<SocketAddr>,
+    /// The server's.
+    pub(super) remote: SocketAddr,
+    probe: Probe,
+    began: Instant,
     places: Vec<Place>,
     observations: BTreeMap<(Instant, u64), Observation>,
     observed: u64,
+    /// Whether the observer has been registered.
+    is_observed: bool,
     shown: usize,
     heard: Receiver<Heard>,
     lines: Option<Lines>,
@@ -140,8 +154,12 @@ impl Stage {
         let routers = Routers::new(profile, first_router, OBSERVER);
         let (sender, heard) = channel();
         let lines = lines(profile, &desks, &routers);
-        let lines = Lines::open(http, lines, Sender::clone(&sender), |told| told);
-        let lines = lines.map_err(FloorError::Generator)?;
+        let lines = Lines::open(http, lines, sender).map_err(FloorError::Generator)?;
+        let local = ports
+            .iter()
+            .flat_map(|(nodes, callers)| nodes.iter().copied().chain([*callers]));
+        let local: Vec<SocketAddr> = local.collect();
+        let threads: Vec<u32> = places.iter().filter_map(|place| place.thread).collect();
         let (serving, shards) = match serving {
             Some((serving, shards)) => (Some(serving), shards),
             None => (None, 0),
@@ -151,9 +169,9 @@ impl Stage {
             desks,
             routers,
             times: BTreeMap::new(),
-            routing: Latencies::default(),
-            queueing: Latencies::default(),
-            lag: Latencies::default(),
+            routing: Latency::default(),
+            queueing: Latency::default(),
+            lag: Times::default(),
             errors: BTreeMap::new(),
             requests: (0, 0),
             losses: (0, 0),
@@ -161,10 +179,15 @@ impl Stage {
             trails: BTreeMap::new(),
             driver: serving.as_ref().map_or("", |serving| serving.driver),
             shards,
-            drops_before: crate::demo::receive_buffer_errors(),
+            started: wall_clock(),
+            probe: Probe::read(&local, &threads),
+            local,
+            remote: sip,
+            began: Clock.now(),
             places,
             observations: BTreeMap::new(),
             observed: 0,
+            is_observed: false,
             shown: 0,
             heard,
             lines: Some(lines),
@@ -204,6 +227,10 @@ impl Stage {
     fn take(&mut self, told: Heard) -> Result<(), FloorError> {
         match told {
             Heard::Said(said) => {
+                if said.connection == OBSERVER && !said.agents.is_empty() && !self.is_observed {
+                    self.is_observed = true;
+                    self.order_all(&Order::Admit);
+                }
                 self.desks.hear(&said);
                 self.routers.hear(&said);
                 self.count(&said);
@@ -310,7 +337,8 @@ impl Stage {
                             } else {
                                 &mut self.queueing
                             };
-                            latencies.record(routing.from_intended);
+                            let behind = routing.from_intended.saturating_sub(routing.from_sent);
+                            latencies.record(routing.from_intended, behind);
                         }
                     }
                     Report::Standing(standing) => self.places[number].standing = *standing,
@@ -409,13 +437,40 @@ impl Stage {
             totals: self.totals(),
             live: self.standings().map(|standing| standing.live).sum(),
             violations: self.oracle.counts().values().sum(),
+            snapshot: Snapshot::default(),
         }
     }
 
-    /// Datagrams that the kernel has dropped since the beginning.
-    pub(super) fn drops(&self) -> u64 {
-        let since = crate::demo::receive_buffer_errors().zip(self.drops_before);
-        since.map_or(0, |(after, before)| after.saturating_sub(before))
+    /// What the generator did itself.
+    pub(super) fn health(&self) -> Health {
+        let threads: Vec<u32> = self
+            .places
+            .iter()
+            .filter_map(|place| place.thread)
+            .collect();
+        let now = Probe::read(&self.local, &threads);
+        let (own_drops, machine_drops) = now.drops_since(&self.probe);
+        let mut stalls = Times::default();
+        for standing in self.standings() {
+            stalls.merge(&standing.stalls);
+        }
+        Health {
+            observed: Clock.now().saturating_duration_since(self.began),
+            lag: self.lag.clone(),
+            stalls,
+            own_drops,
+            machine_drops,
+            unsent: 0,
+            workers: now.load_since(&self.probe),
+        }
+    }
+
+    /// How often each rule was broken.
+    pub(super) fn broken_rules(&self) -> Vec<(String, u64)> {
+        let counts = self.oracle.counts().iter();
+        counts
+            .map(|(rule, count)| (rule.name().to_owned(), *count))
+            .collect()
     }
 
     /// Stops connections, server and workers, in this order.
@@ -494,97 +549,37 @@ fn place(
     let population = population(profile, number, plan, (nodes, callers), sip);
     let weather = plan.weather;
     let trail_max = setup.trail_max;
-    let made = std::sync::Mutex::new(Some(population));
-    let made = std::sync::Arc::new(made);
+    let made = Arc::new(Mutex::new(Some(population)));
+    let thread = Arc::new(Mutex::new(None));
+    let known = Arc::clone(&thread);
     let running = start(&options, move |_| {
         let population = made.lock().ok().and_then(|mut made| made.take());
         let population = population.expect("a site has one shard, which is made once");
-        Site::new(population, weather, seed, trail_max)
+        if let Ok(mut thread) = thread.lock() {
+            *thread = worker_thread();
+        }
+        Site::new(Clock.now(), population, weather, seed, trail_max)
     });
     let mut running = running.map_err(FloorError::Worker)?;
     let events = running.take_events().expect("nobody else has taken them");
+    let thread = known.lock().ok().and_then(|thread| *thread);
     Ok(Place {
         running,
         events,
         standing: Standing::default(),
+        thread,
     })
 }
 
-fn population(
-    profile: &Profile,
-    number: usize,
-    plan: &PbxPlan,
-    (nodes, callers): (&[SocketAddr], SocketAddr),
-    sip: SocketAddr,
-) -> Population {
-    let seed = profile.seed.wrapping_add((number as u64) << 48);
-    let dns = plan.phones.iter().chain(plan.outside.iter());
-    let mut pbx = Pbx::new(PbxOptions {
-        addresses: nodes.to_vec(),
-        seed,
-        expires_max: plan.expires,
-        notify_first: plan.notify_first,
-        alerting_is_shown: plan.shows_ringing,
-        calls_max: plan.calls_max,
-        server: Some(sip),
-        kind: plan.kind,
-        ..PbxOptions::new(nodes[0], dns)
-    });
-    let now = Clock.now();
-    for group in &profile.agents {
-        let habits = std::sync::Arc::new(group.habits);
-        for dn in group.phones.iter().filter(|dn| plan.phones.contains(dn)) {
-            pbx.phone(now, &dn)
-                .set_habits(std::sync::Arc::clone(&habits));
-        }
-    }
-    let callers = Callers::new(CallersOptions {
-        seed,
-        prefix: prefix(number),
-        ..CallersOptions::new(callers, sip, "7000")
-    });
-    // Long enough for a NOTIFY and what follows from it.
-    Population::new(pbx, callers, Duration::from_millis(500))
+/// The present moment as RFC 3339 has it.
+fn wall_clock() -> String {
+    let since = std::time::SystemTime::now().duration_since(std::time::SystemTime::UNIX_EPOCH);
+    let at = Clock.now();
+    let epoch = since.unwrap_or_default();
+    crate::scenario::calendar::Calendar { at, epoch }.rfc3339(at)
 }
 
-/// The habits of a group of callers.
-pub(super) fn habits(plan: &CallerPlan) -> CallerHabits {
-    CallerHabits {
-        numbers: plan.numbers.clone(),
-        early_offer: plan.early_offer,
-        patience: plan.patience,
-        impatient: plan.impatient,
-        expires: (plan.expires > 0).then_some(plan.expires),
-        talking: plan.talking,
-        holds: plan.holds,
-        redials: plan.redials,
-    }
-}
-
-/// The connections: the observer's, the desks', the routers'.
-fn lines(profile: &Profile, desks: &Desks, routers: &Routers) -> Vec<Line> {
-    let observer = Line {
-        addresses: vec!["*".to_owned()],
-        routes: false,
-        pause: None,
-    };
-    let mut random = crate::population::Random::new(profile.seed, 5 << 32);
-    let connections = desks.connections().into_iter().enumerate();
-    let desktops = connections.map(|(number, addresses)| {
-        let (slow, pause) = desks.plan_of(number).slow;
-        Line {
-            addresses,
-            routes: false,
-            pause: random.chance(slow).then_some(pause),
-        }
-    });
-    let routing = routers.addresses().into_iter().map(|addresses| Line {
-        addresses,
-        routes: true,
-        pause: None,
-    });
-    let mut lines = vec![observer];
-    lines.extend(desktops);
-    lines.extend(routing);
-    lines
+/// Why the generator's figures say nothing about the server; empty if they do.
+pub(super) fn health_faults(health: &Health) -> Vec<Reason> {
+    health.faults(&Tolerance::default())
 }

@@ -13,7 +13,7 @@ fn caller_waits_then_talks_then_hangs_up() {
             .any(|input| matches!(input, queue::Input::Enter { .. }))
     );
     table.offer(key, AGENT);
-    assert!(table.commands.contains(&Command::Dial(AGENT)));
+    assert!(table.dials(AGENT));
     table.ring(key);
     assert_eq!(table.party_states(), [PartyState::Ringing]);
     table.expect_leg(Side::Caller, &LegCommand::Progress(Status::RINGING));
@@ -178,7 +178,7 @@ fn a_reinvite_that_is_taken_back_is_taken_back_from_the_other_party_too() {
         table.expect_leg(Side::Agent, &LegCommand::WithdrawOffer);
         table.commands.clear();
         table.leg(key, Side::Agent, answer);
-        let acknowledge = Command::Leg(Side::Agent, LegCommand::Acknowledge(None));
+        let acknowledge = Command::Leg(table.phone, LegCommand::Acknowledge(None));
         let expected: &[Command] = if acknowledged { &[acknowledge] } else { &[] };
         assert_eq!(table.commands, expected);
         // The exchange is over: the next one may begin.
@@ -188,7 +188,7 @@ fn a_reinvite_that_is_taken_back_is_taken_back_from_the_other_party_too() {
 }
 
 #[test]
-fn crossing_reinvites_are_both_refused() {
+fn crossing_reinvites_are_told_apart() {
     let (mut table, key) = Table::connected();
     table.leg(
         key,
@@ -215,10 +215,11 @@ fn crossing_reinvites_are_both_refused() {
             status: Status::REQUEST_PENDING,
         },
     );
-    table.expect_leg(
-        Side::Caller,
-        &LegCommand::RefuseOffer(Status::REQUEST_PENDING),
-    );
+    // RFC 3261 §14.1: each leg has its own glare, and ours is tried again.
+    assert_eq!(table.leg_commands(Side::Caller).count(), 0);
+    table.commands.clear();
+    table.wait(Duration::from_secs(5));
+    table.expect_leg(Side::Agent, &LegCommand::Offer(body("offer")));
     assert_eq!(table.calls.live().connected, 1);
 }
 

@@ -10,8 +10,8 @@ fn fault_in_one_call_ends_that_call_only() {
     // No such agent: the lookup is a broken invariant, and panics.
     table.offer(harmed, DnIndex(u32::MAX));
     assert!(table.commands.contains(&Command::Count(Counter::Panic)));
-    assert!(table.calls.facts(harmed).is_none());
-    assert!(table.calls.facts(unharmed).is_some());
+    assert!(!table.calls.is_live(harmed));
+    assert!(table.calls.is_live(unharmed));
 }
 
 #[test]

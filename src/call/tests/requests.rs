@@ -49,8 +49,8 @@ fn user_data_changes_are_told_to_the_party_and_bounded() {
     let pairs = KeyValueList::new().with_text("Big", "x".repeat(20_000));
     table.ask(key, data_change(UserDataChange::Update(pairs)));
     assert_eq!(table.errors(), [ErrorCode::TooBusy]);
-    let facts = table.calls.facts(key).expect("the call lives");
-    assert_eq!(facts.info.user_data.len(), 1);
+    let info = table.calls.info(table.conn_id).expect("the call lives");
+    assert_eq!(info.user_data.len(), 1);
 }
 
 #[test]

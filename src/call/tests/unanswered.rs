@@ -35,10 +35,7 @@ fn every_refusal_of_the_phone_returns_the_reservation_and_keeps_the_place() {
             "{status}"
         );
         table.offer(key, OTHER);
-        assert!(
-            table.commands.contains(&Command::Dial(OTHER)),
-            "{status}: the next agent"
-        );
+        assert!(table.dials(OTHER), "{status}: the next agent");
     }
 }
 
@@ -82,7 +79,9 @@ fn agent_whose_phone_was_not_dialled_is_given_back_as_it_was() {
     let key = table.arrive(Some("offer"));
     table.offer(key, AGENT);
     table.commands.clear();
-    table.calls.handle(table.now, key, Event::DialFailed);
+    table
+        .calls
+        .handle(table.now, key, Event::DialFailed(table.phone));
     table.drain();
     assert_eq!(table.party_states(), [], "nothing has happened");
     let returned = |command: &&Command| {
@@ -207,10 +206,8 @@ fn ringing_caller_hears_so_at_least_once_a_minute() {
 #[test]
 fn direct_caller_is_kept_while_the_phone_does_not_ring_yet() {
     // On a slow network the phone has more than a minute to ring.
-    let mut config = configuration("");
-    config.server.t1 = Duration::from_secs(2);
-    let mut table = Table::new();
-    table.calls = Calls::new(table.now, ShardId(0), Arc::new(config));
+    let text = configuration("").replacen("[server]", "[server]\nt1 = 2", 1);
+    let mut table = Table::configured(&text.replacen("t1 = 2", "t1 = 2\nt2 = 4", 1));
     let key = table.arrive_direct();
     table.offer(key, AGENT);
     table.commands.clear();

@@ -89,6 +89,10 @@ impl<'a> Enrolment<'a> {
         AgentDefaults {
             wrap_up: self.defaults.wrap_up.unwrap_or(WrapUp::Off),
             no_answer: self.defaults.no_answer.unwrap_or(Duration::from_secs(20)),
+            no_answer_action: self
+                .defaults
+                .no_answer_action
+                .unwrap_or(NoAnswerAction::NotReady),
         }
     }
 
@@ -167,6 +171,7 @@ impl<'a> Enrolment<'a> {
             return;
         }
         let (wrap_up, no_answer) = (own.wrap_up, own.no_answer);
+        let no_answer_action = own.no_answer_action;
         let settings = own.over(&self.defaults);
         let mode = settings.trunk_mode.unwrap_or(Selection::PrimaryBackup);
         let trunks = settings.trunks.or_else(|| self.prefixes.find(dn));
@@ -197,9 +202,7 @@ impl<'a> Enrolment<'a> {
             presence,
             wrap_up,
             no_answer,
-            no_answer_action: settings
-                .no_answer_action
-                .unwrap_or(NoAnswerAction::NotReady),
+            no_answer_action,
             login: settings.login.unwrap_or(Login::Auto),
             after_login: settings.after_login.unwrap_or(AfterLogin::NotReady),
             legal_guard: settings.legal_guard.flatten(),

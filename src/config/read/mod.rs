@@ -1,9 +1,11 @@
 //! From a parsed document to a configuration, section by section, in the order in which they refer
-//! to each other: trunks, queues, routing points, presence, agents, tokens.
+//! to each other: trunks, calendars, queues, routing points, presence, agents, tokens.
 
 mod agents;
+mod calendar;
 mod csv;
 mod dns;
+mod entry;
 mod names;
 mod presence;
 mod queue;
@@ -17,7 +19,9 @@ use super::Config;
 use super::check::{self, Places};
 use super::keys;
 use super::reader::{Section, Source};
-use crate::limits::{AGENTS_MAX, QUEUES_MAX, ROUTING_POINTS_MAX, TOKENS_MAX, TRUNKS_MAX};
+use crate::limits::{
+    AGENTS_MAX, CALENDARS_MAX, QUEUES_MAX, ROUTING_POINTS_MAX, TOKENS_MAX, TRUNKS_MAX,
+};
 
 /// Reads the whole document; what is wrong goes to the source's mistakes, and then the result is of
 /// no use.
@@ -37,12 +41,14 @@ pub(super) fn read<'a>(
     let agents_sections = top.tables("agents", &keys::AGENTS, AGENTS_MAX);
     let point_sections = top.tables("routing_point", &keys::ROUTING_POINT, ROUTING_POINTS_MAX);
     let queue_sections = top.tables("queue", &keys::QUEUE, QUEUES_MAX);
+    let calendar_sections = top.tables("calendar", &keys::CALENDAR, CALENDARS_MAX);
     top.finish();
 
     let mut names = names::Names::new(source);
     let (trunks, trunk_lines) = trunk::read(trunk_sections, &mut names);
-    let (mut queues, queue_lines) = queue::read(queue_sections, &mut names);
-    let (routing_points, entries) = queue::read_routing_points(point_sections, &mut names);
+    let calendars = calendar::read(calendar_sections);
+    let (mut queues, queue_lines) = queue::read(queue_sections, &mut names, &calendars, source);
+    let (routing_points, mut entries) = entry::read(point_sections, &mut names);
     let presence = presence::read(presence_section, &names);
 
     let mut enrolment = agents::Enrolment::new(defaults_section, &names, &trunks, &presence);
@@ -52,6 +58,7 @@ pub(super) fn read<'a>(
     let roster = enrolment.finish();
     queue::note_agents(&mut queues, &roster);
     queue::note_requirements(&mut queues, &entries);
+    entries.add_overflow(&queues);
     let (skills, profiles, requirements) = names.skills.borrow().tables();
 
     let places = Places::new(&server_section, trunk_lines);
@@ -65,25 +72,22 @@ pub(super) fn read<'a>(
         &places,
         source.mistakes,
     );
-    let names = names
-        .iter()
-        .map(|(name, address, _)| (name.into(), address))
-        .collect();
-    let agents = roster.agents;
+    let names = names.iter().map(|(name, at, _)| (name.into(), at));
     let config = Config {
         server,
         dns: dns::read(dns_section),
         trunks,
         presence,
-        agents,
+        agents: roster.agents,
         agent_defaults,
         routing_points,
         queues,
+        calendars,
         entries: entries.entries,
         skills,
         profiles,
         requirements,
-        names,
+        names: names.collect(),
         places,
     };
     check::check_queues(&config, &queue_lines, source);

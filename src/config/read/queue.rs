@@ -1,65 +1,103 @@
-//! Reads `[[queue]]` and `[[routing_point]]` with the ways into queues.
+//! Reads `[[queue]]`: who gets its callers, how many may wait, and where the others go.
 
 use std::time::Duration;
 
 use super::agents::Roster;
+use super::calendar;
+use super::entry::Entries;
 use super::names::Names;
-use crate::config::keys;
-use crate::config::queue::{Entry, LadderStep, Queue, RoutingPoint, Strategy};
-use crate::config::reader::{Located, Section};
-use crate::config::value;
-use crate::config::{
-    Address, DnIndex, EntryIndex, QueueIndex, RequirementIndex, RoutingPointIndex,
-};
-use crate::limits::{AGENT_SKILLS_MAX, LADDER_STEPS_MAX, QUEUE_CAPACITY_MAX};
+use super::settings::ACTIONS;
+use crate::config::queue::{Overflow, Overflows, Queue, Strategy};
+use crate::config::reader::{Located, Section, Source};
+use crate::config::value::{self, Converted, Scalar};
+use crate::config::{Address, Calendar, DnIndex, QueueIndex, RequirementIndex};
+use crate::limits::QUEUE_CAPACITY_MAX;
 
-const STRATEGIES: [(&str, Strategy); 3] = [
+const STRATEGIES: [(&str, Strategy); 4] = [
     ("longest_idle", Strategy::LongestIdle),
     ("most_skilled", Strategy::MostSkilled),
     ("round_robin", Strategy::RoundRobin),
+    ("least_calls_today", Strategy::LeastCallsToday),
 ];
 
-/// The ways into queues while they are read.
-#[derive(Debug, Default)]
-pub(super) struct Entries {
-    pub(super) entries: Vec<Entry>,
-    /// The line on which each step of each entry says what callers need.
-    pub(super) steps: Vec<(u32, QueueIndex, RequirementIndex)>,
-}
+/// The keys that say where callers go who cannot wait.
+const OVERFLOWS: [&str; 5] = [
+    "overflow_full",
+    "overflow_wait",
+    "overflow_no_agents",
+    "overflow_closed",
+    "overflow_no_answer",
+];
+
+/// Where callers go, by key, before the names of all queues are known.
+type Written<'a> = [Option<Located<&'a str>>; OVERFLOWS.len()];
 
 /// The queues, their names claimed, with the line of each.
 pub(super) fn read<'a>(
     sections: Vec<Section<'a>>,
     names: &mut Names<'a>,
+    calendars: &[Calendar],
+    source: &Source<'a>,
 ) -> (Vec<Queue>, Vec<u32>) {
     let lines = sections.iter().map(|section| section.line).collect();
-    let indices = (0..).map(QueueIndex);
-    let queues = sections
-        .into_iter()
-        .zip(indices)
-        .map(|(section, index)| read_queue(section, index, names))
-        .collect();
+    let mut queues = Vec::new();
+    let mut written = Vec::new();
+    for (section, index) in sections.into_iter().zip((0..).map(QueueIndex)) {
+        let (queue, overflows) = read_queue(section, index, names, calendars);
+        queues.push(queue);
+        written.push(overflows);
+    }
+    for ((queue, written), index) in queues.iter_mut().zip(written).zip((0..).map(QueueIndex)) {
+        let [full, wait, no_agents, closed, no_answer] =
+            written.map(|written| resolve(written?, index, names, source));
+        let or = |overflow: Option<Overflow>, status| overflow.unwrap_or(Overflow::Refuse(status));
+        // Not 503, which would make the PBX take us for dead: 486 is busy, 480 not available now.
+        queue.overflow = Overflows {
+            full: or(full, 486),
+            wait: or(wait, 480),
+            no_agents,
+            closed: or(closed, 480),
+            no_answer: or(no_answer, 480),
+        };
+    }
     (queues, lines)
 }
 
-fn read_queue<'a>(mut section: Section<'a>, index: QueueIndex, names: &mut Names<'a>) -> Queue {
+fn read_queue<'a>(
+    mut section: Section<'a>,
+    index: QueueIndex,
+    names: &mut Names<'a>,
+    calendars: &[Calendar],
+) -> (Queue, Written<'a>) {
     let name = section.required("name", "\"sales\"", value::name);
     if let Some(name) = name {
         names.claim(name, Address::Queue(index));
     }
     let minute = Duration::from_mins(1);
+    let calendar = section.optional("calendar", value::name);
+    let calendar = calendar.and_then(|name| {
+        let line = section.line_of("calendar");
+        calendar::find(calendars, Located { value: name, line }, section.source)
+    });
     let queue = Queue {
         name: name.map_or("", |name| name.value).into(),
         strategy: section.choice("strategy", &STRATEGIES, Strategy::LongestIdle),
-        priority_ageing: section
-            .optional("priority_ageing", |scalar| {
-                let bounds = Duration::from_secs(1)..=Duration::from_hours(1);
-                value::duration_or_none(scalar, &bounds)
-            })
-            .flatten(),
+        priority_ageing: length_or_none(&mut section, "priority_ageing", Duration::from_hours(1)),
         wrap_up: section.optional("wrap_up", value::wrap_up),
         no_answer: section.optional("no_answer", value::no_answer),
+        no_answer_action: section
+            .optional("no_answer_action", |scalar| value::choice(scalar, &ACTIONS)),
+        no_answer_max: section.optional("no_answer_max", no_answer_max).flatten(),
         capacity: section.integer("capacity", 1..=QUEUE_CAPACITY_MAX as u32, 10_000),
+        wait_max: length_or_none(&mut section, "wait_max", Duration::from_hours(24)),
+        calendar,
+        overflow: Overflows {
+            full: Overflow::Refuse(486),
+            wait: Overflow::Refuse(480),
+            no_agents: None,
+            closed: Overflow::Refuse(480),
+            no_answer: Overflow::Refuse(480),
+        },
         // RFC 3261 §13.3.1.1: a provisional response at least once a minute keeps the caller.
         queued_progress_interval: section.duration(
             "queued_progress_interval",
@@ -69,8 +107,80 @@ fn read_queue<'a>(mut section: Section<'a>, index: QueueIndex, names: &mut Names
         agents: Vec::new(),
         requirements: Vec::new(),
     };
+    let written = read_overflows(&mut section);
     section.finish();
-    queue
+    (queue, written)
+}
+
+/// A length of time from a second on, or nothing.
+fn length_or_none(
+    section: &mut Section<'_>,
+    key: &'static str,
+    most: Duration,
+) -> Option<Duration> {
+    let bounds = Duration::from_secs(1)..=most;
+    let length = section.optional(key, |scalar| value::duration_or_none(scalar, &bounds));
+    length.flatten()
+}
+
+/// Where callers go; what leads nowhere is reported when the names of all queues are known.
+fn read_overflows<'a>(section: &mut Section<'a>) -> Written<'a> {
+    let needs = [
+        ("overflow_wait", "wait_max"),
+        ("overflow_closed", "calendar"),
+        ("overflow_no_answer", "no_answer_max"),
+    ];
+    for (key, needed) in needs {
+        if section.has(key) && !section.has(needed) {
+            let what = format!("has no effect without `{needed}`");
+            section.mistake(key, &what, format!("remove it, or set {needed}"));
+        }
+    }
+    OVERFLOWS.map(|key| {
+        let value = section.optional(key, value::text)?;
+        let line = section.line_of(key);
+        Some(Located { value, line })
+    })
+}
+
+/// A number of agents, 0 for no end.
+fn no_answer_max(scalar: Scalar<'_>) -> Converted<Option<u16>> {
+    let number = value::integer(scalar, &(0..=1_000))?;
+    Ok(u16::try_from(number).ok().filter(|number| *number > 0))
+}
+
+/// Where `queue:NAME`, `number:NUMBER` or `status:CODE` leads from a queue.
+fn resolve(
+    written: Located<&str>,
+    from: QueueIndex,
+    names: &Names<'_>,
+    source: &Source<'_>,
+) -> Option<Overflow> {
+    const WRITE: &str = "write \"queue:NAME\", \"number:NUMBER\" or \"status:486\"";
+    let Located { value: text, line } = written;
+    let wrong = |instead: String| {
+        let what = format!("callers are to go to {}", Scalar::Text(text));
+        source.mistake(line, what, instead);
+        None
+    };
+    match text.split_once(':') {
+        Some(("queue", name)) => match names.queue(name) {
+            Ok(queue) if queue == from => {
+                wrong("name another queue; this is where they come from".to_owned())
+            }
+            Ok(queue) => Some(Overflow::Queue(queue)),
+            Err(instead) => wrong(instead),
+        },
+        Some(("number", number)) => match value::name(Scalar::Text(number)) {
+            Ok(number) => Some(Overflow::Number(number.into())),
+            Err(instead) => wrong(instead),
+        },
+        Some(("status", code)) => match code.parse() {
+            Ok(code @ 400..=699) => Some(Overflow::Refuse(code)),
+            Ok(_) | Err(_) => wrong("write a status from 400 to 699".to_owned()),
+        },
+        Some(_) | None => wrong(WRITE.to_owned()),
+    }
 }
 
 /// Tells each queue who serves it.
@@ -96,118 +206,4 @@ pub(super) fn note_requirements(queues: &mut [Queue], entries: &Entries) {
         queue.requirements.sort_unstable();
         queue.requirements.dedup();
     }
-}
-
-/// The routing points, their numbers claimed.
-pub(super) fn read_routing_points<'a>(
-    sections: Vec<Section<'a>>,
-    names: &mut Names<'a>,
-) -> (Vec<RoutingPoint>, Entries) {
-    let indices = (0..).map(RoutingPointIndex);
-    let mut entries = Entries::default();
-    let routing_points = sections
-        .into_iter()
-        .zip(indices)
-        .map(|(section, index)| read_routing_point(section, index, names, &mut entries))
-        .collect();
-    (routing_points, entries)
-}
-
-fn read_routing_point<'a>(
-    mut section: Section<'a>,
-    index: RoutingPointIndex,
-    names: &mut Names<'a>,
-    entries: &mut Entries,
-) -> RoutingPoint {
-    let number = section.required("number", "\"7000\"", value::name);
-    if let Some(number) = number {
-        names.claim(number, Address::RoutingPoint(index));
-    }
-    let entry = read_entry(&mut section, names, entries);
-    let routing_point = RoutingPoint {
-        number: number.map_or("", |number| number.value).into(),
-        queue: entries.entries[entry.0 as usize].queue,
-        entry,
-        router_timeout: section.duration(
-            "router_timeout",
-            Duration::from_millis(100)..=Duration::from_mins(10),
-            Duration::from_secs(5),
-        ),
-    };
-    section.finish();
-    routing_point
-}
-
-/// The way into a queue that a section describes.
-fn read_entry<'a>(
-    section: &mut Section<'a>,
-    names: &Names<'a>,
-    entries: &mut Entries,
-) -> EntryIndex {
-    let mut queue = None;
-    if let Some(Located { value: name, line }) = section.required("queue", "\"sales\"", value::name)
-    {
-        match names.queue(name) {
-            Ok(index) => queue = Some(index),
-            Err(instead) => {
-                let what = format!("`queue` names \"{name}\", and there is no such queue");
-                section.source.mistake(line, what, instead);
-            }
-        }
-    }
-    let priority = section.integer("priority", 0..=1_000, 0);
-    let ladder = read_ladder(section, names);
-    if let Some(queue) = queue {
-        let steps = ladder
-            .iter()
-            .map(|(line, step)| (*line, queue, step.requirement));
-        entries.steps.extend(steps);
-    }
-    let index = u32::try_from(entries.entries.len()).expect("ROUTING_POINTS_MAX bounds entries");
-    entries.entries.push(Entry {
-        queue: queue.unwrap_or(QueueIndex(0)),
-        priority: u16::try_from(priority).unwrap_or(0),
-        ladder: ladder.into_iter().map(|(_, step)| step).collect(),
-    });
-    EntryIndex(index)
-}
-
-/// What callers need at first and what is enough later, each with its line.
-fn read_ladder<'a>(section: &mut Section<'a>, names: &Names<'a>) -> Vec<(u32, LadderStep)> {
-    let first = read_requirement(section, names);
-    let mut ladder = vec![(
-        section.line_of("skills"),
-        LadderStep {
-            after: Duration::ZERO,
-            requirement: first.unwrap_or(RequirementIndex::ANYONE),
-        },
-    )];
-    let bounds = Duration::from_secs(1)..=Duration::from_hours(24);
-    let steps = section.tables("relax", &keys::RELAX, LADDER_STEPS_MAX);
-    if first.is_none() && !steps.is_empty() {
-        let what = "has no effect without `skills`";
-        section.mistake("relax", what, "remove it, or set skills");
-    }
-    for mut step in steps {
-        let after = step.required("after", "\"30s\"", |scalar| {
-            value::duration(scalar, &bounds)
-        });
-        let requirement = read_requirement(&mut step, names).unwrap_or(RequirementIndex::ANYONE);
-        if let Some(Located { value: after, .. }) = after {
-            let last = ladder.last().map_or(Duration::ZERO, |(_, last)| last.after);
-            if after <= last {
-                let what = "is not later than the step before";
-                step.mistake("after", what, "write the steps in the order of their time");
-            }
-            ladder.push((step.line_of("skills"), LadderStep { after, requirement }));
-        }
-        step.finish();
-    }
-    ladder
-}
-
-fn read_requirement<'a>(section: &mut Section<'a>, names: &Names<'a>) -> Option<RequirementIndex> {
-    let line = section.line_of("skills");
-    let skills = section.pairs("skills", AGENT_SKILLS_MAX, "{ english = 5 }", value::skill)?;
-    Some(names.requirement(line, &skills))
 }

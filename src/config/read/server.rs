@@ -47,6 +47,8 @@ pub(super) fn read(mut section: Section<'_>) -> Server {
         ),
         client_queue: section.integer("client_queue", 16..=1_000_000, 16_384),
         event_history: section.integer("event_history", 0..=100_000_000, 262_144),
+        music: section.optional("music", value::media_server),
+        mixer: section.optional("mixer", value::media_server),
     };
     section.finish();
     server

@@ -13,7 +13,7 @@ use crate::config::value::{self, Converted, Scalar};
 use crate::config::{ProfileIndex, QueueIndex, TrunkIndex};
 use crate::limits::{AGENT_QUEUES_MAX, AGENT_SKILLS_MAX, TRUNKS_MAX};
 
-const ACTIONS: [(&str, NoAnswerAction); 3] = [
+pub(super) const ACTIONS: [(&str, NoAnswerAction); 3] = [
     ("none", NoAnswerAction::None),
     ("notready", NoAnswerAction::NotReady),
     ("logout", NoAnswerAction::Logout),

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use super::names::Names;
 use crate::config::reader::{Located, Section};
-use crate::config::trunk::{BigRequests, Identity, Peer, Selection, Trunk};
+use crate::config::trunk::{
+    Answering, BigRequests, Dtmf, Identity, MakeCallFlow, Peer, Selection, Trunk,
+};
 use crate::config::value;
 use crate::config::{Address, TrunkIndex};
 use crate::limits::{SESSION_SECONDS_MIN, TRUNK_PEERS_MAX, TRUNK_PREFIXES_MAX};
@@ -14,6 +16,19 @@ use crate::limits::{SESSION_SECONDS_MIN, TRUNK_PEERS_MAX, TRUNK_PREFIXES_MAX};
 pub(super) const MODES: [(&str, Selection); 2] = [
     ("round_robin", Selection::RoundRobin),
     ("primary_backup", Selection::PrimaryBackup),
+];
+
+const ANSWERS: [(&str, Answering); 4] = [
+    ("none", Answering::None),
+    ("call-info", Answering::CallInfo),
+    ("alert-info", Answering::AlertInfo),
+    ("talk", Answering::Talk),
+];
+
+const DTMF: [(&str, Dtmf); 3] = [
+    ("none", Dtmf::None),
+    ("dtmf-relay", Dtmf::Relay),
+    ("dtmf", Dtmf::Plain),
 ];
 
 /// The trunks, their names claimed, with the line of each.
@@ -82,6 +97,15 @@ fn read_one<'a>(
             &[("tcp", BigRequests::Tcp), ("udp", BigRequests::Udp)],
             BigRequests::Tcp,
         ),
+        outbound: section.flag("outbound", false),
+        dual_dialog: section.flag("dual_dialog", false),
+        make_call_flow: section.choice(
+            "make_call_flow",
+            &[("1", MakeCallFlow::One), ("4", MakeCallFlow::Four)],
+            MakeCallFlow::One,
+        ),
+        answer: section.choice("answer", &ANSWERS, Answering::None),
+        dtmf: section.choice("dtmf", &DTMF, Dtmf::None),
         session_expires,
         min_se,
         reliable_provisional: section.flag("reliable_provisional", false),

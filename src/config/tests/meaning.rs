@@ -97,7 +97,10 @@ fn what_an_agent_says_comes_before_its_queue_and_the_defaults() {
         Duration::from_secs(9)
     );
     assert_eq!(config.no_answer(DnIndex(1), None), Duration::from_secs(7));
-    assert_eq!(config.agents[2].no_answer_action, NoAnswerAction::Logout);
+    assert_eq!(
+        config.no_answer_action(DnIndex(2), None),
+        NoAnswerAction::Logout
+    );
 }
 
 #[test]

@@ -21,15 +21,15 @@ fn a_word_that_overtakes_the_outcome_counts_after_it() {
     ready.say(dn, Some(start));
     ready.pick(dn, call);
     ready.say(dn, Some(start + Duration::from_secs(1)));
-    assert_eq!(ready.first_for(0), None);
+    assert_eq!(ready.first_for(0, &[]), None);
     ready.settle(dn, ConnId(8));
     assert_eq!(
-        ready.first_for(0),
+        ready.first_for(0, &[]),
         None,
         "another call's outcome is not this one's"
     );
     ready.settle(dn, call);
-    assert_eq!(ready.first_for(0), Some(dn));
+    assert_eq!(ready.first_for(0, &[]), Some(dn));
 }
 
 #[test]
@@ -40,9 +40,15 @@ fn a_newer_word_replaces_the_old_one() {
     ready.say(DnIndex(1), later(1));
     ready.say(DnIndex(2), later(2));
     ready.say(DnIndex(1), later(3));
-    assert_eq!((ready.len(), ready.first_for(0)), (2, Some(DnIndex(2))));
+    assert_eq!(
+        (ready.len(), ready.first_for(0, &[])),
+        (2, Some(DnIndex(2)))
+    );
     ready.say(DnIndex(2), None);
-    assert_eq!((ready.len(), ready.first_for(0)), (1, Some(DnIndex(1))));
+    assert_eq!(
+        (ready.len(), ready.first_for(0, &[])),
+        (1, Some(DnIndex(1)))
+    );
 }
 
 #[test]
@@ -51,7 +57,7 @@ fn an_agent_of_another_queue_is_a_guest() {
     let (dn, call) = (DnIndex(4), ConnId(9));
     let mut ready = ready(start);
     ready.say(dn, Some(start));
-    assert_eq!((ready.len(), ready.first_for(0)), (0, None));
+    assert_eq!((ready.len(), ready.first_for(0, &[])), (0, None));
     ready.pick(dn, call);
     assert!(ready.is_offered(dn));
     ready.settle(dn, ConnId(8));

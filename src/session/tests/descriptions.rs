@@ -151,12 +151,7 @@ fn hold_and_resume_change_the_directions_only() {
     ] {
         let held = agent.offer_hold(hold).expect("there is a session");
         let plain = text(&held).replace(&format!("{expected}\r\n"), "");
-        assert_eq!(
-            plain,
-            ucm()
-                .replace("5911 1 IN", "5911 2 IN")
-                .replace("911 2", "911 2")
-        );
+        assert_eq!(plain, ucm().replace("5911 1 IN", "5911 2 IN"));
         agent.roll_back();
         agent = joined().1;
     }

@@ -180,6 +180,12 @@ impl Agents {
             // Whatever was awaited before has been overtaken.
             agent.awaited.drain(..=place);
         }
+        // A further login of somebody who is logged in changes nothing.
+        let again = word == Word::LoggedIn
+            && !matches!(agent.word, None | Some(Word::LoggedOut | Word::LoggedIn));
+        if again {
+            return;
+        }
         agent.wraps_up_now = word == Word::WrappingUp;
         agent.word = Some(word);
         agent.settle(said.at);

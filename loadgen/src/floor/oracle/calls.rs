@@ -18,8 +18,10 @@ struct Caller {
     connected: bool,
     /// Phones that ring with it, since when.
     rings: BTreeMap<String, Instant>,
-    /// The phone that answered last, and when.
+    /// When a phone answered last.
     answered: Option<Instant>,
+    /// When a phone last did not take the call.
+    returned: Option<Instant>,
 }
 
 /// A phone with its calls, each since when.
@@ -113,6 +115,7 @@ impl Calls {
                     connected: false,
                     rings: BTreeMap::new(),
                     answered: None,
+                    returned: None,
                 };
                 self.callers.insert(*token, caller);
             }
@@ -140,7 +143,7 @@ impl Calls {
             Fact::PhoneRefused { token, dn, .. }
             | Fact::PhoneCancelled { token, dn }
             | Fact::PhoneEnded { token, dn, .. } => {
-                self.phone_free(*token, dn);
+                self.phone_free(at, *token, dn);
             }
             _ => {}
         }
@@ -195,7 +198,8 @@ impl Calls {
                 wrong(format!("the agent takes no calls since {length} ms"));
             }
             Availability::Free(since) if is_queue => {
-                let met = since.map_or(caller.intended, |since| since.max(caller.intended));
+                let waits = caller.returned.unwrap_or(caller.intended);
+                let met = since.map_or(waits, |since| since.max(waits));
                 let time = at.saturating_duration_since(met);
                 self.times.push((Measure::Routing, time));
             }
@@ -203,7 +207,7 @@ impl Calls {
         }
     }
 
-    fn phone_free(&mut self, token: Option<Token>, dn: &str) {
+    fn phone_free(&mut self, at: Instant, token: Option<Token>, dn: &str) {
         if let Some(phone) = self.phones.get_mut(dn) {
             let place = phone.calls.iter().position(|(of, _)| *of == token);
             if let Some(place) = place {
@@ -215,6 +219,7 @@ impl Calls {
         }
         if let Some(caller) = token.and_then(|token| self.callers.get_mut(&token)) {
             caller.rings.remove(dn);
+            caller.returned = Some(at);
         }
     }
 

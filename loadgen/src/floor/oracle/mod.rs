@@ -19,6 +19,8 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::desk::Asked;
+#[cfg(test)]
+use super::desk::FIRST_REFERENCE;
 use super::profile::{FaultKind, Profile};
 use super::said::{Connection, Said};
 use crate::population::{Fact, Fault, Record, Token};

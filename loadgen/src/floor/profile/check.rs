@@ -5,36 +5,49 @@ use std::collections::BTreeSet;
 use super::reader::Source;
 use super::{FaultKind, Profile};
 
-/// Adds a mistake for whatever does not fit. Sections are named by their place among their kind,
-/// because a profile that was read no longer knows its lines.
-pub(super) fn check(source: &Source<'_>, profile: &Profile) {
-    let fault = |what: String, instead: &str| source.mistake(1, what, instead);
+/// Where each section begins, in the order of the profile's lists.
+#[derive(Debug, Default)]
+pub(super) struct Places {
+    pub(super) pbxs: Vec<u32>,
+    pub(super) queues: Vec<u32>,
+    pub(super) agents: Vec<u32>,
+    pub(super) callers: Vec<u32>,
+    pub(super) routers: Vec<u32>,
+    pub(super) faults: Vec<u32>,
+}
+
+/// Adds a mistake for whatever does not fit, at the line of its section.
+pub(super) fn check(source: &Source<'_>, profile: &Profile, places: &Places) {
+    let fault = |line: u32, what: String, instead: &str| source.mistake(line, what, instead);
     if profile.pbxs.is_empty() {
         fault(
+            1,
             "there is no [[pbx]]".to_owned(),
             "write one with its phones",
         );
     }
     if profile.agents.is_empty() {
         fault(
+            1,
             "there is no [[agents]]".to_owned(),
             "write one with its phones and queues",
         );
     }
     if profile.queues.is_empty() {
         fault(
+            1,
             "there is no [[queue]]".to_owned(),
             "write one with the numbers that lead to it",
         );
     }
-    phones(profile, &fault);
-    names(profile, &fault);
-    numbers(profile, &fault);
-    faults(profile, &fault);
+    phones(profile, places, &fault);
+    names(profile, places, &fault);
+    numbers(profile, places, &fault);
+    faults(profile, places, &fault);
 }
 
-fn phones(profile: &Profile, fault: &impl Fn(String, &str)) {
-    for group in &profile.agents {
+fn phones(profile: &Profile, places: &Places, fault: &impl Fn(u32, String, &str)) {
+    for (group, line) in profile.agents.iter().zip(&places.agents) {
         let name = &group.name;
         let strays = profile
             .pbxs
@@ -44,27 +57,30 @@ fn phones(profile: &Profile, fault: &impl Fn(String, &str)) {
         // Of every PBX some number is missing: none has them all.
         if let Some(stray) = strays.and_then(|strays| strays.into_iter().next()) {
             fault(
+                *line,
                 format!("no [[pbx]] has all phones of the agents `{name}`: {stray} is missing"),
                 "give a group of agents phones of one PBX",
             );
         }
     }
-    let mut groups = profile.agents.iter();
-    while let Some(group) = groups.next() {
-        for other in groups.clone() {
+    let mut groups = profile.agents.iter().zip(&places.agents);
+    while let Some((group, _)) = groups.next() {
+        for (other, line) in groups.clone() {
             if let Some(shared) = group.phones.shared_with(&other.phones) {
                 fault(
+                    *line,
                     format!("`{}` and `{}` share {shared}", group.name, other.name),
                     "give each phone to one group of agents",
                 );
             }
         }
     }
-    let mut pbxs = profile.pbxs.iter();
-    while let Some(pbx) = pbxs.next() {
-        for other in pbxs.clone() {
+    let mut pbxs = profile.pbxs.iter().zip(&places.pbxs);
+    while let Some((pbx, own_line)) = pbxs.next() {
+        for (other, line) in pbxs.clone() {
             if let Some(shared) = pbx.phones.shared_with(&other.phones) {
                 fault(
+                    *line,
                     format!(
                         "`{}` and `{}` share the phone {shared}",
                         pbx.name, other.name
@@ -75,6 +91,7 @@ fn phones(profile: &Profile, fault: &impl Fn(String, &str)) {
         }
         if let Some(shared) = pbx.phones.shared_with(&pbx.outside) {
             fault(
+                *own_line,
                 format!(
                     "{shared} is a phone and an outside number of `{}`",
                     pbx.name
@@ -85,11 +102,12 @@ fn phones(profile: &Profile, fault: &impl Fn(String, &str)) {
     }
 }
 
-fn names(profile: &Profile, fault: &impl Fn(String, &str)) {
-    let known = |what: &str, name: &str, all: &BTreeSet<&str>| {
+fn names(profile: &Profile, places: &Places, fault: &impl Fn(u32, String, &str)) {
+    let known = |line: u32, what: &str, name: &str, all: &BTreeSet<&str>| {
         if !all.contains(name) && !name.is_empty() {
             let names: Vec<&str> = all.iter().copied().collect();
             fault(
+                line,
                 format!("there is no {what} `{name}`"),
                 &format!("write one of {}", names.join(", ")),
             );
@@ -105,30 +123,31 @@ fn names(profile: &Profile, fault: &impl Fn(String, &str)) {
     ] {
         if count > 0 {
             fault(
+                1,
                 format!("two {kind} have one name"),
                 "give each a name of its own",
             );
         }
     }
-    for group in &profile.agents {
+    for (group, line) in profile.agents.iter().zip(&places.agents) {
         for queue in &group.queues {
-            known("[[queue]]", queue, &queues);
+            known(*line, "[[queue]]", queue, &queues);
         }
     }
-    for callers in &profile.callers {
-        known("[[pbx]]", &callers.pbx, &pbxs);
+    for (callers, line) in profile.callers.iter().zip(&places.callers) {
+        known(*line, "[[pbx]]", &callers.pbx, &pbxs);
     }
-    for fault in &profile.faults {
-        known("[[pbx]]", &fault.pbx, &pbxs);
+    for (fault, line) in profile.faults.iter().zip(&places.faults) {
+        known(*line, "[[pbx]]", &fault.pbx, &pbxs);
     }
-    for router in &profile.routers {
+    for (router, line) in profile.routers.iter().zip(&places.routers) {
         for group in &router.groups {
-            known("[[agents]]", group, &groups);
+            known(*line, "[[agents]]", group, &groups);
         }
     }
 }
 
-fn numbers(profile: &Profile, fault: &impl Fn(String, &str)) {
+fn numbers(profile: &Profile, places: &Places, fault: &impl Fn(u32, String, &str)) {
     let leads = |number: &str| profile.queue_of(number).is_some();
     let is_agent = |number: &str| {
         profile
@@ -136,9 +155,10 @@ fn numbers(profile: &Profile, fault: &impl Fn(String, &str)) {
             .iter()
             .any(|group| group.phones.contains(number))
     };
-    for callers in &profile.callers {
+    for (callers, line) in profile.callers.iter().zip(&places.callers) {
         if callers.numbers.is_empty() {
             fault(
+                *line,
                 format!("the callers `{}` dial nothing", callers.name),
                 "write numbers = [\"7000\"]",
             );
@@ -146,6 +166,7 @@ fn numbers(profile: &Profile, fault: &impl Fn(String, &str)) {
         for number in &callers.numbers {
             if !leads(number) && !is_agent(number) {
                 fault(
+                    *line,
                     format!(
                         "the callers `{}` dial {number}, which leads nowhere",
                         callers.name
@@ -154,25 +175,23 @@ fn numbers(profile: &Profile, fault: &impl Fn(String, &str)) {
                 );
             }
         }
-        if let Err(instead) = super::super::arrivals(&callers.arrivals) {
-            fault(
-                format!("the callers `{}` come `{}`", callers.name, callers.arrivals),
-                &instead,
-            );
-        }
     }
-    for router in &profile.routers {
+    for (router, line) in profile.routers.iter().zip(&places.routers) {
         for number in router.numbers.iter().filter(|number| !leads(number)) {
             fault(
+                *line,
                 format!("a [[router]] routes {number}, which leads to no queue"),
                 "write a number of a [[queue]]",
             );
         }
     }
     let mut seen = BTreeSet::new();
-    for number in profile.queues.iter().flat_map(|queue| &queue.numbers) {
+    let queues = profile.queues.iter().zip(&places.queues);
+    let numbers = queues.flat_map(|(queue, line)| queue.numbers.iter().map(move |it| (it, line)));
+    for (number, line) in numbers {
         if !seen.insert(number) || is_agent(number) {
             fault(
+                *line,
                 format!("{number} leads to two places"),
                 "give each number to one queue, and none of an agent's",
             );
@@ -180,19 +199,21 @@ fn numbers(profile: &Profile, fault: &impl Fn(String, &str)) {
     }
 }
 
-fn faults(profile: &Profile, fault: &impl Fn(String, &str)) {
-    for plan in &profile.faults {
+fn faults(profile: &Profile, places: &Places, fault: &impl Fn(u32, String, &str)) {
+    for (plan, line) in profile.faults.iter().zip(&places.faults) {
         let Some(pbx) = profile.pbxs.iter().find(|pbx| pbx.name == plan.pbx) else {
             continue;
         };
         if plan.node.is_some_and(|node| node >= usize::from(pbx.nodes)) {
             fault(
+                *line,
                 format!("a [[fault]] is at a node that `{}` does not have", plan.pbx),
                 &format!("write a node from 0 to {}", pbx.nodes - 1),
             );
         }
         if plan.at >= profile.duration {
             fault(
+                *line,
                 format!(
                     "a [[fault]] of `{}` comes after the last call",
                     plan.kind.word()
@@ -204,6 +225,7 @@ fn faults(profile: &Profile, fault: &impl Fn(String, &str)) {
             && weather.loss + weather.duplicates + weather.late.0 <= 0.0
         {
             fault(
+                *line,
                 "a [[fault]] of `weather` changes nothing".to_owned(),
                 "write loss, duplicates or late",
             );

@@ -12,7 +12,8 @@ pub(super) const TIME_MAX: Duration = Duration::from_secs(7 * 24 * 3_600);
 /// What may be written.
 const HINT: &str = "write a time such as 3s, a range such as 1s..5s, or exponential(MEAN), \
                     normal(MEAN, DEVIATION), lognormal(MEDIAN, SIGMA), gamma(SHAPE, SCALE), \
-                    weibull(SCALE, SHAPE), pareto(LEAST, SHAPE), each with `in LOW..HIGH` if wanted";
+                    weibull(SCALE, SHAPE), pareto(LEAST, SHAPE), each with `in LOW..HIGH` if \
+                    wanted";
 
 /// Reads `500ms`, `3s`, `1.5m`, `2h`; a bare number is seconds.
 pub(super) fn time(text: &str) -> Result<Duration, String> {

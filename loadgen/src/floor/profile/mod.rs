@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use offhook::config::Mistake;
 
+use crate::load::{Moments, Spacing};
 use crate::population::{Habits, PbxKind, Span};
 
 pub use numbers::Numbers;
@@ -191,8 +192,12 @@ pub struct CallerPlan {
     pub pbx: String,
     /// What they dial, each number as often as any other.
     pub numbers: Vec<String>,
-    /// When they come.
-    pub arrivals: String,
+    /// When they come: a shape, or a file of moments.
+    pub arrivals: Moments,
+    /// The same, as it is written.
+    pub arrivals_text: String,
+    /// How far apart they come.
+    pub spacing: Spacing,
     /// Chance of an offer in the INVITE.
     pub early_offer: f64,
     /// How long they wait for an answer.

@@ -17,14 +17,16 @@ const MISTAKES_MAX: usize = 100;
 /// A file under examination.
 pub(super) struct Source<'a> {
     file: &'a str,
+    text: &'a str,
     line_starts: Vec<usize>,
     mistakes: RefCell<Vec<Mistake>>,
 }
 
 impl<'a> Source<'a> {
-    pub(super) fn new(file: &'a str, text: &str) -> Self {
+    pub(super) fn new(file: &'a str, text: &'a str) -> Self {
         Self {
             file,
+            text,
             line_starts: memchr::memchr_iter(b'\n', text.as_bytes())
                 .map(|at| at + 1)
                 .collect(),
@@ -35,6 +37,12 @@ impl<'a> Source<'a> {
     pub(super) fn line(&self, byte: usize) -> u32 {
         let before = self.line_starts.partition_point(|start| *start <= byte);
         u32::try_from(before + 1).unwrap_or(u32::MAX)
+    }
+
+    /// The line of the last `[[section]]` before a byte.
+    fn header_before(&self, byte: usize) -> u32 {
+        let before = self.text.get(..byte).unwrap_or_default();
+        self.line(before.rfind("[[").unwrap_or(byte))
     }
 
     pub(super) fn mistake(&self, line: u32, what: impl Into<String>, instead: impl Into<String>) {
@@ -257,7 +265,14 @@ impl<'a> Section<'a> {
         };
         let mut sections = Vec::new();
         for item in items {
-            let line = self.source.line(item.span().start);
+            let first = item
+                .get_ref()
+                .as_table()
+                .into_iter()
+                .flat_map(|table| table.keys());
+            let first = first.map(|key| key.span().start).min();
+            // A section has no span of its own in a list: its header stands before its first key.
+            let line = first.map_or(line, |key| self.source.header_before(key));
             match item.get_ref().as_table() {
                 Some(table) => sections.push(Self::new(header, Some(table), line, self.source)),
                 None => {

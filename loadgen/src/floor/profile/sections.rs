@@ -5,12 +5,14 @@ use std::time::Duration;
 use offhook::config::Mistake;
 use toml::de::DeTable;
 
+use super::check::Places;
 use super::numbers::Numbers;
 use super::reader::{Section, Source};
 use super::{
     AgentPlan, Bounds, CallerPlan, DeskPlan, FaultKind, FaultPlan, PbxPlan, Profile, QueuePlan,
     RouterPlan, Server, Weather, check, length,
 };
+use crate::load::{Moments, Shape, Spacing};
 use crate::population::{Habits, PbxKind, Rhythm, Span};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -25,9 +27,10 @@ pub(super) fn read(file: &str, text: &str) -> Result<Profile, Vec<Mistake>> {
         source.mistake(line, what, "see https://toml.io for the syntax");
     }
     let root = Section::new("the profile", Some(document.get_ref()), 1, &source);
-    let profile = profile(&root);
+    let mut places = Places::default();
+    let profile = profile(&root, &mut places);
     root.finish();
-    check::check(&source, &profile);
+    check::check(&source, &profile, &places);
     let mistakes = source.into_mistakes();
     if mistakes.is_empty() {
         Ok(profile)
@@ -36,7 +39,7 @@ pub(super) fn read(file: &str, text: &str) -> Result<Profile, Vec<Mistake>> {
     }
 }
 
-fn profile(root: &Section<'_>) -> Profile {
+fn profile(root: &Section<'_>, places: &mut Places) -> Profile {
     let run = root.table("run", "[run]");
     let name = run.optional("name", |text| Ok(text.to_owned()));
     let (seed, duration) = (
@@ -72,19 +75,36 @@ fn profile(root: &Section<'_>) -> Profile {
         drain_within,
         bounds: found,
         server: plan,
-        pbxs: each(root.tables("pbx", "[[pbx]]"), pbx),
-        queues: each(root.tables("queue", "[[queue]]"), queue),
-        agents: each(root.tables("agents", "[[agents]]"), agents),
-        callers: each(root.tables("callers", "[[callers]]"), callers),
-        routers: each(root.tables("router", "[[router]]"), router),
-        faults: each(root.tables("fault", "[[fault]]"), fault),
+        pbxs: each(root.tables("pbx", "[[pbx]]"), &mut places.pbxs, pbx),
+        queues: each(root.tables("queue", "[[queue]]"), &mut places.queues, queue),
+        agents: each(
+            root.tables("agents", "[[agents]]"),
+            &mut places.agents,
+            agents,
+        ),
+        callers: each(
+            root.tables("callers", "[[callers]]"),
+            &mut places.callers,
+            callers,
+        ),
+        routers: each(
+            root.tables("router", "[[router]]"),
+            &mut places.routers,
+            router,
+        ),
+        faults: each(root.tables("fault", "[[fault]]"), &mut places.faults, fault),
     }
 }
 
-fn each<'a, T>(sections: Vec<Section<'a>>, read: impl Fn(&Section<'a>) -> T) -> Vec<T> {
+fn each<'a, T>(
+    sections: Vec<Section<'a>>,
+    lines: &mut Vec<u32>,
+    read: impl Fn(&Section<'a>) -> T,
+) -> Vec<T> {
     sections
         .into_iter()
         .map(|section| {
+            lines.push(section.line);
             let plan = read(&section);
             section.finish();
             plan
@@ -244,13 +264,25 @@ fn desk(section: &Section<'_>) -> DeskPlan {
 }
 
 fn callers(section: &Section<'_>) -> CallerPlan {
+    let arrivals_text = section.required("arrivals", "\"5\"");
+    let arrivals = section.optional("arrivals", |text| {
+        text.parse::<Moments>()
+            .map_err(|hint| format!("{hint}; it is calls a second"))
+    });
+    let spacing = section.optional("spacing", |text| match text {
+        "poisson" => Ok(Spacing::Poisson),
+        "even" => Ok(Spacing::Even),
+        _ => Err("write poisson or even".to_owned()),
+    });
     CallerPlan {
         name: section
             .optional("name", |text| Ok(text.to_owned()))
             .unwrap_or_else(|| "callers".to_owned()),
         pbx: section.required("pbx", "\"hq\""),
         numbers: section.list("numbers"),
-        arrivals: section.required("arrivals", "\"5\""),
+        arrivals: arrivals.unwrap_or(Moments::Shape(Shape::constant(1.0))),
+        arrivals_text,
+        spacing: spacing.unwrap_or(Spacing::Poisson),
         early_offer: section.chance("early_offer", 0.5),
         patience: section.span("patience", Span::milliseconds(60_000, 120_000)),
         impatient: (

@@ -87,13 +87,13 @@ fn all_mistakes_are_found_at_once_with_their_lines() {
         .replace("node = 1", "node = 5");
     let found = mistakes(&text);
     for (line, words) in [
-        (3, "`seed` in [run] is `seven`; write a whole number"),
+        (4, "`seed` in [run] is `seven`; write a whole number"),
         (9, "`kind` in [[pbx]] is `nortel`; write ucm-7.0"),
-        (24, "[[agents]] has no key `brake`; remove it"),
-        (30, "`patience` in [[callers]] is `long`"),
-        (1, "there is no [[queue]] `service`; write one of sales"),
+        (25, "[[agents]] has no key `brake`; remove it"),
+        (31, "`patience` in [[callers]] is `long`"),
+        (18, "there is no [[queue]] `service`; write one of sales"),
         (
-            1,
+            33,
             "a node that `hq` does not have; write a node from 0 to 1",
         ),
     ] {
@@ -126,7 +126,11 @@ fn sections_that_are_missing_or_contradict_each_other_are_named() {
             "numbers = [\"7\"]\narrivals",
             "leads nowhere",
         ),
-        ("arrivals = \"2\"", "arrivals = \"often\"", "come `often`"),
+        (
+            "arrivals = \"2\"",
+            "arrivals = \"often\"",
+            "`arrivals` in [[callers]] is `often`",
+        ),
         ("at = \"10s\"", "at = \"40s\"", "comes after the last call"),
         (
             "kind = \"silence\"",

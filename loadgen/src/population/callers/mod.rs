@@ -19,6 +19,7 @@ use super::message::ALLOW;
 use super::random::Random;
 use super::session::{Change, Reception, Replaces, Session, refuse};
 use super::truth::{Fault, Log, Outcome, Record, Token};
+use crate::load::Arrivals as Planned;
 use crate::node::{Node, Packet};
 use call::{Act, Call};
 
@@ -103,12 +104,18 @@ pub struct LiveCall<'a> {
     pub waiting: bool,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 enum Due {
     Arrival {
         until: Instant,
         arrivals: Arrivals,
-        habits: Option<Arc<CallerHabits>>,
+    },
+    /// The next of a plan that began at `from`.
+    Planned {
+        from: Instant,
+        until: Instant,
+        plan: Box<Planned>,
+        habits: Arc<CallerHabits>,
     },
     Call(Token, Act),
     Redial(Box<CallPlan>),
@@ -174,33 +181,39 @@ impl Callers {
     /// Calls come from `from` on until `until`. Their moments are drawn in advance, one after the
     /// other, and never moved.
     pub fn arrive(&mut self, from: Instant, until: Instant, arrivals: Arrivals) {
-        self.expect(from, until, arrivals, None);
+        let at = from + arrivals.gap(&mut self.schedule);
+        if at < until {
+            self.arriving += 1;
+            self.agenda.add(at, Due::Arrival { until, arrivals });
+        }
     }
 
-    /// The same for callers with habits of their own, beside those that come already.
-    pub fn arrive_as(
+    /// Callers with habits of their own come as a plan that begins at `from` says, beside those
+    /// that come already.
+    pub fn arrive_as_planned(
         &mut self,
         from: Instant,
         until: Instant,
-        arrivals: Arrivals,
+        plan: Planned,
         habits: Arc<CallerHabits>,
     ) {
-        self.expect(from, until, arrivals, Some(habits));
+        self.expect(from, until, Box::new(plan), habits);
     }
 
     fn expect(
         &mut self,
         from: Instant,
         until: Instant,
-        arrivals: Arrivals,
-        habits: Option<Arc<CallerHabits>>,
+        mut plan: Box<Planned>,
+        habits: Arc<CallerHabits>,
     ) {
-        let at = from + arrivals.gap(&mut self.schedule);
-        if at < until {
+        let next = plan.next().and_then(|arrival| from.checked_add(arrival.at));
+        if let Some(at) = next.filter(|at| *at < until) {
             self.arriving += 1;
-            let due = Due::Arrival {
+            let due = Due::Planned {
+                from,
                 until,
-                arrivals,
+                plan,
                 habits,
             };
             self.agenda.add(at, due);
@@ -427,18 +440,22 @@ impl Node for Callers {
                     self.redials -= 1;
                     self.begin(now, at, *plan);
                 }
-                Due::Arrival {
-                    until,
-                    arrivals,
-                    habits,
-                } => {
-                    let plan = match &habits {
-                        Some(own) => own.plan(&mut self.schedule),
-                        None => self.habits.plan(&mut self.schedule),
-                    };
+                Due::Arrival { until, arrivals } => {
+                    let plan = self.habits.plan(&mut self.schedule);
                     self.begin(now, at, plan);
                     self.arriving -= 1;
-                    self.expect(at, until, arrivals, habits);
+                    self.arrive(at, until, arrivals);
+                }
+                Due::Planned {
+                    from,
+                    until,
+                    plan,
+                    habits,
+                } => {
+                    let caller = habits.plan(&mut self.schedule);
+                    self.begin(now, at, caller);
+                    self.arriving -= 1;
+                    self.expect(from, until, plan, habits);
                 }
             }
         }

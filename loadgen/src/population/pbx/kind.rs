@@ -175,7 +175,8 @@ impl PbxKind {
         });
         let body = format!(
             "<?xml version=\"1.0\"?>\n<dialog-info xmlns=\"urn:ietf:params:xml:ns:dialog-info\" \
-             version=\"{version}\" state=\"full\" entity=\"sip:{dn}@{}\">\n{dialog}</dialog-info>\n",
+             version=\"{version}\" state=\"full\" entity=\"sip:{dn}@{}\">\n\
+             {dialog}</dialog-info>\n",
             address.ip()
         );
         (DIALOG_INFO, body)

@@ -155,21 +155,7 @@ impl Pbx {
     #[must_use]
     pub fn new(options: PbxOptions) -> Self {
         assert!(!options.addresses.is_empty(), "a PBX has at least one node");
-        let nodes = options.addresses.iter().enumerate().map(|(node, address)| {
-            let mark = mark(options.seed, node, 0);
-            let mut exchange = Exchange::new(*address, mark, options.timers);
-            exchange.style = Style {
-                user_agent: options.kind.user_agent(),
-                allow: options.allow.clone(),
-                via_last: options.kind.is_ucm(),
-            };
-            PbxNode {
-                exchange,
-                subscribe_refusal: None,
-                brown_out: None,
-                restarts: 0,
-            }
-        });
+        let nodes = nodes(&options);
         let shown = if options.registered {
             Presence::Idle
         } else {
@@ -196,7 +182,7 @@ impl Pbx {
             })
             .collect();
         Self {
-            nodes: nodes.collect(),
+            nodes,
             by_dn: phones
                 .iter()
                 .enumerate()
@@ -542,4 +528,24 @@ impl Node for Pbx {
 fn mark(seed: u64, node: usize, restarts: u32) -> String {
     let seed = Random::new(seed, 0x9b).number() & 0xffff_ffff;
     format!("{seed:08x}p{node}r{restarts}x")
+}
+
+/// The nodes of a PBX as described.
+fn nodes(options: &PbxOptions) -> Vec<PbxNode> {
+    let nodes = options.addresses.iter().enumerate().map(|(node, address)| {
+        let mark = mark(options.seed, node, 0);
+        let mut exchange = Exchange::new(*address, mark, options.timers);
+        exchange.style = Style {
+            user_agent: options.kind.user_agent(),
+            allow: options.allow.clone(),
+            via_last: options.kind.is_ucm(),
+        };
+        PbxNode {
+            exchange,
+            subscribe_refusal: None,
+            brown_out: None,
+            restarts: 0,
+        }
+    });
+    nodes.collect()
 }

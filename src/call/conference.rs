@@ -1,0 +1,207 @@
+//! CompleteConference, SingleStepConference, DeleteFromConference: each party's leg is joined to a
+//! leg of its own to the mixer (RFC 4240 §5, `conf=`), which makes the conference.
+
+use crate::agent::{EndCause, PartyState};
+use crate::cti::{CallState, ConnId, DnRole, ErrorCode, KeyValueList, UserDataChange};
+
+use super::conversation::{Conversation, Turn, Which};
+use super::departure::Leave;
+use super::facts::cause;
+use super::participant::{News, Participant, Standing};
+use super::quest::Why;
+use super::request::Position;
+use super::task::{Asked, Step, Then};
+
+impl Conversation {
+    /// Whether there is a mixer; without one the request is refused and says what to configure.
+    fn has_mixer(&self, turn: &mut Turn<'_>, asked: &Asked) -> bool {
+        let has = self.facts.config.server.mixer.is_some();
+        if !has {
+            let message = "no mixer is configured: set `mixer` in [server] to its SIP URI";
+            self.refuse(turn, asked, ErrorCode::UnsupportedOperation, message);
+        }
+        has
+    }
+
+    pub(super) fn complete_conference(
+        &mut self,
+        turn: &mut Turn<'_>,
+        calls: (Which, ConnId),
+        asked: Asked,
+    ) {
+        if self.both(turn, calls, &asked).is_none() || !self.has_mixer(turn, &asked) {
+            return;
+        }
+        let consulted = self.consult.as_ref().and_then(|call| {
+            call.participants
+                .iter()
+                .find(|who| who.dn() != Some(asked.dn))
+        });
+        let Some(consulted) = consulted.map(|who| who.leg) else {
+            let message = "the destination has not answered";
+            return self.refuse(turn, &asked, ErrorCode::CannotCompleteConference, message);
+        };
+        let mut steps: Vec<Step> = self
+            .main
+            .participants
+            .iter()
+            .map(|who| Step::Mix(who.leg))
+            .collect();
+        steps.push(Step::Mix(consulted));
+        self.start(turn, Some(asked), steps, Then::Conferenced);
+    }
+
+    /// All are on the mixer: the consultation is part of the main call.
+    pub(super) fn conferenced(&mut self, turn: &mut Turn<'_>, asked: &Asked) {
+        let Some(mut consult) = self.consult.take() else {
+            return;
+        };
+        let by = self.facts.config.agent_at(asked.dn).dn.to_string();
+        if let Some(agent) = consult.agent(asked.dn).cloned() {
+            let ended = PartyState::Ended(EndCause::Conferenced);
+            consult.report(&self.facts, &agent, ended, News::default(), turn.commands);
+            consult.take(agent.leg);
+            self.let_go(turn, agent.leg, cause::NORMAL);
+        }
+        self.stands(
+            turn,
+            Which::Main,
+            asked.dn,
+            Standing::Talking,
+            asked.origin().into(),
+        );
+        let before: Vec<Participant> = self.main.participants.clone();
+        let vanished = consult.conn_id;
+        for mut new in std::mem::take(&mut consult.participants) {
+            new.routing_point = self
+                .main
+                .through
+                .map(|(_, point)| point)
+                .or(new.routing_point);
+            self.main.participants.push(new.clone());
+            let number = new.number(&self.facts);
+            let news = News {
+                other: number.map(|number| (number, DnRole::NewParty)),
+                third: Some((by.clone(), DnRole::AddedBy)),
+                call_state: Some(CallState::Conferenced),
+                ..News::default()
+            };
+            for who in &before {
+                self.report(turn, Which::Main, who, PartyState::Added, news.clone());
+            }
+            let news = News {
+                third: Some((by.clone(), DnRole::ConferencedBy)),
+                previous: Some(vanished),
+                call_state: Some(CallState::Conferenced),
+                ..News::default()
+            };
+            self.report(turn, Which::Main, &new, PartyState::Changed, news);
+        }
+    }
+
+    /// SingleStepConference: somebody is called, and joins when it answers.
+    pub(super) fn add_party(
+        &mut self,
+        turn: &mut Turn<'_>,
+        (which, position): (Which, Position),
+        asked: Asked,
+        number: &str,
+        user_data: KeyValueList,
+    ) {
+        match position {
+            Position::Talking(_) => {}
+            Position::Ringing
+            | Position::Dialing(_)
+            | Position::Holding(_)
+            | Position::OnItsWay => {
+                return self.wrong_state(turn, &asked, "the agent does not talk in this call");
+            }
+        }
+        if which == Which::Consult || self.consult.is_some() || self.main.quest.is_some() {
+            return self.wrong_state(turn, &asked, "the agent calls somebody else already");
+        }
+        if !self.has_mixer(turn, &asked) {
+            return;
+        }
+        let Some(destination) = self.destination_for(turn, &asked, number) else {
+            return;
+        };
+        let change = UserDataChange::Update(user_data);
+        if let Err(code) = self.main.change_user_data(change) {
+            return self.refuse(turn, &asked, code, "the user data would exceed its limit");
+        }
+        self.facts.hops = 0;
+        self.seek(turn, Which::Main, destination, (None, Why::Added(asked)));
+    }
+
+    /// Somebody who was called to join has answered: all go to the mixer.
+    pub(super) fn added(&mut self, turn: &mut Turn<'_>, _called: &Participant, asked: Asked) {
+        let parties = self.main.participants.iter();
+        let unmixed = parties.filter(|who| {
+            let partner = self.legs.partner(who.leg);
+            partner.is_none_or(|partner| self.main.with_leg(partner).is_some())
+        });
+        let steps: Vec<Step> = unmixed.map(|who| Step::Mix(who.leg)).collect();
+        self.start(turn, Some(asked), steps, Then::Mixed);
+    }
+
+    /// Who was added is on the mixer with the others.
+    pub(super) fn mixed(&mut self, turn: &mut Turn<'_>, asked: &Asked) {
+        let Some(new) = self.main.participants.last().cloned() else {
+            return;
+        };
+        let by = self.facts.config.agent_at(asked.dn).dn.to_string();
+        let number = new.number(&self.facts);
+        let others: Vec<Participant> = self.main.others(new.leg).cloned().collect();
+        for who in others {
+            let is_asker = who.dn() == Some(asked.dn);
+            let origin = if is_asker {
+                asked.origin()
+            } else {
+                Default::default()
+            };
+            let news = News {
+                other: number.clone().map(|number| (number, DnRole::NewParty)),
+                third: Some((by.clone(), DnRole::AddedBy)),
+                call_state: Some(CallState::Conferenced),
+                ..origin.into()
+            };
+            self.report(turn, Which::Main, &who, PartyState::Added, news);
+        }
+    }
+
+    /// DeleteFromConference: another party leaves.
+    pub(super) fn delete_party(
+        &mut self,
+        turn: &mut Turn<'_>,
+        which: Which,
+        asked: &Asked,
+        number: &str,
+    ) {
+        let Some(call) = self.call(which).filter(|call| call.is_conference()) else {
+            return self.wrong_state(turn, asked, "the call is no conference");
+        };
+        let facts = &self.facts;
+        let named = call
+            .participants
+            .iter()
+            .find(|who| who.number(facts).as_deref() == Some(number) && who.dn() != Some(asked.dn));
+        let Some(leg) = named.map(|who| who.leg) else {
+            let message = format!("{number} is no other party of this conference");
+            return self.refuse(turn, asked, ErrorCode::InvalidAttribute, &message);
+        };
+        let by = self.facts.config.agent_at(asked.dn).dn.to_string();
+        let news = News {
+            third: Some((by, DnRole::DeletedBy)),
+            ..News::default()
+        };
+        let leave = Leave {
+            own: EndCause::CallerReleased,
+            others: EndCause::CallerReleased,
+            news,
+            asked: Some(asked.clone()),
+            reason: cause::NORMAL.into(),
+        };
+        self.leave(turn, which, leg, &leave);
+    }
+}

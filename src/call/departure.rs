@@ -1,0 +1,376 @@
+//! Somebody leaves: hangs up, is released, is lost. Who is left alone with nobody sought for it
+//! is let go; a customer is let go last, and never because of what an agent's phone did while
+//! somebody else could have it.
+
+use crate::agent::{EndCause, PartyState};
+use crate::cti::{CallState, DnRole};
+use crate::dialog::{Cause, Release};
+
+use super::command::LegSlot;
+use super::conversation::{Conversation, Turn, Which};
+use super::facts::{Origin, cause, refuse_leg, status_of};
+use super::participant::{News, Participant, Who};
+use super::quest::Why;
+use super::task::{Asked, Step, Then};
+use super::{Command, Destination};
+use crate::counters::Counter;
+
+/// How somebody leaves a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Leave {
+    /// As its own events say it.
+    pub(super) own: EndCause,
+    /// As the events of those say it whose call ends by that.
+    pub(super) others: EndCause,
+    /// What is said to the party itself.
+    pub(super) news: News,
+    /// Who asked for it, where that is somebody else.
+    pub(super) asked: Option<Asked>,
+    /// The Q.850 cause for the legs that end by it.
+    pub(super) reason: Cause,
+}
+
+impl Leave {
+    /// By the party itself.
+    pub(super) fn by_itself(origin: Origin) -> Self {
+        Self {
+            own: EndCause::AgentReleased,
+            others: EndCause::CallerReleased,
+            news: origin.into(),
+            asked: None,
+            reason: cause::NORMAL.into(),
+        }
+    }
+
+    /// By a fault.
+    pub(super) fn by_fault(reason: u8) -> Self {
+        Self {
+            own: EndCause::Failed,
+            others: EndCause::Failed,
+            news: News::default(),
+            asked: None,
+            reason: reason.into(),
+        }
+    }
+}
+
+impl Conversation {
+    /// A leg has ended from outside.
+    pub(super) fn hung_up(&mut self, turn: &mut Turn<'_>, leg: LegSlot, release: Release) {
+        let leave = match release {
+            // Why the far end left goes on to who was across.
+            Release::Bye { cause } | Release::Cancelled { cause } if cause != Cause::default() => {
+                Leave {
+                    reason: cause,
+                    ..Leave::by_itself(Origin::default())
+                }
+            }
+            Release::Bye { .. } | Release::Cancelled { .. } => Leave::by_itself(Origin::default()),
+            Release::Unacknowledged | Release::Lost => Leave::by_fault(cause::FAILURE),
+        };
+        self.gone(turn, leg, &leave);
+    }
+
+    /// A party leaves all its calls for a fault, which its leg does not know of.
+    pub(super) fn leaves_by_fault(&mut self, turn: &mut Turn<'_>, leg: LegSlot, reason: u8) {
+        let leave = Leave::by_fault(reason);
+        if let Some((which, _)) = self.place_of(leg) {
+            self.drop_task(turn);
+            self.leave(turn, which, leg, &leave);
+        }
+    }
+
+    fn place_of(&self, leg: LegSlot) -> Option<(Which, Participant)> {
+        [Which::Main, Which::Consult].into_iter().find_map(|which| {
+            let who = self.call(which)?.with_leg(leg)?;
+            Some((which, who.clone()))
+        })
+    }
+
+    /// A leg is gone, and whoever took part with it.
+    fn gone(&mut self, turn: &mut Turn<'_>, leg: LegSlot, leave: &Leave) {
+        let was_invited = self.legs.is_invited(leg);
+        self.lose(turn, leg);
+        if was_invited {
+            let end = (EndCause::CallerAbandoned, leave.reason);
+            self.end_search(turn, Which::Main, end);
+            self.main.take(leg);
+            return self.count_unanswered(turn, EndCause::CallerAbandoned);
+        }
+        let in_both = |conversation: &Self| {
+            let consult = conversation.consult.as_ref();
+            consult.is_some_and(|call| call.with_leg(leg).is_some())
+                && conversation.main.with_leg(leg).is_some()
+        };
+        self.drop_task_of(turn, leg);
+        if in_both(self) {
+            // Whom it held and whom it consulted have each other.
+            let dn = self.main.with_leg(leg).and_then(Participant::dn);
+            if let Some(dn) = dn {
+                return self.transfer_by_leaving(turn, dn);
+            }
+        }
+        match self.place_of(leg) {
+            Some((which, _)) => self.leave(turn, which, leg, leave),
+            None => self.service_is_gone(turn),
+        }
+    }
+
+    /// A server of media has gone: who was served hears nobody, and can change that.
+    fn service_is_gone(&mut self, turn: &mut Turn<'_>) {
+        self.go_on(turn);
+    }
+
+    /// Somebody leaves one call. A leg that it has in no other is hung up.
+    pub(super) fn leave(&mut self, turn: &mut Turn<'_>, which: Which, leg: LegSlot, leave: &Leave) {
+        let Some((facts, _, call)) = self.parts(which) else {
+            return;
+        };
+        let Some(who) = call.with_leg(leg).cloned() else {
+            return;
+        };
+        let ended = PartyState::Ended(leave.own);
+        call.report(facts, &who, ended, leave.news.clone(), turn.commands);
+        call.take(leg);
+        self.let_go(turn, leg, leave.reason);
+        let left = self.call(which).map_or(0, |call| call.participants.len());
+        if left > 1 {
+            return self.fewer(turn, which, &who, leave);
+        }
+        self.left_alone(turn, which, &who, leave);
+    }
+
+    /// Hangs a leg up that is in no call any more; one that is waits for what comes.
+    pub(super) fn let_go(&mut self, turn: &mut Turn<'_>, leg: LegSlot, reason: impl Into<Cause>) {
+        if self.place_of(leg).is_none() {
+            self.hang_up(turn, leg, reason);
+        }
+    }
+
+    /// A conference has one party less.
+    fn fewer(&mut self, turn: &mut Turn<'_>, which: Which, who: &Participant, leave: &Leave) {
+        let Some(call) = self.call(which) else {
+            return;
+        };
+        let call_state = if call.is_conference() {
+            CallState::Conferenced
+        } else {
+            CallState::Ok
+        };
+        let number = who.number(&self.facts);
+        let by = leave.news.third.clone();
+        let third = by.or(number.clone().map(|number| (number, DnRole::DeletedBy)));
+        for rest in call.others(who.leg) {
+            let asked = leave
+                .asked
+                .as_ref()
+                .filter(|asked| rest.dn() == Some(asked.dn));
+            let news = News {
+                origin: asked.map(Asked::origin).unwrap_or_default(),
+                other: number.clone().map(|number| (number, DnRole::DeletedParty)),
+                third: third.clone(),
+                call_state: Some(call_state),
+                ..News::default()
+            };
+            let deleted = PartyState::Deleted;
+            call.report(&self.facts, rest, deleted, news, turn.commands);
+        }
+    }
+
+    /// One is left, or nobody: the call ends unless somebody is sought for who is left.
+    fn left_alone(&mut self, turn: &mut Turn<'_>, which: Which, who: &Participant, leave: &Leave) {
+        let Some(call) = self.call(which) else {
+            return;
+        };
+        let last = call.participants.first().cloned();
+        if last.is_none() || call.quest.is_some() && !is_for(call.quest.as_ref(), last.as_ref()) {
+            let end = (EndCause::CallerAbandoned, leave.reason);
+            self.end_search(turn, which, end);
+        }
+        if let Some(last) = last {
+            let seeks = self.call(which).is_some_and(|call| call.quest.is_some());
+            if seeks {
+                return;
+            }
+            let Some((facts, _, call)) = self.parts(which) else {
+                return;
+            };
+            let ended = PartyState::Ended(leave.others);
+            let news = News {
+                other: who.number(facts).map(|number| (number, who.role)),
+                ..News::default()
+            };
+            call.report(facts, &last, ended, news, turn.commands);
+            call.take(last.leg);
+            self.let_go(turn, last.leg, leave.reason);
+        }
+        self.call_is_over(turn, which);
+    }
+
+    /// Nobody is in this call any more. What is left is the main call.
+    pub(super) fn call_is_over(&mut self, turn: &mut Turn<'_>, which: Which) {
+        match which {
+            Which::Main => {
+                if let Some(consult) = self.consult.take() {
+                    self.main = consult;
+                }
+            }
+            Which::Consult => {
+                self.consult = None;
+                self.rest_holders(turn);
+            }
+        }
+    }
+
+    /// Whoever holds the main call, and consults nobody any more, hears nobody.
+    fn rest_holders(&mut self, turn: &mut Turn<'_>) {
+        let agents = self
+            .main
+            .participants
+            .iter()
+            .filter(|who| who.dn().is_some());
+        let legs: Vec<LegSlot> = agents
+            .map(|who| who.leg)
+            .filter(|leg| self.legs.is_up(*leg) && self.main_is_held_by(*leg))
+            .collect();
+        for leg in legs {
+            self.undo_exchange(turn, leg);
+            if self.task.is_none() {
+                self.start(turn, None, [Step::Hold(leg)], Then::Rest);
+            }
+        }
+    }
+
+    fn main_is_held_by(&self, leg: LegSlot) -> bool {
+        let who = self.main.with_leg(leg);
+        who.is_some_and(|who| who.standing == super::participant::Standing::Holding)
+    }
+
+    /// All calls end at once.
+    pub(super) fn end_all(&mut self, turn: &mut Turn<'_>, ended: EndCause, reason: u8) {
+        self.drop_task(turn);
+        for which in [Which::Consult, Which::Main] {
+            self.clear(turn, which, None, (ended, reason));
+        }
+    }
+
+    /// A call ends for all who are in it; `first` is who wanted it, and hears so.
+    pub(super) fn clear(
+        &mut self,
+        turn: &mut Turn<'_>,
+        which: Which,
+        first: Option<&(LegSlot, Origin)>,
+        (ended, reason): (EndCause, u8),
+    ) {
+        let cause = if ended == EndCause::Failed {
+            EndCause::Failed
+        } else {
+            EndCause::CallerAbandoned
+        };
+        self.end_search(turn, which, (cause, reason.into()));
+        let all = self.call(which).map(|call| call.participants.clone());
+        for who in all.unwrap_or_default() {
+            let (state, news) = match first {
+                Some((leg, origin)) if *leg == who.leg => {
+                    (EndCause::AgentReleased, origin.clone().into())
+                }
+                Some(_) | None => (ended, News::default()),
+            };
+            self.report(turn, which, &who, PartyState::Ended(state), news);
+        }
+        let all = self
+            .call_mut(which)
+            .map(|call| std::mem::take(&mut call.participants));
+        for who in all.unwrap_or_default() {
+            self.let_go(turn, who.leg, reason);
+        }
+        self.call_is_over(turn, which);
+    }
+
+    /// The search found nobody, and no queue keeps a place: who waits is told.
+    pub(super) fn nobody_found(
+        &mut self,
+        turn: &mut Turn<'_>,
+        which: Which,
+        why: Why,
+        cause: EndCause,
+    ) {
+        match why {
+            Why::Added(asked) => {
+                let code = super::facts::error_of(cause);
+                self.refuse(turn, &asked, code, "the destination did not take the call");
+                return;
+            }
+            Why::Transferred(_) if self.goes_back(turn, which) => return,
+            Why::Called | Why::Muted(_) | Why::Transferred(_) => {}
+        }
+        let Some((facts, legs, call)) = self.parts(which) else {
+            return;
+        };
+        let Some(first) = call.participants.first().cloned() else {
+            return;
+        };
+        if legs.is_invited(first.leg) {
+            facts.deadlines.disarm_setup();
+            call.take(first.leg);
+            let status = facts.queue_says.take().unwrap_or_else(|| status_of(cause));
+            refuse_leg(turn.commands, first.leg, status);
+            self.lose(turn, first.leg);
+            turn.commands.push(Command::Count(Counter::CallRefused));
+            return;
+        }
+        if matches!(first.who, Who::Agent(_)) {
+            let busy = PartyState::DestinationBusy(cause);
+            call.report(facts, &first, busy, News::default(), turn.commands);
+        }
+        let leave = Leave {
+            own: cause,
+            others: cause,
+            news: News::default(),
+            asked: None,
+            reason: cause::NORMAL.into(),
+        };
+        self.leave(turn, which, first.leg, &leave);
+    }
+
+    /// A customer whose transfer came to nothing goes back to the queue that it came through.
+    fn goes_back(&mut self, turn: &mut Turn<'_>, which: Which) -> bool {
+        let through = self.call(which).and_then(|call| call.through);
+        let Some((queue, routing_point)) = through.filter(|_| which == Which::Main) else {
+            return false;
+        };
+        let destination = Destination::Queue {
+            queue: Some(queue),
+            routing_point,
+        };
+        self.seek(turn, which, destination, (None, Why::Called));
+        true
+    }
+
+    /// What was asked for is not carried out: somebody has left.
+    pub(super) fn drop_task(&mut self, turn: &mut Turn<'_>) {
+        let Some(task) = self.task.take() else {
+            return;
+        };
+        self.undo_steps(turn);
+        if let Some(asked) = task.asked {
+            let code = crate::cti::ErrorCode::WrongState;
+            self.refuse(turn, &asked, code, "a party of the call has left");
+        }
+    }
+
+    fn drop_task_of(&mut self, turn: &mut Turn<'_>, leg: LegSlot) {
+        let concerned = self.place_of(leg).is_some();
+        if concerned {
+            self.drop_task(turn);
+        }
+    }
+}
+
+/// Whether a search is for who is left: one who was to be added is not.
+fn is_for(quest: Option<&super::quest::Quest>, last: Option<&Participant>) -> bool {
+    match (quest.map(|quest| &quest.why), last) {
+        (Some(Why::Called | Why::Transferred(_) | Why::Muted(_)), Some(_)) => true,
+        (Some(Why::Added(_)) | None, _) | (_, None) => false,
+    }
+}

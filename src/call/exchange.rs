@@ -1,0 +1,348 @@
+//! The exchanges of session descriptions that are under way on the legs of a conversation, each
+//! with what it is for. How an exchange goes is `session`'s; what its end means is decided here
+//! and by who asked for it.
+
+use std::time::Instant;
+
+use crate::agent::PartyState;
+use crate::dialog::LegEvent;
+use crate::session::{Negotiation, Outcome};
+use crate::sip::Status;
+
+use super::command::{Command, LegCommand, LegSlot};
+use super::conversation::{Conversation, Turn, Which};
+use super::facts::cause;
+use super::leg::Legs;
+use super::participant::{News, Standing};
+
+/// What an exchange is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// Who waits and who is called.
+    Connect(Which),
+    /// A party changes its session.
+    Relay,
+    /// A step of what a desktop has asked for.
+    Step,
+    /// The phone of an agent who makes a call, without media so far.
+    Phone(Which),
+    /// To leave a leg as it was: what it was for is over.
+    Undo,
+}
+
+/// An exchange under way.
+#[derive(Debug)]
+struct Exchange {
+    negotiation: Negotiation<LegSlot>,
+    legs: (LegSlot, LegSlot),
+    purpose: Purpose,
+}
+
+/// An exchange that has come to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Ended {
+    pub(super) legs: (LegSlot, LegSlot),
+    pub(super) purpose: Purpose,
+    /// Whether it brought what it was for.
+    pub(super) done: bool,
+    /// Whose fault it was if not.
+    pub(super) failed: Option<LegSlot>,
+}
+
+/// All exchanges of a conversation; a leg is in one at most.
+#[derive(Debug, Default)]
+pub(super) struct Exchanges(Vec<Exchange>);
+
+impl Exchanges {
+    /// Whether a leg has to wait until another exchange is over.
+    pub(super) fn is_busy(&self, leg: LegSlot) -> bool {
+        self.0.iter().any(|exchange| exchange.has(leg))
+    }
+
+    pub(super) fn next(&self) -> Option<Instant> {
+        let times = self
+            .0
+            .iter()
+            .filter_map(|exchange| exchange.negotiation.poll_timeout());
+        times.map(|(at, _)| at).min()
+    }
+
+    /// Keeps an exchange that has begun, unless it is over already.
+    fn begin(
+        &mut self,
+        (negotiation, outcome): (Negotiation<LegSlot>, Outcome<LegSlot>),
+        legs: (LegSlot, LegSlot),
+        purpose: Purpose,
+    ) -> Option<Ended> {
+        let exchange = Exchange {
+            negotiation,
+            legs,
+            purpose,
+        };
+        match exchange.ended(&outcome) {
+            Some(ended) => Some(ended),
+            None => {
+                self.0.push(exchange);
+                None
+            }
+        }
+    }
+
+    fn hear(
+        &mut self,
+        now: Instant,
+        leg: LegSlot,
+        event: &LegEvent,
+        legs: &mut Legs,
+        told: &mut Vec<(LegSlot, LegCommand)>,
+    ) -> Heard {
+        let Some(place) = self.0.iter().position(|exchange| exchange.has(leg)) else {
+            return Heard::Nobody;
+        };
+        let exchange = &mut self.0[place];
+        let outcome = exchange.negotiation.handle(now, leg, event, legs, told);
+        match exchange.ended(&outcome) {
+            Some(ended) => {
+                self.0.remove(place);
+                Heard::Ended(ended)
+            }
+            None => Heard::GoesOn,
+        }
+    }
+
+    fn time_passes(
+        &mut self,
+        now: Instant,
+        legs: &mut Legs,
+        told: &mut Vec<(LegSlot, LegCommand)>,
+    ) -> Vec<Ended> {
+        let mut all = Vec::new();
+        self.0.retain_mut(|exchange| {
+            let due = exchange.negotiation.poll_timeout();
+            if due.is_none_or(|(at, _)| at > now) {
+                return true;
+            }
+            let outcome = exchange.negotiation.handle_timeout(now, legs, told);
+            let ended = exchange.ended(&outcome);
+            let goes_on = ended.is_none();
+            all.extend(ended);
+            goes_on
+        });
+        all
+    }
+
+    /// What some exchanges were for is over; their legs are left as they were.
+    fn undo(
+        &mut self,
+        now: Instant,
+        concerned: impl Fn(&Exchange) -> bool,
+        legs: &mut Legs,
+        told: &mut Vec<(LegSlot, LegCommand)>,
+    ) {
+        self.0.retain_mut(|exchange| {
+            if !concerned(exchange) || exchange.purpose == Purpose::Undo {
+                return true;
+            }
+            exchange.purpose = Purpose::Undo;
+            let outcome = exchange.negotiation.withdraw(now, legs, told);
+            exchange.ended(&outcome).is_none()
+        });
+    }
+}
+
+/// What came of a leg's news.
+enum Heard {
+    /// The leg is in no exchange.
+    Nobody,
+    /// Its exchange goes on.
+    GoesOn,
+    /// Its exchange is over.
+    Ended(Ended),
+}
+
+impl Exchange {
+    fn has(&self, leg: LegSlot) -> bool {
+        self.legs.0 == leg || self.legs.1 == leg
+    }
+
+    fn ended(&self, outcome: &Outcome<LegSlot>) -> Option<Ended> {
+        let failed = match outcome {
+            Outcome::Running | Outcome::Dial { .. } => return None,
+            Outcome::Done => None,
+            Outcome::Failed(failure) => Some(failure.leg),
+        };
+        Some(Ended {
+            legs: self.legs,
+            purpose: self.purpose,
+            done: failed.is_none(),
+            failed,
+        })
+    }
+}
+
+impl Conversation {
+    /// Keeps an exchange that has begun and passes on what it says.
+    pub(super) fn begin(
+        &mut self,
+        turn: &mut Turn<'_>,
+        started: (Negotiation<LegSlot>, Outcome<LegSlot>),
+        legs: (LegSlot, LegSlot),
+        purpose: Purpose,
+        told: Vec<(LegSlot, LegCommand)>,
+    ) {
+        self.tell(turn, told);
+        if let Some(ended) = self.exchanges.begin(started, legs, purpose) {
+            self.exchange_ended(turn, ended);
+        }
+    }
+
+    /// A leg has news for its exchange, if it is in one; gives back how that one ended, if it did.
+    pub(super) fn exchange_hears(
+        &mut self,
+        turn: &mut Turn<'_>,
+        leg: LegSlot,
+        event: &LegEvent,
+    ) -> Option<Option<Ended>> {
+        let mut told = Vec::new();
+        let heard = self
+            .exchanges
+            .hear(turn.now, leg, event, &mut self.legs, &mut told);
+        self.tell(turn, told);
+        match heard {
+            Heard::Nobody => None,
+            Heard::GoesOn => Some(None),
+            Heard::Ended(ended) => Some(Some(ended)),
+        }
+    }
+
+    pub(super) fn exchange_is_due(&mut self, turn: &mut Turn<'_>) {
+        let mut told = Vec::new();
+        let all = self
+            .exchanges
+            .time_passes(turn.now, &mut self.legs, &mut told);
+        self.tell(turn, told);
+        for ended in all {
+            self.exchange_ended(turn, ended);
+        }
+    }
+
+    /// What the exchange on this leg was for is over; the leg stays.
+    pub(super) fn undo_exchange(&mut self, turn: &mut Turn<'_>, leg: LegSlot) {
+        let mut told = Vec::new();
+        let concerned = |exchange: &Exchange| exchange.has(leg);
+        self.exchanges
+            .undo(turn.now, concerned, &mut self.legs, &mut told);
+        self.tell(turn, told);
+    }
+
+    /// What a task has begun is over.
+    pub(super) fn undo_steps(&mut self, turn: &mut Turn<'_>) {
+        let mut told = Vec::new();
+        let concerned = |exchange: &Exchange| exchange.purpose == Purpose::Step;
+        self.exchanges
+            .undo(turn.now, concerned, &mut self.legs, &mut told);
+        self.tell(turn, told);
+    }
+
+    /// Passes on what legs are told.
+    pub(super) fn tell(&mut self, turn: &mut Turn<'_>, told: Vec<(LegSlot, LegCommand)>) {
+        for (leg, command) in told {
+            self.legs.told(leg, &command);
+            turn.commands.push(Command::Leg(leg, command));
+        }
+    }
+
+    /// An exchange has come to its end.
+    pub(super) fn exchange_ended(&mut self, turn: &mut Turn<'_>, ended: Ended) {
+        match ended.purpose {
+            Purpose::Connect(_) if ended.done => self.joined(turn, ended.legs),
+            Purpose::Connect(which) => self.connect_failed(turn, which, ended),
+            Purpose::Relay => self.follow_hold(turn, ended.legs.0),
+            Purpose::Step => self.step_ended(turn, ended),
+            Purpose::Phone(which) if ended.done => self.phone_is_up(turn, which),
+            Purpose::Phone(which) => {
+                self.phone_failed(turn, which, crate::agent::EndCause::Failed);
+            }
+            Purpose::Undo => {}
+        }
+        self.go_on(turn);
+    }
+
+    /// Two legs hear each other; what one of them heard before is of no use any more.
+    pub(super) fn joined(&mut self, turn: &mut Turn<'_>, (one, other): (LegSlot, LegSlot)) {
+        for alone in self.legs.join(one, other) {
+            self.end_service(turn, alone);
+        }
+    }
+
+    /// Whoever was called has answered, and they cannot hear each other all the same. Before the
+    /// answer the end of the search says what happens.
+    fn connect_failed(&mut self, turn: &mut Turn<'_>, which: Which, ended: Ended) {
+        let (waiting, called) = ended.legs;
+        let Some(call) = self.call(which) else {
+            return;
+        };
+        if call.with_leg(called).is_none() {
+            return;
+        }
+        // Of two who cannot hear each other the one that was called goes; who has called stays
+        // if it can go on without.
+        let leaves = if self.legs.is_up(waiting) && which == Which::Consult {
+            called
+        } else {
+            ended.failed.unwrap_or(called)
+        };
+        self.leaves_by_fault(turn, leaves, cause::FAILURE);
+    }
+
+    /// A party changes its session: its offer goes to whom it hears, or is answered alone.
+    pub(super) fn offer_made(
+        &mut self,
+        turn: &mut Turn<'_>,
+        leg: LegSlot,
+        body: Option<crate::dialog::Body>,
+    ) {
+        let mut told = Vec::new();
+        let legs = &mut self.legs;
+        let (started, other) = match legs.partner(leg) {
+            Some(other) if self.exchanges.is_busy(other) => {
+                // RFC 3261 §14.2: the parties' offers crossed; both try again later.
+                let refuse = LegCommand::RefuseOffer(Status::REQUEST_PENDING);
+                return turn.commands.push(Command::Leg(leg, refuse));
+            }
+            Some(other) => {
+                let started = Negotiation::relay(turn.now, leg, other, body, legs, &mut told);
+                (started, other)
+            }
+            None => {
+                let started =
+                    Negotiation::answer_alone(turn.now, leg, body.as_ref(), legs, &mut told);
+                (started, leg)
+            }
+        };
+        self.begin(turn, started, (leg, other), Purpose::Relay, told);
+    }
+
+    /// A phone that has put us on hold by itself, or taken us back, did what its desktop could
+    /// have asked for.
+    fn follow_hold(&mut self, turn: &mut Turn<'_>, leg: LegSlot) {
+        let held = self.legs.is_held_by_far_end(leg);
+        let which = self.talking_in(leg);
+        let who = self
+            .call(which)
+            .and_then(|call| call.with_leg(leg))
+            .cloned();
+        let Some(who) = who.filter(|who| who.dn().is_some()) else {
+            return;
+        };
+        let (standing, state) = match (who.standing, held) {
+            (Standing::Talking, true) => (Standing::Holding, PartyState::Held),
+            (Standing::Holding, false) => (Standing::Talking, PartyState::Retrieved),
+            (Standing::Talking, false) | (Standing::Holding, true) => return,
+        };
+        if let Some(call) = self.call_mut(which) {
+            call.set_standing(leg, standing);
+        }
+        self.report(turn, which, &who, state, News::default());
+    }
+}

@@ -1,0 +1,119 @@
+//! What a phone does by itself is followed: a transfer by REFER is as if its desktop had asked for
+//! it (RFC 3515, RFC 5589), and who is across is shown to whom it talks to.
+
+use crate::dialog;
+use crate::sip::Status;
+
+use super::command::{Command, LegCommand, LegSlot};
+use super::conversation::{Conversation, Turn, Which};
+use super::facts::Origin;
+use super::participant::Participant;
+use super::quest::Why;
+use super::task::{Step, Then};
+use super::{Destination, Replaced};
+
+impl Conversation {
+    /// Who is across has told its name: whom it talks to is shown it.
+    pub(super) fn identified(&mut self, turn: &mut Turn<'_>, leg: LegSlot, party: dialog::Party) {
+        if let Some(partner) = self.legs.partner(leg) {
+            let identify = LegCommand::Identify(party);
+            turn.commands.push(Command::Leg(partner, identify));
+        }
+    }
+
+    /// A leg is shown whom it talks to now.
+    pub(super) fn show(&mut self, turn: &mut Turn<'_>, leg: LegSlot, whom: &Participant) {
+        let identify = LegCommand::Identify(whom.party(&self.facts));
+        turn.commands.push(Command::Leg(leg, identify));
+    }
+
+    /// A phone transfers its call by REFER.
+    pub(super) fn referred(
+        &mut self,
+        turn: &mut Turn<'_>,
+        leg: LegSlot,
+        (number, replaced): (&str, Replaced),
+    ) {
+        let which = self.talking_in(leg);
+        let dn = self.call(which).and_then(|call| call.with_leg(leg)?.dn());
+        let allowed = dn.filter(|dn| self.facts.config.phone(*dn).refer && self.task.is_none());
+        let done = match (allowed, replaced) {
+            (Some(dn), Replaced::Nothing) => self.blind_transfer(turn, (which, leg, dn), number),
+            (Some(dn), Replaced::Leg(other)) => self.attended_transfer(turn, (leg, other), dn),
+            (Some(_), Replaced::Elsewhere) | (None, _) => false,
+        };
+        if !done {
+            let refuse = LegCommand::RefuseRefer(Status::DECLINE);
+            turn.commands.push(Command::Leg(leg, refuse));
+        }
+    }
+
+    fn blind_transfer(
+        &mut self,
+        turn: &mut Turn<'_>,
+        (which, leg, dn): (Which, LegSlot, crate::config::DnIndex),
+        number: &str,
+    ) -> bool {
+        let Some(call) = self.call(which) else {
+            return false;
+        };
+        let plain = which == Which::Main && self.consult.is_none() && call.participants.len() == 2;
+        let destination = self
+            .destination(number)
+            .filter(|destination| match destination {
+                Destination::Direct { dn } => !self.is_here(*dn),
+                Destination::Queue { .. } | Destination::Outside { .. } => true,
+            });
+        let Some(destination) = destination.filter(|_| plain) else {
+            return false;
+        };
+        self.refer_done(turn, leg);
+        let by = self.facts.config.agent_at(dn).dn.to_string();
+        self.let_agent_go(turn, (leg, number), Origin::default());
+        let waiting = self
+            .main
+            .participants
+            .iter()
+            .map(|who| Step::Quiet(who.leg));
+        let steps: Vec<Step> = waiting.collect();
+        let then = Then::Seek(destination, Why::Transferred(by));
+        self.start(turn, None, steps, then);
+        true
+    }
+
+    fn attended_transfer(
+        &mut self,
+        turn: &mut Turn<'_>,
+        (leg, other): (LegSlot, LegSlot),
+        dn: crate::config::DnIndex,
+    ) -> bool {
+        let is_agent_in = |which, leg| {
+            let call: Option<&super::participant::Call> = self.call(which);
+            call.and_then(|call| call.with_leg(leg))
+                .is_some_and(|who| who.dn() == Some(dn))
+        };
+        let both = is_agent_in(Which::Main, leg) && is_agent_in(Which::Consult, other)
+            || is_agent_in(Which::Main, other) && is_agent_in(Which::Consult, leg);
+        let far = |which| {
+            let call: Option<&super::participant::Call> = self.call(which);
+            let mut others = call?.participants.iter().filter(|who| who.dn() != Some(dn));
+            others.next().map(|who| who.leg)
+        };
+        let (Some(held), Some(consulted), true) = (far(Which::Main), far(Which::Consult), both)
+        else {
+            return false;
+        };
+        self.refer_done(turn, leg);
+        self.transferred(turn, dn, Origin::default());
+        self.start(turn, None, [Step::Join(held, consulted)], Then::Rest);
+        true
+    }
+
+    /// The REFER is taken, and what it asks for is ours from here on.
+    fn refer_done(&mut self, turn: &mut Turn<'_>, leg: LegSlot) {
+        turn.commands
+            .push(Command::Leg(leg, LegCommand::AcceptRefer));
+        let done = LegCommand::ReportRefer(Status::OK);
+        turn.commands.push(Command::Leg(leg, done));
+    }
+}

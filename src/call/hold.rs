@@ -1,0 +1,183 @@
+//! HoldCall, RetrieveCall, AlternateCall, ReconnectCall: whom an agent hears.
+
+use crate::cti::{ConnId, ErrorCode};
+
+use super::command::LegSlot;
+use super::conversation::{Conversation, Turn, Which};
+use super::departure::Leave;
+use super::facts::{Origin, cause};
+use super::request::Position;
+use super::task::{Asked, Step, Then};
+use crate::agent::EndCause;
+
+impl Conversation {
+    /// The steps by which an agent puts a call on hold: first its own leg, which may refuse, then
+    /// those of the others.
+    pub(super) fn hold_steps(&self, which: Which, leg: LegSlot) -> Vec<Step> {
+        let mut steps = vec![Step::Hold(leg)];
+        let Some(call) = self.call(which).filter(|call| !call.is_conference()) else {
+            return steps;
+        };
+        steps.extend(call.others(leg).map(|who| Step::Quiet(who.leg)));
+        steps
+    }
+
+    pub(super) fn hold(
+        &mut self,
+        turn: &mut Turn<'_>,
+        which: Which,
+        position: Position,
+        asked: Asked,
+    ) {
+        match position {
+            Position::Talking(leg) => {
+                let steps = self.hold_steps(which, leg);
+                self.start(turn, Some(asked), steps, Then::Held(which));
+            }
+            Position::Holding(_) => {
+                self.refuse(
+                    turn,
+                    &asked,
+                    ErrorCode::AlreadyInState,
+                    "the call is on hold",
+                );
+            }
+            Position::Ringing | Position::Dialing(_) | Position::OnItsWay => {
+                self.wrong_state(turn, &asked, "the call is not answered");
+            }
+        }
+    }
+
+    pub(super) fn retrieve(
+        &mut self,
+        turn: &mut Turn<'_>,
+        which: Which,
+        position: Position,
+        asked: Asked,
+    ) {
+        match position {
+            Position::Holding(leg) if self.position(which.other(), asked.dn).is_none() => {
+                let steps = self.take_back(which, leg);
+                self.start(turn, Some(asked), steps, Then::Retrieved(which));
+            }
+            Position::Holding(_) => {
+                let message = "the agent is in another call: alternate or reconnect";
+                self.wrong_state(turn, &asked, message);
+            }
+            Position::Talking(_) => {
+                self.refuse(
+                    turn,
+                    &asked,
+                    ErrorCode::AlreadyInState,
+                    "the call is not on hold",
+                );
+            }
+            Position::Ringing | Position::Dialing(_) | Position::OnItsWay => {
+                self.wrong_state(turn, &asked, "the call is not answered");
+            }
+        }
+    }
+
+    /// The step by which an agent has a call back.
+    pub(super) fn take_back(&self, which: Which, leg: LegSlot) -> Vec<Step> {
+        let Some(call) = self.call(which) else {
+            return Vec::new();
+        };
+        if call.is_conference() {
+            return vec![Step::Mix(leg)];
+        }
+        let other = call.others(leg).next();
+        other
+            .map(|who| Step::Join(leg, who.leg))
+            .into_iter()
+            .collect()
+    }
+
+    /// The two calls of a request that names an active and a held one, if they are so.
+    fn pair(
+        &mut self,
+        turn: &mut Turn<'_>,
+        (which, held): (Which, ConnId),
+        asked: &Asked,
+    ) -> Option<(LegSlot, LegSlot)> {
+        let other = self.which(held).filter(|other| *other != which);
+        let Some(other) = other else {
+            let message = format!("{held} is not the other call of this agent");
+            self.refuse(turn, asked, ErrorCode::InvalidConnID, &message);
+            return None;
+        };
+        let active = self.position(which, asked.dn);
+        let Some(Position::Holding(held)) = self.position(other, asked.dn) else {
+            self.wrong_state(turn, asked, "PreviousConnID is not on hold");
+            return None;
+        };
+        match active {
+            Some(Position::Talking(leg) | Position::Dialing(leg)) => Some((leg, held)),
+            Some(Position::Holding(_) | Position::Ringing | Position::OnItsWay) | None => {
+                self.wrong_state(turn, asked, "ConnID is not the call that the agent hears");
+                None
+            }
+        }
+    }
+
+    pub(super) fn alternate(
+        &mut self,
+        turn: &mut Turn<'_>,
+        (which, held): (Which, ConnId),
+        position: Position,
+        asked: Asked,
+    ) {
+        let Some((active_leg, held_leg)) = self.pair(turn, (which, held), &asked) else {
+            return;
+        };
+        if matches!(position, Position::Dialing(_)) {
+            return self.wrong_state(turn, &asked, "the call is not answered");
+        }
+        let other = which.other();
+        // With a dialog of its own for each call, the phone hears that it holds this one.
+        let mut steps = if active_leg == held_leg {
+            Vec::new()
+        } else {
+            vec![Step::Hold(active_leg)]
+        };
+        let call = self.call(which);
+        let others = call.into_iter().flat_map(|call| call.others(active_leg));
+        steps.extend(others.map(|who| Step::Quiet(who.leg)));
+        steps.extend(self.take_back(other, held_leg));
+        self.start(turn, Some(asked), steps, Then::Alternated(other));
+    }
+
+    pub(super) fn reconnect(
+        &mut self,
+        turn: &mut Turn<'_>,
+        (which, held): (Which, ConnId),
+        position: Position,
+        asked: Asked,
+    ) {
+        let held_conn = held;
+        let Some((active_leg, held_leg)) = self.pair(turn, (which, held), &asked) else {
+            return;
+        };
+        self.undo_exchange(turn, active_leg);
+        if matches!(position, Position::Dialing(_)) {
+            let end = (EndCause::CallerAbandoned, cause::NORMAL.into());
+            self.end_search(turn, which, end);
+        }
+        let asks = Asked {
+            requested_by: asked.requested_by,
+            ..asked.clone()
+        };
+        // EventReleased of this one is news; what answers the request is EventRetrieved.
+        let origin = Origin {
+            reasons: asks.reasons,
+            ..Origin::default()
+        };
+        self.leave(turn, which, active_leg, &Leave::by_itself(origin));
+        self.task = None;
+        let Some(other) = self.which(held_conn) else {
+            return self.wrong_state(turn, &asked, "the held call has ended");
+        };
+        let steps = self.take_back(other, held_leg);
+        self.start(turn, Some(asked), steps, Then::Retrieved(other));
+    }
+}

@@ -1,0 +1,184 @@
+//! The legs of a conversation: how far each is, what was said on it, and who hears whom.
+
+use crate::dialog::{Body, LegEvent};
+use crate::session::{LegSession, Sessions};
+
+use super::command::{LegCommand, LegSlot};
+
+/// One leg.
+#[derive(Debug)]
+pub(super) struct Leg {
+    slot: LegSlot,
+    session: LegSession,
+    pub(super) phase: Phase,
+    /// The leg whose media it gets.
+    pub(super) with: Option<LegSlot>,
+}
+
+/// How far a leg is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Its INVITE waits for our answer.
+    Invited {
+        /// The offer in it; `None` asks us for one.
+        offer: Option<Body>,
+    },
+    /// Our INVITE waits for its answer.
+    Dialled {
+        /// Whether the INVITE had an offer; else the answer will.
+        with_offer: bool,
+    },
+    /// Its answer to our INVITE waits for our ACK.
+    Answered {
+        /// The offer in it, where our INVITE had none.
+        offer: Option<Body>,
+    },
+    /// Both sides have what they need.
+    Up,
+}
+
+/// The legs of a conversation.
+#[derive(Debug, Default)]
+pub(super) struct Legs {
+    legs: Vec<Leg>,
+    next: u32,
+}
+
+impl Legs {
+    /// The leg of an INVITE from outside.
+    pub(super) fn invited(&mut self, seed: u64, offer: Option<Body>) -> LegSlot {
+        self.add(LegSession::inbound, seed, Phase::Invited { offer })
+    }
+
+    /// The leg of an INVITE of ours.
+    pub(super) fn dialled(&mut self, seed: u64) -> LegSlot {
+        self.add(
+            LegSession::outbound,
+            seed,
+            Phase::Dialled { with_offer: false },
+        )
+    }
+
+    /// The INVITE of a leg goes out with an offer.
+    pub(super) fn offers(&mut self, slot: LegSlot) {
+        if let Some(leg) = self.entry(slot) {
+            leg.phase = Phase::Dialled { with_offer: true };
+        }
+    }
+
+    fn add(&mut self, session: fn(u64) -> LegSession, seed: u64, phase: Phase) -> LegSlot {
+        let slot = LegSlot(self.next);
+        self.next += 1;
+        self.legs.push(Leg {
+            slot,
+            session: session(seed.wrapping_add(u64::from(slot.0))),
+            phase,
+            with: None,
+        });
+        slot
+    }
+
+    pub(super) fn get(&self, slot: LegSlot) -> Option<&Leg> {
+        self.legs.iter().find(|leg| leg.slot == slot)
+    }
+
+    fn entry(&mut self, slot: LegSlot) -> Option<&mut Leg> {
+        self.legs.iter_mut().find(|leg| leg.slot == slot)
+    }
+
+    pub(super) fn phase(&self, slot: LegSlot) -> Option<&Phase> {
+        self.get(slot).map(|leg| &leg.phase)
+    }
+
+    /// Whether its INVITE waits for our answer.
+    pub(super) fn is_invited(&self, slot: LegSlot) -> bool {
+        matches!(self.phase(slot), Some(Phase::Invited { .. }))
+    }
+
+    pub(super) fn is_up(&self, slot: LegSlot) -> bool {
+        matches!(self.phase(slot), Some(Phase::Up))
+    }
+
+    /// The leg whose media this one gets.
+    pub(super) fn partner(&self, slot: LegSlot) -> Option<LegSlot> {
+        self.get(slot).and_then(|leg| leg.with)
+    }
+
+    /// Whether the far end has put us on hold by itself.
+    pub(super) fn is_held_by_far_end(&self, slot: LegSlot) -> bool {
+        self.get(slot)
+            .is_some_and(|leg| leg.session.far_end_holds())
+    }
+
+    /// Forgets a leg; who heard it hears nobody.
+    pub(super) fn remove(&mut self, slot: LegSlot) -> bool {
+        self.part(slot);
+        let before = self.legs.len();
+        self.legs.retain(|leg| leg.slot != slot);
+        self.legs.len() < before
+    }
+
+    /// The two hear each other from now on; gives back who is left alone by that.
+    pub(super) fn join(&mut self, one: LegSlot, other: LegSlot) -> Vec<LegSlot> {
+        let mut alone = Vec::new();
+        for (slot, with) in [(one, other), (other, one)] {
+            alone.extend(self.part(slot).filter(|old| *old != with));
+        }
+        for (slot, with) in [(one, other), (other, one)] {
+            if let Some(leg) = self.entry(slot) {
+                leg.with = Some(with);
+            }
+        }
+        alone
+    }
+
+    /// The leg hears nobody from now on; gives back who heard it.
+    pub(super) fn part(&mut self, slot: LegSlot) -> Option<LegSlot> {
+        let partner = self.entry(slot)?.with.take()?;
+        if let Some(leg) = self.entry(partner) {
+            leg.with = None;
+        }
+        Some(partner)
+    }
+
+    pub(super) fn slots(&self) -> impl Iterator<Item = LegSlot> {
+        self.legs.iter().map(|leg| leg.slot)
+    }
+
+    /// Notes what a leg says about how far it is.
+    pub(super) fn hear(&mut self, slot: LegSlot, event: &LegEvent) {
+        if let (Some(leg), LegEvent::Answered { body }) = (self.entry(slot), event)
+            && let Phase::Dialled { with_offer } = leg.phase
+        {
+            let offer = body.clone().filter(|_| !with_offer);
+            leg.phase = Phase::Answered { offer };
+        }
+    }
+
+    /// Notes what a leg is told about how far it is.
+    pub(super) fn told(&mut self, slot: LegSlot, command: &LegCommand) {
+        let Some(leg) = self.entry(slot) else {
+            return;
+        };
+        let is_up = match (&leg.phase, command) {
+            (Phase::Invited { .. }, LegCommand::Answer(_))
+            | (Phase::Answered { .. }, LegCommand::Acknowledge(_)) => true,
+            (
+                Phase::Invited { .. } | Phase::Dialled { .. } | Phase::Answered { .. } | Phase::Up,
+                _,
+            ) => false,
+        };
+        if is_up {
+            leg.phase = Phase::Up;
+        }
+    }
+}
+
+impl Sessions<LegSlot> for Legs {
+    fn session(&mut self, slot: LegSlot) -> &mut LegSession {
+        let leg = self.entry(slot);
+        &mut leg
+            .expect("an exchange is told when one of its legs is gone")
+            .session
+    }
+}

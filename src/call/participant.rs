@@ -1,0 +1,212 @@
+//! Who takes part in a call, and the words in which the DN's shard is told about it.
+
+use std::sync::Arc;
+
+use crate::agent::{self, PartyState};
+use crate::config::{DnIndex, QueueIndex, RoutingPointIndex};
+use crate::cti::{CallInfo, CallState, ConnId, DnRole, ErrorCode, UserDataChange};
+use crate::dialog;
+
+use super::command::{Command, LegSlot};
+use super::facts::{Facts, Origin};
+use super::quest::Quest;
+use super::{Commands, user_data};
+
+/// Somebody who takes part in a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Who {
+    /// An agent of ours.
+    Agent(DnIndex),
+    /// Anybody else.
+    Outside(dialog::Party),
+}
+
+/// One who takes part in a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Participant {
+    pub(super) who: Who,
+    /// Its leg. An agent with a consultation may have one leg in two calls.
+    pub(super) leg: LegSlot,
+    pub(super) role: DnRole,
+    pub(super) standing: Standing,
+    /// The routing point through which the call came to it.
+    pub(super) routing_point: Option<RoutingPointIndex>,
+}
+
+/// Whether a participant hears the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// It does, or will as soon as somebody is there.
+    Talking,
+    /// It has put the call on hold.
+    Holding,
+}
+
+impl Participant {
+    pub(super) fn new(who: Who, leg: LegSlot, role: DnRole) -> Self {
+        Self {
+            who,
+            leg,
+            role,
+            standing: Standing::Talking,
+            routing_point: None,
+        }
+    }
+
+    pub(super) fn dn(&self) -> Option<DnIndex> {
+        match self.who {
+            Who::Agent(dn) => Some(dn),
+            Who::Outside(_) => None,
+        }
+    }
+
+    /// Its number, unless it is withheld.
+    pub(super) fn number(&self, facts: &Facts) -> Option<String> {
+        match &self.who {
+            Who::Agent(dn) => Some(facts.config.agent_at(*dn).dn.to_string()),
+            Who::Outside(party) => {
+                let shown = !party.private && !party.number.is_empty();
+                shown.then(|| party.number.clone())
+            }
+        }
+    }
+
+    /// As a leg to somebody else shows it.
+    pub(super) fn party(&self, facts: &Facts) -> dialog::Party {
+        match &self.who {
+            Who::Agent(dn) => facts.agent_party(*dn),
+            Who::Outside(party) => party.clone(),
+        }
+    }
+}
+
+/// What is said about a participant besides what happened to it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct News {
+    pub(super) origin: Origin,
+    /// Somebody else than the far party of the call.
+    pub(super) other: Option<(String, DnRole)>,
+    pub(super) third: Option<(String, DnRole)>,
+    /// The call that vanished.
+    pub(super) previous: Option<ConnId>,
+    pub(super) call_state: Option<CallState>,
+}
+
+impl From<Origin> for News {
+    fn from(origin: Origin) -> Self {
+        Self {
+            origin,
+            ..Self::default()
+        }
+    }
+}
+
+/// A call with an identifier of its own: who is in it, and who is sought.
+#[derive(Debug)]
+pub(super) struct Call {
+    pub(super) conn_id: ConnId,
+    pub(super) info: Arc<CallInfo>,
+    /// Who is there. Two or more talk; one alone waits for whom the quest seeks.
+    pub(super) participants: Vec<Participant>,
+    pub(super) quest: Option<Quest>,
+    /// Of a consultation: the main call.
+    pub(super) beside: Option<ConnId>,
+    /// The queue and the routing point through which it came last.
+    pub(super) through: Option<(QueueIndex, RoutingPointIndex)>,
+}
+
+impl Call {
+    pub(super) fn new(info: CallInfo, first: Participant, beside: Option<ConnId>) -> Self {
+        Self {
+            conn_id: info.conn_id,
+            info: Arc::new(info),
+            participants: vec![first],
+            quest: None,
+            beside,
+            through: None,
+        }
+    }
+
+    /// Who is there with this leg.
+    pub(super) fn with_leg(&self, leg: LegSlot) -> Option<&Participant> {
+        self.participants.iter().find(|who| who.leg == leg)
+    }
+
+    /// The agent at this DN, if it is there.
+    pub(super) fn agent(&self, dn: DnIndex) -> Option<&Participant> {
+        self.participants.iter().find(|who| who.dn() == Some(dn))
+    }
+
+    /// Everyone who is there but this one.
+    pub(super) fn others(&self, leg: LegSlot) -> impl Iterator<Item = &Participant> {
+        self.participants.iter().filter(move |who| who.leg != leg)
+    }
+
+    pub(super) fn take(&mut self, leg: LegSlot) -> Option<Participant> {
+        let place = self.participants.iter().position(|who| who.leg == leg)?;
+        Some(self.participants.remove(place))
+    }
+
+    pub(super) fn set_standing(&mut self, leg: LegSlot, standing: Standing) {
+        let who = self.participants.iter_mut().find(|who| who.leg == leg);
+        if let Some(who) = who {
+            who.standing = standing;
+        }
+    }
+
+    /// Whether more than two talk.
+    pub(super) fn is_conference(&self) -> bool {
+        self.participants.len() > 2
+    }
+
+    /// The far party of `whom`, as its events name it: nobody in a conference.
+    fn far_party(&self, facts: &Facts, whom: &Participant) -> Option<(String, DnRole)> {
+        let ringing = self.quest.as_ref().and_then(Quest::called);
+        let mut others = self
+            .others(whom.leg)
+            .chain(ringing)
+            .filter(|who| who.leg != whom.leg);
+        let (first, second) = (others.next()?, others.next());
+        if second.is_some() {
+            return None;
+        }
+        Some((first.number(facts)?, first.role))
+    }
+
+    /// Tells the DN's shard what happened to a participant, if it is an agent.
+    pub(super) fn report(
+        &self,
+        facts: &Facts,
+        whom: &Participant,
+        state: PartyState,
+        news: News,
+        commands: &mut Commands,
+    ) {
+        let Who::Agent(dn) = whom.who else {
+            return;
+        };
+        let party = agent::Party {
+            call: facts.call(self.conn_id),
+            info: Arc::clone(&self.info),
+            routing_point: whom.routing_point,
+            role: whom.role,
+            other: news.other.or_else(|| self.far_party(facts, whom)),
+            third: news.third,
+            previous_conn_id: news.previous.or(self.beside),
+            call_state: news.call_state.unwrap_or(CallState::Ok),
+            state,
+            requested_by: news.origin.requested_by,
+            reasons: news.origin.reasons,
+            changed_by: news.origin.changed_by,
+        };
+        commands.push(Command::Agent(dn, agent::Input::Party(party)));
+    }
+
+    /// Changes the attached data; whose events show it is decided by the caller.
+    pub(super) fn change_user_data(&mut self, change: UserDataChange) -> Result<(), ErrorCode> {
+        let mut info = CallInfo::clone(&self.info);
+        user_data::apply(&mut info.user_data, change)?;
+        self.info = Arc::new(info);
+        Ok(())
+    }
+}

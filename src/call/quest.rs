@@ -1,0 +1,500 @@
+//! Somebody is sought for a call that has one who waits: in a queue, at an agent's DN, or outside.
+//! However it ends, a reservation returns, and who waits is told or waits on. The search is the
+//! same for a caller from outside, a call that a desktop makes, a consultation, a transfer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::agent::{self, EndCause, Offer, OfferSource, PartyState, RefusedOffer};
+use crate::config::{Address, Config, DnIndex, EntryIndex, QueueIndex, RoutingPointIndex};
+use crate::counters::Counter;
+use crate::cti::{ConnId, ErrorCode, KeyValueList};
+use crate::limits::CALL_HOPS_MAX;
+use crate::sip::Status;
+use crate::{dialog, queue};
+
+use super::command::{Command, LegCommand, LegSlot};
+use super::conversation::{Conversation, Turn, Which};
+use super::facts::{Destination, error_of};
+use super::participant::{News, Participant, Who};
+use super::task::Asked;
+use super::timer::Timer;
+use super::{ForwardReason, QueueRefusal};
+
+/// The search for somebody.
+#[derive(Debug)]
+pub(super) struct Quest {
+    pub(super) stage: Stage,
+    /// The place in a queue, while the call has one; who waits in a queue always has.
+    pub(super) entry: Option<Entry>,
+    pub(super) why: Why,
+}
+
+/// How far a search is.
+#[derive(Debug)]
+pub(super) enum Stage {
+    /// The phone of the one who calls is dialled first.
+    Phone(Destination),
+    /// In a queue, without an agent.
+    Waiting,
+    /// The agent was asked for.
+    Reserving(DnIndex),
+    /// Somebody is dialled or rings.
+    Ringing(Ringing),
+}
+
+/// Somebody who is dialled or rings.
+#[derive(Debug)]
+pub(super) struct Ringing {
+    pub(super) called: Participant,
+    /// Whether it has said that it rings; its events begin with that.
+    pub(super) rings: bool,
+    /// How long it may ring.
+    pub(super) no_answer: Duration,
+    /// The request that wants it picked up.
+    pub(super) picked_up_for: Option<Asked>,
+}
+
+/// A place in a queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Entry {
+    /// The call, as the queue knows it: one that was transferred has another name by now.
+    pub(super) conn_id: ConnId,
+    pub(super) queue: QueueIndex,
+    pub(super) routing_point: RoutingPointIndex,
+    pub(super) hold: Hold,
+}
+
+/// What the queue takes the call to be doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Hold {
+    /// Waiting.
+    Waiting,
+    /// On its way to this agent.
+    Offered(DnIndex),
+    /// On its way to where the queue or its router sent it.
+    Forwarding,
+}
+
+/// Why somebody is sought.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Why {
+    /// Who waits has called.
+    Called,
+    /// An agent, by its number, has transferred the call.
+    Transferred(String),
+    /// An agent consults, and transfers as soon as somebody rings.
+    Muted(Asked),
+    /// An agent adds somebody to the call.
+    Added(Asked),
+}
+
+impl Quest {
+    /// Who is dialled or rings.
+    pub(super) fn called(&self) -> Option<&Participant> {
+        match &self.stage {
+            Stage::Ringing(ringing) => Some(&ringing.called),
+            Stage::Phone(_) | Stage::Waiting | Stage::Reserving(_) => None,
+        }
+    }
+
+    /// The agent at whose DN the call is, or will be.
+    pub(super) fn dn(&self) -> Option<DnIndex> {
+        match &self.stage {
+            Stage::Ringing(ringing) => ringing.called.dn(),
+            Stage::Phone(_) | Stage::Waiting | Stage::Reserving(_) => None,
+        }
+    }
+
+    pub(super) fn is_ringing_on(&self, leg: LegSlot) -> bool {
+        self.called().is_some_and(|called| called.leg == leg)
+    }
+
+    /// Whether somebody rings, as far as anybody was told.
+    pub(super) fn rings(&self) -> bool {
+        match &self.stage {
+            Stage::Ringing(ringing) => ringing.rings,
+            Stage::Phone(_) | Stage::Waiting | Stage::Reserving(_) => false,
+        }
+    }
+}
+
+impl Conversation {
+    /// Looks for whom the call is to go to. `entry` is the place that it keeps until somebody
+    /// rings.
+    pub(super) fn seek(
+        &mut self,
+        turn: &mut Turn<'_>,
+        which: Which,
+        destination: Destination,
+        (entry, why): (Option<Entry>, Why),
+    ) {
+        self.facts.hops += 1;
+        let lost = match destination {
+            _ if self.facts.hops > CALL_HOPS_MAX => Some(EndCause::Failed),
+            Destination::Direct { dn } => self.is_here(dn).then_some(EndCause::Busy),
+            Destination::Queue { .. } | Destination::Outside { .. } => None,
+        };
+        if let Some(cause) = lost {
+            return self.search_ended(turn, which, (entry, why), cause);
+        }
+        match destination {
+            Destination::Queue {
+                queue,
+                routing_point,
+            } => self.enter_queue(turn, which, (queue, routing_point), (entry, why)),
+            Destination::Direct { dn } => self.reserve(turn, which, dn, (entry, why)),
+            Destination::Outside { number } => {
+                let party = dialog::Party {
+                    number,
+                    ..dialog::Party::default()
+                };
+                self.dial(turn, which, Who::Outside(party), (entry, why));
+            }
+        }
+    }
+
+    fn enter_queue(
+        &mut self,
+        turn: &mut Turn<'_>,
+        which: Which,
+        (queue, routing_point): (Option<QueueIndex>, RoutingPointIndex),
+        (entry, why): (Option<Entry>, Why),
+    ) {
+        self.say_progress(turn, which, Status::QUEUED);
+        let Some((facts, _, call)) = self.parts(which) else {
+            return;
+        };
+        if let Some(left) = entry {
+            let number = &facts.config.routing_point_at(routing_point).number;
+            forwarded(left, number, turn);
+        }
+        let (ani, data) = (call.info.ani.as_deref(), &call.info.user_data);
+        let way_in = way_in(&facts.config, queue, routing_point, (ani, data));
+        let queue = facts.config.entry_at(way_in).queue;
+        call.through = Some((queue, routing_point));
+        call.quest = Some(Quest {
+            stage: Stage::Waiting,
+            entry: Some(Entry {
+                conn_id: call.conn_id,
+                queue,
+                routing_point,
+                hold: Hold::Waiting,
+            }),
+            why,
+        });
+        let input = queue::Input::Enter {
+            call: facts.call(call.conn_id),
+            info: Arc::clone(&call.info),
+            routing_point,
+            entry: way_in,
+            since: facts.since,
+            visited: facts.visited.clone().into(),
+        };
+        turn.commands.push(Command::Queue(queue, input));
+    }
+
+    fn reserve(
+        &mut self,
+        turn: &mut Turn<'_>,
+        which: Which,
+        dn: DnIndex,
+        (entry, why): (Option<Entry>, Why),
+    ) {
+        let Some((facts, _, call)) = self.parts(which) else {
+            return;
+        };
+        call.quest = Some(Quest {
+            stage: Stage::Reserving(dn),
+            entry,
+            why,
+        });
+        let offer = Offer {
+            call: facts.call(call.conn_id),
+            source: OfferSource::Direct,
+        };
+        let input = agent::Input::Reserve(offer);
+        turn.commands.push(Command::Agent(dn, input));
+    }
+
+    /// The DN's shard has promised an agent to the call.
+    pub(super) fn offered(&mut self, turn: &mut Turn<'_>, which: Which, dn: DnIndex) {
+        let Some((facts, _, call)) = self.parts(which) else {
+            return;
+        };
+        let wanted = match call.quest.as_ref().map(|quest| &quest.stage) {
+            Some(Stage::Waiting) => true,
+            Some(Stage::Reserving(asked)) => *asked == dn,
+            Some(Stage::Phone(_) | Stage::Ringing(_)) | None => false,
+        };
+        let Some(mut quest) = call.quest.take_if(|_| wanted) else {
+            // Another one for the same call: it returns.
+            let call = facts.call(call.conn_id);
+            let returned = agent::Input::Returned { call };
+            return turn.commands.push(Command::Agent(dn, returned));
+        };
+        if let (Stage::Waiting, Some(entry)) = (&quest.stage, &mut quest.entry) {
+            entry.hold = Hold::Offered(dn);
+        }
+        self.dial(turn, which, Who::Agent(dn), (quest.entry, quest.why));
+    }
+
+    /// The agent who was asked for is not to be had.
+    pub(super) fn direct_refused(&mut self, turn: &mut Turn<'_>, which: Which, why: RefusedOffer) {
+        let Some(call) = self.call_mut(which) else {
+            return;
+        };
+        let asked = |quest: &mut Quest| matches!(quest.stage, Stage::Reserving(_));
+        let Some(quest) = call.quest.take_if(asked) else {
+            return;
+        };
+        let cause = match why {
+            RefusedOffer::Busy => EndCause::Busy,
+            RefusedOffer::LoggedOut | RefusedOffer::NotReady | RefusedOffer::Unreachable => {
+                EndCause::Unreachable
+            }
+        };
+        if self.facts.is_inbound && which == Which::Main {
+            let counter = Counter::InviteAgentUnavailable;
+            turn.commands.push(Command::Count(counter));
+        }
+        self.search_ended(turn, which, (quest.entry, quest.why), cause);
+    }
+
+    /// The queue does not take the call, or not any more.
+    pub(super) fn queue_refused(
+        &mut self,
+        turn: &mut Turn<'_>,
+        which: Which,
+        refusal: QueueRefusal,
+    ) {
+        let Some(call) = self.call_mut(which) else {
+            return;
+        };
+        let waits = |quest: &mut Quest| matches!(quest.stage, Stage::Waiting);
+        let Some(quest) = call.quest.take_if(waits) else {
+            return;
+        };
+        let (cause, counter) = match refusal {
+            // 503 would make the PBX take us for dead; the queue is busy, we are not.
+            QueueRefusal::Full(_) => (EndCause::Busy, Some(Counter::InviteQueueFull)),
+            QueueRefusal::Limit(_) => (EndCause::Busy, Some(Counter::InviteQueueLimit)),
+            QueueRefusal::Disconnected => (EndCause::Declined, None),
+        };
+        if let Some(counter) = counter.filter(|_| self.facts.is_inbound) {
+            turn.commands.push(Command::Count(counter));
+        }
+        self.facts.queue_says = match refusal {
+            QueueRefusal::Full(status) | QueueRefusal::Limit(status) => Some(status),
+            QueueRefusal::Disconnected => None,
+        };
+        // The queue has forgotten the call: it has no place to go back to.
+        self.search_ended(turn, which, (None, quest.why), cause);
+    }
+
+    /// The queue, its router or a DN's shard sends the call elsewhere.
+    pub(super) fn forward(
+        &mut self,
+        turn: &mut Turn<'_>,
+        which: Which,
+        destination: &str,
+        why: ForwardReason,
+    ) {
+        let destination = self.forwarded_to(which, destination, why);
+        let Some(call) = self.call_mut(which) else {
+            return;
+        };
+        let Some(quest) = &mut call.quest else {
+            return;
+        };
+        let by_queue = match why {
+            ForwardReason::Overflow | ForwardReason::Routed => true,
+            ForwardReason::Unconditional | ForwardReason::Busy | ForwardReason::NoAnswer => false,
+        };
+        let (may, code) = match (&quest.stage, &destination) {
+            (Stage::Waiting, Some(_)) => (by_queue, ErrorCode::WrongState),
+            (Stage::Reserving(_), Some(_)) => (!by_queue, ErrorCode::WrongState),
+            (Stage::Waiting | Stage::Reserving(_), None) => (false, ErrorCode::InvalidCalledDN),
+            (Stage::Phone(_) | Stage::Ringing(_), _) => (false, ErrorCode::WrongState),
+        };
+        match (destination.filter(|_| may), call.quest.take_if(|_| may)) {
+            (Some(destination), Some(mut quest)) => {
+                if let Some(entry) = quest.entry.as_mut().filter(|_| by_queue) {
+                    entry.hold = Hold::Forwarding;
+                }
+                self.seek(turn, which, destination, (quest.entry, quest.why));
+            }
+            (_, _) if by_queue => {
+                let conn_id = call.conn_id;
+                if let Some((queue, _)) = call.through {
+                    let input = queue::Input::ForwardFailed { conn_id, code };
+                    turn.commands.push(Command::Queue(queue, input));
+                }
+            }
+            // The DN's shard has not reserved its agent, and waits for nothing.
+            (_, _) => self.direct_refused(turn, which, RefusedOffer::Unreachable),
+        }
+    }
+
+    /// What the name that a queue, a router or a DN's shard sends the call to means. Only a queue
+    /// names another queue; it is not to come back to this one.
+    fn forwarded_to(
+        &mut self,
+        which: Which,
+        destination: &str,
+        why: ForwardReason,
+    ) -> Option<Destination> {
+        let Some(Address::Queue(queue)) = self.facts.config.address(destination) else {
+            return self.destination(destination);
+        };
+        let entry = self.call(which)?.quest.as_ref()?.entry?;
+        if why != ForwardReason::Overflow {
+            return None;
+        }
+        self.facts.visited.push(entry.queue);
+        Some(Destination::Queue {
+            queue: Some(queue),
+            routing_point: entry.routing_point,
+        })
+    }
+
+    /// A search came to nothing: who has a place in a queue waits on, and hears so if it heard
+    /// that somebody rang; anybody else is told.
+    pub(super) fn search_failed(&mut self, turn: &mut Turn<'_>, which: Which, cause: EndCause) {
+        let Some(quest) = self.call_mut(which).and_then(|call| call.quest.take()) else {
+            return;
+        };
+        let rang = quest.rings();
+        let waits_on = quest.entry.is_some();
+        self.search_ended(turn, which, (quest.entry, quest.why), cause);
+        if rang && waits_on {
+            self.say_progress(turn, which, Status::QUEUED);
+        }
+    }
+
+    fn search_ended(
+        &mut self,
+        turn: &mut Turn<'_>,
+        which: Which,
+        (entry, why): (Option<Entry>, Why),
+        cause: EndCause,
+    ) {
+        let Some((facts, _, call)) = self.parts(which) else {
+            return;
+        };
+        facts.deadlines.disarm(Timer::NoAnswer);
+        let Some(mut entry) = entry else {
+            return self.nobody_found(turn, which, why, cause);
+        };
+        let conn_id = entry.conn_id;
+        if conn_id != call.conn_id {
+            // The queue knows it by a name that is gone: it enters anew, with its age.
+            let input = queue::Input::Left { conn_id, cause };
+            turn.commands.push(Command::Queue(entry.queue, input));
+            let place = (Some(entry.queue), entry.routing_point);
+            return self.enter_queue(turn, which, place, (None, why));
+        }
+        let input = match entry.hold {
+            Hold::Offered(dn) => queue::Input::OfferFailed { conn_id, dn, cause },
+            Hold::Forwarding | Hold::Waiting => {
+                let code = error_of(cause);
+                queue::Input::ForwardFailed { conn_id, code }
+            }
+        };
+        turn.commands.push(Command::Queue(entry.queue, input));
+        entry.hold = Hold::Waiting;
+        call.quest = Some(Quest {
+            stage: Stage::Waiting,
+            entry: Some(entry),
+            why,
+        });
+    }
+
+    /// Nobody waits any more: whom the search has found so far is let go, and its queue forgets
+    /// the call.
+    pub(super) fn end_search(
+        &mut self,
+        turn: &mut Turn<'_>,
+        which: Which,
+        end: (EndCause, dialog::Cause),
+    ) {
+        let (cause, reason) = end;
+        let Some(quest) = self.call_mut(which).and_then(|call| call.quest.take()) else {
+            return;
+        };
+        self.facts.deadlines.disarm_setup();
+        if let Stage::Ringing(ringing) = &quest.stage {
+            self.hang_up(turn, ringing.called.leg, reason);
+            let ended = PartyState::Ended(cause);
+            self.report(turn, which, &ringing.called, ended, News::default());
+        }
+        if let Some(entry) = quest.entry {
+            let conn_id = entry.conn_id;
+            let input = queue::Input::Left { conn_id, cause };
+            turn.commands.push(Command::Queue(entry.queue, input));
+        }
+    }
+
+    /// Tells a caller whose INVITE waits how the call stands, and sets the time to say so again:
+    /// RFC 3261 §13.3.1.1 wants a provisional response a minute.
+    pub(super) fn say_progress(&mut self, turn: &mut Turn<'_>, which: Which, status: Status) {
+        let Some((facts, legs, call)) = self.parts(which) else {
+            return;
+        };
+        let Some(leg) = call.participants.first().map(|first| first.leg) else {
+            return;
+        };
+        if legs.is_invited(leg) {
+            let progress = LegCommand::Progress(status);
+            turn.commands.push(Command::Leg(leg, progress));
+            let queue = call.through.map(|(queue, _)| queue);
+            let again = turn.now + facts.progress_interval(queue);
+            facts.deadlines.arm(Timer::Progress, again);
+        }
+    }
+
+    /// It is time to say again how the call stands.
+    pub(super) fn progress_is_due(&mut self, turn: &mut Turn<'_>) {
+        let rings = self.main.quest.as_ref().is_some_and(Quest::rings);
+        let status = if rings {
+            Status::RINGING
+        } else if self.main.through.is_some() {
+            Status::QUEUED
+        } else {
+            Status::SESSION_PROGRESS
+        };
+        self.say_progress(turn, Which::Main, status);
+    }
+}
+
+/// The way into a queue: the routing point's own where it leads there.
+fn way_in(
+    config: &Config,
+    queue: Option<QueueIndex>,
+    routing_point: RoutingPointIndex,
+    (ani, data): (Option<&str>, &KeyValueList),
+) -> EntryIndex {
+    let route = config.route(routing_point, ani, data);
+    let Some(queue) = queue else {
+        return route[0];
+    };
+    let leads_there = |entry: &&EntryIndex| config.entry_at(**entry).queue == queue;
+    let own = route.iter().find(leads_there);
+    own.copied().unwrap_or_else(|| config.overflow_entry(queue))
+}
+
+/// The call has left its queue for where it was sent.
+pub(super) fn forwarded(left: Entry, destination: &str, turn: &mut Turn<'_>) {
+    let conn_id = left.conn_id;
+    let input = match left.hold {
+        Hold::Forwarding => queue::Input::Forwarded {
+            conn_id,
+            destination: destination.to_owned(),
+        },
+        Hold::Waiting | Hold::Offered(_) => {
+            let cause = EndCause::Redirected;
+            queue::Input::Left { conn_id, cause }
+        }
+    };
+    turn.commands.push(Command::Queue(left.queue, input));
+}

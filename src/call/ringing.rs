@@ -1,0 +1,414 @@
+//! Somebody is dialled, rings, answers or does not. With whom it is to talk is known from the
+//! start, and so is which of the two makes the offer; the exchange of it begins here.
+
+use std::time::Duration;
+
+use crate::agent::{self, EndCause, PartyState};
+use crate::counters::Counter;
+use crate::cti::{CallState, DnRole};
+use crate::dialog::LegEvent;
+use crate::limits::{OFFER_SETUP_IN_T1, OUTSIDE_NO_ANSWER, PROGRESS_INTERVAL};
+use crate::queue;
+use crate::session::{Negotiation, Outcome, Sink, Source};
+use crate::sip::Status;
+
+use super::command::{Command, DialTo, LegCommand, LegSlot};
+use super::conversation::{Conversation, Hearing, Turn, Which};
+use super::exchange::Purpose;
+use super::facts::{Origin, cause, cause_of};
+use super::leg::Phase;
+use super::participant::{News, Participant, Who};
+use super::quest::{Entry, Hold, Quest, Ringing, Stage, Why, forwarded};
+use super::task::{Asked, Step, Then};
+use super::timer::Timer;
+
+impl Conversation {
+    /// Dials somebody for the one who waits.
+    pub(super) fn dial(
+        &mut self,
+        turn: &mut Turn<'_>,
+        which: Which,
+        who: Who,
+        (entry, why): (Option<Entry>, Why),
+    ) {
+        self.dial_asking(turn, which, who, (entry, why), false);
+    }
+
+    /// The same, and whoever is dialled may be asked to answer by itself.
+    pub(super) fn dial_asking(
+        &mut self,
+        turn: &mut Turn<'_>,
+        which: Which,
+        who: Who,
+        (entry, why): (Option<Entry>, Why),
+        auto_answer: bool,
+    ) {
+        let Some((facts, legs, call)) = self.parts(which) else {
+            return;
+        };
+        // Who is added is called by the one who adds it; anybody else by who waits.
+        let caller = match &why {
+            Why::Added(asked) => call.agent(asked.dn),
+            Why::Called | Why::Transferred(_) | Why::Muted(_) => call.participants.first(),
+        };
+        let Some(caller) = caller.cloned() else {
+            return;
+        };
+        // The time of who is called begins when it rings.
+        let setup = facts.config.server.t1 * OFFER_SETUP_IN_T1;
+        facts.deadlines.arm(Timer::NoAnswer, turn.now + setup);
+        if entry.is_none() && legs.is_invited(caller.leg) {
+            let again = turn.now + PROGRESS_INTERVAL;
+            facts.deadlines.arm(Timer::Progress, again);
+        }
+        let leg = legs.dialled(call.conn_id.0);
+        let (to, no_answer) = match &who {
+            Who::Agent(dn) => {
+                let queue = call.through.map(|(queue, _)| queue);
+                (DialTo::Agent(*dn), facts.config.no_answer(*dn, queue))
+            }
+            Who::Outside(party) => (DialTo::Number(party.number.clone()), OUTSIDE_NO_ANSWER),
+        };
+        let mut dial = facts.dial(to, caller.party(facts));
+        dial.auto_answer = auto_answer;
+        let mut called = Participant::new(who, leg, DnRole::Destination);
+        called.routing_point = call.through.map(|(_, routing_point)| routing_point);
+        let adds = matches!(why, Why::Added(_));
+        call.quest = Some(Quest {
+            stage: Stage::Ringing(Ringing {
+                called,
+                rings: false,
+                no_answer,
+                picked_up_for: None,
+            }),
+            entry,
+            why,
+        });
+        if adds {
+            return turn.commands.push(Command::Dial(leg, Box::new(dial)));
+        }
+        self.connect(turn, which, (caller.leg, leg), dial);
+    }
+
+    /// Begins the exchange between who waits and who is dialled.
+    fn connect(
+        &mut self,
+        turn: &mut Turn<'_>,
+        which: Which,
+        (waiting, dialled): (LegSlot, LegSlot),
+        mut dial: super::Dial,
+    ) {
+        let (source, sink) = match self.legs.phase(waiting) {
+            Some(Phase::Invited { offer: Some(offer) }) => (
+                (waiting, Source::Invite(offer.clone())),
+                (dialled, Sink::Dial),
+            ),
+            Some(Phase::Invited { offer: None }) => {
+                ((dialled, Source::Dialled), (waiting, Sink::Invite))
+            }
+            Some(Phase::Answered { offer: Some(offer) }) => (
+                (waiting, Source::Answered(offer.clone())),
+                (dialled, Sink::Dial),
+            ),
+            Some(Phase::Answered { offer: None } | Phase::Dialled { .. } | Phase::Up) | None => {
+                ((dialled, Source::Dialled), (waiting, Sink::Confirmed))
+            }
+        };
+        let mut told = Vec::new();
+        let started = Negotiation::join(turn.now, source, sink, &mut self.legs, &mut told);
+        if let Outcome::Dial { offer, .. } = &started.1 {
+            dial.offer = Some(offer.clone());
+            self.legs.offers(dialled);
+        }
+        turn.commands.push(Command::Dial(dialled, Box::new(dial)));
+        let purpose = Purpose::Connect(which);
+        self.begin(turn, started, (waiting, dialled), purpose, told);
+    }
+
+    /// Begins the exchange between who waits and somebody who was dialled for somebody else. Where
+    /// the INVITE had that one's offer, the answer has to come first.
+    pub(super) fn connect_dialled(
+        &mut self,
+        turn: &mut Turn<'_>,
+        which: Which,
+        (waiting, dialled): (LegSlot, LegSlot),
+    ) {
+        if self.legs.phase(dialled) != Some(&Phase::Dialled { with_offer: false }) {
+            return;
+        }
+        let mut told = Vec::new();
+        let (source, sink) = ((dialled, Source::Dialled), (waiting, Sink::Confirmed));
+        let started = Negotiation::join(turn.now, source, sink, &mut self.legs, &mut told);
+        let purpose = Purpose::Connect(which);
+        self.begin(turn, started, (waiting, dialled), purpose, told);
+    }
+
+    /// Who was dialled with somebody else's offer has answered: only now it can be connected.
+    fn connect_answered(&mut self, turn: &mut Turn<'_>, leg: LegSlot) {
+        let acknowledge = LegCommand::Acknowledge(None);
+        self.tell(turn, vec![(leg, acknowledge)]);
+        let waiting = self.main.others(leg).next().map(|who| who.leg);
+        if let Some(waiting) = waiting {
+            self.start(turn, None, [Step::Join(waiting, leg)], Then::Rest);
+        }
+    }
+
+    /// The leg of who is called says something.
+    pub(super) fn called_says(
+        &mut self,
+        turn: &mut Turn<'_>,
+        which: Which,
+        leg: LegSlot,
+        (event, heard): (&LegEvent, Hearing),
+    ) {
+        match event {
+            // 181 and 182 say that the phone does not ring yet.
+            LegEvent::Progress { status, .. }
+                if *status == Status::RINGING || *status == Status::SESSION_PROGRESS =>
+            {
+                self.rings(turn, which);
+            }
+            // RFC 3261 §13.2.1: the 2xx must have the answer, or the offer if we made none.
+            LegEvent::Answered { .. } if heard == Hearing::Failed => {
+                // A phone that answers by itself may skip the 180; the events do not.
+                self.rings(turn, which);
+                self.hang_up(turn, leg, cause::FAILURE);
+                self.call_failed(turn, which, EndCause::Failed, Origin::default());
+            }
+            LegEvent::Answered { .. } => {
+                self.answered(turn, which);
+                if heard == Hearing::Nobody
+                    && self.legs.phase(leg) == Some(&Phase::Answered { offer: None })
+                {
+                    self.connect_answered(turn, leg);
+                }
+            }
+            LegEvent::Refused { status, .. } => {
+                self.lose(turn, leg);
+                self.call_failed(turn, which, cause_of(*status), Origin::default());
+            }
+            LegEvent::HungUp(_) => {
+                self.lose(turn, leg);
+                self.call_failed(turn, which, EndCause::Unreachable, Origin::default());
+            }
+            LegEvent::Offered { .. } if heard == Hearing::Nobody => {
+                let refuse = LegCommand::RefuseOffer(Status::NOT_ACCEPTABLE_HERE);
+                turn.commands.push(Command::Leg(leg, refuse));
+            }
+            // Not before its final response, or of no interest.
+            LegEvent::Info { .. }
+            | LegEvent::Identified(_)
+            | LegEvent::Referred(_)
+            | LegEvent::Progress { .. }
+            | LegEvent::Acknowledged { .. }
+            | LegEvent::Offered { .. }
+            | LegEvent::OfferAnswered { .. }
+            | LegEvent::OfferRefused { .. }
+            | LegEvent::OfferCancelled
+            | LegEvent::OfferAcknowledged { .. } => {}
+        }
+    }
+
+    /// Who is called rings. It may do so more than once, in early dialogs.
+    pub(super) fn rings(&mut self, turn: &mut Turn<'_>, which: Which) {
+        let Some((facts, _, call)) = self.parts(which) else {
+            return;
+        };
+        let Some(quest) = &mut call.quest else {
+            return;
+        };
+        let Stage::Ringing(ringing) = &mut quest.stage else {
+            return;
+        };
+        if ringing.rings {
+            return;
+        }
+        ringing.rings = true;
+        let no_answer = turn.now + ringing.no_answer;
+        facts.deadlines.arm(Timer::NoAnswer, no_answer);
+        let (called, why) = (ringing.called.clone(), quest.why.clone());
+        let mut news = News::default();
+        if let Why::Transferred(by) = &why {
+            news.third = Some((by.clone(), DnRole::TransferredBy));
+            news.call_state = Some(CallState::Transferred);
+        }
+        call.report(facts, &called, PartyState::Ringing, news, turn.commands);
+        self.queue_hears_ringing(turn, which, &called);
+        // Without a body: early media of an agent who then does not answer would bind the caller
+        // to a session that never comes.
+        self.say_progress(turn, which, Status::RINGING);
+        match why {
+            Why::Called => {
+                let state = PartyState::NetworkReached;
+                self.report_others(turn, which, called.leg, state, &News::default());
+            }
+            Why::Muted(asked) => self.transfer_ringing(turn, &asked),
+            Why::Transferred(_) | Why::Added(_) => {}
+        }
+    }
+
+    fn queue_hears_ringing(&mut self, turn: &mut Turn<'_>, which: Which, called: &Participant) {
+        let number = called.number(&self.facts).unwrap_or_default();
+        let Some(call) = self.call_mut(which) else {
+            return;
+        };
+        let Some(quest) = &mut call.quest else {
+            return;
+        };
+        match quest.entry {
+            Some(entry) if entry.hold == Hold::Forwarding => {
+                quest.entry = None;
+                forwarded(entry, &number, turn);
+            }
+            Some(Entry {
+                conn_id,
+                queue,
+                hold: Hold::Offered(dn),
+                ..
+            }) if called.dn() == Some(dn) => {
+                let input = queue::Input::Ringing { conn_id, dn };
+                turn.commands.push(Command::Queue(queue, input));
+            }
+            // It was redirected, and may come back.
+            Some(_) | None => {}
+        }
+    }
+
+    fn answered(&mut self, turn: &mut Turn<'_>, which: Which) {
+        // A phone that answers by itself may skip the 180; the events do not.
+        self.rings(turn, which);
+        // By now a muted transfer has made the consultation the main call.
+        let which = if self.call(which).is_some_and(|call| call.quest.is_some()) {
+            which
+        } else {
+            Which::Main
+        };
+        let Some((facts, _, call)) = self.parts(which) else {
+            return;
+        };
+        let Some(Quest {
+            stage:
+                Stage::Ringing(Ringing {
+                    called,
+                    picked_up_for,
+                    ..
+                }),
+            entry,
+            why,
+        }) = call.quest.take()
+        else {
+            return;
+        };
+        facts.deadlines.disarm_setup();
+        let is_first = call.participants.len() == 1 && matches!(why, Why::Called);
+        call.participants.push(called.clone());
+        let established = PartyState::Established;
+        let origin = picked_up_for
+            .as_ref()
+            .map(Asked::origin)
+            .unwrap_or_default();
+        let news = News::from(origin);
+        call.report(facts, &called, established, news, turn.commands);
+        if let Some(entry) = entry {
+            match entry.hold {
+                Hold::Offered(dn) if called.dn() == Some(dn) => {
+                    let conn_id = entry.conn_id;
+                    let input = queue::Input::Answered { conn_id, dn };
+                    turn.commands.push(Command::Queue(entry.queue, input));
+                }
+                Hold::Offered(_) | Hold::Waiting | Hold::Forwarding => {
+                    let number = called.number(facts).unwrap_or_default();
+                    forwarded(entry, &number, turn);
+                }
+            }
+        }
+        if is_first && which == Which::Main && self.facts.is_inbound {
+            turn.commands.push(Command::Count(Counter::CallAnswered));
+        }
+        self.others_hear_answer(turn, which, &called, why);
+    }
+
+    fn others_hear_answer(
+        &mut self,
+        turn: &mut Turn<'_>,
+        which: Which,
+        called: &Participant,
+        why: Why,
+    ) {
+        match why {
+            Why::Called | Why::Muted(_) => {
+                let (state, news) = (PartyState::Established, News::default());
+                self.report_others(turn, which, called.leg, state, &news);
+            }
+            Why::Transferred(by) => {
+                let number = called.number(&self.facts);
+                let news = News {
+                    other: number.map(|number| (number, DnRole::NewParty)),
+                    third: Some((by, DnRole::TransferredBy)),
+                    call_state: Some(CallState::Transferred),
+                    ..News::default()
+                };
+                self.report_others(turn, which, called.leg, PartyState::Changed, &news);
+            }
+            Why::Added(asked) => self.added(turn, called, asked),
+        }
+    }
+
+    /// Who is called does not take the call; its leg is gone.
+    pub(super) fn call_failed(
+        &mut self,
+        turn: &mut Turn<'_>,
+        which: Which,
+        cause: EndCause,
+        origin: Origin,
+    ) {
+        let called = self.call(which).and_then(|call| call.quest.as_ref());
+        if let Some(called) = called.and_then(Quest::called).cloned() {
+            let ended = PartyState::Ended(cause);
+            self.report(turn, which, &called, ended, origin.into());
+        }
+        self.search_failed(turn, which, cause);
+    }
+
+    /// The trunk went out of service while the agent was being reserved: no fault of the agent's.
+    pub(super) fn not_dialled(&mut self, turn: &mut Turn<'_>, which: Which, leg: LegSlot) {
+        self.lose(turn, leg);
+        let Some((facts, _, call)) = self.parts(which) else {
+            return;
+        };
+        let call_ref = facts.call(call.conn_id);
+        if let Some(dn) = call.quest.as_ref().and_then(Quest::dn) {
+            let returned = agent::Input::Returned { call: call_ref };
+            turn.commands.push(Command::Agent(dn, returned));
+        }
+        self.search_failed(turn, which, EndCause::Unreachable);
+    }
+
+    /// Who is called has rung for long enough, or has not rung in all the time that it had.
+    pub(super) fn no_answer(&mut self, turn: &mut Turn<'_>) {
+        for which in [Which::Main, Which::Consult] {
+            let Some(quest) = self.call(which).and_then(|call| call.quest.as_ref()) else {
+                continue;
+            };
+            let (reason, ended) = if quest.rings() {
+                (cause::NO_ANSWER, EndCause::NoAnswer)
+            } else {
+                (cause::TIMER, EndCause::Unreachable)
+            };
+            match &quest.stage {
+                Stage::Ringing(ringing) => {
+                    let leg = ringing.called.leg;
+                    self.hang_up(turn, leg, reason);
+                    return self.call_failed(turn, which, ended, Origin::default());
+                }
+                Stage::Phone(_) => return self.phone_failed(turn, which, EndCause::NoAnswer),
+                Stage::Waiting | Stage::Reserving(_) => {}
+            }
+        }
+    }
+
+    /// How long an agent's own phone may take to be picked up for a call that it makes.
+    pub(super) fn phone_patience(&self, dn: crate::config::DnIndex) -> Duration {
+        self.facts.config.no_answer(dn, None)
+    }
+}

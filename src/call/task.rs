@@ -1,0 +1,407 @@
+//! What a desktop has asked for and takes several exchanges: steps, one after the other, and then
+//! what they were for. A step waits for an exchange that its legs are in; nothing is said to
+//! clients before all is done, and what fails is put back and told to who asked.
+
+use std::collections::VecDeque;
+
+use crate::agent::PartyState;
+use crate::config::DnIndex;
+use crate::cti::{ErrorCode, KeyValueList, RequestedBy};
+use crate::session::{Hold, Negotiation, Outcome, Sink, Source};
+
+use super::command::{Command, DialTo, LegSlot};
+use super::conversation::{Conversation, Turn, Which};
+use super::exchange::{Ended, Purpose};
+use super::facts::{Destination, Origin, refuse_request};
+use super::leg::Phase;
+use super::participant::{News, Standing};
+use super::quest::Why;
+
+/// A desktop's request, while it is carried out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Asked {
+    pub(super) requested_by: RequestedBy,
+    /// The agent in whose name it is made.
+    pub(super) dn: DnIndex,
+    pub(super) reasons: KeyValueList,
+}
+
+impl Asked {
+    pub(super) fn origin(&self) -> Origin {
+        Origin::request(self.requested_by, self.reasons.clone())
+    }
+}
+
+/// Steps and what they are for.
+#[derive(Debug)]
+pub(super) struct Task {
+    /// Who is told if it fails.
+    pub(super) asked: Option<Asked>,
+    /// What is to be done, the step under way first.
+    pub(super) steps: VecDeque<Step>,
+    /// Whether the first step is under way.
+    pub(super) runs: Runs,
+    pub(super) then: Then,
+}
+
+/// Whether a task's first step has begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Runs {
+    /// It waits for its legs.
+    NotYet,
+    /// It is under way.
+    Now,
+}
+
+/// One exchange.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    /// The leg is told that its call is on hold.
+    Hold(LegSlot),
+    /// The leg hears music, if there is any, while it waits. Who does not want it hears nothing.
+    Quiet(LegSlot),
+    /// The two hear each other; the first makes the offer.
+    Join(LegSlot, LegSlot),
+    /// The leg hears the conference.
+    Mix(LegSlot),
+}
+
+/// What the steps are for.
+#[derive(Debug)]
+pub(super) enum Then {
+    /// The agent holds the call.
+    Held(Which),
+    /// The agent has the call back.
+    Retrieved(Which),
+    /// The agent has this call back and holds the other.
+    Alternated(Which),
+    /// The agent calls somebody else.
+    Consult(Box<Consultation>),
+    /// Who was held and who was consulted go on without the agent.
+    Transferred,
+    /// Somebody is sought for who waits.
+    Seek(Destination, Why),
+    /// All three are in a conference.
+    Conferenced,
+    /// Somebody was added to the call.
+    Mixed,
+    /// Nothing: a leg is at rest.
+    Rest,
+}
+
+/// A consultation to begin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Consultation {
+    pub(super) destination: Destination,
+    /// The number as it was asked for.
+    pub(super) number: String,
+    pub(super) user_data: KeyValueList,
+    /// Whether it is a transfer as soon as somebody rings.
+    pub(super) is_muted: bool,
+}
+
+impl Then {
+    /// Whether parties wait for it; a leg that is only put to rest is not tried again.
+    fn is_for_somebody(&self) -> bool {
+        match self {
+            Self::Rest | Self::Seek(..) => false,
+            Self::Held(_)
+            | Self::Retrieved(_)
+            | Self::Alternated(_)
+            | Self::Consult(_)
+            | Self::Transferred
+            | Self::Conferenced
+            | Self::Mixed => true,
+        }
+    }
+}
+
+impl Conversation {
+    /// Begins a task. Only one is under way at a time.
+    pub(super) fn start(
+        &mut self,
+        turn: &mut Turn<'_>,
+        asked: Option<Asked>,
+        steps: impl IntoIterator<Item = Step>,
+        then: Then,
+    ) {
+        self.task = Some(Task {
+            asked,
+            steps: steps.into_iter().collect(),
+            runs: Runs::NotYet,
+            then,
+        });
+        self.go_on(turn);
+    }
+
+    /// Takes the next step if nothing is in its way.
+    pub(super) fn go_on(&mut self, turn: &mut Turn<'_>) {
+        let Some(task) = &mut self.task else {
+            return;
+        };
+        if task.runs == Runs::Now {
+            return;
+        }
+        let Some(step) = task.steps.front().copied() else {
+            if let Some(task) = self.task.take() {
+                self.finish_task(turn, task);
+            }
+            return;
+        };
+        let (one, other) = match step {
+            Step::Hold(leg) | Step::Quiet(leg) | Step::Mix(leg) => (leg, leg),
+            Step::Join(one, other) => (one, other),
+        };
+        let offers = |leg| {
+            let phase = self.legs.phase(leg);
+            matches!(step, Step::Mix(_)) && matches!(phase, Some(Phase::Answered { .. }))
+        };
+        let is_there = |leg| self.legs.is_up(leg) || offers(leg);
+        let is_free = |leg| is_there(leg) && !self.exchanges.is_busy(leg);
+        if is_free(one) && is_free(other) {
+            task.runs = Runs::Now;
+            self.take_step(turn, step);
+        }
+    }
+
+    fn take_step(&mut self, turn: &mut Turn<'_>, step: Step) {
+        let mut told = Vec::new();
+        let now = turn.now;
+        match step {
+            Step::Hold(leg) => {
+                let hold = Hold::Inactive;
+                let started = Negotiation::hold(now, leg, hold, &mut self.legs, &mut told);
+                self.begin(turn, started, (leg, leg), Purpose::Step, told);
+            }
+            Step::Quiet(leg) if self.facts.config.server.music.is_some() => {
+                self.serve(turn, leg, DialTo::Music);
+            }
+            Step::Quiet(leg) => {
+                let hold = Hold::Inactive;
+                let started = Negotiation::hold(now, leg, hold, &mut self.legs, &mut told);
+                self.begin(turn, started, (leg, leg), Purpose::Step, told);
+            }
+            Step::Join(one, other) => {
+                let source = (one, Source::Confirmed);
+                let sink = (other, Sink::Confirmed);
+                let started = Negotiation::join(now, source, sink, &mut self.legs, &mut told);
+                self.begin(turn, started, (one, other), Purpose::Step, told);
+            }
+            Step::Mix(leg) => {
+                let name = self.main.conn_id.to_string();
+                self.serve(turn, leg, DialTo::Mixer(name));
+            }
+        }
+    }
+
+    /// The leg is joined to a server of media, which makes the offer.
+    pub(super) fn serve(&mut self, turn: &mut Turn<'_>, leg: LegSlot, to: DialTo) {
+        let who = self
+            .main
+            .with_leg(leg)
+            .or_else(|| self.consult.as_ref()?.with_leg(leg));
+        let calling = who.map(|who| who.party(&self.facts)).unwrap_or_default();
+        let server = self.legs.dialled(self.main.conn_id.0);
+        let mut dial = self.facts.dial(to, calling);
+        // Who has just answered makes the offer; anybody else gets the server's.
+        let (source, sink) = match self.legs.phase(leg) {
+            Some(Phase::Answered { offer: Some(offer) }) => {
+                ((leg, Source::Answered(offer.clone())), (server, Sink::Dial))
+            }
+            Some(
+                Phase::Answered { offer: None }
+                | Phase::Up
+                | Phase::Invited { .. }
+                | Phase::Dialled { .. },
+            )
+            | None => ((server, Source::Dialled), (leg, Sink::Confirmed)),
+        };
+        let mut told = Vec::new();
+        let started = Negotiation::join(turn.now, source, sink, &mut self.legs, &mut told);
+        if let Outcome::Dial { offer, .. } = &started.1 {
+            dial.offer = Some(offer.clone());
+            self.legs.offers(server);
+        }
+        turn.commands.push(Command::Dial(server, Box::new(dial)));
+        self.begin(turn, started, (server, leg), Purpose::Step, told);
+    }
+
+    /// The step under way has come to its end.
+    pub(super) fn step_ended(&mut self, turn: &mut Turn<'_>, ended: Ended) {
+        let Some(task) = &mut self.task else {
+            return;
+        };
+        if task.runs == Runs::NotYet {
+            return;
+        }
+        let Some(step) = task.steps.pop_front() else {
+            return;
+        };
+        task.runs = Runs::NotYet;
+        match (step, ended.done) {
+            (Step::Hold(leg), true) => {
+                if let Some(alone) = self.legs.part(leg) {
+                    self.end_service(turn, alone);
+                }
+            }
+            (Step::Quiet(leg), true) if ended.legs.0 == leg => {
+                self.legs.part(leg);
+            }
+            (Step::Quiet(_) | Step::Join(..) | Step::Mix(_), true) => {
+                self.joined(turn, ended.legs);
+            }
+            // The music is not to be had, or the leg does not want it: it hears nothing, which a
+            // leg that nobody speaks to does anyway.
+            (Step::Quiet(leg), false) => {
+                if ended.legs.0 != leg {
+                    self.end_service(turn, ended.legs.0);
+                }
+                self.legs.part(leg);
+            }
+            (Step::Hold(_) | Step::Join(..), false) => self.fail_task(turn),
+            (Step::Mix(leg), false) => {
+                if ended.legs.0 != leg {
+                    self.end_service(turn, ended.legs.0);
+                }
+                self.fail_task(turn);
+            }
+        }
+    }
+
+    fn finish_task(&mut self, turn: &mut Turn<'_>, task: Task) {
+        let Task { asked, then, .. } = task;
+        match (then, asked) {
+            (Then::Held(which), Some(asked)) => {
+                self.stand(turn, which, &asked, Standing::Holding);
+            }
+            (Then::Retrieved(which), Some(asked)) => {
+                self.stand(turn, which, &asked, Standing::Talking);
+            }
+            (Then::Alternated(which), Some(asked)) => {
+                let silent = Asked {
+                    reasons: asked.reasons.clone(),
+                    ..asked
+                };
+                self.stand_quietly(turn, which.other(), &silent, Standing::Holding);
+                self.stand(turn, which, &asked, Standing::Talking);
+            }
+            (Then::Consult(consultation), Some(asked)) => {
+                self.begin_consultation(turn, asked, *consultation);
+            }
+            (Then::Transferred, Some(asked)) => self.transferred(turn, asked.dn, asked.origin()),
+            (Then::Conferenced, Some(asked)) => self.conferenced(turn, &asked),
+            (Then::Mixed, Some(asked)) => self.mixed(turn, &asked),
+            (Then::Seek(destination, why), _) => {
+                self.seek(turn, Which::Main, destination, (None, why));
+            }
+            (
+                Then::Rest
+                | Then::Held(_)
+                | Then::Retrieved(_)
+                | Then::Alternated(_)
+                | Then::Consult(_)
+                | Then::Transferred
+                | Then::Conferenced
+                | Then::Mixed,
+                _,
+            ) => {}
+        }
+    }
+
+    /// The agent's standing in a call is another one now, and whoever asked hears it.
+    fn stand(&mut self, turn: &mut Turn<'_>, which: Which, asked: &Asked, standing: Standing) {
+        self.stands(turn, which, asked.dn, standing, asked.origin().into());
+    }
+
+    fn stand_quietly(
+        &mut self,
+        turn: &mut Turn<'_>,
+        which: Which,
+        asked: &Asked,
+        standing: Standing,
+    ) {
+        self.stands(turn, which, asked.dn, standing, News::default());
+    }
+
+    pub(super) fn stands(
+        &mut self,
+        turn: &mut Turn<'_>,
+        which: Which,
+        dn: DnIndex,
+        standing: Standing,
+        news: News,
+    ) {
+        let Some((facts, _, call)) = self.parts(which) else {
+            return;
+        };
+        let Some(who) = call.agent(dn).cloned() else {
+            return;
+        };
+        call.set_standing(who.leg, standing);
+        let state = match standing {
+            Standing::Holding => PartyState::Held,
+            Standing::Talking => PartyState::Retrieved,
+        };
+        call.report(facts, &who, state, news, turn.commands);
+    }
+
+    /// A step could not be done: what was asked for does not happen.
+    pub(super) fn fail_task(&mut self, turn: &mut Turn<'_>) {
+        let Some(task) = self.task.take() else {
+            return;
+        };
+        let (code, message) = match &task.then {
+            Then::Transferred => (
+                ErrorCode::CannotCompleteTransfer,
+                "the parties cannot be connected",
+            ),
+            Then::Conferenced | Then::Mixed => (
+                ErrorCode::CannotCompleteConference,
+                "the mixer cannot be reached, or a party refuses it",
+            ),
+            Then::Held(_)
+            | Then::Retrieved(_)
+            | Then::Alternated(_)
+            | Then::Consult(_)
+            | Then::Seek(..)
+            | Then::Rest => (ErrorCode::Rejected, "a phone has refused the change"),
+        };
+        if let Some(asked) = task.asked {
+            self.refuse(turn, &asked, code, message);
+        }
+        if task.then.is_for_somebody() {
+            self.recover(turn);
+        }
+    }
+
+    /// A desktop's request does not happen.
+    pub(super) fn refuse(
+        &self,
+        turn: &mut Turn<'_>,
+        asked: &Asked,
+        code: ErrorCode,
+        message: &str,
+    ) {
+        let number = &self.facts.config.agent_at(asked.dn).dn;
+        let whom = asked.requested_by;
+        refuse_request(turn.now, turn.commands, whom, number, code, message);
+    }
+
+    /// Who talks hears whom it talks to again, where a task that failed has changed that.
+    fn recover(&mut self, turn: &mut Turn<'_>) {
+        for which in [Which::Consult, Which::Main] {
+            let Some(call) = self.call(which) else {
+                continue;
+            };
+            let [one, other] = &call.participants[..] else {
+                continue;
+            };
+            let both_talk =
+                one.standing == Standing::Talking && other.standing == Standing::Talking;
+            let (one, other) = (one.leg, other.leg);
+            if both_talk && self.legs.partner(one) != Some(other) {
+                return self.start(turn, None, [Step::Join(one, other)], Then::Rest);
+            }
+        }
+    }
+}

@@ -1,0 +1,321 @@
+//! CompleteTransfer, SingleStepTransfer, RedirectCall: the call goes on without the agent. The
+//! parties are connected before the agent is let go, so that a transfer that cannot be done leaves
+//! everybody where they were.
+
+use crate::agent::{EndCause, PartyState};
+use crate::config::DnIndex;
+use crate::cti::{CallState, ConnId, DnRole, ErrorCode, KeyValueList, UserDataChange};
+
+use super::Destination;
+use super::command::LegSlot;
+use super::conversation::{Conversation, Turn, Which};
+use super::departure::Leave;
+use super::facts::{Origin, cause};
+use super::participant::{News, Participant};
+use super::quest::{Hold, Quest, Stage, Why};
+use super::request::Position;
+use super::task::{Asked, Step, Then};
+
+impl Conversation {
+    /// Both calls of a request that completes a consultation: the request may name either first.
+    pub(super) fn both(
+        &mut self,
+        turn: &mut Turn<'_>,
+        (which, named): (Which, ConnId),
+        asked: &Asked,
+    ) -> Option<()> {
+        let other = self.which(named).filter(|other| *other != which);
+        let is_agent = |which| self.position(which, asked.dn);
+        match (other, is_agent(Which::Main), is_agent(Which::Consult)) {
+            (Some(_), Some(_), Some(_)) => Some(()),
+            (Some(_) | None, _, _) => {
+                let message = format!("{named} is not the other call of this agent");
+                self.refuse(turn, asked, ErrorCode::InvalidConnID, &message);
+                None
+            }
+        }
+    }
+
+    pub(super) fn complete_transfer(
+        &mut self,
+        turn: &mut Turn<'_>,
+        calls: (Which, ConnId),
+        asked: Asked,
+    ) {
+        if self.both(turn, calls, &asked).is_none() {
+            return;
+        }
+        let far = |which| {
+            let call: &super::participant::Call = self.call(which)?;
+            let mut others = call
+                .participants
+                .iter()
+                .filter(|who| who.dn() != Some(asked.dn));
+            others.next().map(|who| who.leg)
+        };
+        match (far(Which::Main), far(Which::Consult)) {
+            (Some(held), Some(consulted)) => {
+                let steps = [Step::Join(held, consulted)];
+                self.start(turn, Some(asked), steps, Then::Transferred);
+            }
+            (Some(_), None) if self.can_transfer_ringing() => self.transfer_ringing(turn, &asked),
+            (Some(_), None) => {
+                let message = "the destination does not ring yet";
+                self.refuse(turn, &asked, ErrorCode::CannotCompleteTransfer, message);
+            }
+            (None, _) => self.wrong_state(turn, &asked, "nobody is held"),
+        }
+    }
+
+    /// Whether whom the consultation seeks can be given to who is held.
+    fn can_transfer_ringing(&self) -> bool {
+        let quest = self.consult.as_ref().and_then(|call| call.quest.as_ref());
+        quest.is_some_and(|quest| quest.rings() || matches!(quest.stage, Stage::Waiting))
+    }
+
+    /// The consultation is a transfer though its destination still rings, or waits in a queue.
+    pub(super) fn transfer_ringing(&mut self, turn: &mut Turn<'_>, asked: &Asked) {
+        let origin = asked.origin();
+        self.transferred(turn, asked.dn, origin);
+    }
+
+    /// The agent's leg has gone while it held one call and was in another: both go on together.
+    pub(super) fn transfer_by_leaving(&mut self, turn: &mut Turn<'_>, dn: DnIndex) {
+        let answered = self
+            .consult
+            .as_ref()
+            .is_some_and(|call| call.participants.len() > 1);
+        if answered || self.can_transfer_ringing() {
+            let held = self
+                .main
+                .participants
+                .iter()
+                .find(|who| who.dn() != Some(dn));
+            let consulted = self
+                .consult
+                .as_ref()
+                .and_then(|call| call.participants.iter().find(|who| who.dn() != Some(dn)));
+            let join = held.map(|who| who.leg).zip(consulted.map(|who| who.leg));
+            self.transferred(turn, dn, Origin::default());
+            if let Some((held, consulted)) = join {
+                self.start(turn, None, [Step::Join(held, consulted)], Then::Rest);
+            }
+            return;
+        }
+        let end = (EndCause::CallerAbandoned, cause::NORMAL.into());
+        self.end_search(turn, Which::Consult, end);
+        for which in [Which::Consult, Which::Main] {
+            let leg = self
+                .call(which)
+                .and_then(|call| call.agent(dn))
+                .map(|who| who.leg);
+            if let Some(leg) = leg {
+                self.leave(turn, which, leg, &Leave::by_itself(Origin::default()));
+            }
+        }
+    }
+
+    /// Who was held and who was consulted are in one call, and the agent in none.
+    pub(super) fn transferred(&mut self, turn: &mut Turn<'_>, dn: DnIndex, origin: Origin) {
+        let Some(mut consult) = self.consult.take() else {
+            return;
+        };
+        let number = self.facts.config.agent_at(dn).dn.to_string();
+        let ended = PartyState::Ended(EndCause::Transferred);
+        let mut agents = Vec::new();
+        if let Some(agent) = consult.agent(dn).cloned() {
+            consult.report(&self.facts, &agent, ended, News::default(), turn.commands);
+            consult.take(agent.leg);
+            agents.push(agent.leg);
+        }
+        if let Some(agent) = self.main.agent(dn).cloned() {
+            self.report(turn, Which::Main, &agent, ended, origin.into());
+            self.main.take(agent.leg);
+            agents.push(agent.leg);
+        }
+        let vanished = consult.conn_id;
+        let remaining: Vec<Participant> = self.main.participants.clone();
+        let joined = std::mem::take(&mut consult.participants);
+        self.main.participants.extend(joined.iter().cloned());
+        let quest = consult.quest.take();
+        for leg in agents {
+            self.undo_exchange(turn, leg);
+            self.let_go(turn, leg, cause::NORMAL);
+        }
+        let by = Some((number.clone(), DnRole::TransferredBy));
+        let routing_point = self.main.through.map(|(_, point)| point);
+        for who in &joined {
+            let mut who = who.clone();
+            who.routing_point = routing_point.or(who.routing_point);
+            let news = News {
+                third: by.clone(),
+                previous: Some(vanished),
+                call_state: Some(CallState::Transferred),
+                ..News::default()
+            };
+            self.report(turn, Which::Main, &who, PartyState::Changed, news);
+        }
+        if let Some(new) = joined.first() {
+            let other = new
+                .number(&self.facts)
+                .map(|number| (number, DnRole::NewParty));
+            let news = News {
+                other,
+                third: by,
+                call_state: Some(CallState::Transferred),
+                ..News::default()
+            };
+            for who in &remaining {
+                self.report(turn, Which::Main, who, PartyState::Changed, news.clone());
+                self.show(turn, who.leg, new);
+                self.show(turn, new.leg, who);
+            }
+        }
+        if let Some(quest) = quest {
+            self.take_over(turn, quest, (vanished, number));
+        }
+    }
+
+    /// Who was held waits from now on for whom the consultation has sought.
+    fn take_over(
+        &mut self,
+        turn: &mut Turn<'_>,
+        mut quest: Quest,
+        (vanished, by): (ConnId, String),
+    ) {
+        quest.why = Why::Transferred(by.clone());
+        let Some(waiting) = self.main.participants.first().map(|who| who.leg) else {
+            return;
+        };
+        match (&quest.stage, quest.entry) {
+            (Stage::Ringing(ringing), _) => {
+                let called = ringing.called.clone();
+                self.main.quest = Some(quest);
+                let news = News {
+                    third: Some((by, DnRole::TransferredBy)),
+                    previous: Some(vanished),
+                    call_state: Some(CallState::Transferred),
+                    ..News::default()
+                };
+                self.report(turn, Which::Main, &called, PartyState::Changed, news);
+                self.connect_dialled(turn, Which::Main, (waiting, called.leg));
+            }
+            (Stage::Waiting, Some(entry)) => {
+                let input = crate::queue::Input::Left {
+                    conn_id: entry.conn_id,
+                    cause: EndCause::Transferred,
+                };
+                turn.commands
+                    .push(super::Command::Queue(entry.queue, input));
+                let destination = Destination::Queue {
+                    queue: Some(entry.queue),
+                    routing_point: entry.routing_point,
+                };
+                self.seek(turn, Which::Main, destination, (None, quest.why));
+            }
+            (Stage::Waiting | Stage::Reserving(_) | Stage::Phone(_), _) => {}
+        }
+    }
+
+    /// SingleStepTransfer: the agent leaves at once, and the call rings elsewhere.
+    pub(super) fn single_step(
+        &mut self,
+        turn: &mut Turn<'_>,
+        (which, position): (Which, Position),
+        asked: &Asked,
+        number: &str,
+        user_data: KeyValueList,
+    ) {
+        let leg = match position {
+            Position::Talking(leg) | Position::Holding(leg) => leg,
+            Position::Ringing | Position::Dialing(_) | Position::OnItsWay => {
+                return self.wrong_state(turn, asked, "the call is not answered");
+            }
+        };
+        if which == Which::Consult || self.consult.is_some() || self.main.is_conference() {
+            let message = "the agent consults, or is in a conference";
+            return self.wrong_state(turn, asked, message);
+        }
+        let Some(destination) = self.destination_for(turn, asked, number) else {
+            return;
+        };
+        let change = UserDataChange::Update(user_data);
+        if let Err(code) = self.main.change_user_data(change) {
+            return self.refuse(turn, asked, code, "the user data would exceed its limit");
+        }
+        let by = self.facts.config.agent_at(asked.dn).dn.to_string();
+        self.let_agent_go(turn, (leg, number), asked.origin());
+        let waiting = self
+            .main
+            .participants
+            .iter()
+            .map(|who| Step::Quiet(who.leg));
+        let steps: Vec<Step> = waiting.collect();
+        let then = Then::Seek(destination, Why::Transferred(by));
+        self.start(turn, None, steps, then);
+    }
+
+    /// The agent leaves the main call for a number that it transfers it to.
+    pub(super) fn let_agent_go(
+        &mut self,
+        turn: &mut Turn<'_>,
+        (leg, number): (LegSlot, &str),
+        origin: Origin,
+    ) {
+        self.undo_exchange(turn, leg);
+        let Some(agent) = self.main.with_leg(leg).cloned() else {
+            return;
+        };
+        let news = News {
+            third: Some((number.to_owned(), DnRole::NewParty)),
+            ..origin.into()
+        };
+        let ended = PartyState::Ended(EndCause::Transferred);
+        self.report(turn, Which::Main, &agent, ended, news);
+        self.main.take(leg);
+        self.hang_up(turn, leg, cause::NORMAL);
+        self.facts.hops = 0;
+    }
+
+    /// RedirectCall: the call that rings goes elsewhere.
+    pub(super) fn redirect(
+        &mut self,
+        turn: &mut Turn<'_>,
+        (which, position): (Which, Position),
+        asked: &Asked,
+        number: &str,
+    ) {
+        match position {
+            Position::Ringing => {}
+            Position::Dialing(_)
+            | Position::Talking(_)
+            | Position::Holding(_)
+            | Position::OnItsWay => {
+                return self.wrong_state(turn, asked, "the call does not ring");
+            }
+        }
+        let Some(destination) = self.destination_for(turn, asked, number) else {
+            return;
+        };
+        let quest = self.call_mut(which).and_then(|call| call.quest.take());
+        let Some(Quest {
+            stage: Stage::Ringing(ringing),
+            entry,
+            why,
+        }) = quest
+        else {
+            return;
+        };
+        let leg = ringing.called.leg;
+        self.hang_up(turn, leg, cause::NORMAL);
+        let news = News {
+            third: Some((number.to_owned(), DnRole::Destination)),
+            ..asked.origin().into()
+        };
+        let ended = PartyState::Ended(EndCause::Redirected);
+        self.report(turn, which, &ringing.called, ended, news);
+        // The queue's place is kept, in case nobody answers there either.
+        let entry = entry.filter(|entry| matches!(entry.hold, Hold::Offered(_)));
+        self.seek(turn, which, destination, (entry, why));
+    }
+}

@@ -1,0 +1,246 @@
+//! What becomes of an offer, and of calls that are on their way to an agent of another queue in
+//! which the caller waits as well. Such a call keeps its place here, and nobody here gets it.
+
+use crate::agent::EndCause;
+use crate::config::DnIndex;
+use crate::cti::{ConnId, ErrorCode, EventName};
+use crate::limits::UNANSWERED_REMEMBERED_MAX;
+
+use super::events::{call_event, name_destination};
+use super::line::Line;
+use super::overflow::Limit;
+use super::place::{ChosenBy, Leaving, Routed, Stage, offer_error};
+use super::step::{Step, Timer};
+
+/// Why an agent did not take a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Failure {
+    /// What a router is told.
+    code: ErrorCode,
+    /// Whether the phone rang for as long as it may.
+    is_no_answer: bool,
+}
+
+impl Failure {
+    /// The offer came to an end.
+    pub(super) fn of(cause: EndCause) -> Self {
+        Self {
+            code: offer_error(cause),
+            is_no_answer: cause == EndCause::NoAnswer,
+        }
+    }
+
+    /// The agent was not to be had.
+    pub(super) fn refused() -> Self {
+        Self {
+            code: ErrorCode::DestinationState,
+            is_no_answer: false,
+        }
+    }
+}
+
+impl Line {
+    /// The call has been promised to an agent: ours, or one of another queue.
+    pub(super) fn promised(&mut self, step: &mut Step<'_>, conn_id: ConnId, dn: DnIndex) {
+        let Some(call) = self.calls.get_mut(&conn_id) else {
+            return;
+        };
+        match &call.stage {
+            Stage::Offered(to, _) if *to == dn => {
+                call.is_promised = true;
+                return;
+            }
+            Stage::Offered(to, routed) => {
+                let (to, routed) = (*to, routed.clone());
+                // The call has returned it, or will.
+                self.ready.settle(to, conn_id);
+                self.refuse_routed(step, conn_id, routed);
+            }
+            Stage::Leaving(Leaving::Routed(routed)) => {
+                let routed = Some(routed.clone());
+                self.refuse_routed(step, conn_id, routed);
+            }
+            Stage::Leaving(Leaving::Overflow { .. })
+            | Stage::Delayed(_)
+            | Stage::Asked(_)
+            | Stage::Waiting => {}
+            Stage::Ringing(..) | Stage::Elsewhere(..) => return,
+        }
+        self.set_stage(step, conn_id, Stage::Elsewhere(dn, false));
+    }
+
+    /// The agent's shard did not reserve the agent for us. If the call has it all the same, then by
+    /// way of another queue that has picked it too.
+    pub(super) fn refused(&mut self, step: &mut Step<'_>, conn_id: ConnId, dn: DnIndex) {
+        let Some(call) = self.calls.get(&conn_id) else {
+            return self.ready.settle(dn, conn_id);
+        };
+        let rings = match &call.stage {
+            Stage::Offered(to, routed) if *to == dn && call.is_promised => {
+                let routed = routed.clone();
+                self.refuse_routed(step, conn_id, routed);
+                false
+            }
+            Stage::Ringing(to, _) if *to == dn => true,
+            Stage::Offered(..)
+            | Stage::Ringing(..)
+            | Stage::Leaving(_)
+            | Stage::Delayed(_)
+            | Stage::Asked(_)
+            | Stage::Waiting => return self.offer_failed(step, conn_id, dn, Failure::refused()),
+            // It is with that agent by another queue's offer; ours is over.
+            Stage::Elsewhere(..) => return self.ready.settle(dn, conn_id),
+        };
+        self.ready.settle(dn, conn_id);
+        self.set_stage(step, conn_id, Stage::Elsewhere(dn, rings));
+    }
+
+    fn refuse_routed(&self, step: &mut Step<'_>, conn_id: ConnId, routed: Option<Routed>) {
+        let Some(routed) = routed else { return };
+        let (point, why) = (
+            self.call(conn_id).routing_point,
+            "the call has gone to another agent",
+        );
+        step.refuse(point, routed.requested_by, ErrorCode::WrongState, why);
+    }
+
+    /// The phone rings: for clients the call has left the queue, though it may come back.
+    pub(super) fn rings(&mut self, step: &mut Step<'_>, conn_id: ConnId, dn: DnIndex) {
+        let Some(call) = self.calls.get(&conn_id) else {
+            return;
+        };
+        match &call.stage {
+            Stage::Offered(to, routed) if *to == dn => {
+                let routed = routed.clone();
+                let chosen_by = if routed.is_some() {
+                    ChosenBy::Router
+                } else {
+                    ChosenBy::Queue
+                };
+                self.set_stage(step, conn_id, Stage::Ringing(dn, chosen_by));
+                self.divert(step, conn_id, dn, routed);
+            }
+            Stage::Elsewhere(to, false) if *to == dn => {
+                self.set_stage(step, conn_id, Stage::Elsewhere(dn, true));
+                self.divert(step, conn_id, dn, None);
+            }
+            Stage::Offered(..)
+            | Stage::Ringing(..)
+            | Stage::Elsewhere(..)
+            | Stage::Leaving(_)
+            | Stage::Delayed(_)
+            | Stage::Asked(_)
+            | Stage::Waiting => {}
+        }
+    }
+
+    fn divert(&self, step: &mut Step<'_>, conn_id: ConnId, dn: DnIndex, routed: Option<Routed>) {
+        let call = self.call(conn_id);
+        if !call.is_home(step) {
+            return;
+        }
+        if let Some(routed) = routed {
+            let mut event = call_event(step, EventName::RouteUsed, call);
+            name_destination(step, &mut event, dn);
+            event.route_type = Some(routed.route_type);
+            event.requested_by = Some(routed.requested_by);
+            event.reasons = routed.reasons;
+            step.emit(event);
+        }
+        let mut event = call_event(step, EventName::Diverted, call);
+        name_destination(step, &mut event, dn);
+        step.emit(event);
+    }
+
+    /// The call is the queue's no more. A phone may answer without having rung.
+    pub(super) fn answered(&mut self, step: &mut Step<'_>, conn_id: ConnId, dn: DnIndex) {
+        self.rings(step, conn_id, dn);
+        if self.offered_to(conn_id) == Some(dn) {
+            self.ready.answered(dn);
+            self.remove(step, conn_id);
+        } else if self.is_elsewhere(conn_id, dn) {
+            self.remove(step, conn_id);
+        }
+    }
+
+    fn is_elsewhere(&self, conn_id: ConnId, dn: DnIndex) -> bool {
+        let call = self.calls.get(&conn_id);
+        call.is_some_and(|call| matches!(call.stage, Stage::Elsewhere(to, _) if to == dn))
+    }
+
+    /// The caller waits again. Clients who saw it diverted see it queued again. A router that was
+    /// not answered yet is told why, and may choose again; one that was is asked again.
+    pub(super) fn offer_failed(
+        &mut self,
+        step: &mut Step<'_>,
+        conn_id: ConnId,
+        dn: DnIndex,
+        failure: Failure,
+    ) {
+        self.ready.settle(dn, conn_id);
+        if self.offered_to(conn_id) != Some(dn) && !self.is_elsewhere(conn_id, dn) {
+            return;
+        }
+        let call = self.call(conn_id);
+        let (routing_point, is_news) = (call.routing_point, !call.router_was_asked);
+        let mut routers_turn = is_news;
+        match &call.stage {
+            Stage::Offered(_, Some(routed)) => {
+                let whom = routed.requested_by;
+                let agent = &step.config.agent_at(dn).dn;
+                let why = format!("{agent} did not take the call; it waits");
+                step.refuse(routing_point, whom, failure.code, why);
+                return self.wait_for_router(step, conn_id);
+            }
+            Stage::Ringing(_, chosen_by) => {
+                routers_turn = *chosen_by == ChosenBy::Router || is_news;
+                self.emit(step, EventName::Queued, conn_id);
+            }
+            Stage::Elsewhere(_, true) => self.emit(step, EventName::Queued, conn_id),
+            Stage::Elsewhere(_, false)
+            | Stage::Offered(_, None)
+            | Stage::Leaving(_)
+            | Stage::Delayed(_)
+            | Stage::Asked(_)
+            | Stage::Waiting => {}
+        }
+        if failure.is_no_answer {
+            self.note_unanswered(conn_id, dn);
+        }
+        self.wait_again(step, conn_id, routers_turn);
+    }
+
+    /// Remembers who left a caller unanswered, the latest of them.
+    fn note_unanswered(&mut self, conn_id: ConnId, dn: DnIndex) {
+        let Some(call) = self.calls.get_mut(&conn_id) else {
+            return;
+        };
+        call.unanswered = call.unanswered.saturating_add(1);
+        call.unanswered_by.retain(|known| *known != dn);
+        if call.unanswered_by.len() >= UNANSWERED_REMEMBERED_MAX {
+            call.unanswered_by.remove(0);
+        }
+        call.unanswered_by.push(dn);
+    }
+
+    /// Back to where the caller was before the offer, unless it may wait no longer.
+    pub(super) fn wait_again(&mut self, step: &mut Step<'_>, conn_id: ConnId, routers_turn: bool) {
+        let call = self.call(conn_id);
+        let from = call.since + step.config.entry_at(call.entry).after;
+        if from > step.now {
+            let stage = Stage::Delayed(step.arm(from, Timer::Delay(conn_id)));
+            return self.set_stage(step, conn_id, stage);
+        }
+        let may_ring = step.config.queue_at(step.queue).no_answer_max;
+        let limit = if may_ring.is_some_and(|most| call.unanswered >= most) {
+            Some(Limit::NoAnswer)
+        } else {
+            call.is_overdue.then_some(Limit::Wait)
+        };
+        self.set_stage(step, conn_id, Stage::Waiting);
+        let goes = limit.is_some_and(|limit| self.overflow(step, conn_id, limit));
+        if routers_turn && !goes {
+            self.ask_router(step, conn_id);
+        }
+    }
+}

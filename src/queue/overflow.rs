@@ -1,0 +1,265 @@
+//! Limits of a queue, and where callers go who meet one. A caller is sent elsewhere by its own
+//! shard: until that has worked, the queue keeps the place, and a caller who cannot go stays where
+//! it may, or is refused where it may not. Nobody comes back to a queue that it has overflowed
+//! from.
+
+use crate::call::{self, ForwardReason, QueueRefusal};
+use crate::config::{DnIndex, Overflow, Queue, QueueIndex};
+use crate::counters::Counter;
+use crate::cti::{CallState, ConnId, ErrorCode, EventName};
+use crate::sip::Status;
+
+use super::entering::Entering;
+use super::events::call_event;
+use super::line::Line;
+use super::place::{Leaving, Stage};
+use super::step::{Step, Timer};
+
+/// What a caller meets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Limit {
+    /// As many wait as may.
+    Full,
+    /// It has waited as long as it may.
+    Wait,
+    /// No agent of the queue is logged in.
+    NoAgents,
+    /// The queue is closed.
+    Closed,
+    /// As many agents have left it unanswered as may.
+    NoAnswer,
+}
+
+/// Where a caller goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Way {
+    /// Away.
+    Refused(Status),
+    /// To a queue's name, or a number.
+    To(String),
+}
+
+impl Limit {
+    /// What is configured for it.
+    fn overflow(self, queue: &Queue) -> Option<&Overflow> {
+        match self {
+            Self::Full => Some(&queue.overflow.full),
+            Self::Wait => Some(&queue.overflow.wait),
+            Self::NoAgents => queue.overflow.no_agents.as_ref(),
+            Self::Closed => Some(&queue.overflow.closed),
+            Self::NoAnswer => Some(&queue.overflow.no_answer),
+        }
+    }
+
+    /// What a caller is told who may not stay and cannot go elsewhere.
+    fn status(self) -> Status {
+        match self {
+            // Not 503, which would make the PBX take us for dead.
+            Self::Full => Status::BUSY_HERE,
+            Self::Wait | Self::NoAgents | Self::Closed | Self::NoAnswer => {
+                Status::TEMPORARILY_UNAVAILABLE
+            }
+        }
+    }
+
+    fn refusal(self, status: Status) -> QueueRefusal {
+        match self {
+            Self::Full => QueueRefusal::Full(status),
+            Self::Wait | Self::NoAgents | Self::Closed | Self::NoAnswer => {
+                QueueRefusal::Limit(status)
+            }
+        }
+    }
+}
+
+/// Where a limit leads from a queue; nowhere if the caller has been there.
+fn way(step: &Step<'_>, limit: Limit, visited: &[QueueIndex]) -> Option<Way> {
+    match limit.overflow(step.config.queue_at(step.queue))? {
+        Overflow::Refuse(status) => Some(Way::Refused(Status(*status))),
+        Overflow::Queue(queue) if visited.contains(queue) => None,
+        Overflow::Queue(queue) => {
+            let name = step.config.queue_at(*queue).name.to_string();
+            Some(Way::To(name))
+        }
+        Overflow::Number(number) => Some(Way::To(number.to_string())),
+    }
+}
+
+impl Line {
+    /// A caller comes who may not come in.
+    pub(super) fn turn_away(&mut self, step: &mut Step<'_>, entering: Entering, limit: Limit) {
+        let call = entering.call;
+        let way = way(step, limit, &entering.visited);
+        match way.unwrap_or(Way::Refused(limit.status())) {
+            Way::Refused(status) => {
+                let refusal = limit.refusal(status);
+                step.tell_call(call, call::Input::QueueRefused { refusal });
+            }
+            Way::To(destination) => {
+                let or = Some(limit);
+                self.take_in(step, entering, Stage::Leaving(Leaving::Overflow { or }));
+                self.emit(step, EventName::Queued, call.conn_id);
+                send(step, call, destination, ForwardReason::Overflow);
+            }
+        }
+    }
+
+    /// Sends a caller who waits elsewhere; `false` if it stays.
+    pub(super) fn overflow(&mut self, step: &mut Step<'_>, conn_id: ConnId, limit: Limit) -> bool {
+        let call = self.call(conn_id);
+        if !call.is_home(step) {
+            return false;
+        }
+        let call_ref = call.call;
+        let way = way(step, limit, &call.visited);
+        // It goes once for each reason: where it cannot go now, it is not sent again and again.
+        if let Some(call) = self.calls.get_mut(&conn_id) {
+            match limit {
+                Limit::Wait => call.is_overdue = false,
+                Limit::NoAnswer => call.unanswered = 0,
+                Limit::Full | Limit::NoAgents | Limit::Closed => {}
+            }
+        }
+        match way {
+            None => false,
+            Some(Way::Refused(status)) => {
+                self.refuse(step, conn_id, limit.refusal(status));
+                true
+            }
+            Some(Way::To(destination)) => {
+                let leaving = Leaving::Overflow { or: None };
+                self.set_stage(step, conn_id, Stage::Leaving(leaving));
+                send(step, call_ref, destination, ForwardReason::Overflow);
+                true
+            }
+        }
+    }
+
+    /// Ends the wait of a caller for good.
+    fn refuse(&mut self, step: &mut Step<'_>, conn_id: ConnId, refusal: QueueRefusal) {
+        let call = self.call(conn_id);
+        let call_ref = call.call;
+        let mut event = call_event(step, EventName::Released, call);
+        event.call_state = Some(CallState::Overflowed);
+        step.emit(event);
+        step.tell_call(call_ref, call::Input::QueueRefused { refusal });
+        self.remove(step, conn_id);
+    }
+
+    /// From here on the caller may wait so long.
+    pub(super) fn start_limit(&mut self, step: &mut Step<'_>, conn_id: ConnId) {
+        let Some(most) = step.config.queue_at(step.queue).wait_max else {
+            return;
+        };
+        let timer = step.arm(step.now + most, Timer::Limit(conn_id));
+        if let Some(call) = self.calls.get_mut(&conn_id) {
+            call.limit = Some(timer);
+        }
+    }
+
+    /// The caller has waited as long as it may. One who is being offered has that chance first.
+    pub(super) fn limit_reached(&mut self, step: &mut Step<'_>, conn_id: ConnId) {
+        let Some(call) = self.calls.get_mut(&conn_id) else {
+            return;
+        };
+        (call.limit, call.is_overdue) = (None, true);
+        match call.stage {
+            Stage::Waiting | Stage::Asked(_) => {
+                self.overflow(step, conn_id, Limit::Wait);
+            }
+            Stage::Delayed(_)
+            | Stage::Offered(..)
+            | Stage::Ringing(..)
+            | Stage::Elsewhere(..)
+            | Stage::Leaving(_) => {}
+        }
+    }
+
+    /// An agent has logged in or out. When the last one goes, so do those who wait.
+    pub(super) fn agent_present(&mut self, step: &mut Step<'_>, dn: DnIndex, present: bool) {
+        let was_anybody = self.ready.is_anybody_present();
+        self.ready.set_present(dn, present);
+        let configured = &step.config.queue_at(step.queue).overflow.no_agents;
+        if configured.is_none() || !was_anybody || self.ready.is_anybody_present() {
+            return;
+        }
+        let asked = self.asked.iter().map(|(_, conn_id)| *conn_id);
+        let waiting: Vec<ConnId> = self.waiting().chain(asked).collect();
+        for conn_id in waiting {
+            self.overflow(step, conn_id, Limit::NoAgents);
+        }
+    }
+
+    /// The call has gone where it was sent: by us, or by somebody else.
+    pub(super) fn forwarded(&mut self, step: &mut Step<'_>, conn_id: ConnId, destination: String) {
+        let Some(call) = self.calls.get(&conn_id) else {
+            return;
+        };
+        let (routed, call_state, is_diverted) = match &call.stage {
+            Stage::Leaving(Leaving::Routed(routed)) => (Some(routed), CallState::Ok, false),
+            Stage::Leaving(Leaving::Overflow { .. }) => (None, CallState::Overflowed, false),
+            Stage::Ringing(..) | Stage::Elsewhere(_, true) => (None, CallState::Ok, true),
+            Stage::Delayed(_)
+            | Stage::Asked(_)
+            | Stage::Waiting
+            | Stage::Offered(..)
+            | Stage::Elsewhere(_, false) => (None, CallState::Redirected, false),
+        };
+        if call.is_home(step) && !is_diverted {
+            if call_state == CallState::Overflowed {
+                step.count(Counter::QueueOverflow);
+            }
+            if let Some(routed) = routed {
+                let mut event = call_event(step, EventName::RouteUsed, call);
+                event.third_party_dn = Some(destination.clone());
+                event.route_type = Some(routed.route_type);
+                event.requested_by = Some(routed.requested_by);
+                event.reasons.clone_from(&routed.reasons);
+                step.emit(event);
+            }
+            let mut event = call_event(step, EventName::Diverted, call);
+            event.third_party_dn = Some(destination);
+            event.call_state = Some(call_state);
+            step.emit(event);
+        }
+        self.remove(step, conn_id);
+    }
+
+    /// The call could not go where it was sent.
+    pub(super) fn forward_failed(&mut self, step: &mut Step<'_>, conn_id: ConnId, code: ErrorCode) {
+        let Some(call) = self.calls.get(&conn_id) else {
+            return;
+        };
+        match &call.stage {
+            Stage::Leaving(Leaving::Routed(routed)) => {
+                let why = "the call cannot go there; it waits";
+                step.refuse(call.routing_point, routed.requested_by, code, why);
+                self.wait_for_router(step, conn_id);
+            }
+            Stage::Leaving(Leaving::Overflow { or: Some(limit) }) => {
+                let refusal = limit.refusal(limit.status());
+                self.refuse(step, conn_id, refusal);
+            }
+            Stage::Leaving(Leaving::Overflow { or: None }) => {
+                self.wait_again(step, conn_id, false);
+            }
+            // Another of its queues sent it, or it is on its way to an agent.
+            Stage::Delayed(_)
+            | Stage::Asked(_)
+            | Stage::Waiting
+            | Stage::Offered(..)
+            | Stage::Ringing(..)
+            | Stage::Elsewhere(..) => {}
+        }
+    }
+}
+
+/// Asks the call's shard to send the caller elsewhere.
+pub(super) fn send(
+    step: &mut Step<'_>,
+    call: call::CallRef,
+    destination: String,
+    why: ForwardReason,
+) {
+    step.tell_call(call, call::Input::Forward { destination, why });
+}

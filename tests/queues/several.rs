@@ -1,0 +1,199 @@
+//! A caller who waits in several queues at once, and a routing point that tells callers apart.
+
+use std::sync::Arc;
+
+use offhook::agent::EndCause;
+use offhook::call::CallRef;
+use offhook::config::{DnIndex, QueueIndex, RoutingPointIndex};
+use offhook::cti::{CallInfo, KeyValueList, Value};
+use offhook::queue::{Input, Output, Place};
+
+use super::hall::*;
+
+const NOTHING: [&str; 0] = [];
+const BACKUP: QueueIndex = QueueIndex(1);
+const LATER: QueueIndex = QueueIndex(2);
+const MANY: RoutingPointIndex = RoutingPointIndex(2);
+
+/// 7002 leads to "sales", at once to "backup", and after 20 seconds to "later". 2001 serves the
+/// first, 2002 the second, 2003 the third.
+fn hall() -> Hall {
+    Hall::of(configuration(
+        "[[agent]]\ndn = \"2001\"\nqueues = \"sales\"\n\
+         [[agent]]\ndn = \"2002\"\nqueues = \"backup\"\n\
+         [[agent]]\ndn = \"2003\"\nqueues = \"later\"",
+        "[[queue]]\nname = \"sales\"\n[[queue]]\nname = \"backup\"\n[[queue]]\nname = \"later\"\n\
+         [[routing_point]]\nnumber = \"7002\"\nqueue = \"sales\"\npriority = 4\n\
+         also = [{ queue = \"backup\" }, { queue = \"later\", after = 20 }]",
+    ))
+}
+
+/// What the call's shard tells all its queues.
+fn all(hall: &mut Hall, input: &Input) -> Vec<Output> {
+    let queues = [SALES, BACKUP, LATER].into_iter();
+    queues
+        .flat_map(|queue| hall.handle_at(queue, input.clone()))
+        .collect()
+}
+
+fn places(hall: &Hall, call: CallRef) -> [Option<Place>; 3] {
+    [SALES, BACKUP, LATER].map(|queue| hall.queues.place(queue, call.conn_id))
+}
+
+fn available(hall: &mut Hall, queue: QueueIndex, dn: u32) -> Vec<Output> {
+    let (dn, idle_since) = (DnIndex(dn), hall.now);
+    hall.handle_at(queue, Input::AgentAvailable { dn, idle_since })
+}
+
+#[test]
+fn it_enters_all_at_once_and_some_later_and_is_seen_once() {
+    let mut hall = hall();
+    let (call, outputs) = hall.enter(MANY);
+    assert_eq!(in_short(&outputs), ["7002 Queued"]);
+    assert_eq!(
+        places(&hall, call),
+        [
+            Some(Place::Waiting),
+            Some(Place::Waiting),
+            Some(Place::Delayed)
+        ]
+    );
+    assert_eq!(offers(&available(&mut hall, LATER, 2)), []);
+    assert_eq!(in_short(&hall.pass(19)), NOTHING);
+    assert_eq!(offers(&hall.pass(1)), [(2, call.conn_id)]);
+}
+
+#[test]
+fn the_others_let_go_when_one_has_an_agent() {
+    let mut hall = hall();
+    let (call, _) = hall.enter(MANY);
+    let (conn_id, dn) = (call.conn_id, DnIndex(1));
+    assert_eq!(offers(&available(&mut hall, BACKUP, 1)), [(1, conn_id)]);
+    // Before they hear of it, another offers the call too: the call returns that agent.
+    assert_eq!(offers(&available(&mut hall, SALES, 0)), [(0, conn_id)]);
+    all(&mut hall, &Input::Promised { conn_id, dn });
+    assert_eq!(
+        places(&hall, call),
+        [
+            Some(Place::Elsewhere(dn)),
+            Some(Place::Offered(dn)),
+            Some(Place::Elsewhere(dn))
+        ]
+    );
+    // The returned agent is to be had again, and gets the next caller.
+    assert_eq!(offers(&available(&mut hall, SALES, 0)), []);
+    let next = hall.caller(PLAIN);
+    assert_eq!(
+        hall.queues.place(SALES, next.conn_id),
+        Some(Place::Offered(DnIndex(0)))
+    );
+    let outputs = all(&mut hall, &Input::Ringing { conn_id, dn });
+    assert_eq!(in_short(&outputs), ["7002 Diverted 2002"], "by its home");
+    let outputs = all(&mut hall, &Input::Answered { conn_id, dn });
+    assert_eq!(in_short(&outputs), NOTHING);
+    assert_eq!(places(&hall, call), [None; 3]);
+    assert_eq!(hall.queues.poll_timeout(), None);
+}
+
+#[test]
+fn an_offer_that_fails_brings_it_back_to_all() {
+    let mut hall = hall();
+    let (call, _) = hall.enter(MANY);
+    let (conn_id, dn) = (call.conn_id, DnIndex(1));
+    available(&mut hall, BACKUP, 1);
+    all(&mut hall, &Input::Promised { conn_id, dn });
+    all(&mut hall, &Input::Ringing { conn_id, dn });
+    let cause = EndCause::NoAnswer;
+    let outputs = all(&mut hall, &Input::OfferFailed { conn_id, dn, cause });
+    assert_eq!(in_short(&outputs), ["7002 Queued"]);
+    assert_eq!(
+        places(&hall, call),
+        [
+            Some(Place::Waiting),
+            Some(Place::Waiting),
+            Some(Place::Delayed)
+        ]
+    );
+    assert_eq!(offers(&available(&mut hall, SALES, 0)), [(0, conn_id)]);
+}
+
+#[test]
+fn a_caller_who_leaves_is_abandoned_once() {
+    let mut hall = hall();
+    let (call, _) = hall.enter(MANY);
+    let (conn_id, cause) = (call.conn_id, EndCause::CallerAbandoned);
+    let outputs = all(&mut hall, &Input::Left { conn_id, cause });
+    assert_eq!(in_short(&outputs), ["7002 Abandoned"]);
+    assert_eq!(places(&hall, call), [None; 3]);
+    assert_eq!(hall.queues.poll_timeout(), None);
+}
+
+#[test]
+fn a_limit_of_a_further_queue_only_keeps_out_of_it() {
+    let rest = "[[queue]]\nname = \"sales\"\n[[queue]]\nname = \"backup\"\ncapacity = 1\n\
+                wait_max = 5\n\
+                [[routing_point]]\nnumber = \"7002\"\nqueue = \"sales\"\n\
+                also = { queue = \"backup\" }";
+    let rest = rest.replace(
+        "also = { queue = \"backup\" }",
+        "also = [{ queue = \"backup\" }]",
+    );
+    let agents = "[[agents]]\nrange = \"2001-2002\"\nqueues = [\"sales\", \"backup\"]";
+    let mut hall = Hall::of(configuration(agents, &rest));
+    let (first, _) = hall.enter(MANY);
+    let (second, outputs) = hall.enter(MANY);
+    assert_eq!(in_short(&outputs), ["7002 Queued"]);
+    assert_eq!(refused(&outputs), []);
+    assert_eq!(hall.queues.place(BACKUP, second.conn_id), None);
+    assert_eq!(refused(&hall.pass(60)), []);
+    assert_eq!(
+        hall.queues.place(BACKUP, first.conn_id),
+        Some(Place::Waiting)
+    );
+}
+
+#[test]
+fn a_routing_point_tells_callers_apart_by_number_and_data() {
+    let rest = "[[queue]]\nname = \"sales\"\n[[queue]]\nname = \"german\"\n\
+                [[queue]]\nname = \"vip\"\n\
+                [[routing_point]]\nnumber = \"7002\"\nqueue = \"sales\"\n\
+                [[routing_point.route]]\nqueue = \"vip\"\ndata = { Tier = 1, Language = \"de\" }\n\
+                [[routing_point.route]]\nqueue = \"german\"\nani = [\"+49\", \"+43\"]\n";
+    let agents = "[[agents]]\nrange = \"2001-2002\"\nqueues = [\"sales\", \"german\", \"vip\"]";
+    let config = configuration(agents, rest);
+    let leads_to = |ani: Option<&str>, pairs: &[(&str, Value)]| {
+        let mut data = KeyValueList::new();
+        for (key, value) in pairs {
+            data.set(*key, value.clone());
+        }
+        let entry = config.route(MANY, ani, &data)[0];
+        &*config.queue_at(config.entry_at(entry).queue).name
+    };
+    let german = || ("Language", Value::Text("de".to_owned()));
+    assert_eq!(leads_to(Some("+4930123"), &[]), "german");
+    assert_eq!(leads_to(Some("+43123"), &[german()]), "german");
+    assert_eq!(leads_to(Some("+44123"), &[german()]), "sales");
+    assert_eq!(leads_to(None, &[]), "sales");
+    let gold = ("Tier", Value::Integer(1));
+    assert_eq!(leads_to(Some("+4930123"), &[german(), gold]), "vip");
+    let gold = ("Tier", Value::Text("1".to_owned()));
+    assert_eq!(leads_to(None, &[gold, german()]), "vip");
+}
+
+#[test]
+fn news_of_its_data_comes_from_its_home() {
+    let mut hall = hall();
+    let (call, _) = hall.enter(MANY);
+    let info = Arc::new(CallInfo {
+        user_data: KeyValueList::new().with_text("Tier", "1"),
+        ..CallInfo::clone(&info(call))
+    });
+    let changed = Input::UserDataChanged {
+        conn_id: call.conn_id,
+        info,
+        requested_by: None,
+        changed_by: "7002".to_owned(),
+    };
+    let outputs = all(&mut hall, &changed);
+    assert_eq!(in_short(&outputs), ["7002 AttachedDataChanged 7002"]);
+}
