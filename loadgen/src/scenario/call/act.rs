@@ -50,10 +50,6 @@ impl Call {
                     floor.stop = Some(*other);
                     Ok(())
                 }
-                Action::Media(order) => {
-                    self.play(place, *order, floor);
-                    Ok(())
-                }
                 Action::Match {
                     pattern,
                     search,
@@ -90,6 +86,7 @@ impl Call {
                 | Action::Lookup { .. }
                 | Action::Insert { .. }
                 | Action::Replace { .. }
+                | Action::Media(_)
                 | Action::Execute(_)
                 | Action::SetDestination { .. } => {
                     self.act_rarely(place, action, floor);
@@ -382,6 +379,7 @@ impl Call {
                     file.replace(line as usize, &text);
                 }
             }
+            Action::Media(order) => self.play(place, *order, floor),
             Action::Execute(text) => {
                 let text = self.text(place, text, floor);
                 floor.execute(&text);

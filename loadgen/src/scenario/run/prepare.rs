@@ -167,8 +167,7 @@ fn settings(
     let locals = locals(play, scenario.side, remote, workers)?;
     let local = locals[0];
     let ip = local.ip();
-    let timers = &play.timers;
-    let base = Settings::new(local);
+    let base = resending(play, Settings::new(local));
     Ok(Settings {
         workers: workers as u64,
         locals,
@@ -193,24 +192,12 @@ fn settings(
         password: play.password.clone(),
         digest_uri: play.digest_uri.clone(),
         pause: play.pause,
-        receive_timeout: timers.receive_timeout.filter(|time| !time.is_zero()),
-        t2: timers.t2.unwrap_or(base.t2),
-        invite_resends_max: timers
-            .invite_resends_max
-            .or(timers.resends_max)
-            .unwrap_or(base.invite_resends_max),
-        other_resends_max: timers
-            .other_resends_max
-            .or(timers.resends_max)
-            .unwrap_or(base.other_resends_max),
-        resends: !timers.no_resend,
         behaviours: play
             .behaviours()
             .map_err(|text| format!("offhook-load: {text}"))?,
         ignores_in_pause: play.ignores_in_pause,
         keeps_slashes: play.keeps_slashes,
         lost: (play.lost / 100.0).clamp(0.0, 1.0),
-        dead_call_wait: timers.dead_call_wait.unwrap_or(base.dead_call_wait),
         load: load_plan(play)?,
         has_media: !scenario.media.is_empty() || scenario.echoes() || play.echoes,
         echoes: play.echoes,
@@ -227,6 +214,27 @@ fn settings(
         },
         ..base
     })
+}
+
+/// Settings with the times and counts of resends that the options give.
+fn resending(play: &Play, base: Settings) -> Settings {
+    let timers = &play.timers;
+    let most = timers.resends_max;
+    Settings {
+        receive_timeout: timers.receive_timeout.filter(|time| !time.is_zero()),
+        t2: timers.t2.unwrap_or(base.t2),
+        invite_resends_max: timers
+            .invite_resends_max
+            .or(most)
+            .unwrap_or(base.invite_resends_max),
+        other_resends_max: timers
+            .other_resends_max
+            .or(most)
+            .unwrap_or(base.other_resends_max),
+        resends: !timers.no_resend,
+        dead_call_wait: timers.dead_call_wait.unwrap_or(base.dead_call_wait),
+        ..base
+    }
 }
 
 fn transport(play: &Play) -> Result<Transport, String> {
