@@ -286,6 +286,94 @@ fn the_columns_of_statistics_are_sipp_s() {
     assert_eq!(header(own, "ours.csv"), theirs);
 }
 
+/// The first line of counts is SIPp's.
+#[test]
+fn the_columns_of_counts_are_sipp_s() {
+    let folder = folder("counts");
+    let scenario = SCENARIO.replace("<send>", "<nop/><pause/><send retrans=\"500\" lost=\"1\">");
+    std::fs::write(folder.join("counts.xml"), scenario).expect("the folder can be written");
+    std::fs::write(folder.join("people.csv"), "SEQUENTIAL\nann;one\n")
+        .expect("the folder can be written");
+    let header = |mut command: Command| {
+        let peer = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has free ports");
+        let address = peer.local_addr().expect("a bound socket has an address");
+        command
+            .args(["-sf", "counts.xml", &address.to_string(), "-i", "127.0.0.1"])
+            .args([
+                "-m",
+                "1",
+                "-nostdin",
+                "-inf",
+                "people.csv",
+                "-key",
+                "word",
+                "key",
+            ])
+            .args(["-recv_timeout", "200", "-timeout", "20", "-trace_counts"]);
+        command
+            .output()
+            .expect("SIPp can be run; on Debian: sip-tester");
+        let files = std::fs::read_dir(&folder).expect("the folder is there");
+        let mut paths = files.filter_map(|entry| Some(entry.ok()?.path()));
+        let found = paths.find(|path| path.to_string_lossy().ends_with("counts.csv"));
+        let path = found.expect("the file was written");
+        let text = std::fs::read_to_string(&path).expect("it is text");
+        std::fs::remove_file(&path).expect("it is ours");
+        text.lines().next().unwrap_or_default().to_owned()
+    };
+    let theirs = header(sipp(&folder));
+    let mut own = ours(&folder);
+    own.args(["run", "--allow-degraded"]);
+    assert_eq!(header(own), theirs);
+}
+
+/// One of two twins is SIPp, and then the other one.
+#[test]
+fn a_twin_may_be_sipp() {
+    for is_calling_ours in [true, false] {
+        let folder = folder(&format!("twins-{is_calling_ours}"));
+        for (name, text) in [
+            ("calling.xml", include_str!("twins/calling.xml")),
+            ("called.xml", include_str!("twins/called.xml")),
+        ] {
+            std::fs::write(folder.join(name), text).expect("the folder can be written");
+        }
+        let peers = [free_address(), free_address()];
+        let answering = peers.map(|address| {
+            let mut command = ours(&folder);
+            command.args(["uas", "--allow-degraded"]);
+            shared(&mut command, address, "u1");
+            start(command, address)
+        });
+        let between = free_address().to_string();
+        let twin = |is_ours: bool, file: &str, peer: SocketAddr, local: SocketAddr| {
+            let mut command = if is_ours {
+                let mut own = ours(&folder);
+                own.args(["run", "--allow-degraded"]);
+                own
+            } else {
+                sipp(&folder)
+            };
+            command.args(["-sf", file, &peer.to_string(), "-3pcc", &between]);
+            shared(&mut command, local, "u1");
+            command
+        };
+        let local = free_address();
+        let called = start(twin(!is_calling_ours, "called.xml", peers[1], local), local);
+        let mut command = twin(is_calling_ours, "calling.xml", peers[0], free_address());
+        let output = command.output().expect("it can be run");
+        is_clean("the calling twin", &output);
+        let output = called.wait_with_output().expect("it ends by itself");
+        is_clean("the called twin", &output);
+        for child in answering {
+            is_clean(
+                "a peer",
+                &child.wait_with_output().expect("it ends by itself"),
+            );
+        }
+    }
+}
+
 fn answer(options: &str) -> String {
     let header = |name: &str| {
         let line = options.lines().find(|line| line.starts_with(name));

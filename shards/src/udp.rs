@@ -2,7 +2,7 @@
 //! buffer puts datagrams into a bounded queue that is tried again a little later. Which shard a
 //! datagram belongs to is `shard.rs`'s question, and readiness is the driver's.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::net::SocketAddr;
 use std::ops::Range;
@@ -29,6 +29,8 @@ struct Socket {
 /// One shard's datagram sockets.
 pub(crate) struct Datagrams {
     sockets: Vec<Socket>,
+    /// The socket of each address.
+    places: HashMap<SocketAddr, usize>,
     incoming: ReceiveBatch,
     sender: SendBatch,
     queued: usize,
@@ -43,7 +45,9 @@ impl Datagrams {
             retry: VecDeque::new(),
             retry_at: None,
         };
+        let address = |(place, listener): (usize, &Listener)| (listener.local, place);
         Self {
+            places: listeners.iter().enumerate().map(address).collect(),
             sockets: listeners.into_iter().map(socket).collect(),
             incoming: ReceiveBatch::new(),
             sender: SendBatch::new(),
@@ -111,13 +115,13 @@ impl Datagrams {
         remote: SocketAddr,
         range: Range<usize>,
     ) -> bool {
-        let exact = |socket: &Socket| Some(socket.listener.local) == local;
+        let exact = local.and_then(|local| self.places.get(&local).copied());
+        let exact = exact.filter(|&place| {
+            let own = self.sockets[place].listener.local;
+            own.is_ipv4() == remote.is_ipv4()
+        });
         let family = |socket: &Socket| socket.listener.local.is_ipv4() == remote.is_ipv4();
-        let place = self
-            .sockets
-            .iter()
-            .position(|socket| exact(socket) && family(socket));
-        let Some(place) = place.or_else(|| self.sockets.iter().position(family)) else {
+        let Some(place) = exact.or_else(|| self.sockets.iter().position(family)) else {
             return false;
         };
         self.sockets[place].outgoing.push((remote, range));

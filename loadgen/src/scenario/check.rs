@@ -97,11 +97,11 @@ mod tests {
     #[test]
     fn the_verdict_names_lines_and_tiers() {
         let text = "<scenario>\n<recv request=\"INVITE\" id=\"1\"/>\n<nop><action>\n\
-            <exec rtp_stream=\"a\"/></action></nop></scenario>";
+            <exec command=\"a\"/></action></nop></scenario>";
         let (verdict, runs) = check("a.xml", &load(text.as_bytes(), &BTreeMap::new()));
         assert!(runs);
         let expected = "a.xml:2: warning: <recv> has no attribute id\n\
-            a.xml:4: warning: rtp_stream is ignored: no media is played\n\
+            a.xml:4: warning: the command runs only with --allow-exec\n\
             a.xml: uses exec 1 (T1, media), nop 1, recv 1\n\
             a.xml: can be run: 2 steps, waits for calls, 2 warnings\n";
         assert_eq!(verdict, expected);

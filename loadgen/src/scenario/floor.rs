@@ -2,16 +2,19 @@
 //! log, chance and injection files. A call gets it with every step; it holds no call.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
 
-use offhook_shards::{Transmit, Transport};
+use offhook_shards::{ConnectionId, Source, Transmit, Transport};
 
 use super::calendar::Calendar;
 use super::call::{Call, Resend};
 use super::injection::Injection;
 use super::limits::{LADDERS_PER_CAUSE_MAX, LOG_BACKLOG_MAX, SPARE_BUFFERS_MAX};
+use super::media::Track;
+use super::message::{Received, first_line};
 use super::model::{Scenario, Stop};
 use super::names::{Scope, VariableId};
 use super::pattern::Memory;
@@ -31,6 +34,10 @@ pub enum Log {
     Scenario,
     /// A message sent or received.
     Message,
+    /// A message sent or received, in one line.
+    Short,
+    /// A response time.
+    ResponseTime,
 }
 
 /// A line to be written.
@@ -49,6 +56,7 @@ pub struct Line {
 pub struct Files {
     pub(crate) injections: Vec<(String, Injection)>,
     pub(crate) contents: BTreeMap<Vec<u8>, Vec<u8>>,
+    pub(crate) tracks: Vec<Arc<Track>>,
 }
 
 #[derive(Debug)]
@@ -78,6 +86,14 @@ pub(crate) struct Floor {
     pub(crate) ladders: VecDeque<Ladder>,
     /// How many were, by cause.
     pub(crate) ladder_counts: [u8; Failure::ALL.len()],
+    /// The connection on which a twin was heard last.
+    pub(crate) twin: Option<(SocketAddr, ConnectionId)>,
+    /// Tracks that the call at work wants to be played, and where to.
+    pub(crate) media_orders: Vec<(usize, SocketAddr)>,
+    /// Whether media that come are sent back.
+    pub(crate) echoes: bool,
+    /// Commands for the shell.
+    pub(crate) commands: VecDeque<String>,
     /// Buffers that calls have given back.
     #[allow(
         clippy::vec_box,
@@ -117,6 +133,10 @@ impl Floor {
             recent: Recent::new(settings.recent_bytes),
             ladders: VecDeque::new(),
             ladder_counts: [0; Failure::ALL.len()],
+            twin: None,
+            media_orders: Vec::new(),
+            echoes: settings.echoes,
+            commands: VecDeque::new(),
             spare: Vec::new(),
             outbox: VecDeque::new(),
             outgoing: Vec::new(),
@@ -138,13 +158,46 @@ impl Floor {
 
     /// Queues a message, and returns the number by which its text is found.
     pub(crate) fn send(&mut self, to: Transmit, bytes: &[u8], now: Instant) -> u32 {
-        if self.settings.traces.messages {
-            self.log_message(now, true, to.transport, bytes);
-        }
+        self.trace_message(now, true, to.transport, bytes);
         let start = self.outgoing.len();
         self.outgoing.extend_from_slice(bytes);
         self.outbox.push_back((to, start..self.outgoing.len()));
         self.recent.push(bytes)
+    }
+
+    /// Queues a packet of media, which is no message.
+    pub(crate) fn send_media(&mut self, to: Transmit, bytes: &[u8]) {
+        self.statistics.media_sent += 1;
+        let start = self.outgoing.len();
+        self.outgoing.extend_from_slice(bytes);
+        self.outbox.push_back((to, start..self.outgoing.len()));
+    }
+
+    /// Takes a packet of media.
+    pub(crate) fn receive_media(&mut self, from: &Source, bytes: &[u8]) {
+        self.statistics.media_received += 1;
+        if self.echoes {
+            let back = Transmit {
+                transport: from.transport,
+                local: Some(from.local),
+                remote: from.remote,
+                connection: None,
+            };
+            self.send_media(back, bytes);
+        }
+    }
+
+    /// Hands a command to whoever runs them, if that was allowed.
+    pub(crate) fn execute(&mut self, text: &[u8]) {
+        if !self.settings.allows_commands {
+            return;
+        }
+        if self.commands.len() < LOG_BACKLOG_MAX {
+            self.commands
+                .push_back(String::from_utf8_lossy(text).into_owned());
+        } else {
+            self.statistics.unlogged += 1;
+        }
     }
 
     /// Appends the next message to a buffer.
@@ -160,6 +213,29 @@ impl Floor {
     /// Whether chance loses a message on purpose.
     pub(crate) fn loses(&mut self, share: f64) -> bool {
         share > 0.0 && self.random.chance(share)
+    }
+
+    /// The way to a twin: the one of a name, or the only one; else the one that was heard last.
+    pub(crate) fn twin_path(&self, name: Option<&str>) -> Option<Transmit> {
+        let twins = &self.settings.twins;
+        let known = match name {
+            Some(name) => {
+                let found = twins.named.iter().find(|(known, _)| known == name);
+                found.map(|(_, address)| *address)
+            }
+            None => twins.only,
+        };
+        let (remote, connection) = match (known, name, self.twin) {
+            (Some(remote), _, _) => (remote, None),
+            (None, None, Some((remote, connection))) => (remote, Some(connection)),
+            (None, None | Some(_), _) => return None,
+        };
+        Some(Transmit {
+            transport: Transport::Tcp,
+            local: None,
+            remote,
+            connection,
+        })
     }
 
     /// Room for a message that is sent again: what another call needs no more, or new.
@@ -204,13 +280,37 @@ impl Floor {
         }
     }
 
-    pub(crate) fn log_message(
+    /// Writes a message down where that was asked for.
+    pub(crate) fn trace_message(
         &mut self,
         at: Instant,
         is_ours: bool,
         transport: Transport,
         bytes: &[u8],
     ) {
+        if self.settings.traces.messages {
+            self.log_message(at, is_ours, transport, bytes);
+        }
+        if self.settings.traces.short {
+            let message = Received::new(bytes);
+            let header = |name| message.and_then(|message| message.header(name));
+            let cseq = [b"CSeq:", header(b"CSeq").unwrap_or_default()].concat();
+            let text = [
+                if is_ours { &b"S"[..] } else { b"R" },
+                header(b"Call-ID").unwrap_or_default(),
+                &cseq,
+                first_line(bytes),
+            ];
+            let text = text.join(&b'\t');
+            self.log(Line {
+                log: Log::Short,
+                at,
+                text,
+            });
+        }
+    }
+
+    fn log_message(&mut self, at: Instant, is_ours: bool, transport: Transport, bytes: &[u8]) {
         let transport = transport_name(transport);
         let what = if is_ours { "sent" } else { "received" };
         let mut text = format!("{transport} message {what}, {} bytes:\n\n", bytes.len());

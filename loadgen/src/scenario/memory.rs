@@ -25,6 +25,8 @@ impl Memory {
         for template in scenario.templates() {
             memory.add_template(template);
         }
+        // Where media go stands in the body.
+        memory.is_whole |= !scenario.media.is_empty();
         for step in scenario.steps.iter().chain(&scenario.initial) {
             let is_receive = matches!(step.kind, StepKind::Receive(_));
             let looks = |action: &Action| looks_at_received(action);
@@ -107,6 +109,8 @@ fn looks_at_received(action: &Action) -> bool {
         | Action::Insert { .. }
         | Action::Replace { .. }
         | Action::SetDestination { .. }
+        | Action::Media(_)
+        | Action::Execute(_)
         | Action::Stop(_) => false,
     }
 }

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::distribution::Distribution;
+use super::media;
 use super::memory::Memory;
 use super::names::{Names, VariableId};
 use super::pattern::Pattern;
@@ -42,18 +43,39 @@ pub struct Scenario {
     pub(crate) call_length_classes: Vec<u64>,
     /// Regular expressions; actions name them by index.
     pub(crate) patterns: Vec<Pattern>,
+    /// Whether it talks to twins, and who begins.
+    pub(crate) first_command: Option<FirstCommand>,
+    /// What it plays; actions name it by index.
+    pub(crate) media: Vec<media::Source>,
     /// What calls keep of a message.
     pub(crate) memory: Memory,
 }
 
 impl Scenario {
+    /// Whether it sends media back.
+    pub(crate) fn echoes(&self) -> bool {
+        let actions = self
+            .steps
+            .iter()
+            .chain(&self.initial)
+            .flat_map(|step| &step.actions);
+        let is_echo = |action: &Action| matches!(action, Action::Media(media::Order::Echo(_)));
+        actions.into_iter().any(is_echo)
+    }
+
     /// All texts, those of actions included.
     pub(crate) fn templates(&self) -> Vec<&Template> {
         let steps = self.steps.iter().chain(&self.initial);
         let mut found = Vec::new();
         for step in steps {
-            if let StepKind::Send(send) = &step.kind {
-                found.push(&send.message.text);
+            match &step.kind {
+                StepKind::Send(send) => found.push(&send.message.text),
+                StepKind::SendCommand(command) => found.push(&command.text),
+                StepKind::Receive(_)
+                | StepKind::ReceiveCommand { .. }
+                | StepKind::Pause(_)
+                | StepKind::Nop
+                | StepKind::TimeWait(_) => {}
             }
             for action in &step.actions {
                 action.push_templates(&mut found);
@@ -128,6 +150,30 @@ pub(crate) enum StepKind {
     Nop,
     /// Absorbs what still comes, then the call is over.
     TimeWait(Duration),
+    /// Sends a text to a twin.
+    SendCommand(Command),
+    /// Waits for a text from a twin.
+    ReceiveCommand {
+        /// The twin that it must come from; any without it.
+        source: Option<String>,
+    },
+}
+
+/// A text for a twin.
+#[derive(Debug)]
+pub(crate) struct Command {
+    pub(crate) text: Template,
+    /// The twin's name; without it there is only one.
+    pub(crate) destination: Option<String>,
+}
+
+/// What the first command of a scenario is: it decides who connects to whom.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FirstCommand {
+    /// We connect to the twin.
+    Sent,
+    /// The twin connects to us.
+    Received,
 }
 
 /// Sends a message.
@@ -347,12 +393,18 @@ pub(crate) enum Action {
         protocol: Template,
     },
     Stop(Stop),
+    /// Something about media.
+    Media(media::Order),
+    /// A command for the shell, if that was allowed.
+    Execute(Template),
 }
 
 impl Action {
     fn push_templates<'a>(&'a self, found: &mut Vec<&'a Template>) {
         match self {
-            Self::Say { text, .. } | Self::AssignText { text, .. } => found.push(text),
+            Self::Say { text, .. } | Self::AssignText { text, .. } | Self::Execute(text) => {
+                found.push(text);
+            }
             Self::VerifyAuth {
                 username, password, ..
             } => found.extend([username, password]),
@@ -375,6 +427,7 @@ impl Action {
             | Self::Index { .. }
             | Self::Jump(_)
             | Self::RestorePause(_)
+            | Self::Media(_)
             | Self::Stop(_) => {}
         }
     }

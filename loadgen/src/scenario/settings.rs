@@ -9,6 +9,7 @@ use std::time::Duration;
 use offhook_shards::Transport;
 
 use super::limits;
+use super::twin::Twins;
 use crate::load::{Plan, Spacing};
 use crate::measure::Tolerance;
 
@@ -67,6 +68,14 @@ pub struct Settings {
     pub dead_call_wait: Duration,
     /// When calls are opened.
     pub load: Load,
+    /// Whether a socket is opened at the address for media.
+    pub has_media: bool,
+    /// Whether media that come are sent back from the start.
+    pub echoes: bool,
+    /// Whether a scenario may run commands.
+    pub allows_commands: bool,
+    /// Other programs that play the other side of calls.
+    pub twins: Twins,
     /// Which of the workers this one is, from 0, and how many there are.
     pub worker: u64,
     /// How many workers share the load.
@@ -162,6 +171,10 @@ pub struct Traces {
     pub logs: bool,
     /// What goes wrong.
     pub errors: bool,
+    /// Every response time.
+    pub response_times: bool,
+    /// One line for every message.
+    pub short: bool,
 }
 
 impl Settings {
@@ -200,6 +213,10 @@ impl Settings {
             lost: 0.0,
             dead_call_wait: limits::DEAD_CALL_WAIT,
             load: Load::default(),
+            has_media: false,
+            echoes: false,
+            allows_commands: false,
+            twins: Twins::default(),
             worker: 0,
             workers: 1,
             first_call: 0,

@@ -145,6 +145,10 @@ pub struct Statistics {
     pub warnings: u64,
     /// Arrivals dropped because of a limit.
     pub limited: u64,
+    /// Packets of media sent.
+    pub media_sent: u64,
+    /// Packets of media received.
+    pub media_received: u64,
     /// Log lines dropped because nobody took them.
     pub unlogged: u64,
     /// Response times, by index.
@@ -219,6 +223,8 @@ impl Statistics {
             (&mut self.auto_answered, other.auto_answered),
             (&mut self.warnings, other.warnings),
             (&mut self.limited, other.limited),
+            (&mut self.media_sent, other.media_sent),
+            (&mut self.media_received, other.media_received),
             (&mut self.unlogged, other.unlogged),
         ] {
             *own += more;

@@ -199,12 +199,6 @@ fn keyword(inside: &[u8], line: u32, names: &mut Names, notes: &mut Notes) -> Op
     let found = plain(inside)
         .or_else(|| with_offset(inside))
         .or_else(|| with_parameters(inside, line, names, notes));
-    if inside.starts_with(b"rtpstream_") && found.is_some() {
-        notes.warning(
-            line,
-            "a port for a media stream is named, but no media is played",
-        );
-    }
     if found.is_none() {
         let name = String::from_utf8_lossy(inside);
         let hint = if name.starts_with("crypto") || name.starts_with("ueaescm") {

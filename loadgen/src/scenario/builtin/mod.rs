@@ -40,6 +40,12 @@ built_in! {
     "session-timer", "calls and refreshes the session once, after -d";
     "early-media", "answers calls with 183 and a body, and later with 200";
     "lost-ack", "calls and never acknowledges: the peer must resend, then give up";
+    "refer-attended", "calls, calls [target] as well, connects both with each other";
+    "trunk-failover", "refuses calls with 503: the caller has to take another trunk";
+    "fork-2x200", "answers each call twice, as two phones would";
+    "glare-491", "answers calls and refuses the first re-INVITE with 491";
+    "siprec-srs", "answers a recorder's calls: two streams and metadata";
+    "pbx-presence", "takes a subscription to presence and tells of a phone that is used";
 }
 
 /// The scenario of a name.

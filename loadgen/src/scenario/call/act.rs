@@ -10,6 +10,7 @@ use offhook_shards::Transport;
 
 use super::super::digest::{self, Credentials};
 use super::super::floor::{Floor, Line, Log};
+use super::super::media::{self, Order};
 use super::super::message::{self, Received};
 use super::super::model::{
     Action, Change, Check, Comparison, Operand, Operator, SearchIn, Step, Stop, TextOperand, Volume,
@@ -85,6 +86,8 @@ impl Call {
                 | Action::Lookup { .. }
                 | Action::Insert { .. }
                 | Action::Replace { .. }
+                | Action::Media(_)
+                | Action::Execute(_)
                 | Action::SetDestination { .. } => {
                     self.act_rarely(place, action, floor);
                     Ok(())
@@ -376,6 +379,11 @@ impl Call {
                     file.replace(line as usize, &text);
                 }
             }
+            Action::Media(order) => self.play(place, *order, floor),
+            Action::Execute(text) => {
+                let text = self.text(place, text, floor);
+                floor.execute(&text);
+            }
             Action::SetDestination {
                 host,
                 port,
@@ -392,6 +400,32 @@ impl Call {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// Asks the station for media.
+    fn play(&mut self, place: Place<'_>, order: Order, floor: &mut Floor) {
+        match order {
+            Order::Pause => self.is_silent = true,
+            Order::Resume => self.is_silent = false,
+            Order::Echo(on) => floor.echoes = on,
+            Order::Play { track, kind } => {
+                self.is_silent = false;
+                let last = place.received.unwrap_or(self.texts.text(Part::Received));
+                let found = media::destination(last, kind);
+                if let Some(to) = found {
+                    self.media_to = Some(to);
+                }
+                match self.media_to {
+                    Some(to) => floor.media_orders.push((track, to)),
+                    None => {
+                        let number = self.number;
+                        floor.warn(place.now, || {
+                            format!("call {number}: nobody said where media are to go")
+                        });
+                    }
+                }
+            }
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::super::floor::Floor;
+use super::super::floor::{Floor, Line, Log};
 use super::super::model::{Branch, Pause, Receive, Scenario, Step, StepKind};
 use super::super::statistics::{Failure, classify};
 use super::{Call, Flow, Stamp, micros};
@@ -39,6 +39,9 @@ impl Call {
                 floor.statistics.steps[self.step].messages += 1;
                 self.complete(now, step, None, floor)
             }
+            StepKind::SendCommand(command) => self.send_command(now, step, command, floor),
+            // What the twin says may take as long as it likes.
+            StepKind::ReceiveCommand { .. } => Flow::Wait,
             StepKind::TimeWait(time) => {
                 if self.pause_until.is_none() {
                     floor.statistics.steps[self.step].messages += 1;
@@ -121,6 +124,16 @@ impl Call {
             times.latency.record(response, behind);
             let service = response.saturating_sub(behind);
             classify(&scenario.response_time_classes, &mut times.classes, service);
+            if floor.settings.traces.response_times {
+                let epoch = floor.calendar.epoch(now).as_secs_f64() * 1e3;
+                let millis = service.as_secs_f64() * 1e3;
+                let name = &scenario.response_times[*end];
+                floor.log(Line {
+                    log: Log::ResponseTime,
+                    at: now,
+                    text: format!("{epoch:.0};{millis:.3};{name}").into_bytes(),
+                });
+            }
             if step.repeats {
                 self.stamps[*end].began = intended;
                 self.stamps[*end].behind_us = micros(self.behind);

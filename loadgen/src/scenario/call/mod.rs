@@ -5,6 +5,7 @@
 mod abort;
 mod act;
 mod advance;
+mod command;
 mod receive;
 mod send;
 #[cfg(test)]
@@ -149,6 +150,10 @@ pub(crate) struct Call {
     /// The line of each injection file.
     pub(crate) lines: Vec<usize>,
     trace: Trace,
+    /// Whether its media are paused.
+    pub(crate) is_silent: bool,
+    /// Where its media go.
+    media_to: Option<SocketAddr>,
 }
 
 /// How a call begins.
@@ -193,6 +198,8 @@ impl Call {
             challenge: None,
             lines: Vec::new(),
             trace: Trace::default(),
+            is_silent: false,
+            media_to: None,
         };
         call.begin(now, opening, call_id, floor);
         call
@@ -208,6 +215,8 @@ impl Call {
     ) {
         self.number = opening.number;
         self.trace.clear();
+        self.is_silent = false;
+        self.media_to = None;
         self.texts.clear();
         self.texts.set(Part::CallId, call_id);
         self.is_ours = opening.is_ours;

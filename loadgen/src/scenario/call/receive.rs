@@ -2,12 +2,12 @@
 //! the present step over optional ones to the first that must come, then backwards among those
 //! that were passed.
 
-use std::hash::{DefaultHasher, Hasher};
 use std::time::{Duration, Instant};
 
 use offhook_shards::Transport;
 
 use super::super::floor::Floor;
+use super::super::hash::hash;
 use super::super::message::{self, Kind, Received};
 use super::super::model::{Expected, Optional, Receive, Scenario, StepKind};
 use super::super::names::VariableId;
@@ -367,7 +367,12 @@ fn acknowledging(
                 && send.ack_transaction == receive.response_transaction;
             (is_named || send.message.method == b"ACK").then_some(place)
         }
-        StepKind::Receive(_) | StepKind::Pause(_) | StepKind::Nop | StepKind::TimeWait(_) => None,
+        StepKind::Receive(_)
+        | StepKind::Pause(_)
+        | StepKind::Nop
+        | StepKind::TimeWait(_)
+        | StepKind::SendCommand(_)
+        | StepKind::ReceiveCommand { .. } => None,
     };
     is_ack(place + 1)
 }
@@ -391,10 +396,4 @@ fn addresses(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     parts
         .map(<[u8]>::trim_ascii)
         .filter(|address| !address.is_empty())
-}
-
-fn hash(bytes: &[u8]) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    hasher.write(bytes);
-    hasher.finish()
 }

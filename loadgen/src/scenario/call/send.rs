@@ -50,7 +50,13 @@ impl Call {
     }
 
     /// Whether a message may go out.
-    fn check(&self, now: Instant, fault: Option<Fault>, bytes: &[u8], floor: &mut Floor) -> bool {
+    pub(super) fn check(
+        &self,
+        now: Instant,
+        fault: Option<Fault>,
+        bytes: &[u8],
+        floor: &mut Floor,
+    ) -> bool {
         let number = self.number;
         if let Some(fault) = fault {
             floor.warn(now, || format!("call {number}: {fault}"));

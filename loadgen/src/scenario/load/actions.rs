@@ -1,7 +1,8 @@
 //! What stands in `<action>`.
 
+use super::super::media::Order;
 use super::super::model::{
-    Action, Change, Check, Comparison, Operand, Operator, SearchIn, Stop, TextOperand, Volume,
+    Action, Change, Check, Comparison, Operand, Operator, SearchIn, TextOperand, Volume,
 };
 use super::super::note::Notes;
 use super::super::pattern::Pattern;
@@ -84,11 +85,10 @@ impl Loader {
                 notes.warning(element.line, "closecon is ignored: the connection is kept");
                 None
             }
-            "exec" => execute(element, attributes, notes),
+            "exec" => self.execute(element, attributes, notes),
             "rtp_echo" => {
-                attributes.pass_over("value");
-                notes.warning(element.line, "rtp_echo is ignored: no media is played");
-                None
+                let value = attributes.number("value", notes).unwrap_or(1.0);
+                Some(Action::Media(Order::Echo(value != 0.0)))
             }
             _ => self.rare(element, attributes, notes),
         }
@@ -348,43 +348,4 @@ fn check(attributes: &mut Attributes<'_>, notes: &mut Notes) -> Check {
         (false, true) => Check::MustNot,
         (false, false) => Check::No,
     }
-}
-
-fn execute(
-    element: &Element,
-    attributes: &mut Attributes<'_>,
-    notes: &mut Notes,
-) -> Option<Action> {
-    const MEDIA: &[&str] = &[
-        "play_pcap_audio",
-        "play_pcap_image",
-        "play_pcap_video",
-        "play_dtmf",
-        "rtp_stream",
-        "rtp_echo",
-    ];
-    let line = element.line;
-    if let Some(word) = attributes.text("int_cmd") {
-        return match word.as_str() {
-            "stop_call" => Some(Action::Stop(Stop::Call)),
-            "stop_gracefully" => Some(Action::Stop(Stop::Gracefully)),
-            "stop_now" => Some(Action::Stop(Stop::Now)),
-            other => {
-                notes.error(line, format!("int_cmd=\"{other}\" is not known"));
-                None
-            }
-        };
-    }
-    if attributes.bytes("command").is_some() {
-        notes.warning(line, "exec command is ignored: scenarios run no programs");
-        return None;
-    }
-    for media in MEDIA {
-        if attributes.bytes(media).is_some() {
-            notes.warning(line, format!("{media} is ignored: no media is played"));
-            return None;
-        }
-    }
-    notes.error(line, "this exec says nothing that is known");
-    None
 }

@@ -5,14 +5,16 @@
 mod actions;
 mod attributes;
 mod defaults;
+mod execute;
 mod steps;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
 
+use super::media::Source;
 use super::memory::Memory;
-use super::model::{Branch, Defaults, Optional, Scenario, Side, Step, StepKind};
+use super::model::{Branch, Defaults, FirstCommand, Optional, Scenario, Side, Step, StepKind};
 use super::names::{Names, Scope, VariableId};
 use super::note::Notes;
 use super::pattern::Pattern;
@@ -77,6 +79,8 @@ struct Loader {
     call_length_classes: Vec<u64>,
     defaults: defaults::Overrides,
     side: Option<Side>,
+    first_command: Option<FirstCommand>,
+    media: Vec<Source>,
     elements: BTreeMap<String, usize>,
 }
 
@@ -127,6 +131,8 @@ impl Loader {
         let defaults: Defaults = self.defaults.build(&mut self.names, notes);
         let mut scenario = Scenario {
             memory: Memory::default(),
+            first_command: self.first_command,
+            media: std::mem::take(&mut self.media),
             name,
             side,
             unexpected: self.labels.get("_unexp.main").copied(),
@@ -160,7 +166,7 @@ impl Loader {
         *self.elements.entry(element.name.clone()).or_insert(0) += 1;
         let mut attributes = Attributes::new(element);
         match element.name.as_str() {
-            "send" | "recv" | "pause" | "nop" | "timewait" => {
+            "send" | "recv" | "pause" | "nop" | "timewait" | "sendCmd" | "recvCmd" => {
                 return self.step(element, attributes, notes);
             }
             "label" => match attributes.text("id") {
@@ -192,10 +198,6 @@ impl Loader {
                 self.call_length_classes = classes(element, &mut attributes, notes);
             }
             "DefaultMessage" => self.defaults.take(element, &mut attributes, notes),
-            "sendCmd" | "recvCmd" => notes.error(
-                element.line,
-                format!("<{}> (3PCC, tier T3) is not supported yet", element.name),
-            ),
             other => notes.error(element.line, format!("unknown element <{other}>")),
         }
         attributes.finish(notes);
@@ -245,7 +247,11 @@ impl Loader {
             match &step.kind {
                 StepKind::Receive(receive) if receive.optional == Optional::No => waiting = None,
                 StepKind::Receive(_) => waiting = waiting.or(Some(step.line)),
-                StepKind::Send(_) | StepKind::Pause(_) | StepKind::TimeWait(_) => {
+                StepKind::Send(_)
+                | StepKind::Pause(_)
+                | StepKind::TimeWait(_)
+                | StepKind::SendCommand(_)
+                | StepKind::ReceiveCommand { .. } => {
                     if let Some(line) = waiting.take() {
                         let next = step.line;
                         notes.error(

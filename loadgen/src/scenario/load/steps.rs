@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::super::distribution::Distribution;
 use super::super::model::{
-    Expected, Message, Optional, Pause, Receive, Send, Side, Step, StepKind,
+    Command, Expected, FirstCommand, Message, Optional, Pause, Receive, Send, Side, Step, StepKind,
 };
 use super::super::note::Notes;
 use super::super::pattern::Pattern;
@@ -24,6 +24,8 @@ impl Loader {
         let kind = match element.name.as_str() {
             "send" => self.send(element, &mut attributes, notes),
             "recv" => self.receive(element, &mut attributes, notes),
+            "sendCmd" => self.send_command(element, &mut attributes, notes),
+            "recvCmd" => Some(self.receive_command(&mut attributes, notes)),
             "pause" => Some(StepKind::Pause(self.pause(&mut attributes, notes))),
             "timewait" => {
                 let time = attributes.milliseconds("milliseconds", notes);
@@ -132,6 +134,38 @@ impl Loader {
             start_transaction,
             ack_transaction,
         }))
+    }
+
+    fn send_command(
+        &mut self,
+        element: &Element,
+        attributes: &mut Attributes<'_>,
+        notes: &mut Notes,
+    ) -> Option<StepKind> {
+        if element.data.trim_ascii().is_empty() {
+            let text = "<sendCmd> has no text; put it into <![CDATA[ … ]]>";
+            notes.error(element.line, text);
+            return None;
+        }
+        self.side.get_or_insert(Side::Client);
+        self.first_command.get_or_insert(FirstCommand::Sent);
+        let (text, line) = (text::message(&element.data), element.data_line);
+        Some(StepKind::SendCommand(Command {
+            text: Template::new(&text, line, &mut self.names, notes),
+            destination: attributes.text("dest"),
+        }))
+    }
+
+    fn receive_command(&mut self, attributes: &mut Attributes<'_>, notes: &mut Notes) -> StepKind {
+        self.side.get_or_insert(Side::Server);
+        self.first_command.get_or_insert(FirstCommand::Received);
+        if attributes.truth("optional", notes) {
+            let text = "optional is ignored: a command is waited for";
+            notes.warning(attributes.line(), text);
+        }
+        StepKind::ReceiveCommand {
+            source: attributes.text("src"),
+        }
     }
 
     fn receive(
@@ -320,5 +354,7 @@ fn display(kind: &StepKind, own: Option<String>) -> String {
         }
         StepKind::Nop => "nop".to_owned(),
         StepKind::TimeWait(time) => format!("Timewait [{} ms]", time.as_millis()),
+        StepKind::SendCommand(_) => "command sent".to_owned(),
+        StepKind::ReceiveCommand { .. } => "command received".to_owned(),
     }
 }

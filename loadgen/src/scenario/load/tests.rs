@@ -121,12 +121,11 @@ fn what_is_unknown_is_an_error_with_its_line_and_attributes_only_a_warning() {
         "2: error: unknown element <sned>",
         "3: warning: <recv> has no attribute td",
         "5: error: unknown action <eregg>",
-        "6: warning: play_pcap_audio is ignored: no media is played",
         "7: error: the regular expression `(`: `(` is never closed",
         "7: warning: this ereg has no effect: neither assign_to nor check_it",
         "9: error: response=\"abc\" is no status code",
         "10: error: <send> has no message; put it into <![CDATA[ … ]]>",
-        "11: error: <sendCmd> (3PCC, tier T3) is not supported yet",
+        "11: error: <sendCmd> has no text; put it into <![CDATA[ … ]]>",
         "12: error: there is no distribution bell",
         "13: error: there is no label gone",
     ];

@@ -13,7 +13,7 @@ use clap::{ArgAction, Args};
 
 use super::settings::Behaviours;
 use crate::load::time;
-pub use parts::{FindMax, LoadOptions, ResultOptions, Timers, TraceOptions};
+pub use parts::{FindMax, LoadOptions, ResultOptions, Timers, TraceOptions, TwinOptions};
 pub use ranges::{IpRange, PortRange};
 pub use words::{with_two_hyphens, without_effect};
 
@@ -89,7 +89,8 @@ pub struct Play {
     #[arg(long = "set", value_names = ["VARIABLE", "VALUE"], num_args = 2,
           action = ArgAction::Append, allow_hyphen_values = true)]
     pub variables: Vec<String>,
-    /// Over what: u1 (UDP) or t1 (one TCP connection).
+    /// Over what: u1 (UDP), un (UDP, calls in turn over several ports), ui (UDP, over the
+    /// addresses of -i) or t1 (one TCP connection).
     #[arg(
         long = "t",
         visible_alias = "transport",
@@ -122,6 +123,12 @@ pub struct Play {
         default_value_t = 6_000
     )]
     pub media_port: u16,
+    /// Send media back that come to the port for media.
+    #[arg(long = "rtp_echo", visible_alias = "echo")]
+    pub echoes: bool,
+    /// Let scenarios run commands (exec command).
+    #[arg(long = "allow-exec")]
+    pub allows_commands: bool,
     /// Where messages go instead of the peer that they name.
     #[arg(
         long = "rsa",
@@ -132,6 +139,9 @@ pub struct Play {
     #[command(flatten)]
     /// When calls are opened, and who opens them.
     pub load: LoadOptions,
+    #[command(flatten)]
+    /// Twins.
+    pub twins: TwinOptions,
     #[command(flatten)]
     /// What a run leaves behind.
     pub results: ResultOptions,
@@ -195,6 +205,23 @@ pub struct Play {
     /// The highest rate.
     #[arg(long = "rate_max", visible_alias = "rate-max", value_name = "RATE")]
     pub rate_max: Option<f64>,
+    /// What the keys + - * / change the rate by is multiplied by this.
+    #[arg(
+        long = "rate_scale",
+        visible_alias = "rate-scale",
+        value_name = "FACTOR",
+        default_value_t = 1.0
+    )]
+    pub rate_scale: f64,
+    /// Ports of -t un.
+    #[arg(
+        long = "max_socket",
+        visible_alias = "max-sockets",
+        value_name = "N",
+        default_value_t = 100,
+        value_parser = clap::value_parser!(u16).range(1..=20_000)
+    )]
+    pub sockets_max: u16,
     /// Go on when the highest rate is reached.
     #[arg(long = "no_rate_quit", visible_alias = "no-rate-quit")]
     pub no_rate_quit: bool,
@@ -349,7 +376,7 @@ mod tests {
             "offhook-load",
             "uac",
             "-bg",
-            "-max_socket",
+            "-max_log_size",
             "9",
             "host",
             "-r",
@@ -360,7 +387,7 @@ mod tests {
             kept,
             ["offhook-load", "uac", "host", "-r", "1"].map(OsString::from)
         );
-        assert_eq!(dropped, ["-bg", "-max_socket"]);
+        assert_eq!(dropped, ["-bg", "-max_log_size"]);
         let (kept, dropped) = without_effect(["x", "demo", "-bg"].map(Into::into).to_vec());
         assert_eq!((kept.len(), dropped.len()), (3, 0));
     }

@@ -42,6 +42,29 @@ pub struct LoadOptions {
     pub unchecked: bool,
 }
 
+/// Other programs that play the other side of the same calls (3PCC).
+#[derive(Debug, Clone, Default, PartialEq, Args)]
+pub struct TwinOptions {
+    /// The twin's address, if the scenario's first command is sent; else our own, to which the
+    /// twin connects.
+    #[arg(long = "3pcc", visible_alias = "twin", value_name = "IP:PORT")]
+    pub twin: Option<std::net::SocketAddr>,
+    /// Our name among several twins, of which we are the first.
+    #[arg(long = "master", value_name = "NAME", requires = "twins")]
+    pub master: Option<String>,
+    /// Our name among several twins.
+    #[arg(
+        long = "slave",
+        value_name = "NAME",
+        requires = "twins",
+        conflicts_with = "master"
+    )]
+    pub slave: Option<String>,
+    /// The file of all twins: name;address:port a line.
+    #[arg(long = "slave_cfg", visible_alias = "twins", value_name = "FILE")]
+    pub twins: Option<PathBuf>,
+}
+
 /// A search for the highest rate.
 #[derive(Debug, Clone, PartialEq, Args)]
 pub struct FindMax {
@@ -190,6 +213,18 @@ pub struct TraceOptions {
         default_value = ";"
     )]
     pub delimiter: String,
+    /// Write how often each step was passed to a file, one line every `-fd`.
+    #[arg(long = "trace_counts", visible_alias = "trace-counts")]
+    pub counts: bool,
+    /// Write every response time to a file.
+    #[arg(long = "trace_rtt", visible_alias = "trace-response-times")]
+    pub response_times: bool,
+    /// Write one line for every message to a file.
+    #[arg(long = "trace_shortmsg", visible_alias = "trace-short")]
+    pub short: bool,
+    /// Write what is printed at the end to a file as well.
+    #[arg(long = "trace_screen", visible_alias = "trace-screen")]
+    pub screen: bool,
     /// Write every message to a file.
     #[arg(long = "trace_msg", visible_alias = "trace-messages")]
     pub messages: bool,

@@ -81,10 +81,15 @@ impl Crew {
         count: u64,
         cores: &[usize],
     ) -> Result<(), StartError> {
-        let streams = match settings.transport {
+        let mut streams = match settings.transport {
             Transport::Tcp => settings.locals.clone(),
             Transport::Udp => Vec::new(),
         };
+        streams.extend(settings.twins.own);
+        let mut datagrams = settings.locals.clone();
+        if settings.has_media {
+            datagrams.push(SocketAddr::new(settings.media_ip, settings.media_port));
+        }
         let options = Options {
             shards: u16::try_from(count).unwrap_or(u16::MAX),
             placement: if cores.is_empty() {
@@ -93,7 +98,7 @@ impl Crew {
                 Placement::Cores(cores.to_vec())
             },
             driver: prepared.driver,
-            udp: settings.locals.clone(),
+            udp: datagrams,
             tcp: streams,
             ..Options::default()
         };
@@ -163,7 +168,7 @@ impl Crew {
                     }
                     Report::Everybody(order) => self.order(order),
                     Report::Thread(thread) => self.threads.push(thread),
-                    Report::Lines(_) | Report::Ladder(_) => other(report),
+                    Report::Lines(_) | Report::Ladder(_) | Report::Execute(_) => other(report),
                 }
             }
         }
@@ -244,6 +249,12 @@ fn own_settings(settings: &Settings, worker: u64) -> Arc<Settings> {
         .skip(worker_index)
         .step_by(workers)
         .collect();
+    // Audio and video of each worker, with their control ports.
+    const MEDIA_PORTS: u16 = 4;
+    let ports = u16::try_from(worker)
+        .unwrap_or(0)
+        .saturating_mul(MEDIA_PORTS);
+    own.media_port = settings.media_port.saturating_add(ports);
     own.local = own.locals.first().copied().unwrap_or(settings.local);
     Arc::new(own)
 }

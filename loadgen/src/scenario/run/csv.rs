@@ -214,7 +214,8 @@ fn clock(time: Duration) -> String {
     )
 }
 
-fn micros(micros: f64) -> String {
+/// Microseconds as SIPp writes times.
+pub(super) fn micros(micros: f64) -> String {
     let time = Duration::from_secs_f64((micros / 1e6).max(0.0));
     format!("{}:{:06}", clock(time), time.subsec_micros())
 }

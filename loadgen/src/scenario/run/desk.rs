@@ -13,11 +13,12 @@ use super::super::options::Play;
 use super::super::settings::Settings;
 use super::super::station::{Ending, Order, Report};
 use super::super::statistics::Statistics;
+use super::commands::Commands;
 use super::crew::Crew;
 use super::logs::Logs;
 use super::prepare::Prepared;
 use super::timeline::Timeline;
-use super::{csv, keys, say, view};
+use super::{counts, csv, keys, say, view};
 use crate::measure::{Health, Probe, Tolerance};
 use crate::report::Ladder;
 use crate::screen::{Key, Screen};
@@ -46,7 +47,7 @@ pub(super) enum Over {
 pub(super) struct Desk {
     pub(super) crew: Crew,
     keys: Option<Receiver<Order>>,
-    logs: Logs,
+    pub(super) logs: Logs,
     calendar: Calendar,
     pub(super) started: Instant,
     pub(super) ended: Instant,
@@ -62,9 +63,12 @@ pub(super) struct Desk {
     probe: Probe,
     pub(super) driver: &'static str,
     screen: Option<Screen>,
+    commands: Commands,
     /// What is special now.
     pub(super) note: &'static str,
     pub(super) tolerance: Tolerance,
+    /// What the keys change the rate by is multiplied by this.
+    rate_scale: f64,
 }
 
 impl Desk {
@@ -82,7 +86,9 @@ impl Desk {
         let wants_keys = !play.no_keys && screen.is_none();
         Self {
             screen,
+            commands: Commands::default(),
             note: "",
+            rate_scale: play.rate_scale,
             tolerance: prepared.settings.tolerance,
             keys: wants_keys.then(keys::listen).flatten(),
             driver: crew.driver,
@@ -157,6 +163,10 @@ impl Desk {
     }
 
     fn obey(&mut self, order: Order) {
+        let order = match order {
+            Order::RateBy(step) => Order::RateBy(step * self.rate_scale),
+            Order::Rate(_) | Order::Report | Order::Pause | Order::Drain | Order::Stop => order,
+        };
         self.note = match order {
             Order::Pause if self.note == PAUSED => "",
             Order::Pause => PAUSED,
@@ -169,8 +179,10 @@ impl Desk {
 
     fn listen(&mut self) {
         let (logs, calendar, ladders) = (&mut self.logs, &self.calendar, &mut self.ladders);
+        let commands = &mut self.commands;
         self.crew.listen(|report| match report {
             Report::Lines(lines) => logs.write(&lines, calendar),
+            Report::Execute(command) => commands.run(&command),
             Report::Ladder(ladder) if ladders.len() < LADDERS_MAX => ladders.push(*ladder),
             Report::Ladder(_)
             | Report::Thread(_)
@@ -228,6 +240,8 @@ impl Desk {
         self.ended = now;
         let line = csv::line(&self.snapshot(), &self.logs.delimiter);
         self.logs.statistics(&line);
+        let line = counts::line(&self.snapshot(), &self.logs.delimiter);
+        self.logs.counts(&line);
         self.before = self.last.clone();
         self.before_at = now;
     }

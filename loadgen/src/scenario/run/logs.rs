@@ -8,7 +8,10 @@ use super::super::calendar::Calendar;
 use super::super::floor::{Line, Log};
 use super::super::model::Scenario;
 use super::super::options::Play;
-use super::csv;
+use super::{counts, csv};
+
+/// What stands between two messages.
+const RULE: &[u8] = b"----------------------------------------------- ";
 
 /// The files.
 pub(super) struct Logs {
@@ -16,6 +19,10 @@ pub(super) struct Logs {
     messages: Option<BufWriter<File>>,
     errors: Option<BufWriter<File>>,
     scenario: Option<BufWriter<File>>,
+    short: Option<BufWriter<File>>,
+    response_times: Option<BufWriter<File>>,
+    counts: Option<BufWriter<File>>,
+    screen: Option<BufWriter<File>>,
     pub(super) delimiter: String,
 }
 
@@ -36,8 +43,18 @@ impl Logs {
             messages: open(traces.messages, &traces.message_file, "messages.log")?,
             errors: open(traces.errors, &traces.error_file, "errors.log")?,
             scenario: open(traces.logs, &traces.log_file, "logs.log")?,
+            short: open(traces.short, &None, "shortmessages.log")?,
+            response_times: open(traces.response_times, &None, "rtt.csv")?,
+            counts: open(traces.counts, &None, "counts.csv")?,
+            screen: open(traces.screen, &None, "screen.log")?,
             delimiter: traces.delimiter.clone(),
         };
+        let header = counts::header(scenario, &logs.delimiter);
+        logs.counts(&header);
+        if let Some(file) = &mut logs.response_times {
+            let written = writeln!(file, "Date_ms;response_time_ms;rtd_no");
+            written.map_err(|error| error.to_string())?;
+        }
         if let Some(file) = &mut logs.statistics {
             let header = csv::header(scenario, &logs.delimiter);
             writeln!(file, "{header}").map_err(|error| error.to_string())?;
@@ -53,41 +70,58 @@ impl Logs {
         }
     }
 
+    pub(super) fn counts(&mut self, line: &str) {
+        if let Some(file) = &mut self.counts {
+            // The same.
+            let _ = writeln!(file, "{line}");
+            let _ = file.flush();
+        }
+    }
+
+    pub(super) fn screen(&mut self, text: &str) {
+        if let Some(file) = &mut self.screen {
+            // The same.
+            let _ = file.write_all(text.as_bytes());
+        }
+    }
+
     pub(super) fn write(&mut self, lines: &[Line], calendar: &Calendar) {
         for line in lines {
+            let file = match line.log {
+                Log::Error => &mut self.errors,
+                Log::Scenario => &mut self.scenario,
+                Log::Message => &mut self.messages,
+                Log::Short => &mut self.short,
+                Log::ResponseTime => &mut self.response_times,
+            };
+            let Some(file) = file else {
+                continue;
+            };
             let mut stamp = Vec::new();
             calendar.write_timestamp(line.at, &mut stamp);
-            let written = match line.log {
-                Log::Error => self.errors.as_mut().map(|file| {
-                    file.write_all(&stamp)?;
-                    file.write_all(b": ")?;
-                    file.write_all(&line.text)
-                }),
-                Log::Scenario => self
-                    .scenario
-                    .as_mut()
-                    .map(|file| file.write_all(&line.text)),
-                Log::Message => self.messages.as_mut().map(|file| {
-                    file.write_all(b"----------------------------------------------- ")?;
-                    file.write_all(&stamp)?;
-                    file.write_all(b"\n")?;
-                    file.write_all(&line.text)
-                }),
-            };
-            let file = match line.log {
-                Log::Error => self.errors.as_mut(),
-                Log::Scenario => self.scenario.as_mut(),
-                Log::Message => self.messages.as_mut(),
+            let before: [&[u8]; 3] = match line.log {
+                Log::Error => [b"", &stamp, b": "],
+                Log::Scenario | Log::ResponseTime => [b"", b"", b""],
+                Log::Short => [b"", &stamp, b"\t"],
+                Log::Message => [RULE, &stamp, b"\n"],
             };
             // The same as for statistics.
-            if let (Some(Ok(())), Some(file)) = (written, file) {
-                let _ = file.write_all(b"\n");
-            }
+            let _ = before
+                .into_iter()
+                .chain([line.text.as_slice(), b"\n"])
+                .try_for_each(|part| file.write_all(part));
         }
     }
 
     pub(super) fn flush(&mut self) {
-        let files = [&mut self.messages, &mut self.errors, &mut self.scenario];
+        let files = [
+            &mut self.messages,
+            &mut self.errors,
+            &mut self.scenario,
+            &mut self.short,
+            &mut self.response_times,
+            &mut self.screen,
+        ];
         for file in files.into_iter().flatten() {
             // The same as for statistics.
             let _ = file.flush();

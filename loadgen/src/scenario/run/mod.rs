@@ -1,6 +1,8 @@
 //! Runs a scenario on real sockets: checks what can be checked before anything starts, turns the
 //! control loop (keys, progress, files) while the workers play, and reports.
 
+mod commands;
+mod counts;
 mod crew;
 mod csv;
 mod desk;
@@ -96,6 +98,8 @@ fn finish(play: &Play, prepared: &prepare::Prepared, mut desk: Desk, over: Over)
     for breach in &breaches {
         text.push_str(&format!("Objective missed: {breach}\n"));
     }
+    desk.logs.screen(&text);
+    desk.logs.flush();
     // Nobody reads standard output any more: the exit status still tells.
     let _ = write!(std::io::stdout(), "{text}");
     let outcome = outcome::outcome(play, prepared, &desk, &health, &faults, status);

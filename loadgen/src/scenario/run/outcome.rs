@@ -204,6 +204,8 @@ fn totals(statistics: &Statistics) -> std::collections::BTreeMap<String, u64> {
         ("resent", statistics.resent),
         ("auto_answered", statistics.auto_answered),
         ("warnings", statistics.warnings),
+        ("media_sent", statistics.media_sent),
+        ("media_received", statistics.media_received),
         ("unlogged", statistics.unlogged),
     ];
     let pair = |(name, count): (&str, u64)| (name.to_owned(), count);
@@ -231,7 +233,10 @@ fn steps(prepared: &Prepared, statistics: &Statistics) -> Vec<StepNote> {
                 StepKind::Send(_) => "send",
                 StepKind::Receive(_) => "receive",
                 StepKind::Pause(_) => "pause",
-                StepKind::Nop | StepKind::TimeWait(_) => "other",
+                StepKind::Nop
+                | StepKind::TimeWait(_)
+                | StepKind::SendCommand(_)
+                | StepKind::ReceiveCommand { .. } => "other",
             }
             .to_owned(),
             display: step.display.clone(),

@@ -14,10 +14,12 @@ use super::super::builtin;
 use super::super::floor::Files;
 use super::super::injection::Injection;
 use super::super::load;
-use super::super::model::{Scenario, Side};
+use super::super::media::{Source, Track};
+use super::super::model::{FirstCommand, Scenario, Side};
 use super::super::options::{Play, PortRange, pairs};
 use super::super::settings::{Growth, Load, Settings, Traces};
 use super::super::template::Keyword;
+use super::super::twin::{self, Twins};
 use super::preflight;
 use crate::load::{Moments, Plan};
 use crate::measure::Objective;
@@ -165,8 +167,7 @@ fn settings(
     let locals = locals(play, scenario.side, remote, workers)?;
     let local = locals[0];
     let ip = local.ip();
-    let timers = &play.timers;
-    let base = Settings::new(local);
+    let base = resending(play, Settings::new(local));
     Ok(Settings {
         workers: workers as u64,
         locals,
@@ -191,34 +192,49 @@ fn settings(
         password: play.password.clone(),
         digest_uri: play.digest_uri.clone(),
         pause: play.pause,
-        receive_timeout: timers.receive_timeout.filter(|time| !time.is_zero()),
-        t2: timers.t2.unwrap_or(base.t2),
-        invite_resends_max: timers
-            .invite_resends_max
-            .or(timers.resends_max)
-            .unwrap_or(base.invite_resends_max),
-        other_resends_max: timers
-            .other_resends_max
-            .or(timers.resends_max)
-            .unwrap_or(base.other_resends_max),
-        resends: !timers.no_resend,
         behaviours: play
             .behaviours()
             .map_err(|text| format!("offhook-load: {text}"))?,
         ignores_in_pause: play.ignores_in_pause,
         keeps_slashes: play.keeps_slashes,
         lost: (play.lost / 100.0).clamp(0.0, 1.0),
-        dead_call_wait: timers.dead_call_wait.unwrap_or(base.dead_call_wait),
         load: load_plan(play)?,
+        has_media: !scenario.media.is_empty() || scenario.echoes() || play.echoes,
+        echoes: play.echoes,
+        allows_commands: play.allows_commands,
+        twins: twins(play, scenario, workers)?,
         seed: play.seed,
         variables: pairs(&play.variables),
         traces: Traces {
             messages: play.traces.messages,
             logs: play.traces.logs,
             errors: play.traces.errors,
+            response_times: play.traces.response_times,
+            short: play.traces.short,
         },
         ..base
     })
+}
+
+/// Settings with the times and counts of resends that the options give.
+fn resending(play: &Play, base: Settings) -> Settings {
+    let timers = &play.timers;
+    let most = timers.resends_max;
+    Settings {
+        receive_timeout: timers.receive_timeout.filter(|time| !time.is_zero()),
+        t2: timers.t2.unwrap_or(base.t2),
+        invite_resends_max: timers
+            .invite_resends_max
+            .or(most)
+            .unwrap_or(base.invite_resends_max),
+        other_resends_max: timers
+            .other_resends_max
+            .or(most)
+            .unwrap_or(base.other_resends_max),
+        resends: !timers.no_resend,
+        dead_call_wait: timers.dead_call_wait.unwrap_or(base.dead_call_wait),
+        ..base
+    }
 }
 
 fn transport(play: &Play) -> Result<Transport, String> {
@@ -226,11 +242,11 @@ fn transport(play: &Play) -> Result<Transport, String> {
         return Err("offhook-load: write a rate of at least 0 and a period above 0".to_owned());
     }
     match play.transport.as_str() {
-        "u1" | "udp" => Ok(Transport::Udp),
+        "u1" | "un" | "ui" | "udp" => Ok(Transport::Udp),
         "t1" | "tcp" => Ok(Transport::Tcp),
         other => Err(format!(
-            "offhook-load: -t {other} is not supported: u1 is UDP, t1 TCP, each with one socket \
-             for all calls"
+            "offhook-load: -t {other} is not supported: u1 is UDP, un UDP over several ports, ui \
+             UDP over several addresses, t1 TCP with one connection"
         )),
     }
 }
@@ -268,6 +284,44 @@ fn load_plan(play: &Play) -> Result<Load, String> {
             ends: !play.no_rate_quit,
         }),
     })
+}
+
+/// Who plays the other side of the calls.
+fn twins(play: &Play, scenario: &Scenario, workers: usize) -> Result<Twins, String> {
+    let options = &play.twins;
+    let Some(first) = scenario.first_command else {
+        return Ok(Twins::default());
+    };
+    if workers > 1 {
+        return Err("offhook-load: commands to twins need a single worker".to_owned());
+    }
+    let mut twins = Twins::default();
+    if let Some(path) = &options.twins {
+        let text = read(path)?;
+        twins.named = twin::named(&String::from_utf8_lossy(&text))
+            .map_err(|fault| format!("offhook-load: {}: {fault}", path.display()))?;
+        let own = options.master.as_ref().or(options.slave.as_ref());
+        let Some(own) = own else {
+            return Err("offhook-load: -slave_cfg needs -master NAME or -slave NAME".to_owned());
+        };
+        let found = twins.named.iter().find(|(name, _)| name == own);
+        let Some((_, address)) = found else {
+            return Err(format!("offhook-load: {} names no {own}", path.display()));
+        };
+        twins.own = Some(*address);
+        return Ok(twins);
+    }
+    let Some(address) = options.twin else {
+        return Err(
+            "offhook-load: the scenario talks to a twin: give its address with -3pcc IP:PORT"
+                .to_owned(),
+        );
+    };
+    match first {
+        FirstCommand::Sent => twins.only = Some(address),
+        FirstCommand::Received => twins.own = Some(address),
+    }
+    Ok(twins)
 }
 
 /// The cores that the workers are to run on.
@@ -312,6 +366,7 @@ fn locals(
         None => vec![own_ip(remote)?],
     };
     let wanted = match side {
+        Side::Client if play.transport == "un" => workers.max(usize::from(play.sockets_max)),
         Side::Client => workers,
         Side::Server => 1,
     };
@@ -409,6 +464,12 @@ fn files(play: &Play, scenario: &Scenario) -> Result<Files, String> {
             (_, Err(_)) => return Err(format!("offhook-load: `{column}` is no column")),
         }
     }
+    let file = play.scenario_file.as_deref();
+    let file = file.or_else(|| play.words.first().map(Path::new));
+    let beside = file.and_then(Path::parent);
+    for source in &scenario.media {
+        files.tracks.push(Arc::new(track(source, beside)?));
+    }
     let mut uses_fields = false;
     for template in scenario.templates() {
         uses_fields |= template.uses(|keyword| matches!(keyword, Keyword::Field { .. }));
@@ -421,6 +482,22 @@ fn files(play: &Play, scenario: &Scenario) -> Result<Files, String> {
         return Err("offhook-load: the scenario uses [field…]; give its file with -inf".to_owned());
     }
     Ok(files)
+}
+
+/// What a scenario plays; its file lies where it is named, or beside the scenario.
+fn track(source: &Source, beside: Option<&Path>) -> Result<Track, String> {
+    let Some(name) = source.file() else {
+        return source
+            .track(b"")
+            .map_err(|fault| format!("offhook-load: {fault}"));
+    };
+    let bytes = match (read(Path::new(name)), beside) {
+        (Err(_), Some(folder)) => read(&folder.join(name))?,
+        (other, _) => other?,
+    };
+    source
+        .track(&bytes)
+        .map_err(|fault| format!("offhook-load: {name}: {fault}"))
 }
 
 /// The wall clock, read once.

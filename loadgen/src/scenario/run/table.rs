@@ -56,6 +56,12 @@ pub(super) fn table(
         statistics.malformed,
         statistics.auto_answered
     ));
+    if statistics.media_sent + statistics.media_received > 0 {
+        line(format_args!(
+            "Media     {} packets sent, {} received",
+            statistics.media_sent, statistics.media_received
+        ));
+    }
     times(&mut text, scenario, statistics);
     generator(&mut text, scenario, statistics, settings, health, faults);
     text
@@ -170,7 +176,14 @@ fn steps(text: &mut String, scenario: &Scenario, statistics: &Statistics) {
         let arrow = match (&step.kind, scenario.side) {
             (StepKind::Send(_), Side::Client) | (StepKind::Receive(_), Side::Server) => "-->",
             (StepKind::Receive(_), Side::Client) | (StepKind::Send(_), Side::Server) => "<--",
-            (StepKind::Pause(_) | StepKind::Nop | StepKind::TimeWait(_), _) => "   ",
+            (
+                StepKind::Pause(_)
+                | StepKind::Nop
+                | StepKind::TimeWait(_)
+                | StepKind::SendCommand(_)
+                | StepKind::ReceiveCommand { .. },
+                _,
+            ) => "   ",
         };
         let lost = if counts.lost > 0 {
             format!("  lost {}", counts.lost)

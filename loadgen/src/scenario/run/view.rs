@@ -113,7 +113,14 @@ fn steps(desk: &Desk) -> Vec<StepLine> {
             let arrow = match (&step.kind, desk.scenario.side) {
                 (StepKind::Send(_), Side::Client) | (StepKind::Receive(_), Side::Server) => "-->",
                 (StepKind::Receive(_), Side::Client) | (StepKind::Send(_), Side::Server) => "<--",
-                (StepKind::Pause(_) | StepKind::Nop | StepKind::TimeWait(_), _) => "   ",
+                (
+                    StepKind::Pause(_)
+                    | StepKind::Nop
+                    | StepKind::TimeWait(_)
+                    | StepKind::SendCommand(_)
+                    | StepKind::ReceiveCommand { .. },
+                    _,
+                ) => "   ",
             };
             StepLine {
                 name: format!("{arrow} {}", step.display),

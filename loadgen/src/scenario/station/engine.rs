@@ -10,8 +10,10 @@ use super::super::statistics::Statistics;
 use super::{Ending, Station, dialog_id, message_length};
 use crate::measure::worker_thread;
 use crate::report::Ladder;
+use crate::scenario::hash::hash;
 use crate::scenario::message::Received;
 use crate::scenario::model::{Side, Stop};
+use crate::scenario::twin;
 
 /// Lines in one report.
 const LINES_PER_REPORT_MAX: usize = 256;
@@ -46,6 +48,8 @@ pub enum Report {
     Thread(u32),
     /// What all workers are to do, because one scenario says so.
     Everybody(Order),
+    /// A command for the shell.
+    Execute(String),
     /// The messages of a call that failed.
     Ladder(Box<Ladder>),
     /// Lines to be written.
@@ -104,7 +108,7 @@ impl Engine for Worker {
             return None;
         }
         let id = Received::new(bytes)?.call_id()?;
-        let owner = super::hash(dialog_id(&floor.settings, id)) % workers;
+        let owner = hash(dialog_id(&floor.settings, id)) % workers;
         u16::try_from(owner).ok().map(ShardId)
     }
 
@@ -118,6 +122,9 @@ impl Engine for Worker {
                 bytes: blanks,
                 reply: b"",
             };
+        }
+        if let Some(length) = twin::length(buffer) {
+            return Frame::Complete(length);
         }
         match message_length(buffer) {
             Some(length) if length > MESSAGE_BYTES_MAX => Frame::Malformed,
@@ -182,6 +189,9 @@ impl Engine for Worker {
         let floor = &mut self.station.floor;
         if floor.stop == Some(Stop::Gracefully) && !std::mem::replace(&mut self.has_told, true) {
             return Some(Report::Everybody(Order::Drain));
+        }
+        if let Some(command) = floor.commands.pop_front() {
+            return Some(Report::Execute(command));
         }
         if let Some(ladder) = floor.ladders.pop_front() {
             return Some(Report::Ladder(Box::new(ladder)));

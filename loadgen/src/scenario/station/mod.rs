@@ -2,29 +2,33 @@
 //! and wakes calls when their time has come. Pure: time and datagrams come in, datagrams go out.
 //! `engine` puts it on the shards runtime.
 
+mod commands;
 mod engine;
+mod players;
 mod schedule;
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::hash::{DefaultHasher, Hasher};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use offhook_shards::wheel::{TimerKey, Wheel};
-use offhook_shards::{ConnectionChange, ConnectionOutcome, Source, Transmit};
+use offhook_shards::{ConnectionChange, ConnectionOutcome, Source, Transmit, Transport};
 
 use super::calendar::Calendar;
 use super::call::{Call, Opening, Progress};
 use super::floor::{Files, Floor, Line};
+use super::hash::hash;
 use super::limits::{CALLS_MAX, DEAD_CALLS_MAX, OPENINGS_PER_TURN_MAX};
 use super::message::{Kind, Received};
 use super::model::{Scenario, Side, Stop};
 use super::settings::Settings;
 use super::statistics::{Failure, Statistics};
+use super::twin;
 use super::value::write_to;
 pub use engine::{Order, Report, Worker};
+use players::{MEDIA, Players, media_address};
 use schedule::{Schedule, Share};
 
 /// How a run ends that nobody interrupts.
@@ -58,6 +62,7 @@ pub struct Station {
     dead_until: VecDeque<(Instant, u64)>,
     wheel: Wheel<u32>,
     schedule: Schedule,
+    players: Players,
     /// Users without a call, and when each will call again; in that order.
     idle_users: VecDeque<(Instant, usize)>,
     /// The moment of what happened last.
@@ -96,6 +101,7 @@ impl Station {
             dead: HashSet::new(),
             dead_until: VecDeque::new(),
             wheel: Wheel::new(now),
+            players: Players::default(),
             idle_users,
             clock: now,
             created: 0,
@@ -207,6 +213,10 @@ impl Station {
         self.open_due(now);
         self.is_draining |= !self.is_closed_loop() && self.schedule.is_over();
         while let Some((_, slot)) = self.wheel.expire(now) {
+            if slot & MEDIA > 0 {
+                self.play_on(now, slot & !MEDIA);
+                continue;
+            }
             let slot = slot as usize;
             self.slots[slot].timer = None;
             let progress = self.slots[slot].call.run(now, &mut self.floor);
@@ -222,8 +232,15 @@ impl Station {
         if self.floor.stop == Some(Stop::Now) || bytes.trim_ascii().is_empty() {
             return;
         }
-        if self.floor.settings.traces.messages {
-            self.floor.log_message(now, false, from.transport, bytes);
+        let settings = &self.floor.settings;
+        if settings.has_media && from.local == media_address(settings) {
+            return self.floor.receive_media(&from, bytes);
+        }
+        self.floor.trace_message(now, false, from.transport, bytes);
+        if let Some(text) = bytes.strip_suffix(&[twin::END])
+            && from.transport == Transport::Tcp
+        {
+            return self.receive_command(now, from, text);
         }
         let message = Received::new(bytes);
         let Some((message, id)) = message.and_then(|found| Some((found, found.call_id()?))) else {
@@ -457,6 +474,9 @@ impl Station {
 
     /// Arms the call's timer, or buries it.
     fn settle(&mut self, now: Instant, index: usize, progress: Progress) {
+        if !self.floor.media_orders.is_empty() {
+            self.begin_media(now, index);
+        }
         let slot = &mut self.slots[index];
         let wanted = match progress {
             Progress::Waiting(until) => until,
@@ -523,12 +543,6 @@ fn write_call_id(settings: &Settings, number: u64, ip: IpAddr, output: &mut Vec<
             other => output.extend_from_slice(other.encode_utf8(&mut plain).as_bytes()),
         }
     }
-}
-
-fn hash(bytes: &[u8]) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    hasher.write(bytes);
-    hasher.finish()
 }
 
 /// Where the first message of a stream ends (RFC 3261 §18.3): behind the body, whose length the

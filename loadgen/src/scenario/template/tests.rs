@@ -73,15 +73,11 @@ fn parameters_may_be_quoted_and_hold_keywords() {
 }
 
 #[test]
-fn ports_of_media_streams_are_named_with_a_warning() {
+fn ports_of_media_streams_are_those_for_media() {
     let (template, notes) = cut("[rtpstream_audio_port+1] [rtpstream_video_port]");
     assert!(template.uses(|keyword| *keyword == Keyword::MediaPort(1)));
     assert!(template.uses(|keyword| *keyword == Keyword::MediaPort(2)));
-    assert_eq!(notes.len(), 2, "{notes:?}");
-    assert!(
-        notes[0].starts_with("7: warning: a port for a media stream"),
-        "{notes:?}"
-    );
+    assert_eq!(notes.len(), 0, "{notes:?}");
 }
 
 #[test]
