@@ -11,6 +11,7 @@ use clap::{Parser, Subcommand};
 use offhook::config::{self, Config, Cores, Driver, Listener, LogLevel, Mistake, Overrides};
 use offhook::server::logging;
 use offhook::server::serve::{self, Choices, Serving};
+use offhook::server::tls;
 
 /// The configuration or the command line has mistakes.
 const EXIT_MISTAKES: u8 = 2;
@@ -50,7 +51,7 @@ struct Serve {
     /// Leave shards to the scheduler.
     #[arg(long, conflicts_with = "cores")]
     no_pin: bool,
-    /// Where SIP is heard: udp:ADDRESS:PORT or tcp:ADDRESS:PORT; may be repeated.
+    /// Where SIP is heard: udp:ADDRESS:PORT, tcp:… or tls:…; may be repeated.
     #[arg(long, value_name = "LISTENER")]
     sip: Vec<Listener>,
     /// Where HTTP and WebSocket are heard.
@@ -102,6 +103,10 @@ fn run(flags: &Serve) -> ExitCode {
 fn check(path: &Path) -> ExitCode {
     match read(path).and_then(servable) {
         Ok(config) => {
+            if let Err(words) = tls::load(&config) {
+                say_error(&format!("{}: [tls]: {words}", path.display()));
+                return ExitCode::from(EXIT_MISTAKES);
+            }
             let line = format!(
                 "{} is fine: {} agents, {} queues, {} routing points, {} trunks",
                 path.display(),
@@ -138,7 +143,9 @@ fn read(path: &Path) -> Result<Config, Vec<Mistake>> {
     let files = |named: &str| {
         std::fs::read_to_string(folder.join(named)).map_err(|error| error.to_string())
     };
-    config::parse_named(&name, &text, &files)
+    let mut config = config::parse_named(&name, &text, &files)?;
+    config.start_from(folder);
+    Ok(config)
 }
 
 /// A sound configuration that a server can also be reached with.

@@ -31,6 +31,8 @@ pub enum Transport {
     Udp,
     /// A stream that [`Engine::frame`] cuts into messages.
     Tcp,
+    /// The same, under TLS.
+    Tls,
 }
 
 /// Names one stream connection for as long as the process lives: a closed connection's id is
@@ -132,6 +134,13 @@ pub trait Engine: Sized + 'static {
 
     /// Where the first message of a stream's buffered bytes ends.
     fn frame(buffer: &[u8]) -> Frame;
+
+    /// For whom the certificate of whoever is at this address must be: a host name or an address.
+    /// Asked when a connection under TLS is to be opened; `None` opens none.
+    fn identity(&self, remote: SocketAddr) -> Option<String> {
+        let _ = remote;
+        None
+    }
 
     /// A datagram or a complete stream frame; `from` tells which.
     fn handle_datagram(&mut self, now: Instant, from: Source, bytes: &[u8]);

@@ -18,6 +18,7 @@ mod shard;
 mod sockets;
 mod sys;
 mod tcp;
+mod tls;
 mod udp;
 pub mod wheel;
 
@@ -30,3 +31,7 @@ pub use metrics::{Counter, Metrics};
 pub use options::{Driver, DriverChoice, Options, StartError, UringDenied};
 pub use placement::Placement;
 pub use running::{Running, StopError, prepare_process, start};
+pub use tls::{TlsSettings, TlsStore};
+
+/// The TLS that the settings are made of: two versions in one program would not fit.
+pub use rustls;

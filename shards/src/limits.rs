@@ -57,6 +57,8 @@ pub const MESSAGE_DEADLINE: Duration = Duration::from_secs(20);
 pub const PARTING_DEADLINE: Duration = Duration::from_secs(1);
 /// A connection on which nothing was read or written for this long is closed.
 pub const IDLE_DEADLINE: Duration = Duration::from_secs(600);
+/// From the opening of a connection under TLS to the end of its handshake.
+pub const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(5);
 /// From opening a connection to its being open.
 pub const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
 /// Connection changes, and messages for other shards' connections, that wait for room in the

@@ -62,6 +62,8 @@ counters! {
     ConnectionsAccepted => "connections_accepted",
     /// Stream connections opened to a peer.
     ConnectionsOpened => "connections_opened",
+    /// Handshakes of TLS that were done.
+    Handshakes => "handshakes",
     /// Turns of the loop.
     Turns => "turns",
     /// Times the loop slept.
@@ -102,6 +104,8 @@ counters! {
     ClosedTruncated => "closed_truncated",
     /// Connection closed: reading or writing failed.
     ClosedError => "closed_error",
+    /// Connection closed: its TLS handshake failed or took too long, or its TLS broke.
+    ClosedTls => "closed_tls",
     /// Connection closed: what it sent can start no message.
     ClosedMalformed => "closed_malformed",
     /// Connection closed: a message grew beyond the limit.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::engine::Transport;
 use crate::limits;
 use crate::placement::{Placement, PlacementError};
+use crate::tls::TlsStore;
 
 /// How shards talk to the kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +56,11 @@ pub struct Options {
     pub udp: Vec<SocketAddr>,
     /// Addresses to accept stream connections on; port 0 as above.
     pub tcp: Vec<SocketAddr>,
+    /// Addresses to accept stream connections under TLS on; port 0 as above. They need
+    /// `tls_store`.
+    pub tls: Vec<SocketAddr>,
+    /// Certificates and keys, for connections accepted and opened.
+    pub tls_store: Option<TlsStore>,
     /// How long an idle shard looks for work before it sleeps: a wake-up costs some 40 µs, a
     /// spinning shard reacts in some 8, and idle CPU is the price. Zero does not spin.
     pub spin: Duration,
@@ -71,6 +77,8 @@ impl Default for Options {
             driver: DriverChoice::Auto,
             udp: Vec::new(),
             tcp: Vec::new(),
+            tls: Vec::new(),
+            tls_store: None,
             spin: Duration::ZERO,
             message_deadline: limits::MESSAGE_DEADLINE,
         }
@@ -201,6 +209,7 @@ impl fmt::Display for StartError {
                 let transport = match transport {
                     Transport::Udp => "udp",
                     Transport::Tcp => "tcp",
+                    Transport::Tls => "tls",
                 };
                 write!(formatter, "cannot listen on {transport}:{address}: ")?;
                 write_bind_cure(formatter, *address, error)

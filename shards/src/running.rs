@@ -65,6 +65,7 @@ pub struct Running<E: Engine> {
     plan: Plan,
     udp: Vec<SocketAddr>,
     tcp: Vec<SocketAddr>,
+    tls: Vec<SocketAddr>,
 }
 
 /// What a program calls first thing in `main`, before it starts any thread: spares io_uring's
@@ -102,7 +103,7 @@ pub fn start<E: Engine>(
         }
         other => (other?, wanted),
     };
-    let (udp, tcp) = (bound.udp.clone(), bound.tcp.clone());
+    let (udp, tcp, tls) = (bound.udp.clone(), bound.tcp.clone(), bound.tls.clone());
     let running = Running {
         control: Control {
             shared: Arc::clone(&crew.shared),
@@ -115,6 +116,7 @@ pub fn start<E: Engine>(
         plan,
         udp,
         tcp,
+        tls,
     };
     for (go, sockets) in crew.go.into_iter().zip(bound.shards) {
         go.send(sockets).map_err(|_| StartError::Engine)?;
@@ -206,6 +208,12 @@ impl<E: Engine> Running<E> {
     #[must_use]
     pub fn tcp_addresses(&self) -> &[SocketAddr] {
         &self.tcp
+    }
+
+    /// The addresses that connections are accepted on, likewise.
+    #[must_use]
+    pub fn tls_addresses(&self) -> &[SocketAddr] {
+        &self.tls
     }
 
     /// A handle that sends requests from any thread.

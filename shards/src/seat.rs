@@ -11,6 +11,7 @@ use crate::limits;
 use crate::mesh::{Mesh, Sleeper};
 use crate::options::{Driver, Options};
 use crate::sys::EventFd;
+use crate::tls::TlsStore;
 
 /// What shards send each other.
 #[derive(Debug)]
@@ -35,6 +36,7 @@ pub(crate) struct Seat<E: Engine> {
     pub(crate) mesh: Arc<Mesh<Parcel<E::Message>>>,
     pub(crate) spin: Duration,
     pub(crate) message_deadline: Duration,
+    pub(crate) tls: Option<TlsStore>,
 }
 
 impl<E: Engine> Seat<E> {
@@ -61,6 +63,7 @@ impl<E: Engine> Seat<E> {
                 options.spin
             },
             message_deadline: options.message_deadline,
+            tls: options.tls_store.clone(),
         };
         let seats = (0..options.shards).map(seat).collect();
         Ok((shared, seats))

@@ -17,7 +17,7 @@ use crate::mesh::{Port, Sleeper};
 use crate::metrics::{Counter, ShardMetrics};
 use crate::seat::{Parcel, Seat};
 use crate::sockets::Listener;
-use crate::tcp::{Cut, Rest, Table};
+use crate::tcp::{Cut, Rest, Security, Table};
 use crate::udp::Datagrams;
 
 /// What the driver does after a turn.
@@ -66,6 +66,7 @@ impl<E: Engine> Shard<E> {
                 Arc::clone(&seat.shared.metrics),
                 now,
                 seat.message_deadline,
+                seat.tls,
             ),
             shared: seat.shared,
             outgoing: Vec::new(),
@@ -190,16 +191,10 @@ impl<E: Engine> Shard<E> {
         let metrics = self.shared.metrics.shard(self.me);
         let mut work = 0;
         for _ in 0..self.streams.to_cut() {
-            let Some((id, remote, local, input)) = self.streams.next_to_cut() else {
+            let Some((source, input)) = self.streams.next_to_cut() else {
                 break;
             };
-            let transport = Transport::Tcp;
-            let source = Source {
-                transport,
-                local,
-                remote,
-                connection: Some(id),
-            };
+            let id = source.connection.expect("streams have connections");
             let mut replies = Vec::new();
             let mut cut = cut(
                 input,
@@ -234,7 +229,10 @@ impl<E: Engine> Shard<E> {
             work += usize::from(cut.consumed > 0 || cut.rest != Rest::Blocked);
             self.streams.cut(now, id, cut);
             if !replies.is_empty() && self.streams.is_live(id) {
-                self.streams.send(now, Some(id), remote, None, &replies);
+                let Source {
+                    transport, remote, ..
+                } = source;
+                self.streams.send(Some(id), transport, remote, &replies);
             }
         }
         work
@@ -248,13 +246,8 @@ impl<E: Engine> Shard<E> {
                     self.engine.handle_datagram(now, source, &bytes);
                 }
                 Parcel::Transmit { transmit, bytes } => {
-                    let Transmit {
-                        connection,
-                        remote,
-                        local,
-                        ..
-                    } = transmit;
-                    self.streams.send(now, connection, remote, local, &bytes);
+                    let engine = &self.engine;
+                    send_by(&mut self.streams, engine, now, transmit, &bytes);
                 }
                 Parcel::Change(change) => self.engine.handle_connection(now, change),
                 Parcel::Message(message) => {
@@ -286,6 +279,30 @@ impl<E: Engine> Shard<E> {
         }
         work
     }
+}
+
+/// Gives bytes to a connection, which is opened if there is none.
+fn send_by<E: Engine>(
+    streams: &mut Table,
+    engine: &E,
+    now: Instant,
+    transmit: Transmit,
+    bytes: &[u8],
+) {
+    let Transmit {
+        transport,
+        local,
+        remote,
+        connection,
+    } = transmit;
+    if streams.send(connection, transport, remote, bytes) {
+        return;
+    }
+    let security = match transport {
+        Transport::Udp | Transport::Tcp => Security::None,
+        Transport::Tls => Security::Tls(engine.identity(remote)),
+    };
+    streams.open(now, security, remote, local, bytes);
 }
 
 /// The other shard that owns these bytes, if there is one. An owner that does not exist (an

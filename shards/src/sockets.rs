@@ -17,6 +17,7 @@ const BACKLOG: i32 = 1_024;
 
 /// A socket and the address it is bound to.
 pub(crate) struct Listener {
+    pub(crate) transport: Transport,
     pub(crate) socket: Socket,
     pub(crate) local: SocketAddr,
 }
@@ -25,13 +26,15 @@ pub(crate) struct Listener {
 #[derive(Default)]
 pub(crate) struct ShardSockets {
     pub(crate) udp: Vec<Listener>,
-    pub(crate) tcp: Vec<Listener>,
+    /// With TLS and without.
+    pub(crate) streams: Vec<Listener>,
 }
 
 /// All shards' sockets, and the addresses with the ports really bound.
 pub(crate) struct Bound {
     pub(crate) udp: Vec<SocketAddr>,
     pub(crate) tcp: Vec<SocketAddr>,
+    pub(crate) tls: Vec<SocketAddr>,
     pub(crate) shards: Vec<ShardSockets>,
 }
 
@@ -42,11 +45,13 @@ pub(crate) fn bind(options: &Options) -> Result<Bound, StartError> {
     let mut bound = Bound {
         udp: Vec::new(),
         tcp: Vec::new(),
+        tls: Vec::new(),
         shards,
     };
     let udp = options.udp.iter().map(|&address| (Transport::Udp, address));
     let tcp = options.tcp.iter().map(|&address| (Transport::Tcp, address));
-    for (transport, address) in udp.chain(tcp) {
+    let tls = options.tls.iter().map(|&address| (Transport::Tls, address));
+    for (transport, address) in udp.chain(tcp).chain(tls) {
         let group =
             bind_group(transport, address, options.shards).map_err(|error| StartError::Bind {
                 transport,
@@ -56,11 +61,12 @@ pub(crate) fn bind(options: &Options) -> Result<Bound, StartError> {
         match transport {
             Transport::Udp => bound.udp.push(group[0].local),
             Transport::Tcp => bound.tcp.push(group[0].local),
+            Transport::Tls => bound.tls.push(group[0].local),
         }
         for (shard, listener) in bound.shards.iter_mut().zip(group) {
             match transport {
                 Transport::Udp => shard.udp.push(listener),
-                Transport::Tcp => shard.tcp.push(listener),
+                Transport::Tcp | Transport::Tls => shard.streams.push(listener),
             }
         }
     }
@@ -78,6 +84,7 @@ fn bind_group(transport: Transport, address: SocketAddr, shards: u16) -> io::Res
         .as_socket()
         .ok_or(io::ErrorKind::InvalidInput)?;
     let mut group = vec![Listener {
+        transport,
         socket: first,
         local,
     }];
@@ -88,12 +95,16 @@ fn bind_group(transport: Transport, address: SocketAddr, shards: u16) -> io::Res
         let socket = open(transport, address)?;
         socket.set_reuse_port(true)?;
         socket.bind(&local.into())?;
-        group.push(Listener { socket, local });
+        group.push(Listener {
+            transport,
+            socket,
+            local,
+        });
     }
     match transport {
         Transport::Udp if shards > 1 => sys::spread_over_group(group[0].socket.as_fd(), shards)?,
         Transport::Udp => {}
-        Transport::Tcp => {
+        Transport::Tcp | Transport::Tls => {
             for listener in &group {
                 listener.socket.listen(BACKLOG)?;
             }
@@ -106,7 +117,7 @@ fn open(transport: Transport, address: SocketAddr) -> io::Result<Socket> {
     let domain = Domain::for_address(address);
     let socket = match transport {
         Transport::Udp => Socket::new(domain, Type::DGRAM, Some(Protocol::UDP))?,
-        Transport::Tcp => Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?,
+        Transport::Tcp | Transport::Tls => Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?,
     };
     if address.is_ipv6() {
         // So that 0.0.0.0 and [::] can be listened on together.
@@ -119,7 +130,7 @@ fn open(transport: Transport, address: SocketAddr) -> io::Result<Socket> {
             let _ = socket.set_send_buffer_size(limits::SOCKET_BUFFER_BYTES);
         }
         // Connections of an earlier run that linger do not keep the port.
-        Transport::Tcp => socket.set_reuse_address(true)?,
+        Transport::Tcp | Transport::Tls => socket.set_reuse_address(true)?,
     }
     Ok(socket)
 }

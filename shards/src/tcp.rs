@@ -3,18 +3,21 @@
 //! limits and the deadlines. Where a message ends and who owns it is `shard.rs`'s question.
 
 mod cut;
+mod secret;
 
 use std::collections::{HashMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::engine::{ConnectionChange, ConnectionId, ConnectionOutcome, ShardId};
+use crate::engine::{ConnectionChange, ConnectionId, ConnectionOutcome, ShardId, Transport};
 use crate::limits;
 use crate::metrics::{Counter, Metrics};
+use crate::tls::{Tls, TlsStore};
 use crate::wheel::{TimerKey, Wheel};
 
 pub(crate) use cut::{Cut, Rest};
+pub(crate) use secret::Security;
 
 /// What the driver is to do about a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +41,8 @@ pub(crate) enum StreamCommand {
 pub(crate) enum Deadline {
     /// It should have been open by now.
     Connect(ConnectionId),
+    /// Its handshake should have been done by now.
+    Handshake(ConnectionId),
     /// The message that has begun should have ended by now.
     Message(ConnectionId),
     /// Something should have happened by now.
@@ -51,6 +56,8 @@ pub(crate) enum Deadline {
 #[derive(Debug)]
 pub(crate) struct Connection {
     remote: SocketAddr,
+    /// What it is under, if it is.
+    tls: Option<Box<Tls>>,
     /// `None` until it is open.
     local: Option<SocketAddr>,
     input: Vec<u8>,
@@ -70,9 +77,9 @@ pub(crate) struct Connection {
     held: bool,
     /// Why it is closed once what was read before is cut.
     ending: Option<Counter>,
-    /// Nothing that comes can become a message: it is thrown away, and what there is to say is
-    /// written meanwhile.
-    parting: bool,
+    /// Nothing that comes can become a message, for the reason that is counted: it is thrown away,
+    /// and what there is to say is written meanwhile.
+    parting: Option<Counter>,
 }
 
 #[derive(Debug)]
@@ -88,7 +95,7 @@ pub(crate) struct Table {
     slots: Vec<Slot>,
     free: Vec<u32>,
     open: usize,
-    by_remote: HashMap<SocketAddr, ConnectionId>,
+    by_remote: HashMap<(Transport, SocketAddr), ConnectionId>,
     per_source: HashMap<IpAddr, usize>,
     wheel: Wheel<Deadline>,
     to_cut: VecDeque<ConnectionId>,
@@ -96,6 +103,23 @@ pub(crate) struct Table {
     changes: VecDeque<ConnectionChange>,
     metrics: Arc<Metrics>,
     message_deadline: Duration,
+    tls: Option<TlsStore>,
+}
+
+impl Connection {
+    fn transport(&self) -> Transport {
+        match self.tls {
+            Some(_) => Transport::Tls,
+            None => Transport::Tcp,
+        }
+    }
+
+    /// Whether the peer was ever there: a connection under TLS that we opened is open when its
+    /// handshake is done.
+    fn was_open(&self) -> bool {
+        let secure = |tls: &Tls| tls.accepted || tls.established;
+        self.local.is_some() && self.tls.as_deref().is_none_or(secure)
+    }
 }
 
 impl Table {
@@ -104,10 +128,12 @@ impl Table {
         metrics: Arc<Metrics>,
         now: Instant,
         message_deadline: Duration,
+        tls: Option<TlsStore>,
     ) -> Self {
         Self {
             me,
             message_deadline,
+            tls,
             slots: Vec::new(),
             free: Vec::new(),
             open: 0,
@@ -149,7 +175,12 @@ impl Table {
                 Deadline::Connect(id) => self.close(id, Counter::ConnectFailed),
                 Deadline::Message(id) => self.message_overdue(now, id),
                 Deadline::Idle(id) => self.perhaps_idle(now, id),
-                Deadline::Parting(id) => self.close(id, Counter::ClosedMalformed),
+                Deadline::Handshake(id) => self.close(id, Counter::ClosedTls),
+                Deadline::Parting(id) => {
+                    let connection = live(&mut self.slots, id);
+                    let reason = connection.and_then(|connection| connection.parting);
+                    self.close(id, reason.unwrap_or(Counter::ClosedMalformed));
+                }
                 Deadline::Accept(listener) => {
                     self.commands.push_back(StreamCommand::Accept { listener });
                 }
@@ -189,6 +220,7 @@ impl Table {
     pub(crate) fn accepted(
         &mut self,
         now: Instant,
+        transport: Transport,
         remote: SocketAddr,
         local: SocketAddr,
     ) -> Option<ConnectionId> {
@@ -196,7 +228,17 @@ impl Table {
             self.count(limit, 1);
             return None;
         }
-        let id = self.insert(now, remote, Some(local));
+        let tls = match transport {
+            Transport::Udp | Transport::Tcp => None,
+            Transport::Tls => {
+                let Some(tls) = self.tls.as_ref().and_then(Tls::accept) else {
+                    self.count(Counter::ConnectFailed, 1);
+                    return None;
+                };
+                Some(Box::new(tls))
+            }
+        };
+        let id = self.insert(now, remote, Some(local), tls);
         self.count(Counter::ConnectionsAccepted, 1);
         Some(id)
     }
@@ -217,6 +259,7 @@ impl Table {
         now: Instant,
         remote: SocketAddr,
         local: Option<SocketAddr>,
+        tls: Option<Box<Tls>>,
     ) -> ConnectionId {
         let index = self.free.pop().unwrap_or_else(|| {
             self.slots.push(Slot {
@@ -231,13 +274,15 @@ impl Table {
             index,
             generation: slot.generation,
         };
-        let (deadline, what) = match local {
-            Some(_) => (limits::IDLE_DEADLINE, Deadline::Idle(id)),
-            None => (limits::CONNECT_DEADLINE, Deadline::Connect(id)),
+        let (deadline, what) = match (local, &tls) {
+            (Some(_), None) => (limits::IDLE_DEADLINE, Deadline::Idle(id)),
+            (Some(_), Some(_)) => (limits::HANDSHAKE_DEADLINE, Deadline::Handshake(id)),
+            (None, _) => (limits::CONNECT_DEADLINE, Deadline::Connect(id)),
         };
         assert!(slot.connection.is_none(), "a free slot holds no connection");
-        slot.connection = Some(Connection {
+        let connection = Connection {
             remote,
+            tls,
             local,
             input: Vec::new(),
             output: Vec::new(),
@@ -249,14 +294,15 @@ impl Table {
             paused: false,
             held: false,
             ending: None,
-            parting: false,
-        });
+            parting: None,
+        };
+        self.by_remote.insert((connection.transport(), remote), id);
+        slot.connection = Some(connection);
         self.open += 1;
         self.metrics
             .shard(self.me)
             .set(Counter::ConnectionsOpen, self.open as u64);
         *self.per_source.entry(remote.ip()).or_default() += 1;
-        self.by_remote.insert(remote, id);
         id
     }
 
@@ -277,38 +323,22 @@ impl Table {
         connection.is_some_and(|connection| connection.ending.is_none())
     }
 
-    /// Queues bytes for a connection: the one named, or any to `remote`, or a new one.
+    /// Queues bytes for a connection that is open or being opened: the one named, or any to
+    /// `remote`; `false` if there is none.
     pub(crate) fn send(
         &mut self,
-        now: Instant,
         id: Option<ConnectionId>,
+        transport: Transport,
         remote: SocketAddr,
-        local: Option<SocketAddr>,
         bytes: &[u8],
-    ) {
+    ) -> bool {
         let named = id.filter(|&id| self.is_usable(id));
-        let known = self.by_remote.get(&remote).copied();
+        let known = self.by_remote.get(&(transport, remote)).copied();
         let known = named.or(known.filter(|&id| self.is_usable(id)));
-        match known {
-            Some(id) => self.append(id, bytes),
-            None => match self.has_room(remote) {
-                Ok(()) => {
-                    let id = self.insert(now, remote, None);
-                    self.append(id, bytes);
-                    self.commands
-                        .push_back(StreamCommand::Open { id, remote, local });
-                }
-                Err(limit) => {
-                    self.count(limit, 1);
-                    let outcome = ConnectionOutcome::ConnectFailed;
-                    self.changes.push_back(ConnectionChange {
-                        connection: None,
-                        remote,
-                        outcome,
-                    });
-                }
-            },
+        if let Some(id) = known {
+            self.append(id, bytes);
         }
+        known.is_some()
     }
 
     fn append(&mut self, id: ConnectionId, bytes: &[u8]) {
@@ -320,7 +350,16 @@ impl Table {
             return;
         }
         let idle = connection.written == connection.output.len();
-        connection.output.extend_from_slice(bytes);
+        let taken = match &mut connection.tls {
+            Some(tls) => tls.send(bytes, &mut connection.output),
+            None => {
+                connection.output.extend_from_slice(bytes);
+                true
+            }
+        };
+        if !taken {
+            return self.close(id, Counter::ClosedOutputLimit);
+        }
         if idle && connection.local.is_some() {
             self.commands.push_back(StreamCommand::Attend { id });
         }
@@ -345,14 +384,17 @@ impl Table {
             return;
         };
         connection.active_at = now;
-        let parting = connection.parting;
-        if !parting {
-            connection.input.extend_from_slice(bytes);
+        self.metrics
+            .shard(self.me)
+            .add(Counter::BytesIn, bytes.len() as u64);
+        if connection.parting.is_some() {
+            return;
         }
-        self.count(Counter::BytesIn, bytes.len());
-        if !parting {
-            self.queue_to_cut(id);
+        if connection.tls.is_some() {
+            return self.received_secret(now, id, bytes);
         }
+        connection.input.extend_from_slice(bytes);
+        self.queue_to_cut(id);
     }
 
     /// The driver has seen the end of the stream, or cannot read or write it any more. What was
@@ -364,8 +406,8 @@ impl Table {
         if connection.local.is_none() {
             return self.close(id, reason);
         }
-        if connection.parting {
-            return self.close(id, Counter::ClosedMalformed);
+        if let Some(reason) = connection.parting {
+            return self.close(id, reason);
         }
         connection.ending.get_or_insert(reason);
         self.queue_to_cut(id);
@@ -406,10 +448,12 @@ impl Table {
         }
         connection.local = Some(local);
         connection.active_at = now;
+        let (deadline, what) = match connection.tls {
+            None => (limits::IDLE_DEADLINE, Deadline::Idle(id)),
+            Some(_) => (limits::HANDSHAKE_DEADLINE, Deadline::Handshake(id)),
+        };
         self.wheel.cancel(connection.timer);
-        connection.timer = self
-            .wheel
-            .arm(now + limits::IDLE_DEADLINE, Deadline::Idle(id));
+        connection.timer = self.wheel.arm(now + deadline, what);
         self.count(Counter::ConnectionsOpened, 1);
     }
 
@@ -454,8 +498,9 @@ impl Table {
         if let Some(timer) = connection.message_timer {
             self.wheel.cancel(timer);
         }
-        if self.by_remote.get(&remote) == Some(&id) {
-            self.by_remote.remove(&remote);
+        let key = (connection.transport(), remote);
+        if self.by_remote.get(&key) == Some(&id) {
+            self.by_remote.remove(&key);
         }
         if let Some(count) = self.per_source.get_mut(&remote.ip()) {
             *count -= 1;
@@ -463,7 +508,7 @@ impl Table {
                 self.per_source.remove(&remote.ip());
             }
         }
-        let opened = connection.local.is_some();
+        let opened = connection.was_open();
         // Whatever ends a connection that never was open, it has failed to open.
         self.count(
             if opened {

@@ -285,6 +285,7 @@ fn a_taken_address_is_refused_with_its_name() {
         match transport {
             Transport::Udp => second.udp.push(address),
             Transport::Tcp => second.tcp.push(address),
+            Transport::Tls => second.tls.push(address),
         }
         let error = start(&second, Echo::new).err().unwrap();
         assert!(error.to_string().contains("in use"), "{error}");

@@ -7,6 +7,7 @@ use super::keys::closest;
 use super::mistake::{Mistake, Mistakes};
 use super::reader::{Section, Source};
 use super::server::{Server, Transport};
+use super::tls::Tls;
 use super::trunk::{Peer, Trunk};
 use super::{Config, EntryKind, Overflow, ProfileIndex, QueueIndex, RequirementIndex, SkillIndex};
 use crate::limits::QUEUE_REQUIREMENTS_MAX;
@@ -61,7 +62,7 @@ impl Places {
 /// What flags can break.
 pub(super) fn check_server(
     server: &Server,
-    trunks: &[Trunk],
+    (tls, trunks): (Option<&Tls>, &[Trunk]),
     has_tokens: bool,
     places: &Places,
     mistakes: &Mistakes,
@@ -73,6 +74,12 @@ pub(super) fn check_server(
             "there is no address to listen on for SIP",
             instead,
         );
+    }
+    let secret = server.sip.iter().find(|it| it.transport == Transport::Tls);
+    if let (Some(listener), None) = (secret, tls) {
+        let what = format!("{listener} needs a certificate");
+        let instead = "add [tls] with certificate, key and ca";
+        mistakes.add(places.sip.pair(), what, instead);
     }
     for (position, listener) in server.sip.iter().enumerate() {
         if listener.address.port() != 0 && server.sip[..position].contains(listener) {
@@ -130,7 +137,10 @@ fn check_peers(server: &Server, trunks: &[Trunk], places: &Places, mistakes: &Mi
         mistakes.add(
             place.pair(),
             format!("nothing listens where peer {peer} can reach us"),
-            format!("add \"{transport}:{any}:5060\" to sip in [server]"),
+            format!(
+                "add \"{transport}:{any}:{}\" to sip in [server]",
+                transport.port()
+            ),
         );
     }
 }

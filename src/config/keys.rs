@@ -13,6 +13,7 @@ pub(super) const DOCUMENT: Keys = Keys {
     header: "the file",
     keys: &[
         "server",
+        "tls",
         "dns",
         "token",
         "trunk",
@@ -49,6 +50,11 @@ pub(super) const SERVER: Keys = Keys {
     ],
 };
 
+pub(super) const TLS: Keys = Keys {
+    header: "[tls]",
+    keys: &["certificate", "key", "ca", "client_certificates"],
+};
+
 pub(super) const DNS: Keys = Keys {
     header: "[dns]",
     keys: &["servers", "timeout", "attempts", "ttl_min", "ttl_max"],
@@ -70,6 +76,7 @@ pub(super) const TRUNK: Keys = Keys {
         "ping_timeout",
         "recovery_timeout",
         "domain",
+        "tls_name",
         "ping_max_forwards",
         "prefixes",
         "subscribe_rate",

@@ -17,6 +17,7 @@ mod reader;
 mod server;
 mod skill;
 mod syntax;
+mod tls;
 mod trunk;
 mod value;
 
@@ -40,6 +41,7 @@ pub use server::{
     Unusable,
 };
 pub use skill::{Levels, ProfileIndex, RequirementIndex, SkillIndex};
+pub use tls::{ClientCertificates, Tls};
 pub use trunk::{
     Answering, BigRequests, Dtmf, Identity, MakeCallFlow, Peer, Selection, Trunk, TrunkSet,
 };
@@ -122,6 +124,8 @@ pub fn parse_named(
 pub struct Config {
     /// Listeners, shards, CTI clients.
     pub server: Server,
+    /// What SIP over TLS is done with, if it is.
+    pub tls: Option<Tls>,
     /// How names are looked up.
     pub dns: Dns,
     /// In the order of the file.
@@ -262,6 +266,27 @@ impl Config {
     /// The trunk that an index stands for.
     pub fn trunk_at(&self, index: TrunkIndex) -> &Trunk {
         &self.trunks[usize::from(index.0)]
+    }
+
+    /// Whom the certificates of the trunks' peers under TLS are for. A name whose transport DNS
+    /// chooses may be one.
+    pub fn tls_names(&self) -> impl Iterator<Item = String> {
+        self.trunks.iter().flat_map(|trunk| {
+            let secret = |peer: &&Peer| {
+                peer.transport()
+                    .is_none_or(|transport| transport == Transport::Tls)
+            };
+            let peers = trunk.peers.iter().filter(secret);
+            peers.map(|peer| trunk.tls_name_of(peer))
+        })
+    }
+
+    /// Makes the names of files that are relative, and opened while the server runs, start from
+    /// the folder of the configuration.
+    pub fn start_from(&mut self, folder: &std::path::Path) {
+        if let Some(tls) = &mut self.tls {
+            tls.start_from(folder);
+        }
     }
 
     /// What an agent's phone can, by the first of the trunks that lead to it.

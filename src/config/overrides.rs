@@ -78,7 +78,8 @@ impl Config {
         server.log = log.unwrap_or(server.log);
         server.driver = driver.unwrap_or(server.driver);
         let has_tokens = !server.tokens.is_empty();
-        check::check_server(server, &self.trunks, has_tokens, places, &mistakes);
+        let beside = (self.tls.as_ref(), &self.trunks[..]);
+        check::check_server(server, beside, has_tokens, places, &mistakes);
         mistakes.into_result()?;
         Ok(self)
     }

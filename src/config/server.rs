@@ -120,6 +120,29 @@ pub enum Transport {
     Udp,
     /// A byte stream.
     Tcp,
+    /// A byte stream under TLS.
+    Tls,
+}
+
+impl Transport {
+    /// The port where nothing names another (RFC 3261 §19.1.2).
+    #[must_use]
+    pub fn port(self) -> u16 {
+        match self {
+            Self::Udp | Self::Tcp => 5060,
+            Self::Tls => 5061,
+        }
+    }
+
+    /// As shards call it.
+    #[must_use]
+    pub fn of_shards(self) -> offhook_shards::Transport {
+        match self {
+            Self::Udp => offhook_shards::Transport::Udp,
+            Self::Tcp => offhook_shards::Transport::Tcp,
+            Self::Tls => offhook_shards::Transport::Tls,
+        }
+    }
 }
 
 impl fmt::Display for Transport {
@@ -127,11 +150,12 @@ impl fmt::Display for Transport {
         formatter.write_str(match self {
             Self::Udp => "udp",
             Self::Tcp => "tcp",
+            Self::Tls => "tls",
         })
     }
 }
 
-/// One address on which SIP is heard, written `udp:ADDRESS:PORT` or `tcp:ADDRESS:PORT`.
+/// One address on which SIP is heard, written `udp:ADDRESS:PORT`, `tcp:…` or `tls:…`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Listener {
     /// Datagrams or streams.
@@ -163,18 +187,20 @@ impl FromStr for Listener {
 
     fn from_str(text: &str) -> Result<Self, Unusable> {
         let (transport, address) = transport_and_address(text).ok_or(Unusable(
-            "write udp:ADDRESS:PORT or tcp:ADDRESS:PORT, such as \"udp:0.0.0.0:5060\"",
+            "write udp:ADDRESS:PORT, tcp:ADDRESS:PORT or tls:ADDRESS:PORT, such as \
+             \"udp:0.0.0.0:5060\"",
         ))?;
         Ok(Self { transport, address })
     }
 }
 
-/// Splits `udp:ADDRESS:PORT`; an address without a port gets SIP's own, 5060.
+/// Splits `udp:ADDRESS:PORT`; an address without a port gets SIP's own, 5060 or 5061.
 pub(super) fn transport_and_address(text: &str) -> Option<(Transport, SocketAddr)> {
     let (transport, address) = text.split_once(':')?;
     let transport = match transport {
         "udp" => Transport::Udp,
         "tcp" => Transport::Tcp,
+        "tls" => Transport::Tls,
         _ => return None,
     };
     let bare = address
@@ -183,7 +209,10 @@ pub(super) fn transport_and_address(text: &str) -> Option<(Transport, SocketAddr
         .unwrap_or(address);
     let address = address
         .parse()
-        .or_else(|_| bare.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, 5060)))
+        .or_else(|_| {
+            let ip = bare.parse::<IpAddr>();
+            ip.map(|ip| SocketAddr::new(ip, transport.port()))
+        })
         .ok()?;
     Some((transport, address))
 }

@@ -29,6 +29,8 @@ pub struct Trunk {
     pub recovery_timeout: Duration,
     /// Host part of request URIs; `None` uses the peer's name or address.
     pub domain: Option<Box<str>>,
+    /// For whom the certificates of its peers must be; `None` is each peer's own name or address.
+    pub tls_name: Option<Box<str>>,
     /// Max-Forwards of OPTIONS pings.
     pub ping_max_forwards: u8,
     /// Numbers that begin with one of these belong to this trunk; empty means any.
@@ -106,6 +108,18 @@ pub enum Identity {
     Neither,
 }
 
+impl Trunk {
+    /// For whom the certificate of a peer must be (RFC 5922 §7.3).
+    #[must_use]
+    pub fn tls_name_of(&self, peer: &Peer) -> String {
+        match (&self.tls_name, peer) {
+            (Some(name), _) => name.to_string(),
+            (None, Peer::Name(question)) => question.host.to_string(),
+            (None, Peer::Address { address, .. }) => address.ip().to_string(),
+        }
+    }
+}
+
 /// One node of a trunk, or several behind one name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Peer {
@@ -129,6 +143,7 @@ impl Peer {
             Self::Name(question) => question.transport.map(|transport| match transport {
                 offhook_shards::Transport::Udp => Transport::Udp,
                 offhook_shards::Transport::Tcp => Transport::Tcp,
+                offhook_shards::Transport::Tls => Transport::Tls,
             }),
         }
     }

@@ -322,7 +322,7 @@ pub(super) fn listener(scalar: Scalar<'_>) -> Converted<Listener> {
 
 /// A node of a trunk.
 pub(super) fn peer(scalar: Scalar<'_>) -> Converted<Peer> {
-    const WRITE: &str = "write udp:ADDRESS:PORT or tcp:ADDRESS:PORT, such as \
+    const WRITE: &str = "write udp:ADDRESS:PORT, tcp:ADDRESS:PORT or tls:ADDRESS:PORT, such as \
                          \"udp:192.0.2.20:5060\", or a name, such as \"udp:pbx.example.com\" or \
                          \"sip:example.com\"";
     let text = text(scalar)?;
@@ -338,6 +338,7 @@ pub(super) fn peer(scalar: Scalar<'_>) -> Converted<Peer> {
         "sip" => None,
         "udp" => Some(offhook_shards::Transport::Udp),
         "tcp" => Some(offhook_shards::Transport::Tcp),
+        "tls" => Some(offhook_shards::Transport::Tls),
         _ => return Err(WRITE.to_owned()),
     };
     let (host, port) = match place.split_once(':') {
@@ -360,6 +361,15 @@ pub(super) fn peer(scalar: Scalar<'_>) -> Converted<Peer> {
     };
     let port = port.map(number).transpose()?;
     Ok(Peer::Name(Question::new(host, port, transport)))
+}
+
+/// Whom a certificate is for: a host name, or an address without brackets.
+pub(super) fn tls_name(scalar: Scalar<'_>) -> Converted<Box<str>> {
+    let text = text(scalar)?;
+    if is_host_name(text) || text.parse::<IpAddr>().is_ok() {
+        return Ok(text.to_ascii_lowercase().into());
+    }
+    Err("write the name or the address in the certificate, such as \"pbx.example.com\"".to_owned())
 }
 
 /// The address of a name server; without a port, 53.

@@ -155,6 +155,7 @@ impl<'a> Draft<'a> {
         let (name, rport) = match transport {
             Transport::Udp => ("UDP", ";rport"),
             Transport::Tcp => ("TCP", ""),
+            Transport::Tls => ("TLS", ""),
         };
         let sent_by = &listener.advertised;
         put(
@@ -241,6 +242,8 @@ pub(super) fn contact(user: &str, transport: Transport, listener: &Listener) -> 
     let parameter = match transport {
         Transport::Udp => "",
         Transport::Tcp => ";transport=tcp",
+        // RFC 5630 §3.1.3 calls it deprecated; every PBX in the field reads and writes it.
+        Transport::Tls => ";transport=tls",
     };
     let at = if user.is_empty() { "" } else { "@" };
     format!(

@@ -230,18 +230,23 @@ impl Dialog {
         let transport = match uri.transport() {
             Some(sip::Transport::Udp) => Transport::Udp,
             Some(sip::Transport::Tcp) => Transport::Tcp,
+            Some(sip::Transport::Tls) => Transport::Tls,
             // RFC 3263 §4.1 says UDP for a bare address; a peer that is reached by TCP and does
             // not say so again means TCP.
             None => self.peer.transport,
             Some(
-                sip::Transport::Tls
-                | sip::Transport::Sctp
+                sip::Transport::Sctp
                 | sip::Transport::Ws
                 | sip::Transport::Wss
                 | sip::Transport::Other(_),
             ) => return self.peer,
         };
-        let address = SocketAddr::new(ip, uri.port.unwrap_or(5060));
+        let default = if transport == Transport::Tls {
+            5061
+        } else {
+            5060
+        };
+        let address = SocketAddr::new(ip, uri.port.unwrap_or(default));
         let same = (transport, address) == (self.peer.transport, self.peer.address);
         let large_requests = self.peer.large_requests.filter(|_| same);
         Target {

@@ -65,13 +65,13 @@ fn question(uri: &Uri<'_>, peer: Transport) -> Option<Question> {
     let transport = match (uri.transport(), uri.port) {
         (Some(sip::Transport::Udp), _) => Some(Transport::Udp),
         (Some(sip::Transport::Tcp), _) => Some(Transport::Tcp),
+        (Some(sip::Transport::Tls), _) => Some(Transport::Tls),
         // RFC 3263 §4.1 says UDP; a peer that is reached by TCP and does not say so again means it.
         (None, Some(_)) => Some(peer),
         (None, None) => None,
         (
             Some(
-                sip::Transport::Tls
-                | sip::Transport::Sctp
+                sip::Transport::Sctp
                 | sip::Transport::Ws
                 | sip::Transport::Wss
                 | sip::Transport::Other(_),

@@ -4,10 +4,8 @@
 
 use std::time::{Duration, Instant};
 
-use offhook_shards::Transport;
-
 use crate::call::{CallKey, Dial, DialTo, Event as CallEvent, LegSlot};
-use crate::config::{self, Answering, MediaServer, TrunkSet};
+use crate::config::{Answering, MediaServer, TrunkSet};
 use crate::counters::Counter;
 use crate::dialog::{AutoAnswer, Cause, Invite, LegEvent, LegKey, LegPolicy, Target};
 use crate::limits::PEER_SILENCE_IN_T1;
@@ -108,10 +106,7 @@ impl Engine {
         };
         let user = user.or(server.user.as_deref()).unwrap_or_default();
         let target = Target {
-            transport: match server.transport {
-                config::Transport::Udp => Transport::Udp,
-                config::Transport::Tcp => Transport::Tcp,
-            },
+            transport: server.transport.of_shards(),
             address: server.address,
             large_requests: None,
         };

@@ -13,6 +13,7 @@ mod owner;
 mod settle;
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -304,6 +305,10 @@ impl offhook_shards::Engine for Engine {
             framing::Frame::Incomplete => Frame::Incomplete,
             framing::Frame::Malformed(_) => Frame::Malformed,
         }
+    }
+
+    fn identity(&self, remote: SocketAddr) -> Option<String> {
+        self.trunks.tls_name(remote)
     }
 
     fn handle_datagram(&mut self, now: Instant, from: Source, bytes: &[u8]) {

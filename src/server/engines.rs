@@ -46,10 +46,7 @@ impl Engines {
         let server = &self.config.server;
         let listeners = server.sip.iter().filter_map(|listener| {
             let host = server.advertised(*listener)?;
-            let transport = match listener.transport {
-                Transport::Udp => offhook_shards::Transport::Udp,
-                Transport::Tcp => offhook_shards::Transport::Tcp,
-            };
+            let transport = listener.transport.of_shards();
             let address = listener.address;
             Some(Listener {
                 transport,
@@ -121,7 +118,7 @@ pub fn with_ports(config: &Config) -> Result<Config, (SocketAddr, io::Error)> {
 fn free_port(transport: Transport, address: SocketAddr) -> io::Result<u16> {
     let bound = match transport {
         Transport::Udp => UdpSocket::bind(address)?.local_addr()?,
-        Transport::Tcp => TcpListener::bind(address)?.local_addr()?,
+        Transport::Tcp | Transport::Tls => TcpListener::bind(address)?.local_addr()?,
     };
     Ok(bound.port())
 }

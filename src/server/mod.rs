@@ -28,4 +28,5 @@ pub mod permissions;
 pub mod serve;
 pub mod snapshot;
 pub mod state;
+pub mod tls;
 pub mod websocket;

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use offhook_shards::{
     Control, DriverChoice, Engine, Events, Options, Placement, Running, ShardId, StartError,
-    limits::MESSAGE_DEADLINE, placement,
+    TlsStore, limits::MESSAGE_DEADLINE, placement,
 };
 use tokio::io::unix::AsyncFd;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -31,6 +31,7 @@ use super::gate::{self, Gate, Outputs};
 use super::hub::Hub;
 use super::link::{Full, Shards};
 use super::metrics::Fleet;
+use super::tls;
 use super::websocket::Heartbeat;
 
 /// How long HTTP connections may take to end when the server stops.
@@ -71,6 +72,8 @@ pub enum ServeError {
         /// What the kernel said.
         error: io::Error,
     },
+    /// The files of `[tls]` cannot be used.
+    Tls(String),
     /// The shards do not start.
     Shards(StartError),
     /// The control plane's thread or runtime does not start.
@@ -93,6 +96,7 @@ impl std::fmt::Display for ServeError {
                     address.ip()
                 )
             }
+            Self::Tls(words) => write!(formatter, "TLS cannot be served: {words}"),
             Self::Shards(error) => write!(formatter, "the shards do not start: {error}"),
             Self::Control(error) => write!(formatter, "the control plane does not start: {error}"),
             Self::Broken(words) => formatter.write_str(words),
@@ -111,6 +115,8 @@ pub struct Serving {
     pub udp: Vec<SocketAddr>,
     /// Where SIP streams are accepted, likewise.
     pub tcp: Vec<SocketAddr>,
+    /// Where SIP streams under TLS are accepted, likewise.
+    pub tls: Vec<SocketAddr>,
     /// The driver that was taken: `uring` or `epoll`.
     pub driver: &'static str,
     stop: watch::Sender<bool>,
@@ -217,20 +223,23 @@ pub fn start_with<C: Crew>(
     let listener = listen(address).map_err(|error| ServeError::Http { address, error })?;
     let http = listener.local_addr().map_err(ServeError::Control)?;
     let builder = crew.clone();
-    let running = offhook_shards::start(&options(&config, choices), move |shard| {
-        builder.engine(shard)
-    })
-    .map_err(ServeError::Shards)?;
+    let store = tls::load(&config).map_err(ServeError::Tls)?;
+    let store = store.map(TlsStore::new);
+    let options = options(&config, choices, store.clone());
+    let running = offhook_shards::start(&options, move |shard| builder.engine(shard))
+        .map_err(ServeError::Shards)?;
     let (udp, tcp) = (
         running.udp_addresses().to_vec(),
         running.tcp_addresses().to_vec(),
     );
+    let tls = running.tls_addresses().to_vec();
     let driver = running.driver().name();
     let (stop, stopped) = watch::channel(false);
     let plane = ControlPlane {
         config,
         clock,
         choices,
+        store,
         crew,
         listener,
         running,
@@ -244,6 +253,7 @@ pub fn start_with<C: Crew>(
         http,
         udp,
         tcp,
+        tls,
         driver,
         stop,
         thread,
@@ -256,7 +266,7 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(listener)
 }
 
-fn options(config: &Config, choices: Choices) -> Options {
+fn options(config: &Config, choices: Choices, tls_store: Option<TlsStore>) -> Options {
     let server = &config.server;
     let of = |transport| {
         let listeners = server
@@ -280,6 +290,8 @@ fn options(config: &Config, choices: Choices) -> Options {
         },
         udp: of(Transport::Udp),
         tcp: of(Transport::Tcp),
+        tls: of(Transport::Tls),
+        tls_store,
         spin: Duration::ZERO,
         message_deadline: choices.deadlines.sip_message,
     }
@@ -309,11 +321,12 @@ fn log_start<E: Engine>(http: SocketAddr, running: &Running<E>) {
         .fallback_reason()
         .map_or_else(String::new, |why| format!(" ({why})"));
     tracing::info!(
-        "offhook {} serves SIP on{}{} and CTI on http://{http}; {} shards on cores {pinned}; \
+        "offhook {} serves SIP on{}{}{} and CTI on http://{http}; {} shards on cores {pinned}; \
          driver {}{why}",
         env!("CARGO_PKG_VERSION"),
         addresses("udp", running.udp_addresses()),
         addresses("tcp", running.tcp_addresses()),
+        addresses("tls", running.tls_addresses()),
         running.plan().shards.len(),
         running.driver().name(),
     );
@@ -324,6 +337,7 @@ struct ControlPlane<C: Crew> {
     config: Arc<Config>,
     clock: Clock,
     choices: Choices,
+    store: Option<TlsStore>,
     crew: C,
     listener: TcpListener,
     running: Running<C::Engine>,
@@ -384,12 +398,19 @@ impl<C: Crew> ControlPlane<C> {
             crew: self.crew.clone(),
         };
         let mut hub = Hub::new(Arc::clone(&self.config), self.clock, link);
+        let reloading = self.choices.signals.then(|| {
+            let reload = reload(Arc::clone(&self.config), self.store.clone());
+            tokio::spawn(reload)
+        });
         // Caught before anybody is told that the server runs.
         let signals = self.choices.signals.then(catch_signals);
         log_start(address, &self.running);
         let stop = until_told(signals, self.stopped.clone());
         let outcome = gate::turn(&mut hub, &self.clock, commands, outputs, stop).await;
         resolving.abort();
+        if let Some(reloading) = reloading {
+            reloading.abort();
+        }
         http_stop.send_replace(true);
         // Whoever still reads an answer then is cut off.
         let _ = tokio::time::timeout(STOP_PATIENCE, http).await;
@@ -454,6 +475,26 @@ async fn signalled(signals: io::Result<(Signal, Signal)>) {
             // The kernel's own action still ends the process, only less politely.
             tracing::warn!(%error, "signals cannot be caught");
             std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// Reads certificates and keys again whenever SIGHUP comes; what cannot be used changes nothing.
+async fn reload(config: Arc<Config>, store: Option<TlsStore>) {
+    let mut hangup = match signal(SignalKind::hangup()) {
+        Ok(hangup) => hangup,
+        Err(error) => return tracing::warn!(%error, "SIGHUP cannot be caught"),
+    };
+    while hangup.recv().await.is_some() {
+        match (&store, tls::load(&config)) {
+            (Some(store), Ok(Some(settings))) => {
+                store.set(settings);
+                tracing::info!("SIGHUP: the files of [tls] were read again");
+            }
+            (Some(_), Err(words)) => {
+                tracing::error!("SIGHUP: the old certificate stays in use: {words}");
+            }
+            (None, _) | (_, Ok(None)) => tracing::info!("SIGHUP: there is nothing to read again"),
         }
     }
 }

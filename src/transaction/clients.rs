@@ -167,7 +167,7 @@ impl Clients {
             "every request has a branch of its own, a CANCEL that of its INVITE, once"
         );
         match outgoing.transport {
-            Transport::Tcp => {
+            Transport::Tcp | Transport::Tls => {
                 self.streams.entry(outgoing.remote).or_default().insert(key);
             }
             Transport::Udp => {}

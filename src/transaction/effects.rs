@@ -59,7 +59,7 @@ impl Effects<'_> {
     /// Whether the transport repeats lost bytes itself, so that we need not (§17.1.1.2).
     pub(super) fn is_reliable(&self) -> bool {
         match self.route.transport {
-            Transport::Tcp => true,
+            Transport::Tcp | Transport::Tls => true,
             Transport::Udp => false,
         }
     }

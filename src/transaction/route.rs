@@ -27,7 +27,7 @@ pub fn transport_for(target: &Target, request_bytes: usize) -> (Transport, Socke
         (Transport::Udp, Some(address)) if request_bytes > UDP_REQUEST_BYTES_MAX => {
             (Transport::Tcp, address)
         }
-        (Transport::Udp | Transport::Tcp, _) => (target.transport, target.address),
+        (Transport::Udp | Transport::Tcp | Transport::Tls, _) => (target.transport, target.address),
     }
 }
 
@@ -58,6 +58,6 @@ pub(super) fn of_response(source: Source, reply_port: u16) -> Transmit {
 pub(super) fn reply_port(source: Source, via: &Via<'_>) -> u16 {
     match source.transport {
         Transport::Udp if via.rport().is_some() => source.remote.port(),
-        Transport::Udp | Transport::Tcp => via.sent_by_port(),
+        Transport::Udp | Transport::Tcp | Transport::Tls => via.sent_by_port(),
     }
 }

@@ -149,6 +149,15 @@ impl KnownTrunk {
             .collect()
     }
 
+    /// The peer of a node under TLS at an address that is wanted.
+    pub(super) fn peer_under_tls(&self, is_wanted: impl Fn(&SocketAddr) -> bool) -> Option<u8> {
+        let secret = offhook_shards::Transport::Tls;
+        let mut nodes = self.nodes.iter().flatten();
+        let found =
+            nodes.find(|(_, target)| target.transport == secret && is_wanted(&target.address));
+        found.map(|(peer, _)| *peer)
+    }
+
     /// Where calls of the trunk come from: all its nodes, and those that were so of late.
     pub(super) fn sources(&self) -> impl Iterator<Item = IpAddr> {
         let targets = self.nodes.iter().flatten();

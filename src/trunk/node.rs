@@ -40,10 +40,7 @@ impl Nodes {
                 peer,
                 place: Place {
                     priority: 0,
-                    transport: match transport {
-                        config::Transport::Udp => offhook_shards::Transport::Udp,
-                        config::Transport::Tcp => offhook_shards::Transport::Tcp,
-                    },
+                    transport: transport.of_shards(),
                     address: *address,
                     weight: 0,
                 },
@@ -68,7 +65,10 @@ pub(super) fn target(trunk: &config::Trunk, place: Place) -> Target {
     let large_requests = match (place.transport, trunk.big_requests) {
         (offhook_shards::Transport::Udp, BigRequests::Tcp) => Some(place.address),
         (offhook_shards::Transport::Udp, BigRequests::Udp)
-        | (offhook_shards::Transport::Tcp, BigRequests::Tcp | BigRequests::Udp) => None,
+        | (
+            offhook_shards::Transport::Tcp | offhook_shards::Transport::Tls,
+            BigRequests::Tcp | BigRequests::Udp,
+        ) => None,
     };
     Target {
         transport: place.transport,

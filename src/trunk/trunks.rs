@@ -141,14 +141,37 @@ impl Trunks {
         });
     }
 
-    /// No connection to this address could be opened. Only to a peer that is reached by TCP alone
-    /// does that say anything.
+    /// No connection to this address could be opened. Only of a node that is reached by streams
+    /// alone does that say anything.
     pub fn handle_connect_failed(&mut self, now: Instant, remote: SocketAddr) {
         for trunk in (0..self.known.len() as u16).map(TrunkIndex) {
-            for node in self.nodes_at(trunk, offhook_shards::Transport::Tcp, remote) {
+            let tcp = self.nodes_at(trunk, offhook_shards::Transport::Tcp, remote);
+            let tls = self.nodes_at(trunk, offhook_shards::Transport::Tls, remote);
+            for node in tcp.into_iter().chain(tls) {
                 self.handle_failure(now, trunk, node, Failure::Connection, None);
             }
         }
+    }
+
+    /// For whom the certificate of a node at this address must be; of one with this IP address,
+    /// where none has the port too. Whoever is no node of a trunk is not talked to under TLS.
+    #[must_use]
+    pub fn tls_name(&self, remote: SocketAddr) -> Option<String> {
+        let at = |found: &SocketAddr| *found == remote;
+        let near = |found: &SocketAddr| found.ip() == remote.ip();
+        self.tls_name_where(at)
+            .or_else(|| self.tls_name_where(near))
+    }
+
+    fn tls_name_where(&self, is_wanted: impl Fn(&SocketAddr) -> bool) -> Option<String> {
+        self.config
+            .trunks
+            .iter()
+            .zip(&self.known)
+            .find_map(|(trunk, known)| {
+                let peer = known.peer_under_tls(&is_wanted)?;
+                Some(trunk.tls_name_of(&trunk.peers[usize::from(peer)]))
+            })
     }
 
     /// The nodes of a trunk in use at this address.

@@ -92,6 +92,7 @@ impl Draft {
         let name = match transport {
             Transport::Udp => "UDP",
             Transport::Tcp => "TCP",
+            Transport::Tls => "TLS",
         };
         let mut text = format!("{}\r\n", self.start);
         for (name, value) in &self.headers {

@@ -1,4 +1,5 @@
-//! Interop: the real server against real programs of others, SIPp and Kamailio, on loopback.
+//! Interop: the real server against real programs of others, SIPp, Kamailio and OpenSSL, on
+//! loopback.
 //!
 //! `cargo interop` runs these tests and `cargo test --workspace` does not, because the programs
 //! must be installed. A program that is missing fails the test and says what to install. Each test
@@ -9,6 +10,13 @@
     reason = "programs of others run in real time, and the environment names the driver"
 )]
 
+#[allow(
+    clippy::unwrap_used,
+    dead_code,
+    reason = "tests/tls uses the rest of it"
+)]
+#[path = "../tls/authority.rs"]
+mod authority;
 mod calls;
 mod directory;
 mod floor;
@@ -18,4 +26,5 @@ mod presence;
 mod program;
 mod server;
 mod sipp;
+mod tls;
 mod trunks;

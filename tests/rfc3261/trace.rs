@@ -45,7 +45,7 @@ pub(crate) fn connection() -> ConnectionId {
 pub(crate) fn source(transport: Transport) -> Source {
     let connection = match transport {
         Transport::Udp => None,
-        Transport::Tcp => Some(connection()),
+        Transport::Tcp | Transport::Tls => Some(connection()),
     };
     Source {
         transport,

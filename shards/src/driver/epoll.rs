@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use crate::clock::Clock;
 use crate::driver::Drive;
-use crate::engine::{ConnectionId, Engine};
+use crate::engine::{ConnectionId, Engine, Transport};
 use crate::limits;
 use crate::metrics::Counter;
 use crate::options::StartError;
@@ -59,8 +59,8 @@ impl Drive for Epoll {
 struct Runner<E: Engine> {
     shard: Shard<E>,
     poll: Poll,
-    /// Each with whether connections may be waiting.
-    listeners: Vec<(TcpListener, bool)>,
+    /// Each with its transport, and whether connections may be waiting.
+    listeners: Vec<(TcpListener, Transport, bool)>,
     /// By the connection's index.
     streams: Vec<Option<(ConnectionId, TcpStream)>>,
     scratch: Vec<u8>,
@@ -81,9 +81,10 @@ impl<E: Engine> Runner<E> {
         registry.register(&mut SourceFd(&wake), Token(WAKE), Interest::READABLE)?;
         for (index, listener) in listeners.into_iter().enumerate() {
             listener.socket.set_nonblocking(true)?;
+            let transport = listener.transport;
             let mut listener = TcpListener::from_std(listener.socket.into());
             registry.register(&mut listener, Token(LISTENERS + index), Interest::READABLE)?;
-            self.listeners.push((listener, true));
+            self.listeners.push((listener, transport, true));
         }
         Ok(())
     }
@@ -122,7 +123,7 @@ impl<E: Engine> Runner<E> {
                 self.shard.sleeper().take_signal();
             }
             socket if socket < WAKE => self.shard.datagrams.set_ready(socket),
-            listener if listener < CONNECTIONS => self.listeners[listener - LISTENERS].1 = true,
+            listener if listener < CONNECTIONS => self.listeners[listener - LISTENERS].2 = true,
             connection => {
                 let stream = self.streams.get(connection - CONNECTIONS);
                 if let Some(&Some((id, _))) = stream {
@@ -135,12 +136,13 @@ impl<E: Engine> Runner<E> {
     fn accept(&mut self, now: Instant) {
         for index in 0..self.listeners.len() {
             for _ in 0..limits::ACCEPTS_PER_TURN_MAX {
-                let (listener, ready) = &mut self.listeners[index];
+                let (listener, transport, ready) = &mut self.listeners[index];
+                let transport = *transport;
                 if !*ready {
                     break;
                 }
                 match listener.accept() {
-                    Ok((stream, remote)) => self.accepted(now, stream, remote),
+                    Ok((stream, remote)) => self.accepted(now, transport, stream, remote),
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => *ready = false,
                     Err(error) if is_about_one_connection(&error) => {}
                     Err(_) => {
@@ -152,13 +154,20 @@ impl<E: Engine> Runner<E> {
         }
     }
 
-    fn accepted(&mut self, now: Instant, stream: TcpStream, remote: SocketAddr) {
+    fn accepted(
+        &mut self,
+        now: Instant,
+        transport: Transport,
+        stream: TcpStream,
+        remote: SocketAddr,
+    ) {
         // A connection that is gone already has no address any more.
         let Ok(local) = stream.local_addr() else {
             return;
         };
         let _ = stream.set_nodelay(true);
-        if let Some(id) = self.shard.streams.accepted(now, remote, local) {
+        let streams = &mut self.shard.streams;
+        if let Some(id) = streams.accepted(now, transport, remote, local) {
             self.keep(now, id, stream);
         }
     }
@@ -204,7 +213,7 @@ impl<E: Engine> Runner<E> {
                         *stream = None;
                     }
                 }
-                StreamCommand::Accept { listener } => self.listeners[listener].1 = true,
+                StreamCommand::Accept { listener } => self.listeners[listener].2 = true,
             }
         }
         any

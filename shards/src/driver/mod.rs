@@ -85,7 +85,7 @@ fn run<E: Engine, F: Fn(ShardId) -> E, D: Drive>(launch: Launch<E, F>) {
     drop(ready);
     let Ok(sockets) = sockets.recv() else { return };
     let shard = Shard::new(seat, engine, sockets.udp, Clock.now());
-    driver.run(shard, sockets.tcp);
+    driver.run(shard, sockets.streams);
 }
 
 /// Tells the control plane of a shard's end, also when it panics.

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::driver::Drive;
-use crate::engine::{ConnectionId, Engine};
+use crate::engine::{ConnectionId, Engine, Transport};
 use crate::limits;
 use crate::metrics::Counter;
 use crate::options::{StartError, UringDenied};
@@ -166,10 +166,12 @@ fn start_tasks<E: Engine>(
         )));
     }
     for (index, listener) in listeners.into_iter().enumerate() {
+        let transport = listener.transport;
         let listener = sys::glommio_listener(listener.socket.into());
         tasks.push(glommio::spawn_local(accept(
             Rc::clone(local),
             index,
+            transport,
             listener,
         )));
     }
@@ -225,10 +227,15 @@ async fn watch_wake<E: Engine>(local: Rc<Local<E>>, wake: OwnedFd) {
     }
 }
 
-async fn accept<E: Engine>(local: Rc<Local<E>>, index: usize, listener: TcpListener) {
+async fn accept<E: Engine>(
+    local: Rc<Local<E>>,
+    index: usize,
+    transport: Transport,
+    listener: TcpListener,
+) {
     loop {
         match listener.accept().await {
-            Ok(stream) => local.accepted(stream),
+            Ok(stream) => local.accepted(transport, stream),
             Err(_) => {
                 local.paused_listeners.borrow_mut()[index].0 = true;
                 local
@@ -312,17 +319,17 @@ impl<E: Engine> Local<E> {
         Poll::Pending
     }
 
-    fn accepted(self: &Rc<Self>, stream: TcpStream) {
+    fn accepted(self: &Rc<Self>, transport: Transport, stream: TcpStream) {
         // A connection that is gone already has no addresses any more.
         let (Ok(remote), Ok(local)) = (stream.peer_addr(), stream.local_addr()) else {
             return;
         };
         let _ = stream.set_nodelay(true);
-        let accepted = self
-            .shard
-            .borrow_mut()
-            .streams
-            .accepted(Clock.now(), remote, local);
+        let accepted =
+            self.shard
+                .borrow_mut()
+                .streams
+                .accepted(Clock.now(), transport, remote, local);
         if let Some(id) = accepted {
             self.serve(id, stream);
         }

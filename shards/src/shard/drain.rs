@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use super::Shard;
+use super::{Shard, send_by};
 use crate::engine::{Engine, ShardId, Transmit, Transport};
 use crate::limits;
 use crate::metrics::Counter;
@@ -82,7 +82,7 @@ impl<E: Engine> Shard<E> {
                         self.flush(now);
                     }
                 }
-                Transport::Tcp => {
+                Transport::Tcp | Transport::Tls => {
                     self.send_stream(now, transmit, start);
                     self.outgoing.truncate(start);
                 }
@@ -101,14 +101,8 @@ impl<E: Engine> Shard<E> {
     fn send_stream(&mut self, now: Instant, transmit: Transmit, start: usize) {
         let elsewhere = transmit.connection.map(|id| id.shard);
         let Some(shard) = elsewhere.filter(|&shard| self.port.reaches(shard)) else {
-            let Transmit {
-                connection,
-                remote,
-                local,
-                ..
-            } = transmit;
-            self.streams
-                .send(now, connection, remote, local, &self.outgoing[start..]);
+            let bytes = &self.outgoing[start..];
+            send_by(&mut self.streams, &self.engine, now, transmit, bytes);
             return;
         };
         let parcel = Parcel::Transmit {

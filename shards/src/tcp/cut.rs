@@ -1,11 +1,10 @@
 //! The part of the table that meets the cutting of a stream into messages: whose input is to be
 //! cut, and what follows from how that went.
 
-use std::net::SocketAddr;
 use std::time::Instant;
 
 use super::{Deadline, StreamCommand, Table, empty, live};
-use crate::engine::ConnectionId;
+use crate::engine::{ConnectionId, Source};
 use crate::limits;
 use crate::metrics::Counter;
 
@@ -39,16 +38,22 @@ impl Table {
         self.to_cut.len()
     }
 
-    /// The next connection whose input is to be cut into messages, with the input and both
-    /// addresses. [`Table::cut`] must follow.
-    pub(crate) fn next_to_cut(&mut self) -> Option<(ConnectionId, SocketAddr, SocketAddr, &[u8])> {
+    /// The next connection whose input is to be cut into messages, and the input. [`Table::cut`]
+    /// must follow.
+    pub(crate) fn next_to_cut(&mut self) -> Option<(Source, &[u8])> {
         while let Some(id) = self.to_cut.pop_front() {
             if self.is_live(id) {
                 let slot = &mut self.slots[id.index as usize];
                 let connection = slot.connection.as_mut().expect("it was live a line ago");
                 connection.to_cut = false;
                 let local = connection.local.expect("only open connections receive");
-                return Some((id, connection.remote, local, &connection.input));
+                let source = Source {
+                    transport: connection.transport(),
+                    local,
+                    remote: connection.remote,
+                    connection: Some(id),
+                };
+                return Some((source, &connection.input));
             }
         }
         None
@@ -84,7 +89,7 @@ impl Table {
                     || cut.consumed > 0
                     || connection.written < connection.output.len();
                 if talks && connection.ending.is_none() {
-                    return self.part(now, id);
+                    return self.part(now, id, Counter::ClosedMalformed);
                 }
                 return self.close(id, Counter::ClosedMalformed);
             }
@@ -110,11 +115,11 @@ impl Table {
 
     /// What comes is thrown away until the peer has had the time to hear why: to close with bytes
     /// unread would make the kernel send a reset, which may overtake the answer.
-    fn part(&mut self, now: Instant, id: ConnectionId) {
+    pub(super) fn part(&mut self, now: Instant, id: ConnectionId, reason: Counter) {
         let Some(connection) = live(&mut self.slots, id) else {
             return;
         };
-        connection.parting = true;
+        connection.parting = Some(reason);
         empty(&mut connection.input);
         if let Some(timer) = connection.message_timer.take() {
             self.wheel.cancel(timer);

@@ -20,6 +20,7 @@ fn bench() -> Bench {
         Arc::clone(&metrics),
         now,
         limits::MESSAGE_DEADLINE,
+        None,
     );
     Bench {
         table,
@@ -35,12 +36,15 @@ fn address(last: u8, port: u16) -> SocketAddr {
 impl Bench {
     fn accept(&mut self, remote: SocketAddr) -> ConnectionId {
         self.table
-            .accepted(self.now, remote, address(1, 1))
+            .accepted(self.now, Transport::Tcp, remote, address(1, 1))
             .unwrap()
     }
 
     fn send(&mut self, id: Option<ConnectionId>, remote: SocketAddr, bytes: &[u8]) {
-        self.table.send(self.now, id, remote, None, bytes);
+        if !self.table.send(id, Transport::Tcp, remote, bytes) {
+            self.table
+                .open(self.now, Security::None, remote, None, bytes);
+        }
     }
 
     /// Lets time pass in small steps, as deadlines come.
@@ -51,7 +55,8 @@ impl Bench {
 
     /// Cuts nothing off the connection's input: the message there is not complete.
     fn cut(&mut self, consumed: usize, rest: Rest) {
-        let (id, ..) = self.table.next_to_cut().unwrap();
+        let (source, _) = self.table.next_to_cut().unwrap();
+        let id = source.connection.unwrap();
         self.table.cut(self.now, id, Cut { consumed, rest });
     }
 
@@ -290,7 +295,7 @@ fn a_source_may_have_only_so_many_connections() {
     assert_eq!(
         bench
             .table
-            .accepted(bench.now, address(2, 9_999), address(1, 1)),
+            .accepted(bench.now, Transport::Tcp, address(2, 9_999), address(1, 1)),
         None
     );
     assert_eq!(bench.count(Counter::RefusedSourceFull), 1);
@@ -312,7 +317,7 @@ fn a_shard_may_have_only_so_many_connections() {
     assert_eq!(
         bench
             .table
-            .accepted(bench.now, address(2, 5), address(1, 1)),
+            .accepted(bench.now, Transport::Tcp, address(2, 5), address(1, 1)),
         None
     );
     assert_eq!(bench.count(Counter::RefusedShardFull), 1);

@@ -31,6 +31,8 @@ pub const QUIET_OWNED: u8 = b'R';
 pub const KEEP_ALIVE: u8 = 0xff;
 /// What it is answered with.
 pub const KEEP_ALIVE_REPLY: &[u8] = &[0xfe];
+/// For whom the certificates of peers must be.
+pub const PEER_NAME: &str = "peer.example.com";
 /// A stream byte that can start no message.
 pub const NONSENSE: u8 = 0x80;
 
@@ -83,7 +85,7 @@ impl Echo {
 fn payload(transport: Transport, bytes: &[u8]) -> &[u8] {
     match transport {
         Transport::Udp => bytes,
-        Transport::Tcp => &bytes[2..],
+        Transport::Tcp | Transport::Tls => &bytes[2..],
     }
 }
 
@@ -121,6 +123,10 @@ impl Engine for Echo {
         }
     }
 
+    fn identity(&self, _remote: SocketAddr) -> Option<String> {
+        Some(PEER_NAME.to_owned())
+    }
+
     fn handle_datagram(&mut self, _now: Instant, from: Source, bytes: &[u8]) {
         let payload = payload(from.transport, bytes);
         if payload[0] == QUIET_OWNED {
@@ -136,7 +142,7 @@ impl Engine for Echo {
         reply.extend_from_slice(payload);
         let reply = match from.transport {
             Transport::Udp => reply,
-            Transport::Tcp => framed(&reply),
+            Transport::Tcp | Transport::Tls => framed(&reply),
         };
         let Source {
             transport,

@@ -11,6 +11,7 @@ mod presence;
 mod queue;
 mod server;
 mod settings;
+mod tls;
 mod trunk;
 
 use toml::de::DeTable;
@@ -32,6 +33,8 @@ pub(super) fn read<'a>(
 ) -> Config {
     let mut top = Section::new(&keys::DOCUMENT, Some(document), 1, source);
     let server_section = top.table("server", &keys::SERVER);
+    let tls = top.table("tls", &keys::TLS);
+    let tls = top.has("tls").then(|| tls::read(tls));
     let dns_section = top.table("dns", &keys::DNS);
     let token_sections = top.tables("token", &keys::TOKEN, TOKENS_MAX);
     let trunk_sections = top.tables("trunk", &keys::TRUNK, TRUNKS_MAX);
@@ -63,18 +66,14 @@ pub(super) fn read<'a>(
 
     let places = Places::new(&server_section, trunk_lines);
     let mut server = server::read(server_section);
-    let has_token_sections = !token_sections.is_empty();
+    let has_tokens = !token_sections.is_empty();
     server.tokens = server::read_tokens(token_sections, &roster);
-    check::check_server(
-        &server,
-        &trunks,
-        has_token_sections,
-        &places,
-        source.mistakes,
-    );
+    let beside = (tls.as_ref(), &trunks[..]);
+    check::check_server(&server, beside, has_tokens, &places, source.mistakes);
     let names = names.iter().map(|(name, at, _)| (name.into(), at));
     let config = Config {
         server,
+        tls,
         dns: dns::read(dns_section),
         trunks,
         presence,

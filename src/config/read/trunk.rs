@@ -89,6 +89,7 @@ fn read_one<'a>(
         oos_force: section.duration("oos_force", Duration::ZERO..=secs(600), secs(10)),
         recovery_timeout: section.duration("recovery_timeout", secs(1)..=secs(3_600), secs(30)),
         domain: section.optional("domain", value::host),
+        tls_name: section.optional("tls_name", value::tls_name),
         ping_max_forwards: u8::try_from(ping_max_forwards).unwrap_or(u8::MAX),
         prefixes: read_prefixes(&mut section),
         subscribe_rate: section.integer("subscribe_rate", 1..=10_000, 50),

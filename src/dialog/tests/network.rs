@@ -284,7 +284,7 @@ impl Network {
             if let Some(agent) = self.agents.get_mut(number) {
                 let connection = match packet.transport {
                     Transport::Udp => None,
-                    Transport::Tcp => Some(ConnectionId {
+                    Transport::Tcp | Transport::Tls => Some(ConnectionId {
                         shard: ShardId(0),
                         index: 0,
                         generation: 0,

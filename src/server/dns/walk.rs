@@ -11,13 +11,19 @@ use hickory_resolver::proto::op::ResponseCode;
 use hickory_resolver::proto::rr::{RData, Record, RecordType};
 use offhook_shards::Transport;
 
-use crate::config::{self, Listener};
+use crate::config::Listener;
 use crate::dns::book::Found;
 use crate::dns::{Place, Problem, Question};
 use crate::limits::{DNS_HOST_ADDRESSES_MAX, DNS_PLACES_MAX, DNS_RECORDS_MAX};
 
 /// The port of SIP where nothing names another (RFC 3261 §19.1.2).
-const SIP_PORT: u16 = 5060;
+fn port_of(transport: Transport) -> u16 {
+    match transport {
+        Transport::Udp | Transport::Tcp => 5060,
+        Transport::Tls => 5061,
+    }
+}
+
 /// So that the weight of a host is divided among its addresses without a remainder.
 const WEIGHT_UNIT: u32 = 840;
 
@@ -31,11 +37,7 @@ impl Reach {
     pub(super) fn of(listeners: &[Listener]) -> Self {
         let mut reach = Vec::new();
         for listener in listeners {
-            let transport = match listener.transport {
-                config::Transport::Udp => Transport::Udp,
-                config::Transport::Tcp => Transport::Tcp,
-            };
-            let entry = (transport, listener.address.is_ipv4());
+            let entry = (listener.transport.of_shards(), listener.address.is_ipv4());
             if !reach.contains(&entry) {
                 reach.push(entry);
             }
@@ -91,7 +93,7 @@ pub(super) async fn look_up(resolver: &TokioResolver, question: &Question, reach
         (None, Some(transport)) => match walk.services(host, &[transport]).await? {
             Some((hosts, lifetime)) => walk.addresses(hosts, lifetime).await,
             None => {
-                walk.addresses(vec![lone(transport, SIP_PORT)], Duration::MAX)
+                walk.addresses(vec![lone(transport, port_of(transport))], Duration::MAX)
                     .await
             }
         },
@@ -104,7 +106,7 @@ pub(super) async fn look_up(resolver: &TokioResolver, question: &Question, reach
             match found {
                 Some((hosts, lifetime)) => walk.addresses(hosts, lifetime).await,
                 None => {
-                    let host = lone(walk.plain(), SIP_PORT);
+                    let host = lone(walk.plain(), port_of(walk.plain()));
                     walk.addresses(vec![host], Duration::MAX).await
                 }
             }
@@ -144,6 +146,7 @@ impl Walk<'_> {
                 let transport = match naptr.services.to_ascii_uppercase().as_slice() {
                     b"SIP+D2U" => Transport::Udp,
                     b"SIP+D2T" => Transport::Tcp,
+                    b"SIPS+D2T" => Transport::Tls,
                     _ => return None,
                 };
                 let usable = naptr.flags.eq_ignore_ascii_case(b"s")
@@ -172,6 +175,7 @@ impl Walk<'_> {
             let name = match transport {
                 Transport::Udp => format!("_sip._udp.{host}"),
                 Transport::Tcp => format!("_sip._tcp.{host}"),
+                Transport::Tls => format!("_sips._tcp.{host}"),
             };
             if let Some(found) = self.srv(&name, transport).await? {
                 return Ok(Some(found));

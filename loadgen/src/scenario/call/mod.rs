@@ -297,7 +297,7 @@ impl Call {
 
     /// Whether it shares a connection to a peer with other calls.
     pub(crate) fn shares_connection_to(&self, remote: SocketAddr) -> bool {
-        let is_stream = self.path.transport == Transport::Tcp;
+        let is_stream = self.path.transport != Transport::Udp;
         is_stream && self.path.connection.is_none() && self.path.remote == remote
     }
 

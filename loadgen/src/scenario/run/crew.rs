@@ -83,7 +83,7 @@ impl Crew {
     ) -> Result<(), StartError> {
         let mut streams = match settings.transport {
             Transport::Tcp => settings.locals.clone(),
-            Transport::Udp => Vec::new(),
+            Transport::Udp | Transport::Tls => Vec::new(),
         };
         streams.extend(settings.twins.own);
         let mut datagrams = settings.locals.clone();

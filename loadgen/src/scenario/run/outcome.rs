@@ -181,6 +181,7 @@ pub(super) fn load_note(prepared: &Prepared, driver: &str) -> LoadNote {
         transport: match settings.transport {
             Transport::Udp => "UDP".to_owned(),
             Transport::Tcp => "TCP".to_owned(),
+            Transport::Tls => "TLS".to_owned(),
         },
         local: settings.locals.iter().map(ToString::to_string).collect(),
         remote: settings.remote.map(|remote| remote.to_string()),

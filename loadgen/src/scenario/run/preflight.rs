@@ -41,7 +41,7 @@ fn check_descriptors(settings: &Settings) -> Result<(), String> {
     let each = match settings.transport {
         Transport::Udp => 1,
         // A listener, and a connection to the peer.
-        Transport::Tcp => 3,
+        Transport::Tcp | Transport::Tls => 3,
     };
     let needed = settings.locals.len() as u64 * each + DESCRIPTORS_BESIDE;
     match soft {
@@ -81,12 +81,14 @@ fn check_peer(remote: SocketAddr, transport: Transport) -> Result<(), String> {
             }
             Ok(())
         }
-        Transport::Tcp => match TcpStream::connect_timeout(&remote, CONNECT_PATIENCE) {
-            Ok(_) => Ok(()),
-            Err(error) => Err(format!(
-                "offhook-load: {remote} cannot be reached over TCP ({error}); {cure}"
-            )),
-        },
+        Transport::Tcp | Transport::Tls => {
+            match TcpStream::connect_timeout(&remote, CONNECT_PATIENCE) {
+                Ok(_) => Ok(()),
+                Err(error) => Err(format!(
+                    "offhook-load: {remote} cannot be reached over TCP ({error}); {cure}"
+                )),
+            }
+        }
     }
 }
 

@@ -1,0 +1,104 @@
+//! Certificates and keys: from PEM files to what both sides of TLS are configured with. Whose
+//! certificate is good for whom is `verify`'s business; when a file is read again, `serve`'s.
+
+mod verify;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use offhook_shards::TlsSettings;
+use offhook_shards::rustls::crypto::{CryptoProvider, ring};
+use offhook_shards::rustls::pki_types::pem::PemObject;
+use offhook_shards::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use offhook_shards::rustls::{ClientConfig, RootCertStore, ServerConfig};
+
+use crate::config::{ClientCertificates, Config, Tls};
+
+use verify::{ClientVerifier, ServerVerifier};
+
+/// Reads the files of `[tls]`.
+///
+/// # Errors
+/// The file that cannot be used, and why.
+pub fn load(config: &Config) -> Result<Option<TlsSettings>, String> {
+    let Some(tls) = &config.tls else {
+        return Ok(None);
+    };
+    let provider = Arc::new(ring::default_provider());
+    let roots = Arc::new(read_roots(tls)?);
+    let server = server(config, tls, &provider, &roots)?;
+    let client = client(tls, &provider, &roots)?;
+    Ok(Some(TlsSettings {
+        server: Arc::new(server),
+        client: Arc::new(client),
+    }))
+}
+
+fn server(
+    config: &Config,
+    tls: &Tls,
+    provider: &Arc<CryptoProvider>,
+    roots: &Arc<RootCertStore>,
+) -> Result<ServerConfig, String> {
+    let builder = ServerConfig::builder_with_provider(Arc::clone(provider))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())?;
+    let builder = match tls.client_certificates {
+        ClientCertificates::None => builder.with_no_client_auth(),
+        ClientCertificates::Request | ClientCertificates::Require => {
+            let mandatory = tls.client_certificates == ClientCertificates::Require;
+            let names = config.tls_names().map(Into::into).collect();
+            let verifier = ClientVerifier::new(provider, roots, names, mandatory)?;
+            builder.with_client_cert_verifier(Arc::new(verifier))
+        }
+    };
+    let (chain, key) = read_identity(tls)?;
+    builder
+        .with_single_cert(chain, key)
+        .map_err(|error| format!("{} and {} do not fit: {error}", tls.certificate, tls.key))
+}
+
+fn client(
+    tls: &Tls,
+    provider: &Arc<CryptoProvider>,
+    roots: &Arc<RootCertStore>,
+) -> Result<ClientConfig, String> {
+    let verifier = ServerVerifier::new(provider, roots);
+    let (chain, key) = read_identity(tls)?;
+    ClientConfig::builder_with_provider(Arc::clone(provider))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier))
+        // A peer that wants to know who connects gets the same certificate.
+        .with_client_auth_cert(chain, key)
+        .map_err(|error| format!("{} and {} do not fit: {error}", tls.certificate, tls.key))
+}
+
+fn read_identity(
+    tls: &Tls,
+) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), String> {
+    let chain = read_certificates(&tls.certificate)?;
+    let key = PrivateKeyDer::from_pem_file(Path::new(&*tls.key));
+    let key = key.map_err(|error| format!("{} has no private key: {error}", tls.key))?;
+    Ok((chain, key))
+}
+
+fn read_certificates(file: &str) -> Result<Vec<CertificateDer<'static>>, String> {
+    let read = |error| format!("{file} cannot be read: {error}");
+    let certificates = CertificateDer::pem_file_iter(Path::new(file)).map_err(read)?;
+    let certificates: Vec<_> = certificates.collect::<Result<_, _>>().map_err(read)?;
+    if certificates.is_empty() {
+        return Err(format!("{file} has no certificate"));
+    }
+    Ok(certificates)
+}
+
+fn read_roots(tls: &Tls) -> Result<RootCertStore, String> {
+    let mut roots = RootCertStore::empty();
+    for certificate in read_certificates(&tls.ca)? {
+        let added = roots.add(certificate);
+        added.map_err(|error| format!("{} is no authority's: {error}", tls.ca))?;
+    }
+    Ok(roots)
+}
