@@ -12,9 +12,9 @@ use offhook_loadgen::population::{Behaviour, CallPlan, Fact, Party, Reception, T
 
 use super::world::{Setup, World};
 
-const AGENT: &str = "2000";
-const OTHER: &str = "2001";
-const OUTSIDE: &str = "4000";
+pub const AGENT: &str = "2000";
+pub const OTHER: &str = "2001";
+pub const OUTSIDE: &str = "4000";
 
 /// Options of the trunk in every world, as if they stood in its section.
 fn world_with(trunk: &str, more: &str) -> World {
@@ -34,7 +34,7 @@ fn world() -> World {
 }
 
 /// A caller who talks to the agent; the call and its name.
-fn talking(world: &mut World) -> (Token, ConnId) {
+pub fn talking(world: &mut World) -> (Token, ConnId) {
     let token = world.call(CallPlan::to(AGENT));
     world.run_for(Duration::from_secs(10));
     let conn_id = conn_of(world, AGENT, EventName::Established);
@@ -43,7 +43,7 @@ fn talking(world: &mut World) -> (Token, ConnId) {
     (token, conn_id)
 }
 
-fn connected(world: &World, token: Token, dn: &str) -> bool {
+pub fn connected(world: &World, token: Token, dn: &str) -> bool {
     world
         .population
         .are_connected(&Party::Caller(token), &Party::phone(dn))
@@ -59,7 +59,7 @@ fn last<'a>(world: &'a World, dn: &str, name: EventName) -> &'a Event {
     found.unwrap_or_else(|| panic!("no {name:?} at {dn}: {:?}", told(world)))
 }
 
-fn conn_of(world: &World, dn: &str, name: EventName) -> ConnId {
+pub fn conn_of(world: &World, dn: &str, name: EventName) -> ConnId {
     last(world, dn, name).call.as_ref().unwrap().conn_id
 }
 
@@ -88,7 +88,7 @@ fn in_short(event: &Event) -> String {
     words.join(" ")
 }
 
-fn act(world: &mut World, dn: &str, conn_id: ConnId, action: CallAction) {
+pub fn act(world: &mut World, dn: &str, conn_id: ConnId, action: CallAction) {
     let this_dn = world.cluster.config.dn(dn).expect("an agent");
     let request = CallRequest::Party {
         this_dn,
@@ -99,7 +99,7 @@ fn act(world: &mut World, dn: &str, conn_id: ConnId, action: CallAction) {
     world.run_for(Duration::from_secs(3));
 }
 
-fn consult(number: &str) -> CallAction {
+pub fn consult(number: &str) -> CallAction {
     CallAction::Consult {
         kind: ConsultKind::Transfer,
         destination: number.to_owned(),
@@ -107,7 +107,7 @@ fn consult(number: &str) -> CallAction {
     }
 }
 
-fn single_step(number: &str) -> CallAction {
+pub fn single_step(number: &str) -> CallAction {
     CallAction::SingleStepTransfer {
         destination: number.to_owned(),
         user_data: KeyValueList::new(),
@@ -115,7 +115,7 @@ fn single_step(number: &str) -> CallAction {
 }
 
 /// The agent consults somebody who has answered; the consultation's name.
-fn consulting(world: &mut World, main: ConnId, number: &str) -> ConnId {
+pub fn consulting(world: &mut World, main: ConnId, number: &str) -> ConnId {
     act(world, AGENT, main, consult(number));
     world.run_for(Duration::from_secs(7));
     let consult = conn_of(world, AGENT, EventName::Dialing);
@@ -128,7 +128,7 @@ fn consulting(world: &mut World, main: ConnId, number: &str) -> ConnId {
     consult
 }
 
-fn make_call(world: &mut World, number: &str) {
+pub fn make_call(world: &mut World, number: &str) {
     world.ask(
         AGENT,
         DesktopRequest::MakeCall {

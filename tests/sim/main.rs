@@ -20,6 +20,8 @@ mod cluster;
 mod control;
 mod events;
 mod features;
+mod flows;
+mod ladder;
 mod moments;
 mod names;
 mod network;
@@ -29,5 +31,6 @@ mod random;
 mod runs;
 #[path = "../cti/schema.rs"]
 mod schema;
+mod trace;
 mod turmoil;
 mod world;

@@ -54,6 +54,7 @@ fn run(seed: u64) {
         more,
         nodes,
         spare_nodes: 0,
+        server: String::new(),
         trunk: String::new(),
         named: false,
     });

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use offhook::config::{self, Config};
-use offhook::cti::{ClientId, DesktopRequest, Request, RequestBody, RequestedBy, RouteRequest};
+use offhook::cti::{
+    ClientId, DesktopRequest, Output, Request, RequestBody, RequestedBy, RouteRequest,
+};
 use offhook::dns::{Place, Problem, Resolved};
-use offhook_loadgen::node::Node;
+use offhook_loadgen::node::{Node, Packet};
 use offhook_loadgen::population::{
-    CallPlan, Callers, CallersOptions, Fact, Fault, Pbx, PbxOptions, PhoneControl, Population,
-    Record, Token,
+    CallPlan, Callers, CallersOptions, Fact, Fault, MediaServer, Party, Pbx, PbxOptions,
+    PhoneControl, Population, Record, Token,
 };
 
 use offhook_shards::Transport;
@@ -18,6 +20,7 @@ use offhook_shards::Transport;
 use super::checkers::{self, Journal};
 use super::cluster::Cluster;
 use super::network::{Faults, Flight, Network};
+use super::trace::Trace;
 
 /// Phones of the PBX that are no agents: what is dialled there is outside of the server.
 pub const OUTSIDE: [&str; 2] = ["4000", "4001"];
@@ -37,6 +40,8 @@ pub struct Setup {
     pub nodes: u16,
     /// How many of them, the last ones, are peers of the trunk `spare` in place of `ucm`.
     pub spare_nodes: u16,
+    /// More of the section of the server, as it is.
+    pub server: String,
     /// More of the section of the trunk `ucm`, as it is.
     pub trunk: String,
     /// Whether the trunk `ucm` is a name, which leads where `World::resolve` says.
@@ -53,6 +58,7 @@ impl Setup {
             more: String::new(),
             nodes: 1,
             spare_nodes: 0,
+            server: String::new(),
             trunk: String::new(),
             named: false,
         }
@@ -71,7 +77,10 @@ pub struct World {
     pub started: Instant,
     pub cluster: Cluster,
     pub population: Population,
+    pub media: MediaServer,
     pub network: Network,
+    /// Everything that is said, for the ladders.
+    pub trace: Option<Trace>,
     pub journal: Journal,
     pub records: Vec<Record>,
     /// Faults that a silenced PBX reports about itself.
@@ -120,7 +129,9 @@ impl World {
             started: now,
             cluster: Cluster::new(now, server, Arc::clone(&config), setup.shards, setup.seed),
             population: Population::new(pbx, callers, Duration::from_secs(2)),
+            media: MediaServer::new(media_address()),
             network: Network::new(now, setup.faults, setup.seed),
+            trace: None,
             journal: Journal::new(config),
             records: Vec::new(),
             excused: Vec::new(),
@@ -137,26 +148,22 @@ impl World {
             self.network.next(),
             self.cluster.next(),
             self.population.poll_timeout(),
+            self.media.poll_timeout(),
         ];
         let Some(next) = next.into_iter().flatten().min().filter(|next| *next <= end) else {
             return false;
         };
         self.now = self.now.max(next);
         while let Some(flight) = self.network.arrived(self.now) {
-            if flight.to == self.cluster.address {
-                self.cluster.receive(self.now, flight);
-            } else {
-                let Flight { from, to, bytes } = flight;
-                self.population.handle_datagram(self.now, to, from, &bytes);
-            }
+            self.deliver(flight);
         }
         self.cluster.run(self.now);
-        if self
-            .population
-            .poll_timeout()
-            .is_some_and(|at| at <= self.now)
-        {
+        let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= self.now);
+        if is_due(self.population.poll_timeout()) {
             self.population.handle_timeout(self.now);
+        }
+        if is_due(self.media.poll_timeout()) {
+            self.media.handle_timeout(self.now);
         }
         self.exchange();
         self.steps += 1;
@@ -166,6 +173,17 @@ impl World {
             self.seed
         );
         true
+    }
+
+    fn deliver(&mut self, flight: Flight) {
+        let Flight { from, to, bytes } = flight;
+        if to == self.cluster.address {
+            self.cluster.receive(self.now, Flight { from, to, bytes });
+        } else if to == self.media.address() {
+            self.media.handle_datagram(self.now, to, from, &bytes);
+        } else {
+            self.population.handle_datagram(self.now, to, from, &bytes);
+        }
     }
 
     pub fn run_for(&mut self, time: Duration) {
@@ -220,6 +238,9 @@ impl World {
                 | RequestBody::Route(_, RouteRequest::Present(_))
         ) {
             self.asked += 1;
+        }
+        if let Some(trace) = &mut self.trace {
+            trace.asked(self.now, &self.cluster.config, &body);
         }
         let requested_by = RequestedBy {
             client: ClientId(1),
@@ -284,6 +305,17 @@ impl World {
         );
     }
 
+    /// What a party is connected to at the server of media: the user part of its URI.
+    pub fn served(&self, party: &Party) -> Option<String> {
+        let ends = self.population.ends();
+        let mut own = ends.iter().filter(|end| end.party == *party);
+        own.find_map(|end| {
+            let mut seats = self.media.seats();
+            let seat = seats.find(|seat| end.hears == Some(seat.here))?;
+            (seat.sends_to == Some(end.here)).then(|| seat.user.to_owned())
+        })
+    }
+
     /// How often a fact happened.
     pub fn count(&self, matches: impl Fn(&Fact) -> bool) -> usize {
         self.records
@@ -292,29 +324,40 @@ impl World {
             .count()
     }
 
+    fn carry(&mut self, flight: Flight) {
+        if let Some(trace) = &mut self.trace {
+            trace.sent(self.now, &flight);
+        }
+        self.network.carry(self.now, flight);
+    }
+
     #[track_caller]
     fn exchange(&mut self) {
         self.cluster.collect(self.now);
-        for flight in self.cluster.transmits() {
-            self.network.carry(self.now, flight);
-        }
-        let mut bytes = Vec::new();
-        while let Some(packet) = self.population.poll_transmit(&mut bytes) {
-            let bytes = std::mem::take(&mut bytes);
-            let flight = Flight {
-                from: packet.from,
-                to: packet.to,
-                bytes,
-            };
-            self.network.carry(self.now, flight);
-        }
-        let records = self.population.take_records(self.now);
-        self.records.extend(records);
+        // What clients are told of a message stands before what the message leads to.
         for (_, output) in std::mem::take(&mut self.cluster.outputs) {
+            if let (Some(trace), Output::Event(event)) = (&mut self.trace, &output) {
+                trace.said(self.now, event);
+            }
             if let Err(fault) = self.journal.take(output) {
                 self.fail(&fault);
             }
         }
+        for flight in self.cluster.transmits() {
+            self.carry(flight);
+        }
+        let mut bytes = Vec::new();
+        let node = |world: &mut Self, bytes: &mut Vec<u8>| {
+            let packet = world.population.poll_transmit(bytes);
+            packet.or_else(|| world.media.poll_transmit(bytes))
+        };
+        while let Some(Packet { from, to }) = node(self, &mut bytes) {
+            let bytes = std::mem::take(&mut bytes);
+            self.carry(Flight { from, to, bytes });
+        }
+        let records = self.population.take_records(self.now);
+        self.records.extend(records);
+        self.records.extend(self.media.take_records());
         if let Err(fault) = checkers::always(self) {
             self.fail(&fault);
         }
@@ -323,6 +366,10 @@ impl World {
 
 fn node_address(node: u16) -> SocketAddr {
     SocketAddr::from(([10, 0, 1, 1 + node as u8], 5060))
+}
+
+fn media_address() -> SocketAddr {
+    "10.0.2.1:5060".parse().expect("an address")
 }
 
 fn callers_address() -> SocketAddr {
@@ -336,7 +383,7 @@ fn configuration(setup: &Setup) -> Config {
             .collect::<Vec<String>>()
             .join(", ")
     };
-    let trunk = &setup.trunk;
+    let (server, trunk) = (&setup.server, &setup.trunk);
     let first_spare = setup.nodes - setup.spare_nodes;
     let spare = match setup.spare_nodes {
         0 => String::new(),
@@ -354,6 +401,7 @@ fn configuration(setup: &Setup) -> Config {
         r#"
         [server]
         sip = ["udp:10.0.0.1:5060"]
+        {server}
         [[trunk]]
         name = "ucm"
         peers = [{ucm}]
