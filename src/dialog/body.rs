@@ -10,3 +10,20 @@ pub struct Body {
     /// The bytes.
     pub bytes: Bytes,
 }
+
+/// The types that most bodies have, which need no copy.
+const USUAL_TYPES: [&[u8]; 2] = [b"application/sdp", b"application/pidf+xml"];
+
+impl Body {
+    /// A body out of a message.
+    pub(super) fn copied(content_type: &[u8], bytes: &[u8]) -> Self {
+        let usual = USUAL_TYPES.iter().find(|usual| **usual == content_type);
+        Self {
+            content_type: usual.map_or_else(
+                || Bytes::copy_from_slice(content_type),
+                |usual| Bytes::from_static(usual),
+            ),
+            bytes: Bytes::copy_from_slice(bytes),
+        }
+    }
+}

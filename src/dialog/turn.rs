@@ -187,8 +187,5 @@ pub(super) fn body_of(message: &Message<'_>) -> Option<Body> {
     let content_type = message
         .header(HeaderName::ContentType)
         .unwrap_or(b"application/sdp");
-    Some(Body {
-        content_type: bytes::Bytes::copy_from_slice(content_type),
-        bytes: bytes::Bytes::copy_from_slice(bytes),
-    })
+    Some(Body::copied(content_type, bytes))
 }
