@@ -1,5 +1,6 @@
 //! OpenSSL on both sides of the server's TLS.
 
+use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -107,21 +108,23 @@ fn openssl_is_connected_to_and_shown_who_we_are() {
     let identity = authority.vouch("pbx.example.com");
     let peer = program::free_address();
     let mut command = openssl(&directory, Some((&identity, "pbx")));
-    let mut pbx = command
+    let pbx = command
         .args(["s_server", "-accept", &peer.to_string(), "-quiet"])
         .args(["-cert", "pbx.pem", "-key", "pbx.key", "-Verify", "2"])
         .args(["-verify_return_error", "-CAfile"])
         .arg(authority.folder.join("ca.pem"))
         .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
+        .stdout(File::create(directory.file("openssl.out")).expect("the folder is ours"))
+        .stderr(File::create(directory.file("openssl.err")).expect("the folder is ours"))
         .spawn()
         .expect("openssl can be started");
     let (mut server, _) = start(&directory, &authority, peer);
-    let output = pbx.stdout.take().expect("its output is ours");
-    let heard = BufReader::new(output).lines().map_while(Result::ok);
-    let request = heard.into_iter().find(|line| line.starts_with("OPTIONS "));
-    assert_eq!(request, Some(format!("OPTIONS sip:{peer} SIP/2.0")));
+    let request = format!("OPTIONS sip:{peer} SIP/2.0");
+    let came = program::comes_true(START_MAX, || {
+        directory.tail("openssl.out", 40).contains(&request)
+    });
+    let why = directory.tail("openssl.err", 10);
+    assert!(came, "no OPTIONS came; OpenSSL says: {why}");
     end(pbx);
     assert!(server.stop().is_some_and(|status| status.success()));
 }

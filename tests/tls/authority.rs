@@ -35,6 +35,11 @@ impl Authority {
         std::fs::create_dir_all(&folder).unwrap();
         let key = rcgen::KeyPair::generate().unwrap();
         let mut parameters = rcgen::CertificateParams::new(Vec::new()).unwrap();
+        // OpenSSL takes who has its issuer's name for self-signed.
+        let common_name = rcgen::DnType::CommonName;
+        parameters
+            .distinguished_name
+            .push(common_name, "an authority");
         parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
         let certificate = parameters.self_signed(&key).unwrap();
         std::fs::write(folder.join("ca.pem"), certificate.pem()).unwrap();
