@@ -60,6 +60,8 @@ counters! {
     InviteSourceUnresolved => "calls_refused", "source_unresolved";
     /// INVITEs to numbers that we do not serve.
     InviteUnknownNumber => "calls_refused", "unknown_number";
+    /// INVITEs with Replaces from trunks without `refer`.
+    InviteReplaces => "calls_refused", "replaces";
     /// INVITEs refused because a table or a backlog is full.
     InviteOverload => "calls_refused", "overload";
     /// INVITEs refused because the queue is full.

@@ -8,6 +8,8 @@ use crate::dialog::{Body, Cause, Party, Refusal};
 use crate::queue;
 use crate::sip::Status;
 
+use super::takeover::Takeover;
+
 /// A leg of a call, by the number that the call gave it. No number is given twice within a call,
 /// so that late news of a leg that is gone finds nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -38,7 +40,7 @@ pub enum Command {
 }
 
 /// A leg to make: an INVITE of ours.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Dial {
     /// Where to.
     pub to: DialTo,
@@ -55,7 +57,7 @@ pub struct Dial {
 }
 
 /// Where a leg goes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum DialTo {
     /// An agent's phone, by the agent's trunks.
     Agent(DnIndex),
@@ -65,6 +67,8 @@ pub enum DialTo {
     Music,
     /// A conference of this name on the mixer.
     Mixer(String),
+    /// The place of a party in another conversation, by a tie.
+    Takeover(Box<Takeover>),
 }
 
 /// What a leg is told, in call control.

@@ -92,11 +92,18 @@ impl Conversation {
     pub(super) fn handle(&mut self, turn: &mut Turn<'_>, event: Event) {
         match event {
             Event::Leg(leg, event) => self.leg_says(turn, leg, event),
-            Event::Referred(leg, number, replaced) => self.referred(turn, leg, (&number, replaced)),
+            Event::Referred(leg, number, replaced) => {
+                self.referred(turn, leg, (&number, replaced));
+            }
             Event::DialFailed(leg) => self.dial_failed(turn, leg),
             Event::Input(conn_id, input) => self.told(turn, conn_id, input),
             Event::Timer(timer) => self.time_has_come(turn, timer),
         }
+        self.watch_exchanges();
+    }
+
+    /// Sets the time at which an exchange has something to do.
+    pub(super) fn watch_exchanges(&mut self) {
         self.facts
             .deadlines
             .set(Timer::Exchange, self.exchanges.next());
@@ -241,7 +248,10 @@ impl Conversation {
     fn party_says(&mut self, turn: &mut Turn<'_>, leg: LegSlot, event: LegEvent, heard: Hearing) {
         match event {
             LegEvent::HungUp(release) => self.hung_up(turn, leg, release),
-            LegEvent::Refused { .. } => self.hung_up(turn, leg, Release::Lost),
+            LegEvent::Refused { status, .. } => {
+                self.tie_refused(leg, status);
+                self.hung_up(turn, leg, Release::Lost);
+            }
             LegEvent::Offered { body } if heard == Hearing::Nobody => {
                 self.offer_made(turn, leg, body);
             }

@@ -89,8 +89,14 @@ impl Conversation {
 
     /// A leg is gone, and whoever took part with it.
     fn gone(&mut self, turn: &mut Turn<'_>, leg: LegSlot, leave: &Leave) {
+        if self.newcomer_left(turn, leg) {
+            return;
+        }
         let was_invited = self.legs.is_invited(leg);
         self.lose(turn, leg);
+        if self.referrer_left(turn, leg) {
+            return;
+        }
         if was_invited {
             let end = (EndCause::CallerAbandoned, leave.reason);
             self.end_search(turn, Which::Main, end);
@@ -313,7 +319,10 @@ impl Conversation {
         if legs.is_invited(first.leg) {
             facts.deadlines.disarm_setup();
             call.take(first.leg);
-            let status = facts.queue_says.take().unwrap_or_else(|| status_of(cause));
+            let status = facts
+                .refused_with
+                .take()
+                .unwrap_or_else(|| status_of(cause));
             refuse_leg(turn.commands, first.leg, status);
             self.lose(turn, first.leg);
             turn.commands.push(Command::Count(Counter::CallRefused));
@@ -353,6 +362,7 @@ impl Conversation {
             return;
         };
         self.undo_steps(turn);
+        self.dismiss(turn, &task.then);
         if let Some(asked) = task.asked {
             let code = crate::cti::ErrorCode::WrongState;
             self.refuse(turn, &asked, code, "a party of the call has left");

@@ -9,7 +9,7 @@ use offhook_shards::ShardId;
 use crate::agent::EndCause;
 use crate::config::{Address, Config, DnIndex, QueueIndex, RoutingPointIndex};
 use crate::cti::{ConnId, ErrorCode, Event, KeyValueList, RequestedBy};
-use crate::dialog::{Party, Refusal};
+use crate::dialog::{Party, Refusal, Replaces};
 use crate::limits::PROGRESS_INTERVAL;
 use crate::sip::Status;
 
@@ -48,6 +48,11 @@ pub enum Destination {
     Outside {
         /// The number.
         number: String,
+    },
+    /// The place of a party in another call of ours (RFC 3891).
+    Takeover {
+        /// The dialog of the party.
+        replaces: Box<Replaces>,
     },
 }
 
@@ -99,8 +104,9 @@ pub struct Facts {
     pub way: Way,
     /// The queues that could not take the caller and sent it on.
     pub visited: Vec<QueueIndex>,
-    /// What the queue that did not take the caller wants it to be told.
-    pub queue_says: Option<Status>,
+    /// What the queue, or the call whose party was to be replaced, wants the caller to be told
+    /// that it does not take.
+    pub refused_with: Option<Status>,
     /// How often it was sent elsewhere: a loop through us ends.
     pub hops: u8,
     /// Whether the caller came from outside, and counts among the calls that did.

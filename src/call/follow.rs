@@ -15,6 +15,7 @@ use super::{Destination, Replaced};
 impl Conversation {
     /// Who is across has told its name: whom it talks to is shown it.
     pub(super) fn identified(&mut self, turn: &mut Turn<'_>, leg: LegSlot, party: dialog::Party) {
+        self.across_is(leg, &party);
         if let Some(partner) = self.legs.partner(leg) {
             let identify = LegCommand::Identify(party);
             turn.commands.push(Command::Leg(partner, identify));
@@ -36,11 +37,14 @@ impl Conversation {
     ) {
         let which = self.talking_in(leg);
         let dn = self.call(which).and_then(|call| call.with_leg(leg)?.dn());
-        let allowed = dn.filter(|dn| self.facts.config.phone(*dn).refer && self.task.is_none());
-        let done = match (allowed, replaced) {
+        let dn = dn.filter(|dn| self.facts.config.phone(*dn).refer);
+        let done = match (dn, replaced) {
+            (_, _) if self.task.is_some() => false,
             (Some(dn), Replaced::Nothing) => self.blind_transfer(turn, (which, leg, dn), number),
             (Some(dn), Replaced::Leg(other)) => self.attended_transfer(turn, (leg, other), dn),
-            (Some(_), Replaced::Elsewhere) | (None, _) => false,
+            // Who has both calls may join them, whoever it is.
+            (_, Replaced::Elsewhere(replaces)) => self.transfer_across(turn, leg, replaces),
+            (None, Replaced::Nothing | Replaced::Leg(_)) => false,
         };
         if !done {
             let refuse = LegCommand::RefuseRefer(Status::DECLINE);
@@ -62,7 +66,9 @@ impl Conversation {
             .destination(number)
             .filter(|destination| match destination {
                 Destination::Direct { dn } => !self.is_here(*dn),
-                Destination::Queue { .. } | Destination::Outside { .. } => true,
+                Destination::Queue { .. }
+                | Destination::Outside { .. }
+                | Destination::Takeover { .. } => true,
             });
         let Some(destination) = destination.filter(|_| plain) else {
             return false;

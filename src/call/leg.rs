@@ -11,6 +11,8 @@ pub(super) struct Leg {
     slot: LegSlot,
     session: LegSession,
     pub(super) phase: Phase,
+    /// Whether it leads to another conversation of ours.
+    is_tie: bool,
     /// The leg whose media it gets.
     pub(super) with: Option<LegSlot>,
 }
@@ -66,6 +68,17 @@ impl Legs {
         }
     }
 
+    /// The leg leads to another conversation of ours.
+    pub(super) fn tie(&mut self, slot: LegSlot) {
+        if let Some(leg) = self.entry(slot) {
+            leg.is_tie = true;
+        }
+    }
+
+    pub(super) fn is_tie(&self, slot: LegSlot) -> bool {
+        self.get(slot).is_some_and(|leg| leg.is_tie)
+    }
+
     fn add(&mut self, session: fn(u64) -> LegSession, seed: u64, phase: Phase) -> LegSlot {
         let slot = LegSlot(self.next);
         self.next += 1;
@@ -73,6 +86,7 @@ impl Legs {
             slot,
             session: session(seed.wrapping_add(u64::from(slot.0))),
             phase,
+            is_tie: false,
             with: None,
         });
         slot

@@ -25,6 +25,7 @@ mod quest;
 mod request;
 mod ringing;
 mod table;
+mod takeover;
 mod task;
 mod timer;
 mod transfer;
@@ -38,7 +39,7 @@ use offhook_shards::ShardId;
 use crate::agent::{EndCause, RefusedOffer};
 use crate::config::DnIndex;
 use crate::cti::{CallRequest, ConnId, ForwardMode, RequestedBy};
-use crate::dialog::LegEvent;
+use crate::dialog::{LegEvent, Replaces};
 use crate::sip::Status;
 
 pub use command::{Command, Dial, DialTo, LegCommand, LegSlot};
@@ -46,6 +47,7 @@ pub use facts::{Destination, Facts, Way, cause};
 pub use mint::Mint;
 pub use request::requesting_dn;
 pub use table::{Arrival, Calls, Live};
+pub use takeover::{Newcomer, Takeover};
 pub use timer::{Deadlines, Timer};
 
 /// Where a call's commands go; the table lends one vector to all calls.
@@ -187,12 +189,12 @@ pub enum Event {
 }
 
 /// What a REFER says about a call that is to be replaced.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Replaced {
     /// Nothing: a blind transfer.
     Nothing,
     /// The one with this leg, of the same conversation: an attended transfer.
     Leg(LegSlot),
-    /// One that is not of this conversation.
-    Elsewhere,
+    /// One that is not of this conversation: also an attended transfer.
+    Elsewhere(Replaces),
 }

@@ -100,6 +100,13 @@ impl Quest {
         }
     }
 
+    pub(super) fn called_mut(&mut self) -> Option<&mut Participant> {
+        match &mut self.stage {
+            Stage::Ringing(ringing) => Some(&mut ringing.called),
+            Stage::Phone(_) | Stage::Waiting | Stage::Reserving(_) => None,
+        }
+    }
+
     /// The agent at whose DN the call is, or will be.
     pub(super) fn dn(&self) -> Option<DnIndex> {
         match &self.stage {
@@ -135,7 +142,9 @@ impl Conversation {
         let lost = match destination {
             _ if self.facts.hops > CALL_HOPS_MAX => Some(EndCause::Failed),
             Destination::Direct { dn } => self.is_here(dn).then_some(EndCause::Busy),
-            Destination::Queue { .. } | Destination::Outside { .. } => None,
+            Destination::Queue { .. }
+            | Destination::Outside { .. }
+            | Destination::Takeover { .. } => None,
         };
         if let Some(cause) = lost {
             return self.search_ended(turn, which, (entry, why), cause);
@@ -152,6 +161,9 @@ impl Conversation {
                     ..dialog::Party::default()
                 };
                 self.dial(turn, which, Who::Outside(party), (entry, why));
+            }
+            Destination::Takeover { replaces } => {
+                self.call_place(turn, which, *replaces, (entry, why));
             }
         }
     }
@@ -320,7 +332,7 @@ impl Conversation {
         if let Some(counter) = counter.filter(|_| self.facts.is_inbound) {
             turn.commands.push(Command::Count(counter));
         }
-        self.facts.queue_says = match refusal {
+        self.facts.refused_with = match refusal {
             QueueRefusal::Full(status) | QueueRefusal::Limit(status) => Some(status),
             QueueRefusal::Disconnected => None,
         };

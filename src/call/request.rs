@@ -12,7 +12,7 @@ use super::departure::Leave;
 use super::facts::{cause, refuse_request};
 use super::participant::Standing;
 use super::quest::{Quest, Stage};
-use super::task::Asked;
+use super::task::{Asked, Task};
 
 /// The DN in whose name a request is made.
 #[must_use]
@@ -115,7 +115,7 @@ impl Conversation {
             }
         };
         let ends = matches!(action, CallAction::Release | CallAction::Clear);
-        let is_changed = self.task.as_ref().is_some_and(|task| task.asked.is_some());
+        let is_changed = self.task.as_ref().is_some_and(Task::is_change);
         if is_changed && !ends {
             let message = "the call is being changed; try again";
             return self.wrong_state(turn, &asked, message);

@@ -43,6 +43,22 @@ impl Conversation {
         (entry, why): (Option<Entry>, Why),
         auto_answer: bool,
     ) {
+        let to = match &who {
+            Who::Agent(dn) => DialTo::Agent(*dn),
+            Who::Outside(party) => DialTo::Number(party.number.clone()),
+        };
+        self.ring(turn, which, who, (to, auto_answer), (entry, why));
+    }
+
+    /// Makes the leg of who is called.
+    pub(super) fn ring(
+        &mut self,
+        turn: &mut Turn<'_>,
+        which: Which,
+        who: Who,
+        (to, auto_answer): (DialTo, bool),
+        (entry, why): (Option<Entry>, Why),
+    ) {
         let Some((facts, legs, call)) = self.parts(which) else {
             return;
         };
@@ -62,12 +78,15 @@ impl Conversation {
             facts.deadlines.arm(Timer::Progress, again);
         }
         let leg = legs.dialled(call.conn_id.0);
-        let (to, no_answer) = match &who {
+        if let DialTo::Takeover(_) = to {
+            legs.tie(leg);
+        }
+        let no_answer = match &who {
             Who::Agent(dn) => {
                 let queue = call.through.map(|(queue, _)| queue);
-                (DialTo::Agent(*dn), facts.config.no_answer(*dn, queue))
+                facts.config.no_answer(*dn, queue)
             }
-            Who::Outside(party) => (DialTo::Number(party.number.clone()), OUTSIDE_NO_ANSWER),
+            Who::Outside(_) => OUTSIDE_NO_ANSWER,
         };
         let mut dial = facts.dial(to, caller.party(facts));
         dial.auto_answer = auto_answer;
@@ -185,6 +204,9 @@ impl Conversation {
                 }
             }
             LegEvent::Refused { status, .. } => {
+                if self.legs.is_tie(leg) {
+                    self.facts.refused_with = Some(*status);
+                }
                 self.lose(turn, leg);
                 self.call_failed(turn, which, cause_of(*status), Origin::default());
             }
@@ -196,9 +218,16 @@ impl Conversation {
                 let refuse = LegCommand::RefuseOffer(Status::NOT_ACCEPTABLE_HERE);
                 turn.commands.push(Command::Leg(leg, refuse));
             }
+            LegEvent::Identified(party) => {
+                self.across_is(leg, party);
+                let waiting = self.call(which).and_then(|call| call.participants.first());
+                if let Some(waiting) = waiting.filter(|_| self.legs.is_tie(leg)) {
+                    let identify = LegCommand::Identify(party.clone());
+                    turn.commands.push(Command::Leg(waiting.leg, identify));
+                }
+            }
             // Not before its final response, or of no interest.
             LegEvent::Info { .. }
-            | LegEvent::Identified(_)
             | LegEvent::Referred(_)
             | LegEvent::Progress { .. }
             | LegEvent::Acknowledged { .. }

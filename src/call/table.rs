@@ -25,6 +25,7 @@ use super::leg::Legs;
 use super::mint::Mint;
 use super::participant::{Call, News, Participant, Who};
 use super::quest::Why;
+use super::takeover::Newcomer;
 use super::timer::{Deadlines, Timer};
 use super::{CallKey, CallRef, Event, Input};
 
@@ -149,7 +150,7 @@ impl Calls {
         }
         let call_type = match destination {
             Destination::Queue { .. } | Destination::Direct { .. } => CallType::Internal,
-            Destination::Outside { .. } => CallType::Outbound,
+            Destination::Outside { .. } | Destination::Takeover { .. } => CallType::Outbound,
         };
         let ani = self.config.agent_at(place.dn).dn.to_string();
         let dnis = Some(place.destination.clone());
@@ -196,7 +197,7 @@ impl Calls {
                 deadlines,
                 way,
                 visited: Vec::new(),
-                queue_says: None,
+                refused_with: None,
                 hops: 0,
                 is_inbound,
             };
@@ -207,6 +208,31 @@ impl Calls {
                 armed: None,
             }
         })
+    }
+
+    /// Somebody from another conversation asks for the place of a party of this one; gives back
+    /// the leg by which it comes.
+    ///
+    /// # Errors
+    /// The status that it gets.
+    pub fn take_over(
+        &mut self,
+        now: Instant,
+        (key, replaced): (CallKey, LegSlot),
+        newcomer: Newcomer,
+    ) -> Result<LegSlot, Status> {
+        let entry = self.calls.get_mut(key);
+        let entry = entry.ok_or(Status::CALL_DOES_NOT_EXIST)?;
+        let mut turn = Turn {
+            now,
+            commands: &mut self.scratch,
+            mint: &mut self.mint,
+        };
+        let conversation = &mut entry.conversation;
+        let taken = conversation.take_over(&mut turn, replaced, newcomer);
+        conversation.watch_exchanges();
+        self.settle(key);
+        taken
     }
 
     /// Something happened to a call; to one that has ended it means nothing.

@@ -16,6 +16,7 @@ use super::facts::{Destination, Origin, refuse_request};
 use super::leg::Phase;
 use super::participant::{News, Standing};
 use super::quest::Why;
+use super::takeover::{Admission, Referral};
 
 /// A desktop's request, while it is carried out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,6 +65,10 @@ pub(super) enum Step {
     Join(LegSlot, LegSlot),
     /// The leg hears the conference.
     Mix(LegSlot),
+    /// The first, whose INVITE waits, and the second hear each other.
+    Admit(LegSlot, LegSlot),
+    /// The leg hears a party of another conversation.
+    Tie(LegSlot),
 }
 
 /// What the steps are for.
@@ -85,6 +90,10 @@ pub(super) enum Then {
     Conferenced,
     /// Somebody was added to the call.
     Mixed,
+    /// Somebody from another conversation takes the place of a party.
+    Admitted(Box<Admission>),
+    /// A party takes a place in another conversation, as its partner's phone has asked.
+    Referred(Box<Referral>),
     /// Nothing: a leg is at rest.
     Rest,
 }
@@ -100,6 +109,13 @@ pub(super) struct Consultation {
     pub(super) is_muted: bool,
 }
 
+impl Task {
+    /// Whether no client may change the call meanwhile.
+    pub(super) fn is_change(&self) -> bool {
+        self.asked.is_some() || matches!(self.then, Then::Admitted(_) | Then::Referred(_))
+    }
+}
+
 impl Then {
     /// Whether parties wait for it; a leg that is only put to rest is not tried again.
     fn is_for_somebody(&self) -> bool {
@@ -111,7 +127,9 @@ impl Then {
             | Self::Consult(_)
             | Self::Transferred
             | Self::Conferenced
-            | Self::Mixed => true,
+            | Self::Mixed
+            | Self::Admitted(_)
+            | Self::Referred(_) => true,
         }
     }
 }
@@ -125,6 +143,9 @@ impl Conversation {
         steps: impl IntoIterator<Item = Step>,
         then: Then,
     ) {
+        if let Some(before) = self.task.take() {
+            self.dismiss(turn, &before.then);
+        }
         self.task = Some(Task {
             asked,
             steps: steps.into_iter().collect(),
@@ -149,12 +170,13 @@ impl Conversation {
             return;
         };
         let (one, other) = match step {
-            Step::Hold(leg) | Step::Quiet(leg) | Step::Mix(leg) => (leg, leg),
-            Step::Join(one, other) => (one, other),
+            Step::Hold(leg) | Step::Quiet(leg) | Step::Mix(leg) | Step::Tie(leg) => (leg, leg),
+            Step::Join(one, other) | Step::Admit(one, other) => (one, other),
         };
-        let offers = |leg| {
-            let phase = self.legs.phase(leg);
-            matches!(step, Step::Mix(_)) && matches!(phase, Some(Phase::Answered { .. }))
+        let offers = |leg| match (step, self.legs.phase(leg)) {
+            (Step::Mix(_), Some(Phase::Answered { .. })) => true,
+            (Step::Admit(newcomer, _), Some(Phase::Invited { .. })) => newcomer == leg,
+            (_, _) => false,
         };
         let is_there = |leg| self.legs.is_up(leg) || offers(leg);
         let is_free = |leg| is_there(leg) && !self.exchanges.is_busy(leg);
@@ -191,6 +213,12 @@ impl Conversation {
                 let name = self.main.conn_id.to_string();
                 self.serve(turn, leg, DialTo::Mixer(name));
             }
+            Step::Admit(newcomer, stays) => self.admit(turn, newcomer, stays),
+            Step::Tie(leg) => {
+                if let Some(to) = self.tied() {
+                    self.serve(turn, leg, to);
+                }
+            }
         }
     }
 
@@ -202,6 +230,9 @@ impl Conversation {
             .or_else(|| self.consult.as_ref()?.with_leg(leg));
         let calling = who.map(|who| who.party(&self.facts)).unwrap_or_default();
         let server = self.legs.dialled(self.main.conn_id.0);
+        if let DialTo::Takeover(_) = to {
+            self.tie_is(server);
+        }
         let mut dial = self.facts.dial(to, calling);
         // Who has just answered makes the offer; anybody else gets the server's.
         let (source, sink) = match self.legs.phase(leg) {
@@ -247,7 +278,10 @@ impl Conversation {
             (Step::Quiet(leg), true) if ended.legs.0 == leg => {
                 self.legs.part(leg);
             }
-            (Step::Quiet(_) | Step::Join(..) | Step::Mix(_), true) => {
+            (
+                Step::Quiet(_) | Step::Join(..) | Step::Mix(_) | Step::Admit(..) | Step::Tie(_),
+                true,
+            ) => {
                 self.joined(turn, ended.legs);
             }
             // The music is not to be had, or the leg does not want it: it hears nothing, which a
@@ -258,8 +292,8 @@ impl Conversation {
                 }
                 self.legs.part(leg);
             }
-            (Step::Hold(_) | Step::Join(..), false) => self.fail_task(turn),
-            (Step::Mix(leg), false) => {
+            (Step::Hold(_) | Step::Join(..) | Step::Admit(..), false) => self.fail_task(turn),
+            (Step::Mix(leg) | Step::Tie(leg), false) => {
                 if ended.legs.0 != leg {
                     self.end_service(turn, ended.legs.0);
                 }
@@ -294,6 +328,8 @@ impl Conversation {
             (Then::Seek(destination, why), _) => {
                 self.seek(turn, Which::Main, destination, (None, why));
             }
+            (Then::Admitted(admission), _) => self.admitted(turn, *admission),
+            (Then::Referred(referral), _) => self.referred_across(turn, *referral),
             (
                 Then::Rest
                 | Then::Held(_)
@@ -364,14 +400,18 @@ impl Conversation {
             | Then::Alternated(_)
             | Then::Consult(_)
             | Then::Seek(..)
+            | Then::Admitted(_)
+            | Then::Referred(_)
             | Then::Rest => (ErrorCode::Rejected, "a phone has refused the change"),
         };
         if let Some(asked) = task.asked {
             self.refuse(turn, &asked, code, message);
         }
+        self.dismiss(turn, &task.then);
         if task.then.is_for_somebody() {
             self.recover(turn);
         }
+        self.stays_alone(turn, task.then);
     }
 
     /// A desktop's request does not happen.

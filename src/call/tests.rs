@@ -5,6 +5,7 @@ mod answered;
 mod control;
 mod faults;
 mod requests;
+mod takeover;
 mod unanswered;
 
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use crate::agent::{self, EndCause, PartyState};
 use crate::config::{self, Config, QueueIndex, RoutingPointIndex};
 use crate::counters::Counter;
 use crate::cti::{CallRequest, ClientId, ErrorCode, KeyValueList, RequestedBy, UserDataChange};
-use crate::dialog::{Body, Cause, LegEvent, Party, Release};
+use crate::dialog::{Body, Cause, LegEvent, Party, Refusal, Release};
 use crate::queue;
 use crate::sip::Status;
 
@@ -252,6 +253,11 @@ impl Table {
         self.commands.iter().any(
             |command| matches!(command, Command::Dial(_, dial) if dial.to == DialTo::Agent(dn)),
         )
+    }
+
+    fn dials_nobody(&self) -> bool {
+        let dials = |command: &Command| matches!(command, Command::Dial(..));
+        !self.commands.iter().any(dials)
     }
 
     fn errors(&self) -> Vec<ErrorCode> {

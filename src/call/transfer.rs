@@ -172,17 +172,12 @@ impl Conversation {
             }
         }
         if let Some(quest) = quest {
-            self.take_over(turn, quest, (vanished, number));
+            self.inherit(turn, quest, (vanished, number));
         }
     }
 
     /// Who was held waits from now on for whom the consultation has sought.
-    fn take_over(
-        &mut self,
-        turn: &mut Turn<'_>,
-        mut quest: Quest,
-        (vanished, by): (ConnId, String),
-    ) {
+    fn inherit(&mut self, turn: &mut Turn<'_>, mut quest: Quest, (vanished, by): (ConnId, String)) {
         quest.why = Why::Transferred(by.clone());
         let Some(waiting) = self.main.participants.first().map(|who| who.leg) else {
             return;

@@ -201,19 +201,42 @@ impl UserAgent {
         leg.is_none_or(Leg::has_response)
     }
 
-    /// The leg that a Replaces names, whatever its state (RFC 3891 §3).
-    pub(super) fn replaced(&self, replaces: &crate::sip::Replaces<'_>) -> Option<(LegKey, Stage)> {
-        let found = self.core.table.find(replaces.call_id, replaces.to_tag)?;
-        let Usage::Leg(key) = found else {
+    /// The leg whose place an INVITE with this Replaces takes.
+    ///
+    /// # Errors
+    /// The status that the INVITE deserves (RFC 3891 §3).
+    pub fn replaced(&self, replaces: &Replaces) -> Result<LegKey, Status> {
+        let (key, stage) = self.named(replaces).ok_or(Status::CALL_DOES_NOT_EXIST)?;
+        match stage {
+            // A call that rings here was not begun by us: it cannot be picked up.
+            Stage::Early if self.is_called(key) => Err(Status::CALL_DOES_NOT_EXIST),
+            Stage::Early => Ok(key),
+            Stage::Answered | Stage::Confirmed if replaces.early_only => Err(Status::BUSY_HERE),
+            Stage::Answered | Stage::Confirmed => Ok(key),
+            Stage::Ending => Err(Status::DECLINE),
+        }
+    }
+
+    fn is_called(&self, key: LegKey) -> bool {
+        let leg = self.legs.get(key).and_then(Option::as_ref);
+        leg.is_some_and(|leg| leg.dialog().is_called())
+    }
+
+    /// The leg that a Replaces names, whatever its state.
+    pub(super) fn named(&self, replaces: &Replaces) -> Option<(LegKey, Stage)> {
+        let Replaces {
+            call_id,
+            to_tag,
+            from_tag,
+            ..
+        } = replaces;
+        let Usage::Leg(key) = self.core.table.find(call_id, to_tag)? else {
             return None;
         };
         let leg = self.legs.get(key)?.as_ref()?;
-        let dialog = leg.dialog();
         // A peer of RFC 2543 has no tag and is named by `0`.
-        let tag = Some(replaces.from_tag);
-        let ours = *dialog.call_id == *replaces.call_id
-            && (leg.is_with(tag) || (replaces.from_tag == "0" && leg.is_with(None)));
-        ours.then(|| (key, leg.stage()))
+        let is_with = leg.is_with(Some(from_tag)) || (from_tag == "0" && leg.is_with(None));
+        (*leg.dialog().call_id == **call_id && is_with).then(|| (key, leg.stage()))
     }
 
     /// What a leg sends as its own half of the Session-ID: the half of the leg across.

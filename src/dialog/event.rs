@@ -45,9 +45,9 @@ pub struct Invitation {
     pub offer: Option<Body>,
     /// Cisco-Guid, Diversion and History-Info as received.
     pub carried: Vec<(String, String)>,
-    /// The leg of ours whose place the caller takes (RFC 3891); it is to be hung up once this one
-    /// is answered.
-    pub replaces: Option<LegKey>,
+    /// The call whose party the caller takes the place of (RFC 3891), as it names it;
+    /// [`super::UserAgent::replaced`] of the shard that owns its Call-ID knows it.
+    pub replaces: Option<Replaces>,
     /// Its diversions, the last one first (RFC 5806, or RFC 7044 where only that is there).
     pub diversions: Vec<Diversion>,
     /// The caller's own half of the Session-ID.

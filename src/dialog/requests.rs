@@ -23,7 +23,7 @@ use super::table::Usage;
 use super::turn::Turn;
 use super::user_agent::UserAgent;
 use super::who::Role;
-use super::{LegKey, LegPolicy, SubscriptionKey, UserAgentEvent, refer};
+use super::{LegKey, LegPolicy, Replaces, SubscriptionKey, UserAgentEvent, refer};
 
 impl UserAgent {
     pub(super) fn handle_request(&mut self, now: Instant, source: Source, request: &Request<'_>) {
@@ -132,8 +132,8 @@ impl UserAgent {
             );
             return;
         }
-        let replaced = match self.take_place(request) {
-            Ok(replaced) => replaced,
+        let replaces = match takes_place(request) {
+            Ok(replaces) => replaces,
             Err(status) => {
                 self.reply(now, server, request, status, Fields::default());
                 return;
@@ -154,37 +154,10 @@ impl UserAgent {
         self.core.invites.insert(server, (key, tag));
         self.hear_session_id(key, request.message.session_id());
         let mut invitation = Box::new(invitation(request, source));
-        invitation.replaces = replaced;
+        invitation.replaces = replaces;
         self.core
             .events
             .push_back(UserAgentEvent::Invited(key, invitation));
-    }
-
-    /// RFC 3891 §3: the leg whose place an INVITE takes, or the status that it gets.
-    fn take_place(&self, request: &Request<'_>) -> Result<Option<LegKey>, Status> {
-        let message = &request.message;
-        let replaces = message.replaces().map_err(|_| Status::BAD_REQUEST)?;
-        let Some(replaces) = replaces else {
-            return Ok(None);
-        };
-        if message.header(HeaderName::Join).is_some() {
-            return Err(Status::BAD_REQUEST);
-        }
-        let found = self.replaced(&replaces);
-        let (key, stage) = found.ok_or(Status::CALL_DOES_NOT_EXIST)?;
-        match stage {
-            // A call that rings here was not begun by us: it cannot be picked up.
-            Stage::Early if self.is_called(key) => Err(Status::CALL_DOES_NOT_EXIST),
-            Stage::Early => Ok(Some(key)),
-            Stage::Answered | Stage::Confirmed if replaces.early_only => Err(Status::BUSY_HERE),
-            Stage::Answered | Stage::Confirmed => Ok(Some(key)),
-            Stage::Ending => Err(Status::DECLINE),
-        }
-    }
-
-    fn is_called(&self, key: LegKey) -> bool {
-        let leg = self.legs.get(key).and_then(Option::as_ref);
-        leg.is_some_and(|leg| leg.dialog().is_called())
     }
 
     /// A request within a call that its leg answers.
@@ -224,13 +197,8 @@ impl UserAgent {
         let mut refer = refer::read(request);
         if let Ok(refer) = &mut refer {
             refer.replaced = refer.replaces.as_ref().and_then(|named| {
-                let named = crate::sip::Replaces {
-                    call_id: &named.call_id,
-                    to_tag: &named.to_tag,
-                    from_tag: &named.from_tag,
-                    early_only: named.early_only,
-                };
-                self.replaced(&named)
+                let found = self.named(named);
+                found
                     .filter(|(_, stage)| *stage != Stage::Ending)
                     .map(|(key, _)| key)
             });
@@ -426,6 +394,16 @@ impl UserAgent {
         };
         self.core.respond(now, server, status, &reply, &answer);
     }
+}
+
+/// RFC 3891 §3: the call whose party an INVITE takes the place of, or the status that it gets.
+fn takes_place(request: &Request<'_>) -> Result<Option<Replaces>, Status> {
+    let message = &request.message;
+    let named = message.replaces().map_err(|_| Status::BAD_REQUEST)?;
+    if named.is_some() && message.header(HeaderName::Join).is_some() {
+        return Err(Status::BAD_REQUEST);
+    }
+    Ok(named.as_ref().map(refer::replaces))
 }
 
 fn retry_later() -> Fields {

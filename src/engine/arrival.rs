@@ -20,6 +20,8 @@ enum Refused {
     UnknownSource,
     NotYetKnown,
     UnknownNumber,
+    /// It would take a party's place, which its trunk may not.
+    Replaces,
     Overload,
     /// The user agent has answered already, and the caller will ask again.
     ShortSession,
@@ -51,9 +53,16 @@ impl Engine {
         if !self.user_agent.set_policy(now, leg, policy) {
             return Err(Refused::ShortSession);
         }
-        let destination = self
-            .destination(&invitation.called)
-            .ok_or(Refused::UnknownNumber)?;
+        let destination = match invitation.replaces {
+            // RFC 3891 §6: not everybody may.
+            Some(_) if !policy.refer => return Err(Refused::Replaces),
+            Some(replaces) => Destination::Takeover {
+                replaces: Box::new(replaces),
+            },
+            None => self
+                .destination(&invitation.called)
+                .ok_or(Refused::UnknownNumber)?,
+        };
         if self.is_overloaded() {
             return Err(Refused::Overload);
         }
@@ -77,7 +86,7 @@ impl Engine {
     fn destination(&self, called: &str) -> Option<Destination> {
         match Destination::of(&self.config, called) {
             // Nobody from outside calls outside through us.
-            Some(Destination::Outside { .. }) | None => None,
+            Some(Destination::Outside { .. } | Destination::Takeover { .. }) | None => None,
             Some(inside) => Some(inside),
         }
     }
@@ -131,6 +140,7 @@ impl Engine {
             Refused::UnknownSource => (Status::FORBIDDEN, Counter::InviteUnknownSource),
             Refused::NotYetKnown => (Status::SERVICE_UNAVAILABLE, Counter::InviteSourceUnresolved),
             Refused::UnknownNumber => (Status::NOT_FOUND, Counter::InviteUnknownNumber),
+            Refused::Replaces => (Status::FORBIDDEN, Counter::InviteReplaces),
             Refused::Overload => (Status::SERVICE_UNAVAILABLE, Counter::InviteOverload),
             Refused::ShortSession => return,
         };

@@ -36,6 +36,7 @@ impl Engine {
                 let user = format!("conf={name}");
                 self.dial_server(now, (key, slot), server, Some(&user), &dial);
             }
+            DialTo::Takeover(_) => self.tie((key, slot), *dial),
         }
     }
 
@@ -62,7 +63,7 @@ impl Engine {
         let number = match &dial.to {
             DialTo::Agent(dn) => &*self.config.agent_at(*dn).dn,
             DialTo::Number(number) => number,
-            DialTo::Music | DialTo::Mixer(_) => return,
+            DialTo::Music | DialTo::Mixer(_) | DialTo::Takeover(_) => return,
         };
         let trunk = self.config.trunk_at(route.trunk());
         let auto_answer = match trunk.answer {

@@ -6,8 +6,12 @@
 
 use std::time::Duration;
 
+use crate::call::Newcomer;
 use crate::config::{DnIndex, QueueIndex, TrunkIndex};
+use crate::dialog::LegEvent;
 use crate::{agent, call, cti, dns, queue, trunk};
+
+pub use super::tie::{TieEnd, TieName};
 
 /// What the control plane tells a shard.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +31,10 @@ pub enum Message {
     Queue(QueueIndex, queue::Input),
     /// To the shard of the call.
     Call(call::CallRef, call::Input),
+    /// To the shard of the dialog: somebody wants the place of its party.
+    Takeover(TieName, Box<Newcomer>),
+    /// To the shard of one end of a tie: what the other end says.
+    Tie(TieName, TieEnd, LegEvent),
     /// From the trunk's pinging shard to all.
     TrunkHealth(TrunkIndex, trunk::HealthChange),
     /// From the trunk's pinging shard to all: which nodes it has now.

@@ -3,7 +3,8 @@
 //! [`Engine`] implements [`offhook_shards::Engine`]: bytes, messages, requests and time come in,
 //! and after each of them `settle` lets the parts answer each other until nobody has more to say.
 //! The parts never see each other; only this module knows who talks to whom. `owner` says which
-//! shard a thing lives on, `links` which SIP thing belongs to which of ours.
+//! shard a thing lives on, `links` which SIP thing belongs to which of ours, `tie` what two calls
+//! say to each other.
 
 mod arrival;
 mod dial;
@@ -11,6 +12,7 @@ mod links;
 pub mod message;
 mod owner;
 mod settle;
+mod tie;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -38,6 +40,7 @@ pub use message::{Input, Message};
 pub use owner::Owners;
 
 use links::Links;
+use tie::Ties;
 
 /// Everything an engine is told at its start.
 #[derive(Debug, Clone)]
@@ -75,6 +78,7 @@ pub struct Engine {
     watchers: Watchers,
     trunks: Trunks,
     links: Links,
+    ties: Ties,
     /// Peers that have been silent on an INVITE for so long that the next one is tried.
     silences: Wheel<(CallKey, LegKey)>,
     /// What this shard tells itself.
@@ -136,6 +140,7 @@ impl Engine {
             config,
             counters,
             links: Links::default(),
+            ties: Ties::default(),
             silences: Wheel::new(now),
             local: VecDeque::new(),
             messages: VecDeque::new(),
@@ -171,6 +176,12 @@ impl Engine {
     #[must_use]
     pub fn queues(&self) -> &Queues {
         &self.queues
+    }
+
+    /// How many ends of ties there are, for checkers.
+    #[must_use]
+    pub fn ties(&self) -> usize {
+        self.ties.len()
     }
 
     /// The SIP side of this shard, for checkers.

@@ -40,6 +40,12 @@ impl Owners {
         Some(call_id::owner(call_id, self.key, self.shards))
     }
 
+    /// The shard of a dialog, by its Call-ID.
+    #[must_use]
+    pub fn call_id(&self, call_id: &str) -> ShardId {
+        call_id::owner(call_id.as_bytes(), self.key, self.shards)
+    }
+
     /// The shard of a DN.
     #[must_use]
     pub fn dn(&self, config: &Config, dn: DnIndex) -> ShardId {

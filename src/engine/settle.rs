@@ -61,6 +61,8 @@ impl Engine {
             Message::Agent(dn, input) => self.agents.handle(now, dn, input),
             Message::Queue(queue, input) => self.queues.handle(now, queue, input),
             Message::Call(call, input) => self.tell_own_call(now, call, input),
+            Message::Takeover(name, newcomer) => self.taken_over(now, name, *newcomer),
+            Message::Tie(name, end, event) => self.tie_says(now, name, end, event),
             Message::TrunkHealth(trunk, change) => {
                 self.trunks.handle_change(trunk, change);
                 let in_service = self.trunks.in_service(trunk);
@@ -132,11 +134,11 @@ impl Engine {
             LegEvent::Referred(refer) => {
                 let replaced = match (&refer.replaces, refer.replaced) {
                     (None, _) => Replaced::Nothing,
-                    (Some(_), Some(other)) => match self.links.call_of(other) {
+                    (Some(named), Some(other)) => match self.links.call_of(other) {
                         Some((of, other)) if of == key => Replaced::Leg(other),
-                        Some(_) | None => Replaced::Elsewhere,
+                        Some(_) | None => Replaced::Elsewhere(named.clone()),
                     },
-                    (Some(_), None) => Replaced::Elsewhere,
+                    (Some(named), None) => Replaced::Elsewhere(named.clone()),
                 };
                 let number = refer.number;
                 let event = CallEvent::Referred(slot, number, replaced);
@@ -170,13 +172,16 @@ impl Engine {
             Command::Agent(dn, input) => self.tell_agent(dn, input),
             Command::Event(event) => self.emit(event),
             Command::Count(counter) => self.counters.count(counter),
-            Command::Forget => self.links.forget_call(key),
+            Command::Forget => {
+                self.links.forget_call(key);
+                self.cut_ties(key);
+            }
         }
     }
 
     fn command_leg(&mut self, now: Instant, key: CallKey, slot: LegSlot, command: LegCommand) {
         let Some(leg) = self.links.leg(key, slot) else {
-            return;
+            return self.say_on_tie((key, slot), command);
         };
         let user_agent = &mut self.user_agent;
         match command {

@@ -309,6 +309,9 @@ pub fn quiescent(world: &World) -> Result<(), String> {
         if live.unanswered + live.connected > 0 {
             return Err(format!("shard {shard} still has calls: {live:?}"));
         }
+        if engine.ties() > 0 {
+            return Err(format!("shard {shard} still has ties"));
+        }
         let legs = engine.user_agent().legs();
         if legs > 0 {
             return Err(format!("shard {shard} still has {legs} legs"));

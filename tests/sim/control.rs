@@ -17,9 +17,15 @@ pub const OTHER: &str = "2001";
 pub const OUTSIDE: &str = "4000";
 
 /// Options of the trunk in every world, as if they stood in its section.
-fn world_with(trunk: &str, more: &str) -> World {
+pub fn world_with(trunk: &str, more: &str) -> World {
+    world_on(1, 1, trunk, more)
+}
+
+/// The same on so many shards, from this seed.
+pub fn world_on(shards: u16, seed: u64, trunk: &str, more: &str) -> World {
     let setup = Setup {
-        shards: 1,
+        seed,
+        shards,
         trunk: trunk.to_owned(),
         ..Setup::calm(3)
     };
@@ -49,11 +55,11 @@ pub fn connected(world: &World, token: Token, dn: &str) -> bool {
         .are_connected(&Party::Caller(token), &Party::phone(dn))
 }
 
-fn held(world: &World, token: Token) -> bool {
+pub fn held(world: &World, token: Token) -> bool {
     world.population.is_on_hold(&Party::Caller(token))
 }
 
-fn last<'a>(world: &'a World, dn: &str, name: EventName) -> &'a Event {
+pub fn last<'a>(world: &'a World, dn: &str, name: EventName) -> &'a Event {
     let mut events = world.journal.events.iter().rev();
     let found = events.find(|event| event.this_dn == dn && event.name == name);
     found.unwrap_or_else(|| panic!("no {name:?} at {dn}: {:?}", told(world)))
@@ -64,19 +70,19 @@ pub fn conn_of(world: &World, dn: &str, name: EventName) -> ConnId {
 }
 
 /// The call events so far: address, event, and how the party stands.
-fn told(world: &World) -> Vec<String> {
+pub fn told(world: &World) -> Vec<String> {
     told_since(world, 0)
 }
 
 /// The same, from one moment on.
-fn told_since(world: &World, moment: usize) -> Vec<String> {
+pub fn told_since(world: &World, moment: usize) -> Vec<String> {
     let of_calls = |event: &&Event| event.call.is_some() || event.error_code.is_some();
     let events = world.journal.events[moment..].iter();
     events.filter(of_calls).map(in_short).collect()
 }
 
 /// This moment, among the events.
-fn moment(world: &World) -> usize {
+pub fn moment(world: &World) -> usize {
     world.journal.events.len()
 }
 
@@ -140,7 +146,7 @@ pub fn make_call(world: &mut World, number: &str) {
     world.run_for(Duration::from_secs(15));
 }
 
-fn end(world: &mut World, token: Token) {
+pub fn end(world: &mut World, token: Token) {
     let now = world.now;
     world.population.callers.hang_up(now, token);
     world.run_for(Duration::from_secs(2));

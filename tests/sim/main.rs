@@ -15,6 +15,7 @@
 )]
 
 mod calls;
+mod carry;
 mod checkers;
 mod cluster;
 mod control;

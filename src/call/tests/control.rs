@@ -18,7 +18,7 @@ fn told(table: &mut Table) -> Vec<(DnIndex, u64, PartyState)> {
 }
 
 impl Table {
-    fn act(&mut self, key: CallKey, conn_id: ConnId, dn: DnIndex, action: CallAction) {
+    pub(super) fn act(&mut self, key: CallKey, conn_id: ConnId, dn: DnIndex, action: CallAction) {
         let request = CallRequest::Party {
             this_dn: dn,
             action,
@@ -33,7 +33,7 @@ impl Table {
         self.drain();
     }
 
-    fn on(&mut self, key: CallKey, slot: LegSlot, event: LegEvent) {
+    pub(super) fn on(&mut self, key: CallKey, slot: LegSlot, event: LegEvent) {
         self.calls.handle(self.now, key, Event::Leg(slot, event));
         self.drain();
     }
@@ -63,7 +63,7 @@ impl Table {
     }
 
     /// A call of two with real descriptions.
-    fn talking() -> (Self, CallKey) {
+    pub(super) fn talking() -> (Self, CallKey) {
         Self::talking_with("")
     }
 
@@ -141,7 +141,7 @@ fn consultation(number: &str) -> CallAction {
 }
 
 /// A description that only this leg would give.
-fn sdp(leg: u32) -> Option<Body> {
+pub(super) fn sdp(leg: u32) -> Option<Body> {
     body_of(&format!(
         "v=0\r\no=- {leg} 1 IN IP4 192.0.2.{leg}\r\ns=-\r\nc=IN IP4 192.0.2.{leg}\r\nt=0 0\r\n\
          m=audio 4000 RTP/AVP 0\r\n"

@@ -12,7 +12,7 @@ use crate::population::exchange::ClientId;
 use crate::population::media::{Flow, Media, Side, place};
 use crate::population::message::{Outgoing, SDP};
 use crate::population::random::Random;
-use crate::population::session::{Session, offer_fields};
+use crate::population::session::{Replaces, Session, offer_fields};
 use crate::population::truth::{EndedBy, Fact, Fault, Token};
 
 /// A call of a phone's that nobody has answered yet.
@@ -31,9 +31,15 @@ impl Dialling {
 }
 
 impl Pbx {
-    /// A phone dials a number of the server's; what it talked in is put on hold. `None` when the
-    /// phone cannot dial now.
-    pub(super) fn dial(&mut self, now: Instant, phone: usize, number: &str) -> Option<Token> {
+    /// A phone dials a number of the server's, with `replaces` to take the place of that dialog;
+    /// what it talked in is put on hold. `None` when the phone cannot dial now.
+    pub(super) fn dial(
+        &mut self,
+        now: Instant,
+        phone: usize,
+        number: &str,
+        replaces: Option<&Replaces>,
+    ) -> Option<Token> {
         let server = self.server?;
         if !self.phones[phone].registered || !self.phones[phone].takes_another() {
             return None;
@@ -64,6 +70,9 @@ impl Pbx {
         offer_fields(&mut request, &dn, &self.nodes[node].exchange);
         token.write(&mut request);
         request.field("P-Asserted-Identity", &party);
+        if let Some(replaces) = replaces {
+            request.field("Replaces", &replaces.header());
+        }
         let mut media = Media::new(place(address, Side::Phone(phone), made), made);
         request.body = Some((SDP, media.offer(Flow::Both)));
         let exchange = &mut self.nodes[node].exchange;

@@ -10,7 +10,7 @@ use super::legs::LegId;
 use super::subscriptions::SubscriptionId;
 use super::{Behaviour, Due, Habits, Pbx};
 use crate::population::random::Random;
-use crate::population::session::{Change, Reception};
+use crate::population::session::{Change, Reception, Replaces};
 use crate::population::truth::{Fact, Token};
 
 /// What a NOTIFY says about a phone.
@@ -210,7 +210,23 @@ impl PhoneControl<'_> {
     /// Dials a number of the server's, which [`PbxOptions::server`](super::PbxOptions) names; a
     /// call that the phone talks in is put on hold. `None` when it cannot dial now.
     pub fn dial(self, number: &str) -> Option<Token> {
-        self.pbx.dial(self.now, self.phone, number)
+        self.pbx.dial(self.now, self.phone, number, None)
+    }
+
+    /// Dials the server to take the place of a dialog of its (RFC 3891). `None` when it cannot
+    /// dial now.
+    pub fn take_over(self, number: &str, replaces: &Replaces) -> Option<Token> {
+        self.pbx.dial(self.now, self.phone, number, Some(replaces))
+    }
+
+    /// The dialog of the call that the phone talks in, for a Replaces header; that of the one
+    /// that rings there, if it talks in none.
+    #[must_use]
+    pub fn dialog(self) -> Option<Replaces> {
+        let (Line::Talking(leg) | Line::Ringing(leg)) = self.pbx.phones[self.phone].line else {
+            return None;
+        };
+        self.pbx.dialog_of(leg)
     }
 
     /// Turns to the other call; the one that the phone talked in is put on hold and the other one

@@ -9,7 +9,7 @@ use super::legs::{Act, Leg, LegId, State};
 use super::phone::Line;
 use super::{Due, Pbx};
 use crate::population::exchange::{ClientId, Exchange, Expiry, ServerId};
-use crate::population::session::{Change, Session, SessionEvent, asserted, refuse};
+use crate::population::session::{Change, Replaces, Session, SessionEvent, asserted, refuse};
 use crate::population::truth::{EndedBy, Fact, Token};
 
 impl Pbx {
@@ -25,6 +25,15 @@ impl Pbx {
                 state: State::Ringing { .. } | State::Dialling(_),
                 ..
             } => None,
+        }
+    }
+
+    /// The dialog of a leg that rings or is up, as the server knows it.
+    pub(super) fn dialog_of(&self, id: LegId) -> Option<Replaces> {
+        match &self.legs.get(&id)?.state {
+            State::Ringing { dialog, .. } => Some(dialog.replaces()),
+            State::Up(session) => Some(session.replaces()),
+            State::Dialling(_) => None,
         }
     }
 

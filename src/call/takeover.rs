@@ -1,0 +1,518 @@
+//! Somebody takes the place of a party: an INVITE with Replaces (RFC 3891), or whom a phone has
+//! transferred by a REFER that names a call of its own here (RFC 5589). Who takes it is in a
+//! conversation of its own, perhaps on another shard, and the two are joined by a tie, which to
+//! both is a leg like any other.
+//!
+//! The parties are connected first. The one who is replaced is let go afterwards, or keeps its
+//! place if they cannot be.
+
+use crate::agent::{EndCause, PartyState};
+use crate::config::{Address, QueueIndex, RoutingPointIndex};
+use crate::cti::{CallState, DnRole, KeyValueList, UserDataChange};
+use crate::dialog::{Body, Party, Replaces};
+use crate::sip::Status;
+
+use super::command::{Command, DialTo, LegCommand, LegSlot};
+use super::conversation::{Conversation, Turn, Which};
+use super::facts::{cause, refuse_leg};
+use super::leg::Phase;
+use super::participant::{News, Participant, Standing, Who};
+use super::quest::{Entry, Why};
+use super::task::{Runs, Step, Task, Then};
+
+/// The place of a party in a call of ours, for somebody from another conversation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Takeover {
+    /// The dialog of the party.
+    pub replaces: Replaces,
+    /// The attached data of the conversation that it comes from.
+    pub user_data: KeyValueList,
+    /// The queue and the routing point through which that one came.
+    pub through: Option<(QueueIndex, RoutingPointIndex)>,
+}
+
+/// Who takes a place.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Newcomer {
+    /// Who it is.
+    pub calling: Party,
+    /// Its offer; without one it asks for ours.
+    pub offer: Option<Body>,
+    /// What it brings along; the dialog is that of the party whose place it takes.
+    pub takeover: Takeover,
+}
+
+/// A takeover under way.
+#[derive(Debug)]
+pub(super) struct Admission {
+    which: Which,
+    /// Who is replaced.
+    replaced: LegSlot,
+    newcomer: LegSlot,
+    who: Newcomer,
+}
+
+/// A transfer to the party of another conversation, under way.
+#[derive(Debug)]
+pub(super) struct Referral {
+    which: Which,
+    /// Whose REFER it is; it may leave before the transfer is done.
+    by: Participant,
+    pub(super) takeover: Box<Takeover>,
+    /// Whom the other conversation says that it has.
+    across: Party,
+    tie: Option<LegSlot>,
+    /// Why it does not take anybody.
+    refused: Option<Status>,
+}
+
+impl Conversation {
+    // The conversation that has the place.
+
+    /// A newcomer asks for the place of the party with this leg; gives back its own leg.
+    ///
+    /// # Errors
+    /// The status that it gets: a party that is in two calls, waits, is on hold or in a
+    /// conference keeps its place.
+    pub(super) fn take_over(
+        &mut self,
+        turn: &mut Turn<'_>,
+        replaced: LegSlot,
+        newcomer: Newcomer,
+    ) -> Result<LegSlot, Status> {
+        let place = self.place_between_two(replaced);
+        let (which, stays) = place
+            .filter(|_| self.task.is_none())
+            .ok_or(Status::BUSY_HERE)?;
+        if stays.standing == Standing::Holding {
+            return Err(Status::BUSY_HERE);
+        }
+        let leg = self
+            .legs
+            .invited(self.main.conn_id.0, newcomer.offer.clone());
+        self.legs.tie(leg);
+        self.show(turn, leg, &stays);
+        let admission = Admission {
+            which,
+            replaced,
+            newcomer: leg,
+            who: newcomer,
+        };
+        let steps = [Step::Admit(leg, stays.leg)];
+        self.start(turn, None, steps, Then::Admitted(Box::new(admission)));
+        Ok(leg)
+    }
+
+    /// The one call of a leg and who else is in it, where these are two who have answered.
+    fn place_between_two(&self, leg: LegSlot) -> Option<(Which, Participant)> {
+        let is_in = |which: &Which| {
+            let call = self.call(*which);
+            call.is_some_and(|call| call.with_leg(leg).is_some())
+        };
+        let mut calls = [Which::Main, Which::Consult].into_iter().filter(is_in);
+        let (Some(which), None) = (calls.next(), calls.next()) else {
+            return None;
+        };
+        let call = self.call(which)?;
+        let mut others = call.others(leg);
+        let (Some(other), None, None) = (others.next(), others.next(), &call.quest) else {
+            return None;
+        };
+        let both = self.legs.is_up(leg) && self.legs.is_up(other.leg);
+        both.then(|| (which, other.clone()))
+    }
+
+    /// Begins the exchange between who stays and the newcomer, whose INVITE waits.
+    pub(super) fn admit(&mut self, turn: &mut Turn<'_>, newcomer: LegSlot, stays: LegSlot) {
+        use crate::session::{Negotiation, Sink, Source};
+        let (source, sink) = match self.legs.phase(newcomer) {
+            Some(Phase::Invited { offer: Some(offer) }) => (
+                (newcomer, Source::Invite(offer.clone())),
+                (stays, Sink::Confirmed),
+            ),
+            Some(
+                Phase::Invited { offer: None }
+                | Phase::Dialled { .. }
+                | Phase::Answered { .. }
+                | Phase::Up,
+            )
+            | None => ((stays, Source::Confirmed), (newcomer, Sink::Invite)),
+        };
+        let legs = (source.0, sink.0);
+        let mut told = Vec::new();
+        let started = Negotiation::join(turn.now, source, sink, &mut self.legs, &mut told);
+        self.begin(turn, started, legs, super::exchange::Purpose::Step, told);
+    }
+
+    /// The newcomer is connected: it has the place.
+    pub(super) fn admitted(&mut self, turn: &mut Turn<'_>, admission: Admission) {
+        let Admission {
+            which,
+            replaced,
+            newcomer,
+            who,
+        } = admission;
+        let number = number_of(&who.calling);
+        let Some(old) = self
+            .call(which)
+            .and_then(|call| call.with_leg(replaced))
+            .cloned()
+        else {
+            return self.hang_up(turn, newcomer, cause::FAILURE);
+        };
+        let dn = number
+            .as_deref()
+            .and_then(|number| match self.facts.config.address(number) {
+                Some(Address::Agent(dn)) => Some(dn),
+                Some(Address::RoutingPoint(_) | Address::Queue(_) | Address::Trunk(_)) | None => {
+                    None
+                }
+            });
+        // Another phone of the same agent: for clients nothing has happened.
+        if dn.is_some() && dn == old.dn() {
+            self.set_leg(which, replaced, newcomer);
+            return self.let_go(turn, replaced, cause::NORMAL);
+        }
+        let dn = dn.filter(|dn| !self.is_here(*dn));
+        let Takeover {
+            user_data, through, ..
+        } = who.takeover;
+        let Some((facts, _, call)) = self.parts(which) else {
+            return;
+        };
+        // Where it would be too much, the call keeps its own.
+        let _ = call.change_user_data(UserDataChange::Update(user_data));
+        call.through = call.through.or(through);
+        let routing_point = call.through.map(|(_, point)| point);
+        let ended = PartyState::Ended(EndCause::Transferred);
+        let news = News {
+            third: number.clone().map(|number| (number, DnRole::NewParty)),
+            ..News::default()
+        };
+        call.report(facts, &old, ended, news, turn.commands);
+        let by = old.number(facts);
+        let mut new = Participant {
+            who: dn.map_or(Who::Outside(who.calling), Who::Agent),
+            leg: newcomer,
+            standing: Standing::Talking,
+            ..old
+        };
+        new.routing_point = dn.and(routing_point);
+        for who in &mut call.participants {
+            if who.leg == replaced {
+                *who = new.clone();
+            }
+            who.routing_point = who
+                .routing_point
+                .or(routing_point.filter(|_| who.dn().is_some()));
+        }
+        self.let_go(turn, replaced, cause::NORMAL);
+        self.transferred_to(turn, which, &new, by);
+    }
+
+    fn set_leg(&mut self, which: Which, old: LegSlot, new: LegSlot) {
+        let call = self.call_mut(which);
+        for who in call.into_iter().flat_map(|call| &mut call.participants) {
+            if who.leg == old {
+                who.leg = new;
+            }
+        }
+    }
+
+    /// Everybody hears that somebody has come by a transfer, and so does the newcomer.
+    fn transferred_to(
+        &mut self,
+        turn: &mut Turn<'_>,
+        which: Which,
+        new: &Participant,
+        by: Option<String>,
+    ) {
+        let news = News {
+            third: by.map(|number| (number, DnRole::TransferredBy)),
+            call_state: Some(CallState::Transferred),
+            ..News::default()
+        };
+        let number = new.number(&self.facts);
+        let changed = News {
+            other: number.map(|number| (number, DnRole::NewParty)),
+            ..news.clone()
+        };
+        self.report_others(turn, which, new.leg, PartyState::Changed, &changed);
+        self.report(turn, which, new, PartyState::Established, news);
+        let others: Vec<LegSlot> = self
+            .call(which)
+            .into_iter()
+            .flat_map(|call| call.others(new.leg))
+            .map(|who| who.leg)
+            .collect();
+        for leg in others {
+            self.show(turn, leg, new);
+        }
+    }
+
+    /// A newcomer has left before it had the place; whether it was one.
+    pub(super) fn newcomer_left(&mut self, turn: &mut Turn<'_>, leg: LegSlot) -> bool {
+        let is_newcomer = |task: &Task| match &task.then {
+            Then::Admitted(admission) => admission.newcomer == leg,
+            Then::Referred(referral) => referral.tie == Some(leg),
+            Then::Held(_)
+            | Then::Retrieved(_)
+            | Then::Alternated(_)
+            | Then::Consult(_)
+            | Then::Transferred
+            | Then::Seek(..)
+            | Then::Conferenced
+            | Then::Mixed
+            | Then::Rest => false,
+        };
+        if !self.task.as_ref().is_some_and(is_newcomer) {
+            return false;
+        }
+        self.lose(turn, leg);
+        // Under way, the exchange has failed by it, and the task with that.
+        if self
+            .task
+            .as_ref()
+            .is_some_and(|task| task.runs == Runs::NotYet)
+        {
+            self.fail_task(turn);
+        }
+        true
+    }
+
+    /// What comes of somebody from another conversation when a task is given up.
+    pub(super) fn dismiss(&mut self, turn: &mut Turn<'_>, then: &Then) {
+        match then {
+            Then::Admitted(admission) => {
+                let leg = admission.newcomer;
+                if self.legs.is_invited(leg) {
+                    refuse_leg(turn.commands, leg, Status::BUSY_HERE);
+                    self.lose(turn, leg);
+                } else {
+                    self.hang_up(turn, leg, cause::FAILURE);
+                }
+            }
+            Then::Referred(referral) => {
+                let status = referral.refused.unwrap_or(Status::TEMPORARILY_UNAVAILABLE);
+                let report = LegCommand::ReportRefer(status);
+                turn.commands.push(Command::Leg(referral.by.leg, report));
+                if let Some(tie) = referral.tie {
+                    self.hang_up(turn, tie, cause::FAILURE);
+                }
+            }
+            Then::Held(_)
+            | Then::Retrieved(_)
+            | Then::Alternated(_)
+            | Then::Consult(_)
+            | Then::Transferred
+            | Then::Seek(..)
+            | Then::Conferenced
+            | Then::Mixed
+            | Then::Rest => {}
+        }
+    }
+
+    // The conversation whose party takes the place.
+
+    /// A caller takes the place of a party elsewhere: whoever has it is "called".
+    pub(super) fn call_place(
+        &mut self,
+        turn: &mut Turn<'_>,
+        which: Which,
+        replaces: Replaces,
+        (entry, why): (Option<Entry>, Why),
+    ) {
+        let user_data = self.call(which).map(|call| call.info.user_data.clone());
+        let takeover = Takeover {
+            replaces,
+            user_data: user_data.unwrap_or_default(),
+            through: None,
+        };
+        let to = DialTo::Takeover(Box::new(takeover));
+        let who = Who::Outside(Party::default());
+        self.ring(turn, which, who, (to, false), (entry, why));
+    }
+
+    /// A phone transfers its call to the party of another call of its own; `false` where that
+    /// cannot be.
+    pub(super) fn transfer_across(
+        &mut self,
+        turn: &mut Turn<'_>,
+        by: LegSlot,
+        replaces: Replaces,
+    ) -> bool {
+        let Some((which, stays)) = self.place_between_two(by) else {
+            return false;
+        };
+        if stays.standing == Standing::Holding {
+            return false;
+        }
+        let Some(call) = self.call(which) else {
+            return false;
+        };
+        let Some(who) = call.with_leg(by).cloned() else {
+            return false;
+        };
+        let takeover = Takeover {
+            replaces,
+            user_data: call.info.user_data.clone(),
+            through: call.through,
+        };
+        let accept = LegCommand::AcceptRefer;
+        turn.commands.push(Command::Leg(by, accept));
+        let referral = Referral {
+            which,
+            by: who,
+            takeover: Box::new(takeover),
+            across: Party::default(),
+            tie: None,
+            refused: None,
+        };
+        let steps = [Step::Tie(stays.leg)];
+        self.start(turn, None, steps, Then::Referred(Box::new(referral)));
+        true
+    }
+
+    fn referral(&mut self) -> Option<&mut Referral> {
+        match &mut self.task.as_mut()?.then {
+            Then::Referred(referral) => Some(referral),
+            Then::Held(_)
+            | Then::Retrieved(_)
+            | Then::Alternated(_)
+            | Then::Consult(_)
+            | Then::Transferred
+            | Then::Seek(..)
+            | Then::Conferenced
+            | Then::Mixed
+            | Then::Admitted(_)
+            | Then::Rest => None,
+        }
+    }
+
+    /// Where the tie of the transfer under way leads.
+    pub(super) fn tied(&mut self) -> Option<DialTo> {
+        let takeover = self.referral()?.takeover.clone();
+        Some(DialTo::Takeover(takeover))
+    }
+
+    /// The tie of the transfer under way is this leg.
+    pub(super) fn tie_is(&mut self, leg: LegSlot) {
+        self.legs.tie(leg);
+        if let Some(referral) = self.referral() {
+            referral.tie = Some(leg);
+        }
+    }
+
+    /// Whom the other conversation says that it has.
+    pub(super) fn across_is(&mut self, leg: LegSlot, party: &Party) {
+        if let Some(referral) = self.referral().filter(|referral| referral.tie == Some(leg)) {
+            referral.across = party.clone();
+        }
+        if !self.legs.is_tie(leg) {
+            return;
+        }
+        for which in [Which::Main, Which::Consult] {
+            let Some(call) = self.call_mut(which) else {
+                continue;
+            };
+            let called = call
+                .quest
+                .as_mut()
+                .and_then(super::quest::Quest::called_mut);
+            for who in call.participants.iter_mut().chain(called) {
+                if who.leg == leg && matches!(who.who, Who::Outside(_)) {
+                    who.who = Who::Outside(party.clone());
+                }
+            }
+        }
+    }
+
+    /// The other conversation does not take anybody.
+    pub(super) fn tie_refused(&mut self, leg: LegSlot, status: Status) {
+        if let Some(referral) = self.referral().filter(|referral| referral.tie == Some(leg)) {
+            referral.refused = Some(status);
+        }
+    }
+
+    /// Who stays hears the party of the other conversation: the phone leaves.
+    pub(super) fn referred_across(&mut self, turn: &mut Turn<'_>, referral: Referral) {
+        let Referral {
+            which,
+            by,
+            across,
+            tie,
+            ..
+        } = referral;
+        let Some(tie) = tie else {
+            return;
+        };
+        let number = number_of(&across);
+        let new = Participant::new(Who::Outside(across), tie, by.role);
+        if let Some(call) = self.call_mut(which) {
+            call.participants.push(new.clone());
+        }
+        let leg = by.leg;
+        let name = by.number(&self.facts);
+        self.referrer_goes(turn, which, &by, number);
+        let done = LegCommand::ReportRefer(Status::OK);
+        turn.commands.push(Command::Leg(leg, done));
+        self.let_go(turn, leg, cause::NORMAL);
+        self.transferred_to(turn, which, &new, name);
+    }
+
+    /// The phone whose transfer is under way has hung up: whether it was that. The transfer goes
+    /// on, as whoever transfers may leave as soon as the REFER is taken (RFC 5589 §6).
+    pub(super) fn referrer_left(&mut self, turn: &mut Turn<'_>, leg: LegSlot) -> bool {
+        let referral = self.referral().filter(|referral| referral.by.leg == leg);
+        let Some((which, by)) = referral.map(|referral| (referral.which, referral.by.clone()))
+        else {
+            return false;
+        };
+        self.referrer_goes(turn, which, &by, None);
+        true
+    }
+
+    fn referrer_goes(
+        &mut self,
+        turn: &mut Turn<'_>,
+        which: Which,
+        by: &Participant,
+        to: Option<String>,
+    ) {
+        let Some((facts, _, call)) = self.parts(which) else {
+            return;
+        };
+        let Some(by) = call.take(by.leg) else {
+            return;
+        };
+        let news = News {
+            other: call
+                .participants
+                .first()
+                .and_then(|who| who.number(facts).map(|number| (number, who.role))),
+            third: to.map(|number| (number, DnRole::NewParty)),
+            ..News::default()
+        };
+        let ended = PartyState::Ended(EndCause::Transferred);
+        call.report(facts, &by, ended, news, turn.commands);
+    }
+
+    /// A transfer came to nothing whose phone has left meanwhile: who stays is alone.
+    pub(super) fn stays_alone(&mut self, turn: &mut Turn<'_>, then: Then) {
+        let Then::Referred(referral) = then else {
+            return;
+        };
+        let Referral { which, by, .. } = *referral;
+        let call = self.call(which);
+        if call.is_some_and(|call| call.participants.len() == 1 && call.quest.is_none()) {
+            let by = by.number(&self.facts).unwrap_or_default();
+            self.nobody_found(turn, which, Why::Transferred(by), EndCause::Unreachable);
+        }
+    }
+}
+
+/// A number that may be shown.
+fn number_of(party: &Party) -> Option<String> {
+    let shown = !party.private && !party.number.is_empty();
+    shown.then(|| party.number.clone())
+}

@@ -1,0 +1,241 @@
+//! Takeovers step by step: who leaves in the middle, and what is left of the call then.
+
+use super::control::sdp;
+use super::*;
+use crate::cti::CallAction;
+use crate::dialog::Replaces;
+
+fn replaces() -> Replaces {
+    Replaces {
+        call_id: "call".to_owned(),
+        to_tag: "own".to_owned(),
+        from_tag: "theirs".to_owned(),
+        early_only: false,
+    }
+}
+
+fn newcomer(number: &str) -> Newcomer {
+    Newcomer {
+        calling: Party {
+            number: number.to_owned(),
+            ..Party::default()
+        },
+        offer: sdp(77),
+        takeover: Takeover {
+            replaces: replaces(),
+            user_data: KeyValueList::new().with_text("Segment", "gold"),
+            through: None,
+        },
+    }
+}
+
+impl Table {
+    /// Somebody asks for the place of the agent's phone.
+    fn takes_over(&mut self, key: CallKey, number: &str) -> Result<LegSlot, Status> {
+        let replaced = (key, self.phone);
+        let taken = self.calls.take_over(self.now, replaced, newcomer(number));
+        self.drain();
+        taken
+    }
+
+    /// The agent's phone transfers its call to a party of another conversation; the tie.
+    fn refers(&mut self, key: CallKey) -> LegSlot {
+        let phone = self.phone;
+        let replaced = Replaced::Elsewhere(replaces());
+        let event = Event::Referred(phone, "2001".to_owned(), replaced);
+        self.calls.handle(self.now, key, event);
+        self.drain();
+        let tie = self.phone;
+        self.phone = phone;
+        self.expect_leg(Side::Agent, &LegCommand::AcceptRefer);
+        assert_ne!(tie, phone, "the other conversation is dialled");
+        tie
+    }
+
+    fn hears(&mut self, key: CallKey, slot: LegSlot, event: LegEvent) {
+        self.commands.clear();
+        self.on(key, slot, event);
+    }
+
+    fn told(&self, slot: LegSlot, expected: &LegCommand) -> bool {
+        let expected = Command::Leg(slot, expected.clone());
+        self.commands.contains(&expected)
+    }
+}
+
+fn bye() -> LegEvent {
+    LegEvent::HungUp(Release::Bye {
+        cause: Cause::default(),
+    })
+}
+
+fn reports(status: u16) -> LegCommand {
+    LegCommand::ReportRefer(Status(status))
+}
+
+#[test]
+fn newcomer_has_the_place_when_it_is_connected() {
+    let (mut table, key) = Table::talking();
+    let leg = table.takes_over(key, "4000").expect("there is a place");
+    assert!(table.dials_nobody());
+    assert_eq!(table.party_states(), []);
+    table.hears(
+        key,
+        LegSlot::FIRST,
+        LegEvent::OfferAnswered { body: sdp(0) },
+    );
+    assert!(table.told(LegSlot::FIRST, &LegCommand::Acknowledge(None)));
+    table.hears(key, leg, LegEvent::Acknowledged { body: None });
+    assert_eq!(
+        table.party_states(),
+        [PartyState::Ended(EndCause::Transferred)]
+    );
+    table.expect_leg(Side::Agent, &LegCommand::HangUp(cause::NORMAL.into()));
+    let info = table.calls.info(table.conn_id).expect("the call goes on");
+    assert_eq!(info.user_data.len(), 1);
+}
+
+#[test]
+fn another_phone_of_the_same_agent_is_no_news() {
+    let (mut table, key) = Table::talking();
+    let leg = table.takes_over(key, "2000").expect("there is a place");
+    table.hears(
+        key,
+        LegSlot::FIRST,
+        LegEvent::OfferAnswered { body: sdp(0) },
+    );
+    table.hears(key, leg, LegEvent::Acknowledged { body: None });
+    assert_eq!(table.party_states(), []);
+    table.expect_leg(Side::Agent, &LegCommand::HangUp(cause::NORMAL.into()));
+    let conn_id = table.conn_id;
+    table.commands.clear();
+    table.act(key, conn_id, AGENT, CallAction::Release);
+    assert!(table.told(leg, &LegCommand::HangUp(cause::NORMAL.into())));
+    table.expect_over();
+}
+
+#[test]
+fn newcomer_that_leaves_or_cannot_be_heard_changes_nothing() {
+    for (slot, event) in [
+        (None, bye()),
+        (
+            Some(LegSlot::FIRST),
+            LegEvent::OfferRefused {
+                status: Status(488),
+            },
+        ),
+    ] {
+        let (mut table, key) = Table::talking();
+        let leg = table.takes_over(key, "4000").expect("there is a place");
+        table.hears(key, slot.unwrap_or(leg), event);
+        if slot.is_none() {
+            // The caller, who has an offer of the newcomer's, gets its old one back.
+            table.hears(
+                key,
+                LegSlot::FIRST,
+                LegEvent::OfferAnswered { body: sdp(0) },
+            );
+            table.hears(
+                key,
+                LegSlot::FIRST,
+                LegEvent::OfferAnswered { body: sdp(0) },
+            );
+        } else {
+            let refusal = Refusal {
+                status: Status::BUSY_HERE,
+                retry_after: None,
+            };
+            assert!(table.told(leg, &LegCommand::Refuse(refusal)));
+        }
+        assert_eq!(table.party_states(), []);
+        // The place is to be had again.
+        assert!(table.takes_over(key, "4000").is_ok());
+    }
+}
+
+#[test]
+fn nobody_changes_the_call_meanwhile_but_all_may_leave() {
+    let (mut table, key) = Table::talking();
+    let leg = table.takes_over(key, "4000").expect("there is a place");
+    assert_eq!(table.takes_over(key, "4001"), Err(Status::BUSY_HERE));
+    let conn_id = table.conn_id;
+    table.act(key, conn_id, AGENT, CallAction::Hold);
+    assert_eq!(table.errors(), [ErrorCode::WrongState]);
+    table.hears(key, LegSlot::FIRST, bye());
+    let refusal = Refusal {
+        status: Status::BUSY_HERE,
+        retry_after: None,
+    };
+    assert!(table.told(leg, &LegCommand::Refuse(refusal)));
+    table.expect_over();
+}
+
+#[test]
+fn phone_hears_that_the_other_call_does_not_take_its_caller() {
+    let (mut table, key) = Table::talking();
+    let tie = table.refers(key);
+    let gone = LegEvent::Refused {
+        status: Status::CALL_DOES_NOT_EXIST,
+        retry_after: None,
+        after_provisional: false,
+    };
+    table.hears(key, tie, gone);
+    table.expect_leg(Side::Agent, &reports(481));
+    assert_eq!(table.party_states(), []);
+    assert_eq!(table.calls.live().connected, 1);
+}
+
+#[test]
+fn caller_gets_the_party_of_the_other_call() {
+    // The phone stays until it hears that it is done, or leaves at once.
+    for leaves in [false, true] {
+        let (mut table, key) = Table::talking();
+        let tie = table.refers(key);
+        let phone = table.phone;
+        let party = Party {
+            number: "2001".to_owned(),
+            ..Party::default()
+        };
+        table.hears(key, tie, LegEvent::Identified(party.clone()));
+        if leaves {
+            table.hears(key, phone, bye());
+            assert_eq!(
+                table.party_states(),
+                [PartyState::Ended(EndCause::Transferred)]
+            );
+        }
+        table.hears(key, tie, LegEvent::Answered { body: sdp(tie.0) });
+        table.hears(
+            key,
+            LegSlot::FIRST,
+            LegEvent::OfferAnswered { body: sdp(0) },
+        );
+        assert!(table.told(LegSlot::FIRST, &LegCommand::Identify(party)));
+        if !leaves {
+            assert_eq!(
+                table.party_states(),
+                [PartyState::Ended(EndCause::Transferred)]
+            );
+            table.expect_leg(Side::Agent, &reports(200));
+            table.expect_leg(Side::Agent, &LegCommand::HangUp(cause::NORMAL.into()));
+        }
+        table.hears(key, tie, bye());
+        table.expect_over();
+    }
+}
+
+#[test]
+fn caller_whose_phone_has_left_in_vain_goes_back_to_its_queue() {
+    let (mut table, key) = Table::talking();
+    let tie = table.refers(key);
+    let phone = table.phone;
+    table.hears(key, phone, bye());
+    let gone = LegEvent::Refused {
+        status: Status::CALL_DOES_NOT_EXIST,
+        retry_after: None,
+        after_provisional: false,
+    };
+    table.hears(key, tie, gone);
+    let enters = |input: &queue::Input| matches!(input, queue::Input::Enter { .. });
+    assert!(table.queue_inputs().any(enters), "{:?}", table.commands);
+}
