@@ -79,6 +79,10 @@ fn is_clean(driver: &str, shards: u64) {
         (number("/calls/lost"), number("/agent_state_mismatches")),
         (0, 0)
     );
+    for deed in ["held", "transferred", "released_by_desktop"] {
+        let done = number(&format!("/done_to_calls/{deed}"));
+        assert!(done <= number("/calls/answered") * 4, "{deed}: {text}");
+    }
     assert!(number("/agent_state_comparisons") >= 12, "{text}");
     assert_eq!(number("/presence/subscriptions"), 12);
     assert!(number("/presence/notifies") >= 12);
@@ -121,6 +125,9 @@ fn without_json_there_is_a_table() {
     );
     for row in [
         "calls offered",
+        "  held",
+        "  transferred",
+        "  released by desktop",
         "agent state mismatches",
         "routing, agent free",
         "clean",

@@ -8,6 +8,8 @@ use crate::floor::profile::Profile;
 
 /// The first agent's directory number.
 const FIRST_DN: u32 = 200_000;
+/// Whom agents transfer calls to, beside each other.
+const OUTSIDE: &str = "900000-900019";
 /// Agents who share a connection, so that a large demo needs no thousands of sockets.
 const PER_CONNECTION: u32 = 10;
 
@@ -20,7 +22,7 @@ pub(super) fn profile(options: &Demo) -> Profile {
     let mut text = format!(
         "[run]\nname = \"demo\"\nseed = {}\nready_within = \"30s\"\n\n\
          [server]\nshards = {}\n\n\
-         [[pbx]]\nname = \"pbx\"\nphones = \"{first}-{last}\"\n\n\
+         [[pbx]]\nname = \"pbx\"\nphones = \"{first}-{last}\"\noutside = \"{OUTSIDE}\"\n\n\
          [[queue]]\nname = \"demo\"\nnumbers = [\"7000\"]\n\n",
         options.seed,
         options.shards.unwrap_or(0),
@@ -33,7 +35,9 @@ pub(super) fn profile(options: &Demo) -> Profile {
          private_calls = \"60s\"\nprivate_call = \"2s..8s\"\nabsences = \"180s\"\n\
          absence = \"2s..6s\"\nlogin = \"1s..2s\"\ndesktops = 0.5\n\
          per_connection = {PER_CONNECTION}\n\
-         desktop_releases = 0.2\ndesktop_talk = \"1s..6s\"\n\n\
+         desktop_releases = 0.2\ndesktop_talk = \"1s..6s\"\n\
+         desktop_holds = 0.1\ndesktop_acts = \"500ms..2s\"\ndesktop_hold = \"500ms..3s\"\n\
+         transfers = 0.05\nconsultations = 0.1\nconsultation = \"500ms..2s\"\n\n\
          [[callers]]\npbx = \"pbx\"\nnumbers = [\"7000\"]\narrivals = \"{}\"\n\
          early_offer = 0.5\npatience = \"15s..30s\"\nimpatient = 0.05\n\
          little_patience = \"20ms..2s\"\ntalk = \"2s..8s\"\nholds = 0.1\n",

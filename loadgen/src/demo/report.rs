@@ -92,7 +92,7 @@ impl Report {
                 "refused": refused,
                 "lost": lost,
             },
-            "events": outcome.deeds,
+            "done_to_calls": deeds(&outcome.deeds),
             "requests": { "sent": requests, "carried_out": carried_out },
             "presence": { "subscriptions": subscriptions, "notifies": notifies },
             "agent_state_mismatches": self.mismatches(),
@@ -199,6 +199,15 @@ impl Report {
             .to_owned(),
         );
     }
+}
+
+/// What was done to calls, under names for programs.
+fn deeds(deeds: &BTreeMap<&'static str, u64>) -> BTreeMap<String, u64> {
+    let name = |deed: &str| deed.replace(' ', "_");
+    deeds
+        .iter()
+        .map(|(deed, count)| (name(deed), *count))
+        .collect()
 }
 
 fn milliseconds(length: Duration) -> u64 {

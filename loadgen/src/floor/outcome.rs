@@ -199,7 +199,7 @@ impl FloorOutcome {
         row("  refused", refused.to_string());
         row("  lost", lost.to_string());
         for (deed, count) in &self.deeds {
-            row(&format!("  {deed} (events)"), count.to_string());
+            row(&format!("  {deed}"), count.to_string());
         }
         let (subscriptions, notifies) = self.presence;
         row(

@@ -98,7 +98,7 @@ impl FloorOutcome {
         let deeds = self
             .deeds
             .iter()
-            .map(|(deed, count)| (format!("events_{deed}"), *count));
+            .map(|(deed, count)| (deed.replace(' ', "_"), *count));
         named.into_iter().chain(deeds).collect()
     }
 

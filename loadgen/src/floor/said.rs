@@ -39,6 +39,8 @@ pub(super) struct Said {
     pub error: Option<String>,
     /// The call type.
     pub call_type: Option<String>,
+    /// Why a party has left.
+    pub call_state: Option<String>,
     /// Agents in a snapshot, with their status.
     pub agents: Vec<AgentState>,
 }
@@ -90,9 +92,32 @@ impl Said {
             reason: of_extensions("ReasonCode"),
             error: word("ErrorCode"),
             call_type: word("CallType"),
+            call_state: word("CallState"),
             agents: snapshot(&message, &value),
             message,
         })
+    }
+
+    /// Whether the call consults about another.
+    #[must_use]
+    pub(super) fn is_consult(&self) -> bool {
+        self.call_type.as_deref() == Some("Consult")
+    }
+
+    /// What was done to a call, if it tells of that; a transfer is told once.
+    #[must_use]
+    pub(super) fn deed(&self) -> Option<&'static str> {
+        match self.message.as_str() {
+            "EventHeld" => Some("held"),
+            "EventRetrieved" => Some("retrieved"),
+            "EventDialing" if self.is_consult() => Some("consulted about"),
+            "EventDialing" => Some("dialled"),
+            "EventReleased" if self.call_state.as_deref() == Some("Transferred") => {
+                // In two steps, the consultation is released as well.
+                (!self.is_consult()).then_some("transferred")
+            }
+            _ => None,
+        }
     }
 
     /// What it says about the agent of its DN, if anything.

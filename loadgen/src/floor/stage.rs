@@ -42,6 +42,10 @@ const REPORTS_MAX: usize = 4_096;
 /// CTI messages taken at a time.
 const HEARD_MAX: usize = 4_096;
 
+/// What is done to calls on every floor, as [`Said::deed`] and desktops name it.
+const DEEDS: [&str; 3] = ["held", "transferred", RELEASED_BY_DESKTOP];
+const RELEASED_BY_DESKTOP: &str = "released by desktop";
+
 /// Something that the oracle is to know.
 enum Observation {
     Record(usize, Box<Record>),
@@ -98,7 +102,7 @@ pub(super) struct Stage {
     pub(super) requests: (u64, u64),
     /// Connections lost and resumed.
     pub(super) losses: (u64, u64),
-    /// Calls held, transferred and released by somebody, by the server's words.
+    /// What was done to calls, by the server's words.
     pub(super) deeds: BTreeMap<&'static str, u64>,
     /// Messages of calls that went wrong.
     pub(super) trails: BTreeMap<Token, Vec<trail::Line>>,
@@ -175,7 +179,8 @@ impl Stage {
             errors: BTreeMap::new(),
             requests: (0, 0),
             losses: (0, 0),
-            deeds: BTreeMap::new(),
+            // Told also when nobody did it.
+            deeds: DEEDS.map(|deed| (deed, 0)).into(),
             trails: BTreeMap::new(),
             driver: serving.as_ref().map_or("", |serving| serving.driver),
             shards,
@@ -253,26 +258,23 @@ impl Stage {
     }
 
     fn count(&mut self, said: &Said) {
-        if let Some(request) = said
+        let answered = said
             .reference
-            .and_then(|number| self.open_requests.remove(&number))
-        {
+            .and_then(|number| self.open_requests.remove(&number));
+        let by_desktop = answered.as_deref() == Some("RequestReleaseCall");
+        if let Some(request) = answered {
             match &said.error {
                 Some(code) => *self.errors.entry((request, code.clone())).or_default() += 1,
                 None => self.requests.1 += 1,
             }
         }
-        if said.connection == OBSERVER {
-            let deed = match said.message.as_str() {
-                "EventHeld" => Some("held"),
-                "EventRetrieved" => Some("retrieved"),
-                "EventPartyChanged" => Some("transferred"),
-                "EventDialing" => Some("dialled"),
-                _ => None,
-            };
-            if let Some(deed) = deed {
-                *self.deeds.entry(deed).or_default() += 1;
-            }
+        let deed = if said.connection == OBSERVER {
+            said.deed()
+        } else {
+            (by_desktop && said.error.is_none()).then_some(RELEASED_BY_DESKTOP)
+        };
+        if let Some(deed) = deed {
+            *self.deeds.entry(deed).or_default() += 1;
         }
     }
 

@@ -1,7 +1,8 @@
 //! Whether both sides tell of the same calls: what a phone did is told in an event, and what an
-//! event tells has happened at the phone. A caller's own number joins the two.
+//! event tells has happened at the phone. A caller's own number joins the two; a call that consults
+//! about another is known by it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use super::{Findings, Measure, Rule, Troubles, Violation};
@@ -12,11 +13,16 @@ use crate::population::{Fact, Record, Token, caller_number};
 /// Events whose first hearing is remembered.
 const HEARD_MAX: usize = 65_536;
 
-/// A call at one phone, from both sides.
+/// What is about one caller at one phone, from both sides: the caller's call, and what consults
+/// about it.
 #[derive(Debug, Default)]
 struct Visit {
+    /// Dialogs that the phone has.
+    dialogs: u32,
     answered: Option<Instant>,
     ended: Option<Instant>,
+    /// Calls that the server tells of.
+    calls: BTreeSet<String>,
     established: Option<Instant>,
     released: Option<Instant>,
 }
@@ -30,6 +36,9 @@ pub(super) struct Join {
     pbx_of: BTreeMap<String, usize>,
     by_number: BTreeMap<String, Token>,
     conn_ids: BTreeMap<Token, String>,
+    by_conn_id: BTreeMap<String, Token>,
+    /// The same ConnIDs, the oldest first.
+    recent: VecDeque<String>,
     visits: BTreeMap<(Token, String), Visit>,
     heard: BTreeMap<u64, Instant>,
     times: Vec<(Measure, Duration)>,
@@ -46,6 +55,8 @@ impl Join {
             pbx_of: phones.collect(),
             by_number: BTreeMap::new(),
             conn_ids: BTreeMap::new(),
+            by_conn_id: BTreeMap::new(),
+            recent: VecDeque::new(),
             visits: BTreeMap::new(),
             heard: BTreeMap::new(),
             times: Vec::new(),
@@ -80,14 +91,21 @@ impl Join {
                 token: Some(token),
                 dn,
             } if self.pbx_of.contains_key(dn) => {
-                self.visit(*token, dn).answered = Some(record.at);
+                let visit = self.visit(*token, dn);
+                visit.dialogs += 1;
+                visit.answered.get_or_insert(record.at);
+                visit.ended = None;
             }
             Fact::PhoneEnded {
                 token: Some(token),
                 dn,
                 ..
             } if self.pbx_of.contains_key(dn) => {
-                self.visit(*token, dn).ended = Some(record.at);
+                let visit = self.visit(*token, dn);
+                visit.dialogs = visit.dialogs.saturating_sub(1);
+                if visit.dialogs == 0 {
+                    visit.ended = Some(record.at);
+                }
             }
             _ => {}
         }
@@ -115,26 +133,37 @@ impl Join {
         if said.connection != self.observer || !self.pbx_of.contains_key(&said.dn) {
             return;
         }
-        let token = said.ani.as_ref().and_then(|ani| self.by_number.get(ani));
-        let Some(token) = token.copied() else {
+        let (Some(conn_id), Some(token)) = (&said.conn_id, self.token(said)) else {
             return;
         };
-        if let Some(conn_id) = &said.conn_id {
+        if !said.is_consult() {
             self.conn_ids.insert(token, conn_id.clone());
             if self.conn_ids.len() > HEARD_MAX {
                 self.conn_ids.pop_first();
             }
         }
-        let at = Some(said.at);
-        match said.message.as_str() {
-            "EventEstablished" => self.visit(token, &said.dn).established = at,
-            "EventReleased" => {
-                if let Some(visit) = self.visits.get_mut(&(token, said.dn.clone())) {
-                    visit.released = at;
-                }
-            }
-            _ => {}
+        if self.by_conn_id.insert(conn_id.clone(), token).is_none() {
+            self.recent.push_back(conn_id.clone());
         }
+        if self.recent.len() > HEARD_MAX
+            && let Some(oldest) = self.recent.pop_front()
+        {
+            self.by_conn_id.remove(&oldest);
+        }
+        if said.message == "EventEstablished" {
+            self.visit(token, &said.dn);
+        }
+        if let Some(visit) = self.visits.get_mut(&(token, said.dn.clone())) {
+            visit.hear(said, conn_id);
+        }
+    }
+
+    /// The caller that an event is about.
+    fn token(&self, said: &Said) -> Option<Token> {
+        let by_number = said.ani.as_ref().and_then(|ani| self.by_number.get(ani));
+        let by_call = |conn_id: &Option<String>| self.by_conn_id.get(conn_id.as_ref()?);
+        let known = by_number.or_else(|| by_call(&said.conn_id));
+        known.or_else(|| by_call(&said.previous)).copied()
     }
 
     pub(super) fn check(&mut self, now: Instant, troubles: &Troubles, findings: &mut Findings) {
@@ -164,6 +193,34 @@ impl Join {
 }
 
 impl Visit {
+    fn hear(&mut self, said: &Said, conn_id: &str) {
+        match said.message.as_str() {
+            "EventEstablished" => {
+                self.established.get_or_insert(said.at);
+                self.calls.insert(conn_id.to_owned());
+            }
+            "EventDialing" => {
+                self.calls.insert(conn_id.to_owned());
+            }
+            "EventPartyChanged" => {
+                if let Some(previous) = &said.previous
+                    && self.calls.remove(previous)
+                {
+                    self.calls.insert(conn_id.to_owned());
+                }
+            }
+            "EventReleased" | "EventAbandoned" => {
+                self.calls.remove(conn_id);
+                if self.calls.is_empty() {
+                    self.released = Some(said.at);
+                }
+                return;
+            }
+            _ => return,
+        }
+        self.released = None;
+    }
+
     /// Whether everything about it has been told; `None` while it may still be.
     fn verdict(&self, now: Instant, bound: Duration) -> Option<Result<(), &'static str>> {
         let late = |at: Option<Instant>| at.is_some_and(|at| now >= at + bound);

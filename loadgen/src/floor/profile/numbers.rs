@@ -1,5 +1,6 @@
 //! Ranges of directory numbers: `2001`, `2000-2099`, several of them.
 
+use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
 /// Directory numbers, in their order.
@@ -86,6 +87,18 @@ impl Numbers {
             let (width, numbers) = (range.width, &range.numbers);
             format!("{:0width$}-{:0width$}", numbers.start(), numbers.end())
         })
+    }
+
+    /// What the numbers of each range begin with, each beginning once.
+    pub(super) fn prefixes(&self) -> impl Iterator<Item = String> {
+        let prefixes = self.words().map(|word| {
+            let (first, last) = word.split_once('-').unwrap_or((&word, &word));
+            let pairs = first.chars().zip(last.chars());
+            let same = pairs.take_while(|(one, other)| one == other);
+            same.map(|(digit, _)| digit).collect()
+        });
+        let prefixes: BTreeSet<String> = prefixes.collect();
+        prefixes.into_iter().filter(|prefix| !prefix.is_empty())
     }
 
     /// The first one that is not among `others`, if there is one.

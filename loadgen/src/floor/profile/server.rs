@@ -31,6 +31,11 @@ impl Profile {
             push(format_args!(
                 "big_requests = \"udp\"\nsubscribe_rate = {rate}"
             ));
+            if !pbx.outside.is_empty() {
+                let prefixes: Vec<String> = pbx.outside.prefixes().collect();
+                push(format_args!("outbound = true"));
+                push(format_args!("prefixes = [{}]", quoted(&prefixes)));
+            }
         }
         for queue in &self.queues {
             push(format_args!("\n[[queue]]\nname = {:?}", queue.name));

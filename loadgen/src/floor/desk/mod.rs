@@ -2,6 +2,8 @@
 //! do to calls. Pure: it hears what the server says, and gives requests. Every desk has a stream
 //! of chance of its own, so that what one does depends on no other.
 
+mod calls;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
@@ -9,7 +11,8 @@ use serde_json::{Value, json};
 
 use super::profile::{DeskPlan, Profile};
 use super::said::{Connection, Said};
-use crate::population::{Agenda, Random, Span};
+use crate::population::{Agenda, Random};
+use calls::{Act, Call};
 
 /// Where the streams of chance of desks begin.
 const DESK_STREAM: u64 = 2 << 32;
@@ -53,17 +56,6 @@ enum Due {
     Disconnect(Connection, usize),
 }
 
-/// What a desktop does to a call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Act {
-    Release,
-    Hold,
-    Retrieve,
-    Transfer,
-    Consult,
-    Complete,
-}
-
 /// One agent with a desktop.
 #[derive(Debug)]
 struct Desk {
@@ -74,8 +66,8 @@ struct Desk {
     registered: bool,
     logged_in: bool,
     on_break: bool,
-    /// Calls at the DN, and the consultation that each has.
-    calls: BTreeMap<String, Option<String>>,
+    /// Calls at the DN that are up, but for consultations that it began.
+    calls: BTreeMap<String, Call>,
 }
 
 /// A group of agents, as far as desks go by it.
@@ -236,102 +228,7 @@ impl Desks {
             "EventRegistered" => desk.registered = true,
             "EventAgentLogin" => desk.logged_in = true,
             "EventAgentLogout" => desk.logged_in = false,
-            "EventEstablished" => self.established(said, place),
-            "EventDialing" => self.dialing(said, place),
-            "EventPartyChanged" => {
-                if let (Some(call), Some(previous)) = (&said.conn_id, &said.previous) {
-                    desk.calls.remove(previous);
-                    desk.calls.insert(call.clone(), None);
-                }
-            }
-            "EventReleased" | "EventAbandoned" => self.released(said, place),
-            _ => {}
-        }
-    }
-
-    /// A call is up: what will be done to it is drawn now.
-    fn established(&mut self, said: &Said, place: usize) {
-        let Some(call) = said.conn_id.clone() else {
-            return;
-        };
-        let consults = said.call_type.as_deref() == Some("Consult");
-        let Group { plan, .. } = &self.groups[self.desks[place].group];
-        let desk = &mut self.desks[place];
-        let is_own = desk
-            .calls
-            .values()
-            .any(|consultation| consultation.as_ref() == Some(&call));
-        if is_own {
-            let (_, _, length) = plan.consultations;
-            let main = desk
-                .calls
-                .iter()
-                .find(|(_, consultation)| consultation.as_ref() == Some(&call))
-                .map(|(main, _)| main.clone());
-            let wait = desk.random.within(length);
-            if let Some(main) = main {
-                let due = Due::Act(main, Act::Complete);
-                self.agenda.add(said.at + wait, (place, due));
-            }
-            return;
-        }
-        desk.calls.insert(call.clone(), None);
-        let mut draw = |(chance, span): (f64, Span)| {
-            let happens = desk.random.chance(chance);
-            let wait = desk.random.within(span);
-            happens.then_some(wait)
-        };
-        let (hold_chance, hold_after, hold_length) = plan.holds;
-        let (consult_chance, consult_after, _) = plan.consultations;
-        let holds = draw((hold_chance, hold_after)).zip(draw((1.0, hold_length)));
-        let transfers = draw(plan.transfers);
-        let consultation = draw((consult_chance, consult_after));
-        let releases = draw(plan.releases);
-        if consults {
-            return;
-        }
-        let mut add = |wait: Duration, act: Act| {
-            let due = Due::Act(call.clone(), act);
-            self.agenda.add(said.at + wait, (place, due));
-        };
-        if let Some((after, length)) = holds {
-            add(after, Act::Hold);
-            add(after + length, Act::Retrieve);
-        }
-        match (transfers, consultation) {
-            (Some(after), _) => add(after, Act::Transfer),
-            (None, Some(after)) => add(after, Act::Consult),
-            (None, None) => {}
-        }
-        if let Some(after) = releases {
-            add(after, Act::Release);
-        }
-    }
-
-    /// The consultation that was asked for has an identity.
-    fn dialing(&mut self, said: &Said, place: usize) {
-        let desk = &mut self.desks[place];
-        let (Some(call), Some(main)) = (&said.conn_id, &said.previous) else {
-            return;
-        };
-        if let Some(consultation) = desk.calls.get_mut(main) {
-            *consultation = Some(call.clone());
-        }
-    }
-
-    fn released(&mut self, said: &Said, place: usize) {
-        let Group { plan, .. } = &self.groups[self.desks[place].group];
-        let desk = &mut self.desks[place];
-        let Some(call) = &said.conn_id else {
-            return;
-        };
-        for consultation in desk.calls.values_mut() {
-            consultation.take_if(|consultation| consultation == call);
-        }
-        let was_up = desk.calls.remove(call).is_some();
-        if let Some(span) = plan.wrap_up.filter(|_| was_up && desk.calls.is_empty()) {
-            let wait = desk.random.within(span);
-            self.agenda.add(said.at + wait, (place, Due::WrappedUp));
+            _ => self.hear_of_call(said, place),
         }
     }
 
@@ -419,48 +316,6 @@ impl Desks {
                 self.agenda.add(at + length + gap, (place, due));
             }
         }
-    }
-
-    fn act_on(&mut self, place: usize, call: &str, act: Act) {
-        let Some(consultation) = self.desks[place].calls.get(call).cloned() else {
-            return;
-        };
-        let partner = self.partner(place);
-        let this = json!({ "ConnID": call });
-        match act {
-            Act::Release => self.ask(place, "RequestReleaseCall", this),
-            Act::Hold => self.ask(place, "RequestHoldCall", this),
-            Act::Retrieve => self.ask(place, "RequestRetrieveCall", this),
-            Act::Transfer => {
-                let Some(partner) = partner else {
-                    return;
-                };
-                let fields = json!({"ConnID": call, "OtherDN": partner});
-                self.ask(place, "RequestSingleStepTransfer", fields);
-            }
-            Act::Consult => {
-                let Some(partner) = partner else {
-                    return;
-                };
-                let fields = json!({"ConnID": call, "OtherDN": partner});
-                self.ask(place, "RequestInitiateTransfer", fields);
-            }
-            Act::Complete => {
-                if let Some(consultation) = consultation {
-                    let fields = json!({"ConnID": call, "TransferConnID": consultation});
-                    self.ask(place, "RequestCompleteTransfer", fields);
-                }
-            }
-        }
-    }
-
-    /// Whom the agent calls.
-    fn partner(&mut self, place: usize) -> Option<String> {
-        let desk = &mut self.desks[place];
-        let partners = &self.groups[desk.group].partners;
-        let pick = desk.random.below(partners.len() as u64);
-        let partner = partners.get(usize::try_from(pick).unwrap_or(0))?;
-        (*partner != desk.dn).then(|| partner.clone())
     }
 
     fn ask(&mut self, place: usize, message: &str, fields: Value) {
