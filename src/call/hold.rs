@@ -100,8 +100,9 @@ impl Conversation {
         (which, held): (Which, ConnId),
         asked: &Asked,
     ) -> Option<(LegSlot, LegSlot)> {
-        let other = self.which(held).filter(|other| *other != which);
-        let Some(other) = other else {
+        let is_another =
+            |other: &Which| *other != which && self.position(*other, asked.dn).is_some();
+        let Some(other) = self.which(held).filter(is_another) else {
             let message = format!("{held} is not the other call of this agent");
             self.refuse(turn, asked, ErrorCode::InvalidConnID, &message);
             return None;

@@ -312,6 +312,12 @@ impl Calls {
         Some(call.quest.as_ref()?.entry?.queue)
     }
 
+    /// How a conversation stands, for tests of what is possible in it.
+    #[cfg(test)]
+    pub(super) fn conversation(&self, key: CallKey) -> &Conversation {
+        &self.calls[key].conversation
+    }
+
     /// How many calls there are.
     #[must_use]
     pub fn live(&self) -> Live {

@@ -4,6 +4,7 @@
 mod answered;
 mod control;
 mod faults;
+mod positions;
 mod requests;
 mod takeover;
 mod unanswered;

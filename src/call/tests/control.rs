@@ -128,7 +128,7 @@ impl Table {
     }
 }
 
-fn is_server(to: &DialTo) -> bool {
+pub(super) fn is_server(to: &DialTo) -> bool {
     matches!(to, DialTo::Music | DialTo::Mixer(_))
 }
 
