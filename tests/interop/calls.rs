@@ -8,10 +8,7 @@ const BOTH: [Transport; 2] = [Transport::Udp, Transport::Tcp];
 
 /// A crew of phones that answer.
 fn crew(scenario: &'static str) -> Crew {
-    Crew {
-        scenario,
-        agents: 5,
-    }
+    Crew::of(scenario, 5)
 }
 
 /// Twenty calls of one kind to phones of one kind, all answered.
@@ -57,10 +54,7 @@ fn caller_holds_and_resumes_without_offers() {
 #[test]
 fn busy_phone_passes_the_caller_on() {
     for transport in BOTH {
-        let busy = Crew {
-            scenario: "phone_busy",
-            agents: 1,
-        };
+        let busy = Crew::of("phone_busy", 1);
         let floor = Floor::open("busy", transport, &[busy, crew("phone_early")]);
         floor.call("caller_early", QUEUE_NUMBER, CALLS);
         floor.expect_calls([20, 20, 0, 0, 0]);
@@ -72,10 +66,7 @@ fn busy_phone_passes_the_caller_on() {
 #[test]
 fn phone_that_is_not_answered_passes_the_caller_on() {
     for transport in BOTH {
-        let absent = Crew {
-            scenario: "phone_rings",
-            agents: 1,
-        };
+        let absent = Crew::of("phone_rings", 1);
         let floor = Floor::open("no_answer", transport, &[absent, crew("phone_delayed")]);
         floor.call("caller_delayed", QUEUE_NUMBER, CALLS);
         floor.expect_calls([20, 20, 0, 0, 0]);
@@ -87,10 +78,7 @@ fn phone_that_is_not_answered_passes_the_caller_on() {
 #[test]
 fn caller_gives_up_while_the_phone_rings() {
     for transport in BOTH {
-        let ringing = Crew {
-            scenario: "phone_rings",
-            agents: 10,
-        };
+        let ringing = Crew::of("phone_rings", 10);
         let floor = Floor::open("cancel", transport, &[ringing]);
         floor.call("caller_cancels", QUEUE_NUMBER, CALLS);
         floor.expect_calls([20, 0, 20, 0, 0]);

@@ -1,5 +1,5 @@
-//! Interop: the real server against real programs of others, SIPp, Kamailio and OpenSSL, on
-//! loopback.
+//! Interop: the real server against real programs of others, SIPp, Kamailio, OpenSSL and baresip,
+//! on loopback.
 //!
 //! `cargo interop` runs these tests and `cargo test --workspace` does not, because the programs
 //! must be installed. A program that is missing fails the test and says what to install. Each test
@@ -17,14 +17,18 @@
 )]
 #[path = "../tls/authority.rs"]
 mod authority;
+mod baresip;
 mod calls;
+mod control;
 mod directory;
 mod floor;
 mod http;
 mod kamailio;
+mod phones;
 mod presence;
 mod program;
 mod server;
+mod sessions;
 mod sipp;
 mod tls;
 mod trunks;

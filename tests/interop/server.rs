@@ -124,6 +124,19 @@ impl Server {
         );
     }
 
+    /// The call that a DN has in this state.
+    pub(crate) fn call_at(&self, dn: &str, status: &str) -> Option<String> {
+        let answer = self.state("/api/v1/calls");
+        let calls = answer["Calls"].as_array().expect("a list of calls");
+        let has = |call: &&Json| {
+            let parties = call["Parties"].as_array().into_iter().flatten();
+            let mut own = parties.filter(|party| party["ThisDN"] == dn);
+            own.any(|party| party["PartyStatus"] == status)
+        };
+        let call = calls.iter().find(has)?;
+        call["ConnID"].as_str().map(str::to_owned)
+    }
+
     /// How many calls the server holds.
     pub(crate) fn calls(&self) -> usize {
         let answer = self.state("/api/v1/calls");
