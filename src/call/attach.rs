@@ -112,7 +112,7 @@ impl Conversation {
                 requested_by: unanswered.take_if(|_| by == By::RoutingPoint),
                 changed_by: this_dn.to_owned(),
             };
-            turn.commands.push(Command::Queue(entry.queue, input));
+            entry.tell_data(input, turn.commands);
         }
         for who in parties.iter().filter(|who| who.dn().is_some()) {
             let answers = by == By::RoutingPoint || self.is_at(who, this_dn);

@@ -76,6 +76,8 @@ pub enum DialTo {
 pub enum LegCommand {
     /// A provisional response.
     Progress(Status),
+    /// `182 Queued`, with where the caller stands.
+    Queued(queue::Standing),
     /// A provisional response with a session description, for early media.
     EarlyMedia(Status, Body),
     /// Take the call.

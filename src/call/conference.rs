@@ -130,7 +130,7 @@ impl Conversation {
         if let Err(code) = self.main.change_user_data(change) {
             return self.refuse(turn, &asked, code, "the user data would exceed its limit");
         }
-        self.facts.hops = 0;
+        self.facts.set_out();
         self.seek(turn, Which::Main, destination, (None, Why::Added(asked)));
     }
 

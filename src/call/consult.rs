@@ -115,7 +115,7 @@ impl Conversation {
         let first = Participant::new(Who::Agent(asked.dn), leg, DnRole::Origination);
         let call = Call::new(info, first.clone(), Some(self.main.conn_id));
         self.consult = Some(call);
-        self.facts.hops = 0;
+        self.facts.set_out();
         // A muted transfer is answered when the agent is let go.
         let origin = if is_muted {
             Origin::default()

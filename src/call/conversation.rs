@@ -306,6 +306,12 @@ impl Conversation {
             (Input::DirectRefused { why, .. }, Some(which)) => {
                 self.direct_refused(turn, which, why);
             }
+            (Input::Standing(standing), Some(which)) => self.queue_stands(turn, which, standing),
+            (Input::Dnis(dnis), Some(which)) => {
+                if let Some(call) = self.call_mut(which) {
+                    std::sync::Arc::make_mut(&mut call.info).dnis = Some(dnis);
+                }
+            }
             (Input::QueueRefused { refusal }, Some(which)) => {
                 self.queue_refused(turn, which, refusal);
             }
@@ -318,6 +324,8 @@ impl Conversation {
             // Of a call that is over.
             (
                 Input::DirectRefused { .. }
+                | Input::Standing(_)
+                | Input::Dnis(_)
                 | Input::QueueRefused { .. }
                 | Input::Forward { .. }
                 | Input::OfferWithdrawn { .. },

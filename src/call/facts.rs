@@ -102,7 +102,7 @@ pub struct Facts {
     pub deadlines: Deadlines,
     /// For INVITEs of ours.
     pub way: Way,
-    /// The queues that could not take the caller and sent it on.
+    /// The queues that sent the caller on since it was last answered; at most as many as `hops`.
     pub visited: Vec<QueueIndex>,
     /// What the queue, or the call whose party was to be replaced, wants the caller to be told
     /// that it does not take.
@@ -136,6 +136,12 @@ impl Origin {
 }
 
 impl Facts {
+    /// Somebody who was answered goes on to somewhere else: that is no loop.
+    pub(super) fn set_out(&mut self) {
+        self.hops = 0;
+        self.visited.clear();
+    }
+
     /// One of its calls, from anywhere.
     pub(super) fn call(&self, conn_id: ConnId) -> CallRef {
         CallRef {

@@ -1,10 +1,11 @@
 //! Conversations: legs, the calls that they make up, and whom these seek, held in one machine.
 //!
 //! [`Calls`] keeps the conversations of a shard. Start at `conversation`, which says who gets
-//! what; `quest` and `ringing` find somebody for a call, `exchange` and `task` move media between
-//! legs, `departure` is every end, and each request has a file of its own. Legs are told and tell
-//! in call control ([`LegCommand`], `dialog::LegEvent`); nothing here knows a SIP message, and
-//! what is in a session description is the business of [`crate::session`].
+//! what; `quest` and `ringing` find somebody for a call, `entry` is its place in queues, `exchange`
+//! and `task` move media between legs, `departure` is every end, and each request has a file of
+//! its own. Legs are told and tell in call control ([`LegCommand`], `dialog::LegEvent`); nothing
+//! here knows a SIP message, and what is in a session description is the business of
+//! [`crate::session`].
 
 mod attach;
 mod command;
@@ -12,6 +13,7 @@ mod conference;
 mod consult;
 mod conversation;
 mod departure;
+mod entry;
 mod exchange;
 mod facts;
 mod follow;
@@ -40,6 +42,7 @@ use crate::agent::{EndCause, RefusedOffer};
 use crate::config::DnIndex;
 use crate::cti::{CallRequest, ConnId, ForwardMode, RequestedBy};
 use crate::dialog::{LegEvent, Replaces};
+use crate::queue;
 use crate::sip::Status;
 
 pub use command::{Command, Dial, DialTo, LegCommand, LegSlot};
@@ -92,6 +95,11 @@ pub enum Input {
         /// What to tell the caller.
         refusal: QueueRefusal,
     },
+    /// Where the call stands in its queue: when it has come in, and when it asked. `None` if the
+    /// queue does not have it any more.
+    Standing(Option<queue::Standing>),
+    /// A router gives the call another DNIS.
+    Dnis(String),
     /// A desktop asks.
     Request {
         /// Whom to answer.

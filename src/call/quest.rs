@@ -2,19 +2,19 @@
 //! However it ends, a reservation returns, and who waits is told or waits on. The search is the
 //! same for a caller from outside, a call that a desktop makes, a consultation, a transfer.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::agent::{self, EndCause, Offer, OfferSource, PartyState, RefusedOffer};
-use crate::config::{Address, Config, DnIndex, EntryIndex, QueueIndex, RoutingPointIndex};
+use crate::config::{Address, DnIndex, QueueIndex, RoutingPointIndex};
 use crate::counters::Counter;
-use crate::cti::{ConnId, ErrorCode, KeyValueList};
+use crate::cti::ErrorCode;
 use crate::limits::CALL_HOPS_MAX;
 use crate::sip::Status;
 use crate::{dialog, queue};
 
 use super::command::{Command, LegCommand, LegSlot};
 use super::conversation::{Conversation, Turn, Which};
+use super::entry::{Entry, Hold};
 use super::facts::{Destination, error_of};
 use super::participant::{News, Participant, Who};
 use super::task::Asked;
@@ -55,27 +55,6 @@ pub(super) struct Ringing {
     pub(super) picked_up_for: Option<Asked>,
     /// Where the call goes if it is not taken here.
     pub(super) elsewhere: Option<Box<Elsewhere>>,
-}
-
-/// A place in a queue.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Entry {
-    /// The call, as the queue knows it: one that was transferred has another name by now.
-    pub(super) conn_id: ConnId,
-    pub(super) queue: QueueIndex,
-    pub(super) routing_point: RoutingPointIndex,
-    pub(super) hold: Hold,
-}
-
-/// What the queue takes the call to be doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Hold {
-    /// Waiting.
-    Waiting,
-    /// On its way to this agent.
-    Offered(DnIndex),
-    /// On its way to where the queue or its router sent it.
-    Forwarding,
 }
 
 /// Why somebody is sought.
@@ -175,37 +154,70 @@ impl Conversation {
         (queue, routing_point): (Option<QueueIndex>, RoutingPointIndex),
         (entry, why): (Option<Entry>, Why),
     ) {
-        self.say_progress(turn, which, Status::QUEUED);
         let Some((facts, _, call)) = self.parts(which) else {
             return;
         };
         if let Some(left) = entry {
-            let number = &facts.config.routing_point_at(routing_point).number;
-            forwarded(left, number, turn);
+            let config = &facts.config;
+            let destination = match queue {
+                Some(queue) => &config.queue_at(queue).name,
+                None => &config.routing_point_at(routing_point).number,
+            };
+            left.forwarded(destination, turn.commands);
+            if left.hold == Hold::Forwarding {
+                facts.visited.push(left.queue);
+            }
         }
-        let (ani, data) = (call.info.ani.as_deref(), &call.info.user_data);
-        let way_in = way_in(&facts.config, queue, routing_point, (ani, data));
-        let queue = facts.config.entry_at(way_in).queue;
-        call.through = Some((queue, routing_point));
+        let entry = Entry::enter(facts, call, (queue, routing_point), turn.commands);
+        call.through = Some((entry.queue, routing_point));
         call.quest = Some(Quest {
             stage: Stage::Waiting,
-            entry: Some(Entry {
-                conn_id: call.conn_id,
-                queue,
-                routing_point,
-                hold: Hold::Waiting,
-            }),
+            entry: Some(entry),
             why,
         });
-        let input = queue::Input::Enter {
-            call: facts.call(call.conn_id),
-            info: Arc::clone(&call.info),
-            routing_point,
-            entry: way_in,
-            since: facts.since,
-            visited: facts.visited.clone().into(),
+        // What it hears first is where it stands in the queue, which says so at once.
+        let again = turn.now + facts.progress_interval(Some(entry.queue));
+        facts.deadlines.arm(Timer::Progress, again);
+    }
+
+    /// The queue says where the call stands in it.
+    pub(super) fn queue_stands(
+        &mut self,
+        turn: &mut Turn<'_>,
+        which: Which,
+        standing: Option<queue::Standing>,
+    ) {
+        let Some((facts, legs, call)) = self.parts(which) else {
+            return;
         };
-        turn.commands.push(Command::Queue(queue, input));
+        let quest = call.quest.as_ref();
+        let waits = quest.is_some_and(|quest| matches!(quest.stage, Stage::Waiting));
+        let Some(leg) = call.participants.first().map(|first| first.leg) else {
+            return;
+        };
+        if waits && legs.is_invited(leg) {
+            let queued = standing.map(LegCommand::Queued);
+            let queued = queued.unwrap_or(LegCommand::Progress(Status::QUEUED));
+            turn.commands.push(Command::Leg(leg, queued));
+            let queue = call.through.map(|(queue, _)| queue);
+            let again = turn.now + facts.progress_interval(queue);
+            facts.deadlines.arm(Timer::Progress, again);
+        }
+    }
+
+    /// Asks the queue where the call stands, so that the caller hears it.
+    fn ask_standing(&mut self, turn: &mut Turn<'_>, which: Which) {
+        let Some((facts, _, call)) = self.parts(which) else {
+            return;
+        };
+        let Some(entry) = call.quest.as_ref().and_then(|quest| quest.entry) else {
+            return;
+        };
+        let call = facts.call(entry.conn_id);
+        let input = queue::Input::Where { call };
+        turn.commands.push(Command::Queue(entry.queue, input));
+        let again = turn.now + facts.progress_interval(Some(entry.queue));
+        facts.deadlines.arm(Timer::Progress, again);
     }
 
     fn reserve(
@@ -255,6 +267,9 @@ impl Conversation {
         };
         if let (Stage::Waiting, Some(entry)) = (&quest.stage, &mut quest.entry) {
             entry.hold = Hold::Offered(dn);
+            // The agent may be that of any of its queues, or of one that it has just left.
+            let conn_id = entry.conn_id;
+            entry.tell(&queue::Input::Promised { conn_id, dn }, turn.commands);
         }
         self.dial(turn, which, Who::Agent(dn), (quest.entry, quest.why));
         let quest = self.call_mut(which).and_then(|call| call.quest.as_mut());
@@ -321,8 +336,24 @@ impl Conversation {
         };
         let waits = |quest: &mut Quest| matches!(quest.stage, Stage::Waiting);
         let Some(quest) = call.quest.take_if(waits) else {
+            // With an agent of a further queue: its home has forgotten it, and if that comes to
+            // nothing, so has the call.
+            let entry = call.quest.as_mut().and_then(|quest| quest.entry.as_mut());
+            if let Some(entry) = entry {
+                entry.refused = Some(refusal);
+            }
             return;
         };
+        self.refused_by_queue(turn, which, (quest.entry, quest.why), refusal);
+    }
+
+    fn refused_by_queue(
+        &mut self,
+        turn: &mut Turn<'_>,
+        which: Which,
+        (entry, why): (Option<Entry>, Why),
+        refusal: QueueRefusal,
+    ) {
         let (cause, counter) = match refusal {
             // 503 would make the PBX take us for dead; the queue is busy, we are not.
             QueueRefusal::Full(_) => (EndCause::Busy, Some(Counter::InviteQueueFull)),
@@ -336,8 +367,11 @@ impl Conversation {
             QueueRefusal::Full(status) | QueueRefusal::Limit(status) => Some(status),
             QueueRefusal::Disconnected => None,
         };
+        if let Some(mut entry) = entry {
+            entry.leave_further(cause, turn.commands);
+        }
         // The queue has forgotten the call: it has no place to go back to.
-        self.search_ended(turn, which, (None, quest.why), cause);
+        self.search_ended(turn, which, (None, why), cause);
     }
 
     /// The queue, its router or a DN's shard sends the call elsewhere.
@@ -369,6 +403,7 @@ impl Conversation {
             (Some(destination), Some(mut quest)) => {
                 if let Some(entry) = quest.entry.as_mut().filter(|_| by_queue) {
                     entry.hold = Hold::Forwarding;
+                    entry.leave_further(EndCause::Redirected, turn.commands);
                 }
                 self.seek(turn, which, destination, (quest.entry, quest.why));
             }
@@ -385,9 +420,9 @@ impl Conversation {
     }
 
     /// What the name that a queue, a router or a DN's shard sends the call to means. Only a queue
-    /// names another queue; it is not to come back to this one.
+    /// names another queue.
     fn forwarded_to(
-        &mut self,
+        &self,
         which: Which,
         destination: &str,
         why: ForwardReason,
@@ -396,11 +431,7 @@ impl Conversation {
             return self.destination(destination);
         };
         let entry = self.call(which)?.quest.as_ref()?.entry?;
-        if why != ForwardReason::Overflow {
-            return None;
-        }
-        self.facts.visited.push(entry.queue);
-        Some(Destination::Queue {
+        (why == ForwardReason::Overflow).then_some(Destination::Queue {
             queue: Some(queue),
             routing_point: entry.routing_point,
         })
@@ -413,10 +444,9 @@ impl Conversation {
             return;
         };
         let rang = quest.rings();
-        let waits_on = quest.entry.is_some();
         self.search_ended(turn, which, (quest.entry, quest.why), cause);
-        if rang && waits_on {
-            self.say_progress(turn, which, Status::QUEUED);
+        if rang {
+            self.ask_standing(turn, which);
         }
     }
 
@@ -435,10 +465,12 @@ impl Conversation {
             return self.nobody_found(turn, which, why, cause);
         };
         let conn_id = entry.conn_id;
+        if let Some(refusal) = entry.refused {
+            return self.refused_by_queue(turn, which, (Some(entry), why), refusal);
+        }
         if conn_id != call.conn_id {
             // The queue knows it by a name that is gone: it enters anew, with its age.
-            let input = queue::Input::Left { conn_id, cause };
-            turn.commands.push(Command::Queue(entry.queue, input));
+            entry.tell(&queue::Input::Left { conn_id, cause }, turn.commands);
             let place = (Some(entry.queue), entry.routing_point);
             return self.enter_queue(turn, which, place, (None, why));
         }
@@ -449,8 +481,9 @@ impl Conversation {
                 queue::Input::ForwardFailed { conn_id, code }
             }
         };
-        turn.commands.push(Command::Queue(entry.queue, input));
+        entry.tell(&input, turn.commands);
         entry.hold = Hold::Waiting;
+        entry.enter_further(facts, call, turn.commands);
         call.quest = Some(Quest {
             stage: Stage::Waiting,
             entry: Some(entry),
@@ -478,8 +511,7 @@ impl Conversation {
         }
         if let Some(entry) = quest.entry {
             let conn_id = entry.conn_id;
-            let input = queue::Input::Left { conn_id, cause };
-            turn.commands.push(Command::Queue(entry.queue, input));
+            entry.tell(&queue::Input::Left { conn_id, cause }, turn.commands);
         }
     }
 
@@ -503,7 +535,12 @@ impl Conversation {
 
     /// It is time to say again how the call stands.
     pub(super) fn progress_is_due(&mut self, turn: &mut Turn<'_>) {
-        let rings = self.main.quest.as_ref().is_some_and(Quest::rings);
+        let quest = self.main.quest.as_ref();
+        let rings = quest.is_some_and(Quest::rings);
+        let waits = quest.is_some_and(|quest| matches!(quest.stage, Stage::Waiting));
+        if waits {
+            return self.ask_standing(turn, Which::Main);
+        }
         let status = if rings {
             Status::RINGING
         } else if self.main.through.is_some() {
@@ -513,36 +550,4 @@ impl Conversation {
         };
         self.say_progress(turn, Which::Main, status);
     }
-}
-
-/// The way into a queue: the routing point's own where it leads there.
-fn way_in(
-    config: &Config,
-    queue: Option<QueueIndex>,
-    routing_point: RoutingPointIndex,
-    (ani, data): (Option<&str>, &KeyValueList),
-) -> EntryIndex {
-    let route = config.route(routing_point, ani, data);
-    let Some(queue) = queue else {
-        return route[0];
-    };
-    let leads_there = |entry: &&EntryIndex| config.entry_at(**entry).queue == queue;
-    let own = route.iter().find(leads_there);
-    own.copied().unwrap_or_else(|| config.overflow_entry(queue))
-}
-
-/// The call has left its queue for where it was sent.
-pub(super) fn forwarded(left: Entry, destination: &str, turn: &mut Turn<'_>) {
-    let conn_id = left.conn_id;
-    let input = match left.hold {
-        Hold::Forwarding => queue::Input::Forwarded {
-            conn_id,
-            destination: destination.to_owned(),
-        },
-        Hold::Waiting | Hold::Offered(_) => {
-            let cause = EndCause::Redirected;
-            queue::Input::Left { conn_id, cause }
-        }
-    };
-    turn.commands.push(Command::Queue(left.queue, input));
 }

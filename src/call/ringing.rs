@@ -14,11 +14,12 @@ use crate::sip::Status;
 
 use super::command::{Command, DialTo, LegCommand, LegSlot};
 use super::conversation::{Conversation, Hearing, Turn, Which};
+use super::entry::{Entry, Hold};
 use super::exchange::Purpose;
 use super::facts::{Origin, cause, cause_of};
 use super::leg::Phase;
 use super::participant::{News, Participant, Who};
-use super::quest::{Entry, Hold, Quest, Ringing, Stage, Why, forwarded};
+use super::quest::{Quest, Ringing, Stage, Why};
 use super::task::{Asked, Step, Then};
 use super::timer::Timer;
 
@@ -83,8 +84,9 @@ impl Conversation {
         }
         let no_answer = match &who {
             Who::Agent(dn) => {
-                let queue = call.through.map(|(queue, _)| queue);
-                facts.config.no_answer(*dn, queue)
+                let home = call.through.map(|(queue, _)| queue);
+                let queue = entry.map(|entry| entry.queue_of(&facts.config, *dn));
+                facts.config.no_answer(*dn, queue.or(home))
             }
             Who::Outside(_) => OUTSIDE_NO_ANSWER,
         };
@@ -288,16 +290,12 @@ impl Conversation {
         match quest.entry {
             Some(entry) if entry.hold == Hold::Forwarding => {
                 quest.entry = None;
-                forwarded(entry, &number, turn);
+                entry.forwarded(&number, turn.commands);
             }
-            Some(Entry {
-                conn_id,
-                queue,
-                hold: Hold::Offered(dn),
-                ..
-            }) if called.dn() == Some(dn) => {
-                let input = queue::Input::Ringing { conn_id, dn };
-                turn.commands.push(Command::Queue(queue, input));
+            Some(entry) if called.dn().map(Hold::Offered) == Some(entry.hold) => {
+                if let (Some(dn), conn_id) = (called.dn(), entry.conn_id) {
+                    entry.tell(&queue::Input::Ringing { conn_id, dn }, turn.commands);
+                }
             }
             // It was redirected, and may come back.
             Some(_) | None => {}
@@ -343,12 +341,11 @@ impl Conversation {
             match entry.hold {
                 Hold::Offered(dn) if called.dn() == Some(dn) => {
                     let conn_id = entry.conn_id;
-                    let input = queue::Input::Answered { conn_id, dn };
-                    turn.commands.push(Command::Queue(entry.queue, input));
+                    entry.tell(&queue::Input::Answered { conn_id, dn }, turn.commands);
                 }
                 Hold::Offered(_) | Hold::Waiting | Hold::Forwarding => {
                     let number = called.number(facts).unwrap_or_default();
-                    forwarded(entry, &number, turn);
+                    entry.forwarded(&number, turn.commands);
                 }
             }
         }

@@ -418,7 +418,7 @@ impl Conversation {
                     conn_id: entry.conn_id,
                     cause: EndCause::Failed,
                 };
-                commands.push(Command::Queue(entry.queue, left));
+                entry.tell(&left, commands);
             }
             call.participants.clear();
             call.quest = None;
@@ -437,6 +437,8 @@ impl Event {
             Self::Input(
                 _,
                 Input::DirectRefused { .. }
+                | Input::Standing(_)
+                | Input::Dnis(_)
                 | Input::QueueRefused { .. }
                 | Input::Request { .. }
                 | Input::Forward { .. }

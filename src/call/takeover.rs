@@ -14,10 +14,11 @@ use crate::sip::Status;
 
 use super::command::{Command, DialTo, LegCommand, LegSlot};
 use super::conversation::{Conversation, Turn, Which};
+use super::entry::Entry;
 use super::facts::{cause, refuse_leg};
 use super::leg::Phase;
 use super::participant::{News, Participant, Standing, Who};
-use super::quest::{Entry, Why};
+use super::quest::Why;
 use super::task::{Runs, Step, Task, Then};
 
 /// The place of a party in a call of ours, for somebody from another conversation.

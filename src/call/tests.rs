@@ -6,6 +6,7 @@ mod control;
 mod faults;
 mod positions;
 mod requests;
+mod several;
 mod takeover;
 mod unanswered;
 
@@ -170,6 +171,24 @@ impl Table {
         let event = Event::Input(self.conn_id, input);
         self.calls.handle(self.now, key, event);
         self.drain();
+    }
+
+    fn call_ref(&self, key: CallKey) -> CallRef {
+        CallRef {
+            shard: ShardId(0),
+            key,
+            conn_id: self.conn_id,
+        }
+    }
+
+    /// The queue says where the call stands.
+    fn stand(&mut self, key: CallKey, position: u32) -> LegCommand {
+        let standing = queue::Standing {
+            position,
+            estimated_wait: Some(Duration::from_secs(30)),
+        };
+        self.input(key, Input::Standing(Some(standing)));
+        LegCommand::Queued(standing)
     }
 
     fn ask(&mut self, key: CallKey, request: CallRequest) {

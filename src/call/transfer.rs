@@ -10,9 +10,10 @@ use super::Destination;
 use super::command::LegSlot;
 use super::conversation::{Conversation, Turn, Which};
 use super::departure::Leave;
+use super::entry::Hold;
 use super::facts::{Origin, cause};
 use super::participant::{News, Participant};
-use super::quest::{Hold, Quest, Stage, Why};
+use super::quest::{Quest, Stage, Why};
 use super::request::Position;
 use super::task::{Asked, Step, Then};
 
@@ -200,8 +201,7 @@ impl Conversation {
                     conn_id: entry.conn_id,
                     cause: EndCause::Transferred,
                 };
-                turn.commands
-                    .push(super::Command::Queue(entry.queue, input));
+                entry.tell(&input, turn.commands);
                 let destination = Destination::Queue {
                     queue: Some(entry.queue),
                     routing_point: entry.routing_point,
@@ -269,7 +269,7 @@ impl Conversation {
         self.report(turn, Which::Main, &agent, ended, news);
         self.main.take(leg);
         self.hang_up(turn, leg, cause::NORMAL);
-        self.facts.hops = 0;
+        self.facts.set_out();
     }
 
     /// RedirectCall: the call that rings goes elsewhere.

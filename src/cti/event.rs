@@ -1,7 +1,7 @@
 //! Events: what the shards tell the control plane.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::config::{DnIndex, TrunkIndex};
 use crate::dns::{Place, Question};
@@ -203,6 +203,20 @@ pub enum Notice {
         waiting: u32,
         /// Agents that could take a call now.
         available: u32,
+        /// How long a caller who comes now may expect to wait; `None` if an agent is free, or
+        /// before anything was measured.
+        estimated_wait: Option<Duration>,
+    },
+    /// A caller was told where it stands.
+    QueuePlace {
+        /// The routing point or queue where it waits.
+        address: String,
+        /// The call.
+        conn_id: ConnId,
+        /// Its place: 1 is next.
+        position: u32,
+        /// How long it may expect to wait from now on.
+        estimated_wait: Option<Duration>,
     },
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::config::{DnIndex, RoutingPointIndex, WrapUp};
 
-use super::{AgentWorkMode, ConnId, ForwardMode, KeyValueList, RequestedBy, RouteType};
+use super::{AgentWorkMode, ClientId, ConnId, ForwardMode, KeyValueList, RequestedBy, RouteType};
 
 /// One request. It gets exactly one answer: the event that names its success, or an error.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -243,8 +243,8 @@ pub enum UserDataChange {
 /// What a router asks at a routing point.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RouteRequest {
-    /// A router is there (`true`) or the last one went away (`false`). Has no answer.
-    Present(bool),
+    /// Who routes the calls from now on, or that nobody does. Has no answer.
+    Router(Option<ClientId>),
     /// Deliver the waiting call.
     Call {
         /// The call.

@@ -119,6 +119,11 @@ impl CallDialog {
         self.who(Fields::default(), core)
     }
 
+    /// How the peer names us.
+    pub(super) fn host<'a>(&self, core: &'a Core) -> &'a str {
+        core.host(&self.dialog.peer)
+    }
+
     fn who(&self, fields: Fields, core: &Core) -> Fields {
         let Some(party) = &self.party else {
             return fields;

@@ -1,7 +1,7 @@
 //! What the layer above asks of its calls. Commands are total: one that comes too late, or with a
 //! key that is spent, does nothing.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::limits::LEGS_MAX;
 use crate::sip::{HeaderName, Status};
@@ -11,6 +11,7 @@ use super::compose::{Fields, clean_uri, from_of};
 use super::dialog::{Dialog, Opening as Opened, SessionHalves};
 use super::leg::{Leg, Stage};
 use super::outbound::{Calling, Opening};
+use super::provisional::{Provisional, QueuePlace};
 use super::table::Usage;
 use super::user_agent::{Full, UserAgent};
 use super::who::{self, Role};
@@ -73,13 +74,37 @@ impl UserAgent {
 
     /// Sends a provisional response, 101 to 199, to an INVITE that waits.
     pub fn progress(&mut self, now: Instant, leg: LegKey, status: Status) {
-        self.with_leg(now, leg, |leg, turn| leg.progress(turn, status, None));
+        let said = Provisional::of(status);
+        self.with_leg(now, leg, |leg, turn| leg.progress(turn, said));
+        self.settle(now);
+    }
+
+    /// Sends `182 Queued` to an INVITE that waits, with where the caller stands (`Call-Info`).
+    pub fn queued(
+        &mut self,
+        now: Instant,
+        leg: LegKey,
+        position: u32,
+        estimated_wait: Option<Duration>,
+    ) {
+        let said = Provisional {
+            place: Some(QueuePlace {
+                position,
+                wait_s: estimated_wait.map(|wait| wait.as_secs()),
+            }),
+            ..Provisional::of(Status::QUEUED)
+        };
+        self.with_leg(now, leg, |leg, turn| leg.progress(turn, said));
         self.settle(now);
     }
 
     /// Sends a provisional response with a session description.
     pub fn early_media(&mut self, now: Instant, leg: LegKey, status: Status, body: &Body) {
-        self.with_leg(now, leg, |leg, turn| leg.progress(turn, status, Some(body)));
+        let said = Provisional {
+            body: Some(body),
+            ..Provisional::of(status)
+        };
+        self.with_leg(now, leg, |leg, turn| leg.progress(turn, said));
         self.settle(now);
     }
 

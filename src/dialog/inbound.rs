@@ -10,6 +10,7 @@ use super::compose::{Answer, Fields};
 use super::incoming::offer_of;
 use super::leaving::Leaving;
 use super::leg::Leg;
+use super::provisional::Provisional;
 use super::reliable::{self, Reliable};
 use super::reply::Reply;
 use super::session::Session;
@@ -76,14 +77,9 @@ impl Ringing {
         Leg::Over(self.dialog)
     }
 
-    pub(super) fn progress(
-        mut self,
-        turn: &mut Turn<'_>,
-        status: Status,
-        body: Option<&Body>,
-    ) -> Leg {
+    pub(super) fn progress(mut self, turn: &mut Turn<'_>, said: Provisional<'_>) -> Leg {
         // 100 is the transaction's own, and a final response is none of this command's.
-        if !(101..200).contains(&status.0) {
+        if !(101..200).contains(&said.status.0) {
             return Leg::Ringing(self);
         }
         let invited = Invited {
@@ -93,16 +89,16 @@ impl Ringing {
             asked: self.asked,
         };
         if self.dialog.reliable_mut().is_some() {
-            reliable::progress(turn, &mut self.dialog, &invited, status, body);
+            reliable::progress(turn, &mut self.dialog, &invited, said);
             return Leg::Ringing(self);
         }
         let answer = Answer {
             contact: Some(turn.contact(&self.dialog, self.server)),
-            fields: self.dialog.response_fields(turn.core),
-            body,
+            fields: said.fields(&self.dialog, turn.core),
+            body: said.body,
             ..Answer::default()
         };
-        turn.respond(self.server, status, &self.reply, answer);
+        turn.respond(self.server, said.status, &self.reply, answer);
         Leg::Ringing(self)
     }
 

@@ -8,6 +8,7 @@ use super::call_dialog::CallDialog;
 use super::inbound::{HangingUp, Ringing, Unacknowledged};
 use super::leaving::Leaving;
 use super::outbound::{Answered, Calling, Cancelling};
+use super::provisional::Provisional;
 use super::session::Session;
 use super::turn::Turn;
 use super::{Body, Cause, LegPolicy, Refusal};
@@ -146,14 +147,9 @@ impl Leg {
         }
     }
 
-    pub(super) fn progress(
-        self,
-        turn: Turned<'_, '_>,
-        status: Status,
-        body: Option<&Body>,
-    ) -> Self {
+    pub(super) fn progress(self, turn: Turned<'_, '_>, said: Provisional<'_>) -> Self {
         match self {
-            Self::Ringing(state) => state.progress(turn, status, body),
+            Self::Ringing(state) => state.progress(turn, said),
             Self::Unacknowledged(_)
             | Self::HangingUp(_)
             | Self::Calling(_)

@@ -30,6 +30,7 @@ mod leg;
 mod offered;
 mod outbound;
 mod ping;
+mod provisional;
 mod random;
 mod refer;
 mod refreshing;

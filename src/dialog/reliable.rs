@@ -13,6 +13,7 @@ use super::accepted::Invited;
 use super::call_dialog::CallDialog;
 use super::compose::{Answer, allow};
 use super::core::{Core, Kept, Timer};
+use super::provisional::{Provisional, QueuePlace};
 use super::turn::{Turn, body_of};
 use super::{Body, LegEvent};
 
@@ -26,11 +27,19 @@ pub(super) struct Reliable {
     answers: bool,
     outstanding: Option<Outstanding>,
     /// What is to be said once the PRACK has come.
-    next: Option<(Status, Option<Body>)>,
+    next: Option<Next>,
     /// The answer above, while the 2xx has to wait.
     held: Option<Option<Body>>,
     /// Whether a description has been sent and acknowledged.
     described: bool,
+}
+
+/// A response that has to wait.
+#[derive(Debug)]
+struct Next {
+    status: Status,
+    body: Option<Body>,
+    place: Option<QueuePlace>,
 }
 
 /// A response without its PRACK.
@@ -99,8 +108,7 @@ pub(super) fn progress(
     turn: &mut Turn<'_>,
     dialog: &mut CallDialog,
     invited: &Invited<'_>,
-    status: Status,
-    body: Option<&Body>,
+    said: Provisional<'_>,
 ) {
     let Some(reliable) = dialog.reliable_mut() else {
         return;
@@ -110,34 +118,37 @@ pub(super) fn progress(
     }
     // RFC 3261 §13.2.1: the first reliable response brings the offer that the INVITE did not;
     // without one none can be sent, and the caller has its 100.
-    if !reliable.answers && !reliable.described && body.is_none() {
+    if !reliable.answers && !reliable.described && said.body.is_none() {
         return;
     }
     if reliable.outstanding.is_some() {
         // The last word is the one that counts, but a description is not lost for it.
-        let before = reliable.next.take().and_then(|(_, body)| body);
-        reliable.next = Some((status, body.cloned().or(before)));
+        let before = reliable.next.take().and_then(|next| next.body);
+        reliable.next = Some(Next {
+            status: said.status,
+            body: said.body.cloned().or(before),
+            place: said.place,
+        });
         return;
     }
-    send(turn, dialog, invited, status, body);
+    send(turn, dialog, invited, said);
 }
 
 fn send(
     turn: &mut Turn<'_>,
     dialog: &mut CallDialog,
     invited: &Invited<'_>,
-    status: Status,
-    body: Option<&Body>,
+    said: Provisional<'_>,
 ) {
     let contact = Some(turn.contact(dialog, invited.server));
-    let fields = dialog.response_fields(turn.core);
+    let fields = said.fields(dialog, turn.core);
     let policy = dialog.policy;
     let Some(reliable) = dialog.reliable_mut() else {
         return;
     };
     reliable.rseq += 1;
     // An answer that was given stands (RFC 3261 §13.2.1).
-    let body = body.filter(|_| !reliable.described);
+    let body = said.body.filter(|_| !reliable.described);
     let rseq = reliable.rseq;
     let fields = fields
         .with(HeaderName::Require, format_args!("100rel"))
@@ -149,7 +160,7 @@ fn send(
         body,
         ..Answer::default()
     };
-    turn.respond(invited.server, status, invited.reply, answer);
+    turn.respond(invited.server, said.status, invited.reply, answer);
     let interval = turn.core.config.t1;
     let give_up = turn.now + turn.core.patience();
     reliable.outstanding = Some(Outstanding {
@@ -227,7 +238,18 @@ pub(super) fn next(turn: &mut Turn<'_>, dialog: &mut CallDialog, invited: &Invit
     let next = dialog
         .reliable_mut()
         .and_then(|reliable| reliable.next.take());
-    if let Some((status, body)) = next {
-        send(turn, dialog, invited, status, body.as_ref());
+    if let Some(Next {
+        status,
+        body,
+        place,
+    }) = next
+    {
+        let body = body.as_ref();
+        let said = Provisional {
+            status,
+            body,
+            place,
+        };
+        send(turn, dialog, invited, said);
     }
 }

@@ -237,7 +237,7 @@ impl Engine {
         request: &RouteRequest,
     ) {
         let queues = match request {
-            RouteRequest::Present(_) => self.config.homes(routing_point),
+            RouteRequest::Router(_) => self.config.homes(routing_point),
             RouteRequest::Call { conn_id, .. } => self.calls.home(*conn_id).into_iter().collect(),
         };
         if let (RouteRequest::Call { conn_id, .. }, true) = (request, queues.is_empty()) {

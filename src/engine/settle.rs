@@ -186,6 +186,10 @@ impl Engine {
         let user_agent = &mut self.user_agent;
         match command {
             LegCommand::Progress(status) => user_agent.progress(now, leg, status),
+            LegCommand::Queued(standing) => {
+                let (position, wait) = (standing.position, standing.estimated_wait);
+                user_agent.queued(now, leg, position, wait);
+            }
             LegCommand::Answer(body) => user_agent.answer(now, leg, body.as_ref()),
             LegCommand::Refuse(refusal) => user_agent.refuse(now, leg, refusal),
             LegCommand::Acknowledge(body) => user_agent.acknowledge(now, leg, body.as_ref()),

@@ -89,6 +89,10 @@ impl End {
     fn heard_across(&mut self, command: LegCommand) -> Option<LegEvent> {
         Some(match command {
             LegCommand::Progress(status) => LegEvent::Progress { status, body: None },
+            LegCommand::Queued(_) => LegEvent::Progress {
+                status: Status::QUEUED,
+                body: None,
+            },
             LegCommand::EarlyMedia(status, body) => LegEvent::Progress {
                 status,
                 body: Some(body),

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use crate::call::CallRef;
 use crate::config::{EntryIndex, EntryKind, QueueIndex, RoutingPointIndex};
-use crate::cti::{CallInfo, ConnId, EventName};
+use crate::cti::{CallInfo, ConnId};
 
 use super::line::Line;
 use super::overflow::Limit;
@@ -44,7 +44,8 @@ impl Line {
             (Some(_), EntryKind::Also) => {}
             (None, EntryKind::Home | EntryKind::Overflow) => {
                 self.take_in(step, entering, Stage::Waiting);
-                self.emit(step, EventName::Queued, conn_id);
+                self.emit_queued(step, conn_id);
+                self.say_where(step, conn_id);
                 self.start_limit(step, conn_id);
                 self.ask_router(step, conn_id);
             }

@@ -1,18 +1,16 @@
 //! The public form of what happens to calls in a queue. It decides attributes only.
 
-use crate::config::{DnIndex, EntryKind};
-use crate::cti::{CallState, DnRole, Event, EventName};
+use crate::config::DnIndex;
+use crate::cti::{CallState, DnRole, Event, EventName, Value};
 
+use super::pace::Standing;
 use super::place::Call;
 use super::step::Step;
 
 /// An event about a call at the address where it waits, which is where it was distributed from
 /// too: the routing point that the caller dialled, or the queue that it overflowed into.
 pub(super) fn call_event(step: &Step<'_>, name: EventName, call: &Call) -> Event {
-    let address = match step.config.entry_at(call.entry).kind {
-        EntryKind::Home | EntryKind::Also => step.number(call.routing_point),
-        EntryKind::Overflow => &step.config.queue_at(step.queue).name,
-    };
+    let address = call.address(step);
     let info = &call.info;
     let mut event = Event::new(step.now, name, address);
     event.call = Some(info.clone());
@@ -21,6 +19,20 @@ pub(super) fn call_event(step: &Step<'_>, name: EventName, call: &Call) -> Event
     event.other_dn = info.ani.clone();
     event.other_dn_role = info.ani.as_ref().map(|_| DnRole::Origination);
     event.call_state = Some(CallState::Ok);
+    event
+}
+
+/// EventQueued: where the call stands is among its extensions.
+pub(super) fn queued_event(step: &Step<'_>, call: &Call, standing: Standing) -> Event {
+    let mut event = call_event(step, EventName::Queued, call);
+    let position = Value::Integer(i64::from(standing.position));
+    event.extensions.set("Position", position);
+    if let Some(wait) = standing.estimated_wait {
+        let seconds = i64::try_from(wait.as_secs()).unwrap_or(i64::MAX);
+        event
+            .extensions
+            .set("EstimatedWait", Value::Integer(seconds));
+    }
     event
 }
 

@@ -8,18 +8,20 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::agent::{self, EndCause, Offer, OfferSource};
+use crate::call;
 use crate::config::{Config, DnIndex, EntryKind, QueueIndex, RoutingPointIndex};
 use crate::counters::Counter;
-use crate::cti::{CallInfo, ConnId, ErrorCode, Event, EventName, Notice, RequestedBy};
+use crate::cti::{CallInfo, ClientId, ConnId, ErrorCode, Event, EventName, Notice, RequestedBy};
 
 use super::Input;
 use super::entering::Entering;
-use super::events::call_event;
+use super::events::{call_event, queued_event};
 use super::offering::Failure;
+use super::pace::{Pace, Standing};
 use super::place::{Call, Leaving, Place, Routed, Stage, left_state};
 use super::ready::Ready;
 use super::step::{Step, Timer};
-use super::waiting::Waiting;
+use super::waiting::{Turn, Waiting};
 
 /// One queue.
 #[derive(Debug)]
@@ -29,12 +31,13 @@ pub(super) struct Line {
     pub(super) calls: BTreeMap<ConnId, Call>,
     pub(super) waiting: Waiting,
     pub(super) ready: Ready,
-    /// The routing points at which a router is present.
-    pub(super) routers: BTreeSet<RoutingPointIndex>,
+    /// Who routes, at the routing points at which somebody does.
+    pub(super) routers: BTreeMap<RoutingPointIndex, ClientId>,
     /// The calls that a router is asked about.
     pub(super) asked: BTreeSet<(RoutingPointIndex, ConnId)>,
     /// The number of the last EventRouteRequest.
     pub(super) route_reference: u32,
+    pub(super) pace: Pace,
     /// What was last published.
     depth: (u32, u32),
 }
@@ -56,9 +59,10 @@ impl Line {
             calls: BTreeMap::new(),
             waiting: Waiting::new(config.queue_at(queue).requirements.len()),
             ready: Ready::new(now, config, queue),
-            routers: BTreeSet::new(),
+            routers: BTreeMap::new(),
             asked: BTreeSet::new(),
             route_reference: 0,
+            pace: Pace::default(),
             depth: (0, 0),
         }
     }
@@ -123,6 +127,14 @@ impl Line {
                 destination,
             } => self.forwarded(step, conn_id, destination),
             Input::ForwardFailed { conn_id, code } => self.forward_failed(step, conn_id, code),
+            Input::Where { call } => {
+                if self.calls.contains_key(&call.conn_id) {
+                    self.say_where(step, call.conn_id);
+                } else {
+                    // It has just left, and may yet hear something else.
+                    step.tell_call(call, call::Input::Standing(None));
+                }
+            }
             Input::Left { conn_id, cause } => self.left(step, conn_id, cause),
             Input::UserDataChanged {
                 conn_id,
@@ -170,7 +182,34 @@ impl Line {
     /// What follows from everything that has just happened.
     pub(super) fn settle(&mut self, step: &mut Step<'_>) {
         self.match_up(step);
+        self.pace.note(step.now, self.calls.is_empty());
         self.publish_depth(step);
+    }
+
+    /// Where a call stands, or would stand if it waited.
+    pub(super) fn standing(&self, now: Instant, turn: Turn) -> Standing {
+        self.pace.standing(now, self.waiting.before(turn))
+    }
+
+    /// Tells a call where it stands, and the control plane too.
+    pub(super) fn say_where(&self, step: &mut Step<'_>, conn_id: ConnId) {
+        let Some(call) = self.calls.get(&conn_id) else {
+            return;
+        };
+        let standing = self.standing(step.now, call.turn);
+        step.tell_call(call.call, call::Input::Standing(Some(standing)));
+        let address = call.address(step).to_owned();
+        let Standing {
+            position,
+            estimated_wait,
+        } = standing;
+        let notice = Notice::QueuePlace {
+            address,
+            conn_id,
+            position,
+            estimated_wait,
+        };
+        step.outputs.push_back(super::Output::Notice(notice));
     }
 
     /// Offers the next caller whom an idle agent can serve to the next agent who can, until there
@@ -219,10 +258,13 @@ impl Line {
         if depth != self.depth {
             self.depth = depth;
             let (waiting, available) = depth;
+            // For a caller who comes now, behind all others.
+            let last = self.pace.standing(step.now, self.waiting.len());
             let notice = Notice::QueueDepth {
                 queue: step.queue,
                 waiting,
                 available,
+                estimated_wait: last.estimated_wait.filter(|_| available == 0),
             };
             step.outputs.push_back(super::Output::Notice(notice));
         }
@@ -361,17 +403,27 @@ impl Line {
             .expect("the caller has made sure that the call is in the queue")
     }
 
-    /// Tells clients about a call that is at home here.
-    pub(super) fn emit(&self, step: &mut Step<'_>, name: EventName, conn_id: ConnId) {
+    /// EventQueued, with where the call stands.
+    pub(super) fn emit_queued(&self, step: &mut Step<'_>, conn_id: ConnId) {
         let call = self.call(conn_id);
         if call.is_home(step) {
-            let event = call_event(step, name, call);
+            let standing = self.standing(step.now, call.turn);
+            let event = queued_event(step, call, standing);
             step.emit(event);
         }
     }
 }
 
 impl Call {
+    /// The address where it waits: the routing point that the caller dialled, or the queue that it
+    /// overflowed into.
+    pub(super) fn address<'a>(&self, step: &'a Step<'_>) -> &'a str {
+        match step.config.entry_at(self.entry).kind {
+            EntryKind::Home | EntryKind::Also => step.number(self.routing_point),
+            EntryKind::Overflow => &step.config.queue_at(step.queue).name,
+        }
+    }
+
     /// Whether this queue is the one that asks the router and writes the events.
     pub(super) fn is_home(&self, step: &Step<'_>) -> bool {
         match step.config.entry_at(self.entry).kind {

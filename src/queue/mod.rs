@@ -3,9 +3,10 @@
 //! [`Queues`] holds every queue of one shard. A queue picks; whether the agent is really to be had
 //! is the truth of the agent's shard, so every pick is an offer that may come back with the
 //! caller's place and age unchanged. It refuses to know SIP and ends a call by itself only where a
-//! limit says so. `line` is one queue, `place` one call in it, `waiting` and `ready` its two sides;
-//! `entering`, `offering` and `overflow` are what happens to a call, `routing` the router's say.
-//! How the two sides are matched is in `docs/ARCHITECTURE.md`. Agents are in [`crate::agent`].
+//! limit says so. `line` is one queue, `place` one call in it, `waiting` and `ready` its two
+//! sides, `pace` how fast it moves; `entering`, `offering` and `overflow` are what happens to a
+//! call, `routing` the router's say. How the two sides are matched is in `docs/ARCHITECTURE.md`.
+//! Agents are in [`crate::agent`].
 //!
 //! # Events at the routing point
 //! EventQueued when a caller enters; EventRouteRequest when a router is asked; EventRouteUsed and
@@ -21,6 +22,7 @@ mod events;
 mod line;
 mod offering;
 mod overflow;
+mod pace;
 mod place;
 mod ranked;
 mod ready;
@@ -38,6 +40,7 @@ use crate::config::{DnIndex, EntryIndex, QueueIndex, RoutingPointIndex};
 use crate::cti::{CallInfo, ConnId, ErrorCode, RequestedBy, RouteRequest};
 
 pub use line::Status;
+pub use pace::Standing;
 pub use place::Place;
 pub use table::{Output, Queues};
 
@@ -121,6 +124,12 @@ pub enum Input {
         requested_by: Option<RequestedBy>,
         /// In whose name it was changed.
         changed_by: String,
+    },
+    /// The call asks where it stands, for a caller who is to hear it. There is always an answer,
+    /// `call::Input::Standing`.
+    Where {
+        /// The call.
+        call: CallRef,
     },
     /// The agent can take a call.
     AgentAvailable {

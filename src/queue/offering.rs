@@ -157,6 +157,7 @@ impl Line {
         self.rings(step, conn_id, dn);
         if self.offered_to(conn_id) == Some(dn) {
             self.ready.answered(dn);
+            self.pace.answered(step.now);
             self.remove(step, conn_id);
         } else if self.is_elsewhere(conn_id, dn) {
             self.remove(step, conn_id);
@@ -194,9 +195,9 @@ impl Line {
             }
             Stage::Ringing(_, chosen_by) => {
                 routers_turn = *chosen_by == ChosenBy::Router || is_news;
-                self.emit(step, EventName::Queued, conn_id);
+                self.emit_queued(step, conn_id);
             }
-            Stage::Elsewhere(_, true) => self.emit(step, EventName::Queued, conn_id),
+            Stage::Elsewhere(_, true) => self.emit_queued(step, conn_id),
             Stage::Elsewhere(_, false)
             | Stage::Offered(_, None)
             | Stage::Leaving(_)

@@ -6,7 +6,7 @@
 use crate::call::{self, ForwardReason, QueueRefusal};
 use crate::config::{DnIndex, Overflow, Queue, QueueIndex};
 use crate::counters::Counter;
-use crate::cti::{CallState, ConnId, ErrorCode, EventName};
+use crate::cti::{CallInfo, CallState, ConnId, ErrorCode, EventName};
 use crate::sip::Status;
 
 use super::entering::Entering;
@@ -72,24 +72,30 @@ impl Limit {
     }
 }
 
-/// Where a limit leads from a queue; nowhere if the caller has been there.
-fn way(step: &Step<'_>, limit: Limit, visited: &[QueueIndex]) -> Option<Way> {
-    match limit.overflow(step.config.queue_at(step.queue))? {
-        Overflow::Refuse(status) => Some(Way::Refused(Status(*status))),
-        Overflow::Queue(queue) if visited.contains(queue) => None,
+/// Where a limit leads from a queue; nowhere if the caller is there or has been there, be it by
+/// the number of a routing point.
+fn way(step: &Step<'_>, limit: Limit, (visited, info): (&[QueueIndex], &CallInfo)) -> Option<Way> {
+    let overflow = limit.overflow(step.config.queue_at(step.queue))?;
+    let (leads_to, way) = match overflow {
+        Overflow::Refuse(status) => (None, Way::Refused(Status(*status))),
         Overflow::Queue(queue) => {
             let name = step.config.queue_at(*queue).name.to_string();
-            Some(Way::To(name))
+            (Some(*queue), Way::To(name))
         }
-        Overflow::Number(number) => Some(Way::To(number.to_string())),
-    }
+        Overflow::Number(number) => {
+            let to = step.home_at(number, info);
+            (to, Way::To(number.to_string()))
+        }
+    };
+    let leads_back = |queue| queue == step.queue || visited.contains(&queue);
+    (!leads_to.is_some_and(leads_back)).then_some(way)
 }
 
 impl Line {
     /// A caller comes who may not come in.
     pub(super) fn turn_away(&mut self, step: &mut Step<'_>, entering: Entering, limit: Limit) {
         let call = entering.call;
-        let way = way(step, limit, &entering.visited);
+        let way = way(step, limit, (&entering.visited, &entering.info));
         match way.unwrap_or(Way::Refused(limit.status())) {
             Way::Refused(status) => {
                 let refusal = limit.refusal(status);
@@ -98,7 +104,7 @@ impl Line {
             Way::To(destination) => {
                 let or = Some(limit);
                 self.take_in(step, entering, Stage::Leaving(Leaving::Overflow { or }));
-                self.emit(step, EventName::Queued, call.conn_id);
+                self.emit_queued(step, call.conn_id);
                 send(step, call, destination, ForwardReason::Overflow);
             }
         }
@@ -111,7 +117,7 @@ impl Line {
             return false;
         }
         let call_ref = call.call;
-        let way = way(step, limit, &call.visited);
+        let way = way(step, limit, (&call.visited, &call.info));
         // It goes once for each reason: where it cannot go now, it is not sent again and again.
         if let Some(call) = self.calls.get_mut(&conn_id) {
             match limit {

@@ -38,6 +38,10 @@ impl<T> Default for Ranked<T> {
 }
 
 impl<T: Ord + Copy> Ranked<T> {
+    pub(super) fn len(&self) -> usize {
+        self.size(self.root) as usize
+    }
+
     /// Adds a key, which must not be there.
     pub(super) fn insert(&mut self, key: T) {
         let weight = self.draw();

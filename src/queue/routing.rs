@@ -2,10 +2,14 @@
 //! answer until its timer; a router that is silent, gone, or leaves the choice to us costs the
 //! caller nothing but that time: the call then waits in the line as if there were no router.
 
+use std::sync::Arc;
+
 use crate::call::{self, ForwardReason, QueueRefusal};
 use crate::config::{Address, DnIndex, EntryKind, RoutingPointIndex};
 use crate::counters::Counter;
-use crate::cti::{CallState, ConnId, ErrorCode, EventName, RequestedBy, RouteRequest, RouteType};
+use crate::cti::{
+    CallState, ClientId, ConnId, ErrorCode, EventName, RequestedBy, RouteRequest, RouteType,
+};
 
 use super::events::call_event;
 use super::line::Line;
@@ -19,6 +23,8 @@ enum Choice {
     Number(String),
     /// This number, which is outside whatever else has it.
     Outside(String),
+    /// This number, which is the call's DNIS from then on.
+    Renumbered(String),
     /// Whomever the queue picks.
     OwnStrategy,
     /// Nobody.
@@ -35,8 +41,8 @@ impl Line {
         request: RouteRequest,
     ) {
         match request {
-            RouteRequest::Present(true) => self.router_came(step, routing_point),
-            RouteRequest::Present(false) => self.router_gone(step, routing_point),
+            RouteRequest::Router(Some(router)) => self.router_came(step, routing_point, router),
+            RouteRequest::Router(None) => self.router_gone(step, routing_point),
             RouteRequest::Call {
                 conn_id,
                 other_dn,
@@ -85,7 +91,7 @@ impl Line {
     fn has_router(&self, step: &Step<'_>, conn_id: ConnId) -> bool {
         let call = self.call(conn_id);
         let is_home = step.config.entry_at(call.entry).kind == EntryKind::Home;
-        is_home && self.routers.contains(&call.routing_point)
+        is_home && self.routers.contains_key(&call.routing_point)
     }
 
     /// The router has not answered in time.
@@ -94,11 +100,21 @@ impl Line {
         self.set_stage(step, conn_id, Stage::Waiting);
     }
 
-    /// Those who wait already are the router's too; it is asked about them in their order.
-    fn router_came(&mut self, step: &mut Step<'_>, routing_point: RoutingPointIndex) {
-        if !self.routers.insert(routing_point) {
+    /// Those who wait already are the router's too; it is asked about them in their order. One that
+    /// takes over is asked again what the one before has not answered.
+    fn router_came(
+        &mut self,
+        step: &mut Step<'_>,
+        routing_point: RoutingPointIndex,
+        router: ClientId,
+    ) {
+        if self.routers.get(&routing_point) == Some(&router) {
             return;
         }
+        if self.routers.contains_key(&routing_point) {
+            self.router_gone(step, routing_point);
+        }
+        self.routers.insert(routing_point, router);
         let here = |conn_id: &ConnId| self.call(*conn_id).routing_point == routing_point;
         let waiting: Vec<ConnId> = self.waiting().filter(here).collect();
         for conn_id in waiting {
@@ -150,6 +166,10 @@ impl Line {
         }
         match choice(route_type, other_dn) {
             Ok(Choice::Number(number)) => self.route_to(step, conn_id, number, routed),
+            Ok(Choice::Renumbered(number)) => {
+                self.renumber(step, conn_id, number.clone());
+                self.route_to(step, conn_id, number, routed);
+            }
             Ok(Choice::Outside(number)) => self.send_to(step, conn_id, number, routed),
             Ok(Choice::OwnStrategy) => {
                 self.emit_route_used(step, conn_id, &routed);
@@ -177,19 +197,27 @@ impl Line {
         self.offer(step, conn_id, dn, Some(routed));
     }
 
-    /// To another routing point or queue, or to a number outside: EventRouteUsed follows when the
-    /// call has gone.
+    /// Gives the call another DNIS, here and where it is kept.
+    fn renumber(&mut self, step: &mut Step<'_>, conn_id: ConnId, number: String) {
+        let Some(call) = self.calls.get_mut(&conn_id) else {
+            return;
+        };
+        Arc::make_mut(&mut call.info).dnis = Some(number.clone());
+        step.tell_call(call.call, call::Input::Dnis(number));
+    }
+
+    /// To another routing point or a number outside: EventRouteUsed follows when the call has gone.
     fn send_to(&mut self, step: &mut Step<'_>, conn_id: ConnId, number: String, routed: Routed) {
         let call = self.call(conn_id);
         let (call_ref, routing_point) = (call.call, call.routing_point);
-        let leads_back = match step.config.address(&number) {
-            Some(Address::RoutingPoint(point)) => point == routing_point,
-            Some(Address::Queue(queue)) => queue == step.queue || call.visited.contains(&queue),
-            // A trunk is no destination, and the call's shard will say so.
-            Some(Address::Agent(_) | Address::Trunk(_)) | None => false,
+        let why = match step.config.address(&number) {
+            Some(Address::RoutingPoint(point)) if point == routing_point => {
+                Some("the call waits there already")
+            }
+            Some(Address::Queue(_) | Address::Trunk(_)) => Some("that is a name, and no number"),
+            Some(Address::Agent(_) | Address::RoutingPoint(_)) | None => None,
         };
-        if leads_back {
-            let why = format!("the call waits at {number} already, or has been there");
+        if let Some(why) = why {
             let whom = routed.requested_by;
             return step.refuse(routing_point, whom, ErrorCode::InvalidCalledDN, why);
         }
@@ -241,8 +269,8 @@ fn choice(route_type: RouteType, other_dn: Option<String>) -> Result<Choice, Err
         ) => Err(ErrorCode::InvalidAttribute),
         (RouteType::Label, Some(number)) => Ok(Choice::Outside(number)),
         (RouteType::Label, None) => Err(ErrorCode::InvalidAttribute),
-        (RouteType::OverwriteDNIS | RouteType::Announcement, _) => {
-            Err(ErrorCode::UnsupportedOperation)
-        }
+        (RouteType::OverwriteDNIS, Some(number)) => Ok(Choice::Renumbered(number)),
+        (RouteType::OverwriteDNIS, None) => Err(ErrorCode::InvalidAttribute),
+        (RouteType::Announcement, _) => Err(ErrorCode::UnsupportedOperation),
     }
 }

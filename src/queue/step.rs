@@ -6,9 +6,11 @@ use std::time::Instant;
 
 use offhook_shards::wheel::{TimerKey, Wheel};
 
-use crate::config::{Config, DnIndex, EntryIndex, QueueIndex, RoutingPointIndex, next_day_in_utc};
+use crate::config::{
+    Address, Config, DnIndex, EntryIndex, QueueIndex, RoutingPointIndex, next_day_in_utc,
+};
 use crate::counters::{Counter, Counters};
-use crate::cti::{ConnId, ErrorCode, Event, RequestedBy};
+use crate::cti::{CallInfo, ConnId, ErrorCode, Event, RequestedBy};
 use crate::{agent, call};
 
 use crate::wall::Wall;
@@ -45,6 +47,16 @@ impl Step<'_> {
     /// The number that callers dial.
     pub(super) fn number(&self, routing_point: RoutingPointIndex) -> &str {
         &self.config.routing_point_at(routing_point).number
+    }
+
+    /// The queue in which a caller of this number would be at home, if it is a routing point.
+    pub(super) fn home_at(&self, number: &str, info: &CallInfo) -> Option<QueueIndex> {
+        let Address::RoutingPoint(routing_point) = self.config.address(number)? else {
+            return None;
+        };
+        let (ani, data) = (info.ani.as_deref(), &info.user_data);
+        let home = self.config.route(routing_point, ani, data)[0];
+        Some(self.config.entry_at(home).queue)
     }
 
     pub(super) fn emit(&mut self, event: Event) {

@@ -111,6 +111,10 @@ impl Waiting {
         self.line.place(turn)
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.line.len()
+    }
+
     /// In order.
     pub(super) fn iter(&self) -> impl Iterator<Item = ConnId> {
         self.line.iter().map(Turn::conn_id)

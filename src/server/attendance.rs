@@ -12,15 +12,25 @@ use crate::cti::ClientId;
 pub enum News {
     /// Whether the DN has a desktop.
     DesktopPresent(DnIndex, bool),
-    /// Whether a router serves the routing point.
-    RouterPresent(RoutingPointIndex, bool),
+    /// Who routes the calls of the routing point.
+    Router(RoutingPointIndex, Option<ClientId>),
 }
 
 /// Who attends to what.
 #[derive(Debug, Default)]
 pub struct Attendance {
     desktops: Attended<DnIndex>,
-    routers: Attended<RoutingPointIndex>,
+    routers: Routers,
+}
+
+/// The routers of each routing point, in the order in which they came: the first one routes, the
+/// next takes over when it goes.
+#[derive(Debug, Default)]
+struct Routers {
+    clients: BTreeMap<RoutingPointIndex, Vec<ClientId>>,
+    /// Who routes, as the shards believe.
+    believed: BTreeMap<RoutingPointIndex, ClientId>,
+    changed: BTreeSet<RoutingPointIndex>,
 }
 
 /// The clients that attend to addresses of one kind, and what the shards believe of it.
@@ -43,6 +53,18 @@ impl Attendance {
         self.routers.came(client, routing_point);
     }
 
+    /// Whether a router of this address waits for the one that routes to go.
+    #[must_use]
+    pub fn stands_by(&self, client: ClientId, address: Address) -> bool {
+        match address {
+            Address::RoutingPoint(point) => {
+                let routers = self.routers.clients.get(&point);
+                routers.is_some_and(|routers| routers.iter().skip(1).any(|known| *known == client))
+            }
+            Address::Agent(_) | Address::Queue(_) | Address::Trunk(_) => false,
+        }
+    }
+
     /// A client's registration of an address ended.
     pub fn left(&mut self, client: ClientId, address: Address) {
         match address {
@@ -58,7 +80,7 @@ impl Attendance {
         let desktops = self.desktops.news();
         let desktops = desktops.map(|(dn, present)| News::DesktopPresent(dn, present));
         let routers = self.routers.news();
-        let routers = routers.map(|(point, present)| News::RouterPresent(point, present));
+        let routers = routers.map(|(point, router)| News::Router(point, router));
         desktops.chain(routers).collect()
     }
 
@@ -66,10 +88,54 @@ impl Attendance {
     pub fn told(&mut self, news: News) {
         match news {
             News::DesktopPresent(dn, present) => self.desktops.told(dn, present),
-            News::RouterPresent(routing_point, present) => {
-                self.routers.told(routing_point, present);
+            News::Router(routing_point, router) => self.routers.told(routing_point, router),
+        }
+    }
+}
+
+impl Routers {
+    fn came(&mut self, client: ClientId, point: RoutingPointIndex) {
+        let routers = self.clients.entry(point).or_default();
+        if !routers.contains(&client) {
+            routers.push(client);
+        }
+        self.compare(point);
+    }
+
+    fn left(&mut self, client: ClientId, point: RoutingPointIndex) {
+        if let Some(routers) = self.clients.get_mut(&point) {
+            routers.retain(|known| *known != client);
+            if routers.is_empty() {
+                self.clients.remove(&point);
             }
         }
+        self.compare(point);
+    }
+
+    fn active(&self, point: RoutingPointIndex) -> Option<ClientId> {
+        self.clients.get(&point)?.first().copied()
+    }
+
+    /// What the shards believe already is no news.
+    fn compare(&mut self, point: RoutingPointIndex) {
+        if self.active(point) == self.believed.get(&point).copied() {
+            self.changed.remove(&point);
+        } else {
+            self.changed.insert(point);
+        }
+    }
+
+    fn news(&self) -> impl Iterator<Item = (RoutingPointIndex, Option<ClientId>)> {
+        let changed = self.changed.iter();
+        changed.map(|point| (*point, self.active(*point)))
+    }
+
+    fn told(&mut self, point: RoutingPointIndex, router: Option<ClientId>) {
+        self.changed.remove(&point);
+        match router {
+            Some(router) => self.believed.insert(point, router),
+            None => self.believed.remove(&point),
+        };
     }
 }
 
@@ -159,17 +225,31 @@ mod tests {
     }
 
     #[test]
-    fn a_routing_point_hears_of_the_first_router_and_the_last() {
+    fn the_first_router_routes_until_it_goes_and_then_the_next() {
         let mut attendance = Attendance::default();
-        attendance.router_came(ClientId(1), POINT);
-        assert_eq!(attendance.news(), [News::RouterPresent(POINT, true)]);
-        attendance.told(News::RouterPresent(POINT, true));
+        let router = |client| News::Router(POINT, client);
+        let stands_by = |attendance: &Attendance, client| {
+            attendance.stands_by(ClientId(client), Address::RoutingPoint(POINT))
+        };
         attendance.router_came(ClientId(2), POINT);
-        attendance.left(ClientId(1), Address::RoutingPoint(POINT));
-        assert_eq!(attendance.news(), []);
+        assert_eq!(attendance.news(), [router(Some(ClientId(2)))]);
+        attendance.told(router(Some(ClientId(2))));
+        attendance.router_came(ClientId(1), POINT);
+        attendance.router_came(ClientId(2), POINT);
+        assert_eq!(attendance.news(), [], "it has been told");
+        assert!(stands_by(&attendance, 1));
+        assert!(!stands_by(&attendance, 2));
+        assert!(!stands_by(&attendance, 3), "it is no router");
         attendance.left(ClientId(2), Address::RoutingPoint(POINT));
-        assert_eq!(attendance.news(), [News::RouterPresent(POINT, false)]);
-        attendance.router_came(ClientId(3), POINT);
-        assert_eq!(attendance.news(), []);
+        assert_eq!(attendance.news(), [router(Some(ClientId(1)))]);
+        attendance.told(router(Some(ClientId(1))));
+        attendance.left(ClientId(1), Address::RoutingPoint(POINT));
+        assert_eq!(attendance.news(), [router(None)]);
+        attendance.router_came(ClientId(1), POINT);
+        assert_eq!(
+            attendance.news(),
+            [],
+            "before its shard heard it was never gone"
+        );
     }
 }

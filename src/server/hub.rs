@@ -180,7 +180,7 @@ impl<S: Shards> Hub<S> {
     pub fn handle_output(&mut self, output: Output) {
         match output {
             Output::Event(event) => self.handle_event(&event),
-            Output::Notice(notice) => self.state.note(&notice),
+            Output::Notice(notice) => self.state.note(&self.book, &notice),
             // The resolver's, to whom it has gone.
             Output::LookUp(_) => {}
         }
@@ -273,11 +273,13 @@ impl<S: Shards> Hub<S> {
     /// Gives one event to everyone who listens, and to who asked for it even if it does not.
     fn fan_out(&mut self, entry: &Entry, answer: Option<(ClientId, Frame)>) {
         let mut unanswered = answer.as_ref().map(|(id, _)| *id);
+        let address = entry.address.map(|address| self.book.address(address));
         for id in self.clients.listeners(entry.address) {
             let Some(client) = self.clients.client_mut(id) else {
                 continue;
             };
-            if entry.routers_only && !client.identity.may_route() {
+            let stands_by = address.is_some_and(|at| self.attendance.stands_by(id, at));
+            if entry.routers_only && (stands_by || !client.identity.may_route()) {
                 continue;
             }
             let own = answer.as_ref().filter(|(requester, _)| *requester == id);
@@ -412,9 +414,9 @@ impl<S: Shards> Hub<S> {
                     let body = RequestBody::Desktop(dn, word);
                     (self.shards.owner_of_dn(dn), body)
                 }
-                News::RouterPresent(routing_point, present) => {
+                News::Router(routing_point, router) => {
                     let queue = self.book.config().routing_point_at(routing_point).queue;
-                    let body = RequestBody::Route(routing_point, RouteRequest::Present(present));
+                    let body = RequestBody::Route(routing_point, RouteRequest::Router(router));
                     (self.shards.owner_of_queue(queue), body)
                 }
             };

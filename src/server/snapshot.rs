@@ -1,6 +1,8 @@
 //! The state in its public form: the `Extensions` of EventRegistered and EventAddressInfo, and the
 //! answers of `GET /api/v1/…`. It shows what `state` knows and computes nothing beyond counts.
 
+use std::time::Duration;
+
 use serde_json::{Map, Value as Json, json};
 
 use crate::config::{Address, Peer};
@@ -87,6 +89,7 @@ impl View<'_> {
                 let state = self.state.queue(queue);
                 snapshot.insert("Waiting".to_owned(), state.waiting.into());
                 snapshot.insert("Available".to_owned(), state.available.into());
+                show_wait(&mut snapshot, state.estimated_wait);
                 let agents = self.book.config().queue_at(queue).agents.len();
                 snapshot.insert("Agents".to_owned(), agents.into());
             }
@@ -208,6 +211,10 @@ impl View<'_> {
         if let Some(this_queue) = &party.this_queue {
             shown.insert("ThisQueue".to_owned(), this_queue.as_str().into());
         }
+        if let Some((position, wait)) = party.place {
+            shown.insert("Position".to_owned(), position.into());
+            show_wait(shown, wait);
+        }
         shown.insert("Since".to_owned(), json!(self.clock.date(party.since)));
     }
 }
@@ -224,4 +231,11 @@ fn show_node(peer: &Peer, node: &NodeStatus) -> Json {
         shown.insert("Dns".to_owned(), dns.into());
     }
     Json::Object(shown)
+}
+
+/// An estimated wait in whole seconds, where there is one.
+fn show_wait(shown: &mut Attributes, wait: Option<Duration>) {
+    if let Some(wait) = wait {
+        shown.insert("EstimatedWait".to_owned(), wait.as_secs().into());
+    }
 }

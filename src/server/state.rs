@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::config::{Address, DnIndex, QueueIndex, TrunkIndex};
 use crate::cti::{
@@ -171,6 +171,8 @@ pub struct Party {
     pub members: Vec<String>,
     /// The routing point or queue that distributed the call.
     pub this_queue: Option<String>,
+    /// Its place in the queue, and how long it may expect to wait, as it was last told.
+    pub place: Option<(u32, Option<Duration>)>,
     /// Since when the party stands like this.
     pub since: Instant,
 }
@@ -182,6 +184,8 @@ pub struct QueueState {
     pub waiting: u32,
     /// Agents that could take a call now.
     pub available: u32,
+    /// How long a caller who comes now may expect to wait.
+    pub estimated_wait: Option<Duration>,
 }
 
 /// Everything that the events have said so far.
@@ -287,7 +291,7 @@ impl State {
     }
 
     /// Follows a notice.
-    pub fn note(&mut self, notice: &Notice) {
+    pub fn note(&mut self, book: &AddressBook, notice: &Notice) {
         match notice {
             Notice::Subscription { dn, status } => {
                 self.agents[dn.0 as usize].subscription = *status;
@@ -299,12 +303,26 @@ impl State {
                 queue,
                 waiting,
                 available,
+                estimated_wait,
             } => {
                 let state = QueueState {
                     waiting: *waiting,
                     available: *available,
+                    estimated_wait: *estimated_wait,
                 };
                 self.queues[usize::from(queue.0)] = state;
+            }
+            Notice::QueuePlace {
+                address,
+                conn_id,
+                position,
+                estimated_wait,
+            } => {
+                let address = book.find(address);
+                let party = address.and_then(|id| self.parties.get_mut(&(id, *conn_id)));
+                if let Some(party) = party {
+                    party.place = Some((*position, *estimated_wait));
+                }
             }
         }
     }
@@ -406,6 +424,7 @@ impl State {
             previous_conn_id: event.previous_conn_id.or(previous_conn_id),
             members,
             this_queue: event.this_queue.clone(),
+            place: None,
             since: event.at,
         };
         self.parties.insert((address, call.conn_id), party);

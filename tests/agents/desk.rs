@@ -457,6 +457,7 @@ fn queue_word(input: &queue::Input) -> &'static str {
         | queue::Input::Forwarded { .. }
         | queue::Input::ForwardFailed { .. }
         | queue::Input::UserDataChanged { .. }
+        | queue::Input::Where { .. }
         | queue::Input::Router { .. }) => panic!("an agent does not say {other:?} to a queue"),
     }
 }

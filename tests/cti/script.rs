@@ -129,8 +129,8 @@ impl Script {
     fn grant(&mut self, now: Instant, request: Request) {
         let (dn, asked) = match request.body {
             RequestBody::Desktop(DnIndex(dn), asked) => (dn, asked),
-            RequestBody::Route(_, RouteRequest::Present(present)) => {
-                return self.show_router(now, present);
+            RequestBody::Route(_, RouteRequest::Router(router)) => {
+                return self.show_router(now, router.is_some());
             }
             RequestBody::Call(conn_id, asked) => {
                 return self.carry_out(now, request.requested_by, conn_id, asked);

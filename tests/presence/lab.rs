@@ -174,7 +174,9 @@ impl Lab {
                     self.statuses.push(status);
                     self.told.insert(dn, status);
                 }
-                Output::Notice(Notice::QueueDepth { .. } | Notice::Trunk(..)) => {
+                Output::Notice(
+                    Notice::QueueDepth { .. } | Notice::QueuePlace { .. } | Notice::Trunk(..),
+                ) => {
                     panic!("not of presence")
                 }
                 Output::Failure {

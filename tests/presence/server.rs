@@ -172,7 +172,9 @@ impl Server {
             match output {
                 Output::Event(event) => self.events.push(*event),
                 Output::Notice(Notice::Subscription { status, .. }) => self.status = status,
-                Output::Notice(Notice::QueueDepth { .. } | Notice::Trunk(..))
+                Output::Notice(
+                    Notice::QueueDepth { .. } | Notice::QueuePlace { .. } | Notice::Trunk(..),
+                )
                 | Output::LookUp(_) => {}
             }
         }

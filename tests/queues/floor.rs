@@ -202,7 +202,10 @@ impl Floor {
             client: ClientId(2),
             reference_id: 0,
         };
-        self.at_router(requested_by, RouteRequest::Present(there));
+        self.at_router(
+            requested_by,
+            RouteRequest::Router(there.then_some(ClientId(2))),
+        );
     }
 
     pub(crate) fn route(&mut self, call: usize, number: Option<String>) {
@@ -426,6 +429,7 @@ impl Floor {
             } => {
                 self.is_sent(index, destination.clone());
             }
+            call::Input::Standing(_) | call::Input::Dnis(_) => {}
             call::Input::DirectRefused { .. } | call::Input::Request { .. } => {
                 panic!("nobody here says {input:?} to a call")
             }

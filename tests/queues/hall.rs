@@ -233,7 +233,9 @@ pub(crate) fn depths(outputs: &[Output]) -> Vec<(u32, u32)> {
             Output::Notice(Notice::QueueDepth {
                 waiting, available, ..
             }) => Some((*waiting, *available)),
-            Output::Notice(Notice::Subscription { .. } | Notice::Trunk(..))
+            Output::Notice(
+                Notice::Subscription { .. } | Notice::QueuePlace { .. } | Notice::Trunk(..),
+            )
             | Output::Event(_)
             | Output::Agent(..)
             | Output::Call(..) => None,

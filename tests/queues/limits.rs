@@ -14,11 +14,15 @@ const OTHER: QueueIndex = QueueIndex(1);
 
 /// "sales" with these settings, and another queue that nobody dials.
 fn hall(settings: &str) -> Hall {
+    hall_of(settings, "overflow_full = \"queue:sales\"")
+}
+
+fn hall_of(settings: &str, other: &str) -> Hall {
     Hall::of(configuration(
         "[[agents]]\nrange = \"2001-2003\"\nqueues = [\"sales\", \"other\"]",
         &format!(
             "[[queue]]\nname = \"sales\"\n{settings}\n\
-             [[queue]]\nname = \"other\"\ncapacity = 1\noverflow_full = \"queue:sales\"\n\
+             [[queue]]\nname = \"other\"\ncapacity = 1\n{other}\n\
              [[routing_point]]\nnumber = \"7002\"\nqueue = \"other\"\n\
              [[calendar]]\nname = \"morning\"\ntime_zone = \"UTC\"\n\
              open = \"daily 00:00-12:00\""
@@ -128,6 +132,30 @@ fn nobody_goes_back_to_where_it_overflowed_from() {
             vec![(late.conn_id, QueueRefusal::Full(Status::BUSY_HERE))]
         )
     );
+}
+
+#[test]
+fn a_number_that_leads_back_to_the_same_queue_leads_nowhere() {
+    // By its own routing point, one who waits waits on.
+    let mut hall = hall("wait_max = 60\noverflow_wait = \"number:7000\"");
+    let (call, _) = hall.enter(PLAIN);
+    assert_eq!(sent(&hall.pass(60)), []);
+    assert_eq!(place(&hall, call), Some(Place::Waiting));
+    // By that of a queue that it came from, one who may not come in is refused.
+    let mut hall = hall_of("capacity = 1", "overflow_full = \"number:7000\"");
+    for _ in 0..2 {
+        let call = hall.new_call();
+        let input = Input::Enter {
+            call,
+            info: info(call),
+            routing_point: PLAIN,
+            entry: hall.config.overflow_entry(OTHER),
+            since: hall.start,
+            visited: Box::new([SALES]),
+        };
+        let outputs = hall.handle_at(OTHER, input);
+        assert_eq!(sent(&outputs), []);
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use offhook::agent::{EndCause, RefusedOffer};
 use offhook::call::{self, CallRef, QueueRefusal};
 use offhook::config::DnIndex;
-use offhook::cti::{ConnId, ErrorCode, KeyValueList, RouteRequest, RouteType};
+use offhook::cti::{ClientId, ConnId, ErrorCode, KeyValueList, RouteRequest, RouteType};
 use offhook::queue::{Input, Output, Place};
 
 use super::hall::*;
@@ -14,7 +14,7 @@ const NOTHING: [&str; 0] = [];
 
 fn present(hall: &mut Hall, there: bool) -> Vec<Output> {
     let requested_by = hall.requested_by();
-    let request = RouteRequest::Present(there);
+    let request = RouteRequest::Router(there.then_some(ClientId(1)));
     hall.handle(Input::Router {
         routing_point: PLAIN,
         requested_by,
@@ -188,6 +188,41 @@ fn impossible_wishes_are_refused_and_the_call_waits() {
         assert_eq!(in_short(&outputs), [format!("7000 *Error {code}")]);
         assert_eq!(hall.queues.place(SALES, call.conn_id), Some(Place::Asked));
     }
+}
+
+#[test]
+fn a_router_that_takes_over_is_asked_what_the_one_before_left_open() {
+    let (mut hall, call) = asked();
+    let answered = hall.caller(PLAIN);
+    route(&mut hall, answered.conn_id, Some("2002"), RouteType::Direct);
+    let requested_by = hall.requested_by();
+    let mut comes = |client| {
+        hall.handle(Input::Router {
+            routing_point: PLAIN,
+            requested_by,
+            request: RouteRequest::Router(Some(ClientId(client))),
+        })
+    };
+    let outputs = comes(2);
+    assert_eq!(in_short(&outputs), ["7000 RouteRequest"]);
+    let asked = events_of(&outputs).next().unwrap();
+    assert_eq!(asked.call.as_ref().unwrap().conn_id, call.conn_id);
+    assert_eq!(asked.route_reference, Some(3));
+    assert_eq!(in_short(&comes(2)), NOTHING);
+}
+
+#[test]
+fn a_router_may_give_the_call_another_dnis() {
+    let (mut hall, call) = asked();
+    let conn_id = call.conn_id;
+    let outputs = route(&mut hall, conn_id, Some("2002"), RouteType::OverwriteDNIS);
+    assert_eq!(offers(&outputs), [(1, conn_id)]);
+    let dnis = call::Input::Dnis("2002".to_owned());
+    assert!(outputs.contains(&Output::Call(call, dnis)));
+    let dn = DnIndex(1);
+    let outputs = hall.handle(Input::Ringing { conn_id, dn });
+    let used = events_of(&outputs).next().unwrap();
+    assert_eq!(used.call.as_ref().unwrap().dnis.as_deref(), Some("2002"));
 }
 
 #[test]

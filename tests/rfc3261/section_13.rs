@@ -328,3 +328,25 @@ fn a_provisional_response_after_the_final_one_is_nothing() {
     network.send(PEER, &response(&invite, 180, "a", "", ""));
     assert_eq!(network.take_events(0), []);
 }
+
+#[test]
+fn who_waits_hears_where_it_stands_with_each_182_that_says_so() {
+    let mut network = Network::new(1, 1);
+    network.send(PEER, &invite("call", "1", ""));
+    let leg = network.take_invited(0);
+    network.take_texts();
+    let now = network.now;
+    let mut call_info = |position, wait: Option<u64>| {
+        network.agents[0].queued(now, leg, position, wait.map(Duration::from_secs));
+        let text = network.take_text();
+        assert_eq!(kind(&text), "182 INVITE");
+        let (uri, about) = header(&text, "Call-Info").split_once('>').unwrap();
+        assert!(uri.starts_with("<sip:127.0.0.1"), "it is ours: {uri}");
+        about.to_owned()
+    };
+    let place = ";purpose=queue;position=3";
+    assert_eq!(call_info(3, None), place);
+    assert_eq!(call_info(3, Some(95)), format!("{place};estimated-wait=95"));
+    network.agents[0].progress(now, leg, Status::QUEUED);
+    assert_eq!(header(&network.take_text(), "Call-Info"), "");
+}

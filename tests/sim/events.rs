@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use offhook::config::RoutingPointIndex;
 use offhook::cti::{
-    CallRequest, CallState, CallType, ConnId, DnRole, ErrorCode, Event, EventName, KeyValueList,
-    RequestBody, RouteRequest, RouteType, UserDataChange, Value,
+    CallRequest, CallState, CallType, ClientId, ConnId, DnRole, ErrorCode, Event, EventName,
+    KeyValueList, RequestBody, RouteRequest, RouteType, UserDataChange, Value,
 };
 use offhook_loadgen::population::{Behaviour, CallPlan, Token};
 
@@ -316,7 +316,7 @@ fn requests_about_a_call_in_the_wrong_state_have_their_code() {
 #[test]
 fn router_is_asked_chooses_and_is_answered() {
     let mut world = world(2, "");
-    world.request(route(RouteRequest::Present(true)));
+    world.request(route(RouteRequest::Router(Some(ClientId(1)))));
     call(&mut world, POINT);
     world.run_for(Duration::from_secs(1));
     assert_eq!(told(&world), ["7000 Queued", "7000 RouteRequest"]);
@@ -349,7 +349,7 @@ fn router_that_comes_late_is_asked_about_those_who_wait() {
         call(&mut world, POINT);
         world.run_for(Duration::from_secs(1));
     }
-    world.request(route(RouteRequest::Present(true)));
+    world.request(route(RouteRequest::Router(Some(ClientId(1)))));
     world.run_for(Duration::from_secs(1));
     let expected = [
         "7000 Queued",
@@ -365,7 +365,7 @@ fn router_that_comes_late_is_asked_about_those_who_wait() {
         "in their order"
     );
     // The same word again asks nothing again.
-    world.request(route(RouteRequest::Present(true)));
+    world.request(route(RouteRequest::Router(Some(ClientId(1)))));
     world.run_for(Duration::from_secs(1));
     assert_eq!(told(&world).len(), 4);
     world.phone(AGENT).end_private_call();

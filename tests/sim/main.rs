@@ -28,7 +28,9 @@ mod names;
 mod network;
 mod outage;
 mod presence;
+mod queues;
 mod random;
+mod routers;
 mod runs;
 #[path = "../cti/schema.rs"]
 mod schema;

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use offhook::config::RoutingPointIndex;
 use offhook::cti::{
-    AgentWorkMode, CallRequest, DesktopRequest, EventName, KeyValueList, RequestBody, RouteRequest,
-    RouteType, UserDataChange, Value,
+    AgentWorkMode, CallRequest, ClientId, DesktopRequest, EventName, KeyValueList, RequestBody,
+    RouteRequest, RouteType, UserDataChange, Value,
 };
 use offhook_loadgen::population::Fault;
 
@@ -201,6 +201,6 @@ impl Turmoil {
 }
 
 fn present(world: &mut World, there: bool) {
-    let request = RouteRequest::Present(there);
+    let request = RouteRequest::Router(there.then_some(ClientId(1)));
     world.request(RequestBody::Route(RoutingPointIndex(0), request));
 }

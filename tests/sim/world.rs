@@ -226,8 +226,10 @@ impl World {
         let config = &self.cluster.config;
         let shard = match &body {
             RequestBody::Desktop(dn, _) => self.cluster.owners.dn(config, *dn),
-            RequestBody::Call(conn_id, _) => conn_id.shard(),
-            RequestBody::Route(routing_point, _) => {
+            // Only the call knows in which queue it is.
+            RequestBody::Call(conn_id, _)
+            | RequestBody::Route(_, RouteRequest::Call { conn_id, .. }) => conn_id.shard(),
+            RequestBody::Route(routing_point, RouteRequest::Router(_)) => {
                 let queue = config.routing_point_at(*routing_point).queue;
                 self.cluster.owners.queue(config, queue)
             }
@@ -235,7 +237,7 @@ impl World {
         if !matches!(
             body,
             RequestBody::Desktop(_, DesktopRequest::Gone | DesktopRequest::Present)
-                | RequestBody::Route(_, RouteRequest::Present(_))
+                | RequestBody::Route(_, RouteRequest::Router(_))
         ) {
             self.asked += 1;
         }

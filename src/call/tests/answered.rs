@@ -6,7 +6,8 @@ use super::*;
 fn caller_waits_then_talks_then_hangs_up() {
     let mut table = Table::new();
     let key = table.arrive(Some("offer"));
-    table.expect_leg(Side::Caller, &LegCommand::Progress(Status::QUEUED));
+    let queued = table.stand(key, 1);
+    table.expect_leg(Side::Caller, &queued);
     assert!(
         table
             .queue_inputs()

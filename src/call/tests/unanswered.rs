@@ -52,7 +52,11 @@ fn no_answer_cancels_the_phone_and_keeps_the_caller() {
         table.party_states(),
         [PartyState::Ended(EndCause::NoAnswer)]
     );
-    table.expect_leg(Side::Caller, &LegCommand::Progress(Status::QUEUED));
+    let call = table.call_ref(key);
+    let asks = queue::Input::Where { call };
+    assert!(table.queue_inputs().any(|input| *input == asks));
+    let queued = table.stand(key, 4);
+    table.expect_leg(Side::Caller, &queued);
     assert_eq!(table.calls.live().unanswered, 1);
 }
 
@@ -98,17 +102,22 @@ fn agent_whose_phone_was_not_dialled_is_given_back_as_it_was() {
 #[test]
 fn waiting_caller_hears_queued_at_least_once_a_minute() {
     let mut table = Table::new();
-    table.arrive(Some("offer"));
-    let mut heard = 0;
-    for _ in 0..10 {
+    let key = table.arrive(Some("offer"));
+    let call = table.call_ref(key);
+    for position in 1..10 {
         table.commands.clear();
         table.wait(Duration::from_secs(60));
-        heard += table
-            .leg_commands(Side::Caller)
-            .filter(|command| **command == LegCommand::Progress(Status::QUEUED))
-            .count();
+        let asks = queue::Input::Where { call };
+        assert_eq!(
+            table.queue_inputs().filter(|input| **input == asks).count(),
+            1
+        );
+        let queued = table.stand(key, position);
+        table.expect_leg(Side::Caller, &queued);
     }
-    assert_eq!(heard, 10);
+    // A queue that does not know it any more does not keep it from hearing something.
+    table.input(key, Input::Standing(None));
+    table.expect_leg(Side::Caller, &LegCommand::Progress(Status::QUEUED));
 }
 
 #[test]

@@ -338,7 +338,7 @@ impl<S: Shards> Hub<S> {
             }
             // Only the call knows in which queue it is.
             RequestBody::Route(_, RouteRequest::Call { conn_id, .. }) => conn_id.shard(),
-            RequestBody::Route(routing_point, RouteRequest::Present(_)) => {
+            RequestBody::Route(routing_point, RouteRequest::Router(_)) => {
                 let queue = self.book.config().routing_point_at(*routing_point).queue;
                 self.shards.owner_of_queue(queue)
             }

@@ -143,7 +143,9 @@ impl<S: Shards> Hub<S> {
                 return self.start_again(now, id, None);
             };
             cursor = entry.sequence;
-            let allowed = !entry.routers_only || client.identity.may_route();
+            let address = entry.address.map(|address| self.book.address(address));
+            let stands_by = address.is_some_and(|at| self.attendance.stands_by(id, at));
+            let allowed = !entry.routers_only || client.identity.may_route() && !stands_by;
             if !allowed || !client.missed(entry.address, cursor, resumed_at) {
                 continue;
             }

@@ -147,7 +147,10 @@ fn route_requests_go_to_routers_only() {
     stage.register(&mut supervisor, "*");
     assert_eq!(
         stage.asked_once().1.body,
-        RequestBody::Route(config::RoutingPointIndex(0), RouteRequest::Present(true))
+        RequestBody::Route(
+            config::RoutingPointIndex(0),
+            RouteRequest::Router(Some(router.id))
+        )
     );
     stage.emit(call_event(&stage, EventName::Queued, "7000"));
     let mut route_request = call_event(&stage, EventName::RouteRequest, "7000");
@@ -177,15 +180,15 @@ fn route_requests_go_to_routers_only() {
     stage.hub.handle_disconnect(router.id);
     assert_eq!(
         stage.asked_once().1.body,
-        RequestBody::Route(config::RoutingPointIndex(0), RouteRequest::Present(false))
+        RequestBody::Route(config::RoutingPointIndex(0), RouteRequest::Router(None))
     );
 }
 
 #[test]
 fn a_wallboard_is_no_router_unless_it_asks_to_be() {
-    let body = |present| {
+    let body = |router| {
         let point = config::RoutingPointIndex(0);
-        RequestBody::Route(point, RouteRequest::Present(present))
+        RequestBody::Route(point, RouteRequest::Router(router))
     };
     let register = |switch: i64| {
         json!({"Message": "RequestRegisterAddress", "ReferenceID": 1, "ThisDN": "7000",
@@ -199,18 +202,18 @@ fn a_wallboard_is_no_router_unless_it_asks_to_be() {
     assert_eq!(stage.asked(), []);
 
     stage.ask(&mut wallboard, &register(1));
-    assert_eq!(stage.asked_once().1.body, body(true));
+    assert_eq!(stage.asked_once().1.body, body(Some(wallboard.id)));
     stage.register(&mut wallboard, "7000");
     assert_eq!(stage.asked(), [], "registering again changes nothing");
     stage.ask(&mut wallboard, &register(0));
-    assert_eq!(stage.asked_once().1.body, body(false));
+    assert_eq!(stage.asked_once().1.body, body(None));
 
     // A router is one without saying so, and may say that it is none.
     let mut router = stage.client_in(Role::Router);
     stage.ask(&mut router, &register(0));
     assert_eq!(stage.asked(), []);
     stage.register(&mut router, "7000");
-    assert_eq!(stage.asked_once().1.body, body(true));
+    assert_eq!(stage.asked_once().1.body, body(Some(router.id)));
 }
 
 #[test]
@@ -413,6 +416,7 @@ fn queues_routing_points_and_trunks_are_shown() {
     stage.emit(call_event(&stage, EventName::Queued, "7000"));
     stage.emit(stage.event(EventName::DNOutOfService, "ucm"));
     let depth = Notice::QueueDepth {
+        estimated_wait: None,
         queue: QueueIndex(0),
         waiting: 1,
         available: 2,
@@ -488,4 +492,70 @@ fn http_shows_an_agent_its_own_only_and_pages_the_rest() {
     let page = stage.hub.query(&Identity::everyone(), &second).unwrap();
     assert_eq!(page["Agents"][0]["ThisDN"], "2003");
     assert!(page.get("Next").is_none());
+}
+
+#[test]
+fn where_a_caller_stands_is_shown() {
+    let mut stage = Stage::new();
+    stage.emit(call_event(&stage, EventName::Queued, "7000"));
+    let conn_id = call_event(&stage, EventName::Queued, "7000")
+        .call
+        .unwrap()
+        .conn_id;
+    let place = |address: &str| Notice::QueuePlace {
+        address: address.to_owned(),
+        conn_id,
+        position: 3,
+        estimated_wait: Some(Duration::from_secs(95)),
+    };
+    // A word about a call that is not there any more is too late.
+    for address in ["7000", "2001", "nowhere"] {
+        stage.hub.handle_output(Output::Notice(place(address)));
+    }
+    let depth = Notice::QueueDepth {
+        queue: QueueIndex(0),
+        waiting: 3,
+        available: 0,
+        estimated_wait: Some(Duration::from_secs(120)),
+    };
+    stage.hub.handle_output(Output::Notice(depth));
+    let mut desk = stage.client();
+    let point = stage.register(&mut desk, "7000")["Extensions"].clone();
+    let call = &point["Calls"][0];
+    assert_eq!(
+        (&call["Position"], &call["EstimatedWait"]),
+        (&json!(3), &json!(95))
+    );
+    let everyone = Identity::everyone();
+    let calls = stage.hub.query(&everyone, &Query::Calls).unwrap();
+    assert_eq!(calls["Calls"][0]["Parties"][0]["Position"], 3);
+    let queues = stage.hub.query(&everyone, &Query::Queues).unwrap();
+    assert_eq!(queues["Queues"][0]["EstimatedWait"], 120);
+    stage.emit(call_event(&stage, EventName::Ringing, "7000"));
+    let calls = stage.hub.query(&everyone, &Query::Calls).unwrap();
+    assert!(calls["Calls"][0]["Parties"][0].get("Position").is_none());
+}
+
+#[test]
+fn one_router_routes_and_the_next_takes_over() {
+    let mut stage = Stage::new();
+    let mut first = stage.client_in(Role::Router);
+    let mut second = stage.client_in(Role::Router);
+    stage.register(&mut first, "7000");
+    stage.register(&mut second, "7000");
+    let point = config::RoutingPointIndex(0);
+    let routes = |router| RequestBody::Route(point, RouteRequest::Router(router));
+    assert_eq!(stage.asked_once().1.body, routes(Some(first.id)));
+    let ask = |stage: &mut Stage| {
+        let mut request = call_event(stage, EventName::RouteRequest, "7000");
+        request.route_reference = Some(900);
+        stage.emit(request);
+    };
+    ask(&mut stage);
+    assert_eq!(first.hear().unwrap()["Message"], "EventRouteRequest");
+    assert!(second.hear_all().is_empty(), "it stands by");
+    stage.hub.handle_disconnect(first.id);
+    assert_eq!(stage.asked_once().1.body, routes(Some(second.id)));
+    ask(&mut stage);
+    assert_eq!(second.hear().unwrap()["Message"], "EventRouteRequest");
 }

@@ -1,0 +1,240 @@
+//! Callers in queues from end to end: in several at once, sent on by a limit, told where they
+//! stand.
+
+use std::time::Duration;
+
+use offhook::cti::{Event, EventName, Value};
+use offhook_loadgen::population::{Behaviour, CallPlan, Party, Token};
+
+use super::world::{Setup, World};
+
+/// 7002 leads to `home`, at once to `backup`, and after 20 seconds to `later`; each has one agent.
+/// Whoever has waited at `home` for a minute goes to `service`, and from there nowhere.
+const FLOOR: &str = r#"
+    [[queue]]
+    name = "home"
+    wait_max = "1m"
+    overflow_wait = "queue:last"
+    [[queue]]
+    name = "backup"
+    [[queue]]
+    name = "later"
+    [[queue]]
+    name = "last"
+    wait_max = "1m"
+    overflow_wait = "number:7002"
+    [[routing_point]]
+    number = "7002"
+    queue = "home"
+    also = [{ queue = "backup" }, { queue = "later", after = "20s" }]
+    [[agent]]
+    dn = "2100"
+    queues = "home"
+    [[agent]]
+    dn = "2101"
+    queues = "backup"
+    [[agent]]
+    dn = "2102"
+    queues = "later"
+    [[agent]]
+    dn = "2103"
+    queues = "last"
+"#;
+
+const HOME: &str = "2100";
+const BACKUP: &str = "2101";
+const LATER: &str = "2102";
+const LAST: &str = "2103";
+const ALL: [&str; 4] = [HOME, BACKUP, LATER, LAST];
+
+/// A floor on which only these agents are free.
+fn world(seed: u64, free: &[&str]) -> World {
+    let mut world = World::new(Setup {
+        seed,
+        ..Setup::calm(1).with(FLOOR)
+    });
+    world.run_until_ready();
+    for dn in ALL.iter().filter(|dn| !free.contains(dn)) {
+        world.phone(dn).begin_private_call();
+    }
+    world.run_for(Duration::from_secs(1));
+    world.journal.events.clear();
+    world
+}
+
+fn call(world: &mut World) -> Token {
+    world.call(CallPlan::to("7002"))
+}
+
+fn is_with(world: &World, token: Token, dn: &str) -> bool {
+    let (caller, phone) = (Party::Caller(token), Party::phone(dn));
+    world.population.are_connected(&caller, &phone)
+}
+
+fn rang(world: &World, dn: &str) -> usize {
+    let events = world.journal.events.iter();
+    let rang = events.filter(|event| event.name == EventName::Ringing && event.this_dn == dn);
+    rang.count()
+}
+
+/// Which events an address had, and where to a call went.
+fn at(world: &World, address: &str) -> Vec<String> {
+    let events = world.journal.events.iter();
+    let here = events.filter(|event| event.this_dn == address);
+    let in_short = |event: &Event| {
+        let third = event.third_party_dn.as_ref();
+        let third = third.map_or(String::new(), |third| format!(" {third}"));
+        format!("{}{third}", event.name.name())
+    };
+    here.map(in_short).collect()
+}
+
+/// The caller hangs up, everyone is free, and nothing is left in any queue.
+fn end(mut world: World, token: Token) {
+    let now = world.now;
+    world.population.callers.hang_up(now, token);
+    for dn in ALL {
+        world.phone(dn).end_private_call();
+    }
+    world.finish();
+    let engines = world.cluster.engines.iter();
+    let left = engines.flat_map(|engine| {
+        let queues = (0..world.cluster.config.queues.len()).map(queue_index);
+        queues.filter_map(|queue| engine.queues().status(queue))
+    });
+    assert!(left.into_iter().all(|status| status.calls == 0));
+}
+
+fn queue_index(index: usize) -> offhook::config::QueueIndex {
+    offhook::config::QueueIndex(u16::try_from(index).unwrap())
+}
+
+#[test]
+fn the_first_of_its_queues_that_has_an_agent_serves_the_caller() {
+    let mut world = world(1, &[BACKUP]);
+    let token = call(&mut world);
+    world.run_for(Duration::from_secs(10));
+    assert!(is_with(&world, token, BACKUP));
+    assert_eq!(
+        at(&world, "7002"),
+        ["Queued", "Diverted 2101"],
+        "by its home"
+    );
+    // Whoever is free in another queue is left alone.
+    world.phone(HOME).end_private_call();
+    world.run_for(Duration::from_secs(10));
+    assert_eq!(
+        (rang(&world, HOME), world.journal.is_ready(HOME)),
+        (0, true)
+    );
+    end(world, token);
+}
+
+#[test]
+fn a_further_queue_may_come_later() {
+    let mut world = world(1, &[LATER]);
+    let token = call(&mut world);
+    world.run_for(Duration::from_secs(19));
+    assert_eq!(rang(&world, LATER), 0);
+    world.run_for(Duration::from_secs(10));
+    assert!(is_with(&world, token, LATER));
+    end(world, token);
+}
+
+#[test]
+fn two_queues_that_offer_the_caller_at_once_give_it_one_agent() {
+    for seed in 0..20 {
+        let mut world = world(seed, &[]);
+        let first = call(&mut world);
+        world.run_for(Duration::from_secs(5));
+        for dn in [HOME, BACKUP] {
+            world.phone(dn).end_private_call();
+        }
+        world.run_for(Duration::from_secs(10));
+        let with: Vec<_> = [HOME, BACKUP]
+            .into_iter()
+            .filter(|dn| is_with(&world, first, dn))
+            .collect();
+        assert_eq!(with.len(), 1, "SEED={seed}");
+        assert_eq!(rang(&world, HOME) + rang(&world, BACKUP), 1, "SEED={seed}");
+        // The other one came back, and takes the next caller.
+        let second = call(&mut world);
+        world.run_for(Duration::from_secs(10));
+        let other = if with == [HOME] { BACKUP } else { HOME };
+        assert!(is_with(&world, second, other), "SEED={seed}");
+        let now = world.now;
+        world.population.callers.hang_up(now, second);
+        end(world, first);
+    }
+}
+
+#[test]
+fn an_agent_who_does_not_answer_leaves_the_caller_to_all_its_queues() {
+    let mut world = world(1, &[BACKUP]);
+    world.phone(BACKUP).set_behaviour(Some(Behaviour::rings()));
+    let token = call(&mut world);
+    world.run_for(Duration::from_secs(10));
+    world.phone(HOME).end_private_call();
+    world.run_for(Duration::from_secs(30));
+    assert!(is_with(&world, token, HOME));
+    let story = ["Queued", "Diverted 2101", "Queued", "Diverted 2100"];
+    assert_eq!(at(&world, "7002"), story);
+    end(world, token);
+}
+
+#[test]
+fn a_caller_who_gives_up_leaves_all_its_queues() {
+    let mut world = world(1, &[]);
+    let token = call(&mut world);
+    world.run_for(Duration::from_secs(30));
+    let now = world.now;
+    world.population.callers.give_up(now, token);
+    world.run_for(Duration::from_secs(1));
+    assert_eq!(at(&world, "7002"), ["Queued", "Abandoned"]);
+    for dn in ALL {
+        world.phone(dn).end_private_call();
+    }
+    world.run_for(Duration::from_secs(10));
+    assert!(ALL.iter().all(|dn| rang(&world, dn) == 0));
+    end(world, token);
+}
+
+#[test]
+fn who_has_waited_long_enough_leaves_all_its_queues_for_another() {
+    let mut world = world(1, &[]);
+    let token = call(&mut world);
+    world.run_for(Duration::from_secs(65));
+    assert_eq!(at(&world, "7002"), ["Queued", "Diverted last"]);
+    assert_eq!(at(&world, "last"), ["Queued"]);
+    for dn in [HOME, BACKUP, LATER] {
+        world.phone(dn).end_private_call();
+    }
+    world.run_for(Duration::from_secs(10));
+    assert!(ALL.iter().all(|dn| rang(&world, dn) == 0));
+    // 7002 leads back to where it came from: it waits on.
+    world.run_for(Duration::from_secs(60));
+    assert_eq!(at(&world, "last"), ["Queued"]);
+    world.phone(LAST).end_private_call();
+    world.run_for(Duration::from_secs(10));
+    assert!(is_with(&world, token, LAST));
+    end(world, token);
+}
+
+#[test]
+fn a_caller_hears_where_it_stands() {
+    let mut world = world(1, &[]);
+    let tokens = [call(&mut world), call(&mut world)];
+    world.run_for(Duration::from_secs(1));
+    let queued = world.journal.events.iter();
+    let queued = queued.filter(|event| event.name == EventName::Queued);
+    let positions: Vec<_> = queued
+        .map(|event| event.extensions.value("Position").cloned())
+        .collect();
+    let expected = [1, 2].map(|place| Some(Value::Integer(place)));
+    assert_eq!(positions, expected);
+    let now = world.now;
+    for token in tokens {
+        world.population.callers.give_up(now, token);
+    }
+    end(world, tokens[0]);
+}
