@@ -1,5 +1,5 @@
 //! Interop: the real server against real programs of others, SIPp, Kamailio, OpenSSL and baresip,
-//! on loopback.
+//! and against the example router, on loopback.
 //!
 //! `cargo interop` runs these tests and `cargo test --workspace` does not, because the programs
 //! must be installed. A program that is missing fails the test and says what to install. Each test
@@ -27,6 +27,7 @@ mod kamailio;
 mod phones;
 mod presence;
 mod program;
+mod router;
 mod server;
 mod sessions;
 mod sipp;

@@ -63,6 +63,11 @@ impl Server {
         output + &errors
     }
 
+    /// Where it hears HTTP and clients.
+    pub(crate) fn http(&self) -> SocketAddr {
+        self.http
+    }
+
     /// The answer to `GET`.
     pub(crate) fn state(&self, path: &str) -> Json {
         let (status, body) = self.fetch(path);
