@@ -155,6 +155,23 @@ pub trait Engine: Sized + 'static {
     /// A stream connection was closed or could not be opened.
     fn handle_connection(&mut self, now: Instant, change: ConnectionChange);
 
+    /// Whether the stream message that [`Engine::poll_transmit`] gave last is for a connection of
+    /// its own: one that is open to the same peer is not taken, unless the message names it.
+    fn wants_own_connection(&self) -> bool {
+        false
+    }
+
+    /// The connection that was opened because [`Engine::wants_own_connection`] said so; `None` when
+    /// a limit refuses it, and nothing more is said about it.
+    fn handle_opening(&mut self, now: Instant, connection: Option<ConnectionId>) {
+        let _ = (now, connection);
+    }
+
+    /// The next connection that is to be closed, once everything given to it was written.
+    fn poll_close(&mut self) -> Option<ConnectionId> {
+        None
+    }
+
     /// A message from another shard's engine, or from this one's to itself.
     fn handle_message(&mut self, now: Instant, from: ShardId, message: Self::Message);
 

@@ -28,7 +28,7 @@ pub use engine::{
     Transport,
 };
 pub use metrics::{Counter, Metrics};
-pub use options::{Driver, DriverChoice, Options, StartError, UringDenied};
+pub use options::{Driver, DriverChoice, Options, Room, StartError, UringDenied};
 pub use placement::Placement;
 pub use running::{Running, StopError, prepare_process, start};
 pub use tls::{TlsSettings, TlsStore};

@@ -32,9 +32,10 @@ pub const EVENT_QUEUE_MAX: usize = 8_192;
 /// Transmits, messages or events drained from the engine in one turn, each.
 pub const DRAIN_PER_TURN_MAX: usize = 1_024;
 
-/// Open stream connections on one shard; further ones are refused.
+/// Open stream connections on one shard, unless the starter says otherwise; further ones are
+/// refused.
 pub const CONNECTIONS_PER_SHARD_MAX: usize = 4_096;
-/// Open stream connections of one source address on one shard; further ones are refused.
+/// Open stream connections of one source address on one shard, likewise.
 pub const CONNECTIONS_PER_SOURCE_MAX: usize = 256;
 /// Connections accepted from one listener in one turn.
 pub const ACCEPTS_PER_TURN_MAX: usize = 32;

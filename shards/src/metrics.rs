@@ -100,6 +100,8 @@ counters! {
     ConnectFailed => "connect_failed",
     /// Connection closed by the peer.
     ClosedByPeer => "closed_by_peer",
+    /// Connection closed because the engine wanted it so.
+    ClosedByEngine => "closed_by_engine",
     /// Connection closed by the peer in the middle of a message.
     ClosedTruncated => "closed_truncated",
     /// Connection closed: reading or writing failed.

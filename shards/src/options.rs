@@ -66,6 +66,26 @@ pub struct Options {
     pub spin: Duration,
     /// From the first byte of a stream's message to its last; longer closes the connection.
     pub message_deadline: Duration,
+    /// How many stream connections there may be.
+    pub room: Room,
+}
+
+/// How many stream connections a shard may have; further ones are refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// In all.
+    pub connections: usize,
+    /// With one address, whoever opened them.
+    pub per_source: usize,
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        Self {
+            connections: limits::CONNECTIONS_PER_SHARD_MAX,
+            per_source: limits::CONNECTIONS_PER_SOURCE_MAX,
+        }
+    }
 }
 
 impl Default for Options {
@@ -81,6 +101,7 @@ impl Default for Options {
             tls_store: None,
             spin: Duration::ZERO,
             message_deadline: limits::MESSAGE_DEADLINE,
+            room: Room::default(),
         }
     }
 }

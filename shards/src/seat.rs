@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::control::Shared;
-use crate::engine::{ConnectionChange, Engine, ShardId, Source, Transmit};
+use crate::engine::{ConnectionChange, ConnectionId, Engine, ShardId, Source, Transmit};
 use crate::limits;
 use crate::mesh::{Mesh, Sleeper};
-use crate::options::{Driver, Options};
+use crate::options::{Driver, Options, Room};
 use crate::sys::EventFd;
 use crate::tls::TlsStore;
 
@@ -23,6 +23,8 @@ pub(crate) enum Parcel<M> {
         transmit: Transmit,
         bytes: Box<[u8]>,
     },
+    /// A connection that lives on the receiver is to be closed.
+    Close(ConnectionId),
     /// A connection of the sender's was closed or could not be opened.
     Change(ConnectionChange),
     /// From engine to engine.
@@ -36,6 +38,7 @@ pub(crate) struct Seat<E: Engine> {
     pub(crate) mesh: Arc<Mesh<Parcel<E::Message>>>,
     pub(crate) spin: Duration,
     pub(crate) message_deadline: Duration,
+    pub(crate) room: Room,
     pub(crate) tls: Option<TlsStore>,
 }
 
@@ -63,6 +66,7 @@ impl<E: Engine> Seat<E> {
                 options.spin
             },
             message_deadline: options.message_deadline,
+            room: options.room,
             tls: options.tls_store.clone(),
         };
         let seats = (0..options.shards).map(seat).collect();

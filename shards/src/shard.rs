@@ -6,6 +6,7 @@
 mod drain;
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -17,7 +18,7 @@ use crate::mesh::{Port, Sleeper};
 use crate::metrics::{Counter, ShardMetrics};
 use crate::seat::{Parcel, Seat};
 use crate::sockets::Listener;
-use crate::tcp::{Cut, Rest, Security, Table};
+use crate::tcp::{Cut, Opening, Rest, Security, Table};
 use crate::udp::Datagrams;
 
 /// What the driver does after a turn.
@@ -66,6 +67,7 @@ impl<E: Engine> Shard<E> {
                 Arc::clone(&seat.shared.metrics),
                 now,
                 seat.message_deadline,
+                seat.room,
                 seat.tls,
             ),
             shared: seat.shared,
@@ -249,6 +251,7 @@ impl<E: Engine> Shard<E> {
                     let engine = &self.engine;
                     send_by(&mut self.streams, engine, now, transmit, &bytes);
                 }
+                Parcel::Close(id) => self.streams.finish(id),
                 Parcel::Change(change) => self.engine.handle_connection(now, change),
                 Parcel::Message(message) => {
                     metrics.add(Counter::MessagesIn, 1);
@@ -298,11 +301,20 @@ fn send_by<E: Engine>(
     if streams.send(connection, transport, remote, bytes) {
         return;
     }
-    let security = match transport {
+    let opening = Opening {
+        security: security(engine, transport, remote),
+        remote,
+        local,
+        is_shared: true,
+    };
+    streams.open(now, opening, bytes);
+}
+
+fn security<E: Engine>(engine: &E, transport: Transport, remote: SocketAddr) -> Security {
+    match transport {
         Transport::Udp | Transport::Tcp => Security::None,
         Transport::Tls => Security::Tls(engine.identity(remote)),
-    };
-    streams.open(now, security, remote, local, bytes);
+    }
 }
 
 /// The other shard that owns these bytes, if there is one. An owner that does not exist (an

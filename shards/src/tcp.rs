@@ -3,6 +3,7 @@
 //! limits and the deadlines. Where a message ends and who owns it is `shard.rs`'s question.
 
 mod cut;
+mod finish;
 mod secret;
 
 use std::collections::{HashMap, VecDeque};
@@ -13,11 +14,12 @@ use std::time::{Duration, Instant};
 use crate::engine::{ConnectionChange, ConnectionId, ConnectionOutcome, ShardId, Transport};
 use crate::limits;
 use crate::metrics::{Counter, Metrics};
+use crate::options::Room;
 use crate::tls::{Tls, TlsStore};
 use crate::wheel::{TimerKey, Wheel};
 
 pub(crate) use cut::{Cut, Rest};
-pub(crate) use secret::Security;
+pub(crate) use secret::{Opening, Security};
 
 /// What the driver is to do about a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,6 +79,8 @@ pub(crate) struct Connection {
     held: bool,
     /// Why it is closed once what was read before is cut.
     ending: Option<Counter>,
+    /// Whether it is closed once everything is written.
+    finishing: bool,
     /// Nothing that comes can become a message, for the reason that is counted: it is thrown away,
     /// and what there is to say is written meanwhile.
     parting: Option<Counter>,
@@ -103,6 +107,7 @@ pub(crate) struct Table {
     changes: VecDeque<ConnectionChange>,
     metrics: Arc<Metrics>,
     message_deadline: Duration,
+    room: Room,
     tls: Option<TlsStore>,
 }
 
@@ -128,11 +133,13 @@ impl Table {
         metrics: Arc<Metrics>,
         now: Instant,
         message_deadline: Duration,
+        room: Room,
         tls: Option<TlsStore>,
     ) -> Self {
         Self {
             me,
             message_deadline,
+            room,
             tls,
             slots: Vec::new(),
             free: Vec::new(),
@@ -239,16 +246,17 @@ impl Table {
             }
         };
         let id = self.insert(now, remote, Some(local), tls);
+        self.share(id);
         self.count(Counter::ConnectionsAccepted, 1);
         Some(id)
     }
 
     fn has_room(&self, remote: SocketAddr) -> Result<(), Counter> {
-        if self.open >= limits::CONNECTIONS_PER_SHARD_MAX {
+        if self.open >= self.room.connections {
             return Err(Counter::RefusedShardFull);
         }
         let of_source = self.per_source.get(&remote.ip()).copied().unwrap_or(0);
-        if of_source >= limits::CONNECTIONS_PER_SOURCE_MAX {
+        if of_source >= self.room.per_source {
             return Err(Counter::RefusedSourceFull);
         }
         Ok(())
@@ -266,7 +274,7 @@ impl Table {
                 generation: 0,
                 connection: None,
             });
-            u32::try_from(self.slots.len() - 1).expect("CONNECTIONS_PER_SHARD_MAX fits a u32")
+            u32::try_from(self.slots.len() - 1).expect("descriptors are fewer than 2^32")
         });
         let slot = &mut self.slots[index as usize];
         let id = ConnectionId {
@@ -294,9 +302,9 @@ impl Table {
             paused: false,
             held: false,
             ending: None,
+            finishing: false,
             parting: None,
         };
-        self.by_remote.insert((connection.transport(), remote), id);
         slot.connection = Some(connection);
         self.open += 1;
         self.metrics
@@ -304,6 +312,14 @@ impl Table {
             .set(Counter::ConnectionsOpen, self.open as u64);
         *self.per_source.entry(remote.ip()).or_default() += 1;
         id
+    }
+
+    /// Lets everybody who sends to the peer use the connection.
+    fn share(&mut self, id: ConnectionId) {
+        if let Some(connection) = live(&mut self.slots, id) {
+            let key = (connection.transport(), connection.remote);
+            self.by_remote.insert(key, id);
+        }
     }
 
     /// Whether the connection lives, here.
@@ -316,11 +332,11 @@ impl Table {
     }
 
     /// Whether bytes given to the connection may still reach the peer.
-    fn is_usable(&self, id: ConnectionId) -> bool {
+    pub(crate) fn is_usable(&self, id: ConnectionId) -> bool {
         let slot = self.slots.get(id.index as usize);
         let slot = slot.filter(|slot| slot.generation == id.generation && id.shard == self.me);
         let connection = slot.and_then(|slot| slot.connection.as_ref());
-        connection.is_some_and(|connection| connection.ending.is_none())
+        connection.is_some_and(|connection| connection.ending.is_none() && !connection.finishing)
     }
 
     /// Queues bytes for a connection that is open or being opened: the one named, or any to
@@ -476,6 +492,7 @@ impl Table {
             connection.written = 0;
         }
         self.count(Counter::BytesOut, bytes);
+        self.finish_when_written(id);
     }
 
     /// Ends a connection, for the reason that is counted. Harmless if it has ended before.
@@ -535,7 +552,7 @@ impl Table {
     pub(crate) fn close_all(&mut self) {
         for index in 0..self.slots.len() {
             let generation = self.slots[index].generation;
-            let index = u32::try_from(index).expect("CONNECTIONS_PER_SHARD_MAX fits a u32");
+            let index = u32::try_from(index).expect("descriptors are fewer than 2^32");
             self.close(
                 ConnectionId {
                     shard: self.me,

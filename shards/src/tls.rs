@@ -64,6 +64,8 @@ pub(crate) struct Tls {
     pub(crate) accepted: bool,
     /// Whether the handshake is over.
     pub(crate) established: bool,
+    /// Whether the peer was told that nothing more will come.
+    parted: bool,
 }
 
 impl fmt::Debug for Tls {
@@ -111,6 +113,7 @@ impl Tls {
             session,
             accepted,
             established: false,
+            parted: false,
         }
     }
 
@@ -156,6 +159,16 @@ impl Tls {
         let taken = self.session.writer().write(plain);
         self.flush(out);
         matches!(taken, Ok(taken) if taken == plain.len())
+    }
+
+    /// Tells the peer that nothing more will come; `false` if it was told before.
+    pub(crate) fn part(&mut self, out: &mut Vec<u8>) -> bool {
+        if std::mem::replace(&mut self.parted, true) {
+            return false;
+        }
+        self.session.send_close_notify();
+        self.flush(out);
+        true
     }
 
     fn flush(&mut self, out: &mut Vec<u8>) {

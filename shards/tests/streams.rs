@@ -10,7 +10,8 @@ use echo::{
 };
 use offhook_shards::limits;
 use offhook_shards::{
-    ConnectionChange, ConnectionOutcome, Counter, Driver, ShardId, Transmit, Transport,
+    ConnectionChange, ConnectionOutcome, Counter, Driver, Options, Room, ShardId, Transmit,
+    Transport,
 };
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -30,6 +31,8 @@ on_both_drivers! {
     an_engine_connects_once_and_reuses_the_connection
     a_peer_that_answers_on_our_connection_is_heard
     a_refused_connection_is_told
+    an_engine_may_have_connections_for_itself
+    room_that_is_used_up_is_told_to_the_engine
     one_source_may_not_take_all_connections
 }
 
@@ -306,6 +309,81 @@ fn a_peer_that_answers_on_our_connection_is_heard(driver: Driver) {
     assert_eq!(from.ip(), host.udp().ip());
     stream.write_all(&framed(b"Qanswer")).unwrap();
     host.wait_for(|_, event| *event == Event::Received { length: 7 });
+    host.running.stop().unwrap();
+}
+
+fn an_engine_may_have_connections_for_itself(driver: Driver) {
+    let Some(mut host) = launch(&options(driver, 2)) else {
+        return;
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let transmit = tcp_to(listener.local_addr().unwrap());
+    let ask = |request| host.running.request(ShardId(0), request).unwrap();
+    ask(Request::Send(transmit, vec![0; 3]));
+    ask(Request::SendApart(transmit, vec![1; 3]));
+    ask(Request::SendApart(transmit, vec![2; 3]));
+    let mut streams: Vec<TcpStream> = (0..3).map(|_| listener.accept().unwrap().0).collect();
+    for stream in &mut streams {
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    }
+    let first = |stream: &mut TcpStream| {
+        let mut bytes = [0; 3];
+        stream.read_exact(&mut bytes).unwrap();
+        bytes[0]
+    };
+    streams.sort_by_cached_key(|stream| first(&mut stream.try_clone().unwrap()));
+    let opened = |seen: &[(ShardId, Event)]| -> Vec<_> {
+        let id = |(_, event): &(ShardId, Event)| {
+            let Event::Opened(id) = event else {
+                return None;
+            };
+            *id
+        };
+        seen.iter().filter_map(id).collect()
+    };
+    host.wait_until(|seen| opened(seen).len() == 2);
+    let own = opened(&host.seen);
+    // The other shard asks: the connection is closed where it lives, after what was said on it.
+    let named = Transmit {
+        connection: Some(own[0]),
+        ..transmit
+    };
+    let ask = |shard, request| host.running.request(ShardId(shard), request).unwrap();
+    ask(1, Request::Send(named, vec![7; 3]));
+    ask(1, Request::Close(own[0]));
+    assert_eq!(first(&mut streams[1]), 7);
+    assert!(is_ended(&mut streams[1]));
+    host.wait_for(
+        |_, event| matches!(event, Event::Changed(change) if change.connection == Some(own[0])),
+    );
+    let ask = |request| host.running.request(ShardId(0), request).unwrap();
+    ask(Request::Send(transmit, vec![8; 3]));
+    assert_eq!(first(&mut streams[0]), 8, "only the first one is shared");
+    let metrics = host.running.metrics();
+    assert_eq!(metrics.total(Counter::ClosedByEngine), 1);
+    assert_eq!(metrics.total(Counter::ConnectionsOpened), 3);
+    host.running.stop().unwrap();
+}
+
+fn room_that_is_used_up_is_told_to_the_engine(driver: Driver) {
+    let options = Options {
+        room: Room {
+            connections: 2,
+            per_source: 1,
+        },
+        ..options(driver, 1)
+    };
+    let Some(mut host) = launch(&options) else {
+        return;
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let transmit = tcp_to(listener.local_addr().unwrap());
+    let ask = |request| host.running.request(ShardId(0), request).unwrap();
+    ask(Request::SendApart(transmit, vec![0; 3]));
+    ask(Request::SendApart(transmit, vec![1; 3]));
+    host.wait_for(|_, event| matches!(event, Event::Opened(Some(_))));
+    host.wait_for(|_, event| *event == Event::Opened(None));
+    assert_eq!(host.running.metrics().total(Counter::RefusedSourceFull), 1);
     host.running.stop().unwrap();
 }
 

@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use offhook_shards::{
-    Control, DriverChoice, Engine, Events, Options, Placement, Running, ShardId, StartError,
+    Control, DriverChoice, Engine, Events, Options, Placement, Room, Running, ShardId, StartError,
     TlsStore, limits::MESSAGE_DEADLINE, placement,
 };
 use tokio::io::unix::AsyncFd;
@@ -294,6 +294,7 @@ fn options(config: &Config, choices: Choices, tls_store: Option<TlsStore>) -> Op
         tls_store,
         spin: Duration::ZERO,
         message_deadline: choices.deadlines.sip_message,
+        room: Room::default(),
     }
 }
 

@@ -3,18 +3,21 @@
 
 use std::time::Instant;
 
-use super::{Shard, send_by};
+use super::{Shard, security, send_by};
 use crate::engine::{Engine, ShardId, Transmit, Transport};
 use crate::limits;
 use crate::metrics::Counter;
 use crate::seat::Parcel;
+use crate::tcp::Opening;
 
 impl<E: Engine> Shard<E> {
-    /// Takes out what the engine has to say: transmits, messages, events, in this order.
+    /// Takes out what the engine has to say: transmits, closes, messages, events, in
+    /// this order.
     pub(super) fn drain(&mut self, now: Instant) -> usize {
         let mut work = self.drain_changes(now);
         work += self.drain_outbox();
         work += self.drain_transmits(now);
+        work += self.drain_closes();
         work += self.drain_messages(now);
         work += self.drain_events();
         work
@@ -99,6 +102,9 @@ impl<E: Engine> Shard<E> {
     }
 
     fn send_stream(&mut self, now: Instant, transmit: Transmit, start: usize) {
+        if self.engine.wants_own_connection() {
+            return self.send_apart(now, transmit, start);
+        }
         let elsewhere = transmit.connection.map(|id| id.shard);
         let Some(shard) = elsewhere.filter(|&shard| self.port.reaches(shard)) else {
             let bytes = &self.outgoing[start..];
@@ -110,6 +116,43 @@ impl<E: Engine> Shard<E> {
             bytes: self.outgoing[start..].into(),
         };
         self.send_or_keep(shard, parcel, Counter::DropTransmitFull);
+    }
+
+    /// Sends on the connection that is named, or on a new one that nobody else uses.
+    fn send_apart(&mut self, now: Instant, transmit: Transmit, start: usize) {
+        let Transmit {
+            transport,
+            local,
+            remote,
+            connection,
+        } = transmit;
+        let bytes = &self.outgoing[start..];
+        if connection.is_some_and(|id| self.streams.is_usable(id)) {
+            self.streams.send(connection, transport, remote, bytes);
+            return;
+        }
+        let opening = Opening {
+            security: security(&self.engine, transport, remote),
+            remote,
+            local,
+            is_shared: false,
+        };
+        let opened = self.streams.open(now, opening, bytes);
+        self.engine.handle_opening(now, opened);
+    }
+
+    /// Closes what the engine needs no more.
+    fn drain_closes(&mut self) -> usize {
+        let mut work = 0;
+        while let Some(id) = self.engine.poll_close() {
+            work += 1;
+            if self.port.reaches(id.shard) {
+                self.send_or_keep(id.shard, Parcel::Close(id), Counter::DropTransmitFull);
+            } else {
+                self.streams.finish(id);
+            }
+        }
+        work
     }
 
     fn drain_messages(&mut self, now: Instant) -> usize {

@@ -19,16 +19,32 @@ pub(crate) enum Security {
     Tls(Option<String>),
 }
 
+/// A connection that is to be opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Opening {
+    pub(crate) security: Security,
+    pub(crate) remote: SocketAddr,
+    /// The address to connect from.
+    pub(crate) local: Option<SocketAddr>,
+    /// Whether others who send to the peer may use it.
+    pub(crate) is_shared: bool,
+}
+
 impl Table {
-    /// Opens a connection and queues bytes for it.
+    /// Opens a connection and queues bytes for it; `None` when a limit refuses it, of which those
+    /// who share it are told.
     pub(crate) fn open(
         &mut self,
         now: Instant,
-        security: Security,
-        remote: SocketAddr,
-        local: Option<SocketAddr>,
+        opening: Opening,
         bytes: &[u8],
-    ) {
+    ) -> Option<ConnectionId> {
+        let Opening {
+            security,
+            remote,
+            local,
+            is_shared,
+        } = opening;
         let mut hello = Vec::new();
         let tls = match security {
             Security::None => Ok(None),
@@ -45,18 +61,24 @@ impl Table {
                 if let Some(connection) = live(&mut self.slots, id) {
                     connection.output = hello;
                 }
+                if is_shared {
+                    self.share(id);
+                }
                 self.append(id, bytes);
                 self.commands
                     .push_back(StreamCommand::Open { id, remote, local });
+                Some(id)
             }
             Err(limit) => {
                 self.count(limit, 1);
                 let outcome = ConnectionOutcome::ConnectFailed;
-                self.changes.push_back(ConnectionChange {
+                let change = ConnectionChange {
                     connection: None,
                     remote,
                     outcome,
-                });
+                };
+                self.changes.extend(is_shared.then_some(change));
+                None
             }
         }
     }

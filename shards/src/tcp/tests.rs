@@ -20,6 +20,7 @@ fn bench() -> Bench {
         Arc::clone(&metrics),
         now,
         limits::MESSAGE_DEADLINE,
+        Room::default(),
         None,
     );
     Bench {
@@ -42,8 +43,13 @@ impl Bench {
 
     fn send(&mut self, id: Option<ConnectionId>, remote: SocketAddr, bytes: &[u8]) {
         if !self.table.send(id, Transport::Tcp, remote, bytes) {
-            self.table
-                .open(self.now, Security::None, remote, None, bytes);
+            let opening = Opening {
+                security: Security::None,
+                remote,
+                local: None,
+                is_shared: true,
+            };
+            self.table.open(self.now, opening, bytes);
         }
     }
 

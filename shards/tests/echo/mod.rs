@@ -9,8 +9,8 @@
 use offhook_shards::clock::Clock;
 use offhook_shards::wheel::Wheel;
 use offhook_shards::{
-    ConnectionChange, Driver, DriverChoice, Engine, Events, Frame, Options, Running, ShardId,
-    Source, StartError, Transmit, Transport, start,
+    ConnectionChange, ConnectionId, Driver, DriverChoice, Engine, Events, Frame, Options, Running,
+    ShardId, Source, StartError, Transmit, Transport, start,
 };
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -41,6 +41,9 @@ pub enum Request {
     Ping(u32),
     Timers(Vec<(Duration, u32)>),
     Send(Transmit, Vec<u8>),
+    /// The message gets a connection of its own, unless it names one.
+    SendApart(Transmit, Vec<u8>),
+    Close(ConnectionId),
     Messages {
         to: ShardId,
         count: u32,
@@ -57,6 +60,7 @@ pub enum Event {
     Timer(u32),
     Message { from: ShardId, number: u32 },
     Changed(ConnectionChange),
+    Opened(Option<ConnectionId>),
     Received { length: usize },
     Flood(u32),
 }
@@ -64,9 +68,12 @@ pub enum Event {
 pub struct Echo {
     me: ShardId,
     timers: Wheel<u32>,
-    transmits: VecDeque<(Transmit, Vec<u8>)>,
+    /// Each with whether it is for a connection of its own.
+    transmits: VecDeque<(Transmit, Vec<u8>, bool)>,
     messages: VecDeque<(ShardId, u32)>,
     events: VecDeque<Event>,
+    is_apart: bool,
+    closes: VecDeque<ConnectionId>,
 }
 
 impl Echo {
@@ -77,6 +84,8 @@ impl Echo {
             transmits: VecDeque::new(),
             messages: VecDeque::new(),
             events: VecDeque::new(),
+            is_apart: false,
+            closes: VecDeque::new(),
         }
     }
 }
@@ -158,11 +167,24 @@ impl Engine for Echo {
                 connection,
             },
             reply,
+            false,
         ));
     }
 
     fn handle_connection(&mut self, _now: Instant, change: ConnectionChange) {
         self.events.push_back(Event::Changed(change));
+    }
+
+    fn wants_own_connection(&self) -> bool {
+        self.is_apart
+    }
+
+    fn handle_opening(&mut self, _now: Instant, connection: Option<ConnectionId>) {
+        self.events.push_back(Event::Opened(connection));
+    }
+
+    fn poll_close(&mut self) -> Option<ConnectionId> {
+        self.closes.pop_front()
     }
 
     fn handle_message(&mut self, _now: Instant, from: ShardId, number: u32) {
@@ -177,7 +199,11 @@ impl Engine for Echo {
                     self.timers.arm(now + after, number);
                 }
             }
-            Request::Send(transmit, bytes) => self.transmits.push_back((transmit, bytes)),
+            Request::SendApart(transmit, bytes) => {
+                self.transmits.push_back((transmit, bytes, true));
+            }
+            Request::Close(id) => self.closes.push_back(id),
+            Request::Send(transmit, bytes) => self.transmits.push_back((transmit, bytes, false)),
             Request::Messages { to, count } => {
                 self.messages.extend((0..count).map(|number| (to, number)));
             }
@@ -194,7 +220,8 @@ impl Engine for Echo {
     }
 
     fn poll_transmit(&mut self, buffer: &mut Vec<u8>) -> Option<Transmit> {
-        let (transmit, bytes) = self.transmits.pop_front()?;
+        let (transmit, bytes, is_apart) = self.transmits.pop_front()?;
+        self.is_apart = is_apart;
         buffer.extend_from_slice(&bytes);
         Some(transmit)
     }
