@@ -11,7 +11,7 @@ mod times;
 pub use health::{Health, Reason, Tolerance, WorkerLoad};
 pub use latency::Latency;
 pub use objective::{Finding, Objective, Readings};
-pub use probe::{Probe, udp_sockets, worker_thread};
+pub use probe::{Probe, tcp_listeners, udp_sockets, worker_thread};
 pub use times::{BadHistogram, Times};
 
 /// The exit status of a run that the generator itself has spoiled.

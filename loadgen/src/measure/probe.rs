@@ -82,6 +82,24 @@ pub fn udp_sockets() -> Vec<SocketAddr> {
     found
 }
 
+/// Addresses on which connections are accepted on this machine; none where the kernel does not
+/// tell.
+#[must_use]
+pub fn tcp_listeners() -> Vec<SocketAddr> {
+    const LISTENS: &str = "0A";
+    let mut found = Vec::new();
+    for path in ["/proc/net/tcp", "/proc/net/tcp6"] {
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        found.extend(text.lines().skip(1).filter_map(|line| {
+            let mut words = line.split_ascii_whitespace().skip(1);
+            let local = words.next()?;
+            let state = words.nth(1)?;
+            (state == LISTENS).then(|| socket_address(local)).flatten()
+        }));
+    }
+    found
+}
+
 /// Time on a core and time spent waiting for one, in nanoseconds.
 fn thread_load(thread: u32) -> Option<WorkerLoad> {
     let text = std::fs::read_to_string(format!("/proc/self/task/{thread}/schedstat")).ok()?;

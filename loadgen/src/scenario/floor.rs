@@ -11,6 +11,7 @@ use offhook_shards::{ConnectionId, Source, Transmit, Transport};
 
 use super::calendar::Calendar;
 use super::call::{Call, Resend};
+use super::flows::Flows;
 use super::injection::Injection;
 use super::limits::{LADDERS_PER_CAUSE_MAX, LOG_BACKLOG_MAX, SPARE_BUFFERS_MAX};
 use super::media::Track;
@@ -59,6 +60,21 @@ pub struct Files {
     pub(crate) tracks: Vec<Arc<Track>>,
 }
 
+/// What is to be given to the runtime, in this order.
+#[derive(Debug)]
+enum Outgoing {
+    Message {
+        to: Transmit,
+        range: Range<usize>,
+        /// The call, if it has a connection of its own.
+        flow: Option<u64>,
+    },
+    /// A call needs its own connection no more.
+    HangUp(u64),
+    /// A connection is needed no more.
+    Close(ConnectionId),
+}
+
 #[derive(Debug)]
 pub(crate) struct Floor {
     pub(crate) scenario: Arc<Scenario>,
@@ -100,7 +116,11 @@ pub(crate) struct Floor {
         reason = "calls own boxes, and get the same ones back"
     )]
     spare: Vec<Box<Resend>>,
-    outbox: VecDeque<(Transmit, Range<usize>)>,
+    /// Whether a scenario has sent calls elsewhere (`setdest`).
+    pub(crate) is_redirected: bool,
+    /// The calls' stream connections.
+    pub(crate) flows: Flows,
+    outbox: VecDeque<Outgoing>,
     outgoing: Vec<u8>,
 }
 
@@ -138,6 +158,8 @@ impl Floor {
             echoes: settings.echoes,
             commands: VecDeque::new(),
             spare: Vec::new(),
+            is_redirected: false,
+            flows: Flows::default(),
             outbox: VecDeque::new(),
             outgoing: Vec::new(),
             scenario,
@@ -156,21 +178,41 @@ impl Floor {
         floor
     }
 
-    /// Queues a message, and returns the number by which its text is found.
-    pub(crate) fn send(&mut self, to: Transmit, bytes: &[u8], now: Instant) -> u32 {
+    /// Queues a message, and returns the number by which its text is found. `flow` is the call, if
+    /// it has a connection of its own.
+    pub(crate) fn send(
+        &mut self,
+        to: Transmit,
+        flow: Option<u64>,
+        bytes: &[u8],
+        now: Instant,
+    ) -> u32 {
         self.trace_message(now, true, to.transport, bytes);
+        self.queue(to, flow, bytes);
+        self.recent.push(bytes)
+    }
+
+    fn queue(&mut self, to: Transmit, flow: Option<u64>, bytes: &[u8]) {
         let start = self.outgoing.len();
         self.outgoing.extend_from_slice(bytes);
-        self.outbox.push_back((to, start..self.outgoing.len()));
-        self.recent.push(bytes)
+        let range = start..self.outgoing.len();
+        self.outbox.push_back(Outgoing::Message { to, range, flow });
+    }
+
+    /// Closes a call's own connection behind what was sent on it.
+    pub(crate) fn hang_up(&mut self, flow: u64) {
+        self.outbox.push_back(Outgoing::HangUp(flow));
+    }
+
+    /// Closes a connection behind what was sent on it.
+    pub(crate) fn close(&mut self, connection: ConnectionId) {
+        self.outbox.push_back(Outgoing::Close(connection));
     }
 
     /// Queues a packet of media, which is no message.
     pub(crate) fn send_media(&mut self, to: Transmit, bytes: &[u8]) {
         self.statistics.media_sent += 1;
-        let start = self.outgoing.len();
-        self.outgoing.extend_from_slice(bytes);
-        self.outbox.push_back((to, start..self.outgoing.len()));
+        self.queue(to, None, bytes);
     }
 
     /// Takes a packet of media.
@@ -202,12 +244,19 @@ impl Floor {
 
     /// Appends the next message to a buffer.
     pub(crate) fn transmit(&mut self, buffer: &mut Vec<u8>) -> Option<Transmit> {
-        let Some((to, range)) = self.outbox.pop_front() else {
-            self.outgoing.clear();
-            return None;
-        };
-        buffer.extend_from_slice(&self.outgoing[range]);
-        Some(to)
+        while let Some(next) = self.outbox.pop_front() {
+            match next {
+                Outgoing::Message { to, range, flow } => {
+                    buffer.extend_from_slice(&self.outgoing[range]);
+                    let connection = self.flows.speak(flow).or(to.connection);
+                    return Some(Transmit { connection, ..to });
+                }
+                Outgoing::HangUp(flow) => self.flows.hang_up(flow),
+                Outgoing::Close(connection) => self.flows.close(connection),
+            }
+        }
+        self.outgoing.clear();
+        None
     }
 
     /// Whether chance loses a message on purpose.

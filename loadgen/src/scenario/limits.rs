@@ -26,6 +26,9 @@ pub(crate) const INJECTION_BYTES_MAX: usize = 256 << 20;
 pub(crate) const MESSAGE_BYTES_MAX: usize = 65_535;
 /// Calls at a time; an arrival beyond it is dropped and counted.
 pub(crate) const CALLS_MAX: usize = 1_000_000;
+/// Stream connections of one worker at a time, unless `-max_socket` says otherwise; a call that
+/// needs one more fails, a peer that opens one more is refused.
+pub(crate) const CONNECTIONS_MAX: usize = 50_000;
 /// Steps that one call takes at one moment without waiting; a scenario that loops longer has
 /// failed.
 pub(crate) const STEPS_AT_ONCE_MAX: u32 = 10_000;

@@ -111,6 +111,7 @@ fn looks_at_received(action: &Action) -> bool {
         | Action::SetDestination { .. }
         | Action::Media(_)
         | Action::Execute(_)
+        | Action::CloseConnection
         | Action::Stop(_) => false,
     }
 }

@@ -9,6 +9,7 @@ pub mod check;
 pub(crate) mod digest;
 pub(crate) mod distribution;
 pub mod floor;
+mod flows;
 pub(crate) mod hash;
 pub(crate) mod injection;
 pub(crate) mod limits;

@@ -392,6 +392,8 @@ pub(crate) enum Action {
         port: Template,
         protocol: Template,
     },
+    /// Closes the call's connection.
+    CloseConnection,
     Stop(Stop),
     /// Something about media.
     Media(media::Order),
@@ -428,6 +430,7 @@ impl Action {
             | Self::Jump(_)
             | Self::RestorePause(_)
             | Self::Media(_)
+            | Self::CloseConnection
             | Self::Stop(_) => {}
         }
     }

@@ -26,6 +26,10 @@ pub struct Settings {
     pub locals: Vec<SocketAddr>,
     /// How bytes travel.
     pub transport: Transport,
+    /// Whether each call that we open has a connection of its own.
+    pub connects_each: bool,
+    /// Stream connections of one worker at a time.
+    pub connections_max: usize,
     /// The address that messages name for media.
     pub media_ip: IpAddr,
     /// The port that messages name for media.
@@ -187,6 +191,8 @@ impl Settings {
             local,
             locals: vec![local],
             transport: Transport::Udp,
+            connects_each: false,
+            connections_max: limits::CONNECTIONS_MAX,
             media_ip: local.ip(),
             media_port: 6_000,
             service: "service".to_owned(),

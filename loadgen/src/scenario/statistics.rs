@@ -73,7 +73,7 @@ impl Failure {
         match self {
             Self::CannotSend => ("CannotSendMessage", "message not sent"),
             Self::ResendsExhausted => ("MaxUDPRetrans", "no answer to the last resend"),
-            Self::ConnectFailed => ("TcpConnect", "connection refused"),
+            Self::ConnectFailed => ("TcpConnect", "connection could not be opened"),
             Self::ConnectionClosed => ("TcpClosed", "connection closed"),
             Self::Unexpected => ("UnexpectedMessage", "unexpected message"),
             Self::Rejected => ("CallRejected", "ended by the scenario"),

@@ -29,20 +29,26 @@ struct Place<'a> {
     received: Option<&'a [u8]>,
 }
 
+impl<'a> Place<'a> {
+    fn new(now: Instant, step: usize, received: Option<&'a [u8]>) -> Self {
+        Self {
+            now,
+            step,
+            received,
+        }
+    }
+}
+
 impl Call {
     pub(super) fn act(
         &mut self,
         now: Instant,
-        step_index: usize,
+        index: usize,
         step: &Step,
         received: Option<&[u8]>,
         floor: &mut Floor,
     ) -> Flow {
-        let place = Place {
-            now,
-            step: step_index,
-            received,
-        };
+        let place = Place::new(now, index, received);
         for action in &step.actions {
             let outcome = match action {
                 Action::Stop(Stop::Call) => return Flow::End(Some(Failure::Rejected)),
@@ -88,6 +94,7 @@ impl Call {
                 | Action::Replace { .. }
                 | Action::Media(_)
                 | Action::Execute(_)
+                | Action::CloseConnection
                 | Action::SetDestination { .. } => {
                     self.act_rarely(place, action, floor);
                     Ok(())
@@ -380,6 +387,7 @@ impl Call {
                 }
             }
             Action::Media(order) => self.play(place, *order, floor),
+            Action::CloseConnection => self.close_connection(floor),
             Action::Execute(text) => {
                 let text = self.text(place, text, floor);
                 floor.execute(&text);
@@ -392,7 +400,9 @@ impl Call {
                 let host = self.text(place, host, floor);
                 let port = self.text(place, port, floor);
                 let protocol = self.text(place, protocol, floor);
-                if !self.set_destination(&host, &port, &protocol) {
+                if self.set_destination(&host, &port, &protocol, floor) {
+                    floor.is_redirected = true;
+                } else {
                     let number = self.number;
                     floor.warn(place.now, || {
                         format!("call {number}: setdest needs an IP address, a port and UDP or TCP")
@@ -429,7 +439,13 @@ impl Call {
         }
     }
 
-    fn set_destination(&mut self, host: &[u8], port: &[u8], protocol: &[u8]) -> bool {
+    fn set_destination(
+        &mut self,
+        host: &[u8],
+        port: &[u8],
+        protocol: &[u8],
+        floor: &mut Floor,
+    ) -> bool {
         let text = |bytes| {
             std::str::from_utf8(bytes)
                 .map(str::trim)
@@ -439,11 +455,17 @@ impl Call {
         let (Ok(ip), Ok(port)) = (host.parse::<IpAddr>(), text(port).parse::<u16>()) else {
             return false;
         };
+        let flow = self.flow(floor);
         self.path.transport = match text(protocol).to_ascii_lowercase().as_str() {
             "udp" => Transport::Udp,
             "tcp" => Transport::Tcp,
+            // Only a run over TLS has certificates.
+            "tls" if floor.settings.transport == Transport::Tls => Transport::Tls,
             _ => return false,
         };
+        if let Some(flow) = flow {
+            floor.hang_up(flow);
+        }
         self.path.remote = SocketAddr::new(ip, port);
         self.path.connection = None;
         true

@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 use offhook_shards::{ConnectionId, Source, Transmit, Transport};
 
 use super::floor::Floor;
+use super::hash::hash;
 use super::limits::STEPS_AT_ONCE_MAX;
 use super::message::Received;
 use super::model::Scenario;
@@ -290,6 +291,30 @@ impl Call {
         self.path.transport
     }
 
+    /// The connection that its peer has opened for it.
+    pub(crate) fn connection(&self) -> Option<ConnectionId> {
+        self.path.connection
+    }
+
+    /// Its name among the calls that have connections of their own, if it is one.
+    pub(crate) fn flow(&self, floor: &Floor) -> Option<u64> {
+        let is_stream = self.path.transport != Transport::Udp;
+        let has_own = is_stream && self.is_ours && floor.settings.connects_each;
+        has_own.then(|| hash(self.call_id()))
+    }
+
+    /// Closes its connection, unless others use it as well.
+    fn close_connection(&mut self, floor: &mut Floor) {
+        if let Some(flow) = self.flow(floor) {
+            floor.hang_up(flow);
+        } else if let Some(connection) = self.path.connection
+            && floor.flows.users(connection) < 2
+        {
+            self.path.connection = None;
+            floor.close(connection);
+        }
+    }
+
     /// Whether it depends on a connection.
     pub(crate) fn uses(&self, connection: ConnectionId) -> bool {
         self.path.connection == Some(connection)
@@ -373,7 +398,8 @@ impl Call {
 
     /// Sends a message to the peer.
     fn transmit(&mut self, now: Instant, bytes: &[u8], floor: &mut Floor) {
-        let sequence = floor.send(self.path, bytes, now);
+        let flow = self.flow(floor);
+        let sequence = floor.send(self.path, flow, bytes, now);
         if let Some(message) = Received::new(bytes) {
             self.note(now, true, &message, sequence);
         }

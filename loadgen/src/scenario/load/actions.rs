@@ -9,6 +9,7 @@ use super::super::pattern::Pattern;
 use super::super::template::Template;
 use super::super::xml::Element;
 use super::attributes::Attributes;
+use super::hint::{ACTIONS, hint};
 use super::{Loader, list};
 
 impl Loader {
@@ -81,10 +82,7 @@ impl Loader {
                 let operand = self.operand("variable", attributes, notes)?;
                 Some(Action::RestorePause(operand))
             }
-            "closecon" => {
-                notes.warning(element.line, "closecon is ignored: the connection is kept");
-                None
-            }
+            "closecon" => Some(Action::CloseConnection),
             "exec" => self.execute(element, attributes, notes),
             "rtp_echo" => {
                 let value = attributes.number("value", notes).unwrap_or(1.0);
@@ -126,7 +124,8 @@ impl Loader {
                 protocol: self.template("protocol", attributes, notes)?,
             }),
             other => {
-                notes.error(element.line, format!("unknown action <{other}>"));
+                let hint = hint(other, ACTIONS);
+                notes.error(element.line, format!("unknown action <{other}>{hint}"));
                 None
             }
         }

@@ -6,6 +6,7 @@ mod actions;
 mod attributes;
 mod defaults;
 mod execute;
+mod hint;
 mod steps;
 #[cfg(test)]
 mod tests;
@@ -20,6 +21,7 @@ use super::note::Notes;
 use super::pattern::Pattern;
 use super::xml::{self, Element};
 use attributes::Attributes;
+use hint::{ELEMENTS, hint};
 
 /// What a file is: a scenario if it can be run, and what there is to say about it either way.
 #[derive(Debug)]
@@ -198,7 +200,10 @@ impl Loader {
                 self.call_length_classes = classes(element, &mut attributes, notes);
             }
             "DefaultMessage" => self.defaults.take(element, &mut attributes, notes),
-            other => notes.error(element.line, format!("unknown element <{other}>")),
+            other => {
+                let hint = hint(other, ELEMENTS);
+                notes.error(element.line, format!("unknown element <{other}>{hint}"));
+            }
         }
         attributes.finish(notes);
     }

@@ -118,9 +118,9 @@ fn what_is_unknown_is_an_error_with_its_line_and_attributes_only_a_warning() {
     );
     assert!(loaded.scenario.is_none());
     let expected = [
-        "2: error: unknown element <sned>",
+        "2: error: unknown element <sned>; did you mean <send>?",
         "3: warning: <recv> has no attribute td",
-        "5: error: unknown action <eregg>",
+        "5: error: unknown action <eregg>; did you mean <ereg>?",
         "7: error: the regular expression `(`: `(` is never closed",
         "7: warning: this ereg has no effect: neither assign_to nor check_it",
         "9: error: response=\"abc\" is no status code",

@@ -11,9 +11,12 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args};
 
+use super::limits;
 use super::settings::Behaviours;
 use crate::load::time;
-pub use parts::{FindMax, LoadOptions, ResultOptions, Timers, TraceOptions, TwinOptions};
+pub use parts::{
+    FindMax, LoadOptions, ResultOptions, Timers, TlsOptions, TraceOptions, TwinOptions,
+};
 pub use ranges::{IpRange, PortRange};
 pub use words::{with_two_hyphens, without_effect};
 
@@ -90,7 +93,8 @@ pub struct Play {
           action = ArgAction::Append, allow_hyphen_values = true)]
     pub variables: Vec<String>,
     /// Over what: u1 (UDP), un (UDP, calls in turn over several ports), ui (UDP, over the
-    /// addresses of -i) or t1 (one TCP connection).
+    /// addresses of -i), t1 (one TCP connection), tn (a TCP connection a call), l1 (one TLS
+    /// connection) or ln (a TLS connection a call).
     #[arg(
         long = "t",
         visible_alias = "transport",
@@ -98,6 +102,9 @@ pub struct Play {
         default_value = "u1"
     )]
     pub transport: String,
+    #[command(flatten)]
+    /// Certificates and keys.
+    pub tls: TlsOptions,
     /// The user of digests; [service] without it.
     #[arg(long = "au", visible_alias = "auth-user", value_name = "NAME")]
     pub username: Option<String>,
@@ -213,15 +220,14 @@ pub struct Play {
         default_value_t = 1.0
     )]
     pub rate_scale: f64,
-    /// Ports of -t un.
+    /// Ports of -t un; connections at a time of -t tn and ln, 50,000 unless given.
     #[arg(
         long = "max_socket",
         visible_alias = "max-sockets",
         value_name = "N",
-        default_value_t = 100,
-        value_parser = clap::value_parser!(u16).range(1..=20_000)
+        value_parser = clap::value_parser!(u32).range(1..=1_000_000)
     )]
-    pub sockets_max: u16,
+    pub sockets_max: Option<u32>,
     /// Go on when the highest rate is reached.
     #[arg(long = "no_rate_quit", visible_alias = "no-rate-quit")]
     pub no_rate_quit: bool,
@@ -239,7 +245,24 @@ pub struct Play {
     pub driver: offhook::config::Driver,
 }
 
+/// Ports of `-t un` that no option limits.
+const PORTS_USUAL: u32 = 100;
+
 impl Play {
+    /// Ports of `-t un`.
+    #[must_use]
+    pub fn ports(&self) -> usize {
+        const PORTS_MAX: u32 = 20_000;
+        self.sockets_max.unwrap_or(PORTS_USUAL).min(PORTS_MAX) as usize
+    }
+
+    /// Connections at a time of `-t tn` and `-t ln`.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        let given = self.sockets_max.map(|most| most as usize);
+        given.unwrap_or(limits::CONNECTIONS_MAX)
+    }
+
     /// The behaviours that the options ask for.
     ///
     /// # Errors

@@ -65,6 +65,30 @@ pub struct TwinOptions {
     pub twins: Option<PathBuf>,
 }
 
+/// Certificates and keys, in files of PEM.
+#[derive(Debug, Clone, Default, PartialEq, Args)]
+pub struct TlsOptions {
+    /// Our certificate, with those between it and the authority; cacert.pem without it, if there
+    /// is such a file. A server needs one.
+    #[arg(long = "tls_cert", visible_alias = "tls-cert", value_name = "FILE")]
+    pub certificate: Option<PathBuf>,
+    /// The certificate's key; cakey.pem without it.
+    #[arg(long = "tls_key", visible_alias = "tls-key", value_name = "FILE")]
+    pub key: Option<PathBuf>,
+    /// Authorities: peers must have a certificate of one of them. Without it nobody's is looked
+    /// at.
+    #[arg(long = "tls_ca", visible_alias = "tls-ca", value_name = "FILE")]
+    pub authorities: Option<PathBuf>,
+    /// Lists of certificates that their authorities have revoked.
+    #[arg(
+        long = "tls_crl",
+        visible_alias = "tls-crl",
+        value_name = "FILE",
+        requires = "authorities"
+    )]
+    pub revoked: Option<PathBuf>,
+}
+
 /// A search for the highest rate.
 #[derive(Debug, Clone, PartialEq, Args)]
 pub struct FindMax {

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use offhook_shards::clock::Clock;
 use offhook_shards::{
-    Control, Counter, Events, Options, Placement, Running, ShardId, StartError, Transport, start,
+    Control, Counter, Events, Options, Placement, Room, Running, ShardId, StartError, TlsStore,
+    Transport, start,
 };
 
 use super::super::calendar::Calendar;
@@ -81,15 +82,19 @@ impl Crew {
         count: u64,
         cores: &[usize],
     ) -> Result<(), StartError> {
-        let mut streams = match settings.transport {
-            Transport::Tcp => settings.locals.clone(),
-            Transport::Udp | Transport::Tls => Vec::new(),
+        let of = |wanted| {
+            let is_it = settings.transport == wanted;
+            settings.locals.iter().copied().filter(move |_| is_it)
         };
+        let mut streams: Vec<SocketAddr> = of(Transport::Tcp).collect();
         streams.extend(settings.twins.own);
+        let accepts = prepared.tls.as_ref().is_some_and(|tls| tls.accepts);
+        let secret = of(Transport::Tls).filter(|_| accepts).collect();
         let mut datagrams = settings.locals.clone();
         if settings.has_media {
             datagrams.push(SocketAddr::new(settings.media_ip, settings.media_port));
         }
+        let tls = prepared.tls.as_ref().map(|tls| tls.settings.clone());
         let options = Options {
             shards: u16::try_from(count).unwrap_or(u16::MAX),
             placement: if cores.is_empty() {
@@ -100,6 +105,13 @@ impl Crew {
             driver: prepared.driver,
             udp: datagrams,
             tcp: streams,
+            tls: secret,
+            tls_store: tls.map(TlsStore::new),
+            // A test machine is one address, however many calls it plays.
+            room: Room {
+                connections: settings.connections_max,
+                per_source: settings.connections_max,
+            },
             ..Options::default()
         };
         let scenario = Arc::clone(&prepared.scenario);

@@ -14,6 +14,7 @@ mod preflight;
 mod prepare;
 mod table;
 mod timeline;
+mod tls;
 mod view;
 
 use std::io::Write;

@@ -21,6 +21,7 @@ use super::super::settings::{Growth, Load, Settings, Traces};
 use super::super::template::Keyword;
 use super::super::twin::{self, Twins};
 use super::preflight;
+use super::tls::{self, Tls};
 use crate::load::{Moments, Plan};
 use crate::measure::Objective;
 
@@ -39,6 +40,8 @@ pub(super) struct Prepared {
     pub(super) objective: Option<Objective>,
     /// The plan as it was written.
     pub(super) plan_text: String,
+    /// Certificates and keys, if it is about TLS.
+    pub(super) tls: Option<Arc<Tls>>,
 }
 
 pub(super) fn prepare(play: &Play, built_in: Option<&str>) -> Result<Prepared, String> {
@@ -67,6 +70,10 @@ pub(super) fn prepare(play: &Play, built_in: Option<&str>) -> Result<Prepared, S
     let cores = cores(play)?;
     let settings = settings(play, &scenario, remote, host.as_deref(), cores.len())?;
     let files = files(play, &scenario)?;
+    let tls = match settings.transport {
+        Transport::Udp | Transport::Tcp => None,
+        Transport::Tls => Some(Arc::new(tls::load(&play.tls, scenario.side)?)),
+    };
     preflight::check(play, &settings)?;
     Ok(Prepared {
         scenario: Arc::new(scenario),
@@ -76,6 +83,7 @@ pub(super) fn prepare(play: &Play, built_in: Option<&str>) -> Result<Prepared, S
         cores,
         objective,
         plan_text: play.load.plan.clone().unwrap_or_default(),
+        tls,
     })
 }
 
@@ -159,7 +167,7 @@ fn settings(
     host: Option<&str>,
     cores: usize,
 ) -> Result<Settings, String> {
-    let transport = transport(play)?;
+    let (transport, connects_each) = transport(play)?;
     let workers = match (usize::from(play.load.workers), cores) {
         (1, cores) if cores > 1 => cores,
         (workers, _) => workers,
@@ -179,6 +187,8 @@ fn settings(
         remote,
         remote_host: host.unwrap_or_default().to_owned(),
         transport,
+        connects_each: connects_each && scenario.side == Side::Client,
+        connections_max: play.connections(),
         media_ip: play.media_ip.unwrap_or(ip),
         media_port: play.media_port,
         service: play.service.clone(),
@@ -237,16 +247,21 @@ fn resending(play: &Play, base: Settings) -> Settings {
     }
 }
 
-fn transport(play: &Play) -> Result<Transport, String> {
+/// Over what, and whether each call has a connection of its own.
+fn transport(play: &Play) -> Result<(Transport, bool), String> {
     if !play.rate.is_finite() || play.rate < 0.0 || play.period.is_zero() {
         return Err("offhook-load: write a rate of at least 0 and a period above 0".to_owned());
     }
     match play.transport.as_str() {
-        "u1" | "un" | "ui" | "udp" => Ok(Transport::Udp),
-        "t1" | "tcp" => Ok(Transport::Tcp),
+        "u1" | "un" | "ui" | "udp" => Ok((Transport::Udp, false)),
+        "t1" | "tcp" => Ok((Transport::Tcp, false)),
+        "tn" => Ok((Transport::Tcp, true)),
+        "l1" | "tls" => Ok((Transport::Tls, false)),
+        "ln" => Ok((Transport::Tls, true)),
         other => Err(format!(
             "offhook-load: -t {other} is not supported: u1 is UDP, un UDP over several ports, ui \
-             UDP over several addresses, t1 TCP with one connection"
+             UDP over several addresses, t1 TCP with one connection, tn with a connection a call, \
+             l1 and ln the same over TLS"
         )),
     }
 }
@@ -366,7 +381,7 @@ fn locals(
         None => vec![own_ip(remote)?],
     };
     let wanted = match side {
-        Side::Client if play.transport == "un" => workers.max(usize::from(play.sockets_max)),
+        Side::Client if play.transport == "un" => workers.max(play.ports()),
         Side::Client => workers,
         Side::Server => 1,
     };

@@ -1,8 +1,9 @@
 //! A station on the shards runtime: what the control plane may order, and what it hears.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use offhook_shards::{ConnectionChange, Engine, Frame, ShardId, Source, Transmit};
+use offhook_shards::{ConnectionChange, ConnectionId, Engine, Frame, ShardId, Source, Transmit};
 
 use super::super::floor::Line;
 use super::super::limits::MESSAGE_BYTES_MAX;
@@ -141,6 +142,24 @@ impl Engine for Worker {
 
     fn handle_connection(&mut self, now: Instant, change: ConnectionChange) {
         self.station.lose(now, change);
+    }
+
+    /// Certificates are checked against the authority only, as SIPp does: peers under test are
+    /// seldom known by name.
+    fn identity(&self, remote: SocketAddr) -> Option<String> {
+        Some(remote.ip().to_string())
+    }
+
+    fn wants_own_connection(&self) -> bool {
+        self.station.speaks_apart()
+    }
+
+    fn handle_opening(&mut self, now: Instant, connection: Option<ConnectionId>) {
+        self.station.connect(now, connection);
+    }
+
+    fn poll_close(&mut self) -> Option<ConnectionId> {
+        self.station.floor.flows.next_to_close()
     }
 
     fn handle_message(&mut self, _now: Instant, _from: ShardId, (): ()) {}

@@ -3,6 +3,7 @@
 //! `engine` puts it on the shards runtime.
 
 mod commands;
+mod connections;
 mod engine;
 mod players;
 mod schedule;
@@ -14,7 +15,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use offhook_shards::wheel::{TimerKey, Wheel};
-use offhook_shards::{ConnectionChange, ConnectionOutcome, Source, Transmit, Transport};
+use offhook_shards::{ConnectionId, Source, Transmit, Transport};
 
 use super::calendar::Calendar;
 use super::call::{Call, Opening, Progress};
@@ -24,7 +25,7 @@ use super::limits::{CALLS_MAX, DEAD_CALLS_MAX, OPENINGS_PER_TURN_MAX};
 use super::message::{Kind, Received};
 use super::model::{Scenario, Side, Stop};
 use super::settings::Settings;
-use super::statistics::{Failure, Statistics};
+use super::statistics::Statistics;
 use super::twin;
 use super::value::write_to;
 pub use engine::{Order, Report, Worker};
@@ -47,6 +48,8 @@ pub enum Ending {
 struct Slot {
     call: Call,
     is_live: bool,
+    /// The connection that it uses, of those that peers have opened.
+    held: Option<ConnectionId>,
     timer: Option<(Instant, TimerKey)>,
 }
 
@@ -311,26 +314,6 @@ impl Station {
             .warn(now, || format!("a message of {remote} belongs to no call"));
     }
 
-    /// A connection is gone, or could not be opened.
-    pub fn lose(&mut self, now: Instant, change: ConnectionChange) {
-        let failure = match change.outcome {
-            ConnectionOutcome::Closed => Failure::ConnectionClosed,
-            ConnectionOutcome::ConnectFailed => Failure::ConnectFailed,
-        };
-        for slot in 0..self.slots.len() {
-            let call = &mut self.slots[slot].call;
-            let is_its_own = change
-                .connection
-                .is_some_and(|connection| call.uses(connection));
-            let is_shared = call.shares_connection_to(change.remote);
-            if self.slots[slot].is_live && (is_its_own || is_shared) {
-                let call = &mut self.slots[slot].call;
-                let progress = call.lose_connection(now, &mut self.floor, failure);
-                self.settle(now, slot, progress);
-            }
-        }
-    }
-
     fn is_closed_loop(&self) -> bool {
         self.floor.settings.load.users.is_some()
     }
@@ -454,12 +437,14 @@ impl Station {
                 self.slots.push(Slot {
                     call,
                     is_live: false,
+                    held: None,
                     timer: None,
                 });
                 self.slots.len() - 1
             }
         };
         self.slots[slot].is_live = true;
+        self.hold_connection(slot);
         // Half empty, it never has to grow because of what was removed.
         let calls = self.by_id.len() + 1;
         if self.by_id.capacity() < 2 * calls {
@@ -489,12 +474,17 @@ impl Station {
             slot.timer = wanted.map(|at| (at, self.wheel.arm(at, number_of(index))));
         }
         let Progress::Ended(failure) = progress else {
-            return;
+            return self.hold_connection(index);
         };
         if let Some(failure) = failure {
             self.floor.keep_ladder(&slot.call, failure);
         }
         slot.is_live = false;
+        if let Some(flow) = slot.call.flow(&self.floor) {
+            self.floor.hang_up(flow);
+        }
+        self.hold_connection(index);
+        let slot = &mut self.slots[index];
         let id = hash(slot.call.call_id());
         let user = slot.call.user;
         self.by_id.remove(&id);

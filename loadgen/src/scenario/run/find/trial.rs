@@ -68,6 +68,7 @@ impl<'a> Trial<'a> {
             cores: prepared.cores.clone(),
             objective: None,
             plan_text: String::new(),
+            tls: prepared.tls.clone(),
         };
         let crew = Crew::start(&own, calendar).map_err(|error| format!("offhook-load: {error}"))?;
         Ok(Self {

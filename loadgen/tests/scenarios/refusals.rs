@@ -1,0 +1,156 @@
+//! What is wrong before a run starts: the status, and words that say what to do.
+
+use std::fs;
+use std::net::{Ipv4Addr, UdpSocket};
+use std::process::Command;
+
+use crate::play::{folder, free_address, program, words};
+
+/// A command line that is refused.
+struct Refusal<'a> {
+    arguments: &'a [&'a str],
+    status: i32,
+    /// All of them are said.
+    said: &'a [&'a str],
+}
+
+impl Refusal<'_> {
+    fn holds(&self) {
+        let output = program().args(self.arguments).output();
+        let output = output.expect("the program of this package can be run");
+        let text = words(&output.stderr);
+        let arguments = self.arguments;
+        assert_eq!(
+            output.status.code(),
+            Some(self.status),
+            "{arguments:?}: {text}"
+        );
+        for said in self.said {
+            assert!(text.contains(said), "{arguments:?}: {said}: {text}");
+        }
+    }
+}
+
+/// `arguments => status, words`, a row each.
+macro_rules! refusals {
+    ($([$($argument:expr),+] => $status:literal, $($said:expr),+;)+) => {
+        $(Refusal {
+            arguments: &[$($argument),+],
+            status: $status,
+            said: &[$($said),+],
+        }.holds();)+
+    };
+}
+
+#[test]
+fn mistakes_are_said_before_anything_starts() {
+    refusals! {
+        ["uac", "192.0.2.1"] => 255, "192.0.2.1 is not on this machine", "--allow-target 192.0.2.1";
+        ["uac"] => 255, "HOST or HOST:PORT";
+        ["run", "missing.xml", "127.0.0.1"] => 255, "missing.xml cannot be read";
+        ["run", "-sn", "nothing", "127.0.0.1"] => 255, "there is no scenario nothing", "uas";
+        ["uac", "127.0.0.1", "-t", "s1"] => 255, "-t s1 is not supported", "l1 and ln";
+        ["uac", "127.0.0.1", "-inf", "missing.csv"] => 255, "missing.csv cannot be read";
+        ["uac", "127.0.0.1", "--load", "soon"] => 255, "write a plan such as";
+        ["uac", "127.0.0.1", "--slo", "fast"] => 255, "write terms such as";
+        ["uac", "127.0.0.1", "--slo", "p99(other)<1s"] => 255, "measures no `other`";
+        ["find-max", "-sn", "uac", "127.0.0.1", "--unchecked"] => 255, "needs an objective";
+        ["uac", "127.0.0.1", "--workers", "3", "-p", "6000-6001"] => 255,
+            "3 workers need 3 addresses", "-p 6000-6002";
+        ["uas", "-t", "l1"] => 255, "a server needs a certificate", "-tls_cert FILE";
+        ["uas", "-t", "l1", "-tls_cert", "no.pem"] => 255, "no.pem cannot be read";
+        ["uas", "-t", "l1", "-tls_crl", "no.pem"] => 2, "--tls_ca";
+        ["uas", "-frobnicate"] => 2, "unexpected argument";
+    }
+}
+
+#[test]
+fn what_the_machine_lacks_is_said_before_anything_starts() {
+    let taken = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has free ports");
+    let address = taken.local_addr().expect("it has an address");
+    let port = address.port().to_string();
+    let port = port.as_str();
+    refusals! {
+        ["uac", "127.0.0.1:1"] => 255, "nobody listens on 127.0.0.1:1 over UDP; start it first";
+        ["uac", "127.0.0.1:1", "-t", "t1"] => 255, "127.0.0.1:1 cannot be reached over TCP",
+            "start it first, or say --unchecked";
+        ["uac", "127.0.0.1:1", "-t", "ln"] => 255, "nobody listens on 127.0.0.1:1 over TCP";
+        ["uas", "-i", "127.0.0.1", "-p", port] => 254, "the address is in use", "ss -lntup";
+        ["uas", "-i", "192.0.2.1"] => 254, "this machine has no address 192.0.2.1", "ip address";
+        ["uac", "127.0.0.1:1", "-m", "1", "-r", "100000", "-recv_timeout", "100", "--unchecked",
+            "--allow-degraded", "-nostdin"] => 1, "bytes of buffer", "datagrams are lost";
+    }
+}
+
+#[test]
+fn faults_of_a_scenario_are_said_with_line_and_hint() {
+    let folder = folder("faults");
+    let head = "<scenario>\n<recv request=\"INVITE\"/>\n";
+    for (text, said) in [
+        ("<sned/>", "unknown element <sned>; did you mean <send>?"),
+        (
+            "<nop><action><asign/></action></nop>",
+            "unknown action <asign>; did you mean <assign>?",
+        ),
+        (
+            "<send/>",
+            "<send> has no message; put it into <![CDATA[ … ]]>",
+        ),
+        (
+            "<send><![CDATA[ [wrong] ]]></send>",
+            "unknown keyword [wrong]: give it with `-key`",
+        ),
+        (
+            "<send><![CDATA[ [cryptotag1audio] ]]></send>",
+            "SRTP keywords are not supported",
+        ),
+        (
+            "<pause milliseconds=\"soon\"/>",
+            "milliseconds=\"soon\" is no number",
+        ),
+        ("<nop next=\"gone\"/>", "there is no label gone"),
+        ("<recv/>", "request"),
+    ] {
+        let file = folder.join("fault.xml");
+        fs::write(&file, format!("{head}{text}\n</scenario>")).expect("the folder can be written");
+        let file = file.to_string_lossy().into_owned();
+        Refusal {
+            arguments: &["run", &file, "-m", "1"],
+            status: 255,
+            said: &["fault.xml:3: error: ", said, "cannot be run"],
+        }
+        .holds();
+    }
+}
+
+/// The number of descriptors is the child's own.
+#[test]
+fn too_few_descriptors_are_said_with_the_cure() {
+    let address = free_address();
+    let _peer = std::net::TcpListener::bind(address).expect("it was free a moment ago");
+    let remote = address.to_string();
+    for (arguments, cure) in [
+        (
+            &["uas", "-i", "127.0.0.1", "-p", "6000"][..],
+            "ulimit -n 65",
+        ),
+        (
+            &["uac", &remote, "-t", "tn", "-r", "100", "-d", "3000"],
+            "ulimit -n 467",
+        ),
+        (
+            &["uac", &remote, "-t", "tn", "-r", "100", "-l", "20"],
+            "ulimit -n 87",
+        ),
+    ] {
+        let output = Command::new("sh")
+            .args(["-c", "ulimit -n 40; exec \"$0\" \"$@\""])
+            .arg(env!("CARGO_BIN_EXE_offhook-load"))
+            .args(arguments)
+            .output()
+            .expect("there is a shell");
+        let text = words(&output.stderr);
+        assert_eq!(output.status.code(), Some(255), "{text}");
+        assert!(text.contains(cure), "{arguments:?}: {text}");
+    }
+}
