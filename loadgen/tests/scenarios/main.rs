@@ -1,8 +1,10 @@
 //! Scenarios as users run them: the program, its exit status, its files. It plays both sides
 //! against itself, on loopback.
 
+mod hostile;
 mod play;
 mod refusals;
+mod stall;
 mod transports;
 
 use std::fs;
