@@ -9,6 +9,29 @@ use super::random::Random;
 use super::turmoil::Turmoil;
 use super::world::{Setup, World};
 
+/// Besides the floor that every world has: callers of 7002 wait in three queues at once, meet
+/// limits, and go from queue to queue; one agent serves two that nobody else does.
+const QUEUES: &str = r#"
+    [[queue]]
+    name = "short"
+    capacity = 3
+    overflow_full = "number:7000"
+    wait_max = 5
+    overflow_wait = "queue:last"
+    [[queue]]
+    name = "last"
+    wait_max = 8
+    overflow_wait = "number:7002"
+    [[routing_point]]
+    number = "7002"
+    queue = "short"
+    router_timeout = 1
+    also = [{ queue = "sales" }, { queue = "service", after = "3s" }]
+    [[agent]]
+    dn = "2050"
+    queues = ["short", "last"]
+"#;
+
 /// Seeds that the test command runs.
 const SEEDS: u64 = 200;
 
@@ -44,7 +67,7 @@ fn run(seed: u64) {
     let expires = if turmoil.outages { "2m" } else { "1h" };
     let more = format!(
         "[agent_defaults]\nwrap_up = {wrap_up}\nno_answer = 8\n\
-         [presence]\nexpires = \"{expires}\"\n"
+         [presence]\nexpires = \"{expires}\"\n{QUEUES}"
     );
     let mut world = World::new(Setup {
         seed,
@@ -62,7 +85,7 @@ fn run(seed: u64) {
     world.population.pbx.set_habits(phones(&mut random));
     world.population.pbx.begin_habits(world.now);
     world.population.callers.set_habits(CallerHabits {
-        numbers: ["7000", "7000", "7001", "2000", "9999"]
+        numbers: ["7000", "7001", "7002", "7002", "2000", "9999"]
             .map(str::to_owned)
             .to_vec(),
         patience: Span::milliseconds(2_000, 60_000),

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use offhook::config::RoutingPointIndex;
+use offhook::config::{Address, RoutingPointIndex};
 use offhook::cti::{
     AgentWorkMode, CallRequest, ClientId, DesktopRequest, EventName, KeyValueList, RequestBody,
     RouteRequest, RouteType, UserDataChange, Value,
@@ -76,7 +76,7 @@ impl Turmoil {
             world.population.pbx.come_back(node);
         }
         if self.router {
-            present(world, false);
+            present(world, None);
         }
     }
 
@@ -155,20 +155,26 @@ impl Turmoil {
     /// Answers what it was asked: mostly well, sometimes with nonsense, late, twice or never.
     fn route(&mut self, world: &mut World) {
         if self.random.below(10) == 0 {
-            present(world, self.random.below(3) > 0);
+            let who = self.random.below(3);
+            present(world, (who > 0).then_some(ClientId(who)));
         }
         let asked: Vec<_> = world.journal.events[self.read..]
             .iter()
             .filter(|event| event.name == EventName::RouteRequest)
-            .filter_map(|event| event.call.as_ref().map(|call| call.conn_id))
+            .filter_map(|event| Some((event.this_dn.clone(), event.call.as_ref()?.conn_id)))
             .collect();
         self.read = world.journal.events.len();
-        for conn_id in asked {
-            let (other_dn, route_type) = match self.random.below(10) {
+        for (point, conn_id) in asked {
+            let Some(Address::RoutingPoint(point)) = world.cluster.config.address(&point) else {
+                continue;
+            };
+            let (other_dn, route_type) = match self.random.below(12) {
                 0 => continue,
                 1 => (None, RouteType::Default),
                 2 => (None, RouteType::CallDisconnect),
                 3 => (Some("nobody".to_owned()), RouteType::Direct),
+                4 => (Some("7001".to_owned()), RouteType::Direct),
+                5 => (Some("7002".to_owned()), RouteType::OverwriteDNIS),
                 _ => (Some(self.number()), RouteType::Direct),
             };
             let times = 1 + u64::from(self.random.below(10) == 0);
@@ -179,7 +185,7 @@ impl Turmoil {
                     route_type,
                     reasons: KeyValueList::new(),
                 };
-                world.request(RequestBody::Route(RoutingPointIndex(0), call));
+                world.request(RequestBody::Route(point, call));
             }
         }
     }
@@ -200,7 +206,10 @@ impl Turmoil {
     }
 }
 
-fn present(world: &mut World, there: bool) {
-    let request = RouteRequest::Router(there.then_some(ClientId(1)));
-    world.request(RequestBody::Route(RoutingPointIndex(0), request));
+/// Who routes from now on, wherever calls come in.
+fn present(world: &mut World, who: Option<ClientId>) {
+    for point in 0..world.cluster.config.routing_points.len() {
+        let point = RoutingPointIndex(u16::try_from(point).expect("routing points are few"));
+        world.request(RequestBody::Route(point, RouteRequest::Router(who)));
+    }
 }
