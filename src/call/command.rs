@@ -4,7 +4,7 @@ use crate::agent;
 use crate::config::{DnIndex, QueueIndex};
 use crate::counters::Counter;
 use crate::cti::Event;
-use crate::dialog::{Body, Cause, Party, Refusal};
+use crate::dialog::{Body, Cause, Diversion, Party, Refusal};
 use crate::queue;
 use crate::sip::Status;
 
@@ -25,6 +25,8 @@ impl LegSlot {
 pub enum Command {
     /// Tell a leg.
     Leg(LegSlot, LegCommand),
+    /// These two legs are across from each other now.
+    Across(LegSlot, LegSlot),
     /// Make a leg.
     Dial(LegSlot, Box<Dial>),
     /// Tell the queue's shard.
@@ -50,6 +52,8 @@ pub struct Dial {
     pub max_forwards: u8,
     /// Headers of the INVITE that brought the call, as they came.
     pub carried: Vec<(String, String)>,
+    /// By whom it was diverted here, the last one first.
+    pub diversions: Vec<Diversion>,
     /// The offer; without one the far end makes it.
     pub offer: Option<Body>,
     /// Whether the phone is asked to answer by itself.

@@ -58,14 +58,11 @@ impl Conversation {
     /// A leg has ended from outside.
     pub(super) fn hung_up(&mut self, turn: &mut Turn<'_>, leg: LegSlot, release: Release) {
         let leave = match release {
-            // Why the far end left goes on to who was across.
-            Release::Bye { cause } | Release::Cancelled { cause } if cause != Cause::default() => {
-                Leave {
-                    reason: cause,
-                    ..Leave::by_itself(Origin::default())
-                }
-            }
-            Release::Bye { .. } | Release::Cancelled { .. } => Leave::by_itself(Origin::default()),
+            // Why the far end left goes on to who was across (RFC 3326).
+            Release::Bye { .. } | Release::Cancelled { .. } => Leave {
+                reason: release.cause().unwrap_or(cause::NORMAL.into()),
+                ..Leave::by_itself(Origin::default())
+            },
             Release::Unacknowledged | Release::Lost => Leave::by_fault(cause::FAILURE),
         };
         self.gone(turn, leg, &leave);

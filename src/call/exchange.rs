@@ -5,7 +5,7 @@
 use std::time::Instant;
 
 use crate::agent::PartyState;
-use crate::dialog::LegEvent;
+use crate::dialog::{Body, LegEvent};
 use crate::session::{Negotiation, Outcome};
 use crate::sip::Status;
 
@@ -13,7 +13,8 @@ use super::command::{Command, LegCommand, LegSlot};
 use super::conversation::{Conversation, Turn, Which};
 use super::facts::cause;
 use super::leg::Legs;
-use super::participant::{News, Standing};
+use super::participant::{News, Participant, Standing};
+use super::quest::Quest;
 
 /// What an exchange is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,6 +130,15 @@ impl Exchanges {
             goes_on
         });
         all
+    }
+
+    fn early(&self, called: LegSlot, media: &Body, legs: &mut Legs) -> Option<(LegSlot, Body)> {
+        let is_for = |exchange: &&Exchange| {
+            matches!(exchange.purpose, Purpose::Connect(Which::Main)) && exchange.legs.1 == called
+        };
+        let exchange = self.0.iter().find(is_for)?;
+        let body = exchange.negotiation.early(media, legs)?;
+        Some((exchange.legs.0, body))
     }
 
     /// What some exchanges were for is over; their legs are left as they were.
@@ -273,6 +283,28 @@ impl Conversation {
         for alone in self.legs.join(one, other) {
             self.end_service(turn, alone);
         }
+        // Not where one of them is a server of media, or is let in only now.
+        if let (Some(first), Some(second)) = (self.party_on(one), self.party_on(other)) {
+            turn.commands.push(Command::Across(one, other));
+            self.show(turn, one, &second);
+            self.show(turn, other, &first);
+        }
+    }
+
+    fn party_on(&self, leg: LegSlot) -> Option<Participant> {
+        [Some(&self.main), self.consult.as_ref()]
+            .into_iter()
+            .flatten()
+            .find_map(|call| {
+                let called = call.quest.as_ref().and_then(Quest::called);
+                let called = called.filter(|called| called.leg == leg);
+                call.with_leg(leg).or(called).cloned()
+            })
+    }
+
+    /// What a caller whose INVITE waits may be told of the media that come from who is called.
+    pub(super) fn early(&mut self, called: LegSlot, media: &Body) -> Option<(LegSlot, Body)> {
+        self.exchanges.early(called, media, &mut self.legs)
     }
 
     /// Whoever was called has answered, and they cannot hear each other all the same. Before the
@@ -296,12 +328,7 @@ impl Conversation {
     }
 
     /// A party changes its session: its offer goes to whom it hears, or is answered alone.
-    pub(super) fn offer_made(
-        &mut self,
-        turn: &mut Turn<'_>,
-        leg: LegSlot,
-        body: Option<crate::dialog::Body>,
-    ) {
+    pub(super) fn offer_made(&mut self, turn: &mut Turn<'_>, leg: LegSlot, body: Option<Body>) {
         let mut told = Vec::new();
         let legs = &mut self.legs;
         let (started, other) = match legs.partner(leg) {

@@ -165,6 +165,7 @@ impl Facts {
             calling,
             max_forwards: self.way.max_forwards.saturating_sub(self.hops),
             carried: self.way.carried.clone(),
+            diversions: Vec::new(),
             offer: None,
             auto_answer: false,
         }

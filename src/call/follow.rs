@@ -17,13 +17,17 @@ impl Conversation {
     pub(super) fn identified(&mut self, turn: &mut Turn<'_>, leg: LegSlot, party: dialog::Party) {
         self.across_is(leg, &party);
         if let Some(partner) = self.legs.partner(leg) {
+            self.legs.shows(partner, None);
             let identify = LegCommand::Identify(party);
             turn.commands.push(Command::Leg(partner, identify));
         }
     }
 
-    /// A leg is shown whom it talks to now.
+    /// A leg is shown whom it talks to now, unless it was before.
     pub(super) fn show(&mut self, turn: &mut Turn<'_>, leg: LegSlot, whom: &Participant) {
+        if !self.legs.shows(leg, Some(&whom.who)) {
+            return;
+        }
         let identify = LegCommand::Identify(whom.party(&self.facts));
         turn.commands.push(Command::Leg(leg, identify));
     }

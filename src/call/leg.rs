@@ -4,6 +4,7 @@ use crate::dialog::{Body, LegEvent};
 use crate::session::{LegSession, Sessions};
 
 use super::command::{LegCommand, LegSlot};
+use super::participant::Who;
 
 /// One leg.
 #[derive(Debug)]
@@ -13,6 +14,8 @@ pub(super) struct Leg {
     pub(super) phase: Phase,
     /// Whether it leads to another conversation of ours.
     is_tie: bool,
+    /// Whom its far end was shown last.
+    shown: Option<Who>,
     /// The leg whose media it gets.
     pub(super) with: Option<LegSlot>,
 }
@@ -79,6 +82,17 @@ impl Legs {
         self.get(slot).is_some_and(|leg| leg.is_tie)
     }
 
+    /// The far end of a leg is shown somebody, or somebody of whom no more is known than that it
+    /// was told; whether that is news to it.
+    pub(super) fn shows(&mut self, slot: LegSlot, who: Option<&Who>) -> bool {
+        let Some(leg) = self.entry(slot) else {
+            return false;
+        };
+        let is_news = who.is_none() || leg.shown.as_ref() != who;
+        leg.shown = who.cloned();
+        is_news
+    }
+
     fn add(&mut self, session: fn(u64) -> LegSession, seed: u64, phase: Phase) -> LegSlot {
         let slot = LegSlot(self.next);
         self.next += 1;
@@ -87,6 +101,7 @@ impl Legs {
             session: session(seed.wrapping_add(u64::from(slot.0))),
             phase,
             is_tie: false,
+            shown: None,
             with: None,
         });
         slot

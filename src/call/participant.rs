@@ -109,6 +109,8 @@ pub(super) struct Call {
     /// Who is there. Two or more talk; one alone waits for whom the quest seeks.
     pub(super) participants: Vec<Participant>,
     pub(super) quest: Option<Quest>,
+    /// By whom it was diverted to whom it seeks, the last one first.
+    pub(super) diversions: Vec<dialog::Diversion>,
     /// Of a consultation: the main call.
     pub(super) beside: Option<ConnId>,
     /// The queue and the routing point through which it came last.
@@ -122,6 +124,7 @@ impl Call {
             info: Arc::new(info),
             participants: vec![first],
             quest: None,
+            diversions: Vec::new(),
             beside,
             through: None,
         }

@@ -12,7 +12,7 @@ use super::command::DialTo;
 use super::conversation::{Conversation, Turn, Which};
 use super::exchange::Purpose;
 use super::facts::{Destination, Origin, cause};
-use super::participant::{News, Participant};
+use super::participant::{News, Participant, Who};
 use super::quest::{Quest, Stage, Why};
 use super::timer::Timer;
 use crate::config::Answering;
@@ -55,6 +55,12 @@ impl Conversation {
             number,
             ..dialog::Party::default()
         };
+        let shown = match &destination {
+            Destination::Direct { dn } => Some(Who::Agent(*dn)),
+            Destination::Outside { .. } => Some(Who::Outside(calling.clone())),
+            Destination::Queue { .. } | Destination::Takeover { .. } => None,
+        };
+        self.legs.shows(first.leg, shown.as_ref());
         let patience = self.phone_patience(dn);
         let Some((facts, _, call)) = self.parts(which) else {
             return;

@@ -14,6 +14,7 @@ use crate::{dialog, queue};
 
 use super::command::{Command, LegCommand, LegSlot};
 use super::conversation::{Conversation, Turn, Which};
+use super::diversion::reason_of;
 use super::entry::{Entry, Hold};
 use super::facts::{Destination, error_of};
 use super::participant::{News, Participant, Who};
@@ -298,6 +299,8 @@ impl Conversation {
             return false;
         };
         self.facts.deadlines.disarm(Timer::NoAnswer);
+        let number = quest.called().and_then(|called| called.number(&self.facts));
+        self.divert(which, number, reason_of(cause));
         self.seek(turn, which, destination, (quest.entry, quest.why));
         true
     }
@@ -405,6 +408,8 @@ impl Conversation {
                     entry.hold = Hold::Forwarding;
                     entry.leave_further(EndCause::Redirected, turn.commands);
                 }
+                let (by, reason) = self.diverted(&quest, &destination, why);
+                self.divert(which, by, reason);
                 self.seek(turn, which, destination, (quest.entry, quest.why));
             }
             (_, _) if by_queue => {
@@ -482,6 +487,7 @@ impl Conversation {
             }
         };
         entry.tell(&input, turn.commands);
+        call.diversions.clear();
         entry.hold = Hold::Waiting;
         entry.enter_further(facts, call, turn.commands);
         call.quest = Some(Quest {

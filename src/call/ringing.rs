@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::agent::{self, EndCause, PartyState};
 use crate::counters::Counter;
 use crate::cti::{CallState, DnRole};
-use crate::dialog::LegEvent;
+use crate::dialog::{Body, LegEvent};
 use crate::limits::{OFFER_SETUP_IN_T1, OUTSIDE_NO_ANSWER, PROGRESS_INTERVAL};
 use crate::queue;
 use crate::session::{Negotiation, Outcome, Sink, Source};
@@ -92,6 +92,7 @@ impl Conversation {
         };
         let mut dial = facts.dial(to, caller.party(facts));
         dial.auto_answer = auto_answer;
+        dial.diversions = call.diversions.clone();
         let mut called = Participant::new(who, leg, DnRole::Destination);
         called.routing_point = call.through.map(|(_, routing_point)| routing_point);
         let adds = matches!(why, Why::Added(_));
@@ -106,6 +107,12 @@ impl Conversation {
             entry,
             why,
         });
+        legs.shows(leg, Some(&caller.who));
+        let shows = legs.is_invited(caller.leg) && !legs.is_tie(leg);
+        if shows && let Some(called) = call.quest.as_ref().and_then(Quest::called).cloned() {
+            // What the caller is answered says by whom.
+            self.show(turn, caller.leg, &called);
+        }
         if adds {
             return turn.commands.push(Command::Dial(leg, Box::new(dial)));
         }
@@ -185,10 +192,14 @@ impl Conversation {
     ) {
         match event {
             // 181 and 182 say that the phone does not ring yet.
-            LegEvent::Progress { status, .. }
+            LegEvent::Progress { status, body }
                 if *status == Status::RINGING || *status == Status::SESSION_PROGRESS =>
             {
-                self.rings(turn, which);
+                let media = body.as_ref().filter(|_| self.has_one_candidate(which));
+                match media.and_then(|media| self.early(leg, media)) {
+                    Some(early) => self.rings_with(turn, which, *status, early),
+                    None => self.rings(turn, which),
+                }
             }
             // RFC 3261 §13.2.1: the 2xx must have the answer, or the offer if we made none.
             LegEvent::Answered { .. } if heard == Hearing::Failed => {
@@ -241,19 +252,54 @@ impl Conversation {
         }
     }
 
+    /// Whether the caller gets whoever is dialled now, or nobody. Anybody else, and a queue, would
+    /// have other media: the early answer of one who then does not answer would bind the caller to
+    /// a session that never comes.
+    fn has_one_candidate(&self, which: Which) -> bool {
+        let call = self.call(which).filter(|call| call.through.is_none());
+        let quest = call.and_then(|call| call.quest.as_ref());
+        let quest = quest.filter(|quest| quest.why == Why::Called && quest.entry.is_none());
+        match quest.map(|quest| &quest.stage) {
+            Some(Stage::Ringing(ringing)) => ringing.elsewhere.is_none(),
+            Some(Stage::Phone(_) | Stage::Waiting | Stage::Reserving(_)) | None => false,
+        }
+    }
+
+    /// Who is called rings, and the caller hears what comes with it.
+    fn rings_with(
+        &mut self,
+        turn: &mut Turn<'_>,
+        which: Which,
+        status: Status,
+        (caller, media): (LegSlot, Body),
+    ) {
+        let media = LegCommand::EarlyMedia(status, media);
+        turn.commands.push(Command::Leg(caller, media));
+        self.begins_to_ring(turn, which);
+        let again = turn.now + PROGRESS_INTERVAL;
+        self.facts.deadlines.arm(Timer::Progress, again);
+    }
+
     /// Who is called rings. It may do so more than once, in early dialogs.
     pub(super) fn rings(&mut self, turn: &mut Turn<'_>, which: Which) {
+        if self.begins_to_ring(turn, which) {
+            self.say_progress(turn, which, Status::RINGING);
+        }
+    }
+
+    /// Tells all who are to know that it rings; whether they did not.
+    fn begins_to_ring(&mut self, turn: &mut Turn<'_>, which: Which) -> bool {
         let Some((facts, _, call)) = self.parts(which) else {
-            return;
+            return false;
         };
         let Some(quest) = &mut call.quest else {
-            return;
+            return false;
         };
         let Stage::Ringing(ringing) = &mut quest.stage else {
-            return;
+            return false;
         };
         if ringing.rings {
-            return;
+            return false;
         }
         ringing.rings = true;
         let no_answer = turn.now + ringing.no_answer;
@@ -266,9 +312,6 @@ impl Conversation {
         }
         call.report(facts, &called, PartyState::Ringing, news, turn.commands);
         self.queue_hears_ringing(turn, which, &called);
-        // Without a body: early media of an agent who then does not answer would bind the caller
-        // to a session that never comes.
-        self.say_progress(turn, which, Status::RINGING);
         match why {
             Why::Called => {
                 let state = PartyState::NetworkReached;
@@ -277,6 +320,7 @@ impl Conversation {
             Why::Muted(asked) => self.transfer_ringing(turn, &asked),
             Why::Transferred(_) | Why::Added(_) => {}
         }
+        true
     }
 
     fn queue_hears_ringing(&mut self, turn: &mut Turn<'_>, which: Which, called: &Participant) {

@@ -2,6 +2,7 @@
 //! the simulator's tests.
 
 mod answered;
+mod carry;
 mod control;
 mod faults;
 mod positions;
@@ -58,6 +59,8 @@ struct Table {
     conn_id: ConnId,
     /// The leg that was dialled last.
     phone: LegSlot,
+    /// Who calls.
+    caller: Party,
 }
 
 impl Table {
@@ -78,6 +81,10 @@ impl Table {
             commands: Vec::new(),
             conn_id: ConnId(0),
             phone: LegSlot::FIRST,
+            caller: Party {
+                number: "3427".into(),
+                ..Party::default()
+            },
         }
     }
 
@@ -125,10 +132,7 @@ impl Table {
     ) -> CallKey {
         let arrival = Arrival {
             destination,
-            calling: Party {
-                number: "3427".into(),
-                ..Party::default()
-            },
+            calling: self.caller.clone(),
             called: "7000".into(),
             offer: offer.and_then(body),
             patience,
@@ -241,6 +245,7 @@ impl Table {
             .filter_map(move |command| match command {
                 Command::Leg(told, command) if *told == slot => Some(command),
                 Command::Leg(..)
+                | Command::Across(..)
                 | Command::Dial(..)
                 | Command::Queue(..)
                 | Command::Agent(..)

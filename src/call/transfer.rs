@@ -168,8 +168,6 @@ impl Conversation {
             };
             for who in &remaining {
                 self.report(turn, Which::Main, who, PartyState::Changed, news.clone());
-                self.show(turn, who.leg, new);
-                self.show(turn, new.leg, who);
             }
         }
         if let Some(quest) = quest {
@@ -269,6 +267,7 @@ impl Conversation {
         self.report(turn, Which::Main, &agent, ended, news);
         self.main.take(leg);
         self.hang_up(turn, leg, cause::NORMAL);
+        self.main.diversions.clear();
         self.facts.set_out();
     }
 
@@ -309,6 +308,8 @@ impl Conversation {
         };
         let ended = PartyState::Ended(EndCause::Redirected);
         self.report(turn, which, &ringing.called, ended, news);
+        let by = ringing.called.number(&self.facts);
+        self.divert(which, by, "deflection");
         // The queue's place is kept, in case nobody answers there either.
         let entry = entry.filter(|entry| matches!(entry.hold, Hold::Offered(_)));
         self.seek(turn, which, destination, (entry, why));

@@ -89,6 +89,7 @@ pub(super) const TRUNK: Keys = Keys {
         "session_expires",
         "min_se",
         "reliable_provisional",
+        "early_media",
         "refer",
         "identity",
     ],

@@ -56,6 +56,8 @@ pub struct Trunk {
     pub min_se: Duration,
     /// Whether phones may send their provisional responses reliably (RFC 3262).
     pub reliable_provisional: bool,
+    /// Whether a caller hears what comes from a phone or a number before its answer.
+    pub early_media: bool,
     /// Whether phones and PBXs may transfer by REFER (RFC 3515).
     pub refer: bool,
     /// Which headers say who is across.

@@ -39,7 +39,7 @@ pub(super) fn talk(turn: &mut Turn<'_>, dialog: &mut CallDialog, early: Option<&
 
 /// UPDATE without an offer (RFC 3311).
 pub(super) fn update(turn: &mut Turn<'_>, dialog: &mut CallDialog) {
-    let fields = dialog.request_fields(turn.core);
+    let fields = dialog.request_fields();
     send(turn, dialog, Method::Update, fields, None, Aside::Update);
 }
 

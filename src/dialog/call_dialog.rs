@@ -28,8 +28,8 @@ pub(super) struct CallDialog {
     pub(super) across: Option<LegKey>,
     /// What the peer said last of who it is, as a hash.
     pub(super) heard: u64,
-    /// Who is across, where the layer above has said so.
-    pub(super) party: Option<Box<Party>>,
+    /// Who is across, where the layer above has said so, and the lines that say it.
+    party: Option<Box<(Party, Fields)>>,
     /// What we said last of our session, kept where a refresh will have to repeat it.
     pub(super) described: Option<Box<Body>>,
     /// What we offer now, kept likewise until it is accepted.
@@ -106,17 +106,21 @@ impl CallDialog {
     }
 
     /// What an INVITE or an UPDATE within the dialog says beside its body.
-    pub(super) fn request_fields(&self, core: &Core) -> Fields {
-        let fields = Fields::default()
+    pub(super) fn request_fields(&self) -> Fields {
+        let fields = self
+            .response_fields()
             .with(HeaderName::Allow, format_args!("{}", allow(&self.policy)))
             .with(HeaderName::Supported, format_args!("{SUPPORTED}"));
-        let fields = self.timer.request_fields(fields, &self.policy);
-        self.who(fields, core)
+        self.timer.request_fields(fields, &self.policy)
     }
 
     /// What responses say beside their body and what they agree on.
-    pub(super) fn response_fields(&self, core: &Core) -> Fields {
-        self.who(Fields::default(), core)
+    pub(super) fn response_fields(&self) -> Fields {
+        let fields = Fields::roomy();
+        match self.party.as_deref() {
+            Some((_, lines)) => fields.and(lines),
+            None => fields,
+        }
     }
 
     /// How the peer names us.
@@ -124,12 +128,20 @@ impl CallDialog {
         core.host(&self.dialog.peer)
     }
 
-    fn who(&self, fields: Fields, core: &Core) -> Fields {
-        let Some(party) = &self.party else {
-            return fields;
-        };
+    /// Who is across from now on; whether that is news.
+    pub(super) fn is_across(&mut self, party: &Party, core: &Core) -> bool {
+        if self
+            .party
+            .as_deref()
+            .is_some_and(|(known, _)| known == party)
+        {
+            return false;
+        }
         let host = core.host(&self.dialog.peer);
-        who::write(fields, party, host, self.policy.identity, self.role)
+        let headers = self.policy.identity;
+        let lines = who::write(Fields::default(), party, host, headers, self.role);
+        self.party = Some(Box::new((party.clone(), lines)));
+        true
     }
 
     /// A refresh by INVITE must repeat what was said; nobody else asks for it again.

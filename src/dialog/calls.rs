@@ -293,7 +293,7 @@ fn invite_fields(invite: &Invite, host: &str, request_uri: &str) -> Fields {
     let calling = &invite.calling;
     let identity = invite.policy.identity;
     let mut fields = who::write(Fields::default(), calling, host, identity, Role::Calling);
-    if let Some(diversion) = &invite.diversion {
+    for diversion in &invite.diversions {
         fields = who::write_diversion(fields, diversion, host);
     }
     for (name, value) in &invite.carried {
@@ -304,7 +304,8 @@ fn invite_fields(invite: &Invite, host: &str, request_uri: &str) -> Fields {
         .iter()
         .filter(|(name, _)| HeaderName::lookup(name.as_bytes()) == Some(HeaderName::HistoryInfo))
         .map(|(_, value)| value.as_str());
-    fields = who::write_history(fields, history, request_uri);
+    let diversions = &invite.diversions;
+    fields = who::write_history(fields, history, (request_uri, host), diversions);
     match invite.auto_answer {
         Some(AutoAnswer::CallInfo) => {
             let value = format_args!("<sip:{host}>;answer-after=0");

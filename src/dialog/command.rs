@@ -41,8 +41,8 @@ pub struct Invite {
     pub body: Option<Body>,
     /// Headers carried over from the inbound leg as they are: Cisco-Guid, Diversion, History-Info.
     pub carried: Vec<(String, String)>,
-    /// A diversion of ours, written above those that are carried.
-    pub diversion: Option<Diversion>,
+    /// Diversions of ours, the last one first, written above those that are carried.
+    pub diversions: Vec<Diversion>,
     /// The phone is asked to answer by itself.
     pub auto_answer: Option<AutoAnswer>,
     /// The call of the far end that this one takes the place of (RFC 3891).

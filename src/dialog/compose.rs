@@ -28,11 +28,19 @@ pub(super) fn allow(policy: &LegPolicy) -> &'static str {
     if policy.refer { ALLOW_REFER } else { ALLOW }
 }
 
+/// What the lines of most messages within a call come to.
+const FIELDS_BYTES: usize = 384;
+
 /// Header lines, complete with their ends.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Fields(Vec<u8>);
 
 impl Fields {
+    /// No lines yet, and room for those of most messages.
+    pub(super) fn roomy() -> Self {
+        Self(Vec::with_capacity(FIELDS_BYTES))
+    }
+
     /// Adds one line; control characters in `value` become blanks.
     pub(super) fn with(mut self, name: HeaderName, value: Arguments<'_>) -> Self {
         self.0.extend_from_slice(name.as_str().as_bytes());

@@ -41,10 +41,9 @@ impl Leg {
     pub(super) fn identify(mut self, turn: &mut Turn<'_>, party: &Party) -> Self {
         let confirmed = self.stage() == Stage::Confirmed;
         let dialog = self.dialog_mut();
-        if dialog.party.as_deref() == Some(party) {
+        if !dialog.is_across(party, turn.core) {
             return self;
         }
-        dialog.party = Some(Box::new(party.clone()));
         if confirmed && dialog.peer.update {
             asides::update(turn, dialog);
         }
@@ -135,7 +134,7 @@ impl Leg {
         } else {
             Answer {
                 contact: Some(turn.contact(dialog, server)),
-                fields: dialog.response_fields(turn.core),
+                fields: dialog.response_fields(),
                 ..Answer::default()
             }
         };

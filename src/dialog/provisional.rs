@@ -36,7 +36,7 @@ impl Provisional<'_> {
 
     /// What it says besides the dialog's own headers.
     pub(super) fn fields(&self, dialog: &CallDialog, core: &Core) -> Fields {
-        let fields = dialog.response_fields(core);
+        let fields = dialog.response_fields();
         let Some(QueuePlace { position, wait_s }) = self.place else {
             return fields;
         };

@@ -90,7 +90,7 @@ impl Turn<'_> {
     ) -> Answer<'b> {
         let policy = dialog.policy;
         let fields = dialog
-            .response_fields(self.core)
+            .response_fields()
             .with(HeaderName::Allow, format_args!("{}", allow(&policy)))
             .with(HeaderName::Supported, format_args!("{SUPPORTED}"));
         let fields = dialog.timer.accept(self, asked, &policy, fields);
@@ -111,7 +111,7 @@ impl Turn<'_> {
         let cseq = dialog.next_cseq();
         let mut draft = Draft::within(dialog, Method::Invite, cseq);
         draft.contact = Some(&dialog.contact_user);
-        draft.fields = dialog.request_fields(self.core);
+        draft.fields = dialog.request_fields();
         draft.body = body;
         let owner = Owner::Leg(self.leg);
         let sent = self

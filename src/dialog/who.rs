@@ -74,12 +74,14 @@ pub(super) fn write_diversion(fields: Fields, diversion: &Diversion, host: &str)
     )
 }
 
-/// The History-Info entry for a new target, one level below the last one that is carried
-/// (RFC 7044 §9.2); none where nobody on the way has begun a history.
+/// The History-Info entries for a new target, and for those before it that have diverted the call
+/// here: each one level below the last one (RFC 7044 §9.2), with why the call went there
+/// (RFC 7544 §7). None where nobody on the way has begun a history.
 pub(super) fn write_history<'a>(
-    fields: Fields,
+    mut fields: Fields,
     carried: impl Iterator<Item = &'a str>,
-    request_uri: &str,
+    (request_uri, host): (&str, &str),
+    diversions: &[Diversion],
 ) -> Fields {
     let last = carried
         .filter_map(|entries| {
@@ -97,10 +99,39 @@ pub(super) fn write_history<'a>(
     if index.is_empty() || !index.bytes().all(numbers) {
         return fields;
     }
+    let mut index = index.to_owned();
+    // The first of them is where the call came to: that entry is carried.
+    let mut cause = "";
+    for (place, diversion) in diversions.iter().rev().enumerate() {
+        if place > 0 {
+            index.push_str(".1");
+            let address = name_addr("", &diversion.by.number, host);
+            let uri = address.trim_matches(['<', '>']);
+            fields = history_entry(fields, uri, cause, &index);
+        }
+        cause = cause_of(&diversion.reason);
+    }
+    index.push_str(".1");
+    history_entry(fields, request_uri, cause, &index)
+}
+
+fn history_entry(fields: Fields, uri: &str, cause: &str, index: &str) -> Fields {
     fields.with(
         HeaderName::HistoryInfo,
-        format_args!("<{request_uri}>;index={index}.1"),
+        format_args!("<{uri}{cause}>;index={index}"),
     )
+}
+
+/// The parameter of the URI to which a call was diverted (RFC 4458 §4, RFC 7544 §7).
+fn cause_of(reason: &str) -> &'static str {
+    match reason {
+        "unconditional" => ";cause=302",
+        "user-busy" => ";cause=486",
+        "no-answer" => ";cause=408",
+        "deflection" => ";cause=480",
+        "unavailable" => ";cause=503",
+        _ => ";cause=404",
+    }
 }
 
 fn is_token(text: &str) -> bool {

@@ -134,7 +134,7 @@ impl Engine {
             max_forwards: dial.max_forwards,
             body: dial.offer.clone(),
             carried: dial.carried.clone(),
-            diversion: None,
+            diversions: dial.diversions.clone(),
             auto_answer: None,
             replaces: None,
             referred_by: None,

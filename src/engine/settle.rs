@@ -144,8 +144,10 @@ impl Engine {
                 let event = CallEvent::Referred(slot, number, replaced);
                 self.calls.handle(now, key, event);
             }
-            LegEvent::Progress { .. } => {
+            LegEvent::Progress { status, body } => {
                 self.links.rings(key, slot);
+                let body = body.filter(|_| self.passes_early_media(key, slot));
+                let event = LegEvent::Progress { status, body };
                 self.calls.handle(now, key, CallEvent::Leg(slot, event));
             }
             LegEvent::Answered { .. }
@@ -163,10 +165,23 @@ impl Engine {
         }
     }
 
+    /// Whether callers hear what comes before the answer by the trunk of this leg.
+    fn passes_early_media(&self, key: CallKey, slot: LegSlot) -> bool {
+        let dialled = self.links.link(key, slot);
+        let dialled = dialled.and_then(|link| link.dialled.as_ref());
+        dialled.is_some_and(|dialled| self.config.trunk_at(dialled.route.trunk()).early_media)
+    }
+
     /// What a call wants done.
     fn obey(&mut self, now: Instant, key: CallKey, command: Command) {
         match command {
             Command::Leg(slot, command) => self.command_leg(now, key, slot, command),
+            Command::Across(one, other) => {
+                let legs = (self.links.leg(key, one), self.links.leg(key, other));
+                if let (Some(one), Some(other)) = legs {
+                    self.user_agent.speak_for(one, Some(other));
+                }
+            }
             Command::Dial(slot, dial) => self.dial(now, key, slot, dial),
             Command::Queue(queue, input) => self.tell_queue(queue, input),
             Command::Agent(dn, input) => self.tell_agent(dn, input),

@@ -81,7 +81,7 @@ fn a_diversion_of_ours_goes_above_those_that_are_carried() {
     ];
     let mut ours = diversion("7000", "no-answer", 1);
     ours.by.display_name = "Sales".to_owned();
-    invite.diversion = Some(ours);
+    invite.diversions = vec![ours];
     network.agents[0]
         .invite(network.now, &invite)
         .expect("there is room");
@@ -95,15 +95,41 @@ fn a_diversion_of_ours_goes_above_those_that_are_carried() {
     );
     assert_eq!(
         headers(&text, "History-Info").last(),
-        Some("<sip:2001@127.0.0.1:6000>;index=1.1.1")
+        Some("<sip:2001@127.0.0.1:6000;cause=408>;index=1.1.1")
     );
+}
+
+#[test]
+fn several_diversions_of_ours_are_a_history() {
+    let mut network = Network::new(2, 1);
+    let mut invite = invite_to(PEER);
+    let began = ("History-Info".to_owned(), "<sip:1@pbx>;index=1".to_owned());
+    invite.carried = vec![began];
+    invite.diversions = vec![
+        diversion("2", "no-answer", 1),
+        diversion("1", "user-busy", 1),
+    ];
+    network.agents[0]
+        .invite(network.now, &invite)
+        .expect("there is room");
+    let text = network.take_text();
+    assert_eq!(
+        headers(&text, "History-Info").collect::<Vec<_>>(),
+        [
+            "<sip:1@pbx>;index=1",
+            "<sip:2@127.0.0.1;cause=486>;index=1.1",
+            "<sip:2001@127.0.0.1:6000;cause=408>;index=1.1.1"
+        ]
+    );
+    let last = headers(&text, "Diversion").next();
+    assert!(last.is_some_and(|last| last.starts_with("<sip:2@")));
 }
 
 #[test]
 fn what_a_diversion_says_cannot_add_a_line() {
     let mut network = Network::new(2, 1);
     let mut invite = invite_to(PEER);
-    invite.diversion = Some(diversion("1\r\nX: y", "no-answer\r\nX: y", 0));
+    invite.diversions = vec![diversion("1\r\nX: y", "no-answer\r\nX: y", 0)];
     network.agents[0]
         .invite(network.now, &invite)
         .expect("there is room");

@@ -1,13 +1,20 @@
-//! What comes to a call from another one: a phone joins its two calls, somebody takes the place of
-//! a party. The two calls may be on one shard or on two.
+//! What goes from one side of a call to the other: names, diversions, early media, what a phone
+//! does by itself. And from one call to another: a phone joins its two calls, somebody takes the
+//! place of a party; the two calls may be on one shard or on two.
 
 use std::time::Duration;
 
-use offhook::cti::{CallAction, CallState, ConnId, DnRole, EventName};
-use offhook_loadgen::population::{CallPlan, Fact, Outcome, Party, Replaces, Token};
+use offhook::config::RoutingPointIndex;
+use offhook::cti::{
+    CallAction, CallState, ConnId, DesktopRequest, DnRole, EventName, ForwardMode, KeyValueList,
+    RequestBody, RouteRequest, RouteType,
+};
+use offhook_loadgen::population::{
+    Behaviour, CallPlan, Change, Fact, Outcome, Party, Replaces, Token,
+};
 
 use super::control::{
-    act, conn_of, connected, end, held, last, moment, talking, told_since, world_on,
+    act, conn_of, connected, consult, end, held, last, moment, talking, told, told_since, world_on,
 };
 use super::world::World;
 
@@ -226,5 +233,289 @@ fn trunk_that_may_not_transfer_takes_no_place() {
     let second = takes(&mut world, replaces, true);
     assert_eq!(refused(&world, second), Some(403));
     assert!(connected(&world, token, AGENT));
+    end(&mut world, token);
+}
+
+fn has(world: &World, dn: &str, name: &str) -> Vec<String> {
+    let text = world
+        .network
+        .invite_to(dn)
+        .expect("an INVITE to the number");
+    let values = text
+        .lines()
+        .filter_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+    values.map(str::to_owned).collect()
+}
+
+fn forward(world: &mut World, mode: ForwardMode, destination: &str) {
+    let destination = destination.to_owned();
+    let reasons = KeyValueList::new();
+    let request = DesktopRequest::SetForward {
+        mode,
+        destination,
+        reasons,
+    };
+    world.ask(AGENT, request);
+    world.run_for(Duration::from_secs(1));
+}
+
+#[test]
+fn who_gets_a_diverted_call_sees_by_whom() {
+    let busy = Behaviour::refuses(offhook::sip::Status::BUSY_HERE);
+    for (mode, behaviour, reason) in [
+        (ForwardMode::Unconditional, None, "unconditional"),
+        (
+            ForwardMode::OnNoAnswer,
+            Some(Behaviour::rings()),
+            "no-answer",
+        ),
+        (ForwardMode::OnBusy, Some(busy), "user-busy"),
+    ] {
+        for destination in [OTHER, "4000"] {
+            let mut world = world_on(2, 1, TRUNK, "");
+            forward(&mut world, mode, destination);
+            world.phone(AGENT).set_behaviour(behaviour);
+            let token = world.call(CallPlan::to(AGENT));
+            world.run_for(Duration::from_secs(40));
+            assert!(connected(&world, token, destination), "{mode:?}");
+            let found = has(&world, destination, "Diversion");
+            let expected = format!(";reason={reason};counter=1;privacy=off");
+            assert_eq!(found.len(), 1, "{found:?}");
+            assert!(found[0].starts_with("<sip:2000@") && found[0].ends_with(&expected));
+            end(&mut world, token);
+        }
+    }
+}
+
+#[test]
+fn who_gets_a_redirected_call_sees_by_whom_and_the_next_call_is_none() {
+    let mut world = world_on(1, 1, TRUNK, "");
+    world.phone(AGENT).set_behaviour(Some(Behaviour::rings()));
+    let token = world.call(CallPlan::to(AGENT));
+    world.run_for(Duration::from_secs(3));
+    let conn_id = conn_of(&world, AGENT, EventName::Ringing);
+    let destination = OTHER.to_owned();
+    act(
+        &mut world,
+        AGENT,
+        conn_id,
+        CallAction::Redirect { destination },
+    );
+    assert!(has(&world, OTHER, "Diversion")[0].contains(";reason=deflection;"));
+    end(&mut world, token);
+    let mut world = world_on(1, 1, TRUNK, "");
+    let token = world.call(CallPlan::to(OTHER));
+    world.run_for(Duration::from_secs(3));
+    assert_eq!(has(&world, OTHER, "Diversion"), [""; 0]);
+    end(&mut world, token);
+}
+
+/// A router sends callers of the first routing point there.
+fn route_to(world: &mut World, destination: &str) -> Token {
+    let present = RouteRequest::Router(Some(offhook::cti::ClientId(1)));
+    world.request(RequestBody::Route(RoutingPointIndex(0), present));
+    let token = world.call(CallPlan::to("7000"));
+    world.run_for(Duration::from_secs(1));
+    let conn_id = conn_of(world, "7000", EventName::RouteRequest);
+    let call = RouteRequest::Call {
+        conn_id,
+        other_dn: Some(destination.to_owned()),
+        route_type: RouteType::Direct,
+        reasons: KeyValueList::new(),
+    };
+    world.request(RequestBody::Route(RoutingPointIndex(0), call));
+    world.run_for(Duration::from_secs(8));
+    token
+}
+
+#[test]
+fn router_sends_callers_to_agents_queues_and_numbers() {
+    for destination in [OTHER, "7001", "4000"] {
+        let mut world = world_on(3, 1, TRUNK, "");
+        let token = route_to(&mut world, destination);
+        let diverted = match destination {
+            "7001" => {
+                let established =
+                    |event: &&offhook::cti::Event| event.name == EventName::Established;
+                assert_eq!(world.journal.events.iter().filter(established).count(), 1);
+                Vec::new()
+            }
+            _ => {
+                assert!(connected(&world, token, destination), "{destination}");
+                has(&world, destination, "Diversion")
+            }
+        };
+        let outside = usize::from(destination == "4000");
+        assert_eq!(diverted.len(), outside, "{destination} {diverted:?}");
+        let present = RouteRequest::Router(None);
+        world.request(RequestBody::Route(RoutingPointIndex(0), present));
+        end(&mut world, token);
+    }
+}
+
+#[test]
+fn queue_sends_callers_elsewhere_when_they_have_waited_enough() {
+    for (overflow, destination) in [
+        ("number:2001", OTHER),
+        ("queue:service", ""),
+        ("number:4000", "4000"),
+    ] {
+        let more = format!(
+            "[[queue]]\nname = \"night\"\nwait_max = 5\noverflow_wait = \"{overflow}\"\n\
+             [[routing_point]]\nnumber = \"7009\"\nqueue = \"night\"\n\
+             [[agents]]\nrange = \"2009-2009\"\nqueues = [\"night\"]\n"
+        );
+        let mut world = world_on(3, 1, TRUNK, &more);
+        assert!(world.phone("2009").begin_private_call());
+        world.run_for(Duration::from_secs(2));
+        let token = world.call(CallPlan::to("7009"));
+        world.run_for(Duration::from_secs(15));
+        match destination {
+            "" => assert!(last_established(&world).is_some(), "{:?}", told(&world)),
+            number => assert!(connected(&world, token, number), "{:?}", told(&world)),
+        }
+        if destination == "4000" {
+            let diversion = &has(&world, destination, "Diversion")[0];
+            assert!(diversion.starts_with("<sip:7009@"), "{diversion}");
+            assert!(diversion.contains(";reason=unavailable;"), "{diversion}");
+        }
+        assert!(world.phone("2009").end_private_call());
+        end(&mut world, token);
+    }
+}
+
+fn last_established(world: &World) -> Option<&str> {
+    let mut events = world.journal.events.iter().rev();
+    let found = events.find(|event| event.name == EventName::Established);
+    found.map(|event| event.this_dn.as_str())
+}
+
+#[test]
+fn caller_hears_what_comes_before_the_answer_of_the_only_one() {
+    let no_early = "outbound = true\nearly_media = false\n";
+    for (trunk, number, mode, heard) in [
+        (TRUNK, AGENT, None, 1),
+        (TRUNK, AGENT, Some((ForwardMode::Unconditional, "4000")), 1),
+        (TRUNK, AGENT, Some((ForwardMode::OnBusy, OTHER)), 0),
+        (TRUNK, "7000", None, 0),
+        (no_early, AGENT, None, 0),
+    ] {
+        let mut world = world_on(2, 1, trunk, "");
+        if let Some((mode, destination)) = mode {
+            forward(&mut world, mode, destination);
+        }
+        let early = Behaviour {
+            early_media: true,
+            ..Behaviour::answers_after(Duration::from_secs(3))
+        };
+        for dn in [AGENT, OTHER, THIRD, "4000"] {
+            world.phone(dn).set_behaviour(Some(early));
+        }
+        let token = world.call(CallPlan::to(number).with_offer());
+        world.run_for(Duration::from_secs(5));
+        let early = world.count(|fact| matches!(fact, Fact::EarlyMedia { .. }));
+        assert_eq!(early, heard, "{number} {mode:?}");
+        let up = world.population.callers.dialog(token).is_some();
+        assert!(up && world.population.one_way().is_empty());
+        end(&mut world, token);
+    }
+}
+
+#[test]
+fn phone_that_holds_and_resumes_by_itself_is_as_if_its_desktop_had_asked() {
+    for (hold, resume) in [
+        (Change::Hold, Change::Resume),
+        (Change::HoldWithMusic, Change::ResumeWithOffer),
+        (Change::HoldByUpdate, Change::ResumeByUpdate),
+    ] {
+        let mut world = world_on(1, 1, TRUNK, "");
+        let (token, main) = talking(&mut world);
+        assert!(world.phone(AGENT).change(hold));
+        world.run_for(Duration::from_secs(3));
+        assert!(held(&world, token));
+        assert_eq!(told(&world), ["2000 Held"], "{hold:?}");
+        let event = last(&world, AGENT, EventName::Held);
+        assert_eq!(event.requested_by, None);
+        assert_eq!(event.other_dn_role, Some(DnRole::Origination));
+        assert!(world.phone(AGENT).change(resume));
+        world.run_for(Duration::from_secs(3));
+        assert!(connected(&world, token, AGENT));
+        assert_eq!(told(&world), ["2000 Held", "2000 Retrieved"], "{resume:?}");
+        // The caller's hold is not the agent's.
+        let since = moment(&world);
+        let now = world.now;
+        assert!(world.population.callers.change(now, token, hold));
+        world.run_for(Duration::from_secs(3));
+        assert_eq!(told_since(&world, since), [""; 0]);
+        let now = world.now;
+        world.population.callers.change(now, token, resume);
+        world.run_for(Duration::from_secs(3));
+        // What the phone has held, its desktop takes back.
+        assert!(world.phone(AGENT).change(hold));
+        world.run_for(Duration::from_secs(3));
+        act(&mut world, AGENT, main, CallAction::Hold);
+        assert_eq!(
+            last_error(&world),
+            Some(offhook::cti::ErrorCode::AlreadyInState)
+        );
+        assert!(world.phone(AGENT).change(resume));
+        world.run_for(Duration::from_secs(3));
+        end(&mut world, token);
+    }
+}
+
+fn last_error(world: &World) -> Option<offhook::cti::ErrorCode> {
+    world
+        .journal
+        .events
+        .last()
+        .and_then(|event| event.error_code)
+}
+
+/// Whom a party is shown.
+fn shown(world: &World, party: &Party) -> Option<String> {
+    let ends = world.population.ends();
+    let end = ends.iter().rev().find(|end| end.party == *party);
+    end.and_then(|end| end.identity.clone())
+}
+
+#[test]
+fn both_sides_are_shown_whom_they_talk_to() {
+    let mut world = world_on(1, 1, TRUNK, "");
+    let (token, main) = talking(&mut world);
+    let caller = Party::Caller(token);
+    let number = shown(&world, &Party::phone(AGENT)).expect("the phone sees who calls");
+    assert_eq!(shown(&world, &caller).as_deref(), Some(AGENT));
+    act(&mut world, AGENT, main, consult(OTHER));
+    world.run_for(Duration::from_secs(5));
+    let beside = conn_of(&world, AGENT, EventName::Dialing);
+    assert_eq!(shown(&world, &Party::phone(AGENT)).as_deref(), Some(OTHER));
+    assert_eq!(shown(&world, &Party::phone(OTHER)).as_deref(), Some(AGENT));
+    act(
+        &mut world,
+        AGENT,
+        beside,
+        CallAction::Alternate { held: main },
+    );
+    assert_eq!(shown(&world, &Party::phone(AGENT)), Some(number.clone()));
+    act(
+        &mut world,
+        AGENT,
+        main,
+        CallAction::CompleteTransfer { consult: beside },
+    );
+    assert!(connected(&world, token, OTHER));
+    assert_eq!(shown(&world, &caller).as_deref(), Some(OTHER));
+    assert_eq!(shown(&world, &Party::phone(OTHER)), Some(number.clone()));
+    let destination = THIRD.to_owned();
+    let user_data = KeyValueList::new();
+    let action = CallAction::SingleStepTransfer {
+        destination,
+        user_data,
+    };
+    act(&mut world, OTHER, main, action);
+    world.run_for(Duration::from_secs(5));
+    assert_eq!(shown(&world, &caller).as_deref(), Some(THIRD));
+    assert_eq!(shown(&world, &Party::phone(THIRD)), Some(number));
     end(&mut world, token);
 }

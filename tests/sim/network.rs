@@ -54,6 +54,8 @@ pub struct Network {
     flights: BTreeMap<(Instant, u64), Flight>,
     /// The last datagrams carried, for the report of a failure.
     ladder: Vec<String>,
+    /// The INVITEs that have arrived, without those within a call.
+    invites: Vec<String>,
     started: Instant,
 }
 
@@ -65,6 +67,7 @@ impl Network {
             serial: 0,
             flights: BTreeMap::new(),
             ladder: Vec::new(),
+            invites: Vec::new(),
             started,
         }
     }
@@ -97,6 +100,15 @@ impl Network {
         Some(flight)
     }
 
+    /// The last INVITE that has arrived for a number.
+    pub fn invite_to(&self, number: &str) -> Option<&str> {
+        let line = format!("INVITE sip:{number}@");
+        let mut invites = self.invites.iter().rev();
+        invites
+            .find(|text| text.starts_with(&line))
+            .map(String::as_str)
+    }
+
     /// The last lines of what went over the wire.
     pub fn ladder(&self, lines: usize) -> String {
         let start = self.ladder.len().saturating_sub(lines);
@@ -119,6 +131,10 @@ impl Network {
                 .unwrap_or_default()
                 .to_owned()
         };
+        let begins = text.starts_with("INVITE ") && !header("To:").contains(";tag=");
+        if begins && fate.is_empty() && self.invites.len() < 1_000 {
+            self.invites.push(text.clone().into_owned());
+        }
         self.ladder.push(format!(
             "{:>12.6} {fate}{} -> {}  {} | {} | {}",
             now.duration_since(self.started).as_secs_f64(),

@@ -104,6 +104,11 @@ pub enum Fact {
         /// 180, 182, …
         status: u16,
     },
+    /// A caller was given a session description before the answer.
+    EarlyMedia {
+        /// The call.
+        token: Token,
+    },
     /// A caller was connected.
     Connected {
         /// The call.

@@ -39,14 +39,14 @@ impl Table {
     }
 
     /// The far end of a leg accepts the re-INVITE that it was sent last.
-    fn accepts(&mut self, key: CallKey, slot: LegSlot) {
+    pub(super) fn accepts(&mut self, key: CallKey, slot: LegSlot) {
         let body = sdp(slot.0);
         self.on(key, slot, LegEvent::OfferAnswered { body });
     }
 
     /// Every leg accepts every re-INVITE, and every server of media every INVITE, until none is
     /// left.
-    fn all_accept(&mut self, key: CallKey) {
+    pub(super) fn all_accept(&mut self, key: CallKey) {
         let mut read = 0;
         while read < self.commands.len() {
             let command = self.commands[read].clone();
@@ -68,10 +68,17 @@ impl Table {
     }
 
     /// The same, with more of `[server]`.
-    fn talking_with(server: &str) -> (Self, CallKey) {
+    pub(super) fn talking_with(server: &str) -> (Self, CallKey) {
         let text = configuration("");
         let text = text.replacen("[server]", &format!("[server]\n{server}"), 1);
         let mut table = Self::configured(&text);
+        let key = table.talk();
+        (table, key)
+    }
+
+    /// The caller calls and is answered by the agent.
+    pub(super) fn talk(&mut self) -> CallKey {
+        let table = self;
         let key = table.arrive(None);
         table.offer(key, AGENT);
         table.ring(key);
@@ -81,11 +88,11 @@ impl Table {
         let body = sdp(0);
         table.on(key, LegSlot::FIRST, LegEvent::Acknowledged { body });
         table.commands.clear();
-        (table, key)
+        key
     }
 
     /// The agent consults the other one, who has answered.
-    fn consulting() -> (Self, CallKey, ConnId) {
+    pub(super) fn consulting() -> (Self, CallKey, ConnId) {
         Self::consulting_with("")
     }
 
@@ -102,7 +109,7 @@ impl Table {
     }
 
     /// The agent begins to consult the other one, whose phone is dialled.
-    fn consult(&mut self, key: CallKey) -> ConnId {
+    pub(super) fn consult(&mut self, key: CallKey) -> ConnId {
         let main = self.conn_id;
         self.act(key, main, AGENT, consultation("2001"));
         self.all_accept(key);

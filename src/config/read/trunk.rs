@@ -110,6 +110,7 @@ fn read_one<'a>(
         session_expires,
         min_se,
         reliable_provisional: section.flag("reliable_provisional", false),
+        early_media: section.flag("early_media", true),
         refer: section.flag("refer", false),
         identity: section.choice("identity", &IDENTITIES, Identity::Asserted),
     };

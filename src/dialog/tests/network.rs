@@ -78,7 +78,7 @@ pub(super) fn invite_to(port: u16) -> Invite {
         max_forwards: 70,
         body: Some(sdp("offer")),
         carried: Vec::new(),
-        diversion: None,
+        diversions: Vec::new(),
         auto_answer: None,
         replaces: None,
         referred_by: None,

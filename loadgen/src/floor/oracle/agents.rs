@@ -257,6 +257,7 @@ fn subject(fact: &Fact) -> Option<&str> {
         | Fact::DialFailed { dn, .. } => Some(dn),
         Fact::Offered { .. }
         | Fact::Progress { .. }
+        | Fact::EarlyMedia { .. }
         | Fact::Connected { .. }
         | Fact::Ended { .. }
         | Fact::Changed { .. }

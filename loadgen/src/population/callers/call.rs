@@ -205,6 +205,9 @@ impl Callers {
                     status: status.0,
                 },
             );
+            if !response.message.body().is_empty() {
+                self.log.add(now, Fact::EarlyMedia { token });
+            }
             if let Some(user) = asserted(&response.message) {
                 let fact = Fact::Identified {
                     token: Some(token),

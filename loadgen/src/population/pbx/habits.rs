@@ -13,6 +13,9 @@ pub struct Behaviour {
     pub trying: bool,
     /// Time from the INVITE to 180; `None` sends none.
     pub ringing_after: Option<Duration>,
+    /// Whether what says that it rings is a 183 with its session description, where it has an offer
+    /// to answer.
+    pub early_media: bool,
     /// What follows.
     pub then: Answering,
     /// Whether its 200 has a session description, as it must.
@@ -43,6 +46,7 @@ impl Default for Behaviour {
         Self {
             trying: true,
             ringing_after: Some(Duration::from_millis(20)),
+            early_media: false,
             then: Answering::After(Duration::from_millis(100)),
             describes: true,
             answers_alone: None,
@@ -150,6 +154,7 @@ impl Habits {
         };
         Behaviour {
             trying: true,
+            early_media: false,
             ringing_after: Some(ringing),
             then,
             describes: true,

@@ -57,6 +57,8 @@ pub(super) enum State {
         offer: Vec<u8>,
         /// Who calls, as the server says.
         identity: Option<String>,
+        /// What was said of the session before the answer.
+        early: Option<Box<(Media, String)>>,
     },
     Dialling(Dialling),
     Up(Box<Session>),
@@ -144,6 +146,7 @@ impl Pbx {
                 dialog,
                 offer,
                 identity,
+                early: None,
             },
         };
         self.leg_by_call.insert((node, leg.call_id.clone()), id);
@@ -211,18 +214,39 @@ impl Pbx {
     }
 
     fn show_ringing(&mut self, now: Instant, id: LegId) {
-        let leg = &self.legs[&id];
-        let State::Ringing { invite, .. } = &leg.state else {
+        let number = self.next_number();
+        let leg = self
+            .legs
+            .get_mut(&id)
+            .expect("the caller has found the leg");
+        let State::Ringing {
+            invite,
+            offer,
+            early,
+            ..
+        } = &mut leg.state
+        else {
             return;
         };
         let exchange = &mut self.nodes[leg.node].exchange;
+        if leg.behaviour.early_media && !offer.is_empty() {
+            let here = place(exchange.address, Side::Phone(leg.phone), number);
+            let mut media = Media::new(here, number);
+            let description = media.answer(offer).0;
+            *early = description.map(|description| Box::new((media, description)));
+        }
+        let body = early.as_deref().map(|(_, text)| (SDP, text.clone()));
+        let status = match body {
+            Some(_) => Status::SESSION_PROGRESS,
+            None => Status::RINGING,
+        };
         let contact = contact(&self.phones[leg.phone].dn, exchange);
         let answer = Answer {
             tag: Some(&leg.tag),
             fields: vec![(HeaderName::Contact, contact)],
-            body: None,
+            body,
         };
-        exchange.answer(now, *invite, Status::RINGING, &answer);
+        exchange.answer(now, *invite, status, &answer);
     }
 
     /// The phone is picked up.
@@ -237,6 +261,7 @@ impl Pbx {
             dialog,
             offer,
             identity,
+            early,
         } = &leg.state
         else {
             return;
@@ -246,10 +271,13 @@ impl Pbx {
         let here = place(exchange.address, Side::Phone(leg.phone), number);
         let mut media = Media::new(here, number);
         let delayed = offer.is_empty();
-        let (description, verdict) = if delayed {
-            (Some(media.offer(Flow::Both)), Ok(()))
-        } else {
-            media.answer(offer)
+        let (description, verdict) = match early.as_deref() {
+            Some((said, description)) => {
+                media = said.clone();
+                (Some(description.clone()), Ok(()))
+            }
+            None if delayed => (Some(media.offer(Flow::Both)), Ok(())),
+            None => media.answer(offer),
         };
         let described = leg.behaviour.describes && description.is_some();
         let answer = Answer {

@@ -1,0 +1,157 @@
+//! What one side of a call brings to the other: who it is, why it left, what can be heard before
+//! the answer.
+
+use super::control::sdp;
+use super::*;
+use crate::cti::CallAction;
+
+fn across(table: &Table) -> Vec<(LegSlot, LegSlot)> {
+    let pair = |command: &Command| match command {
+        Command::Across(one, other) => Some((*one, *other)),
+        _ => None,
+    };
+    table.commands.iter().filter_map(pair).collect()
+}
+
+fn shown(table: &Table, slot: LegSlot) -> Vec<Party> {
+    let party = |command: &Command| match command {
+        Command::Leg(told, LegCommand::Identify(party)) if *told == slot => Some(party.clone()),
+        _ => None,
+    };
+    table.commands.iter().filter_map(party).collect()
+}
+
+fn number(number: &str) -> Party {
+    Party {
+        number: number.to_owned(),
+        ..Party::default()
+    }
+}
+
+#[test]
+fn legs_that_are_newly_across_speak_for_each_other() {
+    let (mut table, key) = Table::talking();
+    let (caller, agent) = (LegSlot::FIRST, table.phone);
+    let main = table.conn_id;
+    let consult = table.consult(key);
+    let other = table.phone;
+    table.ring(key);
+    table.on(key, other, LegEvent::Answered { body: sdp(other.0) });
+    table.all_accept(key);
+    assert_eq!(across(&table), [(agent, other)]);
+    table.commands.clear();
+    let alternate = CallAction::Alternate { held: main };
+    table.act(key, consult, AGENT, alternate);
+    table.all_accept(key);
+    assert_eq!(across(&table), [(agent, caller)]);
+    table.commands.clear();
+    table.act(key, main, AGENT, CallAction::CompleteTransfer { consult });
+    table.all_accept(key);
+    assert_eq!(across(&table), [(caller, other)]);
+}
+
+#[test]
+fn who_comes_by_a_transfer_is_shown_once_and_a_number_that_is_withheld_stays_so() {
+    let mut table = Table::new();
+    table.caller.private = true;
+    let key = table.talk();
+    let (caller, main) = (LegSlot::FIRST, table.conn_id);
+    let consult = table.consult(key);
+    let other = table.phone;
+    table.ring(key);
+    table.on(key, other, LegEvent::Answered { body: sdp(other.0) });
+    table.all_accept(key);
+    table.commands.clear();
+    table.act(key, main, AGENT, CallAction::CompleteTransfer { consult });
+    table.all_accept(key);
+    assert_eq!(shown(&table, caller), [number("2001")]);
+    // The number goes to the far end as what it is: withheld.
+    let private = Party {
+        private: true,
+        ..number("3427")
+    };
+    assert_eq!(shown(&table, other), [private]);
+    let changed = |command: &Command| match command {
+        Command::Agent(OTHER, agent::Input::Party(party)) => Some(party.other.clone()),
+        _ => None,
+    };
+    assert_eq!(table.commands.iter().find_map(changed), Some(None));
+}
+
+#[test]
+fn caller_is_shown_each_phone_that_is_called_for_it() {
+    let mut table = Table::new();
+    let key = table.arrive(Some("offer"));
+    table.offer(key, AGENT);
+    assert_eq!(shown(&table, LegSlot::FIRST), [number("2000")]);
+    let busy = LegEvent::Refused {
+        status: Status::BUSY_HERE,
+        retry_after: None,
+        after_provisional: false,
+    };
+    table.leg(key, Side::Agent, busy);
+    table.offer(key, OTHER);
+    assert_eq!(shown(&table, LegSlot::FIRST), [number("2001")]);
+}
+
+#[test]
+fn what_a_caller_says_of_why_it_gave_up_goes_to_the_phone() {
+    let cause = Cause {
+        q850: None,
+        sip: Some(Status::OK),
+    };
+    let mut table = Table::new();
+    let key = table.arrive(Some("offer"));
+    table.offer(key, AGENT);
+    table.ring(key);
+    table.leg(
+        key,
+        Side::Caller,
+        LegEvent::HungUp(Release::Cancelled { cause }),
+    );
+    table.expect_leg(Side::Agent, &LegCommand::HangUp(cause));
+    table.expect_over();
+}
+
+#[test]
+fn early_media_reaches_a_caller_of_one_number_only() {
+    for (direct, elsewhere, offer, heard) in [
+        (true, false, Some("offer"), true),
+        (true, true, Some("offer"), false),
+        (false, false, Some("offer"), false),
+        // Who has made no offer has none to be answered.
+        (true, false, None, false),
+    ] {
+        let mut table = Table::new();
+        let destination = Destination::Direct { dn: AGENT };
+        let key = if direct {
+            table.arrive_at(destination, offer, None)
+        } else {
+            table.arrive(offer)
+        };
+        let elsewhere = elsewhere.then(|| {
+            Box::new(Elsewhere {
+                destination: "2001".into(),
+                mode: crate::cti::ForwardMode::OnNoAnswer,
+            })
+        });
+        let dn = AGENT;
+        table.input(key, Input::Offer { dn, elsewhere });
+        let progress = LegEvent::Progress {
+            status: Status::SESSION_PROGRESS,
+            body: body("early"),
+        };
+        table.leg(key, Side::Agent, progress);
+        let early = |command: &&LegCommand| {
+            matches!(command, LegCommand::EarlyMedia(Status::SESSION_PROGRESS, _))
+        };
+        let found = table.leg_commands(Side::Caller).filter(early).count();
+        assert_eq!(found, usize::from(heard), "{direct} {offer:?}");
+        let ringing = LegCommand::Progress(Status::RINGING);
+        let told = table
+            .leg_commands(Side::Caller)
+            .any(|command| *command == ringing);
+        assert_eq!(told, !heard);
+        assert_eq!(table.party_states(), [PartyState::Ringing]);
+    }
+}
