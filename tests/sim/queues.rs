@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use offhook::cti::{Event, EventName, Value};
+use offhook::cti::{CallAction, CallRequest, Event, EventName, KeyValueList, RequestBody, Value};
 use offhook_loadgen::population::{Behaviour, CallPlan, Party, Token};
 
 use super::world::{Setup, World};
@@ -217,6 +217,32 @@ fn who_has_waited_long_enough_leaves_all_its_queues_for_another() {
     world.phone(LAST).end_private_call();
     world.run_for(Duration::from_secs(10));
     assert!(is_with(&world, token, LAST));
+    end(world, token);
+}
+
+#[test]
+fn a_desktop_may_send_a_caller_back_to_where_it_came_from() {
+    let mut world = world(1, &[HOME]);
+    world.phone(HOME).set_behaviour(Some(Behaviour::rings()));
+    let token = call(&mut world);
+    world.run_for(Duration::from_secs(5));
+    let ringing = world.journal.events.iter();
+    let mut ringing = ringing.filter(|event| event.name == EventName::Ringing);
+    let conn_id = ringing.next().unwrap().call.as_ref().unwrap().conn_id;
+    // It leaves all its queues and comes into each anew, as old as it was.
+    let redirect = CallRequest::Party {
+        this_dn: world.cluster.config.dn(HOME).unwrap(),
+        action: CallAction::Redirect {
+            destination: "7002".to_owned(),
+        },
+        reasons: KeyValueList::new(),
+    };
+    world.phone(HOME).set_behaviour(None);
+    world.request(RequestBody::Call(conn_id, redirect));
+    world.run_for(Duration::from_secs(10));
+    let story = ["Queued", "Diverted 2100", "Queued", "Diverted 2100"];
+    assert_eq!(at(&world, "7002"), story);
+    assert!(is_with(&world, token, HOME));
     end(world, token);
 }
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 use offhook::config::RoutingPointIndex;
 use offhook::counters::Counter;
 use offhook::cti::{
-    ClientId, ConnId, ErrorCode, Event, EventName, KeyValueList, RequestBody, RouteRequest,
-    RouteType,
+    ClientId, ConnId, DesktopRequest, ErrorCode, Event, EventName, KeyValueList, RequestBody,
+    RouteRequest, RouteType,
 };
 use offhook_loadgen::population::{Behaviour, CallPlan, Party, Token};
 
@@ -241,6 +241,32 @@ fn a_caller_whose_agent_did_not_answer_is_routed_anew_with_its_age() {
     world.run_for(Duration::from_secs(30));
     assert!(!is_with(&world, second, "nobody"));
     end(world, &[second]);
+}
+
+#[test]
+fn an_agent_who_is_kept_is_the_routers_alone() {
+    let mut world = world(1);
+    world.ask(
+        "2000",
+        DesktopRequest::Reserve {
+            duration: Duration::from_secs(20),
+            priority: 0,
+            reasons: KeyValueList::new(),
+        },
+    );
+    world.run_for(Duration::from_secs(1));
+    // Somebody who came before, at a routing point without it.
+    let other = world.call(CallPlan::to("7000"));
+    world.run_for(Duration::from_secs(5));
+    assert_eq!(rang(&world, "2000"), 0);
+    let token = call(&mut world);
+    let conn_id = *asked(&world).last().unwrap();
+    route(&mut world, conn_id, "2000");
+    world.run_for(Duration::from_secs(5));
+    assert!(is_with(&world, token, "2000"));
+    let now = world.now;
+    world.population.callers.give_up(now, other);
+    end(world, &[token]);
 }
 
 #[test]
