@@ -43,6 +43,8 @@ struct Agent {
     /// NOTIFYs that must change the word, oldest first.
     awaited: VecDeque<(Instant, Word)>,
     mismatched: bool,
+    /// Whether a Ready of the desktop was refused and remembered, since the server's last word.
+    refused: bool,
     /// Whether the server has said that the agent wraps up.
     wraps_up_now: bool,
     /// Since when the agent may be given a call, by all that is true; `None` if it may not.
@@ -110,6 +112,7 @@ impl Agents {
                     word: None,
                     awaited: VecDeque::new(),
                     mismatched: false,
+                    refused: false,
                     wraps_up_now: false,
                     free_since: None,
                     unfree_since: None,
@@ -161,6 +164,7 @@ impl Agents {
             request == Some("RequestAgentReady") && said.error.as_deref() == Some("WrongState");
         if remembered {
             agent.wish(said.at, &Word::Ready);
+            agent.refused = true;
         }
         let Some(word) = said.word() else {
             return;
@@ -187,6 +191,7 @@ impl Agents {
             return;
         }
         agent.wraps_up_now = word == Word::WrappingUp;
+        agent.refused = false;
         agent.word = Some(word);
         agent.settle(said.at);
     }
@@ -385,7 +390,9 @@ impl Agent {
             }
             (true, _, true) => {
                 let busy = Word::NotReady(Some(self.busy_word.to_owned()));
-                (word == busy, "the phone is in a private call")
+                // The refusal is the server's word about the phone: its reason stays the desktop's.
+                let told = self.refused && word == Word::NotReady(None);
+                (word == busy || told, "the phone is in a private call")
             }
             (true, None | Some(Wish::Ready), false) => {
                 (word == Word::Ready, "phone and desktop are free")

@@ -355,6 +355,32 @@ fn what_is_said_of_an_agent_must_be_true_within_the_bound() {
 }
 
 #[test]
+fn a_break_that_ends_during_a_private_call_keeps_its_reason() {
+    let mut history = History::new();
+    history.ask(FIRST_REFERENCE, "RequestAgentNotReady", "2000");
+    history.say("EventAgentNotReady", "2000", None);
+    history.told(FIRST_REFERENCE, "EventAgentNotReady", "2000");
+    let private = |active| Fact::PrivateCall {
+        dn: "2000".to_owned(),
+        active,
+    };
+    history.see(private(true));
+    history.ask(FIRST_REFERENCE + 1, "RequestAgentReady", "2000");
+    let refusal = Said {
+        connection: DESKTOP,
+        reference: Some(FIRST_REFERENCE + 1),
+        sequence: None,
+        error: Some("WrongState".to_owned()),
+        ..history.said("EventError", "2000", None)
+    };
+    history.oracle.hear(&refusal);
+    history.wait(10);
+    history.see(private(false));
+    history.say("EventAgentReady", "2000", None);
+    history.breaks(&[]);
+}
+
+#[test]
 fn events_come_in_a_legal_order() {
     for (message, dn) in [
         ("EventEstablished", "2001"),

@@ -129,6 +129,13 @@ fn names(profile: &Profile, places: &Places, fault: &impl Fn(u32, String, &str))
             );
         }
     }
+    if let Some(shared) = queues.intersection(&pbxs).next() {
+        fault(
+            1,
+            format!("a queue and a PBX are called `{shared}`"),
+            "give each a name of its own: clients know both by their names",
+        );
+    }
     for (group, line) in profile.agents.iter().zip(&places.agents) {
         for queue in &group.queues {
             known(*line, "[[queue]]", queue, &queues);

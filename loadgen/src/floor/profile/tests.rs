@@ -147,6 +147,11 @@ fn sections_that_are_missing_or_contradict_each_other_are_named() {
             "outside = \"2000\"",
             "a phone and an outside number",
         ),
+        (
+            "name = \"hq\"",
+            "name = \"sales\"",
+            "a queue and a PBX are called `sales`",
+        ),
     ] {
         let text = SMALL.replace(from, to);
         assert_ne!(text, SMALL, "{from}");
