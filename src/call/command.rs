@@ -4,7 +4,7 @@ use crate::agent;
 use crate::config::{DnIndex, QueueIndex};
 use crate::counters::Counter;
 use crate::cti::Event;
-use crate::dialog::{Body, Cause, Diversion, Party, Refusal};
+use crate::dialog::{Body, Cause, Diversion, Party, Refusal, Replaces};
 use crate::queue;
 use crate::sip::Status;
 
@@ -54,6 +54,10 @@ pub struct Dial {
     pub carried: Vec<(String, String)>,
     /// By whom it was diverted here, the last one first.
     pub diversions: Vec<Diversion>,
+    /// The dialog at its far end that it takes the place of (RFC 3891).
+    pub replaces: Option<Replaces>,
+    /// In whose name, of a call that a REFER has asked for (RFC 3892).
+    pub referred_by: Option<String>,
     /// The offer; without one the far end makes it.
     pub offer: Option<Body>,
     /// Whether the phone is asked to answer by itself.

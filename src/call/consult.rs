@@ -175,6 +175,7 @@ impl Conversation {
             | LegEvent::OfferAnswered { .. }
             | LegEvent::OfferRefused { .. }
             | LegEvent::OfferCancelled
+            | LegEvent::Refreshed { .. }
             | LegEvent::OfferAcknowledged { .. } => {}
         }
     }

@@ -92,9 +92,7 @@ impl Conversation {
     pub(super) fn handle(&mut self, turn: &mut Turn<'_>, event: Event) {
         match event {
             Event::Leg(leg, event) => self.leg_says(turn, leg, event),
-            Event::Referred(leg, number, replaced) => {
-                self.referred(turn, leg, (&number, replaced));
-            }
+            Event::Referred(leg, referred) => self.referred(turn, leg, *referred),
             Event::DialFailed(leg) => self.dial_failed(turn, leg),
             Event::Input(conn_id, input) => self.told(turn, conn_id, input),
             Event::Timer(timer) => self.time_has_come(turn, timer),
@@ -256,6 +254,7 @@ impl Conversation {
                 self.offer_made(turn, leg, body);
             }
             LegEvent::Info { body } => self.pass_on(turn, leg, LegCommand::Info(body)),
+            LegEvent::Refreshed { body } => self.refreshed(turn, leg, &body),
             LegEvent::Identified(party) => self.identified(turn, leg, party),
             // Told as `Event::Referred`.
             LegEvent::Referred(_)

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use crate::agent::PartyState;
 use crate::dialog::{Body, LegEvent};
-use crate::session::{Negotiation, Outcome};
+use crate::session::{Negotiation, Outcome, Sessions, Sink, Source};
 use crate::sip::Status;
 
 use super::command::{Command, LegCommand, LegSlot};
@@ -15,6 +15,7 @@ use super::facts::cause;
 use super::leg::Legs;
 use super::participant::{News, Participant, Standing};
 use super::quest::Quest;
+use super::task::{Step, Then};
 
 /// What an exchange is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -348,6 +349,28 @@ impl Conversation {
             }
         };
         self.begin(turn, started, (leg, other), Purpose::Relay, told);
+    }
+
+    /// A party has answered a refresh of its session. If it says something else than before, that
+    /// is an offer to whom it hears (RFC 4028 §7.4 lets it).
+    pub(super) fn refreshed(&mut self, turn: &mut Turn<'_>, leg: LegSlot, answer: &Body) {
+        if self.exchanges.is_busy(leg) || !self.legs.session(leg).hear_again(answer) {
+            return;
+        }
+        self.follow_hold(turn, leg);
+        let Some(other) = self.legs.partner(leg) else {
+            return;
+        };
+        if !self.exchanges.is_busy(other) {
+            let mut told = Vec::new();
+            let (source, sink) = ((leg, Source::Known), (other, Sink::Confirmed));
+            let legs = &mut self.legs;
+            let started = Negotiation::join(turn.now, source, sink, legs, &mut told);
+            self.begin(turn, started, (leg, other), Purpose::Relay, told);
+        } else if self.task.is_none() {
+            // As soon as the other one is free; what a task does to it is news to both anyway.
+            self.start(turn, None, [Step::Join(leg, other)], Then::Rest);
+        }
     }
 
     /// A phone that has put us on hold by itself, or taken us back, did what its desktop could

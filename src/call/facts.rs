@@ -166,6 +166,8 @@ impl Facts {
             max_forwards: self.way.max_forwards.saturating_sub(self.hops),
             carried: self.way.carried.clone(),
             diversions: Vec::new(),
+            replaces: None,
+            referred_by: None,
             offer: None,
             auto_answer: false,
         }

@@ -9,8 +9,9 @@ use super::conversation::{Conversation, Turn, Which};
 use super::facts::Origin;
 use super::participant::Participant;
 use super::quest::Why;
+use super::takeover::Target;
 use super::task::{Step, Then};
-use super::{Destination, Replaced};
+use super::{Destination, Referred, Replaced};
 
 impl Conversation {
     /// Who is across has told its name: whom it talks to is shown it.
@@ -33,21 +34,33 @@ impl Conversation {
     }
 
     /// A phone transfers its call by REFER.
-    pub(super) fn referred(
-        &mut self,
-        turn: &mut Turn<'_>,
-        leg: LegSlot,
-        (number, replaced): (&str, Replaced),
-    ) {
+    pub(super) fn referred(&mut self, turn: &mut Turn<'_>, leg: LegSlot, referred: Referred) {
+        let Referred {
+            number,
+            referred_by,
+            replaced,
+        } = referred;
         let which = self.talking_in(leg);
         let dn = self.call(which).and_then(|call| call.with_leg(leg)?.dn());
         let dn = dn.filter(|dn| self.facts.config.phone(*dn).refer);
         let done = match (dn, replaced) {
             (_, _) if self.task.is_some() => false,
-            (Some(dn), Replaced::Nothing) => self.blind_transfer(turn, (which, leg, dn), number),
+            (Some(dn), Replaced::Nothing) => {
+                let target = Target {
+                    number,
+                    referred_by,
+                };
+                self.blind_transfer(turn, (which, leg, dn), target)
+            }
             (Some(dn), Replaced::Leg(other)) => self.attended_transfer(turn, (leg, other), dn),
             // Who has both calls may join them, whoever it is.
-            (_, Replaced::Elsewhere(replaces)) => self.transfer_across(turn, leg, replaces),
+            (_, Replaced::Elsewhere(replaces)) => {
+                let target = Target {
+                    number,
+                    referred_by,
+                };
+                self.transfer_across(turn, leg, (target, replaces))
+            }
             (None, Replaced::Nothing | Replaced::Leg(_)) => false,
         };
         if !done {
@@ -60,8 +73,9 @@ impl Conversation {
         &mut self,
         turn: &mut Turn<'_>,
         (which, leg, dn): (Which, LegSlot, crate::config::DnIndex),
-        number: &str,
+        target: Target,
     ) -> bool {
+        let number = &target.number;
         let Some(call) = self.call(which) else {
             return false;
         };
@@ -80,6 +94,7 @@ impl Conversation {
         self.refer_done(turn, leg);
         let by = self.facts.config.agent_at(dn).dn.to_string();
         self.let_agent_go(turn, (leg, number), Origin::default());
+        self.main.referred_by = target.referred_by;
         let waiting = self
             .main
             .participants

@@ -192,9 +192,20 @@ pub enum Event {
     /// A deadline has passed.
     Timer(Timer),
     /// The far end of a leg asks by REFER to be connected with a number, or to be replaced.
-    Referred(LegSlot, String, Replaced),
+    Referred(LegSlot, Box<Referred>),
     /// The leg was not dialled: no trunk to it is in service.
     DialFailed(LegSlot),
+}
+
+/// What a REFER asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Referred {
+    /// The number that it names.
+    pub number: String,
+    /// In whose name (RFC 3892).
+    pub referred_by: Option<String>,
+    /// What it says about a call that is to be replaced.
+    pub replaced: Replaced,
 }
 
 /// What a REFER says about a call that is to be replaced.

@@ -111,6 +111,8 @@ pub(super) struct Call {
     pub(super) quest: Option<Quest>,
     /// By whom it was diverted to whom it seeks, the last one first.
     pub(super) diversions: Vec<dialog::Diversion>,
+    /// In whose name it was sent to whom it seeks, by REFER.
+    pub(super) referred_by: Option<String>,
     /// Of a consultation: the main call.
     pub(super) beside: Option<ConnId>,
     /// The queue and the routing point through which it came last.
@@ -125,6 +127,7 @@ impl Call {
             participants: vec![first],
             quest: None,
             diversions: Vec::new(),
+            referred_by: None,
             beside,
             through: None,
         }

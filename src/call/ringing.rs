@@ -93,6 +93,7 @@ impl Conversation {
         let mut dial = facts.dial(to, caller.party(facts));
         dial.auto_answer = auto_answer;
         dial.diversions = call.diversions.clone();
+        dial.referred_by = call.referred_by.clone();
         let mut called = Participant::new(who, leg, DnRole::Destination);
         called.routing_point = call.through.map(|(_, routing_point)| routing_point);
         let adds = matches!(why, Why::Added(_));
@@ -248,6 +249,7 @@ impl Conversation {
             | LegEvent::OfferAnswered { .. }
             | LegEvent::OfferRefused { .. }
             | LegEvent::OfferCancelled
+            | LegEvent::Refreshed { .. }
             | LegEvent::OfferAcknowledged { .. } => {}
         }
     }

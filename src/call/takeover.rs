@@ -12,7 +12,8 @@ use crate::cti::{CallState, DnRole, KeyValueList, UserDataChange};
 use crate::dialog::{Body, Party, Replaces};
 use crate::sip::Status;
 
-use super::command::{Command, DialTo, LegCommand, LegSlot};
+use super::Destination;
+use super::command::{Command, Dial, DialTo, LegCommand, LegSlot};
 use super::conversation::{Conversation, Turn, Which};
 use super::entry::Entry;
 use super::facts::{cause, refuse_leg};
@@ -53,15 +54,26 @@ pub(super) struct Admission {
     who: Newcomer,
 }
 
+/// Whom a REFER names besides a dialog.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Target {
+    pub(super) number: String,
+    pub(super) referred_by: Option<String>,
+}
+
 /// A transfer to the party of another conversation, under way.
 #[derive(Debug)]
 pub(super) struct Referral {
     which: Which,
     /// Whose REFER it is; it may leave before the transfer is done.
     by: Participant,
-    pub(super) takeover: Box<Takeover>,
+    takeover: Box<Takeover>,
+    /// The number that the REFER names, and in whose name it does.
+    target: Target,
+    /// Whether the dialog is none of ours: it is the PBX's that has this number.
+    is_outside: bool,
     /// Whom the other conversation says that it has.
-    across: Party,
+    across: Who,
     tie: Option<LegSlot>,
     /// Why it does not take anybody.
     refused: Option<Status>,
@@ -340,7 +352,7 @@ impl Conversation {
         &mut self,
         turn: &mut Turn<'_>,
         by: LegSlot,
-        replaces: Replaces,
+        (target, replaces): (Target, Replaces),
     ) -> bool {
         let Some((which, stays)) = self.place_between_two(by) else {
             return false;
@@ -365,7 +377,9 @@ impl Conversation {
             which,
             by: who,
             takeover: Box::new(takeover),
-            across: Party::default(),
+            target,
+            is_outside: false,
+            across: Who::Outside(Party::default()),
             tie: None,
             refused: None,
         };
@@ -390,27 +404,76 @@ impl Conversation {
         }
     }
 
-    /// Where the tie of the transfer under way leads.
-    pub(super) fn tied(&mut self) -> Option<DialTo> {
-        let takeover = self.referral()?.takeover.clone();
-        Some(DialTo::Takeover(takeover))
+    /// The leg to make for the transfer under way: a tie, or an INVITE with Replaces.
+    pub(super) fn dial_across(&mut self, calling: Party) -> Option<Dial> {
+        let referral = self.referral()?;
+        let target = referral.target.clone();
+        let takeover = referral.takeover.clone();
+        if !referral.is_outside {
+            return Some(self.facts.dial(DialTo::Takeover(takeover), calling));
+        }
+        let to = match self.destination(&target.number)? {
+            Destination::Direct { dn } => DialTo::Agent(dn),
+            Destination::Outside { number } => DialTo::Number(number),
+            Destination::Queue { .. } | Destination::Takeover { .. } => return None,
+        };
+        Some(Dial {
+            replaces: Some(takeover.replaces),
+            referred_by: target.referred_by,
+            ..self.facts.dial(to, calling)
+        })
+    }
+
+    /// The dialog that a REFER names is none of ours. Then it is the PBX's, whose phones have
+    /// talked without us: the transfer is tried there (RFC 5589 §7); whether it can be.
+    pub(super) fn tries_outside(&mut self) -> bool {
+        let number = self.referral().and_then(|referral| {
+            let is_unknown = referral.refused == Some(Status::CALL_DOES_NOT_EXIST);
+            let again = is_unknown && !referral.is_outside;
+            again.then(|| referral.target.number.clone())
+        });
+        let destination = number
+            .as_deref()
+            .and_then(|number| self.destination(number));
+        let who = match destination {
+            Some(Destination::Direct { dn }) if !self.is_here(dn) => Who::Agent(dn),
+            Some(Destination::Outside { number }) => Who::Outside(Party {
+                number,
+                ..Party::default()
+            }),
+            Some(
+                Destination::Direct { .. }
+                | Destination::Queue { .. }
+                | Destination::Takeover { .. },
+            )
+            | None => return false,
+        };
+        if let Some(referral) = self.referral() {
+            referral.is_outside = true;
+            referral.refused = None;
+            referral.across = who;
+        }
+        true
     }
 
     /// The tie of the transfer under way is this leg.
     pub(super) fn tie_is(&mut self, leg: LegSlot) {
-        self.legs.tie(leg);
-        if let Some(referral) = self.referral() {
-            referral.tie = Some(leg);
+        let Some(referral) = self.referral() else {
+            return;
+        };
+        referral.tie = Some(leg);
+        if !referral.is_outside {
+            self.legs.tie(leg);
         }
     }
 
     /// Whom the other conversation says that it has.
     pub(super) fn across_is(&mut self, leg: LegSlot, party: &Party) {
-        if let Some(referral) = self.referral().filter(|referral| referral.tie == Some(leg)) {
-            referral.across = party.clone();
-        }
         if !self.legs.is_tie(leg) {
             return;
+        }
+        if let Some(referral) = self.referral().filter(|referral| referral.tie == Some(leg)) {
+            referral.across = Who::Outside(party.clone());
         }
         for which in [Which::Main, Which::Consult] {
             let Some(call) = self.call_mut(which) else {
@@ -447,8 +510,10 @@ impl Conversation {
         let Some(tie) = tie else {
             return;
         };
-        let number = number_of(&across);
-        let new = Participant::new(Who::Outside(across), tie, by.role);
+        let mut new = Participant::new(across, tie, by.role);
+        let through = self.call(which).and_then(|call| call.through);
+        new.routing_point = new.dn().and(through).map(|(_, point)| point);
+        let number = new.number(&self.facts);
         if let Some(call) = self.call_mut(which) {
             call.participants.push(new.clone());
         }

@@ -7,9 +7,10 @@ use std::collections::VecDeque;
 use crate::agent::PartyState;
 use crate::config::DnIndex;
 use crate::cti::{ErrorCode, KeyValueList, RequestedBy};
+use crate::dialog::Party;
 use crate::session::{Hold, Negotiation, Outcome, Sink, Source};
 
-use super::command::{Command, DialTo, LegSlot};
+use super::command::{Command, Dial, DialTo, LegSlot};
 use super::conversation::{Conversation, Turn, Which};
 use super::exchange::{Ended, Purpose};
 use super::facts::{Destination, Origin, refuse_request};
@@ -215,8 +216,10 @@ impl Conversation {
             }
             Step::Admit(newcomer, stays) => self.admit(turn, newcomer, stays),
             Step::Tie(leg) => {
-                if let Some(to) = self.tied() {
-                    self.serve(turn, leg, to);
+                let calling = self.party_of(leg);
+                match self.dial_across(calling) {
+                    Some(dial) => self.serve_by(turn, leg, dial),
+                    None => self.fail_task(turn),
                 }
             }
         }
@@ -224,16 +227,22 @@ impl Conversation {
 
     /// The leg is joined to a server of media, which makes the offer.
     pub(super) fn serve(&mut self, turn: &mut Turn<'_>, leg: LegSlot, to: DialTo) {
+        let calling = self.party_of(leg);
+        let dial = self.facts.dial(to, calling);
+        self.serve_by(turn, leg, dial);
+    }
+
+    fn party_of(&self, leg: LegSlot) -> Party {
         let who = self
             .main
             .with_leg(leg)
             .or_else(|| self.consult.as_ref()?.with_leg(leg));
-        let calling = who.map(|who| who.party(&self.facts)).unwrap_or_default();
+        who.map(|who| who.party(&self.facts)).unwrap_or_default()
+    }
+
+    fn serve_by(&mut self, turn: &mut Turn<'_>, leg: LegSlot, mut dial: Dial) {
         let server = self.legs.dialled(self.main.conn_id.0);
-        if let DialTo::Takeover(_) = to {
-            self.tie_is(server);
-        }
-        let mut dial = self.facts.dial(to, calling);
+        self.tie_is(server);
         // Who has just answered makes the offer; anybody else gets the server's.
         let (source, sink) = match self.legs.phase(leg) {
             Some(Phase::Answered { offer: Some(offer) }) => {
@@ -296,6 +305,11 @@ impl Conversation {
             (Step::Mix(leg) | Step::Tie(leg), false) => {
                 if ended.legs.0 != leg {
                     self.end_service(turn, ended.legs.0);
+                }
+                if self.tries_outside()
+                    && let Some(task) = &mut self.task
+                {
+                    return task.steps.push_front(step);
                 }
                 self.fail_task(turn);
             }

@@ -268,6 +268,7 @@ impl Conversation {
         self.main.take(leg);
         self.hang_up(turn, leg, cause::NORMAL);
         self.main.diversions.clear();
+        self.main.referred_by = None;
         self.facts.set_out();
     }
 

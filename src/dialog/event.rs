@@ -129,6 +129,12 @@ pub enum LegEvent {
         /// 300 to 699.
         status: Status,
     },
+    /// The peer has answered an INVITE of ours that only repeated what was said, to refresh the
+    /// session; it has been acknowledged.
+    Refreshed {
+        /// The answer, which may be another than before.
+        body: Body,
+    },
     /// ACK to our 2xx to the peer's re-INVITE.
     OfferAcknowledged {
         /// The answer, where our 2xx had the offer.

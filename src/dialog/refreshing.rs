@@ -1,6 +1,6 @@
 //! How a confirmed call is refreshed (RFC 4028): by UPDATE where the peer takes it, else by an
 //! INVITE that repeats what was said; and the UPDATE that offers (RFC 3311). The layer above hears
-//! of neither refresh, only of the end of a call that could not be refreshed.
+//! what the INVITE was answered with, and of the end of a call that could not be refreshed.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use super::leg::Leg;
 use super::offered::{By, Offered};
 use super::session::{Negotiation, Offering, Session};
 use super::session_timer::{Asked, Due};
-use super::turn::Turn;
+use super::turn::{Turn, body_of};
 use super::{Cause, LegEvent, Release, asides};
 
 impl Session {
@@ -76,6 +76,9 @@ impl Session {
         if response.status.is_success() {
             self.invites.succeeded(client, response);
             self.invites.acknowledge(turn, &self.dialog, client, None);
+            if let Some(body) = body_of(&response.message) {
+                turn.emit(LegEvent::Refreshed { body });
+            }
         } else {
             self.invites.remove(client);
         }

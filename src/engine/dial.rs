@@ -136,8 +136,8 @@ impl Engine {
             carried: dial.carried.clone(),
             diversions: dial.diversions.clone(),
             auto_answer: None,
-            replaces: None,
-            referred_by: None,
+            replaces: dial.replaces.clone(),
+            referred_by: dial.referred_by.clone(),
             speaks_for: self.links.another_leg(key, slot),
             policy: LegPolicy::default(),
         }

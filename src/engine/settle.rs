@@ -6,7 +6,9 @@ use offhook_shards::ShardId;
 
 use crate::agent;
 use crate::call;
-use crate::call::{CallKey, CallRef, Command, Event as CallEvent, LegCommand, LegSlot, Replaced};
+use crate::call::{
+    CallKey, CallRef, Command, Event as CallEvent, LegCommand, LegSlot, Referred, Replaced,
+};
 use crate::counters::Counter;
 use crate::cti::{Notice, Output};
 use crate::dialog::{LegEvent, LegKey, PingOutcome, Refusal, UserAgentEvent};
@@ -140,8 +142,12 @@ impl Engine {
                     },
                     (Some(named), None) => Replaced::Elsewhere(named.clone()),
                 };
-                let number = refer.number;
-                let event = CallEvent::Referred(slot, number, replaced);
+                let referred = Referred {
+                    number: refer.number,
+                    referred_by: refer.referred_by,
+                    replaced,
+                };
+                let event = CallEvent::Referred(slot, Box::new(referred));
                 self.calls.handle(now, key, event);
             }
             LegEvent::Progress { status, body } => {
@@ -155,6 +161,7 @@ impl Engine {
             | LegEvent::HungUp(_)
             | LegEvent::Offered { .. }
             | LegEvent::OfferCancelled
+            | LegEvent::Refreshed { .. }
             | LegEvent::OfferAnswered { .. }
             | LegEvent::OfferRefused { .. }
             | LegEvent::OfferAcknowledged { .. }

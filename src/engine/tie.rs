@@ -242,6 +242,7 @@ impl Engine {
             }
             LegEvent::Progress { .. }
             | LegEvent::Answered { .. }
+            | LegEvent::Refreshed { .. }
             | LegEvent::Refused { .. }
             | LegEvent::HungUp(_)
             | LegEvent::OfferAnswered { .. }

@@ -235,6 +235,18 @@ impl LegSession {
         self.said = Some(offer);
     }
 
+    /// The far end has answered once more what we said before, to refresh the session; whether
+    /// its media have changed by that.
+    pub fn hear_again(&mut self, answer: &Body) -> bool {
+        let Some(said) = self.said.clone().filter(|_| self.is_settled()) else {
+            return false;
+        };
+        let changed = !self.is_known(answer);
+        self.exchange = Exchange::Said(Some(said));
+        self.hear_answer(answer);
+        changed
+    }
+
     // Offers of the far end.
 
     /// The far end has made an offer.

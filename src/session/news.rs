@@ -40,6 +40,7 @@ impl<'a> News<'a> {
             LegEvent::HungUp(release) => Self::Over(Why::HungUp(*release)),
             LegEvent::Refused { status, .. } => Self::Over(Why::Refused(*status)),
             LegEvent::Progress { .. }
+            | LegEvent::Refreshed { .. }
             | LegEvent::Identified(_)
             | LegEvent::Info { .. }
             | LegEvent::Referred(_) => Self::Other,

@@ -519,3 +519,48 @@ fn both_sides_are_shown_whom_they_talk_to() {
     assert_eq!(shown(&world, &Party::phone(THIRD)), Some(number));
     end(&mut world, token);
 }
+
+#[test]
+fn phone_transfers_to_whom_it_has_reached_through_its_pbx() {
+    for number in [OTHER, "4000"] {
+        for mut world in worlds() {
+            let (token, main) = talking(&mut world);
+            let replaces = Replaces {
+                call_id: format!("{number}@10.0.1.1"),
+                to_tag: "theirs".to_owned(),
+                from_tag: "its".to_owned(),
+            };
+            let since = moment(&world);
+            assert!(world.phone(AGENT).refer_outside(number, &replaces));
+            world.run_for(Duration::from_secs(8));
+            assert!(connected(&world, token, number), "{:?}", told(&world));
+            assert_eq!(has(&world, number, "Replaces"), [replaces.header()]);
+            assert!(has(&world, number, "Referred-By")[0].contains("2000"));
+            let mut told = told_since(&world, since);
+            told.sort();
+            let expected: &[&str] = if number == OTHER {
+                &[
+                    "2000 Released Transferred",
+                    "2001 Established Transferred",
+                    "2001 Ringing Transferred",
+                ]
+            } else {
+                &["2000 Released Transferred"]
+            };
+            assert_eq!(told, expected);
+            assert_eq!(conn_of(&world, AGENT, EventName::Released), main);
+            end(&mut world, token);
+        }
+    }
+}
+
+#[test]
+fn number_that_a_phone_transfers_to_is_told_in_whose_name() {
+    let mut world = world_on(1, 1, TRUNK, "");
+    let (token, _) = talking(&mut world);
+    assert!(world.phone(AGENT).refer(OTHER));
+    world.run_for(Duration::from_secs(8));
+    assert!(connected(&world, token, OTHER));
+    assert!(has(&world, OTHER, "Referred-By")[0].contains("2000"));
+    end(&mut world, token);
+}

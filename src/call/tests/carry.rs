@@ -155,3 +155,26 @@ fn early_media_reaches_a_caller_of_one_number_only() {
         assert_eq!(table.party_states(), [PartyState::Ringing]);
     }
 }
+
+#[test]
+fn another_answer_to_a_refresh_goes_to_the_other_side() {
+    let (mut table, key) = Table::talking();
+    let phone = table.phone;
+    let body = sdp(phone.0).expect("a description");
+    table.commands.clear();
+    table.on(key, phone, LegEvent::Refreshed { body });
+    assert_eq!(table.commands, [], "it says what it said before");
+    let body = sdp(99).expect("a description");
+    table.on(key, phone, LegEvent::Refreshed { body });
+    let offers = |command: &&LegCommand| matches!(command, LegCommand::Offer(Some(_)));
+    assert_eq!(table.leg_commands(Side::Caller).filter(offers).count(), 1);
+    assert_eq!(table.leg_commands(Side::Agent).count(), 0);
+    let body = sdp(0);
+    table.leg(key, Side::Caller, LegEvent::OfferAnswered { body });
+    table.expect_leg(Side::Caller, &LegCommand::Acknowledge(None));
+    assert_eq!(
+        table.leg_commands(Side::Agent).count(),
+        0,
+        "it knows the caller"
+    );
+}

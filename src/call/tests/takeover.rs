@@ -39,10 +39,14 @@ impl Table {
     }
 
     /// The agent's phone transfers its call to a party of another conversation; the tie.
-    fn refers(&mut self, key: CallKey) -> LegSlot {
+    fn refers(&mut self, key: CallKey, number: &str) -> LegSlot {
         let phone = self.phone;
-        let replaced = Replaced::Elsewhere(replaces());
-        let event = Event::Referred(phone, "2001".to_owned(), replaced);
+        let referred = Referred {
+            number: number.to_owned(),
+            referred_by: Some("<sip:2000@pbx>".to_owned()),
+            replaced: Replaced::Elsewhere(replaces()),
+        };
+        let event = Event::Referred(phone, Box::new(referred));
         self.calls.handle(self.now, key, event);
         self.drain();
         let tie = self.phone;
@@ -173,7 +177,7 @@ fn nobody_changes_the_call_meanwhile_but_all_may_leave() {
 #[test]
 fn phone_hears_that_the_other_call_does_not_take_its_caller() {
     let (mut table, key) = Table::talking();
-    let tie = table.refers(key);
+    let tie = table.refers(key, "7000");
     let gone = LegEvent::Refused {
         status: Status::CALL_DOES_NOT_EXIST,
         retry_after: None,
@@ -190,7 +194,7 @@ fn caller_gets_the_party_of_the_other_call() {
     // The phone stays until it hears that it is done, or leaves at once.
     for leaves in [false, true] {
         let (mut table, key) = Table::talking();
-        let tie = table.refers(key);
+        let tie = table.refers(key, "7000");
         let phone = table.phone;
         let party = Party {
             number: "2001".to_owned(),
@@ -227,7 +231,7 @@ fn caller_gets_the_party_of_the_other_call() {
 #[test]
 fn caller_whose_phone_has_left_in_vain_goes_back_to_its_queue() {
     let (mut table, key) = Table::talking();
-    let tie = table.refers(key);
+    let tie = table.refers(key, "7000");
     let phone = table.phone;
     table.hears(key, phone, bye());
     let gone = LegEvent::Refused {
@@ -238,4 +242,38 @@ fn caller_whose_phone_has_left_in_vain_goes_back_to_its_queue() {
     table.hears(key, tie, gone);
     let enters = |input: &queue::Input| matches!(input, queue::Input::Enter { .. });
     assert!(table.queue_inputs().any(enters), "{:?}", table.commands);
+}
+
+#[test]
+fn phone_transfers_to_whom_it_has_reached_through_its_pbx() {
+    let (mut table, key) = Table::talking();
+    let phone = table.phone;
+    let tie = table.refers(key, "2001");
+    let unknown = LegEvent::Refused {
+        status: Status::CALL_DOES_NOT_EXIST,
+        retry_after: None,
+        after_provisional: false,
+    };
+    table.hears(key, tie, unknown);
+    let dial = table.commands.iter().find_map(|command| match command {
+        Command::Dial(slot, dial) => Some((*slot, dial.clone())),
+        _ => None,
+    });
+    let (other, dial) = dial.expect("the PBX is asked");
+    table.phone = phone;
+    assert_eq!(dial.to, DialTo::Agent(OTHER));
+    assert_eq!(dial.replaces, Some(replaces()));
+    assert_eq!(dial.referred_by.as_deref(), Some("<sip:2000@pbx>"));
+    table.hears(key, other, LegEvent::Answered { body: sdp(9) });
+    let body = sdp(0);
+    table.hears(key, LegSlot::FIRST, LegEvent::OfferAnswered { body });
+    table.expect_leg(Side::Agent, &reports(200));
+    let states = table.party_states();
+    assert_eq!(
+        states,
+        [
+            PartyState::Ended(EndCause::Transferred),
+            PartyState::Established
+        ]
+    );
 }

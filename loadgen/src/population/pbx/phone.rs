@@ -275,6 +275,18 @@ impl PhoneControl<'_> {
         })
     }
 
+    /// Transfers the call that the phone talks in to whom it has in a dialog that the server does
+    /// not know; `false` when that is not possible now.
+    pub fn refer_outside(self, number: &str, replaces: &Replaces) -> bool {
+        let Line::Talking(leg) = self.pbx.phones[self.phone].line else {
+            return false;
+        };
+        let session = self.pbx.session(leg);
+        session.is_some_and(|(session, exchange)| {
+            session.refer(self.now, exchange, number, Some(replaces))
+        })
+    }
+
     /// From now on every call to this phone goes this way; `None` returns to habit.
     pub fn set_behaviour(self, behaviour: Option<Behaviour>) {
         self.pbx.phones[self.phone].behaviour = behaviour;
