@@ -155,13 +155,13 @@ fn name(algorithm: Algorithm) -> &'static str {
     }
 }
 
-/// `auth` where it is offered, or else `auth-int`.
+/// `auth-int` where it is offered, as SIPp takes it, or else `auth`.
 fn quality(offered: &[u8]) -> Option<&'static [u8]> {
     let mut words = offered.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
-    if words.clone().any(|word| word == b"auth") {
-        return Some(b"auth");
+    if words.clone().any(|word| word == b"auth-int") {
+        return Some(b"auth-int");
     }
-    words.any(|word| word == b"auth-int").then_some(b"auth-int")
+    words.any(|word| word == b"auth").then_some(b"auth")
 }
 
 /// RFC 2617 §3.2.2.1.
@@ -248,7 +248,7 @@ mod tests {
     #[test]
     fn the_example_of_the_rfc_comes_out() {
         // RFC 2617 §3.5, whose client nonce is the same digits.
-        let challenge = "Digest realm=\"testrealm@host.com\", qop=\"auth,auth-int\", \
+        let challenge = "Digest realm=\"testrealm@host.com\", qop=\"auth\", \
              nonce=\"dcd98b7102dd2f0e8b11d0f600bfb0c093\", \
              opaque=\"5ccc069c403ebaf9f0171e9517f40e41\"";
         let text = answered(challenge, &MUFASA);
@@ -271,7 +271,7 @@ mod tests {
 
     #[test]
     fn sha_256_and_protection_of_the_body_verify() {
-        let challenge = "Digest realm=\"r\",nonce=\"n\",algorithm=SHA-256,qop=\"auth-int\"";
+        let challenge = "Digest realm=\"r\",nonce=\"n\",algorithm=SHA-256,qop=\"auth,auth-int\"";
         let credentials = Credentials {
             body: b"v=0",
             ..MUFASA

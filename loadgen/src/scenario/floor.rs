@@ -1,6 +1,7 @@
 //! What all calls of one worker share: the scenario, the settings, what they send, count and
 //! log, chance and injection files. A call gets it with every step; it holds no call.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::ops::Range;
@@ -116,6 +117,8 @@ pub(crate) struct Floor {
         reason = "calls own boxes, and get the same ones back"
     )]
     spare: Vec<Box<Resend>>,
+    /// What `[dynamic_id]` was last; every use has the next one.
+    dynamic_ids: Cell<u64>,
     /// Whether a scenario has sent calls elsewhere (`setdest`).
     pub(crate) is_redirected: bool,
     /// The calls' stream connections.
@@ -158,6 +161,7 @@ impl Floor {
             echoes: settings.echoes,
             commands: VecDeque::new(),
             spare: Vec::new(),
+            dynamic_ids: Cell::new(0),
             is_redirected: false,
             flows: Flows::default(),
             outbox: VecDeque::new(),
@@ -207,6 +211,18 @@ impl Floor {
     /// Closes a connection behind what was sent on it.
     pub(crate) fn close(&mut self, connection: ConnectionId) {
         self.outbox.push_back(Outgoing::Close(connection));
+    }
+
+    /// What `[dynamic_id]` is now.
+    pub(crate) fn dynamic_id(&self) -> u64 {
+        /// The first, how many there are, and what is between two.
+        const FIRST: u64 = 10_000;
+        const COUNT: u64 = 8_000;
+        const STEP: u64 = 4;
+        let used = self.dynamic_ids.get();
+        self.dynamic_ids.set(used + 1);
+        let (worker, workers) = (self.settings.worker, self.settings.workers.max(1));
+        FIRST + (used * workers + worker) * STEP % COUNT
     }
 
     /// Queues a packet of media, which is no message.

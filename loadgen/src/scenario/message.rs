@@ -93,12 +93,20 @@ pub(crate) fn cseq(value: &[u8]) -> Option<(u64, &[u8])> {
 
 /// The values of all headers of a name, blanks around them removed, folded lines included.
 pub(crate) fn headers<'a>(bytes: &'a [u8], name: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+    named_headers(bytes, name).map(|(_, value)| value)
+}
+
+/// Names, as they stand there, and values of all headers of a name.
+pub(crate) fn named_headers<'a>(
+    bytes: &'a [u8],
+    name: &'a [u8],
+) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
     let short = short_form(name);
     lines(bytes).filter_map(move |line| {
         let colon = memchr::memchr(b':', line)?;
         let found = line[..colon].trim_ascii_end();
         let is_it = found.eq_ignore_ascii_case(name) || short.is_some_and(|short| found == [short]);
-        is_it.then(|| line[colon + 1..].trim_ascii())
+        is_it.then(|| (found, line[colon + 1..].trim_ascii()))
     })
 }
 

@@ -17,6 +17,8 @@ use super::value::{Value, write_to};
 const LENGTH_DIGITS: usize = 5;
 /// What `[branch]` begins with (RFC 3261 §8.1.1.7).
 const BRANCH_COOKIE: &str = "z9hG4bK";
+/// Stands where the answer to a challenge will be: an empty line would end the headers.
+const PLACEHOLDER: u8 = b'_';
 /// A field of an injection file may hold this keyword itself.
 const AUTHENTICATION: &[u8] = b"[authentication";
 
@@ -79,10 +81,12 @@ pub(crate) fn render(template: &Template, view: &View<'_>, output: &mut Vec<u8>)
         }
     }
     if let Some((place, text)) = late.authentication.take() {
-        match view.authorization(&text, &output[start..]) {
-            Ok(header) => drop(output.splice(place..place, header)),
-            Err(fault) => late.fault = Some(fault),
-        }
+        let header = view.authorization(&text, &output[start..]);
+        let header = header.unwrap_or_else(|fault| {
+            late.fault = Some(fault);
+            Vec::new()
+        });
+        drop(output.splice(place..=place, header));
     }
     late.fault
 }
@@ -117,6 +121,7 @@ impl View<'_> {
             Keyword::Authentication(template) => {
                 let text = self.nested(template, late);
                 late.authentication = Some((output.len(), text));
+                output.push(PLACEHOLDER);
             }
             Keyword::Field { column, file, line } => {
                 self.field(*column, file.as_deref(), line.as_deref(), output, late);
@@ -140,7 +145,7 @@ impl View<'_> {
             }
             Keyword::Variable(id) => self.value(*id).write(output),
             Keyword::CallId
-            | Keyword::CallNumber(_)
+            | Keyword::CallNumber
             | Keyword::CSeq(_)
             | Keyword::Branch(_)
             | Keyword::MessageIndex
@@ -170,7 +175,7 @@ impl View<'_> {
     )]
     fn address(&self, keyword: &Keyword, output: &mut Vec<u8>) {
         let (call, settings) = (self.call, &self.floor.settings);
-        let remote = call.remote();
+        let remote = settings.named.unwrap_or(call.remote());
         let local = call.local().unwrap_or(settings.local);
         match keyword {
             Keyword::RemoteIp => write_ip(output, remote.ip()),
@@ -208,13 +213,7 @@ impl View<'_> {
         match keyword {
             Keyword::Service => output.extend_from_slice(settings.service.as_bytes()),
             Keyword::ProcessId => number(output, u64::from(settings.process_id), 0),
-            Keyword::DynamicId(offset) => {
-                /// The first, and how many there are, four a call.
-                const FIRST: u64 = 10_000;
-                const COUNT: u64 = 8_000;
-                let place = self.call.number().saturating_sub(1) * 4 % COUNT;
-                number(output, FIRST + place, *offset);
-            }
+            Keyword::DynamicId(offset) => number(output, self.floor.dynamic_id(), *offset),
             Keyword::Users(offset) => {
                 let users = settings
                     .load
@@ -243,7 +242,7 @@ impl View<'_> {
         let call = self.call;
         match keyword {
             Keyword::CallId => output.extend_from_slice(call.call_id()),
-            Keyword::CallNumber(offset) => number(output, call.number(), *offset),
+            Keyword::CallNumber => number(output, call.number(), 0),
             Keyword::CSeq(offset) => number(output, call.cseq, *offset),
             Keyword::Branch(offset) => {
                 let step = i64::try_from(self.step)
@@ -310,7 +309,13 @@ impl View<'_> {
             None => self.call.lines.get(place).copied().unwrap_or(0),
             Some(template) => {
                 let text = self.nested(template, late);
-                match super::value::number(&text) {
+                // A variable that is zero shows nothing.
+                let text = if text.is_empty() {
+                    b"0"
+                } else {
+                    text.as_slice()
+                };
+                match super::value::number(text) {
                     Some(number) if number >= 0.0 => number as usize,
                     Some(_) | None => return,
                 }
@@ -323,6 +328,7 @@ impl View<'_> {
             let inside = text[AUTHENTICATION.len()..].trim_ascii_end();
             let inside = inside.strip_suffix(b"]").unwrap_or(inside);
             late.authentication = Some((start, inside.to_vec()));
+            output.push(PLACEHOLDER);
         }
     }
 
@@ -339,7 +345,7 @@ impl View<'_> {
         };
         let uri = match &settings.digest_uri {
             Some(uri) => format!("sip:{uri}"),
-            None => format!("sip:{}", self.call.remote()),
+            None => format!("sip:{}", settings.named.unwrap_or(self.call.remote())),
         };
         let method = message::first_line(text).split(|byte| *byte == b' ').next();
         let mut header = challenge.header().as_bytes().to_vec();
@@ -366,9 +372,10 @@ fn write_unless_empty(output: &mut Vec<u8>, before: &[u8], text: &[u8]) {
     }
 }
 
-/// All headers of a name as one, the values with commas between them.
+/// All headers of a name as one, the values with commas between them. The name is that of the
+/// message, be it short or written otherwise.
 fn write_header(received: &[u8], name: &[u8], output: &mut Vec<u8>) {
-    for (index, value) in message::headers(received, name).enumerate() {
+    for (index, (name, value)) in message::named_headers(received, name).enumerate() {
         if index == 0 {
             output.extend_from_slice(name);
             output.extend_from_slice(b": ");

@@ -18,7 +18,9 @@ use crate::measure::Tolerance;
 pub struct Settings {
     /// Whom calls go to; a server waits instead.
     pub remote: Option<SocketAddr>,
-    /// The peer as it was named.
+    /// Whom messages name as the peer, also where they go elsewhere; without it, whoever calls.
+    pub named: Option<SocketAddr>,
+    /// The peer as it was named, without a port.
     pub remote_host: String,
     /// The address that messages name as ours, unless a call has one of `locals`.
     pub local: SocketAddr,
@@ -187,6 +189,7 @@ impl Settings {
     pub fn new(local: SocketAddr) -> Self {
         Self {
             remote: None,
+            named: None,
             remote_host: String::new(),
             local,
             locals: vec![local],

@@ -26,7 +26,7 @@ pub(crate) enum Keyword {
     MediaPort(i64),
     AutoMediaPort(i64),
     CallId,
-    CallNumber(i64),
+    CallNumber,
     CSeq(i64),
     /// Of the step this many places away.
     Branch(i64),
@@ -255,7 +255,8 @@ fn with_offset(inside: &[u8]) -> Option<Keyword> {
         b"media_port" | b"rtpstream_audio_port" => Keyword::MediaPort(offset),
         b"rtpstream_video_port" => Keyword::MediaPort(offset.saturating_add(2)),
         b"auto_media_port" => Keyword::AutoMediaPort(offset),
-        b"call_number" => Keyword::CallNumber(offset),
+        // SIPp takes an offset there, and makes nothing of it.
+        b"call_number" => Keyword::CallNumber,
         b"cseq" => Keyword::CSeq(offset),
         b"branch" => Keyword::Branch(offset),
         b"dynamic_id" => Keyword::DynamicId(offset),

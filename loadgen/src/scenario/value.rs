@@ -17,18 +17,21 @@ pub(crate) enum Value {
 }
 
 impl Value {
-    /// Whether a step that `test`s this variable branches: a false truth counts as unset.
+    /// Whether a step that `test`s this variable branches: a false truth and the number zero count
+    /// as unset, as in SIPp.
     pub(crate) fn is_set(&self) -> bool {
         match self {
             Self::Unset | Self::Truth(false) => false,
-            Self::Text(_) | Self::Number(_) | Self::Truth(true) => true,
+            Self::Number(number) => *number != 0.0,
+            Self::Text(_) | Self::Truth(true) => true,
         }
     }
 
-    /// Appends what a message shows of it: numbers with six decimals.
+    /// Appends what a message shows of it: numbers with six decimals, and of zero nothing.
     pub(crate) fn write(&self, output: &mut Vec<u8>) {
         match self {
             Self::Unset => {}
+            Self::Number(0.0) => {}
             Self::Text(text) => output.extend_from_slice(text),
             Self::Number(number) => write_to(output, format_args!("{number:.6}")),
             Self::Truth(true) => output.extend_from_slice(b"true"),
@@ -89,9 +92,9 @@ mod tests {
     }
 
     #[test]
-    fn only_a_false_truth_and_nothing_are_unset() {
+    fn a_false_truth_zero_and_nothing_are_unset() {
         assert!(!Value::Unset.is_set() && !Value::Truth(false).is_set());
-        assert!(Value::Number(0.0).is_set() && Value::Text(Vec::new()).is_set());
+        assert!(!Value::Number(0.0).is_set() && Value::Text(Vec::new()).is_set());
     }
 
     #[test]

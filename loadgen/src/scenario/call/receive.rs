@@ -226,7 +226,9 @@ impl Call {
         let tag = match message.kind {
             Kind::Request { .. } => {
                 self.cseq = self.cseq.max(cseq.map_or(0, |(number, _)| number));
-                message.tag(b"From")
+                // SIPp knows no tag of a peer that calls; what a response said stays.
+                let is_known = !self.texts.is_empty(Part::PeerTag);
+                message.tag(b"From").filter(|_| !is_known)
             }
             Kind::Response { status } => {
                 let is_invite = cseq.is_some_and(|(_, method)| method == b"INVITE");
@@ -311,11 +313,12 @@ impl Call {
         if let Some(flow) = self.answer_automatically(now, message, floor) {
             return flow;
         }
-        if let Some(counts) = floor.statistics.steps.get_mut(self.step) {
+        let place = self.next_that_must(scenario, floor);
+        if let Some(counts) = floor.statistics.steps.get_mut(place) {
             counts.unexpected += 1;
         }
         let (number, first) = (self.number, message::first_line(message.bytes));
-        let step = scenario.steps.get(self.step);
+        let step = scenario.steps.get(place);
         let (wanted, line) = step.map_or(("the end", 0), |step| (step.display.as_str(), step.line));
         floor.warn(now, || {
             let first = String::from_utf8_lossy(first);
@@ -328,6 +331,26 @@ impl Call {
         self.note_dialog(message);
         self.give_up(now, floor);
         Flow::End(Some(Failure::Unexpected))
+    }
+
+    /// The step at which the search for a message ends: the first that may not be left out.
+    fn next_that_must(&self, scenario: &Scenario, floor: &Floor) -> usize {
+        let may_be_left_out = |place: &usize| {
+            let is_optional = match &scenario.steps[*place].kind {
+                StepKind::Receive(receive) => receive.optional != Optional::No,
+                StepKind::Send(_)
+                | StepKind::Pause(_)
+                | StepKind::Nop
+                | StepKind::TimeWait(_)
+                | StepKind::SendCommand(_)
+                | StepKind::ReceiveCommand { .. } => false,
+            };
+            is_optional || self.is_passed_over(scenario, *place, floor)
+        };
+        let mut places = self.step..scenario.steps.len();
+        places
+            .find(|place| !may_be_left_out(place))
+            .unwrap_or(self.step)
     }
 
     /// Goes to the steps for unexpected messages, which may come back.

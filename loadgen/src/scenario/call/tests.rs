@@ -8,4 +8,5 @@ mod lab;
 mod load;
 mod matching;
 mod resends;
+mod rules;
 mod texts;

@@ -28,9 +28,11 @@ fn columns(step: &Step, counts: &StepCounts, loses: bool) -> Vec<(&'static str, 
             ("Timeout", timeouts),
             ("Unexp", unexpected),
         ],
-        StepKind::Pause(_) | StepKind::TimeWait(_) | StepKind::Nop => {
+        StepKind::Pause(_) | StepKind::TimeWait(_) => {
             vec![("Sessions", messages), ("Unexp", unexpected)]
         }
+        // SIPp has the column, and counts nothing in it.
+        StepKind::Nop => vec![("Sessions", 0), ("Unexp", unexpected)],
         StepKind::SendCommand(_) => vec![("Sent", messages)],
         StepKind::ReceiveCommand { .. } => vec![("Recv", messages), ("Unexp", unexpected)],
     };

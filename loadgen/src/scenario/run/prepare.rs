@@ -54,8 +54,9 @@ pub(super) fn prepare(play: &Play, built_in: Option<&str>) -> Result<Prepared, S
     let Some(scenario) = loaded.scenario else {
         return Err(format!("offhook-load: {name} cannot be run"));
     };
-    let host = play.proxy.clone().or(host);
-    let remote = match (&host, scenario.side) {
+    let named = host.as_deref().map(resolve).transpose()?;
+    let way = play.proxy.clone().or_else(|| host.clone());
+    let remote = match (&way, scenario.side) {
         (Some(host), _) => Some(resolve(host)?),
         (None, Side::Server) => None,
         (None, Side::Client) => {
@@ -68,7 +69,9 @@ pub(super) fn prepare(play: &Play, built_in: Option<&str>) -> Result<Prepared, S
         check_objective(objective, &scenario)?;
     }
     let cores = cores(play)?;
-    let settings = settings(play, &scenario, remote, host.as_deref(), cores.len())?;
+    let mut settings = settings(play, &scenario, remote, cores.len())?;
+    settings.named = named.or(remote);
+    settings.remote_host = without_port(host.or(way).as_deref().unwrap_or_default()).to_owned();
     let files = files(play, &scenario)?;
     let tls = match settings.transport {
         Transport::Udp | Transport::Tcp => None,
@@ -123,13 +126,18 @@ fn read(path: &Path) -> Result<Vec<u8>, String> {
         .map_err(|error| format!("offhook-load: {} cannot be read: {error}", path.display()))
 }
 
+/// HOST of HOST:PORT.
+fn without_port(host: &str) -> &str {
+    let parts = host.rsplit_once(':').filter(|(before, port)| {
+        port.parse::<u16>().is_ok() && (!before.contains(':') || before.ends_with(']'))
+    });
+    parts.map_or(host, |(before, _)| before)
+}
+
 /// HOST or HOST:PORT, an address of IPv6 in brackets.
 fn resolve(host: &str) -> Result<SocketAddr, String> {
     let cannot = |why: String| format!("offhook-load: {host} cannot be called: {why}");
-    let has_port = host.rsplit_once(':').is_some_and(|(before, port)| {
-        port.parse::<u16>().is_ok() && (!before.contains(':') || before.ends_with(']'))
-    });
-    let full = if has_port {
+    let full = if without_port(host).len() < host.len() {
         host.to_owned()
     } else {
         format!("{host}:{SIP_PORT}")
@@ -164,7 +172,6 @@ fn settings(
     play: &Play,
     scenario: &Scenario,
     remote: Option<SocketAddr>,
-    host: Option<&str>,
     cores: usize,
 ) -> Result<Settings, String> {
     let (transport, connects_each) = transport(play)?;
@@ -185,7 +192,6 @@ fn settings(
             base.recent_bytes
         },
         remote,
-        remote_host: host.unwrap_or_default().to_owned(),
         transport,
         connects_each: connects_each && scenario.side == Side::Client,
         connections_max: play.connections(),

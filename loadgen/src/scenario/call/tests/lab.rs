@@ -45,6 +45,7 @@ pub(super) fn lab_with(body: &str, change: impl FnOnce(&mut Settings)) -> Lab {
         .unwrap_or_else(|| panic!("{:?}", loaded.notes.sorted()));
     let mut settings = Settings::new(address(5_060));
     settings.remote = Some(address(5_070));
+    settings.named = settings.remote;
     settings.remote_host = "peer".to_owned();
     settings.process_id = 77;
     settings.traces.logs = true;

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use offhook_shards::{ConnectionChange, ConnectionOutcome, Transport};
 
-use super::lab::{lab_with, request, response};
+use super::lab::{lab_with, request};
+use crate::load::Spacing;
 use crate::scenario::settings::Growth;
 use crate::scenario::station::Ending;
 use crate::scenario::statistics::Failure;
@@ -143,26 +144,63 @@ fn a_lost_connection_fails_the_calls_that_need_it() {
     assert!(lab.is_successful());
 }
 
-#[test]
-fn the_same_seed_makes_the_same_choices() {
-    let scenario = format!(
-        "{}<pause distribution=\"exponential\" mean=\"100\"/>{}",
+/// When what was sent by each of the workers, in virtual time: calls that come by chance, and whose
+/// pauses, branches and losses are chance as well.
+fn transcripts(seed: u64, workers: u64) -> Vec<Vec<(u128, String)>> {
+    let scenario = [
         request("INFO", ""),
-        response("200 OK", "lost=\"50\"")
-    );
-    let run = |seed| {
+        "<pause distribution=\"exponential\" mean=\"100\"/>".to_owned(),
+        "<nop next=\"short\" chance=\"0.5\"/>".to_owned(),
+        request("OPTIONS", "lost=\"50\""),
+        "<label id=\"short\"/>".to_owned(),
+        request("BYE", ""),
+    ]
+    .concat();
+    let transcript = |worker| {
         let mut lab = lab_with(&scenario, |settings| {
             settings.seed = seed;
-            settings.load.calls_max = Some(20);
+            settings.load.calls_max = Some(40);
+            settings.load.spacing = Spacing::Poisson;
+            (settings.worker, settings.workers) = (worker, workers);
         });
-        let mut times = Vec::new();
-        for _ in 0..4_000 {
-            let count = lab.sent().len();
-            times.push(count);
+        let mut said = Vec::new();
+        for _ in 0..8_000 {
             lab.advance(1);
+            let at = lab.elapsed();
+            said.extend(lab.lines().into_iter().map(|line| (at, line)));
         }
-        times
+        said
     };
-    assert_eq!(run(7), run(7));
-    assert_ne!(run(7), run(8));
+    (0..workers).map(transcript).collect()
+}
+
+#[test]
+fn the_same_seed_makes_the_same_schedule_and_choices() {
+    for workers in [1, 3] {
+        let said = transcripts(7, workers);
+        assert_eq!(said, transcripts(7, workers));
+        assert_ne!(said, transcripts(8, workers));
+        let all: Vec<&(u128, String)> = said.iter().flatten().collect();
+        let count = |method: &str| {
+            let starts = |said: &&&(u128, String)| said.1.starts_with(method);
+            all.iter().filter(starts).count()
+        };
+        assert_eq!((count("INFO"), count("BYE")), (40, 40));
+        assert!((1..40).contains(&count("OPTIONS")), "{}", count("OPTIONS"));
+    }
+}
+
+#[test]
+fn the_moments_of_calls_do_not_depend_on_how_many_workers_share_them() {
+    let moments = |workers| {
+        let all = transcripts(7, workers).concat();
+        let mut moments: Vec<u128> = all
+            .into_iter()
+            .filter(|(_, line)| line.starts_with("INFO"))
+            .map(|(at, _)| at)
+            .collect();
+        moments.sort_unstable();
+        moments
+    };
+    assert_eq!(moments(1), moments(3));
 }

@@ -116,7 +116,7 @@ fn an_unexpected_refusal_is_acknowledged_and_fails_the_call() {
         ack.contains("CSeq: 1 ACK") && ack.contains("tag=77"),
         "{ack}"
     );
-    assert_eq!(lab.statistics().steps[1].unexpected, 1);
+    assert_eq!(lab.statistics().steps[3].unexpected, 1);
     let mut redirected = super::lab::lab(&uac());
     let invite = redirected.sent().pop().expect("an INVITE");
     redirected.answer(&invite, "302 Moved Temporarily", "");

@@ -21,7 +21,7 @@ fn keywords_have_the_values_of_call_and_run() {
         "INFO sip:service@127.0.0.1:5070 SIP/2.0\r\n\
          A: peer 127.0.0.1 4 5060 UDP 127.0.0.1\r\n\
          B: 127.0.0.1 4 6002 6000 key\r\n\
-         C: 1-77@127.0.0.1 2 1 6 z9hG4bK-77-1-0 z9hG4bK-77-1--1 0 77\r\n\
+         C: 1-77@127.0.0.1 1 1 6 z9hG4bK-77-1-0 z9hG4bK-77-1--1 0 77\r\n\
          D: ann two -1 0 10000 0 Thu, 01 Jan 1970 00:16:40 GMT\r\n\r\n"
     );
 }

@@ -1,0 +1,105 @@
+//! SIPp and our own program, as tests run them.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+use offhook_loadgen::measure::{tcp_listeners, udp_sockets};
+
+/// Calls of one test.
+pub(crate) const CALLS: &str = "40";
+
+pub(crate) fn free_address() -> SocketAddr {
+    for _ in 0..100 {
+        let udp = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has free ports");
+        let address = udp.local_addr().expect("a bound socket has an address");
+        if TcpListener::bind(address).is_ok() {
+            return address;
+        }
+    }
+    panic!("no port of loopback is free");
+}
+
+/// A folder of the test's own: SIPp writes beside its scenario.
+pub(crate) fn folder(name: &str) -> PathBuf {
+    let path = std::env::temp_dir().join(format!("offhook-sipp-{name}-{}", std::process::id()));
+    std::fs::create_dir_all(&path).expect("the folder for temporary files can be written");
+    path
+}
+
+pub(crate) fn ours(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_offhook-load"));
+    prepare(&mut command, folder);
+    command
+}
+
+pub(crate) fn sipp(folder: &Path) -> Command {
+    let mut command = Command::new("sipp");
+    prepare(&mut command, folder);
+    command.args(["-timeout_error", "-max_socket", "100"]);
+    command
+}
+
+pub(crate) fn prepare(command: &mut Command, folder: &Path) {
+    command
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+}
+
+/// Options that both understand.
+pub(crate) fn shared(command: &mut Command, local: SocketAddr, transport: &str) {
+    command
+        .args([
+            "-i",
+            "127.0.0.1",
+            "-p",
+            &local.port().to_string(),
+            "-t",
+            transport,
+        ])
+        .args(["-m", CALLS, "-nostdin", "-timeout", "60s"]);
+}
+
+pub(crate) fn start(mut command: Command, address: SocketAddr) -> Child {
+    let mut child = command.spawn().unwrap_or_else(|error| {
+        panic!("{command:?} cannot be run ({error}); on Debian: apt-get install sip-tester")
+    });
+    while matches!(child.try_wait(), Ok(None)) {
+        if is_there(address) {
+            return child;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let output = child.wait_with_output().expect("it has ended");
+    is_clean("who should listen", &output);
+    panic!("nobody listens on {address}, and {command:?} has ended");
+}
+
+pub(crate) fn is_clean(what: &str, output: &Output) {
+    assert!(
+        output.status.success(),
+        "{what}: {:?}\n{}\n{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+/// Waits until somebody has a socket at an address.
+pub(crate) fn await_socket(address: SocketAddr) {
+    for _ in 0..1_000 {
+        if is_there(address) {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    panic!("nobody listens on {address}");
+}
+
+/// Asks the kernel: to try to take the address might keep another from it.
+fn is_there(address: SocketAddr) -> bool {
+    udp_sockets().contains(&address) || tcp_listeners().contains(&address)
+}
