@@ -45,7 +45,7 @@ impl Conversation {
         let point = point.map(|point| point.number.to_string());
         match why {
             ForwardReason::Overflow => (point, "unavailable"),
-            ForwardReason::Routed => (point, "deflection"),
+            ForwardReason::Routed | ForwardReason::Labelled => (point, "deflection"),
             ForwardReason::Unconditional => (dn, "unconditional"),
             ForwardReason::Busy => (dn, "user-busy"),
             ForwardReason::NoAnswer => (dn, "no-answer"),

@@ -23,6 +23,8 @@ pub(super) struct Entry {
     pub(super) queue: QueueIndex,
     pub(super) routing_point: RoutingPointIndex,
     pub(super) hold: Hold,
+    /// How often the call had been sent elsewhere when it came in.
+    pub(super) hops: u8,
     /// Its home has forgotten it while it was with an agent of a further queue.
     pub(super) refused: Option<QueueRefusal>,
     further: Further,
@@ -72,6 +74,7 @@ impl Entry {
             queue: facts.config.entry_at(ways[0]).queue,
             routing_point,
             hold: Hold::Waiting,
+            hops: facts.hops,
             refused: None,
             further: Further::NONE,
         };

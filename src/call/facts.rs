@@ -67,14 +67,17 @@ impl Destination {
                 routing_point,
             }),
             Some(Address::Queue(_) | Address::Trunk(_)) => None,
-            None => {
-                let dialable = |byte: u8| byte.is_ascii_alphanumeric() || b"+*#.-".contains(&byte);
-                let is_number = !number.is_empty() && number.bytes().all(dialable);
-                (is_number && config.outbound(number).is_some()).then(|| Self::Outside {
-                    number: number.to_owned(),
-                })
-            }
+            None => Self::outside(config, number),
         }
+    }
+
+    /// A number outside, whatever else has it.
+    pub(super) fn outside(config: &Config, number: &str) -> Option<Self> {
+        let dialable = |byte: u8| byte.is_ascii_alphanumeric() || b"+*#.-".contains(&byte);
+        let is_number = !number.is_empty() && number.bytes().all(dialable);
+        (is_number && config.outbound(number).is_some()).then(|| Self::Outside {
+            number: number.to_owned(),
+        })
     }
 }
 

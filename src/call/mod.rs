@@ -163,6 +163,8 @@ pub enum ForwardReason {
     Overflow,
     /// A router's word.
     Routed,
+    /// A router's word, and the number is one outside whatever else has it.
+    Labelled,
     /// CallForwardSet of the DN, for all calls.
     Unconditional,
     /// CallForwardSet of the DN, while it is busy.

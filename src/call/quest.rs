@@ -118,7 +118,7 @@ impl Conversation {
         destination: Destination,
         (entry, why): (Option<Entry>, Why),
     ) {
-        self.facts.hops += 1;
+        self.facts.hops = self.facts.hops.saturating_add(1);
         let lost = match destination {
             _ if self.facts.hops > CALL_HOPS_MAX => Some(EndCause::Failed),
             Destination::Direct { dn } => self.is_here(dn).then_some(EndCause::Busy),
@@ -393,7 +393,7 @@ impl Conversation {
             return;
         };
         let by_queue = match why {
-            ForwardReason::Overflow | ForwardReason::Routed => true,
+            ForwardReason::Overflow | ForwardReason::Routed | ForwardReason::Labelled => true,
             ForwardReason::Unconditional | ForwardReason::Busy | ForwardReason::NoAnswer => false,
         };
         let (may, code) = match (&quest.stage, &destination) {
@@ -432,6 +432,9 @@ impl Conversation {
         destination: &str,
         why: ForwardReason,
     ) -> Option<Destination> {
+        if why == ForwardReason::Labelled {
+            return Destination::outside(&self.facts.config, destination);
+        }
         let Some(Address::Queue(queue)) = self.facts.config.address(destination) else {
             return self.destination(destination);
         };
@@ -473,6 +476,8 @@ impl Conversation {
         if let Some(refusal) = entry.refused {
             return self.refused_by_queue(turn, which, (Some(entry), why), refusal);
         }
+        // What was tried from its place in vain took it nowhere.
+        facts.hops = entry.hops;
         if conn_id != call.conn_id {
             // The queue knows it by a name that is gone: it enters anew, with its age.
             entry.tell(&queue::Input::Left { conn_id, cause }, turn.commands);

@@ -284,7 +284,7 @@ impl Line {
             }
             Stage::Offered(_, None)
             | Stage::Elsewhere(_, false)
-            | Stage::Leaving(Leaving::Overflow { .. })
+            | Stage::Leaving(Leaving::Overflow)
             | Stage::Delayed(_)
             | Stage::Asked(_)
             | Stage::Waiting => {}

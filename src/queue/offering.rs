@@ -9,7 +9,7 @@ use crate::limits::UNANSWERED_REMEMBERED_MAX;
 use super::events::{call_event, name_destination};
 use super::line::Line;
 use super::overflow::Limit;
-use super::place::{ChosenBy, Leaving, Routed, Stage, offer_error};
+use super::place::{ChosenBy, Leaving, Routed, RoutersTurn, Stage, offer_error};
 use super::step::{Step, Timer};
 
 /// Why an agent did not take a call.
@@ -60,7 +60,7 @@ impl Line {
                 let routed = Some(routed.clone());
                 self.refuse_routed(step, conn_id, routed);
             }
-            Stage::Leaving(Leaving::Overflow { .. })
+            Stage::Leaving(Leaving::Overflow)
             | Stage::Delayed(_)
             | Stage::Asked(_)
             | Stage::Waiting => {}
@@ -184,17 +184,23 @@ impl Line {
         }
         let call = self.call(conn_id);
         let (routing_point, is_news) = (call.routing_point, !call.router_was_asked);
-        let mut routers_turn = is_news;
+        let mut routers_turn = if is_news {
+            RoutersTurn::Begins
+        } else {
+            RoutersTurn::Over
+        };
         match &call.stage {
             Stage::Offered(_, Some(routed)) => {
                 let whom = routed.requested_by;
                 let agent = &step.config.agent_at(dn).dn;
                 let why = format!("{agent} did not take the call; it waits");
                 step.refuse(routing_point, whom, failure.code, why);
-                return self.wait_for_router(step, conn_id);
+                routers_turn = RoutersTurn::GoesOn;
             }
             Stage::Ringing(_, chosen_by) => {
-                routers_turn = *chosen_by == ChosenBy::Router || is_news;
+                if *chosen_by == ChosenBy::Router {
+                    routers_turn = RoutersTurn::Begins;
+                }
                 self.emit_queued(step, conn_id);
             }
             Stage::Elsewhere(_, true) => self.emit_queued(step, conn_id),
@@ -224,24 +230,50 @@ impl Line {
         call.unanswered_by.push(dn);
     }
 
-    /// Back to where the caller was before the offer, unless it may wait no longer.
-    pub(super) fn wait_again(&mut self, step: &mut Step<'_>, conn_id: ConnId, routers_turn: bool) {
+    /// Back to where the caller was before the offer, unless it may wait no longer. A limit that it
+    /// met on the way, and that could do nothing to it there, does it now.
+    pub(super) fn wait_again(
+        &mut self,
+        step: &mut Step<'_>,
+        conn_id: ConnId,
+        routers_turn: RoutersTurn,
+    ) {
         let call = self.call(conn_id);
         let from = call.since + step.config.entry_at(call.entry).after;
         if from > step.now {
             let stage = Stage::Delayed(step.arm(from, Timer::Delay(conn_id)));
             return self.set_stage(step, conn_id, stage);
         }
-        let may_ring = step.config.queue_at(step.queue).no_answer_max;
-        let limit = if may_ring.is_some_and(|most| call.unanswered >= most) {
-            Some(Limit::NoAnswer)
-        } else {
-            call.is_overdue.then_some(Limit::Wait)
-        };
-        self.set_stage(step, conn_id, Stage::Waiting);
-        let goes = limit.is_some_and(|limit| self.overflow(step, conn_id, limit));
-        if routers_turn && !goes {
-            self.ask_router(step, conn_id);
+        if call.sent_for.is_some() {
+            // Its shard has yet to say whether it could go.
+            return self.set_stage(step, conn_id, Stage::Leaving(Leaving::Overflow));
         }
+        if let Some(limit) = call.kept_out {
+            return self.send_on(step, conn_id, limit);
+        }
+        let limits = self.limits_met(step, conn_id);
+        self.set_stage(step, conn_id, Stage::Waiting);
+        let mut limits = limits.into_iter().flatten();
+        if limits.any(|limit| self.overflow(step, conn_id, limit)) {
+            return;
+        }
+        match routers_turn {
+            RoutersTurn::Over => {}
+            RoutersTurn::GoesOn => self.wait_for_router(step, conn_id),
+            RoutersTurn::Begins => self.ask_router(step, conn_id),
+        }
+    }
+
+    /// The limits that a caller has met and of which nothing came yet.
+    fn limits_met(&self, step: &Step<'_>, conn_id: ConnId) -> [Option<Limit>; 3] {
+        let call = self.call(conn_id);
+        let may_ring = step.config.queue_at(step.queue).no_answer_max;
+        let rang_in_vain = may_ring.is_some_and(|most| call.unanswered >= most);
+        let is_alone = call.is_deserted && !self.ready.is_anybody_present();
+        [
+            rang_in_vain.then_some(Limit::NoAnswer),
+            call.is_overdue.then_some(Limit::Wait),
+            is_alone.then_some(Limit::NoAgents),
+        ]
     }
 }

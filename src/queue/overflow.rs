@@ -12,7 +12,7 @@ use crate::sip::Status;
 use super::entering::Entering;
 use super::events::call_event;
 use super::line::Line;
-use super::place::{Leaving, Stage};
+use super::place::{Leaving, RoutersTurn, Stage};
 use super::step::{Step, Timer};
 
 /// What a caller meets.
@@ -102,8 +102,10 @@ impl Line {
                 step.tell_call(call, call::Input::QueueRefused { refusal });
             }
             Way::To(destination) => {
-                let or = Some(limit);
-                self.take_in(step, entering, Stage::Leaving(Leaving::Overflow { or }));
+                self.take_in(step, entering, Stage::Leaving(Leaving::Overflow));
+                if let Some(call) = self.calls.get_mut(&call.conn_id) {
+                    (call.kept_out, call.sent_for) = (Some(limit), Some(limit));
+                }
                 self.emit_queued(step, call.conn_id);
                 send(step, call, destination, ForwardReason::Overflow);
             }
@@ -118,26 +120,44 @@ impl Line {
         }
         let call_ref = call.call;
         let way = way(step, limit, (&call.visited, &call.info));
-        // It goes once for each reason: where it cannot go now, it is not sent again and again.
-        if let Some(call) = self.calls.get_mut(&conn_id) {
-            match limit {
-                Limit::Wait => call.is_overdue = false,
-                Limit::NoAnswer => call.unanswered = 0,
-                Limit::Full | Limit::NoAgents | Limit::Closed => {}
-            }
-        }
         match way {
-            None => false,
+            None => {
+                self.note_effect(conn_id, limit);
+                false
+            }
             Some(Way::Refused(status)) => {
                 self.refuse(step, conn_id, limit.refusal(status));
                 true
             }
             Some(Way::To(destination)) => {
-                let leaving = Leaving::Overflow { or: None };
-                self.set_stage(step, conn_id, Stage::Leaving(leaving));
+                self.set_stage(step, conn_id, Stage::Leaving(Leaving::Overflow));
+                if let Some(call) = self.calls.get_mut(&conn_id) {
+                    call.sent_for = Some(limit);
+                }
                 send(step, call_ref, destination, ForwardReason::Overflow);
                 true
             }
+        }
+    }
+
+    /// Sends a caller elsewhere who may not come in, or refuses it.
+    pub(super) fn send_on(&mut self, step: &mut Step<'_>, conn_id: ConnId, limit: Limit) {
+        if !self.overflow(step, conn_id, limit) {
+            self.refuse(step, conn_id, limit.refusal(limit.status()));
+        }
+    }
+
+    /// A limit has had its effect. It has one only: where a caller cannot go now, it is not sent
+    /// again and again.
+    fn note_effect(&mut self, conn_id: ConnId, limit: Limit) {
+        let Some(call) = self.calls.get_mut(&conn_id) else {
+            return;
+        };
+        match limit {
+            Limit::Wait => call.is_overdue = false,
+            Limit::NoAnswer => call.unanswered = 0,
+            Limit::NoAgents => call.is_deserted = false,
+            Limit::Full | Limit::Closed => {}
         }
     }
 
@@ -181,7 +201,8 @@ impl Line {
         }
     }
 
-    /// An agent has logged in or out. When the last one goes, so do those who wait.
+    /// An agent has logged in or out. When the last one goes, so do those who wait, and whoever is
+    /// under way to an agent or elsewhere, if it comes back.
     pub(super) fn agent_present(&mut self, step: &mut Step<'_>, dn: DnIndex, present: bool) {
         let was_anybody = self.ready.is_anybody_present();
         self.ready.set_present(dn, present);
@@ -189,6 +210,8 @@ impl Line {
         if configured.is_none() || !was_anybody || self.ready.is_anybody_present() {
             return;
         }
+        let all = self.calls.values_mut();
+        all.for_each(|call| call.is_deserted = true);
         let asked = self.asked.iter().map(|(_, conn_id)| *conn_id);
         let waiting: Vec<ConnId> = self.waiting().chain(asked).collect();
         for conn_id in waiting {
@@ -203,7 +226,7 @@ impl Line {
         };
         let (routed, call_state, is_diverted) = match &call.stage {
             Stage::Leaving(Leaving::Routed(routed)) => (Some(routed), CallState::Ok, false),
-            Stage::Leaving(Leaving::Overflow { .. }) => (None, CallState::Overflowed, false),
+            Stage::Leaving(Leaving::Overflow) => (None, CallState::Overflowed, false),
             Stage::Ringing(..) | Stage::Elsewhere(_, true) => (None, CallState::Ok, true),
             Stage::Delayed(_)
             | Stage::Asked(_)
@@ -233,23 +256,26 @@ impl Line {
 
     /// The call could not go where it was sent.
     pub(super) fn forward_failed(&mut self, step: &mut Step<'_>, conn_id: ConnId, code: ErrorCode) {
-        let Some(call) = self.calls.get(&conn_id) else {
+        let Some(call) = self.calls.get_mut(&conn_id) else {
             return;
         };
+        let sent_for = call.sent_for.take();
         match &call.stage {
             Stage::Leaving(Leaving::Routed(routed)) => {
                 let why = "the call cannot go there; it waits";
                 step.refuse(call.routing_point, routed.requested_by, code, why);
-                self.wait_for_router(step, conn_id);
+                self.wait_again(step, conn_id, RoutersTurn::GoesOn);
             }
-            Stage::Leaving(Leaving::Overflow { or: Some(limit) }) => {
-                let refusal = limit.refusal(limit.status());
-                self.refuse(step, conn_id, refusal);
+            Stage::Leaving(Leaving::Overflow) => {
+                if let Some(limit) = call.kept_out {
+                    return self.refuse(step, conn_id, limit.refusal(limit.status()));
+                }
+                if let Some(limit) = sent_for {
+                    self.note_effect(conn_id, limit);
+                }
+                self.wait_again(step, conn_id, RoutersTurn::Over);
             }
-            Stage::Leaving(Leaving::Overflow { or: None }) => {
-                self.wait_again(step, conn_id, false);
-            }
-            // Another of its queues sent it, or it is on its way to an agent.
+            // Another of its queues sent it, or it was on its way to an agent when it was sent.
             Stage::Delayed(_)
             | Stage::Asked(_)
             | Stage::Waiting

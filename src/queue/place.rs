@@ -35,6 +35,12 @@ pub(super) struct Call {
     pub(super) limit: Option<TimerKey>,
     /// Whether that time has passed, and nothing came of it yet.
     pub(super) is_overdue: bool,
+    /// Whether the last agent has logged out since, and nothing came of it yet.
+    pub(super) is_deserted: bool,
+    /// What keeps it from waiting here at all; until it is elsewhere it has a place all the same.
+    pub(super) kept_out: Option<Limit>,
+    /// The limit for which it was sent elsewhere, until its shard has said what came of it.
+    pub(super) sent_for: Option<Limit>,
     /// How many phones have rung for it in vain.
     pub(super) unanswered: u16,
     /// Whose phones they were, the latest last: others come first.
@@ -70,10 +76,7 @@ pub(super) enum Stage {
 #[derive(Debug)]
 pub(super) enum Leaving {
     /// It met a limit.
-    Overflow {
-        /// What it is told if it cannot go; `None` lets it wait on.
-        or: Option<Limit>,
-    },
+    Overflow,
     /// A router wants it.
     Routed(Routed),
 }
@@ -83,6 +86,17 @@ pub(super) enum Leaving {
 pub(super) enum ChosenBy {
     Queue,
     Router,
+}
+
+/// What a router has to do with a call that waits again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum RoutersTurn {
+    /// Nothing.
+    Over,
+    /// It was asked, and may choose again.
+    GoesOn,
+    /// It is asked.
+    Begins,
 }
 
 /// The router's request that an offer is to answer.

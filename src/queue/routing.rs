@@ -170,7 +170,10 @@ impl Line {
                 self.renumber(step, conn_id, number.clone());
                 self.route_to(step, conn_id, number, routed);
             }
-            Ok(Choice::Outside(number)) => self.send_to(step, conn_id, number, routed),
+            Ok(Choice::Outside(number)) => {
+                let why = ForwardReason::Labelled;
+                self.send_to(step, conn_id, (number, why), routed);
+            }
             Ok(Choice::OwnStrategy) => {
                 self.emit_route_used(step, conn_id, &routed);
                 self.set_stage(step, conn_id, Stage::Waiting);
@@ -187,7 +190,7 @@ impl Line {
     /// when its phone rings. To any other number the call is sent.
     fn route_to(&mut self, step: &mut Step<'_>, conn_id: ConnId, number: String, routed: Routed) {
         let Some(dn): Option<DnIndex> = step.config.dn(&number) else {
-            return self.send_to(step, conn_id, number, routed);
+            return self.send_to(step, conn_id, (number, ForwardReason::Routed), routed);
         };
         if self.ready.is_offered(dn) {
             let (whom, routing_point) = (routed.requested_by, self.call(conn_id).routing_point);
@@ -207,11 +210,19 @@ impl Line {
     }
 
     /// To another routing point or a number outside: EventRouteUsed follows when the call has gone.
-    fn send_to(&mut self, step: &mut Step<'_>, conn_id: ConnId, number: String, routed: Routed) {
+    fn send_to(
+        &mut self,
+        step: &mut Step<'_>,
+        conn_id: ConnId,
+        (number, forward): (String, ForwardReason),
+        routed: Routed,
+    ) {
         let call = self.call(conn_id);
         let (call_ref, routing_point) = (call.call, call.routing_point);
         let why = match step.config.address(&number) {
-            Some(Address::RoutingPoint(point)) if point == routing_point => {
+            Some(Address::RoutingPoint(point))
+                if point == routing_point && forward == ForwardReason::Routed =>
+            {
                 Some("the call waits there already")
             }
             Some(Address::Queue(_) | Address::Trunk(_)) => Some("that is a name, and no number"),
@@ -222,7 +233,7 @@ impl Line {
             return step.refuse(routing_point, whom, ErrorCode::InvalidCalledDN, why);
         }
         self.set_stage(step, conn_id, Stage::Leaving(Leaving::Routed(routed)));
-        send(step, call_ref, number, ForwardReason::Routed);
+        send(step, call_ref, number, forward);
     }
 
     fn disconnect(&mut self, step: &mut Step<'_>, conn_id: ConnId, routed: &Routed) {

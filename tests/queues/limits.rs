@@ -282,3 +282,28 @@ fn a_caller_is_not_rung_for_without_end() {
     assert_eq!(sent(&not_answered(&mut hall, call.conn_id, 2)), []);
     assert_eq!(place(&hall, call), Some(Place::Waiting));
 }
+
+#[test]
+fn who_comes_back_from_the_last_agent_who_has_logged_out_goes_elsewhere() {
+    let mut hall = hall("overflow_no_agents = \"number:9\"");
+    present(&mut hall, 0, true);
+    hall.available(0, 1);
+    let call = hall.caller(PLAIN);
+    let (conn_id, dn) = (call.conn_id, DnIndex(0));
+    hall.handle(Input::Ringing { conn_id, dn });
+    assert_eq!(sent(&present(&mut hall, 0, false)), []);
+    let cause = EndCause::Unreachable;
+    let outputs = hall.handle(Input::OfferFailed { conn_id, dn, cause });
+    assert_eq!(sent(&outputs), [(conn_id, "9".to_owned())]);
+    // Where it cannot go it waits on, and is not sent again and again.
+    assert_eq!(sent(&stays(&mut hall, call)), []);
+    assert_eq!(place(&hall, call), Some(Place::Waiting));
+    // It waits for whoever has come meanwhile.
+    present(&mut hall, 0, true);
+    hall.available(0, 2);
+    present(&mut hall, 0, false);
+    present(&mut hall, 1, true);
+    let outputs = hall.handle(Input::OfferFailed { conn_id, dn, cause });
+    assert_eq!(sent(&outputs), []);
+    assert_eq!(place(&hall, call), Some(Place::Waiting));
+}

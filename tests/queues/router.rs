@@ -370,3 +370,23 @@ fn a_call_that_comes_back_is_the_routers_if_it_was_never_asked() {
     let outputs = present(&mut hall, true);
     assert_eq!(in_short(&outputs), ["7000 RouteRequest"]);
 }
+
+#[test]
+fn time_that_runs_out_while_a_router_tries_is_over_when_that_fails() {
+    let (dn, why) = (DnIndex(2), RefusedOffer::LoggedOut);
+    let code = ErrorCode::InvalidCalledDN;
+    for to in ["2003", "9999"] {
+        let mut hall = Hall::with("[[queue]]\nname = \"sales\"\nwait_max = 10");
+        present(&mut hall, true);
+        let conn_id = hall.caller(PLAIN).conn_id;
+        route(&mut hall, conn_id, Some(to), RouteType::Direct);
+        assert_eq!(refused(&hall.pass(10)), [], "it has that chance first");
+        let outputs = hall.handle(match to {
+            "2003" => Input::Refused { conn_id, dn, why },
+            _ => Input::ForwardFailed { conn_id, code },
+        });
+        assert_eq!(in_short(&outputs)[1..], ["7000 Released"]);
+        assert_eq!(refused(&outputs).len(), 1);
+        assert_eq!(hall.queues.poll_timeout(), None);
+    }
+}

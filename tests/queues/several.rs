@@ -5,7 +5,7 @@ use std::sync::Arc;
 use offhook::agent::EndCause;
 use offhook::call::CallRef;
 use offhook::config::{DnIndex, QueueIndex, RoutingPointIndex};
-use offhook::cti::{CallInfo, KeyValueList, Value};
+use offhook::cti::{CallInfo, ConnId, ErrorCode, KeyValueList, Value};
 use offhook::queue::{Input, Output, Place};
 
 use super::hall::*;
@@ -196,4 +196,69 @@ fn news_of_its_data_comes_from_its_home() {
     };
     let outputs = all(&mut hall, &changed);
     assert_eq!(in_short(&outputs), ["7002 AttachedDataChanged 7002"]);
+}
+
+/// 7002 leads to "sales", which has these limits, and at once to "backup".
+fn hall_with(limits: &str) -> Hall {
+    Hall::of(configuration(
+        "[[agent]]\ndn = \"2001\"\nqueues = \"sales\"\n\
+         [[agent]]\ndn = \"2002\"\nqueues = \"backup\"",
+        &format!(
+            "[[queue]]\nname = \"sales\"\n{limits}\n[[queue]]\nname = \"backup\"\n\
+             [[routing_point]]\nnumber = \"7002\"\nqueue = \"sales\"\n\
+             also = [{{ queue = \"backup\" }}]"
+        ),
+    ))
+}
+
+/// The caller, whom its home sends elsewhere, is on its way to an agent of a further queue
+/// instead, who does not take it. What its home hears meanwhile, and what it says in the end.
+fn an_agent_in_between(hall: &mut Hall, conn_id: ConnId, stays: bool) -> Vec<Output> {
+    let (dn, cause) = (DnIndex(1), EndCause::Busy);
+    available(hall, BACKUP, 1);
+    for queue in [SALES, BACKUP] {
+        hall.handle_at(queue, Input::Promised { conn_id, dn });
+    }
+    if stays {
+        let code = ErrorCode::WrongState;
+        assert_eq!(hall.handle(Input::ForwardFailed { conn_id, code }), []);
+    }
+    hall.handle_at(BACKUP, Input::OfferFailed { conn_id, dn, cause });
+    hall.handle(Input::OfferFailed { conn_id, dn, cause })
+}
+
+#[test]
+fn an_agent_of_a_further_queue_does_not_use_up_what_a_limit_does() {
+    let mut hall = hall_with("wait_max = 10\noverflow_wait = \"number:9\"");
+    let (call, _) = hall.enter(MANY);
+    let conn_id = call.conn_id;
+    let nine = [(conn_id, "9".to_owned())];
+    assert_eq!(sent(&hall.pass(10)), nine);
+    let outputs = an_agent_in_between(&mut hall, conn_id, true);
+    assert_eq!(sent(&outputs), nine);
+    // The call has yet to answer: it is not sent twice.
+    let outputs = an_agent_in_between(&mut hall, conn_id, false);
+    assert_eq!(sent(&outputs), []);
+    assert_eq!(places(&hall, call)[0], Some(Place::Leaving));
+    let code = ErrorCode::InvalidCalledDN;
+    let outputs = hall.handle(Input::ForwardFailed { conn_id, code });
+    assert_eq!(sent(&outputs), []);
+    assert_eq!(places(&hall, call)[0], Some(Place::Waiting));
+}
+
+#[test]
+fn an_agent_of_a_further_queue_does_not_let_a_caller_into_a_full_home() {
+    let mut hall = hall_with("capacity = 1\noverflow_full = \"number:9\"");
+    hall.enter(PLAIN);
+    let (call, outputs) = hall.enter(MANY);
+    let conn_id = call.conn_id;
+    let nine = [(conn_id, "9".to_owned())];
+    assert_eq!(sent(&outputs), nine);
+    let outputs = an_agent_in_between(&mut hall, conn_id, true);
+    assert_eq!(sent(&outputs), nine);
+    let code = ErrorCode::InvalidCalledDN;
+    let outputs = hall.handle(Input::ForwardFailed { conn_id, code });
+    assert_eq!(in_short(&outputs), ["7002 Released"]);
+    assert_eq!(refused(&outputs).len(), 1);
+    assert_eq!(places(&hall, call)[0], None);
 }

@@ -29,8 +29,14 @@ const NUMBER: &str = "7005";
 
 /// As many agents, and a router.
 fn world(agents: u32) -> World {
+    world_on(agents, "")
+}
+
+/// With more of the section of the trunk.
+fn world_on(agents: u32, trunk: &str) -> World {
     let mut world = World::new(Setup {
         shards: 2,
+        trunk: trunk.to_owned(),
         ..Setup::calm(agents).with(POINTS)
     });
     world.run_until_ready();
@@ -286,5 +292,45 @@ fn a_call_that_is_sent_around_by_its_router_ends_somewhere() {
     ];
     assert_eq!(names, sent);
     assert!(is_with(&world, token, "2000"));
+    end(world, &[token]);
+}
+
+#[test]
+fn a_router_may_try_as_often_as_it_likes() {
+    let mut world = world_on(1, "outbound = true\n");
+    for dn in ["2000", "4000"] {
+        world.phone(dn).begin_private_call();
+    }
+    world.run_for(Duration::from_secs(1));
+    let token = call(&mut world);
+    let conn_id = asked(&world)[0];
+    for _ in 0..10 {
+        route(&mut world, conn_id, "4000");
+        world.run_for(Duration::from_secs(1));
+    }
+    assert_eq!(errors(&world), [ErrorCode::Busy; 10]);
+    route(&mut world, conn_id, "4001");
+    world.run_for(Duration::from_secs(10));
+    assert!(is_with(&world, token, "4001"));
+    for dn in ["2000", "4000"] {
+        world.phone(dn).end_private_call();
+    }
+    end(world, &[token]);
+}
+
+#[test]
+fn a_label_leads_outside_even_where_an_agent_has_the_number() {
+    let mut world = world_on(2, "outbound = true\n");
+    let token = call(&mut world);
+    let request = RouteRequest::Call {
+        conn_id: asked(&world)[0],
+        other_dn: Some("2001".to_owned()),
+        route_type: RouteType::Label,
+        reasons: KeyValueList::new(),
+    };
+    world.request(RequestBody::Route(POINT, request));
+    world.run_for(Duration::from_secs(10));
+    assert!(is_with(&world, token, "2001"));
+    assert_eq!(rang(&world, "2001"), 0, "as a phone, not as an agent");
     end(world, &[token]);
 }
