@@ -39,6 +39,8 @@ pub(super) enum Hold {
     Offered(DnIndex),
     /// On its way to where the queue or its router sent it.
     Forwarding,
+    /// On its way to where this agent, whose phone rang, sent it.
+    Redirected(DnIndex),
 }
 
 /// The further queues, few and copied often.
@@ -151,12 +153,23 @@ impl Entry {
                 conn_id,
                 destination: destination.to_owned(),
             },
-            Hold::Waiting | Hold::Offered(_) => {
+            Hold::Waiting | Hold::Offered(_) | Hold::Redirected(_) => {
                 let cause = EndCause::Redirected;
                 queue::Input::Left { conn_id, cause }
             }
         };
         self.tell(&input, commands);
+    }
+
+    /// The agent whose phone rings sends the call elsewhere; the place is kept, in case nobody
+    /// answers there either.
+    pub(super) fn redirected(mut self, commands: &mut Commands) -> Self {
+        if let Hold::Offered(dn) = self.hold {
+            let conn_id = self.conn_id;
+            self.tell(&queue::Input::Redirected { conn_id, dn }, commands);
+            self.hold = Hold::Redirected(dn);
+        }
+        self
     }
 
     /// The queue whose agent this is, among those of the call; its home for anybody else's.

@@ -26,7 +26,7 @@ use super::{Elsewhere, ForwardReason, QueueRefusal};
 #[derive(Debug)]
 pub(super) struct Quest {
     pub(super) stage: Stage,
-    /// The place in a queue, while the call has one; who waits in a queue always has.
+    /// The place in a queue, until somebody has answered; who waits in a queue always has one.
     pub(super) entry: Option<Entry>,
     pub(super) why: Why,
 }
@@ -110,7 +110,7 @@ impl Quest {
 
 impl Conversation {
     /// Looks for whom the call is to go to. `entry` is the place that it keeps until somebody
-    /// rings.
+    /// answers.
     pub(super) fn seek(
         &mut self,
         turn: &mut Turn<'_>,
@@ -486,6 +486,11 @@ impl Conversation {
         }
         let input = match entry.hold {
             Hold::Offered(dn) => queue::Input::OfferFailed { conn_id, dn, cause },
+            // Whoever let it ring, it was not the agent.
+            Hold::Redirected(dn) => {
+                let cause = EndCause::Redirected;
+                queue::Input::OfferFailed { conn_id, dn, cause }
+            }
             Hold::Forwarding | Hold::Waiting => {
                 let code = error_of(cause);
                 queue::Input::ForwardFailed { conn_id, code }

@@ -335,8 +335,12 @@ impl Conversation {
         };
         match quest.entry {
             Some(entry) if entry.hold == Hold::Forwarding => {
-                quest.entry = None;
-                entry.forwarded(&number, turn.commands);
+                let (conn_id, destination) = (entry.conn_id, number);
+                let rings = queue::Input::ForwardRings {
+                    conn_id,
+                    destination,
+                };
+                entry.tell(&rings, turn.commands);
             }
             Some(entry) if called.dn().map(Hold::Offered) == Some(entry.hold) => {
                 if let (Some(dn), conn_id) = (called.dn(), entry.conn_id) {
@@ -389,7 +393,7 @@ impl Conversation {
                     let conn_id = entry.conn_id;
                     entry.tell(&queue::Input::Answered { conn_id, dn }, turn.commands);
                 }
-                Hold::Offered(_) | Hold::Waiting | Hold::Forwarding => {
+                Hold::Offered(_) | Hold::Waiting | Hold::Forwarding | Hold::Redirected(_) => {
                     let number = called.number(facts).unwrap_or_default();
                     entry.forwarded(&number, turn.commands);
                 }

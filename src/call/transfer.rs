@@ -10,7 +10,6 @@ use super::Destination;
 use super::command::LegSlot;
 use super::conversation::{Conversation, Turn, Which};
 use super::departure::Leave;
-use super::entry::Hold;
 use super::facts::{Origin, cause};
 use super::participant::{News, Participant};
 use super::quest::{Quest, Stage, Why};
@@ -311,8 +310,7 @@ impl Conversation {
         self.report(turn, which, &ringing.called, ended, news);
         let by = ringing.called.number(&self.facts);
         self.divert(which, by, "deflection");
-        // The queue's place is kept, in case nobody answers there either.
-        let entry = entry.filter(|entry| matches!(entry.hold, Hold::Offered(_)));
+        let entry = entry.map(|entry| entry.redirected(turn.commands));
         self.seek(turn, which, destination, (entry, why));
     }
 }

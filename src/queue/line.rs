@@ -10,7 +10,6 @@ use std::time::Instant;
 use crate::agent::{self, EndCause, Offer, OfferSource};
 use crate::call;
 use crate::config::{Config, DnIndex, EntryKind, QueueIndex, RoutingPointIndex};
-use crate::counters::Counter;
 use crate::cti::{CallInfo, ClientId, ConnId, ErrorCode, Event, EventName, Notice, RequestedBy};
 
 use super::Input;
@@ -122,6 +121,11 @@ impl Line {
             Input::OfferFailed { conn_id, dn, cause } => {
                 self.offer_failed(step, conn_id, dn, Failure::of(cause));
             }
+            Input::Redirected { conn_id, dn } => self.redirected(step, conn_id, dn),
+            Input::ForwardRings {
+                conn_id,
+                destination,
+            } => self.forward_rings(step, conn_id, destination),
             Input::Forwarded {
                 conn_id,
                 destination,
@@ -147,14 +151,7 @@ impl Line {
             Input::AgentAvailable { dn, idle_since } => self.ready.say(dn, Some(idle_since)),
             Input::AgentUnavailable { dn } => self.ready.say(dn, None),
             Input::AgentPresent { dn, present } => self.agent_present(step, dn, present),
-            Input::Refused {
-                conn_id,
-                dn,
-                why: _,
-            } => {
-                step.count(Counter::OfferRefused);
-                self.refused(step, conn_id, dn);
-            }
+            Input::Refused { conn_id, dn, .. } => self.refused(step, conn_id, dn),
             Input::Router {
                 routing_point,
                 requested_by,
@@ -277,7 +274,9 @@ impl Line {
         let routing_point = call.routing_point;
         match &call.stage {
             // The agent's shard reports the end of a call that rings there.
-            Stage::Ringing(..) | Stage::Elsewhere(_, true) => return self.remove(step, conn_id),
+            Stage::Ringing(..) | Stage::Elsewhere(_, true) | Stage::Leaving(Leaving::Rings(_)) => {
+                return self.remove(step, conn_id);
+            }
             Stage::Offered(_, Some(routed)) | Stage::Leaving(Leaving::Routed(routed)) => {
                 let (whom, why) = (routed.requested_by, "the caller has gone");
                 step.refuse(routing_point, whom, ErrorCode::InvalidConnID, why);
@@ -316,10 +315,12 @@ impl Line {
         };
         call.info = info;
         let diverted = match call.stage {
-            Stage::Ringing(..) | Stage::Elsewhere(_, true) => true,
+            Stage::Ringing(..) | Stage::Elsewhere(_, true) | Stage::Leaving(Leaving::Rings(_)) => {
+                true
+            }
             Stage::Elsewhere(_, false)
             | Stage::Offered(..)
-            | Stage::Leaving(_)
+            | Stage::Leaving(Leaving::Overflow | Leaving::Routed(_))
             | Stage::Delayed(_)
             | Stage::Asked(_)
             | Stage::Waiting => false,

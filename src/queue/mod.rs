@@ -9,12 +9,13 @@
 //! Agents are in [`crate::agent`].
 //!
 //! # Events at the routing point
-//! EventQueued when a caller enters; EventRouteRequest when a router is asked; EventRouteUsed and
-//! EventDiverted when the agent's phone rings; EventAbandoned when the caller leaves from the
-//! queue. A caller whose phone rang and was not answered is back in the queue: EventQueued comes
-//! again, with the same ConnID, and each EventQueued is closed by one EventDiverted, EventAbandoned
-//! or EventReleased. A caller who overflows into another queue has its events there at the queue's
-//! own name. Of the queues in which one caller waits, only its home writes events.
+//! EventQueued when a caller enters; EventRouteRequest when a router is asked; EventRouteUsed
+//! and EventDiverted when the agent's phone rings, or that of whom the caller was sent to;
+//! EventAbandoned when the caller leaves from the queue. A caller whose phone rang and was not
+//! answered is back in the queue: EventQueued comes again, with the same ConnID, and each
+//! EventQueued is closed by one EventDiverted, EventAbandoned or EventReleased. A caller who
+//! overflows into another queue has its events there at the queue's own name. Of the queues in
+//! which one caller waits, only its home writes events.
 
 mod bits;
 mod entering;
@@ -92,6 +93,22 @@ pub enum Input {
         dn: DnIndex,
         /// Why.
         cause: EndCause,
+    },
+    /// The agent whose phone rings has sent the call elsewhere: it is to be had again, and the call
+    /// keeps its place until somebody answers there, or `OfferFailed`.
+    Redirected {
+        /// The call.
+        conn_id: ConnId,
+        /// The agent.
+        dn: DnIndex,
+    },
+    /// Whom `call::Input::Forward` sent the call to rings: it is diverted there (EventRouteUsed,
+    /// EventDiverted), and keeps its place until `Forwarded` or `ForwardFailed`.
+    ForwardRings {
+        /// The call.
+        conn_id: ConnId,
+        /// Where to.
+        destination: String,
     },
     /// The call has gone where `call::Input::Forward` sent it: it is the queue's no more.
     Forwarded {

@@ -3,6 +3,7 @@
 
 use crate::agent::EndCause;
 use crate::config::DnIndex;
+use crate::counters::Counter;
 use crate::cti::{ConnId, ErrorCode, EventName};
 use crate::limits::UNANSWERED_REMEMBERED_MAX;
 
@@ -64,7 +65,7 @@ impl Line {
             | Stage::Delayed(_)
             | Stage::Asked(_)
             | Stage::Waiting => {}
-            Stage::Ringing(..) | Stage::Elsewhere(..) => return,
+            Stage::Ringing(..) | Stage::Elsewhere(..) | Stage::Leaving(Leaving::Rings(_)) => return,
         }
         self.set_stage(step, conn_id, Stage::Elsewhere(dn, false));
     }
@@ -72,6 +73,7 @@ impl Line {
     /// The agent's shard did not reserve the agent for us. If the call has it all the same, then by
     /// way of another queue that has picked it too.
     pub(super) fn refused(&mut self, step: &mut Step<'_>, conn_id: ConnId, dn: DnIndex) {
+        step.count(Counter::OfferRefused);
         let Some(call) = self.calls.get(&conn_id) else {
             return self.ready.settle(dn, conn_id);
         };
@@ -95,7 +97,35 @@ impl Line {
         self.set_stage(step, conn_id, Stage::Elsewhere(dn, rings));
     }
 
-    fn refuse_routed(&self, step: &mut Step<'_>, conn_id: ConnId, routed: Option<Routed>) {
+    /// The agent whose phone rings has sent the call elsewhere.
+    pub(super) fn redirected(&mut self, step: &mut Step<'_>, conn_id: ConnId, dn: DnIndex) {
+        let Some(call) = self.calls.get_mut(&conn_id) else {
+            return;
+        };
+        let chosen_by = match call.stage {
+            Stage::Ringing(to, chosen_by) if to == dn => chosen_by,
+            Stage::Ringing(..)
+            | Stage::Offered(..)
+            | Stage::Elsewhere(..)
+            | Stage::Leaving(_)
+            | Stage::Delayed(_)
+            | Stage::Asked(_)
+            | Stage::Waiting => return,
+        };
+        if chosen_by == ChosenBy::Router {
+            // It chooses again if the call comes back.
+            call.router_was_asked = false;
+        }
+        self.ready.settle(dn, conn_id);
+        self.set_stage(step, conn_id, Stage::Elsewhere(dn, true));
+    }
+
+    pub(super) fn refuse_routed(
+        &self,
+        step: &mut Step<'_>,
+        conn_id: ConnId,
+        routed: Option<Routed>,
+    ) {
         let Some(routed) = routed else { return };
         let (point, why) = (
             self.call(conn_id).routing_point,

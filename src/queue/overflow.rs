@@ -1,7 +1,7 @@
 //! Limits of a queue, and where callers go who meet one. A caller is sent elsewhere by its own
-//! shard: until that has worked, the queue keeps the place, and a caller who cannot go stays where
-//! it may, or is refused where it may not. Nobody comes back to a queue that it has overflowed
-//! from.
+//! shard: until somebody answers there, the queue keeps the place, and a caller who cannot go
+//! stays where it may, or is refused where it may not. Nobody comes back to a queue that it has
+//! overflowed from.
 
 use crate::call::{self, ForwardReason, QueueRefusal};
 use crate::config::{DnIndex, Overflow, Queue, QueueIndex};
@@ -12,7 +12,7 @@ use crate::sip::Status;
 use super::entering::Entering;
 use super::events::call_event;
 use super::line::Line;
-use super::place::{Leaving, RoutersTurn, Stage};
+use super::place::{ChosenBy, Leaving, RoutersTurn, Stage};
 use super::step::{Step, Timer};
 
 /// What a caller meets.
@@ -219,39 +219,76 @@ impl Line {
         }
     }
 
-    /// The call has gone where it was sent: by us, or by somebody else.
-    pub(super) fn forwarded(&mut self, step: &mut Step<'_>, conn_id: ConnId, destination: String) {
+    /// Whom the call was sent to rings: for clients it has left the queue, though it may come back.
+    pub(super) fn forward_rings(
+        &mut self,
+        step: &mut Step<'_>,
+        conn_id: ConnId,
+        destination: String,
+    ) {
         let Some(call) = self.calls.get(&conn_id) else {
             return;
         };
-        let (routed, call_state, is_diverted) = match &call.stage {
-            Stage::Leaving(Leaving::Routed(routed)) => (Some(routed), CallState::Ok, false),
-            Stage::Leaving(Leaving::Overflow) => (None, CallState::Overflowed, false),
-            Stage::Ringing(..) | Stage::Elsewhere(_, true) => (None, CallState::Ok, true),
+        let chosen_by = match &call.stage {
+            Stage::Leaving(Leaving::Routed(_)) => ChosenBy::Router,
+            Stage::Leaving(Leaving::Rings(_)) | Stage::Ringing(..) | Stage::Elsewhere(..) => return,
+            Stage::Offered(dn, routed) => {
+                // The call was on its way already, and returns the agent.
+                let (dn, routed) = (*dn, routed.clone());
+                self.ready.settle(dn, conn_id);
+                self.refuse_routed(step, conn_id, routed);
+                ChosenBy::Queue
+            }
+            Stage::Leaving(Leaving::Overflow)
+            | Stage::Delayed(_)
+            | Stage::Asked(_)
+            | Stage::Waiting => ChosenBy::Queue,
+        };
+        self.emit_gone(step, conn_id, destination);
+        self.set_stage(step, conn_id, Stage::Leaving(Leaving::Rings(chosen_by)));
+    }
+
+    /// The call has gone where it was sent: by us, or by somebody else.
+    pub(super) fn forwarded(&mut self, step: &mut Step<'_>, conn_id: ConnId, destination: String) {
+        if self.calls.contains_key(&conn_id) {
+            self.emit_gone(step, conn_id, destination);
+            self.remove(step, conn_id);
+        }
+    }
+
+    /// Tells clients where the call has gone, unless they have heard that it was diverted.
+    fn emit_gone(&self, step: &mut Step<'_>, conn_id: ConnId, destination: String) {
+        let call = self.call(conn_id);
+        let (routed, call_state) = match &call.stage {
+            Stage::Leaving(Leaving::Routed(routed)) => (Some(routed), CallState::Ok),
+            Stage::Leaving(Leaving::Overflow) => (None, CallState::Overflowed),
+            Stage::Leaving(Leaving::Rings(_)) | Stage::Ringing(..) | Stage::Elsewhere(_, true) => {
+                return;
+            }
             Stage::Delayed(_)
             | Stage::Asked(_)
             | Stage::Waiting
             | Stage::Offered(..)
-            | Stage::Elsewhere(_, false) => (None, CallState::Redirected, false),
+            | Stage::Elsewhere(_, false) => (None, CallState::Redirected),
         };
-        if call.is_home(step) && !is_diverted {
-            if call_state == CallState::Overflowed {
-                step.count(Counter::QueueOverflow);
-            }
-            if let Some(routed) = routed {
-                let mut event = call_event(step, EventName::RouteUsed, call);
-                event.third_party_dn = Some(destination.clone());
-                event.route_type = Some(routed.route_type);
-                event.requested_by = Some(routed.requested_by);
-                event.reasons.clone_from(&routed.reasons);
-                step.emit(event);
-            }
-            let mut event = call_event(step, EventName::Diverted, call);
-            event.third_party_dn = Some(destination);
-            event.call_state = Some(call_state);
+        if !call.is_home(step) {
+            return;
+        }
+        if call_state == CallState::Overflowed {
+            step.count(Counter::QueueOverflow);
+        }
+        if let Some(routed) = routed {
+            let mut event = call_event(step, EventName::RouteUsed, call);
+            event.third_party_dn = Some(destination.clone());
+            event.route_type = Some(routed.route_type);
+            event.requested_by = Some(routed.requested_by);
+            event.reasons.clone_from(&routed.reasons);
             step.emit(event);
         }
-        self.remove(step, conn_id);
+        let mut event = call_event(step, EventName::Diverted, call);
+        event.third_party_dn = Some(destination);
+        event.call_state = Some(call_state);
+        step.emit(event);
     }
 
     /// The call could not go where it was sent.
@@ -267,13 +304,15 @@ impl Line {
                 self.wait_again(step, conn_id, RoutersTurn::GoesOn);
             }
             Stage::Leaving(Leaving::Overflow) => {
-                if let Some(limit) = call.kept_out {
-                    return self.refuse(step, conn_id, limit.refusal(limit.status()));
-                }
-                if let Some(limit) = sent_for {
-                    self.note_effect(conn_id, limit);
-                }
-                self.wait_again(step, conn_id, RoutersTurn::Over);
+                self.stays(step, conn_id, (sent_for, RoutersTurn::Over));
+            }
+            Stage::Leaving(Leaving::Rings(chosen_by)) => {
+                let routers_turn = match chosen_by {
+                    ChosenBy::Router => RoutersTurn::Begins,
+                    ChosenBy::Queue => RoutersTurn::Over,
+                };
+                self.emit_queued(step, conn_id);
+                self.stays(step, conn_id, (sent_for, routers_turn));
             }
             // Another of its queues sent it, or it was on its way to an agent when it was sent.
             Stage::Delayed(_)
@@ -283,6 +322,22 @@ impl Line {
             | Stage::Ringing(..)
             | Stage::Elsewhere(..) => {}
         }
+    }
+
+    /// A caller who was sent elsewhere has not gone.
+    fn stays(
+        &mut self,
+        step: &mut Step<'_>,
+        conn_id: ConnId,
+        (sent_for, routers_turn): (Option<Limit>, RoutersTurn),
+    ) {
+        if let Some(limit) = self.call(conn_id).kept_out {
+            return self.refuse(step, conn_id, limit.refusal(limit.status()));
+        }
+        if let Some(limit) = sent_for {
+            self.note_effect(conn_id, limit);
+        }
+        self.wait_again(step, conn_id, routers_turn);
     }
 }
 

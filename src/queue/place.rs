@@ -66,7 +66,7 @@ pub(super) enum Stage {
     Offered(DnIndex, Option<Routed>),
     /// At the phone of an agent, which rings.
     Ringing(DnIndex, ChosenBy),
-    /// With an agent of another queue; whether the phone rings.
+    /// With an agent of another queue, whether the phone rings; or where this agent has sent it.
     Elsewhere(DnIndex, bool),
     /// Sent elsewhere, and not gone yet.
     Leaving(Leaving),
@@ -79,9 +79,11 @@ pub(super) enum Leaving {
     Overflow,
     /// A router wants it.
     Routed(Routed),
+    /// Whom it was sent to rings.
+    Rings(ChosenBy),
 }
 
-/// Who chose the agent whose phone rings, and is to choose again if nobody answers.
+/// Who chose whose phone rings, and is to choose again if nobody answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ChosenBy {
     Queue,
@@ -120,7 +122,7 @@ pub enum Place {
     Offered(DnIndex),
     /// The phone of this agent rings.
     Ringing(DnIndex),
-    /// It is with this agent by way of another queue.
+    /// It is with this agent by way of another queue, or where this agent has sent it.
     Elsewhere(DnIndex),
     /// It is being sent elsewhere.
     Leaving,

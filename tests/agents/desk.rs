@@ -454,6 +454,8 @@ fn queue_word(input: &queue::Input) -> &'static str {
         | queue::Input::Answered { .. }
         | queue::Input::OfferFailed { .. }
         | queue::Input::Left { .. }
+        | queue::Input::Redirected { .. }
+        | queue::Input::ForwardRings { .. }
         | queue::Input::Forwarded { .. }
         | queue::Input::ForwardFailed { .. }
         | queue::Input::UserDataChanged { .. }

@@ -444,9 +444,17 @@ impl Floor {
         self.end_if_refused(index);
     }
 
-    /// A call is sent elsewhere; half of them can go there.
+    /// A call is sent elsewhere; half of them can go there, and for half it rings there first.
     fn is_sent(&mut self, index: usize, destination: String) {
         let conn_id = self.calls[index].call.conn_id;
+        if self.calls[index].stand == Stand::Waiting && self.seed.below(2) == 0 {
+            let destination = destination.clone();
+            let rings = queue::Input::ForwardRings {
+                conn_id,
+                destination,
+            };
+            self.tell_queue(index, &rings);
+        }
         let code = match self.calls[index].stand {
             Stand::Ended => return,
             Stand::Offered { .. } | Stand::Talking(_) => ErrorCode::WrongState,

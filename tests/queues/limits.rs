@@ -307,3 +307,48 @@ fn who_comes_back_from_the_last_agent_who_has_logged_out_goes_elsewhere() {
     assert_eq!(sent(&outputs), []);
     assert_eq!(place(&hall, call), Some(Place::Waiting));
 }
+
+#[test]
+fn who_is_sent_to_a_number_that_does_not_answer_waits_on() {
+    let mut hall = hall("wait_max = 60\noverflow_wait = \"number:9\"");
+    for answers in [false, true] {
+        let call = hall.caller(PLAIN);
+        assert_eq!(sent(&hall.pass(60)), [(call.conn_id, "9".to_owned())]);
+        let rings = Input::ForwardRings {
+            conn_id: call.conn_id,
+            destination: "9".to_owned(),
+        };
+        let outputs = hall.handle(rings.clone());
+        assert_eq!(in_short(&outputs), ["7000 Diverted 9"]);
+        let state = events_of(&outputs).next().unwrap().call_state;
+        assert_eq!(state, Some(CallState::Overflowed));
+        assert_eq!(in_short(&hall.handle(rings)), NOTHING);
+        assert_eq!(place(&hall, call), Some(Place::Leaving));
+        if answers {
+            assert_eq!(in_short(&goes(&mut hall, call, "9")), NOTHING);
+            assert_eq!(place(&hall, call), None);
+        } else {
+            assert_eq!(in_short(&stays(&mut hall, call)), ["7000 Queued"]);
+            assert_eq!(place(&hall, call), Some(Place::Waiting));
+            assert_eq!(sent(&hall.pass(600)), []);
+        }
+    }
+}
+
+#[test]
+fn an_agent_who_sends_the_call_elsewhere_gets_the_next_and_has_left_nobody_unanswered() {
+    let mut hall = hall("no_answer_max = 1");
+    hall.available(0, 1);
+    let call = hall.caller(PLAIN);
+    let (conn_id, dn) = (call.conn_id, DnIndex(0));
+    hall.handle(Input::Ringing { conn_id, dn });
+    hall.handle(Input::Redirected { conn_id, dn });
+    assert_eq!(place(&hall, call), Some(Place::Elsewhere(dn)));
+    let next = hall.caller(PLAIN);
+    assert_eq!(offers(&hall.available(0, 2)), [(0, next.conn_id)]);
+    let cause = EndCause::Redirected;
+    let outputs = hall.handle(Input::OfferFailed { conn_id, dn, cause });
+    assert_eq!(in_short(&outputs), ["7000 Queued"]);
+    assert_eq!(refused(&outputs), []);
+    assert_eq!(place(&hall, next), Some(Place::Offered(dn)));
+}

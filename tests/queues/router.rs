@@ -390,3 +390,21 @@ fn time_that_runs_out_while_a_router_tries_is_over_when_that_fails() {
         assert_eq!(hall.queues.poll_timeout(), None);
     }
 }
+
+#[test]
+fn a_number_that_rings_and_does_not_answer_is_a_new_request() {
+    let (mut hall, call) = asked();
+    let conn_id = call.conn_id;
+    route(&mut hall, conn_id, Some("9999"), RouteType::Direct);
+    let destination = "9999".to_owned();
+    let outputs = hall.handle(Input::ForwardRings {
+        conn_id,
+        destination,
+    });
+    let gone = ["7000 *RouteUsed 9999", "7000 Diverted 9999"];
+    assert_eq!(in_short(&outputs), gone);
+    let code = ErrorCode::NoAnswer;
+    let outputs = hall.handle(Input::ForwardFailed { conn_id, code });
+    assert_eq!(in_short(&outputs), ["7000 Queued", "7000 RouteRequest"]);
+    assert_eq!(hall.queues.place(SALES, conn_id), Some(Place::Asked));
+}

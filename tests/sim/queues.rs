@@ -264,3 +264,62 @@ fn a_caller_hears_where_it_stands() {
     }
     end(world, tokens[0]);
 }
+
+#[test]
+fn a_caller_sent_to_a_number_that_does_not_answer_waits_on() {
+    for number in ["2000", "4000"] {
+        let floor = format!(
+            "[[queue]]\nname = \"night\"\nwait_max = 5\noverflow_wait = \"number:{number}\"\n\
+             [[routing_point]]\nnumber = \"7009\"\nqueue = \"night\"\n\
+             [[agent]]\ndn = \"2009\"\nqueues = \"night\"\n"
+        );
+        let mut world = World::new(Setup {
+            trunk: "outbound = true\n".to_owned(),
+            ..Setup::calm(1).with(&floor)
+        });
+        world.run_until_ready();
+        world.phone("2009").begin_private_call();
+        world.phone(number).set_behaviour(Some(Behaviour::rings()));
+        world.run_for(Duration::from_secs(1));
+        let token = world.call(CallPlan::to("7009"));
+        world.run_for(Duration::from_secs(90));
+        let there = format!("Diverted {number}");
+        assert_eq!(at(&world, "7009"), ["Queued", &there, "Queued"]);
+        world.phone("2009").end_private_call();
+        world.run_for(Duration::from_secs(10));
+        assert!(is_with(&world, token, "2009"), "{number}");
+        let now = world.now;
+        world.population.callers.hang_up(now, token);
+        world.finish();
+    }
+}
+
+#[test]
+fn an_agent_who_sends_a_caller_elsewhere_gets_the_next_one() {
+    let mut world = world(1, &[HOME, LAST]);
+    for dn in [HOME, LAST] {
+        world.phone(dn).set_behaviour(Some(Behaviour::rings()));
+    }
+    let token = call(&mut world);
+    world.run_for(Duration::from_secs(5));
+    let ringing = world.journal.events.iter();
+    let mut ringing = ringing.filter(|event| event.name == EventName::Ringing);
+    let conn_id = ringing.next().unwrap().call.as_ref().unwrap().conn_id;
+    let redirect = CallRequest::Party {
+        this_dn: world.cluster.config.dn(HOME).unwrap(),
+        action: CallAction::Redirect {
+            destination: LAST.to_owned(),
+        },
+        reasons: KeyValueList::new(),
+    };
+    world.phone(HOME).set_behaviour(None);
+    world.request(RequestBody::Call(conn_id, redirect));
+    world.run_for(Duration::from_secs(3));
+    let next = call(&mut world);
+    world.run_for(Duration::from_secs(7));
+    assert_eq!(rang(&world, LAST), 1);
+    assert!(is_with(&world, next, HOME));
+    let now = world.now;
+    world.population.callers.give_up(now, token);
+    end(world, next);
+}

@@ -334,3 +334,20 @@ fn a_label_leads_outside_even_where_an_agent_has_the_number() {
     assert_eq!(rang(&world, "2001"), 0, "as a phone, not as an agent");
     end(world, &[token]);
 }
+
+#[test]
+fn a_caller_whom_a_number_outside_did_not_answer_is_routed_anew() {
+    let mut world = world_on(1, "outbound = true\n");
+    world.phone("2000").begin_private_call();
+    world.phone("4000").set_behaviour(Some(Behaviour::rings()));
+    world.run_for(Duration::from_secs(1));
+    let token = call(&mut world);
+    let conn_id = asked(&world)[0];
+    route(&mut world, conn_id, "4000");
+    world.run_for(Duration::from_secs(70));
+    assert_eq!(asked(&world), [conn_id; 2]);
+    world.phone("2000").end_private_call();
+    world.run_for(Duration::from_secs(10));
+    assert!(is_with(&world, token, "2000"));
+    end(world, &[token]);
+}
