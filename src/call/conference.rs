@@ -4,9 +4,11 @@
 use crate::agent::{EndCause, PartyState};
 use crate::cti::{CallState, ConnId, DnRole, ErrorCode, KeyValueList, UserDataChange};
 
+use super::command::LegSlot;
 use super::conversation::{Conversation, Turn, Which};
 use super::departure::Leave;
 use super::facts::cause;
+use super::leg::Phase;
 use super::participant::{News, Participant, Standing};
 use super::quest::Why;
 use super::request::Position;
@@ -136,13 +138,51 @@ impl Conversation {
 
     /// Somebody who was called to join has answered: all go to the mixer.
     pub(super) fn added(&mut self, turn: &mut Turn<'_>, _called: &Participant, asked: Asked) {
-        let parties = self.main.participants.iter();
-        let unmixed = parties.filter(|who| {
-            let partner = self.legs.partner(who.leg);
-            partner.is_none_or(|partner| self.main.with_leg(partner).is_some())
-        });
-        let steps: Vec<Step> = unmixed.map(|who| Step::Mix(who.leg)).collect();
+        let steps: Vec<Step> = self.unmixed().into_iter().map(Step::Mix).collect();
         self.start(turn, Some(asked), steps, Then::Mixed);
+    }
+
+    /// Who is in the main call and does not hear the mixer.
+    fn unmixed(&self) -> Vec<LegSlot> {
+        let parties = self.main.participants.iter().map(|who| who.leg);
+        let hears_no_mixer = |leg: &LegSlot| {
+            let partner = self.legs.partner(*leg);
+            partner.is_none_or(|partner| self.main.with_leg(partner).is_some())
+        };
+        parties.filter(hears_no_mixer).collect()
+    }
+
+    /// Somebody has left while a conference was being made: those who are left hear each other.
+    pub(super) fn remix(&mut self, turn: &mut Turn<'_>) {
+        let unmixed = self.unmixed();
+        if self.task.is_some() || unmixed.is_empty() {
+            return;
+        }
+        let legs: Vec<LegSlot> = self.main.participants.iter().map(|who| who.leg).collect();
+        let steps = match legs[..] {
+            [one, other] if self.legs.is_up(one) && self.legs.is_up(other) => {
+                if self.legs.partner(one) == Some(other) {
+                    return;
+                }
+                vec![Step::Join(one, other)]
+            }
+            _ => unmixed.into_iter().map(Step::Mix).collect(),
+        };
+        self.start(turn, None, steps, Then::Rest);
+    }
+
+    /// Who has answered to join and cannot be connected leaves; whether there was somebody.
+    pub(super) fn unconnected_leaves(&mut self, turn: &mut Turn<'_>) -> bool {
+        let waits = |leg: &LegSlot| {
+            let phase = self.legs.phase(*leg);
+            matches!(phase, Some(Phase::Answered { .. })) && !self.exchanges.is_busy(*leg)
+        };
+        let mut legs = self.main.participants.iter().map(|who| who.leg);
+        let Some(leg) = legs.find(waits) else {
+            return false;
+        };
+        self.leaves_by_fault(turn, leg, cause::FAILURE);
+        true
     }
 
     /// Who was added is on the mixer with the others.

@@ -53,6 +53,10 @@ impl Conversation {
             let message = "the agent consults already, or is in a conference";
             return self.wrong_state(turn, &asked, message);
         }
+        if self.main.quest.is_some() {
+            let message = "the call is not answered, or somebody is being called into it";
+            return self.wrong_state(turn, &asked, message);
+        }
         let held = match position {
             Position::Talking(leg) => self.hold_steps(which, leg),
             Position::Holding(_) => Vec::new(),

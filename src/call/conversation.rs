@@ -97,6 +97,7 @@ impl Conversation {
             Event::Input(conn_id, input) => self.told(turn, conn_id, input),
             Event::Timer(timer) => self.time_has_come(turn, timer),
         }
+        self.end_idle_legs(turn);
         self.watch_exchanges();
     }
 
@@ -223,7 +224,7 @@ impl Conversation {
 
     /// The search that this leg belongs to, and whether it is the leg of who is called; else it is
     /// the phone of the one who calls.
-    fn seeks_with(&self, leg: LegSlot) -> Option<(Which, bool)> {
+    pub(super) fn seeks_with(&self, leg: LegSlot) -> Option<(Which, bool)> {
         for which in [Which::Main, Which::Consult] {
             let Some((call, quest)) = self.call(which).and_then(|call| {
                 let quest = call.quest.as_ref()?;

@@ -3,7 +3,7 @@
 //! somebody else could have it.
 
 use crate::agent::{EndCause, PartyState};
-use crate::cti::{CallState, DnRole};
+use crate::cti::{CallState, DnRole, ErrorCode};
 use crate::dialog::{Cause, Release};
 
 use super::command::LegSlot;
@@ -152,6 +152,14 @@ impl Conversation {
 
     /// A conference has one party less.
     fn fewer(&mut self, turn: &mut Turn<'_>, which: Which, who: &Participant, leave: &Leave) {
+        let quest = self.call(which).and_then(|call| call.quest.as_ref());
+        let added_by_it = match quest.map(|quest| &quest.why) {
+            Some(Why::Added(asked)) => Some(asked.dn) == who.dn(),
+            Some(Why::Called | Why::Transferred(_) | Why::Muted(_)) | None => false,
+        };
+        if added_by_it {
+            self.end_search(turn, which, (EndCause::CallerAbandoned, leave.reason));
+        }
         let Some(call) = self.call(which) else {
             return;
         };
@@ -177,6 +185,9 @@ impl Conversation {
             };
             let deleted = PartyState::Deleted;
             call.report(&self.facts, rest, deleted, news, turn.commands);
+        }
+        if which == Which::Main {
+            self.remix(turn);
         }
     }
 
@@ -214,7 +225,15 @@ impl Conversation {
     pub(super) fn call_is_over(&mut self, turn: &mut Turn<'_>, which: Which) {
         match which {
             Which::Main => {
-                if let Some(consult) = self.consult.take() {
+                if let Some(mut consult) = self.consult.take() {
+                    // There is nobody left whom a muted transfer could give to somebody.
+                    if let Some(quest) = &mut consult.quest
+                        && matches!(quest.why, Why::Muted(_))
+                    {
+                        let why = std::mem::replace(&mut quest.why, Why::Called);
+                        let left = (ErrorCode::WrongState, "a party of the call has left");
+                        self.not_found(turn, &why, left);
+                    }
                     self.main = consult;
                 }
             }
@@ -295,15 +314,13 @@ impl Conversation {
         &mut self,
         turn: &mut Turn<'_>,
         which: Which,
-        why: Why,
+        why: &Why,
         cause: EndCause,
     ) {
+        let code = super::facts::error_of(cause);
+        self.not_found(turn, why, (code, "the destination did not take the call"));
         match why {
-            Why::Added(asked) => {
-                let code = super::facts::error_of(cause);
-                self.refuse(turn, &asked, code, "the destination did not take the call");
-                return;
-            }
+            Why::Added(_) => return,
             Why::Transferred(_) if self.goes_back(turn, which) => return,
             Why::Called | Why::Muted(_) | Why::Transferred(_) => {}
         }
@@ -361,9 +378,29 @@ impl Conversation {
         self.undo_steps(turn);
         self.dismiss(turn, &task.then);
         if let Some(asked) = task.asked {
-            let code = crate::cti::ErrorCode::WrongState;
+            let code = ErrorCode::WrongState;
             self.refuse(turn, &asked, code, "a party of the call has left");
         }
+    }
+
+    /// Nobody stays connected whom nobody needs: a server of media whose listener has left while
+    /// it was dialled, or whatever there is when the conversation is over.
+    pub(super) fn end_idle_legs(&mut self, turn: &mut Turn<'_>) {
+        let is_over = self.is_over();
+        let is_idle = |leg: &LegSlot| is_over || self.is_idle(*leg);
+        let idle: Vec<LegSlot> = self.legs.slots().filter(is_idle).collect();
+        for leg in idle {
+            self.hang_up(turn, leg, cause::NORMAL);
+        }
+    }
+
+    /// Whether nobody takes part with a leg, is sought with it, hears it or is to hear it.
+    fn is_idle(&self, leg: LegSlot) -> bool {
+        self.place_of(leg).is_none()
+            && self.seeks_with(leg).is_none()
+            && self.legs.partner(leg).is_none()
+            && !self.exchanges.needs(leg)
+            && !self.is_newcomer(leg)
     }
 
     fn drop_task_of(&mut self, turn: &mut Turn<'_>, leg: LegSlot) {

@@ -61,6 +61,12 @@ impl Exchanges {
         self.0.iter().any(|exchange| exchange.has(leg))
     }
 
+    /// Whether a leg is in an exchange that is wanted: in more than the undoing of one.
+    pub(super) fn needs(&self, leg: LegSlot) -> bool {
+        let mut wanted = self.0.iter();
+        wanted.any(|exchange| exchange.has(leg) && exchange.purpose != Purpose::Undo)
+    }
+
     pub(super) fn next(&self) -> Option<Instant> {
         let times = self
             .0
@@ -378,10 +384,9 @@ impl Conversation {
     fn follow_hold(&mut self, turn: &mut Turn<'_>, leg: LegSlot) {
         let held = self.legs.is_held_by_far_end(leg);
         let which = self.talking_in(leg);
-        let who = self
-            .call(which)
-            .and_then(|call| call.with_leg(leg))
-            .cloned();
+        // Who still dials has nobody whom it could hold.
+        let answered = self.call(which).filter(|call| call.participants.len() > 1);
+        let who = answered.and_then(|call| call.with_leg(leg)).cloned();
         let Some(who) = who.filter(|who| who.dn().is_some()) else {
             return;
         };

@@ -114,6 +114,8 @@ pub struct Facts {
     pub hops: u8,
     /// Whether the caller came from outside, and counts among the calls that did.
     pub is_inbound: bool,
+    /// Whether it has counted as answered: once, however often it is transferred.
+    pub was_answered: bool,
 }
 
 /// What lies behind news of a party: a client's request, or nothing.

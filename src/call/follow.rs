@@ -79,7 +79,11 @@ impl Conversation {
         let Some(call) = self.call(which) else {
             return false;
         };
-        let plain = which == Which::Main && self.consult.is_none() && call.participants.len() == 2;
+        let is_seeking = call.quest.is_some();
+        let plain = which == Which::Main
+            && self.consult.is_none()
+            && call.participants.len() == 2
+            && !is_seeking;
         let destination = self
             .destination(number)
             .filter(|destination| match destination {

@@ -34,6 +34,9 @@ impl Conversation {
                 return self.wrong_state(turn, asked, "the phone does not ring");
             }
         }
+        if self.is_picked_up(which) {
+            return self.wrong_state(turn, asked, "the phone is being picked up");
+        }
         match self.facts.config.phone(asked.dn).answer {
             Answering::None => {
                 let message = "the phone cannot be picked up from here: its trunk has no `answer`";
@@ -43,14 +46,19 @@ impl Conversation {
                 let Some(Stage::Ringing(ringing)) = self.stage_mut(which) else {
                     return;
                 };
-                if ringing.picked_up_for.is_some() {
-                    return self.wrong_state(turn, asked, "the phone is being picked up");
-                }
                 ringing.picked_up_for = Some(asked.clone());
                 let leg = ringing.called.leg;
                 turn.commands.push(Command::Leg(leg, LegCommand::Talk));
             }
             Answering::CallInfo | Answering::AlertInfo => self.call_again(turn, which, asked),
+        }
+    }
+
+    /// Whether a desktop has asked for it already.
+    fn is_picked_up(&mut self, which: Which) -> bool {
+        match self.stage_mut(which) {
+            Some(Stage::Ringing(ringing)) => ringing.picked_up_for.is_some(),
+            Some(Stage::Phone(_) | Stage::Waiting | Stage::Reserving(_)) | None => false,
         }
     }
 

@@ -11,7 +11,7 @@ use super::Command;
 use super::command::DialTo;
 use super::conversation::{Conversation, Turn, Which};
 use super::exchange::Purpose;
-use super::facts::{Destination, Origin, cause};
+use super::facts::{Destination, Origin, cause, error_of};
 use super::participant::{News, Participant, Who};
 use super::quest::{Quest, Stage, Why};
 use super::timer::Timer;
@@ -106,9 +106,11 @@ impl Conversation {
 
     /// The phone of the one who calls was not picked up.
     pub(super) fn phone_failed(&mut self, turn: &mut Turn<'_>, which: Which, cause: EndCause) {
-        if self.phone_quest(which).is_none() {
+        let Some((_, why)) = self.phone_quest(which) else {
             return;
-        }
+        };
+        let failed = (error_of(cause), "the phone does not take the call");
+        self.not_found(turn, &why, failed);
         self.facts.deadlines.disarm(Timer::NoAnswer);
         let Some(leg) = self.caller_of(which).map(|first| first.leg) else {
             return;

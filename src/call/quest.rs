@@ -470,7 +470,7 @@ impl Conversation {
         };
         facts.deadlines.disarm(Timer::NoAnswer);
         let Some(mut entry) = entry else {
-            return self.nobody_found(turn, which, why, cause);
+            return self.nobody_found(turn, which, &why, cause);
         };
         let conn_id = entry.conn_id;
         if let Some(refusal) = entry.refused {
@@ -520,6 +520,9 @@ impl Conversation {
             return;
         };
         self.facts.deadlines.disarm_setup();
+        let left = (ErrorCode::WrongState, "a party of the call has left");
+        self.not_picked_up(turn, &quest.stage, left);
+        self.not_found(turn, &quest.why, left);
         if let Stage::Ringing(ringing) = &quest.stage {
             self.hang_up(turn, ringing.called.leg, reason);
             let ended = PartyState::Ended(cause);
@@ -528,6 +531,36 @@ impl Conversation {
         if let Some(entry) = quest.entry {
             let conn_id = entry.conn_id;
             entry.tell(&queue::Input::Left { conn_id, cause }, turn.commands);
+        }
+    }
+
+    /// Who asked for the phone to be picked up hears that it was not.
+    pub(super) fn not_picked_up(
+        &self,
+        turn: &mut Turn<'_>,
+        stage: &Stage,
+        (code, message): (ErrorCode, &str),
+    ) {
+        match stage {
+            Stage::Ringing(ringing) => {
+                if let Some(asked) = &ringing.picked_up_for {
+                    self.refuse(turn, asked, code, message);
+                }
+            }
+            Stage::Phone(_) | Stage::Waiting | Stage::Reserving(_) => {}
+        }
+    }
+
+    /// Who asked for what begins when somebody is found hears that nobody was.
+    pub(super) fn not_found(
+        &self,
+        turn: &mut Turn<'_>,
+        why: &Why,
+        (code, message): (ErrorCode, &str),
+    ) {
+        match why {
+            Why::Muted(asked) | Why::Added(asked) => self.refuse(turn, asked, code, message),
+            Why::Called | Why::Transferred(_) => {}
         }
     }
 

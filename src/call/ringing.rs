@@ -9,14 +9,14 @@ use crate::cti::{CallState, DnRole};
 use crate::dialog::{Body, LegEvent};
 use crate::limits::{OFFER_SETUP_IN_T1, OUTSIDE_NO_ANSWER, PROGRESS_INTERVAL};
 use crate::queue;
-use crate::session::{Negotiation, Outcome, Sink, Source};
+use crate::session::{Negotiation, Outcome, Sessions, Sink, Source};
 use crate::sip::Status;
 
 use super::command::{Command, DialTo, LegCommand, LegSlot};
 use super::conversation::{Conversation, Hearing, Turn, Which};
 use super::entry::{Entry, Hold};
 use super::exchange::Purpose;
-use super::facts::{Origin, cause, cause_of};
+use super::facts::{Origin, cause, cause_of, error_of};
 use super::leg::Phase;
 use super::participant::{News, Participant, Who};
 use super::quest::{Quest, Ringing, Stage, Why};
@@ -174,7 +174,10 @@ impl Conversation {
     }
 
     /// Who was dialled with somebody else's offer has answered: only now it can be connected.
-    fn connect_answered(&mut self, turn: &mut Turn<'_>, leg: LegSlot) {
+    fn connect_answered(&mut self, turn: &mut Turn<'_>, leg: LegSlot, answer: Option<&Body>) {
+        if let Some(answer) = answer {
+            self.legs.session(leg).hear_late_answer(answer);
+        }
         let acknowledge = LegCommand::Acknowledge(None);
         self.tell(turn, vec![(leg, acknowledge)]);
         let waiting = self.main.others(leg).next().map(|who| who.leg);
@@ -209,12 +212,12 @@ impl Conversation {
                 self.hang_up(turn, leg, cause::FAILURE);
                 self.call_failed(turn, which, EndCause::Failed, Origin::default());
             }
-            LegEvent::Answered { .. } => {
+            LegEvent::Answered { body } => {
                 self.answered(turn, which);
                 if heard == Hearing::Nobody
                     && self.legs.phase(leg) == Some(&Phase::Answered { offer: None })
                 {
-                    self.connect_answered(turn, leg);
+                    self.connect_answered(turn, leg, body.as_ref());
                 }
             }
             LegEvent::Refused { status, .. } => {
@@ -319,7 +322,13 @@ impl Conversation {
                 let state = PartyState::NetworkReached;
                 self.report_others(turn, which, called.leg, state, &News::default());
             }
-            Why::Muted(asked) => self.transfer_ringing(turn, &asked),
+            Why::Muted(asked) => {
+                // The transfer answers the request: nobody waits for that any more.
+                if let Some(quest) = self.call_mut(which).and_then(|call| call.quest.as_mut()) {
+                    quest.why = Why::Called;
+                }
+                self.transfer_ringing(turn, &asked);
+            }
             Why::Transferred(_) | Why::Added(_) => {}
         }
         true
@@ -399,7 +408,9 @@ impl Conversation {
                 }
             }
         }
-        if is_first && which == Which::Main && self.facts.is_inbound {
+        let counts = self.facts.is_inbound && !self.facts.was_answered;
+        if is_first && which == Which::Main && counts {
+            self.facts.was_answered = true;
             turn.commands.push(Command::Count(Counter::CallAnswered));
         }
         self.others_hear_answer(turn, which, &called, why);
@@ -444,6 +455,7 @@ impl Conversation {
             let ended = PartyState::Ended(cause);
             self.report(turn, which, &called, ended, origin.into());
         }
+        self.pick_up_fails(turn, which, cause);
         if self.goes_elsewhere(turn, which, cause) {
             return;
         }
@@ -461,7 +473,17 @@ impl Conversation {
             let returned = agent::Input::Returned { call: call_ref };
             turn.commands.push(Command::Agent(dn, returned));
         }
+        self.pick_up_fails(turn, which, EndCause::Unreachable);
         self.search_failed(turn, which, EndCause::Unreachable);
+    }
+
+    /// The phone that a desktop wants picked up does not take the call.
+    fn pick_up_fails(&mut self, turn: &mut Turn<'_>, which: Which, cause: EndCause) {
+        let quest = self.call(which).and_then(|call| call.quest.as_ref());
+        if let Some(quest) = quest {
+            let failed = (error_of(cause), "the phone was not picked up");
+            self.not_picked_up(turn, &quest.stage, failed);
+        }
     }
 
     /// Who is called has rung for long enough, or has not rung in all the time that it had.

@@ -200,6 +200,7 @@ impl Calls {
                 refused_with: None,
                 hops: 0,
                 is_inbound,
+                was_answered: false,
             };
             let main = Call::new(info, first, None);
             Entry {

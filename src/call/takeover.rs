@@ -263,8 +263,8 @@ impl Conversation {
         }
     }
 
-    /// A newcomer has left before it had the place; whether it was one.
-    pub(super) fn newcomer_left(&mut self, turn: &mut Turn<'_>, leg: LegSlot) -> bool {
+    /// Whether a leg is of somebody who does not have its place yet.
+    pub(super) fn is_newcomer(&self, leg: LegSlot) -> bool {
         let is_newcomer = |task: &Task| match &task.then {
             Then::Admitted(admission) => admission.newcomer == leg,
             Then::Referred(referral) => referral.tie == Some(leg),
@@ -278,7 +278,12 @@ impl Conversation {
             | Then::Mixed
             | Then::Rest => false,
         };
-        if !self.task.as_ref().is_some_and(is_newcomer) {
+        self.task.as_ref().is_some_and(is_newcomer)
+    }
+
+    /// A newcomer has left before it had the place; whether it was one.
+    pub(super) fn newcomer_left(&mut self, turn: &mut Turn<'_>, leg: LegSlot) -> bool {
+        if !self.is_newcomer(leg) {
             return false;
         }
         self.lose(turn, leg);
@@ -572,7 +577,7 @@ impl Conversation {
         let call = self.call(which);
         if call.is_some_and(|call| call.participants.len() == 1 && call.quest.is_none()) {
             let by = by.number(&self.facts).unwrap_or_default();
-            self.nobody_found(turn, which, Why::Transferred(by), EndCause::Unreachable);
+            self.nobody_found(turn, which, &Why::Transferred(by), EndCause::Unreachable);
         }
     }
 }

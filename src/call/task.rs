@@ -146,6 +146,9 @@ impl Conversation {
     ) {
         if let Some(before) = self.task.take() {
             self.dismiss(turn, &before.then);
+            if let Some(asked) = before.asked {
+                self.wrong_state(turn, &asked, "the call is being changed by another request");
+            }
         }
         self.task = Some(Task {
             asked,
@@ -422,7 +425,8 @@ impl Conversation {
             self.refuse(turn, &asked, code, message);
         }
         self.dismiss(turn, &task.then);
-        if task.then.is_for_somebody() {
+        let left = self.unconnected_leaves(turn);
+        if task.then.is_for_somebody() && !left {
             self.recover(turn);
         }
         self.stays_alone(turn, task.then);

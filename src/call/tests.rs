@@ -10,6 +10,7 @@ mod requests;
 mod several;
 mod takeover;
 mod unanswered;
+mod waiting;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

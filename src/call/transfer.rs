@@ -176,6 +176,9 @@ impl Conversation {
 
     /// Who was held waits from now on for whom the consultation has sought.
     fn inherit(&mut self, turn: &mut Turn<'_>, mut quest: Quest, (vanished, by): (ConnId, String)) {
+        // A muted transfer that another request has completed.
+        let done = (ErrorCode::WrongState, "the call is transferred already");
+        self.not_found(turn, &quest.why, done);
         quest.why = Why::Transferred(by.clone());
         let Some(waiting) = self.main.participants.first().map(|who| who.leg) else {
             return;
@@ -227,6 +230,9 @@ impl Conversation {
         if which == Which::Consult || self.consult.is_some() || self.main.is_conference() {
             let message = "the agent consults, or is in a conference";
             return self.wrong_state(turn, asked, message);
+        }
+        if self.main.quest.is_some() {
+            return self.wrong_state(turn, asked, "somebody is being called into the call");
         }
         let Some(destination) = self.destination_for(turn, asked, number) else {
             return;
@@ -302,6 +308,9 @@ impl Conversation {
         };
         let leg = ringing.called.leg;
         self.hang_up(turn, leg, cause::NORMAL);
+        if let Some(asked) = &ringing.picked_up_for {
+            self.wrong_state(turn, asked, "the call is redirected");
+        }
         let news = News {
             third: Some((number.to_owned(), DnRole::Destination)),
             ..asked.origin().into()

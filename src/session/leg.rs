@@ -33,6 +33,8 @@ pub struct LegSession {
     said: Option<Bytes>,
     heard: Option<Bytes>,
     exchange: Exchange,
+    /// The offer of our INVITE, if it was taken back here: the far end may answer it yet.
+    withdrawn: Option<Bytes>,
 }
 
 /// The offer that has no answer yet; in a body that is no description, `None`.
@@ -57,6 +59,7 @@ impl LegSession {
             said: None,
             heard: None,
             exchange: Exchange::Settled,
+            withdrawn: None,
         }
     }
 
@@ -247,6 +250,17 @@ impl LegSession {
         changed
     }
 
+    /// The far end has answered the offer of our INVITE after it was taken back here: it has it,
+    /// and what is said next follows it (RFC 3264 §8).
+    pub fn hear_late_answer(&mut self, answer: &Body) {
+        if self.is_settled()
+            && let Some(offer) = self.withdrawn.take()
+        {
+            self.exchange = Exchange::Said(Some(offer));
+            self.hear_answer(answer);
+        }
+    }
+
     // Offers of the far end.
 
     /// The far end has made an offer.
@@ -335,7 +349,10 @@ impl LegSession {
 
     /// The outstanding offer was refused or taken back: all is as before it (RFC 3261 §14.1).
     pub(super) fn roll_back(&mut self) {
-        self.exchange = Exchange::Settled;
+        let before = std::mem::replace(&mut self.exchange, Exchange::Settled);
+        if let (Exchange::Said(offer), None) = (before, &self.said) {
+            self.withdrawn = offer;
+        }
     }
 
     /// A partner's description in the places of `list`, with our `o=` line towards this leg.

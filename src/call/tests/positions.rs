@@ -24,7 +24,7 @@ macro_rules! all_of {
 /// Where the party stands that asks, and in what surroundings. `2000` is the agent with the
 /// caller, `2001` whom it consults or has in a conference, `2002` nobody yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
+pub(super) enum State {
     /// 2002 asks, which has no part in the call.
     Stranger,
     /// The call is on its way to 2000.
@@ -37,6 +37,8 @@ enum State {
     Talks,
     /// The same, and 2000's desktop has asked for something that is not done yet.
     TalksInChange,
+    /// The same, and 2002, which 2000's desktop wants added to the call, rings.
+    TalksAndAdds,
     /// 2000 holds the caller.
     Holds,
     /// 2000 holds the caller, and 2001, whom it consults, does not ring yet.
@@ -82,6 +84,7 @@ fn states(position: Option<Position>) -> &'static [State] {
         Some(Position::Talking(_)) => &[
             State::Talks,
             State::TalksInChange,
+            State::TalksAndAdds,
             State::ConsultTalks,
             State::ConsultedTalks,
             State::TalksAndHolds,
@@ -175,7 +178,7 @@ fn actions(beside: ConnId) -> Vec<CallAction> {
 
 /// What answers a request, when every phone and every server does what it is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Answer {
+pub(super) enum Answer {
     /// This happens to the party.
     Event(PartyState),
     /// An error, and every call is as it was.
@@ -188,14 +191,8 @@ const LEAVES: Answer = Answer::Event(PartyState::Ended(EndCause::AgentReleased))
 const TRANSFERS: Answer = Answer::Event(PartyState::Ended(EndCause::Transferred));
 
 fn expected(state: State, action: &CallAction) -> Answer {
-    if state == State::Stranger {
-        return NO_SUCH_CALL;
-    }
-    if state == State::OnItsWay {
-        return WRONG;
-    }
-    if state == State::TalksInChange {
-        return expected_in_change(action);
+    if let Some(answer) = expected_anyway(state, action) {
+        return answer;
     }
     let (stands, around) = (stands(state), around(state));
     match action {
@@ -215,9 +212,10 @@ fn expected(state: State, action: &CallAction) -> Answer {
         },
         CallAction::Retrieve => match (stands, around) {
             (Stands::Holds, Around::Another) => WRONG,
-            (Stands::Holds, Around::Nothing | Around::Consulted | Around::Conference) => {
-                Answer::Event(PartyState::Retrieved)
-            }
+            (
+                Stands::Holds,
+                Around::Nothing | Around::Consulted | Around::Adding | Around::Conference,
+            ) => Answer::Event(PartyState::Retrieved),
             (Stands::Talks, _) => Answer::Error(ErrorCode::AlreadyInState),
             (Stands::Rings | Stands::Dials, _) => WRONG,
         },
@@ -231,7 +229,7 @@ fn expected(state: State, action: &CallAction) -> Answer {
         },
         CallAction::DeleteParty { .. } => match around {
             Around::Conference => Answer::Event(PartyState::Deleted),
-            Around::Nothing | Around::Another | Around::Consulted => WRONG,
+            Around::Nothing | Around::Another | Around::Consulted | Around::Adding => WRONG,
         },
         CallAction::Consult { .. } if may_seek(state) => Answer::Event(PartyState::Dialing),
         CallAction::MuteTransfer { .. } | CallAction::SingleStepTransfer { .. }
@@ -251,9 +249,22 @@ fn expected(state: State, action: &CallAction) -> Answer {
         | CallAction::CompleteTransfer { .. }
         | CallAction::CompleteConference { .. } => match around {
             Around::Another => expected_of_two(state, action),
-            Around::Nothing | Around::Consulted | Around::Conference => NO_SUCH_CALL,
+            Around::Nothing | Around::Consulted | Around::Adding | Around::Conference => {
+                NO_SUCH_CALL
+            }
         },
     }
+}
+
+/// Where it does not matter how the party stands.
+fn expected_anyway(state: State, action: &CallAction) -> Option<Answer> {
+    if state == State::Stranger {
+        return Some(NO_SUCH_CALL);
+    }
+    if state == State::OnItsWay {
+        return Some(WRONG);
+    }
+    (state == State::TalksInChange).then(|| expected_in_change(action))
 }
 
 /// While another request is carried out, the party may only leave.
@@ -311,6 +322,7 @@ fn stands(state: State) -> Stands {
         State::Dials | State::ConsultDials => Stands::Dials,
         State::Talks
         | State::TalksInChange
+        | State::TalksAndAdds
         | State::ConsultTalks
         | State::ConsultedTalks
         | State::TalksAndHolds
@@ -333,6 +345,8 @@ enum Around {
     Another,
     /// The party is the one who is consulted.
     Consulted,
+    /// Somebody is being called into the call.
+    Adding,
     /// There are more than two.
     Conference,
 }
@@ -347,6 +361,7 @@ fn around(state: State) -> Around {
         | State::TalksAndHolds
         | State::ConsultHolds => Around::Another,
         State::ConsultedRings | State::ConsultedTalks => Around::Consulted,
+        State::TalksAndAdds => Around::Adding,
         State::Confers | State::ConferenceHolds => Around::Conference,
         State::Stranger
         | State::OnItsWay
@@ -381,17 +396,17 @@ fn is_consulted(state: State) -> bool {
 }
 
 /// A call in one of the states: the party that asks, the call that it names, the other call.
-struct Scene {
-    table: Table,
-    key: CallKey,
+pub(super) struct Scene {
+    pub(super) table: Table,
+    pub(super) key: CallKey,
     dn: DnIndex,
-    conn_id: ConnId,
+    pub(super) conn_id: ConnId,
     beside: ConnId,
 }
 
 /// How far the far ends go along by themselves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Far {
+pub(super) enum Far {
     /// Agents are reserved and dialled.
     Dialled,
     /// Phones ring.
@@ -401,7 +416,7 @@ enum Far {
 }
 
 impl Scene {
-    fn new(state: State) -> Self {
+    pub(super) fn new(state: State) -> Self {
         let mut scene = Self::of_one_call(state);
         match state {
             State::HoldsAndSeeks => scene.consults(Far::Dialled),
@@ -421,6 +436,7 @@ impl Scene {
             | State::Dials
             | State::Talks
             | State::TalksInChange
+            | State::TalksAndAdds
             | State::Holds => {}
         }
         let (main, consult) = (scene.conn_id, scene.beside);
@@ -442,7 +458,14 @@ impl Scene {
             }
             State::Stranger => scene.dn = DnIndex(2),
             State::Holds => scene.asks(main, CallAction::Hold),
-            State::TalksInChange => scene.is_changed(),
+            State::TalksInChange => scene.is_changed(CallAction::Hold),
+            State::TalksAndAdds => {
+                scene.is_changed(CallAction::SingleStepConference {
+                    destination: NEW.to_owned(),
+                    user_data: KeyValueList::new(),
+                });
+                scene.play(Far::Rings);
+            }
             State::OnItsWay
             | State::Rings
             | State::Dials
@@ -455,15 +478,22 @@ impl Scene {
         scene
     }
 
+    /// The agent talks, with a phone that has a dialog for each call.
+    pub(super) fn with_two_dialogs() -> Self {
+        Self::configured(State::Talks, "dual_dialog = true\n")
+    }
+
     fn of_one_call(state: State) -> Self {
+        Self::configured(state, "")
+    }
+
+    /// The same, with more of the trunk.
+    fn configured(state: State, trunk: &str) -> Self {
+        let trunk = format!("name = \"ucm\"\nanswer = \"talk\"\ndtmf = \"dtmf\"\n{trunk}");
         let text = configuration("")
             .replace("2000-2001", "2000-2002")
             .replacen("[server]", "[server]\nmixer = \"sip:192.0.2.50\"", 1)
-            .replacen(
-                "name = \"ucm\"",
-                "name = \"ucm\"\nanswer = \"talk\"\ndtmf = \"dtmf\"",
-                1,
-            );
+            .replacen("name = \"ucm\"", &trunk, 1);
         let mut table = Table::configured(&text);
         let key = if state == State::Dials {
             makes_call(&mut table)
@@ -512,7 +542,7 @@ impl Scene {
         std::mem::swap(&mut self.conn_id, &mut self.beside);
     }
 
-    fn ask(&mut self, conn_id: ConnId, action: CallAction) {
+    pub(super) fn ask(&mut self, conn_id: ConnId, action: CallAction) {
         self.table.commands.clear();
         self.table.act(self.key, conn_id, self.dn, action);
     }
@@ -522,11 +552,11 @@ impl Scene {
         self.play(Far::Answers);
     }
 
-    /// Somebody else has asked for a hold, and the phone has not answered yet.
-    fn is_changed(&mut self) {
+    /// Another desktop of the agent has asked for something.
+    fn is_changed(&mut self, action: CallAction) {
         let request = CallRequest::Party {
             this_dn: self.dn,
-            action: CallAction::Hold,
+            action,
             reasons: KeyValueList::new(),
         };
         let requested_by = RequestedBy {
@@ -541,7 +571,7 @@ impl Scene {
     }
 
     /// Whoever is asked for something does it, until nothing is left to do.
-    fn play(&mut self, far: Far) {
+    pub(super) fn play(&mut self, far: Far) {
         let mut read = 0;
         while let Some(command) = self.table.commands.get(read).cloned() {
             read += 1;
@@ -600,7 +630,7 @@ impl Scene {
     }
 
     /// What has answered the request, and how often it was answered.
-    fn answers(&self) -> Vec<Answer> {
+    pub(super) fn answers(&self) -> Vec<Answer> {
         let answer = |command: &Command| match command {
             Command::Agent(dn, agent::Input::Party(party)) if *dn == self.dn => {
                 let is_answer = party.requested_by == Some(ASKED);
