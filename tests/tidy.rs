@@ -290,6 +290,40 @@ fn every_module_file_is_part_of_the_build() {
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
+/// A table of docs/TESTING.md that names tests is no promise unless they are there.
+#[test]
+fn tests_that_the_page_names_are_there() {
+    let page = read(&root().join("docs/TESTING.md"));
+    let mut faults = Vec::new();
+    let mut names = 0;
+    for named in page.split('`').filter(|word| word.contains(".rs::")) {
+        let (file, test) = named.split_once("::").expect("it was just found");
+        let path = root().join(file);
+        names += 1;
+        if !path.exists() || !read(&path).contains(&format!("fn {test}()")) {
+            faults.push(format!("docs/TESTING.md names {named}, which is not there"));
+        }
+    }
+    for row in (1..=28).map(|number| format!("| D{number} ")) {
+        let is_there = page.lines().any(|line| line.starts_with(&row));
+        if !is_there {
+            faults.push(format!(
+                "docs/TESTING.md has no row that begins with {row:?}"
+            ));
+        }
+    }
+    for row in (1..=22).map(|number| format!("| I-{number} ")) {
+        let is_there = page.lines().any(|line| line.starts_with(&row));
+        if !is_there {
+            faults.push(format!(
+                "docs/TESTING.md has no row that begins with {row:?}"
+            ));
+        }
+    }
+    assert!(names > 28, "the table was not found");
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
 fn check_length(file: &Path, text: &str, faults: &mut Vec<String>) {
     let lines = text.lines().count();
     let excused = LONG_FILES.iter().any(|(long, _)| *long == name(file));

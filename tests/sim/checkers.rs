@@ -1,12 +1,12 @@
 //! What must hold: after every step, in every event stream, and when everything has come to rest.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use offhook::agent::Standing;
 use offhook::config::{Config, DnIndex};
 use offhook::counters::Counter;
-use offhook::cti::{ConnId, Event, EventName, Output};
+use offhook::cti::{AgentWorkMode, ConnId, Event, EventName, Output};
 use offhook::server::encode::{self, Envelope};
 use offhook_loadgen::population::{Activity, Fact, Fault, Presence};
 
@@ -20,6 +20,46 @@ struct Stream {
     off_hook: bool,
     /// Calls at the DN and how each stands.
     calls: BTreeMap<ConnId, Stand>,
+    /// Those that were taken back, by the phone or its desktop, while the agent was in a call of
+    /// another conversation: the two know nothing of each other.
+    beside_others: BTreeSet<ConnId>,
+    /// Those that came through a routing point.
+    business: BTreeSet<ConnId>,
+    /// Consultations and their main calls.
+    consults: BTreeMap<ConnId, ConnId>,
+}
+
+impl Stream {
+    /// Notes a call that is taken back while the agent is in one of another conversation, or by
+    /// the phone itself: the two may be in hand until one of them is held or over.
+    fn follow(&mut self, conn_id: ConnId, event: &Event) {
+        let by_itself = event.requested_by.is_none();
+        let may = by_itself || !self.is_beside_its_own(conn_id);
+        if event.name == EventName::Retrieved && may {
+            let in_hand = self
+                .calls
+                .iter()
+                .filter(|(_, stand)| **stand != Stand::Held);
+            self.beside_others.extend(in_hand.map(|(call, _)| *call));
+            self.beside_others.insert(conn_id);
+        } else if event.name == EventName::Held {
+            self.beside_others.remove(&conn_id);
+        }
+    }
+
+    /// Whether the agent has the other call of the same conversation in hand.
+    fn is_beside_its_own(&self, conn_id: ConnId) -> bool {
+        self.consults.iter().any(|(consult, main)| {
+            let other = match conn_id {
+                one if one == *consult => main,
+                one if one == *main => consult,
+                _ => return false,
+            };
+            self.calls
+                .get(other)
+                .is_some_and(|stand| *stand != Stand::Held)
+        })
+    }
 }
 
 /// How a call at an address stands, as its events say.
@@ -73,6 +113,21 @@ impl Journal {
         calls.get(index).copied()
     }
 
+    /// The calls at an address.
+    pub fn calls_at(&self, dn: &str) -> Vec<ConnId> {
+        let stream = self.streams.get(dn);
+        stream.map_or(Vec::new(), |stream| stream.calls.keys().copied().collect())
+    }
+
+    /// Where calls ring, and which.
+    pub fn ringing(&self) -> impl Iterator<Item = (&str, ConnId)> {
+        self.streams.iter().flat_map(|(dn, stream)| {
+            let calls = stream.calls.iter();
+            let ringing = calls.filter(|(_, stand)| **stand == Stand::Ringing);
+            ringing.map(move |(call, _)| (dn.as_str(), *call))
+        })
+    }
+
     /// The names of a DN's events.
     pub fn names(&self, dn: &str) -> Vec<EventName> {
         self.events
@@ -80,24 +135,6 @@ impl Journal {
             .filter(|event| event.this_dn == dn)
             .map(|event| event.name)
             .collect()
-    }
-
-    pub fn tail(&self, count: usize) -> String {
-        let start = self.events.len().saturating_sub(count);
-        let line = |event: &Event| {
-            let call = event.call.as_ref().map(|call| call.conn_id.to_string());
-            format!(
-                "{:?} {} {}",
-                event.name,
-                event.this_dn,
-                call.unwrap_or_default()
-            )
-        };
-        self.events[start..]
-            .iter()
-            .map(line)
-            .collect::<Vec<_>>()
-            .join("\n")
     }
 
     /// Takes the next output; an event that its stream does not allow is a fault.
@@ -116,6 +153,18 @@ impl Journal {
         self.events.push(*event);
         verdict
     }
+}
+
+/// An event in one line.
+pub fn in_short(event: &Event) -> String {
+    let mut words = vec![format!("Event{} {}", event.name.name(), event.this_dn)];
+    words.extend(event.call.as_ref().map(|call| call.conn_id.to_string()));
+    words.extend(event.call_state.map(|state| state.name().to_owned()));
+    words.extend(event.error_code.map(|code| code.name().to_owned()));
+    words.extend(event.error_message.clone());
+    let answers = event.requested_by.map(|by| by.reference_id);
+    words.extend(answers.map(|number| format!("(answers {number})")));
+    words.join(" ")
 }
 
 /// What clients are sent of an event is what the public schema allows.
@@ -162,6 +211,11 @@ fn agent_event(stream: &mut Stream, event: &Event) -> Result<(), String> {
         EventName::AgentNotReady => {
             demand(stream.logged_in, "not logged in")?;
             stream.ready = false;
+            // I-22: wrap-up begins with the end of the last call of the contact center's business.
+            let wraps_up = event.agent_work_mode == Some(AgentWorkMode::AfterCallWork);
+            let by_itself = event.requested_by.is_none();
+            let last = stream.business.len() <= 1;
+            demand(!wraps_up || !by_itself || last, "the agent has other calls")?;
         }
         EventName::OffHook | EventName::OnHook => {
             let up = event.name == EventName::OffHook;
@@ -177,6 +231,9 @@ fn agent_event(stream: &mut Stream, event: &Event) -> Result<(), String> {
 
 /// A call at an agent's DN: it rings or dials, is established, held and retrieved, and released.
 fn call_event(stream: &mut Stream, event: &Event) -> Result<(), String> {
+    if let (Some(call), Some(_)) = (&event.call, &event.this_queue) {
+        stream.business.insert(call.conn_id);
+    }
     let dn = &event.this_dn;
     let demand = |holds: bool, rule: &str| match holds {
         true => Ok(()),
@@ -188,7 +245,11 @@ fn call_event(stream: &mut Stream, event: &Event) -> Result<(), String> {
                 EventName::Ringing => Stand::Ringing,
                 _ => Stand::Dialing,
             };
-            let before = stream.calls.insert(conn_id(event)?, stand);
+            let conn_id = conn_id(event)?;
+            if let Some(main) = event.previous_conn_id {
+                stream.consults.insert(conn_id, main);
+            }
+            let before = stream.calls.insert(conn_id, stand);
             demand(before.is_none(), &format!("the call was {before:?}"))?;
             one_is_heard(stream, event)?;
         }
@@ -198,7 +259,9 @@ fn call_event(stream: &mut Stream, event: &Event) -> Result<(), String> {
                 EventName::Held => (&[Stand::Talking], Stand::Held),
                 _ => (&[Stand::Held], Stand::Talking),
             };
-            let before = stream.calls.insert(conn_id(event)?, stand);
+            let conn_id = conn_id(event)?;
+            let before = stream.calls.insert(conn_id, stand);
+            stream.follow(conn_id, event);
             let allows = before.is_some_and(|before| allowed.contains(&before));
             demand(allows, &format!("the call was {before:?}"))?;
             one_is_heard(stream, event)?;
@@ -206,19 +269,23 @@ fn call_event(stream: &mut Stream, event: &Event) -> Result<(), String> {
         EventName::PartyChanged => {
             let now = conn_id(event)?;
             let before = event.previous_conn_id.unwrap_or(now);
+            stream.business.remove(&before);
+            if event.this_queue.is_some() {
+                stream.business.insert(now);
+            }
             let known = stream.calls.remove(&now);
             let known = known.or_else(|| stream.calls.remove(&before));
+            if stream.beside_others.remove(&before) {
+                stream.beside_others.insert(now);
+            }
             let Some(stand) = known else {
                 return demand(false, "the call is not at the DN");
             };
             stream.calls.insert(now, stand);
         }
         EventName::Released | EventName::Abandoned => {
-            let conn_id = event
-                .call
-                .as_ref()
-                .map(|call| call.conn_id)
-                .ok_or("no call")?;
+            let conn_id = conn_id(event)?;
+            stream.business.remove(&conn_id);
             demand(
                 stream.calls.remove(&conn_id).is_some(),
                 "the call never rang",
@@ -235,9 +302,12 @@ fn conn_id(event: &Event) -> Result<ConnId, String> {
         .ok_or_else(|| "no call".into())
 }
 
-/// All calls at a DN but one are on hold.
+/// All calls at a DN but one are on hold, or of conversations that know nothing of it.
 fn one_is_heard(stream: &Stream, event: &Event) -> Result<(), String> {
-    let heard = stream.calls.values().filter(|stand| **stand != Stand::Held);
+    let heard = stream
+        .calls
+        .iter()
+        .filter(|(call, stand)| **stand != Stand::Held && !stream.beside_others.contains(call));
     match heard.count() {
         0 | 1 => Ok(()),
         _ => Err(format!(
@@ -317,11 +387,18 @@ pub fn quiescent(world: &World) -> Result<(), String> {
             return Err(format!("shard {shard} still has {legs} legs"));
         }
     }
+    // A PBX that was cut off for longer than 64·T1 finds that nobody knows its call any more.
+    if !world.excused.contains(&Fault::NeverAcknowledged) {
+        world.wire.at_rest()?;
+    }
+    if world.media.seats().len() > 0 {
+        return Err("a server of media still has somebody".into());
+    }
     answered_once(world)?;
     if world.cluster.count(Counter::ReservationExpired) > 0 {
         return Err("a reservation outlived its lease".into());
     }
-    super::outage::offers_are_paced(&world.records)?;
+    super::outage::offers_are_paced(&world.records, world.are_steered)?;
     for (index, agent) in world.cluster.config.agents.iter().enumerate() {
         let dn = DnIndex(u32::try_from(index).expect("agents are few"));
         agent_at_rest(world, dn, &agent.dn)?;

@@ -35,7 +35,7 @@ pub fn world_on(shards: u16, seed: u64, trunk: &str, more: &str) -> World {
     world
 }
 
-fn world() -> World {
+pub fn world() -> World {
     world_with("outbound = true\n", "")
 }
 

@@ -1,7 +1,7 @@
 //! The whole server in virtual time: engines, a PBX with phones, callers, and a network that
 //! loses, doubles and delays. Every run has a seed and prints it when it fails.
 //!
-//! `cargo test --test sim` runs the directed cases and 200 random seeds; `SEED=7` replays one,
+//! `cargo test --test sim` runs the directed cases and 500 random seeds; `SEED=7` replays one,
 //! `SEEDS=10000` runs many (docs/TESTING.md).
 
 #![allow(
@@ -14,14 +14,18 @@
     reason = "modules of one test target, seen by nobody else"
 )]
 
+mod breaks;
 mod calls;
 mod carry;
 mod checkers;
 mod cluster;
 mod control;
+mod desktops;
 mod events;
 mod features;
 mod flows;
+mod hands;
+mod invariants;
 mod ladder;
 mod moments;
 mod names;
@@ -29,6 +33,7 @@ mod network;
 mod outage;
 mod presence;
 mod queues;
+mod races;
 mod random;
 mod routers;
 mod runs;
@@ -36,4 +41,5 @@ mod runs;
 mod schema;
 mod trace;
 mod turmoil;
+mod wire;
 mod world;

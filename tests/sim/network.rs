@@ -46,16 +46,37 @@ pub struct Flight {
     pub bytes: Vec<u8>,
 }
 
+/// What becomes of one datagram.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// What the faults of the network say.
+    Usual,
+    /// It never arrives.
+    Lost,
+    /// It arrives so much later.
+    Late(Duration),
+}
+
+/// Decides about single datagrams.
+pub type Rule = Box<dyn FnMut(&Flight) -> Fate>;
+
+/// Something to be remembered for the report of a failure.
+enum Noted {
+    Arrived(Flight),
+    Lost(Flight),
+    Said(String),
+}
+
 /// Datagrams on their way, by arrival.
 pub struct Network {
     pub faults: Faults,
+    /// Decides about single datagrams, where a test has one.
+    pub rule: Option<Rule>,
     random: Random,
     serial: u64,
     flights: BTreeMap<(Instant, u64), Flight>,
-    /// The last datagrams carried, for the report of a failure.
-    ladder: Vec<String>,
-    /// The INVITEs that have arrived, without those within a call.
-    invites: Vec<String>,
+    /// The last datagrams carried and what was said beside them, for the report of a failure.
+    ladder: Vec<(Instant, Noted)>,
     started: Instant,
 }
 
@@ -63,19 +84,24 @@ impl Network {
     pub fn new(started: Instant, faults: Faults, seed: u64) -> Self {
         Self {
             faults,
+            rule: None,
             random: Random::new(seed),
             serial: 0,
             flights: BTreeMap::new(),
             ladder: Vec::new(),
-            invites: Vec::new(),
             started,
         }
     }
 
     /// Takes a datagram; what becomes of it is the seed's business.
     pub fn carry(&mut self, now: Instant, flight: Flight) {
+        match self.rule.as_mut().map_or(Fate::Usual, |rule| rule(&flight)) {
+            Fate::Usual => {}
+            Fate::Lost => return self.note(now, Noted::Lost(flight)),
+            Fate::Late(delay) => return self.launch(now + delay, flight),
+        }
         if self.random.per_thousand(self.faults.loss) {
-            self.note(now, "lost  ", &flight);
+            self.note(now, Noted::Lost(flight));
             return;
         }
         if self.random.per_thousand(self.faults.duplication) {
@@ -96,23 +122,53 @@ impl Network {
             .first_entry()
             .filter(|entry| entry.key().0 <= now)?;
         let flight = entry.remove();
-        self.note(now, "", &flight);
+        self.note(now, Noted::Arrived(flight.clone()));
         Some(flight)
     }
 
-    /// The last INVITE that has arrived for a number.
+    /// The last INVITE that has arrived for a number, without those within a call.
     pub fn invite_to(&self, number: &str) -> Option<&str> {
         let line = format!("INVITE sip:{number}@");
-        let mut invites = self.invites.iter().rev();
-        invites
-            .find(|text| text.starts_with(&line))
-            .map(String::as_str)
+        let mut arrived = self
+            .ladder
+            .iter()
+            .rev()
+            .filter_map(|(_, noted)| match noted {
+                Noted::Arrived(flight) => std::str::from_utf8(&flight.bytes).ok(),
+                Noted::Lost(_) | Noted::Said(_) => None,
+            });
+        arrived.find(|text| {
+            let mut lines = text.lines();
+            let to = lines.find(|line| line.starts_with("To:"));
+            text.starts_with(&line) && to.is_some_and(|to| !to.contains(";tag="))
+        })
     }
 
-    /// The last lines of what went over the wire.
+    /// Something that went another way than over the wire.
+    pub fn remark(&mut self, now: Instant, what: String) {
+        self.note(now, Noted::Said(what));
+    }
+
+    /// The last lines of what went over the wire and was said beside it. Pings are left out.
     pub fn ladder(&self, lines: usize) -> String {
-        let start = self.ladder.len().saturating_sub(lines);
-        self.ladder[start..].join("\n")
+        let line = |(at, noted): &(Instant, Noted)| {
+            let text = match noted {
+                Noted::Arrived(flight) => in_short(flight)?,
+                Noted::Lost(flight) => format!("lost  {}", in_short(flight)?),
+                Noted::Said(what) => format!("      {what}"),
+            };
+            let at = at.duration_since(self.started).as_secs_f64();
+            Some(format!("{at:>12.6} {text}"))
+        };
+        let mut last: Vec<String> = self
+            .ladder
+            .iter()
+            .rev()
+            .filter_map(line)
+            .take(lines)
+            .collect();
+        last.reverse();
+        last.join("\n")
     }
 
     fn launch(&mut self, now: Instant, flight: Flight) {
@@ -123,29 +179,33 @@ impl Network {
         self.flights.insert((now + delay, self.serial), flight);
     }
 
-    fn note(&mut self, now: Instant, fate: &str, flight: &Flight) {
-        let text = String::from_utf8_lossy(&flight.bytes);
-        let header = |name: &str| {
-            text.lines()
-                .find(|line| line.starts_with(name))
-                .unwrap_or_default()
-                .to_owned()
-        };
-        let begins = text.starts_with("INVITE ") && !header("To:").contains(";tag=");
-        if begins && fate.is_empty() && self.invites.len() < 1_000 {
-            self.invites.push(text.clone().into_owned());
-        }
-        self.ladder.push(format!(
-            "{:>12.6} {fate}{} -> {}  {} | {} | {}",
-            now.duration_since(self.started).as_secs_f64(),
-            flight.from,
-            flight.to,
-            text.lines().next().unwrap_or_default(),
-            header("CSeq:"),
-            header("Call-ID:"),
-        ));
+    fn note(&mut self, now: Instant, noted: Noted) {
+        self.ladder.push((now, noted));
         if self.ladder.len() > 20_000 {
             self.ladder.drain(..10_000);
         }
     }
+}
+
+/// A datagram in one line, unless it is a ping.
+fn in_short(flight: &Flight) -> Option<String> {
+    let text = String::from_utf8_lossy(&flight.bytes);
+    let header = |name: &str| {
+        let mut lines = text.lines();
+        lines
+            .find(|line| line.starts_with(name))
+            .unwrap_or_default()
+    };
+    let number = header("CSeq:");
+    if number.ends_with("OPTIONS") {
+        return None;
+    }
+    Some(format!(
+        "{} -> {}  {} | {number} | {} {}",
+        flight.from,
+        flight.to,
+        text.lines().next().unwrap_or_default(),
+        header("Call-ID:"),
+        header("o="),
+    ))
 }

@@ -33,7 +33,7 @@ fn reaches_an_agent(world: &mut World) {
             Fact::Ended { token: ended, outcome: Outcome::Answered(_) } if ended == token
         )
     });
-    assert!(answered, "{}", world.journal.tail(20));
+    assert!(answered, "{}", world.network.ladder(20));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Random runs: everything at once, as the seed says, and the checkers after every step.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use offhook_loadgen::population::{Arrivals, CallerHabits, Habits, Rhythm, Span};
@@ -33,7 +34,10 @@ const QUEUES: &str = r#"
 "#;
 
 /// Seeds that the test command runs.
-const SEEDS: u64 = 200;
+const SEEDS: u64 = 500;
+
+/// For how long each is restless.
+const RESTLESS: Duration = Duration::from_secs(24);
 
 #[test]
 #[allow(
@@ -46,9 +50,27 @@ fn random_runs_lose_nothing() {
         Some(seed) => seed..seed + 1,
         None => 0..number("SEEDS").unwrap_or(SEEDS),
     };
-    for seed in seeds {
-        run(seed);
-    }
+    let next = AtomicU64::new(seeds.start);
+    let work = || {
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= seeds.end {
+                return;
+            }
+            run(seed);
+        }
+    };
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        for worker in workers {
+            // A seed that failed has said so; the others need not be run.
+            if let Err(panic) = worker.join() {
+                next.store(seeds.end, Ordering::Relaxed);
+                std::panic::resume_unwind(panic);
+            }
+        }
+    });
 }
 
 fn run(seed: u64) {
@@ -77,10 +99,16 @@ fn run(seed: u64) {
         more,
         nodes,
         spare_nodes: 0,
-        server: String::new(),
-        trunk: String::new(),
+        server: media(&mut random),
+        trunk: trunk(&mut random),
         named: false,
     });
+    for agent in 0..agents {
+        let calls = 1 + random.below(2) as usize;
+        world
+            .phone(&(2_000 + agent).to_string())
+            .set_calls_max(calls);
+    }
     world.run_for(Duration::from_secs(3));
     world.population.pbx.set_habits(phones(&mut random));
     world.population.pbx.begin_habits(world.now);
@@ -95,12 +123,12 @@ fn run(seed: u64) {
         ..CallerHabits::of("7000")
     });
     let rate = 0.2 + random.below(20) as f64 / 10.0;
-    let end = world.now + Duration::from_secs(60);
+    let end = world.now + RESTLESS;
     world
         .population
         .callers
         .arrive(world.now, end, Arrivals::per_second(rate));
-    turmoil.run(&mut world, Duration::from_secs(60));
+    turmoil.run(&mut world, RESTLESS);
     world.population.pbx.set_habits(Habits {
         no_answer: 0.0,
         private_calls: None,
@@ -108,6 +136,29 @@ fn run(seed: u64) {
         ..Habits::default()
     });
     world.finish();
+    turmoil.judge(&world);
+}
+
+/// What a trunk is told about its phones.
+fn trunk(random: &mut Random) -> String {
+    let mut pick =
+        |options: &[&str]| options[random.below(options.len() as u64) as usize].to_owned();
+    [
+        "outbound = true\n".to_owned(),
+        pick(&["", "refer = true\n"]),
+        pick(&["", "dual_dialog = true\n"]),
+        pick(&["", "make_call_flow = \"4\"\n"]),
+        pick(&["", "answer = \"talk\"\n", "answer = \"call-info\"\n"]),
+        pick(&["", "dtmf = \"dtmf-relay\"\n"]),
+    ]
+    .concat()
+}
+
+/// The servers of media there are.
+fn media(random: &mut Random) -> String {
+    let music = ["", "music = \"sip:music@10.0.2.1:5060\"\n"][random.below(2) as usize];
+    let mixer = ["", "mixer = \"sip:10.0.2.1:5060\"\n"][random.below(2) as usize];
+    format!("{music}{mixer}")
 }
 
 /// What phones do by themselves.

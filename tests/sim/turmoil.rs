@@ -10,6 +10,9 @@ use offhook::cti::{
 };
 use offhook_loadgen::population::Fault;
 
+use super::desktops::Desktops;
+use super::hands::{self, Hands};
+use super::invariants::{self, Suspects};
 use super::random::Random;
 use super::world::World;
 
@@ -32,8 +35,13 @@ pub struct Turmoil {
     nodes: usize,
     desktops: bool,
     router: bool,
+    /// Desktops that do something to calls, where there are any.
+    control: Option<Desktops>,
+    /// People who do something with their phones.
+    hands: Option<Hands>,
     /// Whether nodes die and return.
     pub outages: bool,
+    suspects: Suspects,
     /// Nodes that are silent now.
     silent: Vec<usize>,
     /// Events that the router has looked at.
@@ -42,12 +50,17 @@ pub struct Turmoil {
 
 impl Turmoil {
     pub fn new(mut random: Random, agents: u32, nodes: u16) -> Self {
+        let control = random.below(3) > 0;
+        let hands = random.below(2) == 0;
         Self {
             agents,
             nodes: nodes.into(),
             desktops: random.below(2) == 0,
             router: random.below(3) == 0,
+            control: control.then(|| Desktops::new(Random::new(random.next()), agents)),
+            hands: hands.then(|| Hands::new(Random::new(random.next()), agents)),
             outages: random.below(4) == 0,
+            suspects: Suspects::default(),
             silent: Vec::new(),
             read: 0,
             random,
@@ -57,6 +70,7 @@ impl Turmoil {
     /// Runs `world` for `time`, with something besides calls every now and then.
     pub fn run(&mut self, world: &mut World, time: Duration) {
         let end = world.now + time;
+        world.are_steered = self.control.is_some();
         if self.outages {
             world.excused.extend(EXCUSED);
         }
@@ -66,6 +80,7 @@ impl Turmoil {
                 .between(Duration::from_millis(50), Duration::from_millis(1_500));
             world.run_for(pause.min(end - world.now));
             self.strike(world);
+            self.look(world);
         }
         self.calm(world);
     }
@@ -78,6 +93,32 @@ impl Turmoil {
         if self.router {
             present(world, None);
         }
+        self.look(world);
+        hands::hang_up_all(world);
+        self.look(world);
+    }
+
+    /// What has been wrong for too long is a fault; an outage excuses it.
+    fn look(&mut self, world: &World) {
+        if self.outages {
+            return;
+        }
+        if let Err(fault) = self.suspects.look(world) {
+            world.fail(&fault);
+        }
+    }
+
+    /// Everything is over: what can be said of the whole run.
+    pub fn judge(&self, world: &World) {
+        let verdict = invariants::i16_calls_are_conserved(world).and_then(|()| {
+            if self.outages {
+                return Ok(());
+            }
+            invariants::i15_no_caller_is_dropped(world, self.router)
+        });
+        if let Err(fault) = verdict {
+            world.fail(&fault);
+        }
     }
 
     fn strike(&mut self, world: &mut World) {
@@ -87,6 +128,12 @@ impl Turmoil {
                 2 => self.ask_for_call(world),
                 _ => {}
             }
+        }
+        if let Some(control) = &mut self.control {
+            control.strike(world);
+        }
+        if let Some(hands) = &mut self.hands {
+            hands.strike(world);
         }
         if self.router {
             self.route(world);

@@ -21,6 +21,7 @@ use super::checkers::{self, Journal};
 use super::cluster::Cluster;
 use super::network::{Faults, Flight, Network};
 use super::trace::Trace;
+use super::wire::Wire;
 
 /// Phones of the PBX that are no agents: what is dialled there is outside of the server.
 pub const OUTSIDE: [&str; 2] = ["4000", "4001"];
@@ -79,12 +80,16 @@ pub struct World {
     pub population: Population,
     pub media: MediaServer,
     pub network: Network,
+    /// What the rules of the protocol remember.
+    pub wire: Wire,
     /// Everything that is said, for the ladders.
     pub trace: Option<Trace>,
     pub journal: Journal,
     pub records: Vec<Record>,
     /// Faults that a silenced PBX reports about itself.
     pub excused: Vec<Fault>,
+    /// Whether desktops send calls back and forth.
+    pub are_steered: bool,
     /// Requests that must be answered, each by its number.
     pub asked: u32,
     steps: u64,
@@ -131,10 +136,12 @@ impl World {
             population: Population::new(pbx, callers, Duration::from_secs(2)),
             media: MediaServer::new(media_address()),
             network: Network::new(now, setup.faults, setup.seed),
+            wire: Wire::default(),
             trace: None,
             journal: Journal::new(config),
             records: Vec::new(),
             excused: Vec::new(),
+            are_steered: false,
             asked: 0,
             steps: 0,
             seed: setup.seed,
@@ -178,7 +185,9 @@ impl World {
     fn deliver(&mut self, flight: Flight) {
         let Flight { from, to, bytes } = flight;
         if to == self.cluster.address {
-            self.cluster.receive(self.now, Flight { from, to, bytes });
+            let flight = Flight { from, to, bytes };
+            self.wire.received(self.now, &flight);
+            self.cluster.receive(self.now, flight);
         } else if to == self.media.address() {
             self.media.handle_datagram(self.now, to, from, &bytes);
         } else {
@@ -244,6 +253,8 @@ impl World {
         if let Some(trace) = &mut self.trace {
             trace.asked(self.now, &self.cluster.config, &body);
         }
+        let asked = format!("request {}: {body:?}", self.asked);
+        self.network.remark(self.now, asked);
         let requested_by = RequestedBy {
             client: ClientId(1),
             reference_id: self.asked,
@@ -297,13 +308,18 @@ impl World {
     }
 
     #[track_caller]
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "who replays a run says how much of it is to be shown"
+    )]
     pub fn fail(&self, fault: &str) -> ! {
+        let lines = std::env::var("LINES").ok();
+        let lines = lines.and_then(|lines| lines.parse().ok()).unwrap_or(120);
         panic!(
-            "{fault}\nat {:.3} s; replay with SEED={}\n{}\n{}",
+            "{fault}\nat {:.3} s; replay with SEED={} (LINES=5000 shows more)\n{}",
             self.now.duration_since(self.started).as_secs_f64(),
             self.seed,
-            self.network.ladder(60),
-            self.journal.tail(20),
+            self.network.ladder(lines),
         );
     }
 
@@ -338,14 +354,20 @@ impl World {
         self.cluster.collect(self.now);
         // What clients are told of a message stands before what the message leads to.
         for (_, output) in std::mem::take(&mut self.cluster.outputs) {
-            if let (Some(trace), Output::Event(event)) = (&mut self.trace, &output) {
-                trace.said(self.now, event);
+            if let Output::Event(event) = &output {
+                if let Some(trace) = &mut self.trace {
+                    trace.said(self.now, event);
+                }
+                self.network.remark(self.now, checkers::in_short(event));
             }
             if let Err(fault) = self.journal.take(output) {
                 self.fail(&fault);
             }
         }
         for flight in self.cluster.transmits() {
+            if let Err(fault) = self.wire.sent(self.now, &flight) {
+                self.fail(&fault);
+            }
             self.carry(flight);
         }
         let mut bytes = Vec::new();

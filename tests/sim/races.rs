@@ -1,0 +1,324 @@
+//! Races between the parties of a whole call, each by its row of docs/TESTING.md: single datagrams
+//! are lost or late, the rest of the network is calm. What the user agent makes of each race, by
+//! the sections of RFC 5407, is in `tests/rfc/rfc5407.rs`.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use offhook::cti::{CallAction, EventName};
+use offhook_loadgen::population::{
+    Activity, Behaviour, CallPlan, Change, EndedBy, Fact, Outcome, Token,
+};
+
+use super::calls::outcome;
+use super::control::{act, conn_of, connected, talking, told, world};
+use super::network::{Fate, Flight};
+use super::world::World;
+
+const AGENT: &str = "2000";
+const OTHER: &str = "2001";
+
+fn milliseconds(milliseconds: u64) -> Duration {
+    Duration::from_millis(milliseconds)
+}
+
+/// Decides about datagrams by their start line and CSeq method.
+fn rule(world: &mut World, mut fate: impl FnMut(&str, &str, &Flight) -> Fate + 'static) {
+    world.network.rule = Some(Box::new(move |flight| {
+        let text = String::from_utf8_lossy(&flight.bytes);
+        let start = text.lines().next().unwrap_or_default();
+        let number = text.lines().find(|line| line.starts_with("CSeq:"));
+        let method = number.unwrap_or_default().rsplit(' ').next();
+        fate(start, method.unwrap_or_default(), flight)
+    }));
+}
+
+/// A call to the agent's own number, whose phone answers a second later.
+fn calls(world: &mut World) -> Token {
+    let answers = Behaviour::answers_after(Duration::from_secs(1));
+    world.phone(AGENT).set_behaviour(Some(answers));
+    world.call(CallPlan::to(AGENT))
+}
+
+/// From one of the phones, not from a caller.
+fn is_phones(flight: &Flight) -> bool {
+    flight.from.port() == 5060 && flight.to.port() == 5060
+}
+
+fn activity(world: &World, dn: &str) -> Activity {
+    world
+        .population
+        .pbx
+        .phone_view(dn)
+        .expect("a phone")
+        .activity
+}
+
+fn finish(world: &mut World) {
+    world.network.rule = None;
+    world.run_for(Duration::from_secs(5));
+    assert_eq!(activity(world, AGENT), Activity::Idle);
+    world.finish();
+}
+
+/// The caller gives up while the phone's 200 is on its way: the phone is acknowledged and let go.
+#[test]
+fn d1_a_cancel_crosses_the_200_of_the_phone() {
+    let mut world = world();
+    let token = calls(&mut world);
+    rule(&mut world, |start, method, flight| {
+        let is_answer = start.contains(" 200 ") && method == "INVITE";
+        match is_answer && flight.from.port() == 5060 {
+            true => Fate::Late(milliseconds(300)),
+            false => Fate::Usual,
+        }
+    });
+    world.run_for(milliseconds(1_100));
+    assert!(matches!(activity(&world, AGENT), Activity::Talking(_)));
+    let now = world.now;
+    world.population.callers.give_up(now, token);
+    world.run_for(Duration::from_secs(2));
+    assert_eq!(outcome(&world, token), Some(Outcome::Abandoned));
+    finish(&mut world);
+}
+
+/// The phone's PBX says 100 late: the CANCEL waits for it.
+#[test]
+fn d2_a_cancel_waits_for_the_first_response() {
+    let mut world = world();
+    let token = calls(&mut world);
+    let cancelled = Rc::new(Cell::new(0));
+    let count = Rc::clone(&cancelled);
+    rule(&mut world, move |start, method, flight| {
+        if start.starts_with("CANCEL") && flight.to.port() == 5060 {
+            count.set(count.get() + u32::from(is_phones(flight)));
+        }
+        let is_provisional = start.contains(" 100 ") || start.contains(" 180 ");
+        match is_provisional && method == "INVITE" && is_phones(flight) {
+            true => Fate::Late(milliseconds(700)),
+            false => Fate::Usual,
+        }
+    });
+    world.run_for(milliseconds(100));
+    let now = world.now;
+    world.population.callers.give_up(now, token);
+    world.run_for(milliseconds(400));
+    assert_eq!(cancelled.get(), 0, "nothing has come back yet");
+    world.run_for(Duration::from_secs(2));
+    assert_eq!(cancelled.get(), 1);
+    assert_eq!(outcome(&world, token), Some(Outcome::Abandoned));
+    finish(&mut world);
+}
+
+/// A PBX whose 487 never comes keeps neither the caller nor the agent for longer than 64·T1.
+#[test]
+fn d3_the_487_of_the_phone_never_comes() {
+    let mut world = world();
+    let token = calls(&mut world);
+    rule(&mut world, |start, _, flight| {
+        match start.contains(" 487 ") && is_phones(flight) {
+            true => Fate::Lost,
+            false => Fate::Usual,
+        }
+    });
+    world.run_for(milliseconds(200));
+    let now = world.now;
+    world.population.callers.give_up(now, token);
+    world.run_for(Duration::from_secs(40));
+    assert_eq!(outcome(&world, token), Some(Outcome::Abandoned));
+    let legs: usize = world
+        .cluster
+        .engines
+        .iter()
+        .map(|engine| engine.user_agent().legs())
+        .sum();
+    assert_eq!(legs, 0);
+    finish(&mut world);
+}
+
+/// Every refusal is acknowledged, that of a cancelled INVITE too: nobody repeats it.
+#[test]
+fn d4_the_487_of_the_phone_is_acknowledged() {
+    let mut world = world();
+    let token = calls(&mut world);
+    world.run_for(milliseconds(200));
+    let (now, before) = (world.now, world.population.pbx.wire(0).resent);
+    world.population.callers.give_up(now, token);
+    world.run_for(Duration::from_secs(40));
+    assert_eq!(world.population.pbx.wire(0).resent, before);
+    finish(&mut world);
+}
+
+/// Three copies of the phone's 200 and two of the ACKs are lost: it costs time and no call.
+#[test]
+fn d6_lost_200s_and_lost_acks_cost_time_only() {
+    let mut world = world();
+    let token = calls(&mut world);
+    let (mut answers, mut acks) = (0, 0);
+    rule(&mut world, move |start, method, flight| {
+        if start.contains(" 200 ") && method == "INVITE" && is_phones(flight) {
+            answers += 1;
+            return if answers <= 3 {
+                Fate::Lost
+            } else {
+                Fate::Usual
+            };
+        }
+        if method == "ACK" && is_phones(flight) {
+            acks += 1;
+            return if acks <= 2 { Fate::Lost } else { Fate::Usual };
+        }
+        Fate::Usual
+    });
+    world.run_for(Duration::from_secs(20));
+    assert!(connected(&world, token, AGENT));
+    let now = world.now;
+    world.population.callers.hang_up(now, token);
+    finish(&mut world);
+}
+
+/// Nobody acknowledges the caller's 200: the call ends after 64·T1, at the phone too.
+#[test]
+fn d6_an_ack_that_never_comes_ends_the_call() {
+    let mut world = world();
+    let token = calls(&mut world);
+    rule(&mut world, |_, method, flight| {
+        match method == "ACK" && flight.from.port() == 5080 {
+            true => Fate::Lost,
+            false => Fate::Usual,
+        }
+    });
+    world.run_for(Duration::from_secs(40));
+    let ended = Some(Outcome::Answered(EndedBy::Server));
+    assert_eq!(outcome(&world, token), ended);
+    finish(&mut world);
+}
+
+/// The caller's BYE overtakes its ACK.
+#[test]
+fn d7_a_bye_overtakes_the_ack() {
+    let mut world = world();
+    let token = calls(&mut world);
+    rule(&mut world, |_, method, flight| {
+        match method == "ACK" && flight.from.port() == 5080 {
+            true => Fate::Late(milliseconds(200)),
+            false => Fate::Usual,
+        }
+    });
+    world.run_for(milliseconds(1_050));
+    let now = world.now;
+    world.population.callers.hang_up(now, token);
+    world.run_for(Duration::from_secs(2));
+    let ended = Some(Outcome::Answered(EndedBy::Us));
+    assert_eq!(outcome(&world, token), ended);
+    finish(&mut world);
+}
+
+/// Caller and phone hang up at once: each BYE is answered, and the call has ended once.
+#[test]
+fn d9_byes_of_both_sides_cross() {
+    let mut world = world();
+    let (token, _) = talking(&mut world);
+    let now = world.now;
+    world.population.callers.hang_up(now, token);
+    assert!(world.phone(AGENT).hang_up());
+    world.run_for(Duration::from_secs(2));
+    assert_eq!(told(&world).len(), 1, "{:?}", told(&world));
+    finish(&mut world);
+}
+
+/// A glare on the phone's leg is settled there: the caller hears of no 491.
+#[test]
+fn d10_a_glare_on_one_leg_stays_on_it() {
+    let mut world = world();
+    let (token, main) = talking(&mut world);
+    let seen = Rc::new(Cell::new([0_u32; 2]));
+    let count = Rc::clone(&seen);
+    rule(&mut world, move |start, _, flight| {
+        if start.contains(" 491 ") {
+            let mut seen = count.get();
+            seen[usize::from(flight.to.port() == 5080)] += 1;
+            count.set(seen);
+        }
+        Fate::Usual
+    });
+    assert!(world.phone(AGENT).change(Change::Refresh));
+    act(&mut world, AGENT, main, CallAction::Hold);
+    world.run_for(Duration::from_secs(10));
+    let [on_the_leg, at_the_caller] = seen.get();
+    assert!(on_the_leg >= 1 && at_the_caller == 0, "{:?}", seen.get());
+    assert_eq!(told(&world), ["2000 Held"]);
+    let changed = world.count(|fact| matches!(fact, Fact::Changed { .. }));
+    assert_eq!(changed, 1, "the phone has had its refresh");
+    let now = world.now;
+    world.population.callers.hang_up(now, token);
+    finish(&mut world);
+}
+
+/// The phone changes the call while the caller hangs up: nothing raises it again.
+#[test]
+fn d11_a_re_invite_crosses_the_bye() {
+    for change in [Change::Hold, Change::HoldByUpdate] {
+        let mut world = world();
+        let (token, _) = talking(&mut world);
+        assert!(world.phone(AGENT).change(change));
+        let now = world.now;
+        world.population.callers.hang_up(now, token);
+        world.run_for(Duration::from_secs(5));
+        assert_eq!(told(&world), ["2000 Released RemoteRelease"], "{change:?}");
+        finish(&mut world);
+    }
+}
+
+/// The phone transfers while the caller hangs up: nobody is called for nobody.
+#[test]
+fn d11_a_refer_crosses_the_bye() {
+    let mut world = super::control::world_with("outbound = true\nrefer = true\n", "");
+    let (token, _) = talking(&mut world);
+    assert!(world.phone(AGENT).refer(OTHER));
+    let now = world.now;
+    world.population.callers.hang_up(now, token);
+    world.run_for(Duration::from_secs(5));
+    assert_eq!(activity(&world, OTHER), Activity::Idle);
+    finish(&mut world);
+}
+
+/// The phone's 180 comes after its 200.
+#[test]
+fn d14_a_180_after_the_200_is_nothing() {
+    let mut world = world();
+    let token = calls(&mut world);
+    rule(&mut world, |start, method, flight| {
+        match start.contains(" 180 ") && method == "INVITE" && is_phones(flight) {
+            true => Fate::Late(Duration::from_secs(2)),
+            false => Fate::Usual,
+        }
+    });
+    world.run_for(Duration::from_secs(6));
+    assert!(connected(&world, token, AGENT));
+    assert_eq!(told(&world), ["2000 Ringing", "2000 Established"]);
+    conn_of(&world, AGENT, EventName::Ringing);
+    let now = world.now;
+    world.population.callers.hang_up(now, token);
+    finish(&mut world);
+}
+
+/// What is reported about the phone's transfer comes after its BYE: the transfer goes on.
+#[test]
+fn d25_a_notify_after_the_bye_ends_nothing_else() {
+    let mut world = super::control::world_with("outbound = true\nrefer = true\n", "");
+    let (token, _) = talking(&mut world);
+    rule(&mut world, |_, method, flight| {
+        match method == "NOTIFY" && flight.from.ip().to_string() == "10.0.0.1" {
+            true => Fate::Late(milliseconds(500)),
+            false => Fate::Usual,
+        }
+    });
+    assert!(world.phone(AGENT).refer(OTHER));
+    world.run_for(Duration::from_secs(10));
+    assert!(connected(&world, token, OTHER), "{:?}", told(&world));
+    let now = world.now;
+    world.population.callers.hang_up(now, token);
+    finish(&mut world);
+}

@@ -1,0 +1,283 @@
+//! The rules of the protocol, read off the wire: every datagram that leaves the server or reaches
+//! it is held against what was said before (reliability I-1 to I-6, docs/TESTING.md).
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::{Duration, Instant};
+
+use offhook::sip::{Checked, HeaderIndex, HeaderName, Message, Method, Request, Response};
+
+use super::network::Flight;
+
+/// Callers and phones send 69; what the server sends on for them has less.
+const MAX_FORWARDS_ON: u32 = 68;
+
+/// A datagram may arrive at a shard that hands it over: for so long its owner knows nothing of it.
+const HANDED_OVER: Duration = Duration::from_millis(1);
+
+/// What tells a transaction: branch, sent-by, method.
+type Transaction = (String, String, String);
+
+/// An INVITE of the server's.
+#[derive(Debug, Default)]
+struct Invite {
+    provisional: bool,
+    /// When its final response arrived.
+    done: Option<Instant>,
+    cancelled: bool,
+}
+
+/// An offer that waits for its answer.
+#[derive(Debug)]
+struct Offer {
+    branch: String,
+    since: Instant,
+}
+
+/// What was said so far.
+#[derive(Debug, Default)]
+pub struct Wire {
+    /// Final responses of the server, as a digest of their bytes.
+    finals: BTreeMap<Transaction, u64>,
+    /// INVITEs of the server, by branch.
+    invites: BTreeMap<String, Invite>,
+    /// The highest CSeq of the server's requests in a dialog, by Call-ID and From tag.
+    numbers: BTreeMap<(String, String), u32>,
+    /// The CSeq of each request of the server's, by branch and method.
+    requests: BTreeMap<(String, String), u32>,
+    /// Offers without an answer: of the server, and of its peer, by Call-ID.
+    offers: BTreeMap<String, [Option<Offer>; 2]>,
+    /// 2xx to INVITEs of the server, by Call-ID, CSeq and To tag: whether the last copy has had
+    /// its ACK.
+    successes: BTreeMap<(String, u32, String), bool>,
+}
+
+/// Whose offer it is.
+#[derive(Debug, Clone, Copy)]
+enum Whose {
+    Ours = 0,
+    Theirs = 1,
+}
+
+impl Wire {
+    /// The server sends.
+    pub fn sent(&mut self, now: Instant, flight: &Flight) -> Result<(), String> {
+        if flight.to == flight.from {
+            return Err("I-6: the server sends to itself".into());
+        }
+        let mut index = HeaderIndex::default();
+        match Message::receive(&flight.bytes, &mut index) {
+            Ok(Checked::Request(request)) => self.request_sent(now, &request),
+            Ok(Checked::Response(response)) => self.response_sent(flight, &response),
+            Err(_) => Err("the server sends what cannot be read".into()),
+        }
+    }
+
+    /// The server receives.
+    pub fn received(&mut self, now: Instant, flight: &Flight) {
+        let mut index = HeaderIndex::default();
+        match Message::receive(&flight.bytes, &mut index) {
+            Ok(Checked::Request(request)) => {
+                let via = &request.via;
+                let sent_by = format!("{}:{}", via.host, via.sent_by_port());
+                let method = request.method.as_str().to_owned();
+                let answered = |branch: &str| {
+                    let key = (branch.to_owned(), sent_by, method);
+                    self.finals.contains_key(&key)
+                };
+                if let (Some(branch), true) = (via.branch(), request.to_tag.is_some())
+                    && is_offer(&request)
+                    && !answered(branch)
+                {
+                    self.open(now, request.call_id, Whose::Theirs, branch);
+                }
+            }
+            Ok(Checked::Response(response)) => self.response_received(now, &response),
+            Err(_) => {}
+        }
+    }
+
+    /// Everything has come to its end.
+    pub fn at_rest(&self) -> Result<(), String> {
+        match self
+            .successes
+            .iter()
+            .find(|(_, acknowledged)| !**acknowledged)
+        {
+            Some((key, _)) => Err(format!("I-2: a 2xx has no ACK: {key:?}")),
+            None => Ok(()),
+        }
+    }
+
+    fn request_sent(&mut self, now: Instant, request: &Request<'_>) -> Result<(), String> {
+        let branch = request.via.branch().unwrap_or_default();
+        match request.method {
+            Method::Ack => {
+                self.acknowledged(request);
+                return Ok(());
+            }
+            Method::Cancel => return self.cancel_sent(now, branch),
+            _ => {}
+        }
+        let key = (branch.to_owned(), request.method.as_str().to_owned());
+        match self.requests.entry(key) {
+            Entry::Occupied(again) if *again.get() == request.cseq => return Ok(()),
+            Entry::Occupied(_) => return Err("I-3: a repetition has another CSeq".into()),
+            Entry::Vacant(new) => new.insert(request.cseq),
+        };
+        self.number_rises(request)?;
+        if request.method == Method::Invite {
+            self.invites.insert(branch.to_owned(), Invite::default());
+            hops_are_bounded(request)?;
+        }
+        if is_offer(request) {
+            self.offers_one_at_a_time(now, request)?;
+            self.open(now, request.call_id, Whose::Ours, branch);
+        }
+        Ok(())
+    }
+
+    /// I-3: the numbers of the server's requests in a dialog rise.
+    fn number_rises(&mut self, request: &Request<'_>) -> Result<(), String> {
+        let tag = request.from_tag.unwrap_or_default().to_owned();
+        let dialog = (request.call_id.to_owned(), tag);
+        let last = self.numbers.entry(dialog).or_default();
+        if request.cseq <= *last {
+            let method = request.method.as_str();
+            return Err(format!("I-3: {method} {} follows {last}", request.cseq));
+        }
+        *last = request.cseq;
+        Ok(())
+    }
+
+    /// I-4: nobody offers while an offer of either side waits for its answer.
+    fn offers_one_at_a_time(&self, now: Instant, request: &Request<'_>) -> Result<(), String> {
+        let open = self.offers.get(request.call_id);
+        let mut open = open.into_iter().flatten().flatten();
+        match open.find(|offer| now > offer.since + HANDED_OVER) {
+            None => Ok(()),
+            Some(open) => {
+                let method = request.method.as_str();
+                Err(format!(
+                    "I-4: {method} while {open:?} is open in {}",
+                    request.call_id
+                ))
+            }
+        }
+    }
+
+    fn open(&mut self, now: Instant, call_id: &str, whose: Whose, branch: &str) {
+        let open = self.offers.entry(call_id.to_owned()).or_default();
+        // A repetition is no newer than what it repeats.
+        if open[whose as usize]
+            .as_ref()
+            .is_some_and(|open| open.branch == branch)
+        {
+            return;
+        }
+        open[whose as usize] = Some(Offer {
+            branch: branch.to_owned(),
+            since: now,
+        });
+    }
+
+    fn close(&mut self, call_id: &str, whose: Whose, branch: &str) {
+        if let Some(open) = self.offers.get_mut(call_id) {
+            open[whose as usize].take_if(|open| open.branch == branch);
+        }
+    }
+
+    /// I-5: only what has had a provisional response and no final one is cancelled.
+    fn cancel_sent(&mut self, now: Instant, branch: &str) -> Result<(), String> {
+        let Some(invite) = self.invites.get_mut(branch) else {
+            return Err("I-5: CANCEL of no INVITE".into());
+        };
+        let repeats = std::mem::replace(&mut invite.cancelled, true);
+        let done = invite.done.is_some_and(|at| now > at + HANDED_OVER);
+        match (repeats, invite.provisional, done) {
+            (true, _, _) | (false, true, false) => Ok(()),
+            (false, false, _) => Err("I-5: CANCEL before any response".into()),
+            (false, true, true) => Err("I-5: CANCEL after the final response".into()),
+        }
+    }
+
+    fn acknowledged(&mut self, ack: &Request<'_>) {
+        let tag = ack.to_tag.unwrap_or_default().to_owned();
+        let key = (ack.call_id.to_owned(), ack.cseq, tag);
+        if let Some(acknowledged) = self.successes.get_mut(&key) {
+            *acknowledged = true;
+        }
+    }
+
+    /// I-1: a request has one final response, and nothing else after it.
+    fn response_sent(&mut self, flight: &Flight, response: &Response<'_>) -> Result<(), String> {
+        let branch = response.via.branch().unwrap_or_default();
+        let method = response.cseq_method.as_str();
+        let sent_by = format!("{}:{}", response.via.host, response.via.sent_by_port());
+        let key = (branch.to_owned(), sent_by, method.to_owned());
+        let status = response.status;
+        if status.is_provisional() {
+            return match self.finals.contains_key(&key) {
+                true => Err(format!("I-1: {} to {method} after the final one", status.0)),
+                false => Ok(()),
+            };
+        }
+        self.close(response.call_id, Whose::Theirs, branch);
+        let mut digest = DefaultHasher::new();
+        flight.bytes.hash(&mut digest);
+        let digest = digest.finish();
+        match self.finals.insert(key, digest) {
+            Some(before) if before != digest => Err(format!(
+                "I-1: {method} has two final responses, {}",
+                status.0
+            )),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    fn response_received(&mut self, now: Instant, response: &Response<'_>) {
+        let branch = response.via.branch().unwrap_or_default();
+        if !response.status.is_provisional() {
+            self.close(response.call_id, Whose::Ours, branch);
+        }
+        if response.cseq_method != Method::Invite {
+            return;
+        }
+        let Some(invite) = self.invites.get_mut(branch) else {
+            return;
+        };
+        if response.status.is_provisional() {
+            invite.provisional = true;
+            return;
+        }
+        invite.done.get_or_insert(now);
+        if response.status.is_success() {
+            let tag = response.to_tag.unwrap_or_default().to_owned();
+            let key = (response.call_id.to_owned(), response.cseq, tag);
+            self.successes.insert(key, false);
+        }
+    }
+}
+
+/// Whether it offers a session, or asks for an offer.
+fn is_offer(request: &Request<'_>) -> bool {
+    match request.method {
+        Method::Invite => true,
+        Method::Update => !request.message.body().is_empty(),
+        _ => false,
+    }
+}
+
+/// I-6: a call that goes through the server has fewer hops left.
+fn hops_are_bounded(request: &Request<'_>) -> Result<(), String> {
+    let carries = request.message.header(HeaderName::CiscoGuid).is_some();
+    let left = request.message.header(HeaderName::MaxForwards);
+    let left = left.and_then(|left| std::str::from_utf8(left).ok()?.trim().parse::<u32>().ok());
+    match left {
+        Some(left) if left <= MAX_FORWARDS_ON || !carries || request.to_tag.is_some() => Ok(()),
+        left => Err(format!(
+            "I-6: an INVITE of a call leaves with {left:?} hops"
+        )),
+    }
+}
