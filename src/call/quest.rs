@@ -534,36 +534,6 @@ impl Conversation {
         }
     }
 
-    /// Who asked for the phone to be picked up hears that it was not.
-    pub(super) fn not_picked_up(
-        &self,
-        turn: &mut Turn<'_>,
-        stage: &Stage,
-        (code, message): (ErrorCode, &str),
-    ) {
-        match stage {
-            Stage::Ringing(ringing) => {
-                if let Some(asked) = &ringing.picked_up_for {
-                    self.refuse(turn, asked, code, message);
-                }
-            }
-            Stage::Phone(_) | Stage::Waiting | Stage::Reserving(_) => {}
-        }
-    }
-
-    /// Who asked for what begins when somebody is found hears that nobody was.
-    pub(super) fn not_found(
-        &self,
-        turn: &mut Turn<'_>,
-        why: &Why,
-        (code, message): (ErrorCode, &str),
-    ) {
-        match why {
-            Why::Muted(asked) | Why::Added(asked) => self.refuse(turn, asked, code, message),
-            Why::Called | Why::Transferred(_) => {}
-        }
-    }
-
     /// Tells a caller whose INVITE waits how the call stands, and sets the time to say so again:
     /// RFC 3261 §13.3.1.1 wants a provisional response a minute.
     pub(super) fn say_progress(&mut self, turn: &mut Turn<'_>, which: Which, status: Status) {

@@ -11,7 +11,7 @@ use super::conversation::{Conversation, Turn, Which};
 use super::departure::Leave;
 use super::facts::{cause, refuse_request};
 use super::participant::Standing;
-use super::quest::{Quest, Stage};
+use super::quest::{Quest, Stage, Why};
 use super::task::{Asked, Task};
 
 /// The DN in whose name a request is made.
@@ -174,6 +174,36 @@ impl Conversation {
 
     pub(super) fn wrong_state(&self, turn: &mut Turn<'_>, asked: &Asked, message: &str) {
         self.refuse(turn, asked, ErrorCode::WrongState, message);
+    }
+
+    /// Who asked for the phone to be picked up hears that it was not.
+    pub(super) fn not_picked_up(
+        &self,
+        turn: &mut Turn<'_>,
+        stage: &Stage,
+        (code, message): (ErrorCode, &str),
+    ) {
+        match stage {
+            Stage::Ringing(ringing) => {
+                if let Some(asked) = &ringing.picked_up_for {
+                    self.refuse(turn, asked, code, message);
+                }
+            }
+            Stage::Phone(_) | Stage::Waiting | Stage::Reserving(_) => {}
+        }
+    }
+
+    /// Who asked for what begins when somebody is found hears that nobody was.
+    pub(super) fn not_found(
+        &self,
+        turn: &mut Turn<'_>,
+        why: &Why,
+        (code, message): (ErrorCode, &str),
+    ) {
+        match why {
+            Why::Muted(asked) | Why::Added(asked) => self.refuse(turn, asked, code, message),
+            Why::Called | Why::Transferred(_) => {}
+        }
     }
 
     /// The party leaves.

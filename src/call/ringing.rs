@@ -465,6 +465,11 @@ impl Conversation {
     /// The trunk went out of service while the agent was being reserved: no fault of the agent's.
     pub(super) fn not_dialled(&mut self, turn: &mut Turn<'_>, which: Which, leg: LegSlot) {
         self.lose(turn, leg);
+        // It rang, and was called again to be picked up: its DN hears of the end of that.
+        let quest = self.call(which).and_then(|call| call.quest.as_ref());
+        if quest.is_some_and(Quest::rings) {
+            return self.call_failed(turn, which, EndCause::Unreachable, Origin::default());
+        }
         let Some((facts, _, call)) = self.parts(which) else {
             return;
         };
@@ -473,7 +478,6 @@ impl Conversation {
             let returned = agent::Input::Returned { call: call_ref };
             turn.commands.push(Command::Agent(dn, returned));
         }
-        self.pick_up_fails(turn, which, EndCause::Unreachable);
         self.search_failed(turn, which, EndCause::Unreachable);
     }
 

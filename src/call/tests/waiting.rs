@@ -220,3 +220,25 @@ fn who_was_added_stays_with_the_caller_when_the_agent_leaves() {
     );
     assert_eq!(scene.table.calls.live().connected, 1);
 }
+
+/// A phone that rings is called again to be picked up, and no trunk leads there any more.
+#[test]
+fn phone_that_cannot_be_called_again_gives_its_agent_back() {
+    let answer = "name = \"ucm\"\nanswer = \"call-info\"";
+    let text = configuration("").replacen("name = \"ucm\"", answer, 1);
+    let mut table = Table::configured(&text);
+    let key = table.arrive(Some("offer"));
+    table.offer(key, AGENT);
+    table.ring(key);
+    let (main, before) = (table.conn_id, table.phone);
+    table.act(key, main, AGENT, CallAction::Answer);
+    assert_ne!(table.phone, before, "it is called again");
+    table.commands.clear();
+    let failed = Event::DialFailed(table.phone);
+    table.calls.handle(table.now, key, failed);
+    table.drain();
+    let ended = PartyState::Ended(EndCause::Unreachable);
+    assert_eq!(table.party_states(), [ended]);
+    assert_eq!(table.errors(), [ErrorCode::OutOfService]);
+    assert_eq!(table.calls.live().unanswered, 1, "the caller waits on");
+}

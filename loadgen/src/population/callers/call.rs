@@ -389,7 +389,17 @@ impl Callers {
     fn handle_session_event(&mut self, now: Instant, token: Token, event: SessionEvent) {
         let known = (Some(token), None);
         match event {
-            SessionEvent::PeerHungUp => self.end_up(now, token, EndedBy::Server),
+            SessionEvent::PeerHungUp => {
+                // Whose own BYE was lost has hung up all the same.
+                let session = self.session(token);
+                let is_ending = session.is_some_and(|(session, _)| session.is_ending());
+                let by = if is_ending {
+                    EndedBy::Us
+                } else {
+                    EndedBy::Server
+                };
+                self.end_up(now, token, by);
+            }
             SessionEvent::HungUp => self.end_up(now, token, EndedBy::Us),
             SessionEvent::HungUpInstead => {}
             SessionEvent::Transferred => self.act(now, token, Act::HangUp),
