@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 use offhook_shards::rustls::pki_types::ServerName;
@@ -67,27 +67,35 @@ pub(crate) fn pbx(config: Arc<ServerConfig>) -> (SocketAddr, Receiver<Result<Str
     std::thread::spawn(move || {
         while let Ok((socket, _)) = listener.accept() {
             let session = ServerConnection::new(Arc::clone(&config)).unwrap();
-            let mut stream = StreamOwned::new(session, socket);
-            loop {
-                let message = read_message(&mut stream);
-                let over = message.is_err();
-                let heard = message.map_err(|error| error.to_string());
-                if let Ok(request) = &heard {
-                    let copied = request.lines().filter(|line| {
-                        ["Via: ", "From: ", "To: ", "Call-ID: ", "CSeq: "]
-                            .iter()
-                            .any(|name| line.starts_with(name))
-                    });
-                    let copied: String = copied.map(|line| format!("{line}\r\n")).collect();
-                    let answer = format!("SIP/2.0 200 OK\r\n{copied}Content-Length: 0\r\n\r\n");
-                    let _ = stream.write_all(answer.as_bytes());
-                    let _ = stream.flush();
-                }
-                if sender.send(heard).is_err() || over {
-                    break;
-                }
-            }
+            let sender = sender.clone();
+            // A stranger who found the port and says nothing must not keep others waiting.
+            std::thread::spawn(move || answer_all(StreamOwned::new(session, socket), &sender));
         }
     });
     (address, heard)
+}
+
+fn answer_all(
+    mut stream: StreamOwned<ServerConnection, TcpStream>,
+    sender: &Sender<Result<String, String>>,
+) {
+    loop {
+        let message = read_message(&mut stream);
+        let over = message.is_err();
+        let heard = message.map_err(|error| error.to_string());
+        if let Ok(request) = &heard {
+            let copied = request.lines().filter(|line| {
+                ["Via: ", "From: ", "To: ", "Call-ID: ", "CSeq: "]
+                    .iter()
+                    .any(|name| line.starts_with(name))
+            });
+            let copied: String = copied.map(|line| format!("{line}\r\n")).collect();
+            let answer = format!("SIP/2.0 200 OK\r\n{copied}Content-Length: 0\r\n\r\n");
+            let _ = stream.write_all(answer.as_bytes());
+            let _ = stream.flush();
+        }
+        if sender.send(heard).is_err() || over {
+            break;
+        }
+    }
 }
