@@ -133,6 +133,7 @@ impl Conversation {
             return self.refuse(turn, &asked, code, "the user data would exceed its limit");
         }
         self.facts.set_out();
+        self.main.since = turn.now;
         self.seek(turn, Which::Main, destination, (None, Why::Added(asked)));
     }
 

@@ -117,7 +117,8 @@ impl Conversation {
             agent.leg
         };
         let first = Participant::new(Who::Agent(asked.dn), leg, DnRole::Origination);
-        let call = Call::new(info, first.clone(), Some(self.main.conn_id));
+        let beside = Some(self.main.conn_id);
+        let call = Call::new((info, first.clone()), beside, turn.now);
         self.consult = Some(call);
         self.facts.set_out();
         // A muted transfer is answered when the agent is let go.

@@ -318,7 +318,7 @@ impl Conversation {
             (Input::Forward { destination, why }, Some(which)) => {
                 self.forward(turn, which, &destination, why);
             }
-            (Input::OfferWithdrawn { dn, cause: why }, Some(which)) => {
+            (Input::OfferWithdrawn { dn, cause: why }, _) => {
                 self.offer_withdrawn(turn, which, dn, why);
             }
             // Of a call that is over.
@@ -327,21 +327,30 @@ impl Conversation {
                 | Input::Standing(_)
                 | Input::Dnis(_)
                 | Input::QueueRefused { .. }
-                | Input::Forward { .. }
-                | Input::OfferWithdrawn { .. },
+                | Input::Forward { .. },
                 None,
             ) => {}
         }
     }
 
-    /// The agent was taken away while the call was on its way to it.
-    fn offer_withdrawn(&mut self, turn: &mut Turn<'_>, which: Which, dn: DnIndex, why: EndCause) {
-        let called = self
-            .call(which)
-            .and_then(|call| call.quest.as_ref()?.called());
-        if let Some(leg) = called.filter(|who| who.dn() == Some(dn)).map(|who| who.leg) {
-            self.hang_up(turn, leg, cause::NORMAL);
-            self.call_failed(turn, which, why, Origin::default());
+    /// The agent was taken away while the call was on its way to it. A call that was transferred
+    /// meanwhile has another name: it is known by the agent then.
+    fn offer_withdrawn(
+        &mut self,
+        turn: &mut Turn<'_>,
+        which: Option<Which>,
+        dn: DnIndex,
+        why: EndCause,
+    ) {
+        let named = |call: &Which| which.is_none_or(|which| which == *call);
+        for which in [Which::Main, Which::Consult].into_iter().filter(named) {
+            let called = self
+                .call(which)
+                .and_then(|call| call.quest.as_ref()?.called());
+            if let Some(leg) = called.filter(|who| who.dn() == Some(dn)).map(|who| who.leg) {
+                self.hang_up(turn, leg, cause::NORMAL);
+                return self.call_failed(turn, which, why, Origin::default());
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! Somebody leaves: hangs up, is released, is lost. Who is left alone with nobody sought for it
-//! is let go; a customer is let go last, and never because of what an agent's phone did while
-//! somebody else could have it.
+//! is let go; a customer is let go last, and never because an agent's phone has failed: it goes
+//! back to the queue in which it was answered.
 
 use crate::agent::{EndCause, PartyState};
 use crate::cti::{CallState, DnRole, ErrorCode};
@@ -9,7 +9,7 @@ use crate::dialog::{Cause, Release};
 use super::command::LegSlot;
 use super::conversation::{Conversation, Turn, Which};
 use super::facts::{Origin, cause, refuse_leg, status_of};
-use super::participant::{News, Participant, Who};
+use super::participant::{News, Participant, Served, Who};
 use super::quest::Why;
 use super::task::{Asked, Step, Then};
 use super::{Command, Destination};
@@ -203,7 +203,7 @@ impl Conversation {
         }
         if let Some(last) = last {
             let seeks = self.call(which).is_some_and(|call| call.quest.is_some());
-            if seeks {
+            if seeks || self.outlives_fault(turn, which, leave) {
                 return;
             }
             let Some((facts, _, call)) = self.parts(which) else {
@@ -356,17 +356,45 @@ impl Conversation {
         self.leave(turn, which, first.leg, &leave);
     }
 
-    /// A customer whose transfer came to nothing goes back to the queue that it came through.
+    /// A customer whose transfer came to nothing goes back to the queue in which it was answered,
+    /// with its age.
     fn goes_back(&mut self, turn: &mut Turn<'_>, which: Which) -> bool {
-        let through = self.call(which).and_then(|call| call.through);
-        let Some((queue, routing_point)) = through.filter(|_| which == Which::Main) else {
+        let Some(served) = self.main.served.filter(|_| which == Which::Main) else {
             return false;
         };
-        let destination = Destination::Queue {
-            queue: Some(queue),
-            routing_point,
+        self.main.since = served.since;
+        self.facts.set_out();
+        self.seek(turn, which, back_to(served), (None, Why::Called));
+        true
+    }
+
+    /// A customer whose agent has not left but failed goes back in the same way; whether it does.
+    /// An agent that fails each time is no endless loop: each return counts as a hop.
+    fn outlives_fault(&mut self, turn: &mut Turn<'_>, which: Which, leave: &Leave) -> bool {
+        let Some(served) = self.main.served.filter(|_| which == Which::Main) else {
+            return false;
         };
-        self.seek(turn, which, destination, (None, Why::Called));
+        let Some(left) = self.main.participants.first() else {
+            return false;
+        };
+        let is_customer = matches!(left.who, Who::Outside(_)) && left.role == DnRole::Origination;
+        if !is_customer || leave.own != EndCause::Failed {
+            return false;
+        }
+        let leg = left.leg;
+        if self.consult.is_some() {
+            // Its agent's, by another dialog.
+            self.clear(
+                turn,
+                Which::Consult,
+                None,
+                (EndCause::Failed, cause::FAILURE),
+            );
+        }
+        self.main.since = served.since;
+        let quiet = self.legs.is_up(leg).then_some(Step::Quiet(leg));
+        let then = Then::Seek(back_to(served), Why::Called);
+        self.start(turn, None, quiet, then);
         true
     }
 
@@ -408,6 +436,13 @@ impl Conversation {
         if concerned {
             self.drop_task(turn);
         }
+    }
+}
+
+fn back_to(served: Served) -> Destination {
+    Destination::Queue {
+        queue: Some(served.queue),
+        routing_point: served.routing_point,
     }
 }
 

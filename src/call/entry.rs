@@ -191,7 +191,7 @@ fn enter(
         info: Arc::clone(&call.info),
         routing_point,
         entry,
-        since: facts.since,
+        since: call.since,
         visited: facts.visited.clone().into(),
     }
 }

@@ -25,7 +25,7 @@ pub(super) enum Purpose {
     /// A party changes its session.
     Relay,
     /// A step of what a desktop has asked for.
-    Step,
+    Step(Step),
     /// The phone of an agent who makes a call, without media so far.
     Phone(Which),
     /// To leave a leg as it was: what it was for is over.
@@ -255,7 +255,7 @@ impl Conversation {
     /// What a task has begun is over.
     pub(super) fn undo_steps(&mut self, turn: &mut Turn<'_>) {
         let mut told = Vec::new();
-        let concerned = |exchange: &Exchange| exchange.purpose == Purpose::Step;
+        let concerned = |exchange: &Exchange| matches!(exchange.purpose, Purpose::Step(_));
         self.exchanges
             .undo(turn.now, concerned, &mut self.legs, &mut told);
         self.tell(turn, told);
@@ -275,7 +275,7 @@ impl Conversation {
             Purpose::Connect(_) if ended.done => self.joined(turn, ended.legs),
             Purpose::Connect(which) => self.connect_failed(turn, which, ended),
             Purpose::Relay => self.follow_hold(turn, ended.legs.0),
-            Purpose::Step => self.step_ended(turn, ended),
+            Purpose::Step(step) => self.step_ended(turn, step, ended),
             Purpose::Phone(which) if ended.done => self.phone_is_up(turn, which),
             Purpose::Phone(which) => {
                 self.phone_failed(turn, which, crate::agent::EndCause::Failed);
@@ -324,9 +324,11 @@ impl Conversation {
         if call.with_leg(called).is_none() {
             return;
         }
-        // Of two who cannot hear each other the one that was called goes; who has called stays
-        // if it can go on without.
-        let leaves = if self.legs.is_up(waiting) && which == Which::Consult {
+        // Of two who cannot hear each other the one that was called goes, whoever has refused the
+        // other; who has waited stays if it can go on without: not one whose ACK should have had
+        // an answer and had none, of whom nothing is known (RFC 3261 §13.2.2.4).
+        let goes_on = self.legs.is_up(waiting) && self.legs.session(waiting).heard().is_some();
+        let leaves = if goes_on {
             called
         } else {
             ended.failed.unwrap_or(called)

@@ -99,8 +99,6 @@ pub struct Facts {
     pub key: CallKey,
     /// How agents and queues are configured.
     pub config: Arc<Config>,
-    /// When it began.
-    pub since: Instant,
     /// When it must act by itself.
     pub deadlines: Deadlines,
     /// For INVITEs of ours.

@@ -134,7 +134,12 @@ impl Conversation {
         };
         self.refer_done(turn, leg);
         self.transferred(turn, dn, Origin::default());
-        self.start(turn, None, [Step::Join(held, consulted)], Then::Rest);
+        self.start(
+            turn,
+            None,
+            [Step::Join(held, consulted)],
+            Then::Joined(consulted),
+        );
         true
     }
 

@@ -1,6 +1,7 @@
 //! Who takes part in a call, and the words in which the DN's shard is told about it.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use crate::agent::{self, PartyState};
 use crate::config::{DnIndex, QueueIndex, RoutingPointIndex};
@@ -8,6 +9,7 @@ use crate::cti::{CallInfo, CallState, ConnId, DnRole, ErrorCode, UserDataChange}
 use crate::dialog;
 
 use super::command::{Command, LegSlot};
+use super::entry::Entry;
 use super::facts::{Facts, Origin};
 use super::quest::Quest;
 use super::{Commands, user_data};
@@ -117,10 +119,27 @@ pub(super) struct Call {
     pub(super) beside: Option<ConnId>,
     /// The queue and the routing point through which it came last.
     pub(super) through: Option<(QueueIndex, RoutingPointIndex)>,
+    /// When it came, or set out for where it goes now.
+    pub(super) since: Instant,
+    /// Where it was answered.
+    pub(super) served: Option<Served>,
+}
+
+/// The queue in which somebody was answered, who goes back to it on losing who has answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Served {
+    pub(super) queue: QueueIndex,
+    pub(super) routing_point: RoutingPointIndex,
+    /// When it had come there.
+    pub(super) since: Instant,
 }
 
 impl Call {
-    pub(super) fn new(info: CallInfo, first: Participant, beside: Option<ConnId>) -> Self {
+    pub(super) fn new(
+        (info, first): (CallInfo, Participant),
+        beside: Option<ConnId>,
+        since: Instant,
+    ) -> Self {
         Self {
             conn_id: info.conn_id,
             info: Arc::new(info),
@@ -130,6 +149,21 @@ impl Call {
             referred_by: None,
             beside,
             through: None,
+            since,
+            served: None,
+        }
+    }
+
+    /// Who waited is answered: in the queue that it has a place in, or for the first time.
+    pub(super) fn is_served(&mut self, entry: Option<&Entry>) {
+        let place = entry.map(|entry| (entry.queue, entry.routing_point));
+        let first = self.through.filter(|_| self.served.is_none());
+        if let Some((queue, routing_point)) = place.or(first) {
+            self.served = Some(Served {
+                queue,
+                routing_point,
+                since: self.since,
+            });
         }
     }
 

@@ -83,6 +83,7 @@ impl Conversation {
         self.dial_asking(turn, which, who, (entry, why), true);
         if let Some(Stage::Ringing(again)) = self.stage_mut(which) {
             again.rings = true;
+            again.elsewhere = ringing.elsewhere;
             again.picked_up_for = Some(asked.clone());
         }
     }

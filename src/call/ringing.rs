@@ -182,7 +182,7 @@ impl Conversation {
         self.tell(turn, vec![(leg, acknowledge)]);
         let waiting = self.main.others(leg).next().map(|who| who.leg);
         if let Some(waiting) = waiting {
-            self.start(turn, None, [Step::Join(waiting, leg)], Then::Rest);
+            self.start(turn, None, [Step::Join(waiting, leg)], Then::Joined(leg));
         }
     }
 
@@ -387,7 +387,11 @@ impl Conversation {
             return;
         };
         facts.deadlines.disarm_setup();
-        let is_first = call.participants.len() == 1 && matches!(why, Why::Called);
+        let is_alone = call.participants.len() == 1;
+        if is_alone {
+            call.is_served(entry.as_ref());
+        }
+        let is_first = is_alone && matches!(why, Why::Called);
         call.participants.push(called.clone());
         let established = PartyState::Established;
         let origin = picked_up_for

@@ -123,16 +123,10 @@ impl Calls {
             deadlines.arm(Timer::Patience, now + patience);
         }
         self.scratch.push(Command::Count(Counter::CallOffered));
-        let mut turn = Turn {
-            now,
-            commands: &mut self.scratch,
-            mint: &mut self.mint,
-        };
         let search = (None, Why::Called);
-        entry
-            .conversation
-            .seek(&mut turn, Which::Main, destination, search);
-        self.settle(key);
+        self.turn(now, (key, None), |conversation, turn| {
+            conversation.seek(turn, Which::Main, destination, search);
+        });
         Some(key)
     }
 
@@ -163,15 +157,9 @@ impl Calls {
         let first = Participant::new(Who::Agent(place.dn), leg, DnRole::Origination);
         let key = self.open(now, (info, first, legs), (way, false));
         self.scratch.push(Command::Count(Counter::CallPlaced));
-        let mut turn = Turn {
-            now,
-            commands: &mut self.scratch,
-            mint: &mut self.mint,
-        };
-        self.calls[key]
-            .conversation
-            .place(&mut turn, place, destination);
-        self.settle(key);
+        self.turn(now, (key, None), |conversation, turn| {
+            conversation.place(turn, place, destination);
+        });
         Some(CallRef {
             shard: self.shard,
             key,
@@ -193,7 +181,6 @@ impl Calls {
                 shard,
                 key,
                 config,
-                since: now,
                 deadlines,
                 way,
                 visited: Vec::new(),
@@ -202,7 +189,7 @@ impl Calls {
                 is_inbound,
                 was_answered: false,
             };
-            let main = Call::new(info, first, None);
+            let main = Call::new((info, first), None, now);
             Entry {
                 conversation: Conversation::new(facts, legs, main),
                 names: [None; 2],
@@ -222,39 +209,46 @@ impl Calls {
         (key, replaced): (CallKey, LegSlot),
         newcomer: Newcomer,
     ) -> Result<LegSlot, Status> {
-        let entry = self.calls.get_mut(key);
-        let entry = entry.ok_or(Status::CALL_DOES_NOT_EXIST)?;
-        let mut turn = Turn {
-            now,
-            commands: &mut self.scratch,
-            mint: &mut self.mint,
-        };
-        let conversation = &mut entry.conversation;
-        let taken = conversation.take_over(&mut turn, replaced, newcomer);
-        conversation.watch_exchanges();
-        self.settle(key);
-        taken
+        if !self.is_live(key) {
+            return Err(Status::CALL_DOES_NOT_EXIST);
+        }
+        let taken = self.turn(now, (key, None), |conversation, turn| {
+            let taken = conversation.take_over(turn, replaced, newcomer);
+            conversation.watch_exchanges();
+            taken
+        });
+        taken.unwrap_or(Err(Status::SERVER_INTERNAL_ERROR))
     }
 
     /// Something happened to a call; to one that has ended it means nothing.
     pub fn handle(&mut self, now: Instant, key: CallKey, event: Event) {
-        let Some(entry) = self.calls.get_mut(key) else {
-            return;
-        };
         let offered = event.offered();
+        self.turn(now, (key, offered), |conversation, turn| {
+            conversation.handle(turn, event);
+        });
+    }
+
+    /// A conversation's turn. A fault of ours in one call must not end the others: that call is
+    /// ended and reported; `None` then. `offered` is the agent whom the turn promises to it.
+    fn turn<T>(
+        &mut self,
+        now: Instant,
+        (key, offered): (CallKey, Option<(ConnId, DnIndex)>),
+        act: impl FnOnce(&mut Conversation, &mut Turn<'_>) -> T,
+    ) -> Option<T> {
+        let conversation = &mut self.calls.get_mut(key)?.conversation;
         let mut turn = Turn {
             now,
             commands: &mut self.scratch,
             mint: &mut self.mint,
         };
-        // A fault of ours in one call must not end the others: that call is ended and reported.
-        let conversation = &mut entry.conversation;
-        let outcome = catch_unwind(AssertUnwindSafe(|| conversation.handle(&mut turn, event)));
+        let outcome = catch_unwind(AssertUnwindSafe(|| act(conversation, &mut turn)));
         if outcome.is_err() {
-            self.scratch.clear();
-            entry.conversation.abort(offered, &mut self.scratch);
+            // What was said before the fault stands: who has left the state heard it there only.
+            conversation.abort(offered, &mut self.scratch);
         }
         self.settle(key);
+        outcome.ok()
     }
 
     /// Runs the deadlines that have come.
@@ -317,6 +311,12 @@ impl Calls {
     #[cfg(test)]
     pub(super) fn conversation(&self, key: CallKey) -> &Conversation {
         &self.calls[key].conversation
+    }
+
+    /// The same, for faults that only a broken invariant makes.
+    #[cfg(test)]
+    pub(super) fn conversation_mut(&mut self, key: CallKey) -> &mut Conversation {
+        &mut self.calls[key].conversation
     }
 
     /// How many calls there are.

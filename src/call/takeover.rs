@@ -16,6 +16,7 @@ use super::Destination;
 use super::command::{Command, Dial, DialTo, LegCommand, LegSlot};
 use super::conversation::{Conversation, Turn, Which};
 use super::entry::Entry;
+use super::exchange::Purpose;
 use super::facts::{cause, refuse_leg};
 use super::leg::Phase;
 use super::participant::{News, Participant, Standing, Who};
@@ -154,7 +155,8 @@ impl Conversation {
         let legs = (source.0, sink.0);
         let mut told = Vec::new();
         let started = Negotiation::join(turn.now, source, sink, &mut self.legs, &mut told);
-        self.begin(turn, started, legs, super::exchange::Purpose::Step, told);
+        let purpose = Purpose::Step(Step::Admit(newcomer, stays));
+        self.begin(turn, started, legs, purpose, told);
     }
 
     /// The newcomer is connected: it has the place.
@@ -276,6 +278,7 @@ impl Conversation {
             | Then::Seek(..)
             | Then::Conferenced
             | Then::Mixed
+            | Then::Joined(_)
             | Then::Rest => false,
         };
         self.task.as_ref().is_some_and(is_newcomer)
@@ -326,6 +329,7 @@ impl Conversation {
             | Then::Seek(..)
             | Then::Conferenced
             | Then::Mixed
+            | Then::Joined(_)
             | Then::Rest => {}
         }
     }
@@ -405,6 +409,7 @@ impl Conversation {
             | Then::Conferenced
             | Then::Mixed
             | Then::Admitted(_)
+            | Then::Joined(_)
             | Then::Rest => None,
         }
     }

@@ -13,7 +13,7 @@ use crate::session::{Hold, Negotiation, Outcome, Sink, Source};
 use super::command::{Command, Dial, DialTo, LegSlot};
 use super::conversation::{Conversation, Turn, Which};
 use super::exchange::{Ended, Purpose};
-use super::facts::{Destination, Origin, refuse_request};
+use super::facts::{Destination, Origin, cause, refuse_request};
 use super::leg::Phase;
 use super::participant::{News, Standing};
 use super::quest::Why;
@@ -95,6 +95,8 @@ pub(super) enum Then {
     Admitted(Box<Admission>),
     /// A party takes a place in another conversation, as its partner's phone has asked.
     Referred(Box<Referral>),
+    /// Two go on together whose agent has gone; the one who was called leaves if they cannot.
+    Joined(LegSlot),
     /// Nothing: a leg is at rest.
     Rest,
 }
@@ -121,7 +123,7 @@ impl Then {
     /// Whether parties wait for it; a leg that is only put to rest is not tried again.
     fn is_for_somebody(&self) -> bool {
         match self {
-            Self::Rest | Self::Seek(..) => false,
+            Self::Rest | Self::Seek(..) | Self::Joined(_) => false,
             Self::Held(_)
             | Self::Retrieved(_)
             | Self::Alternated(_)
@@ -197,31 +199,31 @@ impl Conversation {
             Step::Hold(leg) => {
                 let hold = Hold::Inactive;
                 let started = Negotiation::hold(now, leg, hold, &mut self.legs, &mut told);
-                self.begin(turn, started, (leg, leg), Purpose::Step, told);
+                self.begin(turn, started, (leg, leg), Purpose::Step(step), told);
             }
             Step::Quiet(leg) if self.facts.config.server.music.is_some() => {
-                self.serve(turn, leg, DialTo::Music);
+                self.serve(turn, (step, leg), DialTo::Music);
             }
             Step::Quiet(leg) => {
                 let hold = Hold::Inactive;
                 let started = Negotiation::hold(now, leg, hold, &mut self.legs, &mut told);
-                self.begin(turn, started, (leg, leg), Purpose::Step, told);
+                self.begin(turn, started, (leg, leg), Purpose::Step(step), told);
             }
             Step::Join(one, other) => {
                 let source = (one, Source::Confirmed);
                 let sink = (other, Sink::Confirmed);
                 let started = Negotiation::join(now, source, sink, &mut self.legs, &mut told);
-                self.begin(turn, started, (one, other), Purpose::Step, told);
+                self.begin(turn, started, (one, other), Purpose::Step(step), told);
             }
             Step::Mix(leg) => {
                 let name = self.main.conn_id.to_string();
-                self.serve(turn, leg, DialTo::Mixer(name));
+                self.serve(turn, (step, leg), DialTo::Mixer(name));
             }
             Step::Admit(newcomer, stays) => self.admit(turn, newcomer, stays),
             Step::Tie(leg) => {
                 let calling = self.party_of(leg);
                 match self.dial_across(calling) {
-                    Some(dial) => self.serve_by(turn, leg, dial),
+                    Some(dial) => self.serve_by(turn, (step, leg), dial),
                     None => self.fail_task(turn),
                 }
             }
@@ -229,10 +231,10 @@ impl Conversation {
     }
 
     /// The leg is joined to a server of media, which makes the offer.
-    pub(super) fn serve(&mut self, turn: &mut Turn<'_>, leg: LegSlot, to: DialTo) {
+    fn serve(&mut self, turn: &mut Turn<'_>, (step, leg): (Step, LegSlot), to: DialTo) {
         let calling = self.party_of(leg);
         let dial = self.facts.dial(to, calling);
-        self.serve_by(turn, leg, dial);
+        self.serve_by(turn, (step, leg), dial);
     }
 
     fn party_of(&self, leg: LegSlot) -> Party {
@@ -243,7 +245,7 @@ impl Conversation {
         who.map(|who| who.party(&self.facts)).unwrap_or_default()
     }
 
-    fn serve_by(&mut self, turn: &mut Turn<'_>, leg: LegSlot, mut dial: Dial) {
+    fn serve_by(&mut self, turn: &mut Turn<'_>, (step, leg): (Step, LegSlot), mut dial: Dial) {
         let server = self.legs.dialled(self.main.conn_id.0);
         self.tie_is(server);
         // Who has just answered makes the offer; anybody else gets the server's.
@@ -266,21 +268,22 @@ impl Conversation {
             self.legs.offers(server);
         }
         turn.commands.push(Command::Dial(server, Box::new(dial)));
-        self.begin(turn, started, (server, leg), Purpose::Step, told);
+        self.begin(turn, started, (server, leg), Purpose::Step(step), told);
     }
 
-    /// The step under way has come to its end.
-    pub(super) fn step_ended(&mut self, turn: &mut Turn<'_>, ended: Ended) {
-        let Some(task) = &mut self.task else {
-            return;
+    /// A step has come to its end. Who hears whom changes by it even where another task has taken
+    /// the place of its own meanwhile; what that other one waits for has not ended.
+    pub(super) fn step_ended(&mut self, turn: &mut Turn<'_>, step: Step, ended: Ended) {
+        let is_its = |task: &&mut Task| {
+            let front = task.steps.front();
+            task.runs == Runs::Now && front == Some(&step)
         };
-        if task.runs == Runs::NotYet {
-            return;
+        let task = self.task.as_mut().filter(is_its);
+        let is_awaited = task.is_some();
+        if let Some(task) = task {
+            task.steps.pop_front();
+            task.runs = Runs::NotYet;
         }
-        let Some(step) = task.steps.pop_front() else {
-            return;
-        };
-        task.runs = Runs::NotYet;
         match (step, ended.done) {
             (Step::Hold(leg), true) => {
                 if let Some(alone) = self.legs.part(leg) {
@@ -304,10 +307,17 @@ impl Conversation {
                 }
                 self.legs.part(leg);
             }
-            (Step::Hold(_) | Step::Join(..) | Step::Admit(..), false) => self.fail_task(turn),
+            (Step::Hold(_) | Step::Join(..) | Step::Admit(..), false) => {
+                if is_awaited {
+                    self.fail_task(turn);
+                }
+            }
             (Step::Mix(leg) | Step::Tie(leg), false) => {
                 if ended.legs.0 != leg {
                     self.end_service(turn, ended.legs.0);
+                }
+                if !is_awaited {
+                    return;
                 }
                 if self.tries_outside()
                     && let Some(task) = &mut self.task
@@ -349,6 +359,7 @@ impl Conversation {
             (Then::Referred(referral), _) => self.referred_across(turn, *referral),
             (
                 Then::Rest
+                | Then::Joined(_)
                 | Then::Held(_)
                 | Then::Retrieved(_)
                 | Then::Alternated(_)
@@ -419,6 +430,7 @@ impl Conversation {
             | Then::Seek(..)
             | Then::Admitted(_)
             | Then::Referred(_)
+            | Then::Joined(_)
             | Then::Rest => (ErrorCode::Rejected, "a phone has refused the change"),
         };
         if let Some(asked) = task.asked {
@@ -428,6 +440,9 @@ impl Conversation {
         let left = self.unconnected_leaves(turn);
         if task.then.is_for_somebody() && !left {
             self.recover(turn);
+        }
+        if let Then::Joined(called) = task.then {
+            return self.leaves_by_fault(turn, called, cause::FAILURE);
         }
         self.stays_alone(turn, task.then);
     }

@@ -7,6 +7,7 @@ mod control;
 mod faults;
 mod positions;
 mod requests;
+mod returns;
 mod several;
 mod takeover;
 mod unanswered;

@@ -98,7 +98,12 @@ impl Conversation {
             let join = held.map(|who| who.leg).zip(consulted.map(|who| who.leg));
             self.transferred(turn, dn, Origin::default());
             if let Some((held, consulted)) = join {
-                self.start(turn, None, [Step::Join(held, consulted)], Then::Rest);
+                self.start(
+                    turn,
+                    None,
+                    [Step::Join(held, consulted)],
+                    Then::Joined(consulted),
+                );
             }
             return;
         }
@@ -170,6 +175,7 @@ impl Conversation {
             }
         }
         if let Some(quest) = quest {
+            self.main.since = consult.since;
             self.inherit(turn, quest, (vanished, number));
         }
     }
@@ -275,6 +281,7 @@ impl Conversation {
         self.main.diversions.clear();
         self.main.referred_by = None;
         self.facts.set_out();
+        self.main.since = turn.now;
     }
 
     /// RedirectCall: the call that rings goes elsewhere.
