@@ -24,6 +24,7 @@ fn serve(authority: &Authority, driver: &str, peer: SocketAddr, tls: &str) -> Se
         peers = ["tls:{peer}"]
         tls_name = "pbx.example.com"
         oos_check = 1
+        recovery_timeout = 1
         ping_timeout = "500ms"
         [[agent]]
         dn = "8001"
