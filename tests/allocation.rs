@@ -171,7 +171,7 @@ fn a_notify_that_changes_nothing_allocates_at_most_12_times() {
         applied >= 208,
         "four first ones, four changes, 200 that say the same"
     );
-    assert!(worst <= 44, "{worst} allocations");
+    assert!(worst <= 12, "{worst} allocations");
 }
 
 #[test]
