@@ -71,16 +71,17 @@ impl Conversation {
     /// A party leaves all its calls for a fault, which its leg does not know of.
     pub(super) fn leaves_by_fault(&mut self, turn: &mut Turn<'_>, leg: LegSlot, reason: u8) {
         let leave = Leave::by_fault(reason);
-        if let Some((which, _)) = self.place_of(leg) {
+        if let Some(which) = self.place_of(leg) {
             self.drop_task(turn);
             self.leave(turn, which, leg, &leave);
         }
     }
 
-    fn place_of(&self, leg: LegSlot) -> Option<(Which, Participant)> {
-        [Which::Main, Which::Consult].into_iter().find_map(|which| {
-            let who = self.call(which)?.with_leg(leg)?;
-            Some((which, who.clone()))
+    /// The call that somebody takes part in with this leg.
+    fn place_of(&self, leg: LegSlot) -> Option<Which> {
+        [Which::Main, Which::Consult].into_iter().find(|which| {
+            let call = self.call(*which);
+            call.is_some_and(|call| call.with_leg(leg).is_some())
         })
     }
 
@@ -114,7 +115,7 @@ impl Conversation {
             }
         }
         match self.place_of(leg) {
-            Some((which, _)) => self.leave(turn, which, leg, leave),
+            Some(which) => self.leave(turn, which, leg, leave),
             None => self.service_is_gone(turn),
         }
     }

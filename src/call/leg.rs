@@ -89,7 +89,9 @@ impl Legs {
             return false;
         };
         let is_news = who.is_none() || leg.shown.as_ref() != who;
-        leg.shown = who.cloned();
+        if is_news {
+            leg.shown = who.cloned();
+        }
         is_news
     }
 
