@@ -11,6 +11,7 @@ pub mod limits;
 mod mesh;
 pub mod metrics;
 pub mod options;
+pub mod pem;
 pub mod placement;
 pub mod running;
 mod seat;

@@ -6,11 +6,10 @@ mod verify;
 use std::path::Path;
 use std::sync::Arc;
 
-use offhook_shards::TlsSettings;
 use offhook_shards::rustls::crypto::{CryptoProvider, ring};
-use offhook_shards::rustls::pki_types::pem::PemObject;
 use offhook_shards::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use offhook_shards::rustls::{ClientConfig, RootCertStore, ServerConfig};
+use offhook_shards::{TlsSettings, pem};
 
 use crate::config::{ClientCertificates, Config, Tls};
 
@@ -25,7 +24,7 @@ pub fn load(config: &Config) -> Result<Option<TlsSettings>, String> {
         return Ok(None);
     };
     let provider = Arc::new(ring::default_provider());
-    let roots = Arc::new(read_roots(tls)?);
+    let roots = Arc::new(pem::authorities(Path::new(&*tls.ca))?);
     let server = server(config, tls, &provider, &roots)?;
     let client = client(tls, &provider, &roots)?;
     Ok(Some(TlsSettings {
@@ -78,27 +77,7 @@ fn client(
 fn read_identity(
     tls: &Tls,
 ) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), String> {
-    let chain = read_certificates(&tls.certificate)?;
-    let key = PrivateKeyDer::from_pem_file(Path::new(&*tls.key));
-    let key = key.map_err(|error| format!("{} has no private key: {error}", tls.key))?;
+    let chain = pem::certificates(Path::new(&*tls.certificate))?;
+    let key = pem::private_key(Path::new(&*tls.key))?;
     Ok((chain, key))
-}
-
-fn read_certificates(file: &str) -> Result<Vec<CertificateDer<'static>>, String> {
-    let read = |error| format!("{file} cannot be read: {error}");
-    let certificates = CertificateDer::pem_file_iter(Path::new(file)).map_err(read)?;
-    let certificates: Vec<_> = certificates.collect::<Result<_, _>>().map_err(read)?;
-    if certificates.is_empty() {
-        return Err(format!("{file} has no certificate"));
-    }
-    Ok(certificates)
-}
-
-fn read_roots(tls: &Tls) -> Result<RootCertStore, String> {
-    let mut roots = RootCertStore::empty();
-    for certificate in read_certificates(&tls.ca)? {
-        let added = roots.add(certificate);
-        added.map_err(|error| format!("{} is no authority's: {error}", tls.ca))?;
-    }
-    Ok(roots)
 }

@@ -5,7 +5,6 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use offhook_shards::TlsSettings;
 use offhook_shards::rustls::client::WebPkiServerVerifier;
 use offhook_shards::rustls::client::danger::{
     HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier,
@@ -21,6 +20,7 @@ use offhook_shards::rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, ServerConfig,
     SignatureScheme,
 };
+use offhook_shards::{TlsSettings, pem};
 
 use super::super::model::Side;
 use super::super::options::TlsOptions;
@@ -76,31 +76,15 @@ fn identity(options: &TlsOptions) -> Result<Option<Identity>, String> {
     }
     let or = |named: &Option<PathBuf>, usual: &str| named.clone().unwrap_or_else(|| usual.into());
     let (certificate, key) = (or(&options.certificate, CERTIFICATE), or(&options.key, KEY));
-    let chain = certificates(&certificate)?;
-    let key = PrivateKeyDer::from_pem_file(&key)
-        .map_err(|error| format!("{} has no private key: {error}", key.display()))?;
-    Ok(Some((chain, key)))
-}
-
-fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let read = |error| format!("{} cannot be read: {error}", file.display());
-    let found = CertificateDer::pem_file_iter(file).map_err(read)?;
-    let found: Vec<_> = found.collect::<Result<_, _>>().map_err(read)?;
-    if found.is_empty() {
-        return Err(format!("{} has no certificate", file.display()));
-    }
-    Ok(found)
+    let chain = pem::certificates(&certificate)?;
+    Ok(Some((chain, pem::private_key(&key)?)))
 }
 
 fn trust(options: &TlsOptions) -> Result<Option<Trust>, String> {
     let Some(file) = &options.authorities else {
         return Ok(None);
     };
-    let mut roots = RootCertStore::empty();
-    for certificate in certificates(file)? {
-        let added = roots.add(certificate);
-        added.map_err(|error| format!("{} is no authority's: {error}", file.display()))?;
-    }
+    let roots = Arc::new(pem::authorities(file)?);
     let mut revoked = Vec::new();
     if let Some(file) = &options.revoked {
         let read = |error| format!("{} cannot be read: {error}", file.display());
@@ -110,7 +94,6 @@ fn trust(options: &TlsOptions) -> Result<Option<Trust>, String> {
             return Err(format!("{} lists nothing revoked", file.display()));
         }
     }
-    let roots = Arc::new(roots);
     Ok(Some(Trust { roots, revoked }))
 }
 
