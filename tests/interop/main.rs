@@ -10,6 +10,8 @@
     reason = "programs of others run in real time, and the environment names the driver"
 )]
 
+#[path = "../../loadgen/tests/common/address.rs"]
+mod address;
 #[allow(
     clippy::unwrap_used,
     dead_code,

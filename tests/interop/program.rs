@@ -2,13 +2,15 @@
 //! its own process handle, also when the test fails.
 
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::directory::Directory;
+
+pub(crate) use crate::address::free_address;
 
 /// How long a program may take to end when it is told to.
 const ENDING_MAX: Duration = Duration::from_secs(10);
@@ -110,18 +112,6 @@ pub(crate) fn find(program: &str, package: &str) -> PathBuf {
 fn is_program(file: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt as _;
     fs::metadata(file).is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
-}
-
-/// A loopback address that is free for UDP and TCP.
-pub(crate) fn free_address() -> SocketAddr {
-    for _ in 0..100 {
-        let udp = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has free ports");
-        let address = udp.local_addr().expect("a bound socket has an address");
-        if TcpListener::bind(address).is_ok() {
-            return address;
-        }
-    }
-    panic!("no port of loopback is free for both UDP and TCP");
 }
 
 /// Whether somebody listens there, read from the kernel's table so that no packet is sent.

@@ -233,12 +233,7 @@ fn finish(world: &mut World) {
     for dn in [AGENT, OTHER] {
         world.phone(dn).set_behaviour(None);
     }
-    let live: Vec<Token> = world
-        .population
-        .callers
-        .live()
-        .map(|call| call.token)
-        .collect();
+    let live = world.tokens();
     for token in live {
         let now = world.now;
         world.population.callers.give_up(now, token);

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use offhook::cti::{DesktopRequest, EventName, ForwardMode, KeyValueList};
 use offhook::sip::Status;
-use offhook_loadgen::population::{Behaviour, CallPlan, Party, Token};
+use offhook_loadgen::population::{Behaviour, CallPlan, Token};
 
+use super::control::connected;
 use super::world::{Setup, World};
 
 const AGENT: &str = "2000";
@@ -50,17 +51,6 @@ fn call(world: &mut World) -> Token {
     token
 }
 
-fn talks_to(world: &World, token: Token, dn: &str) -> bool {
-    let (caller, phone) = (Party::Caller(token), Party::phone(dn));
-    world.population.are_connected(&caller, &phone)
-}
-
-fn rang(world: &World, dn: &str) -> usize {
-    let events = world.journal.events.iter();
-    let rang = events.filter(|event| event.name == EventName::Ringing && event.this_dn == dn);
-    rang.count()
-}
-
 fn end(world: &mut World, token: Token) {
     let now = world.now;
     world.population.callers.hang_up(now, token);
@@ -74,8 +64,8 @@ fn every_call_goes_elsewhere() {
         let mut world = world();
         forward(&mut world, AGENT, ForwardMode::Unconditional, destination);
         let token = call(&mut world);
-        assert!(talks_to(&world, token, destination), "{destination}");
-        assert_eq!(rang(&world, AGENT), 0);
+        assert!(connected(&world, token, destination), "{destination}");
+        assert_eq!(world.rang(AGENT), 0);
         end(&mut world, token);
     }
     let mut world = world();
@@ -93,12 +83,8 @@ fn call_that_nobody_answers_goes_elsewhere() {
         forward(&mut world, AGENT, mode, OTHER);
         world.phone(AGENT).set_behaviour(Some(Behaviour::rings()));
         let token = call(&mut world);
-        assert_eq!(
-            (rang(&world, AGENT), rang(&world, OTHER)),
-            (1, 1),
-            "{mode:?}"
-        );
-        assert!(talks_to(&world, token, OTHER), "{mode:?}");
+        assert_eq!((world.rang(AGENT), world.rang(OTHER)), (1, 1), "{mode:?}");
+        assert!(connected(&world, token, OTHER), "{mode:?}");
         end(&mut world, token);
     }
 }
@@ -118,7 +104,7 @@ fn call_that_finds_the_phone_busy_goes_elsewhere() {
             .phone(AGENT)
             .set_behaviour(Some(Behaviour::refuses(status)));
         let token = call(&mut world);
-        assert_eq!(talks_to(&world, token, OTHER), goes, "{mode:?} {status:?}");
+        assert_eq!(connected(&world, token, OTHER), goes, "{mode:?} {status:?}");
         end(&mut world, token);
     }
 }
@@ -128,10 +114,10 @@ fn call_for_a_dn_that_is_not_to_be_disturbed_finds_it_busy() {
     let mut world = world();
     dnd(&mut world, true);
     let token = call(&mut world);
-    assert!(!talks_to(&world, token, AGENT) && rang(&world, AGENT) == 0);
+    assert!(!connected(&world, token, AGENT) && world.rang(AGENT) == 0);
     forward(&mut world, AGENT, ForwardMode::OnBusy, OTHER);
     let token = call(&mut world);
-    assert!(talks_to(&world, token, OTHER));
+    assert!(connected(&world, token, OTHER));
     dnd(&mut world, false);
     end(&mut world, token);
 }
@@ -142,7 +128,7 @@ fn calls_that_are_forwarded_in_a_circle_end() {
     forward(&mut world, AGENT, ForwardMode::Unconditional, OTHER);
     forward(&mut world, OTHER, ForwardMode::Unconditional, AGENT);
     call(&mut world);
-    assert_eq!((rang(&world, AGENT), rang(&world, OTHER)), (0, 0));
+    assert_eq!((world.rang(AGENT), world.rang(OTHER)), (0, 0));
     // The same with phones that ring in vain.
     forward(&mut world, AGENT, ForwardMode::OnNoAnswer, OTHER);
     forward(&mut world, OTHER, ForwardMode::OnNoAnswer, AGENT);
@@ -151,6 +137,6 @@ fn calls_that_are_forwarded_in_a_circle_end() {
     }
     let token = world.call(CallPlan::to(AGENT));
     world.run_for(Duration::from_mins(10));
-    assert!(rang(&world, AGENT) >= 1 && rang(&world, OTHER) >= 1);
+    assert!(world.rang(AGENT) >= 1 && world.rang(OTHER) >= 1);
     end(&mut world, token);
 }

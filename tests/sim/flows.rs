@@ -93,12 +93,7 @@ fn chapters() -> [(&'static str, Vec<Flow>); 5] {
 
 /// Whoever is still there leaves, and nothing is left of the call.
 fn end(world: &mut World) {
-    let live: Vec<Token> = world
-        .population
-        .callers
-        .live()
-        .map(|call| call.token)
-        .collect();
+    let live = world.tokens();
     for token in live {
         world.population.callers.give_up(world.now, token);
         world.population.callers.hang_up(world.now, token);

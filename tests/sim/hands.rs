@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use offhook::sip::Status;
-use offhook_loadgen::population::{Change, Reception, Token};
+use offhook_loadgen::population::{Change, Reception};
 
 use super::random::Random;
 use super::world::{OUTSIDE, World};
@@ -75,12 +75,7 @@ impl Hands {
     }
 
     fn caller(&mut self, world: &mut World, change: Change) {
-        let live: Vec<Token> = world
-            .population
-            .callers
-            .live()
-            .map(|call| call.token)
-            .collect();
+        let live = world.tokens();
         if live.is_empty() {
             return;
         }

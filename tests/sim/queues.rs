@@ -4,8 +4,9 @@
 use std::time::Duration;
 
 use offhook::cti::{CallAction, CallRequest, Event, EventName, KeyValueList, RequestBody, Value};
-use offhook_loadgen::population::{Behaviour, CallPlan, Party, Token};
+use offhook_loadgen::population::{Behaviour, CallPlan, Token};
 
+use super::control::connected;
 use super::world::{Setup, World};
 
 /// 7002 leads to `home`, at once to `backup`, and after 20 seconds to `later`; each has one agent.
@@ -66,17 +67,6 @@ fn call(world: &mut World) -> Token {
     world.call(CallPlan::to("7002"))
 }
 
-fn is_with(world: &World, token: Token, dn: &str) -> bool {
-    let (caller, phone) = (Party::Caller(token), Party::phone(dn));
-    world.population.are_connected(&caller, &phone)
-}
-
-fn rang(world: &World, dn: &str) -> usize {
-    let events = world.journal.events.iter();
-    let rang = events.filter(|event| event.name == EventName::Ringing && event.this_dn == dn);
-    rang.count()
-}
-
 /// Which events an address had, and where to a call went.
 fn at(world: &World, address: &str) -> Vec<String> {
     let events = world.journal.events.iter();
@@ -114,7 +104,7 @@ fn the_first_of_its_queues_that_has_an_agent_serves_the_caller() {
     let mut world = world(1, &[BACKUP]);
     let token = call(&mut world);
     world.run_for(Duration::from_secs(10));
-    assert!(is_with(&world, token, BACKUP));
+    assert!(connected(&world, token, BACKUP));
     assert_eq!(
         at(&world, "7002"),
         ["Queued", "Diverted 2101"],
@@ -123,10 +113,7 @@ fn the_first_of_its_queues_that_has_an_agent_serves_the_caller() {
     // Whoever is free in another queue is left alone.
     world.phone(HOME).end_private_call();
     world.run_for(Duration::from_secs(10));
-    assert_eq!(
-        (rang(&world, HOME), world.journal.is_ready(HOME)),
-        (0, true)
-    );
+    assert_eq!((world.rang(HOME), world.journal.is_ready(HOME)), (0, true));
     end(world, token);
 }
 
@@ -135,9 +122,9 @@ fn a_further_queue_may_come_later() {
     let mut world = world(1, &[LATER]);
     let token = call(&mut world);
     world.run_for(Duration::from_secs(19));
-    assert_eq!(rang(&world, LATER), 0);
+    assert_eq!(world.rang(LATER), 0);
     world.run_for(Duration::from_secs(10));
-    assert!(is_with(&world, token, LATER));
+    assert!(connected(&world, token, LATER));
     end(world, token);
 }
 
@@ -153,15 +140,15 @@ fn two_queues_that_offer_the_caller_at_once_give_it_one_agent() {
         world.run_for(Duration::from_secs(10));
         let with: Vec<_> = [HOME, BACKUP]
             .into_iter()
-            .filter(|dn| is_with(&world, first, dn))
+            .filter(|dn| connected(&world, first, dn))
             .collect();
         assert_eq!(with.len(), 1, "SEED={seed}");
-        assert_eq!(rang(&world, HOME) + rang(&world, BACKUP), 1, "SEED={seed}");
+        assert_eq!(world.rang(HOME) + world.rang(BACKUP), 1, "SEED={seed}");
         // The other one came back, and takes the next caller.
         let second = call(&mut world);
         world.run_for(Duration::from_secs(10));
         let other = if with == [HOME] { BACKUP } else { HOME };
-        assert!(is_with(&world, second, other), "SEED={seed}");
+        assert!(connected(&world, second, other), "SEED={seed}");
         let now = world.now;
         world.population.callers.hang_up(now, second);
         end(world, first);
@@ -176,7 +163,7 @@ fn an_agent_who_does_not_answer_leaves_the_caller_to_all_its_queues() {
     world.run_for(Duration::from_secs(10));
     world.phone(HOME).end_private_call();
     world.run_for(Duration::from_secs(30));
-    assert!(is_with(&world, token, HOME));
+    assert!(connected(&world, token, HOME));
     let story = ["Queued", "Diverted 2101", "Queued", "Diverted 2100"];
     assert_eq!(at(&world, "7002"), story);
     end(world, token);
@@ -195,7 +182,7 @@ fn a_caller_who_gives_up_leaves_all_its_queues() {
         world.phone(dn).end_private_call();
     }
     world.run_for(Duration::from_secs(10));
-    assert!(ALL.iter().all(|dn| rang(&world, dn) == 0));
+    assert!(ALL.iter().all(|dn| world.rang(dn) == 0));
     end(world, token);
 }
 
@@ -210,13 +197,13 @@ fn who_has_waited_long_enough_leaves_all_its_queues_for_another() {
         world.phone(dn).end_private_call();
     }
     world.run_for(Duration::from_secs(10));
-    assert!(ALL.iter().all(|dn| rang(&world, dn) == 0));
+    assert!(ALL.iter().all(|dn| world.rang(dn) == 0));
     // 7002 leads back to where it came from: it waits on.
     world.run_for(Duration::from_secs(60));
     assert_eq!(at(&world, "last"), ["Queued"]);
     world.phone(LAST).end_private_call();
     world.run_for(Duration::from_secs(10));
-    assert!(is_with(&world, token, LAST));
+    assert!(connected(&world, token, LAST));
     end(world, token);
 }
 
@@ -242,7 +229,7 @@ fn a_desktop_may_send_a_caller_back_to_where_it_came_from() {
     world.run_for(Duration::from_secs(10));
     let story = ["Queued", "Diverted 2100", "Queued", "Diverted 2100"];
     assert_eq!(at(&world, "7002"), story);
-    assert!(is_with(&world, token, HOME));
+    assert!(connected(&world, token, HOME));
     end(world, token);
 }
 
@@ -287,7 +274,7 @@ fn a_caller_sent_to_a_number_that_does_not_answer_waits_on() {
         assert_eq!(at(&world, "7009"), ["Queued", &there, "Queued"]);
         world.phone("2009").end_private_call();
         world.run_for(Duration::from_secs(10));
-        assert!(is_with(&world, token, "2009"), "{number}");
+        assert!(connected(&world, token, "2009"), "{number}");
         let now = world.now;
         world.population.callers.hang_up(now, token);
         world.finish();
@@ -317,8 +304,8 @@ fn an_agent_who_sends_a_caller_elsewhere_gets_the_next_one() {
     world.run_for(Duration::from_secs(3));
     let next = call(&mut world);
     world.run_for(Duration::from_secs(7));
-    assert_eq!(rang(&world, LAST), 1);
-    assert!(is_with(&world, next, HOME));
+    assert_eq!(world.rang(LAST), 1);
+    assert!(connected(&world, next, HOME));
     let now = world.now;
     world.population.callers.give_up(now, token);
     end(world, next);

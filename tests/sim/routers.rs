@@ -9,8 +9,9 @@ use offhook::cti::{
     ClientId, ConnId, DesktopRequest, ErrorCode, Event, EventName, KeyValueList, RequestBody,
     RouteRequest, RouteType,
 };
-use offhook_loadgen::population::{Behaviour, CallPlan, Party, Token};
+use offhook_loadgen::population::{Behaviour, CallPlan, Token};
 
+use super::control::connected;
 use super::world::{Setup, World};
 
 /// 7000 waits two seconds for a router. Routing point 7005 leads to the same queue.
@@ -86,16 +87,6 @@ fn errors(world: &World) -> Vec<ErrorCode> {
         .collect()
 }
 
-fn rang(world: &World, dn: &str) -> usize {
-    let rings = |event: &&Event| event.name == EventName::Ringing && event.this_dn == dn;
-    world.journal.events.iter().filter(rings).count()
-}
-
-fn is_with(world: &World, token: Token, dn: &str) -> bool {
-    let (caller, phone) = (Party::Caller(token), Party::phone(dn));
-    world.population.are_connected(&caller, &phone)
-}
-
 fn end(mut world: World, tokens: &[Token]) {
     let now = world.now;
     for token in tokens {
@@ -108,9 +99,9 @@ fn end(mut world: World, tokens: &[Token]) {
 fn a_router_that_never_answers_costs_its_time_and_nothing_else() {
     let mut world = world(1);
     let token = call(&mut world);
-    assert_eq!((asked(&world).len(), rang(&world, "2000")), (1, 0));
+    assert_eq!((asked(&world).len(), world.rang("2000")), (1, 0));
     world.run_for(Duration::from_secs(10));
-    assert!(is_with(&world, token, "2000"));
+    assert!(connected(&world, token, "2000"));
     assert_eq!(world.cluster.count(Counter::RouterTimeout), 1);
     end(world, &[token]);
 }
@@ -133,7 +124,7 @@ fn an_answer_that_comes_late_holds_while_nobody_has_the_call() {
     world.phone("2001").end_private_call();
     route(&mut world, conn_id, "2001");
     world.run_for(Duration::from_secs(10));
-    assert!(is_with(&world, token, "2001"));
+    assert!(connected(&world, token, "2001"));
     world.phone("2000").end_private_call();
     end(world, &[token]);
 }
@@ -144,9 +135,9 @@ fn an_answer_that_comes_too_late_changes_nothing() {
     let token = call(&mut world);
     let conn_id = asked(&world)[0];
     world.run_until(Duration::from_secs(10), |world| {
-        rang(world, "2000") + rang(world, "2001") == 1
+        world.rang("2000") + world.rang("2001") == 1
     });
-    let (has, other) = match rang(&world, "2000") {
+    let (has, other) = match world.rang("2000") {
         1 => ("2000", "2001"),
         _ => ("2001", "2000"),
     };
@@ -154,8 +145,8 @@ fn an_answer_that_comes_too_late_changes_nothing() {
     world.run_for(Duration::from_secs(10));
     route(&mut world, conn_id, other);
     world.run_for(Duration::from_secs(1));
-    assert!(is_with(&world, token, has));
-    assert_eq!(rang(&world, other), 0);
+    assert!(connected(&world, token, has));
+    assert_eq!(world.rang(other), 0);
     let expected = [ErrorCode::WrongState, ErrorCode::InvalidConnID];
     assert_eq!(errors(&world), expected);
     end(world, &[token]);
@@ -169,8 +160,8 @@ fn of_two_answers_the_first_holds() {
     route(&mut world, conn_id, "2001");
     route(&mut world, conn_id, "2000");
     world.run_for(Duration::from_secs(10));
-    assert!(is_with(&world, token, "2001"));
-    assert_eq!(rang(&world, "2000"), 0);
+    assert!(connected(&world, token, "2001"));
+    assert_eq!(world.rang("2000"), 0);
     assert_eq!(errors(&world), [ErrorCode::WrongState]);
     end(world, &[token]);
 }
@@ -193,7 +184,7 @@ fn nonsense_is_refused_and_the_caller_is_served() {
     world.request(RequestBody::Route(elsewhere, to(conn_id, "2000")));
     world.run_for(Duration::from_secs(10));
     assert_eq!(errors(&world)[6..], [ErrorCode::InvalidConnID; 3]);
-    assert!(is_with(&world, token, "2000"));
+    assert!(connected(&world, token, "2000"));
     end(world, &[token]);
 }
 
@@ -209,8 +200,8 @@ fn the_next_router_takes_over_and_is_asked_about_all_who_wait() {
     route(&mut world, before[0], "2001");
     route(&mut world, before[1], "2000");
     world.run_for(Duration::from_secs(10));
-    assert!(is_with(&world, tokens[0], "2001"));
-    assert!(is_with(&world, tokens[1], "2000"));
+    assert!(connected(&world, tokens[0], "2001"));
+    assert!(connected(&world, tokens[1], "2000"));
     end(world, &tokens);
 }
 
@@ -224,7 +215,7 @@ fn a_caller_whose_agent_did_not_answer_is_routed_anew_with_its_age() {
     let conn_id = asked(&world)[0];
     route(&mut world, conn_id, "2000");
     world.run_for(Duration::from_secs(4));
-    assert_eq!(rang(&world, "2000"), 1);
+    assert_eq!(world.rang("2000"), 1);
     let second = call(&mut world);
     world.run_for(Duration::from_secs(6));
     assert_eq!(asked(&world).last(), Some(&conn_id), "once more");
@@ -240,12 +231,12 @@ fn a_caller_whose_agent_did_not_answer_is_routed_anew_with_its_age() {
     }
     world.phone("2001").end_private_call();
     world.run_for(Duration::from_secs(12));
-    assert!(is_with(&world, first, "2001"));
+    assert!(connected(&world, first, "2001"));
     world.phone("2000").set_behaviour(None);
     let now = world.now;
     world.population.callers.hang_up(now, first);
     world.run_for(Duration::from_secs(30));
-    assert!(!is_with(&world, second, "nobody"));
+    assert!(!connected(&world, second, "nobody"));
     end(world, &[second]);
 }
 
@@ -264,12 +255,12 @@ fn an_agent_who_is_kept_is_the_routers_alone() {
     // Somebody who came before, at a routing point without it.
     let other = world.call(CallPlan::to("7000"));
     world.run_for(Duration::from_secs(5));
-    assert_eq!(rang(&world, "2000"), 0);
+    assert_eq!(world.rang("2000"), 0);
     let token = call(&mut world);
     let conn_id = *asked(&world).last().unwrap();
     route(&mut world, conn_id, "2000");
     world.run_for(Duration::from_secs(5));
-    assert!(is_with(&world, token, "2000"));
+    assert!(connected(&world, token, "2000"));
     let now = world.now;
     world.population.callers.give_up(now, other);
     end(world, &[token]);
@@ -291,7 +282,7 @@ fn a_call_that_is_sent_around_by_its_router_ends_somewhere() {
         EventName::Diverted,
     ];
     assert_eq!(names, sent);
-    assert!(is_with(&world, token, "2000"));
+    assert!(connected(&world, token, "2000"));
     end(world, &[token]);
 }
 
@@ -311,7 +302,7 @@ fn a_router_may_try_as_often_as_it_likes() {
     assert_eq!(errors(&world), [ErrorCode::Busy; 10]);
     route(&mut world, conn_id, "4001");
     world.run_for(Duration::from_secs(10));
-    assert!(is_with(&world, token, "4001"));
+    assert!(connected(&world, token, "4001"));
     for dn in ["2000", "4000"] {
         world.phone(dn).end_private_call();
     }
@@ -330,8 +321,8 @@ fn a_label_leads_outside_even_where_an_agent_has_the_number() {
     };
     world.request(RequestBody::Route(POINT, request));
     world.run_for(Duration::from_secs(10));
-    assert!(is_with(&world, token, "2001"));
-    assert_eq!(rang(&world, "2001"), 0, "as a phone, not as an agent");
+    assert!(connected(&world, token, "2001"));
+    assert_eq!(world.rang("2001"), 0, "as a phone, not as an agent");
     end(world, &[token]);
 }
 
@@ -348,6 +339,6 @@ fn a_caller_whom_a_number_outside_did_not_answer_is_routed_anew() {
     assert_eq!(asked(&world), [conn_id; 2]);
     world.phone("2000").end_private_call();
     world.run_for(Duration::from_secs(10));
-    assert!(is_with(&world, token, "2000"));
+    assert!(connected(&world, token, "2000"));
     end(world, &[token]);
 }

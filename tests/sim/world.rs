@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use offhook::config::{self, Config};
 use offhook::cti::{
-    ClientId, DesktopRequest, Output, Request, RequestBody, RequestedBy, RouteRequest,
+    ClientId, DesktopRequest, Event, EventName, Output, Request, RequestBody, RequestedBy,
+    RouteRequest,
 };
 use offhook::dns::{Place, Problem, Resolved};
 use offhook_loadgen::node::{Node, Packet};
@@ -340,6 +341,18 @@ impl World {
             .iter()
             .filter(|record| matches(&record.fact))
             .count()
+    }
+
+    /// How often the desktop of an agent was told that its phone rings.
+    pub fn rang(&self, dn: &str) -> usize {
+        let rings = |event: &&Event| event.name == EventName::Ringing && event.this_dn == dn;
+        self.journal.events.iter().filter(rings).count()
+    }
+
+    /// The callers who have not left.
+    pub fn tokens(&self) -> Vec<Token> {
+        let live = self.population.callers.live();
+        live.map(|call| call.token).collect()
     }
 
     fn carry(&mut self, flight: Flight) {

@@ -22,38 +22,7 @@ fn the_columns_of_statistics_are_sipp_s() {
     std::fs::write(folder.join("people.csv"), "SEQUENTIAL\nann;one\n")
         .expect("the folder can be written");
     let header = |mut command: Command, file: &str| {
-        // Nobody answers there: the call fails, and the file is written all the same.
-        let peer = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has free ports");
-        let address = peer.local_addr().expect("a bound socket has an address");
-        command
-            .args([
-                "-sf",
-                "columns.xml",
-                &address.to_string(),
-                "-i",
-                "127.0.0.1",
-            ])
-            .args([
-                "-m",
-                "1",
-                "-nostdin",
-                "-inf",
-                "people.csv",
-                "-key",
-                "word",
-                "key",
-            ])
-            .args([
-                "-recv_timeout",
-                "200",
-                "-timeout",
-                "20",
-                "-trace_stat",
-                "-stf",
-                file,
-            ]);
-        let output = command.output();
-        output.expect("SIPp can be run; on Debian: sip-tester");
+        play(&mut command, &["-trace_stat", "-stf", file], "columns.xml");
         let text = std::fs::read_to_string(folder.join(file)).expect("the file was written");
         text.lines().next().unwrap_or_default().to_owned()
     };
@@ -72,24 +41,7 @@ fn the_columns_of_counts_are_sipp_s() {
     std::fs::write(folder.join("people.csv"), "SEQUENTIAL\nann;one\n")
         .expect("the folder can be written");
     let header = |mut command: Command| {
-        let peer = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has free ports");
-        let address = peer.local_addr().expect("a bound socket has an address");
-        command
-            .args(["-sf", "counts.xml", &address.to_string(), "-i", "127.0.0.1"])
-            .args([
-                "-m",
-                "1",
-                "-nostdin",
-                "-inf",
-                "people.csv",
-                "-key",
-                "word",
-                "key",
-            ])
-            .args(["-recv_timeout", "200", "-timeout", "20", "-trace_counts"]);
-        command
-            .output()
-            .expect("SIPp can be run; on Debian: sip-tester");
+        play(&mut command, &["-trace_counts"], "counts.xml");
         let files = std::fs::read_dir(&folder).expect("the folder is there");
         let mut paths = files.filter_map(|entry| Some(entry.ok()?.path()));
         let found = paths.find(|path| path.to_string_lossy().ends_with("counts.csv"));
@@ -102,6 +54,21 @@ fn the_columns_of_counts_are_sipp_s() {
     let mut own = ours(&folder);
     own.args(["run", "--allow-degraded"]);
     assert_eq!(header(own), theirs);
+}
+
+/// One call to where nobody answers: it fails, and the files are written all the same.
+fn play(command: &mut Command, traces: &[&str], scenario: &str) {
+    let peer = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has free ports");
+    let address = peer.local_addr().expect("a bound socket has an address");
+    command
+        .args(["-sf", scenario, &address.to_string(), "-i", "127.0.0.1"])
+        .args(["-m", "1", "-nostdin", "-inf", "people.csv"])
+        .args(["-key", "word", "key", "-recv_timeout", "200"])
+        .args(["-timeout", "20"])
+        .args(traces);
+    command
+        .output()
+        .expect("SIPp can be run; on Debian: sip-tester");
 }
 
 const SCENARIO: &str = include_str!("scenarios/bytes.xml");

@@ -1,6 +1,8 @@
 //! Scenarios against SIPp itself, both ways, over UDP and TCP. `cargo interop` runs it: it needs
 //! SIPp (on Debian: apt-get install sip-tester).
 
+#[path = "../common/address.rs"]
+mod address;
 mod columns;
 mod counters;
 mod messages;

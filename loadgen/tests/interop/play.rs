@@ -1,25 +1,16 @@
 //! SIPp and our own program, as tests run them.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 use offhook_loadgen::measure::{tcp_listeners, udp_sockets};
 
+pub(crate) use crate::address::free_address;
+
 /// Calls of one test.
 pub(crate) const CALLS: &str = "40";
-
-pub(crate) fn free_address() -> SocketAddr {
-    for _ in 0..100 {
-        let udp = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has free ports");
-        let address = udp.local_addr().expect("a bound socket has an address");
-        if TcpListener::bind(address).is_ok() {
-            return address;
-        }
-    }
-    panic!("no port of loopback is free");
-}
 
 /// A folder of the test's own: SIPp writes beside its scenario.
 pub(crate) fn folder(name: &str) -> PathBuf {

@@ -1,6 +1,8 @@
 //! Scenarios as users run them: the program, its exit status, its files. It plays both sides
 //! against itself, on loopback.
 
+#[path = "../common/address.rs"]
+mod address;
 mod hostile;
 mod play;
 mod refusals;

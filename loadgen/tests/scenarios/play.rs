@@ -1,9 +1,11 @@
 //! The program as tests run it.
 
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::net::{SocketAddr, UdpSocket};
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
+
+pub(crate) use crate::address::free_address;
 
 pub(crate) fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_offhook-load"));
@@ -16,18 +18,6 @@ pub(crate) fn program() -> Command {
 
 pub(crate) fn words(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
-}
-
-/// A loopback address that is free for UDP and TCP.
-pub(crate) fn free_address() -> SocketAddr {
-    for _ in 0..100 {
-        let udp = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has free ports");
-        let address = udp.local_addr().expect("a bound socket has an address");
-        if TcpListener::bind(address).is_ok() {
-            return address;
-        }
-    }
-    panic!("no port of loopback is free");
 }
 
 /// A folder of the test's own.
