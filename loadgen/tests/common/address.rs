@@ -1,13 +1,25 @@
 //! Addresses for tests that start programs.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::sync::atomic::{AtomicU16, Ordering};
+
+/// The ports given out: below those that the kernel picks for outgoing connections (32,768 and
+/// up), which would otherwise take one between our look at it and the program's bind.
+const FIRST: u16 = 20_000;
+const PORTS: u16 = 12_000;
+
+/// Ports given out by this process, so that two tests at once never get the same one.
+static GIVEN: AtomicU16 = AtomicU16::new(0);
 
 /// A loopback address that is free for UDP and TCP.
 pub(crate) fn free_address() -> SocketAddr {
-    for _ in 0..100 {
-        let udp = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has free ports");
-        let address = udp.local_addr().expect("a bound socket has an address");
-        if TcpListener::bind(address).is_ok() {
+    // Processes that run side by side begin at places of their own.
+    let begin = std::process::id() % u32::from(PORTS);
+    for _ in 0..1_000 {
+        let place = begin + u32::from(GIVEN.fetch_add(1, Ordering::Relaxed));
+        let port = FIRST + u16::try_from(place % u32::from(PORTS)).expect("less than PORTS");
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        if UdpSocket::bind(address).is_ok() && TcpListener::bind(address).is_ok() {
             return address;
         }
     }
