@@ -138,57 +138,57 @@ impl Conversation {
     }
 
     /// Somebody who was called to join has answered: all go to the mixer.
-    pub(super) fn added(&mut self, turn: &mut Turn<'_>, _called: &Participant, asked: Asked) {
-        let steps: Vec<Step> = self.unmixed().into_iter().map(Step::Mix).collect();
-        self.start(turn, Some(asked), steps, Then::Mixed);
-    }
-
-    /// Who is in the main call and does not hear the mixer.
-    fn unmixed(&self) -> Vec<LegSlot> {
-        let parties = self.main.participants.iter().map(|who| who.leg);
-        let hears_no_mixer = |leg: &LegSlot| {
-            let partner = self.legs.partner(*leg);
-            partner.is_none_or(|partner| self.main.with_leg(partner).is_some())
-        };
-        parties.filter(hears_no_mixer).collect()
-    }
-
-    /// Somebody has left while a conference was being made: those who are left hear each other.
-    pub(super) fn remix(&mut self, turn: &mut Turn<'_>) {
-        let unmixed = self.unmixed();
-        if self.task.is_some() || unmixed.is_empty() {
-            return;
-        }
-        let legs: Vec<LegSlot> = self.main.participants.iter().map(|who| who.leg).collect();
-        let steps = match legs[..] {
-            [one, other] if self.legs.is_up(one) && self.legs.is_up(other) => {
-                if self.legs.partner(one) == Some(other) {
-                    return;
-                }
-                vec![Step::Join(one, other)]
-            }
-            _ => unmixed.into_iter().map(Step::Mix).collect(),
-        };
-        self.start(turn, None, steps, Then::Rest);
+    pub(super) fn added(&mut self, turn: &mut Turn<'_>, called: &Participant, asked: Asked) {
+        let talk = |who: &&Participant| who.standing == Standing::Talking;
+        let legs = self
+            .main
+            .participants
+            .iter()
+            .filter(talk)
+            .map(|who| who.leg);
+        let unmixed = legs.filter(|leg| !self.legs.hears_mixer(*leg));
+        let steps: Vec<Step> = unmixed.map(Step::Mix).collect();
+        self.start(turn, Some(asked), steps, Then::Mixed(called.leg));
     }
 
     /// Who has answered to join and cannot be connected leaves; whether there was somebody.
-    pub(super) fn unconnected_leaves(&mut self, turn: &mut Turn<'_>) -> bool {
+    pub(super) fn unconnected_leaves(&mut self, turn: &mut Turn<'_>, then: &Then) -> bool {
         let waits = |leg: &LegSlot| {
             let phase = self.legs.phase(*leg);
             matches!(phase, Some(Phase::Answered { .. })) && !self.exchanges.is_busy(*leg)
         };
+        let added = match then {
+            Then::Mixed(added) => Some(*added),
+            Then::Held(_)
+            | Then::Retrieved(_)
+            | Then::Alternated(_)
+            | Then::Consult(_)
+            | Then::Transferred
+            | Then::Seek(..)
+            | Then::Conferenced
+            | Then::Admitted(_)
+            | Then::Referred(_)
+            | Then::Joined(_)
+            | Then::Rest => None,
+        };
         let mut legs = self.main.participants.iter().map(|who| who.leg);
-        let Some(leg) = legs.find(waits) else {
+        let Some(leg) = added.or_else(|| legs.find(waits)) else {
             return false;
         };
         self.leaves_by_fault(turn, leg, cause::FAILURE);
+        // It has never been a conference: the two need no mixer.
+        if let ([one, other], None, true) =
+            (&self.main.participants[..], &self.task, added.is_some())
+        {
+            let join = [Step::Join(one.leg, other.leg)];
+            self.start(turn, None, join, Then::Rest);
+        }
         true
     }
 
     /// Who was added is on the mixer with the others.
-    pub(super) fn mixed(&mut self, turn: &mut Turn<'_>, asked: &Asked) {
-        let Some(new) = self.main.participants.last().cloned() else {
+    pub(super) fn mixed(&mut self, turn: &mut Turn<'_>, added: LegSlot, asked: &Asked) {
+        let Some(new) = self.main.with_leg(added).cloned() else {
             return;
         };
         let by = self.facts.config.agent_at(asked.dn).dn.to_string();

@@ -187,9 +187,7 @@ impl Conversation {
             let deleted = PartyState::Deleted;
             call.report(&self.facts, rest, deleted, news, turn.commands);
         }
-        if which == Which::Main {
-            self.remix(turn);
-        }
+        self.put_right(turn, Vec::new());
     }
 
     /// One is left, or nobody: the call ends unless somebody is sought for who is left.
@@ -236,6 +234,7 @@ impl Conversation {
                         self.not_found(turn, &why, left);
                     }
                     self.main = consult;
+                    self.put_right(turn, Vec::new());
                 }
             }
             Which::Consult => {
@@ -243,30 +242,6 @@ impl Conversation {
                 self.rest_holders(turn);
             }
         }
-    }
-
-    /// Whoever holds the main call, and consults nobody any more, hears nobody.
-    fn rest_holders(&mut self, turn: &mut Turn<'_>) {
-        let agents = self
-            .main
-            .participants
-            .iter()
-            .filter(|who| who.dn().is_some());
-        let legs: Vec<LegSlot> = agents
-            .map(|who| who.leg)
-            .filter(|leg| self.legs.is_up(*leg) && self.main_is_held_by(*leg))
-            .collect();
-        for leg in legs {
-            self.undo_exchange(turn, leg);
-            if self.task.is_none() {
-                self.start(turn, None, [Step::Hold(leg)], Then::Rest);
-            }
-        }
-    }
-
-    fn main_is_held_by(&self, leg: LegSlot) -> bool {
-        let who = self.main.with_leg(leg);
-        who.is_some_and(|who| who.standing == super::participant::Standing::Holding)
     }
 
     /// All calls end at once.

@@ -12,12 +12,24 @@ pub(super) struct Leg {
     slot: LegSlot,
     session: LegSession,
     pub(super) phase: Phase,
-    /// Whether it leads to another conversation of ours.
-    is_tie: bool,
+    kind: Kind,
     /// Whom its far end was shown last.
     shown: Option<Who>,
     /// The leg whose media it gets.
     pub(super) with: Option<LegSlot>,
+}
+
+/// Whom a leg leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Somebody who takes part, or is to.
+    Party,
+    /// Another conversation of ours.
+    Tie,
+    /// Music for who is held.
+    Music,
+    /// The mixer of a conference.
+    Mixer,
 }
 
 /// How far a leg is.
@@ -71,15 +83,21 @@ impl Legs {
         }
     }
 
-    /// The leg leads to another conversation of ours.
-    pub(super) fn tie(&mut self, slot: LegSlot) {
+    /// The leg leads to somebody else than a party.
+    pub(super) fn leads_to(&mut self, slot: LegSlot, kind: Kind) {
         if let Some(leg) = self.entry(slot) {
-            leg.is_tie = true;
+            leg.kind = kind;
         }
     }
 
     pub(super) fn is_tie(&self, slot: LegSlot) -> bool {
-        self.get(slot).is_some_and(|leg| leg.is_tie)
+        self.get(slot).is_some_and(|leg| leg.kind == Kind::Tie)
+    }
+
+    /// Whether the leg gets the media of a conference.
+    pub(super) fn hears_mixer(&self, slot: LegSlot) -> bool {
+        let partner = self.partner(slot).and_then(|partner| self.get(partner));
+        partner.is_some_and(|partner| partner.kind == Kind::Mixer)
     }
 
     /// The far end of a leg is shown somebody, or somebody of whom no more is known than that it
@@ -102,7 +120,7 @@ impl Legs {
             slot,
             session: session(seed.wrapping_add(u64::from(slot.0))),
             phase,
-            is_tie: false,
+            kind: Kind::Party,
             shown: None,
             with: None,
         });

@@ -24,6 +24,7 @@ mod mint;
 mod participant;
 mod pick_up;
 mod place;
+mod put_right;
 mod quest;
 mod request;
 mod ringing;

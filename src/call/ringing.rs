@@ -17,7 +17,7 @@ use super::conversation::{Conversation, Hearing, Turn, Which};
 use super::entry::{Entry, Hold};
 use super::exchange::Purpose;
 use super::facts::{Origin, cause, cause_of, error_of};
-use super::leg::Phase;
+use super::leg::{Kind, Phase};
 use super::participant::{News, Participant, Who};
 use super::quest::{Quest, Ringing, Stage, Why};
 use super::task::{Asked, Step, Then};
@@ -80,7 +80,7 @@ impl Conversation {
         }
         let leg = legs.dialled(call.conn_id.0);
         if let DialTo::Takeover(_) = to {
-            legs.tie(leg);
+            legs.leads_to(leg, Kind::Tie);
         }
         let no_answer = match &who {
             Who::Agent(dn) => {

@@ -18,7 +18,7 @@ use super::conversation::{Conversation, Turn, Which};
 use super::entry::Entry;
 use super::exchange::Purpose;
 use super::facts::{cause, refuse_leg};
-use super::leg::Phase;
+use super::leg::{Kind, Phase};
 use super::participant::{News, Participant, Standing, Who};
 use super::quest::Why;
 use super::task::{Runs, Step, Task, Then};
@@ -104,7 +104,7 @@ impl Conversation {
         let leg = self
             .legs
             .invited(self.main.conn_id.0, newcomer.offer.clone());
-        self.legs.tie(leg);
+        self.legs.leads_to(leg, Kind::Tie);
         self.show(turn, leg, &stays);
         let admission = Admission {
             which,
@@ -277,7 +277,7 @@ impl Conversation {
             | Then::Transferred
             | Then::Seek(..)
             | Then::Conferenced
-            | Then::Mixed
+            | Then::Mixed(_)
             | Then::Joined(_)
             | Then::Rest => false,
         };
@@ -328,7 +328,7 @@ impl Conversation {
             | Then::Transferred
             | Then::Seek(..)
             | Then::Conferenced
-            | Then::Mixed
+            | Then::Mixed(_)
             | Then::Joined(_)
             | Then::Rest => {}
         }
@@ -407,7 +407,7 @@ impl Conversation {
             | Then::Transferred
             | Then::Seek(..)
             | Then::Conferenced
-            | Then::Mixed
+            | Then::Mixed(_)
             | Then::Admitted(_)
             | Then::Joined(_)
             | Then::Rest => None,
@@ -473,7 +473,7 @@ impl Conversation {
         };
         referral.tie = Some(leg);
         if !referral.is_outside {
-            self.legs.tie(leg);
+            self.legs.leads_to(leg, Kind::Tie);
         }
     }
 

@@ -14,7 +14,7 @@ use super::command::{Command, Dial, DialTo, LegSlot};
 use super::conversation::{Conversation, Turn, Which};
 use super::exchange::{Ended, Purpose};
 use super::facts::{Destination, Origin, cause, refuse_request};
-use super::leg::Phase;
+use super::leg::{Kind, Phase};
 use super::participant::{News, Standing};
 use super::quest::Why;
 use super::takeover::{Admission, Referral};
@@ -89,8 +89,8 @@ pub(super) enum Then {
     Seek(Destination, Why),
     /// All three are in a conference.
     Conferenced,
-    /// Somebody was added to the call.
-    Mixed,
+    /// Somebody was added to the call, by this leg.
+    Mixed(LegSlot),
     /// Somebody from another conversation takes the place of a party.
     Admitted(Box<Admission>),
     /// A party takes a place in another conversation, as its partner's phone has asked.
@@ -130,7 +130,7 @@ impl Then {
             | Self::Consult(_)
             | Self::Transferred
             | Self::Conferenced
-            | Self::Mixed
+            | Self::Mixed(_)
             | Self::Admitted(_)
             | Self::Referred(_) => true,
         }
@@ -247,7 +247,11 @@ impl Conversation {
 
     fn serve_by(&mut self, turn: &mut Turn<'_>, (step, leg): (Step, LegSlot), mut dial: Dial) {
         let server = self.legs.dialled(self.main.conn_id.0);
-        self.tie_is(server);
+        match dial.to {
+            DialTo::Music => self.legs.leads_to(server, Kind::Music),
+            DialTo::Mixer(_) => self.legs.leads_to(server, Kind::Mixer),
+            DialTo::Agent(_) | DialTo::Number(_) | DialTo::Takeover(_) => self.tie_is(server),
+        }
         // Who has just answered makes the offer; anybody else gets the server's.
         let (source, sink) = match self.legs.phase(leg) {
             Some(Phase::Answered { offer: Some(offer) }) => {
@@ -351,7 +355,7 @@ impl Conversation {
             }
             (Then::Transferred, Some(asked)) => self.transferred(turn, asked.dn, asked.origin()),
             (Then::Conferenced, Some(asked)) => self.conferenced(turn, &asked),
-            (Then::Mixed, Some(asked)) => self.mixed(turn, &asked),
+            (Then::Mixed(added), Some(asked)) => self.mixed(turn, added, &asked),
             (Then::Seek(destination, why), _) => {
                 self.seek(turn, Which::Main, destination, (None, why));
             }
@@ -366,7 +370,7 @@ impl Conversation {
                 | Then::Consult(_)
                 | Then::Transferred
                 | Then::Conferenced
-                | Then::Mixed,
+                | Then::Mixed(_),
                 _,
             ) => {}
         }
@@ -419,7 +423,7 @@ impl Conversation {
                 ErrorCode::CannotCompleteTransfer,
                 "the parties cannot be connected",
             ),
-            Then::Conferenced | Then::Mixed => (
+            Then::Conferenced | Then::Mixed(_) => (
                 ErrorCode::CannotCompleteConference,
                 "the mixer cannot be reached, or a party refuses it",
             ),
@@ -437,9 +441,9 @@ impl Conversation {
             self.refuse(turn, &asked, code, message);
         }
         self.dismiss(turn, &task.then);
-        let left = self.unconnected_leaves(turn);
+        let left = self.unconnected_leaves(turn, &task.then);
         if task.then.is_for_somebody() && !left {
-            self.recover(turn);
+            self.put_right(turn, Vec::new());
         }
         if let Then::Joined(called) = task.then {
             return self.leaves_by_fault(turn, called, cause::FAILURE);
@@ -458,23 +462,5 @@ impl Conversation {
         let number = &self.facts.config.agent_at(asked.dn).dn;
         let whom = asked.requested_by;
         refuse_request(turn.now, turn.commands, whom, number, code, message);
-    }
-
-    /// Who talks hears whom it talks to again, where a task that failed has changed that.
-    fn recover(&mut self, turn: &mut Turn<'_>) {
-        for which in [Which::Consult, Which::Main] {
-            let Some(call) = self.call(which) else {
-                continue;
-            };
-            let [one, other] = &call.participants[..] else {
-                continue;
-            };
-            let both_talk =
-                one.standing == Standing::Talking && other.standing == Standing::Talking;
-            let (one, other) = (one.leg, other.leg);
-            if both_talk && self.legs.partner(one) != Some(other) {
-                return self.start(turn, None, [Step::Join(one, other)], Then::Rest);
-            }
-        }
     }
 }

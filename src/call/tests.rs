@@ -3,6 +3,7 @@
 
 mod answered;
 mod carry;
+mod conference;
 mod control;
 mod faults;
 mod positions;

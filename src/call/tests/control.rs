@@ -4,7 +4,7 @@ use super::*;
 use crate::cti::{CallAction, ConsultKind};
 
 /// What a DN's shard was told since the last look: the DN, the call, what happened.
-fn told(table: &mut Table) -> Vec<(DnIndex, u64, PartyState)> {
+pub(super) fn told(table: &mut Table) -> Vec<(DnIndex, u64, PartyState)> {
     let party = |command: Command| match command {
         Command::Agent(dn, agent::Input::Party(party)) => {
             Some((dn, party.call.conn_id.0, party.state))
@@ -47,11 +47,21 @@ impl Table {
     /// Every leg accepts every re-INVITE, and every server of media every INVITE, until none is
     /// left.
     pub(super) fn all_accept(&mut self, key: CallKey) {
+        self.all_accept_but(key, None);
+    }
+
+    /// The same, but one leg refuses the first re-INVITE that it gets.
+    pub(super) fn all_accept_but(&mut self, key: CallKey, mut refuses: Option<LegSlot>) {
         let mut read = 0;
         while read < self.commands.len() {
             let command = self.commands[read].clone();
             read += 1;
             match command {
+                Command::Leg(slot, LegCommand::Offer(_)) if refuses == Some(slot) => {
+                    refuses = None;
+                    let status = Status::NOT_ACCEPTABLE_HERE;
+                    self.on(key, slot, LegEvent::OfferRefused { status });
+                }
                 Command::Leg(slot, LegCommand::Offer(_)) => self.accepts(key, slot),
                 Command::Dial(slot, dial) if is_server(&dial.to) => {
                     let body = sdp(slot.0);
@@ -96,7 +106,7 @@ impl Table {
         Self::consulting_with("")
     }
 
-    fn consulting_with(server: &str) -> (Self, CallKey, ConnId) {
+    pub(super) fn consulting_with(server: &str) -> (Self, CallKey, ConnId) {
         let (mut table, key) = Self::talking_with(server);
         let consult = table.consult(key);
         let phone = table.phone;
@@ -139,7 +149,7 @@ pub(super) fn is_server(to: &DialTo) -> bool {
     matches!(to, DialTo::Music | DialTo::Mixer(_))
 }
 
-fn consultation(number: &str) -> CallAction {
+pub(super) fn consultation(number: &str) -> CallAction {
     CallAction::Consult {
         kind: ConsultKind::Transfer,
         destination: number.into(),
@@ -389,7 +399,7 @@ fn redirected_call_rings_elsewhere() {
     assert_eq!(table.calls.live().connected, 1);
 }
 
-const MIXER: &str = "mixer = \"sip:192.0.2.50\"";
+pub(super) const MIXER: &str = "mixer = \"sip:192.0.2.50\"";
 
 #[test]
 fn conference_puts_every_leg_on_the_mixer() {

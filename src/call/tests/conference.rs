@@ -1,0 +1,206 @@
+//! Conferences that come to nothing half-way: everybody is where they were, and who asked hears of
+//! it once.
+
+use super::control::{MIXER, sdp, told};
+use super::*;
+use crate::cti::CallAction;
+
+const CUSTOMER: LegSlot = LegSlot::FIRST;
+const PHONE: LegSlot = LegSlot(1);
+const FAILED: [ErrorCode; 1] = [ErrorCode::CannotCompleteConference];
+
+impl Table {
+    fn partner(&self, key: CallKey, leg: LegSlot) -> Option<LegSlot> {
+        self.calls.conversation(key).legs.partner(leg)
+    }
+
+    /// Whether a leg hears nobody and knows it, or hears music.
+    fn rests(&mut self, key: CallKey, leg: LegSlot) -> bool {
+        use crate::session::Sessions as _;
+        let legs = &mut self.calls.conversation_mut(key).legs;
+        match legs.partner(leg) {
+            Some(partner) => !legs.hears_mixer(leg) && self.is_music(partner),
+            None => legs.session(leg).is_held(),
+        }
+    }
+
+    fn is_music(&self, leg: LegSlot) -> bool {
+        self.commands.iter().any(|command| match command {
+            Command::Dial(slot, dial) => *slot == leg && dial.to == DialTo::Music,
+            _ => false,
+        })
+    }
+
+    /// The agent completes a conference, and one leg refuses its step.
+    fn conference_refused_by(server: &str, refuses: LegSlot) -> (Self, CallKey) {
+        let (mut table, key, consult) = Self::consulting_with(server);
+        let main = table.conn_id;
+        table.act(key, main, AGENT, CallAction::CompleteConference { consult });
+        table.all_accept_but(key, Some(refuses));
+        (table, key)
+    }
+}
+
+#[test]
+fn conference_that_one_leg_refuses_leaves_all_where_they_were() {
+    let music = format!("{MIXER}\nmusic = \"sip:music@192.0.2.50\"");
+    for server in [MIXER, &music] {
+        for refuses in [CUSTOMER, PHONE, LegSlot(2), LegSlot(3)] {
+            let (mut table, key) = Table::conference_refused_by(server, refuses);
+            let consulted = table.calls.conversation(key).consult.as_ref();
+            let consulted = consulted.and_then(|call| call.agent(OTHER)).cloned();
+            let Some(consulted) = consulted.filter(|_| table.errors() == FAILED) else {
+                // With music the consulted phone is the fourth leg, else the third.
+                assert_eq!(table.errors(), [], "{server} {refuses:?}");
+                continue;
+            };
+            assert_eq!(
+                table.partner(key, PHONE),
+                Some(consulted.leg),
+                "{server} {refuses:?}"
+            );
+            let was_moved = refuses != CUSTOMER;
+            assert!(
+                !was_moved || table.rests(key, CUSTOMER),
+                "{server} {refuses:?}"
+            );
+            assert_eq!(told(&mut table), [], "{server} {refuses:?}");
+        }
+    }
+}
+
+#[test]
+fn consulted_party_that_leaves_while_a_conference_is_made_leaves_the_held_call() {
+    let (mut table, key, consult) = Table::consulting_with(MIXER);
+    let (main, consulted) = (table.conn_id, table.phone);
+    table.act(key, main, AGENT, CallAction::CompleteConference { consult });
+    // The customer is on the mixer, and the agent's phone is asked.
+    let server = table.phone;
+    table.on(
+        key,
+        server,
+        LegEvent::Answered {
+            body: sdp(server.0),
+        },
+    );
+    table.accepts(key, CUSTOMER);
+    let cause = Cause::default();
+    table.on(key, consulted, LegEvent::HungUp(Release::Bye { cause }));
+    table.all_accept(key);
+    assert_eq!(table.errors(), [ErrorCode::WrongState]);
+    assert!(table.rests(key, CUSTOMER) && table.rests(key, PHONE));
+    table.commands.clear();
+    table.act(key, main, AGENT, CallAction::Retrieve);
+    table.all_accept(key);
+    assert_eq!(table.party_states(), [PartyState::Retrieved]);
+    assert_eq!(table.partner(key, PHONE), Some(CUSTOMER));
+}
+
+#[test]
+fn customer_who_leaves_while_a_conference_is_made_leaves_the_two_together() {
+    let (mut table, key, consult) = Table::consulting_with(MIXER);
+    let (main, consulted) = (table.conn_id, table.phone);
+    table.act(key, main, AGENT, CallAction::CompleteConference { consult });
+    for leg in [CUSTOMER, PHONE] {
+        let server = table.phone;
+        table.on(
+            key,
+            server,
+            LegEvent::Answered {
+                body: sdp(server.0),
+            },
+        );
+        table.accepts(key, leg);
+    }
+    assert!(table.calls.conversation(key).legs.hears_mixer(PHONE));
+    let cause = Cause::default();
+    table.on(key, CUSTOMER, LegEvent::HungUp(Release::Bye { cause }));
+    table.all_accept(key);
+    assert_eq!(table.errors(), [ErrorCode::WrongState]);
+    assert_eq!(table.partner(key, PHONE), Some(consulted));
+}
+
+#[test]
+fn who_is_added_and_refuses_the_mixer_leaves_the_two_together() {
+    for refuses in [CUSTOMER, PHONE, LegSlot(2)] {
+        let (mut table, key) = Table::talking_with(MIXER);
+        let main = table.conn_id;
+        let action = CallAction::SingleStepConference {
+            destination: "2001".into(),
+            user_data: KeyValueList::new(),
+        };
+        table.act(key, main, AGENT, action);
+        let (dn, elsewhere) = (OTHER, None);
+        table.input(key, Input::Offer { dn, elsewhere });
+        let added = table.phone;
+        table.ring(key);
+        table.on(key, added, LegEvent::Answered { body: sdp(added.0) });
+        if refuses == added {
+            // The mixer does not take its offer.
+            let status = Status::SERVICE_UNAVAILABLE;
+            for slot in [CUSTOMER, PHONE] {
+                let server = table.phone;
+                table.on(
+                    key,
+                    server,
+                    LegEvent::Answered {
+                        body: sdp(server.0),
+                    },
+                );
+                table.accepts(key, slot);
+            }
+            let refused = LegEvent::Refused {
+                status,
+                retry_after: None,
+                after_provisional: false,
+            };
+            table.on(key, table.phone, refused);
+        }
+        table.all_accept_but(key, Some(refuses));
+        assert_eq!(table.errors(), FAILED, "{refuses:?}");
+        assert_eq!(table.partner(key, PHONE), Some(CUSTOMER), "{refuses:?}");
+        let ended = (OTHER, main.0, PartyState::Ended(EndCause::Failed));
+        assert!(told(&mut table).contains(&ended), "{refuses:?}");
+    }
+}
+
+#[test]
+fn who_holds_a_conference_holds_it_still_when_one_party_has_left() {
+    let (mut table, key, consult) = Table::consulting_with(MIXER);
+    let main = table.conn_id;
+    table.act(key, main, AGENT, CallAction::CompleteConference { consult });
+    table.all_accept(key);
+    table.act(key, main, AGENT, CallAction::Hold);
+    table.all_accept(key);
+    table.commands.clear();
+    let other_dn = "2001".into();
+    table.act(key, main, AGENT, CallAction::DeleteParty { other_dn });
+    table.all_accept(key);
+    assert!(table.rests(key, PHONE), "the agent hears what it holds");
+    assert!(table.rests(key, CUSTOMER));
+    table.act(key, main, AGENT, CallAction::Retrieve);
+    table.all_accept(key);
+    assert_eq!(table.partner(key, PHONE), Some(CUSTOMER));
+}
+
+#[test]
+fn party_that_leaves_while_its_agent_alternates_leaves_the_others_right() {
+    for customer_leaves in [true, false] {
+        let (mut table, key, consult) = Table::consulting();
+        let (main, consulted) = (table.conn_id, table.phone);
+        table.act(key, consult, AGENT, CallAction::Alternate { held: main });
+        // The consulted party is on hold, and the agent's phone is asked.
+        table.accepts(key, consulted);
+        table.accepts(key, PHONE);
+        let leaves = if customer_leaves { CUSTOMER } else { consulted };
+        let cause = Cause::default();
+        table.on(key, leaves, LegEvent::HungUp(Release::Bye { cause }));
+        table.all_accept(key);
+        assert_eq!(table.errors(), [ErrorCode::WrongState]);
+        if customer_leaves {
+            assert_eq!(table.partner(key, PHONE), Some(consulted));
+        } else {
+            assert!(table.rests(key, CUSTOMER) && table.rests(key, PHONE));
+        }
+    }
+}
