@@ -291,18 +291,33 @@ fn expected_in_change(action: &CallAction) -> Answer {
 /// Requests that name two calls, of a party that has two.
 fn expected_of_two(state: State, action: &CallAction) -> Answer {
     let retrieves = Answer::Event(PartyState::Retrieved);
-    match (action, stands(state)) {
-        (CallAction::Alternate { .. }, Stands::Talks) => retrieves,
-        (CallAction::Reconnect { .. }, Stands::Talks | Stands::Dials) => retrieves,
-        (CallAction::CompleteTransfer { .. }, _) if state == State::HoldsAndSeeks => {
+    match action {
+        CallAction::Alternate { .. } => match stands(state) {
+            Stands::Talks => retrieves,
+            Stands::Rings | Stands::Dials | Stands::Holds => WRONG,
+        },
+        CallAction::Reconnect { .. } => match stands(state) {
+            Stands::Talks | Stands::Dials => retrieves,
+            Stands::Rings | Stands::Holds => WRONG,
+        },
+        CallAction::CompleteTransfer { .. } if state == State::HoldsAndSeeks => {
             Answer::Error(ErrorCode::CannotCompleteTransfer)
         }
-        (CallAction::CompleteTransfer { .. }, _) => TRANSFERS,
-        (CallAction::CompleteConference { .. }, _) if is_consulted(state) => retrieves,
-        (CallAction::CompleteConference { .. }, _) => {
-            Answer::Error(ErrorCode::CannotCompleteConference)
-        }
-        (_, _) => WRONG,
+        CallAction::CompleteTransfer { .. } => TRANSFERS,
+        CallAction::CompleteConference { .. } if is_consulted(state) => retrieves,
+        CallAction::CompleteConference { .. } => Answer::Error(ErrorCode::CannotCompleteConference),
+        CallAction::Answer
+        | CallAction::Release
+        | CallAction::Clear
+        | CallAction::Hold
+        | CallAction::Retrieve
+        | CallAction::Consult { .. }
+        | CallAction::MuteTransfer { .. }
+        | CallAction::SingleStepTransfer { .. }
+        | CallAction::SingleStepConference { .. }
+        | CallAction::Redirect { .. }
+        | CallAction::DeleteParty { .. }
+        | CallAction::SendDtmf { .. } => unreachable!("{action:?} names one call"),
     }
 }
 
