@@ -45,6 +45,11 @@ built_in! {
     "fork-2x200", "answers each call twice, as two phones would";
     "glare-491", "answers calls and refuses the first re-INVITE with 491";
     "siprec-srs", "answers a recorder's calls: two streams and metadata";
+    "acd-burst", "calls into a queue, waits for an agent, talks for -d and hangs up";
+    "agent-day", "a team's phones: answers calls soon, late or not at all";
+    "login-storm", "registers [service] and its own number, and answers a challenge";
+    "notify-storm", "takes a subscription to presence and notifies fifty times in a row";
+    "torture", "sends odd and broken requests, then asks whether the peer still lives";
     "pbx-presence", "takes a subscription to presence and tells of a phone that is used";
 }
 
@@ -60,6 +65,15 @@ mod tests {
 
     use super::*;
     use crate::scenario::load::load;
+
+    #[test]
+    fn the_page_lists_all() {
+        let page = include_str!("../../../../docs/loadgen.md");
+        for scenario in ALL {
+            let name = format!("`{}`", scenario.name);
+            assert!(page.contains(&name), "docs/loadgen.md does not list {name}");
+        }
+    }
 
     #[test]
     fn all_are_loaded_without_a_word() {

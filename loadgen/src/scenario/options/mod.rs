@@ -240,7 +240,7 @@ pub struct Play {
     /// Do not read keys from the terminal.
     #[arg(long = "nostdin", visible_alias = "no-keys")]
     pub no_keys: bool,
-    /// How bytes are moved: auto, uring or epoll.
+    /// How bytes are moved: epoll, which auto means, or uring.
     #[arg(long = "driver", value_name = "DRIVER", default_value = "auto")]
     pub driver: offhook::config::Driver,
 }

@@ -529,8 +529,8 @@ pub(super) fn epoch() -> Duration {
 
 pub(super) fn driver(driver: offhook::config::Driver) -> DriverChoice {
     match driver {
-        offhook::config::Driver::Auto => DriverChoice::Auto,
+        // At the rates of most runs epoll costs half of what io_uring does; see BENCHMARKING.md.
+        offhook::config::Driver::Auto | offhook::config::Driver::Epoll => DriverChoice::Epoll,
         offhook::config::Driver::Uring => DriverChoice::Uring,
-        offhook::config::Driver::Epoll => DriverChoice::Epoll,
     }
 }

@@ -213,3 +213,77 @@ fn transfers_subscriptions_and_lost_acks_take_what_the_peer_sends() {
     assert_eq!(lab.lines(), ["SIP/2.0 200 OK"]);
     assert!(lab.is_successful());
 }
+
+#[test]
+fn bursts_and_storms_are_what_their_names_say() {
+    let mut lab = play("login-storm");
+    let challenge = "401 Who\nWWW-Authenticate: Digest realm=\"r\", nonce=\"n\"\r\n";
+    let methods = answer_all(&mut lab, &[("REGISTER", &[challenge, "200 OK"])]);
+    assert_eq!(methods.len(), 2);
+    assert!(lab.is_successful());
+    let mut lab = play("acd-burst");
+    let queued: &[&str] = &["100 Trying|182 Queued|180 Ringing|200 OK"];
+    answer_all(&mut lab, &[("INVITE", queued), ("BYE", &["200 OK"])]);
+    assert!(lab.is_successful());
+    let mut lab = play("notify-storm");
+    lab.ask("SUBSCRIBE", 1, "Contact: <sip:me@127.0.0.1:5070>\r\n");
+    let methods = answer_all(&mut lab, &[("NOTIFY", &["200 OK"; 51])]);
+    let notifies = methods.iter().filter(|method| *method == "NOTIFY");
+    assert_eq!(notifies.count(), 51);
+    assert!(lab.is_successful());
+}
+
+#[test]
+fn an_agent_answers_and_hangs_up_when_the_caller_does_not() {
+    let mut lab = play("agent-day");
+    lab.ask("INVITE", 1, "Contact: <sip:me@127.0.0.1:5070>\r\n");
+    let mut said = lab.lines();
+    for _ in 0..600 {
+        lab.advance(100);
+        said.extend(lab.lines());
+        if said.len() > 1 {
+            break;
+        }
+    }
+    assert_eq!(said, ["SIP/2.0 180 Ringing", "SIP/2.0 200 OK"]);
+    lab.ask("ACK", 1, "");
+    lab.advance(60_000);
+    let bye = lab.sent().pop().expect("the agent has had enough");
+    assert!(
+        bye.starts_with("BYE sip:me@127.0.0.1:5070") && bye.contains("tag=5"),
+        "{bye}"
+    );
+    lab.answer(&bye, "200 OK", "");
+    lab.advance(1_000);
+    assert!(lab.is_successful());
+}
+
+#[test]
+fn torture_asks_whether_the_peer_lives() {
+    let mut silent = play("torture");
+    for _ in 0..6 {
+        assert_eq!(silent.sent().len(), 1);
+        silent.advance(1_000);
+    }
+    let last = silent.sent().pop().expect("a good request");
+    silent.answer(&last, "200 OK", "");
+    assert!(silent.is_successful());
+    let mut answering = play("torture");
+    let statuses = [
+        "400 One",
+        "400 Two",
+        "200 OK",
+        "501 Unknown",
+        "400 Three",
+        "404 Not Found",
+    ];
+    for status in statuses {
+        let odd = answering.sent().pop().expect("an odd request");
+        let call_id = "Call-ID: 1-77@127.0.0.1\r\nCSeq: 1 OPTIONS\r\n";
+        assert!(!odd.is_empty());
+        answering.receive(&format!("SIP/2.0 {status}\r\n{call_id}\r\n"));
+    }
+    let last = answering.sent().pop().expect("a good request");
+    answering.answer(&last, "200 OK", "");
+    assert!(answering.is_successful());
+}
