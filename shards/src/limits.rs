@@ -23,6 +23,8 @@ pub const SOCKET_BUFFER_BYTES: usize = 4 << 20;
 pub const MESH_QUEUE_MAX: usize = 1_024;
 /// Parcels taken from the mesh in one turn.
 pub const PARCELS_PER_TURN_MAX: usize = 256;
+/// A turn with no more work than this has reached none of the limits of a turn, and left nothing.
+pub const QUIET_WORK_MAX: usize = 16;
 /// Places in each shard's queue of requests; a full one refuses.
 pub const REQUEST_QUEUE_MAX: usize = 1_024;
 /// Requests taken in one turn.
@@ -81,3 +83,6 @@ pub const MEMLOCK_BYTES_MIN: u64 = 512 << 10;
 const _: () = assert!(STREAM_INPUT_BYTES_MAX >= DATAGRAM_BYTES_MAX);
 const _: () = assert!(STREAM_READ_BYTES <= STREAM_INPUT_BYTES_MAX);
 const _: () = assert!(CONNECTIONS_PER_SOURCE_MAX <= CONNECTIONS_PER_SHARD_MAX);
+const _: () = assert!(QUIET_WORK_MAX < BATCH_MAX && QUIET_WORK_MAX < ACCEPTS_PER_TURN_MAX);
+const _: () =
+    assert!(QUIET_WORK_MAX < REQUESTS_PER_TURN_MAX && QUIET_WORK_MAX < PARCELS_PER_TURN_MAX);

@@ -53,6 +53,9 @@ pub(crate) struct Shard<E: Engine> {
     idle_since: Option<Instant>,
     /// Turns since it was told to stop.
     last_turns: u32,
+    /// Whether the engine has had a message from itself in this turn: what it says to that is not
+    /// sent yet.
+    spoke_to_itself: bool,
 }
 
 impl<E: Engine> Shard<E> {
@@ -78,6 +81,7 @@ impl<E: Engine> Shard<E> {
             spin: seat.spin,
             idle_since: None,
             last_turns: 0,
+            spoke_to_itself: false,
         }
     }
 
@@ -109,7 +113,9 @@ impl<E: Engine> Shard<E> {
         }
         if work > 0 {
             self.idle_since = None;
-            return Next::Again;
+            if work > limits::QUIET_WORK_MAX || self.has_more() {
+                return Next::Again;
+            }
         }
         let idle_since = *self.idle_since.get_or_insert(now);
         if now.duration_since(idle_since) < self.spin {
@@ -121,6 +127,17 @@ impl<E: Engine> Shard<E> {
             self.datagrams.deadline(),
         ];
         Next::Sleep(deadlines.into_iter().flatten().min())
+    }
+
+    /// Whether anything waits that no socket, bell or deadline would wake the loop for.
+    fn has_more(&self) -> bool {
+        let is_ready = |socket| self.datagrams.is_ready(socket);
+        (0..self.datagrams.len()).any(is_ready)
+            || self.streams.to_cut() > 0
+            || self.streams.has_changes()
+            || !self.outbox.is_empty()
+            || self.held_message.is_some()
+            || self.spoke_to_itself
     }
 
     /// Announces sleep; `false` if something has come in between and there must be none.

@@ -163,6 +163,11 @@ impl Table {
         self.commands.pop_front()
     }
 
+    /// Whether [`Table::next_change`] has one.
+    pub(crate) fn has_changes(&self) -> bool {
+        !self.changes.is_empty()
+    }
+
     /// The next connection that was closed or could not be opened.
     pub(crate) fn next_change(&mut self) -> Option<ConnectionChange> {
         self.changes.pop_front()

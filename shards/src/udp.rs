@@ -93,6 +93,8 @@ impl Datagrams {
                 Ok(received) => {
                     metrics.add(Counter::BatchesIn, 1);
                     metrics.add(Counter::DatagramsIn, received as u64);
+                    // A batch that is not full has emptied the socket: the next one wakes us.
+                    socket.ready = received == limits::BATCH_MAX;
                     return received;
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,

@@ -157,6 +157,7 @@ impl<E: Engine> Shard<E> {
 
     fn drain_messages(&mut self, now: Instant) -> usize {
         let mut work = 0;
+        self.spoke_to_itself = false;
         while work < limits::DRAIN_PER_TURN_MAX {
             let held = self.held_message.take();
             let waited = held.is_some();
@@ -164,6 +165,7 @@ impl<E: Engine> Shard<E> {
                 break;
             };
             if to == self.me {
+                self.spoke_to_itself = true;
                 self.engine.handle_message(now, to, message);
             } else {
                 assert!(
