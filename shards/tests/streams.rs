@@ -8,6 +8,7 @@ use echo::{
     ECHO, Event, Host, KEEP_ALIVE, KEEP_ALIVE_REPLY, NONSENSE, OWNED, PATIENCE, QUIET, Request,
     framed, launch, options,
 };
+use offhook_shards::clock::Clock;
 use offhook_shards::limits;
 use offhook_shards::{
     ConnectionChange, ConnectionOutcome, Counter, Driver, Options, Room, ShardId, Transmit,
@@ -34,6 +35,7 @@ on_both_drivers! {
     an_engine_may_have_connections_for_itself
     room_that_is_used_up_is_told_to_the_engine
     one_source_may_not_take_all_connections
+    a_crowd_beyond_the_limit_is_turned_away_at_once
 }
 
 fn connect(host: &Host) -> TcpStream {
@@ -437,5 +439,26 @@ fn one_source_may_not_take_all_connections(driver: Driver) {
     let mut admitted = connect(&host);
     admitted.write_all(&framed(b"E")).unwrap();
     assert_eq!(answer(&mut admitted), (0, b"E".to_vec()));
+    host.running.stop().unwrap();
+}
+
+fn a_crowd_beyond_the_limit_is_turned_away_at_once(driver: Driver) {
+    const CROWD: u64 = 3 * limits::ACCEPTS_PER_TURN_MAX as u64 + 1;
+    let mut options = options(driver, 1);
+    options.room.connections = 1;
+    let Some(host) = launch(&options) else {
+        return;
+    };
+    // All of them stand there when the shard looks: nothing else tells it of the last ones.
+    let stall = Request::Stall(Duration::from_millis(300));
+    host.running.request(ShardId(0), stall).unwrap();
+    let crowd: Vec<TcpStream> = (0..CROWD).map(|_| connect(&host)).collect();
+    let metrics = host.running.metrics();
+    let begin = Clock.now();
+    while metrics.total(Counter::RefusedShardFull) < CROWD - 1 {
+        assert!(Clock.now() - begin < PATIENCE, "some stand outside");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    drop(crowd);
     host.running.stop().unwrap();
 }

@@ -98,7 +98,9 @@ impl<E: Engine> Runner<E> {
             let obeyed = self.obey(now);
             let timeout = match next {
                 Next::Stop => break,
-                Next::Sleep(deadline) if !obeyed && self.shard.may_sleep() => {
+                Next::Sleep(deadline)
+                    if !obeyed && !self.has_to_accept() && self.shard.may_sleep() =>
+                {
                     deadline.map(|deadline| deadline.saturating_duration_since(Clock.now()))
                 }
                 Next::Again | Next::Sleep(_) => Some(Duration::ZERO),
@@ -152,6 +154,11 @@ impl<E: Engine> Runner<E> {
                 }
             }
         }
+    }
+
+    /// Whether a listener has more connections than one turn takes: nothing reports them again.
+    fn has_to_accept(&self) -> bool {
+        self.listeners.iter().any(|(_, _, ready)| *ready)
     }
 
     fn accepted(
