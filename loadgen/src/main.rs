@@ -19,8 +19,6 @@ const EXIT_UNREADABLE: u8 = 255;
 const EXIT_FAILED: u8 = 3;
 
 fn main() -> ExitCode {
-    // Before any thread starts.
-    offhook_shards::prepare_process();
     let (arguments, dropped) = without_effect(std::env::args_os().collect());
     let arguments = with_two_hyphens::<CommandLine>(arguments);
     let CommandLine { command } = CommandLine::parse_from(arguments);
@@ -32,6 +30,13 @@ fn main() -> ExitCode {
             "offhook-load: without effect here: {list}"
         );
     }
+    if let Command::Run(play) | Command::Uac(play) | Command::Uas(play) = &command
+        && play.background
+    {
+        return ExitCode::from(player::go_to_background(std::env::args_os()));
+    }
+    // Before any thread starts.
+    offhook_shards::prepare_process();
     match command {
         Command::Demo(options) => run(&options),
         Command::Floor(options) => ExitCode::from(floor::command::run(&options)),

@@ -87,10 +87,7 @@ impl Pair {
             settings.dead_call_wait = Duration::from_secs(1);
             settings.recent_bytes = 64 << 10;
             change(&mut settings);
-            let calendar = Calendar {
-                at: now,
-                epoch: Duration::from_secs(1),
-            };
+            let calendar = Calendar::new(now, Duration::from_secs(1));
             let scenario = Arc::new(scenario.expect("it can be run"));
             Station::new(
                 now,

@@ -61,6 +61,9 @@ pub struct Options {
     pub tls: Vec<SocketAddr>,
     /// Certificates and keys, for connections accepted and opened.
     pub tls_store: Option<TlsStore>,
+    /// Bytes of the kernel's buffers of each UDP socket, for receiving and for sending; the kernel
+    /// grants at most `net.core.rmem_max` and `wmem_max`.
+    pub socket_buffer_bytes: usize,
     /// How long an idle shard looks for work before it sleeps: a wake-up costs some 40 µs, a
     /// spinning shard reacts in some 8, and idle CPU is the price. Zero does not spin.
     pub spin: Duration,
@@ -99,6 +102,7 @@ impl Default for Options {
             tcp: Vec::new(),
             tls: Vec::new(),
             tls_store: None,
+            socket_buffer_bytes: limits::SOCKET_BUFFER_BYTES,
             spin: Duration::ZERO,
             message_deadline: limits::MESSAGE_DEADLINE,
             room: Room::default(),

@@ -8,7 +8,6 @@ use std::net::SocketAddr;
 use std::os::fd::AsFd;
 
 use crate::engine::Transport;
-use crate::limits;
 use crate::options::{Options, StartError};
 use crate::sys;
 
@@ -52,12 +51,11 @@ pub(crate) fn bind(options: &Options) -> Result<Bound, StartError> {
     let tcp = options.tcp.iter().map(|&address| (Transport::Tcp, address));
     let tls = options.tls.iter().map(|&address| (Transport::Tls, address));
     for (transport, address) in udp.chain(tcp).chain(tls) {
-        let group =
-            bind_group(transport, address, options.shards).map_err(|error| StartError::Bind {
-                transport,
-                address,
-                error,
-            })?;
+        let group = bind_group(transport, address, options).map_err(|error| StartError::Bind {
+            transport,
+            address,
+            error,
+        })?;
         match transport {
             Transport::Udp => bound.udp.push(group[0].local),
             Transport::Tcp => bound.tcp.push(group[0].local),
@@ -76,8 +74,13 @@ pub(crate) fn bind(options: &Options) -> Result<Bound, StartError> {
 /// Binds one socket a shard to the same address. The first is bound alone and shared afterwards:
 /// an address that another process (a second instance, say) shares with everybody is then still
 /// refused as taken, and a port chosen by the kernel is really free.
-fn bind_group(transport: Transport, address: SocketAddr, shards: u16) -> io::Result<Vec<Listener>> {
-    let first = open(transport, address)?;
+fn bind_group(
+    transport: Transport,
+    address: SocketAddr,
+    options: &Options,
+) -> io::Result<Vec<Listener>> {
+    let (shards, bytes) = (options.shards, options.socket_buffer_bytes);
+    let first = open(transport, address, bytes)?;
     first.bind(&address.into())?;
     let local = first
         .local_addr()?
@@ -92,7 +95,7 @@ fn bind_group(transport: Transport, address: SocketAddr, shards: u16) -> io::Res
         group[0].socket.set_reuse_port(true)?;
     }
     for _ in 1..shards {
-        let socket = open(transport, address)?;
+        let socket = open(transport, address, bytes)?;
         socket.set_reuse_port(true)?;
         socket.bind(&local.into())?;
         group.push(Listener {
@@ -113,7 +116,7 @@ fn bind_group(transport: Transport, address: SocketAddr, shards: u16) -> io::Res
     Ok(group)
 }
 
-fn open(transport: Transport, address: SocketAddr) -> io::Result<Socket> {
+fn open(transport: Transport, address: SocketAddr, buffer_bytes: usize) -> io::Result<Socket> {
     let domain = Domain::for_address(address);
     let socket = match transport {
         Transport::Udp => Socket::new(domain, Type::DGRAM, Some(Protocol::UDP))?,
@@ -126,8 +129,8 @@ fn open(transport: Transport, address: SocketAddr) -> io::Result<Socket> {
     match transport {
         Transport::Udp => {
             // Best effort: the kernel grants at most net.core.rmem_max and wmem_max.
-            let _ = socket.set_recv_buffer_size(limits::SOCKET_BUFFER_BYTES);
-            let _ = socket.set_send_buffer_size(limits::SOCKET_BUFFER_BYTES);
+            let _ = socket.set_recv_buffer_size(buffer_bytes);
+            let _ = socket.set_send_buffer_size(buffer_bytes);
         }
         // Connections of an earlier run that linger do not keep the port.
         Transport::Tcp | Transport::Tls => socket.set_reuse_address(true)?,
@@ -162,10 +165,32 @@ mod tests {
         "127.0.0.1:0".parse().unwrap()
     }
 
+    fn group_of(
+        transport: Transport,
+        address: SocketAddr,
+        shards: u16,
+    ) -> io::Result<Vec<Listener>> {
+        let options = Options {
+            shards,
+            socket_buffer_bytes: 65_536,
+            ..Options::default()
+        };
+        bind_group(transport, address, &options)
+    }
+
+    #[test]
+    fn datagram_sockets_get_the_buffers_that_are_asked_for() {
+        for listener in group_of(Transport::Udp, loopback(), 2).unwrap() {
+            // The kernel counts its own records as well, and doubles what is asked for.
+            assert_eq!(listener.socket.recv_buffer_size().unwrap(), 2 * 65_536);
+            assert_eq!(listener.socket.send_buffer_size().unwrap(), 2 * 65_536);
+        }
+    }
+
     #[test]
     fn all_shards_share_the_port_that_the_kernel_chose() {
         for transport in [Transport::Udp, Transport::Tcp] {
-            let group = bind_group(transport, loopback(), 3).unwrap();
+            let group = group_of(transport, loopback(), 3).unwrap();
             assert_eq!(group.len(), 3);
             assert_ne!(group[0].local.port(), 0);
             for listener in &group {
@@ -178,9 +203,9 @@ mod tests {
     #[test]
     fn an_address_shared_by_somebody_else_is_still_taken() {
         for transport in [Transport::Udp, Transport::Tcp] {
-            let group = bind_group(transport, loopback(), 2).unwrap();
+            let group = group_of(transport, loopback(), 2).unwrap();
             for shards in [1, 2] {
-                let error = bind_group(transport, group[0].local, shards).err().unwrap();
+                let error = group_of(transport, group[0].local, shards).err().unwrap();
                 assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
             }
         }
@@ -188,7 +213,7 @@ mod tests {
 
     #[test]
     fn datagrams_of_one_peer_spread_over_the_group() {
-        let group = bind_group(Transport::Udp, loopback(), 2).unwrap();
+        let group = group_of(Transport::Udp, loopback(), 2).unwrap();
         let peer = std::net::UdpSocket::bind(loopback()).unwrap();
         for _ in 0..200 {
             peer.send_to(b"x", group[0].local).unwrap();

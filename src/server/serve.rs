@@ -292,6 +292,7 @@ fn options(config: &Config, choices: Choices, tls_store: Option<TlsStore>) -> Op
         tcp: of(Transport::Tcp),
         tls: of(Transport::Tls),
         tls_store,
+        socket_buffer_bytes: offhook_shards::limits::SOCKET_BUFFER_BYTES,
         spin: Duration::ZERO,
         message_deadline: choices.deadlines.sip_message,
         room: Room::default(),

@@ -578,7 +578,7 @@ fn wall_clock() -> String {
     let since = std::time::SystemTime::now().duration_since(std::time::SystemTime::UNIX_EPOCH);
     let at = Clock.now();
     let epoch = since.unwrap_or_default();
-    crate::scenario::calendar::Calendar { at, epoch }.rfc3339(at)
+    crate::scenario::calendar::Calendar::new(at, epoch).rfc3339(at)
 }
 
 /// Why the generator's figures say nothing about the server; empty if they do.

@@ -32,6 +32,20 @@ pub struct Ladder {
 }
 
 impl Ladder {
+    /// As text, with every message that was remembered whole.
+    #[must_use]
+    pub fn whole_text(&self) -> String {
+        let mut text = self.text();
+        for row in &self.rows {
+            let who = if row.is_ours { "sent" } else { "received" };
+            let millis = row.at_us as f64 / 1_000.0;
+            let message = row.text.as_deref().unwrap_or("not remembered");
+            let end = message.trim_end();
+            text.push_str(&format!("-- {who} after {millis:.3} ms\n{end}\n"));
+        }
+        text
+    }
+
     /// As text for a terminal.
     #[must_use]
     pub fn text(&self) -> String {

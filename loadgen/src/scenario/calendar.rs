@@ -17,6 +17,18 @@ pub struct Calendar {
     pub at: Instant,
     /// Since 1970-01-01 00:00 UTC.
     pub epoch: Duration,
+    /// How moments are written in files.
+    pub stamps: Stamps,
+}
+
+/// How moments are written in files and for `[timestamp]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Stamps {
+    /// Day, time and seconds since 1970, with tabs between them.
+    #[default]
+    Tabs,
+    /// As RFC 3339 has it, with microseconds.
+    Rfc3339,
 }
 
 struct Date {
@@ -29,6 +41,13 @@ struct Date {
 }
 
 impl Calendar {
+    /// What the wall clock said at a moment: so much since 1970-01-01 00:00 UTC.
+    #[must_use]
+    pub fn new(at: Instant, epoch: Duration) -> Self {
+        let stamps = Stamps::Tabs;
+        Self { at, epoch, stamps }
+    }
+
     /// Time since 1970.
     #[must_use]
     pub fn epoch(&self, now: Instant) -> Duration {
@@ -67,7 +86,7 @@ impl Calendar {
         );
     }
 
-    /// Appends day, time and seconds since 1970, with tabs between them.
+    /// Appends a moment as `stamps` says.
     pub(crate) fn write_timestamp(&self, now: Instant, output: &mut Vec<u8>) {
         let epoch = self.epoch(now);
         let Date {
@@ -79,14 +98,22 @@ impl Calendar {
         } = date(epoch);
         let (hour, minute, second) = clock(second_of_day);
         let micros = epoch.subsec_micros();
-        write_to(
-            output,
-            format_args!(
-                "{year}-{month:02}-{day:02}\t{hour:02}:{minute:02}:{second:02}.{micros:06}\t\
-                 {}.{micros:06}",
-                epoch.as_secs()
+        match self.stamps {
+            Stamps::Tabs => write_to(
+                output,
+                format_args!(
+                    "{year}-{month:02}-{day:02}\t{hour:02}:{minute:02}:{second:02}.{micros:06}\t\
+                     {}.{micros:06}",
+                    epoch.as_secs()
+                ),
             ),
-        );
+            Stamps::Rfc3339 => write_to(
+                output,
+                format_args!(
+                    "{year}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{micros:06}Z"
+                ),
+            ),
+        }
     }
 }
 
@@ -132,14 +159,19 @@ mod tests {
         let shown = |seconds: u64, micros: u64| {
             let epoch = Duration::from_secs(seconds) + Duration::from_micros(micros);
             let mut output = Vec::new();
-            Calendar { at, epoch }.write_date(at, &mut output);
-            output.push(b'|');
-            Calendar { at, epoch }.write_timestamp(at, &mut output);
+            let mut calendar = Calendar::new(at, epoch);
+            calendar.write_date(at, &mut output);
+            for stamps in [Stamps::Tabs, Stamps::Rfc3339] {
+                output.push(b'|');
+                calendar.stamps = stamps;
+                calendar.write_timestamp(at, &mut output);
+            }
             String::from_utf8(output).unwrap()
         };
         assert_eq!(
             shown(1_795_375_434, 760_221),
-            "Sun, 22 Nov 2026 19:23:54 GMT|2026-11-22\t19:23:54.760221\t1795375434.760221"
+            "Sun, 22 Nov 2026 19:23:54 GMT|2026-11-22\t19:23:54.760221\t1795375434.760221|\
+             2026-11-22T19:23:54.760221Z"
         );
         assert!(shown(951_782_400, 0).starts_with("Tue, 29 Feb 2000 00:00:00"));
         assert!(shown(0, 0).starts_with("Thu, 01 Jan 1970"));

@@ -40,6 +40,8 @@ pub enum Log {
     Short,
     /// A response time.
     ResponseTime,
+    /// The messages of a call that has failed.
+    Call,
 }
 
 /// A line to be written.
@@ -315,8 +317,17 @@ impl Floor {
         }
     }
 
-    /// Keeps the messages of one of the first calls that failed of a cause.
-    pub(crate) fn keep_ladder(&mut self, call: &Call, failure: Failure) {
+    /// Keeps the messages of one of the first calls that failed of a cause, and writes those of
+    /// all down where that was asked for.
+    pub(crate) fn keep_ladder(&mut self, now: Instant, call: &Call, failure: Failure) {
+        if self.settings.traces.calls {
+            let text = call.ladder(failure, self).whole_text().into_bytes();
+            self.log(Line {
+                log: Log::Call,
+                at: now,
+                text,
+            });
+        }
         let count = self.ladder_counts[failure as usize];
         if self.settings.recent_bytes == 0 || count >= LADDERS_PER_CAUSE_MAX {
             return;

@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use offhook_shards::Transport;
+use offhook_shards::limits::SOCKET_BUFFER_BYTES;
 
 use super::limits;
 use super::twin::Twins;
@@ -90,6 +91,8 @@ pub struct Settings {
     pub first_call: u64,
     /// Calls that peers have opened at any worker.
     pub admitted: Arc<AtomicU64>,
+    /// Bytes of the kernel's buffers of each UDP socket.
+    pub socket_buffer_bytes: usize,
     /// Bytes of recent messages that are kept for the ladders of calls that fail.
     pub recent_bytes: usize,
     /// What the generator itself may do wrong before the run is invalid.
@@ -181,6 +184,8 @@ pub struct Traces {
     pub response_times: bool,
     /// One line for every message.
     pub short: bool,
+    /// The messages of every call that fails.
+    pub calls: bool,
 }
 
 impl Settings {
@@ -230,6 +235,7 @@ impl Settings {
             workers: 1,
             first_call: 0,
             admitted: Arc::default(),
+            socket_buffer_bytes: SOCKET_BUFFER_BYTES,
             recent_bytes: limits::RECENT_BYTES,
             tolerance: Tolerance::default(),
             seed: 1,

@@ -2,6 +2,7 @@
 //! sent (service time), and from when it should have been (response time), so that a generator
 //! that falls behind shows it.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::measure::{Latency, Times};
@@ -151,6 +152,8 @@ pub struct Statistics {
     pub media_received: u64,
     /// Log lines dropped because nobody took them.
     pub unlogged: u64,
+    /// Responses that the scenario does not expect, by status code.
+    pub unexpected_codes: BTreeMap<u16, u64>,
     /// Response times, by index.
     pub response_times: Vec<ResponseTime>,
     /// From opening to ending, of calls that ended well or not.
@@ -228,6 +231,9 @@ impl Statistics {
             (&mut self.unlogged, other.unlogged),
         ] {
             *own += more;
+        }
+        for (code, more) in &other.unexpected_codes {
+            *self.unexpected_codes.entry(*code).or_default() += more;
         }
         add(&mut self.failures, &other.failures);
         add(&mut self.call_length_classes, &other.call_length_classes);

@@ -7,6 +7,7 @@ mod hostile;
 mod play;
 mod refusals;
 mod stall;
+mod traces;
 mod transports;
 
 use std::fs;

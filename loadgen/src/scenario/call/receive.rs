@@ -317,6 +317,9 @@ impl Call {
         if let Some(counts) = floor.statistics.steps.get_mut(place) {
             counts.unexpected += 1;
         }
+        if let Kind::Response { status } = message.kind {
+            *floor.statistics.unexpected_codes.entry(status).or_default() += 1;
+        }
         let (number, first) = (self.number, message::first_line(message.bytes));
         let step = scenario.steps.get(place);
         let (wanted, line) = step.map_or(("the end", 0), |step| (step.display.as_str(), step.line));

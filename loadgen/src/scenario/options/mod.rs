@@ -198,6 +198,14 @@ pub struct Play {
     /// Percent of messages to lose on purpose.
     #[arg(long = "lost", value_name = "PERCENT", default_value_t = 0.0)]
     pub lost: f64,
+    /// Bytes of the kernel's buffers of each UDP socket, for receiving and for sending; as much as
+    /// the machine grants without it.
+    #[arg(long = "buff_size", visible_alias = "socket-buffer", value_name = "BYTES",
+          value_parser = clap::value_parser!(u32).range(4_096..=1 << 30))]
+    pub socket_buffer_bytes: Option<u32>,
+    /// Go on in the background; the status is then 99.
+    #[arg(long = "bg", visible_alias = "background")]
+    pub background: bool,
     /// What the rate grows by every interval.
     #[arg(
         long = "rate_increase",
@@ -398,8 +406,8 @@ mod tests {
         let words = [
             "offhook-load",
             "uac",
-            "-bg",
-            "-max_log_size",
+            "-skip_rlimit",
+            "-rtt_freq",
             "9",
             "host",
             "-r",
@@ -410,8 +418,8 @@ mod tests {
             kept,
             ["offhook-load", "uac", "host", "-r", "1"].map(OsString::from)
         );
-        assert_eq!(dropped, ["-bg", "-max_log_size"]);
-        let (kept, dropped) = without_effect(["x", "demo", "-bg"].map(Into::into).to_vec());
+        assert_eq!(dropped, ["-skip_rlimit", "-rtt_freq"]);
+        let (kept, dropped) = without_effect(["x", "demo", "-rtcheck"].map(Into::into).to_vec());
         assert_eq!((kept.len(), dropped.len()), (3, 0));
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::super::calendar::Stamps;
 use super::{Play, milliseconds, seconds};
 use crate::load::Spacing;
 
@@ -249,6 +250,12 @@ pub struct TraceOptions {
     /// Write what is printed at the end to a file as well.
     #[arg(long = "trace_screen", visible_alias = "trace-screen")]
     pub screen: bool,
+    /// Write the status codes of unexpected responses to a file, one line every `-fd`.
+    #[arg(long = "trace_error_codes", visible_alias = "trace-error-codes")]
+    pub codes: bool,
+    /// Write the messages of every call that fails to a file.
+    #[arg(long = "trace_calldebug", visible_alias = "trace-failed-calls")]
+    pub failed_calls: bool,
     /// Write every message to a file.
     #[arg(long = "trace_msg", visible_alias = "trace-messages")]
     pub messages: bool,
@@ -271,4 +278,38 @@ pub struct TraceOptions {
     /// Where the scenario's logs go.
     #[arg(long = "log_file", visible_alias = "log-file", value_name = "FILE")]
     pub log_file: Option<PathBuf>,
+    /// Write no more than this to a file of messages, errors or failed calls.
+    #[arg(long = "max_log_size", visible_alias = "log-bytes", value_name = "BYTES",
+          value_parser = clap::value_parser!(u64).range(1..))]
+    pub bytes_max: Option<u64>,
+    /// Begin a new file of messages, errors or failed calls after so much; the one before gets
+    /// the moment into its name.
+    #[arg(long = "ringbuffer_size", visible_alias = "ring-bytes", value_name = "BYTES",
+          value_parser = clap::value_parser!(u64).range(1..))]
+    pub ring_bytes: Option<u64>,
+    /// How many of these files before are kept; all without it.
+    #[arg(
+        long = "ringbuffer_files",
+        visible_alias = "ring-files",
+        value_name = "N",
+        requires = "ring_bytes"
+    )]
+    pub ring_files: Option<usize>,
+    /// Write moments as RFC 3339 has them, with microseconds.
+    #[arg(long = "rfc3339")]
+    pub rfc3339: bool,
+    /// Count the classes of times in the statistics anew after every line.
+    #[arg(long = "periodic_rtd", visible_alias = "periodic-classes")]
+    pub periodic_classes: bool,
+}
+
+impl TraceOptions {
+    /// How moments are written.
+    pub(crate) fn stamps(&self) -> Stamps {
+        if self.rfc3339 {
+            Stamps::Rfc3339
+        } else {
+            Stamps::Tabs
+        }
+    }
 }

@@ -10,20 +10,13 @@ const PLAYING: &[&str] = &["run", "uac", "uas", "find-max"];
 /// Options of SIPp that have no effect here, and whether a value follows them: what they tune
 /// does not exist, or needs no tuning.
 const WITHOUT_EFFECT: &[(&str, bool)] = &[
-    ("bg", false),
-    ("buff_size", true),
     ("max_recv_loops", true),
     ("max_sched_loops", true),
-    ("max_log_size", true),
-    ("ringbuffer_files", true),
-    ("ringbuffer_size", true),
     ("rtcheck", true),
     ("skip_rlimit", false),
     ("timer_resol", true),
-    ("trace_calldebug", false),
-    ("trace_error_codes", false),
     ("rtt_freq", true),
-    ("periodic_rtd", false),
+    ("send_timeout", true),
     ("watchdog_interval", true),
     ("watchdog_major_maxtriggers", true),
     ("watchdog_major_threshold", true),

@@ -65,16 +65,30 @@ pub(super) fn header(scenario: &Scenario, delimiter: &str) -> String {
     line
 }
 
-/// One line.
-pub(super) fn line(snapshot: &Snapshot<'_>, delimiter: &str) -> String {
+/// When a line is written, and how long after the start.
+fn moment(snapshot: &Snapshot<'_>, delimiter: &str) -> String {
     let mut stamp = Vec::new();
     snapshot.calendar.write_timestamp(snapshot.now, &mut stamp);
     let elapsed = snapshot.now.saturating_duration_since(snapshot.started);
-    let mut line = format!(
+    format!(
         "{}{delimiter}{}{delimiter}",
         String::from_utf8_lossy(&stamp),
         micros(elapsed.as_secs_f64() * 1e6)
-    );
+    )
+}
+
+/// One line of the status codes that the scenario did not expect, each with how often it came.
+pub(super) fn codes(snapshot: &Snapshot<'_>, delimiter: &str) -> String {
+    let mut line = moment(snapshot, delimiter);
+    for (code, count) in &snapshot.statistics.unexpected_codes {
+        line.push_str(&format!("{code}{delimiter}{count}{delimiter}"));
+    }
+    line
+}
+
+/// One line.
+pub(super) fn line(snapshot: &Snapshot<'_>, delimiter: &str) -> String {
+    let mut line = moment(snapshot, delimiter);
     let loses = loses(snapshot.scenario);
     for (step, counts) in snapshot
         .scenario

@@ -103,6 +103,7 @@ impl Crew {
                 Placement::Cores(cores.to_vec())
             },
             driver: prepared.driver,
+            socket_buffer_bytes: settings.socket_buffer_bytes,
             udp: datagrams,
             tcp: streams,
             tls: secret,

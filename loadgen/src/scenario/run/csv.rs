@@ -21,6 +21,8 @@ pub(super) struct Snapshot<'a> {
     pub(super) before_at: Instant,
     /// Calls a second.
     pub(super) rate: f64,
+    /// Whether classes of times hold what was counted since the line before.
+    pub(super) is_periodic: bool,
 }
 
 /// The first line.
@@ -101,10 +103,12 @@ pub(super) fn line(snapshot: &Snapshot<'_>, delimiter: &str) -> String {
         before,
         before_at,
         rate,
+        is_periodic,
     } = snapshot;
     let mut row = Row {
         text: String::new(),
         delimiter,
+        is_periodic: *is_periodic,
     };
     let stamp = |at: Instant| {
         let mut text = Vec::new();
@@ -152,6 +156,8 @@ pub(super) fn line(snapshot: &Snapshot<'_>, delimiter: &str) -> String {
 struct Row<'a> {
     text: String,
     delimiter: &'a str,
+    /// Whether classes of times hold what was counted since the line before.
+    is_periodic: bool,
 }
 
 impl Row<'_> {
@@ -179,10 +185,11 @@ impl Row<'_> {
         for (index, counter) in statistics.counters.iter().enumerate() {
             self.both(before.counters.get(index).copied().unwrap_or(0), *counter);
         }
-        for times in &statistics.response_times {
-            self.classes(&times.classes);
+        for (index, times) in statistics.response_times.iter().enumerate() {
+            let before = before.response_times.get(index);
+            self.classes(&times.classes, before.map_or(&[], |before| &before.classes));
         }
-        self.classes(&statistics.call_length_classes);
+        self.classes(&statistics.call_length_classes, &before.call_length_classes);
     }
 
     fn times(&mut self, times: &Times, before: &Times) {
@@ -194,11 +201,12 @@ impl Row<'_> {
         self.add(micros(deviation));
     }
 
-    fn classes(&mut self, classes: &[u64]) {
+    fn classes(&mut self, classes: &[u64], before: &[u64]) {
         if !classes.is_empty() {
             self.add("");
-            for class in classes {
-                self.add(class);
+            for (index, class) in classes.iter().enumerate() {
+                let before = before.get(index).copied().filter(|_| self.is_periodic);
+                self.add(class.saturating_sub(before.unwrap_or(0)));
             }
         }
     }
@@ -260,13 +268,11 @@ mod tests {
             },
             before_at: now,
             scenario: &scenario,
-            calendar: &Calendar {
-                at: now,
-                epoch: Duration::ZERO,
-            },
+            calendar: &Calendar::new(now, Duration::ZERO),
             started: now,
             now,
             rate: 10.0,
+            is_periodic: false,
         };
         let line = line(&snapshot, ";");
         assert_eq!(line.matches(';').count(), header.matches(';').count());

@@ -69,6 +69,8 @@ pub(super) struct Desk {
     pub(super) tolerance: Tolerance,
     /// What the keys change the rate by is multiplied by this.
     rate_scale: f64,
+    /// Whether classes of times are counted anew after every line of statistics.
+    is_periodic: bool,
 }
 
 impl Desk {
@@ -89,6 +91,7 @@ impl Desk {
             commands: Commands::default(),
             note: "",
             rate_scale: play.rate_scale,
+            is_periodic: play.traces.periodic_classes,
             tolerance: prepared.settings.tolerance,
             keys: wants_keys.then(keys::listen).flatten(),
             driver: crew.driver,
@@ -233,6 +236,7 @@ impl Desk {
             before: &self.before,
             before_at: self.before_at,
             rate: if rate > 0.0 { rate } else { load.rate },
+            is_periodic: self.is_periodic,
         }
     }
 
@@ -242,6 +246,8 @@ impl Desk {
         self.logs.statistics(&line);
         let line = counts::line(&self.snapshot(), &self.logs.delimiter);
         self.logs.counts(&line);
+        self.logs
+            .codes(&counts::codes(&self.snapshot(), &self.logs.delimiter));
         self.before = self.last.clone();
         self.before_at = now;
     }

@@ -8,6 +8,7 @@ use super::super::calendar::Calendar;
 use super::super::floor::{Line, Log};
 use super::super::model::Scenario;
 use super::super::options::Play;
+use super::log_file::{LogFile, Size};
 use super::{counts, csv};
 
 /// What stands between two messages.
@@ -16,11 +17,13 @@ const RULE: &[u8] = b"----------------------------------------------- ";
 /// The files.
 pub(super) struct Logs {
     statistics: Option<BufWriter<File>>,
-    messages: Option<BufWriter<File>>,
-    errors: Option<BufWriter<File>>,
-    scenario: Option<BufWriter<File>>,
-    short: Option<BufWriter<File>>,
-    response_times: Option<BufWriter<File>>,
+    messages: Option<LogFile>,
+    errors: Option<LogFile>,
+    scenario: Option<LogFile>,
+    short: Option<LogFile>,
+    calls: Option<LogFile>,
+    codes: Option<BufWriter<File>>,
+    response_times: Option<LogFile>,
     counts: Option<BufWriter<File>>,
     screen: Option<BufWriter<File>>,
     pub(super) delimiter: String,
@@ -30,21 +33,33 @@ impl Logs {
     pub(super) fn open(play: &Play, scenario: &Scenario, process_id: u32) -> Result<Self, String> {
         let traces = &play.traces;
         let name = file_name(scenario);
-        let open = |wanted: bool, own: &Option<PathBuf>, ending: &str| {
-            if !wanted {
-                return Ok(None);
-            }
-            let default = PathBuf::from(format!("{name}_{process_id}_{ending}"));
-            let path = own.as_deref().unwrap_or(&default);
-            create(path).map(Some)
+        let path = |own: &Option<PathBuf>, ending: &str| {
+            let default = || PathBuf::from(format!("{name}_{process_id}_{ending}"));
+            own.clone().unwrap_or_else(default)
         };
+        let open = |wanted: bool, own: &Option<PathBuf>, ending: &str| {
+            let opened = wanted.then(|| create(&path(own, ending)));
+            opened.transpose()
+        };
+        let grow = |wanted: bool, own: &Option<PathBuf>, ending: &str, size: Size| {
+            let opened = wanted.then(|| LogFile::create(&path(own, ending), size));
+            opened.transpose()
+        };
+        let size = Size {
+            bytes_max: traces.bytes_max,
+            ring_bytes: traces.ring_bytes,
+            ring_files: traces.ring_files,
+        };
+        let endless = Size::default();
         let mut logs = Self {
             statistics: open(traces.statistics, &traces.statistics_file, ".csv")?,
-            messages: open(traces.messages, &traces.message_file, "messages.log")?,
-            errors: open(traces.errors, &traces.error_file, "errors.log")?,
-            scenario: open(traces.logs, &traces.log_file, "logs.log")?,
-            short: open(traces.short, &None, "shortmessages.log")?,
-            response_times: open(traces.response_times, &None, "rtt.csv")?,
+            messages: grow(traces.messages, &traces.message_file, "messages.log", size)?,
+            errors: grow(traces.errors, &traces.error_file, "errors.log", size)?,
+            scenario: grow(traces.logs, &traces.log_file, "logs.log", endless)?,
+            short: grow(traces.short, &None, "shortmessages.log", size)?,
+            calls: grow(traces.failed_calls, &None, "calldebug.log", size)?,
+            codes: open(traces.codes, &None, "error_codes.csv")?,
+            response_times: grow(traces.response_times, &None, "rtt.csv", endless)?,
             counts: open(traces.counts, &None, "counts.csv")?,
             screen: open(traces.screen, &None, "screen.log")?,
             delimiter: traces.delimiter.clone(),
@@ -52,8 +67,7 @@ impl Logs {
         let header = counts::header(scenario, &logs.delimiter);
         logs.counts(&header);
         if let Some(file) = &mut logs.response_times {
-            let written = writeln!(file, "Date_ms;response_time_ms;rtd_no");
-            written.map_err(|error| error.to_string())?;
+            file.write(&[b"Date_ms;response_time_ms;rtd_no\n"]);
         }
         if let Some(file) = &mut logs.statistics {
             let header = csv::header(scenario, &logs.delimiter);
@@ -78,6 +92,15 @@ impl Logs {
         }
     }
 
+    /// Status codes of unexpected responses: when, since the start, and each code with its count.
+    pub(super) fn codes(&mut self, line: &str) {
+        if let Some(file) = &mut self.codes {
+            // The same.
+            let _ = writeln!(file, "{line}");
+            let _ = file.flush();
+        }
+    }
+
     pub(super) fn screen(&mut self, text: &str) {
         if let Some(file) = &mut self.screen {
             // The same.
@@ -93,6 +116,7 @@ impl Logs {
                 Log::Message => &mut self.messages,
                 Log::Short => &mut self.short,
                 Log::ResponseTime => &mut self.response_times,
+                Log::Call => &mut self.calls,
             };
             let Some(file) = file else {
                 continue;
@@ -103,13 +127,10 @@ impl Logs {
                 Log::Error => [b"", &stamp, b": "],
                 Log::Scenario | Log::ResponseTime => [b"", b"", b""],
                 Log::Short => [b"", &stamp, b"\t"],
-                Log::Message => [RULE, &stamp, b"\n"],
+                Log::Message | Log::Call => [RULE, &stamp, b"\n"],
             };
-            // The same as for statistics.
-            let _ = before
-                .into_iter()
-                .chain([line.text.as_slice(), b"\n"])
-                .try_for_each(|part| file.write_all(part));
+            let [first, second, third] = before;
+            file.write(&[first, second, third, &line.text, b"\n"]);
         }
     }
 
@@ -119,10 +140,13 @@ impl Logs {
             &mut self.errors,
             &mut self.scenario,
             &mut self.short,
+            &mut self.calls,
             &mut self.response_times,
-            &mut self.screen,
         ];
         for file in files.into_iter().flatten() {
+            file.flush();
+        }
+        if let Some(file) = &mut self.screen {
             // The same as for statistics.
             let _ = file.flush();
         }

@@ -8,6 +8,7 @@ mod csv;
 mod desk;
 mod find;
 mod keys;
+mod log_file;
 mod logs;
 mod outcome;
 mod preflight;
@@ -17,7 +18,10 @@ mod timeline;
 mod tls;
 mod view;
 
+use std::ffi::OsString;
 use std::io::Write;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
 
 use offhook_shards::StartError;
 use offhook_shards::clock::Clock;
@@ -53,10 +57,8 @@ pub fn run(play: &Play, built_in: Option<&str>) -> u8 {
             return EXIT_FATAL;
         }
     };
-    let calendar = Calendar {
-        at: Clock.now(),
-        epoch: prepare::epoch(),
-    };
+    let mut calendar = Calendar::new(Clock.now(), prepare::epoch());
+    calendar.stamps = play.traces.stamps();
     let crew = match crew::Crew::start(&prepared, calendar) {
         Ok(crew) => crew,
         Err(error) => {
@@ -69,6 +71,42 @@ pub fn run(play: &Play, built_in: Option<&str>) -> u8 {
     let mut desk = Desk::new(play, &prepared, crew, logs, calendar);
     let over = desk.turn(play);
     finish(play, &prepared, desk, over)
+}
+
+/// Starts the same run as a process of its own, without a terminal, and says its number. Returns
+/// the exit status of this process, which is SIPp's.
+#[must_use]
+pub fn go_to_background(arguments: impl Iterator<Item = OsString>) -> u8 {
+    let is_wish = |word: &OsString| {
+        let text = word.to_str().unwrap_or_default();
+        matches!(text, "-bg" | "--bg" | "-background" | "--background")
+    };
+    let own = arguments.skip(1).filter(|word| !is_wish(word));
+    let program = match std::env::current_exe() {
+        Ok(program) => program,
+        Err(error) => {
+            say(&format!("offhook-load: -bg: {error}"));
+            return EXIT_FATAL;
+        }
+    };
+    let started = Command::new(program)
+        .args(own)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        // Signals from the terminal are not for it.
+        .process_group(0)
+        .spawn();
+    match started {
+        Ok(child) => {
+            let _ = writeln!(std::io::stdout(), "Background mode - PID=[{}]", child.id());
+            EXIT_NO_CALLS
+        }
+        Err(error) => {
+            say(&format!("offhook-load: -bg: {error}"));
+            EXIT_FATAL
+        }
+    }
 }
 
 /// Says and writes what came out, and what it means.

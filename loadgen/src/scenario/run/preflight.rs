@@ -81,7 +81,8 @@ fn warn_of_small_buffers(settings: &Settings) {
     let path = "/proc/sys/net/core/rmem_max";
     let granted = std::fs::read_to_string(path);
     let granted = granted.ok().and_then(|text| text.trim().parse().ok());
-    let own = granted.map(|granted: u64| granted.min(SOCKET_BUFFER_BYTES as u64));
+    let wanted = settings.socket_buffer_bytes as u64;
+    let own = granted.map(|granted: u64| granted.min(wanted));
     // What an operator sets by hand while it runs is not known.
     let load = &settings.load;
     let rate = match &load.plan {

@@ -191,6 +191,9 @@ fn settings(
         } else {
             base.recent_bytes
         },
+        socket_buffer_bytes: play
+            .socket_buffer_bytes
+            .map_or(base.socket_buffer_bytes, |bytes| bytes as usize),
         remote,
         transport,
         connects_each: connects_each && scenario.side == Side::Client,
@@ -227,6 +230,7 @@ fn settings(
             errors: play.traces.errors,
             response_times: play.traces.response_times,
             short: play.traces.short,
+            calls: play.traces.failed_calls,
         },
         ..base
     })

@@ -477,7 +477,7 @@ impl Station {
             return self.hold_connection(index);
         };
         if let Some(failure) = failure {
-            self.floor.keep_ladder(&slot.call, failure);
+            self.floor.keep_ladder(now, &slot.call, failure);
         }
         slot.is_live = false;
         if let Some(flow) = slot.call.flow(&self.floor) {

@@ -53,10 +53,7 @@ pub(super) fn lab_with(body: &str, change: impl FnOnce(&mut Settings)) -> Lab {
     settings.load.calls_max = Some(1);
     change(&mut settings);
     let now = Instant::now();
-    let calendar = Calendar {
-        at: now,
-        epoch: Duration::from_secs(1_000),
-    };
+    let calendar = Calendar::new(now, Duration::from_secs(1_000));
     let mut files = Files::default();
     let injection = Injection::new(b"SEQUENTIAL\nann;one\nbob;two\n").expect("a good file");
     files.injections.push(("people.csv".to_owned(), injection));

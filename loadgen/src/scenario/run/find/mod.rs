@@ -72,10 +72,7 @@ fn carry_out(options: &FindMax) -> Result<u8, String> {
         options,
         prepared: &prepared,
         objective: &objective,
-        calendar: Calendar {
-            at: started,
-            epoch: prepare::epoch(),
-        },
+        calendar: Calendar::new(started, prepare::epoch()),
         started,
         calls: 0,
         probes: Vec::new(),
