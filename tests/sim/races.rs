@@ -7,8 +7,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use offhook::cti::{CallAction, EventName};
+use offhook::sip::Status;
 use offhook_loadgen::population::{
-    Activity, Behaviour, CallPlan, Change, EndedBy, Fact, Outcome, Token,
+    Activity, Behaviour, CallPlan, Change, EndedBy, Fact, Outcome, Reception, Token,
 };
 
 use super::calls::outcome;
@@ -193,6 +194,44 @@ fn d6_an_ack_that_never_comes_ends_the_call() {
     let ended = Some(Outcome::Answered(EndedBy::Server));
     assert_eq!(outcome(&world, token), ended);
     finish(&mut world);
+}
+
+/// The ACK of a caller without an offer comes after more than 24 s, when the phone, whose own 200
+/// cannot wait so long, has been acknowledged without media. The phone gets the caller's media by
+/// a re-INVITE then; if it refuses that, the caller goes back to its queue and to another agent.
+#[test]
+fn d6_an_ack_after_24_s_costs_nobody_the_call() {
+    for does_refuse in [false, true] {
+        let mut world = world();
+        let token = world.call(CallPlan {
+            expires: None,
+            ..CallPlan::to("7000")
+        });
+        world.network.rule = Some(Box::new(move |flight| {
+            let is_callers = flight.bytes.starts_with(b"ACK") && flight.from.port() == 5080;
+            match is_callers {
+                true => Fate::Lost,
+                false => Fate::Usual,
+            }
+        }));
+        world.run_for(Duration::from_secs(26));
+        let answered = |event: &&offhook::cti::Event| event.name == EventName::Established;
+        let first = world.journal.events.iter().find(answered);
+        let first = first.expect("somebody answers").this_dn.clone();
+        if does_refuse {
+            let refusal = Reception::Refuse(Status::NOT_ACCEPTABLE_HERE);
+            world.phone(&first).set_reception(refusal);
+        }
+        world.network.rule = None;
+        world.run_for(Duration::from_secs(20));
+        assert_eq!(connected(&world, token, &first), !does_refuse);
+        let others = ["2000", "2001", "2002"];
+        let mut others = others.iter().filter(|dn| **dn != first);
+        assert_eq!(others.any(|dn| connected(&world, token, dn)), does_refuse);
+        let now = world.now;
+        world.population.callers.hang_up(now, token);
+        finish(&mut world);
+    }
 }
 
 /// The caller's BYE overtakes its ACK.

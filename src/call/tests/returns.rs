@@ -177,6 +177,40 @@ fn customer_who_refuses_the_new_phone_goes_back_to_its_queue() {
     assert_eq!(table.entered(), [(SALES, began)]);
 }
 
+/// The caller has no offer, and its ACK comes when the phone, whose 200 cannot wait so long, has
+/// been acknowledged without media. It is the phone that does not take the caller's media then.
+#[test]
+fn customer_whose_ack_is_late_is_not_dropped_with_the_phone_that_refuses_it() {
+    for does_refuse in [true, false] {
+        let mut table = Table::new();
+        let began = table.now;
+        let key = table.arrive(None);
+        table.offer(key, AGENT);
+        table.ring(key);
+        let (phone, caller) = (table.phone, LegSlot::FIRST);
+        let body = sdp(phone.0);
+        table.on(key, phone, LegEvent::Answered { body });
+        table.commands.clear();
+        table.wait(Duration::from_secs(25));
+        let is_acknowledged = |command: &Command| match command {
+            Command::Leg(leg, LegCommand::Acknowledge(Some(_))) => *leg == phone,
+            _ => false,
+        };
+        assert!(table.commands.iter().any(is_acknowledged));
+        table.commands.clear();
+        let body = sdp(0);
+        table.on(key, caller, LegEvent::Acknowledged { body });
+        if does_refuse {
+            assert_eq!(table.refuses(key), phone);
+        }
+        table.all_accept(key);
+        assert!(!table.is_hung_up(caller));
+        assert_eq!(table.is_hung_up(phone), does_refuse);
+        let back = [(SALES, began)];
+        assert_eq!(table.entered(), &back[usize::from(!does_refuse)..]);
+    }
+}
+
 #[test]
 fn customer_who_cannot_hear_whom_it_was_left_with_goes_back_to_its_queue() {
     let (mut table, key, _) = Table::consulting();
