@@ -9,6 +9,7 @@ use crate::config::{Address, DnIndex, QueueIndex, RoutingPointIndex};
 use crate::counters::Counter;
 use crate::cti::ErrorCode;
 use crate::limits::CALL_HOPS_MAX;
+use crate::session::Negotiation;
 use crate::sip::Status;
 use crate::{dialog, queue};
 
@@ -17,6 +18,7 @@ use super::conversation::{Conversation, Turn, Which};
 use super::diversion::reason_of;
 use super::entry::{Entry, Hold};
 use super::facts::{Destination, error_of};
+use super::leg::Phase;
 use super::participant::{News, Participant, Who};
 use super::task::Asked;
 use super::timer::Timer;
@@ -179,6 +181,24 @@ impl Conversation {
         // What it hears first is where it stands in the queue, which says so at once.
         let again = turn.now + facts.progress_interval(Some(entry.queue));
         facts.deadlines.arm(Timer::Progress, again);
+        self.caller_waits_long(turn, which);
+    }
+
+    /// The phone that makes the call has answered with an offer, and nobody knows when somebody
+    /// will answer that: it gets the ACK now, and the media later (RFC 3725 §4.3).
+    fn caller_waits_long(&mut self, turn: &mut Turn<'_>, which: Which) {
+        let Some(leg) = self.caller_of(which).map(|first| first.leg) else {
+            return;
+        };
+        if self.exchanges.is_busy(leg) {
+            return;
+        }
+        let Some(Phase::Answered { offer: Some(offer) }) = self.legs.phase(leg).cloned() else {
+            return;
+        };
+        let mut told = Vec::new();
+        Negotiation::acknowledge_alone(turn.now, leg, &offer, &mut self.legs, &mut told);
+        self.tell(turn, told);
     }
 
     /// The queue says where the call stands in it.

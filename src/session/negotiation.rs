@@ -151,6 +151,21 @@ impl<S: Copy + PartialEq> Negotiation<S> {
         (Self(Machine::Single(single)), outcome)
     }
 
+    /// Acknowledges a leg whose 2xx has an offer with the answer that keeps its session as it is,
+    /// without media where there is none yet: nobody is across, and nobody knows for how long. A
+    /// join brings them later. There is nothing to run.
+    pub fn acknowledge_alone(
+        now: Instant,
+        leg: S,
+        offer: &Body,
+        sessions: &mut dyn Sessions<S>,
+        commands: &mut Vec<(S, LegCommand)>,
+    ) {
+        let turn = &mut turn(now, sessions, commands);
+        turn.session(leg).hear_offer(offer);
+        turn.acknowledge_alone(leg);
+    }
+
     // Inputs.
 
     /// News of a leg. What does not concern the exchange changes nothing.

@@ -3,11 +3,12 @@
 
 use std::time::Duration;
 
-use offhook::cti::{DesktopRequest, EventName, ForwardMode, KeyValueList};
+use offhook::cti::{AgentWorkMode, DesktopRequest, EventName, ForwardMode, KeyValueList};
 use offhook::sip::Status;
-use offhook_loadgen::population::{Behaviour, CallPlan, Token};
+use offhook_loadgen::population::{Behaviour, CallPlan, Party, Token};
 
-use super::control::connected;
+use super::control::{connected, make_call};
+use super::hands::hang_up_all;
 use super::world::{Setup, World};
 
 const AGENT: &str = "2000";
@@ -74,6 +75,35 @@ fn every_call_goes_elsewhere() {
     let queued = |name| world.journal.events.iter().any(|event| event.name == name);
     assert!(queued(EventName::Queued) && queued(EventName::Established));
     end(&mut world, token);
+}
+
+/// The phone of who calls has answered with an offer, and the DN that is called sends its calls to
+/// a queue, in which nobody is Ready: no 200 waits so long for its ACK.
+#[test]
+fn call_of_a_desktop_that_goes_to_a_queue_keeps_its_phone() {
+    let mut world = world();
+    forward(&mut world, OTHER, ForwardMode::Unconditional, "7000");
+    for dn in [OTHER, "2002"] {
+        let not_ready = DesktopRequest::NotReady {
+            work_mode: AgentWorkMode::AuxWork,
+            wrap_up: None,
+            reasons: KeyValueList::new(),
+        };
+        world.ask(dn, not_ready);
+    }
+    make_call(&mut world, OTHER);
+    world.run_for(Duration::from_secs(45));
+    let ready = DesktopRequest::Ready {
+        work_mode: AgentWorkMode::AutoIn,
+        reasons: KeyValueList::new(),
+    };
+    world.ask("2002", ready);
+    world.run_for(Duration::from_secs(15));
+    let (agent, taker) = (Party::phone(AGENT), Party::phone("2002"));
+    assert!(world.population.are_connected(&agent, &taker));
+    assert_eq!(world.population.one_way(), []);
+    hang_up_all(&mut world);
+    world.finish();
 }
 
 #[test]
