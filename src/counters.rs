@@ -50,6 +50,8 @@ counters! {
     RequestOutOfOrder => "messages_refused", "out_of_order";
     /// Requests other than INVITE refused because a table is full.
     RequestOverload => "messages_refused", "overload";
+    /// Requests other than calls from addresses that are no trunk's.
+    RequestUnknownSource => "messages_refused", "unknown_source";
     /// Responses that match no transaction of ours.
     ResponseStray => "messages_refused", "stray_response";
     /// Messages of ours that were lost because too many waited to be sent.
@@ -58,6 +60,8 @@ counters! {
     InviteUnknownSource => "calls_refused", "unknown_source";
     /// INVITEs from unknown addresses while a trunk's name had not been looked up yet.
     InviteSourceUnresolved => "calls_refused", "source_unresolved";
+    /// INVITEs that were challenged and have answered wrongly.
+    InviteWrongPassword => "calls_refused", "wrong_password";
     /// INVITEs to numbers that we do not serve.
     InviteUnknownNumber => "calls_refused", "unknown_number";
     /// INVITEs with Replaces from trunks without `refer`.
@@ -70,6 +74,8 @@ counters! {
     InviteQueueLimit => "calls_refused", "queue_limit";
     /// Direct calls to an agent who cannot take them.
     InviteAgentUnavailable => "calls_refused", "agent_unavailable";
+    /// Calls of untrusted trunks that said more about their caller than is believed.
+    IdentityUntrusted => "identities_dropped", "untrusted_trunk";
     /// Calls that came in.
     CallOffered => "calls", "offered";
     /// Calls that a desktop has made.

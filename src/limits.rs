@@ -73,6 +73,14 @@ pub const SUBSCRIPTIONS_MAX: usize = 131_072;
 pub const PINGS_MAX: usize = 4_096;
 /// Answers to one INVITE of ours that are acknowledged; a fork beyond it must end by itself.
 pub const FORKS_MAX: usize = 8;
+/// How long the nonce of a challenge may be answered.
+pub const NONCE_LIFETIME: Duration = Duration::from_mins(1);
+/// Nonces on one shard that were answered and are not too old; beyond it the next one is asked to
+/// answer again.
+pub const NONCES_MAX: usize = 65_536;
+/// Time between two lines in the log about messages from strangers; the second one says how many
+/// there were in between.
+pub const STRANGERS_LOG_INTERVAL: Duration = Duration::from_secs(10);
 /// Seconds after which somebody who found us full or draining may try again (RFC 3261 §21.5.4).
 pub const RETRY_AFTER_SECONDS: u32 = 10;
 
@@ -90,6 +98,8 @@ pub const AGENTS_MAX: usize = 1_000_000;
 pub const TRUNKS_MAX: usize = 256;
 /// Peers of one trunk. UCM runs a trunk on at most sixteen nodes.
 pub const TRUNK_PEERS_MAX: usize = 16;
+/// Networks that one trunk may take calls from besides its peers.
+pub const TRUNK_NETWORKS_MAX: usize = 64;
 /// Prefixes that one trunk may claim.
 pub const TRUNK_PREFIXES_MAX: usize = 256;
 /// Queues in one configuration.
@@ -137,6 +147,8 @@ pub const CORES_MAX: usize = 1_024;
 pub const NAME_BYTES_MAX: usize = 64;
 /// Bytes of a host name (RFC 1035 §2.3.4).
 pub const HOST_BYTES_MAX: usize = 255;
+/// Bytes of a realm, of a name or of a password for digest authentication.
+pub const CREDENTIAL_BYTES_MAX: usize = 128;
 /// Bytes of one CTI token, at least: anything shorter is guessed.
 pub const TOKEN_BYTES_MIN: usize = 8;
 /// Bytes of one CTI token, at most.

@@ -47,6 +47,7 @@ pub(super) const SERVER: Keys = Keys {
         "event_history",
         "music",
         "mixer",
+        "strangers",
     ],
 };
 
@@ -92,6 +93,12 @@ pub(super) const TRUNK: Keys = Keys {
         "early_media",
         "refer",
         "identity",
+        "accept",
+        "trusted",
+        "realm",
+        "user",
+        "password",
+        "challenge",
     ],
 };
 

@@ -6,9 +6,11 @@
 mod agent;
 mod calendar;
 mod check;
+mod credentials;
 mod dns;
 mod keys;
 mod mistake;
+mod network;
 mod overrides;
 mod presence;
 mod queue;
@@ -28,17 +30,19 @@ use crate::cti::KeyValueList;
 
 pub use agent::{AfterLogin, Agent, AgentDefaults, Login, NoAnswerAction, WrapUp};
 pub use calendar::{Calendar, next_day_in_utc};
+pub use credentials::Credentials;
 pub use dns::Dns;
 pub use mistake::Mistake;
 use mistake::Mistakes;
+pub use network::Network;
 pub use overrides::Overrides;
 pub use presence::{ClosedBusy, InitialActivity, LoginWhileUnregistered, Lost, OwnCalls, Presence};
 pub use queue::{
     Entry, EntryKind, LadderStep, Overflow, Overflows, Queue, Route, RoutingPoint, Strategy,
 };
 pub use server::{
-    Cores, Driver, Listener, LogLevel, MediaServer, OnDisconnect, Role, Server, Token, Transport,
-    Unusable,
+    Cores, Driver, Listener, LogLevel, MediaServer, OnDisconnect, Role, Server, Strangers, Token,
+    Transport, Unusable,
 };
 pub use skill::{Levels, ProfileIndex, RequirementIndex, SkillIndex};
 pub use tls::{ClientCertificates, Tls};

@@ -149,6 +149,18 @@ impl<'a> Section<'a> {
         }
     }
 
+    /// The same for a secret: a mistake does not repeat what is written.
+    pub(super) fn hidden<T>(
+        &mut self,
+        key: &'static str,
+        convert: impl FnOnce(Scalar<'a>) -> Converted<T>,
+    ) -> Option<T> {
+        let scalar = Scalar::from(self.take(key)?.get_ref());
+        convert(scalar)
+            .map_err(|instead| self.mistake(key, "cannot be taken", instead))
+            .ok()
+    }
+
     /// The value of a key that must be there.
     pub(super) fn required<T>(
         &mut self,

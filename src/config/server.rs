@@ -47,6 +47,17 @@ pub struct Server {
     pub music: Option<MediaServer>,
     /// Where conferences are mixed (RFC 4240 §5); without one there are none.
     pub mixer: Option<MediaServer>,
+    /// What addresses that are no trunk's hear.
+    pub strangers: Strangers,
+}
+
+/// What addresses that are no trunk's hear when they call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Strangers {
+    /// Nothing: whoever looks for servers finds none.
+    Ignore,
+    /// 403, in at most as many bytes as they sent.
+    Refuse,
 }
 
 /// A server of media, written `sip:USER@ADDRESS:PORT` with `;transport=tcp` where it is not UDP.

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::TrunkIndex;
+use super::credentials::Credentials;
+use super::network::Network;
 use super::server::Transport;
 use crate::dns::Question;
 
@@ -62,6 +64,14 @@ pub struct Trunk {
     pub refer: bool,
     /// Which headers say who is across.
     pub identity: Identity,
+    /// Where its calls come from besides its peers.
+    pub accept: Vec<Network>,
+    /// Whether it is believed who calls, and by way of whom (RFC 3325 §2.3).
+    pub trusted: bool,
+    /// What its challenges are answered with, and what its calls must show if they are challenged.
+    pub credentials: Option<Arc<Credentials>>,
+    /// Whether its calls are challenged.
+    pub challenge: bool,
 }
 
 /// How a call between two is made by a third party (RFC 3725).

@@ -10,10 +10,13 @@ use toml::de::DeValue;
 
 use super::agent::WrapUp;
 use super::keys::{closest, listed};
+use super::network::Network;
 use super::server::{Cores, Listener, MediaServer, transport_and_address};
 use super::trunk::Peer;
 use crate::dns::Question;
-use crate::limits::{HOST_BYTES_MAX, NAME_BYTES_MAX, SKILL_LEVEL_MAX, WRAP_UP_MAX};
+use crate::limits::{
+    CREDENTIAL_BYTES_MAX, HOST_BYTES_MAX, NAME_BYTES_MAX, SKILL_LEVEL_MAX, WRAP_UP_MAX,
+};
 
 /// A value as it is written, in TOML or in a cell of a CSV file.
 #[derive(Debug, Clone, Copy)]
@@ -389,6 +392,25 @@ pub(super) fn name_server(scalar: Scalar<'_>) -> Converted<SocketAddr> {
 
 /// A server of media.
 pub(super) fn media_server(scalar: Scalar<'_>) -> Converted<MediaServer> {
+    text(scalar)?
+        .parse()
+        .map_err(|wrong: super::Unusable| wrong.to_string())
+}
+
+/// A text that may stand between quotes in a header.
+pub(super) fn quotable<'a>(scalar: Scalar<'a>) -> Converted<&'a str> {
+    let text = text(scalar)?;
+    let legal = |byte: u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\');
+    if text.is_empty() || text.len() > CREDENTIAL_BYTES_MAX || !text.bytes().all(legal) {
+        return Err(format!(
+            "write 1 to {CREDENTIAL_BYTES_MAX} characters of ASCII, none of \" and \\"
+        ));
+    }
+    Ok(text)
+}
+
+/// A network, or an address.
+pub(super) fn network(scalar: Scalar<'_>) -> Converted<Network> {
     text(scalar)?
         .parse()
         .map_err(|wrong: super::Unusable| wrong.to_string())

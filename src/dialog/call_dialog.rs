@@ -138,7 +138,7 @@ impl CallDialog {
             return false;
         }
         let host = core.host(&self.dialog.peer);
-        let headers = self.policy.identity;
+        let headers = self.policy.headers_for(party);
         let lines = who::write(Fields::default(), party, host, headers, self.role);
         self.party = Some(Box::new((party.clone(), lines)));
         true

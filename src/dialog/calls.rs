@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use crate::limits::LEGS_MAX;
 use crate::sip::{HeaderName, Status};
 
+use super::authorization::Authorization;
 use super::call_dialog::CallDialog;
 use super::compose::{Fields, clean_uri, from_of};
 use super::dialog::{Dialog, Opening as Opened, SessionHalves};
@@ -37,6 +38,8 @@ impl UserAgent {
             contact_user: &invite.calling.number,
         });
         let mut dialog = Box::new(CallDialog::new(dialog, invite.policy, Role::Calling));
+        let authorization = invite.credentials.clone().map(Authorization::new);
+        dialog.authorization = authorization.map(Box::new);
         dialog.across = invite.speaks_for;
         dialog.session_id = self.half_of(invite.speaks_for);
         let opening = Opening {
@@ -291,16 +294,21 @@ impl UserAgent {
 /// What an INVITE says of the call, beside what its dialog says.
 fn invite_fields(invite: &Invite, host: &str, request_uri: &str) -> Fields {
     let calling = &invite.calling;
-    let identity = invite.policy.identity;
+    let identity = invite.policy.headers_for(calling);
     let mut fields = who::write(Fields::default(), calling, host, identity, Role::Calling);
     for diversion in &invite.diversions {
         fields = who::write_diversion(fields, diversion, host);
     }
-    for (name, value) in &invite.carried {
+    // What a PBX says of its inside stays among those that are trusted.
+    let carried = if invite.policy.trusted {
+        &invite.carried[..]
+    } else {
+        &[]
+    };
+    for (name, value) in carried {
         fields.carry(name, value);
     }
-    let history = invite
-        .carried
+    let history = carried
         .iter()
         .filter(|(name, _)| HeaderName::lookup(name.as_bytes()) == Some(HeaderName::HistoryInfo))
         .map(|(_, value)| value.as_str());
@@ -336,7 +344,8 @@ fn invite_fields(invite: &Invite, host: &str, request_uri: &str) -> Fields {
                 format_args!("{call_id};to-tag={to_tag};from-tag={from_tag}{early}"),
             );
     }
-    if let Some(referred_by) = &invite.referred_by {
+    let referred_by = invite.referred_by.as_ref();
+    if let Some(referred_by) = referred_by.filter(|_| invite.policy.trusted) {
         fields = fields.with(HeaderName::ReferredBy, format_args!("{referred_by}"));
     }
     fields

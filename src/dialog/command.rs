@@ -1,7 +1,9 @@
 //! What the layers above ask of the user agent.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use crate::config::Credentials;
 use crate::sip::Status;
 
 use super::{Body, LegPolicy, Target};
@@ -53,6 +55,8 @@ pub struct Invite {
     pub speaks_for: Option<LegKey>,
     /// What its trunk wants.
     pub policy: LegPolicy,
+    /// What its challenges are answered with.
+    pub credentials: Option<Arc<Credentials>>,
 }
 
 /// How a phone is asked to answer by itself.
@@ -134,4 +138,6 @@ pub struct Subscribe {
     pub from_user: String,
     /// How long it shall last; 1 s to 136 years.
     pub expires: Duration,
+    /// What its challenges are answered with.
+    pub credentials: Option<Arc<Credentials>>,
 }

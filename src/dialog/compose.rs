@@ -119,6 +119,8 @@ pub(super) struct Draft<'a> {
     pub(super) max_forwards: u8,
     /// The user part of Contact, where the method has one.
     pub(super) contact: Option<&'a str>,
+    /// What shows who we are, where that was asked.
+    pub(super) authorization: Fields,
     pub(super) fields: Fields,
     pub(super) body: Option<&'a Body>,
 }
@@ -127,6 +129,8 @@ impl<'a> Draft<'a> {
     /// A request in a dialog, without body and further headers.
     pub(super) fn within(dialog: &'a Dialog, method: Method<'static>, cseq: u32) -> Self {
         let path = dialog.path();
+        let authorization = dialog.authorization.as_deref();
+        let authorization = authorization.map(|it| it.fields(method, path.request_uri, cseq));
         Draft {
             method,
             request_uri: path.request_uri,
@@ -140,6 +144,7 @@ impl<'a> Draft<'a> {
             session_id: dialog.session_id.as_deref().copied(),
             max_forwards: MAX_FORWARDS,
             contact: None,
+            authorization: authorization.unwrap_or_default(),
             fields: Fields::default(),
             body: None,
         }
@@ -196,6 +201,7 @@ impl<'a> Draft<'a> {
             out.extend_from_slice(b"\r\n");
         }
         write_session_id(out, self.session_id);
+        out.extend_from_slice(&self.authorization.0);
         out.extend_from_slice(&self.fields.0);
         end(out, self.body);
     }

@@ -7,6 +7,8 @@ use offhook_shards::{ShardId, Transport};
 
 use crate::limits::SESSION_SECONDS_MIN;
 
+use super::Party;
+
 /// Everything a user agent needs to know about its place in the network.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UserAgentConfig {
@@ -53,8 +55,22 @@ pub struct LegPolicy {
     pub reliable_provisional: bool,
     /// Whether the far end may transfer by REFER (RFC 3515).
     pub refer: bool,
+    /// Whether the far end is believed who it is, and by way of whom it calls.
+    pub trusted: bool,
     /// How the far end is told who is across.
     pub identity: IdentityHeaders,
+}
+
+impl LegPolicy {
+    /// Which headers tell the far end about a party: a number that is to be hidden leaves the
+    /// trusted network in none (RFC 3325 §7).
+    #[must_use]
+    pub fn headers_for(&self, party: &Party) -> IdentityHeaders {
+        if party.private && !self.trusted {
+            return IdentityHeaders::Neither;
+        }
+        self.identity
+    }
 }
 
 impl Default for LegPolicy {
@@ -64,6 +80,7 @@ impl Default for LegPolicy {
             min_se: SESSION_SECONDS_MIN,
             reliable_provisional: false,
             refer: false,
+            trusted: true,
             identity: IdentityHeaders::Asserted,
         }
     }

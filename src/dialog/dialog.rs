@@ -7,6 +7,7 @@ use offhook_shards::{Source, Transport};
 
 use crate::sip::{self, NameAddr, Request, Response, Uri};
 
+use super::authorization::Authorization;
 use super::far_end::Way;
 use super::{SessionUuid, Target};
 
@@ -53,6 +54,8 @@ pub(super) struct Dialog {
     pub(super) contact_user: Box<str>,
     /// There when one of the ends uses it.
     pub(super) session_id: Option<Box<SessionHalves>>,
+    /// There when the peer may ask us who we are.
+    pub(super) authorization: Option<Box<Authorization>>,
 }
 
 /// One hop of the route set.
@@ -97,7 +100,15 @@ impl Dialog {
             peer: opening.target,
             contact_user: opening.contact_user.into(),
             session_id: None,
+            authorization: None,
         }
+    }
+
+    /// Whether a response asks who we are, and the request may be sent again with the answer.
+    pub(super) fn is_challenged(&mut self, response: &Response<'_>, client_nonce: u64) -> bool {
+        let first = self.local_cseq.saturating_add(1);
+        let authorization = self.authorization.as_deref_mut();
+        authorization.is_some_and(|it| it.is_challenged(response, first, client_nonce))
     }
 
     /// The callee's side (RFC 3261 §12.1.1). `contact` is that of the INVITE.
@@ -125,6 +136,7 @@ impl Dialog {
             },
             contact_user: request.uri.user.unwrap_or_default().into(),
             session_id: None,
+            authorization: None,
         }
     }
 

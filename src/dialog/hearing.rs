@@ -56,7 +56,8 @@ impl UserAgent {
             return;
         }
         dialog.heard = heard;
-        if known_above && let Some(party) = told(message) {
+        let is_believed = dialog.policy.trusted && known_above;
+        if is_believed && let Some(party) = told(message) {
             let event = UserAgentEvent::Leg(key, LegEvent::Identified(party));
             self.core.events.push_back(event);
         }

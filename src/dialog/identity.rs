@@ -11,31 +11,52 @@ use super::compose::one_line;
 use super::incoming::offer_of;
 use super::{Invitation, Party, SessionUuid, history};
 
-/// Headers that go through us untouched.
+/// Headers that go through us untouched, if their sender is trusted; of anybody else only the
+/// first.
 const CARRIED: [HeaderName; 3] = [
     HeaderName::CiscoGuid,
     HeaderName::Diversion,
     HeaderName::HistoryInfo,
 ];
 
-/// Reads an INVITE whose Max-Forwards is not zero.
-pub(super) fn invitation(request: &Request<'_>, source: Source) -> Invitation {
+/// Headers that only those may write who are believed (RFC 3325 §5, RFC 5806 §6, RFC 7044 §9).
+const ASSERTIONS: [HeaderName; 4] = [
+    HeaderName::PAssertedIdentity,
+    HeaderName::RemotePartyId,
+    HeaderName::Diversion,
+    HeaderName::HistoryInfo,
+];
+
+/// Whether a message says more about who calls than anybody may.
+pub(super) fn says_who(message: &Message<'_>) -> bool {
+    ASSERTIONS
+        .iter()
+        .any(|name| message.header(*name).is_some())
+}
+
+/// Reads an INVITE whose Max-Forwards is not zero. Of a sender that is not trusted only From is
+/// believed.
+pub(super) fn invitation(request: &Request<'_>, source: Source, is_trusted: bool) -> Invitation {
     let message = &request.message;
     let expires = message.expires().ok().flatten();
     Invitation {
         transport: source.transport,
         source: source.remote,
         called: number(request.uri.user.unwrap_or_default()),
-        calling: calling(request),
+        calling: calling(request, is_trusted),
         max_forwards: request
             .max_forwards
             .unwrap_or(MAX_FORWARDS)
             .saturating_sub(1),
         expires: expires.map(|seconds| Duration::from_secs(u64::from(seconds))),
         offer: offer_of(message),
-        carried: carried(message),
+        carried: carried(message, is_trusted),
         replaces: None,
-        diversions: history::diversions(message),
+        diversions: if is_trusted {
+            history::diversions(message)
+        } else {
+            Vec::new()
+        },
         session_id: message
             .session_id()
             .and_then(|id| id.local)
@@ -43,8 +64,9 @@ pub(super) fn invitation(request: &Request<'_>, source: Source) -> Invitation {
     }
 }
 
-fn calling(request: &Request<'_>) -> Party {
-    let identity = request.message.calling_identity().unwrap_or(request.from);
+fn calling(request: &Request<'_>, is_trusted: bool) -> Party {
+    let told = is_trusted.then(|| request.message.calling_identity().ok());
+    let identity = told.flatten().unwrap_or(request.from);
     let private = request.message.identity_is_private();
     // RFC 3323 §4.1.1.3: there is no number behind this address.
     if is_anonymous(&identity) {
@@ -137,9 +159,14 @@ pub(super) fn unescaped(text: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-fn carried(message: &Message<'_>) -> Vec<(String, String)> {
+fn carried(message: &Message<'_>, is_trusted: bool) -> Vec<(String, String)> {
     let mut carried = Vec::new();
-    for name in CARRIED {
+    let names = if is_trusted {
+        &CARRIED[..]
+    } else {
+        &CARRIED[..1]
+    };
+    for &name in names {
         for value in message.headers(name) {
             let mut line = Vec::with_capacity(value.len());
             one_line(&mut line, value);

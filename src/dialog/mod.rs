@@ -4,10 +4,12 @@
 
 mod accepted;
 mod asides;
+mod authorization;
 pub mod body;
 mod call_dialog;
 pub mod call_id;
 mod calls;
+mod challenge;
 pub mod command;
 mod compose;
 pub mod config;
@@ -39,6 +41,7 @@ mod reply;
 mod requests;
 mod session;
 mod session_timer;
+mod strangers;
 mod subscription;
 mod table;
 mod turn;
@@ -56,6 +59,7 @@ pub use event::{
     Invitation, LegEvent, PingOutcome, Refer, Release, SessionUuid, SubscriptionEvent,
     SubscriptionState, TerminatedReason, UserAgentEvent,
 };
+pub use strangers::{Sender, Unwelcome};
 pub use user_agent::{Full, UserAgent};
 
 pub use crate::transaction::Target;

@@ -73,7 +73,7 @@ impl Opening {
 
 impl Calling {
     pub(super) fn new(dialog: Box<CallDialog>, invite: Sent, opening: Opening) -> Self {
-        let repeats = dialog.policy.session_expires.is_some();
+        let repeats = dialog.policy.session_expires.is_some() || dialog.authorization.is_some();
         Self {
             cseq: dialog.local_cseq,
             dialog,
@@ -123,6 +123,10 @@ impl Calling {
             && self.opening.is_some()
             && self.dialog.timer.raise(&response.message)
         {
+            return self.ask_again(turn);
+        }
+        let client_nonce = turn.core.tag().0;
+        if self.opening.is_some() && self.dialog.is_challenged(response, client_nonce) {
             return self.ask_again(turn);
         }
         let retry_after = response.message.retry_after().ok().flatten();

@@ -50,6 +50,7 @@ impl Pings {
             session_id: None,
             max_forwards,
             contact: Some(""),
+            authorization: Fields::default(),
             fields: Fields::default().with(HeaderName::Accept, format_args!("application/sdp")),
             body: None,
         };

@@ -13,7 +13,7 @@ use crate::transaction::{Incoming, ServerKey};
 use super::call_dialog::CallDialog;
 use super::compose::{ALLOW, Answer, Fields};
 use super::dialog::{Dialog, Tag};
-use super::identity::{fingerprint, invitation};
+use super::identity::{fingerprint, invitation, says_who};
 use super::inbound::Ringing;
 use super::incoming::{Unserved, check};
 use super::leg::{Leg, Stage};
@@ -26,9 +26,16 @@ use super::who::Role;
 use super::{LegKey, LegPolicy, Replaces, SubscriptionKey, UserAgentEvent, refer};
 
 impl UserAgent {
-    pub(super) fn handle_request(&mut self, now: Instant, source: Source, request: &Request<'_>) {
+    /// Takes a request; `is_trusted` says whether it is believed who calls.
+    pub(super) fn handle_request(
+        &mut self,
+        now: Instant,
+        source: Source,
+        is_trusted: bool,
+        request: &Request<'_>,
+    ) {
         match self.core.transactions.handle_request(now, request, source) {
-            Incoming::New(server) => self.serve(now, source, server, request),
+            Incoming::New(server) => self.serve(now, (source, is_trusted), server, request),
             Incoming::Absorbed => {}
             Incoming::Acknowledge => self.acknowledged(now, request),
             Incoming::Cancel { key, invite } => self.cancel(now, key, invite, request),
@@ -49,12 +56,18 @@ impl UserAgent {
                     Counter::RequestOverload
                 });
                 let status = Status::SERVICE_UNAVAILABLE;
-                self.answer_stateless(source, &request.message, status, retry_later());
+                self.answer_stateless(source, request, status, retry_later());
             }
         }
     }
 
-    fn serve(&mut self, now: Instant, source: Source, server: ServerKey, request: &Request<'_>) {
+    fn serve(
+        &mut self,
+        now: Instant,
+        from: (Source, bool),
+        server: ServerKey,
+        request: &Request<'_>,
+    ) {
         if let Err(unserved) = check(&self.core, request) {
             let Unserved {
                 status,
@@ -67,7 +80,7 @@ impl UserAgent {
         }
         match request.method {
             Method::Invite if request.to_tag.is_none() => {
-                self.invited(now, source, server, request);
+                self.invited(now, from, server, request);
             }
             Method::Invite => self.reinvited(now, server, request),
             Method::Bye => self.bye(now, server, request),
@@ -96,17 +109,18 @@ impl UserAgent {
         }
     }
 
-    fn invited(&mut self, now: Instant, source: Source, server: ServerKey, request: &Request<'_>) {
+    fn invited(
+        &mut self,
+        now: Instant,
+        (source, is_trusted): (Source, bool),
+        server: ServerKey,
+        request: &Request<'_>,
+    ) {
         // RFC 7332: a B2BUA is a hop too.
         if request.max_forwards == Some(0) {
             self.core.count(Counter::RequestLoop);
-            self.reply(
-                now,
-                server,
-                request,
-                Status::TOO_MANY_HOPS,
-                Fields::default(),
-            );
+            let status = Status::TOO_MANY_HOPS;
+            self.reply(now, server, request, status, Fields::default());
             return;
         }
         // RFC 3261 §8.1.1.8: without a Contact there is nowhere to send a BYE to. Of several, which
@@ -123,13 +137,8 @@ impl UserAgent {
         };
         if self.legs.len() == LEGS_MAX {
             self.core.count(Counter::InviteOverload);
-            self.reply(
-                now,
-                server,
-                request,
-                Status::SERVICE_UNAVAILABLE,
-                retry_later(),
-            );
+            let status = Status::SERVICE_UNAVAILABLE;
+            self.reply(now, server, request, status, retry_later());
             return;
         }
         let replaces = match takes_place(request) {
@@ -153,7 +162,10 @@ impl UserAgent {
         self.core.table.insert(&call_id, tag, Usage::Leg(key));
         self.core.invites.insert(server, (key, tag));
         self.hear_session_id(key, request.message.session_id());
-        let mut invitation = Box::new(invitation(request, source));
+        if !is_trusted && says_who(&request.message) {
+            self.core.count(Counter::IdentityUntrusted);
+        }
+        let mut invitation = Box::new(invitation(request, source, is_trusted));
         invitation.replaces = replaces;
         self.core
             .events
@@ -265,7 +277,7 @@ impl UserAgent {
     }
 
     /// RFC 6665 §4.4.1, and UCM, which forgets our tag: then the notifier's own one must do.
-    fn subscription_of(&self, request: &Request<'_>) -> Option<SubscriptionKey> {
+    pub(super) fn subscription_of(&self, request: &Request<'_>) -> Option<SubscriptionKey> {
         let key = match request.to_tag {
             Some(tag) => match self.core.table.find(request.call_id, tag) {
                 Some(Usage::Subscription(key)) => Some(key),
@@ -320,7 +332,7 @@ impl UserAgent {
     }
 
     /// The leg whose dialog the request names by Call-ID and both tags.
-    fn leg_of(&self, request: &Request<'_>) -> Option<LegKey> {
+    pub(super) fn leg_of(&self, request: &Request<'_>) -> Option<LegKey> {
         let Usage::Leg(key) = self.core.table.find(request.call_id, request.to_tag?)? else {
             return None;
         };
@@ -406,7 +418,8 @@ fn takes_place(request: &Request<'_>) -> Result<Option<Replaces>, Status> {
     Ok(named.as_ref().map(refer::replaces))
 }
 
-fn retry_later() -> Fields {
+/// Come back later.
+pub(super) fn retry_later() -> Fields {
     Fields::default().with(
         HeaderName::RetryAfter,
         format_args!("{RETRY_AFTER_SECONDS}"),

@@ -236,12 +236,17 @@ impl Subscription {
 impl Asking {
     fn response(mut self, moment: &mut Moment<'_>, response: &Response<'_>) -> Subscription {
         if response.status.is_failure() {
+            let asked = self.pending.asked;
+            if let Some(client) = ask_again(moment, &mut self.dialog, asked, response) {
+                self.pending.client = client;
+                return Subscription::Asking(self);
+            }
             moment.refused(response);
             return Subscription::Over(self.dialog);
         }
         self.dialog.confirm(response);
         moment.index(&self.dialog);
-        moment.accepted(self.pending.asked, response);
+        moment.accepted(&mut self.dialog, self.pending.asked, response);
         let established = Established {
             dialog: self.dialog,
             pending: None,
@@ -284,6 +289,10 @@ impl Established {
         response: &Response<'_>,
     ) -> Subscription {
         if response.status.is_failure() {
+            if let Some(client) = ask_again(moment, &mut self.dialog, pending.asked, response) {
+                self.pending = Some(Pending { client, ..pending });
+                return Subscription::Established(self);
+            }
             moment.refused(response);
             return self.refused(moment, pending, Some(response.status));
         }
@@ -291,7 +300,7 @@ impl Established {
         if self.dialog.is_with(response.to_tag) {
             self.dialog.refresh(contact_of(&response.message));
         }
-        moment.accepted(pending.asked, response);
+        moment.accepted(&mut self.dialog, pending.asked, response);
         if pending.asked.is_zero() {
             self.disarm(moment);
             self.awaited = Awaited::Last(moment.arm_timer_n());
@@ -400,7 +409,10 @@ impl Moment<'_> {
     }
 
     /// RFC 6665 §4.1.2.1: the notifier may shorten, not lengthen.
-    fn accepted(&mut self, asked: Duration, response: &Response<'_>) {
+    fn accepted(&mut self, dialog: &mut Dialog, asked: Duration, response: &Response<'_>) {
+        if let Some(authorization) = &mut dialog.authorization {
+            authorization.was_taken();
+        }
         let granted = response
             .message
             .expires()
@@ -441,6 +453,21 @@ fn ask(
         .core
         .request(moment.now, owner, &dialog.next_hop(), &draft)?;
     Ok(sent.client)
+}
+
+/// The same SUBSCRIBE once more, where its peer has asked who we are.
+fn ask_again(
+    moment: &mut Moment<'_>,
+    dialog: &mut Dialog,
+    expires: Duration,
+    response: &Response<'_>,
+) -> Option<ClientKey> {
+    let client_nonce = moment.core.tag().0;
+    if !dialog.is_challenged(response, client_nonce) {
+        return None;
+    }
+    let cseq = dialog.next_cseq();
+    ask(moment, dialog, cseq, expires).ok()
 }
 
 fn seconds(number: u32) -> Duration {

@@ -12,16 +12,20 @@ use slotmap::SlotMap;
 use crate::counters::{Counter, Counters};
 use crate::limits::SUBSCRIPTIONS_MAX;
 use crate::sip::{
-    Checked, HeaderIndex, HeaderName, Malformed, Message, Rejection, Response, Status, Writer,
+    Checked, HeaderIndex, HeaderName, Malformed, Message, Rejection, Request, Response, Status,
+    Writer,
 };
 use crate::transaction::{ClientKey, Delivered, Event};
 
+use super::authorization::Authorization;
+use super::challenge::Nonces;
 use super::compose::{Answer, Fields, clean_uri, name_addr, response};
 use super::core::{Core, Owner, Timer};
 use super::dialog::{Dialog, Opening};
 use super::leg::Leg;
 use super::ping::Pings;
 use super::reply::Reply;
+use super::strangers::{Sender, StrangersLog};
 use super::subscription::{Moment, Subscription};
 use super::table::Usage;
 use super::turn::Turn;
@@ -56,6 +60,8 @@ pub struct UserAgent {
     /// Missing only while a message is being read.
     index: Option<HeaderIndex>,
     pub(super) draining: bool,
+    pub(super) strangers: StrangersLog,
+    pub(super) nonces: Nonces,
     /// The latest time that it was told, for the one command that comes without.
     now: Instant,
 }
@@ -68,12 +74,14 @@ impl UserAgent {
     #[must_use]
     pub fn new(now: Instant, config: UserAgentConfig, counters: Arc<Counters>) -> Self {
         Self {
+            nonces: Nonces::new(now, config.keys),
             core: Core::new(now, config, counters),
             legs: SlotMap::with_key(),
             subscriptions: SlotMap::with_key(),
             pings: Pings::default(),
             index: Some(HeaderIndex::new()),
             draining: false,
+            strangers: StrangersLog::default(),
             now,
         }
     }
@@ -81,13 +89,27 @@ impl UserAgent {
     // The network and time.
 
     /// Takes one whole message: a datagram, or a frame of a stream.
-    pub fn handle_datagram(&mut self, now: Instant, source: Source, bytes: &[u8]) {
+    pub fn handle_datagram(
+        &mut self,
+        now: Instant,
+        source: Source,
+        sender: Sender<'_>,
+        bytes: &[u8],
+    ) {
         let mut index = self.index.take().unwrap_or_default();
-        match Message::receive(bytes, &mut index) {
-            Ok(Checked::Request(request)) => self.handle_request(now, source, &request),
-            Ok(Checked::Response(response)) => self.handle_response(now, &response),
-            Err(rejection) => {
-                self.reject(source, &rejection);
+        match (Message::receive(bytes, &mut index), sender) {
+            (Ok(Checked::Request(request)), Sender::Known { is_trusted, shows }) => {
+                if shows.is_none_or(|shows| self.is_proved(now, source, &request, shows)) {
+                    self.handle_request(now, source, is_trusted, &request);
+                }
+            }
+            (Ok(Checked::Request(request)), Sender::Stranger(unwelcome)) => {
+                self.handle_stranger(now, source, unwelcome, &request);
+            }
+            // A response is known by the branch of its request, which nobody can guess.
+            (Ok(Checked::Response(response)), _) => self.handle_response(now, &response),
+            (Err(rejection), _) => {
+                self.reject(source, sender, &rejection);
             }
         }
         self.index = Some(index);
@@ -96,10 +118,16 @@ impl UserAgent {
 
     /// Takes the rest of a stream in which no message ends, and why none does. Whether it is
     /// answered, which it is when enough of a request is left.
-    pub fn handle_malformed(&mut self, source: Source, bytes: &[u8], error: Malformed) -> bool {
+    pub fn handle_malformed(
+        &mut self,
+        source: Source,
+        sender: Sender<'_>,
+        bytes: &[u8],
+        error: Malformed,
+    ) -> bool {
         let mut index = self.index.take().unwrap_or_default();
         let rejection = Message::refuse(bytes, &mut index, error);
-        let answered = self.reject(source, &rejection);
+        let answered = self.reject(source, sender, &rejection);
         self.index = Some(index);
         answered
     }
@@ -143,7 +171,7 @@ impl UserAgent {
         }
         let host = self.core.host(&subscribe.target).to_owned();
         let request_uri = clean_uri(&subscribe.request_uri);
-        let dialog = Box::new(Dialog::open(Opening {
+        let mut dialog = Box::new(Dialog::open(Opening {
             call_id: self.core.call_id(),
             local_tag: self.core.tag(),
             local: name_addr("", &subscribe.from_user, &host),
@@ -152,6 +180,8 @@ impl UserAgent {
             contact_user: &subscribe.from_user,
         }));
         let (call_id, local_tag) = (dialog.call_id.clone(), dialog.local_tag);
+        let authorization = subscribe.credentials.clone().map(Authorization::new);
+        dialog.authorization = authorization.map(Box::new);
         let key = self.subscriptions.insert(None);
         let mut moment = Moment {
             now,
@@ -399,7 +429,7 @@ impl UserAgent {
 
     /// Answers a message that cannot be acted on, if it is a request and enough of it is left;
     /// tells whether it was.
-    fn reject(&mut self, source: Source, rejection: &Rejection<'_>) -> bool {
+    fn reject(&mut self, source: Source, sender: Sender<'_>, rejection: &Rejection<'_>) -> bool {
         if rejection.error == Malformed::Empty {
             // RFC 5626 §4.4.1 and many a NAT: a keep-alive, nothing that is wrong.
             return false;
@@ -412,7 +442,7 @@ impl UserAgent {
         } else {
             Counter::MessageMalformed
         });
-        let Some(message) = &rejection.message else {
+        let (Some(message), Sender::Known { .. }) = (&rejection.message, sender) else {
             return false;
         };
         // RFC 3261 §8.2.7: the same request gets the same tag.
@@ -440,17 +470,42 @@ impl UserAgent {
         true
     }
 
+    /// Answers a stranger once, in no more bytes than it has sent: with more, anybody could make
+    /// us flood the address that it says is its own.
+    pub(super) fn answer_stranger(
+        &mut self,
+        source: Source,
+        request: &Request<'_>,
+        status: Status,
+        fields: Fields,
+    ) {
+        let bytes = self.stateless(source, &request.message, status, fields);
+        if bytes.len() <= request.message.bytes().len() {
+            let transactions = &mut self.core.transactions;
+            transactions.send_response_stateless(source, &request.via, &bytes);
+        }
+    }
+
     /// Answers a request that has no transaction.
     pub(super) fn answer_stateless(
         &mut self,
         source: Source,
-        message: &Message<'_>,
+        request: &Request<'_>,
         status: Status,
         fields: Fields,
     ) {
-        let Ok(via) = message.via() else {
-            return;
-        };
+        let bytes = self.stateless(source, &request.message, status, fields);
+        let transactions = &mut self.core.transactions;
+        transactions.send_response_stateless(source, &request.via, &bytes);
+    }
+
+    fn stateless(
+        &self,
+        source: Source,
+        message: &Message<'_>,
+        status: Status,
+        fields: Fields,
+    ) -> Vec<u8> {
         // RFC 3261 §8.2.7: the same request gets the same tag.
         let tag = self.core.tag_for(message.bytes());
         let reply = Reply::to(message, source.remote, &tag.text());
@@ -466,8 +521,6 @@ impl UserAgent {
             &answer,
             &self.core.config.user_agent,
         );
-        self.core
-            .transactions
-            .send_response_stateless(source, &via, &bytes);
+        bytes
     }
 }

@@ -17,8 +17,6 @@ use super::links::Link;
 /// Why a caller is not taken in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Refused {
-    UnknownSource,
-    NotYetKnown,
     UnknownNumber,
     /// It would take a party's place, which its trunk may not.
     Replaces,
@@ -41,14 +39,8 @@ impl Engine {
         leg: LegKey,
         invitation: Invitation,
     ) -> Result<(), Refused> {
-        let Some(trunk) = self.trunks.by_source(invitation.source.ip()) else {
-            // Whose address it is may be known as soon as DNS has said so for the first time.
-            return Err(if self.trunks.is_awaiting() {
-                Refused::NotYetKnown
-            } else {
-                Refused::UnknownSource
-            });
-        };
+        let trunk = self.trunks.by_source(invitation.source.ip());
+        let trunk = trunk.expect("the user agent hears no strangers' calls");
         let policy = leg_policy(self.config.trunk_at(trunk));
         if !self.user_agent.set_policy(now, leg, policy) {
             return Err(Refused::ShortSession);
@@ -137,14 +129,12 @@ impl Engine {
 
     fn turn_away(&mut self, now: Instant, leg: LegKey, refused: Refused) {
         let (status, counter) = match refused {
-            Refused::UnknownSource => (Status::FORBIDDEN, Counter::InviteUnknownSource),
-            Refused::NotYetKnown => (Status::SERVICE_UNAVAILABLE, Counter::InviteSourceUnresolved),
             Refused::UnknownNumber => (Status::NOT_FOUND, Counter::InviteUnknownNumber),
             Refused::Replaces => (Status::FORBIDDEN, Counter::InviteReplaces),
             Refused::Overload => (Status::SERVICE_UNAVAILABLE, Counter::InviteOverload),
             Refused::ShortSession => return,
         };
-        let later = matches!(refused, Refused::Overload | Refused::NotYetKnown);
+        let later = matches!(refused, Refused::Overload);
         let retry_after = later.then_some(RETRY_AFTER_SECONDS);
         self.counters.count(counter);
         self.counters.count(Counter::CallOffered);

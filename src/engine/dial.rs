@@ -74,6 +74,7 @@ impl Engine {
         let invite = Invite {
             auto_answer: auto_answer.filter(|_| dial.auto_answer),
             policy: leg_policy(trunk),
+            credentials: trunk.credentials.clone(),
             ..self.invite(key, slot, &dial, route.peer().1, route.request_uri(number))
         };
         match self.user_agent.invite(now, &invite) {
@@ -140,6 +141,7 @@ impl Engine {
             referred_by: dial.referred_by.clone(),
             speaks_for: self.links.another_leg(key, slot),
             policy: LegPolicy::default(),
+            credentials: None,
         }
     }
 

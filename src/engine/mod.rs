@@ -25,10 +25,10 @@ use offhook_shards::{ConnectionChange, ConnectionOutcome, Frame, ShardId, Source
 use crate::agent::{self, Agents};
 use crate::call;
 use crate::call::{CallKey, CallRef, Calls, Live, Mint};
-use crate::config::{Config, DnIndex, QueueIndex, RoutingPointIndex, TrunkIndex};
+use crate::config::{Config, DnIndex, QueueIndex, RoutingPointIndex, Strangers, TrunkIndex};
 use crate::counters::Counters;
 use crate::cti::{ErrorCode, Event, Output, Request, RequestBody, RequestedBy, RouteRequest};
-use crate::dialog::{LegKey, UserAgent, UserAgentConfig};
+use crate::dialog::{LegKey, Sender, Unwelcome, UserAgent, UserAgentConfig};
 use crate::limits::BACKLOG_MAX;
 use crate::presence::Watchers;
 use crate::queue::{self, Queues};
@@ -195,6 +195,24 @@ impl Engine {
         self.user_agent.set_draining(draining);
     }
 
+    /// Who sent a message.
+    fn sender<'a>(config: &'a Config, trunks: &Trunks, source: Source) -> Sender<'a> {
+        if let Some(trunk) = trunks.by_source(source.remote.ip()) {
+            let trunk = config.trunk_at(trunk);
+            return Sender::Known {
+                is_trusted: trunk.trusted,
+                shows: trunk.credentials.as_deref().filter(|_| trunk.challenge),
+            };
+        }
+        // Whose address it is may be known as soon as DNS has said so for the first time.
+        let unwelcome = match config.server.strangers {
+            _ if trunks.is_awaiting() => Unwelcome::Later,
+            Strangers::Ignore => Unwelcome::Ignored,
+            Strangers::Refuse => Unwelcome::Refused,
+        };
+        Sender::Stranger(unwelcome)
+    }
+
     /// Whether so much waits to be told that new work would only wait behind it.
     fn is_overloaded(&self) -> bool {
         self.messages.len() + self.events.len() > BACKLOG_MAX
@@ -323,7 +341,8 @@ impl offhook_shards::Engine for Engine {
     }
 
     fn handle_datagram(&mut self, now: Instant, from: Source, bytes: &[u8]) {
-        self.user_agent.handle_datagram(now, from, bytes);
+        let sender = Self::sender(&self.config, &self.trunks, from);
+        self.user_agent.handle_datagram(now, from, sender, bytes);
         self.settle(now);
     }
 
@@ -331,7 +350,8 @@ impl offhook_shards::Engine for Engine {
         let framing::Frame::Malformed(error) = framing::frame(bytes) else {
             return false;
         };
-        let answered = self.user_agent.handle_malformed(from, bytes, error);
+        let sender = Self::sender(&self.config, &self.trunks, from);
+        let answered = self.user_agent.handle_malformed(from, sender, bytes, error);
         self.settle(now);
         answered
     }
@@ -417,3 +437,6 @@ fn indices(count: usize) -> impl Iterator<Item = u32> {
 fn narrow(index: u32) -> u16 {
     u16::try_from(index).expect("queues and trunks have 16-bit indices")
 }
+
+#[cfg(test)]
+mod tests;

@@ -162,6 +162,7 @@ impl Record {
                 request_uri,
                 from_user: presence.from.to_string(),
                 expires,
+                credentials: around.config.trunk_at(route.trunk()).credentials.clone(),
             },
         });
         State::Pending(Pending::new(route, expires, corrected, around.overdue()))

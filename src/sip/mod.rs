@@ -3,14 +3,15 @@
 //! [`Message`] indexes the header lines in one pass; typed accessors parse a header when somebody
 //! asks for it. [`Message::receive`] goes on to a checked [`Request`] or [`Response`], whose
 //! routing fields cannot fail any more, or to a [`Rejection`] that knows the answer it deserves.
-//! [`Writer`] emits into the caller's buffer. Nothing here allocates but `pidf` and `Reply`,
-//! nothing keeps state between messages, and no byte from the network panics.
+//! [`Writer`] emits into the caller's buffer. Nothing here allocates but `pidf`, `digest` and
+//! `Reply`, nothing keeps state between messages, and no byte from the network panics.
 //! Transactions, dialogs and every decision about a message live above, in `transaction`.
 
 pub mod checked;
 pub mod contact;
 pub mod content;
 pub mod cseq;
+pub mod digest;
 pub mod event;
 pub mod expires;
 pub mod framing;

@@ -122,6 +122,12 @@ impl Transactions {
             .handle_request(now, request, source, &mut self.shared)
     }
 
+    /// Whether a request is the repetition of one that is known, or cancels one.
+    #[must_use]
+    pub fn is_known(&self, request: &Request<'_>, source: Source) -> bool {
+        self.servers.is_known(request, source.remote)
+    }
+
     /// Takes a checked response from the network.
     pub fn handle_response(&mut self, now: Instant, response: &Response<'_>) -> Delivered {
         self.advance(now);

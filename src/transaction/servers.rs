@@ -142,6 +142,12 @@ impl Servers {
         Incoming::New(key)
     }
 
+    pub(super) fn is_known(&self, request: &Request<'_>, source: SocketAddr) -> bool {
+        let matched = self.matching.server(request, request.method, source);
+        self.table.find(matched.primary).is_some()
+            || request.method == Method::Cancel && self.find_invite(request, source).is_some()
+    }
+
     /// # Panics
     /// When the transaction is over or has its final response.
     pub(super) fn respond(

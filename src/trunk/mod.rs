@@ -15,6 +15,7 @@ mod outage;
 mod pinged;
 mod policy;
 mod route;
+mod sources;
 mod trunks;
 mod uri;
 

@@ -12,6 +12,7 @@ pub fn leg_policy(trunk: &config::Trunk) -> LegPolicy {
         min_se: seconds(trunk.min_se),
         reliable_provisional: trunk.reliable_provisional,
         refer: trunk.refer,
+        trusted: trunk.trusted,
         identity: match trunk.identity {
             Identity::Asserted => IdentityHeaders::Asserted,
             Identity::RemoteParty => IdentityHeaders::RemoteParty,

@@ -19,6 +19,7 @@ use super::known::KnownTrunk;
 use super::node::{Nodes, target};
 use super::pinged::{Moved, Pinged};
 use super::route::{Route, turn};
+use super::sources::Sources;
 use super::uri::sip_uri;
 use super::{Failure, HealthChange, Output, outage};
 
@@ -32,8 +33,7 @@ pub struct Trunks {
     known: Vec<KnownTrunk>,
     /// The trunks that this shard pings.
     pinged: BTreeMap<TrunkIndex, Pinged>,
-    /// The trunk of each node's address, ascending; of the first trunk where several share one.
-    sources: Vec<(IpAddr, TrunkIndex)>,
+    sources: Sources,
     wheel: Wheel<(TrunkIndex, u8)>,
     jitter: Jitter,
     /// For the choice among the servers of a name.
@@ -58,10 +58,15 @@ impl Trunks {
             .iter()
             .map(|trunk| KnownTrunk::new(trunk, shard.0))
             .collect();
+        let indices = (0..).map(TrunkIndex).zip(&config.trunks);
+        let accepted = indices.flat_map(|(index, trunk)| {
+            let networks = trunk.accept.iter();
+            networks.map(move |network| (*network, index))
+        });
         let mut trunks = Self {
             known,
             pinged: BTreeMap::new(),
-            sources: Vec::new(),
+            sources: Sources::new(accepted),
             wheel: Wheel::new(now),
             jitter: Jitter::new(seed, 1),
             choices: Jitter::new(seed, 0x100 + u64::from(shard.0)),
@@ -91,15 +96,11 @@ impl Trunks {
         Route::among(self, set)
     }
 
-    /// The trunk that has a node with this address, on whatever port, or had one of late.
+    /// The trunk that has a node with this address, on whatever port, or had one of late, or that
+    /// accepts calls from there.
     #[must_use]
     pub fn by_source(&self, address: IpAddr) -> Option<TrunkIndex> {
-        let address = address.to_canonical();
-        let place = self
-            .sources
-            .binary_search_by_key(&address, |(known, _)| *known)
-            .ok()?;
-        Some(self.sources[place].1)
+        self.sources.trunk(address)
     }
 
     /// Whether this node may be used.
@@ -420,9 +421,7 @@ impl Trunks {
     fn note_sources(&mut self) {
         let trunks = (0..).map(TrunkIndex).zip(&self.known);
         let sources = trunks.flat_map(|(trunk, known)| known.sources().map(move |at| (at, trunk)));
-        self.sources = sources.collect();
-        self.sources.sort_unstable();
-        self.sources.dedup_by_key(|(address, _)| *address);
+        self.sources.set_addresses(sources);
     }
 }
 

@@ -44,6 +44,16 @@ fn thrown(scene: &Scene, bytes: &[u8]) -> Answer {
     }
 }
 
+/// Says something from an address that is no trunk's.
+fn from_elsewhere(scene: &Scene, draft: &Draft) -> Answer {
+    let stranger = Caller::from("127.0.0.77", scene.udp);
+    stranger.send(draft);
+    match stranger.hear_final_within(SILENCE, "") {
+        Some(heard) => Answer::Status(heard.status().expect("it is a response")),
+        None => Answer::Silence,
+    }
+}
+
 fn options() -> Draft {
     Draft::new("OPTIONS", "7000")
 }
@@ -302,14 +312,21 @@ fn unserved() -> Vec<Row> {
     vec![
         Row {
             name: "a stranger's INVITE",
-            act: |scene| {
-                answer_to(
-                    &Caller::from("127.0.0.66", scene.udp),
-                    &Draft::invite("7000"),
-                )
-            },
-            answer: Answer::Status(403),
+            act: |scene| from_elsewhere(scene, &Draft::invite("7000")),
+            answer: Answer::Silence,
             counts: &[("calls_refused{unknown_source}", 1)],
+        },
+        Row {
+            name: "a stranger's OPTIONS",
+            act: |scene| from_elsewhere(scene, &options()),
+            answer: Answer::Silence,
+            counts: &[("messages_refused{unknown_source}", 1)],
+        },
+        Row {
+            name: "a stranger's request without a Call-ID",
+            act: |scene| from_elsewhere(scene, &options().without("Call-ID")),
+            answer: Answer::Silence,
+            counts: &[("messages_refused{malformed}", 1)],
         },
         Row {
             name: "an INVITE to a number that is not served",

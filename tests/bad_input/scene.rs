@@ -71,6 +71,7 @@ impl Scene {
             name = "ucm"
             peers = ["udp:{}", "udp:{}"]
             mode = "primary_backup"
+            accept = "127.0.0.66"
             {pings}
             recovery_timeout = 60
             [presence]

@@ -11,8 +11,10 @@ use super::message::{Draft, Heard};
 use super::scene::{Caller, DEADLINE, PATIENCE, Scene};
 use super::{Answer, Row, hold};
 
+/// Where somebody is whose calls the trunk accepts.
+const SOMEBODY: &str = "127.0.0.66:0";
 /// Where somebody is who is no trunk.
-const STRANGER: &str = "127.0.0.66:0";
+const STRANGER: &str = "127.0.0.77:0";
 
 #[test]
 fn streams() {
@@ -33,7 +35,7 @@ pub(crate) struct Peer {
 
 impl Peer {
     pub(crate) fn connect(scene: &Scene) -> Self {
-        Self::connect_from(STRANGER, scene.tcp, None)
+        Self::connect_from(SOMEBODY, scene.tcp, None)
     }
 
     fn connect_from(own: &str, server: SocketAddr, receive_bytes: Option<usize>) -> Self {
@@ -131,6 +133,15 @@ fn broken() -> Vec<Row> {
         counts: MALFORMED,
     };
     vec![
+        refused(
+            "a wrong Content-Length, from an address that is no trunk's",
+            |scene| {
+                let mut peer = Peer::connect_from(STRANGER, scene.tcp, None);
+                peer.send(&options().with("Content-Length", "x"));
+                peer.answer_and_end()
+            },
+            Answer::Close,
+        ),
         refused(
             "no Content-Length",
             |scene| {
@@ -340,7 +351,7 @@ fn flood(scene: &Scene) -> Answer {
 /// What waits for it is bounded, and its flood keeps nobody else waiting.
 fn deaf(scene: &Scene) -> Answer {
     const WAIT_MAX: Duration = Duration::from_secs(1);
-    let mut peer = Peer::connect_from(STRANGER, scene.tcp, Some(4_096));
+    let mut peer = Peer::connect_from(SOMEBODY, scene.tcp, Some(4_096));
     let own = peer.stream.local_addr().unwrap().to_string();
     let flood = std::thread::spawn(move || {
         let start = Instant::now();

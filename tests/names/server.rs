@@ -23,6 +23,7 @@ fn serve(names: &NameServer, peers: &str, more: &str) -> Serving {
         http = "127.0.0.1:0"
         shards = 2
         pin = false
+        strangers = "refuse"
         [dns]
         servers = ["{}"]
         timeout = "300ms"
@@ -228,7 +229,7 @@ async fn invite(socket: &UdpSocket, server: &Serving, branch: u32) -> String {
          Via: SIP/2.0/UDP {from};branch=z9hG4bK{branch}\r\n\
          Max-Forwards: 70\r\nFrom: <sip:1@{from}>;tag=a{branch}\r\nTo: <sip:9999@{to}>\r\n\
          Call-ID: {branch}@{from}\r\nCSeq: 1 INVITE\r\nContact: <sip:1@{from}>\r\n\
-         Content-Length: 0\r\n\r\n"
+         Subject: longer than its answer may be\r\nContent-Length: 0\r\n\r\n"
     );
     let mut buffer = [0; 2_048];
     let answered = timeout(PATIENCE, async {

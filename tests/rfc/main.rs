@@ -26,6 +26,7 @@ mod rfc4028;
 mod rfc5407;
 mod rfc5806;
 mod rfc6086;
+mod rfc7616;
 mod rfc7989;
 
 // The names that `network` knows the library by: it is shared with the tests inside the library.

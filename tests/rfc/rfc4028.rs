@@ -13,6 +13,7 @@ const POLICY: LegPolicy = LegPolicy {
     min_se: 90,
     reliable_provisional: false,
     refer: false,
+    trusted: true,
     identity: crate::dialog::IdentityHeaders::Asserted,
 };
 

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use super::agents::Roster;
 use crate::config::reader::{Located, Section};
-use crate::config::server::{Driver, Listener, LogLevel, OnDisconnect, Role, Server, Token};
+use crate::config::server::{
+    Driver, Listener, LogLevel, OnDisconnect, Role, Server, Strangers, Token,
+};
 use crate::config::value::{self, Scalar};
 use crate::config::{DnIndex, Transport};
 use crate::limits::{AGENTS_MAX, SHARDS_MAX, SIP_LISTENERS_MAX, TOKEN_BYTES_MAX, TOKEN_BYTES_MIN};
@@ -49,6 +51,11 @@ pub(super) fn read(mut section: Section<'_>) -> Server {
         event_history: section.integer("event_history", 0..=100_000_000, 262_144),
         music: section.optional("music", value::media_server),
         mixer: section.optional("mixer", value::media_server),
+        strangers: section.choice(
+            "strangers",
+            &[("ignore", Strangers::Ignore), ("refuse", Strangers::Refuse)],
+            Strangers::Ignore,
+        ),
     };
     section.finish();
     server
@@ -115,7 +122,7 @@ pub(super) fn read_tokens(sections: Vec<Section<'_>>, roster: &Roster) -> Vec<To
     let mut lines: BTreeMap<Box<str>, u32> = BTreeMap::new();
     let mut tokens = Vec::new();
     for mut section in sections {
-        let secret = section.required("token", "\"a long random text\"", secret);
+        let secret = read_secret(&mut section);
         let role = section.required("role", "\"agent\"", |scalar| value::choice(scalar, &ROLES));
         let dns = section.list("dns", AGENTS_MAX, value::name);
         if let Some(Located { value: role, .. }) = role {
@@ -141,6 +148,17 @@ pub(super) fn read_tokens(sections: Vec<Section<'_>>, roster: &Roster) -> Vec<To
         section.finish();
     }
     tokens
+}
+
+fn read_secret<'a>(section: &mut Section<'a>) -> Option<Located<&'a str>> {
+    if !section.has("token") {
+        let instead = "write token = \"a long random text\"";
+        let what = "[[token]] has no `token`";
+        section.source.mistake(section.line, what, instead);
+    }
+    let value = section.hidden("token", secret)?;
+    let line = section.line_of("token");
+    Some(Located { value, line })
 }
 
 fn check_dns(section: &Section<'_>, role: Role, has_dns: bool) {

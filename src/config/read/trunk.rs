@@ -10,8 +10,8 @@ use crate::config::trunk::{
     Answering, BigRequests, Dtmf, Identity, MakeCallFlow, Peer, Selection, Trunk,
 };
 use crate::config::value;
-use crate::config::{Address, TrunkIndex};
-use crate::limits::{SESSION_SECONDS_MIN, TRUNK_PEERS_MAX, TRUNK_PREFIXES_MAX};
+use crate::config::{Address, Credentials, TrunkIndex};
+use crate::limits::{SESSION_SECONDS_MIN, TRUNK_NETWORKS_MAX, TRUNK_PEERS_MAX, TRUNK_PREFIXES_MAX};
 
 pub(super) const MODES: [(&str, Selection); 2] = [
     ("round_robin", Selection::RoundRobin),
@@ -57,25 +57,11 @@ fn read_one<'a>(
     if let Some(name) = name {
         names.claim(name, Address::Trunk(index));
     }
-    let ping_keys = ["ping_timeout", "oos_force", "ping_max_forwards"];
     let secs = Duration::from_secs;
-    let oos_check = section
-        .optional("oos_check", |scalar| {
-            value::duration_or_none(scalar, &(secs(1)..=Duration::from_hours(1)))
-        })
-        .unwrap_or(Some(secs(30)));
-    for key in ping_keys
-        .into_iter()
-        .filter(|key| oos_check.is_none() && section.has(key))
-    {
-        section.mistake(
-            key,
-            "has no effect without pings",
-            "remove it, or set oos_check",
-        );
-    }
+    let oos_check = read_oos_check(&mut section);
     let ping_max_forwards = section.integer("ping_max_forwards", 0..=255, 70);
     let (session_expires, min_se) = read_session(&mut section);
+    let (credentials, challenge) = read_credentials(&mut section);
     let trunk = Trunk {
         name: name.map_or("", |name| name.value).into(),
         peers: read_peers(&mut section, peer_lines),
@@ -113,6 +99,15 @@ fn read_one<'a>(
         early_media: section.flag("early_media", true),
         refer: section.flag("refer", false),
         identity: section.choice("identity", &IDENTITIES, Identity::Asserted),
+        accept: section
+            .list("accept", TRUNK_NETWORKS_MAX, value::network)
+            .unwrap_or_default()
+            .into_iter()
+            .map(|located| located.value)
+            .collect(),
+        trusted: section.flag("trusted", true),
+        credentials,
+        challenge,
     };
     section.finish();
     trunk
@@ -143,6 +138,52 @@ fn read_session(section: &mut Section<'_>) -> (Option<Duration>, Duration) {
         );
     }
     (session_expires, min_se)
+}
+
+/// The time between pings, and what has no meaning without any.
+fn read_oos_check(section: &mut Section<'_>) -> Option<Duration> {
+    let bounds = Duration::from_secs(1)..=Duration::from_hours(1);
+    let oos_check = section
+        .optional("oos_check", |scalar| {
+            value::duration_or_none(scalar, &bounds)
+        })
+        .unwrap_or(Some(Duration::from_secs(30)));
+    for key in ["ping_timeout", "oos_force", "ping_max_forwards"] {
+        if oos_check.is_none() && section.has(key) {
+            let instead = "remove it, or set oos_check";
+            section.mistake(key, "has no effect without pings", instead);
+        }
+    }
+    oos_check
+}
+
+/// What the trunk is shown, and must show.
+fn read_credentials(section: &mut Section<'_>) -> (Option<Arc<Credentials>>, bool) {
+    const KEYS: [&str; 3] = ["realm", "user", "password"];
+    let [realm, user] = ["realm", "user"].map(|key| section.optional(key, value::quotable));
+    let password = section.hidden("password", value::quotable);
+    let given = KEYS.into_iter().filter(|key| section.has(key)).count();
+    if let Some(missing) = KEYS.into_iter().find(|key| given > 0 && !section.has(key)) {
+        let what = format!("[[trunk]] has no `{missing}`");
+        let instead = "write realm, user and password, or none of them";
+        section.source.mistake(section.line, what, instead);
+    }
+    let challenge = section.flag("challenge", false);
+    if challenge && given == 0 {
+        let instead = "write realm, user and password that its calls must show";
+        section.mistake("challenge", "has nothing to ask for", instead);
+    }
+    let credentials = realm
+        .zip(user)
+        .zip(password)
+        .map(|((realm, user), password)| {
+            Arc::new(Credentials {
+                realm: realm.into(),
+                user: user.into(),
+                password: password.into(),
+            })
+        });
+    (credentials, challenge)
 }
 
 fn read_peers(section: &mut Section<'_>, peer_lines: &mut BTreeMap<Peer, u32>) -> Vec<Peer> {

@@ -9,8 +9,8 @@ use offhook_shards::{ConnectionId, ShardId, Source, Transport};
 
 use crate::counters::{Counter, Counters};
 use crate::dialog::{
-    Body, Invite, LegEvent, LegKey, LegPolicy, Listener, Party, Subscribe, Target, UserAgent,
-    UserAgentConfig, UserAgentEvent,
+    Body, Invite, LegEvent, LegKey, LegPolicy, Listener, Party, Sender, Subscribe, Target,
+    UserAgent, UserAgentConfig, UserAgentEvent,
 };
 
 /// Steps after which a test is taken to run in circles.
@@ -84,6 +84,7 @@ pub(super) fn invite_to(port: u16) -> Invite {
         referred_by: None,
         speaks_for: None,
         policy: LegPolicy::default(),
+        credentials: None,
     }
 }
 
@@ -93,6 +94,7 @@ pub(super) fn subscribe_to(port: u16) -> Subscribe {
         request_uri: format!("sip:8001@127.0.0.1:{port}"),
         from_user: "watcher".to_owned(),
         expires: Duration::from_secs(600),
+        credentials: None,
     }
 }
 
@@ -296,7 +298,11 @@ impl Network {
                     remote: packet.from,
                     connection,
                 };
-                agent.handle_datagram(self.now, source, &packet.bytes);
+                let sender = Sender::Known {
+                    is_trusted: true,
+                    shows: None,
+                };
+                agent.handle_datagram(self.now, source, sender, &packet.bytes);
             } else {
                 self.inbox.push(Arrived {
                     to: packet.to,

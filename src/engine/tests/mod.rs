@@ -1,0 +1,155 @@
+//! One engine, and messages that a test writes by hand and sends from any address.
+
+mod passwords;
+mod strangers;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use offhook_shards::{Engine as _, ShardId, Source, Transport};
+
+use crate::config;
+use crate::counters::{Counter, Counters};
+use crate::cti::Output;
+use crate::dialog::{Listener, UserAgentConfig};
+use crate::wall::Wall;
+
+use super::{Engine, EngineConfig, Owners};
+
+/// Where the engine listens.
+const OURS: &str = "192.0.2.10:5060";
+/// The trunk's only node.
+const PBX: &str = "192.0.2.20:5060";
+
+struct Lab {
+    now: Instant,
+    engine: Engine,
+    counters: Arc<Counters>,
+    /// What clients were told.
+    events: Vec<Output>,
+}
+
+impl Lab {
+    /// An engine with this in its configuration besides a trunk, a queue and an agent: lines of
+    /// `[server]`, and lines of the trunk.
+    fn new(server: &str, trunk: &str) -> Self {
+        let text = format!(
+            r#"
+            [server]
+            sip = ["udp:{OURS}"]
+            {server}
+            [[trunk]]
+            name = "pbx"
+            peers = ["udp:{PBX}"]
+            oos_check = 0
+            {trunk}
+            [[queue]]
+            name = "sales"
+            [[routing_point]]
+            number = "7000"
+            queue = "sales"
+            [[agent]]
+            dn = "2001"
+            queues = ["sales"]
+            presence = false
+            "#
+        );
+        let config = config::parse(&text, &|name| Err(name.to_owned())).expect("no mistakes");
+        let now = Instant::now();
+        let counters = Arc::new(Counters::default());
+        let setup = EngineConfig {
+            shard: ShardId(0),
+            owners: Owners::new(1, [1, 2]),
+            user_agent: UserAgentConfig {
+                shard: ShardId(0),
+                listeners: vec![Listener {
+                    transport: Transport::Udp,
+                    address: OURS.parse().expect("an address"),
+                    advertised: OURS.into(),
+                }],
+                t1: config.server.t1,
+                t2: config.server.t2,
+                t4: config.server.t4,
+                user_agent: "Offhook".into(),
+                call_id_host: None,
+                keys: [1, 2],
+                seed: 1,
+            },
+            config: Arc::new(config),
+            seed: 1,
+            counters: Arc::clone(&counters),
+            wall: Wall::since_1970(now),
+        };
+        Self {
+            now,
+            engine: Engine::new(now, setup),
+            counters,
+            events: Vec::new(),
+        }
+    }
+
+    /// Sends a message from an address; what the engine sends at once, and to whom.
+    fn send(&mut self, from: &str, bytes: &[u8]) -> Vec<(SocketAddr, String)> {
+        let source = Source {
+            transport: Transport::Udp,
+            local: OURS.parse().expect("an address"),
+            remote: from.parse().expect("an address"),
+            connection: None,
+        };
+        self.engine.handle_datagram(self.now, source, bytes);
+        self.sent()
+    }
+
+    /// Lets time pass; what the engine sends meanwhile.
+    fn wait(&mut self, time: Duration) -> Vec<(SocketAddr, String)> {
+        let end = self.now + time;
+        let mut sent = Vec::new();
+        while let Some(at) = self.engine.poll_timeout().filter(|at| *at <= end) {
+            self.now = at.max(self.now);
+            self.engine.handle_timeout(self.now);
+            sent.extend(self.sent());
+        }
+        self.now = end;
+        sent
+    }
+
+    fn sent(&mut self) -> Vec<(SocketAddr, String)> {
+        let mut sent = Vec::new();
+        let mut bytes = Vec::new();
+        while let Some(transmit) = self.engine.poll_transmit(&mut bytes) {
+            let text = String::from_utf8_lossy(&bytes).into_owned();
+            sent.push((transmit.remote, text));
+            bytes.clear();
+        }
+        while let Some(event) = self.engine.poll_event() {
+            self.events.push(event);
+        }
+        sent
+    }
+
+    fn counted(&self, counter: Counter) -> u64 {
+        self.counters.value(counter)
+    }
+}
+
+/// A request from an address, with these lines in it.
+fn request(method: &str, from: &str, call: &str, lines: &str) -> String {
+    format!(
+        "{method} sip:7000@{OURS} SIP/2.0\r\n\
+         Via: SIP/2.0/UDP {from};branch=z9hG4bK{call}{method}\r\n\
+         Max-Forwards: 70\r\nCall-ID: {call}\r\nCSeq: 1 {method}\r\n{lines}\
+         Content-Length: 0\r\n\r\n"
+    )
+}
+
+/// The value of a header in a message.
+fn value<'a>(message: &'a str, name: &str) -> Option<&'a str> {
+    let mut lines = message.lines();
+    lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+}
+
+/// The status of a response.
+fn status(message: &str) -> Option<u16> {
+    message.strip_prefix("SIP/2.0 ")?.get(..3)?.parse().ok()
+}
