@@ -437,7 +437,9 @@ impl Conversation {
     /// The dialog that a REFER names is none of ours. Then it is the PBX's, whose phones have
     /// talked without us: the transfer is tried there (RFC 5589 §7); whether it can be.
     pub(super) fn tries_outside(&mut self) -> bool {
+        let mut by_agent = false;
         let number = self.referral().and_then(|referral| {
+            by_agent = referral.by.dn().is_some();
             let is_unknown = referral.refused == Some(Status::CALL_DOES_NOT_EXIST);
             let again = is_unknown && !referral.is_outside;
             again.then(|| referral.target.number.clone())
@@ -447,12 +449,14 @@ impl Conversation {
             .and_then(|number| self.destination(number));
         let who = match destination {
             Some(Destination::Direct { dn }) if !self.is_here(dn) => Who::Agent(dn),
-            Some(Destination::Outside { number }) => Who::Outside(Party {
+            // Nobody from outside calls outside through us.
+            Some(Destination::Outside { number }) if by_agent => Who::Outside(Party {
                 number,
                 ..Party::default()
             }),
             Some(
                 Destination::Direct { .. }
+                | Destination::Outside { .. }
                 | Destination::Queue { .. }
                 | Destination::Takeover { .. },
             )

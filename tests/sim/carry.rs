@@ -564,3 +564,24 @@ fn number_that_a_phone_transfers_to_is_told_in_whose_name() {
     assert!(has(&world, OTHER, "Referred-By")[0].contains("2000"));
     end(&mut world, token);
 }
+
+/// A9: a caller may not have the server dial outside, whatever dialog it says that it has there.
+#[test]
+fn a9_a_caller_transfers_nobody_to_a_number_outside() {
+    for mut world in worlds() {
+        let (token, _) = talking(&mut world);
+        let replaces = Replaces {
+            call_id: "made-up@10.0.1.1".to_owned(),
+            to_tag: "theirs".to_owned(),
+            from_tag: "its".to_owned(),
+        };
+        for replaces in [Some(&replaces), None] {
+            let now = world.now;
+            assert!(world.population.callers.refer(now, token, "4000", replaces));
+            world.run_for(Duration::from_secs(8));
+            assert_eq!(world.network.invite_to("4000"), None);
+            assert!(connected(&world, token, AGENT));
+        }
+        end(&mut world, token);
+    }
+}

@@ -39,6 +39,7 @@ mod routers;
 mod runs;
 #[path = "../cti/schema.rs"]
 mod schema;
+mod topology;
 mod trace;
 mod turmoil;
 mod wire;

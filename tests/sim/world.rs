@@ -21,6 +21,7 @@ use offhook_shards::Transport;
 use super::checkers::{self, Journal};
 use super::cluster::Cluster;
 use super::network::{Faults, Flight, Network};
+use super::topology::Topology;
 use super::trace::Trace;
 use super::wire::Wire;
 
@@ -85,6 +86,8 @@ pub struct World {
     pub wire: Wire,
     /// Everything that is said, for the ladders.
     pub trace: Option<Trace>,
+    /// Who has said what of itself, where that is held.
+    pub topology: Option<Topology>,
     pub journal: Journal,
     pub records: Vec<Record>,
     /// Faults that a silenced PBX reports about itself.
@@ -139,6 +142,7 @@ impl World {
             network: Network::new(now, setup.faults, setup.seed),
             wire: Wire::default(),
             trace: None,
+            topology: None,
             journal: Journal::new(config),
             records: Vec::new(),
             excused: Vec::new(),
@@ -378,7 +382,9 @@ impl World {
             }
         }
         for flight in self.cluster.transmits() {
-            if let Err(fault) = self.wire.sent(self.now, &flight) {
+            let wire = self.wire.sent(self.now, &flight);
+            let seen = self.topology.as_ref().map(|all| all.leaves(&flight));
+            if let Err(fault) = wire.and(seen.unwrap_or(Ok(()))) {
                 self.fail(&fault);
             }
             self.carry(flight);
@@ -390,7 +396,11 @@ impl World {
         };
         while let Some(Packet { from, to }) = node(self, &mut bytes) {
             let bytes = std::mem::take(&mut bytes);
-            self.carry(Flight { from, to, bytes });
+            let mut flight = Flight { from, to, bytes };
+            if let Some(topology) = &mut self.topology {
+                topology.arrives(&mut flight);
+            }
+            self.carry(flight);
         }
         let records = self.population.take_records(self.now);
         self.records.extend(records);
