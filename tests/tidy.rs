@@ -295,15 +295,7 @@ fn every_module_file_is_part_of_the_build() {
 fn tests_that_the_page_names_are_there() {
     let page = read(&root().join("docs/TESTING.md"));
     let mut faults = Vec::new();
-    let mut names = 0;
-    for named in page.split('`').filter(|word| word.contains(".rs::")) {
-        let (file, test) = named.split_once("::").expect("it was just found");
-        let path = root().join(file);
-        names += 1;
-        if !path.exists() || !read(&path).contains(&format!("fn {test}()")) {
-            faults.push(format!("docs/TESTING.md names {named}, which is not there"));
-        }
-    }
+    let names = check_named("docs/TESTING.md", &mut faults);
     for row in (1..=28).map(|number| format!("| D{number} ")) {
         let is_there = page.lines().any(|line| line.starts_with(&row));
         if !is_there {
@@ -322,6 +314,44 @@ fn tests_that_the_page_names_are_there() {
     }
     assert!(names > 28, "the table was not found");
     assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+/// Every class of threats has its row, and every row a test or a reason why it does not apply.
+#[test]
+fn threats_have_their_tests() {
+    const PAGE: &str = "docs/threats.md";
+    const CLASSES: [(&str, u32); 5] = [("F", 25), ("B", 12), ("A", 16), ("R", 15), ("P", 15)];
+    let mut faults = Vec::new();
+    check_named(PAGE, &mut faults);
+    let page = read(&root().join(PAGE));
+    for (class, count) in CLASSES {
+        for number in 1..=count {
+            let start = format!("| {class}{number} ");
+            let row = page.lines().find(|line| line.starts_with(&start));
+            match row {
+                Some(row) if row.contains(".rs::") || row.contains("does not apply: ") => {}
+                Some(_) => faults.push(format!("{PAGE}: {class}{number} names no test")),
+                None => faults.push(format!("{PAGE} has no row {class}{number}")),
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+/// Finds every test that a page names; how many there are.
+fn check_named(page: &str, faults: &mut Vec<String>) -> usize {
+    let text = read(&root().join(page));
+    let named = text.split('`').filter(|word| word.contains(".rs::"));
+    let mut names = 0;
+    for test in named {
+        let (file, function) = test.split_once("::").expect("it was just found");
+        let path = root().join(file);
+        names += 1;
+        if !path.exists() || !read(&path).contains(&format!("fn {function}()")) {
+            faults.push(format!("{page} names {test}, which is not there"));
+        }
+    }
+    names
 }
 
 fn check_length(file: &Path, text: &str, faults: &mut Vec<String>) {

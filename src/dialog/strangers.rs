@@ -45,23 +45,25 @@ pub enum Unwelcome {
 #[derive(Debug, Default)]
 pub(super) struct StrangersLog {
     last: Option<Instant>,
-    unlogged: u64,
+    pub(super) unlogged: u64,
 }
 
 impl StrangersLog {
-    fn note(&mut self, now: Instant, source: Source, method: Method<'_>) {
+    /// Whether it was written.
+    pub(super) fn note(&mut self, now: Instant, source: Source, method: Method<'_>) -> bool {
         let since = |last| now.saturating_duration_since(last);
         if self
             .last
             .is_some_and(|last| since(last) < STRANGERS_LOG_INTERVAL)
         {
             self.unlogged += 1;
-            return;
+            return false;
         }
         let (from, unlogged) = (source.remote, std::mem::take(&mut self.unlogged));
         let method = method.as_str().escape_debug();
         tracing::warn!(%from, %method, unlogged, "a message from an address that is no trunk's");
         self.last = Some(now);
+        true
     }
 }
 

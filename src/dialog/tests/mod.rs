@@ -9,4 +9,5 @@ mod limits;
 mod messages;
 #[allow(dead_code, reason = "tests/rfc3261 uses the rest")]
 mod network;
+mod strangers;
 mod subscriptions;

@@ -2,6 +2,7 @@
 
 mod passwords;
 mod strangers;
+mod threats;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
