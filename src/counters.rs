@@ -68,6 +68,8 @@ counters! {
     InviteReplaces => "calls_refused", "replaces";
     /// INVITEs refused because a table or a backlog is full.
     InviteOverload => "calls_refused", "overload";
+    /// INVITEs refused because the server is to stop.
+    InviteDraining => "calls_refused", "draining";
     /// INVITEs refused because the queue is full.
     InviteQueueFull => "calls_refused", "queue_full";
     /// INVITEs refused because of another limit of the queue.

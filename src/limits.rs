@@ -156,6 +156,11 @@ pub const TOKEN_BYTES_MAX: usize = 256;
 /// Callers that one queue may be configured to hold.
 pub const QUEUE_CAPACITY_MAX: usize = 1_000_000;
 
+/// The longest that a server may be told to wait for its calls to end.
+pub const DRAIN_TIMEOUT_MAX: Duration = Duration::from_hours(24);
+/// Time between two looks whether the last call has ended, while the server lets them end.
+pub const DRAIN_LOOK_INTERVAL: Duration = Duration::from_millis(100);
+
 // HTTP
 
 /// HTTP connections at one time, WebSockets included; further ones are closed at once. More than

@@ -5,6 +5,7 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
@@ -63,6 +64,9 @@ struct Serve {
     /// How bytes move: auto, uring or epoll.
     #[arg(long, value_name = "DRIVER")]
     driver: Option<Driver>,
+    /// How many seconds calls may take to end when the server is told to stop.
+    #[arg(long, value_name = "SECONDS")]
+    drain_timeout: Option<u64>,
 }
 
 fn main() -> ExitCode {
@@ -166,6 +170,7 @@ fn overrides(flags: &Serve) -> Overrides {
         http: flags.http,
         log: flags.log,
         driver: flags.driver,
+        drain_timeout: flags.drain_timeout.map(Duration::from_secs),
     }
 }
 

@@ -323,6 +323,7 @@ fn threats_have_their_tests() {
     const CLASSES: [(&str, u32); 5] = [("F", 25), ("B", 12), ("A", 16), ("R", 15), ("P", 15)];
     let mut faults = Vec::new();
     check_named(PAGE, &mut faults);
+    check_named("docs/reliability.md", &mut faults);
     let page = read(&root().join(PAGE));
     for (class, count) in CLASSES {
         for number in 1..=count {

@@ -48,6 +48,7 @@ pub(super) const SERVER: Keys = Keys {
         "music",
         "mixer",
         "strangers",
+        "drain_timeout",
     ],
 };
 

@@ -1,11 +1,12 @@
 //! Flags of the command line, which override the file. Reading the command line is not done here.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use super::check::{self, Place};
 use super::mistake::Mistakes;
 use super::{Config, Cores, Driver, Listener, LogLevel, Mistake};
-use crate::limits::SHARDS_MAX;
+use crate::limits::{DRAIN_TIMEOUT_MAX, SHARDS_MAX};
 
 /// What the command line says; what is absent leaves the file's value.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -24,6 +25,8 @@ pub struct Overrides {
     pub log: Option<LogLevel>,
     /// `--driver`.
     pub driver: Option<Driver>,
+    /// `--drain-timeout`.
+    pub drain_timeout: Option<Duration>,
 }
 
 impl Config {
@@ -42,6 +45,7 @@ impl Config {
             http,
             log,
             driver,
+            drain_timeout,
         } = overrides;
         let (server, places) = (&mut self.server, &mut self.places);
         if let Some(shards) = shards {
@@ -77,6 +81,8 @@ impl Config {
         }
         server.log = log.unwrap_or(server.log);
         server.driver = driver.unwrap_or(server.driver);
+        let drain_timeout = drain_timeout.map(|time| time.min(DRAIN_TIMEOUT_MAX));
+        server.drain_timeout = drain_timeout.unwrap_or(server.drain_timeout);
         let has_tokens = !server.tokens.is_empty();
         let beside = (self.tls.as_ref(), &self.trunks[..]);
         check::check_server(server, beside, has_tokens, places, &mistakes);

@@ -49,6 +49,8 @@ pub struct Server {
     pub mixer: Option<MediaServer>,
     /// What addresses that are no trunk's hear.
     pub strangers: Strangers,
+    /// How long calls may take to end when the server is told to stop; zero ends it at once.
+    pub drain_timeout: Duration,
 }
 
 /// What addresses that are no trunk's hear when they call.

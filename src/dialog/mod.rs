@@ -59,7 +59,7 @@ pub use event::{
     Invitation, LegEvent, PingOutcome, Refer, Release, SessionUuid, SubscriptionEvent,
     SubscriptionState, TerminatedReason, UserAgentEvent,
 };
-pub use strangers::{Sender, Unwelcome};
+pub use strangers::{Admission, Sender, Unwelcome};
 pub use user_agent::{Full, UserAgent};
 
 pub use crate::transaction::Target;

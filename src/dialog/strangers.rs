@@ -25,9 +25,22 @@ pub enum Sender<'a> {
         is_trusted: bool,
         /// What its calls must show, where that is asked.
         shows: Option<&'a Credentials>,
+        /// Whether its new calls are taken.
+        admission: Admission,
     },
     /// Anybody.
     Stranger(Unwelcome),
+}
+
+/// Whether new calls are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Admission {
+    /// They are.
+    Open,
+    /// There is more to do than can be done.
+    Overloaded,
+    /// The server is to stop.
+    Draining,
 }
 
 /// What a stranger hears.

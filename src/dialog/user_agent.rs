@@ -25,7 +25,7 @@ use super::dialog::{Dialog, Opening};
 use super::leg::Leg;
 use super::ping::Pings;
 use super::reply::Reply;
-use super::strangers::{Sender, StrangersLog};
+use super::strangers::{Admission, Sender, StrangersLog};
 use super::subscription::{Moment, Subscription};
 use super::table::Usage;
 use super::turn::Turn;
@@ -98,8 +98,19 @@ impl UserAgent {
     ) {
         let mut index = self.index.take().unwrap_or_default();
         match (Message::receive(bytes, &mut index), sender) {
-            (Ok(Checked::Request(request)), Sender::Known { is_trusted, shows }) => {
-                if shows.is_none_or(|shows| self.is_proved(now, source, &request, shows)) {
+            (
+                Ok(Checked::Request(request)),
+                Sender::Known {
+                    is_trusted,
+                    shows,
+                    admission,
+                },
+            ) => {
+                let is_admitted =
+                    admission == Admission::Open || self.is_admitted(source, &request, admission);
+                if is_admitted
+                    && shows.is_none_or(|shows| self.is_proved(now, source, &request, shows))
+                {
                     self.handle_request(now, source, is_trusted, &request);
                 }
             }

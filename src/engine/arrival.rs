@@ -6,7 +6,7 @@ use crate::agent::{self, Place};
 use crate::call::{Arrival, Destination, LegSlot, Way};
 use crate::counters::Counter;
 use crate::cti::{ErrorCode, Event};
-use crate::dialog::{Invitation, LegKey, Refusal};
+use crate::dialog::{Admission, Invitation, LegKey, Refusal};
 use crate::limits::{MAX_FORWARDS, RETRY_AFTER_SECONDS};
 use crate::sip::Status;
 use crate::trunk::leg_policy;
@@ -55,9 +55,6 @@ impl Engine {
                 .destination(&invitation.called)
                 .ok_or(Refused::UnknownNumber)?,
         };
-        if self.is_overloaded() {
-            return Err(Refused::Overload);
-        }
         let arrival = Arrival {
             destination,
             calling: invitation.calling,
@@ -87,7 +84,10 @@ impl Engine {
     /// which is this one, hears at once whose its reservation is.
     pub(super) fn place(&mut self, now: Instant, place: &Place) {
         let wrong = match Destination::of(&self.config, &place.destination) {
-            _ if self.is_overloaded() => Err((ErrorCode::TooBusy, "the server is busy".to_owned())),
+            _ if self.admission() != Admission::Open => Err((
+                ErrorCode::TooBusy,
+                "the server takes no calls now".to_owned(),
+            )),
             Some(Destination::Direct { dn }) if dn == place.dn => {
                 let message = "an agent cannot call itself".to_owned();
                 Err((ErrorCode::InvalidCalledDN, message))

@@ -20,6 +20,8 @@ pub enum Input {
     Request(cti::Request),
     /// Where a name leads.
     Resolved(dns::Resolved),
+    /// The server is to stop: no new calls.
+    Drain,
 }
 
 /// One message between shards, sorted by the thing it is about; the owner of that thing gets it.

@@ -28,7 +28,7 @@ use crate::call::{CallKey, CallRef, Calls, Live, Mint};
 use crate::config::{Config, DnIndex, QueueIndex, RoutingPointIndex, Strangers, TrunkIndex};
 use crate::counters::Counters;
 use crate::cti::{ErrorCode, Event, Output, Request, RequestBody, RequestedBy, RouteRequest};
-use crate::dialog::{LegKey, Sender, Unwelcome, UserAgent, UserAgentConfig};
+use crate::dialog::{Admission, LegKey, Sender, Unwelcome, UserAgent, UserAgentConfig};
 use crate::limits::BACKLOG_MAX;
 use crate::presence::Watchers;
 use crate::queue::{self, Queues};
@@ -79,6 +79,8 @@ pub struct Engine {
     trunks: Trunks,
     links: Links,
     ties: Ties,
+    /// Whether calls may only end.
+    is_draining: bool,
     /// Peers that have been silent on an INVITE for so long that the next one is tried.
     silences: Wheel<(CallKey, LegKey)>,
     /// What this shard tells itself.
@@ -141,6 +143,7 @@ impl Engine {
             counters,
             links: Links::default(),
             ties: Ties::default(),
+            is_draining: false,
             silences: Wheel::new(now),
             local: VecDeque::new(),
             messages: VecDeque::new(),
@@ -192,16 +195,23 @@ impl Engine {
 
     /// New calls are refused, and OPTIONS answered 503, so that trunks go elsewhere.
     pub fn set_draining(&mut self, draining: bool) {
+        self.is_draining = draining;
         self.user_agent.set_draining(draining);
     }
 
     /// Who sent a message.
-    fn sender<'a>(config: &'a Config, trunks: &Trunks, source: Source) -> Sender<'a> {
+    fn sender<'a>(
+        config: &'a Config,
+        trunks: &Trunks,
+        admission: Admission,
+        source: Source,
+    ) -> Sender<'a> {
         if let Some(trunk) = trunks.by_source(source.remote.ip()) {
             let trunk = config.trunk_at(trunk);
             return Sender::Known {
                 is_trusted: trunk.trusted,
                 shows: trunk.credentials.as_deref().filter(|_| trunk.challenge),
+                admission,
             };
         }
         // Whose address it is may be known as soon as DNS has said so for the first time.
@@ -211,6 +221,17 @@ impl Engine {
             Strangers::Refuse => Unwelcome::Refused,
         };
         Sender::Stranger(unwelcome)
+    }
+
+    /// Whether new calls are taken now.
+    fn admission(&self) -> Admission {
+        if self.is_draining {
+            Admission::Draining
+        } else if self.is_overloaded() {
+            Admission::Overloaded
+        } else {
+            Admission::Open
+        }
     }
 
     /// Whether so much waits to be told that new work would only wait behind it.
@@ -341,7 +362,7 @@ impl offhook_shards::Engine for Engine {
     }
 
     fn handle_datagram(&mut self, now: Instant, from: Source, bytes: &[u8]) {
-        let sender = Self::sender(&self.config, &self.trunks, from);
+        let sender = Self::sender(&self.config, &self.trunks, self.admission(), from);
         self.user_agent.handle_datagram(now, from, sender, bytes);
         self.settle(now);
     }
@@ -350,7 +371,7 @@ impl offhook_shards::Engine for Engine {
         let framing::Frame::Malformed(error) = framing::frame(bytes) else {
             return false;
         };
-        let sender = Self::sender(&self.config, &self.trunks, from);
+        let sender = Self::sender(&self.config, &self.trunks, self.admission(), from);
         let answered = self.user_agent.handle_malformed(from, sender, bytes, error);
         self.settle(now);
         answered
@@ -384,6 +405,7 @@ impl offhook_shards::Engine for Engine {
                 self.trunks.handle_resolved(now, &resolved);
                 self.user_agent.handle_resolved(now, &resolved);
             }
+            Input::Drain => self.set_draining(true),
         }
         self.settle(now);
     }

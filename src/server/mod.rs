@@ -15,6 +15,7 @@ pub mod clock;
 pub mod decode;
 pub mod dns;
 pub mod door;
+mod drain;
 pub mod encode;
 pub mod engines;
 pub mod gate;

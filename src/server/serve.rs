@@ -26,6 +26,7 @@ use super::api::{self, Api};
 use super::clock::Clock;
 use super::dns::{self, Asker};
 use super::door::{Door, Visitor};
+use super::drain::Drain;
 use super::engines::{self, Engines};
 use super::gate::{self, Gate, Outputs};
 use super::hub::Hub;
@@ -369,6 +370,11 @@ impl<C: Crew> ControlPlane<C> {
         let refusals = Arc::clone(&fleet.refusals);
         let (asker, resolver) = dns::resolver(&self.config, Arc::clone(&fleet.dns));
         let deadlines = self.choices.deadlines;
+        let drain = Drain {
+            control: self.running.control(),
+            gate: gate.clone(),
+            patience: self.config.server.drain_timeout,
+        };
         let api = Api {
             gate,
             config: Arc::clone(&self.config),
@@ -407,7 +413,7 @@ impl<C: Crew> ControlPlane<C> {
         // Caught before anybody is told that the server runs.
         let signals = self.choices.signals.then(catch_signals);
         log_start(address, &self.running);
-        let stop = until_told(signals, self.stopped.clone());
+        let stop = until_told(signals, self.stopped.clone(), drain);
         let outcome = gate::turn(&mut hub, &self.clock, commands, outputs, stop).await;
         resolving.abort();
         if let Some(reloading) = reloading {
@@ -454,20 +460,30 @@ fn catch_signals() -> io::Result<(Signal, Signal)> {
     ))
 }
 
-/// Waits until somebody wants the server to stop.
-async fn until_told(signals: Option<io::Result<(Signal, Signal)>>, stopped: watch::Receiver<bool>) {
-    let Some(signals) = signals else {
+/// Waits until somebody wants the server to stop and its calls have ended; a second signal ends
+/// them at once.
+async fn until_told<E: Engine<Request = Input>>(
+    signals: Option<io::Result<(Signal, Signal)>>,
+    stopped: watch::Receiver<bool>,
+    drain: Drain<E>,
+) {
+    let Some(mut signals) = signals else {
         return until_true(stopped).await;
     };
     tokio::select! {
+        () = until_true(stopped.clone()) => return,
+        () = signalled(&mut signals) => {}
+    }
+    tokio::select! {
         () = until_true(stopped) => {}
-        () = signalled(signals) => {}
+        () = signalled(&mut signals) => {}
+        () = drain.run() => {}
     }
 }
 
-async fn signalled(signals: io::Result<(Signal, Signal)>) {
+async fn signalled(signals: &mut io::Result<(Signal, Signal)>) {
     match signals {
-        Ok((mut terminate, mut interrupt)) => {
+        Ok((terminate, interrupt)) => {
             tokio::select! {
                 _ = terminate.recv() => tracing::info!("SIGTERM"),
                 _ = interrupt.recv() => tracing::info!("SIGINT"),

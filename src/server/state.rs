@@ -243,6 +243,12 @@ impl State {
         !self.out_of_service.contains(&address)
     }
 
+    /// How many calls there are, each counted at every address where it is.
+    #[must_use]
+    pub fn calls(&self) -> usize {
+        self.addresses_of_calls.len()
+    }
+
     /// The calls at an address, by ConnID.
     pub fn calls_at(&self, address: AddressId) -> impl Iterator<Item = &Party> {
         let all = (address, ConnId(0))..=(address, ConnId(u64::MAX));

@@ -1,10 +1,15 @@
 //! The `offhook` command as a user runs it.
 
 use std::io::{BufRead, BufReader, Read};
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::net::UdpSocket;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStderr, Command, Stdio};
+use std::time::Duration;
 
 use crate::script::{CONFIGURATION, driver};
+
+/// Nothing takes this long unless it is broken.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 fn offhook(arguments: &[&str]) -> (Option<i32>, String, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_offhook"))
@@ -83,9 +88,8 @@ impl Drop for EndsWithTheTest {
     }
 }
 
-#[test]
-fn serve_starts_says_so_in_one_line_and_stops_on_a_signal() {
-    let path = file("serve.toml", CONFIGURATION);
+/// A server with this configuration, what it logs, and the first line of that.
+fn serve(path: &Path) -> (EndsWithTheTest, BufReader<ChildStderr>, String) {
     let mut server = Command::new(env!("CARGO_BIN_EXE_offhook"))
         .args(["serve", "--shards", "1", "--config", path.to_str().unwrap()])
         .args(["--driver", &driver().unwrap_or_else(|| "auto".to_owned())])
@@ -96,6 +100,75 @@ fn serve_starts_says_so_in_one_line_and_stops_on_a_signal() {
     let mut log = BufReader::new(server.0.stderr.take().unwrap());
     let mut line = String::new();
     log.read_line(&mut line).unwrap();
+    (server, log, line)
+}
+
+fn terminate(server: &EndsWithTheTest) {
+    let stopped = Command::new("kill").arg(server.0.id().to_string()).status();
+    assert!(stopped.unwrap().success());
+}
+
+/// Sends a request of this call and waits for a final response to it: its status.
+fn ask(socket: &UdpSocket, server: &str, method: &str, call: &str) -> u16 {
+    let from = socket.local_addr().unwrap();
+    let branch = format!("{call}{}", method.replace("CANCEL", "INVITE"));
+    let request = format!(
+        "{method} sip:7000@{server} SIP/2.0\r\nVia: SIP/2.0/UDP {from};branch=z9hG4bK{branch}\r\n\
+         Max-Forwards: 70\r\nFrom: <sip:1@{from}>;tag=a\r\nTo: <sip:7000@{server}>\r\n\
+         Call-ID: {call}\r\nCSeq: 1 {method}\r\nContact: <sip:1@{from}>\r\n\
+         Content-Length: 0\r\n\r\n"
+    );
+    socket.send_to(request.as_bytes(), server).unwrap();
+    let mut buffer = [0; 4_096];
+    loop {
+        let length = socket.recv(&mut buffer).unwrap();
+        let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
+        let status = text.strip_prefix("SIP/2.0 ").map(|rest| rest[..3].parse());
+        let Some(Ok(status)) = status else { continue };
+        let is_ours = text.contains(&format!("Call-ID: {call}\r\n"))
+            && text.contains(&format!("CSeq: 1 {method}\r\n"));
+        // A caller who waits is told so, and that is all that it is told.
+        if is_ours && (status >= 200 || status == 182) {
+            return status;
+        }
+    }
+}
+
+#[test]
+fn a_signal_lets_calls_end_and_no_others_in() {
+    let path = file("drain.toml", CONFIGURATION);
+    let (mut server, mut log, line) = serve(&path);
+    let (_, rest) = line.split_once("udp:").unwrap();
+    let sip = rest.split([' ', ',']).next().unwrap();
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    assert_eq!(ask(&socket, sip, "INVITE", "waits"), 182);
+    terminate(&server);
+    let mut said = String::new();
+    while !said.contains("no new calls") {
+        assert_ne!(log.read_line(&mut said).unwrap(), 0, "{said}");
+    }
+    // The shards hear of it a moment later.
+    let turned_away = (0..1_000).any(|number| {
+        ask(&socket, sip, "INVITE", &format!("late{number}")) == 503 || {
+            ask(&socket, sip, "CANCEL", &format!("late{number}"));
+            false
+        }
+    });
+    assert!(turned_away);
+    assert_eq!(ask(&socket, sip, "OPTIONS", "ping"), 503);
+    assert!(server.0.try_wait().unwrap().is_none(), "somebody waits");
+    assert_eq!(ask(&socket, sip, "CANCEL", "waits"), 200);
+    let mut rest = String::new();
+    log.read_to_string(&mut rest).unwrap();
+    assert_eq!(server.0.wait().unwrap().code(), Some(0), "{rest}");
+    assert!(rest.contains("no call is left"), "{rest}");
+}
+
+#[test]
+fn serve_starts_says_so_in_one_line_and_stops_on_a_signal() {
+    let path = file("serve.toml", CONFIGURATION);
+    let (mut server, mut log, line) = serve(&path);
     assert!(line.contains(" serves SIP on udp:127.0.0.1:"), "{line}");
     assert!(!line.contains('\u{1b}'), "no colours for a pipe: {line:?}");
     assert!(line.contains(" CTI on http://127.0.0.1:"), "{line}");
@@ -103,11 +176,7 @@ fn serve_starts_says_so_in_one_line_and_stops_on_a_signal() {
         line.contains(" 1 shards on cores unpinned; driver "),
         "{line}"
     );
-    let stopped = Command::new("kill")
-        .arg(server.0.id().to_string())
-        .status()
-        .unwrap();
-    assert!(stopped.success());
+    terminate(&server);
     let mut rest = String::new();
     log.read_to_string(&mut rest).unwrap();
     assert_eq!(server.0.wait().unwrap().code(), Some(0), "{rest}");

@@ -216,7 +216,7 @@ impl Engine for Script {
     fn handle_request(&mut self, now: Instant, input: Input) {
         match input {
             Input::Request(request) => self.grant(now, request),
-            Input::Resolved(_) => {}
+            Input::Resolved(_) | Input::Drain => {}
         }
     }
 

@@ -12,7 +12,9 @@ use crate::config::server::{
 };
 use crate::config::value::{self, Scalar};
 use crate::config::{DnIndex, Transport};
-use crate::limits::{AGENTS_MAX, SHARDS_MAX, SIP_LISTENERS_MAX, TOKEN_BYTES_MAX, TOKEN_BYTES_MIN};
+use crate::limits::{
+    AGENTS_MAX, DRAIN_TIMEOUT_MAX, SHARDS_MAX, SIP_LISTENERS_MAX, TOKEN_BYTES_MAX, TOKEN_BYTES_MIN,
+};
 
 pub(super) fn read(mut section: Section<'_>) -> Server {
     let sip = read_listeners(&mut section);
@@ -55,6 +57,11 @@ pub(super) fn read(mut section: Section<'_>) -> Server {
             "strangers",
             &[("ignore", Strangers::Ignore), ("refuse", Strangers::Refuse)],
             Strangers::Ignore,
+        ),
+        drain_timeout: section.duration(
+            "drain_timeout",
+            Duration::ZERO..=DRAIN_TIMEOUT_MAX,
+            Duration::from_secs(30),
         ),
     };
     section.finish();

@@ -223,6 +223,7 @@ fn flags_override_the_file() {
         http: Some("127.0.0.1:9999".parse().unwrap()),
         log: Some("debug".parse().unwrap()),
         driver: Some("epoll".parse().unwrap()),
+        drain_timeout: Some(Duration::from_secs(7)),
     };
     let server = sound(SMALL).apply(overrides).unwrap().server;
     assert_eq!(server.shards, Some(2));
@@ -230,6 +231,7 @@ fn flags_override_the_file() {
     assert_eq!(server.sip.len(), 1);
     assert_eq!(server.sip[0].transport, Transport::Udp);
     assert_eq!(server.http.port(), 9_999);
+    assert_eq!(server.drain_timeout, Duration::from_secs(7));
     assert_eq!(
         (server.log, server.driver),
         (LogLevel::Debug, Driver::Epoll)
@@ -253,6 +255,7 @@ fn flags_are_checked_as_the_file_is() {
         http: Some("0.0.0.0:8080".parse().unwrap()),
         log: None,
         driver: None,
+        drain_timeout: None,
     };
     let mistakes = sound(SMALL).apply(overrides).unwrap_err();
     let printed: Vec<String> = mistakes.iter().map(ToString::to_string).collect();

@@ -9,8 +9,8 @@ use offhook_shards::{ConnectionId, ShardId, Source, Transport};
 
 use crate::counters::{Counter, Counters};
 use crate::dialog::{
-    Body, Invite, LegEvent, LegKey, LegPolicy, Listener, Party, Sender, Subscribe, Target,
-    UserAgent, UserAgentConfig, UserAgentEvent,
+    Admission, Body, Invite, LegEvent, LegKey, LegPolicy, Listener, Party, Sender, Subscribe,
+    Target, UserAgent, UserAgentConfig, UserAgentEvent,
 };
 
 /// Steps after which a test is taken to run in circles.
@@ -301,6 +301,7 @@ impl Network {
                 let sender = Sender::Known {
                     is_trusted: true,
                     shows: None,
+                    admission: Admission::Open,
                 };
                 agent.handle_datagram(self.now, source, sender, &packet.bytes);
             } else {

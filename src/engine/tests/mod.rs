@@ -1,5 +1,6 @@
 //! One engine, and messages that a test writes by hand and sends from any address.
 
+mod admission;
 mod passwords;
 mod strangers;
 mod threats;

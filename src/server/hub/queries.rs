@@ -44,6 +44,8 @@ pub struct Numbers {
     pub clients: usize,
     /// Requests that wait for a shard.
     pub pending: usize,
+    /// Calls, each counted at every address where it is.
+    pub calls: usize,
     /// Agents by what they do.
     pub agents: [(AgentStatus, usize); 6],
     /// Queues by name.
@@ -103,6 +105,7 @@ impl<S: Shards> Hub<S> {
             events: self.history.last(),
             clients: self.clients.len(),
             pending: self.pending.len(),
+            calls: self.state.calls(),
             agents: AgentStatus::ALL.map(|status| (status, self.state.agents_in(status))),
             queues: queues.collect(),
             trunks: trunks.collect(),
