@@ -126,6 +126,7 @@ impl Crowd {
             routing_point,
             entry: self.config.route(routing_point, None, &KeyValueList::new())[0],
             since,
+            returns: false,
             visited: Box::new([]),
         };
         (enter, call.conn_id)

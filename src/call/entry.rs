@@ -186,12 +186,14 @@ fn enter(
     routing_point: RoutingPointIndex,
     entry: EntryIndex,
 ) -> queue::Input {
+    let queue = facts.config.entry_at(entry).queue;
     queue::Input::Enter {
         call: facts.call(call.conn_id),
         info: Arc::clone(&call.info),
         routing_point,
         entry,
         since: call.since,
+        returns: call.returns_to(queue),
         visited: facts.visited.clone().into(),
     }
 }

@@ -167,6 +167,12 @@ impl Call {
         }
     }
 
+    /// Whether it goes back to where it was answered, with the age that it had.
+    pub(super) fn returns_to(&self, queue: QueueIndex) -> bool {
+        self.served
+            .is_some_and(|served| served.queue == queue && served.since == self.since)
+    }
+
     /// Who is there with this leg.
     pub(super) fn with_leg(&self, leg: LegSlot) -> Option<&Participant> {
         self.participants.iter().find(|who| who.leg == leg)

@@ -22,6 +22,7 @@ pub(super) struct Entering {
     pub(super) routing_point: RoutingPointIndex,
     pub(super) entry: EntryIndex,
     pub(super) since: Instant,
+    pub(super) returns: bool,
     pub(super) visited: Box<[QueueIndex]>,
 }
 
@@ -38,20 +39,38 @@ impl Line {
             let stage = Stage::Delayed(step.arm(from, Timer::Delay(conn_id)));
             return self.take_in(step, entering, stage);
         }
+        if entering.returns && entry.kind != EntryKind::Also {
+            return self.come_back(step, entering);
+        }
         match (self.limit(step), entry.kind) {
             (None, EntryKind::Also) => self.take_in(step, entering, Stage::Waiting),
             // It waits at home.
             (Some(_), EntryKind::Also) => {}
             (None, EntryKind::Home | EntryKind::Overflow) => {
-                self.take_in(step, entering, Stage::Waiting);
-                self.emit_queued(step, conn_id);
-                self.say_where(step, conn_id);
-                self.start_limit(step, conn_id);
-                self.ask_router(step, conn_id);
+                self.come_in(step, entering);
             }
             (Some(limit), EntryKind::Home | EntryKind::Overflow) => {
                 self.turn_away(step, entering, limit);
             }
+        }
+    }
+
+    fn come_in(&mut self, step: &mut Step<'_>, entering: Entering) {
+        let conn_id = entering.call.conn_id;
+        self.take_in(step, entering, Stage::Waiting);
+        self.emit_queued(step, conn_id);
+        self.say_where(step, conn_id);
+        self.start_limit(step, conn_id);
+        self.ask_router(step, conn_id);
+    }
+
+    /// Somebody who was answered here, and whose agent failed, came in time: the queue may be full
+    /// or closed by now. If nobody is left to serve it, it goes where those go who wait.
+    fn come_back(&mut self, step: &mut Step<'_>, entering: Entering) {
+        let conn_id = entering.call.conn_id;
+        self.come_in(step, entering);
+        if !self.ready.is_anybody_present() {
+            self.overflow(step, conn_id, Limit::NoAgents);
         }
     }
 
@@ -77,6 +96,7 @@ impl Line {
             routing_point,
             entry,
             since,
+            returns: _,
             visited,
         } = entering;
         let conn_id = call.conn_id;

@@ -103,6 +103,7 @@ impl Line {
                 routing_point,
                 entry,
                 since,
+                returns,
                 visited,
             } => {
                 let entering = Entering {
@@ -111,6 +112,7 @@ impl Line {
                     routing_point,
                     entry,
                     since,
+                    returns,
                     visited,
                 };
                 self.enter(step, entering);

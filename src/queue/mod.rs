@@ -60,6 +60,8 @@ pub enum Input {
         entry: EntryIndex,
         /// When it began to wait; kept when an agent fails to take it.
         since: Instant,
+        /// Whether it was answered here and has lost its agent: then it came in time.
+        returns: bool,
         /// The queues in which it could not wait; it is not sent back to them.
         visited: Box<[QueueIndex]>,
     },

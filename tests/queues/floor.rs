@@ -176,6 +176,7 @@ impl Floor {
                 routing_point,
                 entry: *entry,
                 since: self.now,
+                returns: false,
                 visited: Box::new([]),
             };
             self.send(call_shard(call), Message::Queue(queue_of(entry), input));

@@ -143,6 +143,7 @@ impl Hall {
                 routing_point,
                 entry: *entry,
                 since: self.now,
+                returns: false,
                 visited: visited.into(),
             };
             self.handle_at(config.entry_at(*entry).queue, input)

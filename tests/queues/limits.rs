@@ -117,6 +117,7 @@ fn nobody_goes_back_to_where_it_overflowed_from() {
             routing_point: PLAIN,
             entry,
             since: hall.start,
+            returns: false,
             visited: Box::new([SALES]),
         };
         hall.handle_at(OTHER, input)
@@ -132,6 +133,50 @@ fn nobody_goes_back_to_where_it_overflowed_from() {
             vec![(late.conn_id, QueueRefusal::Full(Status::BUSY_HERE))]
         )
     );
+}
+
+/// Its agent has failed, and it comes as it came before.
+fn comes_back(hall: &mut Hall) -> (CallRef, Vec<Output>) {
+    let call = hall.new_call();
+    let nothing = offhook::cti::KeyValueList::new();
+    let entry = hall.config.route(PLAIN, None, &nothing)[0];
+    let input = Input::Enter {
+        call,
+        info: info(call),
+        routing_point: PLAIN,
+        entry,
+        since: hall.start,
+        returns: true,
+        visited: Box::new([]),
+    };
+    let outputs = hall.handle(input);
+    (call, outputs)
+}
+
+#[test]
+fn who_comes_back_from_a_failed_agent_is_not_kept_out() {
+    // As many wait as may, all of whom came later.
+    let mut hall = hall("capacity = 1");
+    let later = hall.caller(PLAIN);
+    let (call, outputs) = comes_back(&mut hall);
+    assert_eq!(in_short(&outputs), ["7000 Queued"]);
+    assert_eq!(place(&hall, call), Some(Place::Waiting));
+    let waiting: Vec<ConnId> = hall.queues.waiting(SALES).collect();
+    assert_eq!(waiting, [call.conn_id, later.conn_id]);
+    // Or the queue has closed since.
+    let mut hall = hall_of("calendar = \"morning\"", "");
+    hall.pass(12 * 3_600);
+    let (call, _) = comes_back(&mut hall);
+    assert_eq!(place(&hall, call), Some(Place::Waiting));
+}
+
+#[test]
+fn who_comes_back_to_a_deserted_queue_goes_where_those_go_who_wait() {
+    let mut hall = hall("overflow_no_agents = \"number:9\"");
+    let (call, outputs) = comes_back(&mut hall);
+    assert_eq!(sent(&outputs), [(call.conn_id, "9".to_owned())]);
+    stays(&mut hall, call);
+    assert_eq!(place(&hall, call), Some(Place::Waiting));
 }
 
 #[test]
@@ -151,6 +196,7 @@ fn a_number_that_leads_back_to_the_same_queue_leads_nowhere() {
             routing_point: PLAIN,
             entry: hall.config.overflow_entry(OTHER),
             since: hall.start,
+            returns: false,
             visited: Box::new([SALES]),
         };
         let outputs = hall.handle_at(OTHER, input);

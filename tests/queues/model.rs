@@ -306,6 +306,7 @@ impl Pair {
             routing_point,
             entry: self.model.entry_of(routing_point),
             since,
+            returns: false,
             visited: Box::new([]),
         });
     }

@@ -310,3 +310,35 @@ fn an_agent_who_sends_a_caller_elsewhere_gets_the_next_one() {
     world.population.callers.give_up(now, token);
     end(world, next);
 }
+
+/// Somebody else has taken the last place by the time the transfer of a caller comes to nothing.
+#[test]
+fn a_caller_whose_transfer_fails_finds_its_place_in_a_full_queue() {
+    let full = FLOOR.replace(
+        "name = \"home\"",
+        "name = \"home\"\nwrap_up = 60\ncapacity = 1",
+    );
+    let mut world = World::new(Setup::calm(1).with(&full));
+    world.run_until_ready();
+    for dn in [BACKUP, LATER] {
+        world.phone(dn).begin_private_call();
+    }
+    world.run_for(Duration::from_secs(1));
+    let served = call(&mut world);
+    world.run_for(Duration::from_secs(5));
+    assert!(connected(&world, served, HOME));
+    let waits = call(&mut world);
+    world.run_for(Duration::from_secs(1));
+    let busy = Behaviour::refuses(offhook::sip::Status::BUSY_HERE);
+    world.phone(LAST).set_behaviour(Some(busy));
+    let main = super::control::conn_of(&world, HOME, EventName::Established);
+    super::control::act(&mut world, HOME, main, super::control::single_step(LAST));
+    world.run_for(Duration::from_secs(5));
+    assert!(world.tokens().contains(&served), "the customer is dropped");
+    world.phone(LAST).set_behaviour(None);
+    let now = world.now;
+    world.population.callers.give_up(now, waits);
+    world.run_for(Duration::from_secs(60));
+    assert!(connected(&world, served, HOME));
+    end(world, served);
+}
