@@ -20,8 +20,9 @@ struct Stream {
     off_hook: bool,
     /// Calls at the DN and how each stands.
     calls: BTreeMap<ConnId, Stand>,
-    /// Those that were taken back, by the phone or its desktop, while the agent was in a call of
-    /// another conversation: the two know nothing of each other.
+    /// Those that were taken back, by the phone or its desktop, or beside which somebody was
+    /// called, while the agent was in a call of another conversation: the two know nothing of each
+    /// other.
     beside_others: BTreeSet<ConnId>,
     /// Those that came through a routing point.
     business: BTreeSet<ConnId>,
@@ -30,12 +31,22 @@ struct Stream {
 }
 
 impl Stream {
-    /// Notes a call that is taken back while the agent is in one of another conversation, or by
-    /// the phone itself: the two may be in hand until one of them is held or over.
+    /// Notes a call that is taken back, or beside which somebody is called, while the agent is in
+    /// one of another conversation, or by the phone itself: the two may be in hand until one of
+    /// them is held or over.
     fn follow(&mut self, conn_id: ConnId, event: &Event) {
         let by_itself = event.requested_by.is_none();
         let may = by_itself || !self.is_beside_its_own(conn_id);
-        if event.name == EventName::Retrieved && may {
+        let beside = event
+            .previous_conn_id
+            .filter(|_| event.name == EventName::Dialing);
+        if let Some(main) = beside {
+            // It is the main call of the new one that the others know nothing of.
+            let own = [conn_id, main];
+            let others = self.calls.iter().filter(|(call, _)| !own.contains(call));
+            let others = others.filter(|(_, stand)| **stand != Stand::Held);
+            self.beside_others.extend(others.map(|(call, _)| *call));
+        } else if event.name == EventName::Retrieved && may {
             let in_hand = self
                 .calls
                 .iter()
@@ -251,6 +262,7 @@ fn call_event(stream: &mut Stream, event: &Event) -> Result<(), String> {
             }
             let before = stream.calls.insert(conn_id, stand);
             demand(before.is_none(), &format!("the call was {before:?}"))?;
+            stream.follow(conn_id, event);
             one_is_heard(stream, event)?;
         }
         EventName::Established | EventName::Held | EventName::Retrieved => {

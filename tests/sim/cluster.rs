@@ -17,6 +17,10 @@ use offhook_shards::{Engine as _, ShardId, Source, Transport};
 use super::network::Flight;
 use super::random::Random;
 
+/// What time it is when a world begins, counted from 1970: calendars that change with the minute do
+/// so while a random run is restless.
+const BEGINS: Duration = Duration::from_secs(45);
+
 /// What travels between two shards.
 enum Parcel {
     Message(Message),
@@ -75,7 +79,10 @@ impl Cluster {
                     user_agent,
                     seed,
                     counters: Arc::clone(&counters[shard.index()]),
-                    wall: Wall::since_1970(now),
+                    wall: Wall {
+                        at: now,
+                        since_epoch: BEGINS,
+                    },
                 };
                 Engine::new(now, setup)
             })

@@ -1,12 +1,13 @@
 //! What people do with their telephones, whatever the desktops and the server want of them:
-//! phones hold, transfer, dial, hang up, and break off or refuse what they are asked; callers
-//! change their calls.
+//! phones hold, transfer with and without Replaces, dial, take places, hang up, and break off or
+//! refuse what they are asked; callers change their calls.
 
 use std::time::Duration;
 
 use offhook::sip::Status;
-use offhook_loadgen::population::{Change, Reception};
+use offhook_loadgen::population::{Activity, CallPlan, Change, Reception, Replaces, Token};
 
+use super::joined::Joined;
 use super::random::Random;
 use super::world::{OUTSIDE, World};
 
@@ -27,6 +28,8 @@ pub struct Hands {
     agents: u32,
     /// Whether phones break off what they are asked, and refuse it.
     unruly: bool,
+    /// The calls that were made one.
+    pub joined: Joined,
 }
 
 impl Hands {
@@ -35,24 +38,23 @@ impl Hands {
             unruly: random.below(2) == 0,
             random,
             agents,
+            joined: Joined::default(),
         }
     }
 
     /// Somebody does something.
     pub fn strike(&mut self, world: &mut World) {
         let dn = self.phone();
-        let number = self.phone();
+        let number = self.number();
         let change = CHANGES[self.random.below(8) as usize];
-        match self.random.below(14) {
+        match self.random.below(20) {
             0 | 1 => {
                 world.phone(&dn).change(change);
             }
             2 => {
                 world.phone(&dn).refer(&number);
             }
-            3 => {
-                world.phone(&dn).refer_attended(&number);
-            }
+            3 | 10 | 11 => self.join(world),
             4 => {
                 world.phone(&dn).hang_up();
             }
@@ -66,11 +68,95 @@ impl Hands {
                 world.phone(&dn).swap();
             }
             8 | 9 => self.caller(world, change),
-            10 if self.unruly => {
+            12 => self.take_place(world, None),
+            13 => self.take_place(world, Some(&dn)),
+            14 => {
+                // A dialog of the PBX's, of which the server knows nothing.
+                let foreign = Replaces {
+                    call_id: format!("private-{}", self.random.below(1_000)),
+                    to_tag: "one".to_owned(),
+                    from_tag: "other".to_owned(),
+                };
+                world.phone(&dn).refer_outside(&number, &foreign);
+            }
+            15 if self.unruly => {
                 let reception = self.reception();
                 world.phone(&dn).set_reception(reception);
             }
             _ => {}
+        }
+    }
+
+    /// A phone with two calls makes them one; a phone that talks and has but one dials another.
+    fn join(&mut self, world: &mut World) {
+        let number = self.number();
+        let mut phones: Vec<(usize, String)> = world
+            .population
+            .pbx
+            .phones()
+            .filter(|phone| matches!(phone.activity, Activity::Talking(_)))
+            .map(|phone| (phone.calls, phone.dn.to_owned()))
+            .collect();
+        phones.sort();
+        let Some((calls, dn)) = phones.last() else {
+            return;
+        };
+        if *calls < 2 {
+            world.phone(dn).dial(&number);
+            return;
+        }
+        let tokens = world.phone(dn).tokens();
+        if world.phone(dn).refer_attended(&number)
+            && let [first, .., last] = tokens[..]
+        {
+            self.joined.join(first, last);
+        }
+    }
+
+    /// A caller, or a phone, comes for the place of somebody who talks or whose phone rings.
+    fn take_place(&mut self, world: &mut World, by: Option<&str>) {
+        let Some((replaces, place)) = self.place(world) else {
+            return;
+        };
+        let newcomer = match by {
+            Some(dn) => world.phone(dn).take_over("7000", &replaces),
+            None => Some(world.call(CallPlan {
+                early_offer: self.random.below(2) == 0,
+                expires: None,
+                patience: Some(Duration::from_secs(20)),
+                hang_up_after: Some(Duration::from_millis(self.random.below(10_000))),
+                replaces: Some(replaces),
+                ..CallPlan::to("7000")
+            })),
+        };
+        if let Some(newcomer) = newcomer {
+            self.joined.comes(newcomer, place);
+        }
+    }
+
+    /// A dialog of somebody's, and the call that it is of.
+    fn place(&mut self, world: &mut World) -> Option<(Replaces, Option<Token>)> {
+        if self.random.below(3) == 0 {
+            let live = world.tokens();
+            let count = u64::try_from(live.len()).ok()?;
+            let token = live[self.random.next().checked_rem(count)? as usize];
+            let replaces = world.population.callers.dialog(token)?;
+            return Some((replaces, Some(token)));
+        }
+        let dn = self.phone();
+        let replaces = world.phone(&dn).dialog()?;
+        let view = world.population.pbx.phone_view(&dn)?;
+        let (Activity::Talking(token) | Activity::Ringing(token)) = view.activity else {
+            return None;
+        };
+        Some((replaces, token))
+    }
+
+    /// What a phone dials or transfers to: another phone, mostly.
+    fn number(&mut self) -> String {
+        match self.random.below(8) {
+            0 => ["7000", "7001"][self.random.below(2) as usize].to_owned(),
+            _ => self.phone(),
         }
     }
 

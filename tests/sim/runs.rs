@@ -5,39 +5,17 @@ use std::time::Duration;
 
 use offhook_loadgen::population::{Arrivals, CallerHabits, Habits, Rhythm, Span};
 
+use super::floor;
 use super::network::Faults;
 use super::random::Random;
 use super::turmoil::Turmoil;
 use super::world::{Setup, World};
 
-/// Besides the floor that every world has: callers of 7002 wait in three queues at once, meet
-/// limits, and go from queue to queue; one agent serves two that nobody else does.
-const QUEUES: &str = r#"
-    [[queue]]
-    name = "short"
-    capacity = 3
-    overflow_full = "number:7000"
-    wait_max = 5
-    overflow_wait = "queue:last"
-    [[queue]]
-    name = "last"
-    wait_max = 8
-    overflow_wait = "number:7002"
-    [[routing_point]]
-    number = "7002"
-    queue = "short"
-    router_timeout = 1
-    also = [{ queue = "sales" }, { queue = "service", after = "3s" }]
-    [[agent]]
-    dn = "2050"
-    queues = ["short", "last"]
-"#;
-
 /// Seeds that the test command runs.
 const SEEDS: u64 = 500;
 
 /// For how long each is restless.
-const RESTLESS: Duration = Duration::from_secs(24);
+const RESTLESS: Duration = Duration::from_secs(16);
 
 #[test]
 #[allow(
@@ -75,7 +53,10 @@ fn random_runs_lose_nothing() {
 
 fn run(seed: u64) {
     let mut random = Random::new(seed);
-    let shards = 1 + random.below(4) as u16;
+    let shards = match seed % 2 {
+        0 => 2,
+        _ => 1 + random.below(4) as u16,
+    };
     let agents = 1 + random.below(12) as u32;
     let faults = if random.below(3) == 0 {
         Faults::CALM
@@ -87,9 +68,10 @@ fn run(seed: u64) {
     let mut turmoil = Turmoil::new(Random::new(random.next()), agents, nodes);
     // A NOTIFY that a short outage swallowed is made good by the next refresh, and not before.
     let expires = if turmoil.outages { "2m" } else { "1h" };
+    let queues = floor::draw(&mut random);
     let more = format!(
         "[agent_defaults]\nwrap_up = {wrap_up}\nno_answer = 8\n\
-         [presence]\nexpires = \"{expires}\"\n{QUEUES}"
+         [presence]\nexpires = \"{expires}\"\n{queues}"
     );
     let mut world = World::new(Setup {
         seed,
@@ -113,9 +95,7 @@ fn run(seed: u64) {
     world.population.pbx.set_habits(phones(&mut random));
     world.population.pbx.begin_habits(world.now);
     world.population.callers.set_habits(CallerHabits {
-        numbers: ["7000", "7001", "7002", "7002", "2000", "9999"]
-            .map(str::to_owned)
-            .to_vec(),
+        numbers: floor::NUMBERS.map(str::to_owned).to_vec(),
         patience: Span::milliseconds(2_000, 60_000),
         impatient: (0.2, Span::milliseconds(0, 600)),
         talking: Span::milliseconds(100, 15_000),
@@ -154,11 +134,12 @@ fn trunk(random: &mut Random) -> String {
     .concat()
 }
 
-/// The servers of media there are.
+/// The servers of media there are, and what strangers hear.
 fn media(random: &mut Random) -> String {
     let music = ["", "music = \"sip:music@10.0.2.1:5060\"\n"][random.below(2) as usize];
     let mixer = ["", "mixer = \"sip:10.0.2.1:5060\"\n"][random.below(2) as usize];
-    format!("{music}{mixer}")
+    let strangers = ["", "strangers = \"refuse\"\n"][random.below(2) as usize];
+    format!("{music}{mixer}{strangers}")
 }
 
 /// What phones do by themselves.

@@ -1,5 +1,6 @@
 //! What happens besides calls in a random run: desktops ask for everything at any time, a router
-//! answers well, badly or never, and nodes of the PBX die and return.
+//! answers well, badly or never, strangers send whatever needs no acquaintance, and nodes of the
+//! PBX die and return.
 
 use std::time::Duration;
 
@@ -13,7 +14,10 @@ use offhook_loadgen::population::Fault;
 use super::desktops::Desktops;
 use super::hands::{self, Hands};
 use super::invariants::{self, Suspects};
+use super::joined::Joined;
+use super::order::Order;
 use super::random::Random;
+use super::strangers;
 use super::world::World;
 
 /// What a PBX that is cut off finds missing. The callers' side is still held to every rule.
@@ -39,6 +43,7 @@ pub struct Turmoil {
     control: Option<Desktops>,
     /// People who do something with their phones.
     hands: Option<Hands>,
+    strangers: bool,
     /// Whether nodes die and return.
     pub outages: bool,
     suspects: Suspects,
@@ -59,6 +64,7 @@ impl Turmoil {
             router: random.below(3) == 0,
             control: control.then(|| Desktops::new(Random::new(random.next()), agents)),
             hands: hands.then(|| Hands::new(Random::new(random.next()), agents)),
+            strangers: random.below(3) == 0,
             outages: random.below(4) == 0,
             suspects: Suspects::default(),
             silent: Vec::new(),
@@ -74,6 +80,7 @@ impl Turmoil {
         if self.outages {
             world.excused.extend(EXCUSED);
         }
+        world.order = Some((Order::default(), self.router));
         while world.now < end {
             let pause = self
                 .random
@@ -96,12 +103,13 @@ impl Turmoil {
         self.look(world);
         hands::hang_up_all(world);
         self.look(world);
+        world.order = None;
     }
 
-    /// What has been wrong for too long is a fault; an outage excuses it.
+    /// What has been wrong for too long is a fault.
     fn look(&mut self, world: &World) {
-        if self.outages {
-            return;
+        if let Some(hands) = &mut self.hands {
+            hands.joined.listen(&world.population.ends());
         }
         if let Err(fault) = self.suspects.look(world) {
             world.fail(&fault);
@@ -110,12 +118,12 @@ impl Turmoil {
 
     /// Everything is over: what can be said of the whole run.
     pub fn judge(&self, world: &World) {
-        let verdict = invariants::i16_calls_are_conserved(world).and_then(|()| {
-            if self.outages {
-                return Ok(());
-            }
-            invariants::i15_no_caller_is_dropped(world, self.router)
-        });
+        let verdict = invariants::i16_calls_are_conserved(world)
+            .and_then(|()| invariants::i10_nothing_is_shed(world))
+            .and_then(|()| match &self.hands {
+                Some(hands) => hands.joined.i15_no_caller_is_dropped(world, self.router),
+                None => Joined::default().i15_no_caller_is_dropped(world, self.router),
+            });
         if let Err(fault) = verdict {
             world.fail(&fault);
         }
@@ -134,6 +142,9 @@ impl Turmoil {
         }
         if let Some(hands) = &mut self.hands {
             hands.strike(world);
+        }
+        if self.strangers {
+            strangers::strike(world, &mut self.random);
         }
         if self.router {
             self.route(world);
@@ -245,6 +256,7 @@ impl Turmoil {
         } else {
             world.population.pbx.go_silent(node);
             self.silent.push(node);
+            self.suspects.cut_off(node);
         }
     }
 

@@ -1,5 +1,5 @@
 //! The rules of the protocol, read off the wire: every datagram that leaves the server or reaches
-//! it is held against what was said before (reliability I-1 to I-6, docs/TESTING.md).
+//! it is held against what was said before (reliability I-1 to I-7, docs/TESTING.md).
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use offhook::sip::{Checked, HeaderIndex, HeaderName, Message, Method, Request, Response};
 
 use super::network::Flight;
+use super::strangers::Gain;
 
 /// Callers and phones send 69; what the server sends on for them has less.
 const MAX_FORWARDS_ON: u32 = 68;
@@ -51,6 +52,8 @@ pub struct Wire {
     /// 2xx to INVITEs of the server, by Call-ID, CSeq and To tag: whether the last copy has had
     /// its ACK.
     successes: BTreeMap<(String, u32, String), bool>,
+    /// What strangers make the server send.
+    gain: Gain,
 }
 
 /// Whose offer it is.
@@ -66,6 +69,7 @@ impl Wire {
         if flight.to == flight.from {
             return Err("I-6: the server sends to itself".into());
         }
+        self.gain.sent(flight)?;
         let mut index = HeaderIndex::default();
         match Message::receive(&flight.bytes, &mut index) {
             Ok(Checked::Request(request)) => self.request_sent(now, &request),
@@ -76,6 +80,7 @@ impl Wire {
 
     /// The server receives.
     pub fn received(&mut self, now: Instant, flight: &Flight) {
+        self.gain.received(flight);
         let mut index = HeaderIndex::default();
         match Message::receive(&flight.bytes, &mut index) {
             Ok(Checked::Request(request)) => {

@@ -21,6 +21,7 @@ use offhook_shards::Transport;
 use super::checkers::{self, Journal};
 use super::cluster::Cluster;
 use super::network::{Faults, Flight, Network};
+use super::order::Order;
 use super::topology::Topology;
 use super::trace::Trace;
 use super::wire::Wire;
@@ -84,6 +85,8 @@ pub struct World {
     pub network: Network,
     /// What the rules of the protocol remember.
     pub wire: Wire,
+    /// In which order callers came, while that is looked at; and whether a router has a say.
+    pub order: Option<(Order, bool)>,
     /// Everything that is said, for the ladders.
     pub trace: Option<Trace>,
     /// Who has said what of itself, where that is held.
@@ -141,6 +144,7 @@ impl World {
             media: MediaServer::new(media_address()),
             network: Network::new(now, setup.faults, setup.seed),
             wire: Wire::default(),
+            order: None,
             trace: None,
             topology: None,
             journal: Journal::new(config),
@@ -178,6 +182,7 @@ impl World {
             self.media.handle_timeout(self.now);
         }
         self.exchange();
+        self.look_at_order();
         self.steps += 1;
         assert!(
             self.steps < STEPS_MAX,
@@ -185,6 +190,21 @@ impl World {
             self.seed
         );
         true
+    }
+
+    #[track_caller]
+    fn look_at_order(&mut self) {
+        // I-12: whatever is due has been done.
+        if self.cluster.next().is_some_and(|next| next <= self.now) {
+            self.fail("I-12: a shard waits although something is due");
+        }
+        let Some((mut order, has_router)) = self.order.take() else {
+            return;
+        };
+        if let Err(fault) = order.look(self, has_router) {
+            self.fail(&fault);
+        }
+        self.order = Some((order, has_router));
     }
 
     fn deliver(&mut self, flight: Flight) {
@@ -411,7 +431,8 @@ impl World {
     }
 }
 
-fn node_address(node: u16) -> SocketAddr {
+/// Where a node of the PBX is.
+pub fn node_address(node: u16) -> SocketAddr {
     SocketAddr::from(([10, 0, 1, 1 + node as u8], 5060))
 }
 

@@ -35,6 +35,8 @@ pub struct End {
     pub party: Party,
     /// The call, if its token is known.
     pub token: Option<Token>,
+    /// The node of the PBX that has a phone's call; `None` for a caller.
+    pub node: Option<SocketAddr>,
     /// Where it receives.
     pub here: SocketAddr,
     /// Where its audio goes; `None` when it sends none.
@@ -55,6 +57,7 @@ impl End {
         Self {
             party,
             token,
+            node: None,
             here: media.here,
             sends_to: media.sends_to(),
             hears: media.hears(),
@@ -156,9 +159,13 @@ impl Population {
 }
 
 fn ends(pbx: &Pbx, callers: &Callers) -> Vec<End> {
-    let phones = pbx.connections().map(|(token, dn, session)| {
-        let party = Party::phone(dn);
-        End::of(party, token, session)
+    let phones = pbx.connections().map(|connection| End {
+        node: Some(connection.node),
+        ..End::of(
+            Party::phone(connection.dn),
+            connection.token,
+            connection.session,
+        )
     });
     let callers = callers
         .sessions()

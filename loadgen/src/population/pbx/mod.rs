@@ -24,12 +24,13 @@ use super::agenda::Agenda;
 use super::exchange::{ClientId, Exchange, Expiry, Incoming, ServerId, Timers, Wire};
 use super::message::{ALLOW, Style};
 use super::random::{Random, Span};
-use super::session::{Reception, Session, refuse};
-use super::truth::{Fact, Log, Record, Token};
+use super::session::{Reception, refuse};
+use super::truth::{Fact, Log, Record};
 use crate::node::{Node, Packet};
 use legs::{Act, Leg, LegId};
 use phone::{Line, Phone};
 use subscriptions::{Subscription, SubscriptionId};
+use talk::Connection;
 use trouble::BrownOut;
 
 pub use habits::{Answering, Behaviour, Habits, Rhythm};
@@ -361,7 +362,7 @@ impl Pbx {
     }
 
     /// The calls that phones talk in, with their phones.
-    pub(super) fn connections(&self) -> impl Iterator<Item = (Option<Token>, &str, &Session)> {
+    pub(super) fn connections(&self) -> impl Iterator<Item = Connection<'_>> {
         self.talking()
     }
 

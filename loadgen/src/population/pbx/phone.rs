@@ -54,6 +54,8 @@ pub struct PhoneView<'a> {
     pub registered: bool,
     /// What it is doing.
     pub activity: Activity,
+    /// The server's calls at it, whatever it is doing.
+    pub calls: usize,
     /// Since when nothing about it has changed; `None` since the beginning.
     pub since: Option<Instant>,
     /// What presence says about it.
@@ -275,6 +277,14 @@ impl PhoneControl<'_> {
         })
     }
 
+    /// The tokens of the phone's calls, oldest first; `None` for one that carries none.
+    #[must_use]
+    pub fn tokens(self) -> Vec<Option<Token>> {
+        let legs = self.pbx.phones[self.phone].legs.iter();
+        legs.map(|leg| self.pbx.legs.get(leg).and_then(|leg| leg.token))
+            .collect()
+    }
+
     /// Transfers the call that the phone talks in to whom it has in a dialog that the server does
     /// not know; `false` when that is not possible now.
     pub fn refer_outside(self, number: &str, replaces: &Replaces) -> bool {
@@ -427,6 +437,7 @@ impl Pbx {
                 Line::Talking(leg) => Activity::Talking(token(leg)),
                 Line::Private => Activity::Private,
             },
+            calls: state.legs.len(),
             since: state.since,
             presence: state.shown,
             subscriptions: state.subscriptions.len(),

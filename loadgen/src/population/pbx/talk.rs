@@ -1,6 +1,7 @@
 //! Calls at phones that are up: changed by either side, held while the phone talks in another one,
 //! transferred, hung up.
 
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use offhook::sip::{Method, Request, Response, Status};
@@ -11,6 +12,16 @@ use super::{Due, Pbx};
 use crate::population::exchange::{ClientId, Exchange, Expiry, ServerId};
 use crate::population::session::{Change, Replaces, Session, SessionEvent, asserted, refuse};
 use crate::population::truth::{EndedBy, Fact, Token};
+
+/// A call that a phone talks in.
+#[derive(Debug)]
+pub(in crate::population) struct Connection<'a> {
+    pub(in crate::population) token: Option<Token>,
+    pub(in crate::population) dn: &'a str,
+    /// The node of the PBX that has the call.
+    pub(in crate::population) node: SocketAddr,
+    pub(in crate::population) session: &'a Session,
+}
 
 impl Pbx {
     /// The session of a leg that is up, with the exchange of its node.
@@ -358,12 +369,15 @@ impl Pbx {
         self.set_line(now, phone, lines.first().copied().unwrap_or(Line::Idle));
     }
 
-    /// The token of the call at each phone that talks, for a comparison with the callers.
-    pub(super) fn talking(&self) -> impl Iterator<Item = (Option<Token>, &str, &Session)> {
+    /// The calls that phones talk in, for a comparison with the callers.
+    pub(super) fn talking(&self) -> impl Iterator<Item = Connection<'_>> {
         self.legs.values().filter_map(|leg| match &leg.state {
-            State::Up(session) if !session.is_ending() => {
-                Some((leg.token, self.phones[leg.phone].dn.as_str(), &**session))
-            }
+            State::Up(session) if !session.is_ending() => Some(Connection {
+                token: leg.token,
+                dn: &self.phones[leg.phone].dn,
+                node: self.nodes[leg.node].exchange.address,
+                session,
+            }),
             State::Up(_) | State::Dialling(_) | State::Ringing { .. } => None,
         })
     }

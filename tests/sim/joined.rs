@@ -1,0 +1,190 @@
+//! Which calls people have made one, by REFER or INVITE with Replaces, and what follows for those
+//! in them: whoever is left by somebody of a joined call may be let go, and nobody else (I-15).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use offhook::cti::{CallState, EventName};
+use offhook_loadgen::population::{End, EndedBy, Fact, Outcome, Record, Token};
+
+use super::floor;
+use super::world::World;
+
+/// Both legs of a call end at different moments, over a lossy network up to 64·T1 apart.
+const LEGS_APART: Duration = Duration::from_secs(40);
+
+/// What one shard has told and another not yet.
+const SHARDS_APART: Duration = Duration::from_secs(1);
+
+/// Calls that belong together.
+#[derive(Debug, Default)]
+pub struct Joined {
+    pairs: Vec<(Token, Token)>,
+    /// Calls that were joined with one that carries no token: a desktop's.
+    with_unknown: BTreeSet<Token>,
+    /// Who came to take a place, and whose.
+    newcomers: BTreeMap<Token, Option<Token>>,
+}
+
+impl Joined {
+    /// Two calls of one phone shall become one.
+    pub fn join(&mut self, one: Option<Token>, other: Option<Token>) {
+        match (one, other) {
+            (Some(one), Some(other)) => self.pairs.push((one, other)),
+            (Some(known), None) | (None, Some(known)) => {
+                self.with_unknown.insert(known);
+            }
+            (None, None) => {}
+        }
+    }
+
+    /// Somebody comes for a place in a call.
+    pub fn comes(&mut self, newcomer: Token, place: Option<Token>) {
+        self.join(Some(newcomer), place);
+        self.newcomers.insert(newcomer, place);
+    }
+
+    /// Who hears each other is in one call, whatever calls they came by.
+    pub fn listen(&mut self, ends: &[End]) {
+        for end in ends {
+            let others = ends.iter().filter(|other| other.talks_with(end));
+            for other in others.filter(|other| other.token != end.token) {
+                let pair = (end.token, other.token);
+                if let (Some(one), Some(another)) = pair
+                    && self.pairs.contains(&(one, another))
+                {
+                    continue;
+                }
+                self.join(end.token, other.token);
+            }
+        }
+    }
+
+    /// Every call that may have become one with this.
+    fn family(&self, token: Token) -> BTreeSet<Token> {
+        let mut family = BTreeSet::from([token]);
+        loop {
+            let before = family.len();
+            for (one, other) in &self.pairs {
+                if family.contains(one) || family.contains(other) {
+                    family.extend([*one, *other]);
+                }
+            }
+            if family.len() == before {
+                return family;
+            }
+        }
+    }
+
+    /// I-15: a caller of a queue who was answered is let go by the server only when somebody whom
+    /// it talked to has hung up, was released by a desktop, or has given the place to another, or a
+    /// limit of a queue says so; and is refused by nobody but a router or such a limit.
+    pub fn i15_no_caller_is_dropped(&self, world: &World, has_router: bool) -> Result<(), String> {
+        let queue = |token: Token| {
+            world.records.iter().find_map(|record| match &record.fact {
+                Fact::Offered {
+                    token: of, number, ..
+                } if *of == token && number.starts_with("700") => Some(number),
+                _ => None,
+            })
+        };
+        for record in &world.records {
+            let Fact::Ended { token, outcome } = &record.fact else {
+                continue;
+            };
+            let Some(number) = queue(*token) else {
+                continue;
+            };
+            let dropped = match outcome {
+                Outcome::Answered(EndedBy::Server) => !self.somebody_left(world, *token, record.at),
+                Outcome::Refused(status) => {
+                    let is_newcomer = self.newcomers.contains_key(token);
+                    !has_router && !is_newcomer && !floor::may_refuse(number, *status)
+                }
+                Outcome::Answered(EndedBy::Us | EndedBy::Outage)
+                | Outcome::Abandoned
+                | Outcome::Lost(_) => false,
+            };
+            if dropped {
+                return Err(format!("I-15: {token:?} was dropped: {outcome:?}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether somebody whom the caller talked to has left of its own accord not long before.
+    fn somebody_left(&self, world: &World, token: Token, at: Instant) -> bool {
+        let recent = |moment: Instant| moment <= at + SHARDS_APART && at < moment + LEGS_APART;
+        let family = self.family(token);
+        let is_unknown = family.iter().any(|of| self.with_unknown.contains(of));
+        let is_family = |of: Option<Token>| of.map_or(is_unknown, |of| family.contains(&of));
+        let left = |record: &Record| match &record.fact {
+            Fact::PhoneEnded {
+                token: of,
+                by: EndedBy::Us,
+                dn,
+            } => is_family(*of) && !was_transferred(world, dn, record.at),
+            Fact::Ended {
+                token: of,
+                outcome: Outcome::Answered(EndedBy::Us),
+            } => *of != token && family.contains(of),
+            // Its place is another's now.
+            Fact::Connected { token: newcomer }
+            | Fact::DialAnswered {
+                token: newcomer, ..
+            } => self.newcomers.get(newcomer) == Some(&Some(token)),
+            _ => false,
+        };
+        // A caller who hangs up has left when its BYE is answered, which may take its time.
+        let in_time = |record: &Record| match &record.fact {
+            Fact::Ended { .. } => at < record.at + LEGS_APART && record.at < at + LEGS_APART,
+            _ => recent(record.at),
+        };
+        let mut records = world.records.iter();
+        records.any(|record| in_time(record) && left(record))
+            || was_released(world, &family, recent)
+    }
+}
+
+/// Whether a phone left because its REFER had succeeded.
+fn was_transferred(world: &World, dn: &str, at: Instant) -> bool {
+    world.records.iter().any(|record| match &record.fact {
+        Fact::Referred {
+            dn: Some(of),
+            status: 200,
+            ..
+        } => of == dn && record.at == at,
+        _ => false,
+    })
+}
+
+/// Whether a desktop, a router or a queue's limit wanted one of the calls to end.
+fn was_released(world: &World, family: &BTreeSet<Token>, recent: impl Fn(Instant) -> bool) -> bool {
+    let mut calling: Vec<String> = Vec::new();
+    for token in family {
+        calling.push(format!("3{:07}", token.0 % 10_000_000));
+        calling.extend(world.records.iter().find_map(|record| match &record.fact {
+            Fact::Dialled { token: of, dn, .. } if of == token => Some(dn.clone()),
+            _ => None,
+        }));
+    }
+    world.journal.events.iter().any(|event| {
+        let ani = event.call.as_ref().and_then(|call| call.ani.as_ref());
+        let of_caller = ani.is_some_and(|ani| calling.contains(ani));
+        let by_itself = match event.call_state {
+            Some(CallState::Ok | CallState::Cleared) => true,
+            // A router wants the caller to be let go, or the queue has a limit that says so.
+            Some(CallState::Dropped | CallState::Overflowed) => {
+                world.cluster.config.dn(&event.this_dn).is_none()
+            }
+            Some(_) | None => false,
+        };
+        let ended = match event.name {
+            EventName::Released => by_itself,
+            // Where a router sends it, it may not be let in.
+            EventName::RouteUsed => true,
+            _ => false,
+        };
+        ended && of_caller && recent(event.at)
+    })
+}

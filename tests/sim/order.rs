@@ -1,0 +1,107 @@
+//! I-17: callers of a queue are served in the order in which they came, and whoever comes back from
+//! an agent who did not answer has its old place. The queue's own tree is not believed: what counts
+//! is when each caller was seen to come.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use offhook::config::QueueIndex;
+use offhook::counters::Counter;
+use offhook::cti::{ConnId, EventName};
+use offhook::queue::{Place, Queues};
+
+use super::world::World;
+
+/// What was told of a caller may be told a moment after it has come.
+const BETWEEN: Duration = Duration::from_secs(1);
+
+/// Who came when, and who waited at the last look.
+#[derive(Debug, Default)]
+pub struct Order {
+    /// `None` for one who was answered before: it comes anew, or with the age that it had.
+    came: BTreeMap<ConnId, Option<Instant>>,
+    waiting: BTreeMap<QueueIndex, Vec<ConnId>>,
+    /// Events that were looked at.
+    read: usize,
+    /// Offers that agents were not to be had for.
+    refused: u64,
+}
+
+impl Order {
+    /// Looks at every queue, after every step.
+    pub fn look(&mut self, world: &World, has_router: bool) -> Result<(), String> {
+        self.read_events(world);
+        // Who was offered first may be back already.
+        let refused = world.cluster.count(Counter::OfferRefused);
+        let is_back = std::mem::replace(&mut self.refused, refused) != refused;
+        let count = u16::try_from(world.cluster.config.queues.len()).expect("queues are few");
+        for queue in (0..count).map(QueueIndex) {
+            let owner = world.cluster.owners.queue(&world.cluster.config, queue);
+            let queues = world.cluster.engines[owner.index()].queues();
+            let waiting: Vec<ConnId> = queues.waiting(queue).collect();
+            let before = self
+                .waiting
+                .insert(queue, waiting.clone())
+                .unwrap_or_default();
+            if waiting.is_empty() && before.is_empty() {
+                continue;
+            }
+            self.by_age(&waiting)?;
+            if !has_router && !is_back {
+                nobody_is_passed_over(queues, queue, &before, &waiting)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn read_events(&mut self, world: &World) {
+        for event in &world.journal.events[self.read..] {
+            let Some(call) = &event.call else {
+                continue;
+            };
+            let came = self.came.entry(call.conn_id).or_insert(Some(event.at));
+            if let EventName::Established | EventName::PartyChanged = event.name {
+                *came = None;
+            }
+        }
+        self.read = world.journal.events.len();
+    }
+
+    fn by_age(&self, waiting: &[ConnId]) -> Result<(), String> {
+        for pair in waiting.windows(2) {
+            // What is not told of yet is looked at again at the next step.
+            let came = |conn_id| self.came.get(&conn_id).copied().flatten();
+            if let (Some(first), Some(second)) = (came(pair[0]), came(pair[1]))
+                && first > second + BETWEEN
+            {
+                return Err(format!(
+                    "I-17: {} waits before {}, who comes first",
+                    pair[0], pair[1]
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Of those who wait for any agent, nobody is offered to one while somebody before it waits on.
+fn nobody_is_passed_over(
+    queues: &Queues,
+    queue: QueueIndex,
+    before: &[ConnId],
+    waiting: &[ConnId],
+) -> Result<(), String> {
+    let waits: BTreeSet<ConnId> = waiting.iter().copied().collect();
+    let mut passed_over = None;
+    for conn_id in before {
+        if waits.contains(conn_id) {
+            passed_over = passed_over.or(Some(conn_id));
+            continue;
+        }
+        let is_offered = matches!(queues.place(queue, *conn_id), Some(Place::Offered(_)));
+        if let (true, Some(first)) = (is_offered, passed_over) {
+            return Err(format!("I-17: {conn_id} is offered before {first}"));
+        }
+    }
+    Ok(())
+}
