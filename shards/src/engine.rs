@@ -142,6 +142,12 @@ pub trait Engine: Sized + 'static {
         None
     }
 
+    /// When the datagram that is handed over next reached this machine: before `now`, if it had to
+    /// wait. Told only where the shard has a pace (`Options::pace`).
+    fn handle_arrival(&mut self, at: Instant) {
+        let _ = at;
+    }
+
     /// A datagram or a complete stream frame; `from` tells which.
     fn handle_datagram(&mut self, now: Instant, from: Source, bytes: &[u8]);
 

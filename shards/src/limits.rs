@@ -14,6 +14,11 @@ pub const BATCHES_PER_TURN_MAX: usize = 4;
 /// Datagrams kept while a socket's send buffer is full; beyond it they are dropped, as a network
 /// would.
 pub const SEND_RETRY_MAX: usize = 256;
+/// Bytes of each of several datagrams that are given to the kernel as one, unless they stay on this
+/// machine: longer ones may not fit the path as they are.
+pub const SEGMENT_BYTES_MAX: usize = 1_400;
+/// Bytes of all of them; what is beyond goes as another.
+pub const SEGMENTS_BYTES_MAX: usize = 60_000;
 /// How long a full send buffer is left alone.
 pub const SEND_RETRY_PAUSE: Duration = Duration::from_millis(1);
 /// What is asked for as each UDP socket's kernel buffers; the kernel may grant less.
@@ -23,8 +28,9 @@ pub const SOCKET_BUFFER_BYTES: usize = 4 << 20;
 pub const MESH_QUEUE_MAX: usize = 1_024;
 /// Parcels taken from the mesh in one turn.
 pub const PARCELS_PER_TURN_MAX: usize = 256;
-/// A turn with no more work than this has reached none of the limits of a turn, and left nothing.
-pub const QUIET_WORK_MAX: usize = 16;
+/// A turn with no more work than this has left nothing behind of which nobody would know: of what
+/// it has a lower limit for, it knows itself whether there is more.
+pub const QUIET_WORK_MAX: usize = 255;
 /// Places in each shard's queue of requests; a full one refuses.
 pub const REQUEST_QUEUE_MAX: usize = 1_024;
 /// Requests taken in one turn.
@@ -80,9 +86,13 @@ pub const RING_MEMORY_BYTES: usize = 64 << 10;
 /// glommio refuses to start an executor with a smaller RLIMIT_MEMLOCK.
 pub const MEMLOCK_BYTES_MIN: u64 = 512 << 10;
 
+/// Datagram sockets that are looked at after a nap without asking which of them have something.
+pub const SOCKETS_ASKED_MAX: usize = 4;
+
+const _: () = assert!(SEGMENTS_BYTES_MAX < DATAGRAM_BYTES_MAX);
+// The kernel takes 64 parts of one.
+const _: () = assert!(BATCH_MAX <= 64);
 const _: () = assert!(STREAM_INPUT_BYTES_MAX >= DATAGRAM_BYTES_MAX);
 const _: () = assert!(STREAM_READ_BYTES <= STREAM_INPUT_BYTES_MAX);
 const _: () = assert!(CONNECTIONS_PER_SOURCE_MAX <= CONNECTIONS_PER_SHARD_MAX);
-const _: () = assert!(QUIET_WORK_MAX < BATCH_MAX && QUIET_WORK_MAX < ACCEPTS_PER_TURN_MAX);
-const _: () =
-    assert!(QUIET_WORK_MAX < REQUESTS_PER_TURN_MAX && QUIET_WORK_MAX < PARCELS_PER_TURN_MAX);
+const _: () = assert!(QUIET_WORK_MAX < DRAIN_PER_TURN_MAX && QUIET_WORK_MAX < PARCELS_PER_TURN_MAX);

@@ -67,6 +67,13 @@ pub struct Options {
     /// How long an idle shard looks for work before it sleeps: a wake-up costs some 40 µs, a
     /// spinning shard reacts in some 8, and idle CPU is the price. Zero does not spin.
     pub spin: Duration,
+    /// A shard that has work wakes up no more often than this, and takes what has gathered
+    /// meanwhile; the engine is told when each datagram came ([`crate::Engine::handle_arrival`]).
+    /// Its own deadlines are kept. Zero wakes up at once, always.
+    pub pace: Duration,
+    /// Gives the kernel datagrams of equal length to the same peer as one, and takes such from it:
+    /// much cheaper, but whoever looks at the wire of this machine sees them joined.
+    pub joins_datagrams: bool,
     /// From the first byte of a stream's message to its last; longer closes the connection.
     pub message_deadline: Duration,
     /// How many stream connections there may be.
@@ -104,6 +111,8 @@ impl Default for Options {
             tls_store: None,
             socket_buffer_bytes: limits::SOCKET_BUFFER_BYTES,
             spin: Duration::ZERO,
+            pace: Duration::ZERO,
+            joins_datagrams: false,
             message_deadline: limits::MESSAGE_DEADLINE,
             room: Room::default(),
         }

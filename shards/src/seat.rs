@@ -37,6 +37,8 @@ pub(crate) struct Seat<E: Engine> {
     pub(crate) shared: Arc<Shared<E>>,
     pub(crate) mesh: Arc<Mesh<Parcel<E::Message>>>,
     pub(crate) spin: Duration,
+    pub(crate) pace: Duration,
+    pub(crate) joins_datagrams: bool,
     pub(crate) message_deadline: Duration,
     pub(crate) room: Room,
     pub(crate) tls: Option<TlsStore>,
@@ -65,6 +67,8 @@ impl<E: Engine> Seat<E> {
             } else {
                 options.spin
             },
+            pace: options.pace,
+            joins_datagrams: options.joins_datagrams,
             message_deadline: options.message_deadline,
             room: options.room,
             tls: options.tls_store.clone(),

@@ -1,7 +1,7 @@
 //! One shard: an engine and everything around it that needs no executor. A driver feeds it
 //! readiness and stream bytes and calls [`Shard::turn`]; a turn is one bounded batch of each
 //! kind of input, the due timers, and what the engine has to say. Never waits, never sleeps, and
-//! reads no clock.
+//! reads no clock but the wall's, for what the kernel has stamped.
 
 mod drain;
 
@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use crate::clock::Clock;
 use crate::control::Shared;
 use crate::engine::{Engine, Frame, ShardId, Source, Transmit, Transport};
 use crate::limits;
@@ -18,6 +19,7 @@ use crate::mesh::{Port, Sleeper};
 use crate::metrics::{Counter, ShardMetrics};
 use crate::seat::{Parcel, Seat};
 use crate::sockets::Listener;
+use crate::sys::Datagram;
 use crate::tcp::{Cut, Opening, Rest, Security, Table};
 use crate::udp::Datagrams;
 
@@ -26,6 +28,8 @@ use crate::udp::Datagrams;
 pub(crate) enum Next {
     /// Look for input without waiting, and turn again.
     Again,
+    /// Sleep until then whatever comes, and turn again.
+    Nap(Instant),
     /// Sleep until there is input, or until then.
     Sleep(Option<Instant>),
     /// End.
@@ -56,6 +60,12 @@ pub(crate) struct Shard<E: Engine> {
     /// Whether the engine has had a message from itself in this turn: what it says to that is not
     /// sent yet.
     spoke_to_itself: bool,
+    pace: Duration,
+    /// When it woke up last, and whether it has had work since.
+    woke_at: Instant,
+    has_worked: bool,
+    /// Whether it was told to sleep since then.
+    has_slept: bool,
 }
 
 impl<E: Engine> Shard<E> {
@@ -64,7 +74,11 @@ impl<E: Engine> Shard<E> {
             me: seat.me,
             engine,
             port: Port::new(seat.me, seat.mesh),
-            datagrams: Datagrams::new(udp),
+            datagrams: Datagrams::new(
+                udp,
+                seat.joins_datagrams || !seat.pace.is_zero(),
+                seat.joins_datagrams,
+            ),
             streams: Table::new(
                 seat.me,
                 Arc::clone(&seat.shared.metrics),
@@ -82,6 +96,10 @@ impl<E: Engine> Shard<E> {
             idle_since: None,
             last_turns: 0,
             spoke_to_itself: false,
+            pace: seat.pace,
+            woke_at: now,
+            has_worked: false,
+            has_slept: false,
         }
     }
 
@@ -95,6 +113,10 @@ impl<E: Engine> Shard<E> {
 
     /// One turn of the loop.
     pub(crate) fn turn(&mut self, now: Instant) -> Next {
+        if std::mem::take(&mut self.has_slept) {
+            self.woke_at = now;
+            self.has_worked = false;
+        }
         // Looked at first: what was asked before the stop is still seen by this turn.
         let stopping = self.shared.stopping.load(Ordering::SeqCst);
         let mut work = self.receive_datagrams(now);
@@ -112,6 +134,7 @@ impl<E: Engine> Shard<E> {
             return if done { Next::Stop } else { Next::Again };
         }
         if work > 0 {
+            self.has_worked = true;
             self.idle_since = None;
             if work > limits::QUIET_WORK_MAX || self.has_more() {
                 return Next::Again;
@@ -126,7 +149,15 @@ impl<E: Engine> Shard<E> {
             self.streams.deadline(),
             self.datagrams.deadline(),
         ];
-        Next::Sleep(deadlines.into_iter().flatten().min())
+        let deadline = deadlines.into_iter().flatten().min();
+        self.has_slept = true;
+        // Whoever has just been busy lets input gather.
+        let nap = self.woke_at + self.pace;
+        let nap = deadline.map_or(nap, |deadline| deadline.min(nap));
+        if self.has_worked && nap > now {
+            return Next::Nap(nap);
+        }
+        Next::Sleep(deadline)
     }
 
     /// Whether anything waits that no socket, bell or deadline would wake the loop for.
@@ -164,26 +195,34 @@ impl<E: Engine> Shard<E> {
 
     fn receive_datagrams(&mut self, now: Instant) -> usize {
         let metrics = self.shared.metrics.shard(self.me);
-        let mut work = 0;
+        let (mut work, mut bytes_in) = (0, 0);
+        let wall = (!self.pace.is_zero()).then(|| Clock.wall());
         for socket in 0..self.datagrams.len() {
             for _ in 0..limits::BATCHES_PER_TURN_MAX {
-                let received = self.datagrams.receive(socket, metrics);
-                if received == 0 {
+                if self.datagrams.receive(socket, metrics) == 0 {
                     break;
                 }
-                work += received;
                 let local = self.datagrams.local(socket);
-                let transport = Transport::Udp;
-                for (remote, bytes) in self.datagrams.batch() {
-                    metrics.add(Counter::BytesIn, bytes.len() as u64);
+                for Datagram {
+                    remote,
+                    bytes,
+                    stamp,
+                } in self.datagrams.batch()
+                {
+                    work += 1;
+                    bytes_in += bytes.len();
                     let source = Source {
-                        transport,
+                        transport: Transport::Udp,
                         local,
                         remote,
                         connection: None,
                     };
                     let engine = &mut self.engine;
                     let Some(owner) = foreign_owner(engine, &self.port, bytes) else {
+                        if let Some((wall, stamp)) = wall.zip(stamp) {
+                            let waited = wall.duration_since(stamp).unwrap_or_default();
+                            engine.handle_arrival(now.checked_sub(waited).unwrap_or(now));
+                        }
                         engine.handle_datagram(now, source, bytes);
                         continue;
                     };
@@ -202,6 +241,8 @@ impl<E: Engine> Shard<E> {
                 }
             }
         }
+        metrics.add(Counter::DatagramsIn, work as u64);
+        metrics.add(Counter::BytesIn, bytes_in as u64);
         work
     }
 

@@ -63,7 +63,16 @@ pub(crate) fn bind(options: &Options) -> Result<Bound, StartError> {
         }
         for (shard, listener) in bound.shards.iter_mut().zip(group) {
             match transport {
-                Transport::Udp => shard.udp.push(listener),
+                Transport::Udp => {
+                    // Best effort as well: without them all works the same.
+                    if options.joins_datagrams {
+                        let _ = sys::accept_joined(listener.socket.as_fd());
+                    }
+                    if !options.pace.is_zero() {
+                        let _ = sys::stamp_arrivals(listener.socket.as_fd());
+                    }
+                    shard.udp.push(listener);
+                }
                 Transport::Tcp | Transport::Tls => shard.streams.push(listener),
             }
         }
@@ -218,7 +227,7 @@ mod tests {
         for _ in 0..200 {
             peer.send_to(b"x", group[0].local).unwrap();
         }
-        let mut batch = sys::ReceiveBatch::new();
+        let mut batch = sys::ReceiveBatch::new(false);
         for listener in &group {
             // 200 fair coins never all fall on one side.
             assert!(batch.receive(listener.socket.as_fd()).unwrap() > 0);

@@ -6,13 +6,13 @@
     reason = "system calls without a safe wrapper; each block says why"
 )]
 
+mod batch;
+
 use std::io::{self, Read, Write};
 use std::mem;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
-use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
 
-use crate::limits::{BATCH_MAX, DATAGRAM_BYTES_MAX};
+pub(crate) use batch::{Datagram, ReceiveBatch, SendBatch, accept_joined, stamp_arrivals};
 
 /// A counter in the kernel that makes a descriptor readable.
 #[derive(Debug)]
@@ -155,158 +155,10 @@ pub(crate) fn spread_over_group(socket: BorrowedFd<'_>, sockets: u16) -> io::Res
     Ok(())
 }
 
-/// Room for one `recvmmsg`.
-pub(crate) struct ReceiveBatch {
-    bytes: Vec<u8>,
-    names: Vec<libc::sockaddr_storage>,
-    vectors: Vec<libc::iovec>,
-    headers: Vec<libc::mmsghdr>,
-    received: usize,
-}
-
-impl ReceiveBatch {
-    pub(crate) fn new() -> Self {
-        // SAFETY: the three are plain C structures of integers and pointers, for which all zeros
-        // is a value (null pointers, no length).
-        let (name, vector, header) = unsafe { (mem::zeroed(), mem::zeroed(), mem::zeroed()) };
-        Self {
-            bytes: vec![0; BATCH_MAX * DATAGRAM_BYTES_MAX],
-            names: vec![name; BATCH_MAX],
-            vectors: vec![vector; BATCH_MAX],
-            headers: vec![header; BATCH_MAX],
-            received: 0,
-        }
-    }
-
-    /// Receives what is there, at most `BATCH_MAX` datagrams; "would block" if there is none.
-    pub(crate) fn receive(&mut self, socket: BorrowedFd<'_>) -> io::Result<usize> {
-        self.received = 0;
-        let slots = self
-            .bytes
-            .chunks_exact_mut(DATAGRAM_BYTES_MAX)
-            .zip(&mut self.names);
-        for ((slot, name), (vector, header)) in
-            slots.zip(self.vectors.iter_mut().zip(&mut self.headers))
-        {
-            vector.iov_base = slot.as_mut_ptr().cast();
-            vector.iov_len = slot.len();
-            header.msg_hdr.msg_name = (&raw mut *name).cast();
-            header.msg_hdr.msg_namelen = NAME_BYTES;
-            header.msg_hdr.msg_iov = vector;
-            header.msg_hdr.msg_iovlen = 1;
-        }
-        // SAFETY: each of the BATCH_MAX headers points at its own name, vector and 65,535 bytes,
-        // set above, all owned by `self`, which is borrowed for the whole call.
-        let received = check(unsafe {
-            libc::recvmmsg(
-                socket.as_raw_fd(),
-                self.headers.as_mut_ptr(),
-                BATCH_MAX as libc::c_uint,
-                libc::MSG_DONTWAIT,
-                std::ptr::null_mut(),
-            )
-        })?;
-        self.received = usize::try_from(received).expect("checked not to be negative");
-        Ok(self.received)
-    }
-
-    /// The datagrams of the last [`ReceiveBatch::receive`]; those whose sender has no IP address
-    /// are left out.
-    pub(crate) fn datagrams(&self) -> impl Iterator<Item = (SocketAddr, &[u8])> {
-        let received = self.headers[..self.received].iter().zip(&self.names);
-        received
-            .zip(self.bytes.chunks_exact(DATAGRAM_BYTES_MAX))
-            .filter_map(|((header, name), slot)| {
-                let bytes = slot.get(..header.msg_len as usize)?;
-                Some((decode_name(name)?, bytes))
-            })
-    }
-}
-
-const NAME_BYTES: libc::socklen_t = mem::size_of::<libc::sockaddr_storage>() as libc::socklen_t;
-
-fn decode_name(name: &libc::sockaddr_storage) -> Option<SocketAddr> {
-    match libc::c_int::from(name.ss_family) {
-        libc::AF_INET => {
-            // SAFETY: the family says that the storage, which is larger and aligned for all
-            // families, holds a `sockaddr_in`.
-            let v4 = unsafe { &*(&raw const *name).cast::<libc::sockaddr_in>() };
-            let address = Ipv4Addr::from(u32::from_be(v4.sin_addr.s_addr));
-            Some(SocketAddrV4::new(address, u16::from_be(v4.sin_port)).into())
-        }
-        libc::AF_INET6 => {
-            // SAFETY: as above, for a `sockaddr_in6`.
-            let v6 = unsafe { &*(&raw const *name).cast::<libc::sockaddr_in6>() };
-            let address = Ipv6Addr::from(v6.sin6_addr.s6_addr);
-            let port = u16::from_be(v6.sin6_port);
-            Some(SocketAddrV6::new(address, port, v6.sin6_flowinfo, v6.sin6_scope_id).into())
-        }
-        _ => None,
-    }
-}
-
-/// Room for one `sendmmsg`.
-pub(crate) struct SendBatch {
-    names: Vec<socket2::SockAddr>,
-    vectors: Vec<libc::iovec>,
-    headers: Vec<libc::mmsghdr>,
-}
-
-impl SendBatch {
-    pub(crate) fn new() -> Self {
-        Self {
-            names: Vec::with_capacity(BATCH_MAX),
-            vectors: Vec::with_capacity(BATCH_MAX),
-            headers: Vec::with_capacity(BATCH_MAX),
-        }
-    }
-
-    /// Sends the first datagrams, at most `BATCH_MAX`, and says how many. An error is the first
-    /// one's: none was sent.
-    pub(crate) fn send(
-        &mut self,
-        socket: BorrowedFd<'_>,
-        bytes: &[u8],
-        datagrams: &[(SocketAddr, Range<usize>)],
-    ) -> io::Result<usize> {
-        let datagrams = &datagrams[..datagrams.len().min(BATCH_MAX)];
-        self.names.clear();
-        self.names.extend(
-            datagrams
-                .iter()
-                .map(|(remote, _)| socket2::SockAddr::from(*remote)),
-        );
-        self.vectors.clear();
-        self.vectors.extend(datagrams.iter().map(|(_, range)| {
-            let slice = &bytes[range.clone()];
-            libc::iovec {
-                iov_base: slice.as_ptr().cast_mut().cast(),
-                iov_len: slice.len(),
-            }
-        }));
-        self.headers.clear();
-        for (name, vector) in self.names.iter().zip(&mut self.vectors) {
-            // SAFETY: a plain C structure, for which all zeros is a value.
-            let mut header: libc::mmsghdr = unsafe { mem::zeroed() };
-            header.msg_hdr.msg_name = name.as_ptr().cast_mut().cast();
-            header.msg_hdr.msg_namelen = name.len();
-            header.msg_hdr.msg_iov = vector;
-            header.msg_hdr.msg_iovlen = 1;
-            self.headers.push(header);
-        }
-        // SAFETY: each header points at its own name and vector, both owned by `self`, and each
-        // vector at a slice of `bytes`; all are borrowed for the whole call. The kernel only
-        // reads names and bytes.
-        let sent = check(unsafe {
-            libc::sendmmsg(
-                socket.as_raw_fd(),
-                self.headers.as_mut_ptr(),
-                self.headers.len() as libc::c_uint,
-                libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL,
-            )
-        })?;
-        Ok(usize::try_from(sent).expect("checked not to be negative"))
-    }
+/// Wakes the calling thread from its sleeps when it asked to be, not up to 50 µs later.
+pub(crate) fn sleep_exactly() {
+    // SAFETY: prctl takes integers here and touches no memory of ours.
+    unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, 1 as libc::c_ulong, 0, 0, 0) };
 }
 
 /// A glommio datagram socket over a descriptor.

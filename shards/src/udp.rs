@@ -12,7 +12,7 @@ use std::time::Instant;
 use crate::limits;
 use crate::metrics::{Counter, ShardMetrics};
 use crate::sockets::Listener;
-use crate::sys::{ReceiveBatch, SendBatch};
+use crate::sys::{Datagram, ReceiveBatch, SendBatch};
 
 struct Socket {
     listener: Listener,
@@ -37,7 +37,8 @@ pub(crate) struct Datagrams {
 }
 
 impl Datagrams {
-    pub(crate) fn new(listeners: Vec<Listener>) -> Self {
+    /// `has_asides`: whether the sockets stamp datagrams or join them; `joins`: whether we do.
+    pub(crate) fn new(listeners: Vec<Listener>, has_asides: bool, joins: bool) -> Self {
         let socket = |listener| Socket {
             listener,
             ready: true,
@@ -49,8 +50,8 @@ impl Datagrams {
         Self {
             places: listeners.iter().enumerate().map(address).collect(),
             sockets: listeners.into_iter().map(socket).collect(),
-            incoming: ReceiveBatch::new(),
-            sender: SendBatch::new(),
+            incoming: ReceiveBatch::new(has_asides),
+            sender: SendBatch::new(joins),
             queued: 0,
         }
     }
@@ -75,12 +76,20 @@ impl Datagrams {
         self.sockets[socket].ready = true;
     }
 
+    /// There may be datagrams everywhere.
+    pub(crate) fn set_all_ready(&mut self) {
+        for socket in &mut self.sockets {
+            socket.ready = true;
+        }
+    }
+
     /// Whether there may be datagrams that the driver need not wait for.
     pub(crate) fn is_ready(&self, socket: usize) -> bool {
         self.sockets[socket].ready
     }
 
-    /// Receives one batch and returns its size; 0 once the socket is dry.
+    /// Receives one batch and returns its size, joined datagrams counted once; 0 once the socket
+    /// is dry.
     pub(crate) fn receive(&mut self, socket: usize, metrics: &ShardMetrics) -> usize {
         let socket = &mut self.sockets[socket];
         if !socket.ready {
@@ -92,7 +101,6 @@ impl Datagrams {
             match self.incoming.receive(socket.listener.socket.as_fd()) {
                 Ok(received) => {
                     metrics.add(Counter::BatchesIn, 1);
-                    metrics.add(Counter::DatagramsIn, received as u64);
                     // A batch that is not full has emptied the socket: the next one wakes us.
                     socket.ready = received == limits::BATCH_MAX;
                     return received;
@@ -106,7 +114,7 @@ impl Datagrams {
     }
 
     /// The batch received last.
-    pub(crate) fn batch(&self) -> impl Iterator<Item = (SocketAddr, &[u8])> {
+    pub(crate) fn batch(&self) -> impl Iterator<Item = Datagram<'_>> {
         self.incoming.datagrams()
     }
 
@@ -117,7 +125,9 @@ impl Datagrams {
         remote: SocketAddr,
         range: Range<usize>,
     ) -> bool {
-        let exact = local.and_then(|local| self.places.get(&local).copied());
+        // With a single socket there is nothing to look up.
+        let exact = local.filter(|_| self.sockets.len() > 1);
+        let exact = exact.and_then(|local| self.places.get(&local).copied());
         let exact = exact.filter(|&place| {
             let own = self.sockets[place].listener.local;
             own.is_ipv4() == remote.is_ipv4()

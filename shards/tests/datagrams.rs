@@ -19,6 +19,7 @@ on_both_drivers! {
     an_owner_that_does_not_exist_is_answered_on_the_spot
     datagrams_of_every_size_pass
     an_engine_sends_from_the_listener_it_names
+    a_shard_with_a_pace_answers_everything_in_few_batches
 }
 
 fn peer() -> UdpSocket {
@@ -186,4 +187,23 @@ fn an_engine_sends_from_the_listener_it_names(driver: Driver) {
     let metrics = host.running.metrics();
     host.running.stop().unwrap();
     assert_eq!(metrics.total(Counter::DropNoSocket), 1);
+}
+
+fn a_shard_with_a_pace_answers_everything_in_few_batches(driver: Driver) {
+    let mut options = options(driver, 1);
+    options.pace = Duration::from_millis(1);
+    options.joins_datagrams = true;
+    let Some(host) = launch(&options) else { return };
+    assert_eq!(exchange(&host, 5_000, 1, &[ECHO]), [5_000]);
+    let metrics = host.running.metrics();
+    // A request is heard between two naps, and the stop below as well.
+    let timers = echo::Request::Timers(vec![(Duration::from_millis(2), 7)]);
+    host.running.request(ShardId(0), timers).unwrap();
+    let mut host = host;
+    host.wait_for(|_, event| *event == echo::Event::Timer(7));
+    host.running.stop().unwrap();
+    assert_eq!(metrics.total(Counter::DatagramsIn), 5_000);
+    assert_eq!(metrics.total(Counter::DatagramsOut), 5_000);
+    let batches = metrics.total(Counter::BatchesIn);
+    assert!(batches < 2_500, "{batches}");
 }

@@ -295,6 +295,8 @@ fn options(config: &Config, choices: Choices, tls_store: Option<TlsStore>) -> Op
         tls_store,
         socket_buffer_bytes: offhook_shards::limits::SOCKET_BUFFER_BYTES,
         spin: Duration::ZERO,
+        pace: Duration::ZERO,
+        joins_datagrams: false,
         message_deadline: choices.deadlines.sip_message,
         room: Room::default(),
     }

@@ -11,7 +11,7 @@ use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 
 use crate::clock::Clock;
-use crate::driver::Drive;
+use crate::driver::{Drive, nap};
 use crate::engine::{ConnectionId, Engine, Transport};
 use crate::limits;
 use crate::metrics::Counter;
@@ -98,6 +98,14 @@ impl<E: Engine> Runner<E> {
             let obeyed = self.obey(now);
             let timeout = match next {
                 Next::Stop => break,
+                Next::Nap(until) => {
+                    nap(until);
+                    if !obeyed && self.has_few_sockets() {
+                        self.shard.datagrams.set_all_ready();
+                        continue;
+                    }
+                    Some(Duration::ZERO)
+                }
                 Next::Sleep(deadline)
                     if !obeyed && !self.has_to_accept() && self.shard.may_sleep() =>
                 {
@@ -154,6 +162,13 @@ impl<E: Engine> Runner<E> {
                 }
             }
         }
+    }
+
+    /// Whether to ask all sockets is cheaper than to ask which of them has something. Nobody writes
+    /// our bell while we are awake.
+    fn has_few_sockets(&self) -> bool {
+        let is_about_datagrams = self.listeners.is_empty() && self.streams.is_empty();
+        is_about_datagrams && self.shard.datagrams.len() <= limits::SOCKETS_ASKED_MAX
     }
 
     /// Whether a listener has more connections than one turn takes: nothing reports them again.

@@ -8,7 +8,7 @@ mod uring;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::clock::Clock;
 use crate::control::Shared;
@@ -80,12 +80,20 @@ fn run<E: Engine, F: Fn(ShardId) -> E, D: Drive>(launch: Launch<E, F>) {
             return;
         }
     };
+    if !seat.pace.is_zero() {
+        sys::sleep_exactly();
+    }
     let engine = factory(seat.me);
     let _ = ready.send(Ok(()));
     drop(ready);
     let Ok(sockets) = sockets.recv() else { return };
     let shard = Shard::new(seat, engine, sockets.udp, Clock.now());
     driver.run(shard, sockets.streams);
+}
+
+/// Lets input gather until then.
+fn nap(until: Instant) {
+    std::thread::sleep(until.saturating_duration_since(Clock.now()));
 }
 
 /// Tells the control plane of a shard's end, also when it panics.

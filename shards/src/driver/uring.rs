@@ -17,7 +17,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use crate::clock::Clock;
-use crate::driver::Drive;
+use crate::driver::{Drive, nap};
 use crate::engine::{ConnectionId, Engine, Transport};
 use crate::limits;
 use crate::metrics::Counter;
@@ -108,6 +108,11 @@ async fn run<E: Engine>(local: Rc<Local<E>>, listeners: Vec<Listener>) {
         local.wake_datagram_tasks();
         match next {
             Next::Stop => break,
+            Next::Nap(until) => {
+                nap(until);
+                busy_turns = 0;
+                local.step_aside(&mut timer).await;
+            }
             Next::Sleep(deadline) if local.shard.borrow_mut().may_sleep() => {
                 let until = deadline.map(|at| at.saturating_duration_since(Clock.now()));
                 timer.reset(until.map_or(SLEEP_MAX, |until| until.min(SLEEP_MAX)));
