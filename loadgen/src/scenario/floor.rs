@@ -23,6 +23,7 @@ use super::pattern::Memory;
 use super::recent::Recent;
 use super::settings::Settings;
 use super::statistics::{Failure, Statistics};
+use super::ticks::Ticks;
 use super::value::Value;
 use crate::population::Random;
 use crate::report::Ladder;
@@ -125,8 +126,26 @@ pub(crate) struct Floor {
     pub(crate) is_redirected: bool,
     /// The calls' stream connections.
     pub(crate) flows: Flows,
-    outbox: VecDeque<Outgoing>,
+    /// When a busy worker acts.
+    pub(crate) ticks: Ticks,
+    /// When the message at hand has come, if that was noted.
+    pub(crate) arrived: Option<Instant>,
+    /// First messages of calls, second ones, and so on: those of one step are often of equal
+    /// length, and cheap if they follow each other. The last holds all further ones.
+    waves: [VecDeque<Outgoing>; WAVES],
+    /// How often all of it was given away.
+    rounds: u32,
     outgoing: Vec<u8>,
+}
+
+/// See [`Floor::waves`].
+const WAVES: usize = 3;
+
+/// Which message of its call one is, of those that wait.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Place {
+    round: u32,
+    wave: u8,
 }
 
 impl Floor {
@@ -166,7 +185,10 @@ impl Floor {
             dynamic_ids: Cell::new(0),
             is_redirected: false,
             flows: Flows::default(),
-            outbox: VecDeque::new(),
+            ticks: Ticks::new(calendar.at, settings.tick),
+            arrived: None,
+            waves: Default::default(),
+            rounds: 1,
             outgoing: Vec::new(),
             scenario,
             settings,
@@ -185,34 +207,42 @@ impl Floor {
     }
 
     /// Queues a message, and returns the number by which its text is found. `flow` is the call, if
-    /// it has a connection of its own.
+    /// it has a connection of its own; `last` is where its message before this one was.
     pub(crate) fn send(
         &mut self,
         to: Transmit,
         flow: Option<u64>,
+        last: &mut Place,
         bytes: &[u8],
         now: Instant,
     ) -> u32 {
         self.trace_message(now, true, to.transport, bytes);
-        self.queue(to, flow, bytes);
+        // On a stream nothing overtakes anything.
+        let is_first = last.round != self.rounds || to.transport != Transport::Udp;
+        *last = Place {
+            round: self.rounds,
+            wave: if is_first { 0 } else { last.wave + 1 },
+        };
+        last.wave = last.wave.min((WAVES - 1) as u8);
+        self.queue(to, flow, usize::from(last.wave), bytes);
         self.recent.push(bytes)
     }
 
-    fn queue(&mut self, to: Transmit, flow: Option<u64>, bytes: &[u8]) {
+    fn queue(&mut self, to: Transmit, flow: Option<u64>, wave: usize, bytes: &[u8]) {
         let start = self.outgoing.len();
         self.outgoing.extend_from_slice(bytes);
         let range = start..self.outgoing.len();
-        self.outbox.push_back(Outgoing::Message { to, range, flow });
+        self.waves[wave].push_back(Outgoing::Message { to, range, flow });
     }
 
     /// Closes a call's own connection behind what was sent on it.
     pub(crate) fn hang_up(&mut self, flow: u64) {
-        self.outbox.push_back(Outgoing::HangUp(flow));
+        self.waves[0].push_back(Outgoing::HangUp(flow));
     }
 
     /// Closes a connection behind what was sent on it.
     pub(crate) fn close(&mut self, connection: ConnectionId) {
-        self.outbox.push_back(Outgoing::Close(connection));
+        self.waves[0].push_back(Outgoing::Close(connection));
     }
 
     /// What `[dynamic_id]` is now.
@@ -230,7 +260,7 @@ impl Floor {
     /// Queues a packet of media, which is no message.
     pub(crate) fn send_media(&mut self, to: Transmit, bytes: &[u8]) {
         self.statistics.media_sent += 1;
-        self.queue(to, None, bytes);
+        self.queue(to, None, 0, bytes);
     }
 
     /// Takes a packet of media.
@@ -262,7 +292,7 @@ impl Floor {
 
     /// Appends the next message to a buffer.
     pub(crate) fn transmit(&mut self, buffer: &mut Vec<u8>) -> Option<Transmit> {
-        while let Some(next) = self.outbox.pop_front() {
+        while let Some(next) = self.waves.iter_mut().find_map(VecDeque::pop_front) {
             match next {
                 Outgoing::Message { to, range, flow } => {
                     buffer.extend_from_slice(&self.outgoing[range]);
@@ -274,6 +304,7 @@ impl Floor {
             }
         }
         self.outgoing.clear();
+        self.rounds = self.rounds.wrapping_add(1);
         None
     }
 
@@ -369,7 +400,7 @@ impl Floor {
         }
         if self.settings.traces.short {
             let message = Received::new(bytes);
-            let header = |name| message.and_then(|message| message.header(name));
+            let header = |name| message.as_ref().and_then(|message| message.header(name));
             let cseq = [b"CSeq:", header(b"CSeq").unwrap_or_default()].concat();
             let text = [
                 if is_ours { &b"S"[..] } else { b"R" },

@@ -1,7 +1,8 @@
 //! What of a received message a scenario may still ask for. A call keeps no more: a held call is
 //! mostly the message that it received last.
 
-use super::message::{first_line, lines, short_form};
+use super::heads::is_named;
+use super::message::{Received, first_line};
 use super::model::{Action, Scenario, SearchIn, StepKind};
 use super::template::{Keyword, Template};
 
@@ -10,8 +11,8 @@ use super::template::{Keyword, Template};
 pub(crate) struct Memory {
     /// Everything.
     is_whole: bool,
-    /// Headers, with the letters of their short forms.
-    headers: Vec<(Vec<u8>, Option<u8>)>,
+    /// The names of headers.
+    headers: Vec<Vec<u8>>,
 }
 
 impl Memory {
@@ -37,9 +38,9 @@ impl Memory {
     }
 
     fn add(&mut self, name: &[u8]) {
-        let is_it = |(known, _): &(Vec<u8>, Option<u8>)| known.eq_ignore_ascii_case(name);
+        let is_it = |known: &Vec<u8>| known.eq_ignore_ascii_case(name);
         if !self.headers.iter().any(is_it) {
-            self.headers.push((name.to_vec(), short_form(name)));
+            self.headers.push(name.to_vec());
         }
     }
 
@@ -56,31 +57,33 @@ impl Memory {
     }
 
     /// Appends what is kept of a message.
-    pub(crate) fn keep(&self, message: &[u8], output: &mut Vec<u8>) {
+    pub(crate) fn keep(&self, message: &Received<'_>, output: &mut Vec<u8>) {
         if self.is_whole {
-            output.reserve_exact(message.len());
-            output.extend_from_slice(message);
+            output.reserve_exact(message.bytes.len());
+            output.extend_from_slice(message.bytes);
             return;
         }
-        let is_kept = |line: &&[u8]| {
-            let colon = memchr::memchr(b':', line).unwrap_or(0);
-            let name = line[..colon].trim_ascii_end();
-            self.headers.iter().any(|(long, short)| match name {
-                [letter] => Some(*letter) == *short || long.as_slice() == [*letter],
-                _ => long.len() == name.len() && long.eq_ignore_ascii_case(name),
-            })
-        };
-        let first = first_line(message);
-        let rest: usize = lines(message)
-            .filter(is_kept)
-            .map(|line| line.len() + 2)
-            .sum();
-        output.reserve_exact(first.len() + 2 + rest + 2);
+        let is_kept =
+            |(_, name): &(&[u8], &[u8])| self.headers.iter().any(|known| is_named(name, known));
+        // Which of the first lines are kept is asked once.
+        let mut kept = 0_u64;
+        let mut length = 0;
+        for (place, line) in message.heads.lines().enumerate() {
+            if is_kept(&line) {
+                kept |= 1_u64.checked_shl(place as u32).unwrap_or(0);
+                length += line.0.len() + 2;
+            }
+        }
+        let first = first_line(message.bytes);
+        output.reserve_exact(first.len() + 2 + length + 2);
         output.extend_from_slice(first);
         output.extend_from_slice(b"\r\n");
-        for line in lines(message).filter(is_kept) {
-            output.extend_from_slice(line.trim_ascii_end());
-            output.extend_from_slice(b"\r\n");
+        for (place, line) in message.heads.lines().enumerate() {
+            let bit = 1_u64.checked_shl(place as u32);
+            if bit.map_or_else(|| is_kept(&line), |bit| kept & bit > 0) {
+                output.extend_from_slice(line.0.trim_ascii_end());
+                output.extend_from_slice(b"\r\n");
+            }
         }
         output.extend_from_slice(b"\r\n");
     }
@@ -121,6 +124,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::super::load::load;
+    use super::*;
 
     const MESSAGE: &[u8] = b"SIP/2.0 200 OK\r\nv: SIP/2.0/UDP x\r\nFrom: <sip:a@b>\r\n\
         Subject: one\r\n two\r\nX-Long: gone\r\nt: <sip:c@d>;tag=1\r\ni: 7\r\nCSeq: 1 INVITE\r\n\
@@ -133,7 +137,8 @@ mod tests {
         let loaded = load(text.as_bytes(), &BTreeMap::new());
         let scenario = loaded.scenario.expect("a good scenario");
         let mut output = Vec::new();
-        scenario.memory.keep(MESSAGE, &mut output);
+        let message = Received::new(MESSAGE).expect("a response");
+        scenario.memory.keep(&message, &mut output);
         String::from_utf8(output).expect("text")
     }
 

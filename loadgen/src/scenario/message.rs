@@ -2,11 +2,14 @@
 //! body. Independent of the server's parser, so that neither hides the other's faults; lenient,
 //! because a load generator must survive what it is sent.
 
+use super::heads::Heads;
+
 /// A message, at least its first line understood.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(crate) struct Received<'a> {
     pub(crate) bytes: &'a [u8],
     pub(crate) kind: Kind<'a>,
+    pub(crate) heads: Heads<'a>,
 }
 
 /// What the first line says.
@@ -16,38 +19,62 @@ pub(crate) enum Kind<'a> {
     Response { status: u16 },
 }
 
-impl<'a> Received<'a> {
+impl<'a> Kind<'a> {
     /// Reads the first line; `None` if it is neither a request's nor a response's.
-    pub(crate) fn new(bytes: &'a [u8]) -> Option<Self> {
+    pub(crate) fn of(bytes: &'a [u8]) -> Option<Self> {
+        if let [b'1'..=b'6', b'0'..=b'9', b'0'..=b'9', b' ', ..] =
+            bytes.strip_prefix(b"SIP/2.0 ").unwrap_or_default()
+        {
+            let digit = |place: usize| u16::from(bytes[place] - b'0');
+            let status = digit(8) * 100 + digit(9) * 10 + digit(10);
+            return Some(Self::Response { status });
+        }
         let line = first_line(bytes);
         let mut words = line.split(|byte| *byte == b' ');
         let first = words.next()?;
         let second = words.next()?;
-        let kind = if first == b"SIP/2.0" {
+        if first == b"SIP/2.0" {
             let digits = std::str::from_utf8(second).ok()?;
             let status: u16 = digits.parse().ok()?;
-            (100..700)
-                .contains(&status)
-                .then_some(Kind::Response { status })?
-        } else {
-            let is_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(byte);
-            let is_request = !first.is_empty() && first.iter().all(is_token);
-            if !is_request || words.next() != Some(b"SIP/2.0") {
-                return None;
-            }
-            Kind::Request { method: first }
+            let is_status = (100..700).contains(&status);
+            return is_status.then_some(Self::Response { status });
+        }
+        let is_token = |byte: &u8| {
+            let is_mark = matches!(
+                byte,
+                b'-' | b'.' | b'!' | b'%' | b'*' | b'_' | b'+' | b'`' | b'\'' | b'~'
+            );
+            byte.is_ascii_alphanumeric() || is_mark
         };
-        Some(Self { bytes, kind })
+        let is_request = !first.is_empty() && first.iter().all(is_token);
+        if !is_request || words.next() != Some(b"SIP/2.0") {
+            return None;
+        }
+        Some(Self::Request { method: first })
+    }
+}
+
+impl<'a> Received<'a> {
+    /// Looks for what every message has; `None` if it is no SIP.
+    pub(crate) fn new(bytes: &'a [u8]) -> Option<Self> {
+        Some(Self {
+            bytes,
+            kind: Kind::of(bytes)?,
+            heads: Heads::new(bytes),
+        })
     }
 
     /// The values of all headers of a name, short forms included.
-    pub(crate) fn headers(&self, name: &'a [u8]) -> impl Iterator<Item = &'a [u8]> + use<'a> {
-        headers(self.bytes, name)
+    pub(crate) fn headers(
+        &self,
+        name: &'static [u8],
+    ) -> impl Iterator<Item = &'a [u8]> + use<'a, '_> {
+        self.heads.named(name).map(|(_, value)| value)
     }
 
     /// The value of the first header of a name.
-    pub(crate) fn header(&self, name: &'static [u8]) -> Option<&'a [u8]> {
-        headers(self.bytes, name).next()
+    pub(crate) fn header(&self, name: &[u8]) -> Option<&'a [u8]> {
+        self.heads.value(name)
     }
 
     /// The Call-ID.
@@ -79,9 +106,17 @@ pub(crate) fn first_line(bytes: &[u8]) -> &[u8] {
 
 /// What follows the first empty line.
 pub(crate) fn body(bytes: &[u8]) -> &[u8] {
-    let crlf = memchr::memmem::find(bytes, b"\r\n\r\n").map(|at| at + 4);
-    let lf = || memchr::memmem::find(bytes, b"\n\n").map(|at| at + 2);
-    crlf.or_else(lf).map_or(&[], |at| &bytes[at..])
+    let mut bare = None;
+    for end in memchr::memchr_iter(b'\n', bytes) {
+        let after = &bytes[end + 1..];
+        if bytes[..end].ends_with(b"\r") && after.starts_with(b"\r\n") {
+            return &after[2..];
+        }
+        if bare.is_none() && after.starts_with(b"\n") {
+            bare = Some(&after[1..]);
+        }
+    }
+    bare.unwrap_or_default()
 }
 
 /// Number and method of a CSeq's value.
@@ -89,64 +124,6 @@ pub(crate) fn cseq(value: &[u8]) -> Option<(u64, &[u8])> {
     let end = value.iter().position(|byte| !byte.is_ascii_digit())?;
     let number = std::str::from_utf8(&value[..end]).ok()?.parse().ok()?;
     Some((number, value[end..].trim_ascii()))
-}
-
-/// The values of all headers of a name, blanks around them removed, folded lines included.
-pub(crate) fn headers<'a>(bytes: &'a [u8], name: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
-    named_headers(bytes, name).map(|(_, value)| value)
-}
-
-/// Names, as they stand there, and values of all headers of a name.
-pub(crate) fn named_headers<'a>(
-    bytes: &'a [u8],
-    name: &'a [u8],
-) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
-    let short = short_form(name);
-    lines(bytes).filter_map(move |line| {
-        let colon = memchr::memchr(b':', line)?;
-        let found = line[..colon].trim_ascii_end();
-        let is_it = found.eq_ignore_ascii_case(name) || short.is_some_and(|short| found == [short]);
-        is_it.then(|| (found, line[colon + 1..].trim_ascii()))
-    })
-}
-
-/// The header lines behind the first line; folded lines are one.
-pub(crate) fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
-    Lines { rest: bytes }
-}
-
-/// The lines of the header section after the first line; folded lines are one.
-struct Lines<'a> {
-    rest: &'a [u8],
-}
-
-impl<'a> Iterator for Lines<'a> {
-    type Item = &'a [u8];
-
-    fn next(&mut self) -> Option<&'a [u8]> {
-        let start = memchr::memchr(b'\n', self.rest)? + 1;
-        let line = &self.rest[start..];
-        if line.is_empty() || line.starts_with(b"\r\n") || line.starts_with(b"\n") {
-            self.rest = b"";
-            return None;
-        }
-        let mut end = 0;
-        loop {
-            match memchr::memchr(b'\n', &line[end..]) {
-                None => {
-                    self.rest = b"";
-                    return Some(line);
-                }
-                Some(at) => end += at,
-            }
-            if matches!(line.get(end + 1), Some(b' ' | b'\t')) {
-                end += 1;
-                continue;
-            }
-            self.rest = &line[end..];
-            return Some(&line[..end]);
-        }
-    }
 }
 
 /// RFC 3261 §7.3.3: the one-letter form of a header's name.

@@ -1,22 +1,22 @@
 //! Puts values into a template. What is not known yet is empty; the length of the body and the
 //! answer to a challenge are put in last, because they depend on the rest.
 
-use std::io::Write as _;
 use std::net::IpAddr;
 use std::time::Instant;
 
 use super::call::{Call, Part};
 use super::digest::{self, Credentials};
 use super::floor::{Floor, transport_name};
+use super::heads::Heads;
 use super::message;
 use super::names::{Scope, VariableId};
 use super::template::{Keyword, Segment, Template, parameters};
-use super::value::{Value, write_to};
+use super::value::{Value, write_ip, write_number};
 
 /// Digits that SIPp reserves for `[len]`.
 const LENGTH_DIGITS: usize = 5;
 /// What `[branch]` begins with (RFC 3261 §8.1.1.7).
-const BRANCH_COOKIE: &str = "z9hG4bK";
+const BRANCH_COOKIE: &[u8] = b"z9hG4bK-";
 /// Stands where the answer to a challenge will be: an empty line would end the headers.
 const PLACEHOLDER: u8 = b'_';
 /// A field of an injection file may hold this keyword itself.
@@ -37,9 +37,11 @@ pub(crate) struct View<'a> {
 /// Something that could not be put in; the rest was.
 pub(crate) type Fault = String;
 
-/// Places that are filled when everything else is there.
+/// Places that are filled when everything else is there, and what was found out for others.
 #[derive(Default)]
-struct Late {
+struct Late<'a> {
+    /// The headers of the message received last, once they were asked for.
+    received: Option<Heads<'a>>,
     length: Option<(usize, i64)>,
     authentication: Option<(usize, Vec<u8>)>,
     fault: Option<Fault>,
@@ -74,11 +76,16 @@ pub(crate) fn render(template: &Template, view: &View<'_>, output: &mut Vec<u8>)
         let length = i64::try_from(body)
             .unwrap_or(i64::MAX)
             .saturating_add(offset);
-        let mut room = &mut output[place..place + LENGTH_DIGITS];
-        // A length of more digits could only be that of a message too long to be sent.
-        if write!(room, "{length:LENGTH_DIGITS$}").is_err() {
+        let end = output.len();
+        write_number(output, length);
+        let digits = output.len() - end;
+        if digits <= LENGTH_DIGITS {
+            output.copy_within(end.., place + LENGTH_DIGITS - digits);
+        } else {
+            // A length of more digits could only be that of a message too long to be sent.
             late.fault = Some(format!("the length {length} has too many digits"));
         }
+        output.truncate(end);
     }
     if let Some((place, text)) = late.authentication.take() {
         let header = view.authorization(&text, &output[start..]);
@@ -91,8 +98,8 @@ pub(crate) fn render(template: &Template, view: &View<'_>, output: &mut Vec<u8>)
     late.fault
 }
 
-impl View<'_> {
-    fn write(&self, keyword: &Keyword, output: &mut Vec<u8>, late: &mut Late) {
+impl<'a> View<'a> {
+    fn write(&self, keyword: &Keyword, output: &mut Vec<u8>, late: &mut Late<'a>) {
         match keyword {
             Keyword::RemoteIp
             | Keyword::RemoteHost
@@ -156,12 +163,12 @@ impl View<'_> {
             | Keyword::LastCSeqNumber(_)
             | Keyword::LastMessage
             | Keyword::Routes
-            | Keyword::NextUrl => self.dialog(keyword, output),
+            | Keyword::NextUrl => self.dialog(keyword, output, late),
         }
     }
 
     /// A text inside another.
-    fn nested(&self, template: &Template, late: &mut Late) -> Vec<u8> {
+    fn nested(&self, template: &Template, late: &mut Late<'a>) -> Vec<u8> {
         let mut text = Vec::new();
         let fault = render(template, self, &mut text);
         late.fault = late.fault.take().or(fault);
@@ -178,10 +185,10 @@ impl View<'_> {
         let remote = settings.named.unwrap_or(call.remote());
         let local = call.local().unwrap_or(settings.local);
         match keyword {
-            Keyword::RemoteIp => write_ip(output, remote.ip()),
+            Keyword::RemoteIp => write_host(output, remote.ip()),
             Keyword::RemoteHost => output.extend_from_slice(settings.remote_host.as_bytes()),
             Keyword::RemotePort(offset) => number(output, u64::from(remote.port()), *offset),
-            Keyword::LocalIp | Keyword::ServerIp => write_ip(output, local.ip()),
+            Keyword::LocalIp | Keyword::ServerIp => write_host(output, local.ip()),
             Keyword::LocalIpType => ip_type(output, local.ip()),
             Keyword::LocalPort(offset) => {
                 number(output, u64::from(local.port()), *offset);
@@ -190,7 +197,7 @@ impl View<'_> {
                 output.extend_from_slice(transport_name(call.transport()).as_bytes());
             }
             // Session descriptions have no brackets around addresses of IPv6.
-            Keyword::MediaIp => write_to(output, format_args!("{}", settings.media_ip)),
+            Keyword::MediaIp => write_ip(output, settings.media_ip),
             Keyword::MediaIpType => ip_type(output, settings.media_ip),
             Keyword::MediaPort(offset) => number(output, u64::from(settings.media_port), *offset),
             Keyword::AutoMediaPort(offset) => {
@@ -238,7 +245,7 @@ impl View<'_> {
         clippy::wildcard_enum_match_arm,
         reason = "`write` sends only these here"
     )]
-    fn dialog(&self, keyword: &Keyword, output: &mut Vec<u8>) {
+    fn dialog(&self, keyword: &Keyword, output: &mut Vec<u8>, late: &mut Late<'a>) {
         let call = self.call;
         match keyword {
             Keyword::CallId => output.extend_from_slice(call.call_id()),
@@ -249,10 +256,12 @@ impl View<'_> {
                     .unwrap_or(i64::MAX)
                     .saturating_add(*offset);
                 let (process, call) = (self.floor.settings.process_id, call.number());
-                write_to(
-                    output,
-                    format_args!("{BRANCH_COOKIE}-{process}-{call}-{step}"),
-                );
+                output.extend_from_slice(BRANCH_COOKIE);
+                number(output, u64::from(process), 0);
+                output.push(b'-');
+                number(output, call, 0);
+                output.push(b'-');
+                write_number(output, step);
             }
             Keyword::MessageIndex => number(output, self.step as u64, 0),
             Keyword::UserId(offset) => number(output, call.user.unwrap_or(0) as u64, *offset),
@@ -260,14 +269,14 @@ impl View<'_> {
                 write_unless_empty(output, b";tag=", call.texts.text(Part::PeerTag));
             }
             Keyword::LastHeader(name) => {
-                write_header(call.texts.text(Part::Received), name, output);
+                write_header(self.received(late), name, output);
             }
             Keyword::LastRequestUri => {
-                let to = message::headers(call.texts.text(Part::Received), b"To").next();
+                let to = self.received(late).value(b"To");
                 output.extend_from_slice(to.map_or(&[], message::uri));
             }
             Keyword::LastCSeqNumber(offset) => {
-                let value = message::headers(call.texts.text(Part::Received), b"CSeq").next();
+                let value = self.received(late).value(b"CSeq");
                 let found = value.and_then(message::cseq).map_or(0, |(found, _)| found);
                 number(output, found, *offset);
             }
@@ -278,6 +287,12 @@ impl View<'_> {
             Keyword::NextUrl => output.extend_from_slice(call.texts.text(Part::NextUrl)),
             _ => {}
         }
+    }
+
+    /// The headers of the message received last.
+    fn received<'l>(&self, late: &'l mut Late<'a>) -> &'l Heads<'a> {
+        let text = || Heads::new(self.call.texts.text(Part::Received));
+        late.received.get_or_insert_with(text)
     }
 
     pub(crate) fn value(&self, id: VariableId) -> &Value {
@@ -294,7 +309,7 @@ impl View<'_> {
         file: Option<&[u8]>,
         line: Option<&Template>,
         output: &mut Vec<u8>,
-        late: &mut Late,
+        late: &mut Late<'a>,
     ) {
         let files = &self.floor.files.injections;
         let place = match file {
@@ -374,8 +389,8 @@ fn write_unless_empty(output: &mut Vec<u8>, before: &[u8], text: &[u8]) {
 
 /// All headers of a name as one, the values with commas between them. The name is that of the
 /// message, be it short or written otherwise.
-fn write_header(received: &[u8], name: &[u8], output: &mut Vec<u8>) {
-    for (index, (name, value)) in message::named_headers(received, name).enumerate() {
+fn write_header(received: &Heads<'_>, name: &[u8], output: &mut Vec<u8>) {
+    for (index, (name, value)) in received.named(name).enumerate() {
         if index == 0 {
             output.extend_from_slice(name);
             output.extend_from_slice(b": ");
@@ -391,14 +406,17 @@ fn number(output: &mut Vec<u8>, number: u64, offset: i64) {
 }
 
 fn signed(output: &mut Vec<u8>, number: i64, offset: i64) {
-    write_to(output, format_args!("{}", number.saturating_add(offset)));
+    write_number(output, number.saturating_add(offset));
 }
 
 /// Addresses of IPv6 have brackets, as URIs need them.
-fn write_ip(output: &mut Vec<u8>, ip: IpAddr) {
-    match ip {
-        IpAddr::V4(ip) => write_to(output, format_args!("{ip}")),
-        IpAddr::V6(ip) => write_to(output, format_args!("[{ip}]")),
+fn write_host(output: &mut Vec<u8>, ip: IpAddr) {
+    if ip.is_ipv6() {
+        output.push(b'[');
+    }
+    write_ip(output, ip);
+    if ip.is_ipv6() {
+        output.push(b']');
     }
 }
 

@@ -75,6 +75,11 @@ pub struct Settings {
     pub dead_call_wait: Duration,
     /// When calls are opened.
     pub load: Load,
+    /// A worker acts at multiples of this only, and takes what has come until then; zero acts at
+    /// once.
+    pub tick: Duration,
+    /// Whether the kernel is given messages of equal length as one.
+    pub joins_datagrams: bool,
     /// Whether a socket is opened at the address for media.
     pub has_media: bool,
     /// Whether media that come are sent back from the start.
@@ -227,6 +232,8 @@ impl Settings {
             lost: 0.0,
             dead_call_wait: limits::DEAD_CALL_WAIT,
             load: Load::default(),
+            tick: Duration::ZERO,
+            joins_datagrams: true,
             has_media: false,
             echoes: false,
             allows_commands: false,

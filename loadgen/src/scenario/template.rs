@@ -119,7 +119,7 @@ impl Template {
         template
     }
 
-    fn push_literal(&mut self, literal: &mut Vec<u8>) {
+    pub(crate) fn push_literal(&mut self, literal: &mut Vec<u8>) {
         if !literal.is_empty() {
             let text = std::mem::take(literal).into_boxed_slice();
             self.segments.push(Segment::Literal(text));

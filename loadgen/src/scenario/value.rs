@@ -1,6 +1,7 @@
 //! The values of a scenario's variables, and how text becomes numbers.
 
 use std::io::Write as _;
+use std::net::IpAddr;
 
 /// What a variable holds.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -67,6 +68,41 @@ pub(crate) fn write_to(output: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
     debug_assert!(written.is_ok(), "a vector takes everything");
 }
 
+/// Appends a number in decimal digits.
+pub(crate) fn write_number(output: &mut Vec<u8>, number: i64) {
+    const DIGITS: usize = 20;
+    let mut digits = [b'0'; DIGITS];
+    let mut first = DIGITS;
+    let mut rest = number.unsigned_abs();
+    loop {
+        first -= 1;
+        digits[first] += (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    if number < 0 {
+        output.push(b'-');
+    }
+    output.extend_from_slice(&digits[first..]);
+}
+
+/// Appends an address as it is usually written.
+pub(crate) fn write_ip(output: &mut Vec<u8>, ip: IpAddr) {
+    match ip {
+        IpAddr::V4(ip) => {
+            for (place, octet) in ip.octets().into_iter().enumerate() {
+                if place > 0 {
+                    output.push(b'.');
+                }
+                write_number(output, octet.into());
+            }
+        }
+        IpAddr::V6(ip) => write_to(output, format_args!("{ip}")),
+    }
+}
+
 /// A whole text that is one number, blanks around it allowed.
 pub(crate) fn number(text: &[u8]) -> Option<f64> {
     let text = std::str::from_utf8(text.trim_ascii()).ok()?;
@@ -95,6 +131,20 @@ mod tests {
     fn a_false_truth_zero_and_nothing_are_unset() {
         assert!(!Value::Unset.is_set() && !Value::Truth(false).is_set());
         assert!(!Value::Number(0.0).is_set() && Value::Text(Vec::new()).is_set());
+    }
+
+    #[test]
+    fn numbers_and_addresses_are_written_as_everybody_writes_them() {
+        for number in [0, 7, 10, 5_060, -1, i64::MAX, i64::MIN] {
+            let mut output = Vec::new();
+            write_number(&mut output, number);
+            assert_eq!(output, number.to_string().into_bytes());
+        }
+        for text in ["127.0.0.1", "255.255.255.255", "0.0.0.0", "::1"] {
+            let mut output = Vec::new();
+            write_ip(&mut output, text.parse().expect("an address"));
+            assert_eq!(output, text.as_bytes());
+        }
     }
 
     #[test]

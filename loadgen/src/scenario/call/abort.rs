@@ -57,7 +57,7 @@ impl Call {
         }
         let scenario = std::sync::Arc::clone(&floor.scenario);
         let defaults = &scenario.defaults;
-        let last = Received::new(self.texts.text(Part::Received)).map(|message| message.kind);
+        let last = Kind::of(self.texts.text(Part::Received));
         // RFC 3261 §17.1.1.3: every final response but a 2xx is acknowledged, a redirection too.
         let is_refused = matches!(last, Some(Kind::Response { status }) if status >= 300);
         let step = self.step;

@@ -424,9 +424,9 @@ impl Call {
                 let last = place.received.unwrap_or(self.texts.text(Part::Received));
                 let found = media::destination(last, kind);
                 if let Some(to) = found {
-                    self.media_to = Some(to);
+                    self.media_to = Some(Box::new(to));
                 }
-                match self.media_to {
+                match self.media_to.as_deref().copied() {
                     Some(to) => floor.media_orders.push((track, to)),
                     None => {
                         let number = self.number;

@@ -103,7 +103,7 @@ impl Call {
         happens.then_some(target)
     }
 
-    /// Response times and counters.
+    /// Response times and counters; `now` is when what is counted has happened.
     pub(super) fn keep_books(&mut self, now: Instant, step: &Step, floor: &mut Floor) {
         let intended = now.checked_sub(self.behind).unwrap_or(now);
         for start in &step.starts {
@@ -119,15 +119,15 @@ impl Call {
             } = self.stamps[*end];
             let behind = Duration::from_micros(behind_us.into());
             let response = now.saturating_duration_since(began);
-            let scenario = std::sync::Arc::clone(&floor.scenario);
             let times = &mut floor.statistics.response_times[*end];
             times.latency.record(response, behind);
             let service = response.saturating_sub(behind);
-            classify(&scenario.response_time_classes, &mut times.classes, service);
+            let ends = &floor.scenario.response_time_classes;
+            classify(ends, &mut times.classes, service);
             if floor.settings.traces.response_times {
                 let epoch = floor.calendar.epoch(now).as_secs_f64() * 1e3;
                 let millis = service.as_secs_f64() * 1e3;
-                let name = &scenario.response_times[*end];
+                let name = &floor.scenario.response_times[*end];
                 floor.log(Line {
                     log: Log::ResponseTime,
                     at: now,
@@ -172,7 +172,10 @@ impl Call {
             return flow;
         }
         let intended = now.checked_sub(self.behind).unwrap_or(now);
-        self.pause_until = Some(intended + Duration::from_secs_f64(milliseconds / 1_000.0));
+        let until = intended + Duration::from_secs_f64(milliseconds / 1_000.0);
+        // No pause is none, whatever the ticks are.
+        let ticks = (milliseconds > 0.0).then_some(floor.ticks);
+        self.pause_until = Some(ticks.map_or(until, |ticks| ticks.at_or_after(until)));
         Flow::On
     }
 

@@ -25,7 +25,7 @@ impl Call {
             // As SIPp has it: what ends the text stands right behind it.
             bytes.truncate(bytes.trim_ascii_end().len());
             bytes.push(twin::END);
-            floor.send(path, None, &bytes, now);
+            floor.send(path, None, &mut self.last_sent, &bytes, now);
             floor.statistics.steps[place].messages += 1;
         }
         floor.scratch = bytes;

@@ -18,10 +18,10 @@ use std::time::{Duration, Instant};
 
 use offhook_shards::{ConnectionId, Source, Transmit, Transport};
 
-use super::floor::Floor;
+use super::floor::{Floor, Place};
 use super::hash::hash;
 use super::limits::STEPS_AT_ONCE_MAX;
-use super::message::Received;
+use super::message::{Kind, Received};
 use super::model::Scenario;
 use super::names::{Scope, VariableId};
 use super::statistics::{Failure, classify};
@@ -133,7 +133,7 @@ pub(crate) struct Call {
     /// The hash of the message received last, until something was sent.
     received_hash: Option<u64>,
     /// The hash of the message that triggered the send step beside it.
-    answered: Option<(u64, usize)>,
+    answered: Option<(u64, u32)>,
     has_sent_invite: bool,
     is_established: bool,
     awaits_ack: bool,
@@ -151,10 +151,12 @@ pub(crate) struct Call {
     /// The line of each injection file.
     pub(crate) lines: Vec<usize>,
     trace: Trace,
+    /// Where its last message waits.
+    last_sent: Place,
     /// Whether its media are paused.
     pub(crate) is_silent: bool,
-    /// Where its media go.
-    media_to: Option<SocketAddr>,
+    /// Where its media go, if it has any.
+    media_to: Option<Box<SocketAddr>>,
 }
 
 /// How a call begins.
@@ -199,6 +201,7 @@ impl Call {
             challenge: None,
             lines: Vec::new(),
             trace: Trace::default(),
+            last_sent: Place::default(),
             is_silent: false,
             media_to: None,
         };
@@ -216,6 +219,7 @@ impl Call {
     ) {
         self.number = opening.number;
         self.trace.clear();
+        self.last_sent = Place::default();
         self.is_silent = false;
         self.media_to = None;
         self.texts.clear();
@@ -355,11 +359,15 @@ impl Call {
     /// Goes on until it has to wait.
     pub(crate) fn run(&mut self, now: Instant, floor: &mut Floor) -> Progress {
         let scenario = std::sync::Arc::clone(&floor.scenario);
+        self.go_on(now, &scenario, floor)
+    }
+
+    fn go_on(&mut self, now: Instant, scenario: &Scenario, floor: &mut Floor) -> Progress {
         if let Some(failure) = self.resend_if_due(now, floor) {
             return self.end(now, floor, Some(failure));
         }
         for _ in 0..STEPS_AT_ONCE_MAX {
-            match self.take_step(now, &scenario, floor) {
+            match self.take_step(now, scenario, floor) {
                 Flow::On => {}
                 Flow::Wait => {
                     let resend = self.resend.as_ref().map(|resend| resend.at);
@@ -378,9 +386,12 @@ impl Call {
 
     /// Counts the call as over.
     fn end(&mut self, now: Instant, floor: &mut Floor, failure: Option<Failure>) -> Progress {
-        let scenario = std::sync::Arc::clone(&floor.scenario);
         floor.give_back(self.resend.take());
-        let statistics = &mut floor.statistics;
+        let Floor {
+            scenario,
+            statistics,
+            ..
+        } = floor;
         let failure = failure.or(self.failure);
         match failure {
             None => statistics.successful += 1,
@@ -399,22 +410,16 @@ impl Call {
     /// Sends a message to the peer.
     fn transmit(&mut self, now: Instant, bytes: &[u8], floor: &mut Floor) {
         let flow = self.flow(floor);
-        let sequence = floor.send(self.path, flow, bytes, now);
-        if let Some(message) = Received::new(bytes) {
-            self.note(now, true, &message, sequence);
+        let sequence = floor.send(self.path, flow, &mut self.last_sent, bytes, now);
+        if let Some(kind) = Kind::of(bytes) {
+            self.note(now, true, kind, sequence);
         }
     }
 
     /// Remembers a message for a ladder.
-    pub(crate) fn note(
-        &mut self,
-        now: Instant,
-        is_ours: bool,
-        message: &Received<'_>,
-        sequence: u32,
-    ) {
+    pub(crate) fn note(&mut self, now: Instant, is_ours: bool, kind: Kind<'_>, sequence: u32) {
         let at = now.saturating_duration_since(self.started);
-        self.trace.note(at, is_ours, message.kind, sequence);
+        self.trace.note(at, is_ours, kind, sequence);
     }
 
     /// The messages of a call that has failed.

@@ -38,14 +38,14 @@ impl Call {
     ) -> Progress {
         let scenario = std::sync::Arc::clone(&floor.scenario);
         if self.pause_until.is_some() && floor.settings.ignores_in_pause {
-            return self.run(now, floor);
+            return self.go_on(now, &scenario, floor);
         }
         let hash = hash(message.bytes);
         if self.is_repeated(now, hash, floor) {
-            return self.run(now, floor);
+            return self.go_on(now, &scenario, floor);
         }
         let flow = match self.find(message, &scenario, floor) {
-            Found::Step(place) => self.accept(now, place, hash, message, floor),
+            Found::Step(place) => self.accept(now, place, hash, message, &scenario, floor),
             Found::Acknowledged(place) => {
                 self.send_again(now, place, floor);
                 Flow::Wait
@@ -57,7 +57,7 @@ impl Call {
             Found::Nothing => self.unexpected(now, message, &scenario, floor),
         };
         match flow {
-            Flow::On | Flow::Wait => self.run(now, floor),
+            Flow::On | Flow::Wait => self.go_on(now, &scenario, floor),
             Flow::End(failure) => self.end(now, floor, failure),
         }
     }
@@ -70,7 +70,7 @@ impl Call {
         if let Some((answered, place)) = self.answered
             && answered == hash
         {
-            self.send_again(now, place, floor);
+            self.send_again(now, place as usize, floor);
             return true;
         }
         if self.received_hash == Some(hash) {
@@ -145,7 +145,8 @@ impl Call {
         }
         // SIPp looks whether the method occurs anywhere in those sent so far.
         let method = message.cseq().map(|(_, method)| method).unwrap_or_default();
-        memchr::memmem::find(&receive.methods_before, method).is_some()
+        let mut before = receive.methods_before.windows(method.len().max(1));
+        method.is_empty() || before.any(|part| part == method)
     }
 
     fn accept(
@@ -154,9 +155,9 @@ impl Call {
         place: usize,
         hash: u64,
         message: &Received<'_>,
+        scenario: &Scenario,
         floor: &mut Floor,
     ) -> Flow {
-        let scenario = std::sync::Arc::clone(&floor.scenario);
         let step = &scenario.steps[place];
         let StepKind::Receive(receive) = &step.kind else {
             return Flow::Wait;
@@ -177,8 +178,10 @@ impl Call {
         if receive.keeps_challenge {
             self.keep_challenge(message);
         }
-        self.remember(message, &scenario);
-        self.keep_books(now, step, floor);
+        self.remember(message, scenario);
+        // It may have waited for us since it came.
+        let came = floor.arrived.map_or(now, |at| at.min(now));
+        self.keep_books(came, step, floor);
         if flow != Flow::On || std::mem::take(&mut self.has_jumped) {
             return flow;
         }
@@ -197,7 +200,7 @@ impl Call {
     /// Keeps of a message what the scenario may still ask for.
     fn remember(&mut self, message: &Received<'_>, scenario: &Scenario) {
         self.texts
-            .set_received(|output| scenario.memory.keep(message.bytes, output));
+            .set_received(|output| scenario.memory.keep(message, output));
     }
 
     /// Stops sending again what this message answers.
@@ -404,7 +407,7 @@ fn acknowledging(
 }
 
 /// All addresses of the Record-Route headers.
-fn routes<'a>(message: &Received<'a>) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+fn routes<'a, 'm>(message: &'m Received<'a>) -> impl Iterator<Item = &'a [u8]> + use<'a, 'm> {
     message.headers(b"Record-Route").flat_map(addresses)
 }
 

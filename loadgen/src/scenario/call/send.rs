@@ -92,7 +92,8 @@ impl Call {
             self.branches[transaction] = branch.unwrap_or_default().to_vec();
         }
         if let Some(hash) = self.received_hash.take() {
-            self.answered = Some((hash, place));
+            // A scenario has fewer steps than a file may have elements.
+            self.answered = u32::try_from(place).ok().map(|place| (hash, place));
         }
         let is_lossy = self.path.transport == Transport::Udp && floor.settings.resends;
         if let Some(delay) = send.resend.filter(|_| is_lossy) {

@@ -23,6 +23,15 @@ pub struct LoadOptions {
     /// How long a user of -users waits between two calls; a bare number is milliseconds.
     #[arg(long = "think", value_name = "TIME", default_value = "0", value_parser = milliseconds)]
     pub think: Duration,
+    /// Open calls, end pauses and take datagrams at multiples of this time; 0 does so at once. A
+    /// bare number is milliseconds. Without it, 1ms for those who call over UDP without media, and
+    /// 0 for all others.
+    #[arg(long = "tick", value_name = "TIME", value_parser = milliseconds)]
+    pub tick: Option<Duration>,
+    /// Give the kernel each datagram alone. Otherwise those of equal length to the same peer are
+    /// one to it, until it cuts them: cheaper, but captures on this machine show them so.
+    #[arg(long = "separate")]
+    pub separate: bool,
     /// How many workers share the load, each with sockets of its own.
     #[arg(long = "workers", value_name = "N", default_value_t = 1,
           value_parser = clap::value_parser!(u16).range(1..=256))]

@@ -16,6 +16,7 @@ use super::super::settings::Settings;
 use super::super::station::{Ending, Order, Report, Station, Worker};
 use super::super::statistics::Statistics;
 use super::prepare::Prepared;
+use super::tls::Tls;
 
 /// Events taken at a time.
 const EVENTS_MAX: usize = 1_024;
@@ -94,7 +95,6 @@ impl Crew {
         if settings.has_media {
             datagrams.push(SocketAddr::new(settings.media_ip, settings.media_port));
         }
-        let tls = prepared.tls.as_ref().map(|tls| tls.settings.clone());
         let options = Options {
             shards: u16::try_from(count).unwrap_or(u16::MAX),
             placement: if cores.is_empty() {
@@ -107,7 +107,9 @@ impl Crew {
             udp: datagrams,
             tcp: streams,
             tls: secret,
-            tls_store: tls.map(TlsStore::new),
+            tls_store: prepared.tls.as_ref().map(tls_store),
+            pace: settings.tick,
+            joins_datagrams: settings.joins_datagrams,
             // A test machine is one address, however many calls it plays.
             room: Room {
                 connections: settings.connections_max,
@@ -270,4 +272,8 @@ fn own_settings(settings: &Settings, worker: u64) -> Arc<Settings> {
     own.media_port = settings.media_port.saturating_add(ports);
     own.local = own.locals.first().copied().unwrap_or(settings.local);
     Arc::new(own)
+}
+
+fn tls_store(tls: &Arc<Tls>) -> TlsStore {
+    TlsStore::new(tls.settings.clone())
 }

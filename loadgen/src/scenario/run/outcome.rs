@@ -170,6 +170,11 @@ pub(super) fn load_note(prepared: &Prepared, driver: &str) -> LoadNote {
             format!("{rate} calls/s, {}", words(load.spacing))
         }
     };
+    let plan = if settings.tick.is_zero() {
+        plan
+    } else {
+        format!("{plan}, in ticks of {:?}", settings.tick)
+    };
     LoadNote {
         discipline: if load.users.is_some() {
             "closed".to_owned()

@@ -51,7 +51,7 @@ pub(super) fn prepare(play: &Play, built_in: Option<&str>) -> Result<Prepared, S
     for note in loaded.notes.sorted() {
         super::say(&format!("{name}:{note}"));
     }
-    let Some(scenario) = loaded.scenario else {
+    let Some(mut scenario) = loaded.scenario else {
         return Err(format!("offhook-load: {name} cannot be run"));
     };
     let named = host.as_deref().map(resolve).transpose()?;
@@ -78,6 +78,7 @@ pub(super) fn prepare(play: &Play, built_in: Option<&str>) -> Result<Prepared, S
         Transport::Tls => Some(Arc::new(tls::load(&play.tls, scenario.side)?)),
     };
     preflight::check(play, &settings)?;
+    scenario.settle(&settings);
     Ok(Prepared {
         scenario: Arc::new(scenario),
         settings: Arc::new(settings),
@@ -218,6 +219,8 @@ fn settings(
         keeps_slashes: play.keeps_slashes,
         lost: (play.lost / 100.0).clamp(0.0, 1.0),
         load: load_plan(play)?,
+        tick: tick(play, scenario, transport),
+        joins_datagrams: !play.load.separate,
         has_media: !scenario.media.is_empty() || scenario.echoes() || play.echoes,
         echoes: play.echoes,
         allows_commands: play.allows_commands,
@@ -255,6 +258,22 @@ fn resending(play: &Play, base: Settings) -> Settings {
         dead_call_wait: timers.dead_call_wait.unwrap_or(base.dead_call_wait),
         ..base
     }
+}
+
+/// How often a worker acts. Whoever answers does so at once, because the peer measures it; streams
+/// have no stamps that would say when something came; media have a clock of their own.
+fn tick(play: &Play, scenario: &Scenario, transport: Transport) -> Duration {
+    /// Longer ticks would be seen in every answer.
+    const TICK_MAX: Duration = Duration::from_millis(10);
+    const TICK: Duration = Duration::from_millis(1);
+    let is_plain = transport == Transport::Udp
+        && scenario.side == Side::Client
+        && scenario.media.is_empty()
+        && scenario.first_command.is_none()
+        && !play.echoes
+        && !scenario.echoes();
+    let default = if is_plain { TICK } else { Duration::ZERO };
+    play.load.tick.map_or(default, |tick| tick.min(TICK_MAX))
 }
 
 /// Over what, and whether each call has a connection of its own.

@@ -80,7 +80,7 @@ impl Worker {
     #[must_use]
     pub fn new(now: Instant, station: Station) -> Self {
         Self {
-            beat: now + BEAT,
+            beat: station.floor.ticks.at_or_after(now + BEAT),
             has_told: false,
             thread: worker_thread(),
             station,
@@ -136,6 +136,10 @@ impl Engine for Worker {
         }
     }
 
+    fn handle_arrival(&mut self, at: Instant) {
+        self.station.note_arrival(at);
+    }
+
     fn handle_datagram(&mut self, now: Instant, from: Source, bytes: &[u8]) {
         self.station.receive(now, from, bytes);
     }
@@ -188,7 +192,7 @@ impl Engine for Worker {
         if now >= self.beat {
             let late = now.duration_since(self.beat);
             self.station.floor.statistics.stalls.record(late);
-            self.beat = now + BEAT;
+            self.beat = self.station.floor.ticks.at_or_after(now + BEAT);
         }
         self.station.expire(now);
     }

@@ -8,7 +8,7 @@ mod engine;
 mod players;
 mod schedule;
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -20,14 +20,16 @@ use offhook_shards::{ConnectionId, Source, Transmit, Transport};
 use super::calendar::Calendar;
 use super::call::{Call, Opening, Progress};
 use super::floor::{Files, Floor, Line};
-use super::hash::hash;
+use super::hash::{ByHash, Hashes, hash};
+use super::heads::Heads;
 use super::limits::{CALLS_MAX, DEAD_CALLS_MAX, OPENINGS_PER_TURN_MAX};
 use super::message::{Kind, Received};
 use super::model::{Scenario, Side, Stop};
 use super::settings::Settings;
 use super::statistics::Statistics;
+use super::ticks::Ticks;
 use super::twin;
-use super::value::write_to;
+use super::value::{write_ip, write_number};
 pub use engine::{Order, Report, Worker};
 use players::{MEDIA, Players, media_address};
 use schedule::{Schedule, Share};
@@ -60,8 +62,8 @@ pub struct Station {
     slots: Vec<Slot>,
     free: Vec<usize>,
     /// Live calls by the hash of their Call-ID.
-    by_id: HashMap<u64, usize>,
-    dead: HashSet<u64>,
+    by_id: ByHash<usize>,
+    dead: Hashes,
     dead_until: VecDeque<(Instant, u64)>,
     wheel: Wheel<u32>,
     schedule: Schedule,
@@ -96,12 +98,17 @@ impl Station {
             .filter_map(|user| Some((now, usize::try_from(user).ok()?)))
             .collect();
         let mut station = Self {
-            schedule: Schedule::new(now, &settings.load, share),
+            schedule: Schedule::new(
+                now,
+                &settings.load,
+                share,
+                Ticks::new(calendar.at, settings.tick),
+            ),
             floor: Floor::new(scenario, settings, files, calendar),
             slots: Vec::new(),
             free: Vec::new(),
-            by_id: HashMap::new(),
-            dead: HashSet::new(),
+            by_id: ByHash::default(),
+            dead: Hashes::default(),
             dead_until: VecDeque::new(),
             wheel: Wheel::new(now),
             players: Players::default(),
@@ -194,10 +201,14 @@ impl Station {
             self.schedule.next()
         };
         let dead = self.dead_until.front().map(|(until, _)| *until);
-        [opening, dead, self.wheel.next()]
-            .into_iter()
-            .flatten()
-            .min()
+        let times = [opening, dead, self.wheel.next()];
+        let next = times.into_iter().flatten().min()?;
+        Some(self.floor.ticks.at_or_after(next))
+    }
+
+    /// When the message that is given next has come, if that was before it is.
+    pub fn note_arrival(&mut self, at: Instant) {
+        self.floor.arrived = Some(at);
     }
 
     /// Opens the calls that are due and wakes those that wait no longer.
@@ -232,6 +243,11 @@ impl Station {
 
     /// Takes a datagram, or a message cut from a stream.
     pub fn receive(&mut self, now: Instant, from: Source, bytes: &[u8]) {
+        self.take(now, from, bytes);
+        self.floor.arrived = None;
+    }
+
+    fn take(&mut self, now: Instant, from: Source, bytes: &[u8]) {
         if self.floor.stop == Some(Stop::Now) || bytes.trim_ascii().is_empty() {
             return;
         }
@@ -246,7 +262,8 @@ impl Station {
             return self.receive_command(now, from, text);
         }
         let message = Received::new(bytes);
-        let Some((message, id)) = message.and_then(|found| Some((found, found.call_id()?))) else {
+        let message = message.and_then(|found| found.call_id().map(|id| (found, id)));
+        let Some((message, id)) = message else {
             self.floor.statistics.malformed += 1;
             let remote = from.remote;
             self.floor
@@ -261,7 +278,7 @@ impl Station {
                 let sequence = self.floor.recent.push(bytes);
                 let call = &mut self.slots[slot].call;
                 call.follow(&from);
-                call.note(now, false, &message, sequence);
+                call.note(now, false, message.kind, sequence);
                 let progress = call.receive(now, &message, &mut self.floor);
                 self.settle(now, slot, progress);
             }
@@ -280,7 +297,7 @@ impl Station {
                 let slot = self.open(now, &opening, id);
                 let sequence = self.floor.recent.push(bytes);
                 let call = &mut self.slots[slot].call;
-                call.note(now, false, &message, sequence);
+                call.note(now, false, message.kind, sequence);
                 let progress = call.receive(now, &message, &mut self.floor);
                 self.settle(now, slot, progress);
             }
@@ -509,6 +526,10 @@ fn dialog_id<'a>(settings: &Settings, id: &'a [u8]) -> &'a [u8] {
     if settings.keeps_slashes {
         return id;
     }
+    // Hardly any has one.
+    if memchr::memchr(b'/', id).is_none() {
+        return id;
+    }
     memchr::memmem::find(id, b"///").map_or(id, |at| &id[at + 3..])
 }
 
@@ -519,18 +540,17 @@ fn number_of(index: usize) -> u32 {
 
 /// Replaces `%u`, `%p`, `%s` and `%%`.
 fn write_call_id(settings: &Settings, number: u64, ip: IpAddr, output: &mut Vec<u8>) {
-    let mut letters = settings.call_id_format.chars();
-    while let Some(letter) = letters.next() {
-        let mut plain = [0; 4];
-        match letter {
-            '%' => match letters.next() {
-                Some('u') => write_to(output, format_args!("{number}")),
-                Some('p') => write_to(output, format_args!("{}", settings.process_id)),
-                Some('s') => write_to(output, format_args!("{ip}")),
-                Some(other) => output.extend_from_slice(other.encode_utf8(&mut plain).as_bytes()),
+    let mut bytes = settings.call_id_format.bytes();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'%' => match bytes.next() {
+                Some(b'u') => write_number(output, i64::try_from(number).unwrap_or(i64::MAX)),
+                Some(b'p') => write_number(output, settings.process_id.into()),
+                Some(b's') => write_ip(output, ip),
+                Some(other) => output.push(other),
                 None => output.push(b'%'),
             },
-            other => output.extend_from_slice(other.encode_utf8(&mut plain).as_bytes()),
+            other => output.push(other),
         }
     }
 }
@@ -539,7 +559,7 @@ fn write_call_id(settings: &Settings, number: u64, ip: IpAddr, output: &mut Vec<
 /// headers say.
 fn message_length(buffer: &[u8]) -> Option<usize> {
     let head = memchr::memmem::find(buffer, b"\r\n\r\n")? + 4;
-    let value = super::message::headers(&buffer[..head], b"Content-Length").next();
+    let value = Heads::new(&buffer[..head]).value(b"Content-Length");
     let digits = value.and_then(|value| std::str::from_utf8(value).ok());
     let body: usize = digits.and_then(|digits| digits.parse().ok()).unwrap_or(0);
     head.checked_add(body)

@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use super::super::settings::{Growth, Load};
+use super::super::ticks::Ticks;
 use crate::load::{Arrival, Arrivals, Plan, Segment, Shape, Spacing};
 
 /// Growths of a rate that is given no highest value.
@@ -32,10 +33,12 @@ pub(super) struct Schedule {
     has_end: bool,
     /// The rate that was set by hand.
     fixed: Option<f64>,
+    /// When calls can be opened.
+    ticks: Ticks,
 }
 
 impl Schedule {
-    pub(super) fn new(now: Instant, load: &Load, share: Share) -> Self {
+    pub(super) fn new(now: Instant, load: &Load, share: Share, ticks: Ticks) -> Self {
         let plan = plan(load);
         let has_end = match &plan {
             Plan::Shaped { shape, .. } => shape.length().is_some(),
@@ -52,6 +55,7 @@ impl Schedule {
             changes: 0,
             has_end,
             fixed: None,
+            ticks,
         }
     }
 
@@ -67,7 +71,8 @@ impl Schedule {
 
     /// When the next call is to be opened.
     pub(super) fn next(&self) -> Option<Instant> {
-        self.origin.checked_add(self.next?.at)
+        let moment = self.origin.checked_add(self.next?.at)?;
+        Some(self.ticks.at_or_after(moment))
     }
 
     /// Takes an arrival that is due, and says when it was intended.
@@ -158,10 +163,32 @@ mod tests {
         Instant::now()
     }
 
+    fn at_once(start: Instant) -> Ticks {
+        Ticks::new(start, Duration::ZERO)
+    }
+
+    #[test]
+    fn arrivals_are_meant_for_ticks_where_there_are_any() {
+        let start = start();
+        let load = Load {
+            rate: 1_600.0,
+            ..load()
+        };
+        let ticks = Ticks::new(start, Duration::from_millis(1));
+        let mut schedule = Schedule::new(start, &load, ALONE, ticks);
+        let late = start + Duration::from_micros(2_900);
+        let taken: Vec<u128> = std::iter::from_fn(|| schedule.take(late))
+            .map(|at| at.duration_since(start).as_micros())
+            .collect();
+        // Every 625 microseconds.
+        assert_eq!(taken, [0, 1_000, 2_000, 2_000]);
+        assert_eq!(schedule.next(), Some(start + Duration::from_millis(3)));
+    }
+
     #[test]
     fn arrivals_are_not_moved_by_lateness() {
         let start = start();
-        let mut schedule = Schedule::new(start, &load(), ALONE);
+        let mut schedule = Schedule::new(start, &load(), ALONE, at_once(start));
         let late = start + Duration::from_millis(350);
         let taken: Vec<u128> = std::iter::from_fn(|| schedule.take(late))
             .map(|at| at.duration_since(start).as_millis())
@@ -183,7 +210,7 @@ mod tests {
             growth: Some(growth),
             ..load()
         };
-        let mut schedule = Schedule::new(start, &load, ALONE);
+        let mut schedule = Schedule::new(start, &load, ALONE, at_once(start));
         let mut count = |seconds| {
             let until = start + Duration::from_secs(seconds) - Duration::from_micros(1);
             std::iter::from_fn(|| schedule.take(until)).count()
@@ -203,7 +230,7 @@ mod tests {
             period: Duration::from_secs(2),
             ..load()
         };
-        let mut schedule = Schedule::new(start, &load, ALONE);
+        let mut schedule = Schedule::new(start, &load, ALONE, at_once(start));
         let end = start + Duration::from_secs(2);
         // Rates are a period's.
         assert_eq!(schedule.rate(start), 4.0);
@@ -216,7 +243,7 @@ mod tests {
     #[test]
     fn no_rate_is_no_arrival() {
         let start = start();
-        let mut schedule = Schedule::new(start, &load(), ALONE);
+        let mut schedule = Schedule::new(start, &load(), ALONE, at_once(start));
         schedule.set_rate(start, 0.0);
         assert_eq!(schedule.next(), None);
         assert_eq!(schedule.take(start + Duration::from_secs(9)), None);

@@ -19,7 +19,7 @@ use crate::scenario::statistics::{Failure, Statistics};
 pub(super) struct Lab {
     pub(super) station: Station,
     pub(super) now: Instant,
-    start: Instant,
+    pub(super) start: Instant,
     transport: Transport,
 }
 

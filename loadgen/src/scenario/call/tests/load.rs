@@ -95,6 +95,90 @@ fn lateness_of_the_generator_is_in_the_response_time_and_not_in_the_service_time
 }
 
 #[test]
+fn with_ticks_calls_and_pauses_keep_to_them_and_answers_count_from_when_they_came() {
+    let micros = Duration::from_micros;
+    let scenario = format!(
+        "{}<recv response=\"200\" rtd=\"true\"/><pause milliseconds=\"3\"/>{}",
+        request("OPTIONS", ""),
+        request("INFO", "")
+    );
+    let mut lab = lab_with(&scenario, |settings| {
+        settings.tick = Duration::from_millis(1);
+        settings.load.calls_max = Some(5);
+        settings.load.rate = 1_600.0;
+    });
+    // One every 625 µs: what is due between two ticks is due at the second.
+    assert_eq!(lab.sent().len(), 1);
+    assert_eq!(lab.station.next_deadline(), Some(lab.start + micros(1_000)));
+    lab.advance(1);
+    assert_eq!(lab.sent().len(), 1);
+    lab.advance(1);
+    let options = lab.sent();
+    assert_eq!(options.len(), 2);
+    assert_eq!(lab.statistics().lag.max_us(), 1);
+    // It came 400 µs after it was asked for, and is looked at a little later.
+    lab.station.note_arrival(lab.now + micros(400));
+    lab.now += micros(900);
+    lab.answer(&options[0], "200 OK", "");
+    assert_eq!(
+        lab.statistics().response_times[0].latency.service.max_us(),
+        400
+    );
+    lab.station.expire(lab.now);
+    let pause_ends = lab.start + Duration::from_millis(6);
+    while let Some(next) = lab
+        .station
+        .next_deadline()
+        .filter(|next| *next < pause_ends)
+    {
+        lab.now = next;
+        lab.station.expire(next);
+        assert!(
+            lab.sent()
+                .iter()
+                .all(|message| message.starts_with("OPTIONS"))
+        );
+    }
+    lab.now = pause_ends;
+    lab.station.expire(pause_ends);
+    assert!(lab.sent().iter().any(|message| message.starts_with("INFO")));
+    assert_eq!(lab.statistics().lag.max_us(), 1);
+}
+
+#[test]
+fn a_call_sends_in_order_however_others_send_beside_it() {
+    let scenario = ["one", "two", "three", "four", "five"]
+        .map(|word| request("INFO", "").replace("CSeq", &format!("Subject: {word}\nCSeq")));
+    let mut lab = lab_with(&scenario.concat(), |settings| {
+        settings.load.users = Some(3);
+        settings.load.calls_max = Some(3);
+    });
+    let sent = lab.sent();
+    let subject = |text: &String| {
+        let line = text.lines().find(|line| line.starts_with("Subject"));
+        line.unwrap_or_default().to_owned()
+    };
+    let of = |call: usize| {
+        let id = format!("Call-ID: {call}-");
+        let own = sent.iter().filter(|text| text.contains(&id));
+        own.map(subject).collect::<Vec<_>>()
+    };
+    for call in 1..=3 {
+        let words = ["one", "two", "three", "four", "five"];
+        assert_eq!(of(call), words.map(|word| format!("Subject: {word}")));
+    }
+    // The first ones of all calls stand together, and so do the second ones.
+    assert_eq!(
+        sent[..3].iter().map(subject).collect::<Vec<_>>(),
+        ["Subject: one"; 3]
+    );
+    assert_eq!(
+        sent[3..6].iter().map(subject).collect::<Vec<_>>(),
+        ["Subject: two"; 3]
+    );
+}
+
+#[test]
 fn a_scenario_or_an_operator_ends_the_run() {
     let stopping = |word: &str| {
         format!(
