@@ -50,6 +50,8 @@ built_in! {
     "login-storm", "registers [service] and its own number, and answers a challenge";
     "notify-storm", "takes a subscription to presence and notifies fifty times in a row";
     "torture", "sends odd and broken requests, then asks whether the peer still lives";
+    "protos", "sends INVITEs with wrong values, then asks whether the peer lives";
+    "slowloris", "lets messages trickle over TCP, then asks whether the peer still has room";
     "pbx-presence", "takes a subscription to presence and tells of a phone that is used";
 }
 

@@ -287,3 +287,44 @@ fn torture_asks_whether_the_peer_lives() {
     answering.answer(&last, "200 OK", "");
     assert!(answering.is_successful());
 }
+
+#[test]
+fn protos_goes_on_when_nobody_answers_and_when_somebody_does() {
+    const KINDS: usize = 8;
+    let mut silent = play("protos");
+    for _ in 0..KINDS {
+        // Some of it is no text.
+        assert!(silent.sent_bytes().starts_with(b"INVITE "));
+        silent.advance(1_000);
+    }
+    let last = silent.sent().pop().expect("a good request");
+    silent.answer(&last, "200 OK", "");
+    assert!(silent.is_successful());
+    let mut answering = play("protos");
+    for number in 1..=KINDS {
+        assert!(answering.sent_bytes().starts_with(b"INVITE "));
+        let same = format!("Call-ID: 1-77@127.0.0.1\r\nCSeq: {number} INVITE\r\n");
+        answering.receive(&format!("SIP/2.0 100 Trying\r\n{same}\r\n"));
+        answering.receive(&format!("SIP/2.0 400 Bad Request\r\n{same}\r\n"));
+    }
+    let last = answering.sent().pop().expect("a good request");
+    assert!(last.starts_with("OPTIONS "));
+    answering.answer(&last, "200 OK", "");
+    assert!(answering.is_successful());
+}
+
+#[test]
+fn slowloris_trickles_for_ten_seconds_and_asks_on_another_connection() {
+    let mut lab = play("slowloris");
+    let head = lab.sent().pop().expect("the beginning of a message");
+    assert!(head.contains("Content-Length: 9999\r\n"));
+    for _ in 0..9 {
+        lab.advance(1_000);
+        assert_eq!(lab.sent(), ["x\r\n\r\n"]);
+    }
+    lab.advance(1_000);
+    let sent = lab.sent();
+    assert_eq!(sent.len(), 2);
+    lab.answer(&sent[1], "200 OK", "");
+    assert!(lab.is_successful());
+}
