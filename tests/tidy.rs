@@ -20,6 +20,8 @@ const UNSAFE_FILES: &[&str] = &[
     "shards/src/sys/batch.rs",
     "tests/allocation.rs",
     "loadgen/tests/allocation.rs",
+    "loadgen/benches/speed/floor.rs",
+    "loadgen/benches/speed/programs.rs",
 ];
 
 /// Words that are no names: each hides what a thing is or abbreviates what has a name.
