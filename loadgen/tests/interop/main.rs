@@ -1,5 +1,5 @@
 //! Scenarios against SIPp itself, both ways, over UDP and TCP. `cargo interop` runs it: it needs
-//! SIPp (on Debian: apt-get install sip-tester).
+//! SIPp (on Debian: apt-get install sip-tester) and, for TLS, openssl.
 
 #[path = "../common/address.rs"]
 mod address;
@@ -7,6 +7,7 @@ mod columns;
 mod counters;
 mod messages;
 mod play;
+mod secure;
 
 use std::net::SocketAddr;
 
