@@ -12,7 +12,9 @@ use offhook::dialog::{Listener, UserAgentConfig};
 use offhook::dns::Resolved;
 use offhook::engine::{Engine, EngineConfig, Input, Message, Owners};
 use offhook::wall::Wall;
-use offhook_shards::{Engine as _, ShardId, Source, Transport};
+use offhook_shards::{
+    ConnectionChange, ConnectionId, ConnectionOutcome, Engine as _, ShardId, Source, Transport,
+};
 
 use super::network::Flight;
 use super::random::Random;
@@ -38,6 +40,9 @@ pub struct Cluster {
     pub owners: Owners,
     pub config: Arc<Config>,
     lanes: BTreeMap<(usize, usize), Lane>,
+    /// Who talks over a stream, and its connection.
+    connections: BTreeMap<SocketAddr, ConnectionId>,
+    connected: u32,
     /// Events and notices, with their shards, in the order in which the control plane gets them.
     pub outputs: Vec<(usize, Output)>,
     random: Random,
@@ -59,11 +64,13 @@ impl Cluster {
                 let shard = ShardId(shard);
                 let user_agent = UserAgentConfig {
                     shard,
-                    listeners: vec![Listener {
-                        transport: Transport::Udp,
-                        address,
-                        advertised: address.to_string(),
-                    }],
+                    listeners: [Transport::Udp, Transport::Tcp]
+                        .map(|transport| Listener {
+                            transport,
+                            address,
+                            advertised: address.to_string(),
+                        })
+                        .to_vec(),
                     t1: config.server.t1,
                     t2: config.server.t2,
                     t4: config.server.t4,
@@ -94,9 +101,35 @@ impl Cluster {
             owners,
             config,
             lanes: BTreeMap::new(),
+            connections: BTreeMap::new(),
+            connected: 0,
             outputs: Vec::new(),
             random: Random::new(seed ^ 0xc1),
         }
+    }
+
+    /// From now on this address talks over a stream; one that it had before is not this one.
+    pub fn connect(&mut self, remote: SocketAddr) {
+        self.connected += 1;
+        let connection = ConnectionId {
+            shard: ShardId(0),
+            index: 0,
+            generation: self.connected,
+        };
+        self.connections.insert(remote, connection);
+    }
+
+    /// The stream of this address closes; every shard hears of it.
+    pub fn close(&mut self, now: Instant, remote: SocketAddr) {
+        let change = ConnectionChange {
+            connection: self.connections.remove(&remote),
+            remote,
+            outcome: ConnectionOutcome::Closed,
+        };
+        for engine in &mut self.engines {
+            engine.handle_connection(now, change);
+        }
+        self.collect(now);
     }
 
     /// A datagram arrives on any shard's socket and is handed to its owner.
@@ -198,11 +231,12 @@ impl Cluster {
     }
 
     fn handle_datagram(&mut self, now: Instant, shard: usize, flight: &Flight) {
+        let connection = self.connections.get(&flight.from).copied();
         let source = Source {
-            transport: Transport::Udp,
+            transport: connection.map_or(Transport::Udp, |_| Transport::Tcp),
             local: self.address,
             remote: flight.from,
-            connection: None,
+            connection,
         };
         self.engines[shard].handle_datagram(now, source, &flight.bytes);
         self.collect(now);

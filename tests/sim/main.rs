@@ -20,6 +20,7 @@ mod carry;
 mod checkers;
 mod cluster;
 mod control;
+mod crossings;
 mod desktops;
 mod events;
 mod features;

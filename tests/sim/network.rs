@@ -60,6 +60,9 @@ pub enum Fate {
 /// Decides about single datagrams.
 pub type Rule = Box<dyn FnMut(&Flight) -> Fate>;
 
+/// Changes single datagrams on their way.
+pub type Rewrite = Box<dyn FnMut(&mut Flight)>;
+
 /// Something to be remembered for the report of a failure.
 enum Noted {
     Arrived(Flight),
@@ -72,6 +75,8 @@ pub struct Network {
     pub faults: Faults,
     /// Decides about single datagrams, where a test has one.
     pub rule: Option<Rule>,
+    /// Changes single datagrams before that, where a test does.
+    pub rewrite: Option<Rewrite>,
     random: Random,
     serial: u64,
     flights: BTreeMap<(Instant, u64), Flight>,
@@ -85,6 +90,7 @@ impl Network {
         Self {
             faults,
             rule: None,
+            rewrite: None,
             random: Random::new(seed),
             serial: 0,
             flights: BTreeMap::new(),
@@ -94,7 +100,10 @@ impl Network {
     }
 
     /// Takes a datagram; what becomes of it is the seed's business.
-    pub fn carry(&mut self, now: Instant, flight: Flight) {
+    pub fn carry(&mut self, now: Instant, mut flight: Flight) {
+        if let Some(rewrite) = &mut self.rewrite {
+            rewrite(&mut flight);
+        }
         match self.rule.as_mut().map_or(Fate::Usual, |rule| rule(&flight)) {
             Fate::Usual => {}
             Fate::Lost => return self.note(now, Noted::Lost(flight)),

@@ -21,7 +21,7 @@ use super::strangers;
 use super::world::World;
 
 /// What a PBX that is cut off finds missing. The callers' side is still held to every rule.
-const EXCUSED: [Fault; 8] = [
+pub const EXCUSED: [Fault; 8] = [
     Fault::InviteUnanswered,
     Fault::NoFinalResponse,
     Fault::ByeUnanswered,

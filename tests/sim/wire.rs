@@ -43,8 +43,8 @@ pub struct Wire {
     finals: BTreeMap<Transaction, u64>,
     /// INVITEs of the server, by branch.
     invites: BTreeMap<String, Invite>,
-    /// The highest CSeq of the server's requests in a dialog, by Call-ID and From tag.
-    numbers: BTreeMap<(String, String), u32>,
+    /// The highest CSeq of the server's requests in a dialog, by Call-ID and tags.
+    numbers: BTreeMap<[String; 3], u32>,
     /// The CSeq of each request of the server's, by branch and method.
     requests: BTreeMap<(String, String), u32>,
     /// Offers without an answer: of the server, and of its peer, by Call-ID.
@@ -145,9 +145,15 @@ impl Wire {
 
     /// I-3: the numbers of the server's requests in a dialog rise.
     fn number_rises(&mut self, request: &Request<'_>) -> Result<(), String> {
-        let tag = request.from_tag.unwrap_or_default().to_owned();
-        let dialog = (request.call_id.to_owned(), tag);
-        let last = self.numbers.entry(dialog).or_default();
+        let dialog = |to_tag: &str| {
+            let from_tag = request.from_tag.unwrap_or_default();
+            let parts = [request.call_id, from_tag, to_tag];
+            parts.map(str::to_owned)
+        };
+        // An INVITE that was forked is the first request of several dialogs.
+        let first = self.numbers.get(&dialog("")).copied().unwrap_or_default();
+        let own = dialog(request.to_tag.unwrap_or_default());
+        let last = self.numbers.entry(own).or_insert(first);
         if request.cseq <= *last {
             let method = request.method.as_str();
             return Err(format!("I-3: {method} {} follows {last}", request.cseq));
