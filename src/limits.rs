@@ -180,6 +180,10 @@ pub const CTI_FRAME_BYTES_MAX: usize = 64 << 10;
 pub const CTI_FRAME_BYTES_READ_MAX: usize = 1 << 20;
 /// CTI clients at one time; further ones are refused.
 pub const CTI_CLIENTS_MAX: usize = 16_384;
+/// Requests that a client with the token of an agent may make at once; more get `TooBusy`.
+pub const CTI_REQUESTS_AT_ONCE_MAX: u32 = 500;
+/// How many of them it may make again every second.
+pub const CTI_REQUESTS_PER_SECOND_MAX: u32 = 100;
 /// Requests of one client that wait for a shard; further ones get `TooBusy`.
 pub const CTI_PENDING_PER_CLIENT_MAX: usize = 1_024;
 /// A shard that takes longer to answer a request is answered for, with `Timeout`.

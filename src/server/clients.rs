@@ -3,12 +3,15 @@
 //! What is sent is decided in `hub`; sockets are `websocket`'s.
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use tokio::sync::{mpsc, oneshot};
 
+use crate::config::Role;
 use crate::cti::ClientId;
 
 use super::address::AddressId;
+use super::allowance::Allowance;
 use super::encode::Frame;
 use super::permissions::Identity;
 
@@ -201,6 +204,8 @@ pub struct Client {
     pub catch_up: Option<CatchUp>,
     /// Answers to its requests that wait, by sequence, for their turn in what it missed.
     pub answers: BTreeMap<u64, Frame>,
+    /// What it may ask still.
+    allowance: Allowance,
 }
 
 impl Client {
@@ -215,6 +220,16 @@ impl Client {
             everything: None,
             catch_up: None,
             answers: BTreeMap::new(),
+            allowance: Allowance::default(),
+        }
+    }
+
+    /// Whether it may ask something more now. A desktop is one person's; routers, wallboards and
+    /// whoever needs no token may serve thousands.
+    pub fn may_ask(&mut self, now: Instant) -> bool {
+        match self.identity.role {
+            Role::Agent => self.allowance.take(now),
+            Role::Supervisor | Role::Router | Role::Admin => true,
         }
     }
 

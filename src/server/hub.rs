@@ -23,7 +23,7 @@ use crate::cti::{
     ClientId, DesktopRequest, ErrorCode, Event, EventName, Output, Request, RequestBody,
     RequestedBy, RouteRequest,
 };
-use crate::limits::CTI_CLIENTS_MAX;
+use crate::limits::{CTI_CLIENTS_MAX, CTI_REQUESTS_AT_ONCE_MAX, CTI_REQUESTS_PER_SECOND_MAX};
 
 use super::address::{AddressBook, AddressId};
 use super::attendance::{Attendance, News};
@@ -149,9 +149,10 @@ impl<S: Shards> Hub<S> {
 
     /// A client sent something.
     pub fn handle_frame(&mut self, now: Instant, id: ClientId, received: Received<'_>) {
-        let Some(client) = self.clients.client(id) else {
+        let Some(client) = self.clients.client_mut(id) else {
             return;
         };
+        let may_ask = client.may_ask(now);
         self.tally.requests += 1;
         let reference_needed = client.kind == Kind::Socket;
         let asked = match received {
@@ -164,7 +165,19 @@ impl<S: Shards> Hub<S> {
             }),
         };
         match asked {
-            Ok(asked) => self.handle_request(now, id, asked),
+            Ok(asked) if may_ask => self.handle_request(now, id, asked),
+            Ok(asked) => {
+                let refusal = Refusal {
+                    reference_id: asked.reference_id,
+                    this_dn: None,
+                    code: ErrorCode::TooBusy,
+                    words: format!(
+                        "a desktop may make {CTI_REQUESTS_AT_ONCE_MAX} requests at once and \
+                         {CTI_REQUESTS_PER_SECOND_MAX} a second"
+                    ),
+                };
+                self.refuse(now, id, refusal);
+            }
             Err(refusal) => self.refuse(now, id, refusal),
         }
         self.tell_shards();

@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::limits::{
-    CTI_FRAME_BYTES_MAX, CTI_PENDING_PER_CLIENT_MAX, CTI_REQUEST_DEADLINE, CTI_ROUTE_DEADLINE,
+    CTI_FRAME_BYTES_MAX, CTI_PENDING_PER_CLIENT_MAX, CTI_REQUEST_DEADLINE,
+    CTI_REQUESTS_AT_ONCE_MAX, CTI_ROUTE_DEADLINE,
 };
 
 const CALL: &str = "00010000000000ab";
@@ -304,6 +305,22 @@ fn a_busy_shard_and_a_busy_client_get_too_busy() {
     assert_eq!(desk.hear(), None);
     assert_eq!(code_of(&stage.ask(&mut desk, &ready(5, "2001"))), "TooBusy");
     assert_eq!(stage.asked().len(), CTI_PENDING_PER_CLIENT_MAX);
+}
+
+#[test]
+fn a_desktop_that_floods_gets_too_busy_and_nobody_else_does() {
+    let mut stage = Stage::new();
+    let mut desk = stage.client_in(Role::Agent);
+    let mut router = stage.client_in(Role::Router);
+    let query = json!({"Message": "RequestQueryAddress", "ReferenceID": 5, "ThisDN": "2001"});
+    let mut refused = 0;
+    for _ in 0..CTI_REQUESTS_AT_ONCE_MAX + 10 {
+        let answer = stage.ask(&mut desk, &query);
+        refused += u32::from(answer["ErrorCode"] == "TooBusy");
+        assert_eq!(answer["ReferenceID"], 5);
+        assert!(stage.ask(&mut router, &query)["ErrorCode"] != "TooBusy");
+    }
+    assert_eq!(refused, 10);
 }
 
 #[test]
