@@ -1,11 +1,13 @@
-//! Calls that the agent makes: by its desktop, which asks here whether the phone is free for it, or
-//! by the phone itself, which is simply noted. Where the call goes is the call's business.
+//! Calls that the agent makes, or has in hand again: by its desktop, which asks here whether the
+//! phone is free for it, or by the phone itself, which is simply noted. Where the call goes is the
+//! call's business.
 
 use std::time::Instant;
 
-use crate::call::CallRef;
+use crate::call::{self, CallRef};
 use crate::counters::Counter;
-use crate::cti::{ErrorCode, EventName, KeyValueList, RequestedBy};
+use crate::cti::{CallRequest, ErrorCode, EventName, KeyValueList, RequestedBy};
+use crate::limits::TAKING_MAX;
 
 use super::reservation::lease;
 use super::state::Agent;
@@ -21,6 +23,14 @@ pub(super) struct Placing {
     pub(super) requested_by: RequestedBy,
     /// Until when there must be a call.
     pub(super) lease: Instant,
+}
+
+/// A call that was asked to be in hand and is not yet.
+#[derive(Debug)]
+pub(super) struct Taking {
+    call: CallRef,
+    /// Until when that is in the way of other calls.
+    until: Instant,
 }
 
 impl Agent {
@@ -43,7 +53,7 @@ impl Agent {
         } else if !step.phone_has_a_way() {
             let why = format!("no trunk to {number} is in service");
             Some((ErrorCode::OutOfService, why))
-        } else if !self.may_call() {
+        } else if self.placing.is_some() || self.is_in_hand(step, None) {
             let why = format!("{number} is in a call; hold it first");
             Some((ErrorCode::WrongState, why))
         } else if self.visits.is_full() {
@@ -111,9 +121,43 @@ impl Agent {
         self.show(step, index, EventName::Dialing, party);
     }
 
-    /// Whether the phone has nothing in its way: every call at it is on hold.
-    fn may_call(&self) -> bool {
-        let held = self.visits.iter().all(|visit| visit.stage == Stage::Held);
-        held && self.placing.is_none()
+    /// A desktop wants a call in hand. One that is on hold, or that we do not know, is in hand
+    /// only if no other one is; whether it may be is the call's to say.
+    pub(super) fn take(
+        &mut self,
+        step: &mut Step<'_>,
+        call: CallRef,
+        (requested_by, request): (RequestedBy, CallRequest),
+    ) {
+        let index = self.visits.position(call);
+        let is_held = index.is_none_or(|index| self.visits[index].stage == Stage::Held);
+        if is_held {
+            if self.placing.is_some() || self.is_in_hand(step, Some(call)) {
+                let number = step.number();
+                let why = format!("{number} has another call in hand: hold it first");
+                return step.refuse(requested_by, ErrorCode::WrongState, why);
+            }
+            let until = step.now + TAKING_MAX;
+            self.taking = Some(Taking { call, until });
+        }
+        let input = call::Input::Request {
+            requested_by,
+            request,
+        };
+        step.tell_call(call, input);
+    }
+
+    /// Something has become of a call.
+    pub(super) fn is_taken(&mut self, call: CallRef) {
+        self.taking.take_if(|taking| taking.call == call);
+    }
+
+    /// Whether a call is in hand, or about to be, beside this one.
+    fn is_in_hand(&self, step: &Step<'_>, beside: Option<CallRef>) -> bool {
+        let is_other = |call: CallRef| beside != Some(call);
+        let mut all = self.visits.iter();
+        let taking = self.taking.as_ref();
+        all.any(|visit| is_other(visit.call) && visit.stage != Stage::Held)
+            || taking.is_some_and(|taking| is_other(taking.call) && taking.until > step.now)
     }
 }

@@ -27,7 +27,8 @@ use std::sync::Arc;
 use crate::call::CallRef;
 use crate::config::{DnIndex, QueueIndex, RoutingPointIndex};
 use crate::cti::{
-    CallInfo, CallState, ClientId, ConnId, DesktopRequest, DnRole, KeyValueList, RequestedBy,
+    CallInfo, CallRequest, CallState, ClientId, ConnId, DesktopRequest, DnRole, KeyValueList,
+    RequestedBy,
 };
 use crate::presence::Vote;
 
@@ -56,6 +57,16 @@ pub enum Input {
     Returned {
         /// The call that the agent was reserved for.
         call: CallRef,
+    },
+    /// A desktop wants a call in hand that may be on hold: the request goes on to the call if the
+    /// phone is free for it.
+    Take {
+        /// The call.
+        call: CallRef,
+        /// Whom to answer.
+        requested_by: RequestedBy,
+        /// What is asked.
+        request: Box<CallRequest>,
     },
     /// The call that [`Output::Place`] asked for: it holds the reservation from here on, and
     /// reports `PartyState::Dialing` next. `None`: there is none, and the client was told.

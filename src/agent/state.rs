@@ -7,7 +7,7 @@ use crate::call::Elsewhere;
 use crate::config::{Config, DnIndex, Login, QueueIndex};
 
 use super::claim::Claims;
-use super::dialling::Placing;
+use super::dialling::{Placing, Taking};
 use super::events::Answer;
 use super::presence::Heard;
 use super::step::{Step, Timer, Timers};
@@ -34,6 +34,8 @@ pub(super) struct Agent {
     pub(super) visits: Visits,
     /// A call that the desktop asked for and that is not there yet.
     pub(super) placing: Option<Placing>,
+    /// A call that a desktop has asked to have in hand, of which nothing was heard since.
+    pub(super) taking: Option<Taking>,
     /// Whether a call of ours has the handset up.
     pub(super) handset_up: bool,
     /// Whose wrap-up follows when the last business call of the contact ends.
@@ -78,6 +80,7 @@ impl Agent {
             desktop_missed: false,
             visits: Visits::default(),
             placing: None,
+            taking: None,
             handset_up: false,
             owed_wrap_up: None,
             dnd: false,
@@ -131,6 +134,11 @@ impl Agent {
             },
             Input::Party(party) => self.report(step, party),
             Input::Returned { call } => self.returned(step, call),
+            Input::Take {
+                call,
+                requested_by,
+                request,
+            } => self.take(step, call, (requested_by, *request)),
             Input::Placed { call } => self.placed(step, call),
         }
     }

@@ -401,5 +401,9 @@ impl Conversation {
             call.set_standing(leg, standing);
         }
         self.report(turn, which, &who, state, News::default());
+        if standing == Standing::Talking {
+            // Whom it held has perhaps been on hold for its own part meanwhile.
+            self.put_right(turn, Vec::new());
+        }
     }
 }

@@ -126,7 +126,7 @@ impl Conversation {
         let far = |which| {
             let call: Option<&super::participant::Call> = self.call(which);
             let mut others = call?.participants.iter().filter(|who| who.dn() != Some(dn));
-            others.next().map(|who| who.leg)
+            others.next().cloned()
         };
         let (Some(held), Some(consulted), true) = (far(Which::Main), far(Which::Consult), both)
         else {
@@ -134,12 +134,8 @@ impl Conversation {
         };
         self.refer_done(turn, leg);
         self.transferred(turn, dn, Origin::default());
-        self.start(
-            turn,
-            None,
-            [Step::Join(held, consulted)],
-            Then::Joined(consulted),
-        );
+        let steps = Self::meeting(&held, &consulted);
+        self.start(turn, None, steps, Then::Joined(consulted.leg));
         true
     }
 

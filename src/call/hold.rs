@@ -6,6 +6,7 @@ use super::command::LegSlot;
 use super::conversation::{Conversation, Turn, Which};
 use super::departure::Leave;
 use super::facts::{Origin, cause};
+use super::participant::{Participant, Standing};
 use super::request::Position;
 use super::task::{Asked, Step, Then};
 use crate::agent::EndCause;
@@ -18,7 +19,10 @@ impl Conversation {
         let Some(call) = self.call(which).filter(|call| !call.is_conference()) else {
             return steps;
         };
-        steps.extend(call.others(leg).map(|who| Step::Quiet(who.leg)));
+        let hear = call
+            .others(leg)
+            .filter(|who| who.standing == Standing::Talking);
+        steps.extend(hear.map(|who| Step::Quiet(who.leg)));
         steps
     }
 
@@ -56,14 +60,21 @@ impl Conversation {
         asked: Asked,
     ) {
         match position {
-            Position::Holding(leg) if self.position(which.other(), asked.dn).is_none() => {
-                let steps = self.take_back(which, leg);
-                self.start(turn, Some(asked), steps, Then::Retrieved(which));
-            }
-            Position::Holding(_) => {
-                let message = "the agent is in another call: alternate or reconnect";
-                self.wrong_state(turn, &asked, message);
-            }
+            Position::Holding(leg) => match self.position(which.other(), asked.dn) {
+                Some(Position::Holding(_)) | None => {
+                    let steps = self.take_back(which, leg);
+                    self.start(turn, Some(asked), steps, Then::Retrieved(which));
+                }
+                Some(
+                    Position::Talking(_)
+                    | Position::Dialing(_)
+                    | Position::Ringing
+                    | Position::OnItsWay,
+                ) => {
+                    let message = "the agent is in another call: alternate or reconnect";
+                    self.wrong_state(turn, &asked, message);
+                }
+            },
             Position::Talking(_) => {
                 self.refuse(
                     turn,
@@ -78,7 +89,8 @@ impl Conversation {
         }
     }
 
-    /// The step by which an agent has a call back.
+    /// The step by which an agent has a call back. If the other one holds it too, it is the agent
+    /// who is on hold from then on.
     pub(super) fn take_back(&self, which: Which, leg: LegSlot) -> Vec<Step> {
         let Some(call) = self.call(which) else {
             return Vec::new();
@@ -88,9 +100,22 @@ impl Conversation {
         }
         let other = call.others(leg).next();
         other
-            .map(|who| Step::Join(leg, who.leg))
+            .map(|who| match who.standing {
+                Standing::Talking => Step::Join(leg, who.leg),
+                Standing::Holding => Step::Quiet(leg),
+            })
             .into_iter()
             .collect()
+    }
+
+    /// The step by which two who have not heard each other do, as far as neither holds.
+    pub(super) fn meeting(one: &Participant, other: &Participant) -> Option<Step> {
+        match (one.standing, other.standing) {
+            (Standing::Talking, Standing::Talking) => Some(Step::Join(one.leg, other.leg)),
+            (Standing::Talking, Standing::Holding) => Some(Step::Quiet(one.leg)),
+            (Standing::Holding, Standing::Talking) => Some(Step::Quiet(other.leg)),
+            (Standing::Holding, Standing::Holding) => None,
+        }
     }
 
     /// The two calls of a request that names an active and a held one, if they are so.
@@ -143,7 +168,8 @@ impl Conversation {
         };
         let call = self.call(which);
         let others = call.into_iter().flat_map(|call| call.others(active_leg));
-        steps.extend(others.map(|who| Step::Quiet(who.leg)));
+        let hear = others.filter(|who| who.standing == Standing::Talking);
+        steps.extend(hear.map(|who| Step::Quiet(who.leg)));
         steps.extend(self.take_back(other, held_leg));
         self.start(turn, Some(asked), steps, Then::Alternated(other));
     }

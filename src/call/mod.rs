@@ -50,7 +50,7 @@ use crate::sip::Status;
 pub use command::{Command, Dial, DialTo, LegCommand, LegSlot};
 pub use facts::{Destination, Facts, Way, cause};
 pub use mint::Mint;
-pub use request::requesting_dn;
+pub use request::{requesting_dn, takes_in_hand};
 pub use table::{Arrival, Calls, Live};
 pub use takeover::{Newcomer, Takeover};
 pub use timer::{Deadlines, Timer};

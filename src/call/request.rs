@@ -23,6 +23,37 @@ pub fn requesting_dn(config: &Config, request: &CallRequest) -> String {
     }
 }
 
+/// The DN whose phone must be free for a request: one that brings a call in hand which may be on
+/// hold, beside calls of other conversations that this one does not know.
+#[must_use]
+pub fn takes_in_hand(request: &CallRequest) -> Option<DnIndex> {
+    let CallRequest::Party {
+        this_dn, action, ..
+    } = request
+    else {
+        return None;
+    };
+    match action {
+        CallAction::Retrieve | CallAction::Consult { .. } | CallAction::MuteTransfer { .. } => {
+            Some(*this_dn)
+        }
+        // These need a call that is in hand, or bring none.
+        CallAction::Alternate { .. }
+        | CallAction::Reconnect { .. }
+        | CallAction::Answer
+        | CallAction::Release
+        | CallAction::Clear
+        | CallAction::Hold
+        | CallAction::CompleteTransfer { .. }
+        | CallAction::CompleteConference { .. }
+        | CallAction::SingleStepTransfer { .. }
+        | CallAction::SingleStepConference { .. }
+        | CallAction::Redirect { .. }
+        | CallAction::DeleteParty { .. }
+        | CallAction::SendDtmf { .. } => None,
+    }
+}
+
 /// How an agent stands in a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Position {

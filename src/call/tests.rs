@@ -6,6 +6,7 @@ mod carry;
 mod conference;
 mod control;
 mod faults;
+mod holds;
 mod positions;
 mod requests;
 mod returns;

@@ -51,11 +51,11 @@ impl Conversation {
                 .participants
                 .iter()
                 .filter(|who| who.dn() != Some(asked.dn));
-            others.next().map(|who| who.leg)
+            others.next()
         };
         match (far(Which::Main), far(Which::Consult)) {
             (Some(held), Some(consulted)) => {
-                let steps = [Step::Join(held, consulted)];
+                let steps = Self::meeting(held, consulted);
                 self.start(turn, Some(asked), steps, Then::Transferred);
             }
             (Some(_), None) if self.can_transfer_ringing() => self.transfer_ringing(turn, &asked),
@@ -95,15 +95,11 @@ impl Conversation {
                 .consult
                 .as_ref()
                 .and_then(|call| call.participants.iter().find(|who| who.dn() != Some(dn)));
-            let join = held.map(|who| who.leg).zip(consulted.map(|who| who.leg));
+            let both = held.cloned().zip(consulted.cloned());
             self.transferred(turn, dn, Origin::default());
-            if let Some((held, consulted)) = join {
-                self.start(
-                    turn,
-                    None,
-                    [Step::Join(held, consulted)],
-                    Then::Joined(consulted),
-                );
+            if let Some((held, consulted)) = both {
+                let steps = Self::meeting(&held, &consulted);
+                self.start(turn, None, steps, Then::Joined(consulted.leg));
             }
             return;
         }

@@ -312,6 +312,20 @@ impl Engine {
                 self.route(now, routing_point, requested_by, &request);
             }
             RequestBody::Call(conn_id, request) => match self.calls.find(conn_id) {
+                Some(key) if let Some(dn) = call::takes_in_hand(&request) => {
+                    let call = CallRef {
+                        shard: self.shard,
+                        key,
+                        conn_id,
+                    };
+                    let request = Box::new(request);
+                    let input = agent::Input::Take {
+                        call,
+                        requested_by,
+                        request,
+                    };
+                    self.tell_agent(dn, input);
+                }
                 Some(key) => {
                     let input = call::Input::Request {
                         requested_by,

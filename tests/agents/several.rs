@@ -8,8 +8,8 @@ use offhook::call::{self, CallRef};
 use offhook::config::RoutingPointIndex;
 use offhook::counters::Counter;
 use offhook::cti::{
-    AgentWorkMode, CallState, CallType, ConnId, DnRole, ErrorCode, Event, EventName, KeyValueList,
-    Value,
+    AgentWorkMode, CallAction, CallRequest, CallState, CallType, ConnId, ConsultKind, DnRole,
+    ErrorCode, Event, EventName, KeyValueList, Value,
 };
 use offhook::limits::CALLS_PER_DN_MAX;
 
@@ -84,6 +84,64 @@ fn a_consultation_stands_beside_the_held_call() {
         NOTHING
     );
     assert_eq!(stage(&desk), Some(Stage::Established));
+}
+
+/// A call on hold is in hand again only if no other one is, of whatever conversation; which ones
+/// are is known here alone.
+#[test]
+fn a_call_is_taken_back_when_no_other_is_in_hand() {
+    let mut desk = Desk::new().ready();
+    let main = desk.talking();
+    let passed = |desk: &mut Desk, call: CallRef, action: CallAction| {
+        let request = Box::new(CallRequest::Party {
+            this_dn: DN,
+            action,
+            reasons: KeyValueList::new(),
+        });
+        let take = Input::Take {
+            call,
+            requested_by: desk.requested_by(),
+            request,
+        };
+        let outputs = desk.handle(take);
+        let goes_on = |output: &Output| match output {
+            Output::Call(to, call::Input::Request { .. }) => *to == call,
+            _ => false,
+        };
+        let refused = all_events_of(&outputs).filter_map(|event| event.error_code);
+        let refused: Vec<ErrorCode> = refused.collect();
+        let passed = outputs.iter().any(goes_on);
+        assert_eq!(refused.is_empty(), passed);
+        assert!(passed || refused == [ErrorCode::WrongState]);
+        passed
+    };
+    let consult = || CallAction::Consult {
+        kind: ConsultKind::Transfer,
+        destination: "2002".to_owned(),
+        user_data: KeyValueList::new(),
+    };
+    // What is in hand already is the call's business.
+    assert!(passed(&mut desk, main, consult()));
+    desk.party(queued(main, PartyState::Held));
+    let other = desk.new_call();
+    desk.party(calling(other, PartyState::Dialing));
+    for action in [CallAction::Retrieve, consult()] {
+        assert!(!passed(&mut desk, main, action));
+    }
+    desk.party(calling(other, PartyState::Established));
+    assert!(!passed(&mut desk, main, CallAction::Retrieve));
+    desk.party(calling(other, PartyState::Held));
+    // Of two at once the first; if it comes to nothing, the other one after a while.
+    assert!(passed(&mut desk, main, CallAction::Retrieve));
+    assert!(passed(&mut desk, main, CallAction::Retrieve));
+    assert!(!passed(&mut desk, other, CallAction::Retrieve));
+    desk.after(Duration::from_secs(4));
+    assert!(passed(&mut desk, other, CallAction::Retrieve));
+    desk.party(calling(other, PartyState::Retrieved));
+    assert!(!passed(&mut desk, main, CallAction::Retrieve));
+    let ended = PartyState::Ended(EndCause::CallerReleased);
+    desk.party(calling(other, ended));
+    assert!(passed(&mut desk, main, CallAction::Retrieve));
 }
 
 #[test]

@@ -3,11 +3,13 @@
 
 use std::time::Duration;
 
-use offhook::cti::{AgentWorkMode, DesktopRequest, EventName, ForwardMode, KeyValueList};
+use offhook::cti::{
+    AgentWorkMode, CallAction, DesktopRequest, EventName, ForwardMode, KeyValueList,
+};
 use offhook::sip::Status;
 use offhook_loadgen::population::{Behaviour, CallPlan, Party, Token};
 
-use super::control::{connected, make_call};
+use super::control::{act, conn_of, connected, consult, make_call, moment, talking, told_since};
 use super::hands::hang_up_all;
 use super::world::{Setup, World};
 
@@ -104,6 +106,32 @@ fn call_of_a_desktop_that_goes_to_a_queue_keeps_its_phone() {
     assert_eq!(world.population.one_way(), []);
     hang_up_all(&mut world);
     world.finish();
+}
+
+/// The call of a desktop beside a held one is another conversation: of the two one is in hand.
+#[test]
+fn held_call_is_taken_back_when_the_other_one_is_not_in_hand() {
+    let mut world = world();
+    world.phone(AGENT).set_calls_max(2);
+    let (token, main) = talking(&mut world);
+    act(&mut world, AGENT, main, CallAction::Hold);
+    make_call(&mut world, OUTSIDE);
+    let other = conn_of(&world, AGENT, EventName::Dialing);
+    let since = moment(&world);
+    act(&mut world, AGENT, main, CallAction::Retrieve);
+    act(&mut world, AGENT, main, consult("2002"));
+    assert_eq!(told_since(&world, since), ["2000 Error WrongState"; 2]);
+    assert!(connected_phones(&world, AGENT, OUTSIDE));
+    act(&mut world, AGENT, other, CallAction::Hold);
+    act(&mut world, AGENT, main, CallAction::Retrieve);
+    assert!(connected(&world, token, AGENT));
+    act(&mut world, AGENT, other, CallAction::Release);
+    end(&mut world, token);
+}
+
+fn connected_phones(world: &World, one: &str, other: &str) -> bool {
+    let (one, other) = (Party::phone(one), Party::phone(other));
+    world.population.are_connected(&one, &other)
 }
 
 #[test]

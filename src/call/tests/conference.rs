@@ -10,12 +10,13 @@ const PHONE: LegSlot = LegSlot(1);
 const FAILED: [ErrorCode; 1] = [ErrorCode::CannotCompleteConference];
 
 impl Table {
-    fn partner(&self, key: CallKey, leg: LegSlot) -> Option<LegSlot> {
+    /// Whom a leg hears.
+    pub(super) fn partner(&self, key: CallKey, leg: LegSlot) -> Option<LegSlot> {
         self.calls.conversation(key).legs.partner(leg)
     }
 
     /// Whether a leg hears nobody and knows it, or hears music.
-    fn rests(&mut self, key: CallKey, leg: LegSlot) -> bool {
+    pub(super) fn rests(&mut self, key: CallKey, leg: LegSlot) -> bool {
         use crate::session::Sessions as _;
         let legs = &mut self.calls.conversation_mut(key).legs;
         match legs.partner(leg) {

@@ -59,6 +59,8 @@ pub(super) enum State {
     TalksAndHolds,
     /// The consultation of that.
     ConsultHolds,
+    /// 2000 holds both the caller and 2001.
+    HoldsBoth,
     /// 2000 is in a conference with the caller and 2001.
     Confers,
     /// The same, and 2000 has it on hold.
@@ -96,6 +98,7 @@ fn states(position: Option<Position>) -> &'static [State] {
             State::HoldsAndDials,
             State::HoldsAndTalks,
             State::ConsultHolds,
+            State::HoldsBoth,
             State::ConferenceHolds,
         ],
     }
@@ -214,7 +217,11 @@ fn expected(state: State, action: &CallAction) -> Answer {
             (Stands::Holds, Around::Another) => WRONG,
             (
                 Stands::Holds,
-                Around::Nothing | Around::Consulted | Around::Adding | Around::Conference,
+                Around::Nothing
+                | Around::AnotherHeld
+                | Around::Consulted
+                | Around::Adding
+                | Around::Conference,
             ) => Answer::Event(PartyState::Retrieved),
             (Stands::Talks, _) => Answer::Error(ErrorCode::AlreadyInState),
             (Stands::Rings | Stands::Dials, _) => WRONG,
@@ -229,7 +236,11 @@ fn expected(state: State, action: &CallAction) -> Answer {
         },
         CallAction::DeleteParty { .. } => match around {
             Around::Conference => Answer::Event(PartyState::Deleted),
-            Around::Nothing | Around::Another | Around::Consulted | Around::Adding => WRONG,
+            Around::Nothing
+            | Around::Another
+            | Around::AnotherHeld
+            | Around::Consulted
+            | Around::Adding => WRONG,
         },
         CallAction::Consult { .. } if may_seek(state) => Answer::Event(PartyState::Dialing),
         CallAction::MuteTransfer { .. } | CallAction::SingleStepTransfer { .. }
@@ -248,7 +259,7 @@ fn expected(state: State, action: &CallAction) -> Answer {
         | CallAction::Reconnect { .. }
         | CallAction::CompleteTransfer { .. }
         | CallAction::CompleteConference { .. } => match around {
-            Around::Another => expected_of_two(state, action),
+            Around::Another | Around::AnotherHeld => expected_of_two(state, action),
             Around::Nothing | Around::Consulted | Around::Adding | Around::Conference => {
                 NO_SUCH_CALL
             }
@@ -347,6 +358,7 @@ fn stands(state: State) -> Stands {
         | State::HoldsAndDials
         | State::HoldsAndTalks
         | State::ConsultHolds
+        | State::HoldsBoth
         | State::ConferenceHolds => Stands::Holds,
     }
 }
@@ -356,8 +368,10 @@ fn stands(state: State) -> Stands {
 enum Around {
     /// The party has no other call, and this one is of two.
     Nothing,
-    /// The party has a second call beside this one.
+    /// The party has a second call beside this one, and one of them in hand.
     Another,
+    /// The same, and holds both.
+    AnotherHeld,
     /// The party is the one who is consulted.
     Consulted,
     /// Somebody is being called into the call.
@@ -375,6 +389,7 @@ fn around(state: State) -> Around {
         | State::ConsultTalks
         | State::TalksAndHolds
         | State::ConsultHolds => Around::Another,
+        State::HoldsBoth => Around::AnotherHeld,
         State::ConsultedRings | State::ConsultedTalks => Around::Consulted,
         State::TalksAndAdds => Around::Adding,
         State::Confers | State::ConferenceHolds => Around::Conference,
@@ -407,7 +422,11 @@ fn is_consulted(state: State) -> bool {
         State::HoldsAndDials,
         State::ConsultDials,
     ];
-    around(state) == Around::Another && !unanswered.contains(&state)
+    has_two(state) && !unanswered.contains(&state)
+}
+
+fn has_two(state: State) -> bool {
+    [Around::Another, Around::AnotherHeld].contains(&around(state))
 }
 
 /// A call in one of the states: the party that asks, the call that it names, the other call.
@@ -443,6 +462,7 @@ impl Scene {
             | State::ConsultedTalks
             | State::TalksAndHolds
             | State::ConsultHolds
+            | State::HoldsBoth
             | State::Confers
             | State::ConferenceHolds => scene.consults(Far::Answers),
             State::Stranger
@@ -464,6 +484,7 @@ impl Scene {
                     scene.names_consultation(AGENT);
                 }
             }
+            State::HoldsBoth => scene.asks(consult, CallAction::Hold),
             State::Confers | State::ConferenceHolds => {
                 scene.asks(main, CallAction::CompleteConference { consult });
                 if state == State::ConferenceHolds {
@@ -817,7 +838,7 @@ fn allows(words: &str, state: State) -> bool {
         "talks or on hold; the agent's only call, of two" => may_seek(state),
         "talks; the agent's only call" => may_add(state),
         "one of the two is on hold; the consultation rings at its destination or is answered" => {
-            around == Around::Another && state != State::HoldsAndSeeks
+            has_two(state) && state != State::HoldsAndSeeks
         }
         "one of the two is on hold; the consultation is answered" => is_consulted(state),
         "talks or on hold in a conference" => around == Around::Conference,
