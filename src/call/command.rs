@@ -60,6 +60,8 @@ pub struct Dial {
     pub referred_by: Option<String>,
     /// The offer; without one the far end makes it.
     pub offer: Option<Body>,
+    /// Whether who is called is to join a conference.
+    pub is_focus: bool,
     /// Whether the phone is asked to answer by itself.
     pub auto_answer: bool,
 }
@@ -107,6 +109,9 @@ pub enum LegCommand {
     /// Tell the far end who is across now: at once by UPDATE where it takes one, else with the
     /// next message that can say so.
     Identify(Party),
+    /// Tell the far end with every message from now on that it is in a conference, or not any more
+    /// (RFC 4579).
+    Focus(bool),
     /// Send an INFO.
     Info(Body),
     /// Let the phone answer its call or take it back from hold (NOTIFY, `Event: talk`).

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use offhook_shards::ShardId;
 
 use crate::agent::EndCause;
-use crate::config::{Address, Config, DnIndex, QueueIndex, RoutingPointIndex};
+use crate::config::{Address, Config, DnIndex, Hold, QueueIndex, RoutingPointIndex};
 use crate::cti::{ConnId, ErrorCode, Event, KeyValueList, RequestedBy};
 use crate::dialog::{Party, Refusal, Replaces};
 use crate::limits::PROGRESS_INTERVAL;
@@ -110,6 +110,8 @@ pub struct Facts {
     pub refused_with: Option<Status>,
     /// How often it was sent elsewhere: a loop through us ends.
     pub hops: u8,
+    /// How a caller from outside is put on hold.
+    pub caller_hold: Hold,
     /// Whether the caller came from outside, and counts among the calls that did.
     pub is_inbound: bool,
     /// Whether it has counted as answered: once, however often it is transferred.
@@ -172,6 +174,7 @@ impl Facts {
             replaces: None,
             referred_by: None,
             offer: None,
+            is_focus: false,
             auto_answer: false,
         }
     }

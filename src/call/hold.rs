@@ -5,13 +5,39 @@ use crate::cti::{ConnId, ErrorCode};
 use super::command::LegSlot;
 use super::conversation::{Conversation, Turn, Which};
 use super::departure::Leave;
-use super::facts::{Origin, cause};
-use super::participant::{Participant, Standing};
+use super::facts::{Facts, Origin, cause};
+use super::participant::{Participant, Standing, Who};
 use super::request::Position;
 use super::task::{Asked, Step, Then};
 use crate::agent::EndCause;
+use crate::config::Hold;
 
 impl Conversation {
+    /// How a leg is put on hold: as the trunk to its far end says.
+    pub(super) fn hold_of(&self, leg: LegSlot) -> Hold {
+        let Facts {
+            config,
+            is_inbound,
+            caller_hold,
+            ..
+        } = &self.facts;
+        if *is_inbound && leg == LegSlot::FIRST {
+            return *caller_hold;
+        }
+        let calls = [Some(&self.main), self.consult.as_ref()];
+        let mut calls = calls.into_iter().flatten();
+        let who = calls.find_map(|call| call.with_leg(leg));
+        match who.map(|who| &who.who) {
+            Some(Who::Agent(dn)) => config.phone(*dn).hold,
+            Some(Who::Outside(party)) => {
+                let trunks = config.outbound(&party.number);
+                let first = trunks.and_then(|trunks| trunks.trunks.first().copied());
+                first.map_or(Hold::Inactive, |first| config.trunk_at(first).hold)
+            }
+            None => Hold::Inactive,
+        }
+    }
+
     /// The steps by which an agent puts a call on hold: first its own leg, which may refuse, then
     /// those of the others.
     pub(super) fn hold_steps(&self, which: Which, leg: LegSlot) -> Vec<Step> {

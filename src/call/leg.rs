@@ -13,6 +13,8 @@ pub(super) struct Leg {
     session: LegSession,
     pub(super) phase: Phase,
     kind: Kind,
+    /// Whether its far end is told that it is in a conference.
+    is_focus: bool,
     /// Whom its far end was shown last.
     shown: Option<Who>,
     /// The leg whose media it gets.
@@ -100,6 +102,12 @@ impl Legs {
         partner.is_some_and(|partner| partner.kind == Kind::Mixer)
     }
 
+    /// The far end of a leg is told whether it is in a conference; whether that is news to it.
+    pub(super) fn focuses(&mut self, slot: LegSlot, is_focus: bool) -> bool {
+        let leg = self.entry(slot);
+        leg.is_some_and(|leg| std::mem::replace(&mut leg.is_focus, is_focus) != is_focus)
+    }
+
     /// The far end of a leg is shown somebody, or somebody of whom no more is known than that it
     /// was told; whether that is news to it.
     pub(super) fn shows(&mut self, slot: LegSlot, who: Option<&Who>) -> bool {
@@ -121,6 +129,7 @@ impl Legs {
             session: session(seed.wrapping_add(u64::from(slot.0))),
             phase,
             kind: Kind::Party,
+            is_focus: false,
             shown: None,
             with: None,
         });

@@ -115,6 +115,8 @@ impl Conversation {
             self.show(turn, caller.leg, &called);
         }
         if adds {
+            dial.is_focus = true;
+            self.legs.focuses(leg, true);
             return turn.commands.push(Command::Dial(leg, Box::new(dial)));
         }
         self.connect(turn, which, (caller.leg, leg), dial);

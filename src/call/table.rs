@@ -11,7 +11,7 @@ use offhook_shards::wheel::{TimerKey, Wheel};
 use slotmap::SlotMap;
 
 use crate::agent::{EndCause, PartyState, Place};
-use crate::config::{Config, DnIndex, QueueIndex};
+use crate::config::{Config, DnIndex, Hold, QueueIndex};
 use crate::counters::Counter;
 use crate::cti::{CallInfo, CallType, ConnId, DnRole, KeyValueList};
 use crate::dialog::{Body, Party};
@@ -42,6 +42,8 @@ pub struct Arrival {
     pub offer: Option<Body>,
     /// The INVITE's `Expires`.
     pub patience: Option<Duration>,
+    /// How the caller is put on hold.
+    pub hold: Hold,
     /// What INVITEs of ours take over.
     pub way: Way,
 }
@@ -106,6 +108,7 @@ impl Calls {
             called,
             offer,
             patience,
+            hold,
             way,
         } = arrival;
         let shown = !calling.private && !calling.number.is_empty();
@@ -118,6 +121,7 @@ impl Calls {
         let first = Participant::new(Who::Outside(calling), leg, DnRole::Origination);
         let key = self.open(now, (info, first, legs), (way, true));
         let entry = &mut self.calls[key];
+        entry.conversation.facts.caller_hold = hold;
         if let Some(patience) = patience {
             let deadlines = &mut entry.conversation.facts.deadlines;
             deadlines.arm(Timer::Patience, now + patience);
@@ -186,6 +190,7 @@ impl Calls {
                 visited: Vec::new(),
                 refused_with: None,
                 hops: 0,
+                caller_hold: Hold::Inactive,
                 is_inbound,
                 was_answered: false,
             };

@@ -8,9 +8,9 @@ use crate::agent::PartyState;
 use crate::config::DnIndex;
 use crate::cti::{ErrorCode, KeyValueList, RequestedBy};
 use crate::dialog::Party;
-use crate::session::{Hold, Negotiation, Outcome, Sink, Source};
+use crate::session::{Negotiation, Outcome, Sink, Source};
 
-use super::command::{Command, Dial, DialTo, LegSlot};
+use super::command::{Command, Dial, DialTo, LegCommand, LegSlot};
 use super::conversation::{Conversation, Turn, Which};
 use super::exchange::{Ended, Purpose};
 use super::facts::{Destination, Origin, cause, refuse_request};
@@ -112,6 +112,15 @@ pub(super) struct Consultation {
     pub(super) is_muted: bool,
 }
 
+impl Step {
+    fn legs(self) -> [LegSlot; 2] {
+        match self {
+            Self::Hold(leg) | Self::Quiet(leg) | Self::Mix(leg) | Self::Tie(leg) => [leg, leg],
+            Self::Join(one, other) | Self::Admit(one, other) => [one, other],
+        }
+    }
+}
+
 impl Task {
     /// Whether no client may change the call meanwhile.
     pub(super) fn is_change(&self) -> bool {
@@ -175,10 +184,7 @@ impl Conversation {
             }
             return;
         };
-        let (one, other) = match step {
-            Step::Hold(leg) | Step::Quiet(leg) | Step::Mix(leg) | Step::Tie(leg) => (leg, leg),
-            Step::Join(one, other) | Step::Admit(one, other) => (one, other),
-        };
+        let [one, other] = step.legs();
         let offers = |leg| match (step, self.legs.phase(leg)) {
             (Step::Mix(_), Some(Phase::Answered { .. })) => true,
             (Step::Admit(newcomer, _), Some(Phase::Invited { .. })) => newcomer == leg,
@@ -192,12 +198,23 @@ impl Conversation {
         }
     }
 
+    /// A leg is told with what comes next whether it is in a conference (RFC 4579).
+    fn focus(&mut self, turn: &mut Turn<'_>, leg: LegSlot, is_focus: bool) {
+        if self.legs.focuses(leg, is_focus) {
+            let focus = LegCommand::Focus(is_focus);
+            turn.commands.push(Command::Leg(leg, focus));
+        }
+    }
+
     fn take_step(&mut self, turn: &mut Turn<'_>, step: Step) {
         let mut told = Vec::new();
         let now = turn.now;
+        for leg in step.legs() {
+            self.focus(turn, leg, matches!(step, Step::Mix(_)));
+        }
         match step {
             Step::Hold(leg) => {
-                let hold = Hold::Inactive;
+                let hold = self.hold_of(leg);
                 let started = Negotiation::hold(now, leg, hold, &mut self.legs, &mut told);
                 self.begin(turn, started, (leg, leg), Purpose::Step(step), told);
             }
@@ -205,7 +222,7 @@ impl Conversation {
                 self.serve(turn, (step, leg), DialTo::Music);
             }
             Step::Quiet(leg) => {
-                let hold = Hold::Inactive;
+                let hold = self.hold_of(leg);
                 let started = Negotiation::hold(now, leg, hold, &mut self.legs, &mut told);
                 self.begin(turn, started, (leg, leg), Purpose::Step(step), told);
             }
@@ -317,6 +334,7 @@ impl Conversation {
                 }
             }
             (Step::Mix(leg) | Step::Tie(leg), false) => {
+                self.focus(turn, leg, self.legs.hears_mixer(leg));
                 if ended.legs.0 != leg {
                     self.end_service(turn, ended.legs.0);
                 }

@@ -140,6 +140,7 @@ impl Table {
             called: "7000".into(),
             offer: offer.and_then(body),
             patience,
+            hold: config::Hold::Inactive,
             way: Way {
                 max_forwards: 69,
                 carried: Vec::new(),

@@ -85,6 +85,7 @@ pub(super) const TRUNK: Keys = Keys {
         "big_requests",
         "outbound",
         "dual_dialog",
+        "hold",
         "make_call_flow",
         "answer",
         "dtmf",

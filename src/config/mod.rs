@@ -47,7 +47,7 @@ pub use server::{
 pub use skill::{Levels, ProfileIndex, RequirementIndex, SkillIndex};
 pub use tls::{ClientCertificates, Tls};
 pub use trunk::{
-    Answering, BigRequests, Dtmf, Identity, MakeCallFlow, Peer, Selection, Trunk, TrunkSet,
+    Answering, BigRequests, Dtmf, Hold, Identity, MakeCallFlow, Peer, Selection, Trunk, TrunkSet,
 };
 
 /// A trunk: an index into [`Config::trunks`].

@@ -46,6 +46,8 @@ pub struct Trunk {
     /// Whether an agent's phone has a dialog of its own for each of its calls; else its calls share
     /// one (UCM).
     pub dual_dialog: bool,
+    /// What a far end that is put on hold is told.
+    pub hold: Hold,
     /// How a call that a desktop wants is made.
     pub make_call_flow: MakeCallFlow,
     /// How a phone is picked up from its desktop.
@@ -81,6 +83,16 @@ pub enum MakeCallFlow {
     One,
     /// Flow IV: the agent's phone is connected without media first.
     Four,
+}
+
+/// How a leg is put on hold (RFC 3264 §8.4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Hold {
+    /// Nothing flows.
+    Inactive,
+    /// The far end may hear something, and is not heard: `sendonly`, which it answers with
+    /// `recvonly` or `inactive`.
+    SendOnly,
 }
 
 /// How a phone is picked up from its desktop.

@@ -66,7 +66,7 @@ pub(super) fn send_in(
     aside: Aside,
 ) {
     let mut draft = Draft::within(dialog, method, cseq);
-    draft.contact = Some(&dialog.contact_user);
+    draft.contact = Some(dialog.own_contact());
     draft.fields = fields;
     draft.body = body;
     let (owner, next_hop) = (Owner::Aside(turn.leg, aside), dialog.next_hop());

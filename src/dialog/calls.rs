@@ -36,6 +36,7 @@ impl UserAgent {
             request_uri: &request_uri,
             target: invite.target,
             contact_user: &invite.calling.number,
+            is_focus: invite.is_focus,
         });
         let mut dialog = Box::new(CallDialog::new(dialog, invite.policy, Role::Calling));
         let authorization = invite.credentials.clone().map(Authorization::new);
@@ -171,6 +172,14 @@ impl UserAgent {
     pub fn identify(&mut self, now: Instant, leg: LegKey, party: &Party) {
         self.with_leg(now, leg, |leg, turn| leg.identify(turn, party));
         self.settle(now);
+    }
+
+    /// Says with every message from now on that the peer is in a conference whose focus we are
+    /// (RFC 4579), or not any more.
+    pub fn focus(&mut self, leg: LegKey, is_focus: bool) {
+        if let Some(leg) = self.legs.get_mut(leg).and_then(Option::as_mut) {
+            leg.dialog_mut().is_focus = is_focus;
+        }
     }
 
     /// Takes the peer's REFER; what becomes of it goes to `report_refer`.

@@ -45,6 +45,8 @@ pub struct Invite {
     pub carried: Vec<(String, String)>,
     /// Diversions of ours, the last one first, written above those that are carried.
     pub diversions: Vec<Diversion>,
+    /// Whether it is for a conference, whose focus we are (RFC 4579).
+    pub is_focus: bool,
     /// The phone is asked to answer by itself.
     pub auto_answer: Option<AutoAnswer>,
     /// The call of the far end that this one takes the place of (RFC 3891).

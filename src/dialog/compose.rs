@@ -117,8 +117,8 @@ pub(super) struct Draft<'a> {
     pub(super) cseq: u32,
     pub(super) session_id: Option<SessionHalves>,
     pub(super) max_forwards: u8,
-    /// The user part of Contact, where the method has one.
-    pub(super) contact: Option<&'a str>,
+    /// Where the method has one.
+    pub(super) contact: Option<OwnContact<'a>>,
     /// What shows who we are, where that was asked.
     pub(super) authorization: Fields,
     pub(super) fields: Fields,
@@ -189,10 +189,10 @@ impl<'a> Draft<'a> {
         }
         put(out, format_args!("\r\nCall-ID: {}\r\n", self.call_id));
         put(out, format_args!("CSeq: {} {}\r\n", self.cseq, self.method));
-        if let Some(user) = self.contact {
+        if let Some(own) = self.contact {
             put(
                 out,
-                format_args!("Contact: {}\r\n", contact(user, transport, listener)),
+                format_args!("Contact: {}\r\n", contact(own, transport, listener)),
             );
         }
         if !user_agent.is_empty() {
@@ -251,8 +251,20 @@ pub(super) fn response(
     end(out, answer.body);
 }
 
+/// What is said in a Contact of ours.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct OwnContact<'a> {
+    /// The user part; may be empty.
+    pub(super) user: &'a str,
+    /// Whether we are the focus of a conference.
+    pub(super) is_focus: bool,
+}
+
 /// A Contact value of ours.
-pub(super) fn contact(user: &str, transport: Transport, listener: &Listener) -> String {
+pub(super) fn contact(own: OwnContact<'_>, transport: Transport, listener: &Listener) -> String {
+    let OwnContact { user, is_focus } = own;
+    // RFC 4579 §5.1: a parameter of the header, not of the URI.
+    let focus = if is_focus { ";isfocus" } else { "" };
     let parameter = match transport {
         Transport::Udp => "",
         Transport::Tcp => ";transport=tcp",
@@ -261,7 +273,7 @@ pub(super) fn contact(user: &str, transport: Transport, listener: &Listener) -> 
     };
     let at = if user.is_empty() { "" } else { "@" };
     format!(
-        "<sip:{}{at}{}{parameter}>",
+        "<sip:{}{at}{}{parameter}>{focus}",
         escaped_user(user),
         listener.advertised
     )

@@ -8,6 +8,7 @@ use offhook_shards::{Source, Transport};
 use crate::sip::{self, NameAddr, Request, Response, Uri};
 
 use super::authorization::Authorization;
+use super::compose::OwnContact;
 use super::far_end::Way;
 use super::{SessionUuid, Target};
 
@@ -51,7 +52,9 @@ pub(super) struct Dialog {
     /// Where the first request went or came from: the way when a URI names no address.
     pub(super) peer: Target,
     /// The user part of our Contact; may be empty.
-    pub(super) contact_user: Box<str>,
+    contact_user: Box<str>,
+    /// Whether we are the focus of a conference that the peer is in (RFC 4579).
+    pub(super) is_focus: bool,
     /// There when one of the ends uses it.
     pub(super) session_id: Option<Box<SessionHalves>>,
     /// There when the peer may ask us who we are.
@@ -81,6 +84,7 @@ pub(super) struct Opening<'a> {
     pub(super) request_uri: &'a str,
     pub(super) target: Target,
     pub(super) contact_user: &'a str,
+    pub(super) is_focus: bool,
 }
 
 impl Dialog {
@@ -99,6 +103,7 @@ impl Dialog {
             remote_cseq: None,
             peer: opening.target,
             contact_user: opening.contact_user.into(),
+            is_focus: opening.is_focus,
             session_id: None,
             authorization: None,
         }
@@ -135,8 +140,17 @@ impl Dialog {
                 large_requests: None,
             },
             contact_user: request.uri.user.unwrap_or_default().into(),
+            is_focus: false,
             session_id: None,
             authorization: None,
+        }
+    }
+
+    /// Our Contact, but for the way that it is written for.
+    pub(super) fn own_contact(&self) -> OwnContact<'_> {
+        OwnContact {
+            user: &self.contact_user,
+            is_focus: self.is_focus,
         }
     }
 

@@ -54,7 +54,7 @@ impl Opening {
     ) -> Result<Sent, Full> {
         let mut draft = Draft::within(dialog, Method::Invite, dialog.local_cseq);
         draft.max_forwards = self.max_forwards;
-        draft.contact = Some(&dialog.contact_user);
+        draft.contact = Some(dialog.own_contact());
         // RFC 3262 §4; RFC 3261 §13.2.1: without an offer of ours a reliable response would bring
         // one, and its answer would have to be known at once.
         let reliable = dialog.policy.reliable_provisional && self.body.is_some();

@@ -7,7 +7,7 @@ use slotmap::SlotMap;
 use crate::limits::PINGS_MAX;
 use crate::sip::{HeaderName, Method};
 
-use super::compose::{Draft, Fields, clean_uri, name_addr};
+use super::compose::{Draft, Fields, OwnContact, clean_uri, name_addr};
 use super::core::{Core, Owner};
 use super::user_agent::Full;
 use super::{PingKey, PingOutcome, Target, UserAgentEvent};
@@ -49,7 +49,7 @@ impl Pings {
             cseq: 1,
             session_id: None,
             max_forwards,
-            contact: Some(""),
+            contact: Some(OwnContact::default()),
             authorization: Fields::default(),
             fields: Fields::default().with(HeaderName::Accept, format_args!("application/sdp")),
             body: None,

@@ -443,7 +443,7 @@ fn ask(
     // RFC 3261 §20.19: Expires is a number below 2^32.
     let seconds = u32::try_from(expires.as_secs()).unwrap_or(u32::MAX);
     let mut draft = Draft::within(dialog, Method::Subscribe, cseq);
-    draft.contact = Some(&dialog.contact_user);
+    draft.contact = Some(dialog.own_contact());
     draft.fields = Fields::default()
         .with(HeaderName::Event, format_args!("{PACKAGE}"))
         .with(HeaderName::Accept, format_args!("{ACCEPT}"))

@@ -110,7 +110,7 @@ impl Turn<'_> {
     ) -> Option<(Sent, u32)> {
         let cseq = dialog.next_cseq();
         let mut draft = Draft::within(dialog, Method::Invite, cseq);
-        draft.contact = Some(&dialog.contact_user);
+        draft.contact = Some(dialog.own_contact());
         draft.fields = dialog.request_fields();
         draft.body = body;
         let owner = Owner::Leg(self.leg);
@@ -139,7 +139,7 @@ impl Turn<'_> {
             None => (dialog.peer.transport, dialog.peer.address),
         };
         contact(
-            &dialog.contact_user,
+            dialog.own_contact(),
             transport,
             self.core.listener(transport, remote),
         )

@@ -189,6 +189,7 @@ impl UserAgent {
             request_uri: &request_uri,
             target: subscribe.target,
             contact_user: &subscribe.from_user,
+            is_focus: false,
         }));
         let (call_id, local_tag) = (dialog.call_id.clone(), dialog.local_tag);
         let authorization = subscribe.credentials.clone().map(Authorization::new);

@@ -41,6 +41,7 @@ impl Engine {
     ) -> Result<(), Refused> {
         let trunk = self.trunks.by_source(invitation.source.ip());
         let trunk = trunk.expect("the user agent hears no strangers' calls");
+        let hold = self.config.trunk_at(trunk).hold;
         let policy = leg_policy(self.config.trunk_at(trunk));
         if !self.user_agent.set_policy(now, leg, policy) {
             return Err(Refused::ShortSession);
@@ -61,6 +62,7 @@ impl Engine {
             called: invitation.called,
             offer: invitation.offer,
             patience: invitation.expires,
+            hold,
             way: Way {
                 max_forwards: invitation.max_forwards,
                 carried: invitation.carried,

@@ -136,6 +136,7 @@ impl Engine {
             body: dial.offer.clone(),
             carried: dial.carried.clone(),
             diversions: dial.diversions.clone(),
+            is_focus: dial.is_focus,
             auto_answer: None,
             replaces: dial.replaces.clone(),
             referred_by: dial.referred_by.clone(),

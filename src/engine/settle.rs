@@ -230,6 +230,7 @@ impl Engine {
             }
             LegCommand::Info(body) => user_agent.info(now, leg, &body),
             LegCommand::Talk => user_agent.talk(now, leg),
+            LegCommand::Focus(is_focus) => user_agent.focus(leg, is_focus),
             LegCommand::Identify(party) => user_agent.identify(now, leg, &party),
             LegCommand::AcceptRefer => user_agent.accept_refer(now, leg),
             LegCommand::RefuseRefer(status) => user_agent.refuse_refer(now, leg, status),

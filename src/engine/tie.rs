@@ -121,6 +121,7 @@ impl End {
             LegCommand::Identify(party) => LegEvent::Identified(party),
             LegCommand::Info(body) => LegEvent::Info { body },
             LegCommand::Talk
+            | LegCommand::Focus(_)
             | LegCommand::AcceptRefer
             | LegCommand::RefuseRefer(_)
             | LegCommand::ReportRefer(_) => return None,

@@ -10,7 +10,7 @@ use crate::sip::sdp::{Media, Origin};
 use super::compose::{self, Text};
 use super::description::{Description, is_same};
 use super::direction::{both, meant, sends};
-use super::ours::{Hold, OwnOrigin};
+use super::ours::{Hold, OwnOrigin, direction_of};
 use super::slots::Slots;
 
 /// A version above this is not taken over from a partner: there must be room to rise.
@@ -171,7 +171,7 @@ impl LegSession {
 
     /// What we last said as a hold; `None` where nothing was said.
     pub(super) fn offer_hold(&mut self, hold: Hold) -> Option<Body> {
-        self.offer_redirected(|direction| both(direction, hold.direction()))
+        self.offer_redirected(|direction| both(direction, direction_of(hold)))
     }
 
     /// What we last said, flowing both ways again; `None` where nothing was said.

@@ -3,21 +3,13 @@
 use crate::sip::Direction;
 use crate::sip::sdp::Origin;
 
-/// How a leg is put on hold (RFC 3264 §8.4).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Hold {
-    /// It hears something: its partner, or music that somebody sends there.
-    SendOnly,
-    /// Nothing flows.
-    Inactive,
-}
+pub use crate::config::Hold;
 
-impl Hold {
-    pub(super) fn direction(self) -> Direction {
-        match self {
-            Self::SendOnly => Direction::SendOnly,
-            Self::Inactive => Direction::Inactive,
-        }
+/// Which way media flow on a leg that is on hold, as we say it.
+pub(super) fn direction_of(hold: Hold) -> Direction {
+    match hold {
+        Hold::SendOnly => Direction::SendOnly,
+        Hold::Inactive => Direction::Inactive,
     }
 }
 

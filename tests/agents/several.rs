@@ -104,9 +104,9 @@ fn a_call_is_taken_back_when_no_other_is_in_hand() {
             request,
         };
         let outputs = desk.handle(take);
-        let goes_on = |output: &Output| match output {
-            Output::Call(to, call::Input::Request { .. }) => *to == call,
-            _ => false,
+        let goes_on = |output: &Output| {
+            let is_asked = |to: &CallRef| *to == call;
+            matches!(output, Output::Call(to, call::Input::Request { .. }) if is_asked(to))
         };
         let refused = all_events_of(&outputs).filter_map(|event| event.error_code);
         let refused: Vec<ErrorCode> = refused.collect();

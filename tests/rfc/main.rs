@@ -23,6 +23,7 @@ mod rfc3325;
 mod rfc3515;
 mod rfc3891;
 mod rfc4028;
+mod rfc4579;
 mod rfc5407;
 mod rfc5806;
 mod rfc6086;

@@ -205,3 +205,51 @@ fn party_that_leaves_while_its_agent_alternates_leaves_the_others_right() {
         }
     }
 }
+
+/// RFC 4579: our Contact says `isfocus` to each leg while it is on the mixer, and not afterwards.
+#[test]
+fn leg_is_told_whether_it_is_in_a_conference_before_its_offer() {
+    let focus = |table: &Table, slot: LegSlot| -> Vec<Option<bool>> {
+        let said = |command: &Command| match command {
+            Command::Leg(leg, LegCommand::Focus(is_focus)) if *leg == slot => Some(Some(*is_focus)),
+            Command::Leg(leg, LegCommand::Offer(_)) if *leg == slot => Some(None),
+            _ => None,
+        };
+        table.commands.iter().filter_map(said).collect()
+    };
+    let (mut table, key, consult) = Table::consulting_with(MIXER);
+    let (main, consulted) = (table.conn_id, LegSlot(2));
+    table.act(key, main, AGENT, CallAction::CompleteConference { consult });
+    table.all_accept(key);
+    for leg in [CUSTOMER, PHONE, consulted] {
+        assert_eq!(focus(&table, leg), [Some(true), None], "{leg:?}");
+    }
+    table.commands.clear();
+    table.act(key, main, AGENT, CallAction::Hold);
+    table.all_accept(key);
+    assert_eq!(focus(&table, PHONE), [Some(false), None]);
+    table.commands.clear();
+    table.act(key, main, AGENT, CallAction::Retrieve);
+    table.all_accept(key);
+    assert_eq!(focus(&table, PHONE), [Some(true), None]);
+    // One that is refused has no part in it.
+    let (table, _) = Table::conference_refused_by(MIXER, consulted);
+    assert_eq!(focus(&table, consulted).last(), Some(&None));
+    assert!(focus(&table, consulted).contains(&Some(false)));
+    assert!(focus(&table, CUSTOMER).contains(&Some(false)));
+    // Who is added to the call is told in its INVITE.
+    let (mut table, key) = Table::talking_with(MIXER);
+    let action = CallAction::SingleStepConference {
+        destination: "2001".into(),
+        user_data: KeyValueList::new(),
+    };
+    let main = table.conn_id;
+    table.act(key, main, AGENT, action);
+    let (dn, elsewhere) = (OTHER, None);
+    table.input(key, Input::Offer { dn, elsewhere });
+    let added = |command: &Command| match command {
+        Command::Dial(_, dial) => dial.to == DialTo::Agent(OTHER) && dial.is_focus,
+        _ => false,
+    };
+    assert!(table.commands.iter().any(added));
+}

@@ -71,6 +71,7 @@ fn caller_who_comes_to_a_fault_is_refused() {
         called: "7000".into(),
         offer: body("offer"),
         patience: None,
+        hold: config::Hold::Inactive,
         way: Way {
             max_forwards: 69,
             carried: Vec::new(),

@@ -89,3 +89,44 @@ fn phone_that_takes_back_what_the_other_has_held_meanwhile_is_heard() {
     assert_eq!(table.party_states(), [PartyState::Retrieved]);
     assert_eq!(table.partner(key, PHONE), Some(consulted));
 }
+
+/// How a leg is put on hold is its trunk's to say, of the customer's leg and of the phone's; where
+/// there is music, the customer hears that.
+#[test]
+fn leg_on_hold_is_told_what_its_trunk_says() {
+    let music = "music = \"sip:music@192.0.2.50\"\n";
+    for (hold, server, way) in [
+        ("inactive", "", "a=inactive"),
+        ("sendonly", "", "a=sendonly"),
+        ("inactive", music, "a=inactive"),
+        ("sendonly", music, "a=sendonly"),
+    ] {
+        let trunk = format!("name = \"ucm\"\nhold = \"{hold}\"");
+        let text = configuration("")
+            .replacen("name = \"ucm\"", &trunk, 1)
+            .replacen("[server]", &format!("[server]\n{server}"), 1);
+        let mut table = Table::configured(&text);
+        let key = table.talk();
+        let facts = &mut table.calls.conversation_mut(key).facts;
+        facts.caller_hold = facts.config.phone(AGENT).hold;
+        let main = table.conn_id;
+        table.asks(key, main, (AGENT, CallAction::Hold));
+        let offered = |table: &Table, slot: LegSlot| {
+            let offer = |command: &Command| match command {
+                Command::Leg(leg, LegCommand::Offer(Some(body))) if *leg == slot => {
+                    Some(String::from_utf8_lossy(&body.bytes).into_owned())
+                }
+                _ => None,
+            };
+            table.commands.iter().find_map(offer).expect("it is held")
+        };
+        assert!(offered(&table, PHONE).contains(way), "{hold} {server}");
+        let is_told = offered(&table, CUSTOMER).contains("a=");
+        assert_eq!(is_told, server.is_empty(), "{hold} {server}");
+        if is_told {
+            assert!(offered(&table, CUSTOMER).contains(way), "{hold}");
+        }
+        table.asks(key, main, (AGENT, CallAction::Retrieve));
+        assert_eq!(table.partner(key, PHONE), Some(CUSTOMER));
+    }
+}

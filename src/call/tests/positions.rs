@@ -213,18 +213,11 @@ fn expected(state: State, action: &CallAction) -> Answer {
             Stands::Holds => Answer::Error(ErrorCode::AlreadyInState),
             Stands::Rings | Stands::Dials => WRONG,
         },
-        CallAction::Retrieve => match (stands, around) {
-            (Stands::Holds, Around::Another) => WRONG,
-            (
-                Stands::Holds,
-                Around::Nothing
-                | Around::AnotherHeld
-                | Around::Consulted
-                | Around::Adding
-                | Around::Conference,
-            ) => Answer::Event(PartyState::Retrieved),
-            (Stands::Talks, _) => Answer::Error(ErrorCode::AlreadyInState),
-            (Stands::Rings | Stands::Dials, _) => WRONG,
+        CallAction::Retrieve => match stands {
+            Stands::Holds if around == Around::Another => WRONG,
+            Stands::Holds => Answer::Event(PartyState::Retrieved),
+            Stands::Talks => Answer::Error(ErrorCode::AlreadyInState),
+            Stands::Rings | Stands::Dials => WRONG,
         },
         CallAction::SendDtmf { .. } => match stands {
             Stands::Talks => Answer::Event(PartyState::DtmfSent),

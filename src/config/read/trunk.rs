@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::names::Names;
 use crate::config::reader::{Located, Section};
 use crate::config::trunk::{
-    Answering, BigRequests, Dtmf, Identity, MakeCallFlow, Peer, Selection, Trunk,
+    Answering, BigRequests, Dtmf, Hold, Identity, MakeCallFlow, Peer, Selection, Trunk,
 };
 use crate::config::value;
 use crate::config::{Address, Credentials, TrunkIndex};
@@ -86,11 +86,8 @@ fn read_one<'a>(
         ),
         outbound: section.flag("outbound", false),
         dual_dialog: section.flag("dual_dialog", false),
-        make_call_flow: section.choice(
-            "make_call_flow",
-            &[("1", MakeCallFlow::One), ("4", MakeCallFlow::Four)],
-            MakeCallFlow::One,
-        ),
+        hold: section.choice("hold", &HOLDS, Hold::Inactive),
+        make_call_flow: section.choice("make_call_flow", &FLOWS, MakeCallFlow::One),
         answer: section.choice("answer", &ANSWERS, Answering::None),
         dtmf: section.choice("dtmf", &DTMF, Dtmf::None),
         session_expires,
@@ -112,6 +109,10 @@ fn read_one<'a>(
     section.finish();
     trunk
 }
+
+const HOLDS: [(&str, Hold); 2] = [("inactive", Hold::Inactive), ("sendonly", Hold::SendOnly)];
+
+const FLOWS: [(&str, MakeCallFlow); 2] = [("1", MakeCallFlow::One), ("4", MakeCallFlow::Four)];
 
 const IDENTITIES: [(&str, Identity); 4] = [
     ("asserted", Identity::Asserted),

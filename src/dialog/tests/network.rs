@@ -79,6 +79,7 @@ pub(super) fn invite_to(port: u16) -> Invite {
         body: Some(sdp("offer")),
         carried: Vec::new(),
         diversions: Vec::new(),
+        is_focus: false,
         auto_answer: None,
         replaces: None,
         referred_by: None,

@@ -3,6 +3,7 @@
 
 mod descriptions;
 mod flows;
+mod holds;
 mod phone;
 mod properties;
 mod world;
