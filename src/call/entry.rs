@@ -95,6 +95,10 @@ impl Entry {
     ) {
         for way in ways {
             let queue = facts.config.entry_at(*way).queue;
+            // One that sent the caller on does not get it back by the side.
+            if facts.visited.contains(&queue) {
+                continue;
+            }
             self.further.queues[self.further.count] = queue;
             self.further.count += 1;
             let input = enter(facts, call, self.routing_point, *way);

@@ -56,6 +56,35 @@ fn both_queues_hear_everything() {
     assert_eq!(table.queues_told(answers), [HOME, FURTHER]);
 }
 
+/// The further queue of a routing point has sent the caller there, for a limit of its own.
+#[test]
+fn a_queue_that_sent_the_caller_on_does_not_get_it_back_beside_another() {
+    let (mut table, _) = table();
+    let further = Destination::Queue {
+        queue: Some(FURTHER),
+        routing_point: RoutingPointIndex(0),
+    };
+    table.commands.clear();
+    let key = table.arrive_at(further, Some("offer"), None);
+    let enters = |input: &queue::Input| matches!(input, queue::Input::Enter { .. });
+    assert_eq!(table.queues_told(enters), [FURTHER]);
+    table.commands.clear();
+    let (destination, why) = ("7000".into(), ForwardReason::Overflow);
+    table.input(key, Input::Forward { destination, why });
+    assert_eq!(table.queues_told(enters), [HOME]);
+    // Nor when the caller comes back from an agent.
+    table.offer(key, AGENT);
+    table.ring(key);
+    table.commands.clear();
+    let refused = LegEvent::Refused {
+        status: Status::BUSY_HERE,
+        retry_after: None,
+        after_provisional: true,
+    };
+    table.leg(key, Side::Agent, refused);
+    assert_eq!(table.queues_told(enters), []);
+}
+
 #[test]
 fn a_caller_who_goes_leaves_both() {
     let (mut table, key) = table();
