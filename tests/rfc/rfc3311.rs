@@ -245,6 +245,79 @@ fn section_5_1_elsewhere_the_next_invite_tells_it() {
     assert!(header(&text, "P-Asserted-Identity").contains("sip:4711@"));
 }
 
+/// After a transfer who is across is told by UPDATE, and the media by an INVITE, at once. Whatever
+/// the peer makes of the two, neither costs the other one anything: an UPDATE that is refused is
+/// said again with the next request, and the INVITE says the same.
+#[test]
+fn section_5_1_an_update_and_an_invite_of_ours_do_not_hurt_each_other() {
+    for update_first in [true, false] {
+        for (status, extra) in [
+            (200, CONTACT),
+            (491, ""),
+            (500, "Retry-After: 5\r\n"),
+            (504, ""),
+        ] {
+            let (mut network, leg) = connected_with("Allow: INVITE, UPDATE\r\n");
+            let case = format!("{update_first} {status}");
+            let identify = |network: &mut Network| {
+                network.agents[0].identify(network.now, leg, &party("4711"));
+                network.take_text()
+            };
+            let offer = |network: &mut Network| {
+                network.agents[0].offer(network.now, leg, Some(&sdp("offer")));
+                network.take_text()
+            };
+            let (update, invite) = if update_first {
+                let update = identify(&mut network);
+                (update, offer(&mut network))
+            } else {
+                let invite = offer(&mut network);
+                (identify(&mut network), invite)
+            };
+            assert_eq!(kind(&update), "UPDATE");
+            assert_eq!(body(&update), "", "it offers nothing that could cross");
+            network.send(PEER, &response(&update, status, "", extra, ""));
+            assert_eq!(network.take_leg_events(0), [], "{case}");
+            let extra = format!("{CONTACT}Content-Type: application/sdp\r\n");
+            network.send(PEER, &response(&invite, 200, "", &extra, "answer"));
+            let answered = LegEvent::OfferAnswered {
+                body: Some(sdp("answer")),
+            };
+            assert_eq!(network.take_leg_events(0), [answered], "{case}");
+            network.agents[0].acknowledge(network.now, leg, None);
+            network.take_texts();
+            network.agents[0].offer(network.now, leg, Some(&sdp("again")));
+            let next = network.take_text();
+            assert!(
+                header(&next, "P-Asserted-Identity").contains("4711"),
+                "{case}"
+            );
+        }
+    }
+}
+
+/// The same when it is the INVITE that the peer finds to cross: it is refused with 491, which is
+/// the offer's own business and sent again by whoever made it.
+#[test]
+fn section_5_1_an_invite_that_crosses_an_update_is_refused_by_itself() {
+    let (mut network, leg) = connected_with("Allow: INVITE, UPDATE\r\n");
+    network.agents[0].identify(network.now, leg, &party("4711"));
+    let update = network.take_text();
+    network.agents[0].offer(network.now, leg, Some(&sdp("offer")));
+    let invite = network.take_text();
+    network.send(PEER, &response(&invite, 491, "", "", ""));
+    let status = Status::REQUEST_PENDING;
+    assert_eq!(
+        network.take_leg_events(0),
+        [LegEvent::OfferRefused { status }]
+    );
+    network.send(PEER, &response(&update, 200, "", CONTACT, ""));
+    network.take_texts();
+    network.agents[0].offer(network.now, leg, Some(&sdp("offer")));
+    assert_eq!(kind(&network.take_text()), "INVITE");
+    assert_eq!(network.take_leg_events(0), []);
+}
+
 #[test]
 fn section_5_3_a_call_that_the_peer_does_not_know_is_lost() {
     let (mut network, leg) = connected_with("Allow: INVITE, UPDATE\r\n");
