@@ -287,3 +287,9 @@ fn conference_that_a_phone_breaks_off() {
     in_every_way("", Flow::CompleteConference);
     in_every_way("", Flow::SingleStepConference);
 }
+
+#[test]
+fn conference_with_two_dialogs_that_a_phone_breaks_off() {
+    in_every_way("dual_dialog = true\n", Flow::CompleteConference);
+    in_every_way("dual_dialog = true\n", Flow::SingleStepConference);
+}
