@@ -139,15 +139,7 @@ impl Conversation {
 
     /// Somebody who was called to join has answered: all go to the mixer.
     pub(super) fn added(&mut self, turn: &mut Turn<'_>, called: &Participant, asked: Asked) {
-        let talk = |who: &&Participant| who.standing == Standing::Talking;
-        let legs = self
-            .main
-            .participants
-            .iter()
-            .filter(talk)
-            .map(|who| who.leg);
-        let unmixed = legs.filter(|leg| !self.legs.hears_mixer(*leg));
-        let steps: Vec<Step> = unmixed.map(Step::Mix).collect();
+        let steps: Vec<Step> = self.unmixed(&self.main.participants).collect();
         self.start(turn, Some(asked), steps, Then::Mixed(called.leg));
     }
 

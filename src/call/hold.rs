@@ -6,7 +6,7 @@ use super::command::LegSlot;
 use super::conversation::{Conversation, Turn, Which};
 use super::departure::Leave;
 use super::facts::{Facts, Origin, cause};
-use super::participant::{Participant, Standing, Who};
+use super::participant::{Call, Participant, Standing, Who};
 use super::request::Position;
 use super::task::{Asked, Step, Then};
 use crate::agent::EndCause;
@@ -41,15 +41,9 @@ impl Conversation {
     /// The steps by which an agent puts a call on hold: first its own leg, which may refuse, then
     /// those of the others.
     pub(super) fn hold_steps(&self, which: Which, leg: LegSlot) -> Vec<Step> {
-        let mut steps = vec![Step::Hold(leg)];
-        let Some(call) = self.call(which).filter(|call| !call.is_conference()) else {
-            return steps;
-        };
-        let hear = call
-            .others(leg)
-            .filter(|who| who.standing == Standing::Talking);
-        steps.extend(hear.map(|who| Step::Quiet(who.leg)));
-        steps
+        let call = self.call(which).filter(|call| !call.is_conference());
+        let others = call.into_iter().flat_map(|call| quieted(call, leg));
+        std::iter::once(Step::Hold(leg)).chain(others).collect()
     }
 
     pub(super) fn hold(
@@ -193,9 +187,7 @@ impl Conversation {
             vec![Step::Hold(active_leg)]
         };
         let call = self.call(which);
-        let others = call.into_iter().flat_map(|call| call.others(active_leg));
-        let hear = others.filter(|who| who.standing == Standing::Talking);
-        steps.extend(hear.map(|who| Step::Quiet(who.leg)));
+        steps.extend(call.into_iter().flat_map(|call| quieted(call, active_leg)));
         steps.extend(self.take_back(other, held_leg));
         self.start(turn, Some(asked), steps, Then::Alternated(other));
     }
@@ -233,4 +225,13 @@ impl Conversation {
         let steps = self.take_back(other, held_leg);
         self.start(turn, Some(asked), steps, Then::Retrieved(other));
     }
+}
+
+/// The steps by which those hear nobody any more whom a party puts on hold: who holds the call
+/// itself does already.
+fn quieted(call: &Call, leg: LegSlot) -> impl Iterator<Item = Step> {
+    let hear = call
+        .others(leg)
+        .filter(|who| who.standing == Standing::Talking);
+    hear.map(|who| Step::Quiet(who.leg))
 }

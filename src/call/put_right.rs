@@ -50,15 +50,17 @@ impl Conversation {
                         .map(Step::Quiet),
                 );
             }
-            _ => {
-                let talk = all.iter().filter(|who| !holds(who)).map(|who| who.leg);
-                steps.extend(
-                    talk.filter(|leg| !self.legs.hears_mixer(*leg))
-                        .map(Step::Mix),
-                );
-            }
+            _ => steps.extend(self.unmixed(all)),
         }
         steps
+    }
+
+    /// The steps by which all of a conference who talk hear its mixer.
+    pub(super) fn unmixed(&self, all: &[Participant]) -> impl Iterator<Item = Step> {
+        let talk = |who: &&Participant| who.standing == Standing::Talking;
+        let legs = all.iter().filter(talk).map(|who| who.leg);
+        legs.filter(|leg| !self.legs.hears_mixer(*leg))
+            .map(Step::Mix)
     }
 
     /// Two who talk to each other hear each other, or both the mixer.

@@ -213,15 +213,10 @@ impl Conversation {
             self.focus(turn, leg, matches!(step, Step::Mix(_)));
         }
         match step {
-            Step::Hold(leg) => {
-                let hold = self.hold_of(leg);
-                let started = Negotiation::hold(now, leg, hold, &mut self.legs, &mut told);
-                self.begin(turn, started, (leg, leg), Purpose::Step(step), told);
-            }
             Step::Quiet(leg) if self.facts.config.server.music.is_some() => {
                 self.serve(turn, (step, leg), DialTo::Music);
             }
-            Step::Quiet(leg) => {
+            Step::Hold(leg) | Step::Quiet(leg) => {
                 let hold = self.hold_of(leg);
                 let started = Negotiation::hold(now, leg, hold, &mut self.legs, &mut told);
                 self.begin(turn, started, (leg, leg), Purpose::Step(step), told);
