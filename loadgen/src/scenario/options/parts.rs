@@ -291,8 +291,8 @@ pub struct TraceOptions {
     #[arg(long = "max_log_size", visible_alias = "log-bytes", value_name = "BYTES",
           value_parser = clap::value_parser!(u64).range(1..))]
     pub bytes_max: Option<u64>,
-    /// Begin a new file of messages, errors or failed calls after so much; the one before gets
-    /// the moment into its name.
+    /// Begin a new file of messages, errors or failed calls after so much; the one before gets a
+    /// number into its name.
     #[arg(long = "ringbuffer_size", visible_alias = "ring-bytes", value_name = "BYTES",
           value_parser = clap::value_parser!(u64).range(1..))]
     pub ring_bytes: Option<u64>,

@@ -92,7 +92,8 @@ impl LogFile {
     }
 }
 
-fn create(path: &Path) -> Result<BufWriter<File>, String> {
+/// An empty file, instead of any that was there.
+pub(super) fn create(path: &Path) -> Result<BufWriter<File>, String> {
     File::create(path).map(BufWriter::new).map_err(|error| {
         format!(
             "offhook-load: {} cannot be written: {error}",

@@ -2,13 +2,13 @@
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::super::calendar::Calendar;
 use super::super::floor::{Line, Log};
 use super::super::model::Scenario;
 use super::super::options::Play;
-use super::log_file::{LogFile, Size};
+use super::log_file::{LogFile, Size, create};
 use super::{counts, csv};
 
 /// What stands between two messages.
@@ -77,33 +77,21 @@ impl Logs {
     }
 
     pub(super) fn statistics(&mut self, line: &str) {
-        if let Some(file) = &mut self.statistics {
-            // A full disk does not end the run; the file is then short.
-            let _ = writeln!(file, "{line}");
-            let _ = file.flush();
-        }
+        add_line(&mut self.statistics, line);
     }
 
     pub(super) fn counts(&mut self, line: &str) {
-        if let Some(file) = &mut self.counts {
-            // The same.
-            let _ = writeln!(file, "{line}");
-            let _ = file.flush();
-        }
+        add_line(&mut self.counts, line);
     }
 
     /// Status codes of unexpected responses: when, since the start, and each code with its count.
     pub(super) fn codes(&mut self, line: &str) {
-        if let Some(file) = &mut self.codes {
-            // The same.
-            let _ = writeln!(file, "{line}");
-            let _ = file.flush();
-        }
+        add_line(&mut self.codes, line);
     }
 
     pub(super) fn screen(&mut self, text: &str) {
         if let Some(file) = &mut self.screen {
-            // The same.
+            // The same as for lines.
             let _ = file.write_all(text.as_bytes());
         }
     }
@@ -147,7 +135,7 @@ impl Logs {
             file.flush();
         }
         if let Some(file) = &mut self.screen {
-            // The same as for statistics.
+            // The same as for lines.
             let _ = file.flush();
         }
     }
@@ -170,11 +158,11 @@ pub(super) fn file_name(scenario: &Scenario) -> String {
     name.chars().map(letter).collect()
 }
 
-fn create(path: &Path) -> Result<BufWriter<File>, String> {
-    File::create(path).map(BufWriter::new).map_err(|error| {
-        format!(
-            "offhook-load: {} cannot be written: {error}",
-            path.display()
-        )
-    })
+/// Adds a line to a file that people may watch.
+fn add_line(file: &mut Option<BufWriter<File>>, line: &str) {
+    if let Some(file) = file {
+        // A full disk does not end the run; the file is then short.
+        let _ = writeln!(file, "{line}");
+        let _ = file.flush();
+    }
 }
