@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use offhook_shards::{
-    Control, DriverChoice, Engine, Events, Options, Placement, Room, Running, ShardId, StartError,
+    Control, DriverChoice, Engine, Events, Options, Placement, Running, ShardId, StartError,
     TlsStore, limits::MESSAGE_DEADLINE, placement,
 };
 use tokio::io::unix::AsyncFd;
@@ -293,12 +293,8 @@ fn options(config: &Config, choices: Choices, tls_store: Option<TlsStore>) -> Op
         tcp: of(Transport::Tcp),
         tls: of(Transport::Tls),
         tls_store,
-        socket_buffer_bytes: offhook_shards::limits::SOCKET_BUFFER_BYTES,
-        spin: Duration::ZERO,
-        pace: Duration::ZERO,
-        joins_datagrams: false,
         message_deadline: choices.deadlines.sip_message,
-        room: Room::default(),
+        ..Options::default()
     }
 }
 
