@@ -12,6 +12,8 @@
     reason = "it measures and prints"
 )]
 
+#[path = "../../tests/common/bound.rs"]
+mod bound;
 mod floor;
 mod programs;
 

@@ -6,6 +6,10 @@ use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use offhook_loadgen::measure::udp_sockets;
+
+use crate::bound::await_bound;
+
 /// Who plays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Program {
@@ -118,8 +122,8 @@ pub(crate) fn play(
         ];
         words.map(str::to_owned).to_vec()
     };
-    let answering = start(1, server.words("uas"), common(address));
-    await_listener(address);
+    let mut answering = start(1, server.words("uas"), common(address));
+    await_bound(&mut answering, address, udp_sockets).expect("the server starts");
     let mut words = common(free_address());
     words.extend(["-r".to_owned(), rate.to_string()]);
     words.extend(["-d".to_owned(), hold_ms.to_string(), address.to_string()]);
@@ -169,14 +173,4 @@ fn wait(child: &Child) -> Ended {
 fn free_address() -> SocketAddr {
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has free ports");
     socket.local_addr().expect("a bound socket has an address")
-}
-
-fn await_listener(address: SocketAddr) {
-    for _ in 0..1_000 {
-        if UdpSocket::bind(address).is_err() {
-            return;
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    panic!("nobody listens on {address}");
 }

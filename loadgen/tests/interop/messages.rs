@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use regex::Regex;
 
-use crate::play::{await_socket, folder, free_address, is_clean, ours, sipp};
+use crate::play::{await_bound, folder, free_address, is_clean, ours, sipp, udp_or_tcp};
 
 const SCENARIOS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/interop/scenarios");
 const PEOPLE: &str = "SEQUENTIAL\nann;one two;;[authentication username=zoe password=q]\n\
@@ -93,7 +93,7 @@ impl Case {
                 "a b",
             ])
             .args(["-au", "joe", "-ap", "pass"]);
-        let child = command
+        let mut child = command
             .spawn()
             .expect("SIPp can be run; on Debian: sip-tester");
         let process = child.id().to_string();
@@ -102,7 +102,7 @@ impl Case {
             .set_read_timeout(Some(Duration::from_secs(20)))
             .expect("it can have one");
         if self.is_called {
-            await_socket(local);
+            await_bound(&mut child, local, udp_or_tcp).expect("SIPp starts");
             recorder
                 .send_to(INVITE.replace('\n', "\r\n").as_bytes(), local)
                 .expect("it is sent");

@@ -3,11 +3,11 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::time::Duration;
 
 use offhook_loadgen::measure::{tcp_listeners, udp_sockets};
 
 pub(crate) use crate::address::free_address;
+pub(crate) use crate::bound::await_bound;
 
 /// Calls of one test.
 pub(crate) const CALLS: &str = "40";
@@ -58,15 +58,20 @@ pub(crate) fn start(mut command: Command, address: SocketAddr) -> Child {
     let mut child = command.spawn().unwrap_or_else(|error| {
         panic!("{command:?} cannot be run ({error}); on Debian: apt-get install sip-tester")
     });
-    while matches!(child.try_wait(), Ok(None)) {
-        if is_there(address) {
-            return child;
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    let output = child.wait_with_output().expect("it has ended");
-    is_clean("who should listen", &output);
-    panic!("nobody listens on {address}, and {command:?} has ended");
+    let Err(reason) = await_bound(&mut child, address, udp_or_tcp) else {
+        return child;
+    };
+    child.kill().expect("the child is ours");
+    let output = child.wait_with_output().expect("the child is ours");
+    panic!(
+        "{command:?}: {reason}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+/// Everybody who can be called.
+pub(crate) fn udp_or_tcp() -> Vec<SocketAddr> {
+    [udp_sockets(), tcp_listeners()].concat()
 }
 
 pub(crate) fn is_clean(what: &str, output: &Output) {
@@ -77,20 +82,4 @@ pub(crate) fn is_clean(what: &str, output: &Output) {
         String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr)
     );
-}
-
-/// Waits until somebody has a socket at an address.
-pub(crate) fn await_socket(address: SocketAddr) {
-    for _ in 0..1_000 {
-        if is_there(address) {
-            return;
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    panic!("nobody listens on {address}");
-}
-
-/// Asks the kernel: to try to take the address might keep another from it.
-fn is_there(address: SocketAddr) -> bool {
-    udp_sockets().contains(&address) || tcp_listeners().contains(&address)
 }

@@ -4,7 +4,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-use super::play::{await_socket, folder, free_address, is_clean, ours, start};
+use super::play::{await_bound, folder, free_address, is_clean, ours, start, udp_or_tcp};
 
 /// A file of `tests/tls`: an authority that has signed a peer.
 fn file(name: &str) -> String {
@@ -151,7 +151,7 @@ fn openssl_answers_over_tls() {
     let [certificate, key, authority] = ["peer.pem", "peer.key", "authority.pem"].map(file);
     let words = ["s_server", "-quiet", "-cert", &certificate, "-key", &key];
     let mut peer = openssl(&[&words[..], &["-accept", &whom]].concat());
-    await_socket(address);
+    await_bound(&mut peer.child, address, udp_or_tcp).expect("openssl listens");
     let mut command = ours(&folder);
     command.args([
         "uac",

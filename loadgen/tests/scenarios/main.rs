@@ -3,6 +3,8 @@
 
 #[path = "../common/address.rs"]
 mod address;
+#[path = "../common/bound.rs"]
+mod bound;
 mod hostile;
 mod play;
 mod refusals;

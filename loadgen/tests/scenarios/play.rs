@@ -1,11 +1,14 @@
 //! The program as tests run it.
 
 use std::fs;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 
+use offhook_loadgen::measure::{tcp_listeners, udp_sockets};
+
 pub(crate) use crate::address::free_address;
+use crate::bound::await_bound;
 
 pub(crate) fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_offhook-load"));
@@ -44,14 +47,18 @@ pub(crate) fn server(arguments: &[&str], address: SocketAddr) -> Child {
     let mut child = command
         .spawn()
         .expect("the program of this package can be run");
-    for _ in 0..1_000 {
-        if UdpSocket::bind(address).is_err() {
-            return child;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(10));
-    }
-    let ended = child.kill().and_then(|()| child.wait());
-    panic!("the server does not take its port: {ended:?}");
+    let is_stream = |words: &[&str]| words[0] == "-t" && !words[1].starts_with('u');
+    let sockets = if arguments.windows(2).any(is_stream) {
+        tcp_listeners
+    } else {
+        udp_sockets
+    };
+    let Err(reason) = await_bound(&mut child, address, sockets) else {
+        return child;
+    };
+    child.kill().expect("the child is ours");
+    let ended = child.wait_with_output().expect("the child is ours");
+    panic!("{reason}: {}", words(&ended.stderr));
 }
 
 pub(crate) fn client(arguments: &[&str], address: SocketAddr) -> Output {
