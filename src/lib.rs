@@ -26,6 +26,7 @@ pub mod dialog;
 pub mod dns;
 pub mod engine;
 mod jitter;
+pub mod journal;
 pub mod limits;
 pub mod presence;
 pub mod queue;
