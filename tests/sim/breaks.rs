@@ -7,12 +7,13 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use offhook::cti::{
-    AgentWorkMode, CallAction, ConnId, ConsultKind, DesktopRequest, EventName, KeyValueList,
+    AgentWorkMode, CallAction, CallRequest, ConnId, DesktopRequest, EventName, KeyValueList,
+    RequestBody,
 };
 use offhook::sip::Status;
 use offhook_loadgen::population::{Answering, Behaviour, CallPlan, Reception, Token};
 
-use super::control::{AGENT, OTHER, act, conn_of, connected, told};
+use super::control::{AGENT, OTHER, act, conn_of, connected, consult, told};
 use super::hands::hang_up_all;
 use super::network::Fate;
 use super::world::{Setup, World};
@@ -30,6 +31,11 @@ enum Flow {
     SingleStepTransfer,
     CompleteConference,
     SingleStepConference,
+    DeleteParty,
+    /// The call rings at the agent's phone, and is sent to the other one.
+    Redirect,
+    /// The agent calls the other one, while the customer waits in the queue.
+    MakeCall,
 }
 
 /// What a phone does at one step.
@@ -51,8 +57,8 @@ const BREAKS: [Break; 4] = [
 /// More steps than any flow has.
 const STEPS_MAX: usize = 40;
 
-/// A customer out of a queue who talks to the agent; nobody else is Ready.
-fn world(trunk: &str) -> (World, Token, ConnId) {
+/// A customer in a queue, of whose agents one is Ready, if any.
+fn world(trunk: &str, flow: Flow) -> (World, Token, ConnId) {
     let setup = Setup {
         shards: 1,
         server: "mixer = \"sip:10.0.2.1:5060\"\nmusic = \"sip:music@10.0.2.1:5060\"".to_owned(),
@@ -61,14 +67,23 @@ fn world(trunk: &str) -> (World, Token, ConnId) {
     };
     let mut world = World::new(setup.with("[agent_defaults]\nno_answer = 8\n"));
     world.run_until_ready();
-    let not_ready = DesktopRequest::NotReady {
-        work_mode: AgentWorkMode::AuxWork,
-        wrap_up: None,
-        reasons: KeyValueList::new(),
+    let busy: &[&str] = match flow {
+        Flow::MakeCall => &[AGENT, OTHER],
+        _ => &[OTHER],
     };
-    world.ask(OTHER, not_ready);
+    for dn in busy {
+        let not_ready = DesktopRequest::NotReady {
+            work_mode: AgentWorkMode::AuxWork,
+            wrap_up: None,
+            reasons: KeyValueList::new(),
+        };
+        world.ask(dn, not_ready);
+    }
     world.phone(AGENT).set_calls_max(2);
     world.phone(OTHER).set_calls_max(2);
+    if flow == Flow::Redirect {
+        world.phone(AGENT).set_behaviour(Some(Behaviour::rings()));
+    }
     world.run_for(Duration::from_secs(1));
     let token = world.call(CallPlan {
         expires: None,
@@ -76,99 +91,100 @@ fn world(trunk: &str) -> (World, Token, ConnId) {
         ..CallPlan::to("7000")
     });
     world.run_for(Duration::from_secs(3));
-    assert!(connected(&world, token, AGENT));
-    let main = conn_of(&world, AGENT, EventName::Established);
+    let is_answered = !matches!(flow, Flow::MakeCall | Flow::Redirect);
+    assert_eq!(connected(&world, token, AGENT), is_answered);
+    let main = conn_of(&world, "7000", EventName::Queued);
     (world, token, main)
 }
 
-/// What comes before the flow, and the request that begins it: the call that it names and what.
-fn begin(world: &mut World, main: ConnId, flow: Flow) -> (ConnId, CallAction) {
-    let user_data = KeyValueList::new;
-    let destination = || OTHER.to_owned();
-    let consult = CallAction::Consult {
-        kind: ConsultKind::Transfer,
-        destination: destination(),
-        user_data: user_data(),
+/// What comes before the flow, and the request that begins it.
+fn begin(world: &mut World, main: ConnId, flow: Flow) -> RequestBody {
+    let this_dn = world.cluster.config.dn(AGENT).expect("an agent");
+    let (reasons, destination) = (KeyValueList::new(), OTHER.to_owned());
+    if flow == Flow::MakeCall {
+        let make_call = DesktopRequest::MakeCall {
+            destination,
+            user_data: KeyValueList::new(),
+            reasons,
+        };
+        return RequestBody::Desktop(this_dn, make_call);
+    }
+    let (conn_id, action) = begin_in_call(world, main, flow, destination);
+    let request = CallRequest::Party {
+        this_dn,
+        action,
+        reasons,
     };
+    RequestBody::Call(conn_id, request)
+}
+
+/// What comes before the flow, and what begins it: the call that is named, and what is asked.
+fn begin_in_call(
+    world: &mut World,
+    main: ConnId,
+    flow: Flow,
+    destination: String,
+) -> (ConnId, CallAction) {
+    let user_data = KeyValueList::new();
     let consulted = |world: &mut World| {
-        act(world, AGENT, main, consult.clone());
+        act(world, AGENT, main, consult(OTHER));
         conn_of(world, AGENT, EventName::Dialing)
     };
-    match flow {
-        Flow::Hold => (main, CallAction::Hold),
+    let single_step = CallAction::SingleStepConference {
+        destination: destination.clone(),
+        user_data: user_data.clone(),
+    };
+    let action = match flow {
+        Flow::Hold => CallAction::Hold,
         Flow::Retrieve => {
             act(world, AGENT, main, CallAction::Hold);
-            (main, CallAction::Retrieve)
+            CallAction::Retrieve
         }
-        Flow::Consult => (main, consult),
-        Flow::CompleteTransfer => {
-            let consult = consulted(world);
-            (main, CallAction::CompleteTransfer { consult })
+        Flow::Consult => consult(OTHER),
+        Flow::CompleteTransfer => CallAction::CompleteTransfer {
+            consult: consulted(world),
+        },
+        Flow::Alternate => return (consulted(world), CallAction::Alternate { held: main }),
+        Flow::Reconnect => return (consulted(world), CallAction::Reconnect { held: main }),
+        Flow::MuteTransfer => CallAction::MuteTransfer {
+            destination,
+            user_data,
+        },
+        Flow::SingleStepTransfer => CallAction::SingleStepTransfer {
+            destination,
+            user_data,
+        },
+        Flow::CompleteConference => CallAction::CompleteConference {
+            consult: consulted(world),
+        },
+        Flow::SingleStepConference => single_step,
+        Flow::DeleteParty => {
+            act(world, AGENT, main, single_step);
+            CallAction::DeleteParty {
+                other_dn: destination,
+            }
         }
-        Flow::Alternate => (consulted(world), CallAction::Alternate { held: main }),
-        Flow::Reconnect => (consulted(world), CallAction::Reconnect { held: main }),
-        Flow::MuteTransfer => {
-            let (destination, user_data) = (destination(), user_data());
-            let muted = CallAction::MuteTransfer {
-                destination,
-                user_data,
-            };
-            (main, muted)
-        }
-        Flow::SingleStepTransfer => {
-            let (destination, user_data) = (destination(), user_data());
-            let single = CallAction::SingleStepTransfer {
-                destination,
-                user_data,
-            };
-            (main, single)
-        }
-        Flow::CompleteConference => {
-            let consult = consulted(world);
-            (main, CallAction::CompleteConference { consult })
-        }
-        Flow::SingleStepConference => {
-            let (destination, user_data) = (destination(), user_data());
-            let single = CallAction::SingleStepConference {
-                destination,
-                user_data,
-            };
-            (main, single)
-        }
-    }
+        Flow::Redirect | Flow::MakeCall => CallAction::Redirect { destination },
+    };
+    (main, action)
 }
 
 /// Plays the flow and has the phone break it off at one step, which is one message of the server
 /// to any phone; `false` if there are not so many.
 fn broken_off(trunk: &str, flow: Flow, (phone, how, step): (&str, Break, usize)) -> bool {
-    let (mut world, token, main) = world(trunk);
-    let (conn_id, action) = begin(&mut world, main, flow);
+    let (mut world, token, main) = world(trunk, flow);
+    let body = begin(&mut world, main, flow);
     let seen = Rc::new(Cell::new(0));
-    let count = Rc::clone(&seen);
-    world.network.rule = Some(Box::new(move |flight| {
-        let is_call = [&b"INVITE"[..], b"ACK", b"UPDATE", b"BYE", b"CANCEL"]
-            .iter()
-            .any(|method| flight.bytes.starts_with(method));
-        if is_call && flight.to.to_string() == "10.0.1.1:5060" {
-            count.set(count.get() + 1);
-        }
-        Fate::Usual
-    }));
+    count_steps(&mut world, &seen);
     let since = world.asked;
-    let dn = world.cluster.config.dn(AGENT).expect("an agent");
-    let request = offhook::cti::CallRequest::Party {
-        this_dn: dn,
-        action,
-        reasons: KeyValueList::new(),
-    };
-    let body = offhook::cti::RequestBody::Call(conn_id, request);
     world.request(body);
     let end = world.now + Duration::from_secs(4);
     let (mut done, mut talks) = (false, false);
     loop {
         if !done && seen.get() >= step {
             done = true;
-            talks = world.journal.calls_at(phone).contains(&main);
+            talks = world.journal.calls_at(phone).contains(&main)
+                && !world.journal.ringing().any(|rings| rings == (phone, main));
             world
                 .network
                 .remark(world.now, format!("{flow:?}: {phone} {how:?}"));
@@ -205,6 +221,20 @@ fn broken_off(trunk: &str, flow: Flow, (phone, how, step): (&str, Break, usize))
     assert_eq!(answers.count(), 1, "the desktop hears of it once. {case}");
     finish(&mut world);
     true
+}
+
+/// Counts what the server says to phones about calls.
+fn count_steps(world: &mut World, seen: &Rc<Cell<usize>>) {
+    let count = Rc::clone(seen);
+    world.network.rule = Some(Box::new(move |flight| {
+        let is_call = [&b"INVITE"[..], b"ACK", b"UPDATE", b"BYE", b"CANCEL"]
+            .iter()
+            .any(|method| flight.bytes.starts_with(method));
+        if is_call && flight.to.to_string() == "10.0.1.1:5060" {
+            count.set(count.get() + 1);
+        }
+        Fate::Usual
+    }));
 }
 
 fn break_off(world: &mut World, phone: &str, how: Break) {
@@ -292,4 +322,21 @@ fn conference_that_a_phone_breaks_off() {
 fn conference_with_two_dialogs_that_a_phone_breaks_off() {
     in_every_way("dual_dialog = true\n", Flow::CompleteConference);
     in_every_way("dual_dialog = true\n", Flow::SingleStepConference);
+}
+
+#[test]
+fn party_that_is_removed_from_a_conference_breaks_off() {
+    in_every_way("", Flow::DeleteParty);
+    in_every_way("dual_dialog = true\n", Flow::DeleteParty);
+}
+
+#[test]
+fn redirection_that_a_phone_breaks_off() {
+    in_every_way("", Flow::Redirect);
+}
+
+#[test]
+fn call_of_a_desktop_that_a_phone_breaks_off() {
+    in_every_way("", Flow::MakeCall);
+    in_every_way("make_call_flow = \"4\"\n", Flow::MakeCall);
 }
