@@ -269,61 +269,107 @@ fn happening() -> impl Strategy<Value = Happening> {
     ]
 }
 
+/// A client that comes and goes, reads when it likes, and folds what it reads.
+struct Wanderer {
+    desk: Desk,
+    fold: Fold,
+    /// Whether it comes back with what it had, or afresh from the snapshots.
+    holds: bool,
+}
+
+const DNS: [&str; 3] = ["2001", "2002", "2003"];
+
+impl Wanderer {
+    fn reads(&mut self) {
+        let frames = self.desk.hear_all();
+        frames.iter().for_each(|frame| self.fold.take(frame));
+    }
+
+    fn comes_back(&mut self, stage: &mut Stage) {
+        stage.hub.handle_disconnect(self.desk.id);
+        self.desk = stage.client();
+        for dn in DNS {
+            let request = if self.holds { hold(dn) } else { register(dn) };
+            let snapshot = stage.ask(&mut self.desk, &request);
+            if !self.holds {
+                self.fold.take(&snapshot);
+            }
+        }
+        if self.holds {
+            let request = resume(stage, self.fold.last);
+            stage.say(&self.desk, &request);
+        }
+    }
+
+    /// Who did not read for too long has been cut off, and what came then was not for it.
+    fn is_cut_off(&mut self) -> bool {
+        self.desk.inbox.close.try_recv().is_ok()
+    }
+}
+
+/// Who reads everything at once and who comes and goes know the same in the end.
+fn both_know_the_same(happenings: Vec<Happening>, holds: bool) {
+    let mut stage = Stage::new();
+    let mut whole = stage.client();
+    let mut full = Fold::default();
+    let mut wanderer = Wanderer {
+        desk: stage.client(),
+        fold: Fold::default(),
+        holds,
+    };
+    for dn in DNS {
+        full.take(&stage.register(&mut whole, dn));
+        let snapshot = stage.register(&mut wanderer.desk, dn);
+        wanderer.fold.take(&snapshot);
+    }
+    for happening in happenings {
+        match happening {
+            Happening::Agent(dn, name) => {
+                let mut event = stage.event(name, DNS[dn]);
+                event.agent_work_mode = Some(AgentWorkMode::Unknown);
+                stage.emit(event);
+            }
+            Happening::Call(dn, name, serial) => {
+                let mut event = call_event(&stage, name, DNS[dn]);
+                let conn_id = ConnId::new(ShardId(0), serial);
+                event.call = Some(Arc::new(CallInfo {
+                    conn_id,
+                    ..(*call()).clone()
+                }));
+                stage.emit(event);
+            }
+            Happening::Breaks => wanderer.comes_back(&mut stage),
+            Happening::Reads => wanderer.reads(),
+        }
+        whole.hear_all().iter().for_each(|frame| full.take(frame));
+    }
+    wanderer.reads();
+    if wanderer.is_cut_off() {
+        wanderer.comes_back(&mut stage);
+        wanderer.reads();
+    }
+    let mut patched = wanderer.fold;
+    assert_eq!(full.status, patched.status);
+    full.calls.retain(|_, calls| !calls.is_empty());
+    patched.calls.retain(|_, calls| !calls.is_empty());
+    assert_eq!(full.calls, patched.calls);
+}
+
 proptest! {
     #[test]
     fn snapshot_and_tail_say_what_the_whole_stream_says(
         happenings in prop::collection::vec(happening(), 1..120),
         holds in any::<bool>(),
     ) {
-        const DNS: [&str; 3] = ["2001", "2002", "2003"];
-        let mut stage = Stage::new();
-        let mut whole = stage.client();
-        let mut full = Fold::default();
-        let mut back_and_forth = stage.client();
-        let mut patched = Fold::default();
-        for dn in DNS {
-            full.take(&stage.register(&mut whole, dn));
-            patched.take(&stage.register(&mut back_and_forth, dn));
-        }
-        for happening in happenings {
-            match happening {
-                Happening::Agent(dn, name) => {
-                    let mut event = stage.event(name, DNS[dn]);
-                    event.agent_work_mode = Some(AgentWorkMode::Unknown);
-                    stage.emit(event);
-                }
-                Happening::Call(dn, name, serial) => {
-                    let mut event = call_event(&stage, name, DNS[dn]);
-                    let conn_id = ConnId::new(ShardId(0), serial);
-                    event.call = Some(Arc::new(CallInfo { conn_id, ..(*call()).clone() }));
-                    stage.emit(event);
-                }
-                Happening::Breaks => {
-                    // Comes back either with what it had, or afresh from the snapshots.
-                    stage.hub.handle_disconnect(back_and_forth.id);
-                    back_and_forth = stage.client();
-                    for dn in DNS {
-                        let request = if holds { hold(dn) } else { register(dn) };
-                        let snapshot = stage.ask(&mut back_and_forth, &request);
-                        if !holds {
-                            patched.take(&snapshot);
-                        }
-                    }
-                    if holds {
-                        let request = resume(&stage, patched.last);
-                        stage.say(&back_and_forth, &request);
-                    }
-                }
-                Happening::Reads => {
-                    back_and_forth.hear_all().iter().for_each(|frame| patched.take(frame));
-                }
-            }
-            whole.hear_all().iter().for_each(|frame| full.take(frame));
-        }
-        back_and_forth.hear_all().iter().for_each(|frame| patched.take(frame));
-        prop_assert_eq!(&full.status, &patched.status);
-        full.calls.retain(|_, calls| !calls.is_empty());
-        patched.calls.retain(|_, calls| !calls.is_empty());
-        prop_assert_eq!(full.calls, patched.calls);
+        both_know_the_same(happenings, holds);
+    }
+}
+
+#[test]
+fn who_read_nothing_and_was_cut_off_comes_back_to_the_whole_state() {
+    for holds in [false, true] {
+        let mut happenings = vec![Happening::Agent(0, EventName::AgentReady); 66];
+        happenings.push(Happening::Agent(0, EventName::AgentNotReady));
+        both_know_the_same(happenings, holds);
     }
 }
