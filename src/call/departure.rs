@@ -78,7 +78,7 @@ impl Conversation {
     }
 
     /// The call that somebody takes part in with this leg.
-    fn place_of(&self, leg: LegSlot) -> Option<Which> {
+    pub(super) fn place_of(&self, leg: LegSlot) -> Option<Which> {
         [Which::Main, Which::Consult].into_iter().find(|which| {
             let call = self.call(*which);
             call.is_some_and(|call| call.with_leg(leg).is_some())

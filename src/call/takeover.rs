@@ -119,15 +119,14 @@ impl Conversation {
 
     /// The one call of a leg and who else is in it, where these are two who have answered.
     fn place_between_two(&self, leg: LegSlot) -> Option<(Which, Participant)> {
-        let is_in = |which: &Which| {
-            let call = self.call(*which);
-            call.is_some_and(|call| call.with_leg(leg).is_some())
-        };
-        let mut calls = [Which::Main, Which::Consult].into_iter().filter(is_in);
-        let (Some(which), None) = (calls.next(), calls.next()) else {
-            return None;
-        };
+        let which = self.place_of(leg)?;
         let call = self.call(which)?;
+        // By the same dialog or by another: what it does to both is not done to one of them.
+        let dn = call.with_leg(leg).and_then(Participant::dn);
+        let beside = self.call(which.other());
+        if beside.is_some_and(|beside| dn.is_some_and(|dn| beside.agent(dn).is_some())) {
+            return None;
+        }
         let mut others = call.others(leg);
         let (Some(other), None, None) = (others.next(), others.next(), &call.quest) else {
             return None;

@@ -1,6 +1,6 @@
 //! Takeovers step by step: who leaves in the middle, and what is left of the call then.
 
-use super::control::sdp;
+use super::control::{consultation, sdp};
 use super::*;
 use crate::cti::CallAction;
 use crate::dialog::Replaces;
@@ -172,6 +172,28 @@ fn nobody_changes_the_call_meanwhile_but_all_may_leave() {
     };
     assert!(table.told(leg, &LegCommand::Refuse(refusal)));
     table.expect_over();
+}
+
+#[test]
+fn agent_who_consults_by_another_dialog_keeps_its_place() {
+    for muted in [false, true] {
+        let text =
+            configuration("").replace("name = \"ucm\"", "name = \"ucm\"\ndual_dialog = true");
+        let mut table = Table::configured(&text);
+        let key = table.talk();
+        let (phone, conn_id) = (table.phone, table.conn_id);
+        let mute = CallAction::MuteTransfer {
+            destination: "2001".into(),
+            user_data: KeyValueList::new(),
+        };
+        let consult = consultation("2001");
+        let action = if muted { mute } else { consult };
+        table.act(key, conn_id, AGENT, action);
+        table.all_accept(key);
+        assert_ne!(table.phone, phone, "its own phone is called again");
+        table.phone = phone;
+        assert_eq!(table.takes_over(key, "4000"), Err(Status::BUSY_HERE));
+    }
 }
 
 #[test]
