@@ -335,19 +335,19 @@ impl Conversation {
     /// A customer whose transfer came to nothing goes back to the queue in which it was answered,
     /// with its age.
     fn goes_back(&mut self, turn: &mut Turn<'_>, which: Which) -> bool {
-        let Some(served) = self.main.served.filter(|_| which == Which::Main) else {
+        let Some(served) = self.served_in(which) else {
             return false;
         };
-        self.main.since = served.since;
         self.facts.set_out();
-        self.seek(turn, which, back_to(served), (None, Why::Called));
+        let place = self.go_back_to(served);
+        self.seek(turn, which, place, (None, Why::Called));
         true
     }
 
     /// A customer whose agent has not left but failed goes back in the same way; whether it does.
     /// An agent that fails each time is no endless loop: each return counts as a hop.
     fn outlives_fault(&mut self, turn: &mut Turn<'_>, which: Which, leave: &Leave) -> bool {
-        let Some(served) = self.main.served.filter(|_| which == Which::Main) else {
+        let Some(served) = self.served_in(which) else {
             return false;
         };
         let Some(left) = self.main.participants.first() else {
@@ -367,11 +367,25 @@ impl Conversation {
                 (EndCause::Failed, cause::FAILURE),
             );
         }
-        self.main.since = served.since;
         let quiet = self.legs.is_up(leg).then_some(Step::Quiet(leg));
-        let then = Then::Seek(back_to(served), Why::Called);
+        let then = Then::Seek(self.go_back_to(served), Why::Called);
         self.start(turn, None, quiet, then);
         true
+    }
+
+    fn served_in(&self, which: Which) -> Option<Served> {
+        let served = self.main.served.clone();
+        served.filter(|_| which == Which::Main)
+    }
+
+    /// The place in the queue as it was: with its age, and not for the queues it had come from.
+    fn go_back_to(&mut self, served: Served) -> Destination {
+        self.main.since = served.since;
+        self.facts.visited = served.visited.into();
+        Destination::Queue {
+            queue: Some(served.queue),
+            routing_point: served.routing_point,
+        }
     }
 
     /// What was asked for is not carried out: somebody has left.
@@ -412,13 +426,6 @@ impl Conversation {
         if concerned {
             self.drop_task(turn);
         }
-    }
-}
-
-fn back_to(served: Served) -> Destination {
-    Destination::Queue {
-        queue: Some(served.queue),
-        routing_point: served.routing_point,
     }
 }
 

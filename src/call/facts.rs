@@ -103,7 +103,7 @@ pub struct Facts {
     pub deadlines: Deadlines,
     /// For INVITEs of ours.
     pub way: Way,
-    /// The queues that sent the caller on since it was last answered; at most as many as `hops`.
+    /// The queues that sent the caller on since it was last answered, each once.
     pub visited: Vec<QueueIndex>,
     /// What the queue, or the call whose party was to be replaced, wants the caller to be told
     /// that it does not take.

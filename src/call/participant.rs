@@ -126,12 +126,14 @@ pub(super) struct Call {
 }
 
 /// The queue in which somebody was answered, who goes back to it on losing who has answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Served {
     pub(super) queue: QueueIndex,
     pub(super) routing_point: RoutingPointIndex,
     /// When it had come there.
     pub(super) since: Instant,
+    /// The queues that had sent it on before, and do not get it back by an overflow.
+    pub(super) visited: Box<[QueueIndex]>,
 }
 
 impl Call {
@@ -155,7 +157,7 @@ impl Call {
     }
 
     /// Who waited is answered: in the queue that it has a place in, or for the first time.
-    pub(super) fn is_served(&mut self, entry: Option<&Entry>) {
+    pub(super) fn is_served(&mut self, entry: Option<&Entry>, visited: &[QueueIndex]) {
         let place = entry.map(|entry| (entry.queue, entry.routing_point));
         let first = self.through.filter(|_| self.served.is_none());
         if let Some((queue, routing_point)) = place.or(first) {
@@ -163,14 +165,15 @@ impl Call {
                 queue,
                 routing_point,
                 since: self.since,
+                visited: visited.into(),
             });
         }
     }
 
     /// Whether it goes back to where it was answered, with the age that it had.
     pub(super) fn returns_to(&self, queue: QueueIndex) -> bool {
-        self.served
-            .is_some_and(|served| served.queue == queue && served.since == self.since)
+        let served = self.served.as_ref();
+        served.is_some_and(|served| served.queue == queue && served.since == self.since)
     }
 
     /// Who is there with this leg.

@@ -167,7 +167,7 @@ impl Conversation {
                 None => &config.routing_point_at(routing_point).number,
             };
             left.forwarded(destination, turn.commands);
-            if left.hold == Hold::Forwarding {
+            if left.hold == Hold::Forwarding && !facts.visited.contains(&left.queue) {
                 facts.visited.push(left.queue);
             }
         }

@@ -391,7 +391,7 @@ impl Conversation {
         facts.deadlines.disarm_setup();
         let is_alone = call.participants.len() == 1;
         if is_alone {
-            call.is_served(entry.as_ref());
+            call.is_served(entry.as_ref(), &facts.visited);
         }
         let is_first = is_alone && matches!(why, Why::Called);
         call.participants.push(called.clone());

@@ -96,6 +96,33 @@ fn customer_whom_another_queue_refuses_goes_back_to_its_own() {
     table.expect_over();
 }
 
+/// The first queue has sent the caller on, for a limit of its own.
+#[test]
+fn customer_goes_back_past_the_queues_that_had_sent_it_on() {
+    let (mut table, _, _) = talking();
+    let key = table.arrive(None);
+    let (destination, why) = ("7001".into(), ForwardReason::Overflow);
+    table.input(key, Input::Forward { destination, why });
+    table.offer(key, AGENT);
+    table.ring(key);
+    let phone = table.phone;
+    let body = sdp(phone.0);
+    table.on(key, phone, LegEvent::Answered { body });
+    let body = sdp(0);
+    table.on(key, LegSlot::FIRST, LegEvent::Acknowledged { body });
+    let main = table.conn_id;
+    table.act(key, main, AGENT, transfer("7000"));
+    table.all_accept(key);
+    table.commands.clear();
+    let refusal = QueueRefusal::Disconnected;
+    table.input(key, Input::QueueRefused { refusal });
+    let visited = table.commands.iter().find_map(|command| match command {
+        Command::Queue(SUPPORT, queue::Input::Enter { visited, .. }) => Some(&**visited),
+        _ => None,
+    });
+    assert_eq!(visited, Some(&[SALES][..]));
+}
+
 #[test]
 fn consultation_waits_since_it_has_begun() {
     let (mut table, key, _) = talking();
