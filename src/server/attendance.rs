@@ -53,6 +53,12 @@ impl Attendance {
         self.routers.came(client, routing_point);
     }
 
+    /// Who routes the calls of a routing point, if anybody does.
+    #[must_use]
+    pub fn router(&self, routing_point: RoutingPointIndex) -> Option<ClientId> {
+        self.routers.active(routing_point)
+    }
+
     /// Whether a router of this address waits for the one that routes to go.
     #[must_use]
     pub fn stands_by(&self, client: ClientId, address: Address) -> bool {
@@ -233,6 +239,7 @@ mod tests {
         };
         attendance.router_came(ClientId(2), POINT);
         assert_eq!(attendance.news(), [router(Some(ClientId(2)))]);
+        assert_eq!(attendance.router(POINT), Some(ClientId(2)));
         attendance.told(router(Some(ClientId(2))));
         attendance.router_came(ClientId(1), POINT);
         attendance.router_came(ClientId(2), POINT);
@@ -242,8 +249,10 @@ mod tests {
         assert!(!stands_by(&attendance, 3), "it is no router");
         attendance.left(ClientId(2), Address::RoutingPoint(POINT));
         assert_eq!(attendance.news(), [router(Some(ClientId(1)))]);
+        assert_eq!(attendance.router(POINT), Some(ClientId(1)));
         attendance.told(router(Some(ClientId(1))));
         attendance.left(ClientId(1), Address::RoutingPoint(POINT));
+        assert_eq!(attendance.router(POINT), None);
         assert_eq!(attendance.news(), [router(None)]);
         attendance.router_came(ClientId(1), POINT);
         assert_eq!(

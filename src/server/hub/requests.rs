@@ -318,6 +318,12 @@ impl<S: Shards> Hub<S> {
             return Err((ErrorCode::InvalidAttribute, words));
         };
         acting(client, address_id, name)?;
+        // Two who decide on one call would undo each other's decisions.
+        let router = self.attendance.router(routing_point);
+        if router.is_some_and(|router| router != id) {
+            let words = format!("another client routes the calls of {name}");
+            return Err((ErrorCode::WrongState, words));
+        }
         Ok((address_id, routing_point))
     }
 

@@ -559,3 +559,39 @@ fn one_router_routes_and_the_next_takes_over() {
     ask(&mut stage);
     assert_eq!(second.hear().unwrap()["Message"], "EventRouteRequest");
 }
+
+/// Whoever stands by, watches or posts a request does not route where somebody else does; where
+/// nobody does, it may.
+#[test]
+fn where_a_router_routes_nobody_else_does() {
+    let mut stage = Stage::new();
+    let mut router = stage.client_in(Role::Router);
+    let mut standby = stage.client_in(Role::Router);
+    let mut watcher = stage.client();
+    for client in [&mut router, &mut standby, &mut watcher] {
+        stage.register(client, "7000");
+    }
+    stage.emit(call_event(&stage, EventName::Queued, "7000"));
+    let route = json!({"Message": "RequestRouteCall", "ReferenceID": 900, "OtherDN": "2002",
+                       "ConnID": call().conn_id.to_string()});
+    stage.asked();
+    for client in [&mut standby, &mut watcher] {
+        client.hear_all();
+        let refused = stage.ask(client, &route);
+        assert_eq!(refused["ErrorCode"], "WrongState", "{refused}");
+    }
+    assert_eq!(stage.asked(), [], "nothing went to a shard");
+    stage.say(&router, &route);
+    assert!(matches!(
+        stage.asked_once().1.body,
+        RequestBody::Route(_, RouteRequest::Call { .. })
+    ));
+    stage.hub.handle_disconnect(router.id);
+    stage.asked();
+    stage.say(&standby, &route);
+    assert_eq!(stage.asked().len(), 1, "it is its turn");
+    stage.hub.handle_disconnect(standby.id);
+    stage.asked();
+    stage.say(&watcher, &route);
+    assert_eq!(stage.asked().len(), 1, "nobody else routes");
+}
