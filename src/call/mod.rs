@@ -19,6 +19,7 @@ mod exchange;
 mod facts;
 mod follow;
 mod hold;
+mod intercept;
 mod leg;
 mod mint;
 mod participant;

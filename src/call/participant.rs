@@ -66,10 +66,7 @@ impl Participant {
     pub(super) fn number(&self, facts: &Facts) -> Option<String> {
         match &self.who {
             Who::Agent(dn) => Some(facts.config.agent_at(*dn).dn.to_string()),
-            Who::Outside(party) => {
-                let shown = !party.private && !party.number.is_empty();
-                shown.then(|| party.number.clone())
-            }
+            Who::Outside(party) => number_of(party),
         }
     }
 
@@ -80,6 +77,12 @@ impl Participant {
             Who::Outside(party) => party.clone(),
         }
     }
+}
+
+/// A number that may be shown.
+pub(super) fn number_of(party: &dialog::Party) -> Option<String> {
+    let shown = !party.private && !party.number.is_empty();
+    shown.then(|| party.number.clone())
 }
 
 /// What is said about a participant besides what happened to it.

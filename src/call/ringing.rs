@@ -363,7 +363,8 @@ impl Conversation {
         }
     }
 
-    fn answered(&mut self, turn: &mut Turn<'_>, which: Which) {
+    /// Whoever is called has answered.
+    pub(super) fn answered(&mut self, turn: &mut Turn<'_>, which: Which) {
         // A phone that answers by itself may skip the 180; the events do not.
         self.rings(turn, which);
         // By now a muted transfer has made the consultation the main call.

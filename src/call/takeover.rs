@@ -3,6 +3,8 @@
 //! conversation of its own, perhaps on another shard, and the two are joined by a tie, which to
 //! both is a leg like any other.
 //!
+//! A call that rings is picked up in the same way (`intercept`).
+//!
 //! The parties are connected first. The one who is replaced is let go afterwards, or keeps its
 //! place if they cannot be.
 
@@ -19,7 +21,7 @@ use super::entry::Entry;
 use super::exchange::Purpose;
 use super::facts::{cause, refuse_leg};
 use super::leg::{Kind, Phase};
-use super::participant::{News, Participant, Standing, Who};
+use super::participant::{News, Participant, Standing, Who, number_of};
 use super::quest::Why;
 use super::task::{Runs, Step, Task, Then};
 
@@ -94,6 +96,9 @@ impl Conversation {
         replaced: LegSlot,
         newcomer: Newcomer,
     ) -> Result<LegSlot, Status> {
+        if let Some((which, true)) = self.seeks_with(replaced) {
+            return self.intercept(turn, which, newcomer);
+        }
         let place = self.place_between_two(replaced);
         let (which, stays) = place
             .filter(|_| self.task.is_none())
@@ -588,10 +593,4 @@ impl Conversation {
             self.nobody_found(turn, which, &Why::Transferred(by), EndCause::Unreachable);
         }
     }
-}
-
-/// A number that may be shown.
-fn number_of(party: &Party) -> Option<String> {
-    let shown = !party.private && !party.number.is_empty();
-    shown.then(|| party.number.clone())
 }

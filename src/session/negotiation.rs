@@ -151,6 +151,21 @@ impl<S: Copy + PartialEq> Negotiation<S> {
         (Self(Machine::Single(single)), outcome)
     }
 
+    /// Takes a leg whose INVITE waits, without media, because its offer cannot be anybody's answer
+    /// or because it makes none; a join brings them later. An offer that is no description fails at
+    /// once.
+    pub fn accept_alone(
+        now: Instant,
+        leg: S,
+        offer: Option<&Body>,
+        sessions: &mut dyn Sessions<S>,
+        commands: &mut Vec<(S, LegCommand)>,
+    ) -> (Self, Outcome<S>) {
+        let turn = &mut turn(now, sessions, commands);
+        let (single, outcome) = Single::accept(turn, leg, offer, LegCommand::Answer);
+        (Self(Machine::Single(single)), outcome)
+    }
+
     /// Acknowledges a leg whose 2xx has an offer with the answer that keeps its session as it is,
     /// without media where there is none yet: nobody is across, and nobody knows for how long. A
     /// join brings them later. There is nothing to run.

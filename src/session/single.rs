@@ -80,11 +80,26 @@ impl<S: Copy + PartialEq> Single<S> {
         (single, Outcome::Dial { leg, offer })
     }
 
-    /// Answers the leg's offer, or makes the one that it asks for, without a partner.
+    /// Answers the offer of the leg's re-INVITE, or makes the one that it asks for, without a
+    /// partner.
     pub(super) fn answer(
         turn: &mut Turn<'_, S>,
         leg: S,
         offer: Option<&Body>,
+    ) -> (Self, Outcome<S>) {
+        let started = Self::accept(turn, leg, offer, LegCommand::AnswerOffer);
+        if let (_, Outcome::Failed(_)) = &started {
+            turn.refuse_offer(leg, Status::NOT_ACCEPTABLE_HERE);
+        }
+        started
+    }
+
+    /// The same for an INVITE, or for a re-INVITE, which `command` accepts.
+    pub(super) fn accept(
+        turn: &mut Turn<'_, S>,
+        leg: S,
+        offer: Option<&Body>,
+        command: impl FnOnce(Option<Body>) -> LegCommand,
     ) -> (Self, Outcome<S>) {
         let mut single = Self::new(leg);
         let session = turn.session(leg);
@@ -96,12 +111,11 @@ impl<S: Copy + PartialEq> Single<S> {
             None => Some(session.offer_alone()),
         };
         if answer.is_none() {
-            turn.refuse_offer(leg, Status::NOT_ACCEPTABLE_HERE);
             let next = single.fails(Why::NoDescription);
             let outcome = single.becomes(next);
             return (single, outcome);
         }
-        turn.tell(leg, LegCommand::AnswerOffer(answer));
+        turn.tell(leg, command(answer));
         single.stage = Stage::Accepted {
             until: turn.now + ACKNOWLEDGEMENT_MAX,
             answers: offer.is_none(),

@@ -35,6 +35,7 @@ mod names;
 mod network;
 mod order;
 mod outage;
+mod pick_up;
 mod presence;
 mod queues;
 mod races;
