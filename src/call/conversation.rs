@@ -388,11 +388,8 @@ impl Conversation {
     }
 
     /// A caller from outside has gone without an answer.
-    pub(super) fn count_unanswered(&self, turn: &mut Turn<'_>, cause: EndCause) {
-        if !self.facts.is_inbound {
-            return;
-        }
-        turn.commands.push(Command::Count(match cause {
+    pub(super) fn count_unanswered(&mut self, turn: &mut Turn<'_>, cause: EndCause) {
+        let counter = match cause {
             EndCause::CallerAbandoned => Counter::CallAbandoned,
             EndCause::AgentReleased
             | EndCause::CallerReleased
@@ -405,7 +402,17 @@ impl Conversation {
             | EndCause::Conferenced
             | EndCause::Redirected
             | EndCause::Cleared => Counter::CallFailed,
-        }));
+        };
+        self.count_outcome(turn, counter);
+    }
+
+    /// Counts what has become of a call from outside, once: a caller whose call somebody has taken
+    /// may still go, or be refused, before the two are connected.
+    pub(super) fn count_outcome(&mut self, turn: &mut Turn<'_>, counter: Counter) {
+        if self.facts.is_inbound && !self.facts.is_counted {
+            self.facts.is_counted = true;
+            turn.commands.push(Command::Count(counter));
+        }
     }
 
     // Its legs.

@@ -6,13 +6,13 @@ use crate::agent::{EndCause, PartyState};
 use crate::cti::{CallState, DnRole, ErrorCode};
 use crate::dialog::{Cause, Release};
 
+use super::Destination;
 use super::command::LegSlot;
 use super::conversation::{Conversation, Turn, Which};
 use super::facts::{Origin, cause, refuse_leg, status_of};
 use super::participant::{News, Participant, Served, Who};
 use super::quest::Why;
 use super::task::{Asked, Step, Then};
-use super::{Command, Destination};
 use crate::counters::Counter;
 
 /// How somebody leaves a call.
@@ -315,7 +315,7 @@ impl Conversation {
                 .unwrap_or_else(|| status_of(cause));
             refuse_leg(turn.commands, first.leg, status);
             self.lose(turn, first.leg);
-            turn.commands.push(Command::Count(Counter::CallRefused));
+            self.count_outcome(turn, Counter::CallRefused);
             return;
         }
         if matches!(first.who, Who::Agent(_)) {

@@ -114,8 +114,8 @@ pub struct Facts {
     pub caller_hold: Hold,
     /// Whether the caller came from outside, and counts among the calls that did.
     pub is_inbound: bool,
-    /// Whether it has counted as answered: once, however often it is transferred.
-    pub was_answered: bool,
+    /// Whether it has been counted what has become of it: once, however often it is transferred.
+    pub is_counted: bool,
 }
 
 /// What lies behind news of a party: a client's request, or nothing.

@@ -415,10 +415,8 @@ impl Conversation {
                 }
             }
         }
-        let counts = self.facts.is_inbound && !self.facts.was_answered;
-        if is_first && which == Which::Main && counts {
-            self.facts.was_answered = true;
-            turn.commands.push(Command::Count(Counter::CallAnswered));
+        if is_first && which == Which::Main {
+            self.count_outcome(turn, Counter::CallAnswered);
         }
         self.others_hear_answer(turn, which, &called, why);
     }

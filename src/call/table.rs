@@ -192,7 +192,7 @@ impl Calls {
                 hops: 0,
                 caller_hold: Hold::Inactive,
                 is_inbound,
-                was_answered: false,
+                is_counted: false,
             };
             let main = Call::new((info, first), None, now);
             Entry {
@@ -392,7 +392,6 @@ impl Conversation {
     /// queues are given back whatever state was lost.
     fn abort(&mut self, offered: Option<(ConnId, DnIndex)>, commands: &mut Vec<Command>) {
         commands.push(Command::Count(Counter::Panic));
-        let was_answered = self.is_answered();
         let slots: Vec<LegSlot> = self.legs.slots().collect();
         for leg in slots {
             if self.legs.is_invited(leg) {
@@ -429,7 +428,8 @@ impl Conversation {
             call.participants.clear();
             call.quest = None;
         }
-        if !was_answered && self.facts.is_inbound {
+        if self.facts.is_inbound && !self.facts.is_counted {
+            self.facts.is_counted = true;
             commands.push(Command::Count(Counter::CallFailed));
         }
     }
