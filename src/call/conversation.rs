@@ -20,6 +20,7 @@ use super::facts::{Destination, Facts, Origin, cause, refuse_leg};
 use super::leg::Legs;
 use super::mint::Mint;
 use super::participant::{Call, News, Participant, Standing};
+use super::postponed::Postponed;
 use super::quest::{Quest, Stage};
 use super::task::Task;
 use super::timer::Timer;
@@ -51,6 +52,7 @@ pub(super) struct Conversation {
     pub(super) main: Call,
     pub(super) consult: Option<Call>,
     pub(super) exchanges: Exchanges,
+    pub(super) postponed: Postponed,
     pub(super) task: Option<Task>,
 }
 
@@ -80,6 +82,7 @@ impl Conversation {
             main,
             consult: None,
             exchanges: Exchanges::default(),
+            postponed: Postponed::default(),
             task: None,
         }
     }
@@ -97,6 +100,7 @@ impl Conversation {
             Event::Input(conn_id, input) => self.told(turn, conn_id, input),
             Event::Timer(timer) => self.time_has_come(turn, timer),
         }
+        self.take_up_offers(turn);
         self.end_idle_legs(turn);
         self.watch_exchanges();
     }
@@ -202,6 +206,9 @@ impl Conversation {
 
     fn leg_says(&mut self, turn: &mut Turn<'_>, leg: LegSlot, event: LegEvent) {
         if self.legs.get(leg).is_none() {
+            return;
+        }
+        if self.postpones(leg, &event) {
             return;
         }
         self.legs.hear(leg, &event);

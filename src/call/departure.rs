@@ -344,8 +344,9 @@ impl Conversation {
         true
     }
 
-    /// A customer whose agent has not left but failed goes back in the same way; whether it does.
-    /// An agent that fails each time is no endless loop: each return counts as a hop.
+    /// A customer whose agent has not left but failed goes back in the same way, and so does one
+    /// whose call somebody has picked up and left again before its INVITE was answered; whether it
+    /// does. An agent that fails each time is no endless loop: each return counts as a hop.
     fn outlives_fault(&mut self, turn: &mut Turn<'_>, which: Which, leave: &Leave) -> bool {
         let Some(served) = self.served_in(which) else {
             return false;
@@ -354,10 +355,11 @@ impl Conversation {
             return false;
         };
         let is_customer = matches!(left.who, Who::Outside(_)) && left.role == DnRole::Origination;
-        if !is_customer || leave.own != EndCause::Failed {
+        let leg = left.leg;
+        let is_lost = leave.own == EndCause::Failed || self.legs.is_invited(leg);
+        if !is_customer || !is_lost {
             return false;
         }
-        let leg = left.leg;
         if self.consult.is_some() {
             // Its agent's, by another dialog.
             self.clear(

@@ -67,6 +67,12 @@ impl Exchanges {
         wanted.any(|exchange| exchange.has(leg) && exchange.purpose != Purpose::Undo)
     }
 
+    /// Whether a leg has done its part in an exchange that ends with the ACK of the other one.
+    pub(super) fn waits_for_other(&self, leg: LegSlot) -> bool {
+        let mut all = self.0.iter();
+        all.any(|exchange| exchange.has(leg) && exchange.negotiation.waits_for_other(leg))
+    }
+
     pub(super) fn next(&self) -> Option<Instant> {
         let times = self
             .0
@@ -282,6 +288,7 @@ impl Conversation {
             }
             Purpose::Undo => {}
         }
+        self.take_up_offers(turn);
         self.go_on(turn);
     }
 

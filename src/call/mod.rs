@@ -25,6 +25,7 @@ mod mint;
 mod participant;
 mod pick_up;
 mod place;
+mod postponed;
 mod put_right;
 mod quest;
 mod request;

@@ -258,6 +258,16 @@ impl<S: Copy + PartialEq> Negotiation<S> {
             Machine::Single(_) => None,
         }
     }
+
+    /// Whether the leg has answered and has its ACK, and only that of the other one is missing. An
+    /// offer of the leg's may wait for the end then; handed over before, it is refused with 491.
+    #[must_use]
+    pub fn waits_for_other(&self, leg: S) -> bool {
+        match &self.0 {
+            Machine::Pair(pair) => pair.is_done_with(leg),
+            Machine::Single(_) => false,
+        }
+    }
 }
 
 fn turn<'a, S>(

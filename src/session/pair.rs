@@ -457,6 +457,11 @@ impl<S: Copy + PartialEq> Pair<S> {
         may.then(|| sessions.session(self.source.leg).preview(body, &self.slots))
     }
 
+    /// Whether nothing is awaited of a leg any more.
+    pub(super) fn is_done_with(&self, leg: S) -> bool {
+        matches!(self.stage, Stage::Confirming(_)) && leg == self.sink.leg
+    }
+
     // Time.
 
     pub(super) fn poll_timeout(&self) -> Option<(Instant, Timer)> {

@@ -128,6 +128,11 @@ impl Joined {
                 token: of,
                 outcome: Outcome::Answered(EndedBy::Us),
             } => *of != token && family.contains(of),
+            // Whose call it has picked up, before they were connected.
+            Fact::Ended {
+                token: of,
+                outcome: Outcome::Abandoned,
+            } => self.newcomers.get(&token) == Some(&Some(*of)),
             // Its place is another's now.
             Fact::Connected { token: newcomer }
             | Fact::DialAnswered {

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use offhook::cti::{CallAction, CallState, EventName};
-use offhook_loadgen::population::{Behaviour, CallPlan, Party, Token};
+use offhook_loadgen::population::{Behaviour, CallPlan, Fact, Outcome, Party, Token};
 
 use super::control::{
     AGENT, OTHER, act, conn_of, connected, consult, last, moment, told_since, world_on,
@@ -110,6 +110,25 @@ fn somebody_outside_takes_the_call_that_rings() {
     }
 }
 
+/// Where both have made an offer, they are connected by a further one: at once, although whoever
+/// comes has not acknowledged its answer when the other one's offer gets there.
+#[test]
+fn two_who_have_both_made_an_offer_are_connected_at_once() {
+    for mut world in worlds() {
+        let (first, rang) = rings(&mut world, "7000", true);
+        let replaces = world.phone(&rang).dialog().expect("it rings");
+        let second = world.call(CallPlan {
+            early_offer: true,
+            replaces: Some(replaces),
+            ..CallPlan::to("7000")
+        });
+        world.run_for(Duration::from_millis(100));
+        let (one, other) = (Party::Caller(first), Party::Caller(second));
+        assert!(world.population.are_connected(&one, &other));
+        end(&mut world);
+    }
+}
+
 /// An agent takes the call of a colleague, out of a queue: it is the agent's business from then on,
 /// and wraps up as such.
 #[test]
@@ -171,24 +190,56 @@ fn consultation_that_rings_is_taken_elsewhere() {
     }
 }
 
-/// Whoever takes the call hangs up at once, at every moment: the caller is not lost, but waits in
-/// its queue again or has left with it.
+/// Whoever takes the call hangs up at once, at every moment: the caller has talked to it, or waits
+/// in its queue again, and is refused by nobody.
 #[test]
 fn caller_whose_taker_leaves_at_once_is_not_left_hanging() {
-    for milliseconds in [0, 1, 2, 3, 5, 10, 50, 500, 1_500, 3_000] {
+    let first = (0..12).map(|step| step * 250);
+    for microseconds in first.chain([5_000, 10_000, 50_000, 1_500_000]) {
         let mut world = worlds().nth(1).expect("a world");
-        let (_, rang) = rings(&mut world, "7000", true);
+        let (caller, rang) = rings(&mut world, "7000", true);
         let replaces = world.phone(&rang).dialog().expect("it rings");
         let second = world.call(CallPlan {
             replaces: Some(replaces),
             early_offer: true,
             ..CallPlan::to("7000")
         });
-        world.run_for(Duration::from_millis(milliseconds));
+        world.run_for(Duration::from_micros(microseconds));
         let now = world.now;
         world.population.callers.give_up(now, second);
         world.population.callers.hang_up(now, second);
         world.run_for(Duration::from_secs(40));
+        let refused = world.count(|fact| {
+            matches!(fact, Fact::Ended { token, outcome: Outcome::Refused(_) } if *token == caller)
+        });
+        assert_eq!(refused, 0, "{microseconds}");
+        end(&mut world);
+    }
+}
+
+/// Whoever takes the call hangs up before it could be connected, and its BYE overtakes its ACK: the
+/// caller, whose INVITE nobody has answered, waits in its queue again.
+#[test]
+fn caller_whose_taker_leaves_before_they_are_connected_goes_back() {
+    for mut world in worlds() {
+        let (caller, rang) = rings(&mut world, "7000", true);
+        let replaces = world.phone(&rang).dialog().expect("it rings");
+        world.network.rule = Some(Box::new(|flight| {
+            let overtaken = flight.bytes.starts_with(b"ACK sip:7000@");
+            if overtaken { Fate::Lost } else { Fate::Usual }
+        }));
+        let taker = [AGENT, OTHER].into_iter().find(|dn| *dn != rang);
+        let taker = taker.expect("another one");
+        assert!(world.phone(taker).take_over("7000", &replaces).is_some());
+        world.run_for(Duration::from_millis(10));
+        assert!(world.phone(taker).hang_up());
+        world.run_for(Duration::from_millis(10));
+        world.network.rule = None;
+        let since = moment(&world);
+        world.run_for(Duration::from_secs(1));
+        assert_eq!(world.tokens(), [caller]);
+        let told = told_since(&world, since);
+        assert_eq!(world.rang(THIRD), 1, "{told:?}");
         end(&mut world);
     }
 }
