@@ -278,7 +278,10 @@ impl Conversation {
     /// An exchange has come to its end.
     pub(super) fn exchange_ended(&mut self, turn: &mut Turn<'_>, ended: Ended) {
         match ended.purpose {
-            Purpose::Connect(_) if ended.done => self.joined(turn, ended.legs),
+            Purpose::Connect(_) if ended.done => {
+                self.joined(turn, ended.legs);
+                self.catch_up(turn, ended.legs);
+            }
             Purpose::Connect(which) => self.connect_failed(turn, which, ended),
             Purpose::Relay => self.follow_hold(turn, ended.legs.0),
             Purpose::Step(step) => self.step_ended(turn, step, ended),
@@ -377,14 +380,27 @@ impl Conversation {
             return;
         };
         if !self.exchanges.is_busy(other) {
-            let mut told = Vec::new();
-            let (source, sink) = ((leg, Source::Known), (other, Sink::Confirmed));
-            let legs = &mut self.legs;
-            let started = Negotiation::join(turn.now, source, sink, legs, &mut told);
-            self.begin(turn, started, (leg, other), Purpose::Relay, told);
+            self.tell_partner(turn, leg, other);
         } else if self.task.is_none() {
             // As soon as the other one is free; what a task does to it is news to both anyway.
             self.start(turn, None, [Step::Join(leg, other)], Then::Rest);
+        }
+    }
+
+    /// What a party last said goes to whom it hears.
+    fn tell_partner(&mut self, turn: &mut Turn<'_>, leg: LegSlot, other: LegSlot) {
+        let mut told = Vec::new();
+        let (source, sink) = ((leg, Source::Known), (other, Sink::Confirmed));
+        let legs = &mut self.legs;
+        let started = Negotiation::join(turn.now, source, sink, legs, &mut told);
+        self.begin(turn, started, (leg, other), Purpose::Relay, told);
+    }
+
+    /// A caller may have changed its session while a phone rang: the phone hears of it now.
+    fn catch_up(&mut self, turn: &mut Turn<'_>, (waiting, called): (LegSlot, LegSlot)) {
+        let there = [waiting, called].iter().all(|leg| self.legs.is_up(*leg));
+        if there && self.legs.session(waiting).take_early_change() {
+            self.tell_partner(turn, waiting, called);
         }
     }
 

@@ -46,8 +46,8 @@ pub(super) struct Rare {
     pub(super) referring: Option<Referring>,
     /// Whether a REFER came before (RFC 3515 §2.4.6).
     pub(super) referred_before: bool,
-    /// An UPDATE with an offer before the call is answered.
-    pub(super) update: Option<Offered>,
+    /// An UPDATE or a PRACK with an offer before the call is answered.
+    pub(super) offered: Option<Offered>,
     /// Whether a reliable provisional response of the peer's brought its answer.
     pub(super) answered_early: bool,
 }
@@ -93,8 +93,14 @@ impl CallDialog {
         self.rare.as_deref_mut()?.reliable.as_mut()
     }
 
-    pub(super) fn take_update(&mut self) -> Option<Offered> {
-        self.rare.as_deref_mut()?.update.take()
+    pub(super) fn take_offered(&mut self) -> Option<Offered> {
+        self.rare.as_deref_mut()?.offered.take()
+    }
+
+    /// Whether a PRACK waits for the answer to its offer.
+    pub(super) fn is_offered_by_prack(&self) -> bool {
+        let offered = self.rare().and_then(|rare| rare.offered.as_ref());
+        offered.is_some_and(Offered::is_prack)
     }
 
     pub(super) fn referring_mut(&mut self) -> Option<&mut Referring> {

@@ -12,6 +12,7 @@ use super::compose::{Answer, Fields, allow};
 use super::incoming::offer_of;
 use super::leg::{Leg, Stage};
 use super::offered::{By, Offered};
+use super::reliable::Prack;
 use super::session_timer::Asked;
 use super::turn::{Turn, body_of};
 use super::{Body, LegEvent, Party, Refer, refer, reliable};
@@ -152,9 +153,10 @@ impl Leg {
             turn.reply(server, request, Status::CALL_DOES_NOT_EXIST);
             return self;
         }
-        let matches = reliable::acknowledged(turn, self.dialog_mut(), server, request);
+        let rings = matches!(self, Self::Ringing(_));
+        let prack = reliable::acknowledged(turn, self.dialog_mut(), server, request, rings);
         match self {
-            Self::Ringing(state) if matches => state.acknowledged(turn),
+            Self::Ringing(state) if prack == Prack::Taken => state.acknowledged(turn),
             Self::Ringing(_)
             | Self::Unacknowledged(_)
             | Self::HangingUp(_)
@@ -291,13 +293,13 @@ fn early_offer(
         let ours = rare.reliable.as_ref();
         rare.answered_early || ours.is_some_and(reliable::Reliable::is_described)
     });
-    let busy = rare.is_some_and(|rare| rare.update.is_some());
+    let busy = rare.is_some_and(|rare| rare.offered.is_some());
     if busy || !described {
         turn.ask_for_later(server, request);
         return;
     }
     let offered = Offered::new(turn, server, request, By::Update);
-    dialog.rare_mut().update = Some(offered);
+    dialog.rare_mut().offered = Some(offered);
 }
 
 /// How long a refresh that failed for the moment is left alone.

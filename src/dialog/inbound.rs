@@ -104,7 +104,12 @@ impl Ringing {
 
     pub(super) fn answer(mut self, turn: &mut Turn<'_>, body: Option<&Body>) -> Leg {
         let mut body = body;
+        let is_offered = self.dialog.is_offered_by_prack();
         if let Some(reliable) = self.dialog.reliable_mut() {
+            if is_offered {
+                reliable.hold(body);
+                return Leg::Ringing(self);
+            }
             // RFC 3262 §3: no 2xx before the description in the one before is acknowledged.
             if reliable.holds(body) {
                 return Leg::Ringing(self);
@@ -112,8 +117,8 @@ impl Ringing {
             reliable.stop(turn.core);
             body = body.filter(|_| !reliable.is_described());
         }
-        if let Some(update) = self.dialog.take_update() {
-            update.drop(turn);
+        if let Some(offered) = self.dialog.take_offered() {
+            offered.drop(turn);
         }
         let invited = Invited {
             server: self.server,
@@ -128,7 +133,35 @@ impl Ringing {
         })
     }
 
-    /// The PRACK that was waited for has come.
+    /// What an UPDATE (RFC 3311 §5.2) or a PRACK (RFC 3262 §5) has offered is answered.
+    pub(super) fn answer_offer(mut self, turn: &mut Turn<'_>, body: Option<&Body>) -> Leg {
+        let Some(offered) = self.dialog.take_offered() else {
+            return Leg::Ringing(self);
+        };
+        let is_prack = offered.is_prack();
+        // It waits for no ACK.
+        let _none = offered.accept(turn, &mut self.dialog, body);
+        self.offer_settled(turn, is_prack)
+    }
+
+    pub(super) fn refuse_offer(mut self, turn: &mut Turn<'_>, refusal: Refusal) -> Leg {
+        let Some(offered) = self.dialog.take_offered() else {
+            return Leg::Ringing(self);
+        };
+        let is_prack = offered.is_prack();
+        offered.refuse(turn, refusal);
+        self.offer_settled(turn, is_prack)
+    }
+
+    fn offer_settled(self, turn: &mut Turn<'_>, is_prack: bool) -> Leg {
+        if is_prack {
+            self.acknowledged(turn)
+        } else {
+            Leg::Ringing(self)
+        }
+    }
+
+    /// The PRACK that was waited for has come, and is answered.
     pub(super) fn acknowledged(mut self, turn: &mut Turn<'_>) -> Leg {
         let held = self.dialog.reliable_mut().and_then(Reliable::take_held);
         if let Some(body) = held {
@@ -156,7 +189,7 @@ impl Ringing {
     }
 
     pub(super) fn refuse(mut self, turn: &mut Turn<'_>, refusal: Refusal) -> Leg {
-        self.drop_update(turn);
+        self.drop_offered(turn);
         refuse(turn, self.server, &self.reply, refusal);
         Leg::Over(self.dialog)
     }
@@ -166,14 +199,14 @@ impl Ringing {
     }
 
     fn refuse_with(mut self, turn: &mut Turn<'_>, status: Status) -> Leg {
-        self.drop_update(turn);
+        self.drop_offered(turn);
         turn.refuse(self.server, &self.reply, status);
         Leg::Over(self.dialog)
     }
 
-    fn drop_update(&mut self, turn: &mut Turn<'_>) {
-        if let Some(update) = self.dialog.take_update() {
-            update.drop(turn);
+    fn drop_offered(&mut self, turn: &mut Turn<'_>) {
+        if let Some(offered) = self.dialog.take_offered() {
+            offered.drop(turn);
         }
     }
 

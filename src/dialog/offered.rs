@@ -1,5 +1,6 @@
-//! An INVITE or an UPDATE of the peer's within a call, until the layer above has decided. What an
-//! UPDATE asks is answered in one step (RFC 3311 §5.2): there is no ACK to wait for.
+//! An INVITE, an UPDATE or a PRACK of the peer's within a call that offers, until the layer above
+//! has decided. What an UPDATE (RFC 3311 §5.2) or a PRACK asks is answered in one step: there is no
+//! ACK to wait for.
 
 use crate::sip::{Request, Status};
 use crate::transaction::ServerKey;
@@ -31,6 +32,8 @@ pub(super) struct Offered {
 pub(super) enum By {
     Invite,
     Update,
+    /// Before the INVITE is answered; it moves no target and no session timer.
+    Prack,
 }
 
 impl Offered {
@@ -55,6 +58,10 @@ impl Offered {
         }
     }
 
+    pub(super) fn is_prack(&self) -> bool {
+        self.by == By::Prack
+    }
+
     /// Sends the 2xx. What comes back waits for its ACK.
     pub(super) fn accept(
         self,
@@ -62,9 +69,9 @@ impl Offered {
         dialog: &mut CallDialog,
         body: Option<&Body>,
     ) -> Option<Accepted> {
-        dialog.refresh(self.contact);
         match self.by {
             By::Invite => {
+                dialog.refresh(self.contact);
                 let invited = Invited {
                     server: self.server,
                     cseq: self.cseq,
@@ -74,7 +81,19 @@ impl Offered {
                 Some(Accepted::send(turn, dialog, &invited, body))
             }
             By::Update => {
+                dialog.refresh(self.contact);
                 let answer = turn.success(dialog, self.server, self.asked, body);
+                turn.respond(self.server, Status::OK, &self.reply, answer);
+                dialog.describe(body);
+                turn.emit(LegEvent::OfferAcknowledged { body: None });
+                None
+            }
+            By::Prack => {
+                let answer = Answer {
+                    fields: dialog.response_fields(),
+                    body,
+                    ..Answer::default()
+                };
                 turn.respond(self.server, Status::OK, &self.reply, answer);
                 dialog.describe(body);
                 turn.emit(LegEvent::OfferAcknowledged { body: None });

@@ -156,7 +156,7 @@ impl Calling {
         if let Some(opening) = &self.opening {
             self.dialog.describe(opening.body.as_ref());
         }
-        if let Some(update) = self.dialog.take_update() {
+        if let Some(update) = self.dialog.take_offered() {
             update.drop(turn);
         }
         let body = body_of(&response.message).or_else(|| self.early.take_answer(response.to_tag));
@@ -196,7 +196,7 @@ impl Calling {
         status: Status,
         retry_after: Option<u32>,
     ) -> Leg {
-        if let Some(update) = self.dialog.take_update() {
+        if let Some(update) = self.dialog.take_offered() {
             update.drop(turn);
         }
         let after_provisional = self.proceeding;
@@ -209,7 +209,7 @@ impl Calling {
     }
 
     pub(super) fn hang_up(mut self, turn: &mut Turn<'_>, cause: Cause) -> Leg {
-        if let Some(update) = self.dialog.take_update() {
+        if let Some(update) = self.dialog.take_offered() {
             update.drop(turn);
         }
         let cancelling = Cancelling {

@@ -13,6 +13,8 @@ use super::accepted::Invited;
 use super::call_dialog::CallDialog;
 use super::compose::{Answer, allow};
 use super::core::{Core, Kept, Timer};
+use super::incoming::offer_of;
+use super::offered::{By, Offered};
 use super::provisional::{Provisional, QueuePlace};
 use super::turn::{Turn, body_of};
 use super::{Body, LegEvent};
@@ -80,6 +82,11 @@ impl Reliable {
             self.held = Some(body.cloned());
         }
         waits
+    }
+
+    /// The 2xx waits for the answer to an offer in a PRACK.
+    pub(super) fn hold(&mut self, body: Option<&Body>) {
+        self.held = Some(body.cloned());
     }
 
     pub(super) fn take_held(&mut self) -> Option<Option<Body>> {
@@ -193,19 +200,32 @@ pub(super) fn repeat(turn: &mut Turn<'_>, dialog: &mut CallDialog) {
     *repeat = turn.core.arm(at, Timer::Repeat(turn.leg));
 }
 
-/// A PRACK has come. Whether it is for the response that waits for one; it has been answered
-/// in any case.
+/// What a PRACK comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Prack {
+    /// It is for no response that waits for one.
+    Stray,
+    /// The response is acknowledged.
+    Taken,
+    /// So it is, and a new offer waits for its answer, which will be that of the PRACK.
+    Offers,
+}
+
+/// A PRACK has come. It has been answered unless it offers. `rings` says whether the INVITE has no
+/// final response.
 pub(super) fn acknowledged(
     turn: &mut Turn<'_>,
     dialog: &mut CallDialog,
     server: ServerKey,
     request: &Request<'_>,
-) -> bool {
+    rings: bool,
+) -> Prack {
     let rack = request.message.rack().ok().flatten();
-    let offers = body_of(&request.message);
+    let body = body_of(&request.message);
+    let offers = offer_of(&request.message).is_some();
     let Some(reliable) = dialog.reliable_mut() else {
         turn.reply(server, request, Status::CALL_DOES_NOT_EXIST);
-        return false;
+        return Prack::Stray;
     };
     let matches = rack.is_some_and(|rack| {
         rack.rseq == reliable.rseq
@@ -215,22 +235,31 @@ pub(super) fn acknowledged(
     let Some(mut outstanding) = reliable.outstanding.take_if(|_| matches) else {
         // §3: one that matches nothing that is unacknowledged.
         turn.reply(server, request, Status::CALL_DOES_NOT_EXIST);
-        return false;
+        return Prack::Stray;
     };
     outstanding.disarm(turn.core);
     let ours_to_offer = outstanding.describes && !reliable.answers && !reliable.described;
     reliable.described |= outstanding.describes;
-    match offers {
+    let stands = rings && reliable.described;
+    let is_free = dialog.rare().is_some_and(|rare| rare.offered.is_none());
+    match body {
         // §5: the answer to the offer in our response.
         Some(answer) if ours_to_offer => {
             turn.reply(server, request, Status::OK);
             turn.emit(LegEvent::OfferAcknowledged { body: Some(answer) });
         }
-        // A second offer before the call is answered finds nobody who could answer it.
+        // §5: the session that stands may change.
+        Some(_) if offers && stands && is_free => {
+            let offered = Offered::new(turn, server, request, By::Prack);
+            dialog.rare_mut().offered = Some(offered);
+            return Prack::Offers;
+        }
+        // RFC 3264 §4: the first offer has no answer yet, another one waits for its own, or the
+        // final response has overtaken this one.
         Some(_) => turn.reply(server, request, Status::NOT_ACCEPTABLE_HERE),
         None => turn.reply(server, request, Status::OK),
     }
-    true
+    Prack::Taken
 }
 
 /// Goes on with what had to wait for the PRACK.

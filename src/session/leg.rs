@@ -33,8 +33,20 @@ pub struct LegSession {
     said: Option<Bytes>,
     heard: Option<Bytes>,
     exchange: Exchange,
+    /// How the offer of the far end's INVITE stands before our 2xx.
+    early: Early,
     /// The offer of our INVITE, if it was taken back here: the far end may answer it yet.
     withdrawn: Option<Bytes>,
+}
+
+/// What the far end was told before our 2xx, if its INVITE had an offer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Early {
+    Nothing,
+    /// An answer in a provisional response. Where it was reliable, it stands.
+    Answered(Bytes),
+    /// It was reliable, and the far end has made another offer since, of which nobody else knows.
+    Changed,
 }
 
 /// The offer that has no answer yet; in a body that is no description, `None`.
@@ -59,6 +71,7 @@ impl LegSession {
             said: None,
             heard: None,
             exchange: Exchange::Settled,
+            early: Early::Nothing,
             withdrawn: None,
         }
     }
@@ -276,8 +289,8 @@ impl LegSession {
         answer
     }
 
-    /// The same without consequences, for a provisional response.
-    pub(super) fn preview(&self, partner: &Body, slots: &Slots) -> Body {
+    /// The same without consequences.
+    fn preview(&self, partner: &Body, slots: &Slots) -> Body {
         let Exchange::Heard(offer) = &self.exchange else {
             return partner.clone();
         };
@@ -289,6 +302,44 @@ impl LegSession {
             content_type: partner.content_type.clone(),
             bytes: self.relate(partner, &source, &list, &slots),
         }
+    }
+
+    /// The same for a provisional response. The first counts, and those that follow repeat it
+    /// (RFC 6337 §3.1.1).
+    pub(super) fn promise(&mut self, partner: &Body, slots: &Slots) -> Body {
+        let answer = self.preview(partner, slots);
+        if self.early == Early::Nothing && Description::of(&answer).is_some() {
+            self.early = Early::Answered(answer.bytes.clone());
+        }
+        answer
+    }
+
+    /// Whether the far end may make another offer before our 2xx.
+    pub(super) fn may_change_early(&self) -> bool {
+        self.early != Early::Nothing
+    }
+
+    /// It does: its first offer has had its answer, and this one gets the answer that changes
+    /// nothing; `None` where it is no description.
+    pub(super) fn change_early(&mut self, offer: &Body) -> Option<Body> {
+        if let Early::Answered(answer) = &self.early {
+            let answer = body(answer.clone());
+            self.settle_heard(&answer);
+        }
+        self.hear_offer(offer);
+        let answer = self.answer_alone().0;
+        if answer.is_some() {
+            self.early = Early::Changed;
+        }
+        answer
+    }
+
+    /// Whether the far end has said something before our 2xx that its partner has not heard. Says
+    /// so once.
+    pub fn take_early_change(&mut self) -> bool {
+        let changed = self.early == Early::Changed;
+        self.early = Early::Nothing;
+        changed
     }
 
     /// The answer that keeps the session as it is, without asking a partner; `None` to an offer

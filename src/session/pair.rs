@@ -33,6 +33,8 @@ pub(super) struct Pair<S> {
     pub(super) before: Option<Bytes>,
     /// How long the source's 2xx may still go without ACK.
     patience: Option<Instant>,
+    /// Whether the next acknowledgement is that of the answer to such a change.
+    changes: bool,
     /// How often one leg was told what the other one made of its answer.
     pub(super) updates: u8,
     pub(super) stage: Stage<S>,
@@ -53,6 +55,9 @@ pub(super) enum Giver {
     Nothing,
     /// Its INVITE, which is not answered yet.
     Invite,
+    /// Its INVITE, which is not answered yet, while the offer was, in a provisional response, and
+    /// has been changed since.
+    Changed,
     /// Its re-INVITE.
     Offered,
     /// Its 2xx, which waits for our ACK.
@@ -152,6 +157,7 @@ impl<S: Copy + PartialEq> Pair<S> {
             slots: Slots::identity(0),
             before: None,
             patience: None,
+            changes: false,
             updates: 0,
             stage: Stage::Over,
         };
@@ -188,7 +194,7 @@ impl<S: Copy + PartialEq> Pair<S> {
                 turn.session(self.source.leg).hear_offer(offer);
                 self.patience = Some(turn.now + ACKNOWLEDGEMENT_PATIENCE);
             }
-            Giver::Known | Giver::Nothing => {}
+            Giver::Known | Giver::Nothing | Giver::Changed => {}
         }
         let sink = self.sink.leg;
         if !turn.session(sink).is_settled() {
@@ -268,6 +274,10 @@ impl<S: Copy + PartialEq> Pair<S> {
         match news {
             News::Answered(body) => self.invite_answered(turn, stage, leg, body),
             News::Acknowledged(body) => self.acknowledged(turn, stage, leg, body),
+            News::Offered(Some(offer)) if self.may_change_early(turn, &stage, leg) => {
+                self.change_early(turn, offer);
+                stage.runs()
+            }
             News::Offered(_) => {
                 // RFC 3261 §14.2: not while this one is under way.
                 turn.refuse_offer(leg, Status::REQUEST_PENDING);
@@ -279,6 +289,29 @@ impl<S: Copy + PartialEq> Pair<S> {
                 self.abandon(turn, stage, failure)
             }
             News::Declined(_) | News::Other => stage.runs(),
+        }
+    }
+
+    /// Whether the source's INVITE had its answer before its 2xx, which is not acknowledged: only
+    /// an UPDATE or a PRACK can bring an offer then (RFC 6337 §2.1).
+    fn may_change_early(&self, turn: &mut Turn<'_, S>, stage: &Stage<S>, leg: S) -> bool {
+        let waits = matches!(stage, Stage::Ringing(_) | Stage::Confirming(_));
+        let invites = matches!(self.giver, Giver::Invite | Giver::Changed);
+        let is_source = leg == self.source.leg;
+        waits && invites && is_source && turn.session(leg).may_change_early()
+    }
+
+    /// The sink has not answered and cannot be asked: the source gets the answer that changes
+    /// nothing. What it has said goes to the sink after the 2xx.
+    fn change_early(&mut self, turn: &mut Turn<'_, S>, offer: &Body) {
+        let leg = self.source.leg;
+        self.giver = Giver::Changed;
+        match turn.session(leg).change_early(offer) {
+            Some(answer) => {
+                self.changes = true;
+                turn.tell(leg, LegCommand::AnswerOffer(Some(answer)));
+            }
+            None => turn.refuse_offer(leg, Status::NOT_ACCEPTABLE_HERE),
         }
     }
 
@@ -320,6 +353,9 @@ impl<S: Copy + PartialEq> Pair<S> {
         body: Option<&Body>,
     ) -> Next<S> {
         let (from_source, from_sink) = (leg == self.source.leg, leg == self.sink.leg);
+        if from_source && std::mem::take(&mut self.changes) {
+            return stage.runs();
+        }
         match (stage, body) {
             (Stage::Confirming(_), _) if from_source => Stage::ends(Outcome::Done),
             (Stage::Accepted(_), Some(answer)) if from_sink => self.answered(turn, answer, false),
@@ -431,6 +467,11 @@ impl<S: Copy + PartialEq> Pair<S> {
                 turn.tell(leg, LegCommand::Answer(Some(answer)));
                 confirming.runs()
             }
+            Giver::Changed => {
+                // RFC 3262 §5: the answer has been given, and the 2xx has none.
+                turn.tell(leg, LegCommand::Answer(None));
+                confirming.runs()
+            }
             Giver::Offered => {
                 let answer = turn.session(leg).answer(answer, &self.slots);
                 turn.tell(leg, LegCommand::AnswerOffer(Some(answer)));
@@ -454,7 +495,7 @@ impl<S: Copy + PartialEq> Pair<S> {
     pub(super) fn early(&self, sessions: &mut dyn Sessions<S>, body: &Body) -> Option<Body> {
         let rings = matches!(self.stage, Stage::Ringing(_));
         let may = rings && self.giver == Giver::Invite;
-        may.then(|| sessions.session(self.source.leg).preview(body, &self.slots))
+        may.then(|| sessions.session(self.source.leg).promise(body, &self.slots))
     }
 
     /// Whether nothing is awaited of a leg any more.

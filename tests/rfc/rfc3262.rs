@@ -7,7 +7,7 @@ use super::messages::{
     PEER, body, header, invite, kind, kinds, request, response, status, tag, uri,
 };
 use super::network::{Network, invite_to, sdp};
-use crate::dialog::{Cause, LegEvent, LegKey, LegPolicy, Release};
+use crate::dialog::{Cause, LegEvent, LegKey, LegPolicy, Refusal, Release};
 use crate::sip::Status;
 
 const REQUIRED: &str = "Require: 100rel\r\n";
@@ -225,25 +225,96 @@ fn section_5_without_an_offer_of_theirs_the_first_response_has_ours() {
     assert_eq!(body(&network.take_text()), "");
 }
 
+/// The PRACK of a response, with an offer.
+fn offering(reliable: &str, number: u32) -> String {
+    let extra = format!(
+        "RAck: {} 101 INVITE\r\nContent-Type: application/sdp\r\n",
+        header(reliable, "RSeq")
+    );
+    let tag = Some(tag(reliable, "To"));
+    let branch = format!("prack{number}");
+    request("PRACK", "call", number, tag, &branch, &extra, "again")
+}
+
 #[test]
-fn section_5_a_new_offer_in_the_prack_finds_nobody() {
+fn section_5_a_new_offer_in_the_prack_has_its_answer_in_the_2xx() {
     let (mut network, leg) = demanding();
     network.agents[0].early_media(network.now, leg, Status::RINGING, &sdp("answer"));
     let early = network.take_text();
-    let extra = format!(
-        "RAck: {} 101 INVITE\r\nContent-Type: application/sdp\r\n",
-        header(&early, "RSeq")
-    );
-    let tag = Some(tag(&early, "To"));
-    network.send(
-        PEER,
-        &request("PRACK", "call", 102, tag, "p", &extra, "again"),
-    );
-    assert_eq!(kind(&network.take_text()), "488 PRACK");
-    // The response is acknowledged all the same.
-    network.run_for(Duration::from_secs(40));
+    network.send(PEER, &offering(&early, 102));
     assert_eq!(network.take_texts(), Vec::<String>::new());
-    assert_eq!(network.agents[0].legs(), 1);
+    let offered = LegEvent::Offered {
+        body: Some(sdp("again")),
+    };
+    assert_eq!(network.take_leg_events(0), [offered]);
+    // The response is acknowledged meanwhile, and the next one may go.
+    network.agents[0].progress(network.now, leg, Status::QUEUED);
+    let queued = network.take_text();
+    network.agents[0].answer_offer(network.now, leg, Some(&sdp("agreed")));
+    let text = network.take_text();
+    assert_eq!((kind(&text).as_str(), body(&text)), ("200 PRACK", "agreed"));
+    network.send(PEER, &prack(&queued, 103));
+    assert_eq!(kinds(&network.take_texts()), ["200 PRACK"]);
+    network.agents[0].answer(network.now, leg, None);
+    assert_eq!(kind(&network.take_text()), "200 INVITE");
+}
+
+#[test]
+fn section_5_the_2xx_to_the_invite_waits_for_the_answer_to_a_new_offer() {
+    for accepts in [true, false] {
+        for answered_first in [true, false] {
+            let (mut network, leg) = demanding();
+            network.agents[0].early_media(network.now, leg, Status::RINGING, &sdp("answer"));
+            let early = network.take_text();
+            if answered_first {
+                network.agents[0].answer(network.now, leg, Some(&sdp("answer")));
+            }
+            network.send(PEER, &offering(&early, 102));
+            if !answered_first {
+                network.agents[0].answer(network.now, leg, Some(&sdp("answer")));
+            }
+            assert_eq!(network.take_texts(), Vec::<String>::new());
+            let now = network.now;
+            if accepts {
+                network.agents[0].answer_offer(now, leg, Some(&sdp("agreed")));
+            } else {
+                let refusal = Refusal {
+                    status: Status::NOT_ACCEPTABLE_HERE,
+                    retry_after: None,
+                };
+                network.agents[0].refuse_offer(now, leg, refusal);
+            }
+            let texts = network.take_texts();
+            let code = if accepts { "200 PRACK" } else { "488 PRACK" };
+            assert_eq!(kinds(&texts), [code, "200 INVITE"]);
+            assert_eq!(body(&texts[1]), "");
+        }
+    }
+}
+
+/// RFC 3264 §4: there is no second offer before the first is answered, nor after the 2xx, which has
+/// its answer.
+#[test]
+fn section_5_a_new_offer_out_of_its_time_is_refused() {
+    for answered in [false, true] {
+        let (mut network, leg) = demanding();
+        network.agents[0].progress(network.now, leg, Status::RINGING);
+        let ringing = network.take_text();
+        if answered {
+            network.agents[0].answer(network.now, leg, Some(&sdp("answer")));
+            assert_eq!(kind(&network.take_text()), "200 INVITE");
+        }
+        network.send(PEER, &offering(&ringing, 102));
+        assert_eq!(kind(&network.take_text()), "488 PRACK");
+        assert_eq!(network.take_leg_events(0), []);
+        if !answered {
+            // The response is acknowledged all the same.
+            network.run_for(Duration::from_secs(40));
+            assert_eq!(network.take_texts(), Vec::<String>::new());
+            network.agents[0].answer(network.now, leg, Some(&sdp("answer")));
+            assert_eq!(body(&network.take_text()), "answer");
+        }
+    }
 }
 
 /// A call to a trunk that may send reliable responses.

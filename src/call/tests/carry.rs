@@ -156,6 +156,100 @@ fn early_media_reaches_a_caller_of_one_number_only() {
     }
 }
 
+/// A call to a number whose phone has sent an answer with its 183: caller 0 hears it.
+fn early() -> (Table, CallKey) {
+    let offer = sdp(0).expect("a description");
+    let offer = String::from_utf8_lossy(&offer.bytes);
+    let mut table = Table::new();
+    let destination = Destination::Direct { dn: AGENT };
+    let key = table.arrive_at(destination, Some(&offer), None);
+    table.offer(key, AGENT);
+    let progress = LegEvent::Progress {
+        status: Status::SESSION_PROGRESS,
+        body: sdp(50),
+    };
+    table.leg(key, Side::Agent, progress);
+    table.commands.clear();
+    (table, key)
+}
+
+/// RFC 3262 §5, RFC 3311 §5.1: a caller whose offer was answered by a reliable response may make
+/// another one before the call is answered. It has its answer at once, and the phone the offer when
+/// it has answered.
+#[test]
+fn what_a_caller_changes_while_the_phone_rings_goes_to_it_after_the_answer() {
+    let (mut table, key) = early();
+    table.leg(key, Side::Caller, LegEvent::Offered { body: sdp(98) });
+    let answers = |command: &&LegCommand| {
+        let LegCommand::AnswerOffer(Some(body)) = command else {
+            return false;
+        };
+        String::from_utf8_lossy(&body.bytes).contains("c=IN IP4 192.0.2.50")
+    };
+    assert_eq!(table.leg_commands(Side::Caller).filter(answers).count(), 1);
+    assert_eq!(table.leg_commands(Side::Agent).count(), 0);
+    let acknowledged = || LegEvent::OfferAcknowledged { body: None };
+    table.leg(key, Side::Caller, acknowledged());
+    // It may do so again.
+    table.leg(key, Side::Caller, LegEvent::Offered { body: sdp(99) });
+    assert_eq!(table.leg_commands(Side::Caller).filter(answers).count(), 1);
+    table.leg(key, Side::Caller, acknowledged());
+    table.leg(key, Side::Agent, LegEvent::Answered { body: sdp(50) });
+    table.expect_leg(Side::Agent, &LegCommand::Acknowledge(None));
+    // The answer has been given.
+    table.expect_leg(Side::Caller, &LegCommand::Answer(None));
+    table.leg(key, Side::Caller, LegEvent::Acknowledged { body: None });
+    let offers = |command: &&LegCommand| {
+        let LegCommand::Offer(Some(body)) = command else {
+            return false;
+        };
+        String::from_utf8_lossy(&body.bytes).contains("c=IN IP4 192.0.2.99")
+    };
+    assert_eq!(table.leg_commands(Side::Agent).filter(offers).count(), 1);
+    let answered = LegEvent::OfferAnswered { body: sdp(50) };
+    table.leg(key, Side::Agent, answered);
+    table.expect_leg(Side::Agent, &LegCommand::Acknowledge(None));
+    assert_eq!(
+        table.leg_commands(Side::Caller).count(),
+        0,
+        "it knows the phone"
+    );
+    assert_eq!(table.calls.live().connected, 1);
+}
+
+/// The phone answers while the PRACK with the caller's offer is on its way.
+#[test]
+fn what_a_caller_changes_as_the_phone_answers_goes_to_it_as_well() {
+    let (mut table, key) = early();
+    table.leg(key, Side::Agent, LegEvent::Answered { body: sdp(50) });
+    table.leg(key, Side::Caller, LegEvent::Offered { body: sdp(99) });
+    let answers = |command: &&LegCommand| matches!(command, LegCommand::AnswerOffer(Some(_)));
+    assert_eq!(table.leg_commands(Side::Caller).filter(answers).count(), 1);
+    table.leg(
+        key,
+        Side::Caller,
+        LegEvent::OfferAcknowledged { body: None },
+    );
+    assert_eq!(table.leg_commands(Side::Agent).count(), 0);
+    table.leg(key, Side::Caller, LegEvent::Acknowledged { body: None });
+    let offers = |command: &&LegCommand| matches!(command, LegCommand::Offer(Some(_)));
+    assert_eq!(table.leg_commands(Side::Agent).filter(offers).count(), 1);
+}
+
+/// What is no session description can be answered by the phone alone.
+#[test]
+fn what_nobody_can_answer_for_the_phone_is_refused() {
+    let (mut table, key) = early();
+    let body = body("sealed");
+    table.leg(key, Side::Caller, LegEvent::Offered { body });
+    let refuse = LegCommand::RefuseOffer(Status::NOT_ACCEPTABLE_HERE);
+    table.expect_leg(Side::Caller, &refuse);
+    table.leg(key, Side::Agent, LegEvent::Answered { body: sdp(50) });
+    table.expect_leg(Side::Caller, &LegCommand::Answer(None));
+    table.leg(key, Side::Caller, LegEvent::Acknowledged { body: None });
+    assert_eq!(table.calls.live().connected, 1);
+}
+
 #[test]
 fn another_answer_to_a_refresh_goes_to_the_other_side() {
     let (mut table, key) = Table::talking();
