@@ -114,7 +114,7 @@ pub enum LegCommand {
     Focus(bool),
     /// Send an INFO.
     Info(Body),
-    /// Let the phone answer its call or take it back from hold (NOTIFY, `Event: talk`).
+    /// Let the phone answer its call (NOTIFY, `Event: talk`).
     Talk,
     /// Take the far end's REFER.
     AcceptRefer,

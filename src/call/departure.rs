@@ -233,7 +233,9 @@ impl Conversation {
                         let left = (ErrorCode::WrongState, "a party of the call has left");
                         self.not_found(turn, &why, left);
                     }
+                    consult.beside = None;
                     self.main = consult;
+                    self.exchanges.consult_is_main();
                     self.put_right(turn, Vec::new());
                 }
             }

@@ -49,6 +49,8 @@ pub(super) struct Ended {
     pub(super) done: bool,
     /// Whose fault it was if not.
     pub(super) failed: Option<LegSlot>,
+    /// Who could not be left as it was, and needs an offer from whom it hears.
+    disturbed: Option<LegSlot>,
 }
 
 /// All exchanges of a conversation; a leg is in one at most.
@@ -145,6 +147,17 @@ impl Exchanges {
         all
     }
 
+    /// The consultation is the main call from now on.
+    pub(super) fn consult_is_main(&mut self) {
+        for exchange in &mut self.0 {
+            exchange.purpose = match exchange.purpose {
+                Purpose::Connect(_) => Purpose::Connect(Which::Main),
+                Purpose::Phone(_) => Purpose::Phone(Which::Main),
+                Purpose::Relay | Purpose::Step(_) | Purpose::Undo => exchange.purpose,
+            };
+        }
+    }
+
     fn early(&self, called: LegSlot, media: &Body, legs: &mut Legs) -> Option<(LegSlot, Body)> {
         let is_for = |exchange: &&Exchange| {
             matches!(exchange.purpose, Purpose::Connect(Which::Main)) && exchange.legs.1 == called
@@ -189,16 +202,23 @@ impl Exchange {
     }
 
     fn ended(&self, outcome: &Outcome<LegSlot>) -> Option<Ended> {
-        let failed = match outcome {
+        let (failed, disturbed) = match outcome {
             Outcome::Running | Outcome::Dial { .. } => return None,
-            Outcome::Done => None,
-            Outcome::Failed(failure) => Some(failure.leg),
+            Outcome::Done => (None, None),
+            Outcome::Failed(failure) => {
+                let mut legs = [self.legs.0, self.legs.1].into_iter();
+                (
+                    Some(failure.leg),
+                    legs.find(|leg| failure.is_disturbed(*leg)),
+                )
+            }
         };
         Some(Ended {
             legs: self.legs,
             purpose: self.purpose,
             done: failed.is_none(),
             failed,
+            disturbed,
         })
     }
 }
@@ -283,7 +303,10 @@ impl Conversation {
                 self.catch_up(turn, ended.legs);
             }
             Purpose::Connect(which) => self.connect_failed(turn, which, ended),
-            Purpose::Relay => self.follow_hold(turn, ended.legs.0),
+            Purpose::Relay => {
+                self.follow_hold(turn, ended.legs.0);
+                self.settle_disturbed(turn, &ended);
+            }
             Purpose::Step(step) => self.step_ended(turn, step, ended),
             Purpose::Phone(which) if ended.done => self.phone_is_up(turn, which),
             Purpose::Phone(which) => {
@@ -293,6 +316,20 @@ impl Conversation {
         }
         self.take_up_offers(turn);
         self.go_on(turn);
+    }
+
+    /// A change that came to nothing has left a party with media that are not those of whom it
+    /// hears: it gets those again.
+    fn settle_disturbed(&mut self, turn: &mut Turn<'_>, ended: &Ended) {
+        let Some(leg) = ended.disturbed else {
+            return;
+        };
+        let Some(partner) = self.legs.partner(leg) else {
+            return;
+        };
+        if self.task.is_none() && self.legs.is_up(leg) && self.legs.is_up(partner) {
+            self.start(turn, None, [Step::Join(partner, leg)], Then::Rest);
+        }
     }
 
     /// Two legs hear each other; what one of them heard before is of no use any more.
@@ -328,10 +365,10 @@ impl Conversation {
     /// answer the end of the search says what happens.
     fn connect_failed(&mut self, turn: &mut Turn<'_>, which: Which, ended: Ended) {
         let (waiting, called) = ended.legs;
-        let Some(call) = self.call(which) else {
-            return;
-        };
-        if call.with_leg(called).is_none() {
+        if self
+            .call(which)
+            .is_none_or(|call| call.with_leg(called).is_none())
+        {
             return;
         }
         // Of two who cannot hear each other the one that was called goes, whoever has refused the
@@ -407,6 +444,7 @@ impl Conversation {
     /// A phone that has put us on hold by itself, or taken us back, did what its desktop could
     /// have asked for.
     fn follow_hold(&mut self, turn: &mut Turn<'_>, leg: LegSlot) {
+        let is_back = self.legs.takes_back(leg);
         let held = self.legs.is_held_by_far_end(leg);
         let which = self.talking_in(leg);
         // Who still dials has nobody whom it could hold.
@@ -415,10 +453,10 @@ impl Conversation {
         let Some(who) = who.filter(|who| who.dn().is_some()) else {
             return;
         };
-        let (standing, state) = match (who.standing, held) {
-            (Standing::Talking, true) => (Standing::Holding, PartyState::Held),
-            (Standing::Holding, false) => (Standing::Talking, PartyState::Retrieved),
-            (Standing::Talking, false) | (Standing::Holding, true) => return,
+        let (standing, state) = match who.standing {
+            Standing::Talking if held => (Standing::Holding, PartyState::Held),
+            Standing::Holding if is_back => (Standing::Talking, PartyState::Retrieved),
+            Standing::Talking | Standing::Holding => return,
         };
         if let Some(call) = self.call_mut(which) {
             call.set_standing(leg, standing);

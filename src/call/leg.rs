@@ -13,6 +13,8 @@ pub(super) struct Leg {
     session: LegSession,
     pub(super) phase: Phase,
     kind: Kind,
+    /// Whether its far end held by itself when its party's standing was last set by that.
+    held: bool,
     /// Whether its far end is told that it is in a conference.
     is_focus: bool,
     /// Whom its far end was shown last.
@@ -129,6 +131,7 @@ impl Legs {
             session: session(seed.wrapping_add(u64::from(slot.0))),
             phase,
             kind: Kind::Party,
+            held: false,
             is_focus: false,
             shown: None,
             with: None,
@@ -166,6 +169,19 @@ impl Legs {
     pub(super) fn is_held_by_far_end(&self, slot: LegSlot) -> bool {
         self.get(slot)
             .is_some_and(|leg| leg.session.far_end_holds())
+    }
+
+    /// Looks at whether the far end holds by itself; whether it has taken back, and sends again,
+    /// what it held when that was last looked at. A far end that holds nothing and refreshes its
+    /// session has not: it may offer to send and receive although we have put it on hold
+    /// (RFC 6337 §5.3).
+    pub(super) fn takes_back(&mut self, slot: LegSlot) -> bool {
+        let Some(leg) = self.entry(slot) else {
+            return false;
+        };
+        let holds = leg.session.far_end_holds();
+        let held = std::mem::replace(&mut leg.held, holds);
+        held && !holds && leg.session.far_end_sends()
     }
 
     /// Forgets a leg; who heard it hears nobody.

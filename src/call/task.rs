@@ -216,11 +216,7 @@ impl Conversation {
             Step::Quiet(leg) if self.facts.config.server.music.is_some() => {
                 self.serve(turn, (step, leg), DialTo::Music);
             }
-            Step::Hold(leg) | Step::Quiet(leg) => {
-                let hold = self.hold_of(leg);
-                let started = Negotiation::hold(now, leg, hold, &mut self.legs, &mut told);
-                self.begin(turn, started, (leg, leg), Purpose::Step(step), told);
-            }
+            Step::Hold(leg) | Step::Quiet(leg) => self.hold_leg(turn, step, leg),
             Step::Join(one, other) => {
                 let source = (one, Source::Confirmed);
                 let sink = (other, Sink::Confirmed);
@@ -240,6 +236,14 @@ impl Conversation {
                 }
             }
         }
+    }
+
+    /// The leg is told that nobody hears it.
+    fn hold_leg(&mut self, turn: &mut Turn<'_>, step: Step, leg: LegSlot) {
+        let mut told = Vec::new();
+        let hold = self.hold_of(leg);
+        let started = Negotiation::hold(turn.now, leg, hold, &mut self.legs, &mut told);
+        self.begin(turn, started, (leg, leg), Purpose::Step(step), told);
     }
 
     /// The leg is joined to a server of media, which makes the offer.
@@ -315,13 +319,21 @@ impl Conversation {
             ) => {
                 self.joined(turn, ended.legs);
             }
-            // The music is not to be had, or the leg does not want it: it hears nothing, which a
-            // leg that nobody speaks to does anyway.
-            (Step::Quiet(leg), false) => {
-                if ended.legs.0 != leg {
-                    self.end_service(turn, ended.legs.0);
-                }
+            // A leg that does not want to be held: it hears nothing, as nobody speaks to it.
+            (Step::Quiet(leg), false) if ended.legs.0 == leg => {
                 self.legs.part(leg);
+            }
+            // The music is not to be had, or the leg does not want it: it is held without.
+            (Step::Quiet(leg), false) => {
+                self.end_service(turn, ended.legs.0);
+                self.legs.part(leg);
+                if self.legs.is_up(leg) {
+                    if is_awaited && let Some(task) = &mut self.task {
+                        task.steps.push_front(step);
+                        task.runs = Runs::Now;
+                    }
+                    self.hold_leg(turn, step, leg);
+                }
             }
             (Step::Hold(_) | Step::Join(..) | Step::Admit(..), false) => {
                 if is_awaited {
@@ -353,6 +365,10 @@ impl Conversation {
                 self.stand(turn, which, &asked, Standing::Holding);
             }
             (Then::Retrieved(which), Some(asked)) => {
+                if self.is_held_by_phone(which, &asked) {
+                    let message = "the phone itself holds the call, and goes on: press its key";
+                    return self.refuse(turn, &asked, ErrorCode::Rejected, message);
+                }
                 self.stand(turn, which, &asked, Standing::Talking);
             }
             (Then::Alternated(which), Some(asked)) => {
@@ -394,6 +410,12 @@ impl Conversation {
         self.stands(turn, which, asked.dn, standing, asked.origin().into());
     }
 
+    /// Whether the phone of who has asked goes on to hold the call for its own part.
+    fn is_held_by_phone(&self, which: Which, asked: &Asked) -> bool {
+        let who = self.call(which).and_then(|call| call.agent(asked.dn));
+        who.is_some_and(|who| self.legs.is_held_by_far_end(who.leg))
+    }
+
     fn stand_quietly(
         &mut self,
         turn: &mut Turn<'_>,
@@ -424,6 +446,8 @@ impl Conversation {
             Standing::Talking => PartyState::Retrieved,
         };
         call.report(facts, &who, state, news, turn.commands);
+        // What the phone holds by itself is known from here on.
+        self.legs.takes_back(who.leg);
     }
 
     /// A step could not be done: what was asked for does not happen.

@@ -220,7 +220,11 @@ fn keep_section(text: &mut Text, section: &Section<'_>, offered: &Media<'_>) {
 /// The answer to an offer of somebody who has no partner: the media stay, and nothing flows.
 pub(super) fn park(origin: &Origin<'_>, version: u64, offer: &Description<'_>) -> Text {
     let mut text = Text::own(origin, version);
-    for media in offer.media() {
+    for Section {
+        media,
+        text: lines_of_media,
+    } in offer.sections()
+    {
         // Other transports need keys or candidates that nobody has here.
         if media.port == 0 || !["RTP/AVP", "RTP/AVPF"].contains(&media.protocol) {
             text.refuse(&media);
@@ -233,6 +237,12 @@ pub(super) fn park(origin: &Origin<'_>, version: u64, offer: &Description<'_>) -
             ..
         } = media;
         text.line(format_args!("m={kind} {DISCARD_PORT} {protocol} {formats}"));
+        // RFC 3264 §6.1: what a dynamic number means stands in every description that has it.
+        let says_format =
+            |line: &&[u8]| line.starts_with(b"a=rtpmap:") || line.starts_with(b"a=fmtp:");
+        for line in lines(lines_of_media).filter(says_format) {
+            text.copy(line);
+        }
         text.line(format_args!("{}", attribute(Direction::Inactive)));
     }
     text

@@ -105,6 +105,13 @@ impl LegSession {
         self.far_end_holds
     }
 
+    /// Whether the far end last said that it sends.
+    #[must_use]
+    pub fn far_end_sends(&self) -> bool {
+        parse(self.heard.as_ref())
+            .is_some_and(|heard| in_use(&heard).any(|media| sends(media.direction)))
+    }
+
     /// Whether the far end has been put on hold: it is told that nothing is received, be it our
     /// doing or its partner's.
     #[must_use]
@@ -116,18 +123,6 @@ impl LegSession {
     #[must_use]
     pub fn is_settled(&self) -> bool {
         self.exchange == Exchange::Settled
-    }
-
-    /// Whether an offer of the far end says what it last said: it refreshes the session, and
-    /// nobody else needs to hear of it.
-    #[must_use]
-    pub fn is_refresh(&self, offer: &Body) -> bool {
-        let offer = Description::of(offer);
-        offer.is_some_and(|offer| {
-            self.heard
-                .as_ref()
-                .is_some_and(|heard| offer.is_same(heard))
-        })
     }
 
     pub(super) fn id(&self) -> u64 {

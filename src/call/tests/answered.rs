@@ -179,9 +179,18 @@ fn a_reinvite_that_is_taken_back_is_taken_back_from_the_other_party_too() {
         table.expect_leg(Side::Agent, &LegCommand::WithdrawOffer);
         table.commands.clear();
         table.leg(key, Side::Agent, answer);
-        let acknowledge = Command::Leg(table.phone, LegCommand::Acknowledge(None));
-        let expected: &[Command] = if acknowledged { &[acknowledge] } else { &[] };
-        assert_eq!(table.commands, expected);
+        if acknowledged {
+            // What it had before cannot be told of a body that is no description: it gets what
+            // the caller says anew.
+            table.expect_leg(Side::Agent, &LegCommand::Acknowledge(None));
+            table.expect_leg(Side::Caller, &LegCommand::Offer(None));
+            let answered = |text| LegEvent::OfferAnswered { body: body(text) };
+            table.leg(key, Side::Caller, answered("again"));
+            table.expect_leg(Side::Agent, &LegCommand::Offer(body("again")));
+            table.leg(key, Side::Agent, answered("taken"));
+        } else {
+            assert_eq!(table.commands, []);
+        }
         // The exchange is over: the next one may begin.
         table.leg(key, Side::Caller, offer);
         table.expect_leg(Side::Agent, &LegCommand::Offer(body("offer")));
@@ -266,5 +275,34 @@ fn call_that_lasts_for_ever_is_ended() {
     let (mut table, _) = Table::connected();
     table.wait(Duration::from_secs(12 * 3_600));
     table.expect_leg(Side::Caller, &LegCommand::HangUp(cause::TIMER.into()));
+    table.expect_over();
+}
+
+/// The customer leaves while whom the agent consults is being joined to it: the consultation is
+/// the agent's only call by then. The agent's phone refuses, and nobody is left without media.
+#[test]
+fn consultation_that_cannot_be_joined_ends_though_the_customer_has_left() {
+    let (mut table, key) = Table::talking();
+    let agent = table.phone;
+    table.consult(key);
+    table.ring(key);
+    let consulted = table.phone;
+    let body = super::control::sdp(consulted.0);
+    table.on(key, consulted, LegEvent::Answered { body });
+    let cause = 16.into();
+    table.on(
+        key,
+        LegSlot::FIRST,
+        LegEvent::HungUp(Release::Bye { cause }),
+    );
+    table.commands.clear();
+    let status = Status::NOT_ACCEPTABLE_HERE;
+    table.on(key, agent, LegEvent::OfferRefused { status });
+    table.all_accept(key);
+    let hang_up = LegCommand::HangUp(cause::FAILURE.into());
+    for leg in [agent, consulted] {
+        let gone = Command::Leg(leg, hang_up.clone());
+        assert!(table.commands.contains(&gone), "{:?}", table.commands);
+    }
     table.expect_over();
 }

@@ -14,6 +14,24 @@ impl Table {
         self.all_accept(key);
         assert_eq!(self.errors(), []);
     }
+
+    /// A phone makes an offer of that direction, or asks for one and answers so.
+    fn phone_says(&mut self, key: CallKey, (phone, direction): (LegSlot, &str), asks: bool) {
+        let said = Some(description(phone, direction));
+        self.commands.clear();
+        let (body, answer) = if asks { (None, said) } else { (said, None) };
+        self.on(key, phone, LegEvent::Offered { body });
+        self.all_accept(key);
+        self.on(key, phone, LegEvent::OfferAcknowledged { body: answer });
+        self.all_accept(key);
+    }
+}
+
+fn description(phone: LegSlot, direction: &str) -> Body {
+    let mut body = sdp(phone.0).expect("a description");
+    let text = String::from_utf8_lossy(&body.bytes).into_owned() + direction;
+    body.bytes = Bytes::from(text);
+    body
 }
 
 #[test]
@@ -69,23 +87,12 @@ fn customer_who_is_transferred_to_one_who_holds_is_on_hold() {
 fn phone_that_takes_back_what_the_other_has_held_meanwhile_is_heard() {
     let (mut table, key, consult) = Table::consulting();
     let consulted = table.phone;
-    let phone_says = |table: &mut Table, direction: &str| {
-        let mut body = sdp(consulted.0).expect("a description");
-        let text = String::from_utf8_lossy(&body.bytes).into_owned() + direction;
-        body.bytes = Bytes::from(text);
-        table.commands.clear();
-        table.on(key, consulted, LegEvent::Offered { body: Some(body) });
-        table.all_accept(key);
-        let acknowledged = LegEvent::OfferAcknowledged { body: None };
-        table.on(key, consulted, acknowledged);
-        table.all_accept(key);
-    };
-    phone_says(&mut table, "a=sendonly\r\n");
+    table.phone_says(key, (consulted, "a=sendonly\r\n"), false);
     assert_eq!(table.party_states(), [PartyState::Held]);
     table.asks(key, consult, (AGENT, CallAction::Hold));
     table.asks(key, consult, (AGENT, CallAction::Retrieve));
     assert!(table.rests(key, PHONE));
-    phone_says(&mut table, "a=sendrecv\r\n");
+    table.phone_says(key, (consulted, "a=sendrecv\r\n"), false);
     assert_eq!(table.party_states(), [PartyState::Retrieved]);
     assert_eq!(table.partner(key, PHONE), Some(consulted));
 }
@@ -129,4 +136,126 @@ fn leg_on_hold_is_told_what_its_trunk_says() {
         table.asks(key, main, (AGENT, CallAction::Retrieve));
         assert_eq!(table.partner(key, PHONE), Some(CUSTOMER));
     }
+}
+
+/// A phone whose desktop has put the call on hold refreshes its session, with a description or
+/// without one: that takes nothing back, whatever it offers (RFC 6337 §5.3).
+#[test]
+fn refresh_leaves_the_call_on_hold() {
+    for hold in ["inactive", "sendonly"] {
+        let text = configuration("").replacen(
+            "name = \"ucm\"",
+            &format!("name = \"ucm\"\nhold = \"{hold}\""),
+            1,
+        );
+        for asks in [false, true] {
+            for direction in ["", "a=sendrecv\r\n", "a=recvonly\r\n", "a=inactive\r\n"] {
+                let mut table = Table::configured(&text);
+                let key = table.talk();
+                let main = table.conn_id;
+                table.asks(key, main, (AGENT, CallAction::Hold));
+                table.phone_says(key, (PHONE, direction), asks);
+                let case = format!("{hold} {asks} {direction}");
+                assert_eq!(table.party_states(), [], "{case}");
+                assert!(
+                    table.rests(key, PHONE) && table.rests(key, CUSTOMER),
+                    "{case}"
+                );
+            }
+        }
+    }
+}
+
+/// What a phone holds by its own key it takes back by its own key, a hold of the desktop's in
+/// between or not.
+#[test]
+fn phone_takes_back_what_its_key_holds() {
+    for desktop_holds_before in [false, true] {
+        let (mut table, key) = Table::talking();
+        let main = table.conn_id;
+        if desktop_holds_before {
+            table.asks(key, main, (AGENT, CallAction::Hold));
+            table.asks(key, main, (AGENT, CallAction::Retrieve));
+        }
+        table.phone_says(key, (PHONE, "a=sendonly\r\n"), false);
+        assert_eq!(table.party_states(), [PartyState::Held]);
+        table.phone_says(key, (PHONE, "a=sendonly\r\n"), false);
+        assert_eq!(table.party_states(), [], "a refresh");
+        table.phone_says(key, (PHONE, "a=sendrecv\r\n"), false);
+        assert_eq!(table.party_states(), [PartyState::Retrieved]);
+        table.asks(key, main, (AGENT, CallAction::Hold));
+        table.phone_says(key, (PHONE, "a=sendrecv\r\n"), false);
+        assert_eq!(table.party_states(), [], "the desktop holds");
+    }
+}
+
+/// A phone that goes on to hold by its own key is not said to be back.
+#[test]
+fn retrieving_what_the_phone_itself_holds_on_is_refused() {
+    let (mut table, key) = Table::talking();
+    let main = table.conn_id;
+    table.phone_says(key, (PHONE, "a=sendonly\r\n"), false);
+    table.commands.clear();
+    table.act(key, main, AGENT, CallAction::Retrieve);
+    let body = Some(description(PHONE, "a=sendonly\r\n"));
+    table.on(key, PHONE, LegEvent::OfferAnswered { body });
+    table.all_accept(key);
+    assert_eq!(table.party_states(), []);
+    assert_eq!(table.errors(), [ErrorCode::Rejected]);
+    table.phone_says(key, (PHONE, "a=sendrecv\r\n"), false);
+    assert_eq!(table.party_states(), [PartyState::Retrieved]);
+}
+
+/// Where the music is not to be had the held caller is held without, and does not speak on to a
+/// phone that does not hear it.
+#[test]
+fn caller_is_held_without_the_music_that_cannot_be_had() {
+    let (mut table, key) = Table::talking_with("music = \"sip:music@192.0.2.50\"");
+    let main = table.conn_id;
+    table.act(key, main, AGENT, CallAction::Hold);
+    table.accepts(key, PHONE);
+    let music = table.phone;
+    assert_ne!(music, PHONE, "the music is dialled");
+    let refused = LegEvent::Refused {
+        status: Status::SERVICE_UNAVAILABLE,
+        retry_after: None,
+        after_provisional: false,
+    };
+    table.on(key, music, refused);
+    table.all_accept(key);
+    assert_eq!(table.party_states(), [PartyState::Held]);
+    assert!(table.rests(key, CUSTOMER));
+    table.asks(key, main, (AGENT, CallAction::Retrieve));
+    assert_eq!(table.partner(key, PHONE), Some(CUSTOMER));
+}
+
+/// A caller takes its offer back when the phone has it already; what the phone was told then is
+/// taken back, which it refuses. It gets once more what the caller has said.
+#[test]
+fn phone_left_with_an_offer_that_was_taken_back_is_told_anew() {
+    let (mut table, key) = Table::talking();
+    let moved = body_of(
+        "v=0\r\no=- 0 2 IN IP4 192.0.2.0\r\ns=-\r\nc=IN IP4 192.0.2.77\r\nt=0 0\r\n\
+         m=audio 4700 RTP/AVP 0\r\n",
+    );
+    table.on(key, CUSTOMER, LegEvent::Offered { body: moved });
+    table.on(key, CUSTOMER, LegEvent::OfferCancelled);
+    table.accepts(key, PHONE);
+    let status = Status::NOT_ACCEPTABLE_HERE;
+    table.commands.clear();
+    table.on(key, PHONE, LegEvent::OfferRefused { status });
+    table.all_accept(key);
+    let offers = table.commands.iter().filter_map(|command| match command {
+        Command::Leg(
+            PHONE,
+            LegCommand::Offer(Some(body)) | LegCommand::Acknowledge(Some(body)),
+        ) => Some(String::from_utf8_lossy(&body.bytes).into_owned()),
+        _ => None,
+    });
+    let last = offers.last().expect("it is told anew");
+    assert!(
+        last.contains("m=audio 4000 ") && !last.contains("192.0.2.77"),
+        "{last}"
+    );
+    assert_eq!(table.partner(key, PHONE), Some(CUSTOMER));
 }
