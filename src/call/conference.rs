@@ -149,20 +149,7 @@ impl Conversation {
             let phase = self.legs.phase(*leg);
             matches!(phase, Some(Phase::Answered { .. })) && !self.exchanges.is_busy(*leg)
         };
-        let added = match then {
-            Then::Mixed(added) => Some(*added),
-            Then::Held(_)
-            | Then::Retrieved(_)
-            | Then::Alternated(_)
-            | Then::Consult(_)
-            | Then::Transferred
-            | Then::Seek(..)
-            | Then::Conferenced
-            | Then::Admitted(_)
-            | Then::Referred(_)
-            | Then::Joined(_)
-            | Then::Rest => None,
-        };
+        let added = then.added();
         let mut legs = self.main.participants.iter().map(|who| who.leg);
         let Some(leg) = added.or_else(|| legs.find(waits)) else {
             return false;

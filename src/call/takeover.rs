@@ -271,21 +271,12 @@ impl Conversation {
 
     /// Whether a leg is of somebody who does not have its place yet.
     pub(super) fn is_newcomer(&self, leg: LegSlot) -> bool {
-        let is_newcomer = |task: &Task| match &task.then {
-            Then::Admitted(admission) => admission.newcomer == leg,
-            Then::Referred(referral) => referral.tie == Some(leg),
-            Then::Held(_)
-            | Then::Retrieved(_)
-            | Then::Alternated(_)
-            | Then::Consult(_)
-            | Then::Transferred
-            | Then::Seek(..)
-            | Then::Conferenced
-            | Then::Mixed(_)
-            | Then::Joined(_)
-            | Then::Rest => false,
+        let Some(Task { then, .. }) = &self.task else {
+            return false;
         };
-        self.task.as_ref().is_some_and(is_newcomer)
+        let admitted = then.admission().map(|admission| admission.newcomer);
+        let tie = then.referral().and_then(|referral| referral.tie);
+        admitted.or(tie) == Some(leg)
     }
 
     /// A newcomer has left before it had the place; whether it was one.
@@ -307,34 +298,21 @@ impl Conversation {
 
     /// What comes of somebody from another conversation when a task is given up.
     pub(super) fn dismiss(&mut self, turn: &mut Turn<'_>, then: &Then) {
-        match then {
-            Then::Admitted(admission) => {
-                let leg = admission.newcomer;
-                if self.legs.is_invited(leg) {
-                    refuse_leg(turn.commands, leg, Status::BUSY_HERE);
-                    self.lose(turn, leg);
-                } else {
-                    self.hang_up(turn, leg, cause::FAILURE);
-                }
+        if let Some(leg) = then.admission().map(|admission| admission.newcomer) {
+            if self.legs.is_invited(leg) {
+                refuse_leg(turn.commands, leg, Status::BUSY_HERE);
+                self.lose(turn, leg);
+            } else {
+                self.hang_up(turn, leg, cause::FAILURE);
             }
-            Then::Referred(referral) => {
-                let status = referral.refused.unwrap_or(Status::TEMPORARILY_UNAVAILABLE);
-                let report = LegCommand::ReportRefer(status);
-                turn.commands.push(Command::Leg(referral.by.leg, report));
-                if let Some(tie) = referral.tie {
-                    self.hang_up(turn, tie, cause::FAILURE);
-                }
+        }
+        if let Some(referral) = then.referral() {
+            let status = referral.refused.unwrap_or(Status::TEMPORARILY_UNAVAILABLE);
+            let report = LegCommand::ReportRefer(status);
+            turn.commands.push(Command::Leg(referral.by.leg, report));
+            if let Some(tie) = referral.tie {
+                self.hang_up(turn, tie, cause::FAILURE);
             }
-            Then::Held(_)
-            | Then::Retrieved(_)
-            | Then::Alternated(_)
-            | Then::Consult(_)
-            | Then::Transferred
-            | Then::Seek(..)
-            | Then::Conferenced
-            | Then::Mixed(_)
-            | Then::Joined(_)
-            | Then::Rest => {}
         }
     }
 
@@ -402,20 +380,7 @@ impl Conversation {
     }
 
     fn referral(&mut self) -> Option<&mut Referral> {
-        match &mut self.task.as_mut()?.then {
-            Then::Referred(referral) => Some(referral),
-            Then::Held(_)
-            | Then::Retrieved(_)
-            | Then::Alternated(_)
-            | Then::Consult(_)
-            | Then::Transferred
-            | Then::Seek(..)
-            | Then::Conferenced
-            | Then::Mixed(_)
-            | Then::Admitted(_)
-            | Then::Joined(_)
-            | Then::Rest => None,
-        }
+        self.task.as_mut()?.then.referral_mut()
     }
 
     /// The leg to make for the transfer under way: a tie, or an INVITE with Replaces.

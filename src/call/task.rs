@@ -124,25 +124,72 @@ impl Step {
 impl Task {
     /// Whether no client may change the call meanwhile.
     pub(super) fn is_change(&self) -> bool {
-        self.asked.is_some() || matches!(self.then, Then::Admitted(_) | Then::Referred(_))
+        let comes = self.then.admission().is_some() || self.then.referral().is_some();
+        self.asked.is_some() || comes || self.then.seeks()
     }
 }
 
 impl Then {
+    /// Somebody from another conversation who is let in.
+    pub(super) fn admission(&self) -> Option<&Admission> {
+        if let Self::Admitted(admission) = self {
+            return Some(admission);
+        }
+        None
+    }
+
+    /// A party that takes a place in another conversation.
+    pub(super) fn referral(&self) -> Option<&Referral> {
+        if let Self::Referred(referral) = self {
+            return Some(referral);
+        }
+        None
+    }
+
+    pub(super) fn referral_mut(&mut self) -> Option<&mut Referral> {
+        if let Self::Referred(referral) = self {
+            return Some(referral);
+        }
+        None
+    }
+
+    /// Who was called to join, and has answered.
+    pub(super) fn added(&self) -> Option<LegSlot> {
+        if let Self::Mixed(added) = self {
+            return Some(*added);
+        }
+        None
+    }
+
+    /// Who leaves if the two cannot hear each other.
+    fn leaves_alone(&self) -> Option<LegSlot> {
+        if let Self::Joined(called) = self {
+            return Some(*called);
+        }
+        None
+    }
+
+    /// Whether a search begins with it, without which whoever waits is alone.
+    fn seeks(&self) -> bool {
+        matches!(self, Self::Seek(..))
+    }
+
     /// Whether parties wait for it; a leg that is only put to rest is not tried again.
     fn is_for_somebody(&self) -> bool {
-        match self {
-            Self::Rest | Self::Seek(..) | Self::Joined(_) => false,
-            Self::Held(_)
-            | Self::Retrieved(_)
-            | Self::Alternated(_)
-            | Self::Consult(_)
-            | Self::Transferred
-            | Self::Conferenced
-            | Self::Mixed(_)
-            | Self::Admitted(_)
-            | Self::Referred(_) => true,
+        !self.seeks() && !matches!(self, Self::Rest | Self::Joined(_))
+    }
+
+    /// What who asked is told if it cannot be done.
+    fn failure(&self) -> (ErrorCode, &'static str) {
+        if matches!(self, Self::Transferred) {
+            let message = "the parties cannot be connected";
+            return (ErrorCode::CannotCompleteTransfer, message);
         }
+        if matches!(self, Self::Conferenced | Self::Mixed(_)) {
+            let message = "the mixer cannot be reached, or a party refuses it";
+            return (ErrorCode::CannotCompleteConference, message);
+        }
+        (ErrorCode::Rejected, "a phone has refused the change")
     }
 }
 
@@ -155,11 +202,12 @@ impl Conversation {
         steps: impl IntoIterator<Item = Step>,
         then: Then,
     ) {
+        // One that a search follows stays: nobody else would look for whom it seeks.
+        if self.task.as_ref().is_some_and(|task| task.then.seeks()) {
+            return self.supersede(turn, asked, &then);
+        }
         if let Some(before) = self.task.take() {
-            self.dismiss(turn, &before.then);
-            if let Some(asked) = before.asked {
-                self.wrong_state(turn, &asked, "the call is being changed by another request");
-            }
+            self.supersede(turn, before.asked, &before.then);
         }
         self.task = Some(Task {
             asked,
@@ -168,6 +216,14 @@ impl Conversation {
             then,
         });
         self.go_on(turn);
+    }
+
+    /// A task makes room for another one.
+    fn supersede(&mut self, turn: &mut Turn<'_>, asked: Option<Asked>, then: &Then) {
+        self.dismiss(turn, then);
+        if let Some(asked) = asked {
+            self.wrong_state(turn, &asked, "the call is being changed by another request");
+        }
     }
 
     /// Takes the next step if nothing is in its way.
@@ -455,25 +511,7 @@ impl Conversation {
         let Some(task) = self.task.take() else {
             return;
         };
-        let (code, message) = match &task.then {
-            Then::Transferred => (
-                ErrorCode::CannotCompleteTransfer,
-                "the parties cannot be connected",
-            ),
-            Then::Conferenced | Then::Mixed(_) => (
-                ErrorCode::CannotCompleteConference,
-                "the mixer cannot be reached, or a party refuses it",
-            ),
-            Then::Held(_)
-            | Then::Retrieved(_)
-            | Then::Alternated(_)
-            | Then::Consult(_)
-            | Then::Seek(..)
-            | Then::Admitted(_)
-            | Then::Referred(_)
-            | Then::Joined(_)
-            | Then::Rest => (ErrorCode::Rejected, "a phone has refused the change"),
-        };
+        let (code, message) = task.then.failure();
         if let Some(asked) = task.asked {
             self.refuse(turn, &asked, code, message);
         }
@@ -482,7 +520,7 @@ impl Conversation {
         if task.then.is_for_somebody() && !left {
             self.put_right(turn, Vec::new());
         }
-        if let Then::Joined(called) = task.then {
+        if let Some(called) = task.then.leaves_alone() {
             return self.leaves_by_fault(turn, called, cause::FAILURE);
         }
         self.stays_alone(turn, task.then);

@@ -1,6 +1,6 @@
 //! Calls that both sides hold: each holds for itself, and they hear each other when neither does.
 
-use super::control::sdp;
+use super::control::{consultation, sdp};
 use super::*;
 use crate::cti::CallAction;
 
@@ -258,4 +258,44 @@ fn phone_left_with_an_offer_that_was_taken_back_is_told_anew() {
         "{last}"
     );
     assert_eq!(table.partner(key, PHONE), Some(CUSTOMER));
+}
+
+/// The agent consults 2001 and holds; the customer leaves, and 2001 transfers the call to 2002.
+fn transferred_while_on_hold() -> (Table, CallKey, ConnId) {
+    let text = configuration("").replace("2000-2001", "2000-2003");
+    let mut table = Table::configured(&text);
+    let key = table.talk();
+    let consult = table.consult(key);
+    let phone = table.phone;
+    table.ring(key);
+    let body = sdp(phone.0);
+    table.on(key, phone, LegEvent::Answered { body });
+    table.all_accept(key);
+    let cause = Cause::default();
+    table.on(key, CUSTOMER, LegEvent::HungUp(Release::Bye { cause }));
+    table.all_accept(key);
+    table.asks(key, consult, (AGENT, CallAction::Hold));
+    table.commands.clear();
+    let action = CallAction::SingleStepTransfer {
+        destination: "2002".into(),
+        user_data: KeyValueList::new(),
+    };
+    table.act(key, consult, OTHER, action);
+    (table, key, consult)
+}
+
+/// Until the phone that holds hears so, the transfer is to begin: nothing takes its place.
+#[test]
+fn transfer_that_waits_for_the_phone_of_who_holds_is_not_lost() {
+    for action in [CallAction::Retrieve, consultation("2003")] {
+        let (mut table, key, conn_id) = transferred_while_on_hold();
+        table.act(key, conn_id, AGENT, action.clone());
+        assert_eq!(table.errors(), [ErrorCode::WrongState], "{action:?}");
+        table.all_accept(key);
+        let sought = |command: &Command| match command {
+            Command::Agent(dn, agent::Input::Reserve(_)) => *dn == DnIndex(2),
+            _ => false,
+        };
+        assert!(table.commands.iter().any(sought), "{action:?}");
+    }
 }
