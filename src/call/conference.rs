@@ -194,10 +194,16 @@ impl Conversation {
     pub(super) fn delete_party(
         &mut self,
         turn: &mut Turn<'_>,
-        which: Which,
+        (which, position): (Which, Position),
         asked: &Asked,
         number: &str,
     ) {
+        match position {
+            Position::Talking(_) | Position::Holding(_) => {}
+            Position::Ringing | Position::Dialing(_) | Position::OnItsWay => {
+                return self.wrong_state(turn, asked, "the agent is not in the conference yet");
+            }
+        }
         let Some(call) = self.call(which).filter(|call| call.is_conference()) else {
             return self.wrong_state(turn, asked, "the call is no conference");
         };
@@ -222,6 +228,8 @@ impl Conversation {
             asked: Some(asked.clone()),
             reason: cause::NORMAL.into(),
         };
+        // What is put right meanwhile begins again without the leg, which would never be free.
+        self.drop_task(turn);
         self.leave(turn, which, leg, &leave);
     }
 }

@@ -197,7 +197,7 @@ impl Conversation {
                 self.redirect(turn, place, &asked, &destination);
             }
             CallAction::DeleteParty { other_dn } => {
-                self.delete_party(turn, which, &asked, &other_dn);
+                self.delete_party(turn, place, &asked, &other_dn);
             }
             CallAction::SendDtmf { digits } => self.send_dtmf(turn, place, &asked, &digits),
         }

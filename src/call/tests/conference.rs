@@ -253,3 +253,33 @@ fn leg_is_told_whether_it_is_in_a_conference_before_its_offer() {
     };
     assert!(table.commands.iter().any(added));
 }
+
+/// Somebody is taken out while the others are put right: what that waited for is not waited for.
+#[test]
+fn party_who_is_removed_while_legs_are_put_right_holds_nothing_up() {
+    use crate::call::task::{Runs, Step, Task, Then};
+    let (mut table, key, consult) = Table::consulting_with(MIXER);
+    let (main, consulted) = (table.conn_id, LegSlot(2));
+    table.act(key, main, AGENT, CallAction::CompleteConference { consult });
+    table.all_accept(key);
+    // As after a step that failed: the next one is for the leg that is to go.
+    table.calls.conversation_mut(key).task = Some(Task {
+        asked: None,
+        steps: [Step::Mix(consulted)].into(),
+        runs: Runs::NotYet,
+        then: Then::Rest,
+    });
+    table.commands.clear();
+    let other_dn = "2001".into();
+    table.act(key, main, AGENT, CallAction::DeleteParty { other_dn });
+    table.all_accept(key);
+    table.act(
+        key,
+        main,
+        AGENT,
+        CallAction::SendDtmf { digits: "1".into() },
+    );
+    table.act(key, main, AGENT, CallAction::Hold);
+    table.all_accept(key);
+    assert_eq!(table.party_states().pop(), Some(PartyState::Held));
+}

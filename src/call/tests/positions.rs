@@ -65,6 +65,8 @@ pub(super) enum State {
     Confers,
     /// The same, and 2000 has it on hold.
     ConferenceHolds,
+    /// The phone of 2003 rings, which 2000's desktop wants added to the conference.
+    RingsIntoConference,
 }
 
 all_of!(positions: Option<Position> {
@@ -81,7 +83,11 @@ fn states(position: Option<Position>) -> &'static [State] {
     match position {
         None => &[State::Stranger],
         Some(Position::OnItsWay) => &[State::OnItsWay],
-        Some(Position::Ringing) => &[State::Rings, State::ConsultedRings],
+        Some(Position::Ringing) => &[
+            State::Rings,
+            State::ConsultedRings,
+            State::RingsIntoConference,
+        ],
         Some(Position::Dialing(_)) => &[State::Dials, State::ConsultDials],
         Some(Position::Talking(_)) => &[
             State::Talks,
@@ -105,6 +111,8 @@ fn states(position: Option<Position>) -> &'static [State] {
 }
 
 const NEW: &str = "2002";
+/// Who is called into a conference, and rings.
+const LATE: DnIndex = DnIndex(3);
 /// A call that does not exist.
 const GONE: ConnId = ConnId(0xdead);
 
@@ -337,7 +345,11 @@ enum Stands {
 /// Of a party that has a part in the call, or will have.
 fn stands(state: State) -> Stands {
     match state {
-        State::Stranger | State::OnItsWay | State::Rings | State::ConsultedRings => Stands::Rings,
+        State::Stranger
+        | State::OnItsWay
+        | State::Rings
+        | State::ConsultedRings
+        | State::RingsIntoConference => Stands::Rings,
         State::Dials | State::ConsultDials => Stands::Dials,
         State::Talks
         | State::TalksInChange
@@ -384,7 +396,7 @@ fn around(state: State) -> Around {
         | State::ConsultHolds => Around::Another,
         State::HoldsBoth => Around::AnotherHeld,
         State::ConsultedRings | State::ConsultedTalks => Around::Consulted,
-        State::TalksAndAdds => Around::Adding,
+        State::TalksAndAdds | State::RingsIntoConference => Around::Adding,
         State::Confers | State::ConferenceHolds => Around::Conference,
         State::Stranger
         | State::OnItsWay
@@ -457,7 +469,8 @@ impl Scene {
             | State::ConsultHolds
             | State::HoldsBoth
             | State::Confers
-            | State::ConferenceHolds => scene.consults(Far::Answers),
+            | State::ConferenceHolds
+            | State::RingsIntoConference => scene.consults(Far::Answers),
             State::Stranger
             | State::OnItsWay
             | State::Rings
@@ -478,23 +491,21 @@ impl Scene {
                 }
             }
             State::HoldsBoth => scene.asks(consult, CallAction::Hold),
-            State::Confers | State::ConferenceHolds => {
+            State::Confers | State::ConferenceHolds | State::RingsIntoConference => {
                 scene.asks(main, CallAction::CompleteConference { consult });
                 if state == State::ConferenceHolds {
                     scene.asks(main, CallAction::Hold);
+                }
+                if state == State::RingsIntoConference {
+                    scene.adds("2003");
+                    scene.dn = LATE;
                 }
                 scene.beside = GONE;
             }
             State::Stranger => scene.dn = DnIndex(2),
             State::Holds => scene.asks(main, CallAction::Hold),
             State::TalksInChange => scene.is_changed(CallAction::Hold),
-            State::TalksAndAdds => {
-                scene.is_changed(CallAction::SingleStepConference {
-                    destination: NEW.to_owned(),
-                    user_data: KeyValueList::new(),
-                });
-                scene.play(Far::Rings);
-            }
+            State::TalksAndAdds => scene.adds(NEW),
             State::OnItsWay
             | State::Rings
             | State::Dials
@@ -520,7 +531,7 @@ impl Scene {
     fn configured(state: State, trunk: &str) -> Self {
         let trunk = format!("name = \"ucm\"\nanswer = \"talk\"\ndtmf = \"dtmf\"\n{trunk}");
         let text = configuration("")
-            .replace("2000-2001", "2000-2002")
+            .replace("2000-2001", "2000-2003")
             .replacen("[server]", "[server]\nmixer = \"sip:192.0.2.50\"", 1)
             .replacen("name = \"ucm\"", &trunk, 1);
         let mut table = Table::configured(&text);
@@ -597,6 +608,16 @@ impl Scene {
             request,
         };
         self.table.input(self.key, input);
+    }
+
+    /// Somebody whom the agent's other desktop wants added to the call rings.
+    fn adds(&mut self, number: &str) {
+        self.table.commands.clear();
+        self.is_changed(CallAction::SingleStepConference {
+            destination: number.to_owned(),
+            user_data: KeyValueList::new(),
+        });
+        self.play(Far::Rings);
     }
 
     /// Whoever is asked for something does it, until nothing is left to do.
