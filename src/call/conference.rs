@@ -227,6 +227,7 @@ impl Conversation {
             news,
             asked: Some(asked.clone()),
             reason: cause::NORMAL.into(),
+            turns_back: false,
         };
         // What is put right meanwhile begins again without the leg, which would never be free.
         self.drop_task(turn);

@@ -28,6 +28,8 @@ pub(super) struct Leave {
     pub(super) asked: Option<Asked>,
     /// The Q.850 cause for the legs that end by it.
     pub(super) reason: Cause,
+    /// Whether the agent takes its other call back at once, so that nobody is put to rest in it.
+    pub(super) turns_back: bool,
 }
 
 impl Leave {
@@ -39,6 +41,7 @@ impl Leave {
             news: origin.into(),
             asked: None,
             reason: cause::NORMAL.into(),
+            turns_back: false,
         }
     }
 
@@ -50,6 +53,7 @@ impl Leave {
             news: News::default(),
             asked: None,
             reason: reason.into(),
+            turns_back: false,
         }
     }
 }
@@ -217,11 +221,28 @@ impl Conversation {
             call.take(last.leg);
             self.let_go(turn, last.leg, leave.reason);
         }
-        self.call_is_over(turn, which);
+        self.forget_call(turn, which);
+        if !leave.turns_back {
+            self.other_goes_on(turn, which);
+        }
     }
 
-    /// Nobody is in this call any more. What is left is the main call.
+    /// Nobody is in this call any more.
     pub(super) fn call_is_over(&mut self, turn: &mut Turn<'_>, which: Which) {
+        self.forget_call(turn, which);
+        self.other_goes_on(turn, which);
+    }
+
+    /// Who is in the call that is left hears whom it should.
+    fn other_goes_on(&mut self, turn: &mut Turn<'_>, over: Which) {
+        match over {
+            Which::Main => self.put_right(turn, Vec::new()),
+            Which::Consult => self.rest_holders(turn),
+        }
+    }
+
+    /// What is left is the main call.
+    fn forget_call(&mut self, turn: &mut Turn<'_>, which: Which) {
         match which {
             Which::Main => {
                 if let Some(mut consult) = self.consult.take() {
@@ -236,13 +257,9 @@ impl Conversation {
                     consult.beside = None;
                     self.main = consult;
                     self.exchanges.consult_is_main();
-                    self.put_right(turn, Vec::new());
                 }
             }
-            Which::Consult => {
-                self.consult = None;
-                self.rest_holders(turn);
-            }
+            Which::Consult => self.consult = None,
         }
     }
 
@@ -330,6 +347,7 @@ impl Conversation {
             news: News::default(),
             asked: None,
             reason: cause::NORMAL.into(),
+            turns_back: false,
         };
         self.leave(turn, which, first.leg, &leave);
     }

@@ -208,17 +208,17 @@ impl Conversation {
             let end = (EndCause::CallerAbandoned, cause::NORMAL.into());
             self.end_search(turn, which, end);
         }
-        let asks = Asked {
-            requested_by: asked.requested_by,
-            ..asked.clone()
-        };
         // EventReleased of this one is news; what answers the request is EventRetrieved.
         let origin = Origin {
-            reasons: asks.reasons,
+            reasons: asked.reasons.clone(),
             ..Origin::default()
         };
-        self.leave(turn, which, active_leg, &Leave::by_itself(origin));
-        self.task = None;
+        let leave = Leave {
+            turns_back: true,
+            ..Leave::by_itself(origin)
+        };
+        self.drop_task(turn);
+        self.leave(turn, which, active_leg, &leave);
         let Some(other) = self.which(held_conn) else {
             return self.wrong_state(turn, &asked, "the held call has ended");
         };

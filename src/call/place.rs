@@ -121,6 +121,7 @@ impl Conversation {
             news: News::default(),
             asked: None,
             reason: cause::NO_ANSWER.into(),
+            turns_back: false,
         };
         self.leave(turn, which, leg, &leave);
     }

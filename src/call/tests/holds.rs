@@ -299,3 +299,30 @@ fn transfer_that_waits_for_the_phone_of_who_holds_is_not_lost() {
         assert!(table.commands.iter().any(sought), "{action:?}");
     }
 }
+
+/// ReconnectCall moves the agent's phone to whom it held, and to nobody in between.
+#[test]
+fn phone_that_reconnects_is_asked_once() {
+    for holds_main in [true, false] {
+        let (mut table, key, consult) = Table::consulting();
+        let (main, consulted) = (table.conn_id, table.phone);
+        let (active, held) = if holds_main {
+            (consult, main)
+        } else {
+            let alternate = CallAction::Alternate { held: main };
+            table.asks(key, consult, (AGENT, alternate));
+            (main, consult)
+        };
+        table.asks(key, active, (AGENT, CallAction::Reconnect { held }));
+        let heard = if holds_main { CUSTOMER } else { consulted };
+        let is_offer = |command: &&Command| match command {
+            Command::Leg(slot, LegCommand::Offer(_)) => *slot == PHONE,
+            _ => false,
+        };
+        let offers = table.commands.iter().filter(is_offer).count();
+        assert_eq!(offers, 1, "who holds the main call: {holds_main}");
+        assert_eq!(table.partner(key, PHONE), Some(heard));
+        let last = table.party_states().pop();
+        assert_eq!(last, Some(PartyState::Retrieved));
+    }
+}
