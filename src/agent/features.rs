@@ -3,6 +3,7 @@
 //! forward takes where is the call's business.
 
 use crate::call::{self, Elsewhere, ForwardReason};
+use crate::config::DnIndex;
 use crate::cti::{ErrorCode, Event, EventName, ForwardMode};
 
 use super::RefusedOffer;
@@ -12,7 +13,11 @@ use super::step::Step;
 
 /// Where a call goes that the DN would take, or refuse for this reason; `None`: nowhere else. A DN
 /// without a phone or an agent is one where nobody answers.
-pub(super) fn of_call(forward: &Elsewhere, refused: Option<RefusedOffer>) -> Option<call::Input> {
+pub(super) fn of_call(
+    dn: DnIndex,
+    forward: &Elsewhere,
+    refused: Option<RefusedOffer>,
+) -> Option<call::Input> {
     let why = match (forward.mode, refused) {
         (ForwardMode::Unconditional, _) => ForwardReason::Unconditional,
         (ForwardMode::OnBusy | ForwardMode::OnBusyAndNoAnswer, Some(RefusedOffer::Busy)) => {
@@ -31,7 +36,11 @@ pub(super) fn of_call(forward: &Elsewhere, refused: Option<RefusedOffer>) -> Opt
         ) => return None,
     };
     let destination = forward.destination.to_string();
-    Some(call::Input::Forward { destination, why })
+    Some(call::Input::DirectForwarded {
+        dn,
+        destination,
+        why,
+    })
 }
 
 impl Agent {

@@ -61,7 +61,7 @@ impl Agent {
             None
         };
         let forward = self.forward.as_ref();
-        let elsewhere = forward.and_then(|forward| features::of_call(forward, refused));
+        let elsewhere = forward.and_then(|forward| features::of_call(step.dn, forward, refused));
         match (elsewhere, refused) {
             (Some(forward), _) => step.tell_call(call, forward),
             (None, Some(why)) => {

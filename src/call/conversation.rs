@@ -310,8 +310,22 @@ impl Conversation {
                 let returned = crate::agent::Input::Returned { call };
                 turn.commands.push(Command::Agent(dn, returned));
             }
-            (Input::DirectRefused { why, .. }, Some(which)) => {
-                self.direct_refused(turn, which, why);
+            (Input::DirectRefused { dn, why }, Some(which)) => {
+                if self.asks_for(which, dn) {
+                    self.direct_refused(turn, which, why);
+                }
+            }
+            (
+                Input::DirectForwarded {
+                    dn,
+                    destination,
+                    why,
+                },
+                Some(which),
+            ) => {
+                if self.asks_for(which, dn) {
+                    self.forward(turn, which, &destination, why);
+                }
             }
             (Input::Standing(standing), Some(which)) => self.queue_stands(turn, which, standing),
             (Input::Dnis(dnis), Some(which)) => {
@@ -331,6 +345,7 @@ impl Conversation {
             // Of a call that is over.
             (
                 Input::DirectRefused { .. }
+                | Input::DirectForwarded { .. }
                 | Input::Standing(_)
                 | Input::Dnis(_)
                 | Input::QueueRefused { .. }
@@ -338,6 +353,13 @@ impl Conversation {
                 None,
             ) => {}
         }
+    }
+
+    /// Whether an agent is being asked for. What is said of another one comes late: the search has
+    /// gone on to somebody else since.
+    fn asks_for(&self, which: Which, dn: DnIndex) -> bool {
+        let quest = self.call(which).and_then(|call| call.quest.as_ref());
+        quest.is_some_and(|quest| matches!(quest.stage, Stage::Reserving(asked) if asked == dn))
     }
 
     /// The agent was taken away while the call was on its way to it. A call that was transferred

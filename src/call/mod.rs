@@ -94,6 +94,15 @@ pub enum Input {
         /// Why.
         why: RefusedOffer,
     },
+    /// The agent of a direct call does not get it: its DN's calls go elsewhere.
+    DirectForwarded {
+        /// The agent.
+        dn: DnIndex,
+        /// An agent, a routing point or a number outside.
+        destination: String,
+        /// Why.
+        why: ForwardReason,
+    },
     /// The queue does not take the call: it is full, or the router said so.
     QueueRefused {
         /// What to tell the caller.

@@ -397,7 +397,7 @@ impl Conversation {
         self.search_ended(turn, which, (None, why), cause);
     }
 
-    /// The queue, its router or a DN's shard sends the call elsewhere.
+    /// The queue or its router sends the call elsewhere, or the DN that was asked for does.
     pub(super) fn forward(
         &mut self,
         turn: &mut Turn<'_>,

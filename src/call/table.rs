@@ -443,6 +443,7 @@ impl Event {
             Self::Input(
                 _,
                 Input::DirectRefused { .. }
+                | Input::DirectForwarded { .. }
                 | Input::Standing(_)
                 | Input::Dnis(_)
                 | Input::QueueRefused { .. }

@@ -7,6 +7,7 @@ mod conference;
 mod control;
 mod faults;
 mod holds;
+mod late;
 mod positions;
 mod requests;
 mod returns;

@@ -276,7 +276,12 @@ fn calls_are_forwarded_as_the_desktop_says() {
             let ways = [Unconditional, Busy, NoAnswer];
             ways.into_iter().find(|&why| {
                 let destination = "7001".to_owned();
-                let forward = call::Input::Forward { destination, why };
+                let dn = DN;
+                let forward = call::Input::DirectForwarded {
+                    dn,
+                    destination,
+                    why,
+                };
                 outputs.contains(&Output::Call(call, forward))
             })
         };

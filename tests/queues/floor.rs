@@ -431,7 +431,9 @@ impl Floor {
                 self.is_sent(index, destination.clone());
             }
             call::Input::Standing(_) | call::Input::Dnis(_) => {}
-            call::Input::DirectRefused { .. } | call::Input::Request { .. } => {
+            call::Input::DirectRefused { .. }
+            | call::Input::DirectForwarded { .. }
+            | call::Input::Request { .. } => {
                 panic!("nobody here says {input:?} to a call")
             }
         }
