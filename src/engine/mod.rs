@@ -27,7 +27,9 @@ use crate::call;
 use crate::call::{CallKey, CallRef, Calls, Live, Mint};
 use crate::config::{Config, DnIndex, QueueIndex, RoutingPointIndex, Strangers, TrunkIndex};
 use crate::counters::Counters;
-use crate::cti::{ErrorCode, Event, Output, Request, RequestBody, RequestedBy, RouteRequest};
+use crate::cti::{
+    CallRequest, ConnId, ErrorCode, Event, Output, Request, RequestBody, RequestedBy, RouteRequest,
+};
 use crate::dialog::{Admission, LegKey, Sender, Unwelcome, UserAgent, UserAgentConfig};
 use crate::limits::BACKLOG_MAX;
 use crate::presence::Watchers;
@@ -334,15 +336,24 @@ impl Engine {
                     self.calls
                         .handle(now, key, call::Event::Input(conn_id, input));
                 }
-                None => {
-                    let this_dn = call::requesting_dn(&self.config, &request);
-                    let message = format!("there is no call {conn_id}");
-                    let code = ErrorCode::InvalidConnID;
-                    let error = Event::error(now, this_dn, requested_by, code, message);
-                    self.emit(Box::new(error));
-                }
+                None => self.no_such_call(now, conn_id, requested_by, &request),
             },
         }
+    }
+
+    /// What is asked of a call that has ended, or never was, is refused.
+    fn no_such_call(
+        &mut self,
+        now: Instant,
+        conn_id: ConnId,
+        requested_by: RequestedBy,
+        request: &CallRequest,
+    ) {
+        let this_dn = call::requesting_dn(&self.config, request);
+        let message = format!("there is no call {conn_id}");
+        let code = ErrorCode::InvalidConnID;
+        let error = Event::error(now, this_dn, requested_by, code, message);
+        self.emit(Box::new(error));
     }
 }
 

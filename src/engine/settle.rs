@@ -94,14 +94,26 @@ impl Engine {
     }
 
     fn tell_own_call(&mut self, now: Instant, call: CallRef, input: call::Input) {
-        if let (false, call::Input::Offer { dn, .. }) = (self.calls.is_live(call.key), &input) {
-            // The caller left while the agent was being reserved: the reservation returns.
-            let dn = *dn;
-            self.tell_agent(dn, agent::Input::Returned { call });
-            return;
+        if self.calls.is_live(call.key) {
+            let event = CallEvent::Input(call.conn_id, input);
+            return self.calls.handle(now, call.key, event);
         }
-        let event = CallEvent::Input(call.conn_id, input);
-        self.calls.handle(now, call.key, event);
+        // The call has ended while it was on its way.
+        match input {
+            // The reservation returns.
+            call::Input::Offer { dn, .. } => self.tell_agent(dn, agent::Input::Returned { call }),
+            call::Input::Request {
+                requested_by,
+                request,
+            } => self.no_such_call(now, call.conn_id, requested_by, &request),
+            call::Input::DirectRefused { .. }
+            | call::Input::DirectForwarded { .. }
+            | call::Input::QueueRefused { .. }
+            | call::Input::Standing(_)
+            | call::Input::Dnis(_)
+            | call::Input::Forward { .. }
+            | call::Input::OfferWithdrawn { .. } => {}
+        }
     }
 
     /// What the user agent says.

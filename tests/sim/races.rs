@@ -13,7 +13,7 @@ use offhook_loadgen::population::{
 };
 
 use super::calls::outcome;
-use super::control::{act, conn_of, connected, talking, told, world};
+use super::control::{act, conn_of, connected, talking, told, world, world_on};
 use super::network::{Fate, Flight};
 use super::world::World;
 
@@ -360,4 +360,22 @@ fn d25_a_notify_after_the_bye_ends_nothing_else() {
     let now = world.now;
     world.population.callers.hang_up(now, token);
     finish(&mut world);
+}
+
+/// A request goes by way of the agent's shard to that of the call, which ends meanwhile: it is
+/// answered all the same, as every world sees to at its end.
+#[test]
+fn a_request_that_crosses_the_end_of_its_call_is_answered() {
+    for seed in 1..=4 {
+        for after in 0..12 {
+            let mut world = world_on(4, seed, "", "");
+            let (token, conn_id) = talking(&mut world);
+            act(&mut world, AGENT, conn_id, CallAction::Hold);
+            let now = world.now;
+            world.population.callers.hang_up(now, token);
+            world.run_for(milliseconds(after));
+            act(&mut world, AGENT, conn_id, CallAction::Retrieve);
+            world.finish();
+        }
+    }
 }
