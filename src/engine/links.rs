@@ -38,6 +38,11 @@ pub(super) struct Links {
 }
 
 impl Links {
+    /// How many legs belong to calls.
+    pub(super) fn len(&self) -> usize {
+        self.legs.len()
+    }
+
     pub(super) fn add(&mut self, key: CallKey, slot: LegSlot, link: Link) {
         self.legs.insert(link.leg, (key, slot));
         let Some(entry) = self.calls.entry(key) else {

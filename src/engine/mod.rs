@@ -189,6 +189,12 @@ impl Engine {
         self.ties.len()
     }
 
+    /// How many legs belong to calls, for checkers.
+    #[must_use]
+    pub fn linked_legs(&self) -> usize {
+        self.links.len()
+    }
+
     /// The SIP side of this shard, for checkers.
     #[must_use]
     pub fn user_agent(&self) -> &UserAgent {

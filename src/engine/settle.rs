@@ -168,9 +168,13 @@ impl Engine {
                 let event = LegEvent::Progress { status, body };
                 self.calls.handle(now, key, CallEvent::Leg(slot, event));
             }
+            LegEvent::HungUp(_) => {
+                // It stands for nobody from here on.
+                self.links.take(key, slot);
+                self.calls.handle(now, key, CallEvent::Leg(slot, event));
+            }
             LegEvent::Answered { .. }
             | LegEvent::Acknowledged { .. }
-            | LegEvent::HungUp(_)
             | LegEvent::Offered { .. }
             | LegEvent::OfferCancelled
             | LegEvent::Refreshed { .. }

@@ -7,6 +7,7 @@ use offhook::cti::{
     CallAction, CallRequest, CallState, CallType, ConnId, ConsultKind, DesktopRequest, DnRole,
     ErrorCode, Event, EventName, KeyValueList, RequestBody,
 };
+use offhook::engine::Engine;
 use offhook::sip::Status;
 use offhook_loadgen::population::{Behaviour, CallPlan, Fact, Party, Reception, Token};
 
@@ -353,6 +354,9 @@ fn consultation_goes_on_when_the_caller_hangs_up() {
     world.run_for(Duration::from_secs(3));
     let (agent, other) = (Party::phone(AGENT), Party::phone(OTHER));
     assert!(world.population.are_connected(&agent, &other));
+    // The leg of who has hung up stands for nobody any more.
+    let engines = world.cluster.engines.iter();
+    assert_eq!(engines.map(Engine::linked_legs).sum::<usize>(), 2);
     assert!(world.phone(OTHER).hang_up());
     world.finish();
 }
