@@ -139,7 +139,9 @@ impl Conversation {
         true
     }
 
-    /// The REFER is taken, and what it asks for is ours from here on.
+    /// The REFER is taken, and what it asks for is ours from here on. RFC 3515 §2.4.5 wants to be
+    /// told how the call goes that it leads to. But the phone's leg ends at once, and its
+    /// subscription with it, and the caller never comes back to it: to the phone it is done.
     fn refer_done(&mut self, turn: &mut Turn<'_>, leg: LegSlot) {
         turn.commands
             .push(Command::Leg(leg, LegCommand::AcceptRefer));

@@ -471,7 +471,11 @@ fn by_phone() -> Vec<Flow> {
         Flow {
             title: "A phone transfers by REFER",
             text: "With `refer` of the trunk, what the phone asks for is done as if its desktop \
-                   had asked for a SingleStepTransfer.",
+                   had asked for a SingleStepTransfer. The last NOTIFY says 200 before anybody \
+                   was called, where RFC 3515, section 2.4.5, wants the state of that call: the \
+                   caller is Offhook's to place from here on, and never comes back to the phone, \
+                   whose leg, and with it the subscription, ends at once, so that it is free; \
+                   anything but 200 would be shown as a transfer that failed.",
             play: || {
                 let (mut world, _, _) = in_call("", "refer = true\n");
                 assert!(world.phone(AGENT).refer(OTHER));
