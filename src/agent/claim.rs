@@ -81,6 +81,15 @@ impl Agent {
         self.timers.disarm(step, Timer::Claim);
     }
 
+    /// A router has gone: it needs the agent no more, whether it has it or would have got it.
+    pub(super) fn claimant_gone(&mut self, step: &mut Step<'_>, router: ClientId) {
+        let wishes = &mut self.claims.wishes;
+        wishes.retain(|wish| wish.requested_by.client != router);
+        if self.claims.holder == Some(router) {
+            self.end_claim(step);
+        }
+    }
+
     fn keep_for(&mut self, step: &mut Step<'_>, wish: Wish) {
         let Wish {
             requested_by,

@@ -21,6 +21,7 @@ impl Agent {
                 self.desktop_missed = false;
             }
             DesktopRequest::Gone => self.desktop_gone(step),
+            DesktopRequest::RouterGone(router) => self.claimant_gone(step, router),
             DesktopRequest::Login {
                 agent_id,
                 work_mode,

@@ -102,6 +102,8 @@ pub enum DesktopRequest {
     Present,
     /// The last desktop of the DN went away. Has no answer.
     Gone,
+    /// A router for which the agent is kept, or may be, went away. Has no answer.
+    RouterGone(ClientId),
 }
 
 /// What is asked about a call.

@@ -1,11 +1,13 @@
-//! Whether anybody is there: the desktops of each DN and the routers of each routing point, and
-//! what the shards have yet to be told about it. It decides nothing: what follows when a desktop
+//! Whether anybody is there: the desktops of each DN, the routers of each routing point and those
+//! for whom agents are kept, and what the shards have yet to be told about it. It decides nothing: what follows when a desktop
 //! goes away is the agent's business, who routes without a router the queue's.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::{Duration, Instant};
 
 use crate::config::{Address, DnIndex, RoutingPointIndex};
 use crate::cti::ClientId;
+use crate::limits::CLAIM_COLLECTION;
 
 /// News for a shard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,6 +16,8 @@ pub enum News {
     DesktopPresent(DnIndex, bool),
     /// Who routes the calls of the routing point.
     Router(RoutingPointIndex, Option<ClientId>),
+    /// A client that has asked to have the agent of the DN kept is gone.
+    ClaimantGone(DnIndex, ClientId),
 }
 
 /// Who attends to what.
@@ -21,6 +25,16 @@ pub enum News {
 pub struct Attendance {
     desktops: Attended<DnIndex>,
     routers: Routers,
+    claims: Claims,
+}
+
+/// The agents that clients have asked to be kept for them.
+#[derive(Debug, Default)]
+struct Claims {
+    /// Until when it may last and whose DN it is, in the order in which they were asked for.
+    asked: BTreeMap<ClientId, VecDeque<(Instant, DnIndex)>>,
+    /// Those whose client is gone.
+    left: BTreeSet<(DnIndex, ClientId)>,
 }
 
 /// The routers of each routing point, in the order in which they came: the first one routes, the
@@ -59,6 +73,23 @@ impl Attendance {
         self.routers.active(routing_point)
     }
 
+    /// A client asked to have the agent of a DN kept for so long.
+    pub fn claimed(&mut self, now: Instant, client: ClientId, (dn, time): (DnIndex, Duration)) {
+        let asked = self.claims.asked.entry(client).or_default();
+        // A request lasts for minutes at most, so that only the last ones are there.
+        while asked.front().is_some_and(|(until, _)| *until <= now) {
+            asked.pop_front();
+        }
+        asked.push_back((now + CLAIM_COLLECTION + time, dn));
+    }
+
+    /// A client is gone, and keeps no agent any more.
+    pub fn gone(&mut self, client: ClientId) {
+        let asked = self.claims.asked.remove(&client).unwrap_or_default();
+        let left = asked.into_iter().map(|(_, dn)| (dn, client));
+        self.claims.left.extend(left);
+    }
+
     /// Whether a router of this address waits for the one that routes to go.
     #[must_use]
     pub fn stands_by(&self, client: ClientId, address: Address) -> bool {
@@ -87,7 +118,9 @@ impl Attendance {
         let desktops = desktops.map(|(dn, present)| News::DesktopPresent(dn, present));
         let routers = self.routers.news();
         let routers = routers.map(|(point, router)| News::Router(point, router));
-        desktops.chain(routers).collect()
+        let left = self.claims.left.iter();
+        let left = left.map(|(dn, client)| News::ClaimantGone(*dn, *client));
+        desktops.chain(routers).chain(left).collect()
     }
 
     /// The shard has been told.
@@ -95,6 +128,9 @@ impl Attendance {
         match news {
             News::DesktopPresent(dn, present) => self.desktops.told(dn, present),
             News::Router(routing_point, router) => self.routers.told(routing_point, router),
+            News::ClaimantGone(dn, client) => {
+                self.claims.left.remove(&(dn, client));
+            }
         }
     }
 }

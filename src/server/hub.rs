@@ -410,6 +410,7 @@ impl<S: Shards> Hub<S> {
         for address in client.registrations.keys() {
             self.attendance.left(id, self.book.address(*address));
         }
+        self.attendance.gone(id);
         Some(client)
     }
 
@@ -431,6 +432,10 @@ impl<S: Shards> Hub<S> {
                     let queue = self.book.config().routing_point_at(routing_point).queue;
                     let body = RequestBody::Route(routing_point, RouteRequest::Router(router));
                     (self.shards.owner_of_queue(queue), body)
+                }
+                News::ClaimantGone(dn, client) => {
+                    let body = RequestBody::Desktop(dn, DesktopRequest::RouterGone(client));
+                    (self.shards.owner_of_dn(dn), body)
                 }
             };
             let requested_by = RequestedBy {

@@ -135,7 +135,7 @@ pub fn success(body: &RequestBody) -> &'static [EventName] {
             DesktopRequest::SetForward { .. } => &[EventName::ForwardSet],
             DesktopRequest::CancelForward { .. } => &[EventName::ForwardCancel],
             DesktopRequest::Reserve { .. } => &[EventName::AgentReserved],
-            DesktopRequest::Present | DesktopRequest::Gone => &[],
+            DesktopRequest::Present | DesktopRequest::Gone | DesktopRequest::RouterGone(_) => &[],
         },
         RequestBody::Call(_, request) => match request {
             CallRequest::Party { action, .. } => success_of(action),

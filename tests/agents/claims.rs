@@ -173,3 +173,32 @@ fn a_direct_call_comes_all_the_same() {
     let (_, outputs) = routed(&mut desk, 7);
     assert_eq!(told_queues(&outputs), [(SALES, "refused: busy")]);
 }
+
+/// The client of a router has gone.
+fn gone(router: u64) -> Input {
+    Input::Desktop {
+        requested_by: RequestedBy {
+            client: ClientId(0),
+            reference_id: 0,
+        },
+        request: DesktopRequest::RouterGone(ClientId(router)),
+    }
+}
+
+#[test]
+fn a_router_that_goes_keeps_no_agent() {
+    let mut desk = kept();
+    assert_eq!(told_queues(&desk.handle(gone(8))), [], "another one");
+    let outputs = desk.handle(gone(7));
+    assert_eq!(
+        told_queues(&outputs),
+        [(SALES, "available"), (SERVICE, "available")]
+    );
+    // Nor one that it would have got.
+    let mut desk = Desk::new().ready();
+    desk.events(wants(7, 1, 9));
+    desk.events(wants(8, 2, 0));
+    desk.events(gone(7));
+    let outputs = desk.pass(COLLECTION);
+    assert_eq!(answers(&outputs), [(8, "*Reserved".to_owned())]);
+}

@@ -158,7 +158,8 @@ impl Script {
             DesktopRequest::MakeCall { .. }
             | DesktopRequest::SetDnd { .. }
             | DesktopRequest::SetForward { .. }
-            | DesktopRequest::CancelForward { .. } => return,
+            | DesktopRequest::CancelForward { .. }
+            | DesktopRequest::RouterGone(_) => return,
             DesktopRequest::Reserve { reasons, .. } => {
                 (EventName::AgentReserved, AgentWorkMode::Unknown, reasons)
             }

@@ -102,7 +102,8 @@ fn a_caller_whose_agent_wants_no_call_any_more_keeps_the_place() {
             | DesktopRequest::CancelForward { .. }
             | DesktopRequest::Present
             | DesktopRequest::Reserve { .. }
-            | DesktopRequest::Gone => DesktopRequest::Ready { work_mode, reasons },
+            | DesktopRequest::Gone
+            | DesktopRequest::RouterGone(_) => DesktopRequest::Ready { work_mode, reasons },
         };
         world.ask(AGENT, back);
         world.run_for(Duration::from_secs(30));

@@ -245,6 +245,7 @@ fn of(request: &DesktopRequest) -> String {
         DesktopRequest::Reserve { .. } => "RequestReserveAgent".to_owned(),
         DesktopRequest::Present => "the desktop comes".to_owned(),
         DesktopRequest::Gone => "the desktop goes".to_owned(),
+        DesktopRequest::RouterGone(_) => "a router goes".to_owned(),
     }
 }
 

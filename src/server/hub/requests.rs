@@ -235,8 +235,17 @@ impl<S: Shards> Hub<S> {
             }
         };
         let this_dn = self.book.config().agent_at(dn).dn.to_string();
+        let time = if let DesktopRequest::Reserve { duration, .. } = &request {
+            Some(*duration)
+        } else {
+            None
+        };
         let body = RequestBody::Desktop(dn, request);
-        self.forward(now, id, reference_id, this_dn, body)
+        self.forward(now, id, reference_id, this_dn, body)?;
+        if let Some(time) = time {
+            self.attendance.claimed(now, id, (dn, time));
+        }
+        Ok(())
     }
 
     fn dn_where(&self, agent_id: &str) -> Result<DnIndex, Blame> {

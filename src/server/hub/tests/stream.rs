@@ -266,6 +266,34 @@ fn the_first_desktop_and_the_last_are_told_to_the_shard() {
 }
 
 #[test]
+fn shards_hear_that_a_router_is_gone_for_which_they_may_keep_agents() {
+    let mut stage = Stage::new();
+    let router = stage.client_in(Role::Router);
+    let reserve = json!({"Message": "RequestReserveAgent", "ReferenceID": 5, "ThisDN": "2002",
+                         "Duration": 60_000});
+    stage.say(&router, &reserve);
+    stage.asked_once();
+    let id = router.id;
+    stage.hub.handle_disconnect(id);
+    stage.pass(Duration::from_millis(20));
+    let gone = RequestBody::Desktop(DnIndex(1), DesktopRequest::RouterGone(id));
+    assert_eq!(stage.asked_once().1.body, gone);
+    // What is over is forgotten.
+    let router = stage.client_in(Role::Router);
+    stage.say(&router, &reserve);
+    stage.asked_once();
+    stage.pass(Duration::from_mins(2));
+    let other = json!({"Message": "RequestReserveAgent", "ReferenceID": 6, "ThisDN": "2003"});
+    stage.say(&router, &other);
+    stage.asked_once();
+    let id = router.id;
+    stage.hub.handle_disconnect(id);
+    stage.pass(Duration::from_millis(20));
+    let gone = RequestBody::Desktop(DnIndex(2), DesktopRequest::RouterGone(id));
+    assert_eq!(stage.asked_once().1.body, gone);
+}
+
+#[test]
 fn a_desktop_that_connects_again_is_back_before_it_asks_anything() {
     let word = |word| (ShardId(1), DnIndex(1), word);
     let mut stage = Stage::new();
