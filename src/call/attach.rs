@@ -8,6 +8,7 @@ use crate::cti::{ErrorCode, Event, EventName, RequestedBy, UserDataChange};
 use crate::queue;
 
 use super::Command;
+use super::command::LegSlot;
 use super::conversation::{Conversation, Turn, Which};
 use super::facts::{Origin, refuse_request};
 use super::participant::{News, Participant};
@@ -51,6 +52,42 @@ impl Conversation {
             return refuse_request(now, turn.commands, requested_by, this_dn, code, message);
         }
         self.show_attached(turn, which, &parties, (requested_by, this_dn, by));
+    }
+
+    /// Who was added is in, and so is what it brings along.
+    pub(super) fn attach_brought(&mut self, turn: &mut Turn<'_>, added: LegSlot, by: &str) {
+        let mut all = self.main.participants.iter_mut();
+        let new = all.find(|who| who.leg == added);
+        let Some(pairs) = new.and_then(|who| who.brings.take()) else {
+            return;
+        };
+        let change = UserDataChange::Update(Arc::unwrap_or_clone(pairs));
+        let fits = self.main.change_user_data(change).is_ok();
+        // Who was added has shown it from the first: the others follow, or it does if the data has
+        // grown too large meanwhile.
+        self.show_data(turn, by, |who| (who.leg != added) == fits);
+    }
+
+    /// What a request has done to the data of the main call besides is shown by some.
+    pub(super) fn show_data(
+        &self,
+        turn: &mut Turn<'_>,
+        by: &str,
+        is_concerned: impl Fn(&Participant) -> bool,
+    ) {
+        for who in self
+            .main
+            .participants
+            .iter()
+            .filter(|who| is_concerned(who))
+        {
+            let origin = Origin {
+                changed_by: Some(by.to_owned()),
+                ..Origin::default()
+            };
+            let state = PartyState::UserDataChanged;
+            self.report(turn, Which::Main, who, state, News::from(origin));
+        }
     }
 
     /// Who of the call is known to clients.

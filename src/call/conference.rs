@@ -1,6 +1,8 @@
 //! CompleteConference, SingleStepConference, DeleteFromConference: each party's leg is joined to a
 //! leg of its own to the mixer (RFC 4240 §5, `conf=`), which makes the conference.
 
+use std::sync::Arc;
+
 use crate::agent::{EndCause, PartyState};
 use crate::cti::{CallState, ConnId, DnRole, ErrorCode, KeyValueList, UserDataChange};
 
@@ -128,13 +130,14 @@ impl Conversation {
         let Some(destination) = self.destination_for(turn, &asked, number) else {
             return;
         };
-        let change = UserDataChange::Update(user_data);
-        if let Err(code) = self.main.change_user_data(change) {
+        let change = UserDataChange::Update(user_data.clone());
+        if let Err(code) = self.main.info_with(change) {
             return self.refuse(turn, &asked, code, "the user data would exceed its limit");
         }
         self.facts.set_out();
         self.main.since = turn.now;
-        self.seek(turn, Which::Main, destination, (None, Why::Added(asked)));
+        let why = Why::Added(asked, Arc::new(user_data));
+        self.seek(turn, Which::Main, destination, (None, why));
     }
 
     /// Somebody who was called to join has answered: all go to the mixer.
@@ -171,6 +174,7 @@ impl Conversation {
             return;
         };
         let by = self.facts.config.agent_at(asked.dn).dn.to_string();
+        self.attach_brought(turn, added, &by);
         let number = new.number(&self.facts);
         let others: Vec<Participant> = self.main.others(new.leg).cloned().collect();
         for who in others {

@@ -159,7 +159,7 @@ impl Conversation {
     fn fewer(&mut self, turn: &mut Turn<'_>, which: Which, who: &Participant, leave: &Leave) {
         let quest = self.call(which).and_then(|call| call.quest.as_ref());
         let added_by_it = match quest.map(|quest| &quest.why) {
-            Some(Why::Added(asked)) => Some(asked.dn) == who.dn(),
+            Some(Why::Added(asked, _)) => Some(asked.dn) == who.dn(),
             Some(Why::Called | Why::Transferred(_) | Why::Muted(_)) | None => false,
         };
         if added_by_it {
@@ -315,7 +315,7 @@ impl Conversation {
         let code = super::facts::error_of(cause);
         self.not_found(turn, why, (code, "the destination did not take the call"));
         match why {
-            Why::Added(_) => return,
+            Why::Added(..) => return,
             Why::Transferred(_) if self.goes_back(turn, which) => return,
             Why::Called | Why::Muted(_) | Why::Transferred(_) => {}
         }
@@ -455,6 +455,6 @@ impl Conversation {
 fn is_for(quest: Option<&super::quest::Quest>, last: Option<&Participant>) -> bool {
     match (quest.map(|quest| &quest.why), last) {
         (Some(Why::Called | Why::Transferred(_) | Why::Muted(_)), Some(_)) => true,
-        (Some(Why::Added(_)) | None, _) | (_, None) => false,
+        (Some(Why::Added(..)) | None, _) | (_, None) => false,
     }
 }

@@ -39,7 +39,7 @@ impl Conversation {
     ) -> Result<LegSlot, Status> {
         let call = self.call(which).ok_or(Status::BUSY_HERE)?;
         let waiting = call.participants.first().ok_or(Status::BUSY_HERE)?.clone();
-        let is_added = |quest: &Quest| matches!(quest.why, Why::Added(_));
+        let is_added = |quest: &Quest| matches!(quest.why, Why::Added(..));
         let is_changed = self.task.as_ref().is_some_and(Task::is_change);
         if is_changed
             || waiting.standing == Standing::Holding

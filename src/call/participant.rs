@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use crate::agent::{self, PartyState};
 use crate::config::{DnIndex, QueueIndex, RoutingPointIndex};
-use crate::cti::{CallInfo, CallState, ConnId, DnRole, ErrorCode, UserDataChange};
+use crate::cti::{CallInfo, CallState, ConnId, DnRole, ErrorCode, KeyValueList, UserDataChange};
 use crate::dialog;
 
 use super::command::{Command, LegSlot};
@@ -33,6 +33,8 @@ pub(super) struct Participant {
     pub(super) standing: Standing,
     /// The routing point through which the call came to it.
     pub(super) routing_point: Option<RoutingPointIndex>,
+    /// What its events show besides the call's data, which gets it when it is in the conference.
+    pub(super) brings: Option<Arc<KeyValueList>>,
 }
 
 /// Whether a participant hears the others.
@@ -52,6 +54,7 @@ impl Participant {
             role,
             standing: Standing::Talking,
             routing_point: None,
+            brings: None,
         }
     }
 
@@ -239,7 +242,7 @@ impl Call {
         };
         let party = agent::Party {
             call: facts.call(self.conn_id),
-            info: Arc::clone(&self.info),
+            info: self.info_for(whom),
             routing_point: whom.routing_point,
             role: whom.role,
             other: news.other.or_else(|| self.far_party(facts, whom)),
@@ -256,9 +259,22 @@ impl Call {
 
     /// Changes the attached data; whose events show it is decided by the caller.
     pub(super) fn change_user_data(&mut self, change: UserDataChange) -> Result<(), ErrorCode> {
+        self.info = self.info_with(change)?;
+        Ok(())
+    }
+
+    /// As the call would be with other data.
+    pub(super) fn info_with(&self, change: UserDataChange) -> Result<Arc<CallInfo>, ErrorCode> {
         let mut info = CallInfo::clone(&self.info);
         user_data::apply(&mut info.user_data, change)?;
-        self.info = Arc::new(info);
-        Ok(())
+        Ok(Arc::new(info))
+    }
+
+    fn info_for(&self, whom: &Participant) -> Arc<CallInfo> {
+        let brings = whom.brings.as_deref().cloned();
+        let with = brings.map(|pairs| self.info_with(UserDataChange::Update(pairs)));
+        // Where it would be too much, the call keeps its own.
+        with.and_then(Result::ok)
+            .unwrap_or_else(|| Arc::clone(&self.info))
     }
 }

@@ -2,12 +2,13 @@
 //! However it ends, a reservation returns, and who waits is told or waits on. The search is the
 //! same for a caller from outside, a call that a desktop makes, a consultation, a transfer.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::agent::{self, EndCause, Offer, OfferSource, PartyState, RefusedOffer};
 use crate::config::{Address, DnIndex, QueueIndex, RoutingPointIndex};
 use crate::counters::Counter;
-use crate::cti::ErrorCode;
+use crate::cti::{ErrorCode, KeyValueList};
 use crate::limits::CALL_HOPS_MAX;
 use crate::session::Negotiation;
 use crate::sip::Status;
@@ -69,8 +70,8 @@ pub(super) enum Why {
     Transferred(String),
     /// An agent consults, and transfers as soon as somebody rings.
     Muted(Asked),
-    /// An agent adds somebody to the call.
-    Added(Asked),
+    /// An agent adds somebody to the call, and these pairs to its data.
+    Added(Asked, Arc<KeyValueList>),
 }
 
 impl Quest {

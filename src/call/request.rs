@@ -232,7 +232,7 @@ impl Conversation {
         (code, message): (ErrorCode, &str),
     ) {
         match why {
-            Why::Muted(asked) | Why::Added(asked) => self.refuse(turn, asked, code, message),
+            Why::Muted(asked) | Why::Added(asked, _) => self.refuse(turn, asked, code, message),
             Why::Called | Why::Transferred(_) => {}
         }
     }

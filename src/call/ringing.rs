@@ -1,6 +1,7 @@
 //! Somebody is dialled, rings, answers or does not. With whom it is to talk is known from the
 //! start, and so is which of the two makes the offer; the exchange of it begins here.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::agent::{self, EndCause, PartyState};
@@ -65,7 +66,7 @@ impl Conversation {
         };
         // Who is added is called by the one who adds it; anybody else by who waits.
         let caller = match &why {
-            Why::Added(asked) => call.agent(asked.dn),
+            Why::Added(asked, _) => call.agent(asked.dn),
             Why::Called | Why::Transferred(_) | Why::Muted(_) => call.participants.first(),
         };
         let Some(caller) = caller.cloned() else {
@@ -96,7 +97,11 @@ impl Conversation {
         dial.referred_by = call.referred_by.clone();
         let mut called = Participant::new(who, leg, DnRole::Destination);
         called.routing_point = call.through.map(|(_, routing_point)| routing_point);
-        let adds = matches!(why, Why::Added(_));
+        called.brings = match &why {
+            Why::Added(_, pairs) => Some(Arc::clone(pairs)).filter(|pairs| !pairs.is_empty()),
+            Why::Called | Why::Transferred(_) | Why::Muted(_) => None,
+        };
+        let adds = matches!(why, Why::Added(..));
         call.quest = Some(Quest {
             stage: Stage::Ringing(Ringing {
                 called,
@@ -331,7 +336,7 @@ impl Conversation {
                 }
                 self.transfer_ringing(turn, &asked);
             }
-            Why::Transferred(_) | Why::Added(_) => {}
+            Why::Transferred(_) | Why::Added(..) => {}
         }
         true
     }
@@ -443,7 +448,7 @@ impl Conversation {
                 };
                 self.report_others(turn, which, called.leg, PartyState::Changed, &news);
             }
-            Why::Added(asked) => self.added(turn, called, asked),
+            Why::Added(asked, _) => self.added(turn, called, asked),
         }
     }
 

@@ -239,12 +239,16 @@ impl Conversation {
         let Some(destination) = self.destination_for(turn, asked, number) else {
             return;
         };
+        let is_news = !user_data.is_empty();
         let change = UserDataChange::Update(user_data);
         if let Err(code) = self.main.change_user_data(change) {
             return self.refuse(turn, asked, code, "the user data would exceed its limit");
         }
         let by = self.facts.config.agent_at(asked.dn).dn.to_string();
         self.let_agent_go(turn, (leg, number), asked.origin());
+        if is_news {
+            self.show_data(turn, &by, |_| true);
+        }
         let waiting = self
             .main
             .participants

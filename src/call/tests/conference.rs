@@ -3,7 +3,7 @@
 
 use super::control::{MIXER, sdp, told};
 use super::*;
-use crate::cti::CallAction;
+use crate::cti::{CallAction, Value};
 
 const CUSTOMER: LegSlot = LegSlot::FIRST;
 const PHONE: LegSlot = LegSlot(1);
@@ -282,4 +282,77 @@ fn party_who_is_removed_while_legs_are_put_right_holds_nothing_up() {
     table.act(key, main, AGENT, CallAction::Hold);
     table.all_accept(key);
     assert_eq!(table.party_states().pop(), Some(PartyState::Held));
+}
+
+/// What the data of the call is, as the last event at this DN shows it.
+fn shown(table: &Table, dn: DnIndex) -> (PartyState, Option<Value>) {
+    let party = |command: &Command| match command {
+        Command::Agent(at, agent::Input::Party(party)) if *at == dn => {
+            let value = party.info.user_data.value("Case").cloned();
+            Some((party.state, value))
+        }
+        _ => None,
+    };
+    let mut all = table.commands.iter().rev();
+    all.find_map(party).expect("it was told something")
+}
+
+/// The data of a call changes when who is added is in; that one shows it from the first.
+#[test]
+fn data_of_a_call_changes_when_who_is_added_is_in() {
+    let case = || Some(Value::Text("7".into()));
+    for answers in [true, false] {
+        let (mut table, key) = Table::talking_with(MIXER);
+        let main = table.conn_id;
+        let action = CallAction::SingleStepConference {
+            destination: "2001".into(),
+            user_data: KeyValueList::new().with_text("Case", "7"),
+        };
+        table.act(key, main, AGENT, action);
+        let (dn, elsewhere) = (OTHER, None);
+        table.input(key, Input::Offer { dn, elsewhere });
+        let added = table.phone;
+        table.ring(key);
+        assert_eq!(shown(&table, OTHER), (PartyState::Ringing, case()));
+        if answers {
+            let body = sdp(added.0);
+            table.on(key, added, LegEvent::Answered { body });
+            assert_eq!(shown(&table, OTHER), (PartyState::Established, case()));
+            table.all_accept(key);
+            let heard = [PartyState::UserDataChanged, PartyState::Added];
+            assert!(table.party_states().ends_with(&heard));
+            assert_eq!(shown(&table, AGENT), (PartyState::Added, case()));
+        } else {
+            let status = Status::BUSY_HERE;
+            let busy = LegEvent::Refused {
+                status,
+                retry_after: None,
+                after_provisional: true,
+            };
+            table.on(key, added, busy);
+            assert_eq!(table.errors(), [ErrorCode::Busy]);
+        }
+        table.act(key, main, AGENT, CallAction::Hold);
+        table.all_accept(key);
+        let is = if answers { case() } else { None };
+        assert_eq!(shown(&table, AGENT).1, is, "answers: {answers}");
+    }
+}
+
+/// The agent who stays hears what the one who transfers has added to the data.
+#[test]
+fn agent_who_stays_sees_the_data_that_a_transfer_adds() {
+    let (mut table, key, consult) = Table::consulting();
+    let cause = Cause::default();
+    table.on(key, CUSTOMER, LegEvent::HungUp(Release::Bye { cause }));
+    table.all_accept(key);
+    table.commands.clear();
+    let action = CallAction::SingleStepTransfer {
+        destination: "7000".into(),
+        user_data: KeyValueList::new().with_text("Case", "7"),
+    };
+    table.act(key, consult, OTHER, action);
+    let changed = PartyState::UserDataChanged;
+    let case = Some(Value::Text("7".into()));
+    assert_eq!(shown(&table, AGENT), (changed, case));
 }
