@@ -86,7 +86,7 @@ impl Line {
         if queue.overflow.no_agents.is_some() && !self.ready.is_anybody_present() {
             return Some(Limit::NoAgents);
         }
-        (self.calls.len() >= queue.capacity as usize).then_some(Limit::Full)
+        (self.callers >= queue.capacity as usize).then_some(Limit::Full)
     }
 
     pub(super) fn take_in(&mut self, step: &mut Step<'_>, entering: Entering, stage: Stage) {
@@ -115,6 +115,7 @@ impl Line {
         let (class, relaxes) = step.rung(entry, since);
         let relax = relaxes.map(|at| step.arm(at, Timer::Relax(conn_id)));
         let waits = matches!(stage, Stage::Waiting);
+        let is_in = !matches!(stage, Stage::Delayed(_));
         let call = Call {
             call,
             info,
@@ -134,8 +135,10 @@ impl Line {
             unanswered_by: Vec::new(),
             is_promised: false,
             router_was_asked: false,
+            is_in,
             stage,
         };
+        self.callers += usize::from(is_in);
         self.calls.insert(conn_id, call);
         if waits {
             self.waiting.add(class, turn);

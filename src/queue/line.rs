@@ -28,6 +28,8 @@ pub(super) struct Line {
     /// When it began; its callers' turns count from there.
     pub(super) start: Instant,
     pub(super) calls: BTreeMap<ConnId, Call>,
+    /// How many of them are in: not only on their way from another queue in which they wait.
+    pub(super) callers: usize,
     pub(super) waiting: Waiting,
     pub(super) ready: Ready,
     /// Who routes, at the routing points at which somebody does.
@@ -56,6 +58,7 @@ impl Line {
         Self {
             start: now,
             calls: BTreeMap::new(),
+            callers: 0,
             waiting: Waiting::new(config.queue_at(queue).requirements.len()),
             ready: Ready::new(now, config, queue),
             routers: BTreeMap::new(),
@@ -92,7 +95,8 @@ impl Line {
     }
 
     pub(super) fn waiting(&self) -> impl Iterator<Item = ConnId> {
-        self.waiting.iter()
+        let waits = move |conn_id: &ConnId| matches!(self.call(*conn_id).stage, Stage::Waiting);
+        self.waiting.iter().filter(waits)
     }
 
     pub(super) fn handle(&mut self, step: &mut Step<'_>, input: Input) {
@@ -181,7 +185,7 @@ impl Line {
     /// What follows from everything that has just happened.
     pub(super) fn settle(&mut self, step: &mut Step<'_>) {
         self.match_up(step);
-        self.pace.note(step.now, self.calls.is_empty());
+        self.pace.note(step.now, self.callers == 0);
         self.publish_depth(step);
     }
 
@@ -347,6 +351,7 @@ impl Line {
             .calls
             .remove(&conn_id)
             .expect("only a call in the queue is taken out");
+        self.callers -= usize::from(call.is_in);
         for timer in [call.relax, call.limit].into_iter().flatten() {
             step.wheel.cancel(timer);
         }
@@ -360,8 +365,12 @@ impl Line {
             .get_mut(&conn_id)
             .expect("only a call in the queue is moved");
         match stage {
-            Stage::Waiting => self.waiting.add(call.class, call.turn),
+            Stage::Waiting => {
+                self.callers += usize::from(!std::mem::replace(&mut call.is_in, true));
+                self.waiting.add(call.class, call.turn);
+            }
             Stage::Asked(_) => {
+                self.waiting.rank(call.turn);
                 self.asked.insert((call.routing_point, conn_id));
             }
             Stage::Delayed(_)
@@ -382,6 +391,7 @@ impl Line {
             }
             Stage::Asked(timer) => {
                 step.wheel.cancel(timer);
+                self.waiting.leave_rank(call.turn);
                 self.asked.remove(&(call.routing_point, conn_id));
             }
             Stage::Offered(..) | Stage::Ringing(..) | Stage::Elsewhere(..) | Stage::Leaving(_) => {}

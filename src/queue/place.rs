@@ -50,6 +50,8 @@ pub(super) struct Call {
     pub(super) is_promised: bool,
     /// Whether the router that is there now has been asked about it.
     pub(super) router_was_asked: bool,
+    /// Whether it has come in: it waits here, or has waited here and is under way to somebody.
+    pub(super) is_in: bool,
     pub(super) stage: Stage,
 }
 

@@ -66,7 +66,8 @@ fn nanoseconds(time: Duration) -> i64 {
     i64::try_from(time.as_nanos()).unwrap_or(i64::MAX)
 }
 
-/// Callers who wait for an agent of the queue. Every operation is O(log n).
+/// Callers who wait for an agent of the queue. One about whom a router is asked has a rank in the
+/// line and is in no class: the queue offers it to nobody. Every operation is O(log n).
 #[derive(Debug)]
 pub(super) struct Waiting {
     /// By what they need.
@@ -90,13 +91,24 @@ impl Waiting {
         let new = self.classes[class].insert(turn);
         assert!(new, "a caller waits once");
         self.occupied.set(class, true);
-        self.line.insert(turn);
+        self.rank(turn);
     }
 
     pub(super) fn remove(&mut self, class: usize, turn: Turn) {
-        let there = self.classes[class].remove(&turn) && self.line.remove(turn);
+        let there = self.classes[class].remove(&turn);
         assert!(there, "only a caller who waits is taken from the line");
         self.occupied.set(class, !self.classes[class].is_empty());
+        self.leave_rank(turn);
+    }
+
+    /// A caller has a place in the line, whoever chooses its agent.
+    pub(super) fn rank(&mut self, turn: Turn) {
+        self.line.insert(turn);
+    }
+
+    pub(super) fn leave_rank(&mut self, turn: Turn) {
+        let there = self.line.remove(turn);
+        assert!(there, "only a caller who has a rank loses it");
     }
 
     /// The one whose turn it is among the classes of a set.
@@ -111,11 +123,12 @@ impl Waiting {
         self.line.place(turn)
     }
 
+    /// How many have a rank.
     pub(super) fn len(&self) -> usize {
         self.line.len()
     }
 
-    /// In order.
+    /// All who have a rank, in order.
     pub(super) fn iter(&self) -> impl Iterator<Item = ConnId> {
         self.line.iter().map(Turn::conn_id)
     }

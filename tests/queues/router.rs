@@ -5,7 +5,9 @@ use std::time::Duration;
 use offhook::agent::{EndCause, RefusedOffer};
 use offhook::call::{self, CallRef, QueueRefusal};
 use offhook::config::DnIndex;
-use offhook::cti::{ClientId, ConnId, ErrorCode, KeyValueList, RouteRequest, RouteType};
+use offhook::cti::{
+    ClientId, ConnId, ErrorCode, EventName, KeyValueList, RouteRequest, RouteType, Value,
+};
 use offhook::queue::{Input, Output, Place};
 
 use super::hall::*;
@@ -407,4 +409,33 @@ fn a_number_that_rings_and_does_not_answer_is_a_new_request() {
     let outputs = hall.handle(Input::ForwardFailed { conn_id, code });
     assert_eq!(in_short(&outputs), ["7000 Queued", "7000 RouteRequest"]);
     assert_eq!(hall.queues.place(SALES, conn_id), Some(Place::Asked));
+}
+
+#[test]
+fn callers_of_a_router_have_their_places_in_the_line() {
+    let (mut hall, first) = asked();
+    let position = |outputs: &[Output]| {
+        let queued = events_of(outputs).find(|event| event.name == EventName::Queued);
+        let position = queued.unwrap().extensions.value("Position").cloned();
+        position.unwrap()
+    };
+    let second = hall.enter(PLAIN);
+    assert_eq!(position(&second.1), Value::Integer(2));
+    let stands = |hall: &mut Hall, call: CallRef| {
+        let outputs = hall.handle(Input::Where { call });
+        let position = |output: &Output| match output {
+            Output::Call(_, call::Input::Standing(standing)) => *standing,
+            _ => None,
+        };
+        outputs.iter().find_map(position).unwrap().position
+    };
+    assert_eq!(stands(&mut hall, first), 1);
+    assert_eq!(stands(&mut hall, second.0), 2);
+    // One for whom the router has an agent is not in the line.
+    route(&mut hall, first.conn_id, Some("2001"), RouteType::Direct);
+    assert_eq!(stands(&mut hall, second.0), 1);
+    assert_eq!(
+        hall.queues.place(SALES, second.0.conn_id),
+        Some(Place::Asked)
+    );
 }

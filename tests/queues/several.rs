@@ -262,3 +262,32 @@ fn an_agent_of_a_further_queue_does_not_let_a_caller_into_a_full_home() {
     assert_eq!(refused(&outputs).len(), 1);
     assert_eq!(places(&hall, call)[0], None);
 }
+
+/// Who is to wait in a queue only after a while takes nobody's place there meanwhile, neither where
+/// it waits nor with an agent of another queue.
+#[test]
+fn callers_who_do_not_wait_here_yet_fill_no_queue() {
+    let mut hall = Hall::of(configuration(
+        "[[agent]]\ndn = \"2001\"\nqueues = \"sales\"\n\
+         [[agent]]\ndn = \"2002\"\nqueues = \"backup\"",
+        "[[queue]]\nname = \"sales\"\n[[queue]]\nname = \"backup\"\ncapacity = 2\n\
+         [[routing_point]]\nnumber = \"7002\"\nqueue = \"sales\"\n\
+         also = [{ queue = \"backup\", after = 20 }]\n\
+         [[routing_point]]\nnumber = \"7003\"\nqueue = \"backup\"",
+    ));
+    let delayed = [(); 3].map(|()| hall.caller(MANY));
+    let (conn_id, dn) = (delayed[0].conn_id, DnIndex(0));
+    hall.handle_at(BACKUP, Input::Promised { conn_id, dn });
+    let own = [(); 3].map(|()| hall.caller(RoutingPointIndex(3)));
+    let place = |hall: &Hall, call: CallRef| hall.queues.place(BACKUP, call.conn_id);
+    assert_eq!(place(&hall, own[0]), Some(Place::Waiting));
+    assert_eq!(place(&hall, own[1]), Some(Place::Waiting));
+    assert_eq!(place(&hall, own[2]), None, "two wait");
+    // When their time has come, there is room for one of them.
+    let cause = EndCause::CallerAbandoned;
+    let conn_id = own[0].conn_id;
+    hall.handle_at(BACKUP, Input::Left { conn_id, cause });
+    hall.pass(20);
+    assert_eq!(place(&hall, delayed[1]), Some(Place::Waiting));
+    assert_eq!(place(&hall, delayed[2]), None);
+}
