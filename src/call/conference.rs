@@ -16,6 +16,16 @@ use super::quest::Why;
 use super::request::Position;
 use super::task::{Asked, Step, Then};
 
+impl Why {
+    /// What who is called brings along for the data of the call.
+    pub(super) fn brings(&self) -> Option<Arc<KeyValueList>> {
+        match self {
+            Self::Added(_, pairs) => Some(Arc::clone(pairs)).filter(|pairs| !pairs.is_empty()),
+            Self::Called | Self::Transferred(_) | Self::Muted(_) => None,
+        }
+    }
+}
+
 impl Conversation {
     /// Whether there is a mixer; without one the request is refused and says what to configure.
     fn has_mixer(&self, turn: &mut Turn<'_>, asked: &Asked) -> bool {

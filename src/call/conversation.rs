@@ -330,7 +330,7 @@ impl Conversation {
             (Input::Standing(standing), Some(which)) => self.queue_stands(turn, which, standing),
             (Input::Dnis(dnis), Some(which)) => {
                 if let Some(call) = self.call_mut(which) {
-                    std::sync::Arc::make_mut(&mut call.info).dnis = Some(dnis);
+                    std::sync::Arc::make_mut(&mut call.info).dnis = dnis;
                 }
             }
             (Input::QueueRefused { refusal }, Some(which)) => {

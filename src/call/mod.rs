@@ -111,8 +111,8 @@ pub enum Input {
     /// Where the call stands in its queue: when it has come in, and when it asked. `None` if the
     /// queue does not have it any more.
     Standing(Option<queue::Standing>),
-    /// A router gives the call another DNIS.
-    Dnis(String),
+    /// A router gives the call another DNIS, or has it back that it had.
+    Dnis(Option<String>),
     /// A desktop asks.
     Request {
         /// Whom to answer.

@@ -1,7 +1,6 @@
 //! Somebody is dialled, rings, answers or does not. With whom it is to talk is known from the
 //! start, and so is which of the two makes the offer; the exchange of it begins here.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::agent::{self, EndCause, PartyState};
@@ -97,10 +96,7 @@ impl Conversation {
         dial.referred_by = call.referred_by.clone();
         let mut called = Participant::new(who, leg, DnRole::Destination);
         called.routing_point = call.through.map(|(_, routing_point)| routing_point);
-        called.brings = match &why {
-            Why::Added(_, pairs) => Some(Arc::clone(pairs)).filter(|pairs| !pairs.is_empty()),
-            Why::Called | Why::Transferred(_) | Why::Muted(_) => None,
-        };
+        called.brings = why.brings();
         let adds = matches!(why, Why::Added(..));
         call.quest = Some(Quest {
             stage: Stage::Ringing(Ringing {

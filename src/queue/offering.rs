@@ -55,11 +55,11 @@ impl Line {
                 let (to, routed) = (*to, routed.clone());
                 // The call has returned it, or will.
                 self.ready.settle(to, conn_id);
-                self.refuse_routed(step, conn_id, routed);
+                self.another_has_it(step, conn_id, routed);
             }
             Stage::Leaving(Leaving::Routed(routed)) => {
                 let routed = Some(routed.clone());
-                self.refuse_routed(step, conn_id, routed);
+                self.another_has_it(step, conn_id, routed);
             }
             Stage::Leaving(Leaving::Overflow)
             | Stage::Delayed(_)
@@ -80,7 +80,7 @@ impl Line {
         let rings = match &call.stage {
             Stage::Offered(to, routed) if *to == dn && call.is_promised => {
                 let routed = routed.clone();
-                self.refuse_routed(step, conn_id, routed);
+                self.another_has_it(step, conn_id, routed);
                 false
             }
             Stage::Ringing(to, _) if *to == dn => true,
@@ -120,18 +120,17 @@ impl Line {
         self.set_stage(step, conn_id, Stage::Elsewhere(dn, true));
     }
 
-    pub(super) fn refuse_routed(
-        &self,
+    /// The agent is not the one that a router has chosen, if one has.
+    pub(super) fn another_has_it(
+        &mut self,
         step: &mut Step<'_>,
         conn_id: ConnId,
         routed: Option<Routed>,
     ) {
-        let Some(routed) = routed else { return };
-        let (point, why) = (
-            self.call(conn_id).routing_point,
-            "the call has gone to another agent",
-        );
-        step.refuse(point, routed.requested_by, ErrorCode::WrongState, why);
+        if let Some(routed) = routed {
+            let why = "the call has gone to another agent";
+            self.refuse_routed(step, conn_id, routed, (ErrorCode::WrongState, why));
+        }
     }
 
     /// The phone rings: for clients the call has left the queue, though it may come back.
@@ -213,7 +212,7 @@ impl Line {
             return;
         }
         let call = self.call(conn_id);
-        let (routing_point, is_news) = (call.routing_point, !call.router_was_asked);
+        let is_news = !call.router_was_asked;
         let mut routers_turn = if is_news {
             RoutersTurn::Begins
         } else {
@@ -221,10 +220,10 @@ impl Line {
         };
         match &call.stage {
             Stage::Offered(_, Some(routed)) => {
-                let whom = routed.requested_by;
+                let routed = routed.clone();
                 let agent = &step.config.agent_at(dn).dn;
                 let why = format!("{agent} did not take the call; it waits");
-                step.refuse(routing_point, whom, failure.code, why);
+                self.refuse_routed(step, conn_id, routed, (failure.code, why));
                 routers_turn = RoutersTurn::GoesOn;
             }
             Stage::Ringing(_, chosen_by) => {

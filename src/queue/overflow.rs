@@ -236,7 +236,7 @@ impl Line {
                 // The call was on its way already, and returns the agent.
                 let (dn, routed) = (*dn, routed.clone());
                 self.ready.settle(dn, conn_id);
-                self.refuse_routed(step, conn_id, routed);
+                self.another_has_it(step, conn_id, routed);
                 ChosenBy::Queue
             }
             Stage::Leaving(Leaving::Overflow)
@@ -299,8 +299,8 @@ impl Line {
         let sent_for = call.sent_for.take();
         match &call.stage {
             Stage::Leaving(Leaving::Routed(routed)) => {
-                let why = "the call cannot go there; it waits";
-                step.refuse(call.routing_point, routed.requested_by, code, why);
+                let (routed, why) = (routed.clone(), "the call cannot go there; it waits");
+                self.refuse_routed(step, conn_id, routed, (code, why));
                 self.wait_again(step, conn_id, RoutersTurn::GoesOn);
             }
             Stage::Leaving(Leaving::Overflow) => {

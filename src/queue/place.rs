@@ -109,7 +109,13 @@ pub(super) struct Routed {
     pub(super) requested_by: RequestedBy,
     pub(super) route_type: RouteType,
     pub(super) reasons: KeyValueList,
+    /// What the call has again if it does not get there, where the request gave it another DNIS.
+    pub(super) former: Option<FormerDnis>,
 }
+
+/// The DNIS that a call had.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct FormerDnis(pub(super) Option<String>);
 
 /// Where a call of a queue is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use crate::call::{self, ForwardReason, QueueRefusal};
-use crate::config::{Address, DnIndex, EntryKind, RoutingPointIndex};
+use crate::config::{Address, EntryKind, RoutingPointIndex};
 use crate::counters::Counter;
 use crate::cti::{
     CallState, ClientId, ConnId, ErrorCode, EventName, RequestedBy, RouteRequest, RouteType,
@@ -14,7 +14,7 @@ use crate::cti::{
 use super::events::call_event;
 use super::line::Line;
 use super::overflow::send;
-use super::place::{Leaving, Routed, Stage};
+use super::place::{FormerDnis, Leaving, Routed, Stage};
 use super::step::{Step, Timer};
 
 /// What a router's request comes to.
@@ -23,8 +23,6 @@ enum Choice {
     Number(String),
     /// This number, which is outside whatever else has it.
     Outside(String),
-    /// This number, which is the call's DNIS from then on.
-    Renumbered(String),
     /// Whomever the queue picks.
     OwnStrategy,
     /// Nobody.
@@ -53,6 +51,7 @@ impl Line {
                     requested_by: whom,
                     route_type,
                     reasons,
+                    former: None,
                 };
                 self.route(step, routing_point, conn_id, other_dn, routed);
             }
@@ -165,14 +164,11 @@ impl Line {
             return step.refuse(routing_point, whom, code, why);
         }
         match choice(route_type, other_dn) {
-            Ok(Choice::Number(number)) => self.route_to(step, conn_id, number, routed),
-            Ok(Choice::Renumbered(number)) => {
-                self.renumber(step, conn_id, number.clone());
-                self.route_to(step, conn_id, number, routed);
+            Ok(Choice::Number(number)) => {
+                self.route_to(step, conn_id, (number, ForwardReason::Routed), routed);
             }
             Ok(Choice::Outside(number)) => {
-                let why = ForwardReason::Labelled;
-                self.send_to(step, conn_id, (number, why), routed);
+                self.route_to(step, conn_id, (number, ForwardReason::Labelled), routed);
             }
             Ok(Choice::OwnStrategy) => {
                 self.emit_route_used(step, conn_id, &routed);
@@ -186,54 +182,87 @@ impl Line {
         }
     }
 
-    /// To an agent of the router's choice, be it one of this queue or not: EventRouteUsed follows
-    /// when its phone rings. To any other number the call is sent.
-    fn route_to(&mut self, step: &mut Step<'_>, conn_id: ConnId, number: String, routed: Routed) {
-        let Some(dn): Option<DnIndex> = step.config.dn(&number) else {
-            return self.send_to(step, conn_id, (number, ForwardReason::Routed), routed);
-        };
-        if self.ready.is_offered(dn) {
-            let (whom, routing_point) = (routed.requested_by, self.call(conn_id).routing_point);
-            let why = format!("{number} is being offered another call");
-            return step.refuse(routing_point, whom, ErrorCode::DestinationState, why);
-        }
-        self.offer(step, conn_id, dn, Some(routed));
-    }
-
-    /// Gives the call another DNIS, here and where it is kept.
-    fn renumber(&mut self, step: &mut Step<'_>, conn_id: ConnId, number: String) {
-        let Some(call) = self.calls.get_mut(&conn_id) else {
-            return;
-        };
-        Arc::make_mut(&mut call.info).dnis = Some(number.clone());
-        step.tell_call(call.call, call::Input::Dnis(number));
-    }
-
-    /// To another routing point or a number outside: EventRouteUsed follows when the call has gone.
-    fn send_to(
+    /// To an agent of the router's choice, be it one of this queue or not, whose phone rings before
+    /// EventRouteUsed follows; to any other number the call is sent, and has to get there.
+    fn route_to(
         &mut self,
         step: &mut Step<'_>,
         conn_id: ConnId,
         (number, forward): (String, ForwardReason),
-        routed: Routed,
+        mut routed: Routed,
     ) {
+        let dn = step.config.dn(&number);
+        let dn = dn.filter(|_| forward == ForwardReason::Routed);
+        let impossible = match dn {
+            Some(dn) if self.ready.is_offered(dn) => {
+                let why = format!("{number} is being offered another call");
+                Some((ErrorCode::DestinationState, why))
+            }
+            Some(_) => None,
+            None => self
+                .cannot_go(step, conn_id, (&number, forward))
+                .map(|why| (ErrorCode::InvalidCalledDN, why.to_owned())),
+        };
         let call = self.call(conn_id);
         let (call_ref, routing_point) = (call.call, call.routing_point);
-        let why = match step.config.address(&number) {
+        if let Some((code, why)) = impossible {
+            return step.refuse(routing_point, routed.requested_by, code, why);
+        }
+        if routed.route_type == RouteType::OverwriteDNIS {
+            let former = FormerDnis(call.info.dnis.clone());
+            self.renumber(step, conn_id, Some(number.clone()));
+            routed.former = Some(former);
+        }
+        match dn {
+            Some(dn) => self.offer(step, conn_id, dn, Some(routed)),
+            None => {
+                self.set_stage(step, conn_id, Stage::Leaving(Leaving::Routed(routed)));
+                send(step, call_ref, number, forward);
+            }
+        }
+    }
+
+    /// Why the call cannot be sent to a number that is no agent's.
+    fn cannot_go(
+        &self,
+        step: &Step<'_>,
+        conn_id: ConnId,
+        (number, forward): (&str, ForwardReason),
+    ) -> Option<&'static str> {
+        let here = self.call(conn_id).routing_point;
+        match step.config.address(number) {
             Some(Address::RoutingPoint(point))
-                if point == routing_point && forward == ForwardReason::Routed =>
+                if point == here && forward == ForwardReason::Routed =>
             {
                 Some("the call waits there already")
             }
             Some(Address::Queue(_) | Address::Trunk(_)) => Some("that is a name, and no number"),
             Some(Address::Agent(_) | Address::RoutingPoint(_)) | None => None,
-        };
-        if let Some(why) = why {
-            let whom = routed.requested_by;
-            return step.refuse(routing_point, whom, ErrorCode::InvalidCalledDN, why);
         }
-        self.set_stage(step, conn_id, Stage::Leaving(Leaving::Routed(routed)));
-        send(step, call_ref, number, forward);
+    }
+
+    /// The call did not get where a router sent it: it is as it was, and the router hears why.
+    pub(super) fn refuse_routed(
+        &mut self,
+        step: &mut Step<'_>,
+        conn_id: ConnId,
+        routed: Routed,
+        (code, why): (ErrorCode, impl Into<String>),
+    ) {
+        let routing_point = self.call(conn_id).routing_point;
+        if let Some(FormerDnis(dnis)) = routed.former {
+            self.renumber(step, conn_id, dnis);
+        }
+        step.refuse(routing_point, routed.requested_by, code, why);
+    }
+
+    /// Gives the call another DNIS, here and where it is kept.
+    fn renumber(&mut self, step: &mut Step<'_>, conn_id: ConnId, dnis: Option<String>) {
+        let Some(call) = self.calls.get_mut(&conn_id) else {
+            return;
+        };
+        Arc::make_mut(&mut call.info).dnis.clone_from(&dnis);
+        step.tell_call(call.call, call::Input::Dnis(dnis));
     }
 
     fn disconnect(&mut self, step: &mut Step<'_>, conn_id: ConnId, routed: &Routed) {
@@ -267,7 +296,8 @@ fn choice(route_type: RouteType, other_dn: Option<String>) -> Result<Choice, Err
             | RouteType::DirectAgent
             | RouteType::Priority
             | RouteType::DirectPriority
-            | RouteType::AgentID,
+            | RouteType::AgentID
+            | RouteType::OverwriteDNIS,
             Some(number),
         ) => Ok(Choice::Number(number)),
         (
@@ -275,13 +305,12 @@ fn choice(route_type: RouteType, other_dn: Option<String>) -> Result<Choice, Err
             | RouteType::DirectAgent
             | RouteType::Priority
             | RouteType::DirectPriority
-            | RouteType::AgentID,
+            | RouteType::AgentID
+            | RouteType::OverwriteDNIS,
             None,
         ) => Err(ErrorCode::InvalidAttribute),
         (RouteType::Label, Some(number)) => Ok(Choice::Outside(number)),
         (RouteType::Label, None) => Err(ErrorCode::InvalidAttribute),
-        (RouteType::OverwriteDNIS, Some(number)) => Ok(Choice::Renumbered(number)),
-        (RouteType::OverwriteDNIS, None) => Err(ErrorCode::InvalidAttribute),
         (RouteType::Announcement, _) => Err(ErrorCode::UnsupportedOperation),
     }
 }

@@ -1,6 +1,7 @@
 //! Whether anybody is there: the desktops of each DN, the routers of each routing point and those
-//! for whom agents are kept, and what the shards have yet to be told about it. It decides nothing: what follows when a desktop
-//! goes away is the agent's business, who routes without a router the queue's.
+//! for whom agents are kept, and what the shards have yet to be told about it. It decides nothing:
+//! what follows when a desktop goes away is the agent's business, who routes without a router the
+//! queue's.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};

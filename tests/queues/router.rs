@@ -219,7 +219,7 @@ fn a_router_may_give_the_call_another_dnis() {
     let conn_id = call.conn_id;
     let outputs = route(&mut hall, conn_id, Some("2002"), RouteType::OverwriteDNIS);
     assert_eq!(offers(&outputs), [(1, conn_id)]);
-    let dnis = call::Input::Dnis("2002".to_owned());
+    let dnis = call::Input::Dnis(Some("2002".to_owned()));
     assert!(outputs.contains(&Output::Call(call, dnis)));
     let dn = DnIndex(1);
     let outputs = hall.handle(Input::Ringing { conn_id, dn });
@@ -411,6 +411,61 @@ fn a_number_that_rings_and_does_not_answer_is_a_new_request() {
     assert_eq!(hall.queues.place(SALES, conn_id), Some(Place::Asked));
 }
 
+/// What the call's shard is told of its DNIS.
+fn renumbered(outputs: &[Output]) -> Vec<Option<String>> {
+    let dnis = |output: &Output| match output {
+        Output::Call(_, call::Input::Dnis(dnis)) => Some(dnis.clone()),
+        Output::Event(_) | Output::Notice(_) | Output::Agent(..) | Output::Call(..) => None,
+    };
+    outputs.iter().filter_map(dnis).collect()
+}
+
+#[test]
+fn a_call_that_does_not_get_there_has_the_dnis_that_it_had() {
+    let overwrite = RouteType::OverwriteDNIS;
+    let again = |hall: &mut Hall, conn_id| {
+        let outputs = route(hall, conn_id, None, RouteType::Default);
+        let used = events_of(&outputs).next().unwrap();
+        used.call.as_ref().unwrap().dnis.clone()
+    };
+    let was = Some("7000".to_owned());
+    // Refused at once: it waits there already, and 2002 is being offered another call.
+    let (mut hall, call) = asked();
+    let conn_id = call.conn_id;
+    let other = hall.caller(PLAIN);
+    route(&mut hall, other.conn_id, Some("2002"), RouteType::Direct);
+    for number in ["7000", "2002"] {
+        let outputs = route(&mut hall, conn_id, Some(number), overwrite);
+        assert!(in_short(&outputs)[0].starts_with("7000 *Error"), "{number}");
+        assert_eq!(renumbered(&outputs), [], "{number}");
+    }
+    assert_eq!(again(&mut hall, conn_id), was);
+    // Refused by the agent's shard, by the phone, and on the way.
+    let (dn, why, cause) = (DnIndex(1), RefusedOffer::Busy, EndCause::Busy);
+    let code = ErrorCode::InvalidCalledDN;
+    for number in ["2002", "2002", "4000"].into_iter().enumerate() {
+        let (mut hall, call) = asked();
+        let conn_id = call.conn_id;
+        let outputs = route(&mut hall, conn_id, Some(number.1), overwrite);
+        assert_eq!(renumbered(&outputs), [Some(number.1.to_owned())]);
+        let outputs = hall.handle(match number {
+            (0, _) => Input::Refused { conn_id, dn, why },
+            (1, _) => Input::OfferFailed { conn_id, dn, cause },
+            (_, _) => Input::ForwardFailed { conn_id, code },
+        });
+        assert!(
+            in_short(&outputs)[0].starts_with("7000 *Error"),
+            "{number:?}"
+        );
+        assert_eq!(
+            renumbered(&outputs),
+            std::slice::from_ref(&was),
+            "{number:?}"
+        );
+        assert_eq!(again(&mut hall, conn_id), was, "{number:?}");
+    }
+}
+
 #[test]
 fn callers_of_a_router_have_their_places_in_the_line() {
     let (mut hall, first) = asked();
@@ -425,7 +480,7 @@ fn callers_of_a_router_have_their_places_in_the_line() {
         let outputs = hall.handle(Input::Where { call });
         let position = |output: &Output| match output {
             Output::Call(_, call::Input::Standing(standing)) => *standing,
-            _ => None,
+            Output::Event(_) | Output::Notice(_) | Output::Agent(..) | Output::Call(..) => None,
         };
         outputs.iter().find_map(position).unwrap().position
     };
