@@ -165,6 +165,7 @@ impl Rule {
             Self::Conservation => "a call was lost, or has not ended",
             Self::DoubleOffer => "a phone or a caller had two calls at once",
             Self::WrongAgent => "a caller rang where it may not",
+            Self::Starvation => "a caller waited while an agent was free",
             Self::StaleState => "an agent's state was not true",
             Self::EventOrder => "events did not come in a legal order",
             Self::Sequence => "numbers of events were missing",

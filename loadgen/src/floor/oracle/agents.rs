@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use super::{Findings, Measure, Rule, Troubles, Violation};
+use super::{Findings, Lapse, Measure, Rule, Troubles, Violation};
 use crate::floor::profile::Profile;
 use crate::floor::said::{Connection, Said, Word};
 use crate::population::{Fact, Presence, Record};
@@ -140,6 +140,15 @@ impl Agents {
         }
     }
 
+    /// Whether an agent has been free for so long, by all that is true and told to the server.
+    pub(super) fn is_free(&self, dn: &str, now: Instant, length: Duration) -> bool {
+        let free = |agent: &Agent| {
+            let long = agent.free_since.is_some_and(|since| now >= since + length);
+            long && agent.watched > 0
+        };
+        self.agents.get(dn).is_some_and(free)
+    }
+
     pub(super) fn see(&mut self, record: &Record) {
         let Some(agent) = subject(&record.fact).and_then(|dn| self.agents.get_mut(dn)) else {
             return;
@@ -221,7 +230,7 @@ impl Agents {
             let settled = agent
                 .changed
                 .is_none_or(|changed| now >= changed + self.bound);
-            let troubled = troubles.any(agent.pbx, now, now);
+            let troubled = troubles.excuse(agent.pbx, now, now, Lapse::Stale);
             if !settled || troubled || agent.watched == 0 {
                 agent.mismatched &= !settled;
                 continue;

@@ -4,9 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use super::agents::Availability;
-use super::{Findings, Measure, Rule, Troubles, Violation};
-use crate::floor::profile::{FaultKind, Profile};
+use super::agents::{Agents, Availability};
+use super::{Findings, Lapse, Measure, Rule, Troubles, Violation};
+use crate::floor::profile::Profile;
 use crate::population::{Fact, Outcome, Record, Token};
 
 /// A caller who has not ended.
@@ -22,6 +22,8 @@ struct Caller {
     answered: Option<Instant>,
     /// When a phone last did not take the call.
     returned: Option<Instant>,
+    /// Whether it has been reported that it waits while somebody is free.
+    starves: bool,
 }
 
 /// A phone with its calls, each since when.
@@ -40,6 +42,7 @@ pub(super) struct Calls {
     calls_max: Vec<usize>,
     state: Duration,
     overlap: Duration,
+    waiting: Duration,
     callers: BTreeMap<Token, Caller>,
     phones: BTreeMap<String, Phone>,
     times: Vec<(Measure, Duration)>,
@@ -79,6 +82,7 @@ impl Calls {
             calls_max: profile.pbxs.iter().map(|pbx| pbx.calls_max).collect(),
             state: profile.bounds.state,
             overlap: profile.bounds.event,
+            waiting: profile.bounds.waiting,
             callers: BTreeMap::new(),
             phones: BTreeMap::new(),
             times: Vec::new(),
@@ -116,6 +120,7 @@ impl Calls {
                     rings: BTreeMap::new(),
                     answered: None,
                     returned: None,
+                    starves: false,
                 };
                 self.callers.insert(*token, caller);
             }
@@ -192,7 +197,9 @@ impl Calls {
         let is_queue = self.targets.contains_key(&caller.number);
         match available {
             Availability::Unfree(since)
-                if is_queue && at >= since + self.state && !troubles.any(home, since, at) =>
+                if is_queue
+                    && at >= since + self.state
+                    && !troubles.excuse(home, since, at, Lapse::Unfree) =>
             {
                 let length = at.saturating_duration_since(since).as_millis();
                 wrong(format!("the agent takes no calls since {length} ms"));
@@ -244,12 +251,14 @@ impl Calls {
         let Some(caller) = self.callers.remove(&token) else {
             return conservation(format!("a call ends that was never offered: {outcome:?}"));
         };
-        if let Outcome::Lost(fault) = outcome {
-            // Mute answers break the call by themselves, and a caller behind a dead PBX is lost.
-            let excused = |kind| matches!(kind, FaultKind::Mute(_));
-            if !troubles.touch(caller.pbx, caller.intended, at, excused) {
-                conservation(format!("the call is lost: {fault:?}"));
-            }
+        if outcome == Outcome::Abandoned {
+            let waited = at.saturating_duration_since(caller.intended);
+            self.times.push((Measure::GivenUp, waited));
+        }
+        if let Outcome::Lost(fault) = outcome
+            && !troubles.excuse(caller.pbx, caller.intended, at, Lapse::CallLost)
+        {
+            conservation(format!("the call is lost: {fault:?}"));
         }
     }
 
@@ -266,7 +275,7 @@ impl Calls {
                 .count();
             if many <= calls_max {
                 phone.reported = false;
-            } else if !phone.reported && !troubles.any(home, now, now) {
+            } else if !phone.reported && !troubles.excuse(home, now, now, Lapse::TwoAtOnce) {
                 phone.reported = true;
                 findings.add(Violation {
                     at: now,
@@ -286,7 +295,7 @@ impl Calls {
                 .map(|(dn, _)| dn)
                 .collect();
             if let [first, second, ..] = &rings[..]
-                && !troubles.any(caller.pbx, now, now)
+                && !troubles.excuse(caller.pbx, now, now, Lapse::TwoAtOnce)
             {
                 findings.add(Violation {
                     at: now,
@@ -298,6 +307,52 @@ impl Calls {
                 });
                 caller.rings.clear();
             }
+        }
+    }
+
+    /// Nobody waits for longer than the bound while an agent of the queue has been free as long.
+    pub(super) fn check_waiting(
+        &mut self,
+        now: Instant,
+        agents: &Agents,
+        troubles: &Troubles,
+        findings: &mut Findings,
+    ) {
+        let lately = now.checked_sub(self.waiting).unwrap_or(now);
+        let mut free: BTreeMap<&String, Option<&String>> = BTreeMap::new();
+        for (token, caller) in &mut self.callers {
+            let since = caller.returned.unwrap_or(caller.intended);
+            let waits = !caller.connected && caller.rings.is_empty() && caller.answered.is_none();
+            if !waits || caller.starves || now < since + self.waiting {
+                continue;
+            }
+            let Some((number, targets)) = self.targets.get_key_value(&caller.number) else {
+                continue;
+            };
+            let is_free = |dn: &&String| {
+                let home = self.pbx_of.get(*dn).copied().unwrap_or(0);
+                agents.is_free(dn, now, self.waiting)
+                    && !troubles.excuse(home, lately, now, Lapse::Starved)
+            };
+            let found = free
+                .entry(number)
+                .or_insert_with(|| targets.iter().find(is_free));
+            let Some(dn) = *found else {
+                continue;
+            };
+            if troubles.excuse(caller.pbx, since, now, Lapse::Starved) {
+                continue;
+            }
+            caller.starves = true;
+            let length = now.saturating_duration_since(since).as_millis();
+            findings.add(Violation {
+                at: now,
+                rule: Rule::Starvation,
+                token: Some(*token),
+                conn_id: None,
+                dn: Some(dn.clone()),
+                words: format!("the caller waits for {length} ms while the agent is free"),
+            });
         }
     }
 
@@ -316,7 +371,7 @@ impl Calls {
         for (dn, phone) in std::mem::take(&mut self.phones) {
             let home = self.pbx_of.get(&dn).copied().unwrap_or(0);
             let since = phone.calls.first().map_or(now, |(_, since)| *since);
-            if !troubles.any(home, since, now) {
+            if !troubles.excuse(home, since, now, Lapse::PhoneLeft) {
                 findings.add(Violation {
                     at: now,
                     rule: Rule::Conservation,

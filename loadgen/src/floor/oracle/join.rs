@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
-use super::{Findings, Measure, Rule, Troubles, Violation};
+use super::{Findings, Lapse, Measure, Rule, Troubles, Violation};
 use crate::floor::profile::Profile;
 use crate::floor::said::{Connection, Said};
 use crate::population::{Fact, Record, Token, caller_number};
@@ -176,7 +176,7 @@ impl Join {
             let home = pbx_of.get(dn).copied().unwrap_or(0);
             let since = visit.answered.or(visit.established).unwrap_or(now);
             if let Err(words) = verdict
-                && !troubles.any(home, since, now)
+                && !troubles.excuse(home, since, now, Lapse::Untold)
             {
                 findings.add(Violation {
                     at: now,

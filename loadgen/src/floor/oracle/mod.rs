@@ -14,6 +14,7 @@ mod join;
 mod requests;
 #[cfg(test)]
 mod tests;
+mod troubles;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -29,6 +30,7 @@ use calls::Calls;
 use events::Events;
 use join::Join;
 use requests::Requests;
+use troubles::{Lapse, Troubles};
 
 pub use agents::Tally;
 
@@ -41,6 +43,8 @@ pub enum Rule {
     DoubleOffer,
     /// A caller rings only where it may: at an agent of its queue who takes calls.
     WrongAgent,
+    /// No caller waits for long while an agent of its queue is free.
+    Starvation,
     /// What the server says of an agent is true.
     StaleState,
     /// The events of a call at a DN, and of an agent, are a legal word.
@@ -63,6 +67,7 @@ impl Rule {
             Self::Conservation => "conservation",
             Self::DoubleOffer => "double-offer",
             Self::WrongAgent => "wrong-agent",
+            Self::Starvation => "starvation",
             Self::StaleState => "stale-state",
             Self::EventOrder => "event-order",
             Self::Sequence => "sequence",
@@ -109,44 +114,6 @@ impl Findings {
     }
 }
 
-/// When something went wrong on purpose at a PBX, and until when what follows is no surprise.
-#[derive(Debug, Clone, Copy)]
-struct Trouble {
-    from: Instant,
-    until: Instant,
-    kind: FaultKind,
-}
-
-/// Times of trouble, by PBX.
-#[derive(Debug, Default)]
-pub(super) struct Troubles(Vec<Vec<Trouble>>);
-
-impl Troubles {
-    /// Whether a time at a PBX touches trouble that matches.
-    pub(super) fn touch(
-        &self,
-        pbx: usize,
-        from: Instant,
-        until: Instant,
-        matches: impl Fn(FaultKind) -> bool,
-    ) -> bool {
-        let Some(troubles) = self.0.get(pbx) else {
-            return false;
-        };
-        troubles
-            .iter()
-            .any(|trouble| trouble.from <= until && from <= trouble.until && matches(trouble.kind))
-    }
-
-    /// Any trouble at all.
-    pub(super) fn any(&self, pbx: usize, from: Instant, until: Instant) -> bool {
-        self.touch(pbx, from, until, |_| true)
-    }
-}
-
-/// How long the effects of a fault may last after its end: a transaction's 32 s, and a refresh.
-const AFTERMATH: Duration = Duration::from_secs(40);
-
 /// The oracle. See the module.
 #[derive(Debug)]
 pub(super) struct Oracle {
@@ -157,7 +124,6 @@ pub(super) struct Oracle {
     join: Join,
     troubles: Troubles,
     findings: Findings,
-    legs: Duration,
 }
 
 impl Oracle {
@@ -171,22 +137,14 @@ impl Oracle {
             events: Events::new(profile, observer),
             requests: Requests::new(bounds.request),
             join: Join::new(profile, observer),
-            troubles: Troubles(vec![Vec::new(); profile.pbxs.len()]),
+            troubles: Troubles::new(profile.pbxs.len(), bounds.legs),
             findings: Findings::default(),
-            legs: bounds.legs,
         }
     }
 
     /// Something goes wrong on purpose at a PBX, for so long.
     pub(super) fn trouble(&mut self, at: Instant, pbx: usize, kind: FaultKind, lasting: Duration) {
-        let until = at + lasting + AFTERMATH + self.legs;
-        if let Some(troubles) = self.troubles.0.get_mut(pbx) {
-            troubles.push(Trouble {
-                from: at,
-                until,
-                kind,
-            });
-        }
+        self.troubles.begin(at, pbx, kind, lasting);
     }
 
     /// Something happened at a PBX or to its callers.
@@ -209,10 +167,7 @@ impl Oracle {
         dn: Option<String>,
         fault: Fault,
     ) {
-        let excused = self
-            .troubles
-            .touch(pbx, at, at, |kind| excuses(kind, fault));
-        if !excused {
+        if !self.troubles.excuse_fault(pbx, at, fault) {
             self.findings.add(Violation {
                 at,
                 rule: Rule::Protocol,
@@ -251,6 +206,8 @@ impl Oracle {
     /// Looks for what has lasted too long.
     pub(super) fn check(&mut self, now: Instant) {
         self.calls.check(now, &self.troubles, &mut self.findings);
+        self.calls
+            .check_waiting(now, &self.agents, &self.troubles, &mut self.findings);
         self.agents.check(now, &self.troubles, &mut self.findings);
         self.requests.check(now, &mut self.findings);
         self.join.check(now, &self.troubles, &mut self.findings);
@@ -309,6 +266,8 @@ pub enum Measure {
     /// From the moment from which this caller and this agent could have met to the INVITE at the
     /// phone.
     Routing,
+    /// How long callers who gave up had waited, from the moment at which they were to call.
+    GivenUp,
     /// From a NOTIFY to the CTI event that it leads to.
     State,
     /// From the agent's 200 to the caller's.
@@ -323,43 +282,10 @@ impl Measure {
     pub fn name(self) -> &'static str {
         match self {
             Self::Routing => "routing",
+            Self::GivenUp => "caller gave up after",
             Self::State => "state",
             Self::Bridge => "answer-to-bridge",
             Self::FanOut => "event fan-out",
         }
-    }
-}
-
-/// Whether a fault on purpose explains what a party found. A network that loses datagrams explains
-/// nothing: everything is sent until it is answered.
-fn excuses(kind: FaultKind, fault: Fault) -> bool {
-    match kind {
-        FaultKind::Silence | FaultKind::Restart => matches!(
-            fault,
-            Fault::InviteUnanswered
-                | Fault::NoFinalResponse
-                | Fault::ByeUnanswered
-                | Fault::ChangeUnanswered
-                | Fault::NeverAcknowledged
-                | Fault::NotifyUnanswered
-                | Fault::ReferUnanswered
-                | Fault::LeftBehind
-                | Fault::ConnectedToNobody
-                | Fault::OfferedTwice
-        ),
-        // What breaks RFC 3264 on purpose is passed on or ends the call.
-        FaultKind::Mute(_) => matches!(
-            fault,
-            Fault::OkWithoutAnswer
-                | Fault::OkWithoutOffer
-                | Fault::AckWithoutAnswer
-                | Fault::AnswerMisfits
-                | Fault::LeftBehind
-                | Fault::ConnectedToNobody
-        ),
-        FaultKind::Forget
-        | FaultKind::Storm(_)
-        | FaultKind::Weather(_)
-        | FaultKind::BrownOut(_) => false,
     }
 }

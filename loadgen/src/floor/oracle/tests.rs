@@ -134,6 +134,14 @@ impl History {
         self.see(Fact::Ended { token, outcome });
     }
 
+    fn give_up(&mut self) {
+        let outcome = Outcome::Abandoned;
+        self.see(Fact::Ended {
+            token: TOKEN,
+            outcome,
+        });
+    }
+
     /// A call as it must be, up to its end or without it.
     fn call(&mut self, ends: bool) {
         self.offer(TOKEN, "7000");
@@ -243,7 +251,7 @@ fn a_call_that_is_lost_or_never_ends_is_not_conserved() {
     history.breaks(&[Rule::Conservation]);
     let mut history = History::new();
     history.offer(TOKEN, "7000");
-    history.breaks(&[Rule::Conservation]);
+    history.breaks(&[Rule::Conservation, Rule::Starvation]);
     let mut history = History::new();
     let outcome = Outcome::Abandoned;
     history.see(Fact::Ended {
@@ -575,4 +583,66 @@ fn times_of_trouble_excuse_states_and_their_time_is_measured() {
         "{times:?}"
     );
     history.breaks(&[]);
+}
+
+#[test]
+fn nobody_waits_while_an_agent_is_free() {
+    // A free agent for longer than the bound, in a time of trouble, or only agents on a break.
+    let silence = Some(FaultKind::Silence);
+    let brown_out = Some(FaultKind::BrownOut(0.5));
+    for (trouble, on_break, starves) in [
+        (None, false, true),
+        (brown_out, false, true),
+        (silence, false, false),
+        (None, true, false),
+    ] {
+        let mut history = History::new();
+        if let Some(kind) = trouble {
+            let length = Duration::from_secs(20);
+            history.oracle.trouble(history.now, 0, kind, length);
+        }
+        for (reference, dn) in (FIRST_REFERENCE..).zip(["2000", "2001"]) {
+            if on_break {
+                history.ask(reference, "RequestAgentNotReady", dn);
+                history.say("EventAgentNotReady", dn, None);
+                history.told(reference, "EventAgentNotReady", dn);
+            }
+        }
+        history.offer(TOKEN, "7000");
+        history.wait(12);
+        history.give_up();
+        let waited = (Measure::GivenUp, Duration::from_secs(12));
+        assert!(history.oracle.take_times().contains(&waited));
+        history.breaks(if starves { &[Rule::Starvation] } else { &[] });
+    }
+    // A short wait is none, and a phone that rings is no waiting.
+    let mut history = History::new();
+    history.offer(TOKEN, "7000");
+    history.wait(8);
+    history.ring(TOKEN, "2000");
+    history.wait(20);
+    let (token, dn) = (Some(TOKEN), "2000".to_owned());
+    history.see(Fact::PhoneCancelled { token, dn });
+    history.give_up();
+    history.breaks(&[]);
+}
+
+#[test]
+fn bad_weather_and_storms_excuse_nobody() {
+    let length = Duration::from_secs(60);
+    let weather = crate::floor::profile::Weather::CALM;
+    for kind in [FaultKind::Weather(weather), FaultKind::Storm(3)] {
+        let mut history = History::new();
+        history.oracle.trouble(history.now, 0, kind, length);
+        history.see(Fact::PrivateCall {
+            dn: "2000".to_owned(),
+            active: true,
+        });
+        history.wait(10);
+        history.see(Fact::PrivateCall {
+            dn: "2000".to_owned(),
+            active: false,
+        });
+        history.breaks(&[Rule::StaleState]);
+    }
 }

@@ -60,6 +60,8 @@ pub struct Profile {
 pub struct Bounds {
     /// For the state of an agent.
     pub state: Duration,
+    /// For a caller to wait while an agent of its queue is free.
+    pub waiting: Duration,
     /// For the two legs of a call to contradict each other.
     pub legs: Duration,
     /// For the answer to a request.

@@ -54,6 +54,7 @@ fn profile(root: &Section<'_>, places: &mut Places) -> Profile {
     let bounds = root.table("bounds", "[bounds]");
     let found = Bounds {
         state: bounds.time("state", SECOND * 3),
+        waiting: bounds.time("waiting", SECOND * 10),
         legs: bounds.time("legs", SECOND * 34),
         request: bounds.time("request", SECOND * 45),
         event: bounds.time("event", SECOND * 3),
