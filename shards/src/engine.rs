@@ -143,7 +143,7 @@ pub trait Engine: Sized + 'static {
     }
 
     /// When the datagram that is handed over next reached this machine: before `now`, if it had to
-    /// wait. Told only where the shard has a pace (`Options::pace`).
+    /// wait. Told only where datagrams are stamped (`Options::stamps`, `Options::pace`).
     fn handle_arrival(&mut self, at: Instant) {
         let _ = at;
     }

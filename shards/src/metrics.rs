@@ -98,6 +98,8 @@ counters! {
     RefusedSourceFull => "refused_source_full",
     /// Connection that could not be accepted or opened.
     ConnectFailed => "connect_failed",
+    /// Of those, for want of descriptors or of local ports.
+    ConnectExhausted => "connect_exhausted",
     /// Connection closed by the peer.
     ClosedByPeer => "closed_by_peer",
     /// Connection closed because the engine wanted it so.

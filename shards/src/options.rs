@@ -71,6 +71,8 @@ pub struct Options {
     /// meanwhile; the engine is told when each datagram came ([`crate::Engine::handle_arrival`]).
     /// Its own deadlines are kept. Zero wakes up at once, always.
     pub pace: Duration,
+    /// The engine is told when each datagram came, also where there is no pace.
+    pub stamps: bool,
     /// Gives the kernel datagrams of equal length to the same peer as one, and takes such from it:
     /// much cheaper, but whoever looks at the wire of this machine sees them joined.
     pub joins_datagrams: bool,
@@ -112,10 +114,18 @@ impl Default for Options {
             socket_buffer_bytes: limits::SOCKET_BUFFER_BYTES,
             spin: Duration::ZERO,
             pace: Duration::ZERO,
+            stamps: false,
             joins_datagrams: false,
             message_deadline: limits::MESSAGE_DEADLINE,
             room: Room::default(),
         }
+    }
+}
+
+impl Options {
+    /// Whether the kernel stamps datagrams.
+    pub(crate) fn has_stamps(&self) -> bool {
+        self.stamps || !self.pace.is_zero()
     }
 }
 

@@ -38,6 +38,7 @@ pub(crate) struct Seat<E: Engine> {
     pub(crate) mesh: Arc<Mesh<Parcel<E::Message>>>,
     pub(crate) spin: Duration,
     pub(crate) pace: Duration,
+    pub(crate) stamps: bool,
     pub(crate) joins_datagrams: bool,
     pub(crate) message_deadline: Duration,
     pub(crate) room: Room,
@@ -68,6 +69,7 @@ impl<E: Engine> Seat<E> {
                 options.spin
             },
             pace: options.pace,
+            stamps: options.has_stamps(),
             joins_datagrams: options.joins_datagrams,
             message_deadline: options.message_deadline,
             room: options.room,

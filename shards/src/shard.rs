@@ -61,6 +61,8 @@ pub(crate) struct Shard<E: Engine> {
     /// sent yet.
     spoke_to_itself: bool,
     pace: Duration,
+    /// Whether the kernel stamps datagrams.
+    stamps: bool,
     /// When it woke up last, and whether it has had work since.
     woke_at: Instant,
     has_worked: bool,
@@ -76,7 +78,7 @@ impl<E: Engine> Shard<E> {
             port: Port::new(seat.me, seat.mesh),
             datagrams: Datagrams::new(
                 udp,
-                seat.joins_datagrams || !seat.pace.is_zero(),
+                seat.joins_datagrams || seat.stamps,
                 seat.joins_datagrams,
             ),
             streams: Table::new(
@@ -97,6 +99,7 @@ impl<E: Engine> Shard<E> {
             last_turns: 0,
             spoke_to_itself: false,
             pace: seat.pace,
+            stamps: seat.stamps,
             woke_at: now,
             has_worked: false,
             has_slept: false,
@@ -196,7 +199,7 @@ impl<E: Engine> Shard<E> {
     fn receive_datagrams(&mut self, now: Instant) -> usize {
         let metrics = self.shared.metrics.shard(self.me);
         let (mut work, mut bytes_in) = (0, 0);
-        let wall = (!self.pace.is_zero()).then(|| Clock.wall());
+        let wall = self.stamps.then(|| Clock.wall());
         for socket in 0..self.datagrams.len() {
             for _ in 0..limits::BATCHES_PER_TURN_MAX {
                 if self.datagrams.receive(socket, metrics) == 0 {

@@ -68,7 +68,7 @@ pub(crate) fn bind(options: &Options) -> Result<Bound, StartError> {
                     if options.joins_datagrams {
                         let _ = sys::accept_joined(listener.socket.as_fd());
                     }
-                    if !options.pace.is_zero() {
+                    if options.has_stamps() {
                         let _ = sys::stamp_arrivals(listener.socket.as_fd());
                     }
                     shard.udp.push(listener);
@@ -164,6 +164,15 @@ pub(crate) fn connect(remote: SocketAddr, local: Option<SocketAddr>) -> io::Resu
         Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => Ok(socket),
         other => other.map(|()| socket),
     }
+}
+
+/// Whether there was no socket for want of descriptors or of local ports.
+pub(crate) fn is_exhausted(error: &io::Error) -> bool {
+    let code = error.raw_os_error();
+    matches!(
+        code,
+        Some(libc::EMFILE | libc::ENFILE | libc::EADDRNOTAVAIL)
+    )
 }
 
 #[cfg(test)]

@@ -434,9 +434,18 @@ impl Table {
         self.queue_to_cut(id);
     }
 
+    /// The kernel has refused a socket to the peer of a connection.
+    pub(crate) fn cannot_open(&mut self, id: ConnectionId, error: &std::io::Error) {
+        if crate::sockets::is_exhausted(error) {
+            self.count(Counter::ConnectExhausted, 1);
+        }
+        self.close(id, Counter::ConnectFailed);
+    }
+
     /// A listener cannot accept (no descriptor is left, say): its `Accept` command comes later.
     pub(crate) fn pause_accepting(&mut self, now: Instant, listener: usize) {
         self.count(Counter::ConnectFailed, 1);
+        self.count(Counter::ConnectExhausted, 1);
         self.wheel
             .arm(now + limits::ACCEPT_PAUSE, Deadline::Accept(listener));
     }

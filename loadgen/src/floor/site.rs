@@ -83,6 +83,8 @@ pub(super) struct Standing {
     pub losses: Losses,
     /// How late the worker's own timer was.
     pub stalls: Times,
+    /// Datagrams dropped because too many waited for somebody to listen.
+    pub dropped: u64,
 }
 
 /// What a site tells.
@@ -109,6 +111,7 @@ pub(super) struct Site {
     stalls: Times,
     /// What has come before [`Order::Admit`]; `None` after it.
     waiting: Option<Vec<(SocketAddr, SocketAddr, Vec<u8>)>>,
+    dropped: u64,
     records: VecDeque<Record>,
     reports: VecDeque<Report>,
 }
@@ -130,6 +133,7 @@ impl Site {
             heartbeat: now + HEARTBEAT,
             stalls: Times::default(),
             waiting: Some(Vec::new()),
+            dropped: 0,
             records: VecDeque::new(),
             reports: VecDeque::new(),
         }
@@ -248,6 +252,7 @@ impl Site {
             wire,
             losses: self.party.losses,
             stalls: self.stalls.clone(),
+            dropped: self.dropped,
         }
     }
 }
@@ -268,11 +273,11 @@ impl Engine for Site {
     fn handle_datagram(&mut self, now: Instant, from: Source, bytes: &[u8]) {
         self.now = now;
         match &mut self.waiting {
-            // More than that is lost, as on any network; it is sent again.
+            // More than that is lost, as on any network; it is sent again, and the run is spoiled.
             Some(waiting) if waiting.len() < WAITING_MAX => {
                 waiting.push((from.local, from.remote, bytes.to_vec()));
             }
-            Some(_) => {}
+            Some(_) => self.dropped += 1,
             None => self.take(now, from.local, from.remote, bytes),
         }
     }

@@ -27,7 +27,7 @@ use super::said::{Connection, Said};
 use super::site::{Order, Report, Site, Standing};
 use super::trail;
 use super::{Setup, Tally};
-use crate::measure::{Health, Latency, Probe, Reason, Times, Tolerance, worker_thread};
+use crate::measure::{Health, Latency, Probe, Reason, Times, Tolerance, UNSENT, worker_thread};
 use crate::population::{Fact, Record, Token, Totals};
 use crate::screen::Snapshot;
 
@@ -453,16 +453,20 @@ impl Stage {
         let now = Probe::read(&self.local, &threads);
         let (own_drops, machine_drops) = now.drops_since(&self.probe);
         let mut stalls = Times::default();
+        let mut dropped = 0;
         for standing in self.standings() {
+            dropped += standing.dropped;
             stalls.merge(&standing.stalls);
         }
+        let unsent = self.places.iter().map(unsent).sum();
         Health {
             observed: Clock.now().saturating_duration_since(self.began),
             lag: self.lag.clone(),
             stalls,
-            own_drops,
+            own_drops: own_drops + dropped,
             machine_drops,
-            unsent: 0,
+            unsent,
+            exhausted: 0,
             workers: now.load_since(&self.probe),
         }
     }
@@ -571,6 +575,12 @@ fn place(
         standing: Standing::default(),
         thread,
     })
+}
+
+/// Messages of a PBX that could not be given to the kernel.
+fn unsent(place: &Place) -> u64 {
+    let metrics = place.running.metrics();
+    UNSENT.iter().map(|counter| metrics.total(*counter)).sum()
 }
 
 /// The present moment as RFC 3339 has it.

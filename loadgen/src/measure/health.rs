@@ -4,7 +4,17 @@
 use std::fmt;
 use std::time::Duration;
 
+use offhook_shards::Counter;
+
 use super::times::Times;
+
+/// What the runtime counts of messages that the kernel did not take.
+pub(crate) const UNSENT: [Counter; 4] = [
+    Counter::DropSendFull,
+    Counter::DropSendError,
+    Counter::DropNoSocket,
+    Counter::DropMeshFull,
+];
 
 /// What one worker's thread has used of its core.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -20,7 +30,8 @@ pub struct WorkerLoad {
 pub struct Health {
     /// How long it was observed.
     pub observed: Duration,
-    /// How much later than intended things were sent.
+    /// How much later than intended things were sent; of a server, how much later than they came
+    /// messages were taken.
     pub lag: Times,
     /// How late a timer that every worker keeps for this purpose went off: what the event loop was
     /// held up by, whatever there was to send.
@@ -31,9 +42,14 @@ pub struct Health {
     pub machine_drops: u64,
     /// Messages that could not be given to the kernel.
     pub unsent: u64,
+    /// Connections that could not be opened or accepted for want of descriptors or ports.
+    pub exhausted: u64,
     /// Each worker's use of its core.
     pub workers: Vec<WorkerLoad>,
 }
+
+/// Sendings of which a 99th percentile can be told from the longest; fewer say nothing of it.
+const LAG_COUNT_MIN: u64 = 100;
 
 /// How much is tolerated.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -59,7 +75,7 @@ impl Default for Tolerance {
 /// Why a run is invalid.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Reason {
-    /// What was to be sent was sent late.
+    /// What was to be sent was sent late, or what came was taken late.
     Late {
         /// The 99th percentile of the lag, in microseconds.
         lag_us: u64,
@@ -79,6 +95,11 @@ pub enum Reason {
         /// How many messages.
         messages: u64,
     },
+    /// The machine had no descriptors or ports left for connections.
+    Exhausted {
+        /// Connections that were not opened.
+        connections: u64,
+    },
     /// A worker had no time left.
     Busy {
         /// Which one.
@@ -93,7 +114,7 @@ impl fmt::Display for Reason {
         match self {
             Self::Late { lag_us } => write!(
                 formatter,
-                "the generator sent late (p99 {:.1} ms): lower the rate, or give it more cores \
+                "the generator was late (p99 {:.1} ms): lower the rate, or give it more cores \
                  (--workers) or a machine of its own",
                 *lag_us as f64 / 1_000.0
             ),
@@ -111,6 +132,11 @@ impl fmt::Display for Reason {
                 formatter,
                 "the kernel refused {messages} messages of the generator: lower the rate, or \
                  sysctl net.core.wmem_max=4194304"
+            ),
+            Self::Exhausted { connections } => write!(
+                formatter,
+                "{connections} connections of the generator found no descriptor or no port: raise \
+                 ulimit -n, give more addresses (-i), or lower the rate"
             ),
             Self::Busy { worker, part } => write!(
                 formatter,
@@ -131,6 +157,7 @@ impl Reason {
             Self::Stalled { .. } => "stalled",
             Self::Dropped { .. } => "dropped",
             Self::Unsent { .. } => "unsent",
+            Self::Exhausted { .. } => "exhausted",
             Self::Busy { .. } => "busy",
         }
     }
@@ -145,6 +172,19 @@ impl Health {
         self.workers.iter().map(part).collect()
     }
 
+    /// What else there is to say about the generator: nothing, or that it did too little to be
+    /// judged by how late it was.
+    #[must_use]
+    pub fn note(&self) -> Option<String> {
+        let count = self.lag.count();
+        (1..LAG_COUNT_MIN).contains(&count).then(|| {
+            format!(
+                "whether the generator was late cannot be said of {count} messages; it needs \
+                 {LAG_COUNT_MIN}"
+            )
+        })
+    }
+
     /// Why the run says nothing about the server; empty if it does.
     #[must_use]
     pub fn faults(&self, tolerance: &Tolerance) -> Vec<Reason> {
@@ -153,7 +193,7 @@ impl Health {
         let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
         let mut faults = Vec::new();
         let lag_us = self.lag.quantile_us(0.99);
-        if self.lag.count() > 0 && lag_us > micros(tolerance.lag_p99) {
+        if self.lag.count() >= LAG_COUNT_MIN && lag_us > micros(tolerance.lag_p99) {
             faults.push(Reason::Late { lag_us });
         }
         let stall_us = self.stalls.max_us();
@@ -167,6 +207,10 @@ impl Health {
         if self.unsent > 0 {
             let messages = self.unsent;
             faults.push(Reason::Unsent { messages });
+        }
+        if self.exhausted > 0 {
+            let connections = self.exhausted;
+            faults.push(Reason::Exhausted { connections });
         }
         if self.observed >= BUSY_TIME_MIN {
             for (worker, part) in self.busy_parts().into_iter().enumerate() {
@@ -188,7 +232,9 @@ mod tests {
         let tolerance = Tolerance::default();
         assert_eq!(Health::default().faults(&tolerance), []);
         let mut late = Health::default();
-        late.lag.record(Duration::from_millis(6));
+        for _ in 0..LAG_COUNT_MIN {
+            late.lag.record(Duration::from_millis(6));
+        }
         let mut stalled = Health::default();
         stalled.stalls.record(Duration::from_millis(700));
         let dropped = Health {
@@ -197,6 +243,10 @@ mod tests {
         };
         let unsent = Health {
             unsent: 1,
+            ..Health::default()
+        };
+        let exhausted = Health {
+            exhausted: 2,
             ..Health::default()
         };
         let busy = Health {
@@ -215,12 +265,25 @@ mod tests {
             (stalled, "stalled"),
             (dropped, "dropped"),
             (unsent, "unsent"),
+            (exhausted, "exhausted"),
             (busy, "busy"),
         ] {
             let faults = health.faults(&tolerance);
             let names: Vec<&str> = faults.iter().map(Reason::name).collect();
             assert_eq!(names, [name]);
             assert!(faults[0].to_string().len() > 40);
+        }
+    }
+
+    #[test]
+    fn few_messages_make_no_run_invalid() {
+        let mut few = Health::default();
+        assert_eq!(few.note(), None);
+        for count in 1..=LAG_COUNT_MIN {
+            few.lag.record(Duration::from_millis(6));
+            let is_judged = count == LAG_COUNT_MIN;
+            assert_eq!(few.faults(&Tolerance::default()).is_empty(), !is_judged);
+            assert_eq!(few.note().is_none(), is_judged, "{count}");
         }
     }
 

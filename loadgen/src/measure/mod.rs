@@ -8,11 +8,12 @@ mod objective;
 mod probe;
 mod times;
 
+pub(crate) use health::UNSENT;
 pub use health::{Health, Reason, Tolerance, WorkerLoad};
 pub use latency::Latency;
 pub use objective::{Finding, Objective, Readings};
 pub use probe::{Probe, tcp_listeners, udp_sockets, worker_thread};
-pub use times::{BadHistogram, Times};
+pub use times::{BadHistogram, LONGEST, Times};
 
 /// The exit status of a run that the generator itself has spoiled.
 pub const EXIT_INVALID: u8 = 3;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::times::Times;
+use super::times::{LONGEST, Times};
 use crate::load::time;
 
 /// Terms of one objective.
@@ -181,6 +181,9 @@ fn term(text: &str) -> Result<Term, String> {
         Measure::Goodput => limit_text.parse().map_err(|_| fault())?,
         Measure::Quantile(..) | Measure::Mean(_) | Measure::Longest(_) => {
             let limit: Duration = time(limit_text, 0.001).map_err(|_| fault())?;
+            if limit >= LONGEST {
+                return Err(format!("`{text}`: write a time below a day"));
+            }
             limit.as_secs_f64() * 1e6
         }
     };

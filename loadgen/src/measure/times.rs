@@ -8,8 +8,10 @@ use base64::engine::general_purpose::STANDARD;
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::{Deserializer, Serializer as _, V2DeflateSerializer};
 
-/// The longest time that is told apart: two minutes.
-const HIGHEST_US: u64 = 120_000_000;
+/// The longest time that is told apart: a day. What takes longer counts as this long, and is
+/// counted ([`Times::clipped`]).
+pub const LONGEST: Duration = Duration::from_secs(24 * 3_600);
+const HIGHEST_US: u64 = LONGEST.as_secs() * 1_000_000;
 /// Bytes of a histogram as text; a longer one is none of ours.
 const TEXT_BYTES_MAX: usize = 8 << 20;
 
@@ -19,6 +21,7 @@ pub struct Times {
     histogram: Histogram<u64>,
     sum_us: f64,
     squares_us: f64,
+    clipped: u64,
 }
 
 /// A text that holds no histogram.
@@ -37,9 +40,10 @@ impl Default for Times {
     fn default() -> Self {
         let histogram = Histogram::new_with_bounds(1, HIGHEST_US, 3);
         Self {
-            histogram: histogram.expect("one microsecond to two minutes can be told apart"),
+            histogram: histogram.expect("one microsecond to a day can be told apart"),
             sum_us: 0.0,
             squares_us: 0.0,
+            clipped: 0,
         }
     }
 }
@@ -51,7 +55,14 @@ impl Times {
         self.sum_us += micros;
         self.squares_us += micros * micros;
         let whole = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        self.clipped += u64::from(whole > HIGHEST_US);
         self.histogram.saturating_record(whole.clamp(1, HIGHEST_US));
+    }
+
+    /// How many were longer than [`LONGEST`].
+    #[must_use]
+    pub fn clipped(&self) -> u64 {
+        self.clipped
     }
 
     /// How many were recorded.
@@ -103,6 +114,7 @@ impl Times {
     pub fn merge(&mut self, other: &Self) {
         self.sum_us += other.sum_us;
         self.squares_us += other.squares_us;
+        self.clipped += other.clipped;
         let added = self.histogram.add(&other.histogram);
         added.expect("all histograms have the same bounds");
     }
@@ -113,6 +125,7 @@ impl Times {
         let mut fresh = self.clone();
         fresh.sum_us -= before.sum_us;
         fresh.squares_us -= before.squares_us;
+        fresh.clipped = fresh.clipped.saturating_sub(before.clipped);
         if fresh.histogram.subtract(&before.histogram).is_err() {
             // It is no earlier state of these: nothing can be said of the difference.
             return Self::default();
@@ -204,6 +217,19 @@ mod tests {
         assert_eq!(all.since(&before).count(), 1);
         assert_eq!(Times::default().mean_us(), (0.0, 0.0));
         assert_eq!(before.since(&all).count(), 0);
+    }
+
+    #[test]
+    fn long_times_are_told_apart_and_longer_ones_counted() {
+        let mut long = times([180_000, 3_600_000]);
+        let hour = Duration::from_secs(3_600).as_micros() as f64;
+        assert!((long.max_us() as f64 - hour).abs() < hour / 1_000.0);
+        assert_eq!(long.clipped(), 0);
+        long.record(LONGEST * 2);
+        let before = long.clone();
+        long.merge(&before);
+        assert_eq!((long.clipped(), long.since(&before).clipped()), (2, 1));
+        assert!(long.max_us() >= HIGHEST_US);
     }
 
     #[test]

@@ -126,6 +126,8 @@ pub(crate) struct Floor {
     pub(crate) is_redirected: bool,
     /// The calls' stream connections.
     pub(crate) flows: Flows,
+    /// Response times that begin at a step, by index.
+    pub(crate) begun_by_steps: Vec<usize>,
     /// When a busy worker acts.
     pub(crate) ticks: Ticks,
     /// When the message at hand has come, if that was noted.
@@ -185,6 +187,7 @@ impl Floor {
             dynamic_ids: Cell::new(0),
             is_redirected: false,
             flows: Flows::default(),
+            begun_by_steps: begun_by_steps(&scenario),
             ticks: Ticks::new(calendar.at, settings.tick),
             arrived: None,
             waves: Default::default(),
@@ -428,6 +431,17 @@ impl Floor {
             text: text.into_bytes(),
         });
     }
+}
+
+fn begun_by_steps(scenario: &Scenario) -> Vec<usize> {
+    let mut begun: Vec<usize> = scenario
+        .steps
+        .iter()
+        .flat_map(|step| step.starts.iter().copied())
+        .collect();
+    begun.sort_unstable();
+    begun.dedup();
+    begun
 }
 
 /// What `[transport]` is.

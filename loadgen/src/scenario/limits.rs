@@ -24,6 +24,8 @@ pub(crate) const PATTERN_MEMORY_BYTES_MAX: usize = 4 << 20;
 pub(crate) const INJECTION_BYTES_MAX: usize = 256 << 20;
 /// Bytes of a rendered message; what is beyond is not sent, and the call fails.
 pub(crate) const MESSAGE_BYTES_MAX: usize = 65_535;
+/// RFC 3261 §8.1.1.5: numbers of CSeq are below this; a larger one of a peer's is ignored.
+pub(crate) const CSEQ_END: u64 = 1 << 31;
 /// Calls at a time; an arrival beyond it is dropped and counted.
 pub(crate) const CALLS_MAX: usize = 1_000_000;
 /// Stream connections of one worker at a time, unless `-max_socket` says otherwise; a call that

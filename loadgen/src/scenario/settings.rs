@@ -3,7 +3,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::time::Duration;
 
 use offhook_shards::Transport;
@@ -96,6 +96,8 @@ pub struct Settings {
     pub first_call: u64,
     /// Calls that peers have opened at any worker.
     pub admitted: Arc<AtomicU64>,
+    /// Calls of ours at any worker, where there is a limit of them.
+    pub at_once: Arc<AtomicUsize>,
     /// Bytes of the kernel's buffers of each UDP socket.
     pub socket_buffer_bytes: usize,
     /// Bytes of recent messages that are kept for the ladders of calls that fail.
@@ -242,6 +244,7 @@ impl Settings {
             workers: 1,
             first_call: 0,
             admitted: Arc::default(),
+            at_once: Arc::default(),
             socket_buffer_bytes: SOCKET_BUFFER_BYTES,
             recent_bytes: limits::RECENT_BYTES,
             tolerance: Tolerance::default(),

@@ -68,6 +68,11 @@ impl Failure {
         Self::TextsEqual,
     ];
 
+    /// Whether somebody was waited for in vain.
+    pub(crate) fn is_silence(self) -> bool {
+        matches!(self, Self::ReceiveTimeout | Self::ResendsExhausted)
+    }
+
     /// Its column, and its words in the final table.
     #[must_use]
     pub fn names(self) -> (&'static str, &'static str) {
@@ -98,6 +103,8 @@ impl Failure {
 pub struct ResponseTime {
     /// From the intended and from the real sending.
     pub latency: Latency,
+    /// From the intended moment, also of what nobody answered: until it was given up.
+    pub waited: Times,
     /// How many lie in each class of `ResponseTimeRepartition`, the last one open.
     pub classes: Vec<u64>,
 }
@@ -157,10 +164,11 @@ pub struct Statistics {
     /// Response times, by index.
     pub response_times: Vec<ResponseTime>,
     /// From opening to ending, of calls that ended well or not.
-    pub call_length: Times,
+    pub call_length: Latency,
     /// How many lie in each class of `CallLengthRepartition`, the last one open.
     pub call_length_classes: Vec<u64>,
-    /// From the intended moment of opening a call or ending a pause to the real one.
+    /// From the intended moment of opening a call or ending a pause to the real one; of a server,
+    /// from the moment at which a message came to that at which it was taken.
     pub lag: Times,
     /// How late the timer went off by which each worker watches itself.
     pub stalls: Times,
@@ -243,6 +251,7 @@ impl Statistics {
         self.stalls.merge(&other.stalls);
         for (own, more) in self.response_times.iter_mut().zip(&other.response_times) {
             own.latency.merge(&more.latency);
+            own.waited.merge(&more.waited);
             add(&mut own.classes, &more.classes);
         }
         for (own, more) in self.steps.iter_mut().zip(&other.steps) {

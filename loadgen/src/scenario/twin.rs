@@ -17,6 +17,12 @@ pub struct Twins {
     pub named: Vec<(String, SocketAddr)>,
 }
 
+/// The text of a message that a twin has sent; `None` if it is SIP, whatever it ends with.
+pub(crate) fn text(message: &[u8]) -> Option<&[u8]> {
+    let end = length(message).filter(|end| *end == message.len())?;
+    Some(&message[..end - 1])
+}
+
 /// Where the first text of a stream ends; `None` if the stream is no twin's, or has not ended one.
 pub(crate) fn length(buffer: &[u8]) -> Option<usize> {
     let end = memchr::memchr(END, buffer)?;
@@ -65,6 +71,11 @@ mod tests {
         assert_eq!(length(b"Call-ID: 1\r\n\r\n\x1bCall"), Some(15));
         assert_eq!(length(b"Call-ID: 1\r\n"), None);
         assert_eq!(length(b"BYE sip:a SIP/2.0\r\nX: \x1b"), None);
+        assert_eq!(
+            text(b"Call-ID: 1\r\n\r\n\x1b"),
+            Some(&b"Call-ID: 1\r\n\r\n"[..])
+        );
+        assert_eq!(text(b"BYE sip:a SIP/2.0\r\n\r\n\x1b"), None);
     }
 
     #[test]

@@ -222,7 +222,7 @@ impl<E: Engine> Runner<E> {
                 StreamCommand::Open { id, remote, local } if self.shard.streams.is_live(id) => {
                     match sockets::connect(remote, local) {
                         Ok(socket) => self.keep(now, id, TcpStream::from_std(socket.into())),
-                        Err(_) => self.shard.streams.close(id, Counter::ConnectFailed),
+                        Err(error) => self.shard.streams.cannot_open(id, &error),
                     }
                 }
                 StreamCommand::Open { .. } => {}

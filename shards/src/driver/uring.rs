@@ -372,11 +372,8 @@ impl<E: Engine> Local<E> {
         }
         match sockets::connect(remote, local) {
             Ok(socket) => self.serve(id, sys::glommio_stream(socket.into())),
-            Err(_) => {
-                self.shard
-                    .borrow_mut()
-                    .streams
-                    .close(id, Counter::ConnectFailed);
+            Err(error) => {
+                self.shard.borrow_mut().streams.cannot_open(id, &error);
                 self.wake_main();
             }
         }

@@ -175,6 +175,25 @@ fn a_connection_that_does_not_open_in_time_has_failed() {
 }
 
 #[test]
+fn want_of_descriptors_and_of_ports_is_counted_apart() {
+    for (error, exhausted) in [
+        (libc::EMFILE, 1),
+        (libc::EADDRNOTAVAIL, 1),
+        (libc::ECONNREFUSED, 0),
+    ] {
+        let mut bench = bench();
+        bench.send(None, address(3, 5), b"hello");
+        let Some(StreamCommand::Open { id, .. }) = bench.table.next_command() else {
+            panic!("a message to nobody known opens a connection");
+        };
+        let error = std::io::Error::from_raw_os_error(error);
+        bench.table.cannot_open(id, &error);
+        assert_eq!(bench.count(Counter::ConnectFailed), 1);
+        assert_eq!(bench.count(Counter::ConnectExhausted), exhausted);
+    }
+}
+
+#[test]
 fn messages_wait_for_the_connection_to_open_and_keep_their_order() {
     let mut bench = bench();
     let remote = address(3, 5);

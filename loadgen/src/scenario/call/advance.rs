@@ -109,6 +109,7 @@ impl Call {
         for start in &step.starts {
             self.stamps[*start].began = intended;
             self.stamps[*start].behind_us = micros(self.behind);
+            self.stamps[*start].runs = true;
         }
         for end in &step.ends {
             if std::mem::replace(&mut self.stamps[*end].is_measured, !step.repeats) {
@@ -121,6 +122,7 @@ impl Call {
             let response = now.saturating_duration_since(began);
             let times = &mut floor.statistics.response_times[*end];
             times.latency.record(response, behind);
+            times.waited.record(response);
             let service = response.saturating_sub(behind);
             let ends = &floor.scenario.response_time_classes;
             classify(ends, &mut times.classes, service);

@@ -24,7 +24,7 @@ use super::limits::STEPS_AT_ONCE_MAX;
 use super::message::{Kind, Received};
 use super::model::Scenario;
 use super::names::{Scope, VariableId};
-use super::statistics::{Failure, classify};
+use super::statistics::{Failure, Statistics, classify};
 use super::value::Value;
 use crate::report::Ladder;
 pub(crate) use texts::{Part, Texts};
@@ -84,6 +84,9 @@ struct Stamp {
     behind_us: u32,
     /// Whether the time was measured.
     is_measured: bool,
+    /// Whether the scenario has come to where it begins; one that begins nowhere begins with the
+    /// call.
+    runs: bool,
 }
 
 /// Microseconds, as far as they can be told apart in 32 bits: more than an hour.
@@ -127,6 +130,8 @@ pub(crate) struct Call {
     /// Whether `step` was entered: its time-out runs.
     has_entered: bool,
     started: Instant,
+    /// How much later than intended it was opened.
+    opened_behind_us: u32,
     /// How much later than intended what happens now does.
     behind: Duration,
     resend: Option<Box<Resend>>,
@@ -184,6 +189,7 @@ impl Call {
             has_jumped: false,
             has_entered: false,
             started: now,
+            opened_behind_us: 0,
             behind: Duration::ZERO,
             resend: None,
             received_hash: None,
@@ -233,6 +239,7 @@ impl Call {
         self.has_entered = false;
         self.started = now;
         self.behind = now.saturating_duration_since(opening.intended);
+        self.opened_behind_us = micros(self.behind);
         floor.give_back(self.resend.take());
         self.received_hash = None;
         self.answered = None;
@@ -249,9 +256,13 @@ impl Call {
             began: opening.intended,
             behind_us: micros(self.behind),
             is_measured: false,
+            runs: true,
         };
         self.stamps.reserve_exact(times);
         self.stamps.resize(times, stamp);
+        for begun in &floor.begun_by_steps {
+            self.stamps[*begun].runs = false;
+        }
         self.branches
             .resize(floor.scenario.transactions.len(), Vec::new());
         self.branches.iter_mut().for_each(Vec::clear);
@@ -393,18 +404,33 @@ impl Call {
             ..
         } = floor;
         let failure = failure.or(self.failure);
+        if failure.is_some_and(Failure::is_silence) {
+            self.measure_silence(now, statistics);
+        }
         match failure {
             None => statistics.successful += 1,
             Some(failure) => statistics.fail(failure),
         }
         let length = now.saturating_duration_since(self.started);
-        statistics.call_length.record(length);
+        let behind = Duration::from_micros(self.opened_behind_us.into());
+        statistics.call_length.record(length + behind, behind);
         classify(
             &scenario.call_length_classes,
             &mut statistics.call_length_classes,
             length,
         );
         Progress::Ended(failure)
+    }
+
+    /// What nobody answered took at least until now: without it, the latencies would be those of
+    /// the answered requests only.
+    fn measure_silence(&self, now: Instant, statistics: &mut Statistics) {
+        let open = self.stamps.iter().zip(&mut statistics.response_times);
+        for (stamp, times) in open.filter(|(stamp, _)| stamp.runs && !stamp.is_measured) {
+            times
+                .waited
+                .record(now.saturating_duration_since(stamp.began));
+        }
     }
 
     /// Sends a message to the peer.

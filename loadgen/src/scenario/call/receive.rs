@@ -14,7 +14,7 @@ use super::super::names::VariableId;
 use super::super::statistics::Failure;
 use super::super::value::Value;
 use super::{Call, Challenge, Flow, Part, Progress};
-use crate::scenario::limits::ROUTES_BYTES_MAX;
+use crate::scenario::limits::{CSEQ_END, ROUTES_BYTES_MAX};
 
 /// What a message is to the call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -228,7 +228,10 @@ impl Call {
         let cseq = message.cseq();
         let tag = match message.kind {
             Kind::Request { .. } => {
-                self.cseq = self.cseq.max(cseq.map_or(0, |(number, _)| number));
+                // RFC 3261 §8.1.1.5: larger numbers are none.
+                let number = cseq.map(|(number, _)| number);
+                let number = number.filter(|number| *number < CSEQ_END);
+                self.cseq = self.cseq.max(number.unwrap_or(0));
                 // SIPp knows no tag of a peer that calls; what a response said stays.
                 let is_known = !self.texts.is_empty(Part::PeerTag);
                 message.tag(b"From").filter(|_| !is_known)

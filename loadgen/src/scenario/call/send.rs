@@ -6,7 +6,7 @@ use std::time::Instant;
 use offhook_shards::Transport;
 
 use super::super::floor::Floor;
-use super::super::limits::MESSAGE_BYTES_MAX;
+use super::super::limits::{CSEQ_END, MESSAGE_BYTES_MAX};
 use super::super::message::Received;
 use super::super::model::{Message, Send, Step, StepKind};
 use super::super::render::{Fault, View, render};
@@ -25,7 +25,7 @@ impl Call {
         let place = self.step;
         let method = send.message.method.as_slice();
         if !matches!(method, b"" | b"ACK" | b"CANCEL") {
-            self.cseq += 1;
+            self.cseq = (self.cseq + 1) % CSEQ_END;
         }
         if let Some(challenge) = &mut self.challenge {
             challenge.uses = challenge.uses.saturating_add(1);

@@ -2,6 +2,7 @@
 //! sockets, and the test is the peer.
 
 mod actions;
+mod bounds;
 mod builtin;
 mod hostile;
 mod lab;

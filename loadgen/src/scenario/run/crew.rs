@@ -17,6 +17,7 @@ use super::super::station::{Ending, Order, Report, Station, Worker};
 use super::super::statistics::Statistics;
 use super::prepare::Prepared;
 use super::tls::Tls;
+use crate::measure::UNSENT;
 
 /// Events taken at a time.
 const EVENTS_MAX: usize = 1_024;
@@ -109,6 +110,8 @@ impl Crew {
             tls: secret,
             tls_store: prepared.tls.as_ref().map(tls_store),
             pace: settings.tick,
+            // How late a server is shows in when it takes what has come.
+            stamps: prepared.scenario.side == Side::Server,
             joins_datagrams: settings.joins_datagrams,
             // A test machine is one address, however many calls it plays.
             room: Room {
@@ -130,12 +133,7 @@ impl Crew {
         self.driver = running.driver().name();
         self.sockets.extend_from_slice(running.udp_addresses());
         let before = self.latest.len();
-        for _ in 0..count {
-            self.latest.push(Statistics::new(&prepared.scenario));
-            self.rates.push(0.0);
-            self.endings.push(None);
-            self.fresh.push(false);
-        }
+        (0..count).for_each(|_| self.expect(prepared));
         self.parts.push(Part {
             control: running.control(),
             events: running.take_events().expect("nobody else has taken them"),
@@ -143,6 +141,14 @@ impl Crew {
             first: before,
         });
         Ok(())
+    }
+
+    /// One worker more, which has said nothing yet.
+    fn expect(&mut self, prepared: &Prepared) {
+        self.latest.push(Statistics::new(&prepared.scenario));
+        self.rates.push(0.0);
+        self.endings.push(None);
+        self.fresh.push(false);
     }
 
     /// Says the same to all workers.
@@ -230,16 +236,16 @@ impl Crew {
 
     /// Messages that could not be given to the kernel.
     pub(super) fn unsent(&self) -> u64 {
-        const LOST: [Counter; 4] = [
-            Counter::DropSendFull,
-            Counter::DropSendError,
-            Counter::DropNoSocket,
-            Counter::DropMeshFull,
-        ];
         let of = |part: &Part| -> u64 {
             let metrics = part.control.metrics();
-            LOST.iter().map(|counter| metrics.total(*counter)).sum()
+            UNSENT.iter().map(|counter| metrics.total(*counter)).sum()
         };
+        self.parts.iter().map(of).sum()
+    }
+
+    /// Connections that found no descriptor or port.
+    pub(super) fn exhausted(&self) -> u64 {
+        let of = |part: &Part| part.control.metrics().total(Counter::ConnectExhausted);
         self.parts.iter().map(of).sum()
     }
 

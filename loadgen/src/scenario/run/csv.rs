@@ -181,7 +181,7 @@ impl Row<'_> {
                 .map_or(&none, |times| &times.latency.service);
             self.times(&times.latency.service, before);
         }
-        self.times(&statistics.call_length, &before.call_length);
+        self.times(&statistics.call_length.service, &before.call_length.service);
         for (index, counter) in statistics.counters.iter().enumerate() {
             self.both(before.counters.get(index).copied().unwrap_or(0), *counter);
         }

@@ -282,6 +282,7 @@ impl Desk {
             own_drops,
             machine_drops,
             unsent: self.crew.unsent(),
+            exhausted: self.crew.exhausted(),
             workers: after.load_since(&self.probe),
         }
     }

@@ -29,12 +29,12 @@ impl Readings for Found<'_> {
     /// `setup` is the first response time of the scenario, unless one has that name.
     fn latency(&self, name: &str) -> Option<&Times> {
         if name == "call" {
-            return Some(&self.statistics.call_length);
+            return Some(&self.statistics.call_length.response);
         }
         let own = self.names.iter().position(|known| known == name);
         let place = own.or_else(|| (name == "setup").then_some(0))?;
         let found = self.statistics.response_times.get(place)?;
-        Some(&found.latency.response)
+        Some(&found.waited)
     }
 
     fn failed_part(&self) -> f64 {

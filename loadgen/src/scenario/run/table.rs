@@ -86,10 +86,22 @@ fn times(text: &mut String, scenario: &Scenario, statistics: &Statistics) {
             "  from the real sending     {}",
             quantiles(&times.latency.service)
         ));
+        if times.waited.count() > times.latency.response.count() {
+            line(format_args!(
+                "  with what nobody answered {}",
+                quantiles(&times.waited)
+            ));
+        }
     }
+    let length = &statistics.call_length;
+    line(format_args!("Call length"));
     line(format_args!(
-        "Call length                 {}",
-        quantiles(&statistics.call_length)
+        "  from the intended moment  {}",
+        quantiles(&length.response)
+    ));
+    line(format_args!(
+        "  from the real sending     {}",
+        quantiles(&length.service)
     ));
     for (name, count) in scenario.counters.iter().zip(&statistics.counters) {
         line(format_args!("Counter {name}: {count}"));
@@ -110,12 +122,11 @@ fn generator(
         debug_assert!(written.is_ok(), "a String takes everything");
     };
     let lag = &statistics.lag;
-    if scenario.side == Side::Client {
-        line(format_args!(
-            "Generator lag               {}",
-            quantiles(lag)
-        ));
-    }
+    let what = match scenario.side {
+        Side::Client => "Generator lag",
+        Side::Server => "Messages taken late by",
+    };
+    line(format_args!("{what:<27} {}", quantiles(lag)));
     if settings.load.users.is_some() {
         line(format_args!(
             "Closed loop: a slow peer slows the arrivals; times are optimistic"
@@ -155,6 +166,9 @@ fn generator(
         line(format_args!(
             "The times from the intended moment and from the real sending differ: read the former"
         ));
+    }
+    if let Some(note) = health.note() {
+        line(format_args!("Note: {note}"));
     }
     for fault in faults {
         line(format_args!("Invalid: {fault}"));
@@ -209,8 +223,12 @@ fn quantiles(times: &Times) -> String {
     }
     let millis = |micros: u64| format!("{:.3}", micros as f64 / 1_000.0);
     let at = |quantile| millis(times.quantile_us(quantile));
+    let longer = match times.clipped() {
+        0 => String::new(),
+        count => format!(", {count} longer than a day"),
+    };
     format!(
-        "p50 {}  p90 {}  p99 {}  p99.9 {}  max {} ms ({} measured)",
+        "p50 {}  p90 {}  p99 {}  p99.9 {}  max {} ms ({} measured{longer})",
         at(0.5),
         at(0.9),
         at(0.99),

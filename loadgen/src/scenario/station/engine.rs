@@ -64,8 +64,6 @@ pub enum Report {
 pub struct Worker {
     station: Station,
     wants_report: bool,
-    /// The rate before a pause.
-    paused_rate: Option<f64>,
     has_ended: bool,
     /// When the timer goes off by which the worker watches itself.
     beat: Instant,
@@ -85,14 +83,8 @@ impl Worker {
             thread: worker_thread(),
             station,
             wants_report: false,
-            paused_rate: None,
             has_ended: false,
         }
-    }
-
-    fn change_rate(&mut self, now: Instant, rate: f64) {
-        self.paused_rate = None;
-        self.station.set_rate(now, rate);
     }
 }
 
@@ -171,18 +163,12 @@ impl Engine for Worker {
     fn handle_request(&mut self, now: Instant, order: Order) {
         match order {
             Order::Report => self.wants_report = true,
-            Order::Rate(rate) => self.change_rate(now, rate),
+            Order::Rate(rate) => self.station.set_rate(now, rate),
             Order::RateBy(step) => {
-                let rate = self.paused_rate.unwrap_or(self.station.schedule_rate());
-                self.change_rate(now, rate + step);
+                let rate = self.station.schedule_rate();
+                self.station.set_rate(now, rate + step);
             }
-            Order::Pause => match self.paused_rate.take() {
-                Some(rate) => self.station.set_rate(now, rate),
-                None => {
-                    self.paused_rate = Some(self.station.schedule_rate());
-                    self.station.set_rate(now, 0.0);
-                }
-            },
+            Order::Pause => self.station.pause(now),
             Order::Drain => self.station.drain(),
             Order::Stop => self.station.stop(),
         }

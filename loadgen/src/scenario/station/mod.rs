@@ -5,6 +5,7 @@
 mod commands;
 mod connections;
 mod engine;
+mod openings;
 mod players;
 mod schedule;
 
@@ -22,7 +23,7 @@ use super::call::{Call, Opening, Progress};
 use super::floor::{Files, Floor, Line};
 use super::hash::{ByHash, Hashes, hash};
 use super::heads::Heads;
-use super::limits::{CALLS_MAX, DEAD_CALLS_MAX, OPENINGS_PER_TURN_MAX};
+use super::limits::{CALLS_MAX, DEAD_CALLS_MAX};
 use super::message::{Kind, Received};
 use super::model::{Scenario, Side, Stop};
 use super::settings::Settings;
@@ -74,6 +75,8 @@ pub struct Station {
     clock: Instant,
     created: u64,
     is_draining: bool,
+    /// Whether no call is opened for now.
+    is_paused: bool,
     id: Vec<u8>,
 }
 
@@ -116,6 +119,7 @@ impl Station {
             clock: now,
             created: 0,
             is_draining: false,
+            is_paused: false,
             id: Vec::new(),
         };
         station.initialize(now);
@@ -141,6 +145,9 @@ impl Station {
     /// Calls a second that are opened now.
     #[must_use]
     pub fn rate(&self) -> f64 {
+        if self.is_paused {
+            return 0.0;
+        }
         self.schedule.calls_per_second(self.clock)
     }
 
@@ -174,6 +181,7 @@ impl Station {
 
     /// Opens that many calls a period from now on.
     pub fn set_rate(&mut self, now: Instant, rate: f64) {
+        self.is_paused = false;
         self.schedule.set_rate(now, rate);
     }
 
@@ -255,9 +263,17 @@ impl Station {
         if settings.has_media && from.local == media_address(settings) {
             return self.floor.receive_media(&from, bytes);
         }
+        // A server has nothing to send by a plan: how late it is shows in what it takes.
+        if self.floor.scenario.side == Side::Server
+            && let Some(arrived) = self.floor.arrived
+        {
+            let waited = now.saturating_duration_since(arrived);
+            self.floor.statistics.lag.record(waited);
+        }
         self.floor.trace_message(now, false, from.transport, bytes);
-        if let Some(text) = bytes.strip_suffix(&[twin::END])
+        if self.floor.scenario.first_command.is_some()
             && from.transport == Transport::Tcp
+            && let Some(text) = twin::text(bytes)
         {
             return self.receive_command(now, from, text);
         }
@@ -352,67 +368,9 @@ impl Station {
         }
     }
 
-    fn may_open(&self) -> bool {
-        let is_client = self.floor.scenario.side == Side::Client;
-        is_client && !self.is_draining && !self.has_enough()
-    }
-
     fn accepts(&self) -> bool {
         let is_server = self.floor.scenario.side == Side::Server;
         is_server && !self.is_draining && !self.has_enough() && self.by_id.len() < CALLS_MAX
-    }
-
-    fn open_due(&mut self, now: Instant) {
-        for _ in 0..OPENINGS_PER_TURN_MAX {
-            if !self.may_open() {
-                return;
-            }
-            let (intended, user) = if self.is_closed_loop() {
-                match self.idle_users.front().copied() {
-                    Some((ready, user)) if ready <= now => (ready, Some(user)),
-                    Some(_) | None => return,
-                }
-            } else {
-                match self.schedule.take(now) {
-                    Some(intended) => (intended, None),
-                    None => return,
-                }
-            };
-            let lateness = now.saturating_duration_since(intended);
-            self.floor.statistics.lag.record(lateness);
-            let limit = self.floor.settings.load.limit.unwrap_or(CALLS_MAX);
-            if self.by_id.len() >= self.share_of(limit.min(CALLS_MAX)) {
-                self.floor.statistics.limited += 1;
-                continue;
-            }
-            if user.is_some() {
-                self.idle_users.pop_front();
-            }
-            self.open_ours(now, intended, user);
-        }
-    }
-
-    /// This worker's part of a limit for all of them, at least one.
-    fn share_of(&self, limit: usize) -> usize {
-        let workers = usize::try_from(self.floor.settings.workers).unwrap_or(1);
-        limit.div_ceil(workers.max(1))
-    }
-
-    fn open_ours(&mut self, now: Instant, intended: Instant, user: Option<usize>) {
-        let settings = Arc::clone(&self.floor.settings);
-        let Some(remote) = settings.remote else {
-            return;
-        };
-        let opening = self.opening(intended, remote, true, user);
-        let mut id = std::mem::take(&mut self.id);
-        id.clear();
-        let local = opening.path.local.unwrap_or(settings.local);
-        write_call_id(&settings, opening.number, local.ip(), &mut id);
-        self.floor.statistics.outgoing += 1;
-        let slot = self.open(now, &opening, &id);
-        self.id = id;
-        let progress = self.slots[slot].call.run(now, &mut self.floor);
-        self.settle(now, slot, progress);
     }
 
     fn opening(
@@ -514,9 +472,13 @@ impl Station {
         if !wait.is_zero() && self.dead.insert(id) {
             self.dead_until.push_back((now + wait, id));
         }
+        let settings = &self.floor.settings;
+        if settings.load.limit.is_some() && self.floor.scenario.side == Side::Client {
+            settings.at_once.fetch_sub(1, Ordering::Relaxed);
+        }
         if let Some(user) = user {
             let think = self.floor.settings.load.think;
-            self.idle_users.push_back((now + think, user));
+            self.rest(now + think, user);
         }
     }
 }

@@ -35,6 +35,8 @@ pub(super) struct Schedule {
     fixed: Option<f64>,
     /// When calls can be opened.
     ticks: Ticks,
+    /// Since when the plan waits.
+    paused: Option<Instant>,
 }
 
 impl Schedule {
@@ -56,6 +58,7 @@ impl Schedule {
             has_end,
             fixed: None,
             ticks,
+            paused: None,
         }
     }
 
@@ -65,12 +68,18 @@ impl Schedule {
     }
 
     pub(super) fn calls_per_second(&self, now: Instant) -> f64 {
-        let since = now.saturating_duration_since(self.origin);
+        let since = self
+            .paused
+            .unwrap_or(now)
+            .saturating_duration_since(self.origin);
         self.fixed.unwrap_or_else(|| self.arrivals.rate_at(since))
     }
 
     /// When the next call is to be opened.
     pub(super) fn next(&self) -> Option<Instant> {
+        if self.paused.is_some() {
+            return None;
+        }
         let moment = self.origin.checked_add(self.next?.at)?;
         Some(self.ticks.at_or_after(moment))
     }
@@ -82,7 +91,20 @@ impl Schedule {
         Some(next)
     }
 
+    /// The plan waits from now on.
+    pub(super) fn pause(&mut self, now: Instant) {
+        self.paused.get_or_insert(now);
+    }
+
+    /// The plan goes on where it was; what it has left comes so much later.
+    pub(super) fn go_on(&mut self, now: Instant) {
+        if let Some(since) = self.paused.take() {
+            self.origin += now.saturating_duration_since(since);
+        }
+    }
+
     pub(super) fn set_rate(&mut self, now: Instant, rate: f64) {
+        self.paused = None;
         self.changes += 1;
         let rate = rate.max(0.0) / self.period.as_secs_f64();
         let plan = Plan::constant(rate, self.spacing);
@@ -238,6 +260,31 @@ mod tests {
         assert!(schedule.is_over());
         schedule.set_rate(end, 2.0);
         assert!(!schedule.is_over() && schedule.next() == Some(end));
+    }
+
+    #[test]
+    fn a_plan_waits_and_goes_on_where_it_was() {
+        let start = start();
+        let load = Load {
+            plan: Some(Plan::Shaped {
+                shape: Shape::steps(&[4.0, 8.0], Duration::from_secs(1)),
+                spacing: Spacing::Even,
+            }),
+            ..load()
+        };
+        let mut schedule = Schedule::new(start, &load, ALONE, at_once(start));
+        let after = |millis| start + Duration::from_millis(millis);
+        let mut count = |until| std::iter::from_fn(|| schedule.take(until)).count();
+        assert_eq!(count(after(999)), 4);
+        schedule.pause(after(1_000));
+        assert_eq!((schedule.next(), schedule.take(after(9_000))), (None, None));
+        assert_eq!(schedule.rate(after(9_000)), 8.0);
+        assert!(!schedule.is_over());
+        schedule.go_on(after(9_000));
+        assert_eq!(schedule.next(), Some(after(9_000)));
+        let left = std::iter::from_fn(|| schedule.take(after(10_000))).count();
+        assert_eq!(left, 8);
+        assert!(schedule.is_over());
     }
 
     #[test]

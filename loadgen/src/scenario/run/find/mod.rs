@@ -173,6 +173,7 @@ impl Findings<'_> {
         self.health.own_drops += health.own_drops;
         self.health.machine_drops += health.machine_drops;
         self.health.unsent += health.unsent;
+        self.health.exhausted += health.exhausted;
         let workers = &mut self.health.workers;
         workers.resize(workers.len().max(health.workers.len()), Default::default());
         for (own, more) in workers.iter_mut().zip(&health.workers) {
@@ -242,7 +243,10 @@ impl Findings<'_> {
             let after = trial.read();
             let now = Clock.now();
             let seconds = now.duration_since(before_at).as_secs_f64();
-            let fresh = trial::since(&after, &before);
+            let mut fresh = trial::since(&after, &before);
+            for times in &mut fresh.response_times {
+                times.waited = times.latency.response.clone();
+            }
             let carried = fresh.successful as f64 / seconds.max(1e-3);
             let stretch = Stretch {
                 carried: fresh.successful,

@@ -35,7 +35,8 @@ pub(super) struct Trial<'a> {
 
 /// What was counted in a stretch of time.
 pub(super) struct Stretch {
-    /// Calls that began in it, also those that ended later.
+    /// What was counted from its beginning until its last call had ended; calls that were under
+    /// way when it began are among them.
     pub(super) statistics: Statistics,
     /// Calls that ended well in it.
     pub(super) carried: u64,
@@ -60,6 +61,7 @@ impl<'a> Trial<'a> {
         });
         settings.load.calls_max = None;
         settings.load.users = None;
+        settings.at_once = Arc::default();
         let own = Prepared {
             settings: Arc::new(settings),
             scenario: Arc::clone(&prepared.scenario),
@@ -122,6 +124,7 @@ impl<'a> Trial<'a> {
             own_drops,
             machine_drops,
             unsent: self.crew.unsent(),
+            exhausted: self.crew.exhausted(),
             workers: after.load_since(&self.probe),
         };
         self.crew.order(Order::Stop);
@@ -172,6 +175,7 @@ pub(super) fn since(after: &Statistics, before: &Statistics) -> Statistics {
     }
     for (own, earlier) in fresh.response_times.iter_mut().zip(&before.response_times) {
         own.latency = own.latency.since(&earlier.latency);
+        own.waited = own.waited.since(&earlier.waited);
     }
     fresh.call_length = after.call_length.since(&before.call_length);
     fresh.lag = after.lag.since(&before.lag);
@@ -197,7 +201,7 @@ pub(super) fn judged(
     let missed = findings.iter().filter(|finding| !finding.met);
     let broke: Vec<String> = missed.map(ToString::to_string).collect();
     let first = stretch.statistics.response_times.first();
-    let quantile = |part| first.map_or(0, |time| time.latency.response.quantile_us(part));
+    let quantile = |part| first.map_or(0, |time| time.waited.quantile_us(part));
     let statistics = &stretch.statistics;
     let lost = statistics.failed() + statistics.limited;
     report::Probe {
@@ -207,7 +211,7 @@ pub(super) fn judged(
         failed_part: lost as f64 / ((statistics.successful + lost) as f64).max(1.0),
         p50_us: quantile(0.5),
         p99_us: quantile(0.99),
-        max_us: first.map_or(0, |time| time.latency.response.max_us()),
+        max_us: first.map_or(0, |time| time.waited.max_us()),
         met: broke.is_empty(),
         valid: faults.is_empty(),
         broke: if faults.is_empty() {

@@ -1,0 +1,215 @@
+//! What is measured and counted where things go wrong: limits, silence, lateness, odd peers.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
+
+use offhook_shards::Transport;
+
+use super::lab::{lab_with, request};
+use crate::load::{Plan, Shape, Spacing};
+use crate::scenario::station::Ending;
+
+fn talk(milliseconds: u32) -> String {
+    format!(
+        "{}<pause milliseconds=\"{milliseconds}\"/>",
+        request("INFO", "")
+    )
+}
+
+fn options() -> String {
+    format!(
+        "{}<recv response=\"200\" rtd=\"1\" timeout=\"500\"/>",
+        request("OPTIONS", "start_rtd=\"1\"")
+    )
+}
+
+#[test]
+fn users_beyond_a_limit_wait_and_do_not_spin() {
+    let mut lab = lab_with(&talk(300), |settings| {
+        settings.load.users = Some(5);
+        settings.load.limit = Some(2);
+        settings.load.calls_max = None;
+    });
+    lab.advance(5_000);
+    let statistics = lab.statistics();
+    assert_eq!(statistics.peak, 2);
+    assert!(statistics.limited <= 5 * 6, "{}", statistics.limited);
+    assert!(statistics.outgoing >= 30, "{}", statistics.outgoing);
+}
+
+#[test]
+fn a_limit_is_for_all_workers_together() {
+    let at_once = Arc::new(AtomicUsize::new(0));
+    let mut peaks = 0;
+    let mut labs: Vec<_> = (0..4)
+        .map(|worker| {
+            lab_with(&talk(5_000), |settings| {
+                settings.worker = worker;
+                settings.workers = 4;
+                settings.load.calls_max = None;
+                settings.load.limit = Some(2);
+                settings.at_once = Arc::clone(&at_once);
+            })
+        })
+        .collect();
+    for lab in &mut labs {
+        lab.advance(1_000);
+        peaks += lab.statistics().current;
+    }
+    assert_eq!(peaks, 2);
+    // Whose calls have ended makes room for others.
+    for lab in &mut labs {
+        lab.advance(6_000);
+    }
+    assert!(labs.iter().all(|lab| lab.statistics().peak <= 2));
+    let opened: u64 = labs.iter().map(|lab| lab.statistics().outgoing).sum();
+    assert!(opened >= 4, "{opened}");
+}
+
+#[test]
+fn what_nobody_answers_took_as_long_as_it_was_waited_for() {
+    let mut lab = lab_with(&options(), |_| {});
+    lab.advance(600);
+    assert_eq!(lab.statistics().failed(), 1);
+    let times = &lab.statistics().response_times[0];
+    assert_eq!(times.latency.response.count(), 0);
+    assert_eq!(times.waited.count(), 1);
+    assert_eq!(times.waited.max_us() / 1_000, 500);
+}
+
+#[test]
+fn what_was_refused_or_never_asked_is_no_silence() {
+    // Refused: an answer came. Never asked: the time begins behind a message that does not come.
+    let scenario = format!(
+        "<recv response=\"200\" timeout=\"500\"/>{}",
+        request("INFO", "start_rtd=\"1\"")
+    );
+    let scenario = format!(
+        "{}{scenario}<recv response=\"200\" rtd=\"1\"/>",
+        request("OPTIONS", "")
+    );
+    for refused in [true, false] {
+        let mut lab = lab_with(&scenario, |_| {});
+        let options = lab.sent().pop().expect("the first request");
+        if refused {
+            lab.answer(&options, "503 Overloaded", "");
+        }
+        lab.advance(600);
+        assert_eq!(lab.statistics().failed(), 1);
+        assert_eq!(
+            lab.statistics().response_times[0].waited.count(),
+            0,
+            "{refused}"
+        );
+    }
+}
+
+#[test]
+fn the_length_of_a_call_counts_from_the_intended_moment_as_well() {
+    let mut lab = lab_with(&talk(100), |settings| settings.load.calls_max = Some(2));
+    // The second call was due after 100 ms; nobody woke the station for 400.
+    lab.now += Duration::from_millis(400);
+    lab.station.expire(lab.now);
+    lab.advance(1_000);
+    let length = &lab.statistics().call_length;
+    assert_eq!(lab.statistics().successful, 2);
+    assert!(
+        length.response.max_us() >= 400_000,
+        "{}",
+        length.response.max_us()
+    );
+    assert_eq!(length.response.count(), length.service.count());
+}
+
+#[test]
+fn a_server_is_as_late_as_it_takes_what_has_come() {
+    let mut lab = lab_with("<recv request=\"INFO\"/><recv request=\"BYE\"/>", |_| {});
+    lab.now += Duration::from_millis(500);
+    lab.station
+        .note_arrival(lab.now - Duration::from_millis(420));
+    lab.ask("INFO", 1, "");
+    assert_eq!(lab.statistics().lag.count(), 1);
+    assert_eq!(lab.statistics().lag.max_us() / 1_000, 420);
+}
+
+#[test]
+fn a_plan_that_is_paused_goes_on_where_it_was() {
+    let mut lab = lab_with(&talk(10), |settings| {
+        settings.load.calls_max = None;
+        settings.load.plan = Some(Plan::Shaped {
+            shape: Shape::steps(&[5.0, 10.0], Duration::from_secs(1)),
+            spacing: Spacing::Even,
+        });
+    });
+    lab.advance(950);
+    assert_eq!(lab.statistics().outgoing, 5);
+    lab.station.pause(lab.now);
+    assert_eq!(lab.station.rate(), 0.0);
+    lab.advance(10_000);
+    assert_eq!(lab.statistics().outgoing, 5);
+    lab.station.pause(lab.now);
+    lab.advance(2_000);
+    assert_eq!(lab.statistics().outgoing, 15);
+    assert_eq!(lab.station.ending(), Some(Ending::Complete));
+}
+
+#[test]
+fn users_pause_as_well() {
+    let mut lab = lab_with(&talk(100), |settings| {
+        settings.load.users = Some(2);
+        settings.load.calls_max = None;
+    });
+    lab.advance(250);
+    let before = lab.statistics().outgoing;
+    lab.station.pause(lab.now);
+    lab.advance(1_000);
+    assert_eq!(
+        (lab.statistics().outgoing, lab.statistics().current),
+        (before, 0)
+    );
+    lab.station.pause(lab.now);
+    lab.advance(50);
+    assert_eq!(lab.statistics().outgoing, before + 2);
+    // The pause is nobody's lateness.
+    assert!(lab.statistics().lag.max_us() < 1_000);
+}
+
+#[test]
+fn sip_that_ends_like_a_command_is_sip() {
+    let mut lab = lab_with(
+        "<recv request=\"INFO\"/><recv request=\"BYE\"/>",
+        |settings| {
+            settings.transport = Transport::Tcp;
+        },
+    );
+    lab.receive_bytes(
+        b"INFO sip:c@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/TCP 127.0.0.1:5070;branch=z9hG4bK-1\r\n\
+        From: <sip:x@y>;tag=5\r\nTo: <sip:c@d>\r\nCall-ID: 1-77@127.0.0.1\r\nCSeq: 1 INFO\r\n\
+        Content-Length: 3\r\n\r\nab\x1b",
+    );
+    assert_eq!(lab.statistics().incoming, 1);
+    assert_eq!(lab.statistics().steps[0].messages, 1);
+}
+
+#[test]
+fn numbers_of_cseq_that_are_none_are_ignored() {
+    let scenario = format!(
+        "<recv request=\"INFO\"/>{}<recv response=\"200\"/>",
+        request("OPTIONS", "")
+    );
+    for (peers, ours) in [
+        ("7", "8"),
+        ("2147483648", "1"),
+        ("18446744073709551615", "1"),
+    ] {
+        let mut lab = lab_with(&scenario, |_| {});
+        lab.receive(&format!(
+            "INFO sip:c@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:5070;branch=z9hG4bK-1\r\n\
+             From: <sip:x@y>;tag=5\r\nTo: <sip:c@d>\r\nCall-ID: 1-77@127.0.0.1\r\n\
+             CSeq: {peers} INFO\r\nContent-Length: 0\r\n\r\n"
+        ));
+        let sent = lab.sent().pop().expect("the answer to it");
+        assert!(sent.contains(&format!("CSeq: {ours} OPTIONS")), "{sent}");
+    }
+}
