@@ -1,9 +1,12 @@
 //! The command line of `offhook-load`: what may be said, and what is wrong with what was said.
 
+use std::ffi::OsString;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use offhook::config::Driver;
 
 use crate::scenario::options::{FindMax, Play, ResultOptions};
@@ -21,6 +24,74 @@ pub struct CommandLine {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+}
+
+/// Options of `run` that say when calls are opened, or what is written meanwhile: `find-max` does
+/// the one itself and not the other.
+const NOT_OF_FIND_MAX: &[&str] = &[
+    "rate",
+    "period",
+    "calls",
+    "users",
+    "plan",
+    "think",
+    "rate_increase",
+    "rate_interval",
+    "rate_max",
+    "rate_scale",
+    "no_rate_quit",
+    "run_timeout",
+    "timeout_is_error",
+    "allows_commands",
+    "background",
+    "statistics",
+    "statistics_file",
+    "statistics_interval",
+    "delimiter",
+    "counts",
+    "response_times",
+    "short",
+    "screen",
+    "codes",
+    "failed_calls",
+    "messages",
+    "message_file",
+    "errors",
+    "error_file",
+    "logs",
+    "log_file",
+    "bytes_max",
+    "ring_bytes",
+    "ring_files",
+    "rfc3339",
+    "periodic_classes",
+];
+
+impl CommandLine {
+    /// Reads a command line.
+    ///
+    /// # Errors
+    /// What is wrong with it, or the help that was asked for.
+    pub fn read(words: Vec<OsString>) -> Result<Self, clap::Error> {
+        let mut definition = Self::command();
+        let matches = definition.try_get_matches_from_mut(words)?;
+        if let Some(("find-max", found)) = matches.subcommand() {
+            let is_given = |id: &&&str| found.value_source(id) == Some(ValueSource::CommandLine);
+            if let Some(id) = NOT_OF_FIND_MAX.iter().find(is_given) {
+                let playing = definition.find_subcommand("find-max");
+                let option = playing
+                    .and_then(|command| command.get_arguments().find(|it| it.get_id() == *id))
+                    .and_then(clap::Arg::get_long)
+                    .unwrap_or(id);
+                let words = format!(
+                    "find-max has no use for `-{option}`: it tries rates of its own, and writes \
+                     only --json, --html and --junit"
+                );
+                return Err(definition.error(ErrorKind::ArgumentConflict, words));
+            }
+        }
+        Self::from_arg_matches(&matches)
+    }
 }
 
 /// What `offhook-load` can do.
@@ -57,7 +128,7 @@ pub enum Command {
     /// the run was stopped or took too long; 99 when there was no call; 254 when the address
     /// cannot be had; 255 when the run could not be carried out. Beyond SIPp: 2 when the command
     /// line is wrong; 3 when the generator itself has spoiled the run; 5 when an objective of
-    /// --slo was missed.
+    /// --slo was missed; 6 when calls were not opened because of -l.
     Run(Play),
     /// Calls with the built-in scenario, or that of -sf or -sn: uac HOST[:PORT].
     Uac(Play),
@@ -67,8 +138,8 @@ pub enum Command {
     /// 'p99(setup)<50ms && failed<0.01%'.
     ///
     /// Rates double until one misses the objective, then the gap is halved, then the best is
-    /// tried again. All options of run hold for each try, but for those that say when calls are
-    /// opened.
+    /// tried again. The options of run hold for each try; those that say when calls are opened, or
+    /// write files meanwhile, are refused.
     ///
     /// Exit status: 0 when a rate was found, 5 when none meets the objective, 3 when the generator
     /// itself was at its end first, 255 when the search could not be carried out, 2 when the
@@ -281,6 +352,34 @@ mod tests {
             let error = demo(&arguments).expect_err("a mistake").to_string();
             assert!(error.contains(words), "{arguments:?}: {error}");
         }
+    }
+
+    #[test]
+    fn a_search_takes_no_option_that_it_does_not_heed() {
+        let read = |arguments: &[&str]| {
+            let words = ["offhook-load", "find-max", "127.0.0.1"];
+            let words = words.iter().chain(arguments);
+            CommandLine::read(words.map(Into::into).collect())
+        };
+        for name in NOT_OF_FIND_MAX {
+            let definition = CommandLine::command();
+            let playing = definition.find_subcommand("find-max").expect("it is one");
+            let known = playing.get_arguments().any(|it| it.get_id() == *name);
+            assert!(known, "{name}");
+        }
+        for arguments in [
+            &["--r", "5"][..],
+            &["--m", "5"],
+            &["--load", "0..5/1s"],
+            &["--users", "5"],
+            &["--trace_stat"],
+            &["--timeout", "5"],
+        ] {
+            let fault = read(arguments).expect_err("it has no effect").to_string();
+            let words = format!("no use for `-{}`", arguments[0].trim_start_matches('-'));
+            assert!(fault.contains(&words), "{fault}");
+        }
+        assert!(read(&["--l", "5", "--slo", "failed<1%", "--nostdin"]).is_ok());
     }
 
     #[test]

@@ -9,11 +9,13 @@
 
 pub mod cli;
 pub mod demo;
+pub mod files;
 pub mod floor;
 pub mod load;
 pub mod measure;
 pub mod node;
 pub mod population;
+pub mod reach;
 pub mod report;
 pub mod scenario;
 pub mod screen;

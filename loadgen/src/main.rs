@@ -4,12 +4,11 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use clap::Parser;
 use offhook_loadgen::cli::{CheckFiles, Command, CommandLine, Demo, Report, Scenarios};
 use offhook_loadgen::report::{Outcome, compare, compare_page, junit, page, summary};
 use offhook_loadgen::scenario::options::{pairs, with_two_hyphens, without_effect};
 use offhook_loadgen::scenario::{builtin, check, load, run as player};
-use offhook_loadgen::{demo, floor};
+use offhook_loadgen::{demo, files, floor};
 
 /// The demo was carried out and found a fault.
 const EXIT_FAULTS: u8 = 1;
@@ -21,7 +20,7 @@ const EXIT_FAILED: u8 = 3;
 fn main() -> ExitCode {
     let (arguments, dropped) = without_effect(std::env::args_os().collect());
     let arguments = with_two_hyphens::<CommandLine>(arguments);
-    let CommandLine { command } = CommandLine::parse_from(arguments);
+    let CommandLine { command } = CommandLine::read(arguments).unwrap_or_else(|fault| fault.exit());
     if !dropped.is_empty() {
         let list = dropped.join(", ");
         // Nobody reads standard error any more: the run itself does not need it.
@@ -90,13 +89,10 @@ fn show(options: &Report) -> ExitCode {
 fn report_text(options: &Report) -> Result<String, String> {
     let read = |path: &std::path::PathBuf| {
         let fault = |text: String| format!("{}: {text}", path.display());
-        let text = std::fs::read_to_string(path).map_err(|error| fault(error.to_string()))?;
+        let text = files::read_text(path, files::RESULT_BYTES_MAX)?;
         Outcome::from_json(&text).map_err(|error| fault(error.to_string()))
     };
-    let write = |path: &std::path::PathBuf, text: String| {
-        let written = std::fs::write(path, text);
-        written.map_err(|error| format!("{}: {error}", path.display()))
-    };
+    let write = |path: &std::path::PathBuf, text: String| files::write(path, &text);
     let results: Vec<Outcome> = options.results.iter().map(read).collect::<Result<_, _>>()?;
     match &results[..] {
         [first, second] => {
@@ -132,10 +128,10 @@ fn check_files(options: &CheckFiles) -> ExitCode {
     let mut all_run = true;
     for file in &options.files {
         let name = file.display().to_string();
-        let bytes = match std::fs::read(file) {
+        let bytes = match files::read(file, load::FILE_BYTES_MAX) {
             Ok(bytes) => bytes,
-            Err(error) => {
-                let _ = writeln!(std::io::stderr(), "offhook-load: {name}: {error}");
+            Err(fault) => {
+                let _ = writeln!(std::io::stderr(), "offhook-load: {fault}");
                 return ExitCode::from(EXIT_UNREADABLE);
             }
         };

@@ -13,6 +13,7 @@ use super::error::FloorError;
 use super::prefix;
 use super::profile::{CallerPlan, PbxPlan, Profile};
 use super::router::Routers;
+use crate::files;
 use crate::load::{Arrivals, Moments, Plan};
 use crate::population::{
     CallerHabits, Callers, CallersOptions, Pbx, PbxOptions, Population, Random,
@@ -69,6 +70,9 @@ pub(super) fn habits(plan: &CallerPlan) -> CallerHabits {
     }
 }
 
+/// Bytes of a file of moments; a longer one is refused.
+const MOMENTS_BYTES_MAX: usize = 256 << 20;
+
 /// When callers of a group come; the seed is the profile's, and the group's place in it.
 pub(super) fn arrivals(profile: &Profile, number: usize) -> Result<Arrivals, FloorError> {
     let plan = &profile.callers[number];
@@ -79,7 +83,7 @@ pub(super) fn arrivals(profile: &Profile, number: usize) -> Result<Arrivals, Flo
         },
         Moments::File(path) => {
             let wrong = |words: String| FloorError::Arrivals(path.clone(), words);
-            let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+            let text = files::read_text(path, MOMENTS_BYTES_MAX).map_err(wrong)?;
             Plan::listed(&text).map_err(wrong)?
         }
     };

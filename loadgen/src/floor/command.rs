@@ -5,12 +5,15 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use offhook::config::Mistake;
+use offhook_shards::Transport;
 
 use super::profile::Profile;
 use super::{FloorOutcome, Progress, Setup, Target, Wish};
 use crate::cli::Floor;
+use crate::files;
 use crate::population::Totals;
-use crate::report::{junit, page};
+use crate::reach::Reach;
+use crate::scenario::run::check_peer;
 use crate::screen::{Key, Screen};
 
 /// No rule was broken, and calls were lost.
@@ -21,6 +24,8 @@ const EXIT_WRONG: u8 = 2;
 const EXIT_INVALID: u8 = 3;
 /// The oracle found a broken rule.
 const EXIT_VIOLATION: u8 = 4;
+/// Bytes of a profile; a longer file is none.
+const PROFILE_BYTES_MAX: usize = 4 << 20;
 /// The run could not be carried out.
 const EXIT_FAILED: u8 = 255;
 
@@ -48,7 +53,7 @@ pub fn run(options: &Floor) -> u8 {
     if options.print_config {
         return print_configuration(options, &profile);
     }
-    if let Some(words) = forbidden(options) {
+    if let Err(words) = preflight(options) {
         say(&words);
         return EXIT_FAILED;
     }
@@ -72,8 +77,13 @@ pub fn run(options: &Floor) -> u8 {
         Ok(outcome) => {
             print(&outcome.table());
             let status = status(&outcome, options.allow_degraded);
-            for words in leave(options, &outcome, status) {
-                say(&words);
+            let report = outcome.report(std::env::args().collect(), status);
+            let faults = options.results.write(&report);
+            for words in &faults {
+                say(words);
+            }
+            if status == 0 && !faults.is_empty() {
+                return EXIT_FAILED;
             }
             status
         }
@@ -82,23 +92,6 @@ pub fn run(options: &Floor) -> u8 {
             EXIT_FAILED
         }
     }
-}
-
-/// Writes the files that were asked for; what went wrong with them.
-fn leave(options: &Floor, outcome: &FloorOutcome, status: u8) -> Vec<String> {
-    let report = outcome.report(std::env::args().collect(), status);
-    let results = &options.results;
-    let files: [(&Option<std::path::PathBuf>, String); 3] = [
-        (&results.json, report.to_json()),
-        (&results.html, page(&report)),
-        (&results.junit, junit(&report)),
-    ];
-    let write = |(path, text): (&Option<std::path::PathBuf>, String)| {
-        let path = path.as_ref()?;
-        let error = std::fs::write(path, text).err()?;
-        Some(format!("offhook-load: {}: {error}", path.display()))
-    };
-    files.into_iter().filter_map(write).collect()
 }
 
 /// Who watches a run: a screen where there is a terminal, else lines.
@@ -142,24 +135,34 @@ fn status(outcome: &FloorOutcome, allow_degraded: bool) -> u8 {
 
 fn read(options: &Floor) -> Result<Profile, (u8, String)> {
     let name = options.profile.display().to_string();
-    let text = std::fs::read_to_string(&options.profile)
-        .map_err(|error| (EXIT_FAILED, format!("offhook-load: {name}: {error}")))?;
+    let bytes = files::read(&options.profile, PROFILE_BYTES_MAX)
+        .map_err(|fault| (EXIT_FAILED, format!("offhook-load: {fault}")))?;
+    let text = String::from_utf8(bytes).map_err(|fault| {
+        let before = &fault.as_bytes()[..fault.utf8_error().valid_up_to()];
+        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+        (
+            EXIT_WRONG,
+            format!("{name}:{line}: this is no UTF-8; write the file anew"),
+        )
+    })?;
     Profile::parse(&name, &text).map_err(|mistakes| {
         let lines: Vec<String> = mistakes.iter().map(Mistake::to_string).collect();
         (EXIT_WRONG, lines.join("\n"))
     })
 }
 
-/// A load generator aimed at the wrong machine is an attack.
-fn forbidden(options: &Floor) -> Option<String> {
-    let target = options.target?;
-    let stranger = [target.ip(), options.cti.ip()]
-        .into_iter()
-        .find(|ip| !ip.is_loopback() && !options.allow_target.contains(ip))?;
-    Some(format!(
-        "offhook-load: {stranger} is not on this machine; if you may load it, say \
-         `--allow-target {stranger}`"
-    ))
+/// Whether the run can begin: its result can be written, and a server that runs already may be
+/// loaded and is there.
+fn preflight(options: &Floor) -> Result<(), String> {
+    options.results.check()?;
+    let Some(target) = options.target else {
+        return Ok(());
+    };
+    let reach = Reach::new(&options.allow_target);
+    reach.check(target.ip())?;
+    reach.check(options.cti.ip())?;
+    check_peer(target, Transport::Udp)?;
+    check_peer(options.cti, Transport::Tcp)
 }
 
 fn print_configuration(options: &Floor, profile: &Profile) -> u8 {

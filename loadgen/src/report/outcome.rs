@@ -22,6 +22,8 @@ pub enum Verdict {
     Invalid,
     /// It was ended before its time.
     Stopped,
+    /// What was offered was less than planned, because of a limit.
+    Thinned,
 }
 
 impl Verdict {
@@ -33,6 +35,7 @@ impl Verdict {
             Self::Failed => "failed",
             Self::Invalid => "invalid",
             Self::Stopped => "stopped",
+            Self::Thinned => "thinned",
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, VecDeque};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
@@ -159,6 +159,10 @@ impl Floor {
     ) -> Self {
         let count = |scope| scenario.names.count(scope);
         let users = settings.load.users.unwrap_or(0);
+        let mut files = files;
+        for (_, file) in &mut files.injections {
+            file.share(settings.worker, settings.workers);
+        }
         let mut floor = Self {
             statistics: Statistics::new(&scenario),
             random: Random::new(settings.seed, settings.worker),
@@ -258,6 +262,18 @@ impl Floor {
         self.dynamic_ids.set(used + 1);
         let (worker, workers) = (self.settings.worker, self.settings.workers.max(1));
         FIRST + (used * workers + worker) * STEP % COUNT
+    }
+
+    /// Whether a call may send there; a place that it may not is counted and warned of.
+    pub(crate) fn may_send_to(&mut self, now: Instant, call: u64, ip: IpAddr) -> bool {
+        let may = self.settings.reach.has(ip);
+        if !may {
+            self.statistics.unreached += 1;
+            self.warn(now, || {
+                format!("call {call}: {ip} is not on this machine, and --allow-target names it not")
+            });
+        }
+        may
     }
 
     /// Queues a packet of media, which is no message.

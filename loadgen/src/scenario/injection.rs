@@ -45,6 +45,8 @@ pub(crate) struct Injection {
     order: Order,
     lines: Vec<Vec<u8>>,
     next: usize,
+    /// From one line that is taken to the next: other workers take those between.
+    step: usize,
     /// One line stands for this many, its `%d` replaced.
     printed: Option<Printed>,
     /// Which line begins with a key, by column.
@@ -100,6 +102,7 @@ impl Injection {
             order,
             lines,
             next: 0,
+            step: 1,
             printed: count.map(|count| Printed {
                 count,
                 multiple,
@@ -107,6 +110,12 @@ impl Injection {
             }),
             indexes: BTreeMap::new(),
         })
+    }
+
+    /// Takes every line that is this worker's share: workers together take the lines in order.
+    pub(crate) fn share(&mut self, worker: u64, workers: u64) {
+        self.next = usize::try_from(worker).unwrap_or(0);
+        self.step = usize::try_from(workers).unwrap_or(1).max(1);
     }
 
     /// How many lines calls can have.
@@ -125,7 +134,7 @@ impl Injection {
             (Order::User, Some(user)) => user.saturating_sub(1) % self.len(),
             (Order::Sequential, _) | (Order::User, None) => {
                 let line = self.next % self.len();
-                self.next = line + 1;
+                self.next = self.next.wrapping_add(self.step);
                 line
             }
         }
@@ -262,6 +271,20 @@ mod tests {
         assert_eq!(shown(&injection, 1, 2), "");
         let mut users = Injection::new(b"USER\na\nb\n").expect("a good file");
         assert_eq!(users.take(Some(2), &mut random), 1);
+    }
+
+    #[test]
+    fn workers_take_different_lines() {
+        let file = Injection::new(b"SEQUENTIAL\na\nb\nc\nd\ne\n").expect("a good file");
+        let mut random = Random::new(1, 1);
+        let taken = (0..2).map(|worker| {
+            let mut own = file.clone();
+            own.share(worker, 2);
+            (0..4)
+                .map(|_| own.take(None, &mut random))
+                .collect::<Vec<_>>()
+        });
+        assert_eq!(taken.collect::<Vec<_>>(), [[0, 2, 4, 1], [1, 3, 0, 2]]);
     }
 
     #[test]

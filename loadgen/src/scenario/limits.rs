@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// Bytes of a scenario file; a longer one is refused.
-pub(crate) const FILE_BYTES_MAX: usize = 4 << 20;
+pub const FILE_BYTES_MAX: usize = 4 << 20;
 /// Elements inside each other; deeper ones are refused.
 pub(crate) const DEPTH_MAX: usize = 32;
 /// Elements of a file; more are refused.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::distribution::Distribution;
 use super::media;
 use super::memory::Memory;
-use super::names::{Names, VariableId};
+use super::names::{Names, Scope, VariableId};
 use super::pattern::Pattern;
 use super::template::Template;
 
@@ -61,6 +61,13 @@ impl Scenario {
             .flat_map(|step| &step.actions);
         let is_echo = |action: &Action| matches!(action, Action::Media(media::Order::Echo(_)));
         actions.into_iter().any(is_echo)
+    }
+
+    /// What calls write that other calls read, if anything; what is done before any call is done
+    /// by every worker.
+    pub(crate) fn writes_shared(&self) -> Option<&'static str> {
+        let actions = self.steps.iter().flat_map(|step| &step.actions);
+        actions.into_iter().find_map(Action::writes_shared)
     }
 
     /// All texts, those of actions included.
@@ -311,6 +318,8 @@ pub(crate) enum Change {
     UrlDecode,
 }
 
+const WRITES_GLOBAL: &str = "writes a global variable";
+
 /// One action.
 #[derive(Debug)]
 pub(crate) enum Action {
@@ -402,6 +411,41 @@ pub(crate) enum Action {
 }
 
 impl Action {
+    fn writes_shared(&self) -> Option<&'static str> {
+        let is_global = |id: &VariableId| id.scope == Scope::Global;
+        let targets: &[Option<&VariableId>] = match self {
+            Self::Insert { .. } => return Some("inserts lines into a file"),
+            Self::Replace { .. } => return Some("replaces lines of a file"),
+            Self::Match { targets, .. } => {
+                let writes = targets.iter().any(is_global);
+                return writes.then_some(WRITES_GLOBAL);
+            }
+            Self::AssignText { target, .. }
+            | Self::Arithmetic { target, .. }
+            | Self::ToNumber { target, .. }
+            | Self::Change { target, .. }
+            | Self::Sample { target, .. }
+            | Self::Index { target }
+            | Self::VerifyAuth { target, .. }
+            | Self::Lookup { target, .. } => &[Some(target)],
+            Self::Test { target, .. } | Self::CompareText { target, .. } => &[target.as_ref()],
+            Self::TimeOfDay {
+                seconds,
+                microseconds,
+            } => &[Some(seconds), Some(microseconds)],
+            Self::Say { .. }
+            | Self::Jump(_)
+            | Self::RestorePause(_)
+            | Self::SetDestination { .. }
+            | Self::CloseConnection
+            | Self::Stop(_)
+            | Self::Media(_)
+            | Self::Execute(_) => &[],
+        };
+        let writes = targets.iter().flatten().any(|id| is_global(id));
+        writes.then_some(WRITES_GLOBAL)
+    }
+
     fn push_templates<'a>(&'a self, found: &mut Vec<&'a Template>) {
         match self {
             Self::Say { text, .. } | Self::AssignText { text, .. } | Self::Execute(text) => {

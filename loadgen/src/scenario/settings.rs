@@ -13,6 +13,7 @@ use super::limits;
 use super::twin::Twins;
 use crate::load::{Plan, Spacing};
 use crate::measure::Tolerance;
+use crate::reach::Reach;
 
 /// Everything that calls need to know.
 #[derive(Debug, Clone)]
@@ -86,6 +87,8 @@ pub struct Settings {
     pub echoes: bool,
     /// Whether a scenario may run commands.
     pub allows_commands: bool,
+    /// Whom calls may send to.
+    pub reach: Reach,
     /// Other programs that play the other side of calls.
     pub twins: Twins,
     /// Which of the workers this one is, from 0, and how many there are.
@@ -239,6 +242,7 @@ impl Settings {
             has_media: false,
             echoes: false,
             allows_commands: false,
+            reach: Reach::default(),
             twins: Twins::default(),
             worker: 0,
             workers: 1,

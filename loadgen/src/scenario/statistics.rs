@@ -153,6 +153,8 @@ pub struct Statistics {
     pub warnings: u64,
     /// Arrivals dropped because of a limit.
     pub limited: u64,
+    /// Places off this machine that calls were not allowed to send to.
+    pub unreached: u64,
     /// Packets of media sent.
     pub media_sent: u64,
     /// Packets of media received.
@@ -234,6 +236,7 @@ impl Statistics {
             (&mut self.auto_answered, other.auto_answered),
             (&mut self.warnings, other.warnings),
             (&mut self.limited, other.limited),
+            (&mut self.unreached, other.unreached),
             (&mut self.media_sent, other.media_sent),
             (&mut self.media_received, other.media_received),
             (&mut self.unlogged, other.unlogged),

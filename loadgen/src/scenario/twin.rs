@@ -17,6 +17,15 @@ pub struct Twins {
     pub named: Vec<(String, SocketAddr)>,
 }
 
+impl Twins {
+    /// Everybody to whom commands may go.
+    pub(crate) fn others(&self) -> impl Iterator<Item = SocketAddr> + '_ {
+        let named = self.named.iter().map(|(_, address)| *address);
+        let others = named.chain(self.only);
+        others.filter(|address| Some(*address) != self.own)
+    }
+}
+
 /// The text of a message that a twin has sent; `None` if it is SIP, whatever it ends with.
 pub(crate) fn text(message: &[u8]) -> Option<&[u8]> {
     let end = length(message).filter(|end| *end == message.len())?;

@@ -50,6 +50,26 @@ fn a_failed_call_is_status_1_and_says_why() {
     assert_eq!(ended.status.code(), Some(0), "{}", words(&ended.stdout));
 }
 
+/// What a limit keeps from being opened makes a run of its own kind.
+#[test]
+fn a_run_that_a_limit_has_thinned_has_a_status_of_its_own() {
+    let address = free_address();
+    let child = server(&["uas", "-m", "2"], address);
+    let json = folder("thinned").join("a.json");
+    let path = json.to_string_lossy();
+    let arguments = [
+        "uac", "-m", "2", "-l", "1", "-r", "20", "-d", "500", "--json", &path,
+    ];
+    let output = client(&arguments, address);
+    let text = words(&output.stdout);
+    assert_eq!(output.status.code(), Some(6), "{text}");
+    assert!(text.contains("limit_hit="), "{text}");
+    let text = fs::read_to_string(&json).expect("the result was written");
+    let outcome = offhook_loadgen::report::Outcome::from_json(&text).expect("a result");
+    assert_eq!(outcome.verdict.name(), "thinned");
+    child.wait_with_output().expect("the server ends by itself");
+}
+
 /// A server's three workers share its port, a client's two have one each; every call is found by
 /// the worker that has it, and what they counted adds up.
 #[test]

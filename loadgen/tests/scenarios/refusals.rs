@@ -61,6 +61,17 @@ fn mistakes_are_said_before_anything_starts() {
         ["uas", "-t", "l1", "-tls_cert", "no.pem"] => 255, "no.pem cannot be read";
         ["uas", "-t", "l1", "-tls_crl", "no.pem"] => 2, "--tls_ca";
         ["uas", "-frobnicate"] => 2, "unexpected argument";
+        ["find-max", "-sn", "uac", "127.0.0.1", "-r", "5"] => 2, "no use for `-r`";
+        ["uac", "127.0.0.1", "-users", "1000001"] => 2, "from 1 to 1000000";
+        ["uac", "127.0.0.1", "-set", "nothing", "1"] => 255, "no such variable";
+        ["uac", "127.0.0.1", "--tick", "1h"] => 255, "--tick 3600s is too long";
+        ["uac", "127.0.0.1", "--slo", "max(call)<48h"] => 255, "a time below a day";
+        ["uac", "127.0.0.1", "--json", "/nowhere/a.json"] => 255,
+            "/nowhere/a.json cannot be written";
+        ["run", "-sf", "/dev/zero", "127.0.0.1"] => 255, "/dev/zero cannot be read: it is longer";
+        ["check", "/dev/zero"] => 255, "/dev/zero cannot be read: it is longer";
+        ["report", "/dev/zero"] => 255, "/dev/zero cannot be read: it is longer";
+        ["floor", "/dev/zero"] => 255, "/dev/zero cannot be read: it is longer";
     }
 }
 
@@ -76,9 +87,47 @@ fn what_the_machine_lacks_is_said_before_anything_starts() {
             "start it first, or say --unchecked";
         ["uac", "127.0.0.1:1", "-t", "ln"] => 255, "nobody listens on 127.0.0.1:1 over TCP";
         ["uas", "-i", "127.0.0.1", "-p", port] => 254, "the address is in use", "ss -lntup";
+        ["uac", "127.0.0.1:1", "-i", "192.0.2.1"] => 254, "192.0.2.1";
         ["uas", "-i", "192.0.2.1"] => 254, "this machine has no address 192.0.2.1", "ip address";
         ["uac", "127.0.0.1:1", "-m", "1", "-r", "100000", "-recv_timeout", "100", "--unchecked",
             "--allow-degraded", "-nostdin"] => 1, "bytes of buffer", "datagrams are lost";
+    }
+}
+
+/// Commands go where the twins are, and lines of files to all workers.
+#[test]
+fn what_would_leave_this_machine_or_a_worker_is_refused() {
+    let folder = folder("reach");
+    let file = |name: &str, text: &str| {
+        let path = folder.join(name);
+        fs::write(&path, text).expect("the folder can be written");
+        path.to_string_lossy().into_owned()
+    };
+    let twin = file(
+        "twin.xml",
+        "<scenario><sendCmd><![CDATA[Call-ID: [call_id]]]></sendCmd></scenario>",
+    );
+    let insert = "<insert file=\"f\" value=\"1\"/>";
+    let insert = file(
+        "insert.xml",
+        &format!("<scenario><recv request=\"INFO\"><action>{insert}</action></recv></scenario>"),
+    );
+    let twins = file("twins.txt", "m;127.0.0.1:7000\ns;192.0.2.7:7001\n");
+    let (twin, insert, twins) = (twin.as_str(), insert.as_str(), twins.as_str());
+    let small = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/floors/small.toml");
+    let garbled = file("garbled.toml", "");
+    fs::write(&garbled, b"[run]\nname = \"\xff\"\n").expect("the folder can be written");
+    let garbled = garbled.as_str();
+    refusals! {
+        ["run", twin, "127.0.0.1", "-3pcc", "192.0.2.7:7001", "--unchecked"] => 255,
+            "--allow-target 192.0.2.7";
+        ["run", twin, "127.0.0.1", "-slave_cfg", twins, "-master", "m", "--unchecked"] => 255,
+            "--allow-target 192.0.2.7";
+        ["run", insert, "127.0.0.1", "--workers", "2", "--unchecked"] => 255,
+            "inserts lines into a file", "single worker";
+        ["floor", small, "--target", "127.0.0.1:1"] => 255, "nobody listens on 127.0.0.1:1";
+        ["floor", small, "--html", "/nowhere/a.html"] => 255, "/nowhere/a.html cannot be written";
+        ["floor", "--check", garbled] => 2, "garbled.toml:2: this is no UTF-8";
     }
 }
 

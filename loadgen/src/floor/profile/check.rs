@@ -43,6 +43,7 @@ pub(super) fn check(source: &Source<'_>, profile: &Profile, places: &Places) {
     phones(profile, places, &fault);
     names(profile, places, &fault);
     numbers(profile, places, &fault);
+    unserved(profile, places, &fault);
     faults(profile, places, &fault);
 }
 
@@ -201,6 +202,23 @@ fn numbers(profile: &Profile, places: &Places, fault: &impl Fn(u32, String, &str
                 *line,
                 format!("{number} leads to two places"),
                 "give each number to one queue, and none of an agent's",
+            );
+        }
+    }
+}
+
+fn unserved(profile: &Profile, places: &Places, fault: &impl Fn(u32, String, &str)) {
+    for (queue, line) in profile.queues.iter().zip(&places.queues) {
+        let serves = |group: &super::AgentPlan| group.queues.contains(&queue.name);
+        let routed = profile.routers.iter().any(|router| {
+            let numbers = &router.numbers;
+            !router.groups.is_empty() && numbers.iter().any(|it| queue.numbers.contains(it))
+        });
+        if !routed && !profile.agents.iter().any(serves) {
+            fault(
+                *line,
+                format!("nobody serves the queue `{}`", queue.name),
+                "name it in the queues of some [[agents]], or route its number in a [[router]]",
             );
         }
     }

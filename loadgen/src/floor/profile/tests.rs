@@ -107,6 +107,22 @@ fn all_mistakes_are_found_at_once_with_their_lines() {
 }
 
 #[test]
+fn a_queue_that_nobody_serves_is_a_mistake() {
+    let queue = "[[queue]]\nname = \"service\"\nnumbers = [\"7001\"]\n";
+    let text = format!("{SMALL}{queue}");
+    let found = mistakes(&text);
+    assert!(
+        found
+            .iter()
+            .any(|one| one.contains("nobody serves the queue `service`")),
+        "{found:?}"
+    );
+    let router = "[[router]]\nnumbers = [\"7001\"]\ngroups = [\"sales\"]\n";
+    let routed = Profile::parse("p.toml", &format!("{text}{router}"));
+    assert!(routed.is_ok(), "{routed:?}");
+}
+
+#[test]
 fn sections_that_are_missing_or_contradict_each_other_are_named() {
     let found = mistakes("");
     assert!(

@@ -400,7 +400,7 @@ impl Call {
                 let host = self.text(place, host, floor);
                 let port = self.text(place, port, floor);
                 let protocol = self.text(place, protocol, floor);
-                if self.set_destination(&host, &port, &protocol, floor) {
+                if self.set_destination(place.now, &host, &port, &protocol, floor) {
                     floor.is_redirected = true;
                 } else {
                     let number = self.number;
@@ -427,7 +427,11 @@ impl Call {
                     self.media_to = Some(Box::new(to));
                 }
                 match self.media_to.as_deref().copied() {
-                    Some(to) => floor.media_orders.push((track, to)),
+                    Some(to) => {
+                        if floor.may_send_to(place.now, self.number, to.ip()) {
+                            floor.media_orders.push((track, to));
+                        }
+                    }
                     None => {
                         let number = self.number;
                         floor.warn(place.now, || {
@@ -439,8 +443,10 @@ impl Call {
         }
     }
 
+    /// Sends the call elsewhere; `false` if that is no place. Where it may not go, it stays.
     fn set_destination(
         &mut self,
+        now: Instant,
         host: &[u8],
         port: &[u8],
         protocol: &[u8],
@@ -455,6 +461,9 @@ impl Call {
         let (Ok(ip), Ok(port)) = (host.parse::<IpAddr>(), text(port).parse::<u16>()) else {
             return false;
         };
+        if !floor.may_send_to(now, self.number, ip) {
+            return true;
+        }
         let flow = self.flow(floor);
         self.path.transport = match text(protocol).to_ascii_lowercase().as_str() {
             "udp" => Transport::Udp,

@@ -13,6 +13,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 
+pub use super::limits::FILE_BYTES_MAX;
 use super::media::Source;
 use super::memory::Memory;
 use super::model::{Branch, Defaults, FirstCommand, Optional, Scenario, Side, Step, StepKind};

@@ -181,3 +181,26 @@ fn files_without_anything_to_do_are_refused() {
         );
     }
 }
+
+#[test]
+fn what_calls_write_for_others_is_known() {
+    let write = "<assignstr assign_to=\"g\" value=\"1\"/>";
+    let insert = "<insert file=\"f\" value=\"1\"/>";
+    let global = "<Global variables=\"g\"/>";
+    for (body, expected) in [
+        (format!("{global}<nop><action>{write}</action></nop>"), true),
+        (format!("<nop><action>{write}</action></nop>"), false),
+        (format!("<nop><action>{insert}</action></nop>"), true),
+        (
+            format!("{global}<init><nop><action>{write}</action></nop></init><nop/>"),
+            false,
+        ),
+    ] {
+        let text = format!("<scenario>{body}<recv request=\"INFO\"/></scenario>");
+        let loaded = load(text.as_bytes(), &BTreeMap::new());
+        let scenario = loaded
+            .scenario
+            .unwrap_or_else(|| panic!("{:?}", loaded.notes.sorted()));
+        assert_eq!(scenario.writes_shared().is_some(), expected, "{body}");
+    }
+}

@@ -71,7 +71,7 @@ pub struct Play {
     #[arg(long = "m", visible_alias = "calls", value_name = "CALLS")]
     pub calls: Option<u64>,
     /// A fixed number of users who call again and again: a closed loop.
-    #[arg(long = "users", value_name = "USERS")]
+    #[arg(long = "users", value_name = "USERS", value_parser = users)]
     pub users: Option<usize>,
     /// How long pauses last that say nothing themselves; a bare number is milliseconds.
     #[arg(long = "d", visible_alias = "pause", value_name = "TIME",
@@ -192,7 +192,8 @@ pub struct Play {
         long = "base_cseq",
         visible_alias = "base-cseq",
         value_name = "N",
-        default_value_t = 1
+        default_value_t = 1,
+        value_parser = first_number
     )]
     pub base_cseq: u64,
     /// Percent of messages to lose on purpose.
@@ -308,6 +309,18 @@ pub fn pairs(words: &[String]) -> Vec<(String, String)> {
     words.chunks_exact(2).map(pair).collect()
 }
 
+fn users(text: &str) -> Result<usize, String> {
+    let found = text.parse().ok();
+    let found = found.filter(|users| (1..=limits::CALLS_MAX).contains(users));
+    found.ok_or_else(|| format!("write a number from 1 to {}", limits::CALLS_MAX))
+}
+
+fn first_number(text: &str) -> Result<u64, String> {
+    let found = text.parse().ok();
+    let found = found.filter(|number| *number < limits::CSEQ_END);
+    found.ok_or_else(|| format!("write a number below {}", limits::CSEQ_END))
+}
+
 fn milliseconds(text: &str) -> Result<Duration, String> {
     time(text, 0.001)
 }
@@ -421,6 +434,14 @@ mod tests {
         assert_eq!(dropped, ["-skip_rlimit", "-rtt_freq"]);
         let (kept, dropped) = without_effect(["x", "demo", "-rtcheck"].map(Into::into).to_vec());
         assert_eq!((kept.len(), dropped.len()), (3, 0));
+    }
+
+    #[test]
+    fn numbers_have_ends() {
+        assert_eq!(users("1000000"), Ok(1_000_000));
+        assert!(users("0").is_err() && users("1000001").is_err() && users("-1").is_err());
+        assert_eq!(first_number("2147483647"), Ok(2_147_483_647));
+        assert!(first_number("2147483648").is_err());
     }
 
     #[test]

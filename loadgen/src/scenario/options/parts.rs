@@ -1,13 +1,15 @@
 //! Options of a run by what they are about.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
 
 use super::super::calendar::Stamps;
 use super::{Play, milliseconds, seconds};
+use crate::files;
 use crate::load::Spacing;
+use crate::report::{Outcome, junit, page};
 
 /// When calls are opened, and who opens them.
 #[derive(Debug, Clone, PartialEq, Args)]
@@ -166,6 +168,39 @@ pub struct ResultOptions {
     /// Print lines of progress also where there is a terminal.
     #[arg(long = "plain")]
     pub plain: bool,
+}
+
+/// How a result is written.
+type Form = fn(&Outcome) -> String;
+
+impl ResultOptions {
+    fn files(&self) -> [(Option<&Path>, Form); 3] {
+        [
+            (self.json.as_deref(), Outcome::to_json),
+            (self.html.as_deref(), page),
+            (self.junit.as_deref(), junit),
+        ]
+    }
+
+    /// Makes sure, before a run, that its result can be written.
+    ///
+    /// # Errors
+    /// Which file cannot be, and why.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let mut named = self.files().into_iter().filter_map(|(path, _)| path);
+        named
+            .try_for_each(files::check_writable)
+            .map_err(|fault| format!("offhook-load: {fault}"))
+    }
+
+    /// Writes the files that were asked for; what went wrong with them.
+    pub(crate) fn write(&self, outcome: &Outcome) -> Vec<String> {
+        let write = |(path, text): (Option<&Path>, fn(&Outcome) -> String)| {
+            let fault = files::write(path?, &text(outcome)).err()?;
+            Some(format!("offhook-load: {fault}"))
+        };
+        self.files().into_iter().filter_map(write).collect()
+    }
 }
 
 fn spacing(text: &str) -> Result<Spacing, String> {

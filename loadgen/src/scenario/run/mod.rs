@@ -1,6 +1,7 @@
 //! Runs a scenario on real sockets: checks what can be checked before anything starts, turns the
 //! control loop (keys, progress, files) while the workers play, and reports.
 
+mod addresses;
 mod commands;
 mod counts;
 mod crew;
@@ -32,9 +33,11 @@ use super::options::Play;
 use super::settings::Settings;
 use super::station::Ending;
 use crate::measure::{EXIT_INVALID, EXIT_OBJECTIVE, Objective};
+use crate::report::Outcome;
 use desk::{Desk, Over};
 pub use find::find_max;
 use logs::Logs;
+pub(crate) use preflight::check_peer;
 
 /// Exit statuses, which are SIPp's.
 const EXIT_FAILED: u8 = 1;
@@ -42,6 +45,8 @@ const EXIT_STOPPED: u8 = 97;
 const EXIT_NO_CALLS: u8 = 99;
 const EXIT_BIND: u8 = 254;
 const EXIT_FATAL: u8 = 255;
+/// Beyond SIPp's: calls were not opened because of `-l`, so that less was offered than planned.
+const EXIT_THINNED: u8 = 6;
 
 /// Runs a scenario as the options say: that of a file, or `built_in`. Returns the exit status.
 #[must_use]
@@ -52,9 +57,9 @@ pub fn run(play: &Play, built_in: Option<&str>) -> u8 {
     });
     let (prepared, logs) = match opened {
         Ok(opened) => opened,
-        Err(text) => {
-            say(&text);
-            return EXIT_FATAL;
+        Err(refusal) => {
+            say(&refusal.words);
+            return refusal.status;
         }
     };
     let mut calendar = Calendar::new(Clock.now(), prepare::epoch());
@@ -131,6 +136,7 @@ fn finish(play: &Play, prepared: &prepare::Prepared, mut desk: Desk, over: Over)
         Over::Ended(Ending::Complete) if desk.last.failed() > 0 && prepared.objective.is_none() => {
             EXIT_FAILED
         }
+        Over::Ended(Ending::Complete) if desk.last.limited > 0 => EXIT_THINNED,
         Over::Ended(Ending::Complete) => 0,
     };
     let mut text = table::table(&desk.snapshot(), &prepared.settings, &health, &faults);
@@ -142,10 +148,19 @@ fn finish(play: &Play, prepared: &prepare::Prepared, mut desk: Desk, over: Over)
     // Nobody reads standard output any more: the exit status still tells.
     let _ = write!(std::io::stdout(), "{text}");
     let outcome = outcome::outcome(play, prepared, &desk, &health, &faults, status);
-    for fault in outcome::write(play, &outcome) {
-        say(&fault);
+    leave(play, &outcome)
+}
+
+/// Writes the result; a run whose result is lost cannot have succeeded. Returns the exit status.
+fn leave(play: &Play, outcome: &Outcome) -> u8 {
+    let faults = play.results.write(outcome);
+    for fault in &faults {
+        say(fault);
     }
-    status
+    match outcome.exit_status {
+        0 if !faults.is_empty() => EXIT_FATAL,
+        status => status,
+    }
 }
 
 /// Reads what `--slo` says.

@@ -1,7 +1,5 @@
 //! A run's result: what was counted and measured, put into the form that reports share.
 
-use std::path::Path;
-
 use offhook_shards::Transport;
 
 use super::super::model::{Side, StepKind};
@@ -9,11 +7,11 @@ use super::super::options::Play;
 use super::super::statistics::{Failure, Statistics};
 use super::desk::Desk;
 use super::prepare::Prepared;
-use super::{EXIT_FATAL, EXIT_STOPPED};
+use super::{EXIT_FATAL, EXIT_STOPPED, EXIT_THINNED};
 use crate::load::{Plan, Spacing};
 use crate::measure::{Finding, Health, Objective, Readings, Reason, Times};
 use crate::report::{
-    Cause, Environment, HealthNote, LatencyNote, LoadNote, Outcome, StepNote, Verdict, junit, page,
+    Cause, Environment, HealthNote, LatencyNote, LoadNote, Outcome, StepNote, Verdict,
 };
 
 /// What an objective looks at.
@@ -118,6 +116,7 @@ pub(super) fn outcome(
             0 => Verdict::Passed,
             crate::measure::EXIT_INVALID => Verdict::Invalid,
             EXIT_STOPPED => Verdict::Stopped,
+            EXIT_THINNED => Verdict::Thinned,
             EXIT_FATAL if play.timers.timeout_is_error => Verdict::Stopped,
             _ => Verdict::Failed,
         },
@@ -210,6 +209,7 @@ fn totals(statistics: &Statistics) -> std::collections::BTreeMap<String, u64> {
         ("resent", statistics.resent),
         ("auto_answered", statistics.auto_answered),
         ("warnings", statistics.warnings),
+        ("unreached", statistics.unreached),
         ("media_sent", statistics.media_sent),
         ("media_received", statistics.media_received),
         ("unlogged", statistics.unlogged),
@@ -253,31 +253,4 @@ fn steps(prepared: &Prepared, statistics: &Statistics) -> Vec<StepNote> {
             lost: counts.lost,
         })
         .collect()
-}
-
-/// Writes the files that were asked for; what went wrong with them.
-pub(super) fn write(play: &Play, outcome: &Outcome) -> Vec<String> {
-    let results = &play.results;
-    let mut faults = Vec::new();
-    let mut file = |path: &Option<std::path::PathBuf>, text: &dyn Fn() -> String| {
-        let Some(path) = path.as_deref() else {
-            return;
-        };
-        if let Err(error) = save(path, &text()) {
-            faults.push(error);
-        }
-    };
-    file(&results.json, &|| outcome.to_json());
-    file(&results.html, &|| page(outcome));
-    file(&results.junit, &|| junit(outcome));
-    faults
-}
-
-fn save(path: &Path, text: &str) -> Result<(), String> {
-    std::fs::write(path, text).map_err(|error| {
-        format!(
-            "offhook-load: {} cannot be written: {error}",
-            path.display()
-        )
-    })
 }

@@ -68,7 +68,7 @@ fn connections(settings: &Settings) -> u64 {
         return 0;
     }
     let load = &settings.load;
-    let rate = load.rate / load.period.as_secs_f64();
+    let rate = highest_rate(settings);
     let at_a_time = (rate * (settings.pause.as_secs_f64() + 1.0)).ceil() as u64;
     let most = |limit: Option<usize>| limit.map_or(u64::MAX, |limit| limit as u64);
     at_a_time
@@ -83,7 +83,15 @@ fn warn_of_small_buffers(settings: &Settings) {
     let granted = granted.ok().and_then(|text| text.trim().parse().ok());
     let wanted = settings.socket_buffer_bytes as u64;
     let own = granted.map(|granted: u64| granted.min(wanted));
-    // What an operator sets by hand while it runs is not known.
+    let rate = highest_rate(settings) / settings.locals.len() as f64;
+    if let Some(warning) = own.and_then(|granted| small_buffers(granted, rate)) {
+        super::say(&warning);
+    }
+}
+
+/// Calls a second, at the most, of all workers. What an operator sets by hand while it runs is not
+/// known.
+fn highest_rate(settings: &Settings) -> f64 {
     let load = &settings.load;
     let rate = match &load.plan {
         Some(Plan::Shaped { shape, .. }) => shape.highest(),
@@ -94,10 +102,7 @@ fn warn_of_small_buffers(settings: &Settings) {
             .and_then(|growth| growth.rate_max)
             .unwrap_or(load.rate),
     };
-    let rate = rate / load.period.as_secs_f64() / settings.locals.len() as f64;
-    if let Some(warning) = own.and_then(|granted| small_buffers(granted, rate)) {
-        super::say(&warning);
-    }
+    rate / load.period.as_secs_f64()
 }
 
 /// What there is to say about sockets that are granted so many bytes each, at calls a second.
@@ -121,7 +126,7 @@ fn small_buffers(granted: u64, rate: f64) -> Option<String> {
 
 /// Whether somebody is there. Nothing is sent: over UDP and TLS, and only on this machine, the
 /// kernel knows its own sockets; over TCP a connection is opened and closed.
-fn check_peer(remote: SocketAddr, transport: Transport) -> Result<(), String> {
+pub(crate) fn check_peer(remote: SocketAddr, transport: Transport) -> Result<(), String> {
     let cure = "start it first, or say --unchecked";
     match transport {
         Transport::Udp => {
@@ -190,6 +195,18 @@ mod tests {
                 "{fault}"
             );
         }
+    }
+
+    #[test]
+    fn descriptors_are_needed_for_the_highest_rate_of_a_plan() {
+        let mut settings = Settings::new(SocketAddr::from(([127, 0, 0, 1], 5_060)));
+        settings.connects_each = true;
+        settings.load.rate = 10.0;
+        assert_eq!(connections(&settings), 10);
+        let shape = crate::load::Shape::steps(&[10.0, 300.0, 20.0], Duration::from_secs(1));
+        let spacing = crate::load::Spacing::Even;
+        settings.load.plan = Some(Plan::Shaped { shape, spacing });
+        assert_eq!(connections(&settings), 300);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! its cure and not met in the middle.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, ToSocketAddrs, UdpSocket};
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -13,20 +13,21 @@ use offhook_shards::{DriverChoice, Transport};
 use super::super::builtin;
 use super::super::floor::Files;
 use super::super::injection::Injection;
+use super::super::limits::{FILE_BYTES_MAX, INJECTION_BYTES_MAX};
 use super::super::load;
 use super::super::media::{Source, Track};
 use super::super::model::{FirstCommand, Scenario, Side};
-use super::super::options::{Play, PortRange, pairs};
+use super::super::options::{Play, pairs};
 use super::super::settings::{Growth, Load, Settings, Traces};
 use super::super::template::Keyword;
 use super::super::twin::{self, Twins};
-use super::preflight;
+use super::addresses::{SIP_PORT, locals};
 use super::tls::{self, Tls};
+use super::{EXIT_FATAL, preflight};
+use crate::files;
 use crate::load::{Moments, Plan};
 use crate::measure::Objective;
-
-/// The port of SIP.
-const SIP_PORT: u16 = 5_060;
+use crate::reach::Reach;
 
 /// What a run needs.
 pub(super) struct Prepared {
@@ -44,7 +45,21 @@ pub(super) struct Prepared {
     pub(super) tls: Option<Arc<Tls>>,
 }
 
-pub(super) fn prepare(play: &Play, built_in: Option<&str>) -> Result<Prepared, String> {
+/// Why a run cannot start, and the exit status that says so.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    pub(super) status: u8,
+    pub(super) words: String,
+}
+
+impl From<String> for Refusal {
+    fn from(words: String) -> Self {
+        let status = EXIT_FATAL;
+        Self { status, words }
+    }
+}
+
+pub(super) fn prepare(play: &Play, built_in: Option<&str>) -> Result<Prepared, Refusal> {
     let (name, text, host) = sources(play, built_in)?;
     let keys: BTreeMap<String, String> = pairs(&play.keys).into_iter().collect();
     let loaded = load::load(&text, &keys);
@@ -52,7 +67,7 @@ pub(super) fn prepare(play: &Play, built_in: Option<&str>) -> Result<Prepared, S
         super::say(&format!("{name}:{note}"));
     }
     let Some(mut scenario) = loaded.scenario else {
-        return Err(format!("offhook-load: {name} cannot be run"));
+        return Err(format!("offhook-load: {name} cannot be run").into());
     };
     let named = host.as_deref().map(resolve).transpose()?;
     let way = play.proxy.clone().or_else(|| host.clone());
@@ -60,16 +75,25 @@ pub(super) fn prepare(play: &Play, built_in: Option<&str>) -> Result<Prepared, S
         (Some(host), _) => Some(resolve(host)?),
         (None, Side::Server) => None,
         (None, Side::Client) => {
-            return Err("offhook-load: name whom to call: HOST or HOST:PORT".to_owned());
+            let words = "offhook-load: name whom to call: HOST or HOST:PORT";
+            return Err(words.to_owned().into());
         }
     };
-    check_target(remote, play)?;
+    let reach = Reach::new(&play.allowed);
+    remote.map_or(Ok(()), |remote| reach.check(remote.ip()))?;
+    check_variables(play, &scenario)?;
+    play.results.check()?;
     let objective = super::objective(play.load.objective.as_deref())?;
     if let Some(objective) = &objective {
         check_objective(objective, &scenario)?;
     }
     let cores = cores(play)?;
     let mut settings = settings(play, &scenario, remote, cores.len())?;
+    check_shared(&scenario, settings.workers)?;
+    for twin in settings.twins.others() {
+        reach.check(twin.ip())?;
+    }
+    settings.reach = reach;
     settings.named = named.or(remote);
     settings.remote_host = without_port(host.or(way).as_deref().unwrap_or_default()).to_owned();
     let files = files(play, &scenario)?;
@@ -99,7 +123,7 @@ fn sources(
     let mut words = play.words.iter();
     let wanted = play.scenario_name.as_deref().or(built_in);
     if let Some(file) = &play.scenario_file {
-        let text = read(file)?;
+        let text = read(file, FILE_BYTES_MAX)?;
         return Ok((file.display().to_string(), text, words.next().cloned()));
     }
     if let Some(name) = wanted {
@@ -119,12 +143,15 @@ fn sources(
     let Some(file) = words.next() else {
         return Err("offhook-load: name a scenario: FILE.xml, -sf FILE or -sn NAME".to_owned());
     };
-    Ok((file.clone(), read(Path::new(file))?, words.next().cloned()))
+    Ok((
+        file.clone(),
+        read(Path::new(file), FILE_BYTES_MAX)?,
+        words.next().cloned(),
+    ))
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, String> {
-    std::fs::read(path)
-        .map_err(|error| format!("offhook-load: {} cannot be read: {error}", path.display()))
+fn read(path: &Path, bytes_max: usize) -> Result<Vec<u8>, String> {
+    files::read(path, bytes_max).map_err(|fault| format!("offhook-load: {fault}"))
 }
 
 /// HOST of HOST:PORT.
@@ -156,17 +183,27 @@ fn resolve(host: &str) -> Result<SocketAddr, String> {
         .ok_or_else(|| cannot("it has no address".to_owned()))
 }
 
-/// A load generator aimed at the wrong machine is an attack.
-fn check_target(remote: Option<SocketAddr>, play: &Play) -> Result<(), String> {
-    let Some(ip) = remote.map(|remote| remote.ip()) else {
-        return Ok(());
-    };
-    if ip.is_loopback() || play.allowed.contains(&ip) {
-        return Ok(());
+/// Variables that the command line sets must be the scenario's.
+fn check_variables(play: &Play, scenario: &Scenario) -> Result<(), String> {
+    for (name, _) in pairs(&play.variables) {
+        if scenario.names.find(&name).is_none() {
+            return Err(format!(
+                "offhook-load: -set {name}: the scenario has no such variable"
+            ));
+        }
     }
-    Err(format!(
-        "offhook-load: {ip} is not on this machine; if you may load it, say `--allow-target {ip}`"
-    ))
+    Ok(())
+}
+
+/// Workers have files of their own and global variables of their own: what one writes, the others
+/// do not see.
+fn check_shared(scenario: &Scenario, workers: u64) -> Result<(), String> {
+    match scenario.writes_shared() {
+        Some(what) if workers > 1 => Err(format!(
+            "offhook-load: the scenario {what}, which workers do not share: use a single worker"
+        )),
+        Some(_) | None => Ok(()),
+    }
 }
 
 fn settings(
@@ -174,7 +211,7 @@ fn settings(
     scenario: &Scenario,
     remote: Option<SocketAddr>,
     cores: usize,
-) -> Result<Settings, String> {
+) -> Result<Settings, Refusal> {
     let (transport, connects_each) = transport(play)?;
     let workers = match (usize::from(play.load.workers), cores) {
         (1, cores) if cores > 1 => cores,
@@ -219,7 +256,7 @@ fn settings(
         keeps_slashes: play.keeps_slashes,
         lost: (play.lost / 100.0).clamp(0.0, 1.0),
         load: load_plan(play)?,
-        tick: tick(play, scenario, transport),
+        tick: tick(play, scenario, transport)?,
         joins_datagrams: !play.load.separate,
         has_media: !scenario.media.is_empty() || scenario.echoes() || play.echoes,
         echoes: play.echoes,
@@ -262,7 +299,7 @@ fn resending(play: &Play, base: Settings) -> Settings {
 
 /// How often a worker acts. Whoever answers does so at once, because the peer measures it; streams
 /// have no stamps that would say when something came; media have a clock of their own.
-fn tick(play: &Play, scenario: &Scenario, transport: Transport) -> Duration {
+fn tick(play: &Play, scenario: &Scenario, transport: Transport) -> Result<Duration, String> {
     /// Longer ticks would be seen in every answer.
     const TICK_MAX: Duration = Duration::from_millis(10);
     const TICK: Duration = Duration::from_millis(1);
@@ -273,7 +310,12 @@ fn tick(play: &Play, scenario: &Scenario, transport: Transport) -> Duration {
         && !play.echoes
         && !scenario.echoes();
     let default = if is_plain { TICK } else { Duration::ZERO };
-    play.load.tick.map_or(default, |tick| tick.min(TICK_MAX))
+    match play.load.tick {
+        Some(tick) if tick > TICK_MAX => Err(format!(
+            "offhook-load: --tick {tick:?} is too long: write at most {TICK_MAX:?}"
+        )),
+        given => Ok(given.unwrap_or(default)),
+    }
 }
 
 /// Over what, and whether each call has a connection of its own.
@@ -305,7 +347,7 @@ fn load_plan(play: &Play) -> Result<Load, String> {
         Some(text) => Some(match text.parse() {
             Ok(Moments::Shape(shape)) => Plan::Shaped { shape, spacing },
             Ok(Moments::File(path)) => {
-                let text = read(&path)?;
+                let text = read(&path, INJECTION_BYTES_MAX)?;
                 Plan::listed(&String::from_utf8_lossy(&text))
                     .map_err(|fault| format!("offhook-load: {}: {fault}", path.display()))?
             }
@@ -341,7 +383,7 @@ fn twins(play: &Play, scenario: &Scenario, workers: usize) -> Result<Twins, Stri
     }
     let mut twins = Twins::default();
     if let Some(path) = &options.twins {
-        let text = read(path)?;
+        let text = read(path, FILE_BYTES_MAX)?;
         twins.named = twin::named(&String::from_utf8_lossy(&text))
             .map_err(|fault| format!("offhook-load: {}: {fault}", path.display()))?;
         let own = options.master.as_ref().or(options.slave.as_ref());
@@ -398,100 +440,11 @@ fn check_objective(objective: &Objective, scenario: &Scenario) -> Result<(), Str
     Ok(())
 }
 
-/// All our addresses: every port of every IP address. A client's workers need one each.
-fn locals(
-    play: &Play,
-    side: Side,
-    remote: Option<SocketAddr>,
-    workers: usize,
-) -> Result<Vec<SocketAddr>, String> {
-    let ips = match &play.local_ip {
-        Some(range) => range.0.clone(),
-        None => vec![own_ip(remote)?],
-    };
-    let wanted = match side {
-        Side::Client if play.transport == "un" => workers.max(play.ports()),
-        Side::Client => workers,
-        Side::Server => 1,
-    };
-    let mut locals = Vec::new();
-    match (play.local_port, side) {
-        (Some(ports), _) if ports.first > 0 => {
-            // A single port with several workers is the first of as many.
-            let more = wanted.saturating_sub(ips.len()).min(usize::from(u16::MAX));
-            let last = if ports.first == ports.last {
-                ports.last.saturating_add(u16::try_from(more).unwrap_or(0))
-            } else {
-                ports.last
-            };
-            let ports = PortRange { last, ..ports };
-            for port in ports.all() {
-                locals.extend(ips.iter().map(|ip| SocketAddr::new(*ip, port)));
-            }
-        }
-        (None, Side::Server) => {
-            locals.extend(ips.iter().map(|ip| SocketAddr::new(*ip, SIP_PORT)));
-        }
-        (Some(_), _) | (None, Side::Client) => {
-            for place in 0..wanted.max(ips.len()) {
-                let ip = ips[place % ips.len()];
-                let port = free_port(ip, &locals)?;
-                locals.push(SocketAddr::new(ip, port));
-            }
-        }
-    }
-    if locals.len() < wanted {
-        return Err(format!(
-            "offhook-load: {wanted} workers need {wanted} addresses and there are {}: give more \
-             with -i or -p, such as -p 6000-{}",
-            locals.len(),
-            6_000 + wanted - 1
-        ));
-    }
-    Ok(locals)
-}
-
-/// The address from which the peer is reached; nothing is sent to find out.
-fn own_ip(remote: Option<SocketAddr>) -> Result<IpAddr, String> {
-    let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
-    let Some(remote) = remote else {
-        return Ok(loopback);
-    };
-    let any: SocketAddr = if remote.is_ipv4() {
-        (Ipv4Addr::UNSPECIFIED, 0).into()
-    } else {
-        (std::net::Ipv6Addr::UNSPECIFIED, 0).into()
-    };
-    let ask = || {
-        let socket = UdpSocket::bind(any)?;
-        socket.connect(remote)?;
-        socket.local_addr()
-    };
-    ask()
-        .map(|local| local.ip())
-        .map_err(|error| format!("offhook-load: {remote} cannot be reached: {error}"))
-}
-
-fn free_port(ip: IpAddr, taken: &[SocketAddr]) -> Result<u16, String> {
-    const ATTEMPTS_MAX: u32 = 100;
-    let cannot = |error| format!("offhook-load: no port of {ip} is free: {error}");
-    for _ in 0..ATTEMPTS_MAX {
-        let udp = UdpSocket::bind((ip, 0)).map_err(cannot)?;
-        let address = udp.local_addr().map_err(cannot)?;
-        if !taken.contains(&address) && TcpListener::bind(address).is_ok() {
-            return Ok(address.port());
-        }
-    }
-    Err(format!(
-        "offhook-load: no port of {ip} is free for both UDP and TCP"
-    ))
-}
-
 /// Injection files, and the files that messages quote.
 fn files(play: &Play, scenario: &Scenario) -> Result<Files, String> {
     let mut files = Files::default();
     for path in &play.injections {
-        let injection = Injection::new(&read(path)?)
+        let injection = Injection::new(&read(path, INJECTION_BYTES_MAX)?)
             .map_err(|fault| format!("offhook-load: {}: {fault}", path.display()))?;
         files
             .injections
@@ -519,7 +472,9 @@ fn files(play: &Play, scenario: &Scenario) -> Result<Files, String> {
         uses_fields |= template.uses(|keyword| matches!(keyword, Keyword::Field { .. }));
         for name in template.file_names() {
             let path = String::from_utf8_lossy(&name).into_owned();
-            files.contents.insert(name, read(Path::new(&path))?);
+            files
+                .contents
+                .insert(name, read(Path::new(&path), INJECTION_BYTES_MAX)?);
         }
     }
     if uses_fields && files.injections.is_empty() {
@@ -535,8 +490,8 @@ fn track(source: &Source, beside: Option<&Path>) -> Result<Track, String> {
             .track(b"")
             .map_err(|fault| format!("offhook-load: {fault}"));
     };
-    let bytes = match (read(Path::new(name)), beside) {
-        (Err(_), Some(folder)) => read(&folder.join(name))?,
+    let bytes = match (read(Path::new(name), INJECTION_BYTES_MAX), beside) {
+        (Err(_), Some(folder)) => read(&folder.join(name), INJECTION_BYTES_MAX)?,
         (other, _) => other?,
     };
     source

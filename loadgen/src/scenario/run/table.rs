@@ -132,17 +132,8 @@ fn generator(
             "Closed loop: a slow peer slows the arrivals; times are optimistic"
         ));
     }
-    if statistics.limited > 0 {
-        let limited = statistics.limited;
-        line(format_args!(
-            "limit_hit={limited}: so many calls were not opened because of -l"
-        ));
-    }
-    if statistics.unlogged > 0 {
-        line(format_args!(
-            "{} log lines were dropped",
-            statistics.unlogged
-        ));
+    for words in left_out(statistics) {
+        line(format_args!("{words}"));
     }
     let parts: Vec<String> = health
         .busy_parts()
@@ -173,6 +164,31 @@ fn generator(
     for fault in faults {
         line(format_args!("Invalid: {fault}"));
     }
+}
+
+/// What was to be done and was not, for a limit of ours.
+fn left_out(statistics: &Statistics) -> Vec<String> {
+    let mut found = Vec::new();
+    let Statistics {
+        limited,
+        unreached,
+        unlogged,
+        ..
+    } = *statistics;
+    if limited > 0 {
+        found.push(format!(
+            "limit_hit={limited}: so many calls were not opened because of -l"
+        ));
+    }
+    if unreached > 0 {
+        found.push(format!(
+            "Not sent: {unreached} times a call was to go to another machine; see --allow-target"
+        ));
+    }
+    if unlogged > 0 {
+        found.push(format!("{unlogged} log lines were dropped"));
+    }
+    found
 }
 
 fn steps(text: &mut String, scenario: &Scenario, statistics: &Statistics) {

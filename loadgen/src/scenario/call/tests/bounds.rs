@@ -8,6 +8,7 @@ use offhook_shards::Transport;
 
 use super::lab::{lab_with, request};
 use crate::load::{Plan, Shape, Spacing};
+use crate::reach::Reach;
 use crate::scenario::station::Ending;
 
 fn talk(milliseconds: u32) -> String {
@@ -211,5 +212,32 @@ fn numbers_of_cseq_that_are_none_are_ignored() {
         ));
         let sent = lab.sent().pop().expect("the answer to it");
         assert!(sent.contains(&format!("CSeq: {ours} OPTIONS")), "{sent}");
+    }
+}
+
+/// Whom a call may go to that `setdest` sends elsewhere, and where media may go.
+#[test]
+fn calls_and_media_go_to_no_machine_that_is_not_allowed() {
+    let first = request("INFO", "");
+    let second = request("OPTIONS", "");
+    let scenario = format!(
+        "{first}<recv response=\"200\"><action><setdest host=\"192.0.2.9\" port=\"5060\" \
+         protocol=\"udp\"/></action></recv>{second}"
+    );
+    for allowed in [false, true] {
+        let mut lab = lab_with(&scenario, |settings| {
+            if allowed {
+                settings.reach = Reach::new(&[[192, 0, 2, 9].into()]);
+            }
+        });
+        let asked = lab.sent().pop().expect("the first request");
+        lab.answer(&asked, "200 OK", "");
+        let mut bytes = Vec::new();
+        let sent = lab
+            .station
+            .transmit(&mut bytes)
+            .expect("the second request");
+        assert_eq!(sent.remote.ip().is_loopback(), !allowed);
+        assert_eq!(lab.statistics().unreached, u64::from(!allowed));
     }
 }

@@ -15,8 +15,8 @@ use super::super::model::Side;
 use super::super::options::FindMax;
 use super::super::statistics::Statistics;
 use super::outcome::{self, load_note};
-use super::prepare::{self, Prepared};
-use super::{EXIT_FATAL, say};
+use super::prepare::{self, Prepared, Refusal};
+use super::{leave, say};
 use crate::measure::{EXIT_INVALID, EXIT_OBJECTIVE, Health, Objective};
 use crate::report::{self, Environment, HealthNote, LatencyNote, Outcome, Verdict};
 use search::{Limits, Search};
@@ -34,9 +34,9 @@ const CARRIED_PART: f64 = 0.95;
 pub fn find_max(options: &FindMax) -> u8 {
     match carry_out(options) {
         Ok(status) => status,
-        Err(fault) => {
-            say(&fault);
-            EXIT_FATAL
+        Err(refusal) => {
+            say(&refusal.words);
+            refusal.status
         }
     }
 }
@@ -55,17 +55,16 @@ struct Findings<'a> {
     health: Health,
 }
 
-fn carry_out(options: &FindMax) -> Result<u8, String> {
+fn carry_out(options: &FindMax) -> Result<u8, Refusal> {
     let prepared = prepare::prepare(&options.play, None)?;
     if prepared.scenario.side == Side::Server {
-        return Err("offhook-load: find-max needs a scenario that opens calls".to_owned());
+        let words = "offhook-load: find-max needs a scenario that opens calls";
+        return Err(words.to_owned().into());
     }
     let Some(objective) = prepared.objective.clone() else {
-        return Err(
-            "offhook-load: find-max needs an objective: --slo 'p99(setup)<50ms && \
-                    failed<0.01%'"
-                .to_owned(),
-        );
+        let words = "offhook-load: find-max needs an objective: --slo 'p99(setup)<50ms && \
+                     failed<0.01%'";
+        return Err(words.to_owned().into());
     };
     let started = Clock.now();
     let mut findings = Findings {
@@ -296,10 +295,7 @@ impl Findings<'_> {
         };
         print(&search);
         let outcome = self.outcome(search, status);
-        for fault in outcome::write(&self.options.play, &outcome) {
-            say(&fault);
-        }
-        status
+        leave(&self.options.play, &outcome)
     }
 
     fn outcome(&self, search: report::Search, status: u8) -> Outcome {
