@@ -147,7 +147,7 @@ impl Joined {
         };
         let mut records = world.records.iter();
         records.any(|record| in_time(record) && left(record))
-            || was_released(world, &family, recent)
+            || was_released(world, (&family, is_unknown), recent)
     }
 }
 
@@ -163,8 +163,13 @@ fn was_transferred(world: &World, dn: &str, at: Instant) -> bool {
     })
 }
 
-/// Whether a desktop, a router or a queue's limit wanted one of the calls to end.
-fn was_released(world: &World, family: &BTreeSet<Token>, recent: impl Fn(Instant) -> bool) -> bool {
+/// Whether a desktop, a router or a queue's limit wanted one of the calls to end. The callers of
+/// calls without a token are agents.
+fn was_released(
+    world: &World,
+    (family, is_unknown): (&BTreeSet<Token>, bool),
+    recent: impl Fn(Instant) -> bool,
+) -> bool {
     let mut calling: Vec<String> = Vec::new();
     for token in family {
         calling.push(format!("3{:07}", token.0 % 10_000_000));
@@ -175,7 +180,9 @@ fn was_released(world: &World, family: &BTreeSet<Token>, recent: impl Fn(Instant
     }
     world.journal.events.iter().any(|event| {
         let ani = event.call.as_ref().and_then(|call| call.ani.as_ref());
-        let of_caller = ani.is_some_and(|ani| calling.contains(ani));
+        let of_caller = ani.is_some_and(|ani| {
+            calling.contains(ani) || is_unknown && world.cluster.config.dn(ani).is_some()
+        });
         let by_itself = match event.call_state {
             Some(CallState::Ok | CallState::Cleared) => true,
             // A router wants the caller to be let go, or the queue has a limit that says so.
