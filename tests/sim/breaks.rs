@@ -20,7 +20,7 @@ use super::world::{Setup, World};
 
 /// What a desktop does with the customer's call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Flow {
+pub enum Flow {
     Hold,
     Retrieve,
     Consult,
@@ -38,6 +38,22 @@ enum Flow {
     MakeCall,
 }
 
+pub const FLOWS: [Flow; 13] = [
+    Flow::Hold,
+    Flow::Retrieve,
+    Flow::Consult,
+    Flow::CompleteTransfer,
+    Flow::Alternate,
+    Flow::Reconnect,
+    Flow::MuteTransfer,
+    Flow::SingleStepTransfer,
+    Flow::CompleteConference,
+    Flow::SingleStepConference,
+    Flow::DeleteParty,
+    Flow::Redirect,
+    Flow::MakeCall,
+];
+
 /// What a phone does at one step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Break {
@@ -54,11 +70,14 @@ const BREAKS: [Break; 4] = [
     Break::SaysNothing,
 ];
 
+/// Who breaks off, where it is no phone of an agent.
+const CUSTOMER: &str = "customer";
+
 /// More steps than any flow has.
 const STEPS_MAX: usize = 40;
 
 /// A customer in a queue, of whose agents one is Ready, if any.
-fn world(trunk: &str, flow: Flow) -> (World, Token, ConnId) {
+pub fn world(trunk: &str, flow: Flow) -> (World, Token, ConnId) {
     let setup = Setup {
         shards: 1,
         server: "mixer = \"sip:10.0.2.1:5060\"\nmusic = \"sip:music@10.0.2.1:5060\"".to_owned(),
@@ -98,7 +117,7 @@ fn world(trunk: &str, flow: Flow) -> (World, Token, ConnId) {
 }
 
 /// What comes before the flow, and the request that begins it.
-fn begin(world: &mut World, main: ConnId, flow: Flow) -> RequestBody {
+pub fn begin(world: &mut World, main: ConnId, flow: Flow) -> RequestBody {
     let this_dn = world.cluster.config.dn(AGENT).expect("an agent");
     let (reasons, destination) = (KeyValueList::new(), OTHER.to_owned());
     if flow == Flow::MakeCall {
@@ -188,7 +207,10 @@ fn broken_off(trunk: &str, flow: Flow, (phone, how, step): (&str, Break, usize))
             world
                 .network
                 .remark(world.now, format!("{flow:?}: {phone} {how:?}"));
-            break_off(&mut world, phone, how);
+            match phone {
+                CUSTOMER => leaves(&mut world, token),
+                _ => break_off(&mut world, phone, how),
+            }
         }
         if !world.step(end) {
             break;
@@ -211,7 +233,7 @@ fn broken_off(trunk: &str, flow: Flow, (phone, how, step): (&str, Break, usize))
         .live()
         .any(|call| call.token == token);
     // Who is in the customer's call may hang up, as agents do.
-    let may_end = how == Break::HangsUp && talks;
+    let may_end = how == Break::HangsUp && (talks || phone == CUSTOMER);
     assert!(live || may_end, "the customer is dropped. {case}");
     let answers = world
         .journal
@@ -237,6 +259,12 @@ fn count_steps(world: &mut World, seen: &Rc<Cell<usize>>) {
     }));
 }
 
+fn leaves(world: &mut World, token: Token) {
+    let now = world.now;
+    world.population.callers.give_up(now, token);
+    world.population.callers.hang_up(now, token);
+}
+
 fn break_off(world: &mut World, phone: &str, how: Break) {
     let refusal = Status::NOT_ACCEPTABLE_HERE;
     let (reception, behaviour) = match how {
@@ -259,15 +287,13 @@ fn break_off(world: &mut World, phone: &str, how: Break) {
     world.phone(phone).set_behaviour(Some(behaviour));
 }
 
-fn finish(world: &mut World) {
+/// Everybody hangs up, and nothing is left.
+pub fn finish(world: &mut World) {
     for dn in [AGENT, OTHER] {
         world.phone(dn).set_behaviour(None);
     }
-    let live = world.tokens();
-    for token in live {
-        let now = world.now;
-        world.population.callers.give_up(now, token);
-        world.population.callers.hang_up(now, token);
+    for token in world.tokens() {
+        leaves(world, token);
     }
     hang_up_all(world);
     world.finish();
@@ -339,4 +365,14 @@ fn redirection_that_a_phone_breaks_off() {
 fn call_of_a_desktop_that_a_phone_breaks_off() {
     in_every_way("", Flow::MakeCall);
     in_every_way("make_call_flow = \"4\"\n", Flow::MakeCall);
+}
+
+#[test]
+fn customer_who_hangs_up_at_any_step_leaves_no_request_unanswered() {
+    for flow in FLOWS {
+        let mut steps = 0..STEPS_MAX;
+        let at = |step| (CUSTOMER, Break::HangsUp, step);
+        let last = steps.find(|step| !broken_off("", flow, at(*step)));
+        assert!(last.is_some_and(|last| last > 1), "{flow:?}: {last:?}");
+    }
 }

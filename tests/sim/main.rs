@@ -30,6 +30,7 @@ mod hands;
 mod invariants;
 mod joined;
 mod ladder;
+mod misuse;
 mod moments;
 mod names;
 mod network;
