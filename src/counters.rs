@@ -32,6 +32,10 @@ macro_rules! counters {
 }
 
 counters! {
+    /// Calls and agents that were taken up from the journal.
+    RecordTakenUp => "journal_records", "taken_up";
+    /// Records of the journal that could not be taken up.
+    RecordUnreadable => "journal_records", "unreadable";
     /// Requests and responses that could not be parsed.
     MessageMalformed => "messages_refused", "malformed";
     /// Messages longer than the limit, or with too many headers.

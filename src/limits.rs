@@ -499,3 +499,29 @@ pub const PROGRESS_INTERVAL: Duration = Duration::from_mins(1);
 /// How long an agent gets no call of a queue after its phone was busy, declined, could not be
 /// reached, or broke the rules.
 pub const FAILED_PHONE_REST: Duration = Duration::from_secs(5);
+
+/// How far the numbers of our requests jump in a dialog that was taken up after a crash: more than
+/// were sent since it was last written down.
+pub const CSEQ_AFTER_RECALL: u32 = 10_000;
+
+/// Within which time the far ends of calls that were taken up are asked whether they still have
+/// them.
+pub const PROBE_WITHIN: Duration = Duration::from_secs(60);
+
+/// Within which time a far end that was silent is asked again.
+pub const PROBE_AGAIN: Duration = Duration::from_secs(120);
+
+/// Records that wait for a journal's writer; the shard keeps what finds no room.
+pub const JOURNAL_QUEUE_MAX: usize = 4_096;
+
+/// Records that a journal's writer gives to the kernel at once, at most.
+pub const JOURNAL_BATCH_MAX: u64 = 1_024;
+
+/// Bytes of a journal's file below which it is not written anew.
+pub const JOURNAL_FILE_BYTES: usize = 16 * 1024 * 1024;
+
+/// How often a shard looks whether its records are written, while something waits for it.
+pub const JOURNAL_LOOK_INTERVAL: Duration = Duration::from_millis(1);
+
+/// How long what a shard has to say waits for its records to be written.
+pub const JOURNAL_WAIT_MAX: Duration = Duration::from_millis(50);

@@ -22,6 +22,19 @@ impl Wall {
         }
     }
 
+    /// The moment at which it is, or was, that time. Where the clock of the moments does not reach
+    /// back so far, the earliest one is not later than ours.
+    #[must_use]
+    pub fn at_time(&self, since_epoch: Duration) -> Instant {
+        match since_epoch.checked_sub(self.since_epoch) {
+            Some(later) => self.at.checked_add(later).unwrap_or(self.at),
+            None => self
+                .at
+                .checked_sub(self.since_epoch - since_epoch)
+                .unwrap_or(self.at),
+        }
+    }
+
     /// What time it is at another moment.
     #[must_use]
     pub fn time_at(&self, at: Instant) -> Duration {

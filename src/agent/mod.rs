@@ -12,6 +12,7 @@ mod desktop;
 mod dialling;
 mod events;
 mod features;
+mod memory;
 mod party;
 mod presence;
 mod reservation;
@@ -183,6 +184,12 @@ pub enum PartyState {
     DtmfSent,
     /// The attached data changed: EventAttachedDataChanged.
     UserDataChanged,
+    /// The party talks, or holds, since before the server was started again: nothing that clients
+    /// have not been told.
+    Recalled {
+        /// Whether it holds.
+        is_held: bool,
+    },
     /// The party left, or never came: EventReleased or EventAbandoned; the reservation returns.
     Ended(EndCause),
 }

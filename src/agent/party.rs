@@ -29,6 +29,7 @@ impl Agent {
             (PartyState::Established, Some(index)) => self.answered(step, index, &party),
             (PartyState::UserDataChanged, _) => self.user_data_changed(step, known, &party),
             (PartyState::Ended(cause), Some(index)) => self.ended(step, index, &party, cause),
+            (PartyState::Recalled { is_held }, _) => self.take_up(step, &party, is_held),
             (PartyState::Ended(_), None) => Self::acknowledge(step, party.requested_by),
             (
                 PartyState::Held
@@ -65,6 +66,7 @@ impl Agent {
             | PartyState::Established
             | PartyState::Changed
             | PartyState::UserDataChanged
+            | PartyState::Recalled { .. }
             | PartyState::Ended(_) => unreachable!("these have their own ways"),
         };
         self.show(step, index, name, party);

@@ -67,13 +67,9 @@ pub(super) enum Reason {
 impl Agent {
     /// Logged out, and with `Login::Desktop` until a desktop says otherwise.
     pub(super) fn new(dn: DnIndex, login: Login) -> Self {
-        let desktop = match login {
-            Login::Auto => DesktopVote::None,
-            Login::Desktop => DesktopVote::Out,
-        };
         Self {
             dn,
-            votes: Votes::new(desktop),
+            votes: Votes::of_nobody(login),
             deferred: None,
             desktop_login: None,
             desktop_present: false,

@@ -83,6 +83,16 @@ impl Step<'_> {
         self.outputs.push_back(Output::Event(Box::new(event)));
     }
 
+    /// What was emitted since then is nothing new: clients were told before the server was started
+    /// again.
+    pub(super) fn is_known_since(&mut self, outputs: usize) {
+        for output in self.outputs.range_mut(outputs..) {
+            if let Output::Event(event) = output {
+                event.is_known = true;
+            }
+        }
+    }
+
     /// Refuses a request.
     pub(super) fn refuse(&mut self, whom: RequestedBy, code: ErrorCode, why: impl Into<String>) {
         let event = Event::error(self.now, self.number(), whom, code, why);

@@ -1,7 +1,7 @@
 //! The agents of one shard: finds the one that an input is about, runs its timers, and collects
 //! what comes out. What an agent does with an input is in the sibling files.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -66,6 +66,8 @@ pub struct Agents {
     trunks_in_service: Vec<bool>,
     wheel: Wheel<(u32, Timer)>,
     outputs: VecDeque<Output>,
+    /// Those who had a step, while somebody wants to know.
+    touched: Option<BTreeSet<DnIndex>>,
 }
 
 impl Agents {
@@ -88,7 +90,39 @@ impl Agents {
             agents,
             wheel: Wheel::new(now),
             outputs: VecDeque::new(),
+            touched: None,
         }
+    }
+
+    /// Keeps in mind from now on who had a step.
+    pub fn watch_touched(&mut self) {
+        self.touched = Some(BTreeSet::new());
+    }
+
+    /// Those who had a step since this was last asked.
+    pub fn take_touched(&mut self) -> BTreeSet<DnIndex> {
+        self.touched
+            .as_mut()
+            .map(std::mem::take)
+            .unwrap_or_default()
+    }
+
+    /// Writes down how an agent stands; `false`, and nothing, for one of whom nothing is known.
+    pub fn remember(&self, dn: DnIndex, out: &mut Vec<u8>) -> bool {
+        let login = self.config.agent_at(dn).login;
+        self.position(dn)
+            .is_some_and(|position| self.agents[position].remember(login, out))
+    }
+
+    /// Takes an agent up as an earlier process had written it down; `false` if that cannot be read.
+    pub fn recall(&mut self, now: Instant, dn: DnIndex, bytes: &[u8]) -> bool {
+        let mut is_taken = false;
+        if let Some(position) = self.position(dn) {
+            self.step(now, position, |agent, step| {
+                is_taken = agent.recall(step, bytes);
+            });
+        }
+        is_taken
     }
 
     /// Something happened at a DN, which must be one of ours.
@@ -171,6 +205,9 @@ impl Agents {
 
     fn step(&mut self, now: Instant, position: usize, run: impl FnOnce(&mut Agent, &mut Step<'_>)) {
         let agent = &mut self.agents[position];
+        if let Some(touched) = &mut self.touched {
+            touched.insert(agent.dn());
+        }
         let mut step = Step {
             now,
             dn: agent.dn(),

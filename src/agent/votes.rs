@@ -4,8 +4,9 @@
 
 use std::sync::Arc;
 
-use crate::config::WrapUp;
+use crate::config::{Login, WrapUp};
 use crate::cti::{AgentWorkMode, KeyValueList};
+use crate::journal::field::{Field, Reader, choices, fields};
 
 /// Where an agent stands, and what a vote can say. A message that lowers it always beats one from
 /// the other side that raises it, which is what the minimum of two lasting votes does.
@@ -152,7 +153,124 @@ impl From<AfterWrapUp> for DesktopVote {
     }
 }
 
+choices!(Standing {
+    LoggedOut = 1,
+    NotReady = 2,
+    Ready = 3,
+});
+choices!(Gone {
+    Known = 1,
+    Overruled = 2,
+    Expired = 3,
+});
+choices!(ServerDecision {
+    NoAnswer = 1,
+    DesktopGone = 2,
+});
+fields!(Pause {
+    work_mode,
+    reasons,
+    decided_by,
+    wrap_up,
+});
+fields!(Votes {
+    presence,
+    desktop,
+    last,
+});
+
+impl Field for PresenceVote {
+    fn write(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::None => out.push(1),
+            Self::Out(gone) => {
+                out.push(2);
+                gone.write(out);
+            }
+            Self::NotReady(activities) => {
+                out.push(3);
+                activities.write(out);
+            }
+            Self::Ready => out.push(4),
+        }
+    }
+
+    fn read(from: &mut Reader<'_>) -> Option<Self> {
+        match u8::read(from)? {
+            1 => Some(Self::None),
+            2 => Gone::read(from).map(Self::Out),
+            3 => Field::read(from).map(Self::NotReady),
+            4 => Some(Self::Ready),
+            _ => None,
+        }
+    }
+}
+
+impl Field for DesktopVote {
+    fn write(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::None => out.push(1),
+            Self::Out => out.push(2),
+            Self::NotReady(pause) => {
+                out.push(3);
+                pause.write(out);
+            }
+            Self::AfterCallWork { then } => {
+                out.push(4);
+                then.write(out);
+            }
+            Self::LegalGuard { then } => {
+                out.push(5);
+                then.write(out);
+            }
+            Self::Ready(work_mode) => {
+                out.push(6);
+                work_mode.write(out);
+            }
+        }
+    }
+
+    fn read(from: &mut Reader<'_>) -> Option<Self> {
+        match u8::read(from)? {
+            1 => Some(Self::None),
+            2 => Some(Self::Out),
+            3 => Pause::read(from).map(Self::NotReady),
+            4 => Some(Self::AfterCallWork {
+                then: Field::read(from)?,
+            }),
+            5 => Some(Self::LegalGuard {
+                then: Field::read(from)?,
+            }),
+            6 => AgentWorkMode::read(from).map(Self::Ready),
+            _ => None,
+        }
+    }
+}
+
+impl Field for AfterWrapUp {
+    fn write(&self, out: &mut Vec<u8>) {
+        let work_mode = match self {
+            Self::Nothing => None,
+            Self::Ready(work_mode) => Some(*work_mode),
+        };
+        work_mode.write(out);
+    }
+
+    fn read(from: &mut Reader<'_>) -> Option<Self> {
+        let work_mode = Option::read(from)?;
+        Some(work_mode.map_or(Self::Nothing, Self::Ready))
+    }
+}
+
 impl Votes {
+    /// Those of an agent of whom nothing was heard.
+    pub(super) fn of_nobody(login: Login) -> Self {
+        Self::new(match login {
+            Login::Auto => DesktopVote::None,
+            Login::Desktop => DesktopVote::Out,
+        })
+    }
+
     /// Logged out; presence has said nothing.
     pub(super) fn new(desktop: DesktopVote) -> Self {
         Self {

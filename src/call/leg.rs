@@ -1,6 +1,7 @@
 //! The legs of a conversation: how far each is, what was said on it, and who hears whom.
 
 use crate::dialog::{Body, LegEvent};
+use crate::journal::field::{Field, Reader, choices, fields};
 use crate::session::{LegSession, Sessions};
 
 use super::command::{LegCommand, LegSlot};
@@ -37,7 +38,7 @@ pub(super) enum Kind {
 }
 
 /// How far a leg is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) enum Phase {
     /// Its INVITE waits for our answer.
     Invited {
@@ -54,9 +55,25 @@ pub(super) enum Phase {
         /// The offer in it, where our INVITE had none.
         offer: Option<Body>,
     },
-    /// Both sides have what they need.
+    /// Both sides have what they need. Nothing else is written down.
+    #[default]
     Up,
 }
+
+choices!(Kind {
+    Party = 1,
+    Tie = 2,
+    Music = 3,
+    Mixer = 4,
+});
+fields!(Leg {
+    slot,
+    session,
+    kind,
+    held,
+    is_focus,
+    with,
+} forgets { phase, shown });
 
 /// The legs of a conversation.
 #[derive(Debug, Default)]
@@ -245,6 +262,30 @@ impl Legs {
         if is_up {
             leg.phase = Phase::Up;
         }
+    }
+}
+
+impl Field for Legs {
+    fn write(&self, out: &mut Vec<u8>) {
+        let up = || self.legs.iter().filter(|leg| leg.phase == Phase::Up);
+        let count = u32::try_from(up().count()).expect("legs are numbered with 32 bits");
+        count.write(out);
+        for leg in up() {
+            leg.write(out);
+        }
+        self.next.write(out);
+    }
+
+    fn read(from: &mut Reader<'_>) -> Option<Self> {
+        let mut legs = Self {
+            legs: Vec::read(from)?,
+            next: u32::read(from)?,
+        };
+        let slots: Vec<LegSlot> = legs.slots().collect();
+        for leg in &mut legs.legs {
+            leg.with.take_if(|with| !slots.contains(with));
+        }
+        Some(legs)
     }
 }
 

@@ -21,6 +21,7 @@ mod follow;
 mod hold;
 mod intercept;
 mod leg;
+mod memory;
 mod mint;
 mod participant;
 mod pick_up;

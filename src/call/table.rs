@@ -1,7 +1,7 @@
 //! The conversations of a shard: their storage, their names, their deadlines, and the wall between
 //! a fault in one of them and all the others.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -58,7 +58,7 @@ pub struct Live {
 }
 
 #[derive(Debug)]
-struct Entry {
+pub(super) struct Entry {
     conversation: Conversation,
     /// The names by which it is found: of its main call and of a consultation.
     names: [Option<ConnId>; 2],
@@ -69,14 +69,16 @@ struct Entry {
 /// The conversations of a shard.
 #[derive(Debug)]
 pub struct Calls {
-    shard: ShardId,
-    config: Arc<Config>,
+    pub(super) shard: ShardId,
+    pub(super) config: Arc<Config>,
     mint: Mint,
-    calls: SlotMap<CallKey, Entry>,
+    pub(super) calls: SlotMap<CallKey, Entry>,
     names: BTreeMap<ConnId, CallKey>,
     wheel: Wheel<CallKey>,
     scratch: Vec<Command>,
     commands: VecDeque<(CallKey, Command)>,
+    /// Those that had a turn, while somebody wants to know.
+    touched: Option<BTreeSet<CallKey>>,
 }
 
 impl Calls {
@@ -92,6 +94,7 @@ impl Calls {
             wheel: Wheel::new(now),
             scratch: Vec::new(),
             commands: VecDeque::new(),
+            touched: None,
         }
     }
 
@@ -180,7 +183,7 @@ impl Calls {
         let (shard, config) = (self.shard, Arc::clone(&self.config));
         let mut deadlines = Deadlines::default();
         deadlines.arm(Timer::Duration, now + config.server.call_duration_max);
-        self.calls.insert_with_key(|key| {
+        self.insert(|key| {
             let facts = Facts {
                 shard,
                 key,
@@ -195,12 +198,29 @@ impl Calls {
                 is_counted: false,
             };
             let main = Call::new((info, first), None, now);
-            Entry {
-                conversation: Conversation::new(facts, legs, main),
-                names: [None; 2],
-                armed: None,
-            }
+            Conversation::new(facts, legs, main)
         })
+    }
+
+    pub(super) fn insert(&mut self, make: impl FnOnce(CallKey) -> Conversation) -> CallKey {
+        self.calls.insert_with_key(|key| Entry {
+            conversation: make(key),
+            names: [None; 2],
+            armed: None,
+        })
+    }
+
+    /// Keeps in mind from now on which conversations had a turn.
+    pub fn watch_touched(&mut self) {
+        self.touched = Some(BTreeSet::new());
+    }
+
+    /// Those that had a turn since this was last asked, over or not.
+    pub fn take_touched(&mut self) -> BTreeSet<CallKey> {
+        self.touched
+            .as_mut()
+            .map(std::mem::take)
+            .unwrap_or_default()
     }
 
     /// Somebody from another conversation asks for the place of a party of this one; gives back
@@ -235,7 +255,7 @@ impl Calls {
 
     /// A conversation's turn. A fault of ours in one call must not end the others: that call is
     /// ended and reported; `None` then. `offered` is the agent whom the turn promises to it.
-    fn turn<T>(
+    pub(super) fn turn<T>(
         &mut self,
         now: Instant,
         (key, offered): (CallKey, Option<(ConnId, DnIndex)>),
@@ -312,6 +332,10 @@ impl Calls {
         Some(call.quest.as_ref()?.entry?.queue)
     }
 
+    pub(super) fn get(&self, key: CallKey) -> Option<&Conversation> {
+        self.calls.get(key).map(|entry| &entry.conversation)
+    }
+
     /// How a conversation stands, for tests of what is possible in it.
     #[cfg(test)]
     pub(super) fn conversation(&self, key: CallKey) -> &Conversation {
@@ -341,6 +365,9 @@ impl Calls {
 
     /// Hands the commands out, moves the wheel's entry, and forgets a call that has ended.
     fn settle(&mut self, key: CallKey) {
+        if let Some(touched) = &mut self.touched {
+            touched.insert(key);
+        }
         let entry = &mut self.calls[key];
         self.commands
             .extend(self.scratch.drain(..).map(|command| (key, command)));

@@ -55,6 +55,12 @@ impl Deadlines {
         self.disarm(Timer::NoAnswer);
     }
 
+    /// When it is due, if it is armed.
+    #[must_use]
+    pub fn at(&self, timer: Timer) -> Option<Instant> {
+        self.0[timer as usize]
+    }
+
     /// The earliest deadline and its name.
     #[must_use]
     pub fn next(&self) -> Option<(Instant, Timer)> {

@@ -99,6 +99,9 @@ pub struct Event {
     pub error_code: Option<ErrorCode>,
     /// Why the request failed, in words.
     pub error_message: Option<String>,
+    /// Whether clients were told before the server was started again: it says how things stand,
+    /// and is not told once more.
+    pub is_known: bool,
 }
 
 impl Event {
@@ -128,6 +131,7 @@ impl Event {
             extensions: KeyValueList::new(),
             error_code: None,
             error_message: None,
+            is_known: false,
         }
     }
 

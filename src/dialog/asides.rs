@@ -17,6 +17,8 @@ pub(super) enum Aside {
     Update,
     /// That of a NOTIFY about a REFER.
     Notify,
+    /// That of an OPTIONS that asks whether the far end still has the call.
+    Probe,
     /// Nobody's.
     Other,
 }

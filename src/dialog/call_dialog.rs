@@ -3,6 +3,7 @@
 
 use std::ops::{Deref, DerefMut};
 
+use crate::journal::field::fields;
 use crate::sip::{HeaderName, Message};
 
 use super::compose::{Fields, SUPPORTED, allow};
@@ -58,6 +59,17 @@ pub(super) struct Abilities {
     /// Whether it takes UPDATE.
     pub(super) update: bool,
 }
+
+fields!(Abilities { update });
+fields!(CallDialog {
+    dialog,
+    policy,
+    peer,
+    timer,
+    role,
+    heard,
+    described,
+} forgets { across, party, proposed, rare });
 
 impl CallDialog {
     pub(super) fn new(dialog: Dialog, policy: LegPolicy, role: Role) -> Self {
@@ -132,6 +144,11 @@ impl CallDialog {
     /// How the peer names us.
     pub(super) fn host<'a>(&self, core: &'a Core) -> &'a str {
         core.host(&self.dialog.peer)
+    }
+
+    /// Who is across, where that was said.
+    pub(super) fn party(&self) -> Option<&Party> {
+        self.party.as_deref().map(|(party, _)| party)
     }
 
     /// Who is across from now on; whether that is news.

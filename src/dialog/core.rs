@@ -54,6 +54,8 @@ pub(super) enum Timer {
     AckMissing(LegKey),
     /// The session timer of RFC 4028.
     Session(LegKey),
+    /// The far end of a call that was taken up after a crash is asked whether it still has it.
+    Probe(LegKey),
     /// Timer N of RFC 6665 §4.1.2.4.
     NotifyMissing(SubscriptionKey),
 }

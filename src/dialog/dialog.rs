@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use offhook_shards::{Source, Transport};
 
+use crate::journal::field::fields;
 use crate::sip::{self, NameAddr, Request, Response, Uri};
 
 use super::authorization::Authorization;
@@ -67,6 +68,25 @@ struct Route {
     uri: Box<str>,
     loose: bool,
 }
+
+fields!(Tag { 0 });
+fields!(Route { uri, loose });
+fields!(SessionHalves { ours, theirs });
+fields!(Dialog {
+    call_id,
+    local_tag,
+    remote_tag,
+    local,
+    remote,
+    remote_target,
+    routes,
+    local_cseq,
+    remote_cseq,
+    peer,
+    contact_user,
+    is_focus,
+    session_id,
+} forgets { way, authorization });
 
 /// The Request-URI and the Route values of a request in a dialog.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -233,6 +233,7 @@ impl Leg {
                 self
             }
             Aside::Notify | Aside::Other => self,
+            Aside::Probe => self.probed(turn, status),
             Aside::Update => match self {
                 Self::Confirmed(state) => state.updated(turn, status, response),
                 Self::Ringing(_)

@@ -16,9 +16,10 @@ use super::subscription::Subscription;
 use super::{Target, UserAgent, UserAgentEvent};
 
 /// How the next hop of a dialog is found.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) enum Way {
     /// Nobody has looked at its URI yet.
+    #[default]
     Unread,
     /// The URI says it, or leaves it to the peer.
     Direct,

@@ -29,6 +29,7 @@ mod incoming;
 mod invites;
 mod leaving;
 mod leg;
+mod memory;
 mod offered;
 mod outbound;
 mod ping;
@@ -59,6 +60,7 @@ pub use event::{
     Invitation, LegEvent, PingOutcome, Refer, Release, SessionUuid, SubscriptionEvent,
     SubscriptionState, TerminatedReason, UserAgentEvent,
 };
+pub use memory::LegMemory;
 pub use strangers::{Admission, Sender, Unwelcome};
 pub use user_agent::{Full, UserAgent};
 

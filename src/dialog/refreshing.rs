@@ -26,7 +26,7 @@ impl Session {
     }
 
     /// RFC 4028 §10: the BYE says that nobody has refreshed the session.
-    fn lost(self, turn: &mut Turn<'_>) -> Leg {
+    pub(super) fn lost(self, turn: &mut Turn<'_>) -> Leg {
         turn.emit(LegEvent::HungUp(Release::Lost));
         let cause = Cause {
             q850: Some(102),

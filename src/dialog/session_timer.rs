@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use offhook_shards::wheel::TimerKey;
 
+use crate::journal::field::fields;
 use crate::limits::{SESSION_RAISES_MAX, SESSION_SECONDS_MIN};
 use crate::sip::{HeaderName, Message, Refresher};
 
@@ -45,6 +46,13 @@ pub(super) enum Due {
     Refresh,
     Expired,
 }
+
+fields!(SessionTimer {
+    interval,
+    ours,
+    agreed,
+    min_se,
+} forgets { raised, expires_at, timer });
 
 impl Asked {
     /// A header that cannot be read asks for nothing.
@@ -191,6 +199,12 @@ impl SessionTimer {
     /// A refresh is on its way: what is left is the end.
     pub(super) fn wait(&mut self, turn: &mut Turn<'_>) {
         self.again(turn, Duration::from_secs(u64::from(u32::MAX)));
+    }
+
+    /// The session goes on after a crash. When it was refreshed last is not known: it counts from
+    /// now.
+    pub(super) fn recall(&mut self, turn: &mut Turn<'_>) {
+        self.restart(turn);
     }
 
     pub(super) fn stop(&mut self, core: &mut Core) {

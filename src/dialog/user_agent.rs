@@ -62,6 +62,8 @@ pub struct UserAgent {
     pub(super) draining: bool,
     pub(super) strangers: StrangersLog,
     pub(super) nonces: Nonces,
+    /// The legs that are over, while somebody wants to know.
+    pub(super) over: Option<Vec<LegKey>>,
     /// The latest time that it was told, for the one command that comes without.
     now: Instant,
 }
@@ -82,6 +84,7 @@ impl UserAgent {
             index: Some(HeaderIndex::new()),
             draining: false,
             strangers: StrangersLog::default(),
+            over: None,
             now,
         }
     }
@@ -158,6 +161,7 @@ impl UserAgent {
                 Timer::Repeat(leg) => self.with_leg(now, leg, Leg::repeat),
                 Timer::AckMissing(leg) => self.with_leg(now, leg, Leg::give_up),
                 Timer::Session(leg) => self.with_leg(now, leg, Leg::session_due),
+                Timer::Probe(leg) => self.with_leg(now, leg, Leg::probe),
                 Timer::NotifyMissing(key) => {
                     self.with_subscription(now, key, Subscription::notify_missing);
                 }
@@ -321,6 +325,9 @@ impl UserAgent {
             dialog.stop(&mut self.core);
             self.core.table.remove(&dialog.call_id, dialog.local_tag);
             self.legs.remove(key);
+            if let Some(over) = &mut self.over {
+                over.push(key);
+            }
         } else {
             self.legs[key] = Some(leg);
         }

@@ -1,6 +1,7 @@
 //! Who is across, as headers tell it: P-Asserted-Identity (RFC 3325), Remote-Party-ID, Privacy
 //! (RFC 3323), Diversion (RFC 5806) and History-Info (RFC 7044).
 
+use crate::journal::field::choices;
 use crate::sip::HeaderName;
 
 use super::compose::{Fields, name_addr};
@@ -14,6 +15,8 @@ pub(super) enum Role {
     /// The callee's.
     Called,
 }
+
+choices!(Role { Calling = 1, Called = 2 });
 
 impl Role {
     fn as_str(self) -> &'static str {

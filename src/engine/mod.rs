@@ -10,6 +10,7 @@ mod arrival;
 mod dial;
 mod links;
 pub mod message;
+mod notebook;
 mod owner;
 mod settle;
 mod tie;
@@ -31,6 +32,7 @@ use crate::cti::{
     CallRequest, ConnId, ErrorCode, Event, Output, Request, RequestBody, RequestedBy, RouteRequest,
 };
 use crate::dialog::{Admission, LegKey, Sender, Unwelcome, UserAgent, UserAgentConfig};
+use crate::journal::{Image, Record};
 use crate::limits::BACKLOG_MAX;
 use crate::presence::Watchers;
 use crate::queue::{self, Queues};
@@ -42,6 +44,7 @@ pub use message::{Input, Message};
 pub use owner::Owners;
 
 use links::Links;
+use notebook::Notebook;
 use tie::Ties;
 
 /// Everything an engine is told at its start.
@@ -85,6 +88,9 @@ pub struct Engine {
     is_draining: bool,
     /// Peers that have been silent on an INVITE for so long that the next one is tried.
     silences: Wheel<(CallKey, LegKey)>,
+    wall: Wall,
+    /// What is written down, if anything is.
+    notebook: Option<Notebook>,
     /// What this shard tells itself.
     local: VecDeque<Message>,
     messages: VecDeque<(ShardId, Message)>,
@@ -95,6 +101,33 @@ impl Engine {
     /// An engine that starts to watch its DNs and ping its trunks at once.
     #[must_use]
     pub fn new(now: Instant, setup: EngineConfig) -> Self {
+        let mut engine = Self::build(now, setup);
+        engine.tell_agents_of_trunks(now);
+        engine.settle(now);
+        engine
+    }
+
+    /// An engine that writes down what it must know after a crash, and takes up what an earlier
+    /// one has written. Drain [`Engine::poll_record`] before `poll_transmit`.
+    #[must_use]
+    pub fn with_journal(now: Instant, setup: EngineConfig, image: &Image) -> Self {
+        let mut engine = Self::build(now, setup);
+        engine.notebook = Some(Notebook::default());
+        engine.calls.watch_touched();
+        engine.agents.watch_touched();
+        engine.user_agent.watch_over();
+        engine.tell_agents_of_trunks(now);
+        engine.take_up(now, image);
+        engine.settle(now);
+        engine
+    }
+
+    /// The next thing to write down.
+    pub fn poll_record(&mut self) -> Option<Record> {
+        self.notebook.as_mut()?.poll_record()
+    }
+
+    fn build(now: Instant, setup: EngineConfig) -> Self {
         let EngineConfig {
             shard,
             owners,
@@ -132,7 +165,7 @@ impl Engine {
             seed ^ u64::from(shard.0),
             Arc::clone(&counters),
         );
-        let mut engine = Self {
+        Self {
             shard,
             owners,
             user_agent: UserAgent::new(now, user_agent, Arc::clone(&counters)),
@@ -147,13 +180,12 @@ impl Engine {
             ties: Ties::default(),
             is_draining: false,
             silences: Wheel::new(now),
+            wall,
+            notebook: None,
             local: VecDeque::new(),
             messages: VecDeque::new(),
             events: VecDeque::new(),
-        };
-        engine.tell_agents_of_trunks(now);
-        engine.settle(now);
-        engine
+        }
     }
 
     /// Until its names have been looked up, a trunk leads nowhere.
@@ -244,7 +276,8 @@ impl Engine {
 
     /// Whether so much waits to be told that new work would only wait behind it.
     fn is_overloaded(&self) -> bool {
-        self.messages.len() + self.events.len() > BACKLOG_MAX
+        let records = self.notebook.as_ref().map_or(0, Notebook::len);
+        self.messages.len() + self.events.len() + records > BACKLOG_MAX
     }
 
     fn send(&mut self, to: ShardId, message: Message) {

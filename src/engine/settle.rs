@@ -51,7 +51,7 @@ impl Engine {
                 self.handle_local(now, message);
             }
             if quiet {
-                return;
+                return self.write_down();
             }
         }
         panic!("the parts of an engine answer each other without end");
@@ -254,6 +254,7 @@ impl Engine {
             LegCommand::HangUp(cause) => {
                 user_agent.hang_up(now, leg, cause);
                 self.links.take(key, slot);
+                self.note_leaving(leg);
             }
         }
     }

@@ -71,22 +71,44 @@ macro_rules! numbers {
 
 numbers!(u8, u16, u32, u64, u128, i64);
 
-/// A struct is its fields in the order in which they are named.
+/// A struct is its fields in the order in which they are named. What it forgets is as new when it
+/// is read.
 macro_rules! fields {
-    ($name:ty { $($field:ident),* $(,)? }) => {
+    ($name:ty { $($field:tt),* $(,)? } $(forgets { $($gone:ident),* $(,)? })?) => {
         impl $crate::journal::field::Field for $name {
             fn write(&self, out: &mut Vec<u8>) {
                 $($crate::journal::field::Field::write(&self.$field, out);)*
             }
 
             fn read(from: &mut $crate::journal::field::Reader<'_>) -> Option<Self> {
-                Some(Self { $($field: $crate::journal::field::Field::read(from)?),* })
+                Some(Self {
+                    $($field: $crate::journal::field::Field::read(from)?,)*
+                    $($($gone: Default::default(),)*)?
+                })
             }
         }
     };
 }
 
-pub(crate) use fields;
+/// A choice without anything in it is one byte.
+macro_rules! choices {
+    ($name:ty { $($variant:ident = $byte:literal),* $(,)? }) => {
+        impl $crate::journal::field::Field for $name {
+            fn write(&self, out: &mut Vec<u8>) {
+                out.push(match self { $(Self::$variant => $byte),* });
+            }
+
+            fn read(from: &mut $crate::journal::field::Reader<'_>) -> Option<Self> {
+                match <u8 as $crate::journal::field::Field>::read(from)? {
+                    $($byte => Some(Self::$variant),)*
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+pub(crate) use {choices, fields};
 
 impl Field for bool {
     fn write(&self, out: &mut Vec<u8>) {
@@ -123,6 +145,40 @@ impl Field for String {
     fn read(from: &mut Reader<'_>) -> Option<Self> {
         let count = from.count()?;
         Self::from_utf8(from.take(count)?.to_vec()).ok()
+    }
+}
+
+impl Field for Box<str> {
+    fn write(&self, out: &mut Vec<u8>) {
+        write_count(self.len(), out);
+        out.extend_from_slice(self.as_bytes());
+    }
+
+    fn read(from: &mut Reader<'_>) -> Option<Self> {
+        String::read(from).map(Self::from)
+    }
+}
+
+impl<T: Field> Field for Box<T> {
+    fn write(&self, out: &mut Vec<u8>) {
+        T::write(self, out);
+    }
+
+    fn read(from: &mut Reader<'_>) -> Option<Self> {
+        T::read(from).map(Self::new)
+    }
+}
+
+impl<T: Field> Field for Box<[T]> {
+    fn write(&self, out: &mut Vec<u8>) {
+        write_count(self.len(), out);
+        for value in self {
+            value.write(out);
+        }
+    }
+
+    fn read(from: &mut Reader<'_>) -> Option<Self> {
+        Vec::read(from).map(Self::from)
     }
 }
 

@@ -14,6 +14,8 @@ pub enum Key {
     Call(u64),
     /// An agent, by the DN.
     Agent(String),
+    /// A leg that was hung up and whose far end has not said so yet, by its tag.
+    Leaving(u64),
 }
 
 impl Field for Key {
@@ -27,6 +29,10 @@ impl Field for Key {
                 out.push(2);
                 dn.write(out);
             }
+            Self::Leaving(tag) => {
+                out.push(3);
+                tag.write(out);
+            }
         }
     }
 
@@ -34,6 +40,7 @@ impl Field for Key {
         match u8::read(from)? {
             1 => u64::read(from).map(Self::Call),
             2 => String::read(from).map(Self::Agent),
+            3 => u64::read(from).map(Self::Leaving),
             _ => None,
         }
     }
@@ -80,6 +87,11 @@ impl Image {
     /// Everything that is known, calls first.
     pub fn iter(&self) -> btree_map::Iter<'_, Key, Bytes> {
         self.values.iter()
+    }
+
+    /// Forgets what is not to be kept.
+    pub fn retain(&mut self, mut keep: impl FnMut(&Key, &Bytes) -> bool) {
+        self.values.retain(|key, value| keep(key, value));
     }
 
     /// The records that make an image like this one.

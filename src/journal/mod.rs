@@ -7,5 +7,6 @@
 pub(crate) mod field;
 pub mod frame;
 pub mod image;
+mod values;
 
-pub use image::{Image, Key};
+pub use image::{Image, Key, Record};

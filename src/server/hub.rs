@@ -256,6 +256,9 @@ impl<S: Shards> Hub<S> {
                 );
             }
         }
+        if event.is_known {
+            return;
+        }
         let sequence = self.history.next();
         let routers_only = event.name == EventName::RouteRequest;
         let reference_id = event.route_reference.filter(|_| routers_only);

@@ -4,6 +4,7 @@
 use bytes::Bytes;
 
 use crate::dialog::Body;
+use crate::journal::field::fields;
 use crate::sip::Direction;
 use crate::sip::sdp::{Media, Origin};
 
@@ -40,8 +41,9 @@ pub struct LegSession {
 }
 
 /// What the far end was told before our 2xx, if its INVITE had an offer.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 enum Early {
+    #[default]
     Nothing,
     /// An answer in a provisional response. Where it was reliable, it stands.
     Answered(Bytes),
@@ -50,14 +52,25 @@ enum Early {
 }
 
 /// The offer that has no answer yet; in a body that is no description, `None`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 enum Exchange {
+    #[default]
     Settled,
     /// We made it.
     Said(Option<Bytes>),
     /// The far end made it.
     Heard(Option<Bytes>),
 }
+
+// An offer that was outstanding in a crash has no answer.
+fields!(LegSession {
+    id,
+    owns_call_id,
+    far_end_holds,
+    version,
+    said,
+    heard,
+} forgets { exchange, early, withdrawn });
 
 impl LegSession {
     /// A leg whose INVITE came from outside. `id` is a number that no other leg has.

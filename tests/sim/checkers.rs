@@ -88,6 +88,8 @@ pub struct Journal {
     config: Arc<Config>,
     streams: BTreeMap<String, Stream>,
     pub events: Vec<Event>,
+    /// What was told before the server was started again.
+    pub known: Vec<Event>,
 }
 
 impl Journal {
@@ -96,6 +98,7 @@ impl Journal {
             config,
             streams: BTreeMap::new(),
             events: Vec::new(),
+            known: Vec::new(),
         }
     }
 
@@ -154,6 +157,10 @@ impl Journal {
             return Ok(());
         };
         is_public(&event);
+        if event.is_known {
+            self.known.push(*event);
+            return Ok(());
+        }
         let is_agent = self.config.dn(&event.this_dn).is_some();
         let stream = self.streams.entry(event.this_dn.clone()).or_default();
         let verdict = if is_agent {

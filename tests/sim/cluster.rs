@@ -11,6 +11,7 @@ use offhook::cti::{Output, Request};
 use offhook::dialog::{Listener, UserAgentConfig};
 use offhook::dns::Resolved;
 use offhook::engine::{Engine, EngineConfig, Input, Message, Owners};
+use offhook::journal::{Image, frame};
 use offhook::wall::Wall;
 use offhook_shards::{
     ConnectionChange, ConnectionId, ConnectionOutcome, Engine as _, ShardId, Source, Transport,
@@ -46,6 +47,11 @@ pub struct Cluster {
     /// Events and notices, with their shards, in the order in which the control plane gets them.
     pub outputs: Vec<(usize, Output)>,
     random: Random,
+    /// What the engines have written down.
+    pub image: Image,
+    began: Instant,
+    keys: [u64; 2],
+    seed: u64,
 }
 
 impl Cluster {
@@ -59,44 +65,9 @@ impl Cluster {
         let keys = [seed ^ 0x5eed, !seed];
         let owners = Owners::new(shards, keys);
         let counters: Vec<Arc<Counters>> = (0..shards).map(|_| Arc::default()).collect();
-        let engines = (0..shards)
-            .map(|shard| {
-                let shard = ShardId(shard);
-                let user_agent = UserAgentConfig {
-                    shard,
-                    listeners: [Transport::Udp, Transport::Tcp]
-                        .map(|transport| Listener {
-                            transport,
-                            address,
-                            advertised: address.to_string(),
-                        })
-                        .to_vec(),
-                    t1: config.server.t1,
-                    t2: config.server.t2,
-                    t4: config.server.t4,
-                    user_agent: "Offhook".into(),
-                    call_id_host: None,
-                    keys,
-                    seed,
-                };
-                let setup = EngineConfig {
-                    shard,
-                    owners,
-                    config: Arc::clone(&config),
-                    user_agent,
-                    seed,
-                    counters: Arc::clone(&counters[shard.index()]),
-                    wall: Wall {
-                        at: now,
-                        since_epoch: BEGINS,
-                    },
-                };
-                Engine::new(now, setup)
-            })
-            .collect();
-        Self {
+        let mut cluster = Self {
             address,
-            engines,
+            engines: Vec::new(),
             counters,
             owners,
             config,
@@ -105,7 +76,75 @@ impl Cluster {
             connected: 0,
             outputs: Vec::new(),
             random: Random::new(seed ^ 0xc1),
+            image: Image::default(),
+            began: now,
+            keys,
+            seed,
+        };
+        cluster.engines = cluster.start(now, seed);
+        cluster
+    }
+
+    fn start(&self, now: Instant, seed: u64) -> Vec<Engine> {
+        let shards = (0..self.owners.shards()).map(ShardId);
+        shards
+            .map(|shard| {
+                let user_agent = UserAgentConfig {
+                    shard,
+                    listeners: [Transport::Udp, Transport::Tcp]
+                        .map(|transport| Listener {
+                            transport,
+                            address: self.address,
+                            advertised: self.address.to_string(),
+                        })
+                        .to_vec(),
+                    t1: self.config.server.t1,
+                    t2: self.config.server.t2,
+                    t4: self.config.server.t4,
+                    user_agent: "Offhook".into(),
+                    call_id_host: None,
+                    keys: self.keys,
+                    seed,
+                };
+                let setup = EngineConfig {
+                    shard,
+                    owners: self.owners,
+                    config: Arc::clone(&self.config),
+                    user_agent,
+                    seed,
+                    counters: Arc::clone(&self.counters[shard.index()]),
+                    wall: Wall {
+                        at: self.began,
+                        since_epoch: BEGINS,
+                    },
+                };
+                Engine::with_journal(now, setup, &self.image)
+            })
+            .collect()
+    }
+
+    /// The process is killed: nobody answers. What was on its way between shards is lost, and
+    /// connections are closed.
+    pub fn kill(&mut self, now: Instant) {
+        self.collect(now);
+        self.engines.clear();
+        self.lanes.clear();
+        self.connections.clear();
+        self.outputs.clear();
+    }
+
+    /// Another process starts with what was written down.
+    pub fn start_again(&mut self, now: Instant) {
+        self.seed = self.seed.wrapping_add(1);
+        // As the file would be read.
+        let mut bytes = frame::HEAD.to_vec();
+        for record in self.image.records() {
+            frame::append(&mut bytes, &record);
         }
+        let reading = frame::read(Image::default(), &bytes);
+        assert_eq!((&reading.image, reading.cut), (&self.image, None));
+        self.engines = self.start(now, self.seed);
+        self.collect(now);
     }
 
     /// From now on this address talks over a stream; one that it had before is not this one.
@@ -134,6 +173,9 @@ impl Cluster {
 
     /// A datagram arrives on any shard's socket and is handed to its owner.
     pub fn receive(&mut self, now: Instant, flight: Flight) {
+        if self.engines.is_empty() {
+            return;
+        }
         let shard = self.random.below(self.engines.len() as u64) as usize;
         match self.engines[shard].owner(&flight.bytes) {
             Some(owner) => self.post(now, shard, owner.index(), Parcel::Datagram(flight)),
@@ -214,6 +256,9 @@ impl Cluster {
     /// Takes messages and events out of the engines.
     pub fn collect(&mut self, now: Instant) {
         for shard in 0..self.engines.len() {
+            while let Some(record) = self.engines[shard].poll_record() {
+                self.image.apply(record);
+            }
             while let Some((to, message)) = self.engines[shard].poll_message() {
                 self.post(now, shard, to.index(), Parcel::Message(message));
             }

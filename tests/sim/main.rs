@@ -20,6 +20,7 @@ mod carry;
 mod checkers;
 mod cluster;
 mod control;
+mod crash;
 mod crossings;
 mod desktops;
 mod events;

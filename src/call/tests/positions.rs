@@ -823,7 +823,7 @@ fn event(state: PartyState) -> &'static str {
         PartyState::NetworkReached => "EventNetworkReached",
         PartyState::DestinationBusy(_) => "EventDestinationBusy",
         PartyState::Ringing => "EventRinging",
-        PartyState::Established => "EventEstablished",
+        PartyState::Established | PartyState::Recalled { .. } => "EventEstablished",
         PartyState::Held => "EventHeld",
         PartyState::Retrieved => "EventRetrieved",
         PartyState::Changed => "EventPartyChanged",

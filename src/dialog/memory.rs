@@ -1,0 +1,149 @@
+//! What is left of a leg when the process is not: its dialog, written down once it stands, and
+//! taken up by the next process. Transactions do not survive; peers repeat what was not answered.
+
+use std::time::{Duration, Instant};
+
+use crate::journal::field::{Field, fields};
+use crate::limits::{CSEQ_AFTER_RECALL, LEGS_MAX, PROBE_AGAIN, PROBE_WITHIN};
+use crate::sip::{Method, Status};
+
+use super::asides::{self, Aside};
+use super::call_dialog::CallDialog;
+use super::compose::Fields;
+use super::core::Timer;
+use super::leg::{Leg, Stage};
+use super::session::Session;
+use super::table::Usage;
+use super::turn::Turn;
+use super::{LegKey, Party, UserAgent};
+
+/// A leg as it was written down.
+#[derive(Debug)]
+pub struct LegMemory {
+    dialog: Box<CallDialog>,
+    /// Who is across.
+    party: Option<Party>,
+}
+
+fields!(LegMemory { dialog, party });
+
+impl LegMemory {
+    /// Its Call-ID.
+    #[must_use]
+    pub fn call_id(&self) -> &str {
+        &self.dialog.call_id
+    }
+}
+
+impl UserAgent {
+    /// Writes a leg down, if it has its 2xx and nobody has hung up; else `None`.
+    pub fn remember(&self, leg: LegKey, out: &mut Vec<u8>) {
+        let leg = self.legs.get(leg).and_then(Option::as_ref);
+        let leg = leg.filter(|leg| match leg.stage() {
+            Stage::Answered | Stage::Confirmed => true,
+            Stage::Early | Stage::Ending => false,
+        });
+        leg.is_some().write(out);
+        if let Some(leg) = leg {
+            write(leg.dialog(), out);
+        }
+    }
+
+    /// Keeps in mind from now on which legs are over.
+    pub fn watch_over(&mut self) {
+        self.over = Some(Vec::new());
+    }
+
+    /// Those that are over since this was last asked.
+    pub fn take_over(&mut self) -> Vec<LegKey> {
+        self.over.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// Writes down a leg that stood and was hung up, as long as its far end may not know; gives
+    /// back its tag.
+    pub fn remember_leaving(&self, leg: LegKey, out: &mut Vec<u8>) -> Option<u64> {
+        let dialog = match self.legs.get(leg)?.as_ref()? {
+            Leg::HangingUp(state) => state.dialog(),
+            Leg::Leaving(state) => state.dialog(),
+            Leg::Ringing(_)
+            | Leg::Unacknowledged(_)
+            | Leg::Calling(_)
+            | Leg::CancelHeld(_)
+            | Leg::Cancelling(_)
+            | Leg::Answered(_)
+            | Leg::Confirmed(_)
+            | Leg::Over(_) => return None,
+        };
+        write(dialog, out);
+        Some(dialog.local_tag.0)
+    }
+
+    /// Takes a leg up that an earlier process had. Whether the far end still has it is asked soon,
+    /// but not of all at once. `None` where there is no room, or it is there already.
+    pub fn recall(&mut self, now: Instant, memory: LegMemory) -> Option<LegKey> {
+        let LegMemory { mut dialog, party } = memory;
+        let (call_id, local_tag) = (dialog.call_id.clone(), dialog.local_tag);
+        let is_there = self.core.table.find(&call_id, &local_tag.text()).is_some();
+        if is_there || self.legs.len() >= LEGS_MAX {
+            return None;
+        }
+        // What was sent after it was written down had numbers, too. A gap does no harm
+        // (RFC 3261 §12.2.2).
+        dialog.local_cseq = dialog.local_cseq.saturating_add(CSEQ_AFTER_RECALL);
+        if let Some(party) = &party {
+            dialog.is_across(party, &self.core);
+        }
+        let key = self.legs.insert(None);
+        self.core.table.insert(&call_id, local_tag, Usage::Leg(key));
+        let mut turn = Turn {
+            now,
+            leg: key,
+            session_id: dialog.session_id.as_deref().copied(),
+            core: &mut self.core,
+        };
+        dialog.timer.recall(&mut turn);
+        turn.probe_within(PROBE_WITHIN);
+        self.legs[key] = Some(Leg::Confirmed(Session::called(dialog)));
+        Some(key)
+    }
+}
+
+/// As [`LegMemory`] is read.
+fn write(dialog: &CallDialog, out: &mut Vec<u8>) {
+    dialog.write(out);
+    dialog.party().cloned().write(out);
+}
+
+impl Turn<'_> {
+    fn probe_within(&mut self, most: Duration) {
+        let most = u32::try_from(most.as_millis()).expect("a limit of ours is short");
+        let after = Duration::from_millis(u64::from(self.core.below(most)));
+        self.core.arm(self.now + after, Timer::Probe(self.leg));
+    }
+}
+
+impl Leg {
+    /// Asks the far end whether it still has the call: it may have hung up while nobody was here
+    /// to hear it. An OPTIONS changes nothing, and one who has not gets 481 (RFC 3261 §12.2.2).
+    pub(super) fn probe(mut self, turn: &mut Turn<'_>) -> Self {
+        if self.stage() == Stage::Confirmed {
+            let dialog = self.dialog_mut();
+            let (method, fields) = (Method::Options, Fields::default());
+            asides::send(turn, dialog, method, fields, None, Aside::Probe);
+        }
+        self
+    }
+
+    /// The answer to a probe. Anything but 481 is a sign of life; after silence, which may be the
+    /// network's, it is asked again.
+    pub(super) fn probed(self, turn: &mut Turn<'_>, status: Status) -> Self {
+        match (self, status) {
+            (Self::Confirmed(state), Status::CALL_DOES_NOT_EXIST) => state.lost(turn),
+            (leg, Status::REQUEST_TIMEOUT | Status::SERVICE_UNAVAILABLE) => {
+                turn.probe_within(PROBE_AGAIN);
+                leg
+            }
+            (leg, _) => leg,
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! The process is killed and started again, with what it has written down: calls that are up go on,
+//! agents are as they were, and nothing is told twice.
+
+use std::time::Duration;
+
+use offhook::cti::{AgentWorkMode, CallAction, DesktopRequest, Event, EventName, KeyValueList};
+use offhook::journal::Image;
+use offhook_loadgen::population::{CallPlan, EndedBy, Fault, Outcome};
+
+use super::calls::outcome;
+use super::control;
+use super::world::{Setup, World};
+
+const AGENT: &str = "2000";
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+fn crash(world: &mut World) {
+    world.run_for(Duration::ZERO);
+    world
+        .network
+        .remark(world.now, "the server is killed".into());
+    world.cluster.kill(world.now);
+    world.cluster.start_again(world.now);
+}
+
+fn told(world: &World, name: EventName, dn: &str) -> usize {
+    let is_it = |event: &&Event| event.name == name && event.this_dn == dn;
+    world.journal.events.iter().filter(is_it).count()
+}
+
+#[test]
+fn caller_hangs_up_after_a_crash_and_the_agent_is_released_once() {
+    for early in [false, true] {
+        let mut world = World::new(Setup::calm(2));
+        world.run_until_ready();
+        let plan = CallPlan::to("7000").talks_for(seconds(20));
+        let token = world.call(if early { plan.with_offer() } else { plan });
+        world.run_for(seconds(10));
+        crash(&mut world);
+        world.run_for(seconds(30));
+        assert_eq!(outcome(&world, token), Some(Outcome::Answered(EndedBy::Us)));
+        let told: Vec<_> = world.journal.names(AGENT)[2..].to_vec();
+        let of_one_call = [
+            EventName::Ringing,
+            EventName::OffHook,
+            EventName::Established,
+            EventName::Released,
+            EventName::OnHook,
+        ];
+        assert_eq!(told, of_one_call);
+        world.finish();
+    }
+}
+
+#[test]
+fn agent_hangs_up_after_a_crash_and_the_caller_hears_it() {
+    let mut world = World::new(Setup::calm(1));
+    world.run_until_ready();
+    let token = world.call(CallPlan::to("7000"));
+    world.run_for(seconds(10));
+    crash(&mut world);
+    world.run_for(seconds(5));
+    assert!(world.phone(AGENT).hang_up());
+    world.run_for(seconds(5));
+    let ended = Some(Outcome::Answered(EndedBy::Server));
+    assert_eq!(outcome(&world, token), ended);
+    assert_eq!(told(&world, EventName::Released, AGENT), 1);
+    assert_eq!(told(&world, EventName::Established, AGENT), 1);
+    world.finish();
+}
+
+#[test]
+fn call_that_ended_while_nobody_was_there_is_found_out() {
+    let mut world = World::new(Setup::calm(1));
+    world.run_until_ready();
+    let token = world.call(CallPlan::to("7000"));
+    world.run_for(seconds(10));
+    world.cluster.kill(world.now);
+    // The agent hangs up, and its PBX gives up saying so after 64*T1.
+    assert!(world.phone(AGENT).hang_up());
+    world.excused.push(Fault::ByeUnanswered);
+    world.run_for(seconds(60));
+    world.cluster.start_again(world.now);
+    world.run_for(seconds(70));
+    let ended = Some(Outcome::Answered(EndedBy::Server));
+    assert_eq!(outcome(&world, token), ended);
+    assert_eq!(told(&world, EventName::Released, AGENT), 1);
+    assert!(world.journal.is_ready(AGENT));
+    let live = |it: &offhook::engine::Engine| it.live().connected;
+    assert_eq!(world.cluster.engines.iter().map(live).sum::<usize>(), 0);
+}
+
+#[test]
+fn desktop_does_with_a_call_after_a_crash_what_it_did_before() {
+    let mut world = control::world();
+    let (token, conn_id) = control::talking(&mut world);
+    control::act(&mut world, AGENT, conn_id, CallAction::Hold);
+    world.run_for(seconds(2));
+    assert!(control::held(&world, token));
+    crash(&mut world);
+    world.run_for(seconds(2));
+    control::act(&mut world, AGENT, conn_id, CallAction::Retrieve);
+    world.run_for(seconds(2));
+    assert!(control::connected(&world, token, AGENT));
+    for name in [EventName::Held, EventName::Retrieved] {
+        assert_eq!(told(&world, name, AGENT), 1, "{name:?}");
+    }
+    assert!(world.phone(AGENT).hang_up());
+    world.finish();
+}
+
+#[test]
+fn agents_are_as_they_were_and_hear_the_pbx_again() {
+    let mut world = World::new(Setup::calm(3));
+    world.run_until_ready();
+    world.ask(
+        AGENT,
+        DesktopRequest::NotReady {
+            work_mode: AgentWorkMode::AuxWork,
+            wrap_up: None,
+            reasons: KeyValueList::new().with_text("ReasonCode", "lunch"),
+        },
+    );
+    world.run_for(seconds(1));
+    let events = world.journal.events.len();
+    crash(&mut world);
+    world.run_for(Duration::from_millis(1));
+    let known: Vec<_> = world
+        .journal
+        .known
+        .iter()
+        .map(|it| (it.name, &*it.this_dn))
+        .collect();
+    assert!(
+        known.contains(&(EventName::AgentNotReady, AGENT)),
+        "{known:?}"
+    );
+    assert!(
+        known.contains(&(EventName::AgentReady, "2001")),
+        "{known:?}"
+    );
+    world.run_for(seconds(60));
+    assert_eq!(world.journal.events.len(), events, "nothing has changed");
+    // A phone that goes into use is seen: there is a subscription again.
+    world.phone("2001").begin_private_call();
+    world.run_for(seconds(1));
+    assert!(!world.journal.is_ready("2001"));
+    world.phone("2001").end_private_call();
+    world.run_for(seconds(1));
+    // The break lasts although the phone is idle.
+    assert!(!world.journal.is_ready(AGENT));
+    let token = world.call(CallPlan::to("7000").talks_for(seconds(2)));
+    world.run_for(seconds(20));
+    assert_eq!(outcome(&world, token), Some(Outcome::Answered(EndedBy::Us)));
+    assert_eq!(world.rang(AGENT), 0);
+    world.ask(
+        AGENT,
+        DesktopRequest::Ready {
+            work_mode: AgentWorkMode::ManualIn,
+            reasons: KeyValueList::new(),
+        },
+    );
+    world.run_for(seconds(1));
+    assert!(world.journal.is_ready(AGENT));
+    world.finish();
+}
+
+/// A floor that talks all the time is killed at any moment, again and again.
+#[test]
+fn killed_at_any_moment_it_knows_every_call_that_was_up() {
+    for seed in 0..40 {
+        let mut world = World::new(Setup {
+            seed,
+            shards: 1 + (seed % 3) as u16,
+            ..Setup::calm(6)
+        });
+        world.run_until_ready();
+        let mut random = super::random::Random::new(seed);
+        for _ in 0..3 {
+            let calls: Vec<_> = (0..4)
+                .map(|_| {
+                    let talks = Duration::from_millis(10_000 + random.below(20_000));
+                    world.call(CallPlan::to("7000").talks_for(talks))
+                })
+                .collect();
+            world.run_for(seconds(4));
+            world.run_for(Duration::from_millis(random.below(4_000)));
+            crash(&mut world);
+            world.run_for(seconds(60));
+            for token in calls {
+                let ended = outcome(&world, token);
+                assert_eq!(ended, Some(Outcome::Answered(EndedBy::Us)), "seed {seed}");
+            }
+        }
+        world.finish();
+    }
+}
+
+/// The checksum is right, and what is inside is not what this version writes.
+#[test]
+fn damaged_records_are_left_out_and_the_others_are_taken_up() {
+    let mut world = World::new(Setup::calm(4));
+    world.run_until_ready();
+    for _ in 0..2 {
+        world.call(CallPlan::to("7000").talks_for(seconds(600)));
+    }
+    world.run_for(seconds(10));
+    let image = world.cluster.image.clone();
+    let mut random = super::random::Random::new(7);
+    for _ in 0..300 {
+        let mut damaged = Image::default();
+        for mut record in image.records() {
+            let bytes = record.value.as_mut().unwrap();
+            let mut changed = bytes.to_vec();
+            let place = random.below(changed.len() as u64) as usize;
+            match random.below(3) {
+                0 => changed[place] ^= 1 << random.below(8),
+                1 => changed.truncate(place),
+                _ => {}
+            }
+            *bytes = changed.into();
+            damaged.apply(record);
+        }
+        world.cluster.kill(world.now);
+        world.cluster.image = damaged;
+        world.cluster.start_again(world.now);
+    }
+}
