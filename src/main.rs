@@ -64,6 +64,9 @@ struct Serve {
     /// How bytes move: auto, uring or epoll.
     #[arg(long, value_name = "DRIVER")]
     driver: Option<Driver>,
+    /// Where the journal is that lets calls survive a crash; without it there is none.
+    #[arg(long, value_name = "DIRECTORY")]
+    state_dir: Option<PathBuf>,
     /// How many seconds calls may take to end when the server is told to stop.
     #[arg(long, value_name = "SECONDS")]
     drain_timeout: Option<u64>,
@@ -95,7 +98,11 @@ fn run(flags: &Serve) -> ExitCode {
         signals: true,
         ..Choices::default()
     };
-    match serve::start(&config, choices).and_then(Serving::wait) {
+    let started = match &flags.state_dir {
+        Some(directory) => serve::start_with_state(&config, choices, directory),
+        None => serve::start(&config, choices),
+    };
+    match started.and_then(Serving::wait) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{error}");

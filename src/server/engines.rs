@@ -14,6 +14,7 @@ use crate::dialog::{Listener, UserAgentConfig};
 use crate::engine::{Engine, EngineConfig, Owners};
 
 use super::clock::Clock;
+use super::journal::{Journaled, StateDirectory};
 use super::serve::Crew;
 
 /// Builds the engines of one server.
@@ -25,13 +26,34 @@ pub struct Engines {
     keys: [u64; 2],
     seed: u64,
     counters: Vec<Arc<Counters>>,
+    state: Option<Arc<StateDirectory>>,
 }
 
 impl Engines {
     /// Engines with fresh keys and a fresh seed.
     #[must_use]
     pub fn new(config: Arc<Config>, clock: Clock, shards: u16) -> Self {
-        let keys = [random(), random()];
+        Self::made(config, clock, (shards, fresh_keys()), None)
+    }
+
+    /// Engines that keep a journal, and take up what is in it.
+    #[must_use]
+    pub fn with_state(
+        config: Arc<Config>,
+        clock: Clock,
+        shards: u16,
+        state: StateDirectory,
+    ) -> Self {
+        let keys = state.keys();
+        Self::made(config, clock, (shards, keys), Some(Arc::new(state)))
+    }
+
+    fn made(
+        config: Arc<Config>,
+        clock: Clock,
+        (shards, keys): (u16, [u64; 2]),
+        state: Option<Arc<StateDirectory>>,
+    ) -> Self {
         Self {
             config,
             clock,
@@ -39,6 +61,7 @@ impl Engines {
             keys,
             seed: random(),
             counters: (0..shards).map(|_| Arc::default()).collect(),
+            state,
         }
     }
 
@@ -69,9 +92,9 @@ impl Engines {
 }
 
 impl Crew for Engines {
-    type Engine = Engine;
+    type Engine = Journaled;
 
-    fn engine(&self, shard: ShardId) -> Engine {
+    fn engine(&self, shard: ShardId) -> Journaled {
         let setup = EngineConfig {
             shard,
             owners: self.owners,
@@ -81,7 +104,18 @@ impl Crew for Engines {
             counters: Arc::clone(&self.counters[shard.index()]),
             wall: self.clock.wall(),
         };
-        Engine::new(self.clock.now(), setup)
+        let now = self.clock.now();
+        let Some(state) = &self.state else {
+            return Journaled::new(Engine::new(now, setup), None);
+        };
+        let engine = Engine::with_journal(now, setup, state.image());
+        Journaled::new(engine, Some(state.desk(shard, now)))
+    }
+
+    fn close(&self) {
+        if let Some(state) = &self.state {
+            state.close();
+        }
     }
 
     fn counters(&self) -> Vec<Arc<Counters>> {
@@ -121,6 +155,11 @@ fn free_port(transport: Transport, address: SocketAddr) -> io::Result<u16> {
         Transport::Tcp | Transport::Tls => TcpListener::bind(address)?.local_addr()?,
     };
     Ok(bound.port())
+}
+
+/// Keys that nobody has had.
+pub(super) fn fresh_keys() -> [u64; 2] {
+    [random(), random()]
 }
 
 /// Sixty-four bits of the operating system's randomness: the standard library keys its hashes

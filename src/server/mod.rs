@@ -22,6 +22,7 @@ pub mod engines;
 pub mod gate;
 pub mod history;
 pub mod hub;
+pub mod journal;
 pub mod link;
 pub mod logging;
 pub mod metrics;

@@ -4,6 +4,7 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -30,6 +31,7 @@ use super::drain::Drain;
 use super::engines::{self, Engines};
 use super::gate::{self, Gate, Outputs};
 use super::hub::Hub;
+use super::journal::{StateDirectory, StateError};
 use super::link::{Full, Shards};
 use super::metrics::Fleet;
 use super::tls;
@@ -45,6 +47,9 @@ pub trait Crew: Clone + Send + Sync + 'static {
 
     /// Builds a shard's engine, on the shard's own thread.
     fn engine(&self, shard: ShardId) -> Self::Engine;
+
+    /// The shards have ended: what they leave behind is put in order.
+    fn close(&self) {}
 
     /// What each shard's engine counts, in the order of the shards.
     fn counters(&self) -> Vec<Arc<Counters>>;
@@ -75,6 +80,8 @@ pub enum ServeError {
     },
     /// The files of `[tls]` cannot be used.
     Tls(String),
+    /// The directory of the journals cannot be used.
+    State(StateError),
     /// The shards do not start.
     Shards(StartError),
     /// The control plane's thread or runtime does not start.
@@ -98,6 +105,7 @@ impl std::fmt::Display for ServeError {
                 )
             }
             Self::Tls(words) => write!(formatter, "TLS cannot be served: {words}"),
+            Self::State(error) => write!(formatter, "no journal can be kept: {error}"),
             Self::Shards(error) => write!(formatter, "the shards do not start: {error}"),
             Self::Control(error) => write!(formatter, "the control plane does not start: {error}"),
             Self::Broken(words) => formatter.write_str(words),
@@ -202,6 +210,24 @@ pub fn start(config: &Config, choices: Choices) -> Result<Serving, ServeError> {
     let clock = Clock::start();
     start_with(config, clock, choices, |config, shards| {
         Engines::new(config, clock, shards)
+    })
+}
+
+/// The same with a journal in this directory, and with what is in it.
+///
+/// # Errors
+/// [`ServeError`]; nothing is left running.
+pub fn start_with_state(
+    config: &Config,
+    choices: Choices,
+    directory: &Path,
+) -> Result<Serving, ServeError> {
+    let clock = Clock::start();
+    let (shards, keys) = (shard_count(config), engines::fresh_keys());
+    let state = StateDirectory::open(directory, config, shards, keys);
+    let state = state.map_err(ServeError::State)?;
+    start_with(config, clock, choices, |config, shards| {
+        Engines::with_state(config, clock, shards, state)
     })
 }
 
@@ -358,6 +384,7 @@ impl<C: Crew> ControlPlane<C> {
         runtime.shutdown_timeout(STOP_PATIENCE);
         tracing::info!("offhook stops");
         let stopped = self.running.stop();
+        self.crew.close();
         outcome?;
         stopped.map_err(|error| ServeError::Broken(error.to_string()))
     }
