@@ -45,12 +45,17 @@ pub const SDP_LINES_MAX: usize = 1_024;
 pub const PIDF_BYTES_MAX: usize = 262_144;
 /// Elements nested in each other in a presence document.
 pub const PIDF_DEPTH_MAX: usize = 32;
+/// Namespace declarations that hold at once in a presence document.
+pub const PIDF_NAMESPACES_MAX: usize = 32;
 /// Attributes of one element of a presence document.
 pub const PIDF_ATTRIBUTES_MAX: usize = 64;
 /// Activities kept of a presence document; more are counted and dropped.
 pub const PIDF_ACTIVITIES_MAX: usize = 16;
 /// Bytes of an activity's name; a longer one is cut.
 pub const PIDF_ACTIVITY_BYTES_MAX: usize = 64;
+
+/// Lists of activities that a shard keeps so that all who say the same share one.
+pub const ACTIVITY_LISTS_MAX: usize = 64;
 
 const _: () = assert!(PIDF_BYTES_MAX <= BODY_BYTES_MAX);
 

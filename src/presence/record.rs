@@ -285,7 +285,7 @@ impl Record {
         let presence = &around.config.presence;
         match self
             .vote
-            .read(presence, around.digest_key, dn, body, !self.heard)
+            .read(presence, around.lists, dn, body, !self.heard)
         {
             Ok(vote) => {
                 self.heard = true;

@@ -11,7 +11,8 @@ use siphasher::sip::SipHasher13;
 use crate::config;
 use crate::counters::Counter;
 use crate::dialog::Body;
-use crate::sip::pidf::{self, Basic, PidfError};
+use crate::limits::ACTIVITY_LISTS_MAX;
+use crate::sip::pidf::{self, Activities, Basic, PidfError};
 
 use super::Vote;
 use super::entity::is_about;
@@ -70,7 +71,7 @@ impl LastVote {
     pub(super) fn read(
         &mut self,
         config: &config::Presence,
-        key: u64,
+        lists: &mut Lists,
         dn: &str,
         body: &Body,
         initial: bool,
@@ -78,31 +79,24 @@ impl LastVote {
         if !is_presence(&body.content_type) {
             return Err(Counter::NotifyContentType);
         }
-        let digest = digest(key, &body.bytes);
-        // The same words again, as after most refreshes: nothing to read, nothing to allocate.
+        let digest = lists.digest(&body.bytes);
+        // The same words again, as after most refreshes: nothing to read.
         if self.digest == Some(digest) {
             return Ok(self.vote(initial));
         }
-        let document = pidf::parse(&body.bytes).map_err(counter)?;
+        let text = pidf::text(&body.bytes).map_err(counter)?;
+        let document = pidf::parse(&text).map_err(counter)?;
         if !is_about(&document.entity, dn) {
             return Err(Counter::NotifyOtherEntity);
         }
-        let activities = activities(config, document.activities);
+        let activities = lists.shared(activities(config, &document.activities));
         self.digest = Some(digest);
         self.said = match (document.basic, activities.is_empty()) {
             (Basic::Open, true) => Said::Ready,
-            (Basic::Open, false) => Said::NotReady(self.shared(activities)),
-            (Basic::Closed, _) => Said::Out(self.shared(activities)),
+            (Basic::Open, false) => Said::NotReady(activities),
+            (Basic::Closed, _) => Said::Out(activities),
         };
         Ok(self.vote(initial))
-    }
-
-    /// The list in the last vote if it is the same, so that only a change allocates.
-    fn shared(&self, activities: Vec<String>) -> Arc<[String]> {
-        match &self.said {
-            Said::Out(last) | Said::NotReady(last) if **last == *activities => Arc::clone(last),
-            Said::Out(_) | Said::NotReady(_) | Said::Ready | Said::Nothing => activities.into(),
-        }
     }
 
     fn vote(&self, initial: bool) -> Vote {
@@ -131,10 +125,43 @@ fn is_presence(content_type: &[u8]) -> bool {
         || media_type.eq_ignore_ascii_case(b"application/cpim-pidf+xml")
 }
 
-fn digest(key: u64, bytes: &[u8]) -> u64 {
-    let mut hasher = SipHasher13::new_with_keys(key, !key);
-    hasher.write(bytes);
-    hasher.finish()
+/// The lists of activities that phones have named. A floor knows few, so that one copy of each
+/// serves all its phones.
+#[derive(Debug)]
+pub(super) struct Lists {
+    /// Keys the digests, so that nobody outside can make two bodies look the same.
+    key: u64,
+    /// Those named last, the newest first.
+    known: Vec<Arc<[String]>>,
+}
+
+impl Lists {
+    pub(super) fn new(key: u64) -> Self {
+        Self {
+            key,
+            known: Vec::with_capacity(ACTIVITY_LISTS_MAX),
+        }
+    }
+
+    fn digest(&self, bytes: &[u8]) -> u64 {
+        let mut hasher = SipHasher13::new_with_keys(self.key, !self.key);
+        hasher.write(bytes);
+        hasher.finish()
+    }
+
+    fn shared<'a>(&mut self, names: impl Iterator<Item = &'a str> + Clone) -> Arc<[String]> {
+        let same = |list: &Arc<[String]>| list.iter().map(String::as_str).eq(names.clone());
+        let list = match self.known.iter().position(same) {
+            Some(0) => return Arc::clone(&self.known[0]),
+            Some(place) => self.known.remove(place),
+            None => {
+                self.known.truncate(ACTIVITY_LISTS_MAX - 1);
+                names.map(str::to_owned).collect()
+            }
+        };
+        self.known.insert(0, Arc::clone(&list));
+        list
+    }
 }
 
 fn counter(error: PidfError) -> Counter {
@@ -151,16 +178,17 @@ fn counter(error: PidfError) -> Counter {
 }
 
 /// Those that count, the reason code first. A name that nobody knows counts.
-fn activities(config: &config::Presence, mut activities: Vec<String>) -> Vec<String> {
-    activities.retain(|activity| counts(config, activity));
-    // A phone that is in use says so whatever else its user does.
-    if let Some(place) = activities
+fn activities<'a>(
+    config: &config::Presence,
+    activities: &Activities<'a>,
+) -> impl Iterator<Item = &'a str> + Clone {
+    let named = activities
         .iter()
-        .position(|activity| activity == "on-the-phone")
-    {
-        activities[..=place].rotate_right(1);
-    }
-    activities
+        .filter(|activity| counts(config, activity));
+    // A phone that is in use says so whatever else its user does.
+    let in_use = |activity: &&str| *activity == "on-the-phone";
+    let first = named.clone().filter(in_use);
+    first.chain(named.filter(move |activity| !in_use(activity)))
 }
 
 fn counts(config: &config::Presence, activity: &str) -> bool {

@@ -16,6 +16,7 @@ use super::pacing::{Pacing, Ticket};
 use super::record::Record;
 use super::subscribed::{Active, Refreshing};
 use super::subscribing::{Idle, NotifyWait, Pending};
+use super::vote::Lists;
 
 /// What a watcher may look at and act on while it handles one input.
 pub(super) struct Surroundings<'a> {
@@ -27,7 +28,7 @@ pub(super) struct Surroundings<'a> {
     pub(super) pacing: &'a mut [Pacing],
     /// The Min-Expires that each trunk is known to insist on.
     pub(super) least_expires: &'a mut [Duration],
-    pub(super) digest_key: u64,
+    pub(super) lists: &'a mut Lists,
     pub(super) outputs: &'a mut VecDeque<Output>,
     pub(super) counters: &'a Counters,
 }

@@ -14,6 +14,7 @@ use crate::trunk::{HealthChange, Trunks};
 
 use super::Output;
 use super::pacing::Pacing;
+use super::vote::Lists;
 use super::watcher::{Surroundings, Watcher};
 
 /// One watcher for each DN of the shard that is to be watched.
@@ -30,7 +31,7 @@ pub struct Watchers {
     least_expires: Vec<Duration>,
     wheel: Wheel<Timer>,
     jitter: Jitter,
-    digest_key: u64,
+    lists: Lists,
     outputs: VecDeque<Output>,
 }
 
@@ -93,7 +94,7 @@ impl Watchers {
             pacing: config.trunks.iter().map(pace).collect(),
             least_expires: vec![Duration::ZERO; config.trunks.len()],
             wheel: Wheel::new(now),
-            digest_key: seed,
+            lists: Lists::new(seed),
             jitter,
             outputs: VecDeque::new(),
             counters,
@@ -220,7 +221,7 @@ impl Watchers {
             jitter: &mut self.jitter,
             pacing: &mut self.pacing,
             least_expires: &mut self.least_expires,
-            digest_key: self.digest_key,
+            lists: &mut self.lists,
             outputs: &mut self.outputs,
             counters: &self.counters,
         };

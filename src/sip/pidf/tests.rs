@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::limits::{PIDF_ATTRIBUTES_MAX, PIDF_DEPTH_MAX};
 use crate::sip::{HeaderIndex, Message};
 
 const OPEN_IDLE: &[u8] = include_bytes!("../../../tests/data/cucm/notify_open_idle.sip");
@@ -13,14 +14,20 @@ const PERSON_OPEN: &[u8] =
     include_bytes!("../../../tests/data/cucm/notify_person_open_tuple_closed.sip");
 const TUPLE_ONLY: &[u8] = include_bytes!("../../../tests/data/cucm/notify_tuple_only.sip");
 
-fn body(notify: &[u8]) -> Presence {
-    let mut index = HeaderIndex::new();
-    let message = Message::parse(notify, &mut index).expect("the sample is a message");
-    parse(message.body()).expect("the sample's body is a presence document")
+/// What is read, without its document.
+type Read = Result<(String, Basic, Vec<String>), PidfError>;
+
+fn parse(body: &[u8]) -> Read {
+    let text = text(body)?;
+    let presence = super::parse(&text)?;
+    let activities = presence.activities.iter().map(str::to_owned).collect();
+    Ok((presence.entity.into_owned(), presence.basic, activities))
 }
 
-fn names(presence: &Presence) -> Vec<&str> {
-    presence.activities.iter().map(String::as_str).collect()
+fn body(notify: &[u8]) -> Read {
+    let mut index = HeaderIndex::new();
+    let message = Message::parse(notify, &mut index).expect("the sample is a message");
+    parse(message.body())
 }
 
 /// A document around `inside`, with the prefixes that UCM declares.
@@ -33,7 +40,7 @@ fn document(inside: &str) -> String {
     )
 }
 
-fn read(inside: &str) -> Result<Presence, PidfError> {
+fn read(inside: &str) -> Read {
     parse(document(inside).as_bytes())
 }
 
@@ -48,10 +55,10 @@ fn bodies_of_ucm_say_what_the_phone_does() {
         (PERSON_OPEN, Basic::Closed, &[]),
         (TUPLE_ONLY, Basic::Open, &["away"]),
     ] {
-        let presence = body(notify);
-        assert_eq!(presence.entity, "sip:8001@192.0.2.20");
-        assert_eq!(presence.basic, basic);
-        assert_eq!(names(&presence), activities);
+        let (entity, read, names) = body(notify).expect("a presence document");
+        assert_eq!(entity, "sip:8001@192.0.2.20");
+        assert_eq!(read, basic);
+        assert_eq!(names, activities);
     }
 }
 
@@ -77,7 +84,7 @@ fn basic_comes_from_tuples_and_open_wins() {
         (String::new(), Err(PidfError::BasicMissing)),
     ] {
         assert_eq!(
-            read(&inside).map(|presence| presence.basic),
+            read(&inside).map(|(_, basic, _)| basic),
             expected,
             "{inside:.80}"
         );
@@ -92,16 +99,16 @@ fn activities_are_listed_once_and_in_order() {
          /></r:activities><x:activities><x:none/></x:activities>"
     ));
     assert_eq!(
-        names(&presence.expect("legal")),
+        presence.expect("legal").2,
         ["alerting", "on-the-phone", "meal"]
     );
     let many: String = (0..40).map(|number| format!("<e:a{number}/>")).collect();
     let presence = read(&format!("{TUPLE}<e:activities>{many}</e:activities>")).expect("legal");
-    assert_eq!(presence.activities.len(), PIDF_ACTIVITIES_MAX);
+    assert_eq!(presence.2.len(), PIDF_ACTIVITIES_MAX);
     let long = format!("a{}", "\u{e9}".repeat(PIDF_ACTIVITY_BYTES_MAX));
     let presence = read(&format!("{TUPLE}<e:activities><e:{long}/></e:activities>"));
     let presence = presence.expect("legal");
-    assert_eq!(presence.activities[0].len(), PIDF_ACTIVITY_BYTES_MAX - 1);
+    assert_eq!(presence.2[0].len(), PIDF_ACTIVITY_BYTES_MAX - 1);
 }
 
 #[test]
@@ -110,10 +117,10 @@ fn private_and_old_namespaces_are_understood() {
         "<person xmlns='urn:cisco:params:xml:ns:pidf:rpid'><activities><available/></activities>\
          <phone-status>idle</phone-status></person>{TUPLE}"
     ));
-    assert_eq!(names(&presence.expect("legal")), ["available"]);
+    assert_eq!(presence.expect("legal").2, ["available"]);
     let bare = b"<presence entity='a'><tuple><status><basic>closed</basic></status></tuple>\
                  </presence>";
-    assert_eq!(parse(bare).expect("legal").basic, Basic::Closed);
+    assert_eq!(parse(bare).expect("legal").1, Basic::Closed);
 }
 
 #[test]
@@ -122,7 +129,7 @@ fn a_document_type_is_skipped_and_entities_are_refused() {
     let text = document(TUPLE);
     let with_type = |text: &str| text.replacen("<presence", &format!("{declared}<presence"), 1);
     assert_eq!(
-        parse(with_type(&text).as_bytes()).expect("legal").basic,
+        parse(with_type(&text).as_bytes()).expect("legal").1,
         Basic::Open
     );
     let used = with_type(&text.replace("open", "&a;"));
@@ -132,10 +139,10 @@ fn a_document_type_is_skipped_and_entities_are_refused() {
     let five = read(&format!(
         "<note>&amp;&lt;&gt;&quot;&apos;&#65;</note>{TUPLE}"
     ));
-    assert_eq!(five.expect("legal").basic, Basic::Open);
+    assert_eq!(five.expect("legal").1, Basic::Open);
     let escaped = text.replace("sip:8001", "sip:a&amp;b");
     assert_eq!(
-        parse(escaped.as_bytes()).expect("legal").entity,
+        parse(escaped.as_bytes()).expect("legal").0,
         "sip:a&b@192.0.2.20"
     );
 }
@@ -199,9 +206,9 @@ fn broken_utf8_is_replaced_and_not_refused() {
         .position(|byte| *byte == b'#')
         .expect("the mark");
     text[at] = 0xe9;
-    assert_eq!(parse(&text).expect("legal").basic, Basic::Open);
+    assert_eq!(parse(&text).expect("legal").1, Basic::Open);
     let marked = [b"\xef\xbb\xbf", document(TUPLE).as_bytes()].concat();
-    assert_eq!(parse(&marked).expect("legal").basic, Basic::Open);
+    assert_eq!(parse(&marked).expect("legal").1, Basic::Open);
 }
 
 proptest! {
@@ -221,8 +228,8 @@ proptest! {
             let at = at.index(text.len());
             text[at] = byte;
         }
-        if let Ok(presence) = parse(&text) {
-            prop_assert!(presence.activities.len() <= PIDF_ACTIVITIES_MAX);
+        if let Ok((_, _, activities)) = parse(&text) {
+            prop_assert!(activities.len() <= PIDF_ACTIVITIES_MAX);
         }
     }
 }

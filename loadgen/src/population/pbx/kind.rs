@@ -252,7 +252,7 @@ mod tests {
         for kind in kinds.into_iter().chain([PbxKind::FreeSwitch]) {
             let read = |presence| {
                 let (_, body) = kind.presence("2001", address, presence);
-                let read = reader::parse(body.as_bytes()).expect("a presence document");
+                let read = reader::parse(&body).expect("a presence document");
                 let activities: Vec<String> = read
                     .activities
                     .iter()

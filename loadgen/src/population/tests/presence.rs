@@ -100,8 +100,12 @@ impl Node for Watcher {
                     .message
                     .header(offhook::sip::HeaderName::SubscriptionState);
                 let state = String::from_utf8_lossy(state.unwrap_or_default()).into_owned();
-                let document = pidf::parse(request.message.body()).ok();
-                let document = document.map(|document| (document.basic, document.activities));
+                let text = pidf::text(request.message.body()).ok();
+                let document = text.and_then(|text| {
+                    let document = pidf::parse(&text).ok()?;
+                    let activities = document.activities.iter();
+                    Some((document.basic, activities.map(str::to_owned).collect()))
+                });
                 self.heard.push(Heard::Notify(state, document));
                 if let Some(status) = self.answer {
                     refuse(now, &mut self.exchange, id, status);
