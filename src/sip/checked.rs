@@ -179,8 +179,8 @@ impl<'a> Message<'a> {
             via: fields.via,
             from: fields.from,
             to: fields.to,
-            from_tag: fields.from.tag(),
-            to_tag: fields.to.tag(),
+            from_tag: fields.from_tag,
+            to_tag: fields.to_tag,
             call_id: fields.call_id,
             cseq: fields.cseq,
             max_forwards: self.max_forwards()?,
@@ -195,8 +195,8 @@ impl<'a> Message<'a> {
             via: fields.via,
             from: fields.from,
             to: fields.to,
-            from_tag: fields.from.tag(),
-            to_tag: fields.to.tag(),
+            from_tag: fields.from_tag,
+            to_tag: fields.to_tag,
             call_id: fields.call_id,
             cseq: fields.cseq,
             cseq_method: fields.cseq_method,
@@ -210,17 +210,15 @@ impl<'a> Message<'a> {
         let to = self.to()?;
         let cseq = self.cseq()?;
         let via = self.via()?;
-        for (address, name) in [(&from, HeaderName::From), (&to, HeaderName::To)] {
-            if address
-                .parameters
-                .find("tag")
-                .is_some_and(|tag| tag.is_none_or(str::is_empty))
-            {
-                return Err(Malformed::Invalid(name));
-            }
-        }
+        let tag = |address: &NameAddr<'a>, name| match address.parameters.find("tag") {
+            Some(None | Some("")) => Err(Malformed::Invalid(name)),
+            Some(tag) => Ok(tag),
+            None => Ok(None),
+        };
         Ok(Fields {
             via,
+            from_tag: tag(&from, HeaderName::From)?,
+            to_tag: tag(&to, HeaderName::To)?,
             from,
             to,
             call_id,
@@ -235,6 +233,8 @@ struct Fields<'a> {
     via: Via<'a>,
     from: NameAddr<'a>,
     to: NameAddr<'a>,
+    from_tag: Option<&'a str>,
+    to_tag: Option<&'a str>,
     call_id: &'a str,
     cseq: u32,
     cseq_method: Method<'a>,

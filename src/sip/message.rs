@@ -8,7 +8,7 @@ use super::header::{HeaderIndex, HeaderName};
 use super::lines::Lines;
 use super::malformed::Malformed;
 use super::name_addr::NameAddr;
-use super::scan::{Elements, text};
+use super::scan::{Elements, visible_text};
 use super::start_line::StartLine;
 use super::via::Via;
 
@@ -141,10 +141,7 @@ impl<'a> Message<'a> {
         const NAME: HeaderName = HeaderName::CallId;
         let value = self.mandatory(NAME)?;
         // RFC 3261 §25.1 lists the characters; what matters is that it is one visible word.
-        if value.is_empty() || !value.iter().all(u8::is_ascii_graphic) {
-            return Err(Malformed::Invalid(NAME));
-        }
-        text(value).ok_or(Malformed::Invalid(NAME))
+        visible_text(value).ok_or(Malformed::Invalid(NAME))
     }
 
     /// The From header.

@@ -30,7 +30,7 @@ impl<'a> NameAddr<'a> {
         let mut scanner = Scanner::new(trim(value));
         let display = display(&mut scanner)?;
         let uri_bytes = if scanner.eat(b'<') {
-            let uri = scanner.take_while(|byte| byte != b'>');
+            let uri = scanner.take_until(b'>');
             if !scanner.eat(b'>') {
                 return Err(Malformed::NameAddr);
             }

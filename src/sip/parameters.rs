@@ -89,6 +89,27 @@ impl fmt::Display for Parameters<'_> {
 /// One parameter as it is written, in quotes where it needs them.
 pub(super) struct Written<'a>(pub(super) &'a str, pub(super) Option<&'a str>);
 
+impl Written<'_> {
+    /// Adds it to a message.
+    pub(super) fn write(&self, buffer: &mut Vec<u8>) {
+        let Self(name, value) = self;
+        buffer.push(b';');
+        buffer.extend_from_slice(name.as_bytes());
+        match value {
+            None => {}
+            Some(value) if !value.is_empty() && value.bytes().all(is_parameter) => {
+                buffer.push(b'=');
+                buffer.extend_from_slice(value.as_bytes());
+            }
+            Some(value) => {
+                buffer.extend_from_slice(b"=\"");
+                super::writer::push_value(buffer, value.as_bytes());
+                buffer.push(b'"');
+            }
+        }
+    }
+}
+
 impl fmt::Display for Written<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(name, value) = self;

@@ -9,6 +9,10 @@ const TOKEN: u8 = 1;
 const PARAMETER: u8 = 2;
 const URI: u8 = 4;
 const UNRESERVED: u8 = 8;
+const VALUE: u8 = 16;
+const HOST: u8 = 32;
+const VISIBLE: u8 = 64;
+const MEDIA_TYPE: u8 = 128;
 
 const CLASSES: [u8; 256] = classes();
 
@@ -19,15 +23,26 @@ const fn classes() -> [u8; 256] {
         let letter = byte as u8;
         let alphanumeric = letter.is_ascii_alphanumeric();
         if alphanumeric || is_one_of(letter, b"-.!%*_+`'~") {
-            table[byte] |= TOKEN;
+            table[byte] |= TOKEN | MEDIA_TYPE;
+        }
+        if letter == b'/' {
+            table[byte] |= MEDIA_TYPE;
         }
         if alphanumeric || is_one_of(letter, b"-_.!~*'()") {
             table[byte] |= UNRESERVED;
         }
+        // Underscores are not in the grammar of a host and are in the field.
+        if alphanumeric || is_one_of(letter, b"-._") {
+            table[byte] |= HOST;
+        }
         if letter > b' ' && letter < 0x7f {
+            table[byte] |= VISIBLE;
             // Wider than `token`: hosts, `[::1]`, base64 and other values met in practice.
             if !is_one_of(letter, b"\",;<>=\\") {
-                table[byte] |= PARAMETER;
+                table[byte] |= PARAMETER | VALUE;
+            }
+            if letter == b'=' {
+                table[byte] |= VALUE;
             }
             if !is_one_of(letter, b"\"<>\\") {
                 table[byte] |= URI;
@@ -57,6 +72,35 @@ pub(super) fn is_token(byte: u8) -> bool {
 /// Anything visible that does not end an unquoted parameter name.
 pub(super) fn is_parameter(byte: u8) -> bool {
     CLASSES[usize::from(byte)] & PARAMETER != 0
+}
+
+/// The bytes as text when each of them may stand in a URI in angle brackets.
+pub(super) fn uri_text(bytes: &[u8]) -> Option<&str> {
+    of_class(bytes, URI)
+}
+
+/// The bytes as text when each of them may stand in a host name.
+pub(super) fn host_text(bytes: &[u8]) -> Option<&str> {
+    of_class(bytes, HOST)
+}
+
+/// The bytes as text when there are some, and none of them is a blank, a control or foreign.
+pub(super) fn visible_text(bytes: &[u8]) -> Option<&str> {
+    of_class(bytes, VISIBLE).filter(|text| !text.is_empty())
+}
+
+fn of_class(bytes: &[u8], class: u8) -> Option<&str> {
+    let whole = class_end(bytes, class) == bytes.len();
+    whole.then(|| text(bytes)).flatten()
+}
+
+/// How many bytes from the start on are of this class.
+#[inline]
+fn class_end(bytes: &[u8], class: u8) -> usize {
+    let end = bytes
+        .iter()
+        .position(|byte| CLASSES[usize::from(*byte)] & class == 0);
+    end.unwrap_or(bytes.len())
 }
 
 /// Anything visible that does not end a URI in angle brackets.
@@ -185,27 +229,47 @@ impl<'a> Scanner<'a> {
     }
 
     pub(super) fn take_while(&mut self, accepts: impl Fn(u8) -> bool) -> &'a [u8] {
-        let start = self.at;
-        while self.peek().is_some_and(&accepts) {
-            self.at += 1;
-        }
-        self.since(start)
+        let rest = self.rest();
+        let end = rest.iter().position(|byte| !accepts(*byte));
+        let taken = &rest[..end.unwrap_or(rest.len())];
+        self.at += taken.len();
+        taken
+    }
+
+    /// What stands before `byte`, or before the end.
+    pub(super) fn take_until(&mut self, byte: u8) -> &'a [u8] {
+        let rest = self.rest();
+        let taken = &rest[..memchr::memchr(byte, rest).unwrap_or(rest.len())];
+        self.at += taken.len();
+        taken
     }
 
     /// The token here, or `None` when there is none.
     pub(super) fn token(&mut self) -> Option<&'a str> {
-        text(self.take_while(is_token)).filter(|token| !token.is_empty())
+        self.take_class(TOKEN)
+    }
+
+    /// The token here, or two of them with a `/` between.
+    pub(super) fn media_type(&mut self) -> Option<&'a str> {
+        self.take_class(MEDIA_TYPE)
     }
 
     /// The parameter name here.
     pub(super) fn parameter_name(&mut self) -> Option<&'a str> {
-        text(self.take_while(is_parameter)).filter(|name| !name.is_empty())
+        self.take_class(PARAMETER)
     }
 
     /// The unquoted parameter value here.
     pub(super) fn parameter_value(&mut self) -> Option<&'a str> {
-        text(self.take_while(|byte| is_parameter(byte) || byte == b'='))
-            .filter(|value| !value.is_empty())
+        self.take_class(VALUE)
+    }
+
+    #[inline]
+    fn take_class(&mut self, class: u8) -> Option<&'a str> {
+        let rest = self.rest();
+        let end = class_end(rest, class);
+        self.at += end;
+        (end > 0).then(|| text(&rest[..end])).flatten()
     }
 
     /// The inside of the quoted string that starts here, escapes kept.

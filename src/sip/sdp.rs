@@ -246,14 +246,11 @@ fn connection(value: &[u8]) -> Result<&str, SdpError> {
 
 fn media(value: &[u8]) -> Result<Media<'_>, SdpError> {
     let line = text(value).ok_or(SdpError::Media)?;
-    let (kind, rest) = line.split_once(' ').ok_or(SdpError::Media)?;
-    let (ports, rest) = rest.trim_start().split_once(' ').ok_or(SdpError::Media)?;
-    let (protocol, formats) = rest.trim_start().split_once(' ').ok_or(SdpError::Media)?;
-    let port = ports
-        .split('/')
-        .next()
-        .and_then(|port| port.parse().ok())
-        .ok_or(SdpError::Media)?;
+    let (kind, rest) = word(line).ok_or(SdpError::Media)?;
+    let (ports, rest) = word(rest.trim_start()).ok_or(SdpError::Media)?;
+    let (protocol, formats) = word(rest.trim_start()).ok_or(SdpError::Media)?;
+    let count = memchr::memchr(b'/', ports.as_bytes()).unwrap_or(ports.len());
+    let port = ports[..count].parse().map_err(|_| SdpError::Media)?;
     let formats = formats.trim();
     if kind.is_empty() || formats.is_empty() {
         return Err(SdpError::Media);
@@ -267,6 +264,12 @@ fn media(value: &[u8]) -> Result<Media<'_>, SdpError> {
         address: None,
         direction,
     })
+}
+
+/// What stands before and after the first blank.
+fn word(line: &str) -> Option<(&str, &str)> {
+    let end = memchr::memchr(b' ', line.as_bytes())?;
+    Some((&line[..end], &line[end + 1..]))
 }
 
 fn attribute(value: &[u8]) -> Option<Direction> {

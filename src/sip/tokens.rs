@@ -2,7 +2,7 @@
 
 use super::header::HeaderName;
 use super::message::Message;
-use super::scan::{Elements, Scanner, is_token, text};
+use super::scan::{Elements, Scanner};
 
 /// The tokens of every line of one header, empty elements left out. An element with parameters
 /// (as in Accept) yields what stands before them; anything that is not a token ends at its first
@@ -30,10 +30,8 @@ impl<'a, L: Iterator<Item = &'a [u8]>> Iterator for Tokens<'a, L> {
             match self.elements.as_mut().and_then(Iterator::next) {
                 Some(element) => {
                     let mut scanner = Scanner::new(element);
-                    let token = scanner.take_while(|byte| is_token(byte) || byte == b'/');
-                    match text(token) {
-                        Some("") | None => {}
-                        Some(token) => return Some(token),
+                    if let Some(token) = scanner.media_type() {
+                        return Some(token);
                     }
                 }
                 None => self.elements = Some(Elements::new(self.lines.next()?)),

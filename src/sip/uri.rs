@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::malformed::Malformed;
 use super::parameters::Parameters;
-use super::scan::{decimal, is_unreserved, is_uri, text};
+use super::scan::{decimal, host_text, is_unreserved, text, uri_text};
 use super::via::Transport;
 
 /// The scheme of a URI.
@@ -63,17 +63,10 @@ impl<'a> Host<'a> {
             let address = text(inside).and_then(|inside| inside.parse().ok());
             return address.map(Self::V6).ok_or(Malformed::UriHost);
         }
-        // Underscores are not in the grammar and are in the field.
-        let named = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
-        let [first, ..] = bytes else {
-            return Err(Malformed::UriHost);
-        };
-        let name = text(bytes).ok_or(Malformed::UriHost)?;
-        if first.is_ascii_digit()
-            && let Ok(address) = name.parse()
-        {
+        if let Some(address) = v4(bytes) {
             return Ok(Self::V4(address));
         }
+        let name = host_text(bytes).ok_or(Malformed::UriHost)?;
         let last_label = name
             .trim_end_matches('.')
             .rsplit('.')
@@ -86,7 +79,7 @@ impl<'a> Host<'a> {
             .is_some_and(|byte| byte.is_ascii_alphabetic());
         // Single labels such as `3com-gateway` are met inside company networks.
         let single = !name.contains('.') && name.bytes().any(|byte| byte.is_ascii_alphabetic());
-        if name.bytes().all(named) && (top || single) {
+        if top || single {
             return Ok(Self::Name(name));
         }
         Err(Malformed::UriHost)
@@ -158,18 +151,18 @@ impl<'a> Uri<'a> {
     /// [`Malformed::Uri`], [`Malformed::UriEscape`], [`Malformed::UriHost`],
     /// [`Malformed::UriPort`], [`Malformed::Parameter`], [`Malformed::TooManyParameters`].
     pub fn parse(bytes: &'a [u8]) -> Result<Self, Malformed> {
-        check_characters(bytes)?;
-        let whole = text(bytes).ok_or(Malformed::Uri)?;
-        let (name, rest) = whole.split_once(':').ok_or(Malformed::Uri)?;
+        let whole = uri_text(bytes).ok_or(Malformed::Uri)?;
+        check_escapes(bytes)?;
+        let (name, rest) = split_at(whole, b':').ok_or(Malformed::Uri)?;
         let scheme = scheme(name)?;
         if !scheme.is_sip() {
             return Self::parse_opaque(scheme, rest);
         }
-        let (userinfo, rest) = match rest.split_once('@') {
+        let (userinfo, rest) = match split_at(rest, b'@') {
             Some((userinfo, rest)) => (Some(userinfo), rest),
             None => (None, rest),
         };
-        let (user, password) = match userinfo.map(|info| info.split_once(':')) {
+        let (user, password) = match userinfo.map(|info| split_at(info, b':')) {
             Some(Some((user, password))) => (Some(user), Some(password)),
             Some(None) => (userinfo, None),
             None => (None, None),
@@ -177,7 +170,7 @@ impl<'a> Uri<'a> {
         if user == Some("") {
             return Err(Malformed::Uri);
         }
-        let (rest, headers) = rest.split_once('?').unwrap_or((rest, ""));
+        let (rest, headers) = split_at(rest, b'?').unwrap_or((rest, ""));
         let host_end = memchr::memchr(b';', rest.as_bytes()).unwrap_or(rest.len());
         let (host, port) = host_and_port(&rest.as_bytes()[..host_end])?;
         let parameters = Parameters::parse(&rest.as_bytes()[host_end..])?;
@@ -294,21 +287,48 @@ impl fmt::Display for Uri<'_> {
     }
 }
 
-fn check_characters(bytes: &[u8]) -> Result<(), Malformed> {
-    for (index, byte) in bytes.iter().enumerate() {
-        if !is_uri(*byte) {
-            return Err(Malformed::Uri);
+fn check_escapes(bytes: &[u8]) -> Result<(), Malformed> {
+    let mut rest = bytes;
+    while let Some(at) = memchr::memchr(b'%', rest) {
+        let digits = rest.get(at + 1..at + 3).ok_or(Malformed::UriEscape)?;
+        if !digits.iter().all(u8::is_ascii_hexdigit) {
+            return Err(Malformed::UriEscape);
         }
-        if *byte == b'%' {
-            let digits = bytes
-                .get(index + 1..index + 3)
-                .ok_or(Malformed::UriEscape)?;
-            if !digits.iter().all(u8::is_ascii_hexdigit) {
-                return Err(Malformed::UriEscape);
-            }
-        }
+        rest = &rest[at + 3..];
     }
     Ok(())
+}
+
+/// What stands before and after the first such byte, which is ASCII.
+fn split_at(text: &str, byte: u8) -> Option<(&str, &str)> {
+    let at = memchr::memchr(byte, text.as_bytes())?;
+    Some((&text[..at], &text[at + 1..]))
+}
+
+/// Four decimal numbers, without leading zeros, as `Ipv4Addr` reads them.
+fn v4(bytes: &[u8]) -> Option<Ipv4Addr> {
+    let mut octets = [0_u8; 4];
+    let mut rest = bytes;
+    for (place, octet) in octets.iter_mut().enumerate() {
+        if place > 0 {
+            rest = rest.strip_prefix(b".")?;
+        }
+        let digits = rest.iter().take(4).take_while(|byte| byte.is_ascii_digit());
+        let length = digits.count();
+        let (number, after) = rest.split_at(length);
+        *octet = match number {
+            [ones] => ones - b'0',
+            [b'0', ..] => return None,
+            [tens, ones] => (tens - b'0') * 10 + (ones - b'0'),
+            [hundreds, tens, ones] => {
+                let low = (tens - b'0') * 10 + (ones - b'0');
+                (hundreds - b'0').checked_mul(100)?.checked_add(low)?
+            }
+            _ => return None,
+        };
+        rest = after;
+    }
+    rest.is_empty().then(|| Ipv4Addr::from(octets))
 }
 
 fn scheme(name: &str) -> Result<Scheme<'_>, Malformed> {

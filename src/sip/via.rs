@@ -82,6 +82,8 @@ pub struct Via<'a> {
     pub port: Option<u16>,
     /// The parameters.
     pub parameters: Parameters<'a>,
+    /// One of them, which is asked for again and again.
+    branch: Option<&'a str>,
 }
 
 impl<'a> Via<'a> {
@@ -119,6 +121,7 @@ impl<'a> Via<'a> {
             host,
             port,
             parameters,
+            branch: parameters.value("branch"),
         };
         via.check_branch()?;
         Ok(via)
@@ -135,10 +138,18 @@ impl<'a> Via<'a> {
         }
     }
 
+    pub(super) fn without_parameters(&self) -> Self {
+        Self {
+            parameters: Parameters::default(),
+            branch: None,
+            ..*self
+        }
+    }
+
     /// The branch as received; `None` in requests of RFC 2543.
     #[must_use]
     pub fn branch(&self) -> Option<&'a str> {
-        self.parameters.value("branch")
+        self.branch
     }
 
     /// The branch when it starts with the magic cookie, so that it identifies a transaction.

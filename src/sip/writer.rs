@@ -97,21 +97,20 @@ impl<'b> Writer<'b> {
     }
 
     /// Writes what a response repeats of a request that came from `source` and may be broken: Via
-    /// (with `received` and `rport` filled), From, To with `tag` unless it has one, Call-ID, CSeq
-    /// (RFC 3261 §8.2.6.2).
+    /// (with `received` and `rport` filled), From, To with `tag` unless it has one or `tag` is
+    /// empty, Call-ID, CSeq (RFC 3261 §8.2.6.2).
     pub(crate) fn repeat(&mut self, message: &Message<'_>, source: SocketAddr, tag: &str) {
         self.vias(message, source);
         self.first(message, HeaderName::From);
         // A tag is only added to what is known to take one.
-        let wants_tag = message.to().is_ok_and(|to| to.tag().is_none());
+        let wants_tag = !tag.is_empty() && message.to().is_ok_and(|to| to.tag().is_none());
         self.to(message, wants_tag.then_some(tag));
         self.first(message, HeaderName::CallId);
         self.first(message, HeaderName::CSeq);
     }
 
     fn status_line(buffer: &'b mut Vec<u8>, status: Status) -> Self {
-        push_display(buffer, format_args!("SIP/2.0 {status} {}", status.reason()));
-        buffer.extend_from_slice(b"\r\n");
+        status_line(buffer, status);
         Self { buffer }
     }
 
@@ -182,13 +181,18 @@ impl<'b> Writer<'b> {
 
     /// Copies the Via values of a request, one a line, and says in the top one where it came from.
     pub(super) fn vias(&mut self, message: &Message<'_>, source: SocketAddr) {
-        for (position, value) in message.elements(HeaderName::Via).enumerate() {
-            match Via::parse(value) {
-                Ok(via) if position == 0 => self.top_via(&via, value, source),
-                Ok(_) | Err(_) => {
-                    self.bytes(HeaderName::Via, value);
-                }
+        let mut values = message.elements(HeaderName::Via);
+        let Some(top) = values.next() else {
+            return;
+        };
+        match Via::parse(top) {
+            Ok(via) => self.top_via(&via, top, source),
+            Err(_) => {
+                self.bytes(HeaderName::Via, top);
             }
+        }
+        for value in values {
+            self.bytes(HeaderName::Via, value);
         }
     }
 
@@ -201,20 +205,18 @@ impl<'b> Writer<'b> {
             return;
         }
         self.name(b"Via");
-        let bare = Via {
-            parameters: super::Parameters::default(),
-            ..*via
-        };
-        push_display(self.buffer, bare);
+        push_display(self.buffer, via.without_parameters());
         for (name, value) in via.parameters.iter() {
             if name.eq_ignore_ascii_case("rport") {
-                push_display(self.buffer, format_args!(";rport={}", source.port()));
+                self.buffer.extend_from_slice(b";rport=");
+                push_display(self.buffer, source.port());
             } else if !name.eq_ignore_ascii_case("received") {
-                push_display(self.buffer, super::parameters::Written(name, value));
+                super::parameters::Written(name, value).write(self.buffer);
             }
         }
         // RFC 3261 §18.2.1 where sent-by differs, RFC 3581 §4 always when rport was asked for.
-        push_display(self.buffer, format_args!(";received={address}"));
+        self.buffer.extend_from_slice(b";received=");
+        push_display(self.buffer, address);
         self.line_end();
     }
 
@@ -245,6 +247,15 @@ impl<'b> Writer<'b> {
 impl fmt::Debug for Writer<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "Writer({} bytes)", self.buffer.len())
+    }
+}
+
+/// Adds the first line of a response.
+pub(crate) fn status_line(buffer: &mut Vec<u8>, status: Status) {
+    buffer.extend_from_slice(b"SIP/2.0 ");
+    push_display(buffer, status);
+    for part in [" ", status.reason(), "\r\n"] {
+        buffer.extend_from_slice(part.as_bytes());
     }
 }
 
