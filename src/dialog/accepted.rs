@@ -49,7 +49,7 @@ impl Accepted {
             reply,
             asked,
         } = *invite;
-        let answer = turn.success(dialog, server, asked, body);
+        let answer = turn.success(dialog, asked, body);
         turn.respond(server, Status::OK, reply, answer);
         dialog.describe(body);
         let interval = turn.core.config.t1;

@@ -38,6 +38,11 @@ pub(super) struct CallDialog {
     rare: Option<Box<Rare>>,
 }
 
+const _: () = assert!(
+    size_of::<CallDialog>() <= 408,
+    "a held call has two of them"
+);
+
 /// What few calls need.
 #[derive(Debug, Default)]
 pub(super) struct Rare {

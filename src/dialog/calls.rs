@@ -218,7 +218,7 @@ impl UserAgent {
         Some(Replaces {
             call_id: dialog.call_id.to_string(),
             to_tag: dialog.remote_tag.as_deref()?.to_owned(),
-            from_tag: dialog.local_tag.text(),
+            from_tag: dialog.local_tag.text().to_string(),
             early_only: false,
         })
     }

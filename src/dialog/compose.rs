@@ -8,10 +8,11 @@ use std::io::Write as _;
 use offhook_shards::Transport;
 
 use crate::limits::MAX_FORWARDS;
+use crate::sip::writer::status_line;
 use crate::sip::{HeaderName, Method, Status};
 
 use super::dialog::{Dialog, SessionHalves, Tag};
-use super::reply::Reply;
+use super::reply::Copied;
 use super::{Body, LegPolicy, Listener, Party};
 
 /// RFC 3261 §20.5: what we understand.
@@ -160,40 +161,32 @@ impl<'a> Draft<'a> {
         user_agent: &str,
     ) {
         out.clear();
-        put(
-            out,
-            format_args!("{} {} SIP/2.0\r\n", self.method, self.request_uri),
-        );
+        let method = self.method.as_str();
+        parts(out, [method, " ", self.request_uri, " SIP/2.0\r\n"]);
         // RFC 3581 §3: asked for on UDP; a stream's answer comes back on the stream.
         let (name, rport) = match transport {
-            Transport::Udp => ("UDP", ";rport"),
-            Transport::Tcp => ("TCP", ""),
-            Transport::Tls => ("TLS", ""),
+            Transport::Udp => ("UDP ", ";rport\r\n"),
+            Transport::Tcp => ("TCP ", "\r\n"),
+            Transport::Tls => ("TLS ", "\r\n"),
         };
-        let sent_by = &listener.advertised;
-        put(
-            out,
-            format_args!("Via: SIP/2.0/{name} {sent_by};branch={branch}{rport}\r\n"),
-        );
-        put(out, format_args!("Max-Forwards: {}\r\n", self.max_forwards));
+        parts(out, ["Via: SIP/2.0/", name, &listener.advertised]);
+        parts(out, [";branch=", branch, rport]);
+        out.extend_from_slice(b"Max-Forwards: ");
+        number(out, u32::from(self.max_forwards));
+        out.extend_from_slice(b"\r\n");
         for route in &self.routes {
-            put(out, format_args!("Route: <{route}>\r\n"));
+            parts(out, ["Route: <", route, ">\r\n"]);
         }
-        put(
-            out,
-            format_args!("From: {};tag={}\r\n", self.local, self.local_tag.text()),
-        );
-        put(out, format_args!("To: {}", self.remote));
+        parts(out, ["From: ", self.local, ";tag=", &self.local_tag.text()]);
+        parts(out, ["\r\nTo: ", self.remote]);
         if let Some(tag) = self.remote_tag.filter(|tag| !tag.is_empty()) {
-            put(out, format_args!(";tag={tag}"));
+            parts(out, [";tag=", tag]);
         }
-        put(out, format_args!("\r\nCall-ID: {}\r\n", self.call_id));
-        put(out, format_args!("CSeq: {} {}\r\n", self.cseq, self.method));
+        parts(out, ["\r\nCall-ID: ", self.call_id, "\r\nCSeq: "]);
+        number(out, self.cseq);
+        parts(out, [" ", method, "\r\n"]);
         if let Some(own) = self.contact {
-            put(
-                out,
-                format_args!("Contact: {}\r\n", contact(own, transport, listener)),
-            );
+            write_contact(out, own, transport, listener);
         }
         if !user_agent.is_empty() {
             out.extend_from_slice(b"User-Agent: ");
@@ -209,15 +202,18 @@ impl<'a> Draft<'a> {
 
 fn write_session_id(out: &mut Vec<u8>, halves: Option<SessionHalves>) {
     if let Some(SessionHalves { ours, theirs }) = halves {
-        put(out, format_args!("Session-ID: {ours};remote={theirs}\r\n"));
+        out.extend_from_slice(b"Session-ID: ");
+        for (uuid, end) in [(ours, ";remote="), (theirs, "\r\n")] {
+            parts(out, [&uuid.text(), end]);
+        }
     }
 }
 
 /// What a response says beyond what its request decides.
 #[derive(Debug, Default)]
 pub(super) struct Answer<'a> {
-    /// The Contact value, in responses that make or refresh a dialog; Record-Route goes with it.
-    pub(super) contact: Option<String>,
+    /// Contact, in responses that make or refresh a dialog; Record-Route goes with it.
+    pub(super) contact: Option<OwnContact<'a>>,
     pub(super) session_id: Option<SessionHalves>,
     pub(super) fields: Fields,
     pub(super) body: Option<&'a Body>,
@@ -227,19 +223,17 @@ pub(super) struct Answer<'a> {
 pub(super) fn response(
     out: &mut Vec<u8>,
     status: Status,
-    reply: &Reply,
+    copied: Copied<'_>,
     answer: &Answer<'_>,
+    (transport, listener): (Transport, &Listener),
     server: &str,
 ) {
     out.clear();
-    put(
-        out,
-        format_args!("SIP/2.0 {status} {}\r\n", status.reason()),
-    );
-    out.extend_from_slice(reply.fields());
-    if let Some(contact) = &answer.contact {
-        out.extend_from_slice(reply.routes());
-        put(out, format_args!("Contact: {contact}\r\n"));
+    status_line(out, status);
+    copied.write_fields(out);
+    if let Some(own) = answer.contact {
+        copied.write_routes(out);
+        write_contact(out, own, transport, listener);
     }
     if !server.is_empty() {
         out.extend_from_slice(b"Server: ");
@@ -260,8 +254,13 @@ pub(super) struct OwnContact<'a> {
     pub(super) is_focus: bool,
 }
 
-/// A Contact value of ours.
-pub(super) fn contact(own: OwnContact<'_>, transport: Transport, listener: &Listener) -> String {
+/// A Contact of ours, which names a listener.
+fn write_contact(
+    out: &mut Vec<u8>,
+    own: OwnContact<'_>,
+    transport: Transport,
+    listener: &Listener,
+) {
     let OwnContact { user, is_focus } = own;
     // RFC 4579 §5.1: a parameter of the header, not of the URI.
     let focus = if is_focus { ";isfocus" } else { "" };
@@ -271,12 +270,13 @@ pub(super) fn contact(own: OwnContact<'_>, transport: Transport, listener: &List
         // RFC 5630 §3.1.3 calls it deprecated; every PBX in the field reads and writes it.
         Transport::Tls => ";transport=tls",
     };
+    out.extend_from_slice(b"Contact: <sip:");
+    out.extend(escaped_user(user).map(|character| character as u8));
     let at = if user.is_empty() { "" } else { "@" };
-    format!(
-        "<sip:{}{at}{}{parameter}>{focus}",
-        escaped_user(user),
-        listener.advertised
-    )
+    parts(
+        out,
+        [at, &listener.advertised, parameter, ">", focus, "\r\n"],
+    );
 }
 
 /// A name-addr for From and P-Asserted-Identity.
@@ -296,7 +296,11 @@ pub(super) fn name_addr(display_name: &str, user: &str, host: &str) -> String {
         }
         text.push_str("\" ");
     }
-    text.push_str(&format!("<sip:{}{at}{host}>", escaped_user(user)));
+    text.push_str("<sip:");
+    text.extend(escaped_user(user));
+    text.push_str(at);
+    text.push_str(host);
+    text.push('>');
     text
 }
 
@@ -317,7 +321,11 @@ pub(super) fn clean_uri(uri: &str) -> String {
 
 /// Copies a value; line ends of folds, and any other control character, become blanks.
 pub(super) fn one_line(out: &mut Vec<u8>, value: &[u8]) {
-    out.extend(value.iter().map(|&byte| visible(byte)));
+    if value.iter().all(|&byte| visible(byte) == byte) {
+        out.extend_from_slice(value);
+    } else {
+        out.extend(value.iter().map(|&byte| visible(byte)));
+    }
 }
 
 fn visible(byte: u8) -> u8 {
@@ -328,23 +336,24 @@ fn visible(byte: u8) -> u8 {
     }
 }
 
-/// RFC 3261 §25.1, user: what may not stand there is escaped.
-fn escaped_user(user: &str) -> String {
-    let mut text = String::with_capacity(user.len());
-    let mut rest = user.as_bytes();
-    while let [byte, after @ ..] = rest {
-        let escape = *byte == b'%'
-            && after
-                .get(..2)
+/// RFC 3261 §25.1, user: what may not stand there is escaped. ASCII alone comes out.
+fn escaped_user(user: &str) -> impl Iterator<Item = char> {
+    let bytes = user.as_bytes();
+    bytes.iter().enumerate().flat_map(|(at, &byte)| {
+        let escape = byte == b'%'
+            && bytes
+                .get(at + 1..at + 3)
                 .is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit));
-        if escape || byte.is_ascii_alphanumeric() || b"-_.!~*'()&=+$,;?/".contains(byte) {
-            text.push(char::from(*byte));
+        let stands = escape || byte.is_ascii_alphanumeric() || b"-_.!~*'()&=+$,;?/".contains(&byte);
+        let digit = |half: u8| char::from(b"0123456789ABCDEF"[usize::from(half)]);
+        let escaped = ['%', digit(byte >> 4), digit(byte & 0xf)];
+        let (plain, escaped) = if stands {
+            (Some(char::from(byte)), None)
         } else {
-            text.push_str(&format!("%{byte:02X}"));
-        }
-        rest = after;
-    }
-    text
+            (None, Some(escaped))
+        };
+        plain.into_iter().chain(escaped.into_iter().flatten())
+    })
 }
 
 fn end(out: &mut Vec<u8>, body: Option<&Body>) {
@@ -354,11 +363,30 @@ fn end(out: &mut Vec<u8>, body: Option<&Body>) {
     };
     out.extend_from_slice(b"Content-Type: ");
     one_line(out, &body.content_type);
-    put(
-        out,
-        format_args!("\r\nContent-Length: {}\r\n\r\n", body.bytes.len()),
-    );
+    out.extend_from_slice(b"\r\nContent-Length: ");
+    number(out, u32::try_from(body.bytes.len()).unwrap_or(u32::MAX));
+    out.extend_from_slice(b"\r\n\r\n");
     out.extend_from_slice(&body.bytes);
+}
+
+fn parts<const COUNT: usize>(out: &mut Vec<u8>, parts: [&str; COUNT]) {
+    for part in parts {
+        out.extend_from_slice(part.as_bytes());
+    }
+}
+
+/// Adds a number in decimal digits.
+fn number(out: &mut Vec<u8>, number: u32) {
+    let mut digits = [0; 10];
+    let (mut start, mut rest) = (digits.len(), number);
+    loop {
+        start -= 1;
+        digits[start] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 {
+            return out.extend_from_slice(&digits[start..]);
+        }
+    }
 }
 
 fn put(out: &mut Vec<u8>, text: Arguments<'_>) {

@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 use std::hash::Hasher;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,6 +15,7 @@ use slotmap::SecondaryMap;
 
 use crate::counters::{Counter, Counters};
 use crate::dns::FarEnds;
+use crate::sip::via::MAGIC_COOKIE;
 use crate::sip::{Host, Method, Status, Uri};
 use crate::transaction::{
     ClientKey, Fallback, Full, Outgoing, ServerKey, Timers, Transactions, transport_for,
@@ -23,8 +24,9 @@ use crate::transaction::{
 use super::asides::Aside;
 use super::compose::{Answer, Draft, response};
 use super::dialog::Tag;
+use super::digits::Digits;
 use super::random::Random;
-use super::reply::Reply;
+use super::reply::Copied;
 use super::table::Table;
 use super::{
     LegKey, Listener, PingKey, SessionUuid, SubscriptionKey, Target, UserAgentConfig,
@@ -80,8 +82,8 @@ pub(super) struct Kept {
 struct Branch(u64);
 
 impl Branch {
-    fn text(self) -> String {
-        format!("z9hG4bK{:016x}", self.0)
+    fn text(self) -> Digits<23> {
+        Digits::new(MAGIC_COOKIE, self.0)
     }
 }
 
@@ -89,6 +91,8 @@ impl Branch {
 #[derive(Debug)]
 struct Own {
     host: Box<str>,
+    /// The host where it is an address.
+    ip: Option<IpAddr>,
     port: u16,
 }
 
@@ -98,10 +102,12 @@ impl Own {
         match Uri::parse(uri.as_bytes()) {
             Ok(uri) => Self {
                 host: uri.host.to_string().into(),
+                ip: uri.host.address(),
                 port: uri.port.unwrap_or(5060),
             },
             Err(_) => Self {
                 host: listener.advertised.as_str().into(),
+                ip: None,
                 port: listener.address.port(),
             },
         }
@@ -236,7 +242,10 @@ impl Core {
     pub(super) fn is_ours(&self, host: &Host<'_>, port: u16) -> bool {
         self.own.iter().any(|own| {
             own.port == port
-                && Host::parse(own.host.as_bytes()).is_ok_and(|own| own.equivalent(host))
+                && match host {
+                    Host::Name(name) => own.ip.is_none() && own.host.eq_ignore_ascii_case(name),
+                    Host::V4(_) | Host::V6(_) => own.ip.is_some() && own.ip == host.address(),
+                }
         })
     }
 
@@ -322,19 +331,21 @@ impl Core {
         now: Instant,
         server: ServerKey,
         status: Status,
-        reply: &Reply,
+        copied: Copied<'_>,
         answer: &Answer<'_>,
     ) {
         if !self.transactions.is_unanswered(server) {
             return;
         }
-        response(
-            &mut self.scratch,
-            status,
-            reply,
-            answer,
-            &self.config.user_agent,
-        );
+        let source = self.transactions.source(server);
+        let source = source.expect("a request that waits for its answer has its transaction");
+        let mut out = std::mem::take(&mut self.scratch);
+        // A Contact names the listener of the way that the request came.
+        let listener = self.listener(source.transport, source.remote);
+        let server_name = &self.config.user_agent;
+        let way = (source.transport, listener);
+        response(&mut out, status, copied, answer, way, server_name);
+        self.scratch = out;
         self.transactions
             .respond(now, server, status, &self.scratch);
     }

@@ -10,6 +10,7 @@ use crate::sip::{self, NameAddr, Request, Response, Uri};
 
 use super::authorization::Authorization;
 use super::compose::OwnContact;
+use super::digits::Digits;
 use super::far_end::Way;
 use super::{SessionUuid, Target};
 
@@ -18,8 +19,8 @@ use super::{SessionUuid, Target};
 pub(super) struct Tag(pub(super) u64);
 
 impl Tag {
-    pub(super) fn text(self) -> String {
-        format!("{:016x}", self.0)
+    pub(super) fn text(self) -> Digits<16> {
+        Digits::new("", self.0)
     }
 }
 
@@ -61,6 +62,8 @@ pub(super) struct Dialog {
     /// There when the peer may ask us who we are.
     pub(super) authorization: Option<Box<Authorization>>,
 }
+
+const _: () = assert!(size_of::<Dialog>() <= 296, "a watched DN has 1 KB");
 
 /// One hop of the route set.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -182,7 +185,7 @@ impl Dialog {
         hops.reverse();
         self.routes = hops.into();
         self.way = Way::Unread;
-        self.refresh(contact_of(&response.message));
+        self.refresh_from(&response.message);
     }
 
     /// Takes the peer's side from a NOTIFY that came before the 2xx (RFC 6665 §4.4.1).
@@ -190,7 +193,7 @@ impl Dialog {
         self.remote_tag = Some(request.from_tag.unwrap_or_default().into());
         self.routes = routes(&request.message).collect();
         self.way = Way::Unread;
-        self.refresh(contact_of(&request.message));
+        self.refresh_from(&request.message);
     }
 
     /// Target refresh (§12.2): a new Contact replaces the old one, no Contact changes nothing.
@@ -200,6 +203,16 @@ impl Dialog {
         {
             self.remote_target = uri;
             self.way = Way::Unread;
+        }
+    }
+
+    /// The same with the Contact of a message, which is copied only if it is another one.
+    pub(super) fn refresh_from(&mut self, message: &sip::Message<'_>) {
+        let Ok(Some(contact)) = message.contact() else {
+            return;
+        };
+        if without_headers(contact.uri_bytes) != self.remote_target.as_bytes() {
+            self.refresh(Some(target_uri(&contact)));
         }
     }
 
@@ -310,8 +323,12 @@ pub(super) fn contact_of(message: &sip::Message<'_>) -> Option<Box<str>> {
 
 /// A Contact URI as a Request-URI: without headers, which may not stand there (§19.1.1).
 fn target_uri(contact: &NameAddr<'_>) -> Box<str> {
-    let text = String::from_utf8_lossy(contact.uri_bytes);
-    text.split('?').next().unwrap_or_default().into()
+    String::from_utf8_lossy(without_headers(contact.uri_bytes)).into()
+}
+
+fn without_headers(uri: &[u8]) -> &[u8] {
+    let end = memchr::memchr(b'?', uri);
+    &uri[..end.unwrap_or(uri.len())]
 }
 
 fn bracketed(address: &NameAddr<'_>) -> Box<str> {

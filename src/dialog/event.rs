@@ -8,6 +8,7 @@ use offhook_shards::Transport;
 use crate::dns::Question;
 use crate::sip::Status;
 
+use super::digits::Digits;
 use super::{Body, Cause, Diversion, LegKey, Party, PingKey, Replaces, SubscriptionKey};
 
 /// One piece of news. A leg that was refused, was hung up or has hung up says nothing more.
@@ -58,9 +59,15 @@ pub struct Invitation {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionUuid(pub u128);
 
+impl SessionUuid {
+    pub(super) fn text(self) -> Digits<32> {
+        Digits::of(self.0)
+    }
+}
+
 impl std::fmt::Display for SessionUuid {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "{:032x}", self.0)
+        formatter.write_str(&self.text())
     }
 }
 

@@ -127,19 +127,19 @@ impl Leg {
         let dialog = self.dialog_mut();
         // The Contact of a callee that has not answered comes again with its 2xx.
         if dialog.remote_tag.is_some() {
-            dialog.refresh(super::dialog::contact_of(&request.message));
+            dialog.refresh_from(&request.message);
         }
-        let reply = turn.reply_to(server, request, "");
+        let copied = turn.copied(server, request);
         let answer = if confirmed {
-            turn.success(dialog, server, asked, None)
+            turn.success(dialog, asked, None)
         } else {
             Answer {
-                contact: Some(turn.contact(dialog, server)),
+                contact: Some(dialog.own_contact()),
                 fields: dialog.response_fields(),
                 ..Answer::default()
             }
         };
-        turn.respond(server, Status::OK, &reply, answer);
+        turn.respond(server, Status::OK, copied, answer);
     }
 
     /// RFC 3262 §3.

@@ -93,7 +93,7 @@ impl Ringing {
             return Leg::Ringing(self);
         }
         let answer = Answer {
-            contact: Some(turn.contact(&self.dialog, self.server)),
+            contact: Some(self.dialog.own_contact()),
             fields: said.fields(&self.dialog, turn.core),
             body: said.body,
             ..Answer::default()

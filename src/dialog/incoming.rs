@@ -3,7 +3,7 @@
 //! answered; a CANCEL is only matched (§9.2).
 
 use crate::counters::Counter;
-use crate::sip::{HeaderName, Message, Method, Request, Scheme, Status};
+use crate::sip::{HeaderName, Message, Method, Request, Scheme, Status, Via};
 
 use super::Body;
 use super::compose::{ALLOW, Fields};
@@ -66,11 +66,13 @@ pub(super) fn check(core: &Core, request: &Request<'_>) -> Result<(), Unserved> 
 /// RFC 7332: what has passed here before must not pass again. An initial request of our own that
 /// comes back is found by its From tag, whatever became of its Vias.
 fn check_loop(core: &Core, request: &Request<'_>) -> Result<(), Unserved> {
-    let through_us = request
-        .message
-        .vias()
-        .filter_map(Result::ok)
-        .any(|via| core.is_ours(&via.host, via.sent_by_port()));
+    let is_ours = |via: &Via<'_>| core.is_ours(&via.host, via.sent_by_port());
+    // The top one is read already.
+    let others = request.message.elements(HeaderName::Via).skip(1);
+    let through_us = is_ours(&request.via)
+        || others
+            .filter_map(|via| Via::parse(via).ok())
+            .any(|via| is_ours(&via));
     let from_us = request.to_tag.is_none()
         && request
             .from_tag

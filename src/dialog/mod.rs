@@ -17,6 +17,7 @@ mod core;
 // The module is named for what it holds, and so is its parent.
 #[allow(clippy::module_inception)]
 mod dialog;
+mod digits;
 mod early;
 pub mod event;
 mod extensions;

@@ -51,7 +51,7 @@ impl Offered {
         Self {
             server,
             cseq: request.cseq,
-            reply: turn.reply_to(server, request, ""),
+            reply: turn.reply_to(server, request),
             contact: contact_of(message),
             asked: Asked::of(message),
             by,
@@ -82,7 +82,7 @@ impl Offered {
             }
             By::Update => {
                 dialog.refresh(self.contact);
-                let answer = turn.success(dialog, self.server, self.asked, body);
+                let answer = turn.success(dialog, self.asked, body);
                 turn.respond(self.server, Status::OK, &self.reply, answer);
                 dialog.describe(body);
                 turn.emit(LegEvent::OfferAcknowledged { body: None });

@@ -95,7 +95,7 @@ pub(super) fn receive(
         turn.ask_for_later(server, request);
         return;
     }
-    let reply = turn.reply_to(server, request, "");
+    let reply = turn.reply_to(server, request);
     let sub = request.message.header(HeaderName::ReferSub);
     let notifies = !sub.is_some_and(|value| value.trim_ascii().eq_ignore_ascii_case(b"false"));
     let rare = dialog.rare_mut();
@@ -119,15 +119,17 @@ pub(super) fn accept(turn: &mut Turn<'_>, dialog: &mut CallDialog) {
     };
     let notifies = referring.notifies;
     let mut answer = Answer {
-        contact: Some(turn.contact(dialog, server)),
+        contact: Some(dialog.own_contact()),
         ..Answer::default()
     };
     if !notifies {
         // RFC 4488 §4: nobody is told how it goes on.
         answer.fields = Fields::default().with(HeaderName::ReferSub, format_args!("false"));
-        dialog.take_referring();
     }
     turn.respond(server, Status::ACCEPTED, &reply, answer);
+    if !notifies {
+        dialog.take_referring();
+    }
     notify(turn, dialog, Status::TRYING, "active");
 }
 

@@ -7,7 +7,6 @@ use std::time::Duration;
 use crate::sip::{Request, Response, Status};
 use crate::transaction::{ClientKey, ServerKey};
 
-use super::dialog::contact_of;
 use super::extensions::{pause, too_short};
 use super::leg::Leg;
 use super::offered::{By, Offered};
@@ -95,7 +94,7 @@ impl Session {
         if let Some(response) = response
             && status.is_success()
         {
-            self.dialog.refresh(contact_of(&response.message));
+            self.dialog.refresh_from(&response.message);
             self.dialog.timer.accepted(turn, &response.message);
             return Leg::Confirmed(self);
         }

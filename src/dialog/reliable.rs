@@ -11,7 +11,7 @@ use crate::transaction::ServerKey;
 
 use super::accepted::Invited;
 use super::call_dialog::CallDialog;
-use super::compose::{Answer, allow};
+use super::compose::{Answer, OwnContact, allow};
 use super::core::{Core, Kept, Timer};
 use super::incoming::offer_of;
 use super::offered::{By, Offered};
@@ -147,9 +147,13 @@ fn send(
     invited: &Invited<'_>,
     said: Provisional<'_>,
 ) {
-    let contact = Some(turn.contact(dialog, invited.server));
     let fields = said.fields(dialog, turn.core);
     let policy = dialog.policy;
+    let user: Box<str> = dialog.own_contact().user.into();
+    let contact = OwnContact {
+        user: &user,
+        is_focus: dialog.is_focus,
+    };
     let Some(reliable) = dialog.reliable_mut() else {
         return;
     };
@@ -162,7 +166,7 @@ fn send(
         .with(HeaderName::RSeq, format_args!("{rseq}"))
         .with(HeaderName::Allow, format_args!("{}", allow(&policy)));
     let answer = Answer {
-        contact,
+        contact: Some(contact),
         fields,
         body,
         ..Answer::default()

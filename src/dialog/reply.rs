@@ -14,26 +14,59 @@ pub(super) struct Reply {
 }
 
 impl Reply {
-    /// Copies what is there of a request, which may be broken. `tag` becomes the To tag where
-    /// there is none.
-    pub(super) fn to(message: &Message<'_>, source: SocketAddr, tag: &str) -> Self {
+    /// Copies what is there of a request.
+    pub(super) fn to(request: Copied<'_>) -> Self {
         let mut fields = Vec::with_capacity(512);
-        Writer::lines(&mut fields).repeat(message, source, tag);
+        request.write_fields(&mut fields);
         let mut routes = Vec::new();
-        Writer::lines(&mut routes).copy(message, HeaderName::RecordRoute);
+        request.write_routes(&mut routes);
         Self {
             fields: fields.into(),
             routes: routes.into(),
         }
     }
+}
 
-    /// Via to CSeq.
-    pub(super) fn fields(&self) -> &[u8] {
-        &self.fields
+/// Where a response takes what its request decides.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Copied<'a> {
+    /// From the request, which is answered at once and may be broken.
+    From {
+        message: &'a Message<'a>,
+        source: SocketAddr,
+        /// The To tag where there is none.
+        tag: &'a str,
+    },
+    /// From what was kept of it.
+    Kept(&'a Reply),
+}
+
+impl Copied<'_> {
+    /// Writes Via to CSeq.
+    pub(super) fn write_fields(self, out: &mut Vec<u8>) {
+        match self {
+            Self::From {
+                message,
+                source,
+                tag,
+            } => Writer::lines(out).repeat(message, source, tag),
+            Self::Kept(reply) => out.extend_from_slice(&reply.fields),
+        }
     }
 
-    /// Record-Route.
-    pub(super) fn routes(&self) -> &[u8] {
-        &self.routes
+    /// Writes Record-Route.
+    pub(super) fn write_routes(self, out: &mut Vec<u8>) {
+        match self {
+            Self::From { message, .. } => {
+                Writer::lines(out).copy(message, HeaderName::RecordRoute);
+            }
+            Self::Kept(reply) => out.extend_from_slice(&reply.routes),
+        }
+    }
+}
+
+impl<'a> From<&'a Reply> for Copied<'a> {
+    fn from(reply: &'a Reply) -> Self {
+        Self::Kept(reply)
     }
 }

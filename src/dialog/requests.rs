@@ -13,11 +13,12 @@ use crate::transaction::{Incoming, ServerKey};
 use super::call_dialog::CallDialog;
 use super::compose::{ALLOW, Answer, Fields};
 use super::dialog::{Dialog, Tag};
+use super::digits::Digits;
 use super::identity::{fingerprint, invitation, says_who};
 use super::inbound::Ringing;
 use super::incoming::{Unserved, check};
 use super::leg::{Leg, Stage};
-use super::reply::Reply;
+use super::reply::{Copied, Reply};
 use super::subscription::PACKAGE;
 use super::table::Usage;
 use super::turn::Turn;
@@ -154,7 +155,11 @@ impl UserAgent {
         dialog.peer.hear(&request.message);
         let core = &self.core;
         dialog.heard = fingerprint(&request.message, |bytes| core.tag_for(bytes).0);
-        let reply = Reply::to(&request.message, source.remote, &tag.text());
+        let reply = Reply::to(Copied::From {
+            message: &request.message,
+            source: source.remote,
+            tag: &tag.text(),
+        });
         let call_id = dialog.call_id.clone();
         let random = self.core.below(u32::MAX);
         let ringing = Ringing::new(dialog, server, request, reply, random);
@@ -270,9 +275,10 @@ impl UserAgent {
             self.reply(now, server, request, status, Fields::default());
             return;
         };
-        let reply = self.reply_to(server, request);
+        let tag = self.minted_tag(request);
+        let copied = self.copied(server, request, &tag);
         self.with_subscription(now, key, |it, moment| {
-            it.notify(moment, server, request, &reply)
+            it.notify(moment, server, request, copied)
         });
     }
 
@@ -314,9 +320,10 @@ impl UserAgent {
             return;
         };
         // The To tag of the INVITE's own responses.
-        let reply = self.reply_tagged(server, request, tag);
+        let tag = tag.text();
+        let copied = self.copied(server, request, &tag);
         let answer = Answer::default();
-        self.core.respond(now, server, Status::OK, &reply, &answer);
+        self.core.respond(now, server, Status::OK, copied, &answer);
         if self.core.transactions.is_unanswered(invite) {
             self.with_leg(now, key, |leg, turn| {
                 leg.cancel(turn, invite, &request.message)
@@ -378,16 +385,25 @@ impl UserAgent {
         None
     }
 
-    fn reply_to(&mut self, server: ServerKey, request: &Request<'_>) -> Reply {
-        let tag = self.core.tag_for(request.message.bytes());
-        self.reply_tagged(server, request, tag)
+    /// The To tag of an answer to a request that has none; nothing is worked out for one that has.
+    /// RFC 3261 §8.2.7: the same request gets the same tag.
+    fn minted_tag(&self, request: &Request<'_>) -> Digits<16> {
+        let tag = match request.to_tag {
+            Some(_) => Tag(0),
+            None => self.core.tag_for(request.message.bytes()),
+        };
+        tag.text()
     }
 
-    /// The reply that has this To tag where the request has none.
-    fn reply_tagged(&self, server: ServerKey, request: &Request<'_>, tag: Tag) -> Reply {
+    /// What an answer that is sent at once takes from its request.
+    fn copied<'r>(&self, server: ServerKey, request: &'r Request<'_>, tag: &'r str) -> Copied<'r> {
         let source = self.core.transactions.source(server);
         let source = source.expect("a request that is being served has its transaction");
-        Reply::to(&request.message, source.remote, &tag.text())
+        Copied::From {
+            message: &request.message,
+            source: source.remote,
+            tag,
+        }
     }
 
     /// Answers a request at once.
@@ -399,12 +415,13 @@ impl UserAgent {
         status: Status,
         fields: Fields,
     ) {
-        let reply = self.reply_to(server, request);
+        let tag = self.minted_tag(request);
+        let copied = self.copied(server, request, &tag);
         let answer = Answer {
             fields,
             ..Answer::default()
         };
-        self.core.respond(now, server, status, &reply, &answer);
+        self.core.respond(now, server, status, copied, &answer);
     }
 }
 

@@ -8,7 +8,6 @@ use super::accepted::Accepted;
 use super::call_dialog::CallDialog;
 use super::compose::Draft;
 use super::core::Sent;
-use super::dialog::contact_of;
 use super::extensions::too_short;
 use super::invites::Invites;
 use super::leaving::Leaving;
@@ -241,7 +240,7 @@ impl Session {
             return self.becomes(Negotiation::Offering(offering));
         }
         if status.is_success() {
-            self.dialog.refresh(contact_of(&response.message));
+            self.dialog.refresh_from(&response.message);
             self.dialog.timer.accepted(turn, &response.message);
             self.dialog.agree();
             self.invites.succeeded(client, response);

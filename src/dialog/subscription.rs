@@ -12,8 +12,8 @@ use crate::transaction::{ClientKey, Full, ServerKey};
 
 use super::compose::{Answer, Draft, Fields};
 use super::core::{Core, Owner, Timer};
-use super::dialog::{Dialog, contact_of};
-use super::reply::Reply;
+use super::dialog::Dialog;
+use super::reply::Copied;
 use super::turn::body_of;
 use super::{
     SubscriptionEvent, SubscriptionKey, SubscriptionState, TerminatedReason, UserAgentEvent,
@@ -41,6 +41,11 @@ pub(super) enum Subscription {
     /// Nothing is left but the dialog's place in the table.
     Over(Box<Dialog>),
 }
+
+const _: () = assert!(
+    size_of::<Option<Subscription>>() <= 72,
+    "a watched DN has 1 KB"
+);
 
 #[derive(Debug)]
 pub(super) struct Asking {
@@ -198,7 +203,7 @@ impl Subscription {
         moment: &mut Moment<'_>,
         server: ServerKey,
         request: &Request<'_>,
-        reply: &Reply,
+        reply: Copied<'_>,
     ) -> Self {
         match self {
             Self::Asking(mut state) => {
@@ -298,7 +303,7 @@ impl Established {
         }
         self.pending = None;
         if self.dialog.is_with(response.to_tag) {
-            self.dialog.refresh(contact_of(&response.message));
+            self.dialog.refresh_from(&response.message);
         }
         moment.accepted(&mut self.dialog, pending.asked, response);
         if pending.asked.is_zero() {
@@ -329,7 +334,7 @@ impl Established {
         moment: &mut Moment<'_>,
         server: ServerKey,
         request: &Request<'_>,
-        reply: &Reply,
+        reply: Copied<'_>,
     ) -> Subscription {
         if !self.dialog.advances(request.cseq, false) {
             moment.core.count(Counter::NotifyOutOfOrder);
@@ -342,7 +347,7 @@ impl Established {
             return Subscription::Established(self);
         };
         moment.respond(server, Status::OK, reply);
-        self.dialog.refresh(contact_of(&request.message));
+        self.dialog.refresh_from(&request.message);
         let state = match news.state {
             State::Active | State::Other(_) => SubscriptionState::Active,
             State::Pending => SubscriptionState::Pending,
@@ -390,7 +395,7 @@ impl Moment<'_> {
             .push_back(UserAgentEvent::Subscription(self.key, event));
     }
 
-    fn respond(&mut self, server: ServerKey, status: Status, reply: &Reply) {
+    fn respond(&mut self, server: ServerKey, status: Status, reply: Copied<'_>) {
         self.core
             .respond(self.now, server, status, reply, &Answer::default());
     }

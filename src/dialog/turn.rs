@@ -6,10 +6,10 @@ use crate::sip::{HeaderName, Message, Method, Request, Status};
 use crate::transaction::{ClientKey, ServerKey};
 
 use super::call_dialog::CallDialog;
-use super::compose::{Answer, Draft, Fields, SUPPORTED, allow, contact};
+use super::compose::{Answer, Draft, Fields, SUPPORTED, allow};
 use super::core::{Core, Owner, Sent};
 use super::dialog::{Dialog, SessionHalves};
-use super::reply::Reply;
+use super::reply::{Copied, Reply};
 use super::session_timer::Asked;
 use super::{Body, Cause, LegEvent, LegKey, UserAgentEvent};
 
@@ -30,15 +30,16 @@ impl Turn<'_> {
     }
 
     /// Answers a request of this leg.
-    pub(super) fn respond(
+    pub(super) fn respond<'r>(
         &mut self,
         server: ServerKey,
         status: Status,
-        reply: &Reply,
+        copied: impl Into<Copied<'r>>,
         mut answer: Answer<'_>,
     ) {
         answer.session_id = self.session_id;
-        self.core.respond(self.now, server, status, reply, &answer);
+        self.core
+            .respond(self.now, server, status, copied.into(), &answer);
     }
 
     /// Answers a request with a status and nothing else.
@@ -59,12 +60,12 @@ impl Turn<'_> {
         status: Status,
         fields: Fields,
     ) {
-        let reply = self.reply_to(server, request, "");
         let answer = Answer {
             fields,
             ..Answer::default()
         };
-        self.respond(server, status, &reply, answer);
+        let copied = self.copied(server, request);
+        self.respond(server, status, copied, answer);
     }
 
     /// RFC 3261 §14.2: 500 with a Retry-After of up to ten seconds.
@@ -74,17 +75,27 @@ impl Turn<'_> {
         self.reply_with(server, request, Status::SERVER_INTERNAL_ERROR, fields);
     }
 
-    pub(super) fn reply_to(&self, server: ServerKey, request: &Request<'_>, tag: &str) -> Reply {
+    /// What an answer that is sent at once takes from its request, which is in a dialog and has a
+    /// To tag.
+    pub(super) fn copied<'r>(&self, server: ServerKey, request: &'r Request<'_>) -> Copied<'r> {
         let source = self.core.transactions.source(server);
         let source = source.expect("a request that is being handled has its transaction");
-        Reply::to(&request.message, source.remote, tag)
+        Copied::From {
+            message: &request.message,
+            source: source.remote,
+            tag: "",
+        }
+    }
+
+    /// The same for an answer that is sent later.
+    pub(super) fn reply_to(&self, server: ServerKey, request: &Request<'_>) -> Reply {
+        Reply::to(self.copied(server, request))
     }
 
     /// What a 2xx to an INVITE or an UPDATE says; with it the session timer starts anew.
     pub(super) fn success<'b>(
         &mut self,
-        dialog: &mut CallDialog,
-        server: ServerKey,
+        dialog: &'b mut CallDialog,
         asked: Asked,
         body: Option<&'b Body>,
     ) -> Answer<'b> {
@@ -95,7 +106,7 @@ impl Turn<'_> {
             .with(HeaderName::Supported, format_args!("{SUPPORTED}"));
         let fields = dialog.timer.accept(self, asked, &policy, fields);
         Answer {
-            contact: Some(self.contact(dialog, server)),
+            contact: Some(dialog.own_contact()),
             fields,
             body,
             ..Answer::default()
@@ -130,19 +141,6 @@ impl Turn<'_> {
             .core
             .request(self.now, owner, &dialog.next_hop(), &draft);
         sent.ok().map(|sent| sent.client)
-    }
-
-    /// The Contact of a response in this dialog, by the way that the request came.
-    pub(super) fn contact(&self, dialog: &Dialog, server: ServerKey) -> String {
-        let (transport, remote) = match self.core.transactions.source(server) {
-            Some(source) => (source.transport, source.remote),
-            None => (dialog.peer.transport, dialog.peer.address),
-        };
-        contact(
-            dialog.own_contact(),
-            transport,
-            self.core.listener(transport, remote),
-        )
     }
 }
 

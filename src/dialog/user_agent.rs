@@ -24,7 +24,7 @@ use super::core::{Core, Owner, Timer};
 use super::dialog::{Dialog, Opening};
 use super::leg::Leg;
 use super::ping::Pings;
-use super::reply::Reply;
+use super::reply::Copied;
 use super::strangers::{Admission, Sender, StrangersLog};
 use super::subscription::{Moment, Subscription};
 use super::table::Usage;
@@ -526,20 +526,21 @@ impl UserAgent {
         fields: Fields,
     ) -> Vec<u8> {
         // RFC 3261 §8.2.7: the same request gets the same tag.
-        let tag = self.core.tag_for(message.bytes());
-        let reply = Reply::to(message, source.remote, &tag.text());
+        let tag = self.core.tag_for(message.bytes()).text();
+        let copied = Copied::From {
+            message,
+            source: source.remote,
+            tag: &tag,
+        };
         let answer = Answer {
             fields,
             ..Answer::default()
         };
         let mut bytes = Vec::with_capacity(512);
-        response(
-            &mut bytes,
-            status,
-            &reply,
-            &answer,
-            &self.core.config.user_agent,
-        );
+        let listener = self.core.listener(source.transport, source.remote);
+        let way = (source.transport, listener);
+        let server = &self.core.config.user_agent;
+        response(&mut bytes, status, copied, &answer, way, server);
         bytes
     }
 }
