@@ -55,6 +55,8 @@ pub(super) struct Agent {
     pub(super) timers: Timers,
 }
 
+const _: () = assert!(size_of::<Agent>() <= 448, "there are 100,000 of them");
+
 /// Which vote names the reason when both say NotReady.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reason {

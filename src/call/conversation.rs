@@ -56,6 +56,8 @@ pub(super) struct Conversation {
     pub(super) task: Option<Task>,
 }
 
+const _: () = assert!(size_of::<Conversation>() <= 1_296, "a held call has 4 KB");
+
 /// What the exchange on a leg makes of the leg's news.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Hearing {

@@ -38,6 +38,11 @@ pub(super) enum Leg {
     Over(Box<CallDialog>),
 }
 
+const _: () = assert!(
+    size_of::<Option<Leg>>() <= 192,
+    "a held call has two of them"
+);
+
 /// How far a call is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stage {

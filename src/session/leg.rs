@@ -40,6 +40,11 @@ pub struct LegSession {
     withdrawn: Option<Bytes>,
 }
 
+const _: () = assert!(
+    size_of::<LegSession>() <= 200,
+    "a held call has two of them"
+);
+
 /// What the far end was told before our 2xx, if its INVITE had an offer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 enum Early {

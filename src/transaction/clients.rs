@@ -47,7 +47,7 @@ struct Datagram {
     bytes: Vec<u8>,
 }
 
-const _: () = assert!(size_of::<Entry>() <= 224);
+const _: () = assert!(size_of::<Entry>() <= 176);
 
 #[derive(Debug)]
 enum Machine {
