@@ -3,6 +3,8 @@
 //! measure the one and leave out the other: [`Floor::tick`] and [`Floor::exchange`] hand every
 //! turn of the engines to a closure.
 
+#![allow(dead_code, reason = "benches and tests use different parts")]
+
 use std::io::Write;
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -1,0 +1,439 @@
+//! How many instructions the engine's paths take, counted by callgrind, held against the figures
+//! in `instructions.txt`: one that grows by more than [`TOLERANCE_PERCENT`] fails until the figure
+//! is changed with it. A count is nearly the same on every machine with this compiler, where a
+//! time is not.
+//!
+//! `cargo bench --bench instructions` counts and compares, `-- --write` writes the figures down,
+//! `-- NAME…` takes the cases that contain one of the names, the slow ones among them.
+
+mod crowd;
+mod floor;
+
+use std::hint::black_box;
+use std::process::{Command, ExitCode};
+use std::time::{Duration, Instant};
+
+use crowd::Crowd;
+use floor::{Floor, Notifies, Shards, TICK};
+use offhook::sip::{Checked, HeaderIndex, Message, Method, Status, pidf};
+use offhook::transaction::{Incoming, Outgoing, Timers, Transactions};
+use offhook_loadgen::population::CallPlan;
+use offhook_shards::{Source, Transport};
+
+const FIGURES: &str = include_str!("instructions.txt");
+const FIGURES_PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/instructions.txt");
+/// How much a count may grow without its figure.
+const TOLERANCE_PERCENT: i64 = 3;
+const INVITE: &[u8] = include_bytes!("../tests/data/cucm/invite_delayed_offer.sip");
+const NOTIFY: &[u8] = include_bytes!("../tests/data/cucm/notify_open_on_the_phone.sip");
+/// Steps that are counted, after as many that are not.
+const STEPS: u64 = 1_000;
+
+/// One path.
+struct Case {
+    name: &'static str,
+    /// By how many the count is divided.
+    units: u64,
+    run: fn(),
+    /// Whether it is counted only when it is asked for by name.
+    slow: bool,
+}
+
+const fn case(name: &'static str, units: u64, run: fn()) -> Case {
+    Case {
+        name,
+        units,
+        run,
+        slow: false,
+    }
+}
+
+const fn slow(name: &'static str, units: u64, run: fn()) -> Case {
+    Case {
+        name,
+        units,
+        run,
+        slow: true,
+    }
+}
+
+const CASES: [Case; 14] = [
+    case("parse/invite_1224b", STEPS, || receive(INVITE)),
+    case("parse/notify_1245b", STEPS, || receive(NOTIFY)),
+    case("parse/presence_document", STEPS, read_presence),
+    case("transaction/server", STEPS, serve),
+    case("transaction/client", STEPS, request),
+    case("call/b2bua", CALLS, || calls(AGENTS, 0)),
+    case("notify/that_changes", STEPS, notify_changes),
+    case("notify/that_does_not", STEPS, notify_repeats),
+    case("notify/retransmitted", STEPS, notify_retransmitted),
+    case("match/agent_freed_1k", STEPS, || agents_freed(1_000)),
+    case("match/caller_arrives_1k", STEPS, || callers_arrive(1_000)),
+    slow("call/b2bua_16k_agents", CALLS, || calls(16 * AGENTS, 0)),
+    slow("call/b2bua_8k_held", CALLS, || calls(16 * AGENTS, 8_000)),
+    slow("match/agent_freed_100k", STEPS, || agents_freed(100_000)),
+];
+
+/// What callgrind looks at.
+#[inline(never)]
+fn under_callgrind<T>(work: impl FnOnce() -> T) -> T {
+    black_box(work())
+}
+
+fn receive(bytes: &[u8]) {
+    let mut index = HeaderIndex::new();
+    for _ in 0..STEPS {
+        under_callgrind(|| {
+            let checked = Message::receive(black_box(bytes), &mut index);
+            assert!(matches!(checked, Ok(Checked::Request(_))));
+        });
+    }
+}
+
+fn read_presence() {
+    let mut index = HeaderIndex::new();
+    let message = Message::parse(NOTIFY, &mut index).expect("the sample is a message");
+    for _ in 0..STEPS {
+        under_callgrind(|| {
+            let text = pidf::text(black_box(message.body())).expect("text");
+            let presence = pidf::parse(&text).expect("a presence document");
+            assert!(presence.activities.iter().eq(["on-the-phone"]));
+        });
+    }
+}
+
+const CLIENT: ([u8; 4], u16) = ([10, 0, 1, 1], 5060);
+const HEAD: &str = "From: <sip:10.0.1.1>;tag=1\r\nTo: <sip:10.0.0.1>\r\nCSeq: 1 OPTIONS\r\n\
+                    Call-ID: 1@10.0.1.1\r\nContent-Length: 0\r\n\r\n";
+
+/// Twenty-five a second: a thousand are remembered.
+const PACE: Duration = Duration::from_millis(40);
+
+#[allow(
+    clippy::disallowed_methods,
+    reason = "virtual time needs some instant to count from"
+)]
+fn transactions() -> (Transactions, Instant) {
+    let now = Instant::now();
+    (Transactions::new(now, Timers::default(), [7, 11]), now)
+}
+
+/// What a user agent asks after each input.
+fn drain(transactions: &mut Transactions, now: Instant, sent: &mut Vec<u8>) {
+    if transactions.poll_timeout().is_some_and(|at| at <= now) {
+        transactions.handle_timeout(now);
+    }
+    sent.clear();
+    while transactions.poll_transmit(sent).is_some() {}
+    while transactions.poll_event().is_some() {}
+}
+
+/// A request outside any dialog, and its answer; before it, the end of one that was answered.
+fn serve() {
+    let (mut transactions, mut now) = transactions();
+    let (mut index, mut sent) = (HeaderIndex::new(), Vec::new());
+    let source = Source {
+        transport: Transport::Udp,
+        local: ([10, 0, 0, 1], 5060).into(),
+        remote: CLIENT.into(),
+        connection: None,
+    };
+    for step in 0..2 * STEPS {
+        now += PACE;
+        let bytes = format!(
+            "OPTIONS sip:10.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.1.1;branch=z9hG4bK{step:06}\r\n\
+             Max-Forwards: {}\r\n{}",
+            70,
+            HEAD.replace("1@", &format!("{step:06}@"))
+        );
+        let Ok(Checked::Request(request)) = Message::receive(bytes.as_bytes(), &mut index) else {
+            panic!("it is a request");
+        };
+        let mut work = || {
+            let incoming = transactions.handle_request(now, &request, source);
+            let Incoming::New(key) = incoming else {
+                panic!("it is new: {incoming:?}");
+            };
+            let answer = b"SIP/2.0 200 OK\r\nContent-Length: 0\r\n\r\n";
+            transactions.respond(now, key, Status::OK, answer);
+            drain(&mut transactions, now, &mut sent);
+        };
+        count_later(step, &mut work);
+    }
+}
+
+/// A request of ours, and its answer; before it, the end of one that was answered.
+fn request() {
+    let (mut transactions, mut now) = transactions();
+    let (mut index, mut sent) = (HeaderIndex::new(), Vec::new());
+    for step in 0..2 * STEPS {
+        now += PACE;
+        let branch = format!("z9hG4bK{step:06}");
+        let via = format!("Via: SIP/2.0/UDP 10.0.0.1;branch={branch}\r\n");
+        let request = format!("OPTIONS sip:10.0.1.1 SIP/2.0\r\n{via}{HEAD}");
+        let answer = format!("SIP/2.0 200 OK\r\n{via}{HEAD}");
+        let checked = Message::receive(answer.as_bytes(), &mut index);
+        let Ok(Checked::Response(response)) = checked else {
+            panic!("it is a response");
+        };
+        let outgoing = Outgoing {
+            method: Method::Options,
+            transport: Transport::Udp,
+            remote: CLIENT.into(),
+            branch: &branch,
+            bytes: request.as_bytes(),
+            fallback: None,
+        };
+        let mut work = || {
+            transactions.request(now, outgoing).expect("there is room");
+            drain(&mut transactions, now, &mut sent);
+            let _ = transactions.handle_response(now, &response);
+            drain(&mut transactions, now, &mut sent);
+        };
+        count_later(step, &mut work);
+    }
+}
+
+/// Counts the second half of the steps.
+fn count_later(step: u64, work: &mut dyn FnMut()) {
+    if step < STEPS {
+        work();
+    } else {
+        under_callgrind(work);
+    }
+}
+
+/// Agents, of whom as many are busy at once as callers come in two seconds.
+const AGENTS: usize = 1_000;
+/// Calls that begin while it is counted, and as many that end; one every five milliseconds.
+const CALLS: u64 = 200;
+
+/// Whole calls, INVITE to BYE, with the NOTIFYs that the phone's presence brings.
+fn calls(agents: usize, held: usize) {
+    let mut floor = Floor::new(1, agents);
+    for _ in 0..held {
+        floor.callers.call(floor.now, CallPlan::to("7000"));
+        floor.tick(&mut Shards::turn);
+    }
+    for step in 0..4 * CALLS {
+        let plan = CallPlan {
+            hang_up_after: Some(TICK * 1_000),
+            ..CallPlan::to("7000")
+        };
+        floor.callers.call(floor.now, plan);
+        for _ in 0..5 {
+            floor.tick(&mut |shards, now| {
+                if step < 3 * CALLS {
+                    shards.turn(now);
+                } else {
+                    under_callgrind(|| shards.turn(now));
+                }
+            });
+        }
+    }
+    let totals = floor.callers.totals();
+    assert_eq!((totals.refused, totals.abandoned, totals.lost), (0, 0, 0));
+    let live = floor.shards.live_calls() - held;
+    assert!((200..300).contains(&live), "{live} calls");
+}
+
+/// Phones that are watched.
+const PHONES: usize = 400;
+
+/// A NOTIFY that makes an agent Ready, or NotReady, in turns.
+fn notify_changes() {
+    let mut floor = Floor::new(1, PHONES);
+    for step in 0..2 * STEPS {
+        floor.change_presence(step as usize % PHONES);
+        floor.tick(&mut |shards, now| count_later(step, &mut || shards.turn(now)));
+    }
+}
+
+/// A NOTIFY that says what the last one said.
+fn notify_repeats() {
+    let mut floor = Floor::new(1, PHONES);
+    let mut notifies = Notifies::of(&mut floor, PHONES);
+    for step in 0..2 * STEPS {
+        notifies.send_next(&mut floor);
+        floor.now += TICK;
+        let turn = &mut |shards: &mut Shards, now| count_later(step, &mut || shards.turn(now));
+        assert!(floor.turn_alone(turn) >= 1, "a NOTIFY is answered");
+    }
+}
+
+/// The same NOTIFY again and again.
+fn notify_retransmitted() {
+    let mut floor = Floor::new(1, 4);
+    let mut notifies = Notifies::of(&mut floor, 4);
+    notifies.send_next(&mut floor);
+    floor.turn_alone(&mut Shards::turn);
+    for step in 0..2 * STEPS {
+        floor.send(notifies.last());
+        let turn = &mut |shards: &mut Shards, now| count_later(step, &mut || shards.turn(now));
+        assert_eq!(floor.turn_alone(turn), 1, "the same answer");
+    }
+}
+
+/// An agent becomes free while callers wait.
+fn agents_freed(agents: u32) {
+    let mut crowd = Crowd::new(agents);
+    crowd.fill(1_000);
+    for step in 0..2 * STEPS {
+        let (input, dn) = crowd.freed();
+        let mut input = Some(input);
+        count_later(step, &mut || {
+            crowd.tell(input.take().expect("it is told once"));
+        });
+        let pair = crowd.offer().expect("somebody waits for every agent");
+        assert_eq!(pair.0, dn);
+        crowd.answer(pair);
+        crowd.fill(1_000);
+    }
+}
+
+/// A caller comes while agents are idle.
+fn callers_arrive(agents: u32) {
+    let mut crowd = Crowd::new(agents);
+    crowd.rest();
+    for step in 0..2 * STEPS {
+        let (input, conn_id) = crowd.arrival();
+        let mut input = Some(input);
+        count_later(step, &mut || {
+            crowd.tell(input.take().expect("it is told once"));
+        });
+        let pair = crowd.offer().expect("somebody is idle for every caller");
+        assert_eq!(pair.1, conn_id);
+        crowd.answer(pair);
+        crowd.rest();
+    }
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [flag, name] = &arguments[..]
+        && flag == "--run"
+    {
+        let case = CASES.iter().find(|case| case.name == name);
+        (case.expect("the guard names its own cases").run)();
+        return ExitCode::SUCCESS;
+    }
+    let names: Vec<&str> = (arguments.iter().map(String::as_str))
+        .filter(|argument| !argument.starts_with("--"))
+        .collect();
+    let asked = |case: &&Case| {
+        let named = names.iter().any(|name| case.name.contains(name));
+        named || (names.is_empty() && !case.slow)
+    };
+    if arguments.iter().any(|argument| argument == "--write") {
+        return write(CASES.iter().filter(asked));
+    }
+    guard(CASES.iter().filter(asked))
+}
+
+/// Prints a table; fails when a count has grown.
+#[allow(clippy::print_stdout, reason = "the table is what it is run for")]
+fn guard<'a>(cases: impl Iterator<Item = &'a Case>) -> ExitCode {
+    let compiler = compiler();
+    if !FIGURES.contains(&compiler) {
+        println!("NOTE: the figures were counted with another compiler than {compiler}");
+    }
+    println!(
+        "{:<28} {:>10} {:>10} {:>7}",
+        "instructions", "figure", "now", "%"
+    );
+    let mut grown = false;
+    for case in cases {
+        let now = match count(case) {
+            Ok(now) => now,
+            Err(cause) => {
+                println!("NOT COUNTED: {}: {cause}", case.name);
+                return ExitCode::FAILURE;
+            }
+        };
+        let Some(figure) = figure(case.name) else {
+            println!("{:<28} {:>10} {now:>10} NOT GUARDED", case.name, "none");
+            continue;
+        };
+        let percent = (now as f64 / figure as f64 - 1.0) * 100.0;
+        let beyond = TOLERANCE_PERCENT as f64;
+        let verdict = match percent {
+            percent if percent > beyond => "GROWN: say why and change instructions.txt",
+            percent if percent < -beyond => "fallen: change instructions.txt",
+            _ => "",
+        };
+        println!(
+            "{:<28} {figure:>10} {now:>10} {percent:>+7.1} {verdict}",
+            case.name
+        );
+        grown |= percent > beyond;
+    }
+    if grown {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    }
+}
+
+/// Writes the figures of these cases; the others keep theirs.
+#[allow(clippy::print_stdout, reason = "says what it has done")]
+fn write<'a>(cases: impl Iterator<Item = &'a Case>) -> ExitCode {
+    let mut figures: Vec<(&str, u64)> = (CASES.iter())
+        .filter_map(|case| Some((case.name, figure(case.name)?)))
+        .collect();
+    for case in cases {
+        match count(case) {
+            Ok(now) => {
+                println!("{:<28} {now:>10}", case.name);
+                figures.retain(|(name, _)| *name != case.name);
+                figures.push((case.name, now));
+            }
+            Err(cause) => {
+                println!("NOT COUNTED: {}: {cause}", case.name);
+                return ExitCode::FAILURE;
+            }
+        }
+    }
+    figures.sort_unstable();
+    let mut text = format!(
+        "# Instructions of one step of each case in instructions.rs, with glibc's allocator and\n\
+         # {}. Written by `cargo bench --bench instructions -- --write`.\n",
+        compiler()
+    );
+    for (name, now) in figures {
+        text.push_str(&format!("{name} {now}\n"));
+    }
+    std::fs::write(FIGURES_PATH, text).expect("the figures are a file of this checkout");
+    ExitCode::SUCCESS
+}
+
+fn figure(name: &str) -> Option<u64> {
+    let mut lines = FIGURES.lines().filter_map(|line| line.split_once(' '));
+    lines.find(|(known, _)| *known == name)?.1.parse().ok()
+}
+
+fn compiler() -> String {
+    let output = Command::new("rustc").arg("--version").output();
+    let version = output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
+    version.unwrap_or_else(|_| "an unknown compiler".to_owned())
+}
+
+/// Runs one case in a process of its own under callgrind.
+fn count(case: &Case) -> Result<u64, String> {
+    let program = std::env::current_exe().map_err(|error| error.to_string())?;
+    let output = Command::new("valgrind")
+        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
+        .arg("--toggle-collect=*under_callgrind*")
+        .arg(program)
+        .args(["--run", case.name])
+        .output()
+        .map_err(|error| format!("valgrind cannot be started ({error}); apt install valgrind"))?;
+    let report = String::from_utf8_lossy(&output.stderr);
+    let collected = report
+        .lines()
+        .filter_map(|line| line.split_once("Collected : "))
+        .find_map(|(_, count)| count.trim().parse::<u64>().ok());
+    match collected {
+        Some(count) if output.status.success() => Ok(count / case.units),
+        Some(_) | None => Err(report.into_owned()),
+    }
+}
