@@ -150,16 +150,52 @@ counters! {
     Panic => "panics", "contained";
 }
 
+/// What an engine holds now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gauge {
+    /// Calls.
+    Calls,
+    /// Legs, those included that no call knows any more.
+    Legs,
+    /// Subscriptions to presence.
+    Subscriptions,
+    /// Transactions, those included that only absorb repetitions.
+    Transactions,
+}
+
+impl Gauge {
+    /// All of them.
+    pub const ALL: [Self; 4] = [
+        Self::Calls,
+        Self::Legs,
+        Self::Subscriptions,
+        Self::Transactions,
+    ];
+
+    /// Its name in snake case.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Calls => "calls",
+            Self::Legs => "legs",
+            Self::Subscriptions => "subscriptions",
+            Self::Transactions => "transactions",
+        }
+    }
+}
+
 /// One shard's counters.
 #[derive(Debug)]
 pub struct Counters {
     values: Vec<AtomicU64>,
+    gauges: [AtomicU64; Gauge::ALL.len()],
 }
 
 impl Default for Counters {
     fn default() -> Self {
         Self {
             values: Counter::ALL.iter().map(|_| AtomicU64::new(0)).collect(),
+            gauges: Gauge::ALL.map(|_| AtomicU64::new(0)),
         }
     }
 }
@@ -174,5 +210,16 @@ impl Counters {
     #[must_use]
     pub fn value(&self, counter: Counter) -> u64 {
         self.values[counter as usize].load(Ordering::Relaxed)
+    }
+
+    /// Says how much there is now; only the shard's own engine does.
+    pub fn hold(&self, gauge: Gauge, count: usize) {
+        self.gauges[gauge as usize].store(count as u64, Ordering::Relaxed);
+    }
+
+    /// How much there was when the engine last said so.
+    #[must_use]
+    pub fn held(&self, gauge: Gauge) -> u64 {
+        self.gauges[gauge as usize].load(Ordering::Relaxed)
     }
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 
 use offhook::config::{self, Config, Cores, Driver, Listener, LogLevel, Mistake, Overrides};
+use offhook::server::host;
 use offhook::server::logging;
 use offhook::server::serve::{self, Choices, Serving};
 use offhook::server::tls;
@@ -132,6 +133,9 @@ fn check(path: &Path) -> ExitCode {
                 let records = question.records();
                 let line = format!("to be looked up when it runs: {question} ({records})");
                 let _ = writeln!(std::io::stdout(), "{line}");
+            }
+            for warning in host::warnings(&config) {
+                say_error(&format!("this host: {warning}"));
             }
             ExitCode::SUCCESS
         }

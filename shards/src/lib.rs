@@ -7,6 +7,7 @@ pub mod clock;
 pub mod control;
 mod driver;
 pub mod engine;
+pub mod host;
 pub mod limits;
 mod mesh;
 pub mod metrics;
@@ -20,6 +21,7 @@ mod sockets;
 mod sys;
 mod tcp;
 mod tls;
+pub mod turns;
 mod udp;
 pub mod wheel;
 
@@ -28,6 +30,7 @@ pub use engine::{
     ConnectionChange, ConnectionId, ConnectionOutcome, Engine, Frame, ShardId, Source, Transmit,
     Transport,
 };
+pub use host::{Host, HostWarning, Wishes};
 pub use metrics::{Counter, Metrics};
 pub use options::{Driver, DriverChoice, Options, Room, StartError, UringDenied};
 pub use placement::Placement;

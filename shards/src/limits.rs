@@ -21,6 +21,8 @@ pub const SEGMENT_BYTES_MAX: usize = 1_400;
 pub const SEGMENTS_BYTES_MAX: usize = 60_000;
 /// How long a full send buffer is left alone.
 pub const SEND_RETRY_PAUSE: Duration = Duration::from_millis(1);
+/// Classes by which the times of turns are counted: up to a second, each twice the last.
+pub const TURN_TIMES: usize = 22;
 /// What is asked for as each UDP socket's kernel buffers; the kernel may grant less.
 pub const SOCKET_BUFFER_BYTES: usize = 4 << 20;
 

@@ -5,6 +5,7 @@ use crossbeam::utils::CachePadded;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::engine::ShardId;
+use crate::turns::TurnTimes;
 
 macro_rules! counters {
     ($($(#[doc = $text:literal])+ $variant:ident => $name:literal,)+) => {
@@ -128,13 +129,21 @@ counters! {
 #[derive(Debug)]
 pub struct ShardMetrics {
     values: Vec<AtomicU64>,
+    turns: TurnTimes,
 }
 
 impl ShardMetrics {
     fn new() -> Self {
         Self {
             values: Counter::ALL.iter().map(|_| AtomicU64::new(0)).collect(),
+            turns: TurnTimes::new(),
         }
+    }
+
+    /// How long its turns took.
+    #[must_use]
+    pub fn turns(&self) -> &TurnTimes {
+        &self.turns
     }
 
     /// The number as it is now.

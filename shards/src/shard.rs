@@ -163,6 +163,15 @@ impl<E: Engine> Shard<E> {
         Next::Sleep(deadline)
     }
 
+    /// Counts how long the last turn took, if it had work: turns that only look are many and say
+    /// nothing.
+    pub(crate) fn count_turn(&self, began: Instant, ended: Instant) {
+        if self.idle_since.is_none() {
+            let turns = self.metrics().turns();
+            turns.add(ended.saturating_duration_since(began));
+        }
+    }
+
     /// Whether anything waits that no socket, bell or deadline would wake the loop for.
     fn has_more(&self) -> bool {
         let is_ready = |socket| self.datagrams.is_ready(socket);

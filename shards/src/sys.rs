@@ -80,12 +80,21 @@ pub(crate) fn probe_io_uring() -> io::Result<()> {
 
 /// How many bytes this process may lock in memory.
 pub(crate) fn memlock_bytes() -> io::Result<u64> {
+    limit(libc::RLIMIT_MEMLOCK)
+}
+
+/// How many files and sockets this process may have open.
+pub(crate) fn descriptors() -> io::Result<u64> {
+    limit(libc::RLIMIT_NOFILE)
+}
+
+fn limit(resource: libc::__rlimit_resource_t) -> io::Result<u64> {
     let mut limit = libc::rlimit {
         rlim_cur: 0,
         rlim_max: 0,
     };
     // SAFETY: getrlimit writes one `rlimit`, which outlives the call.
-    check(unsafe { libc::getrlimit(libc::RLIMIT_MEMLOCK, &raw mut limit) })?;
+    check(unsafe { libc::getrlimit(resource, &raw mut limit) })?;
     Ok(limit.rlim_cur)
 }
 

@@ -350,6 +350,18 @@ impl Calls {
 
     /// How many calls there are.
     #[must_use]
+    pub fn len(&self) -> usize {
+        self.calls.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.calls.is_empty()
+    }
+
+    /// How many stand where.
+    #[must_use]
     pub fn live(&self) -> Live {
         self.calls
             .values()

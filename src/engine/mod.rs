@@ -27,7 +27,7 @@ use crate::agent::{self, Agents};
 use crate::call;
 use crate::call::{CallKey, CallRef, Calls, Live, Mint};
 use crate::config::{Config, DnIndex, QueueIndex, RoutingPointIndex, Strangers, TrunkIndex};
-use crate::counters::Counters;
+use crate::counters::{Counters, Gauge};
 use crate::cti::{
     CallRequest, ConnId, ErrorCode, Event, Output, Request, RequestBody, RequestedBy, RouteRequest,
 };
@@ -201,6 +201,18 @@ impl Engine {
     #[must_use]
     pub fn live(&self) -> Live {
         self.calls.live()
+    }
+
+    fn say_what_is_held(&self) {
+        let held = [
+            (Gauge::Calls, self.calls.len()),
+            (Gauge::Legs, self.user_agent.legs()),
+            (Gauge::Subscriptions, self.user_agent.subscriptions()),
+            (Gauge::Transactions, self.user_agent.transactions()),
+        ];
+        for (gauge, count) in held {
+            self.counters.hold(gauge, count);
+        }
     }
 
     /// The agents of this shard, for checkers.
@@ -496,7 +508,12 @@ impl offhook_shards::Engine for Engine {
     }
 
     fn poll_event(&mut self) -> Option<Output> {
-        self.events.pop_front()
+        let event = self.events.pop_front();
+        if event.is_none() {
+            // The last that is asked in a turn.
+            self.say_what_is_held();
+        }
+        event
     }
 
     fn poll_timeout(&self) -> Option<Instant> {

@@ -18,7 +18,7 @@ use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
 use crate::config::{Config, Role};
-use crate::counters::Counter;
+use crate::counters::{Counter, Gauge};
 use crate::cti::ErrorCode;
 use crate::limits::{CTI_AGENTS_PER_ANSWER_MAX, CTI_FRAME_BYTES_MAX, CTI_FRAME_BYTES_READ_MAX};
 
@@ -235,7 +235,19 @@ async fn shards(State(api): State<Api>, asker: Asker) -> Result<Response, Proble
         for counter in offhook_shards::Counter::ALL {
             counted.insert(counter.name().to_owned(), metrics.value(*counter).into());
         }
-        let mut shown = json!({ "Shard": shard.0, "Driver": fleet.driver });
+        let held = Gauge::ALL.map(|gauge| (gauge.name().to_owned(), counters.held(gauge).into()));
+        let turns = metrics.turns();
+        let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        let mut shown = json!({
+            "Shard": shard.0,
+            "Driver": fleet.driver,
+            "Holds": serde_json::Map::from_iter(held),
+            "TurnMicroseconds": {
+                "P50": micros(turns.percentile(50)),
+                "P99": micros(turns.percentile(99)),
+                "Max": micros(turns.longest()),
+            },
+        });
         if let Some(core) = core {
             shown["Core"] = (*core).into();
         }

@@ -3,18 +3,20 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
 use offhook_shards::Metrics;
+use offhook_shards::turns::TurnTimes;
 
-use crate::counters::{Counter, Counters};
+use crate::counters::{Counter, Counters, Gauge};
 use crate::cti::ErrorCode;
 
 use super::dns::Tally;
@@ -231,6 +233,13 @@ impl Page {
             let metric = causes[0].metric();
             counters(encoder, metric, "What the engine counted, by cause", values)?;
         }
+        for gauge in Gauge::ALL {
+            let name = format!("engine_{}", gauge.name());
+            let values = self.fleet.counters.iter().zip(&shards);
+            let values =
+                values.map(|(engine, shard)| (vec![("shard", shard.as_str())], engine.held(gauge)));
+            gauges(encoder, &name, "What the engine holds", values)?;
+        }
         Ok(())
     }
 
@@ -252,7 +261,33 @@ impl Page {
                 counters(encoder, &name, help, values)?;
             }
         }
-        Ok(())
+        let turns = self.fleet.metrics.shards().zip(&shards);
+        let turns =
+            turns.map(|((_, metrics), shard)| (vec![("shard", shard.as_str())], metrics.turns()));
+        let (name, help) = (
+            "shard_turn_seconds",
+            "How long turns of the loop with work took",
+        );
+        family(encoder, name, help, MetricType::Histogram, turns, Turns)
+    }
+}
+
+/// A shard's turns as a histogram.
+struct Turns<'a>(&'a TurnTimes);
+
+impl EncodeMetric for Turns<'_> {
+    fn encode(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
+        let seconds = |time: Duration| time.as_secs_f64();
+        let counts = self.0.counts();
+        let buckets: Vec<(f64, u64)> = counts
+            .map(|(below, count)| (below.map_or(f64::INFINITY, seconds), count))
+            .collect();
+        let all = buckets.iter().map(|(_, count)| count).sum();
+        encoder.encode_histogram::<NoLabelSet>(seconds(self.0.total()), all, &buckets, None)
+    }
+
+    fn metric_type(&self) -> MetricType {
+        MetricType::Histogram
     }
 }
 
@@ -283,13 +318,13 @@ fn counters<'a>(
     )
 }
 
-fn family<'a, M: EncodeMetric>(
+fn family<'a, V, M: EncodeMetric>(
     encoder: &mut DescriptorEncoder<'_>,
     name: &str,
     help: &str,
     kind: MetricType,
-    values: impl IntoIterator<Item = (Labels<'a>, u64)>,
-    metric: impl Fn(u64) -> M,
+    values: impl IntoIterator<Item = (Labels<'a>, V)>,
+    metric: impl Fn(V) -> M,
 ) -> fmt::Result {
     let mut family = encoder.encode_descriptor(name, help, None, kind)?;
     for (labels, value) in values {

@@ -21,6 +21,7 @@ pub mod encode;
 pub mod engines;
 pub mod gate;
 pub mod history;
+pub mod host;
 pub mod hub;
 pub mod journal;
 pub mod link;

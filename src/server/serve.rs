@@ -202,6 +202,15 @@ pub fn shard_count(config: &Config) -> u16 {
     })
 }
 
+/// How bytes are to move.
+pub(super) fn driver(config: &Config) -> DriverChoice {
+    match config.server.driver {
+        Driver::Auto => DriverChoice::Auto,
+        Driver::Uring => DriverChoice::Uring,
+        Driver::Epoll => DriverChoice::Epoll,
+    }
+}
+
 /// Starts the real server: [`start_with`] the engines of this package.
 ///
 /// # Errors
@@ -310,11 +319,7 @@ fn options(config: &Config, choices: Choices, tls_store: Option<TlsStore>) -> Op
     Options {
         shards: shard_count(config),
         placement,
-        driver: match server.driver {
-            Driver::Auto => DriverChoice::Auto,
-            Driver::Uring => DriverChoice::Uring,
-            Driver::Epoll => DriverChoice::Epoll,
-        },
+        driver: driver(config),
         udp: of(Transport::Udp),
         tcp: of(Transport::Tcp),
         tls: of(Transport::Tls),

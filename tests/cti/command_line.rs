@@ -35,7 +35,9 @@ fn file(name: &str, text: &str) -> PathBuf {
 fn check_says_that_all_is_fine() {
     let path = file("fine.toml", CONFIGURATION);
     let (status, out, err) = offhook(&["check", "--config", path.to_str().unwrap()]);
-    assert_eq!((status, err.as_str()), (Some(0), ""));
+    assert_eq!(status, Some(0));
+    let mut words = err.lines();
+    assert!(words.all(|line| line.starts_with("this host: ")), "{err}");
     assert_eq!(out.lines().count(), 1);
     assert!(
         out.contains("is fine: 4 agents, 1 queues, 1 routing points, 1 trunks"),

@@ -90,7 +90,12 @@ async fn the_state_is_what_the_events_said() {
     let shards = fetch_json(&server, "/api/v1/shards").await;
     assert_eq!(shards["Shards"].as_array().unwrap().len(), 2);
     // The request, and the word that the DN has a desktop.
-    assert_eq!(shards["Shards"][1]["Counters"]["requests"], 2);
+    let shard = &shards["Shards"][1];
+    assert_eq!(shard["Counters"]["requests"], 2);
+    let turns = &shard["TurnMicroseconds"];
+    assert!(turns["P50"].as_u64() <= turns["P99"].as_u64(), "{turns}");
+    assert!(turns["P99"].as_u64() <= turns["Max"].as_u64(), "{turns}");
+    assert_eq!(shard["Holds"]["calls"], 0);
     server.stop().unwrap();
 }
 
@@ -217,6 +222,8 @@ async fn the_metrics_page_counts() {
         "offhook_messages_refused_total{shard=\"1\",cause=\"malformed\"} 0",
         "offhook_shard_requests_total{shard=\"0\"} 2",
         "offhook_shards 2",
+        "offhook_engine_calls{shard=\"1\"} 0",
+        "# TYPE offhook_shard_turn_seconds histogram",
         "# EOF",
     ] {
         assert!(

@@ -95,6 +95,7 @@ impl<E: Engine> Runner<E> {
             let now = Clock.now();
             self.accept(now);
             let next = self.shard.turn(now);
+            self.shard.count_turn(now, Clock.now());
             let obeyed = self.obey(now);
             let timeout = match next {
                 Next::Stop => break,

@@ -1,0 +1,27 @@
+//! What the host of a server grants too little of, for `offhook check`.
+
+use offhook_shards::limits::CONNECTIONS_PER_SHARD_MAX;
+use offhook_shards::{Host, HostWarning, Wishes};
+
+use crate::config::{Config, Transport};
+use crate::limits::HTTP_CONNECTIONS_MAX;
+
+use super::serve::{driver, shard_count};
+
+/// What this host grants too little of to a process like this one, if it serves this
+/// configuration with all the clients and connections that it admits.
+#[must_use]
+pub fn warnings(config: &Config) -> Vec<HostWarning> {
+    let mut listeners = config.server.sip.iter();
+    let has_streams = listeners.any(|listener| listener.transport != Transport::Udp);
+    let of_a_shard = if has_streams {
+        CONNECTIONS_PER_SHARD_MAX
+    } else {
+        0
+    };
+    let descriptors = HTTP_CONNECTIONS_MAX + usize::from(shard_count(config)) * of_a_shard;
+    Host::read().warnings(Wishes {
+        driver: driver(config),
+        descriptors: descriptors as u64,
+    })
+}
