@@ -5,6 +5,7 @@
 
 mod crowd;
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
@@ -16,6 +17,7 @@ const SIZES: [(&str, u32); 2] = [("1k", 1_000), ("100k", 100_000)];
 const SCANNED: usize = 20;
 
 fn matching(criterion: &mut Criterion) {
+    let mut costs = Costs::default();
     let mut group = criterion.benchmark_group("match");
     group.throughput(Throughput::Elements(1));
     for (name, agents) in SIZES {
@@ -27,7 +29,8 @@ fn matching(criterion: &mut Criterion) {
                 (0..SCANNED).for_each(|_| check_freed(&mut crowd));
                 crowd
             });
-            bencher.iter_custom(|pairs| (0..pairs).map(|_| agent_freed(crowd)).sum());
+            let paid = costs.of("agent_freed", name);
+            bencher.iter_custom(|pairs| paid.all((0..pairs).map(|_| agent_freed(crowd))));
         });
         let mut crowd = None;
         group.bench_function(
@@ -39,11 +42,52 @@ fn matching(criterion: &mut Criterion) {
                     (0..SCANNED).for_each(|_| check_arrives(&mut crowd));
                     crowd
                 });
-                bencher.iter_custom(|pairs| (0..pairs).map(|_| caller_arrives(crowd)).sum());
+                let paid = costs.of("caller_arrives", name);
+                bencher.iter_custom(|pairs| paid.all((0..pairs).map(|_| caller_arrives(crowd))));
             },
         );
     }
     group.finish();
+    costs.print();
+}
+
+/// What single pairs have cost, by what happened and in which crowd.
+#[derive(Default)]
+struct Costs(BTreeMap<(&'static str, &'static str), Paid>);
+
+#[derive(Default)]
+struct Paid(Vec<Duration>);
+
+impl Costs {
+    fn of(&mut self, what: &'static str, crowd: &'static str) -> &mut Paid {
+        self.0.entry((what, crowd)).or_default()
+    }
+
+    /// By which factor the large crowd costs more: at most 3 is what the design promises.
+    #[allow(clippy::print_stdout, reason = "a bench says what it has found")]
+    fn print(&mut self) {
+        for what in ["agent_freed", "caller_arrives"] {
+            let medians = SIZES.map(|(crowd, _)| self.of(what, crowd).median());
+            if let [Some(small), Some(large)] = medians {
+                let factor = large.as_secs_f64() / small.as_secs_f64();
+                println!("{what}: median {small:?} and {large:?}, factor {factor:.2}");
+            }
+        }
+    }
+}
+
+impl Paid {
+    /// The sum of some more.
+    fn all(&mut self, pairs: impl Iterator<Item = Duration>) -> Duration {
+        let first = self.0.len();
+        self.0.extend(pairs);
+        self.0[first..].iter().sum()
+    }
+
+    fn median(&mut self) -> Option<Duration> {
+        self.0.sort_unstable();
+        self.0.get(self.0.len() / 2).copied()
+    }
 }
 
 /// An agent becomes free and gets a caller; another comes for the one who is served.

@@ -18,6 +18,7 @@
 //! which one caller waits, only its home writes events.
 
 mod bits;
+mod effort;
 mod entering;
 mod events;
 mod line;

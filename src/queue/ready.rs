@@ -8,7 +8,7 @@
 //! touches only the classes of its group, and only if it comes to be, or was, the group's first.
 //! The order is the strategy; nothing else is decided here.
 
-use std::cmp::Reverse;
+use std::cmp::{Ordering, Reverse};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
@@ -16,16 +16,31 @@ use crate::config::{Config, DnIndex, ProfileIndex, QueueIndex, Strategy};
 use crate::cti::ConnId;
 
 use super::bits::Bits;
+use super::effort::compared;
 use super::waiting::offset;
 
 /// The place of an idle agent among those of its group: the lowest is served first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Rank {
     /// What the strategy counts.
     count: u32,
     /// Idle since then, in nanoseconds from the start of the queue.
     since: i64,
     dn: DnIndex,
+}
+
+impl Ord for Rank {
+    fn cmp(&self, other: &Self) -> Ordering {
+        compared();
+        let key = |rank: &Self| (rank.count, rank.since, rank.dn);
+        key(self).cmp(&key(other))
+    }
+}
+
+impl PartialOrd for Rank {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 /// The place of a group among those that will do for a class.

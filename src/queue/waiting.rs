@@ -6,17 +6,18 @@
 //! Callers who need the same skills wait together, so that an agent who becomes free looks at the
 //! first of each such class only. It decides nothing else.
 
-use std::cmp::Reverse;
+use std::cmp::{Ordering, Reverse};
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use crate::cti::ConnId;
 
 use super::bits::Bits;
+use super::effort::compared;
 use super::ranked::Ranked;
 
 /// A caller's place in the line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Turn {
     /// Zero for all where priority ages.
     priority: Reverse<u16>,
@@ -24,6 +25,20 @@ pub(super) struct Turn {
     /// by what an ageing priority is worth.
     since: i64,
     conn_id: ConnId,
+}
+
+impl Ord for Turn {
+    fn cmp(&self, other: &Self) -> Ordering {
+        compared();
+        let key = |turn: &Self| (turn.priority, turn.since, turn.conn_id);
+        key(self).cmp(&key(other))
+    }
+}
+
+impl PartialOrd for Turn {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 impl Turn {
