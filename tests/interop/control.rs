@@ -205,3 +205,27 @@ fn phone_transfers_by_refer_with_replaces() {
         expect_offers(&directory, "phone_talks", &[CALLER]);
     }
 }
+
+/// The phone's two calls are two conversations: it was called, and its desktop has made a call.
+#[test]
+fn phone_joins_two_conversations_by_refer_with_replaces() {
+    for transport in BOTH {
+        let crews = [
+            Crew::of("phone_refers_replaces", 1).with_trunk("refer = true\ndual_dialog = true\n"),
+            Crew::of("phone_talks", 1),
+        ];
+        let mut talk = Talk::begin("joins", transport, CALLER_WITHOUT_UPDATE, &crews);
+        talk.ask("3000", "RequestHoldCall", &json!({}), "EventHeld");
+        let make = json!({"Message": "RequestMakeCall", "ThisDN": "3000", "OtherDN": "3100"});
+        let made = talk.floor.server.request(&make);
+        assert_eq!(made["Message"], "EventDialing", "{made}");
+        talk.call = made["ConnID"].as_str().expect("a call has a name").into();
+        talk.floor.await_call("3100", "Talking", &talk.call);
+        talk.floor.await_changes(CALLER_WITHOUT_UPDATE, 2);
+        talk.floor.await_changes("phone_talks", 1);
+        let directory = talk.end("3100");
+        expect_offers(&directory, CALLER_WITHOUT_UPDATE, &[PHONE_HELD, PHONE]);
+        // The one across is asked for an offer, which goes through the tie to the caller.
+        expect_offers(&directory, "phone_talks", &[NOTHING]);
+    }
+}
