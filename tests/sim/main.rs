@@ -47,6 +47,7 @@ mod runs;
 #[path = "../cti/schema.rs"]
 mod schema;
 mod strangers;
+mod swallowed;
 mod topology;
 mod trace;
 mod turmoil;

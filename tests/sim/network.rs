@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::random::Random;
+use super::swallowed::Swallowed;
 
 /// How bad the network is.
 #[derive(Debug, Clone, Copy)]
@@ -77,6 +78,8 @@ pub struct Network {
     pub rule: Option<Rule>,
     /// Changes single datagrams before that, where a test does.
     pub rewrite: Option<Rewrite>,
+    /// INVITEs that never arrived.
+    pub swallowed: Swallowed,
     random: Random,
     serial: u64,
     flights: BTreeMap<(Instant, u64), Flight>,
@@ -91,6 +94,7 @@ impl Network {
             faults,
             rule: None,
             rewrite: None,
+            swallowed: Swallowed::default(),
             random: Random::new(seed),
             serial: 0,
             flights: BTreeMap::new(),
@@ -106,12 +110,11 @@ impl Network {
         }
         match self.rule.as_mut().map_or(Fate::Usual, |rule| rule(&flight)) {
             Fate::Usual => {}
-            Fate::Lost => return self.note(now, Noted::Lost(flight)),
+            Fate::Lost => return self.lose(now, flight),
             Fate::Late(delay) => return self.launch(now + delay, flight),
         }
         if self.random.per_thousand(self.faults.loss) {
-            self.note(now, Noted::Lost(flight));
-            return;
+            return self.lose(now, flight);
         }
         if self.random.per_thousand(self.faults.duplication) {
             self.launch(now, flight.clone());
@@ -180,7 +183,13 @@ impl Network {
         last.join("\n")
     }
 
+    fn lose(&mut self, now: Instant, flight: Flight) {
+        self.swallowed.note(&flight, true);
+        self.note(now, Noted::Lost(flight));
+    }
+
     fn launch(&mut self, now: Instant, flight: Flight) {
+        self.swallowed.note(&flight, false);
         let delay = self
             .random
             .between(self.faults.delay_min, self.faults.delay_max);

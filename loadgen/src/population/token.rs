@@ -23,7 +23,8 @@ impl Token {
     }
 
     /// Finds the token of a message, if it has one.
-    pub(super) fn read(message: &Message<'_>) -> Option<Self> {
+    #[must_use]
+    pub fn read(message: &Message<'_>) -> Option<Self> {
         let session = message.header(HeaderName::SessionId).and_then(of_session);
         session.or_else(|| message.header(HeaderName::CiscoGuid).and_then(of_guid))
     }
