@@ -11,6 +11,7 @@ use clap::{Parser, Subcommand};
 
 use offhook::config::{self, Config, Cores, Driver, Listener, LogLevel, Mistake, Overrides};
 use offhook::server::host;
+use offhook::server::journal;
 use offhook::server::logging;
 use offhook::server::serve::{self, Choices, Serving};
 use offhook::server::tls;
@@ -100,7 +101,7 @@ fn run(flags: &Serve) -> ExitCode {
         ..Choices::default()
     };
     let started = match &flags.state_dir {
-        Some(directory) => serve::start_with_state(&config, choices, directory),
+        Some(directory) => journal::start(&config, choices, directory),
         None => serve::start(&config, choices),
     };
     match started.and_then(Serving::wait) {

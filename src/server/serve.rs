@@ -4,7 +4,6 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -31,7 +30,7 @@ use super::drain::Drain;
 use super::engines::{self, Engines};
 use super::gate::{self, Gate, Outputs};
 use super::hub::Hub;
-use super::journal::{StateDirectory, StateError};
+use super::journal::StateError;
 use super::link::{Full, Shards};
 use super::metrics::Fleet;
 use super::tls;
@@ -219,24 +218,6 @@ pub fn start(config: &Config, choices: Choices) -> Result<Serving, ServeError> {
     let clock = Clock::start();
     start_with(config, clock, choices, |config, shards| {
         Engines::new(config, clock, shards)
-    })
-}
-
-/// The same with a journal in this directory, and with what is in it.
-///
-/// # Errors
-/// [`ServeError`]; nothing is left running.
-pub fn start_with_state(
-    config: &Config,
-    choices: Choices,
-    directory: &Path,
-) -> Result<Serving, ServeError> {
-    let clock = Clock::start();
-    let (shards, keys) = (shard_count(config), engines::fresh_keys());
-    let state = StateDirectory::open(directory, config, shards, keys);
-    let state = state.map_err(ServeError::State)?;
-    start_with(config, clock, choices, |config, shards| {
-        Engines::with_state(config, clock, shards, state)
     })
 }
 

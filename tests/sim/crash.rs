@@ -73,24 +73,25 @@ fn agent_hangs_up_after_a_crash_and_the_caller_hears_it() {
 }
 
 #[test]
-fn call_that_ended_while_nobody_was_there_is_found_out() {
+fn phone_that_hung_up_while_nobody_was_there_gives_its_caller_back() {
     let mut world = World::new(Setup::calm(1));
     world.run_until_ready();
     let token = world.call(CallPlan::to("7000"));
     world.run_for(seconds(10));
     world.cluster.kill(world.now);
-    // The agent hangs up, and its PBX gives up saying so after 64*T1.
+    // Its PBX gives up saying so after 64*T1.
     assert!(world.phone(AGENT).hang_up());
-    world.excused.push(Fault::ByeUnanswered);
+    world
+        .excused
+        .extend([Fault::ByeUnanswered, Fault::NotifyUnanswered]);
+    world.excused.push(Fault::LeftBehind);
     world.run_for(seconds(60));
     world.cluster.start_again(world.now);
     world.run_for(seconds(70));
-    let ended = Some(Outcome::Answered(EndedBy::Server));
-    assert_eq!(outcome(&world, token), ended);
+    // It was asked, and has no such call: the caller went back to the queue.
     assert_eq!(told(&world, EventName::Released, AGENT), 1);
-    assert!(world.journal.is_ready(AGENT));
-    let live = |it: &offhook::engine::Engine| it.live().connected;
-    assert_eq!(world.cluster.engines.iter().map(live).sum::<usize>(), 0);
+    assert_eq!(told(&world, EventName::Queued, "7000"), 2);
+    assert!(control::connected(&world, token, AGENT));
 }
 
 #[test]
