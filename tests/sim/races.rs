@@ -367,13 +367,13 @@ fn d25_a_notify_after_the_bye_ends_nothing_else() {
 #[test]
 fn a_request_that_crosses_the_end_of_its_call_is_answered() {
     for seed in 1..=4 {
-        for after in 0..12 {
+        for after in (0..1_000).step_by(50) {
             let mut world = world_on(4, seed, "", "");
             let (token, conn_id) = talking(&mut world);
             act(&mut world, AGENT, conn_id, CallAction::Hold);
             let now = world.now;
             world.population.callers.hang_up(now, token);
-            world.run_for(milliseconds(after));
+            world.run_for(Duration::from_micros(after));
             act(&mut world, AGENT, conn_id, CallAction::Retrieve);
             world.finish();
         }
