@@ -428,11 +428,9 @@ impl Conversation {
                 self.stand(turn, which, &asked, Standing::Talking);
             }
             (Then::Alternated(which), Some(asked)) => {
-                let silent = Asked {
-                    reasons: asked.reasons.clone(),
-                    ..asked
-                };
-                self.stand_quietly(turn, which.other(), &silent, Standing::Holding);
+                // It answers no request that this one is on hold now.
+                let (other, quiet) = (which.other(), News::default());
+                self.stands(turn, other, asked.dn, Standing::Holding, quiet);
                 self.stand(turn, which, &asked, Standing::Talking);
             }
             (Then::Consult(consultation), Some(asked)) => {
@@ -470,16 +468,6 @@ impl Conversation {
     fn is_held_by_phone(&self, which: Which, asked: &Asked) -> bool {
         let who = self.call(which).and_then(|call| call.agent(asked.dn));
         who.is_some_and(|who| self.legs.is_held_by_far_end(who.leg))
-    }
-
-    fn stand_quietly(
-        &mut self,
-        turn: &mut Turn<'_>,
-        which: Which,
-        asked: &Asked,
-        standing: Standing,
-    ) {
-        self.stands(turn, which, asked.dn, standing, News::default());
     }
 
     pub(super) fn stands(

@@ -90,15 +90,20 @@ impl Table {
     pub(super) fn talk(&mut self) -> CallKey {
         let table = self;
         let key = table.arrive(None);
-        table.offer(key, AGENT);
-        table.ring(key);
-        let phone = table.phone;
-        let body = sdp(phone.0);
-        table.on(key, phone, LegEvent::Answered { body });
-        let body = sdp(0);
-        table.on(key, LegSlot::FIRST, LegEvent::Acknowledged { body });
+        table.is_answered(key);
         table.commands.clear();
         key
+    }
+
+    /// The agent gets the call, rings and answers; the caller has acknowledged that.
+    pub(super) fn is_answered(&mut self, key: CallKey) {
+        self.offer(key, AGENT);
+        self.ring(key);
+        let phone = self.phone;
+        let body = sdp(phone.0);
+        self.on(key, phone, LegEvent::Answered { body });
+        let body = sdp(0);
+        self.on(key, LegSlot::FIRST, LegEvent::Acknowledged { body });
     }
 
     /// The agent consults the other one, who has answered.

@@ -103,13 +103,7 @@ fn customer_goes_back_past_the_queues_that_had_sent_it_on() {
     let key = table.arrive(None);
     let (destination, why) = ("7001".into(), ForwardReason::Overflow);
     table.input(key, Input::Forward { destination, why });
-    table.offer(key, AGENT);
-    table.ring(key);
-    let phone = table.phone;
-    let body = sdp(phone.0);
-    table.on(key, phone, LegEvent::Answered { body });
-    let body = sdp(0);
-    table.on(key, LegSlot::FIRST, LegEvent::Acknowledged { body });
+    table.is_answered(key);
     let main = table.conn_id;
     table.act(key, main, AGENT, transfer("7000"));
     table.all_accept(key);
