@@ -8,7 +8,7 @@
 //! touches only the classes of its group, and only if it comes to be, or was, the group's first.
 //! The order is the strategy; nothing else is decided here.
 
-use std::cmp::{Ordering, Reverse};
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
@@ -19,21 +19,35 @@ use super::bits::Bits;
 use super::effort::compared;
 use super::waiting::offset;
 
-/// The place of an idle agent among those of its group: the lowest is served first.
+/// The place of an idle agent among others: the lowest is served first. From the highest bits
+/// down it is what the strategy counts (32), since when the agent is idle in nanoseconds from the
+/// start of the queue (64), and who it is (32). One number is compared at once, and a node of the
+/// sets takes three lines of the cache; the sets are large, and that is what they cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Rank {
-    /// What the strategy counts.
-    count: u32,
-    /// Idle since then, in nanoseconds from the start of the queue.
-    since: i64,
-    dn: DnIndex,
+struct Rank(u128);
+
+impl Rank {
+    fn new(count: u32, since: i64, dn: DnIndex) -> Self {
+        // Moments before the start come before those after it.
+        let since = since.cast_unsigned() ^ (1 << 63);
+        Self(u128::from(count) << 96 | u128::from(since) << 32 | u128::from(dn.0))
+    }
+
+    /// The same agent where it has so many of the levels that count: the more, the earlier.
+    fn with_levels(self, levels: u16) -> Self {
+        let before = u32::from(u16::MAX - levels);
+        Self(self.0 + (u128::from(before) << 96))
+    }
+
+    fn dn(self) -> DnIndex {
+        DnIndex(self.0 as u32)
+    }
 }
 
 impl Ord for Rank {
     fn cmp(&self, other: &Self) -> Ordering {
         compared();
-        let key = |rank: &Self| (rank.count, rank.since, rank.dn);
-        key(self).cmp(&key(other))
+        self.0.cmp(&other.0)
     }
 }
 
@@ -41,15 +55,6 @@ impl PartialOrd for Rank {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
-}
-
-/// The place of a group among those that will do for a class.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Offer {
-    /// The levels that count, where the strategy looks at them.
-    levels: Reverse<u16>,
-    /// The group's first agent.
-    first: Rank,
 }
 
 /// Agents who can do the same.
@@ -86,8 +91,8 @@ pub(super) struct Ready {
     dns: Box<[DnIndex]>,
     known: Box<[Known]>,
     groups: Vec<Group>,
-    /// For each class the groups that have somebody idle.
-    classes: Vec<BTreeSet<Offer>>,
+    /// For each class the first agents of the groups that have somebody idle.
+    classes: Vec<BTreeSet<Rank>>,
     /// The classes for which somebody is idle.
     served: Bits,
     /// Agents of other queues whom a router has chosen for a call of this one.
@@ -210,7 +215,7 @@ impl Ready {
     }
 
     fn first(&self, class: usize) -> Option<DnIndex> {
-        self.classes[class].first().map(|offer| offer.first.dn)
+        self.classes[class].first().map(|first| first.dn())
     }
 
     /// The agent has answered a call of this queue.
@@ -260,8 +265,16 @@ impl Ready {
         1
     }
 
+    /// Where an agent is in `dns`. Whoever fills a queue usually does so with directory numbers in
+    /// one range, so the first look is at where the agent would be then; a search through many
+    /// agents is a miss of the cache for each of its steps.
     fn position(&self, dn: DnIndex) -> Option<usize> {
-        self.dns.binary_search(&dn).ok()
+        let among_all = dn.0.checked_sub(self.dns.first()?.0)? as usize;
+        if self.dns.get(among_all) == Some(&dn) {
+            return Some(among_all);
+        }
+        let before = &self.dns[..among_all.min(self.dns.len())];
+        before.binary_search(&dn).ok()
     }
 
     /// Keeps the groups and classes true to what is known of an agent; `false` if it is none of
@@ -294,25 +307,30 @@ impl Ready {
     fn rank(&self, dn: DnIndex, known: &Known) -> Option<Rank> {
         let idle_since = known.idle_since.filter(|_| known.offered.is_none())?;
         let (count, since) = match self.strategy {
+            // For the most skilled a class puts the levels there.
             Strategy::LongestIdle | Strategy::MostSkilled => (0, offset(self.start, idle_since)),
             Strategy::RoundRobin => (known.last_offer, 0),
             Strategy::LeastCallsToday => (known.answered, offset(self.start, idle_since)),
         };
-        Some(Rank { count, since, dn })
+        Some(Rank::new(count, since, dn))
     }
 
     /// Another agent is the first of a group, or none is.
     fn change_first(&mut self, group: usize, before: Option<Rank>, after: Option<Rank>) {
         for &(class, levels) in &self.groups[group].classes {
-            let (class, levels) = (usize::from(class), Reverse(levels));
-            let offers = &mut self.classes[class];
+            let class = usize::from(class);
+            let place = |first: Rank| match self.strategy {
+                Strategy::MostSkilled => first.with_levels(levels),
+                Strategy::LongestIdle | Strategy::RoundRobin | Strategy::LeastCallsToday => first,
+            };
+            let firsts = &mut self.classes[class];
             if let Some(first) = before {
-                offers.remove(&Offer { levels, first });
+                firsts.remove(&place(first));
             }
             if let Some(first) = after {
-                offers.insert(Offer { levels, first });
+                firsts.insert(place(first));
             }
-            self.served.set(class, !offers.is_empty());
+            self.served.set(class, !firsts.is_empty());
         }
     }
 }

@@ -65,3 +65,24 @@ fn an_agent_of_another_queue_is_a_guest() {
     ready.settle(dn, call);
     assert!(!ready.is_offered(dn));
 }
+
+#[test]
+fn agents_are_found_on_both_sides_of_a_gap() {
+    let start = Instant::now();
+    let text = "[[trunk]]\nname = \"pbx\"\npeers = \"udp:192.0.2.1\"\n\
+                [[agent]]\ndn = \"2000\"\n\
+                [[agents]]\nrange = \"2001-2002\"\nqueues = \"sales\"\n\
+                [[agents]]\nrange = \"2003-2005\"\n\
+                [[agents]]\nrange = \"2006-2007\"\nqueues = \"sales\"\n\
+                [[agent]]\ndn = \"2008\"\n[[queue]]\nname = \"sales\"\n\
+                [[routing_point]]\nnumber = \"7000\"\nqueue = \"sales\"";
+    let config = crate::config::parse(text, &|_| Err(String::new())).unwrap();
+    let ready = Ready::new(start, &config, QueueIndex(0));
+    let found: Vec<_> = (0..9).map(|dn| ready.position(DnIndex(dn))).collect();
+    let (first, second) = ([Some(0), Some(1)], [Some(2), Some(3)]);
+    let nobody = [None; 3];
+    assert_eq!(
+        found,
+        [&[None][..], &first, &nobody, &second, &[None]].concat()
+    );
+}
