@@ -37,6 +37,7 @@ impl Place {
 pub(super) struct Places {
     pub(super) sip: Place,
     pub(super) http: Place,
+    pub(super) http_tls: Place,
     pub(super) shards: Place,
     pub(super) cores: Place,
     pub(super) trunks: Vec<Place>,
@@ -52,6 +53,7 @@ impl Places {
         Self {
             sip: at(server.line_of("sip")),
             http: at(server.line_of("http")),
+            http_tls: at(server.line_of("http_tls")),
             shards: at(server.line_of("shards")),
             cores: at(server.line_of("cores")),
             trunks: trunks.into_iter().map(at).collect(),
@@ -80,6 +82,14 @@ pub(super) fn check_server(
         let what = format!("{listener} needs a certificate");
         let instead = "add [tls] with certificate, key and ca";
         mistakes.add(places.sip.pair(), what, instead);
+    }
+    if server.http_tls && tls.is_none() {
+        let instead = "add [tls] with certificate, key and ca";
+        mistakes.add(
+            places.http_tls.pair(),
+            "http_tls needs a certificate",
+            instead,
+        );
     }
     for (position, listener) in server.sip.iter().enumerate() {
         if listener.address.port() != 0 && server.sip[..position].contains(listener) {

@@ -33,6 +33,7 @@ pub(super) const SERVER: Keys = Keys {
         "sip",
         "advertise",
         "http",
+        "http_tls",
         "shards",
         "cores",
         "pin",

@@ -17,6 +17,8 @@ pub struct Server {
     pub advertise: Option<Box<str>>,
     /// Where HTTP and WebSocket are heard; beyond loopback only if there are tokens.
     pub http: SocketAddr,
+    /// Whether they are under TLS, with the certificate of `[tls]`.
+    pub http_tls: bool,
     /// Who may use the CTI interface; empty means everyone on loopback, as `admin`.
     pub tokens: Vec<Token>,
     /// Shards to start; `None` is the number of cores minus one, at least one.

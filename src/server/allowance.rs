@@ -7,7 +7,7 @@ use crate::limits::{CTI_REQUESTS_AT_ONCE_MAX, CTI_REQUESTS_PER_SECOND_MAX};
 
 /// What is left of what a client may ask.
 #[derive(Debug)]
-pub(super) struct Allowance {
+pub struct Allowance {
     left: u32,
     /// Up to when it was refilled; nothing before the first request.
     refilled: Option<Instant>,

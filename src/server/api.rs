@@ -1,7 +1,8 @@
 //! HTTP: the WebSocket's door, the state as JSON, one request as `POST`, metrics and health. It
 //! checks who comes in and gives answers their status; the rest is the hub's.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
@@ -16,12 +17,15 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
+use tokio::sync::watch;
+use tokio::time::Instant;
 
-use crate::config::{Config, Role};
+use crate::config::{Config, DnIndex, Role};
 use crate::counters::{Counter, Gauge};
 use crate::cti::ErrorCode;
 use crate::limits::{CTI_AGENTS_PER_ANSWER_MAX, CTI_FRAME_BYTES_MAX, CTI_FRAME_BYTES_READ_MAX};
 
+use super::allowance::Allowance;
 use super::clients::{self, Kind};
 use super::door;
 use super::gate::{Command, Gate, Stopped};
@@ -43,6 +47,10 @@ pub struct Api {
     pub heartbeat: Heartbeat,
     /// How long the body of a request may take.
     pub body_deadline: Duration,
+    /// Set to let the calls end and then stop.
+    pub drain: Arc<watch::Sender<bool>>,
+    /// How much each agent may ask, by the DNs of its token: there are no more than tokens.
+    pub allowances: Arc<Mutex<BTreeMap<Vec<DnIndex>, Allowance>>>,
 }
 
 /// Every path that is served.
@@ -56,6 +64,7 @@ pub fn router(api: Api) -> Router {
         .route("/api/v1/trunks", get(trunks))
         .route("/api/v1/shards", get(shards))
         .route("/api/v1/requests", post(request))
+        .route("/api/v1/drain", post(drain))
         .route("/metrics", get(metrics_page))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
@@ -125,6 +134,10 @@ impl IntoResponse for Problem {
         }
         let kind = [(header::CONTENT_TYPE, "application/problem+json")];
         let mut response = (self.status, kind, body.to_string()).into_response();
+        if self.status == StatusCode::TOO_MANY_REQUESTS {
+            let soon = header::HeaderValue::from_static("1");
+            response.headers_mut().insert(header::RETRY_AFTER, soon);
+        }
         if self.status == StatusCode::UNAUTHORIZED {
             let challenge = header::HeaderValue::from_static("Bearer");
             response
@@ -156,10 +169,35 @@ impl FromRequestParts<Api> for Asker {
         let Query(parameters) = Query::<Parameters>::try_from_uri(&parts.uri)
             .map_err(|rejection| Problem::new(rejection.status(), rejection.body_text()))?;
         let identity = identify(api, &parts.headers, &parameters)?;
+        api.allow(&identity)?;
         Ok(Self {
             identity,
             parameters,
         })
+    }
+}
+
+impl Api {
+    /// A desktop may not keep the hub from its colleagues. Whoever sees everything is trusted, as
+    /// on the WebSocket.
+    fn allow(&self, identity: &Identity) -> Result<(), Problem> {
+        match identity.role {
+            Role::Supervisor | Role::Router | Role::Admin => return Ok(()),
+            Role::Agent => {}
+        }
+        let mut allowances = self
+            .allowances
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let allowance = allowances.entry(identity.dns.clone()).or_default();
+        if allowance.take(Instant::now().into_std()) {
+            return Ok(());
+        }
+        let words = "this token asks too often; ask again in a second";
+        Err(Problem::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            words.to_owned(),
+        ))
     }
 }
 
@@ -312,6 +350,21 @@ async fn request(
         Some(_) | None => StatusCode::OK,
     };
     Ok(json_body(status, &answer))
+}
+
+/// Lets the calls end and then stops, like SIGTERM.
+async fn drain(State(api): State<Api>, asker: Asker) -> Result<Response, Problem> {
+    match asker.identity.role {
+        Role::Admin => {}
+        Role::Agent | Role::Supervisor | Role::Router => {
+            let words = "only an admin's token stops the server".to_owned();
+            return Err((ErrorCode::Forbidden, words).into());
+        }
+    }
+    api.drain.send_replace(true);
+    let patience = api.config.server.drain_timeout;
+    let answer = json!({ "Draining": true, "SecondsAtMost": patience.as_secs() });
+    Ok(json_body(StatusCode::ACCEPTED, &answer))
 }
 
 async fn state(api: &Api, identity: Identity, query: StateQuery) -> Result<Response, Problem> {

@@ -2,6 +2,7 @@
 //! to say what they want, and counts by cause what is turned away. It never reads a request: hyper
 //! does, and `api` decides.
 
+use std::fmt;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -18,10 +19,12 @@ use axum::middleware::Next;
 use axum::response::Response;
 use axum::serve::{IncomingStream, Listener};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::limits::HTTP_CONNECTIONS_MAX;
+
+use super::stream::{Secrets, Stream};
 
 /// Defines the causes: variant, label.
 macro_rules! causes {
@@ -46,7 +49,9 @@ macro_rules! causes {
 causes! {
     /// A connection that ended in the middle of what was no request, or not yet.
     Malformed => "malformed",
-    /// A connection on which no whole request came in time.
+    /// A connection whose TLS handshake failed.
+    Handshake => "handshake",
+    /// A connection on which no whole request came in time, or no whole handshake.
     TooSlow => "too_slow",
     /// A connection beyond the number of connections.
     TooMany => "too_many",
@@ -60,6 +65,8 @@ causes! {
     Method => "method",
     /// 413: the body is too long.
     TooLarge => "too_large",
+    /// 429: the client asks too often.
+    TooOften => "too_often",
     /// 503: the server is full or stops.
     Unavailable => "unavailable",
     /// Every other error.
@@ -156,6 +163,7 @@ fn cause_of(status: StatusCode) -> Cause {
         StatusCode::METHOD_NOT_ALLOWED => Cause::Method,
         StatusCode::REQUEST_TIMEOUT => Cause::TooSlow,
         StatusCode::PAYLOAD_TOO_LARGE => Cause::TooLarge,
+        StatusCode::TOO_MANY_REQUESTS => Cause::TooOften,
         StatusCode::SERVICE_UNAVAILABLE => Cause::Unavailable,
         _ => Cause::Other,
     }
@@ -165,6 +173,8 @@ fn cause_of(status: StatusCode) -> Cause {
 #[derive(Debug)]
 pub struct Door {
     listener: TcpListener,
+    /// Where it speaks TLS.
+    secrets: Option<Secrets>,
     head_deadline: Duration,
     refusals: Arc<Refusals>,
     /// Held by each connection: their number is that of the copies.
@@ -174,9 +184,15 @@ pub struct Door {
 impl Door {
     /// A door that gives each connection so long for the head of a request.
     #[must_use]
-    pub fn new(listener: TcpListener, head_deadline: Duration, refusals: Arc<Refusals>) -> Self {
+    pub fn new(
+        listener: TcpListener,
+        secrets: Option<Secrets>,
+        head_deadline: Duration,
+        refusals: Arc<Refusals>,
+    ) -> Self {
         Self {
             listener,
+            secrets,
             head_deadline,
             refusals,
             open: Arc::default(),
@@ -199,7 +215,7 @@ impl Listener for Door {
             let _ = stream.set_nodelay(true);
             let deadline = Instant::now() + self.head_deadline;
             let connection = Connection {
-                stream,
+                stream: Stream::new(stream, self.secrets.as_ref()),
                 progress: Arc::default(),
                 head_deadline: self.head_deadline,
                 deadline: Box::pin(sleep_until(deadline)),
@@ -218,9 +234,8 @@ impl Listener for Door {
 }
 
 /// One connection.
-#[derive(Debug)]
 pub struct Connection {
-    stream: TcpStream,
+    stream: Stream,
     progress: Arc<Progress>,
     head_deadline: Duration,
     deadline: Pin<Box<Sleep>>,
@@ -229,6 +244,16 @@ pub struct Connection {
     unfinished: Option<u64>,
     refusals: Arc<Refusals>,
     _open: Arc<()>,
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Connection")
+            .field("progress", &self.progress)
+            .field("is_shaking", &self.stream.is_shaking())
+            .finish_non_exhaustive()
+    }
 }
 
 impl AsyncRead for Connection {
@@ -245,14 +270,18 @@ impl AsyncRead for Connection {
         self.was_busy = busy;
         // Before the bytes: however steadily they trickle.
         if !busy && self.deadline.as_mut().poll(context).is_ready() {
-            if self.is_unfinished() {
+            if self.is_unfinished() || self.stream.is_shaking() {
                 self.refusals.count(Cause::TooSlow);
                 self.unfinished = None;
             }
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
+        if ready!(self.stream.poll_handshake(context)).is_err() {
+            self.refusals.count(Cause::Handshake);
+            return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
+        }
         let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
+        ready!(self.stream.poll_read(context, buffer))?;
         if !busy && buffer.filled().len() > before {
             self.unfinished = Some(self.progress.heads.load(Ordering::Relaxed));
         }
@@ -272,15 +301,15 @@ impl AsyncWrite for Connection {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        self.stream.poll_write(context, &[io::IoSlice::new(bytes)])
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+        self.stream.poll_flush(context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+        self.stream.poll_shutdown(context)
     }
 
     fn poll_write_vectored(
@@ -288,11 +317,11 @@ impl AsyncWrite for Connection {
         context: &mut Context<'_>,
         buffers: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, buffers)
+        self.stream.poll_write(context, buffers)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        true
     }
 }
 

@@ -8,7 +8,7 @@
 //! decides nothing about agents, calls and queues: that is done on the shards.
 
 pub mod address;
-mod allowance;
+pub mod allowance;
 pub mod api;
 pub mod attendance;
 pub mod clients;
@@ -29,8 +29,12 @@ pub mod logging;
 pub mod metrics;
 pub mod pending;
 pub mod permissions;
+mod reload;
 pub mod serve;
+mod service;
 pub mod snapshot;
 pub mod state;
+mod stopping;
+pub mod stream;
 pub mod tls;
 pub mod websocket;

@@ -8,12 +8,12 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use offhook_shards::rustls::ServerConfig;
 use offhook_shards::{
     Control, DriverChoice, Engine, Events, Options, Placement, Running, ShardId, StartError,
     TlsStore, limits::MESSAGE_DEADLINE, placement,
 };
 use tokio::io::unix::AsyncFd;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::config::{Config, DnIndex, Driver, QueueIndex, Transport};
@@ -33,6 +33,9 @@ use super::hub::Hub;
 use super::journal::StateError;
 use super::link::{Full, Shards};
 use super::metrics::Fleet;
+use super::reload::InUse;
+use super::service;
+use super::stopping::{Stopping, until_true};
 use super::tls;
 use super::websocket::Heartbeat;
 
@@ -242,6 +245,7 @@ pub fn start_with<C: Crew>(
     let builder = crew.clone();
     let store = tls::load(&config).map_err(ServeError::Tls)?;
     let store = store.map(TlsStore::new);
+    let secrets = tls::load_http(&config).map_err(ServeError::Tls)?;
     let options = options(&config, choices, store.clone());
     let running = offhook_shards::start(&options, move |shard| builder.engine(shard))
         .map_err(ServeError::Shards)?;
@@ -257,6 +261,7 @@ pub fn start_with<C: Crew>(
         clock,
         choices,
         store,
+        secrets,
         crew,
         listener,
         running,
@@ -311,7 +316,7 @@ fn options(config: &Config, choices: Choices, tls_store: Option<TlsStore>) -> Op
 }
 
 /// The one line that says what was started, and how.
-fn log_start<E: Engine>(http: SocketAddr, running: &Running<E>) {
+fn log_start<E: Engine>(http: SocketAddr, is_secret: bool, running: &Running<E>) {
     let addresses = |kind: &str, addresses: &[SocketAddr]| {
         addresses
             .iter()
@@ -333,8 +338,9 @@ fn log_start<E: Engine>(http: SocketAddr, running: &Running<E>) {
     let why = running
         .fallback_reason()
         .map_or_else(String::new, |why| format!(" ({why})"));
+    let scheme = if is_secret { "https" } else { "http" };
     tracing::info!(
-        "offhook {} serves SIP on{}{}{} and CTI on http://{http}; {} shards on cores {pinned}; \
+        "offhook {} serves SIP on{}{}{} and CTI on {scheme}://{http}; {} shards on cores {pinned}; \
          driver {}{why}",
         env!("CARGO_PKG_VERSION"),
         addresses("udp", running.udp_addresses()),
@@ -351,6 +357,7 @@ struct ControlPlane<C: Crew> {
     clock: Clock,
     choices: Choices,
     store: Option<TlsStore>,
+    secrets: Option<Arc<ServerConfig>>,
     crew: C,
     listener: TcpListener,
     running: Running<C::Engine>,
@@ -386,18 +393,23 @@ impl<C: Crew> ControlPlane<C> {
             gate: gate.clone(),
             patience: self.config.server.drain_timeout,
         };
+        let (ask, asked) = watch::channel(false);
         let api = Api {
-            gate,
+            gate: gate.clone(),
             config: Arc::clone(&self.config),
             fleet,
             heartbeat: self.choices.heartbeat,
             body_deadline: deadlines.http_body,
+            drain: Arc::new(ask),
+            allowances: Arc::default(),
         };
         let resolving = tokio::spawn(resolver.run(self.clock, self.running.control()));
         let listener = self.listener.try_clone().map_err(ServeError::Control)?;
         let listener = tokio::net::TcpListener::from_std(listener).map_err(ServeError::Control)?;
         let address = listener.local_addr().map_err(ServeError::Control)?;
-        let door = Door::new(listener, deadlines.http_head, refusals);
+        let in_use = self.in_use();
+        let shown = in_use.http.as_ref().map(watch::Sender::subscribe);
+        let door = Door::new(listener, shown, deadlines.http_head, refusals);
         let visitors = api::router(api).into_make_service_with_connect_info::<Visitor>();
         let (http_stop, http_stopped) = watch::channel(false);
         let http = axum::serve(door, visitors).with_graceful_shutdown(until_true(http_stopped));
@@ -417,23 +429,34 @@ impl<C: Crew> ControlPlane<C> {
             crew: self.crew.clone(),
         };
         let mut hub = Hub::new(Arc::clone(&self.config), self.clock, link);
-        let reloading = self.choices.signals.then(|| {
-            let reload = reload(Arc::clone(&self.config), self.store.clone());
-            tokio::spawn(reload)
-        });
-        // Caught before anybody is told that the server runs.
-        let signals = self.choices.signals.then(catch_signals);
-        log_start(address, &self.running);
-        let stop = until_told(signals, self.stopped.clone(), drain);
+        // Signals are caught before anybody is told that the server runs.
+        let catches_signals = self.choices.signals;
+        let stopping = Stopping::new(catches_signals, self.stopped.clone(), asked);
+        let mut beside = vec![resolving];
+        if catches_signals {
+            beside.push(tokio::spawn(in_use.run()));
+            beside.push(tokio::spawn(service::watchdog(gate)));
+            service::runs();
+        }
+        log_start(address, self.config.server.http_tls, &self.running);
+        let stop = stopping.run(drain);
         let outcome = gate::turn(&mut hub, &self.clock, commands, outputs, stop).await;
-        resolving.abort();
-        if let Some(reloading) = reloading {
-            reloading.abort();
+        for task in beside {
+            task.abort();
         }
         http_stop.send_replace(true);
         // Whoever still reads an answer then is cut off.
         let _ = tokio::time::timeout(STOP_PATIENCE, http).await;
         outcome.map_err(ServeError::Broken)
+    }
+
+    fn in_use(&mut self) -> InUse {
+        let secrets = self.secrets.take();
+        InUse {
+            config: Arc::clone(&self.config),
+            sip: self.store.clone(),
+            http: secrets.map(|secrets| watch::channel(secrets).0),
+        }
     }
 
     fn fleet(&self) -> Fleet {
@@ -456,76 +479,6 @@ impl<C: Crew> ControlPlane<C> {
 )]
 fn watch_events<E: Engine>(events: Events<E>) -> io::Result<AsyncFd<Events<E>>> {
     AsyncFd::new(events)
-}
-
-/// Waits until the value is true, or nobody is left to set it.
-async fn until_true(mut value: watch::Receiver<bool>) {
-    let _ = value.wait_for(|set| *set).await;
-}
-
-/// The signals that stop the server, caught from the moment of the call.
-fn catch_signals() -> io::Result<(Signal, Signal)> {
-    Ok((
-        signal(SignalKind::terminate())?,
-        signal(SignalKind::interrupt())?,
-    ))
-}
-
-/// Waits until somebody wants the server to stop and its calls have ended; a second signal ends
-/// them at once.
-async fn until_told<E: Engine<Request = Input>>(
-    signals: Option<io::Result<(Signal, Signal)>>,
-    stopped: watch::Receiver<bool>,
-    drain: Drain<E>,
-) {
-    let Some(mut signals) = signals else {
-        return until_true(stopped).await;
-    };
-    tokio::select! {
-        () = until_true(stopped.clone()) => return,
-        () = signalled(&mut signals) => {}
-    }
-    tokio::select! {
-        () = until_true(stopped) => {}
-        () = signalled(&mut signals) => {}
-        () = drain.run() => {}
-    }
-}
-
-async fn signalled(signals: &mut io::Result<(Signal, Signal)>) {
-    match signals {
-        Ok((terminate, interrupt)) => {
-            tokio::select! {
-                _ = terminate.recv() => tracing::info!("SIGTERM"),
-                _ = interrupt.recv() => tracing::info!("SIGINT"),
-            }
-        }
-        Err(error) => {
-            // The kernel's own action still ends the process, only less politely.
-            tracing::warn!(%error, "signals cannot be caught");
-            std::future::pending::<()>().await;
-        }
-    }
-}
-
-/// Reads certificates and keys again whenever SIGHUP comes; what cannot be used changes nothing.
-async fn reload(config: Arc<Config>, store: Option<TlsStore>) {
-    let mut hangup = match signal(SignalKind::hangup()) {
-        Ok(hangup) => hangup,
-        Err(error) => return tracing::warn!(%error, "SIGHUP cannot be caught"),
-    };
-    while hangup.recv().await.is_some() {
-        match (&store, tls::load(&config)) {
-            (Some(store), Ok(Some(settings))) => {
-                store.set(settings);
-                tracing::info!("SIGHUP: the files of [tls] were read again");
-            }
-            (Some(_), Err(words)) => {
-                tracing::error!("SIGHUP: the old certificate stays in use: {words}");
-            }
-            (None, _) | (_, Ok(None)) => tracing::info!("SIGHUP: there is nothing to read again"),
-        }
-    }
 }
 
 /// The hub's way to the shards.

@@ -1,7 +1,8 @@
 //! The `offhook` command as a user runs it.
 
-use std::io::{BufRead, BufReader, Read};
-use std::net::UdpSocket;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpStream, UdpSocket};
+use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Stdio};
 use std::time::Duration;
@@ -92,7 +93,16 @@ impl Drop for EndsWithTheTest {
 
 /// A server with this configuration, what it logs, and the first line of that.
 fn serve(path: &Path) -> (EndsWithTheTest, BufReader<ChildStderr>, String) {
+    serve_in(path, &[])
+}
+
+/// The same, with these variables in its environment.
+fn serve_in(
+    path: &Path,
+    variables: &[(&str, &str)],
+) -> (EndsWithTheTest, BufReader<ChildStderr>, String) {
     let mut server = Command::new(env!("CARGO_BIN_EXE_offhook"))
+        .envs(variables.iter().copied())
         .args(["serve", "--shards", "1", "--config", path.to_str().unwrap()])
         .args(["--driver", &driver().unwrap_or_else(|| "auto".to_owned())])
         .stderr(Stdio::piped())
@@ -165,6 +175,50 @@ fn a_signal_lets_calls_end_and_no_others_in() {
     log.read_to_string(&mut rest).unwrap();
     assert_eq!(server.0.wait().unwrap().code(), Some(0), "{rest}");
     assert!(rest.contains("no call is left"), "{rest}");
+}
+
+/// What the service manager is told next.
+fn told(watcher: &UnixDatagram) -> String {
+    let mut buffer = [0; 256];
+    let length = watcher.recv(&mut buffer).unwrap();
+    String::from_utf8_lossy(&buffer[..length]).trim().to_owned()
+}
+
+#[test]
+fn a_service_manager_hears_that_it_runs_lives_and_is_stopped_by_an_administrator() {
+    let path = file("service.toml", CONFIGURATION);
+    let name = PathBuf::from(format!("/tmp/offhook-service-{}", std::process::id()));
+    let watcher = UnixDatagram::bind(&name).unwrap();
+    watcher.set_read_timeout(Some(PATIENCE)).unwrap();
+    let variables = [
+        ("NOTIFY_SOCKET", name.to_str().unwrap()),
+        ("WATCHDOG_USEC", "100000"),
+    ];
+    let (mut server, mut log, line) = serve_in(&path, &variables);
+    assert_eq!(told(&watcher), "READY=1");
+    assert_eq!(told(&watcher), "WATCHDOG=1");
+    assert_eq!(told(&watcher), "WATCHDOG=1", "and again");
+    let (_, http) = line.split_once("CTI on http://").unwrap();
+    let http = http.split(';').next().unwrap();
+    let mut administrator = TcpStream::connect(http).unwrap();
+    let request = format!(
+        "POST /api/v1/drain HTTP/1.1\r\nHost: {http}\r\nConnection: close\r\n\
+         Content-Length: 0\r\n\r\n"
+    );
+    administrator.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    administrator.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 202"), "{answer}");
+    assert!(
+        answer.ends_with(r#"{"Draining":true,"SecondsAtMost":30}"#),
+        "{answer}"
+    );
+    while told(&watcher) != "STOPPING=1" {}
+    let mut rest = String::new();
+    log.read_to_string(&mut rest).unwrap();
+    assert_eq!(server.0.wait().unwrap().code(), Some(0), "{rest}");
+    assert!(rest.contains("no call is left"), "{rest}");
+    std::fs::remove_file(&name).unwrap();
 }
 
 #[test]

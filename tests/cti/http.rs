@@ -201,6 +201,58 @@ async fn tokens_guard_everything_but_health() {
 }
 
 #[tokio::test]
+async fn a_desktop_that_asks_too_often_is_told_to_wait_and_others_are_not() {
+    let token = |name: &str, role: &str| {
+        let dns = if role == "agent" {
+            "\ndns = [\"2001\"]"
+        } else {
+            ""
+        };
+        format!("\n[[token]]\ntoken = \"{name}-token\"\nrole = \"{role}\"{dns}\n")
+    };
+    let tokens = token("carols", "agent") + &token("the-boss", "supervisor");
+    let server = server(&format!("{CONFIGURATION}{tokens}"));
+    let mut stream = TcpStream::connect(server.http).await.unwrap();
+    let (host, path) = (server.http, "/api/v1/agents/2001");
+    let request = format!(
+        "GET {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer carols-token\r\n\r\n"
+    );
+    let mut answered = 0;
+    let refusal = loop {
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = vec![0; 4_096];
+        let length = stream.read(&mut answer).await.unwrap();
+        let answer = String::from_utf8_lossy(&answer[..length]).into_owned();
+        if !answer.starts_with("HTTP/1.1 200") {
+            break answer;
+        }
+        answered += 1;
+        // A second gives a hundred, so even a slow machine gets there.
+        assert!(answered < 100_000, "nothing is refused");
+    };
+    assert!(refusal.starts_with("HTTP/1.1 429"), "{refusal}");
+    assert!(refusal.contains("\r\nretry-after: 1\r\n"), "{refusal}");
+    assert!(answered >= 500, "{answered}");
+    let boss = "Authorization: Bearer the-boss-token\r\n";
+    assert_eq!(fetch_with(&server, "GET", path, "", boss).await.0, 200);
+    let page = fetch_with(&server, "GET", "/metrics", "", boss).await.2;
+    assert!(page.contains("offhook_http_refused_total{cause=\"too_often\"} 1\n"));
+    server.stop().unwrap();
+}
+
+#[tokio::test]
+async fn only_an_admin_stops_the_server() {
+    let tokens = "\n[[token]]\ntoken = \"the-boss-token\"\nrole = \"supervisor\"\n";
+    let server = server(&format!("{CONFIGURATION}{tokens}"));
+    let boss = "Authorization: Bearer the-boss-token\r\n";
+    assert_eq!(fetch(&server, "POST", "/api/v1/drain", "").await.0, 401);
+    let (status, ..) = fetch_with(&server, "POST", "/api/v1/drain", "", boss).await;
+    assert_eq!(status, 403);
+    assert_eq!(fetch(&server, "GET", "/api/v1/drain", "").await.0, 405);
+    server.stop().unwrap();
+}
+
+#[tokio::test]
 async fn the_metrics_page_counts() {
     let server = server(CONFIGURATION);
     let mut client = Client::connect(&server).await;

@@ -8,6 +8,7 @@
 )]
 
 mod authority;
+mod http;
 mod peers;
 mod reload;
 mod server;

@@ -1,6 +1,6 @@
 //! Certificates are changed while the real program runs: SIGHUP reads the files again.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, Command, Stdio};
 
 use crate::authority::Authority;
@@ -36,7 +36,8 @@ fn sighup_takes_new_certificates_for_new_connections_and_keeps_good_ones() {
     let file = authority.folder.join("offhook.toml");
     // Relative to the folder of the configuration.
     let text = "[tls]\ncertificate = \"offhook.pem\"\nkey = \"offhook.key\"\nca = \"ca.pem\"\n\
-                [server]\nsip = [\"tls:127.0.0.1:0\"]\nhttp = \"127.0.0.1:0\"\nshards = 1\n\
+                [server]\nsip = [\"tls:127.0.0.1:0\"]\nhttp = \"127.0.0.1:0\"\n\
+                http_tls = true\nshards = 1\n\
                 pin = false\n[[trunk]]\nname = \"pbx\"\npeers = [\"tls:127.0.0.1:1\"]\n\
                 oos_check = 0\n[[agent]]\ndn = \"8001\"\n";
     std::fs::write(&file, text).unwrap();
@@ -57,6 +58,8 @@ fn sighup_takes_new_certificates_for_new_connections_and_keeps_good_ones() {
     let started = line("serves SIP");
     let address = format!("127.0.0.1:{}", port(&started, "tls:127.0.0.1:"));
     let address = address.parse().unwrap();
+    let http = format!("127.0.0.1:{}", port(&started, "https://127.0.0.1:"));
+    let http = http.parse().unwrap();
 
     let mut old = connect(address, authority.client(None), "old.example.com");
     assert!(
@@ -78,6 +81,13 @@ fn sighup_takes_new_certificates_for_new_connections_and_keeps_good_ones() {
             .unwrap()
             .starts_with("SIP/2.0 200")
     );
+
+    let mut desktop = connect(http, authority.client(None), "new.example.com");
+    let ping = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    desktop.write_all(ping.as_bytes()).unwrap();
+    let mut status = [0; 12];
+    desktop.read_exact(&mut status).unwrap();
+    assert_eq!(&status, b"HTTP/1.1 200");
 
     std::fs::write(authority.folder.join("offhook.pem"), "nonsense").unwrap();
     hang_up(&program);

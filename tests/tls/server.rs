@@ -9,6 +9,20 @@ use crate::authority::Authority;
 use crate::peers::{PATIENCE, ask, connect, pbx};
 
 fn serve(authority: &Authority, driver: &str, peer: SocketAddr, tls: &str) -> Serving {
+    serve_both(authority, driver, peer, (tls, ""))
+}
+
+/// A server with `more` in its `[server]`, and no peer that is there.
+pub(crate) fn serve_with(authority: &Authority, driver: &str, more: &str) -> Serving {
+    serve_both(authority, driver, nowhere(), ("", more))
+}
+
+fn serve_both(
+    authority: &Authority,
+    driver: &str,
+    peer: SocketAddr,
+    (tls, more): (&str, &str),
+) -> Serving {
     authority.write("us.example.com");
     let text = format!(
         r#"
@@ -19,6 +33,7 @@ fn serve(authority: &Authority, driver: &str, peer: SocketAddr, tls: &str) -> Se
         shards = 2
         pin = false
         driver = "{driver}"
+        {more}
         [[trunk]]
         name = "pbx"
         peers = ["tls:{peer}"]

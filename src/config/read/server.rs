@@ -26,6 +26,7 @@ pub(super) fn read(mut section: Section<'_>) -> Server {
         http: section
             .optional("http", http)
             .unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 8080))),
+        http_tls: section.flag("http_tls", false),
         tokens: Vec::new(),
         shards: u16::try_from(shards).ok().filter(|shards| *shards > 0),
         cores: section.optional("cores", value::cores),

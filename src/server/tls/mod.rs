@@ -57,6 +57,27 @@ fn server(
         .map_err(|error| format!("{} and {} do not fit: {error}", tls.certificate, tls.key))
 }
 
+/// What HTTP is served with, if it is under TLS: the same certificate. Who comes is known by its
+/// token, so no certificate is asked for.
+///
+/// # Errors
+/// The file that cannot be used, and why.
+pub fn load_http(config: &Config) -> Result<Option<Arc<ServerConfig>>, String> {
+    let Some(tls) = config.tls.as_ref().filter(|_| config.server.http_tls) else {
+        return Ok(None);
+    };
+    let (chain, key) = read_identity(tls)?;
+    let builder = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())?
+        .with_no_client_auth();
+    let mut server = builder
+        .with_single_cert(chain, key)
+        .map_err(|error| format!("{} and {} do not fit: {error}", tls.certificate, tls.key))?;
+    server.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(Some(Arc::new(server)))
+}
+
 fn client(
     tls: &Tls,
     provider: &Arc<CryptoProvider>,
