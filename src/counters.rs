@@ -161,15 +161,21 @@ pub enum Gauge {
     Subscriptions,
     /// Transactions, those included that only absorb repetitions.
     Transactions,
+    /// DNs that the shard owns.
+    Dns,
+    /// Timers that are armed.
+    Timers,
 }
 
 impl Gauge {
     /// All of them.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 6] = [
         Self::Calls,
         Self::Legs,
         Self::Subscriptions,
         Self::Transactions,
+        Self::Dns,
+        Self::Timers,
     ];
 
     /// Its name in snake case.
@@ -180,6 +186,8 @@ impl Gauge {
             Self::Legs => "legs",
             Self::Subscriptions => "subscriptions",
             Self::Transactions => "transactions",
+            Self::Dns => "dns",
+            Self::Timers => "timers",
         }
     }
 }

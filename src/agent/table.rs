@@ -175,6 +175,18 @@ impl Agents {
         self.wheel.next()
     }
 
+    /// Timers that are armed.
+    #[must_use]
+    pub fn timers(&self) -> usize {
+        self.wheel.len()
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.agents.len()
+    }
+
     /// The next thing to pass on.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.outputs.pop_front()

@@ -304,6 +304,12 @@ impl Calls {
         self.wheel.next()
     }
 
+    /// Timers that are armed.
+    #[must_use]
+    pub fn timers(&self) -> usize {
+        self.wheel.len()
+    }
+
     /// Whether there is a call, or was one a moment ago.
     #[must_use]
     pub fn is_live(&self, key: CallKey) -> bool {

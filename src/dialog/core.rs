@@ -392,6 +392,11 @@ impl Core {
             .min()
     }
 
+    /// Timers that are armed, those of transactions included.
+    pub(super) fn timers(&self) -> usize {
+        self.wheel.len() + self.transactions.timers()
+    }
+
     /// Everything that must be gone when nothing goes on.
     pub(super) fn is_idle(&self) -> bool {
         self.table.len() == 0

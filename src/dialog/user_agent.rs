@@ -291,6 +291,12 @@ impl UserAgent {
         self.core.transactions.clients() + self.core.transactions.servers()
     }
 
+    /// Timers that are armed, those of transactions included.
+    #[must_use]
+    pub fn timers(&self) -> usize {
+        self.core.timers()
+    }
+
     /// Whether nothing at all is left: no leg, no subscription, no ping, no transaction, no timer.
     #[must_use]
     pub fn is_idle(&self) -> bool {

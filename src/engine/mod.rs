@@ -209,10 +209,22 @@ impl Engine {
             (Gauge::Legs, self.user_agent.legs()),
             (Gauge::Subscriptions, self.user_agent.subscriptions()),
             (Gauge::Transactions, self.user_agent.transactions()),
+            (Gauge::Dns, self.agents.count()),
+            (Gauge::Timers, self.timers()),
         ];
         for (gauge, count) in held {
             self.counters.hold(gauge, count);
         }
+    }
+
+    fn timers(&self) -> usize {
+        self.user_agent.timers()
+            + self.calls.timers()
+            + self.agents.timers()
+            + self.queues.timers()
+            + self.watchers.timers()
+            + self.trunks.timers()
+            + self.silences.len()
     }
 
     /// The agents of this shard, for checkers.

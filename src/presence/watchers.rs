@@ -194,6 +194,12 @@ impl Watchers {
         self.wheel.next()
     }
 
+    /// Timers that are armed.
+    #[must_use]
+    pub fn timers(&self) -> usize {
+        self.wheel.len()
+    }
+
     /// What is to be done, in order.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.outputs.pop_front()

@@ -111,6 +111,12 @@ impl Queues {
         self.wheel.next()
     }
 
+    /// Timers that are armed.
+    #[must_use]
+    pub fn timers(&self) -> usize {
+        self.wheel.len()
+    }
+
     /// The next thing to pass on.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.outputs.pop_front()
