@@ -3,6 +3,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::Duration;
 
 use super::play::{await_bound, folder, free_address, is_clean, ours, start, udp_or_tcp};
 
@@ -77,6 +78,17 @@ impl Peer {
     }
 }
 
+impl Peer {
+    /// Whether it ends by itself, and soon.
+    fn ends(&mut self) -> bool {
+        (0..100).any(|_| {
+            std::thread::sleep(Duration::from_millis(100));
+            let ended = self.child.try_wait().expect("it was started");
+            ended.is_some_and(|status| status.success())
+        })
+    }
+}
+
 impl Drop for Peer {
     fn drop(&mut self) {
         // It may have ended by itself.
@@ -93,89 +105,116 @@ fn value<'a>(message: &'a [String], name: &str) -> &'a str {
     found.unwrap_or_else(|| panic!("no {name} in {message:?}"))
 }
 
+/// Our own program with what all of these tests need, as `-t` says.
+fn player(name: &str, transport: &str, words: &[&str]) -> Command {
+    let mut command = ours(&folder(name));
+    command.args(words);
+    command.args(["-t", transport, "-i", "127.0.0.1"]);
+    command.args(["--allow-degraded", "-nostdin", "-timeout", "60s"]);
+    command
+}
+
+/// A peer calls: its INVITE is answered, and then its BYE.
+struct Caller {
+    peer: Peer,
+    whom: String,
+    call_id: &'static str,
+    to: String,
+}
+
+impl Caller {
+    fn connect(whom: &str, call_id: &'static str) -> Self {
+        let authority = file("authority.pem");
+        let check = ["-verify_return_error", "-CAfile", &authority];
+        let words = ["s_client", "-quiet", "-connect", whom];
+        Self {
+            peer: openssl(&[&words[..], &check].concat()),
+            whom: whom.to_owned(),
+            call_id,
+            to: "<sip:us@127.0.0.1>".to_owned(),
+        }
+    }
+
+    fn request(&mut self, method: &str, number: u32) {
+        let Self {
+            whom, call_id, to, ..
+        } = self;
+        let text = format!(
+            "{method} sip:us@{whom} SIP/2.0\nVia: SIP/2.0/TLS 127.0.0.1;branch=z9hG4bK{method}\n\
+             Max-Forwards: 70\nFrom: <sip:peer@127.0.0.1>;tag=theirs\nTo: {to}\n\
+             Call-ID: {call_id}\nCSeq: {number} {method}\nContact: <sip:peer@127.0.0.1>\n\
+             Content-Length: 0\n\n"
+        );
+        self.peer.say(&text);
+    }
+
+    fn hear(&mut self, first_line: &str) {
+        let answer = self.peer.hear();
+        assert_eq!(answer[0], first_line);
+        assert_eq!(value(&answer, "Call-ID"), self.call_id);
+        value(&answer, "To").clone_into(&mut self.to);
+    }
+
+    fn begin(&mut self) {
+        self.request("INVITE", 1);
+        self.hear("SIP/2.0 180 Ringing");
+        self.hear("SIP/2.0 200 OK");
+        self.request("ACK", 1);
+    }
+
+    fn end(&mut self) {
+        self.request("BYE", 2);
+        self.hear("SIP/2.0 200 OK");
+    }
+}
+
 #[test]
 fn openssl_calls_over_tls() {
-    let folder = folder("openssl-calls");
-    let address = free_address();
-    let mut command = ours(&folder);
-    let port = address.port().to_string();
     let [certificate, key] = ["peer.pem", "peer.key"].map(file);
-    command.args([
-        "uas",
-        "--allow-degraded",
-        "-t",
-        "l1",
-        "-i",
-        "127.0.0.1",
-        "-p",
-        &port,
-    ]);
-    command.args(["-m", "1", "-nostdin", "-timeout", "60s"]);
-    command.args(["-tls_cert", &certificate, "-tls_key", &key]);
-    let server = start(command, address);
-    let (authority, whom) = (file("authority.pem"), address.to_string());
-    let words = [
-        "s_client",
-        "-quiet",
-        "-verify_return_error",
-        "-CAfile",
-        &authority,
-    ];
-    let mut peer = openssl(&[&words[..], &["-connect", &whom]].concat());
-    let request = |method: &str, number: u32, to: &str| {
-        format!(
-            "{method} sip:us@{whom} SIP/2.0\nVia: SIP/2.0/TLS 127.0.0.1;branch=z9hG4bK{method}\n\
-             Max-Forwards: 70\nFrom: <sip:peer@127.0.0.1>;tag=theirs\nTo: {to}\nCall-ID: one\n\
-             CSeq: {number} {method}\nContact: <sip:peer@127.0.0.1>\nContent-Length: 0\n\n"
-        )
-    };
-    peer.say(&request("INVITE", 1, "<sip:us@127.0.0.1>"));
-    assert_eq!(peer.hear()[0], "SIP/2.0 180 Ringing");
-    let answer = peer.hear();
-    assert_eq!(answer[0], "SIP/2.0 200 OK");
-    let to = value(&answer, "To");
-    peer.say(&request("ACK", 1, to));
-    peer.say(&request("BYE", 2, to));
-    assert_eq!(peer.hear()[0], "SIP/2.0 200 OK");
-    is_clean(
-        "our server",
-        &server.wait_with_output().expect("it ends by itself"),
-    );
+    for (transport, calls) in [("l1", &["one"][..]), ("ln", &["one", "two", "three"])] {
+        let address = free_address();
+        let (port, count) = (address.port().to_string(), calls.len().to_string());
+        let mut command = player(&format!("openssl-calls-{transport}"), transport, &["uas"]);
+        command.args(["-p", &port, "-m", &count]);
+        command.args(["-tls_cert", &certificate, "-tls_key", &key]);
+        let server = start(command, address);
+        let whom = address.to_string();
+        let connect = |call_id: &&'static str| Caller::connect(&whom, call_id);
+        let mut callers: Vec<Caller> = calls.iter().map(connect).collect();
+        // All at a time, and the last one ends first: each is answered on its own connection.
+        callers.iter_mut().for_each(Caller::begin);
+        callers.iter_mut().rev().for_each(Caller::end);
+        let output = server.wait_with_output().expect("it ends by itself");
+        is_clean("our server", &output);
+    }
 }
 
 #[test]
 fn openssl_answers_over_tls() {
-    let folder = folder("openssl-answers");
-    let address = free_address();
-    let whom = address.to_string();
     let [certificate, key, authority] = ["peer.pem", "peer.key", "authority.pem"].map(file);
-    let words = ["s_server", "-quiet", "-cert", &certificate, "-key", &key];
-    let mut peer = openssl(&[&words[..], &["-accept", &whom]].concat());
-    await_bound(&mut peer.child, address, udp_or_tcp).expect("openssl listens");
-    let mut command = ours(&folder);
-    command.args([
-        "uac",
-        "--allow-degraded",
-        "-t",
-        "l1",
-        "-i",
-        "127.0.0.1",
-        &whom,
-    ]);
-    command.args([
-        "-m", "1", "-nostdin", "-timeout", "60s", "-tls_ca", &authority,
-    ]);
-    let client = command.spawn().expect("our own program can be run");
-    let invite = peer.hear();
-    assert!(invite[0].starts_with("INVITE "), "{invite:?}");
-    peer.answer(&invite);
-    let ack = peer.hear();
-    assert!(ack[0].starts_with("ACK "), "{ack:?}");
-    let bye = peer.hear();
-    assert!(bye[0].starts_with("BYE "), "{bye:?}");
-    peer.answer(&bye);
-    is_clean(
-        "our client",
-        &client.wait_with_output().expect("it ends by itself"),
-    );
+    for (transport, calls) in [("l1", 1), ("ln", 3)] {
+        let address = free_address();
+        let (whom, count) = (address.to_string(), calls.to_string());
+        let words = ["s_server", "-quiet", "-cert", &certificate, "-key", &key];
+        // OpenSSL takes one connection at a time, and ends behind the last of them.
+        let words = [&words[..], &["-accept", &whom, "-naccept", &count]].concat();
+        let mut peer = openssl(&words);
+        await_bound(&mut peer.child, address, udp_or_tcp).expect("openssl listens");
+        let mut command = player(&format!("openssl-answers-{transport}"), transport, &["uac"]);
+        command.args([&whom, "-users", "1", "-m", &count, "-tls_ca", &authority]);
+        let client = command.spawn().expect("our own program can be run");
+        for _ in 0..calls {
+            let invite = peer.hear();
+            assert!(invite[0].starts_with("INVITE "), "{invite:?}");
+            peer.answer(&invite);
+            let ack = peer.hear();
+            assert!(ack[0].starts_with("ACK "), "{ack:?}");
+            let bye = peer.hear();
+            assert!(bye[0].starts_with("BYE "), "{bye:?}");
+            peer.answer(&bye);
+        }
+        let output = client.wait_with_output().expect("it ends by itself");
+        is_clean("our client", &output);
+        assert!(peer.ends(), "{transport}: it waits for a connection more");
+    }
 }
