@@ -88,6 +88,9 @@ pub const RING_MEMORY_BYTES: usize = 64 << 10;
 /// glommio refuses to start an executor with a smaller RLIMIT_MEMLOCK.
 pub const MEMLOCK_BYTES_MIN: u64 = 512 << 10;
 
+/// Bytes of a file of certificates, a key, or what was revoked; lists of the last are the longest.
+pub const PEM_BYTES_MAX: u64 = 16 << 20;
+
 /// Datagram sockets that are looked at after a nap without asking which of them have something.
 pub const SOCKETS_ASKED_MAX: usize = 4;
 

@@ -71,6 +71,8 @@ fn mistakes_are_said_before_anything_starts() {
         ["run", "-sf", "/dev/zero", "127.0.0.1"] => 255, "/dev/zero cannot be read: it is longer";
         ["check", "/dev/zero"] => 255, "/dev/zero cannot be read: it is longer";
         ["report", "/dev/zero"] => 255, "/dev/zero cannot be read: it is longer";
+        ["uas", "-t", "l1", "-tls_cert", "/dev/zero"] => 255,
+            "/dev/zero cannot be read: it is longer";
         ["floor", "/dev/zero"] => 255, "/dev/zero cannot be read: it is longer";
     }
 }

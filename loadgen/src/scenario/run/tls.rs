@@ -11,7 +11,6 @@ use offhook_shards::rustls::client::danger::{
 };
 use offhook_shards::rustls::crypto::{CryptoProvider, ring};
 use offhook_shards::rustls::crypto::{verify_tls12_signature, verify_tls13_signature};
-use offhook_shards::rustls::pki_types::pem::PemObject;
 use offhook_shards::rustls::pki_types::{
     CertificateDer, CertificateRevocationListDer, PrivateKeyDer, ServerName, UnixTime,
 };
@@ -85,15 +84,8 @@ fn trust(options: &TlsOptions) -> Result<Option<Trust>, String> {
         return Ok(None);
     };
     let roots = Arc::new(pem::authorities(file)?);
-    let mut revoked = Vec::new();
-    if let Some(file) = &options.revoked {
-        let read = |error| format!("{} cannot be read: {error}", file.display());
-        let found = CertificateRevocationListDer::pem_file_iter(file).map_err(read)?;
-        revoked = found.collect::<Result<_, _>>().map_err(read)?;
-        if revoked.is_empty() {
-            return Err(format!("{} lists nothing revoked", file.display()));
-        }
-    }
+    let revoked = options.revoked.as_deref().map(pem::revocations);
+    let revoked = revoked.transpose()?.unwrap_or_default();
     Ok(Some(Trust { roots, revoked }))
 }
 
