@@ -3,6 +3,8 @@
 
 use std::fmt::Write as _;
 
+use offhook_shards::Transport;
+
 use super::super::model::{Scenario, Side, Step, StepKind};
 use super::super::settings::Settings;
 use super::super::statistics::{Failure, Statistics, StepCounts};
@@ -122,9 +124,10 @@ fn generator(
         debug_assert!(written.is_ok(), "a String takes everything");
     };
     let lag = &statistics.lag;
-    let what = match scenario.side {
-        Side::Client => "Generator lag",
-        Side::Server => "Messages taken late by",
+    let what = match (scenario.side, settings.transport) {
+        (Side::Client, _) => "Generator lag",
+        (Side::Server, Transport::Udp) => "Messages taken late by",
+        (Side::Server, Transport::Tcp | Transport::Tls) => "Woken up late by",
     };
     line(format_args!("{what:<27} {}", quantiles(lag)));
     if settings.load.users.is_some() {

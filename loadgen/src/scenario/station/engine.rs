@@ -3,7 +3,9 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use offhook_shards::{ConnectionChange, ConnectionId, Engine, Frame, ShardId, Source, Transmit};
+use offhook_shards::{
+    ConnectionChange, ConnectionId, Engine, Frame, ShardId, Source, Transmit, Transport,
+};
 
 use super::super::floor::Line;
 use super::super::limits::MESSAGE_BYTES_MAX;
@@ -84,6 +86,25 @@ impl Worker {
             station,
             wants_report: false,
             has_ended: false,
+        }
+    }
+
+    /// The timer went off so late. Whatever a stream had brought meanwhile has waited up to as
+    /// long, and no kernel's stamp says it: so each beat that was due counts as a message of a
+    /// server.
+    fn note_beat(&mut self, late: Duration) {
+        let floor = &mut self.station.floor;
+        floor.statistics.stalls.record(late);
+        let is_stream = match floor.settings.transport {
+            Transport::Tcp | Transport::Tls => true,
+            Transport::Udp => false,
+        };
+        if is_stream && floor.scenario.side == Side::Server {
+            let mut beat = Some(late);
+            while let Some(waited) = beat {
+                floor.statistics.lag.record(waited);
+                beat = waited.checked_sub(BEAT);
+            }
         }
     }
 }
@@ -176,8 +197,7 @@ impl Engine for Worker {
 
     fn handle_timeout(&mut self, now: Instant) {
         if now >= self.beat {
-            let late = now.duration_since(self.beat);
-            self.station.floor.statistics.stalls.record(late);
+            self.note_beat(now.duration_since(self.beat));
             self.beat = self.station.floor.ticks.at_or_after(now + BEAT);
         }
         self.station.expire(now);

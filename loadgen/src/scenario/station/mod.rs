@@ -263,7 +263,8 @@ impl Station {
         if settings.has_media && from.local == media_address(settings) {
             return self.floor.receive_media(&from, bytes);
         }
-        // A server has nothing to send by a plan: how late it is shows in what it takes.
+        // A server has nothing to send by a plan: how late it is shows in what it takes. Streams
+        // bring no stamps: there the worker's beats count.
         if self.floor.scenario.side == Side::Server
             && let Some(arrived) = self.floor.arrived
         {

@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use offhook_shards::Transport;
+use offhook_shards::{Engine, Transport};
 
 use super::lab::{lab_with, request};
 use crate::load::{Plan, Shape, Spacing};
 use crate::reach::Reach;
-use crate::scenario::station::Ending;
+use crate::scenario::station::{Ending, Order, Report, Worker};
+use crate::scenario::statistics::Statistics;
 
 fn talk(milliseconds: u32) -> String {
     format!(
@@ -132,6 +133,48 @@ fn a_server_is_as_late_as_it_takes_what_has_come() {
     lab.ask("INFO", 1, "");
     assert_eq!(lab.statistics().lag.count(), 1);
     assert_eq!(lab.statistics().lag.max_us() / 1_000, 420);
+}
+
+/// What a worker has counted.
+fn counted(worker: &mut Worker, now: Instant) -> Statistics {
+    worker.handle_request(now, Order::Report);
+    loop {
+        match worker.poll_event().expect("it reports") {
+            Report::Statistics(statistics, _) => return *statistics,
+            Report::Thread(_)
+            | Report::Everybody(_)
+            | Report::Execute(_)
+            | Report::Ladder(_)
+            | Report::Lines(_)
+            | Report::Ended(..) => {}
+        }
+    }
+}
+
+#[test]
+fn a_server_of_streams_is_as_late_as_it_wakes_up() {
+    // The beat that was late, and the 42 that were due meanwhile.
+    let server = "<recv request=\"INFO\"/>".to_owned();
+    let client = format!("{}<recv response=\"200\"/>", request("INFO", ""));
+    for (transport, body, beats) in [
+        (Transport::Tcp, &server, 43),
+        (Transport::Tls, &server, 43),
+        (Transport::Udp, &server, 0),
+        (Transport::Tcp, &client, 0),
+    ] {
+        let lab = lab_with(body, |settings| settings.transport = transport);
+        let before = lab.statistics().lag.count();
+        let mut worker = Worker::new(lab.now, lab.station);
+        let due = worker.poll_timeout().expect("it watches itself");
+        let now = due + Duration::from_millis(420);
+        worker.handle_timeout(now);
+        let lag = counted(&mut worker, now).lag;
+        assert_eq!(lag.count() - before, beats, "{transport:?} {body}");
+        if beats > 0 {
+            assert_eq!(lag.max_us() / 1_000, 420);
+            assert!(lag.quantile_us(0.5) / 1_000 >= 200);
+        }
+    }
 }
 
 #[test]
