@@ -22,7 +22,7 @@ pub enum Verdict {
     Invalid,
     /// It was ended before its time.
     Stopped,
-    /// What was offered was less than planned, because of a limit.
+    /// What was offered was less than planned, because of a limit or of what may be reached.
     Thinned,
 }
 

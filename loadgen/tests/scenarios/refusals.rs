@@ -4,7 +4,7 @@ use std::fs;
 use std::net::{Ipv4Addr, UdpSocket};
 use std::process::Command;
 
-use crate::play::{folder, free_address, program, words};
+use crate::play::{client, folder, free_address, program, server, words};
 
 /// A command line that is refused.
 struct Refusal<'a> {
@@ -130,6 +130,48 @@ fn what_would_leave_this_machine_or_a_worker_is_refused() {
         ["floor", small, "--target", "127.0.0.1:1"] => 255, "nobody listens on 127.0.0.1:1";
         ["floor", small, "--html", "/nowhere/a.html"] => 255, "/nowhere/a.html cannot be written";
         ["floor", "--check", garbled] => 2, "garbled.toml:2: this is no UTF-8";
+    }
+}
+
+/// The caller says that media are to go to another machine; the calls succeed, and still the run is
+/// none that was planned, whatever objective was met.
+#[test]
+fn media_for_another_machine_are_not_sent_and_no_objective_hides_it() {
+    let folder = folder("media-reach");
+    let file = |name: &str, text: &str| {
+        let path = folder.join(name);
+        fs::write(&path, text).expect("the folder can be written");
+        path.to_string_lossy().into_owned()
+    };
+    let media = file(
+        "media.xml",
+        "<scenario><recv request=\"INFO\"/><nop><action><exec play_dtmf=\"1\"/></action></nop>\
+         <send><![CDATA[\nSIP/2.0 200 OK\n[last_Via:]\n[last_From:]\n[last_To:];tag=1\n\
+         [last_Call-ID:]\n[last_CSeq:]\nContent-Length: 0\n]]></send></scenario>",
+    );
+    let call = |host: &str| {
+        format!(
+            "<scenario><send retrans=\"500\"><![CDATA[\nINFO sip:a@b SIP/2.0\n\
+             Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]\n\
+             From: <sip:a@b>;tag=1\nTo: <sip:a@b>\nCall-ID: [call_id]\nCSeq: 1 INFO\n\
+             Content-Length: [len]\n\nv=0\nc=IN IP4 {host}\nm=audio 7000 RTP/AVP 8 101\n\
+             ]]></send><recv response=\"200\"/></scenario>"
+        )
+    };
+    for (host, status) in [("127.0.0.1", 0), ("192.0.2.7", 6)] {
+        let address = free_address();
+        let server = server(
+            &["run", "-sf", &media, "-m", "2", "--slo", "failed<1%"],
+            address,
+        );
+        let call = file("call.xml", &call(host));
+        let output = client(&["run", "-sf", &call, "-m", "2"], address);
+        assert_eq!(output.status.code(), Some(0), "{}", words(&output.stderr));
+        let ended = server.wait_with_output().expect("it ends by itself");
+        let text = words(&ended.stdout);
+        assert_eq!(ended.status.code(), Some(status), "{host}: {text}");
+        let said = "Not sent: 2 times a call or its media were to go to another machine";
+        assert_eq!(text.contains(said), status == 6, "{host}: {text}");
     }
 }
 

@@ -45,7 +45,8 @@ const EXIT_STOPPED: u8 = 97;
 const EXIT_NO_CALLS: u8 = 99;
 const EXIT_BIND: u8 = 254;
 const EXIT_FATAL: u8 = 255;
-/// Beyond SIPp's: calls were not opened because of `-l`, so that less was offered than planned.
+/// Beyond SIPp's: less was offered than planned. Calls were not opened because of `-l`, or a call
+/// or its media were to go where `--allow-target` allows nobody.
 const EXIT_THINNED: u8 = 6;
 
 /// Runs a scenario as the options say: that of a file, or `built_in`. Returns the exit status.
@@ -136,7 +137,9 @@ fn finish(play: &Play, prepared: &prepare::Prepared, mut desk: Desk, over: Over)
         Over::Ended(Ending::Complete) if desk.last.failed() > 0 && prepared.objective.is_none() => {
             EXIT_FAILED
         }
-        Over::Ended(Ending::Complete) if desk.last.limited > 0 => EXIT_THINNED,
+        Over::Ended(Ending::Complete) if desk.last.limited + desk.last.unreached > 0 => {
+            EXIT_THINNED
+        }
         Over::Ended(Ending::Complete) => 0,
     };
     let mut text = table::table(&desk.snapshot(), &prepared.settings, &health, &faults);

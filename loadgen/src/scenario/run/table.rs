@@ -185,7 +185,8 @@ fn left_out(statistics: &Statistics) -> Vec<String> {
     }
     if unreached > 0 {
         found.push(format!(
-            "Not sent: {unreached} times a call was to go to another machine; see --allow-target"
+            "Not sent: {unreached} times a call or its media were to go to another machine; see \
+             --allow-target"
         ));
     }
     if unlogged > 0 {

@@ -284,3 +284,34 @@ fn calls_and_media_go_to_no_machine_that_is_not_allowed() {
         assert_eq!(lab.statistics().unreached, u64::from(!allowed));
     }
 }
+
+/// The peer's description names a machine, and the digits are for it.
+#[test]
+fn media_go_to_no_machine_that_is_not_allowed() {
+    let first = request("INVITE", "");
+    let scenario = format!(
+        "{first}<recv response=\"200\"/><nop><action><exec play_dtmf=\"12\"/></action></nop>\
+         <pause milliseconds=\"2000\"/>"
+    );
+    for (host, allowed) in [
+        ("192.0.2.9", false),
+        ("192.0.2.9", true),
+        ("127.0.0.9", false),
+    ] {
+        let mut lab = lab_with(&scenario, |settings| {
+            settings.has_media = true;
+            if allowed {
+                settings.reach = Reach::new(&[[192, 0, 2, 9].into()]);
+            }
+        });
+        let asked = lab.sent().pop().expect("the INVITE");
+        lab.answer_with(
+            &asked,
+            &format!("v=0\r\nc=IN IP4 {host}\r\nm=audio 7000 RTP/AVP 8 101\r\n"),
+        );
+        lab.advance(1_000);
+        let is_here = host.starts_with("127.");
+        let may = allowed || is_here;
+        assert_eq!(lab.statistics().unreached, u64::from(!may), "{host}");
+    }
+}

@@ -95,6 +95,28 @@ pub(super) fn response(status: &str, attributes: &str) -> String {
     )
 }
 
+/// The answer to a request, from its status to its `end`, which begins with more headers.
+fn answer_to(request: &str, status: &str, end: &str) -> String {
+    let message = Received::new(request.as_bytes()).expect("a request was sent");
+    let header = |name: &'static [u8]| {
+        String::from_utf8_lossy(message.header(name).unwrap_or_default()).into_owned()
+    };
+    let to = header(b"To");
+    let to = if to.contains("tag=") {
+        to
+    } else {
+        format!("{to};tag=77")
+    };
+    format!(
+        "SIP/2.0 {status}\r\nVia: {}\r\nFrom: {}\r\nTo: {to}\r\nCall-ID: {}\r\nCSeq: {}\r\n\
+             {end}",
+        header(b"Via"),
+        header(b"From"),
+        header(b"Call-ID"),
+        header(b"CSeq")
+    )
+}
+
 impl Lab {
     /// Lets time pass; every deadline on the way is met.
     pub(super) fn advance(&mut self, milliseconds: u64) {
@@ -150,24 +172,18 @@ impl Lab {
 
     /// Answers a request that was sent.
     pub(super) fn answer(&mut self, request: &str, status: &str, more: &str) {
-        let message = Received::new(request.as_bytes()).expect("a request was sent");
-        let header = |name: &'static [u8]| {
-            String::from_utf8_lossy(message.header(name).unwrap_or_default()).into_owned()
-        };
-        let to = header(b"To");
-        let to = if to.contains("tag=") {
-            to
-        } else {
-            format!("{to};tag=77")
-        };
-        let text = format!(
-            "SIP/2.0 {status}\r\nVia: {}\r\nFrom: {}\r\nTo: {to}\r\nCall-ID: {}\r\nCSeq: {}\r\n\
-             {more}Content-Length: 0\r\n\r\n",
-            header(b"Via"),
-            header(b"From"),
-            header(b"Call-ID"),
-            header(b"CSeq")
+        let end = format!("{more}Content-Length: 0\r\n\r\n");
+        let text = answer_to(request, status, &end);
+        self.receive(&text);
+    }
+
+    /// Answers an INVITE with a description.
+    pub(super) fn answer_with(&mut self, request: &str, description: &str) {
+        let length = description.len();
+        let more = format!(
+            "Content-Type: application/sdp\r\nContent-Length: {length}\r\n\r\n{description}"
         );
+        let text = answer_to(request, "200 OK", &more);
         self.receive(&text);
     }
 

@@ -16,7 +16,7 @@ use super::super::options::FindMax;
 use super::super::statistics::Statistics;
 use super::outcome::{self, load_note};
 use super::prepare::{self, Prepared, Refusal};
-use super::{leave, say};
+use super::{EXIT_THINNED, leave, say};
 use crate::measure::{EXIT_INVALID, EXIT_OBJECTIVE, Health, Objective};
 use crate::report::{self, Environment, HealthNote, LatencyNote, Outcome, Verdict};
 use search::{Limits, Search};
@@ -291,6 +291,8 @@ impl Findings<'_> {
         } else if search.knee == 0.0 {
             EXIT_OBJECTIVE
         } else {
+        } else if self.all.unreached > 0 {
+            EXIT_THINNED
             0
         };
         print(&search);
@@ -324,6 +326,7 @@ impl Findings<'_> {
                 0 => Verdict::Passed,
                 EXIT_INVALID => Verdict::Invalid,
                 _ => Verdict::Failed,
+                EXIT_THINNED => Verdict::Thinned,
             },
             exit_status: status,
             totals: [
@@ -332,6 +335,7 @@ impl Findings<'_> {
                 ("failed", self.all.failed() + self.all.limited),
                 ("tries", self.probes.len() as u64),
             ]
+                ("unreached", self.all.unreached),
             .map(|(name, count)| (name.to_owned(), count))
             .into(),
             failures: outcome::failures(&self.all),
