@@ -223,11 +223,13 @@ impl FloorOutcome {
         for (measure, times) in &self.times {
             row(measure.name(), words(times));
         }
-        row("generator's own lag", words(&self.health.lag));
+        let health = &self.health;
+        row("generator's own lag", words(&health.lag));
         row(
-            "datagrams dropped, sent again",
-            format!("{}, {}", self.health.own_drops, self.wire.resent),
+            "datagrams dropped here",
+            format!("{}, at the server {}", health.own_drops, health.peer_drops),
         );
+        row("sent again", self.wire.resent.to_string());
         let Losses {
             lost,
             doubled,

@@ -43,6 +43,8 @@ pub(super) struct Said {
     pub call_state: Option<String>,
     /// Agents in a snapshot, with their status.
     pub agents: Vec<AgentState>,
+    /// Whether it is a snapshot, or the last page of one.
+    pub ends_snapshot: bool,
 }
 
 /// An agent as a snapshot shows it.
@@ -94,6 +96,8 @@ impl Said {
             call_type: word("CallType"),
             call_state: word("CallState"),
             agents: snapshot(&message, &value),
+            ends_snapshot: message == "EventRegistered"
+                && extensions["Page"] == extensions["Pages"],
             message,
         })
     }
@@ -191,7 +195,7 @@ mod tests {
         assert_eq!(event.word(), Some(Word::WrappingUp));
         let event = said(
             r#"{"Message":"EventRegistered","ThisDN":"*","ReferenceID":1,"Extensions":{
-            "Addresses":[{"ThisDN":"1","AgentStatus":"Ready"},{"ThisDN":"ucm"},
+            "Page":1,"Pages":2,"Addresses":[{"ThisDN":"1","AgentStatus":"Ready"},{"ThisDN":"ucm"},
             {"ThisDN":"2","AgentStatus":"NotReady","ReasonCode":"away"}]}}"#,
         );
         let words: Vec<(&str, &Word)> = event
@@ -201,6 +205,16 @@ mod tests {
             .collect();
         let away = Word::NotReady(Some("away".to_owned()));
         assert_eq!(words, [("1", &Word::Ready), ("2", &away)]);
+        assert!(!event.ends_snapshot);
+        let event = said(
+            r#"{"Message":"EventRegistered","ThisDN":"*","Extensions":{"Page":2,"Pages":2,
+            "Addresses":[]}}"#,
+        );
+        assert!(event.ends_snapshot);
+        let event = said(
+            r#"{"Message":"EventRegistered","ThisDN":"1","Extensions":{"AgentStatus":"Ready"}}"#,
+        );
+        assert!(event.ends_snapshot && event.agents.len() == 1);
         let event = said(r#"{"Message":"EventRinging","ThisDN":"1","ConnID":"0a","ANI":"30"}"#);
         assert_eq!((event.word(), event.conn_id.as_deref()), (None, Some("0a")));
     }

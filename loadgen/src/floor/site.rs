@@ -2,7 +2,6 @@
 //! ordered, and what it tells.
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -18,8 +17,6 @@ use crate::population::{CallerHabits, Population, Record, Routing, Token, Totals
 
 /// Records in one report.
 const RECORDS_PER_REPORT_MAX: usize = 256;
-/// Datagrams that wait for somebody to listen to the server.
-const WAITING_MAX: usize = 10_000;
 /// Between two beats of the timer that shows what holds the worker up.
 const HEARTBEAT: Duration = Duration::from_millis(20);
 /// 503, as an overloaded trunk says.
@@ -28,7 +25,7 @@ const OVERLOADED: offhook::sip::Status = offhook::sip::Status::SERVICE_UNAVAILAB
 /// What a site may be ordered.
 #[derive(Debug, Clone)]
 pub(super) enum Order {
-    /// Somebody listens to the server: what has come since the beginning is taken in now.
+    /// Somebody listens to the server: from now on the PBX is there.
     Admit,
     /// Phones begin to have habits; callers come from `from` until `until`, as each group says.
     Open {
@@ -83,8 +80,6 @@ pub(super) struct Standing {
     pub losses: Losses,
     /// How late the worker's own timer was.
     pub stalls: Times,
-    /// Datagrams dropped because too many waited for somebody to listen.
-    pub dropped: u64,
 }
 
 /// What a site tells.
@@ -109,9 +104,10 @@ pub(super) struct Site {
     /// When the timer is due that shows what holds the worker up.
     heartbeat: Instant,
     stalls: Times,
-    /// What has come before [`Order::Admit`]; `None` after it.
-    waiting: Option<Vec<(SocketAddr, SocketAddr, Vec<u8>)>>,
-    dropped: u64,
+    /// Whether [`Order::Admit`] has come. The PBX is silent before it, as one that is switched off:
+    /// peers repeat what they sent, each at its own time. Were it kept for them, all answers and
+    /// NOTIFYs would leave at once, and no server has buffers for that.
+    is_there: bool,
     records: VecDeque<Record>,
     reports: VecDeque<Report>,
 }
@@ -132,25 +128,15 @@ impl Site {
             now,
             heartbeat: now + HEARTBEAT,
             stalls: Times::default(),
-            waiting: Some(Vec::new()),
-            dropped: 0,
+            is_there: false,
             records: VecDeque::new(),
             reports: VecDeque::new(),
         }
     }
 
-    fn take(&mut self, now: Instant, to: SocketAddr, from: SocketAddr, bytes: &[u8]) {
-        self.trail.note(now, false, bytes);
-        self.party.handle_datagram(now, to, from, bytes);
-    }
-
     fn obey(&mut self, now: Instant, order: Order) {
         match order {
-            Order::Admit => {
-                for (to, from, bytes) in self.waiting.take().into_iter().flatten() {
-                    self.take(now, to, from, &bytes);
-                }
-            }
+            Order::Admit => self.is_there = true,
             Order::Open {
                 from,
                 until,
@@ -252,7 +238,6 @@ impl Site {
             wire,
             losses: self.party.losses,
             stalls: self.stalls.clone(),
-            dropped: self.dropped,
         }
     }
 }
@@ -272,13 +257,10 @@ impl Engine for Site {
 
     fn handle_datagram(&mut self, now: Instant, from: Source, bytes: &[u8]) {
         self.now = now;
-        match &mut self.waiting {
-            // More than that is lost, as on any network; it is sent again, and the run is spoiled.
-            Some(waiting) if waiting.len() < WAITING_MAX => {
-                waiting.push((from.local, from.remote, bytes.to_vec()));
-            }
-            Some(_) => self.dropped += 1,
-            None => self.take(now, from.local, from.remote, bytes),
+        if self.is_there {
+            self.trail.note(now, false, bytes);
+            self.party
+                .handle_datagram(now, from.local, from.remote, bytes);
         }
     }
 
@@ -337,5 +319,71 @@ impl Engine for Site {
     fn poll_timeout(&self) -> Option<Instant> {
         let next = self.party.poll_timeout();
         Some(next.map_or(self.heartbeat, |next| next.min(self.heartbeat)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use super::*;
+    use crate::population::{Callers, CallersOptions, Pbx, PbxOptions};
+
+    fn address(port: u16) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], port))
+    }
+
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "a test needs some instant to count from"
+    )]
+    fn site() -> (Site, Instant) {
+        let now = Instant::now();
+        let (node, callers, server) = (address(5_070), address(5_071), address(5_060));
+        let dns = (0..200).map(|number| (2_000 + number).to_string());
+        let pbx = Pbx::new(PbxOptions {
+            server: Some(server),
+            ..PbxOptions::new(node, dns)
+        });
+        let callers = Callers::new(CallersOptions::new(callers, server, "7000"));
+        let population = Population::new(pbx, callers, Duration::from_millis(500));
+        (Site::new(now, population, Weather::CALM, 1, 10), now)
+    }
+
+    fn subscribe(site: &mut Site, now: Instant, number: u32) {
+        let dn = 2_000 + number;
+        let text = format!(
+            "SUBSCRIBE sip:{dn}@127.0.0.1:5070 SIP/2.0\r\n\
+             Via: SIP/2.0/UDP 127.0.0.1:5060;branch=z9hG4bK{dn}\r\nMax-Forwards: 70\r\n\
+             From: <sip:offhook@127.0.0.1>;tag=us{dn}\r\nTo: <sip:{dn}@127.0.0.1>\r\n\
+             Call-ID: watch-{dn}\r\nCSeq: 1 SUBSCRIBE\r\nEvent: presence\r\n\
+             Contact: <sip:127.0.0.1:5060>\r\nExpires: 3600\r\nContent-Length: 0\r\n\r\n"
+        );
+        let source = Source {
+            transport: Transport::Udp,
+            local: address(5_070),
+            remote: address(5_060),
+            connection: None,
+        };
+        site.handle_datagram(now, source, text.as_bytes());
+    }
+
+    fn sent(site: &mut Site) -> usize {
+        let mut buffer = Vec::new();
+        std::iter::from_fn(|| site.poll_transmit(&mut buffer)).count()
+    }
+
+    /// A server that had subscribed for a while was once answered all at once, more than its
+    /// buffers hold, so that its answers took as long as repetitions take.
+    #[test]
+    fn nothing_that_came_before_anybody_listened_is_answered_at_once() {
+        let (mut site, now) = site();
+        (0..200).for_each(|number| subscribe(&mut site, now, number));
+        assert_eq!(sent(&mut site), 0);
+        site.handle_request(now, Order::Admit);
+        assert_eq!(sent(&mut site), 0);
+        // The repetition of each is answered, and followed by a NOTIFY.
+        subscribe(&mut site, now + Duration::from_millis(500), 7);
+        assert_eq!(sent(&mut site), 2);
     }
 }

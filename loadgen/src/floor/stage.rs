@@ -185,7 +185,7 @@ impl Stage {
             driver: serving.as_ref().map_or("", |serving| serving.driver),
             shards,
             started: wall_clock(),
-            probe: Probe::read(&local, &threads),
+            probe: Probe::read(&local, Some(sip), &threads),
             local,
             remote: sip,
             began: Clock.now(),
@@ -232,7 +232,8 @@ impl Stage {
     fn take(&mut self, told: Heard) -> Result<(), FloorError> {
         match told {
             Heard::Said(said) => {
-                if said.connection == OBSERVER && !said.agents.is_empty() && !self.is_observed {
+                // Whoever still reads the snapshot hears events late, by its own fault.
+                if said.connection == OBSERVER && said.ends_snapshot && !self.is_observed {
                     self.is_observed = true;
                     self.order_all(&Order::Admit);
                 }
@@ -450,12 +451,10 @@ impl Stage {
             .iter()
             .filter_map(|place| place.thread)
             .collect();
-        let now = Probe::read(&self.local, &threads);
-        let (own_drops, machine_drops) = now.drops_since(&self.probe);
+        let now = Probe::read(&self.local, Some(self.remote), &threads);
+        let drops = now.drops_since(&self.probe);
         let mut stalls = Times::default();
-        let mut dropped = 0;
         for standing in self.standings() {
-            dropped += standing.dropped;
             stalls.merge(&standing.stalls);
         }
         let unsent = self.places.iter().map(unsent).sum();
@@ -463,8 +462,9 @@ impl Stage {
             observed: Clock.now().saturating_duration_since(self.began),
             lag: self.lag.clone(),
             stalls,
-            own_drops: own_drops + dropped,
-            machine_drops,
+            own_drops: drops.own,
+            peer_drops: drops.peer,
+            machine_drops: drops.machine,
             unsent,
             exhausted: 0,
             workers: now.load_since(&self.probe),

@@ -31,14 +31,18 @@ pub struct Health {
     /// How long it was observed.
     pub observed: Duration,
     /// How much later than intended things were sent; of a server, how much later than they came
-    /// messages were taken.
+    /// messages were taken, and over streams, how late it woke up.
     pub lag: Times,
     /// How late a timer that every worker keeps for this purpose went off: what the event loop was
     /// held up by, whatever there was to send.
     pub stalls: Times,
     /// Datagrams that the kernel dropped at our own sockets for want of buffer.
     pub own_drops: u64,
-    /// Datagrams that the kernel dropped anywhere on this machine; the server may be on it.
+    /// Datagrams that the kernel dropped at the peer's sockets, where the peer is on this machine:
+    /// it was slower than what came. No fault of the generator's, but why times are those of
+    /// repetitions.
+    pub peer_drops: u64,
+    /// Datagrams that the kernel dropped anywhere on this machine.
     pub machine_drops: u64,
     /// Messages that could not be given to the kernel.
     pub unsent: u64,
@@ -290,6 +294,7 @@ mod tests {
     #[test]
     fn drops_elsewhere_are_no_fault_of_the_generator() {
         let health = Health {
+            peer_drops: 5,
             machine_drops: 9,
             ..Health::default()
         };

@@ -12,7 +12,7 @@ pub(crate) use health::UNSENT;
 pub use health::{Health, Reason, Tolerance, WorkerLoad};
 pub use latency::Latency;
 pub use objective::{Finding, Objective, Readings};
-pub use probe::{Probe, tcp_listeners, udp_sockets, worker_thread};
+pub use probe::{Drops, Probe, hears, tcp_listeners, udp_sockets, worker_thread};
 pub use times::{BadHistogram, LONGEST, Times};
 
 /// The exit status of a run that the generator itself has spoiled.

@@ -1,5 +1,6 @@
-//! What the kernel knows about the generator: dropped datagrams of its sockets, and what its
-//! threads have used of their cores. Read at the beginning and at the end; the difference counts.
+//! What the kernel knows about the generator: dropped datagrams of its sockets and of its peer's,
+//! and what its threads have used of their cores. Read at the beginning and at the end; the
+//! difference counts.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -11,41 +12,60 @@ use super::health::WorkerLoad;
 #[derive(Debug, Clone, Default)]
 pub struct Probe {
     own: BTreeMap<SocketAddr, u64>,
+    peer: u64,
     machine: Option<u64>,
     threads: Vec<(u32, WorkerLoad)>,
 }
 
+/// Datagrams that the kernel dropped for want of buffer between two moments.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Drops {
+    /// At our own sockets.
+    pub own: u64,
+    /// At the peer's; none are known of a peer on another machine.
+    pub peer: u64,
+    /// Anywhere on this machine.
+    pub machine: u64,
+}
+
 impl Probe {
-    /// Reads the counts of these sockets and threads.
+    /// Reads the counts of these sockets, of the peer's and of these threads.
     #[must_use]
-    pub fn read(sockets: &[SocketAddr], threads: &[u32]) -> Self {
+    pub fn read(sockets: &[SocketAddr], peer: Option<SocketAddr>, threads: &[u32]) -> Self {
         let mut own = BTreeMap::new();
+        let mut at_peer = 0;
         for path in ["/proc/net/udp", "/proc/net/udp6"] {
             // A kernel that does not tell: then only the machine's count is known.
             let text = std::fs::read_to_string(path).unwrap_or_default();
             for (address, drops) in socket_drops(&text) {
                 if sockets.contains(&address) {
                     *own.entry(address).or_default() += drops;
+                } else if peer.is_some_and(|peer| hears(address, peer)) {
+                    at_peer += drops;
                 }
             }
         }
         let load = |thread: &u32| Some((*thread, thread_load(*thread)?));
         Self {
             own,
+            peer: at_peer,
             machine: machine_drops(),
             threads: threads.iter().filter_map(load).collect(),
         }
     }
 
-    /// Datagrams dropped since an earlier moment: at our sockets, and on the whole machine.
+    /// Datagrams dropped since an earlier moment.
     #[must_use]
-    pub fn drops_since(&self, before: &Self) -> (u64, u64) {
+    pub fn drops_since(&self, before: &Self) -> Drops {
         let own = self.own.iter().map(|(address, drops)| {
             drops.saturating_sub(before.own.get(address).copied().unwrap_or(0))
         });
         let machine = self.machine.zip(before.machine);
-        let machine = machine.map_or(0, |(after, before)| after.saturating_sub(before));
-        (own.sum(), machine)
+        Drops {
+            own: own.sum(),
+            peer: self.peer.saturating_sub(before.peer),
+            machine: machine.map_or(0, |(after, before)| after.saturating_sub(before)),
+        }
     }
 
     /// What each thread has used since an earlier moment, in the order of the threads.
@@ -61,6 +81,14 @@ impl Probe {
         };
         self.threads.iter().map(since).collect()
     }
+}
+
+/// Whether a socket of this machine gets what is sent to an address.
+#[must_use]
+pub fn hears(socket: SocketAddr, address: SocketAddr) -> bool {
+    let ip = socket.ip().to_canonical();
+    let is_here = address.ip().is_loopback() && ip.is_unspecified();
+    socket.port() == address.port() && (ip == address.ip().to_canonical() || is_here)
 }
 
 /// The number by which [`Probe::read`] finds the calling thread; `None` where the kernel does not
@@ -168,16 +196,39 @@ mod tests {
         let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
         let address = socket.local_addr().unwrap();
         let thread = worker_thread().expect("Linux has it");
-        let before = Probe::read(&[address], &[thread]);
+        let read = || Probe::read(&[address], None, &[thread]);
+        let as_peer = || Probe::read(&[], Some(address), &[]);
+        let (before, peer_before) = (read(), as_peer());
         let sender = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
         // Nobody reads: sooner or later the buffer is full.
         for _ in 0..20_000 {
             sender.send_to(&[0; 1_000], address).unwrap();
         }
-        let after = Probe::read(&[address], &[thread]);
-        let (own, machine) = after.drops_since(&before);
-        assert!(own > 0 && machine >= own, "{own} {machine}");
+        let after = read();
+        let drops = after.drops_since(&before);
+        assert!(drops.own > 0 && drops.machine >= drops.own, "{drops:?}");
+        assert_eq!(drops.peer, 0);
+        let at_peer = as_peer().drops_since(&peer_before);
+        assert_eq!((at_peer.own, at_peer.peer), (0, drops.own));
         assert!(after.load_since(&before)[0].busy > Duration::ZERO);
-        assert_eq!(before.drops_since(&after).0, 0);
+        assert_eq!(before.drops_since(&after).own, 0);
+    }
+
+    #[test]
+    fn a_socket_of_all_addresses_hears_each_of_this_machine() {
+        let all = ["0.0.0.0:7", "[::]:8", "127.0.0.2:9"].map(|text| text.parse().unwrap());
+        for (remote, expected) in [
+            ("127.0.0.1:7", true),
+            ("192.0.2.1:7", false),
+            ("127.0.0.1:8", true),
+            ("[::1]:8", true),
+            ("127.0.0.1:9", false),
+            ("127.0.0.2:9", true),
+            ("127.0.0.1:10", false),
+        ] {
+            let remote = remote.parse().unwrap();
+            let found = all.iter().any(|socket| hears(*socket, remote));
+            assert_eq!(found, expected, "{remote}");
+        }
     }
 }

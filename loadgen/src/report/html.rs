@@ -294,9 +294,10 @@ fn generator(body: &mut Body, outcome: &Outcome) {
         cells(&health.stalls)
     ));
     body.add(format_args!(
-        "<p>Datagrams dropped at its sockets: {}; on the whole machine: {}. Messages that the \
-         kernel refused: {}.</p>\n",
-        health.own_drops, health.machine_drops, health.unsent
+        "<p>Datagrams dropped at its sockets: {}; at the peer's: {}; on the whole machine: {}. \
+         Messages that the kernel refused: {}. Connections for which no descriptor or port was \
+         left: {}.</p>\n",
+        health.own_drops, health.peer_drops, health.machine_drops, health.unsent, health.exhausted
     ));
     for (index, worker) in health.workers.iter().enumerate() {
         body.add(format_args!(

@@ -89,7 +89,7 @@ pub struct Outcome {
     pub search: Option<Search>,
     /// What happened in each second.
     pub timeline: Vec<Point>,
-    /// Messages of calls that failed.
+    /// Messages of the first calls that failed of each cause, or that a broken rule is about.
     #[serde(default)]
     pub ladders: Vec<Ladder>,
 }
@@ -231,16 +231,22 @@ pub struct HealthNote {
     pub valid: bool,
     /// Why not, by name and in words.
     pub faults: Vec<Cause>,
-    /// How much later than intended things were sent.
+    /// How much later than intended things were sent; of a server, how late it took what came.
     pub lag: Distribution,
     /// How long event loops were held up.
     pub stalls: Distribution,
     /// Datagrams that the kernel dropped at our sockets.
     pub own_drops: u64,
+    /// Datagrams that the kernel dropped at the peer's sockets, where it is on this machine.
+    #[serde(default)]
+    pub peer_drops: u64,
     /// Datagrams that the kernel dropped anywhere on this machine.
     pub machine_drops: u64,
     /// Messages that could not be given to the kernel.
     pub unsent: u64,
+    /// Connections for which no descriptor or port was left.
+    #[serde(default)]
+    pub exhausted: u64,
     /// Each worker's use of its core.
     pub workers: Vec<WorkerNote>,
 }
@@ -261,8 +267,10 @@ impl HealthNote {
             lag: (&health.lag).into(),
             stalls: (&health.stalls).into(),
             own_drops: health.own_drops,
+            peer_drops: health.peer_drops,
             machine_drops: health.machine_drops,
             unsent: health.unsent,
+            exhausted: health.exhausted,
             workers: workers
                 .map(|(load, busy_part)| WorkerNote {
                     busy_seconds: load.busy.as_secs_f64(),

@@ -171,6 +171,9 @@ impl Calls {
         else {
             return;
         };
+        // A phone that is being cancelled rings for a moment still. Since when the caller could be
+        // offered elsewhere only the server knows then.
+        let rings_elsewhere = !caller.rings.is_empty();
         caller.rings.insert(dn.to_owned(), at);
         if caller.connected {
             return;
@@ -204,7 +207,7 @@ impl Calls {
                 let length = at.saturating_duration_since(since).as_millis();
                 wrong(format!("the agent takes no calls since {length} ms"));
             }
-            Availability::Free(since) if is_queue => {
+            Availability::Free(since) if is_queue && !rings_elsewhere => {
                 let waits = caller.returned.unwrap_or(caller.intended);
                 let met = since.map_or(waits, |since| since.max(waits));
                 let time = at.saturating_duration_since(met);

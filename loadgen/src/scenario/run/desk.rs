@@ -95,7 +95,7 @@ impl Desk {
             tolerance: prepared.settings.tolerance,
             keys: wants_keys.then(keys::listen).flatten(),
             driver: crew.driver,
-            probe: Probe::read(&crew.sockets, &[]),
+            probe: Probe::read(&crew.sockets, prepared.settings.remote, &[]),
             crew,
             logs,
             calendar,
@@ -273,14 +273,15 @@ impl Desk {
 
     /// What there is to say about the generator by now.
     fn health(&self, now: Instant) -> Health {
-        let after = Probe::read(&self.crew.sockets, &self.crew.threads);
-        let (own_drops, machine_drops) = after.drops_since(&self.probe);
+        let after = Probe::read(&self.crew.sockets, self.settings.remote, &self.crew.threads);
+        let drops = after.drops_since(&self.probe);
         Health {
             observed: now.duration_since(self.started),
             lag: self.last.lag.clone(),
             stalls: self.last.stalls.clone(),
-            own_drops,
-            machine_drops,
+            own_drops: drops.own,
+            peer_drops: drops.peer,
+            machine_drops: drops.machine,
             unsent: self.crew.unsent(),
             exhausted: self.crew.exhausted(),
             workers: after.load_since(&self.probe),

@@ -145,9 +145,10 @@ fn generator(
         .collect();
     line(format_args!(
         "Generator                   held up at most {:.3} ms, {} datagrams dropped at its sockets \
-         ({} on this machine), {} messages unsent, cores used {}",
+         ({} at the peer's, {} on this machine), {} messages unsent, cores used {}",
         health.stalls.max_us() as f64 / 1_000.0,
         health.own_drops,
+        health.peer_drops,
         health.machine_drops,
         health.unsent,
         parts.join(" ")

@@ -135,3 +135,29 @@ fn nobody_waits_while_an_agent_is_free() {
     history.give_up();
     history.breaks(&[]);
 }
+
+/// The phone that nobody answers hears the CANCEL when the next one rings already.
+#[test]
+fn ringing_at_a_phone_that_nobody_answers_is_no_routing() {
+    let mut history = History::new();
+    history.offer(TOKEN, "7000");
+    history.ring(TOKEN, "2000");
+    history.wait(5);
+    history.ring(TOKEN, "2001");
+    let cancelled = |dn: &str| Fact::PhoneCancelled {
+        token: Some(TOKEN),
+        dn: dn.to_owned(),
+    };
+    history.see(cancelled("2000"));
+    history.see(cancelled("2001"));
+    history.give_up();
+    let routing: Vec<Duration> = history
+        .oracle
+        .take_times()
+        .into_iter()
+        .filter(|(measure, _)| *measure == Measure::Routing)
+        .map(|(_, time)| time)
+        .collect();
+    assert_eq!(routing, [Duration::ZERO]);
+    history.breaks(&[]);
+}

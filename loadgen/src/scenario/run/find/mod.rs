@@ -170,6 +170,7 @@ impl Findings<'_> {
         self.health.lag.merge(&health.lag);
         self.health.stalls.merge(&health.stalls);
         self.health.own_drops += health.own_drops;
+        self.health.peer_drops += health.peer_drops;
         self.health.machine_drops += health.machine_drops;
         self.health.unsent += health.unsent;
         self.health.exhausted += health.exhausted;
@@ -290,9 +291,9 @@ impl Findings<'_> {
             EXIT_INVALID
         } else if search.knee == 0.0 {
             EXIT_OBJECTIVE
-        } else {
         } else if self.all.unreached > 0 {
             EXIT_THINNED
+        } else {
             0
         };
         print(&search);
@@ -325,8 +326,8 @@ impl Findings<'_> {
             verdict: match status {
                 0 => Verdict::Passed,
                 EXIT_INVALID => Verdict::Invalid,
-                _ => Verdict::Failed,
                 EXIT_THINNED => Verdict::Thinned,
+                _ => Verdict::Failed,
             },
             exit_status: status,
             totals: [
@@ -334,8 +335,8 @@ impl Findings<'_> {
                 ("successful", self.all.successful),
                 ("failed", self.all.failed() + self.all.limited),
                 ("tries", self.probes.len() as u64),
-            ]
                 ("unreached", self.all.unreached),
+            ]
             .map(|(name, count)| (name.to_owned(), count))
             .into(),
             failures: outcome::failures(&self.all),

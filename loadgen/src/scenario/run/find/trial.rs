@@ -74,7 +74,7 @@ impl<'a> Trial<'a> {
         };
         let crew = Crew::start(&own, calendar).map_err(|error| format!("offhook-load: {error}"))?;
         Ok(Self {
-            probe: Probe::read(&crew.sockets, &[]),
+            probe: Probe::read(&crew.sockets, prepared.settings.remote, &[]),
             crew,
             prepared,
             started: Clock.now(),
@@ -115,14 +115,16 @@ impl<'a> Trial<'a> {
 
     /// Ends the workers and says how far they can be trusted.
     pub(super) fn close(mut self, all: &Statistics) -> Health {
-        let after = Probe::read(&self.crew.sockets, &self.crew.threads);
-        let (own_drops, machine_drops) = after.drops_since(&self.probe);
+        let peer = self.prepared.settings.remote;
+        let after = Probe::read(&self.crew.sockets, peer, &self.crew.threads);
+        let drops = after.drops_since(&self.probe);
         let health = Health {
             observed: Clock.now().saturating_duration_since(self.started),
             lag: all.lag.clone(),
             stalls: all.stalls.clone(),
-            own_drops,
-            machine_drops,
+            own_drops: drops.own,
+            peer_drops: drops.peer,
+            machine_drops: drops.machine,
             unsent: self.crew.unsent(),
             exhausted: self.crew.exhausted(),
             workers: after.load_since(&self.probe),
