@@ -25,6 +25,8 @@ impl Pbx {
         state
             .exchange
             .restart(mark(self.seed, node, state.restarts));
+        // Before the calls: whom it has forgotten it tells nothing of their end.
+        self.drop_subscriptions(now, node);
         let legs: Vec<LegId> = self
             .legs
             .iter()
@@ -38,7 +40,6 @@ impl Pbx {
                 self.log.add(now, Fact::PhoneEnded { token, dn, by });
             }
         }
-        self.drop_subscriptions(now, node);
     }
 
     /// A node forgets its subscriptions only: their refreshes get 481.
