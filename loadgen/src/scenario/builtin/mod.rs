@@ -30,7 +30,7 @@ built_in! {
     "uac-register-auth", "registers and answers the challenge";
     "uac-invite-auth", "calls and answers the challenge of a proxy";
     "reinvite-hold-resume", "calls, holds, resumes and hangs up";
-    "cancel-race", "calls and gives up after -d";
+    "cancel-race", "calls and gives up after -d, within 20 ms";
     "prack", "calls and acknowledges provisional responses";
     "refer-blind", "calls and transfers the peer to [target], a -key word";
     "subscribe-presence", "subscribes to presence, hears it, ends the subscription";

@@ -4,9 +4,14 @@ use std::collections::BTreeMap;
 
 use super::lab::{Lab, lab_with};
 use crate::scenario::builtin;
+use crate::scenario::settings::Settings;
 
 /// A built-in scenario with a pause of one second.
 fn play(name: &str) -> Lab {
+    play_with(name, |_| {})
+}
+
+fn play_with(name: &str, change: impl FnOnce(&mut Settings)) -> Lab {
     let text = builtin::find(name).expect("it is built in").text;
     let start = text.find("<scenario").expect("it is a scenario");
     let body = &text[start..];
@@ -18,6 +23,7 @@ fn play(name: &str) -> Lab {
     let body = body.replace("[target]", "sip:new@127.0.0.1");
     lab_with(&body, |settings| {
         settings.pause = std::time::Duration::from_secs(1);
+        change(settings);
     })
 }
 
@@ -116,7 +122,7 @@ fn a_call_that_is_cancelled_ends_whether_or_not_the_answer_crosses() {
     let mut refused = play("cancel-race");
     let invite = refused.sent().pop().expect("an INVITE");
     refused.answer(&invite, "180 Ringing", "");
-    refused.advance(1_000);
+    refused.advance(1_020);
     let cancel = refused.sent().pop().expect("a CANCEL");
     let branch = |message: &str| message.lines().nth(1).unwrap_or_default().to_owned();
     assert_eq!(branch(&cancel), branch(&invite));
@@ -132,7 +138,7 @@ fn a_call_that_is_cancelled_ends_whether_or_not_the_answer_crosses() {
         let mut crossed = play("cancel-race");
         let invite = crossed.sent().pop().expect("an INVITE");
         crossed.answer(&invite, "180 Ringing", "");
-        crossed.advance(1_000);
+        crossed.advance(1_020);
         let cancel = crossed.sent().pop().expect("a CANCEL");
         if crosses_first {
             crossed.answer(&invite, "200 OK", "");
@@ -145,6 +151,33 @@ fn a_call_that_is_cancelled_ends_whether_or_not_the_answer_crosses() {
         assert_eq!(methods, ["ACK", "BYE"]);
         assert!(crossed.is_successful());
     }
+}
+
+/// Answers meet the CANCEL at another moment in each call.
+#[test]
+fn calls_are_cancelled_at_all_moments_of_their_stretch() {
+    let mut lab = play_with("cancel-race", |settings| {
+        settings.load.calls_max = Some(40);
+        settings.load.rate = 40_000.0;
+    });
+    lab.advance(1);
+    let invites = lab.sent();
+    assert_eq!(invites.len(), 40);
+    for invite in &invites {
+        lab.answer(invite, "180 Ringing", "");
+    }
+    let mut moments = Vec::new();
+    for _ in 0..1_025 {
+        lab.advance(1);
+        let cancelled = lab.lines().len();
+        if cancelled > 0 {
+            moments.push(lab.elapsed());
+            assert!(cancelled < 20, "{cancelled} at once");
+        }
+    }
+    let (first, last) = (moments.first(), moments.last());
+    assert!(moments.len() > 8, "{moments:?}");
+    assert!(first >= Some(&1_000) && last <= Some(&1_023), "{moments:?}");
 }
 
 #[test]
