@@ -1,6 +1,9 @@
 //! Outside routers: they are asked about calls, think, and answer with an agent, with nothing but
 //! the default, or never. Pure.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 

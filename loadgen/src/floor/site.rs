@@ -1,6 +1,9 @@
 //! One PBX with its phones and its callers on a worker of the shards runtime: what it may be
 //! ordered, and what it tells.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -319,71 +322,5 @@ impl Engine for Site {
     fn poll_timeout(&self) -> Option<Instant> {
         let next = self.party.poll_timeout();
         Some(next.map_or(self.heartbeat, |next| next.min(self.heartbeat)))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::net::SocketAddr;
-
-    use super::*;
-    use crate::population::{Callers, CallersOptions, Pbx, PbxOptions};
-
-    fn address(port: u16) -> SocketAddr {
-        SocketAddr::from(([127, 0, 0, 1], port))
-    }
-
-    #[allow(
-        clippy::disallowed_methods,
-        reason = "a test needs some instant to count from"
-    )]
-    fn site() -> (Site, Instant) {
-        let now = Instant::now();
-        let (node, callers, server) = (address(5_070), address(5_071), address(5_060));
-        let dns = (0..200).map(|number| (2_000 + number).to_string());
-        let pbx = Pbx::new(PbxOptions {
-            server: Some(server),
-            ..PbxOptions::new(node, dns)
-        });
-        let callers = Callers::new(CallersOptions::new(callers, server, "7000"));
-        let population = Population::new(pbx, callers, Duration::from_millis(500));
-        (Site::new(now, population, Weather::CALM, 1, 10), now)
-    }
-
-    fn subscribe(site: &mut Site, now: Instant, number: u32) {
-        let dn = 2_000 + number;
-        let text = format!(
-            "SUBSCRIBE sip:{dn}@127.0.0.1:5070 SIP/2.0\r\n\
-             Via: SIP/2.0/UDP 127.0.0.1:5060;branch=z9hG4bK{dn}\r\nMax-Forwards: 70\r\n\
-             From: <sip:offhook@127.0.0.1>;tag=us{dn}\r\nTo: <sip:{dn}@127.0.0.1>\r\n\
-             Call-ID: watch-{dn}\r\nCSeq: 1 SUBSCRIBE\r\nEvent: presence\r\n\
-             Contact: <sip:127.0.0.1:5060>\r\nExpires: 3600\r\nContent-Length: 0\r\n\r\n"
-        );
-        let source = Source {
-            transport: Transport::Udp,
-            local: address(5_070),
-            remote: address(5_060),
-            connection: None,
-        };
-        site.handle_datagram(now, source, text.as_bytes());
-    }
-
-    fn sent(site: &mut Site) -> usize {
-        let mut buffer = Vec::new();
-        std::iter::from_fn(|| site.poll_transmit(&mut buffer)).count()
-    }
-
-    /// A server that had subscribed for a while was once answered all at once, more than its
-    /// buffers hold, so that its answers took as long as repetitions take.
-    #[test]
-    fn nothing_that_came_before_anybody_listened_is_answered_at_once() {
-        let (mut site, now) = site();
-        (0..200).for_each(|number| subscribe(&mut site, now, number));
-        assert_eq!(sent(&mut site), 0);
-        site.handle_request(now, Order::Admit);
-        assert_eq!(sent(&mut site), 0);
-        // The repetition of each is answered, and followed by a NOTIFY.
-        subscribe(&mut site, now + Duration::from_millis(500), 7);
-        assert_eq!(sent(&mut site), 2);
     }
 }

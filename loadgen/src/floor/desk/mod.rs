@@ -3,6 +3,8 @@
 //! of chance of its own, so that what one does depends on no other.
 
 mod calls;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
