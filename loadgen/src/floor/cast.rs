@@ -16,7 +16,7 @@ use super::router::Routers;
 use crate::files;
 use crate::load::{Arrivals, Moments, Plan};
 use crate::population::{
-    CallerHabits, Callers, CallersOptions, Pbx, PbxOptions, Population, Random,
+    CallerHabits, Callers, CallersOptions, Habits, Pbx, PbxOptions, Population, Random,
 };
 
 /// A PBX with its phones and those who call through it.
@@ -46,6 +46,13 @@ pub(super) fn population(
         for dn in group.phones.iter().filter(|dn| plan.phones.contains(dn)) {
             pbx.phone(now, &dn).set_habits(Arc::clone(&habits));
         }
+    }
+    let outsiders = Arc::new(Habits {
+        talking: Some(plan.outside_talk),
+        ..Habits::default()
+    });
+    for dn in plan.outside.iter() {
+        pbx.phone(now, &dn).set_habits(Arc::clone(&outsiders));
     }
     let callers = Callers::new(CallersOptions {
         seed,

@@ -175,6 +175,13 @@ impl Agents {
             agent.wish(said.at, &Word::Ready);
             agent.refused = true;
         }
+        // The agent has come, and the phone has not: that one decides from here.
+        let waits_for_phone =
+            request == Some("RequestAgentLogin") && said.error.as_deref() == Some("OutOfService");
+        if waits_for_phone {
+            agent.wish = None;
+            agent.change(said.at);
+        }
         let Some(word) = said.word() else {
             return;
         };
@@ -314,8 +321,7 @@ impl Agent {
             }
             _ => return,
         }
-        self.changed = Some(self.changed.map_or(at, |changed| changed.max(at)));
-        self.settle(at);
+        self.change(at);
     }
 
     /// What the desktop's request has led to.
@@ -325,6 +331,11 @@ impl Agent {
             Word::Ready | Word::LoggedIn => Wish::Ready,
             Word::NotReady(_) | Word::WrappingUp => Wish::NotReady,
         });
+        self.change(at);
+    }
+
+    /// What is true has changed.
+    fn change(&mut self, at: Instant) {
         self.changed = Some(self.changed.map_or(at, |changed| changed.max(at)));
         self.settle(at);
     }

@@ -148,7 +148,8 @@ fn step(message: &str, before: Option<Stage>) -> Option<(bool, Option<Stage>)> {
         "EventRinging" => (before.is_none(), Some(Ringing)),
         "EventDialing" => (before.is_none(), Some(Dialing)),
         "EventNetworkReached" => (is(&[Dialing]), before),
-        "EventDestinationBusy" => (is(&[Dialing]), before),
+        // Whose partner was transferred in one step, to somebody who is busy, is up.
+        "EventDestinationBusy" => (is(&[Dialing, Up]), before),
         "EventEstablished" => (is(&[Ringing, Dialing]), Some(Up)),
         "EventHeld" => (is(&[Up]), Some(Held)),
         "EventRetrieved" => (is(&[Held]), Some(Up)),

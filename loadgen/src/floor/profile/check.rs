@@ -45,6 +45,20 @@ pub(super) fn check(source: &Source<'_>, profile: &Profile, places: &Places) {
     numbers(profile, places, &fault);
     unserved(profile, places, &fault);
     faults(profile, places, &fault);
+    endless(profile, places, &fault);
+}
+
+/// Of a call that a desktop makes to a colleague one of the two phones must hang up.
+fn endless(profile: &Profile, places: &Places, fault: &impl Fn(u32, String, &str)) {
+    for (group, line) in profile.agents.iter().zip(&places.agents) {
+        if group.desk.makes_calls.is_some() && group.habits.talking.is_none() {
+            fault(
+                *line,
+                format!("`{}` make calls that nobody would end", group.name),
+                "write how long their phones talk: talk = \"10s..2m\"",
+            );
+        }
+    }
 }
 
 fn phones(profile: &Profile, places: &Places, fault: &impl Fn(u32, String, &str)) {

@@ -94,6 +94,8 @@ pub struct PbxPlan {
     pub phones: Numbers,
     /// Phones of it that are no agents and may be dialled as outside numbers.
     pub outside: Numbers,
+    /// How long these talk; two of them may be left alone with each other.
+    pub outside_talk: Span,
     /// The longest subscription it grants.
     pub expires: Duration,
     /// Whether the first NOTIFY leaves before the 200.

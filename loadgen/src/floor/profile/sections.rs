@@ -150,6 +150,7 @@ fn pbx(section: &Section<'_>) -> PbxPlan {
         port: small(section.integer("port", 0..=65_000, 0)),
         phones,
         outside: numbers(section, "outside"),
+        outside_talk: section.span("outside_talk", Span::milliseconds(5_000, 60_000)),
         expires: section.time("expires", SECOND * 3_600),
         notify_first: section.flag("notify_first"),
         shows_ringing: section.flag("shows_ringing"),

@@ -159,6 +159,11 @@ fn sections_that_are_missing_or_contradict_each_other_are_named() {
             "write one of silence",
         ),
         (
+            "breaks = \"10m\"",
+            "makes_calls = \"10m\"",
+            "make calls that nobody would end",
+        ),
+        (
             "outside = \"900-909\"",
             "outside = \"2000\"",
             "a phone and an outside number",

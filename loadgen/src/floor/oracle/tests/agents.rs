@@ -58,3 +58,33 @@ fn a_break_that_ends_during_a_private_call_keeps_its_reason() {
     history.say("EventAgentReady", "2000", None);
     history.breaks(&[]);
 }
+
+/// Who logs in while the phone is away is refused, and Ready when it is back.
+#[test]
+fn a_login_that_waits_for_its_phone_ends_the_logout() {
+    let mut history = History::new();
+    history.ask(FIRST_REFERENCE, "RequestAgentLogout", "2000");
+    history.say("EventAgentLogout", "2000", None);
+    history.told(FIRST_REFERENCE, "EventAgentLogout", "2000");
+    let registered = |registered| Fact::Registered {
+        dn: "2000".to_owned(),
+        registered,
+    };
+    history.see(registered(false));
+    history.wait(5);
+    history.ask(FIRST_REFERENCE + 1, "RequestAgentLogin", "2000");
+    let refusal = Said {
+        connection: DESKTOP,
+        reference: Some(FIRST_REFERENCE + 1),
+        sequence: None,
+        error: Some("OutOfService".to_owned()),
+        ..history.said("EventError", "2000", None)
+    };
+    history.oracle.hear(&refusal);
+    history.wait(5);
+    history.see(registered(true));
+    history.say("EventAgentLogin", "2000", None);
+    history.say("EventAgentReady", "2000", None);
+    history.wait(10);
+    history.breaks(&[]);
+}

@@ -57,6 +57,25 @@ fn a_transferred_call_goes_on_under_its_other_name() {
     history.breaks(&[]);
 }
 
+/// 2001 has been transferred by 2000 to somebody who is busy, and is told why the call ends.
+#[test]
+fn a_party_whose_transfer_finds_nobody_hears_that_the_destination_is_busy() {
+    let mut history = History::new();
+    for dn in ["2000", "2001"] {
+        let event = if dn == "2000" {
+            "EventDialing"
+        } else {
+            "EventRinging"
+        };
+        history.internal(event, dn);
+        history.internal("EventEstablished", dn);
+    }
+    history.internal("EventReleased", "2000");
+    history.internal("EventDestinationBusy", "2001");
+    history.internal("EventReleased", "2001");
+    history.breaks(&[]);
+}
+
 #[test]
 fn a_consultation_is_about_its_caller() {
     // 2001 answers and hangs up, and 2000 stays with the caller.

@@ -177,6 +177,17 @@ impl History {
         self.oracle.hear(&said);
     }
 
+    /// An event of a call between two agents.
+    fn internal(&mut self, message: &str, dn: &str) {
+        let said = Said {
+            ani: Some("2000".to_owned()),
+            call_type: Some("Internal".to_owned()),
+            ..self.said(message, dn, Some("0c"))
+        };
+        self.sequence += 1;
+        self.oracle.hear(&said);
+    }
+
     fn ask(&mut self, reference: u64, message: &str, dn: &str) {
         let asked = Asked {
             connection: DESKTOP,
