@@ -135,9 +135,9 @@ pub fn consulting(world: &mut World, main: ConnId, number: &str) -> ConnId {
     consult
 }
 
-pub fn make_call(world: &mut World, number: &str) {
+pub fn make_call(world: &mut World, dn: &str, number: &str) {
     world.ask(
-        AGENT,
+        dn,
         DesktopRequest::MakeCall {
             destination: number.to_owned(),
             user_data: KeyValueList::new(),
@@ -458,7 +458,7 @@ fn desktop_makes_calls() {
         ("outbound = true\nmake_call_flow = \"4\"\n", OUTSIDE),
     ] {
         let mut world = world_with(trunk, "");
-        make_call(&mut world, number);
+        make_call(&mut world, AGENT, number);
         let dialing = last(&world, AGENT, EventName::Dialing);
         assert!(dialing.requested_by.is_some());
         assert_eq!(dialing.this_dn_role, Some(DnRole::Origination));
@@ -495,7 +495,7 @@ fn call_that_nobody_takes_ends_at_the_one_who_makes_it() {
     world
         .phone(OTHER)
         .set_behaviour(Some(Behaviour::refuses(Status(486))));
-    make_call(&mut world, OTHER);
+    make_call(&mut world, AGENT, OTHER);
     assert_eq!(
         told(&world),
         [
@@ -508,14 +508,14 @@ fn call_that_nobody_takes_ends_at_the_one_who_makes_it() {
     world
         .phone(AGENT)
         .set_behaviour(Some(Behaviour::refuses(Status(480))));
-    make_call(&mut world, OTHER);
+    make_call(&mut world, AGENT, OTHER);
     assert_eq!(
         told_since(&world, since),
         ["2000 Dialing", "2000 Released GeneralError"]
     );
     world.phone(AGENT).set_behaviour(None);
     let since = moment(&world);
-    make_call(&mut world, "nobody at all");
+    make_call(&mut world, AGENT, "nobody at all");
     assert_eq!(told_since(&world, since), ["2000 Error InvalidCalledDN"]);
     world.finish();
 }

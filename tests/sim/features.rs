@@ -93,7 +93,7 @@ fn call_of_a_desktop_that_goes_to_a_queue_keeps_its_phone() {
         };
         world.ask(dn, not_ready);
     }
-    make_call(&mut world, OTHER);
+    make_call(&mut world, AGENT, OTHER);
     world.run_for(Duration::from_secs(45));
     let ready = DesktopRequest::Ready {
         work_mode: AgentWorkMode::AutoIn,
@@ -115,7 +115,7 @@ fn held_call_is_taken_back_when_the_other_one_is_not_in_hand() {
     world.phone(AGENT).set_calls_max(2);
     let (token, main) = talking(&mut world);
     act(&mut world, AGENT, main, CallAction::Hold);
-    make_call(&mut world, OUTSIDE);
+    make_call(&mut world, AGENT, OUTSIDE);
     let other = conn_of(&world, AGENT, EventName::Dialing);
     let since = moment(&world);
     act(&mut world, AGENT, main, CallAction::Retrieve);

@@ -285,7 +285,7 @@ fn made_and_forwarded() -> Vec<Flow> {
                    (RFC 3725, section 4.1).",
             play: || {
                 let mut world = stage("");
-                make_call(&mut world, OUTSIDE);
+                make_call(&mut world, AGENT, OUTSIDE);
                 world
             },
         },
@@ -295,7 +295,7 @@ fn made_and_forwarded() -> Vec<Flow> {
                    gets the offer of whom it calls when that one has answered.",
             play: || {
                 let mut world = stage("make_call_flow = \"4\"\n");
-                make_call(&mut world, OUTSIDE);
+                make_call(&mut world, AGENT, OUTSIDE);
                 world
             },
         },

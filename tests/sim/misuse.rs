@@ -337,7 +337,7 @@ fn number_that_is_forwarded_to_the_queue_of_its_own_agent_is_answered_there() {
 #[test]
 fn agent_who_calls_its_own_queue_waits_for_somebody_else() {
     let (mut world, token, _) = world("", Flow::MakeCall);
-    make_call(&mut world, "7000");
+    make_call(&mut world, AGENT, "7000");
     world.run_for(Duration::from_secs(30));
     let conn_id = conn_of(&world, AGENT, EventName::Dialing);
     act(&mut world, AGENT, conn_id, CallAction::Release);
