@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use crate::agent::PartyState;
 use crate::dialog::{Body, LegEvent};
-use crate::session::{Negotiation, Outcome, Sessions, Sink, Source};
+use crate::session::{Behind, Negotiation, Outcome, Sessions, Sink, Source};
 use crate::sip::Status;
 
 use super::command::{Command, LegCommand, LegSlot};
@@ -433,11 +433,16 @@ impl Conversation {
         self.begin(turn, started, (leg, other), Purpose::Relay, told);
     }
 
-    /// A caller may have changed its session while a phone rang: the phone hears of it now.
-    fn catch_up(&mut self, turn: &mut Turn<'_>, (waiting, called): (LegSlot, LegSlot)) {
-        let there = [waiting, called].iter().all(|leg| self.legs.is_up(*leg));
-        if there && self.legs.session(waiting).take_early_change() {
-            self.tell_partner(turn, waiting, called);
+    /// A caller may have changed its session while a phone rang: the phone hears of it now. Or it
+    /// has had the early media of another one, and hears now who is there.
+    pub(super) fn catch_up(&mut self, turn: &mut Turn<'_>, (waiting, called): (LegSlot, LegSlot)) {
+        if ![waiting, called].iter().all(|leg| self.legs.is_up(*leg)) {
+            return;
+        }
+        match self.legs.session(waiting).take_early_change() {
+            Some(Behind::Partner) => self.tell_partner(turn, waiting, called),
+            Some(Behind::FarEnd) => self.tell_partner(turn, called, waiting),
+            None => {}
         }
     }
 

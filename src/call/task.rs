@@ -369,11 +369,12 @@ impl Conversation {
             (Step::Quiet(leg), true) if ended.legs.0 == leg => {
                 self.legs.part(leg);
             }
-            (
-                Step::Quiet(_) | Step::Join(..) | Step::Mix(_) | Step::Admit(..) | Step::Tie(_),
-                true,
-            ) => {
+            (Step::Quiet(_) | Step::Join(..) | Step::Mix(_) | Step::Tie(_), true) => {
                 self.joined(turn, ended.legs);
+            }
+            (Step::Admit(newcomer, stays), true) => {
+                self.joined(turn, ended.legs);
+                self.catch_up(turn, (newcomer, stays));
             }
             // A leg that does not want to be held: it hears nothing, as nobody speaks to it.
             (Step::Quiet(leg), false) if ended.legs.0 == leg => {

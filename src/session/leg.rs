@@ -54,6 +54,17 @@ enum Early {
     Answered(Bytes),
     /// It was reliable, and the far end has made another offer since, of which nobody else knows.
     Changed,
+    /// The 2xx has repeated it, although the partner who answered in the end is another one.
+    Outdated,
+}
+
+/// Who has yet to hear from whom when a call whose media began before its 2xx is up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Behind {
+    /// The partner, what the far end has said since.
+    Partner,
+    /// The far end, what the partner has said.
+    FarEnd,
 }
 
 /// The offer that has no answer yet; in a body that is no description, `None`.
@@ -318,8 +329,11 @@ impl LegSession {
     }
 
     /// The same for a provisional response. The first counts, and those that follow repeat it
-    /// (RFC 6337 §3.1.1).
+    /// (RFC 6337 §3.1.1), whoever has early media by then.
     pub(super) fn promise(&mut self, partner: &Body, slots: &Slots) -> Body {
+        if let Early::Answered(first) = &self.early {
+            return body(first.clone());
+        }
         let answer = self.preview(partner, slots);
         if self.early == Early::Nothing && Description::of(&answer).is_some() {
             self.early = Early::Answered(answer.bytes.clone());
@@ -327,9 +341,32 @@ impl LegSession {
         answer
     }
 
+    /// The answer to the offer of the far end's INVITE. Of several the far end takes the first and
+    /// ignores the others (RFC 3261 §13.2.1): what it has had with a provisional response is
+    /// repeated, and a partner with other media is for a re-INVITE.
+    pub(super) fn answer_invite(&mut self, partner: &Body, slots: &Slots) -> Body {
+        let Early::Answered(first) = &self.early else {
+            return self.answer(partner, slots);
+        };
+        let first = body(first.clone());
+        let answer = self.preview(partner, slots);
+        let is_other = match (Description::of(&first), Description::of(&answer)) {
+            (Some(first), Some(answer)) => !same_media(&first, &answer),
+            (None, _) | (_, None) => false,
+        };
+        self.settle_heard(&first);
+        if is_other {
+            self.early = Early::Outdated;
+        }
+        first
+    }
+
     /// Whether the far end may make another offer before our 2xx.
     pub(super) fn may_change_early(&self) -> bool {
-        self.early != Early::Nothing
+        match self.early {
+            Early::Answered(_) | Early::Changed => true,
+            Early::Nothing | Early::Outdated => false,
+        }
     }
 
     /// It does: its first offer has had its answer, and this one gets the answer that changes
@@ -347,12 +384,14 @@ impl LegSession {
         answer
     }
 
-    /// Whether the far end has said something before our 2xx that its partner has not heard. Says
+    /// Whether one of the two does not know yet what the other one has said before our 2xx. Says
     /// so once.
-    pub fn take_early_change(&mut self) -> bool {
-        let changed = self.early == Early::Changed;
-        self.early = Early::Nothing;
-        changed
+    pub fn take_early_change(&mut self) -> Option<Behind> {
+        match std::mem::take(&mut self.early) {
+            Early::Changed => Some(Behind::Partner),
+            Early::Outdated => Some(Behind::FarEnd),
+            Early::Nothing | Early::Answered(_) => None,
+        }
     }
 
     /// The answer that keeps the session as it is, without asking a partner; `None` to an offer

@@ -22,7 +22,7 @@ mod unwinding;
 #[cfg(test)]
 mod tests;
 
-pub use leg::LegSession;
+pub use leg::{Behind, LegSession};
 pub use negotiation::{Negotiation, Sink, Source};
 pub use ours::Hold;
 pub use outcome::{Failure, Outcome, Timer, Why};

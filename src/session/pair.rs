@@ -463,7 +463,7 @@ impl<S: Copy + PartialEq> Pair<S> {
         let confirming = Stage::Confirming(turn.now + ACKNOWLEDGEMENT_MAX);
         match self.giver {
             Giver::Invite => {
-                let answer = turn.session(leg).answer(answer, &self.slots);
+                let answer = turn.session(leg).answer_invite(answer, &self.slots);
                 turn.tell(leg, LegCommand::Answer(Some(answer)));
                 confirming.runs()
             }

@@ -11,6 +11,7 @@ use offhook_loadgen::population::{Behaviour, CallPlan, Fact, Outcome, Party, Tok
 use super::control::{
     AGENT, OTHER, act, conn_of, connected, consult, last, moment, told_since, world_on,
 };
+use super::descriptions::{Descriptions, Offers};
 use super::hands::hang_up_all;
 use super::network::Fate;
 use super::world::World;
@@ -20,11 +21,16 @@ const TRUNK: &str = "outbound = true\nrefer = true\n";
 
 /// Worlds whose calls fall on one shard, and on several.
 fn worlds() -> impl Iterator<Item = World> {
-    (1..=4).map(|seed| {
+    worlds_where(Behaviour::rings())
+}
+
+/// The same, where phones do this.
+fn worlds_where(behaviour: Behaviour) -> impl Iterator<Item = World> {
+    (1..=4).map(move |seed| {
         let shards = if seed == 1 { 1 } else { 3 };
         let mut world = world_on(shards, seed, TRUNK, "");
         for dn in [AGENT, OTHER, THIRD] {
-            world.phone(dn).set_behaviour(Some(Behaviour::rings()));
+            world.phone(dn).set_behaviour(Some(behaviour));
         }
         world
     })
@@ -125,6 +131,31 @@ fn two_who_have_both_made_an_offer_are_connected_at_once() {
         world.run_for(Duration::from_millis(100));
         let (one, other) = (Party::Caller(first), Party::Caller(second));
         assert!(world.population.are_connected(&one, &other));
+        end(&mut world);
+    }
+}
+
+/// Who calls an agent has had the early media of its phone by then, and reads no other answer to
+/// its INVITE (RFC 3261 §13.2.1).
+#[test]
+fn caller_who_has_heard_the_phone_has_who_takes_the_call() {
+    let early_media = Behaviour {
+        early_media: true,
+        ..Behaviour::rings()
+    };
+    for mut world in worlds_where(early_media) {
+        let descriptions = Descriptions::read(&mut world, |_| Offers::Audio);
+        let (first, rang) = rings(&mut world, AGENT, true);
+        let replaces = world.phone(&rang).dialog().expect("it rings");
+        let second = world.call(CallPlan {
+            early_offer: true,
+            replaces: Some(replaces),
+            ..CallPlan::to("7000")
+        });
+        world.run_for(Duration::from_secs(6));
+        let (one, other) = (Party::Caller(first), Party::Caller(second));
+        assert!(world.population.are_connected(&one, &other));
+        assert_eq!(descriptions.borrow().two_have_each_other(), Ok(()));
         end(&mut world);
     }
 }

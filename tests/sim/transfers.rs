@@ -391,9 +391,6 @@ fn every_cell(hand_over: HandOver) {
                     (true, true, false),
                     (true, false, true),
                 ] {
-                    if early_media && hand_over == HandOver::Redirect {
-                        continue;
-                    }
                     play(Cell {
                         hand_over,
                         destination,
