@@ -4,11 +4,14 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 #![expect(clippy::disallowed_methods, reason = "a test begins now")]
 
+mod breaks;
 mod calls;
 mod claims;
 mod decisions;
 mod desk;
+mod made;
 mod pauses;
 mod properties;
 mod several;
 mod table;
+mod unanswered;

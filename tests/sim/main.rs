@@ -19,6 +19,7 @@ mod calls;
 mod carry;
 mod checkers;
 mod cluster;
+mod consultations;
 mod control;
 mod crash;
 mod crossings;

@@ -7,6 +7,8 @@ mod calls;
 mod messages;
 mod refusals;
 mod resuming;
+mod routers;
+mod shown;
 mod stream;
 
 use std::cell::{Cell, RefCell};
