@@ -12,21 +12,24 @@ use serde_json::Value;
 
 /// Runs the demo with few agents for three seconds.
 fn demo(driver: &str, shards: &str, more: &[&str]) -> Output {
-    let fixed = [
-        "demo",
-        "--agents",
-        "12",
-        "--calls-per-second",
-        "6",
-        "--duration",
-        "3s",
-    ];
+    let mut arguments = vec!["--agents", "12", "--calls-per-second", "6"];
+    arguments.extend(["--duration", "3s", "--driver", driver, "--shards", shards]);
+    arguments.extend(more);
+    run(&arguments)
+}
+
+fn run(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_offhook-load"))
-        .args(fixed)
-        .args(["--driver", driver, "--shards", shards])
-        .args(more)
+        .arg("demo")
+        .args(arguments)
         .output()
         .expect("the program of this package can be run")
+}
+
+/// The one number at this place of a report.
+fn number(report: &Value, pointer: &str) -> u64 {
+    let value = report.pointer(pointer).and_then(Value::as_u64);
+    value.unwrap_or_else(|| panic!("{pointer} is no number in {report}"))
 }
 
 fn words(bytes: &[u8]) -> String {
@@ -60,10 +63,7 @@ fn is_clean(driver: &str, shards: u64) {
         "one object and nothing else: {text}"
     );
     let report: Value = serde_json::from_str(&text).expect("a JSON object");
-    let number = |pointer: &str| {
-        let value = report.pointer(pointer).and_then(Value::as_u64);
-        value.unwrap_or_else(|| panic!("{pointer} is no number in {text}"))
-    };
+    let number = |pointer: &str| number(&report, pointer);
     assert_eq!(
         (number("/agents"), number("/shards"), number("/seed")),
         (12, shards, 7)
@@ -113,6 +113,49 @@ fn a_short_demo_is_clean_on_uring_with_two_shards() {
     is_clean("uring", 2);
 }
 
+/// Calls are held by phones and by desktops, ended by desktops, consulted about and transferred,
+/// and every call and every agent is accounted for all the same.
+#[test]
+fn whatever_is_done_to_calls_the_demo_stays_exact() {
+    let output = run(&[
+        "--agents",
+        "60",
+        "--calls-per-second",
+        "25",
+        "--duration",
+        "12s",
+        "--seed",
+        "11",
+        "--json",
+    ]);
+    let text = words(&output.stdout);
+    let status = output.status.code();
+    assert_eq!(status, Some(0), "{}\n{text}", words(&output.stderr));
+    let report: Value = serde_json::from_str(&text).expect("a JSON object");
+    let number = |pointer: &str| number(&report, pointer);
+    let done = |deed: &str| number(&format!("/done_to_calls/{deed}"));
+    for deed in [
+        "held_by_phone",
+        "held_by_desktop",
+        "released_by_desktop",
+        "transferred",
+        "consulted_about",
+    ] {
+        assert!(done(deed) > 0, "{deed}: {text}");
+    }
+    // Each hold is a phone's, a desktop's, or that of a call that is consulted about.
+    let holds = done("held_by_phone") + done("held_by_desktop") + done("consulted_about");
+    assert!(done("held") <= holds, "{text}");
+    let answered = number("/calls/answered");
+    assert!(done("released_by_desktop") + done("transferred") <= 2 * answered);
+    let ended = answered + number("/calls/abandoned") + number("/calls/refused");
+    assert_eq!(number("/calls/offered"), ended, "{text}");
+    for fault in ["/calls/lost", "/agent_state_mismatches"] {
+        assert_eq!(number(fault), 0, "{fault}: {text}");
+    }
+    assert_eq!(report["faults"], serde_json::json!({}), "{text}");
+}
+
 #[test]
 fn without_json_there_is_a_table() {
     let output = demo("auto", "1", &[]);
@@ -125,7 +168,9 @@ fn without_json_there_is_a_table() {
     );
     for row in [
         "calls offered",
-        "  held",
+        "  consulted about",
+        "  held by desktop",
+        "  held by phone",
         "  transferred",
         "  released by desktop",
         "agent state mismatches",

@@ -10,6 +10,7 @@
 mod cast;
 pub mod command;
 mod cti;
+mod deeds;
 mod desk;
 mod error;
 mod oracle;

@@ -122,7 +122,7 @@ impl FloorOutcome {
             requests: stage.requests,
             errors: stage.errors.clone(),
             losses: stage.losses,
-            deeds: stage.deeds.clone(),
+            deeds: stage.deeds.counts().clone(),
             times: stage.times.clone(),
             routing: stage.routing.clone(),
             queueing: stage.queueing.clone(),

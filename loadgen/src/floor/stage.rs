@@ -18,6 +18,7 @@ use offhook_shards::{DriverChoice, Events, Options, Placement, Running, ShardId,
 
 use super::cast::{lines, population};
 use super::cti::{Heard, Lines};
+use super::deeds::Deeds;
 use super::desk::{Asked, Command, Desks};
 use super::error::FloorError;
 use super::oracle::{Measure, Oracle};
@@ -41,10 +42,6 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(4);
 const REPORTS_MAX: usize = 4_096;
 /// CTI messages taken at a time.
 const HEARD_MAX: usize = 4_096;
-
-/// What is done to calls on every floor, as [`Said::deed`] and desktops name it.
-const DEEDS: [&str; 3] = ["held", "transferred", RELEASED_BY_DESKTOP];
-const RELEASED_BY_DESKTOP: &str = "released by desktop";
 
 /// Something that the oracle is to know.
 enum Observation {
@@ -103,7 +100,7 @@ pub(super) struct Stage {
     /// Connections lost and resumed.
     pub(super) losses: (u64, u64),
     /// What was done to calls, by the server's words.
-    pub(super) deeds: BTreeMap<&'static str, u64>,
+    pub(super) deeds: Deeds,
     /// Messages of calls that went wrong.
     pub(super) trails: BTreeMap<Token, Vec<trail::Line>>,
     pub(super) driver: &'static str,
@@ -180,7 +177,7 @@ impl Stage {
             requests: (0, 0),
             losses: (0, 0),
             // Told also when nobody did it.
-            deeds: DEEDS.map(|deed| (deed, 0)).into(),
+            deeds: Deeds::none(),
             trails: BTreeMap::new(),
             driver: serving.as_ref().map_or("", |serving| serving.driver),
             shards,
@@ -262,20 +259,12 @@ impl Stage {
         let answered = said
             .reference
             .and_then(|number| self.open_requests.remove(&number));
-        let by_desktop = answered.as_deref() == Some("RequestReleaseCall");
+        self.deeds.hear(said, answered.as_deref());
         if let Some(request) = answered {
             match &said.error {
                 Some(code) => *self.errors.entry((request, code.clone())).or_default() += 1,
                 None => self.requests.1 += 1,
             }
-        }
-        let deed = if said.connection == OBSERVER {
-            said.deed()
-        } else {
-            (by_desktop && said.error.is_none()).then_some(RELEASED_BY_DESKTOP)
-        };
-        if let Some(deed) = deed {
-            *self.deeds.entry(deed).or_default() += 1;
         }
     }
 
@@ -329,6 +318,7 @@ impl Stage {
                     Report::Records(records) => {
                         for record in records {
                             self.note_lag(&record);
+                            self.deeds.see(&record.fact);
                             let at = record.at;
                             self.observe(at, Observation::Record(number, Box::new(record)));
                         }

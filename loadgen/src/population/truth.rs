@@ -164,6 +164,8 @@ pub enum Fact {
     Changed {
         /// The call, if its token is known.
         token: Option<Token>,
+        /// The phone, if it is one.
+        dn: Option<String>,
         /// What it changed.
         change: super::Change,
     },

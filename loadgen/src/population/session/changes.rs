@@ -32,6 +32,18 @@ pub enum Change {
 }
 
 impl Change {
+    /// Whether it puts the other side on hold.
+    pub(crate) fn holds(self) -> bool {
+        match self {
+            Self::Hold | Self::HoldWithMusic | Self::HoldByUpdate => true,
+            Self::Resume
+            | Self::ResumeWithOffer
+            | Self::Refresh
+            | Self::ResumeByUpdate
+            | Self::Update => false,
+        }
+    }
+
     /// Whether it ends a hold: nothing is resumed that was never held.
     pub(in crate::population) fn resumes(self) -> bool {
         match self {

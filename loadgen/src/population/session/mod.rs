@@ -62,7 +62,7 @@ impl SessionEvent {
     /// What of it goes into the log of a party, known by its call and, for a phone, its number.
     pub(super) fn fact(self, (token, dn): (Option<Token>, Option<String>)) -> Option<Fact> {
         match self {
-            Self::Changed(change) => Some(Fact::Changed { token, change }),
+            Self::Changed(change) => Some(Fact::Changed { token, dn, change }),
             Self::Refused(_, Status(status)) => Some(Fact::ChangeRefused { token, status }),
             Self::Referred(Status(status)) => Some(Fact::Referred { token, dn, status }),
             Self::Info { content_type, body } => Some(Fact::Info {
