@@ -5,7 +5,6 @@ use bytes::Bytes;
 
 use crate::dialog::Body;
 use crate::journal::field::fields;
-use crate::sip::Direction;
 use crate::sip::sdp::{Media, Origin};
 
 use super::compose::{self, Text};
@@ -208,15 +207,7 @@ impl LegSession {
 
     /// What we last said as a hold; `None` where nothing was said.
     pub(super) fn offer_hold(&mut self, hold: Hold) -> Option<Body> {
-        self.offer_redirected(|direction| both(direction, direction_of(hold)))
-    }
-
-    /// What we last said, flowing both ways again; `None` where nothing was said.
-    pub(super) fn offer_resume(&mut self) -> Option<Body> {
-        self.offer_redirected(|_| Direction::SendReceive)
-    }
-
-    fn offer_redirected(&mut self, wanted: impl Fn(Direction) -> Direction) -> Option<Body> {
+        let wanted = |direction| both(direction, direction_of(hold));
         let said = self.said.as_ref()?;
         let source = Description::parse(said)?;
         let is_so = in_use(&source).all(|media| wanted(media.direction) == media.direction);

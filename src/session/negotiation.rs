@@ -10,7 +10,6 @@ use super::news::News;
 use super::ours::Hold;
 use super::outcome::{Outcome, Timer};
 use super::pair::Pair;
-use super::reinvite::Says;
 use super::single::Single;
 use super::turn::Turn;
 
@@ -98,29 +97,8 @@ impl<S: Copy + PartialEq> Negotiation<S> {
         sessions: &mut dyn Sessions<S>,
         commands: &mut Vec<(S, LegCommand)>,
     ) -> (Self, Outcome<S>) {
-        Self::offer(now, leg, Says::Hold(hold), sessions, commands)
-    }
-
-    /// Takes a leg back from hold, towards the media that it was told of last. Where those may
-    /// have moved, or another partner comes, a join is right.
-    pub fn resume(
-        now: Instant,
-        leg: S,
-        sessions: &mut dyn Sessions<S>,
-        commands: &mut Vec<(S, LegCommand)>,
-    ) -> (Self, Outcome<S>) {
-        Self::offer(now, leg, Says::Resume, sessions, commands)
-    }
-
-    fn offer(
-        now: Instant,
-        leg: S,
-        says: Says,
-        sessions: &mut dyn Sessions<S>,
-        commands: &mut Vec<(S, LegCommand)>,
-    ) -> (Self, Outcome<S>) {
         let turn = &mut turn(now, sessions, commands);
-        let (single, outcome) = Single::offer(turn, leg, says);
+        let (single, outcome) = Single::hold(turn, leg, hold);
         (Self(Machine::Single(single)), outcome)
     }
 

@@ -29,8 +29,6 @@ pub(super) enum Says {
     Again(Bytes),
     /// A hold.
     Hold(Hold),
-    /// The end of a hold.
-    Resume,
 }
 
 /// A re-INVITE of ours.
@@ -97,7 +95,6 @@ impl Reinvite {
             }
             Says::Again(text) => Some(session.offer_again(text)),
             Says::Hold(hold) => session.offer_hold(*hold),
-            Says::Resume => session.offer_resume(),
         };
         let asks = matches!(self.says, Says::Ask);
         if offer.is_none() && !asks {

@@ -1,5 +1,5 @@
-//! Offer and answer with one leg, out of what we have told it before: hold and resume, a call
-//! without media, and the answer to an offer while nobody is across.
+//! Offer and answer with one leg, out of what we have told it before: hold, a call without
+//! media, and the answer to an offer while nobody is across.
 
 use std::time::Instant;
 
@@ -9,6 +9,7 @@ use crate::limits::{ACKNOWLEDGEMENT_MAX, NEGOTIATION_RINGING_MAX};
 use crate::sip::Status;
 
 use super::news::News;
+use super::ours::Hold;
 use super::outcome::{Failure, Outcome, Timer, Why};
 use super::reinvite::{Reinvite, Reply, Says};
 use super::turn::Turn;
@@ -55,11 +56,11 @@ impl<S: Copy + PartialEq> Single<S> {
         }
     }
 
-    /// Sends a re-INVITE that needs nobody else.
-    pub(super) fn offer(turn: &mut Turn<'_, S>, leg: S, says: Says) -> (Self, Outcome<S>) {
+    /// Puts the leg on hold.
+    pub(super) fn hold(turn: &mut Turn<'_, S>, leg: S, hold: Hold) -> (Self, Outcome<S>) {
         let mut single = Self::new(leg);
         let next = if turn.session(leg).is_settled() {
-            match Reinvite::send(turn, leg, says) {
+            match Reinvite::send(turn, leg, Says::Hold(hold)) {
                 Some(reinvite) => (Stage::Inviting(reinvite, Aim::Agree), Outcome::Running),
                 None => single.fails(Why::NoDescription),
             }

@@ -141,7 +141,7 @@ fn a_version_that_was_refused_is_not_used_again() {
 }
 
 #[test]
-fn hold_and_resume_change_the_directions_only() {
+fn hold_changes_the_directions_only() {
     let (_, mut agent) = joined();
     for (hold, expected) in [
         (Hold::SendOnly, "a=sendonly"),
@@ -164,10 +164,6 @@ fn hold_and_resume_change_the_directions_only() {
         Some(held),
         "nothing is taken back by a hold"
     );
-    agent.roll_back();
-    let resumed = agent.offer_resume().expect("there is a session");
-    assert!(text(&resumed).ends_with("a=sendrecv\r\n"));
-    assert_eq!(version(&resumed.bytes), 3);
     assert_eq!(LegSession::inbound(1).offer_hold(Hold::Inactive), None);
 }
 

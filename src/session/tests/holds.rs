@@ -60,7 +60,7 @@ fn a_hold_takes_receiving_away_and_nothing_is_taken_back_by_its_answer() {
             let says_so = held == "sendonly" && wants_nothing;
             assert!(!says_so || leg.far_end_holds(), "{case}");
             // The next offer takes it back.
-            leg.offer_resume().expect("there is a session");
+            leg.offer(&body(&described(3, "sendrecv")));
             leg.hear_answer(&body(&described(3, "sendrecv")));
             assert_eq!(way_of(&leg), "sendrecv", "{case}");
             assert!(!leg.is_held() && !leg.far_end_holds(), "{case}");

@@ -53,7 +53,6 @@ pub(super) enum To {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Alone {
     Hold(Hold),
-    Resume,
     Silent,
     Answer { asks: bool },
 }
@@ -75,7 +74,6 @@ pub(super) fn flows() -> Vec<Flow> {
     for alone in [
         Alone::Hold(Hold::Inactive),
         Alone::Hold(Hold::SendOnly),
-        Alone::Resume,
         Alone::Silent,
         Alone::Answer { asks: false },
         Alone::Answer { asks: true },
@@ -172,11 +170,10 @@ impl World {
         }
         let offer = match alone {
             Alone::Answer { asks } => self.phones[ONE].invite(asks),
-            Alone::Hold(_) | Alone::Resume | Alone::Silent => None,
+            Alone::Hold(_) | Alone::Silent => None,
         };
         self.start(|now, table, commands| match alone {
             Alone::Hold(hold) => Negotiation::hold(now, ONE, hold, table, commands),
-            Alone::Resume => Negotiation::resume(now, ONE, table, commands),
             Alone::Silent => Negotiation::dial_without_media(now, ONE, table, commands),
             Alone::Answer { .. } => {
                 Negotiation::answer_alone(now, ONE, offer.as_ref(), table, commands)
