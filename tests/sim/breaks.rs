@@ -32,13 +32,15 @@ pub enum Flow {
     CompleteConference,
     SingleStepConference,
     DeleteParty,
+    /// The call rings at the agent's phone, and the desktop has it answered.
+    Answer,
     /// The call rings at the agent's phone, and is sent to the other one.
     Redirect,
     /// The agent calls the other one, while the customer waits in the queue.
     MakeCall,
 }
 
-pub const FLOWS: [Flow; 13] = [
+pub const FLOWS: [Flow; 14] = [
     Flow::Hold,
     Flow::Retrieve,
     Flow::Consult,
@@ -50,6 +52,7 @@ pub const FLOWS: [Flow; 13] = [
     Flow::CompleteConference,
     Flow::SingleStepConference,
     Flow::DeleteParty,
+    Flow::Answer,
     Flow::Redirect,
     Flow::MakeCall,
 ];
@@ -78,10 +81,14 @@ const STEPS_MAX: usize = 40;
 
 /// A customer in a queue, of whose agents one is Ready, if any.
 pub fn world(trunk: &str, flow: Flow) -> (World, Token, ConnId) {
+    let answer = match flow {
+        Flow::Answer if !trunk.contains("answer") => "answer = \"call-info\"\n",
+        _ => "",
+    };
     let setup = Setup {
         shards: 1,
         server: "mixer = \"sip:10.0.2.1:5060\"\nmusic = \"sip:music@10.0.2.1:5060\"".to_owned(),
-        trunk: format!("outbound = true\n{trunk}"),
+        trunk: format!("outbound = true\n{answer}{trunk}"),
         ..Setup::calm(2)
     };
     let mut world = World::new(setup.with("[agent_defaults]\nno_answer = 8\n"));
@@ -100,8 +107,13 @@ pub fn world(trunk: &str, flow: Flow) -> (World, Token, ConnId) {
     }
     world.phone(AGENT).set_calls_max(2);
     world.phone(OTHER).set_calls_max(2);
-    if flow == Flow::Redirect {
-        world.phone(AGENT).set_behaviour(Some(Behaviour::rings()));
+    if matches!(flow, Flow::Answer | Flow::Redirect) {
+        let answers_alone = (flow == Flow::Answer).then_some(Duration::from_millis(300));
+        let rings = Behaviour {
+            answers_alone,
+            ..Behaviour::rings()
+        };
+        world.phone(AGENT).set_behaviour(Some(rings));
     }
     world.run_for(Duration::from_secs(1));
     let token = world.call(CallPlan {
@@ -110,7 +122,7 @@ pub fn world(trunk: &str, flow: Flow) -> (World, Token, ConnId) {
         ..CallPlan::to("7000")
     });
     world.run_for(Duration::from_secs(3));
-    let is_answered = !matches!(flow, Flow::MakeCall | Flow::Redirect);
+    let is_answered = !matches!(flow, Flow::MakeCall | Flow::Answer | Flow::Redirect);
     assert_eq!(connected(&world, token, AGENT), is_answered);
     let main = conn_of(&world, "7000", EventName::Queued);
     (world, token, main)
@@ -183,6 +195,7 @@ fn begin_in_call(
                 other_dn: destination,
             }
         }
+        Flow::Answer => CallAction::Answer,
         Flow::Redirect | Flow::MakeCall => CallAction::Redirect { destination },
     };
     (main, action)
@@ -354,6 +367,13 @@ fn conference_with_two_dialogs_that_a_phone_breaks_off() {
 fn party_that_is_removed_from_a_conference_breaks_off() {
     in_every_way("", Flow::DeleteParty);
     in_every_way("dual_dialog = true\n", Flow::DeleteParty);
+}
+
+#[test]
+fn answer_by_the_desktop_that_a_phone_breaks_off() {
+    for answer in ["talk", "call-info", "alert-info"] {
+        in_every_way(&format!("answer = \"{answer}\"\n"), Flow::Answer);
+    }
 }
 
 #[test]
