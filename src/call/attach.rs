@@ -115,9 +115,14 @@ impl Conversation {
         if parties.iter().any(|who| self.is_at(who, this_dn)) {
             return Ok(By::Party);
         }
-        let through = self.call(which).and_then(|call| call.through);
-        let number = through.map(|(_, point)| &self.facts.config.routing_point_at(point).number);
-        if number.is_some_and(|number| **number == *this_dn) {
+        let call = self.call(which);
+        let through = call.and_then(|call| call.through);
+        // Who is added to a call may wait at another one.
+        let entry = call.and_then(|call| call.quest.as_ref()?.entry);
+        let entered = entry.map(|entry| entry.routing_point);
+        let mut points = through.map(|(_, point)| point).into_iter().chain(entered);
+        let config = &self.facts.config;
+        if points.any(|point| *config.routing_point_at(point).number == *this_dn) {
             return Ok(By::RoutingPoint);
         }
         if through.is_none() && parties.iter().all(|who| who.dn().is_none()) {

@@ -12,7 +12,7 @@ use super::departure::Leave;
 use super::facts::cause;
 use super::leg::Phase;
 use super::participant::{News, Participant, Standing};
-use super::quest::Why;
+use super::quest::{Added, Why};
 use super::request::Position;
 use super::task::{Asked, Step, Then};
 
@@ -20,7 +20,9 @@ impl Why {
     /// What who is called brings along for the data of the call.
     pub(super) fn brings(&self) -> Option<Arc<KeyValueList>> {
         match self {
-            Self::Added(_, pairs) => Some(Arc::clone(pairs)).filter(|pairs| !pairs.is_empty()),
+            Self::Added(_, added) => {
+                Some(Arc::clone(&added.pairs)).filter(|pairs| !pairs.is_empty())
+            }
             Self::Called | Self::Transferred(_) | Self::Muted(_) => None,
         }
     }
@@ -145,8 +147,11 @@ impl Conversation {
             return self.refuse(turn, &asked, code, "the user data would exceed its limit");
         }
         self.facts.set_out();
-        self.main.since = turn.now;
-        let why = Why::Added(asked, Arc::new(user_data));
+        let added = Added {
+            pairs: Arc::new(user_data),
+            since: turn.now,
+        };
+        let why = Why::Added(asked, Box::new(added));
         self.seek(turn, Which::Main, destination, (None, why));
     }
 

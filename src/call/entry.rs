@@ -2,6 +2,7 @@
 //! about itself it says to all of them; only the first, its home, decides what becomes of it.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use crate::agent::EndCause;
 use crate::config::{Config, DnIndex, EntryIndex, QueueIndex, RoutingPointIndex};
@@ -65,7 +66,7 @@ impl Entry {
     /// Enters a queue, or all those that the routing point leads the caller to.
     pub(super) fn enter(
         facts: &Facts,
-        call: &Call,
+        (call, since): (&Call, Instant),
         (queue, routing_point): (Option<QueueIndex>, RoutingPointIndex),
         commands: &mut Commands,
     ) -> Self {
@@ -80,16 +81,16 @@ impl Entry {
             refused: None,
             further: Further::NONE,
         };
-        let input = enter(facts, call, routing_point, ways[0]);
+        let input = enter(facts, (call, since), routing_point, ways[0]);
         commands.push(Command::Queue(entry.queue, input));
-        entry.enter_also(facts, call, &ways[1..], commands);
+        entry.enter_also(facts, (call, since), &ways[1..], commands);
         entry
     }
 
     fn enter_also(
         &mut self,
         facts: &Facts,
-        call: &Call,
+        (call, since): (&Call, Instant),
         ways: &[EntryIndex],
         commands: &mut Commands,
     ) {
@@ -101,7 +102,7 @@ impl Entry {
             }
             self.further.queues[self.further.count] = queue;
             self.further.count += 1;
-            let input = enter(facts, call, self.routing_point, *way);
+            let input = enter(facts, (call, since), self.routing_point, *way);
             commands.push(Command::Queue(queue, input));
         }
     }
@@ -139,13 +140,18 @@ impl Entry {
     }
 
     /// Waits in its further queues again: it could not go where its home has sent it.
-    pub(super) fn enter_further(&mut self, facts: &Facts, call: &Call, commands: &mut Commands) {
+    pub(super) fn enter_further(
+        &mut self,
+        facts: &Facts,
+        (call, since): (&Call, Instant),
+        commands: &mut Commands,
+    ) {
         let (ani, data) = (call.info.ani.as_deref(), &call.info.user_data);
         let ways = ways_in(&facts.config, None, self.routing_point, (ani, data));
         // Another home has other further queues.
         let home = facts.config.entry_at(ways[0]).queue;
         if self.further.count == 0 && home == self.queue {
-            self.enter_also(facts, call, &ways[1..], commands);
+            self.enter_also(facts, (call, since), &ways[1..], commands);
         }
     }
 
@@ -186,7 +192,7 @@ impl Entry {
 
 fn enter(
     facts: &Facts,
-    call: &Call,
+    (call, since): (&Call, Instant),
     routing_point: RoutingPointIndex,
     entry: EntryIndex,
 ) -> queue::Input {
@@ -196,8 +202,8 @@ fn enter(
         info: Arc::clone(&call.info),
         routing_point,
         entry,
-        since: call.since,
-        returns: call.returns_to(queue),
+        since,
+        returns: call.returns_to(queue, since),
         visited: facts.visited.clone().into(),
     }
 }

@@ -177,9 +177,9 @@ impl Call {
     }
 
     /// Whether it goes back to where it was answered, with the age that it had.
-    pub(super) fn returns_to(&self, queue: QueueIndex) -> bool {
+    pub(super) fn returns_to(&self, queue: QueueIndex, since: Instant) -> bool {
         let served = self.served.as_ref();
-        served.is_some_and(|served| served.queue == queue && served.since == self.since)
+        served.is_some_and(|served| served.queue == queue && served.since == since)
     }
 
     /// Who is there with this leg.

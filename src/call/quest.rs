@@ -3,7 +3,7 @@
 //! same for a caller from outside, a call that a desktop makes, a consultation, a transfer.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::agent::{self, EndCause, Offer, OfferSource, PartyState, RefusedOffer};
 use crate::config::{Address, DnIndex, QueueIndex, RoutingPointIndex};
@@ -20,7 +20,7 @@ use super::diversion::reason_of;
 use super::entry::{Entry, Hold};
 use super::facts::{Destination, error_of};
 use super::leg::Phase;
-use super::participant::{News, Participant, Who};
+use super::participant::{Call, News, Participant, Who};
 use super::task::Asked;
 use super::timer::Timer;
 use super::{Elsewhere, ForwardReason, QueueRefusal};
@@ -70,8 +70,27 @@ pub(super) enum Why {
     Transferred(String),
     /// An agent consults, and transfers as soon as somebody rings.
     Muted(Asked),
-    /// An agent adds somebody to the call, and these pairs to its data.
-    Added(Asked, Arc<KeyValueList>),
+    /// An agent adds somebody to the call.
+    Added(Asked, Box<Added>),
+}
+
+/// Somebody who is added.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Added {
+    /// What comes to the data of the call.
+    pub(super) pairs: Arc<KeyValueList>,
+    /// Since when it is sought, which is not the age of the call.
+    pub(super) since: Instant,
+}
+
+impl Why {
+    /// When what is sought set out.
+    fn since(&self, call: &Call) -> Instant {
+        match self {
+            Self::Added(_, added) => added.since,
+            Self::Called | Self::Transferred(_) | Self::Muted(_) => call.since,
+        }
+    }
 }
 
 impl Quest {
@@ -172,8 +191,13 @@ impl Conversation {
                 facts.visited.push(left.queue);
             }
         }
-        let entry = Entry::enter(facts, call, (queue, routing_point), turn.commands);
-        call.through = Some((entry.queue, routing_point));
+        let since = why.since(call);
+        let place = (queue, routing_point);
+        let entry = Entry::enter(facts, (call, since), place, turn.commands);
+        // The call that somebody is added to stays where it is.
+        if !matches!(why, Why::Added(..)) {
+            call.through = Some((entry.queue, routing_point));
+        }
         call.quest = Some(Quest {
             stage: Stage::Waiting,
             entry: Some(entry),
@@ -413,6 +437,7 @@ impl Conversation {
         let Some(quest) = &mut call.quest else {
             return;
         };
+        let home = quest.entry.map(|entry| entry.queue);
         let by_queue = match why {
             ForwardReason::Overflow | ForwardReason::Routed | ForwardReason::Labelled => true,
             ForwardReason::Unconditional | ForwardReason::Busy | ForwardReason::NoAnswer => false,
@@ -435,7 +460,8 @@ impl Conversation {
             }
             (_, _) if by_queue => {
                 let conn_id = call.conn_id;
-                if let Some((queue, _)) = call.through {
+                let through = call.through.map(|(queue, _)| queue);
+                if let Some(queue) = home.or(through) {
                     let input = queue::Input::ForwardFailed { conn_id, code };
                     turn.commands.push(Command::Queue(queue, input));
                 }
@@ -520,7 +546,7 @@ impl Conversation {
         entry.tell(&input, turn.commands);
         call.diversions.clear();
         entry.hold = Hold::Waiting;
-        entry.enter_further(facts, call, turn.commands);
+        entry.enter_further(facts, (call, why.since(call)), turn.commands);
         call.quest = Some(Quest {
             stage: Stage::Waiting,
             entry: Some(entry),

@@ -95,7 +95,8 @@ impl Conversation {
         dial.diversions = call.diversions.clone();
         dial.referred_by = call.referred_by.clone();
         let mut called = Participant::new(who, leg, DnRole::Destination);
-        called.routing_point = call.through.map(|(_, routing_point)| routing_point);
+        let through = call.through.map(|(_, routing_point)| routing_point);
+        called.routing_point = entry.map(|entry| entry.routing_point).or(through);
         called.brings = why.brings();
         let adds = matches!(why, Why::Added(..));
         call.quest = Some(Quest {

@@ -3,10 +3,13 @@
 
 use std::time::Duration;
 
-use offhook::cti::{CallAction, CallRequest, Event, EventName, KeyValueList, RequestBody, Value};
+use offhook::cti::{
+    AgentWorkMode, CallAction, CallRequest, DesktopRequest, Event, EventName, KeyValueList,
+    RequestBody, Value,
+};
 use offhook_loadgen::population::{Behaviour, CallPlan, Token};
 
-use super::control::connected;
+use super::control::{act, conn_of, connected, last, single_step};
 use super::world::{Setup, World};
 
 /// 7002 leads to `home`, at once to `backup`, and after 20 seconds to `later`; each has one agent.
@@ -341,4 +344,45 @@ fn a_caller_whose_transfer_fails_finds_its_place_in_a_full_queue() {
     world.run_for(Duration::from_secs(60));
     assert!(connected(&world, served, HOME));
     end(world, served);
+}
+
+/// Somebody who is to be added to a call is sought on its own account: the call stays with the
+/// queue that it came through, whatever comes of that.
+#[test]
+fn call_to_which_nobody_could_be_added_is_still_that_of_its_queue() {
+    let setup = Setup {
+        server: "mixer = \"sip:10.0.2.1:5060\"".to_owned(),
+        ..Setup::calm(2)
+    };
+    let more = "[[queue]]\nname = \"brief\"\nwait_max = \"1s\"\n\
+                [[routing_point]]\nnumber = \"7002\"\nqueue = \"brief\"\n\
+                [[agent]]\ndn = \"4001\"\nqueues = [\"brief\"]\n";
+    let mut world = World::new(setup.with(more));
+    world.run_until_ready();
+    let not_ready = DesktopRequest::NotReady {
+        work_mode: AgentWorkMode::AuxWork,
+        wrap_up: None,
+        reasons: KeyValueList::new(),
+    };
+    world.ask("4001", not_ready);
+    let token = world.call(CallPlan::to("7000"));
+    world.run_for(Duration::from_secs(5));
+    let agent = |world: &World, name: EventName| {
+        let mut events = world.journal.events.iter().rev();
+        let found = events.find(|event| event.name == name);
+        found.map(|event| event.this_dn.clone()).expect("an agent")
+    };
+    let first = agent(&world, EventName::Established);
+    let main = conn_of(&world, &first, EventName::Established);
+    let add = CallAction::SingleStepConference {
+        destination: "7002".to_owned(),
+        user_data: KeyValueList::new(),
+    };
+    act(&mut world, &first, main, add);
+    assert_eq!(agent(&world, EventName::Error), first);
+    let other = if first == "2000" { "2001" } else { "2000" };
+    act(&mut world, &first, main, single_step(other));
+    let ringing = last(&world, other, EventName::Ringing);
+    assert_eq!(ringing.this_queue.as_deref(), Some("7000"));
+    super::control::end(&mut world, token);
 }
