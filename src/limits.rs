@@ -303,9 +303,9 @@ pub const USER_DATA_BYTES_MAX: usize = 16_384;
 
 // Offer and answer
 
-/// How long a call that a desktop has asked to have in hand keeps others from being so, while
-/// nothing is heard of it: a phone that refuses says nothing to the DN.
-pub const TAKING_MAX: Duration = Duration::from_secs(4);
+/// How long a call that a desktop has asked to have in hand keeps others from being so, if what
+/// came of the request is not heard: more than any request takes.
+pub const TAKING_MAX: Duration = Duration::from_mins(2);
 /// How long our re-INVITE may go without a final response before it is taken back. A phone answers
 /// by itself; whoever asks a human first may do so within this time.
 pub const REINVITE_ANSWER_MAX: Duration = Duration::from_secs(16);

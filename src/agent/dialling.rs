@@ -14,7 +14,7 @@ use super::state::Agent;
 use super::step::Step;
 use super::visits::{Source, Stage};
 use super::votes::{Gone, PresenceVote};
-use super::{Output, Party, Place};
+use super::{Output, Party, PartyState, Place};
 
 /// A call that was asked for and is not there yet.
 #[derive(Debug)]
@@ -29,6 +29,7 @@ pub(super) struct Placing {
 #[derive(Debug)]
 pub(super) struct Taking {
     call: CallRef,
+    requested_by: RequestedBy,
     /// Until when that is in the way of other calls.
     until: Instant,
 }
@@ -137,8 +138,15 @@ impl Agent {
                 let why = format!("{number} has another call in hand: hold it first");
                 return step.refuse(requested_by, ErrorCode::WrongState, why);
             }
-            let until = step.now + TAKING_MAX;
-            self.taking = Some(Taking { call, until });
+            let is_taking = |taking: &Taking| taking.call == call && taking.until > step.now;
+            // Of two requests that come at once the first is carried out.
+            if !self.taking.as_deref().is_some_and(is_taking) {
+                self.taking = Some(Box::new(Taking {
+                    call,
+                    requested_by,
+                    until: step.now + TAKING_MAX,
+                }));
+            }
         }
         let input = call::Input::Request {
             requested_by,
@@ -147,9 +155,19 @@ impl Agent {
         step.tell_call(call, input);
     }
 
-    /// Something has become of a call.
-    pub(super) fn is_taken(&mut self, call: CallRef) {
-        self.taking.take_if(|taking| taking.call == call);
+    /// Something has become of a call: it is in hand where that answers the request.
+    pub(super) fn is_taken(&mut self, party: &Party) {
+        let is_over = matches!(party.state, PartyState::Ended(_));
+        self.taking.take_if(|taking| {
+            let is_answered = party.requested_by == Some(taking.requested_by);
+            is_answered || (is_over && taking.call == party.call)
+        });
+    }
+
+    /// The call has refused the request.
+    pub(super) fn not_taken(&mut self, requested_by: RequestedBy) {
+        self.taking
+            .take_if(|taking| taking.requested_by == requested_by);
     }
 
     /// Whether a call is in hand, or about to be, beside this one.

@@ -69,6 +69,11 @@ pub enum Input {
         /// What is asked.
         request: Box<CallRequest>,
     },
+    /// A call has refused a request in the DN's name, perhaps what [`Input::Take`] has passed on.
+    NotTaken {
+        /// Who asked.
+        requested_by: RequestedBy,
+    },
     /// The call that [`Output::Place`] asked for: it holds the reservation from here on, and
     /// reports `PartyState::Dialing` next. `None`: there is none, and the client was told.
     Placed {

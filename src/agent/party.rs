@@ -17,7 +17,7 @@ use super::{EndCause, Party, PartyState};
 impl Agent {
     /// The call's shard reports.
     pub(super) fn report(&mut self, step: &mut Step<'_>, party: Party) {
-        self.is_taken(party.call);
+        self.is_taken(&party);
         let known = self.visits.position(party.call);
         // What clients do not know of has no news for them.
         let shown = known.filter(|index| self.visits[*index].is_shown());

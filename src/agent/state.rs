@@ -35,7 +35,7 @@ pub(super) struct Agent {
     /// A call that the desktop asked for and that is not there yet.
     pub(super) placing: Option<Placing>,
     /// A call that a desktop has asked to have in hand, of which nothing was heard since.
-    pub(super) taking: Option<Taking>,
+    pub(super) taking: Option<Box<Taking>>,
     /// Whether a call of ours has the handset up.
     pub(super) handset_up: bool,
     /// Whose wrap-up follows when the last business call of the contact ends.
@@ -137,6 +137,7 @@ impl Agent {
                 requested_by,
                 request,
             } => self.take(step, call, (requested_by, *request)),
+            Input::NotTaken { requested_by } => self.not_taken(requested_by),
             Input::Placed { call } => self.placed(step, call),
         }
     }

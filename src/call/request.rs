@@ -2,11 +2,11 @@
 //! its success at the party's DN, which carries `requested_by`, or an error. Here is where a party
 //! stands and whether what it asks is possible there; how it is done is in the sibling files.
 
-use crate::agent::EndCause;
+use crate::agent::{self, EndCause};
 use crate::config::{Config, DnIndex};
 use crate::cti::{CallAction, CallRequest, ConnId, ErrorCode, RequestedBy};
 
-use super::command::LegSlot;
+use super::command::{Command, LegSlot};
 use super::conversation::{Conversation, Turn, Which};
 use super::departure::Leave;
 use super::facts::{cause, refuse_request};
@@ -103,6 +103,10 @@ impl Conversation {
             let this_dn = requesting_dn(&self.facts.config, &request);
             let message = format!("there is no call {conn_id}");
             let code = ErrorCode::InvalidConnID;
+            if let Some(dn) = takes_in_hand(&request) {
+                let not_taken = agent::Input::NotTaken { requested_by };
+                turn.commands.push(Command::Agent(dn, not_taken));
+            }
             return refuse_request(
                 turn.now,
                 turn.commands,

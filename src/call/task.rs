@@ -4,7 +4,7 @@
 
 use std::collections::VecDeque;
 
-use crate::agent::PartyState;
+use crate::agent::{self, PartyState};
 use crate::config::DnIndex;
 use crate::cti::{ErrorCode, KeyValueList, RequestedBy};
 use crate::dialog::Party;
@@ -526,5 +526,8 @@ impl Conversation {
         let number = &self.facts.config.agent_at(asked.dn).dn;
         let whom = asked.requested_by;
         refuse_request(turn.now, turn.commands, whom, number, code, message);
+        let requested_by = whom;
+        let not_taken = agent::Input::NotTaken { requested_by };
+        turn.commands.push(Command::Agent(asked.dn, not_taken));
     }
 }

@@ -412,6 +412,9 @@ impl Engine {
         requested_by: RequestedBy,
         request: &CallRequest,
     ) {
+        if let Some(dn) = call::takes_in_hand(request) {
+            self.tell_agent(dn, agent::Input::NotTaken { requested_by });
+        }
         let this_dn = call::requesting_dn(&self.config, request);
         let message = format!("there is no call {conn_id}");
         let code = ErrorCode::InvalidConnID;

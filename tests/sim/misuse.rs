@@ -7,12 +7,14 @@ use offhook::cti::{
     AgentWorkMode, CallAction, CallRequest, ConnId, ConsultKind, DesktopRequest, ErrorCode, Event,
     EventName, ForwardMode, KeyValueList, RequestBody, UserDataChange,
 };
-use offhook_loadgen::population::{Behaviour, CallPlan, Token};
+use offhook::sip::Status;
+use offhook_loadgen::population::{Behaviour, CallPlan, Reception, Token};
 
 use super::breaks::{FLOWS, Flow, begin, finish, world};
 use super::control::{
     self, AGENT, OTHER, act, conn_of, connected, consult, make_call, single_step, talking,
 };
+use super::hands::hang_up_all;
 use super::world::World;
 
 /// Every request about a call; those that name a second call name `beside`.
@@ -346,4 +348,36 @@ fn agent_who_calls_its_own_queue_waits_for_somebody_else() {
     assert!(live.any(|call| call.token == token));
     drop(live);
     finish(&mut world);
+}
+
+/// While a held call is being taken back no other one may be had in hand; as soon as the phone has
+/// refused, another one may.
+#[test]
+fn dn_is_busy_with_a_retrieve_for_as_long_as_that_goes_on() {
+    for reception in [
+        Reception::Refuse(Status::NOT_ACCEPTABLE_HERE),
+        Reception::ByHand,
+    ] {
+        let mut world = control::world();
+        let (token, main) = talking(&mut world);
+        world.phone(AGENT).set_calls_max(2);
+        act(&mut world, AGENT, main, CallAction::Hold);
+        world.phone(AGENT).set_reception(reception);
+        act(&mut world, AGENT, main, CallAction::Retrieve);
+        let is_refused = reception != Reception::ByHand;
+        if is_refused {
+            let asked = world.asked;
+            assert_eq!(code(&world, asked), Some(ErrorCode::Rejected));
+        } else {
+            world.run_for(Duration::from_secs(5));
+        }
+        control::make_call(&mut world, OTHER);
+        let asked = world.asked;
+        let refusal = (!is_refused).then_some(ErrorCode::WrongState);
+        assert_eq!(code(&world, asked), refusal, "{reception:?}");
+        let now = world.now;
+        world.population.callers.hang_up(now, token);
+        hang_up_all(&mut world);
+        world.finish();
+    }
 }

@@ -240,11 +240,19 @@ fn two_names_of_one_call_are_refused_in_every_state() {
                 _ => NO_SUCH_CALL,
             };
             assert_eq!(scene.answers(), [should], "{state:?} {action:?}");
-            let said = |command: &&Command| !matches!(command, Command::Event(_));
+            let said = |command: &&Command| !is_refusal(command);
             let said: Vec<_> = scene.table.commands.iter().filter(said).collect();
             assert!(said.is_empty(), "{state:?} {action:?}: {said:?}");
         }
     }
+}
+
+/// The error, and the word of it to the DN.
+fn is_refusal(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::Event(_) | Command::Agent(_, agent::Input::NotTaken { .. })
+    )
 }
 
 /// What is refused changes nothing: afterwards the call can still be released.
@@ -260,9 +268,8 @@ fn request_that_is_refused_leaves_every_call_as_it_was() {
             let before = scene.table.calls.live();
             let position = scene.position();
             scene.ask(scene.conn_id, action.clone());
-            let spoke = |command: &Command| !matches!(command, Command::Event(_));
             assert!(
-                !scene.table.commands.iter().any(spoke),
+                scene.table.commands.iter().all(is_refusal),
                 "{state:?} {action:?}"
             );
             assert_eq!(scene.table.calls.live(), before, "{state:?} {action:?}");
