@@ -60,6 +60,9 @@ counters! {
     ResponseStray => "messages_refused", "stray_response";
     /// Messages of ours that were lost because too many waited to be sent.
     TransmitOverflow => "messages_lost", "outbox_full";
+    /// INFOs and NOTIFYs within a call that were not sent because too many waited for the answer
+    /// to the one before.
+    InOrderOverflow => "messages_lost", "call_full";
     /// INVITEs from addresses that are no trunk's.
     InviteUnknownSource => "calls_refused", "unknown_source";
     /// INVITEs from unknown addresses while a trunk's name had not been looked up yet.

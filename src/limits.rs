@@ -218,6 +218,8 @@ pub const CTI_LIST_DEPTH_MAX: usize = 8;
 pub const CONFERENCE_MEMBERS_SHOWN_MAX: usize = 32;
 /// Digits of one RequestSendDTMF.
 pub const DTMF_DIGITS_MAX: usize = 64;
+/// RequestSendDTMFs to one party whose digits are on their way or wait.
+pub const DTMF_REQUESTS_MAX: usize = 8;
 /// Frames written to one client before they are flushed.
 pub const CTI_WRITE_BATCH_MAX: usize = 64;
 /// Commands from clients that wait for the hub; beyond it their sockets are not read.
@@ -504,6 +506,9 @@ pub const PROGRESS_INTERVAL: Duration = Duration::from_mins(1);
 /// How long an agent gets no call of a queue after its phone was busy, declined, could not be
 /// reached, or broke the rules.
 pub const FAILED_PHONE_REST: Duration = Duration::from_secs(5);
+
+/// Requests of ours within a call that wait until the one before has its answer.
+pub const IN_ORDER_MAX: usize = 64;
 
 /// How far the numbers of our requests jump in a dialog that was taken up after a crash: more than
 /// were sent since it was last written down.

@@ -112,8 +112,13 @@ pub enum LegCommand {
     /// Tell the far end with every message from now on that it is in a conference, or not any more
     /// (RFC 4579).
     Focus(bool),
-    /// Send an INFO.
-    Info(Body),
+    /// Send an INFO, when those before it have their answers.
+    Info {
+        /// What it brings.
+        body: Body,
+        /// Whether its answer is told.
+        reports: bool,
+    },
     /// Let the phone answer its call (NOTIFY, `Event: talk`).
     Talk,
     /// Take the far end's REFER.

@@ -172,6 +172,7 @@ impl Conversation {
                 self.phone_failed(turn, which, crate::agent::EndCause::Unreachable);
             }
             LegEvent::Info { .. }
+            | LegEvent::InfoAnswered { .. }
             | LegEvent::Identified(_)
             | LegEvent::Referred(_)
             | LegEvent::Progress { .. }

@@ -15,6 +15,7 @@ use crate::dialog::{Cause, LegEvent, Release};
 use crate::sip::Status;
 
 use super::command::{Command, LegCommand, LegSlot};
+use super::digits::Underway;
 use super::exchange::Exchanges;
 use super::facts::{Destination, Facts, Origin, cause, refuse_leg};
 use super::leg::Legs;
@@ -54,9 +55,10 @@ pub(super) struct Conversation {
     pub(super) exchanges: Exchanges,
     pub(super) postponed: Postponed,
     pub(super) task: Option<Task>,
+    pub(super) digits: Underway,
 }
 
-const _: () = assert!(size_of::<Conversation>() <= 1_296, "a held call has 4 KB");
+const _: () = assert!(size_of::<Conversation>() <= 1_304, "a held call has 4 KB");
 
 /// What the exchange on a leg makes of the leg's news.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,6 +88,7 @@ impl Conversation {
             exchanges: Exchanges::default(),
             postponed: Postponed::default(),
             task: None,
+            digits: Underway::default(),
         }
     }
 
@@ -263,7 +266,11 @@ impl Conversation {
             LegEvent::Offered { body } if heard == Hearing::Nobody => {
                 self.offer_made(turn, leg, body);
             }
-            LegEvent::Info { body } => self.pass_on(turn, leg, LegCommand::Info(body)),
+            LegEvent::Info { body } => {
+                let reports = false;
+                self.pass_on(turn, leg, LegCommand::Info { body, reports });
+            }
+            LegEvent::InfoAnswered { status } => self.digit_answered(turn, leg, status),
             LegEvent::Refreshed { body } => self.refreshed(turn, leg, &body),
             LegEvent::Identified(party) => self.identified(turn, leg, party),
             // Told as `Event::Referred`.
@@ -464,6 +471,7 @@ impl Conversation {
         let ended = self.exchange_hears(turn, leg, &gone);
         let partner = self.legs.partner(leg);
         self.legs.remove(leg);
+        self.digits_lost(turn, leg);
         if let Some(partner) = partner {
             self.end_service(turn, partner);
         }

@@ -13,6 +13,7 @@ mod conference;
 mod consult;
 mod conversation;
 mod departure;
+mod digits;
 mod diversion;
 mod entry;
 mod exchange;

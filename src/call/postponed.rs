@@ -41,6 +41,7 @@ impl Conversation {
             | LegEvent::Refreshed { .. }
             | LegEvent::Identified(_)
             | LegEvent::Info { .. }
+            | LegEvent::InfoAnswered { .. }
             | LegEvent::Referred(_) => false,
         }
     }

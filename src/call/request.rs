@@ -203,7 +203,7 @@ impl Conversation {
             CallAction::DeleteParty { other_dn } => {
                 self.delete_party(turn, place, &asked, &other_dn);
             }
-            CallAction::SendDtmf { digits } => self.send_dtmf(turn, place, &asked, &digits),
+            CallAction::SendDtmf { digits } => self.send_dtmf(turn, place, asked, digits),
         }
     }
 

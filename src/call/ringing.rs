@@ -249,6 +249,7 @@ impl Conversation {
             }
             // Not before its final response, or of no interest.
             LegEvent::Info { .. }
+            | LegEvent::InfoAnswered { .. }
             | LegEvent::Referred(_)
             | LegEvent::Progress { .. }
             | LegEvent::Acknowledged { .. }

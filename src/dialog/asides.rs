@@ -3,12 +3,13 @@
 
 use crate::sip::{HeaderName, Method};
 
-use super::Body;
 use super::call_dialog::CallDialog;
 use super::compose::{Draft, Fields};
 use super::core::Owner;
 use super::dialog::Dialog;
+use super::in_order::{Kind, Ordered};
 use super::turn::Turn;
+use super::{Body, in_order};
 
 /// Whose answer it is that comes back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +18,8 @@ pub(super) enum Aside {
     Update,
     /// That of a NOTIFY about a REFER.
     Notify,
+    /// That of an INFO, and whether the layer above hears of it.
+    Info { reports: bool },
     /// That of an OPTIONS that asks whether the far end still has the call.
     Probe,
     /// Nobody's.
@@ -24,9 +27,13 @@ pub(super) enum Aside {
 }
 
 /// INFO without an Info-Package, as phones and PBXs use it for DTMF (RFC 6086 §9.3).
-pub(super) fn info(turn: &mut Turn<'_>, dialog: &mut CallDialog, body: &Body) {
-    let fields = Fields::default();
-    send(turn, dialog, Method::Info, fields, Some(body), Aside::Other);
+pub(super) fn info(turn: &mut Turn<'_>, dialog: &mut CallDialog, body: &Body, reports: bool) {
+    let info = Ordered {
+        kind: Kind::Info { reports },
+        fields: Fields::default(),
+        body: body.clone(),
+    };
+    in_order::send(turn, dialog, info);
 }
 
 /// NOTIFY outside any subscription, which many phones take as the wish that they answer or resume.
@@ -36,15 +43,16 @@ pub(super) fn talk(turn: &mut Turn<'_>, dialog: &mut CallDialog, early: Option<&
         .with(HeaderName::SubscriptionState, format_args!("active"));
     let (cseq, method) = (dialog.next_cseq(), Method::Notify);
     let within = early.unwrap_or(dialog);
-    send_in(turn, within, cseq, method, fields, None, Aside::Other);
+    let _is_sent = send_in(turn, within, cseq, method, fields, None, Aside::Other);
 }
 
 /// UPDATE without an offer (RFC 3311).
 pub(super) fn update(turn: &mut Turn<'_>, dialog: &mut CallDialog) {
     let fields = dialog.request_fields();
-    send(turn, dialog, Method::Update, fields, None, Aside::Update);
+    let _is_sent = send(turn, dialog, Method::Update, fields, None, Aside::Update);
 }
 
+/// Whether it is sent: there may be no room.
 pub(super) fn send(
     turn: &mut Turn<'_>,
     dialog: &mut CallDialog,
@@ -52,9 +60,9 @@ pub(super) fn send(
     fields: Fields,
     body: Option<&Body>,
     aside: Aside,
-) {
+) -> bool {
     let cseq = dialog.next_cseq();
-    send_in(turn, dialog, cseq, method, fields, body, aside);
+    send_in(turn, dialog, cseq, method, fields, body, aside)
 }
 
 /// The same in a dialog that is not, or not yet, the leg's own.
@@ -66,17 +74,18 @@ pub(super) fn send_in(
     fields: Fields,
     body: Option<&Body>,
     aside: Aside,
-) {
+) -> bool {
     let mut draft = Draft::within(dialog, method, cseq);
     draft.contact = Some(dialog.own_contact());
     draft.fields = fields;
     draft.body = body;
     let (owner, next_hop) = (Owner::Aside(turn.leg, aside), dialog.next_hop());
-    // Without room it is not sent: whoever needs it asks again.
+    // Whoever needs one for which there is no room asks again.
     let Ok(sent) = turn.core.request(turn.now, owner, &next_hop, &draft) else {
-        return;
+        return false;
     };
     if aside == Aside::Other {
         turn.core.abandon(turn.now, sent.client);
     }
+    true
 }

@@ -9,6 +9,7 @@ use crate::sip::{HeaderName, Message};
 use super::compose::{Fields, SUPPORTED, allow};
 use super::core::Core;
 use super::dialog::Dialog;
+use super::in_order::InOrder;
 use super::offered::Offered;
 use super::refer::Referring;
 use super::reliable::Reliable;
@@ -54,6 +55,8 @@ pub(super) struct Rare {
     pub(super) referred_before: bool,
     /// An UPDATE or a PRACK with an offer before the call is answered.
     pub(super) offered: Option<Offered>,
+    /// Requests of ours that wait for each other.
+    pub(super) in_order: InOrder,
     /// Whether a reliable provisional response of the peer's brought its answer.
     pub(super) answered_early: bool,
 }
@@ -108,6 +111,10 @@ impl CallDialog {
 
     pub(super) fn reliable_mut(&mut self) -> Option<&mut Reliable> {
         self.rare.as_deref_mut()?.reliable.as_mut()
+    }
+
+    pub(super) fn in_order_mut(&mut self) -> Option<&mut InOrder> {
+        Some(&mut self.rare.as_deref_mut()?.in_order)
     }
 
     pub(super) fn take_offered(&mut self) -> Option<Offered> {

@@ -155,9 +155,10 @@ impl UserAgent {
         self.settle(now);
     }
 
-    /// Sends an INFO within the call. What the peer answers changes nothing.
-    pub fn info(&mut self, now: Instant, leg: LegKey, body: &Body) {
-        self.with_leg(now, leg, |leg, turn| leg.info(turn, body));
+    /// Sends an INFO within the call, when those before it have their answers. What the peer
+    /// answers changes nothing, and is told where `reports` says so.
+    pub fn info(&mut self, now: Instant, leg: LegKey, body: &Body, reports: bool) {
+        self.with_leg(now, leg, |leg, turn| leg.info(turn, body, reports));
         self.settle(now);
     }
 

@@ -105,7 +105,7 @@ impl Early {
         let rack = format_args!("{rseq} {cseq} INVITE");
         let fields = Fields::default().with(HeaderName::RAck, rack);
         let prack = Method::Prack;
-        asides::send_in(
+        let _is_sent = asides::send_in(
             turn,
             &fork.dialog,
             number,

@@ -155,6 +155,12 @@ pub enum LegEvent {
         /// What it brought.
         body: Body,
     },
+    /// The final response to an INFO of ours whose answer was asked for, or the status that stands
+    /// for none.
+    InfoAnswered {
+        /// It.
+        status: Status,
+    },
     /// A REFER of the peer; answer with `accept_refer` or `refuse_refer`.
     Referred(Box<Refer>),
 }

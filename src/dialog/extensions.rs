@@ -15,14 +15,14 @@ use super::offered::{By, Offered};
 use super::reliable::Prack;
 use super::session_timer::Asked;
 use super::turn::{Turn, body_of};
-use super::{Body, LegEvent, Party, Refer, refer, reliable};
+use super::{Body, LegEvent, Party, Refer, in_order, refer, reliable};
 
 impl Leg {
     // Commands.
 
-    pub(super) fn info(mut self, turn: &mut Turn<'_>, body: &Body) -> Self {
+    pub(super) fn info(mut self, turn: &mut Turn<'_>, body: &Body, reports: bool) -> Self {
         if self.stage() == Stage::Confirmed {
-            asides::info(turn, self.dialog_mut(), body);
+            asides::info(turn, self.dialog_mut(), body, reports);
         }
         self
     }
@@ -228,11 +228,21 @@ impl Leg {
             return self;
         }
         match aside {
-            Aside::Notify if status == Status::CALL_DOES_NOT_EXIST => {
-                refer::unsubscribed(self.dialog_mut());
+            Aside::Notify => {
+                if status == Status::CALL_DOES_NOT_EXIST {
+                    refer::unsubscribed(self.dialog_mut());
+                }
+                in_order::answered(turn, self.dialog_mut());
                 self
             }
-            Aside::Notify | Aside::Other => self,
+            Aside::Info { reports } => {
+                if reports && self.stage() != Stage::Ending {
+                    turn.emit(LegEvent::InfoAnswered { status });
+                }
+                in_order::answered(turn, self.dialog_mut());
+                self
+            }
+            Aside::Other => self,
             Aside::Probe => self.probed(turn, status),
             Aside::Update => match self {
                 Self::Confirmed(state) => state.updated(turn, status, response),

@@ -129,7 +129,7 @@ impl Leg {
         if self.stage() == Stage::Confirmed {
             let dialog = self.dialog_mut();
             let (method, fields) = (Method::Options, Fields::default());
-            asides::send(turn, dialog, method, fields, None, Aside::Probe);
+            let _is_sent = asides::send(turn, dialog, method, fields, None, Aside::Probe);
         }
         self
     }

@@ -25,6 +25,7 @@ mod far_end;
 mod hearing;
 mod history;
 mod identity;
+mod in_order;
 mod inbound;
 mod incoming;
 mod invites;

@@ -3,13 +3,13 @@
 
 use bytes::Bytes;
 
-use crate::sip::{HeaderName, Message, Method, NameAddr, Request, Scheme, Status};
+use crate::sip::{HeaderName, Message, NameAddr, Request, Scheme, Status};
 use crate::transaction::ServerKey;
 
-use super::asides::{self, Aside};
 use super::call_dialog::CallDialog;
 use super::compose::{Answer, Fields};
 use super::identity::{number, unescaped};
+use super::in_order::{self, Kind, Ordered};
 use super::reply::Reply;
 use super::turn::Turn;
 use super::{Body, LegEvent, Refer, Replaces};
@@ -165,6 +165,11 @@ pub(super) fn report(turn: &mut Turn<'_>, dialog: &mut CallDialog, status: Statu
 
 /// The dialog is left: what waits is answered, and the subscription ends with it (RFC 5057 §4.2).
 pub(super) fn end(turn: &mut Turn<'_>, dialog: &mut CallDialog) {
+    end_subscription(turn, dialog);
+    in_order::end(turn, dialog);
+}
+
+fn end_subscription(turn: &mut Turn<'_>, dialog: &mut CallDialog) {
     let Some(referring) = dialog.take_referring() else {
         return;
     };
@@ -212,12 +217,6 @@ fn notify(turn: &mut Turn<'_>, dialog: &mut CallDialog, status: Status, state: &
         content_type: Bytes::from_static(b"message/sipfrag;version=2.0"),
         bytes: Bytes::from(line),
     };
-    asides::send(
-        turn,
-        dialog,
-        Method::Notify,
-        fields,
-        Some(&body),
-        Aside::Notify,
-    );
+    let kind = Kind::Notify;
+    in_order::send(turn, dialog, Ordered { kind, fields, body });
 }

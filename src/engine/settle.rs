@@ -182,7 +182,8 @@ impl Engine {
             | LegEvent::OfferRefused { .. }
             | LegEvent::OfferAcknowledged { .. }
             | LegEvent::Identified(_)
-            | LegEvent::Info { .. } => {
+            | LegEvent::Info { .. }
+            | LegEvent::InfoAnswered { .. } => {
                 self.calls.handle(now, key, CallEvent::Leg(slot, event));
             }
         }
@@ -219,7 +220,7 @@ impl Engine {
 
     fn command_leg(&mut self, now: Instant, key: CallKey, slot: LegSlot, command: LegCommand) {
         let Some(leg) = self.links.leg(key, slot) else {
-            return self.say_on_tie((key, slot), command);
+            return self.say_on_tie(now, (key, slot), command);
         };
         let user_agent = &mut self.user_agent;
         match command {
@@ -244,7 +245,7 @@ impl Engine {
             LegCommand::EarlyMedia(status, body) => {
                 user_agent.early_media(now, leg, status, &body);
             }
-            LegCommand::Info(body) => user_agent.info(now, leg, &body),
+            LegCommand::Info { body, reports } => user_agent.info(now, leg, &body, reports),
             LegCommand::Talk => user_agent.talk(now, leg),
             LegCommand::Focus(is_focus) => user_agent.focus(leg, is_focus),
             LegCommand::Identify(party) => user_agent.identify(now, leg, &party),

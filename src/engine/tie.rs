@@ -119,7 +119,7 @@ impl End {
             }
             LegCommand::HangUp(cause) => LegEvent::HungUp(Release::Bye { cause }),
             LegCommand::Identify(party) => LegEvent::Identified(party),
-            LegCommand::Info(body) => LegEvent::Info { body },
+            LegCommand::Info { body, .. } => LegEvent::Info { body },
             LegCommand::Talk
             | LegCommand::Focus(_)
             | LegCommand::AcceptRefer
@@ -199,10 +199,11 @@ impl Engine {
     }
 
     /// A leg that is a tie is told something.
-    pub(super) fn say_on_tie(&mut self, place: Place, command: LegCommand) {
+    pub(super) fn say_on_tie(&mut self, now: Instant, place: Place, command: LegCommand) {
         let Some(end) = self.ties.ends.get_mut(&place) else {
             return;
         };
+        let reports = matches!(command, LegCommand::Info { reports: true, .. });
         let Some(event) = end.heard_across(command) else {
             return;
         };
@@ -211,6 +212,13 @@ impl Engine {
             self.ties.remove(place);
         }
         self.send_across(end, event);
+        if reports {
+            // Messages between shards are neither lost nor late.
+            let status = Status::OK;
+            let (key, slot) = place;
+            let answered = LegEvent::InfoAnswered { status };
+            self.calls.handle(now, key, CallEvent::Leg(slot, answered));
+        }
     }
 
     fn send_across(&mut self, end: End, event: LegEvent) {
@@ -251,6 +259,7 @@ impl Engine {
             | LegEvent::OfferAcknowledged { .. }
             | LegEvent::Identified(_)
             | LegEvent::Info { .. }
+            | LegEvent::InfoAnswered { .. }
             | LegEvent::Referred(_) => {}
         }
         let (key, slot) = place;

@@ -43,6 +43,7 @@ impl<'a> News<'a> {
             | LegEvent::Refreshed { .. }
             | LegEvent::Identified(_)
             | LegEvent::Info { .. }
+            | LegEvent::InfoAnswered { .. }
             | LegEvent::Referred(_) => Self::Other,
         }
     }

@@ -66,8 +66,11 @@ fn section_2_4_a_refer_is_reported_taken_and_followed_by_notifies() {
         "message/sipfrag;version=2.0"
     );
     assert_eq!(body(&texts[1]), "SIP/2.0 100 Trying\r\n");
+    network.send(PEER, &response(&texts[1], 200, "", "", ""));
     network.agents[0].report_refer(network.now, leg, Status::RINGING);
-    assert_eq!(body(&network.take_text()), "SIP/2.0 180 Ringing\r\n");
+    let ringing = network.take_text();
+    assert_eq!(body(&ringing), "SIP/2.0 180 Ringing\r\n");
+    network.send(PEER, &response(&ringing, 200, "", "", ""));
     network.agents[0].report_refer(network.now, leg, Status::OK);
     let last = network.take_text();
     assert_eq!(body(&last), "SIP/2.0 200 OK\r\n");
@@ -94,6 +97,37 @@ fn section_2_4_6_the_second_of_a_call_is_told_apart_by_its_id() {
         let last = network.take_text();
         assert_eq!(body(&last), "SIP/2.0 486 Busy Here\r\n");
         assert_eq!(header(&last, "Event"), event);
+        network.send(PEER, &response(&last, 200, "", "", ""));
+    }
+}
+
+/// One that is lost and sent again would come after the next one, with a number that is refused.
+#[test]
+fn section_2_4_notifies_go_one_at_a_time_and_with_the_call_at_once() {
+    for ends in [false, true] {
+        let (mut network, leg, tag) = transferring();
+        network.send(PEER, &refer(&tag, 102, "Refer-To: <sip:200@pbx>\r\n"));
+        network.take_events(0);
+        network.agents[0].accept_refer(network.now, leg);
+        let first = network.take_texts().pop().unwrap();
+        network.agents[0].report_refer(network.now, leg, Status::RINGING);
+        network.agents[0].report_refer(network.now, leg, Status::OK);
+        assert_eq!(network.take_texts(), Vec::<String>::new());
+        let said = |text: &String| body(text).to_owned();
+        if ends {
+            network.agents[0].hang_up(network.now, leg, 16);
+            let texts = network.take_texts();
+            assert_eq!(kinds(&texts), ["NOTIFY", "NOTIFY", "BYE"]);
+            assert_eq!(said(&texts[1]), "SIP/2.0 200 OK\r\n");
+            continue;
+        }
+        network.run_for(Duration::from_millis(600));
+        assert_eq!(network.take_text(), first, "the same once more");
+        network.send(PEER, &response(&first, 200, "", "", ""));
+        let ringing = network.take_text();
+        assert_eq!(said(&ringing), "SIP/2.0 180 Ringing\r\n");
+        network.send(PEER, &response(&ringing, 500, "", "", ""));
+        assert_eq!(said(&network.take_text()), "SIP/2.0 200 OK\r\n");
     }
 }
 

@@ -1,10 +1,15 @@
 //! INFO within a call (RFC 6086), as phones use it for DTMF, and the NOTIFY that asks a phone to
 //! take up its call.
 
+use std::time::Duration;
+
 use super::calls::connected_by_hand;
 use super::messages::{PEER, body, header, kind, request, response};
 use super::network::Network;
+use crate::counters::Counter;
 use crate::dialog::{Body, LegEvent};
+use crate::sip::Status;
+use offhook::limits::IN_ORDER_MAX;
 
 fn digit() -> Body {
     Body {
@@ -36,7 +41,7 @@ fn an_info_is_answered_and_its_body_reported() {
 fn an_info_of_ours_carries_its_body_and_its_answer_changes_nothing() {
     for code in [200, 415, 481, 500] {
         let (mut network, leg, _) = connected_by_hand();
-        network.agents[0].info(network.now, leg, &digit());
+        network.agents[0].info(network.now, leg, &digit(), false);
         let text = network.take_text();
         assert_eq!(kind(&text), "INFO");
         assert_eq!(header(&text, "Content-Type"), "application/dtmf-relay");
@@ -45,6 +50,53 @@ fn an_info_of_ours_carries_its_body_and_its_answer_changes_nothing() {
         assert_eq!(network.take_events(0), []);
         assert_eq!(network.agents[0].legs(), 1);
     }
+}
+
+/// One that is lost and sent again would come after the next one: they go one at a time.
+#[test]
+fn an_info_of_ours_waits_for_the_answer_to_the_one_before() {
+    let (mut network, leg, _) = connected_by_hand();
+    for reports in [true, false, true] {
+        network.agents[0].info(network.now, leg, &digit(), reports);
+    }
+    let mut before = String::new();
+    for (code, reports) in [(200, true), (415, false), (500, true)] {
+        let text = network.take_text();
+        assert_ne!(header(&text, "CSeq"), before);
+        before = header(&text, "CSeq").to_owned();
+        network.run_for(Duration::from_millis(600));
+        assert_eq!(network.take_text(), text, "the same once more");
+        network.send(PEER, &response(&text, code, "", "", ""));
+        let status = Status(code);
+        let told = reports.then_some(LegEvent::InfoAnswered { status });
+        assert_eq!(network.take_leg_events(0), Vec::from_iter(told));
+    }
+    assert_eq!(network.take_texts(), Vec::<String>::new());
+    // One without any answer ends no call.
+    network.agents[0].info(network.now, leg, &digit(), true);
+    network.run_for(Duration::from_secs(33));
+    let status = Status::REQUEST_TIMEOUT;
+    assert_eq!(
+        network.take_leg_events(0),
+        [LegEvent::InfoAnswered { status }]
+    );
+    assert_eq!(network.agents[0].legs(), 1);
+}
+
+#[test]
+fn infos_of_ours_beyond_what_may_wait_are_not_sent_and_counted() {
+    let (mut network, leg, _) = connected_by_hand();
+    for _ in 0..=IN_ORDER_MAX {
+        network.agents[0].info(network.now, leg, &digit(), true);
+    }
+    assert_eq!(network.take_leg_events(0), []);
+    network.agents[0].info(network.now, leg, &digit(), true);
+    let status = Status::SERVICE_UNAVAILABLE;
+    assert_eq!(
+        network.take_leg_events(0),
+        [LegEvent::InfoAnswered { status }]
+    );
+    assert_eq!(network.count(0, Counter::InOrderOverflow), 1);
 }
 
 #[test]

@@ -257,7 +257,7 @@ fn in_hand() -> Vec<Flow> {
         Flow {
             title: "SendDTMF",
             text: "With `dtmf = \"dtmf-relay\"` or `\"dtmf\"` each digit is an INFO to whom the \
-                   agent hears.",
+                   agent hears, sent when the one before has its answer.",
             play: || {
                 let (mut world, _, main) = in_call("", "dtmf = \"dtmf-relay\"\n");
                 let digits = "1#".to_owned();

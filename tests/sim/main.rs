@@ -25,6 +25,7 @@ mod crash;
 mod crossings;
 mod descriptions;
 mod desktops;
+mod digits;
 mod events;
 mod features;
 mod floor;

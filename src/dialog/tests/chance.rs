@@ -102,7 +102,7 @@ fn command(network: &mut Network, above: &mut Above, random: &mut Chance) {
 /// What leaves the session alone.
 fn aside(agent: &mut UserAgent, now: Instant, leg: LegKey, random: &mut Chance) {
     match random.below(4) {
-        0 => agent.info(now, leg, &sdp("digit")),
+        0 => agent.info(now, leg, &sdp("digit"), true),
         1 => agent.talk(now, leg),
         2 => agent.refuse_refer(now, leg, Status::DECLINE),
         _ => {

@@ -211,6 +211,11 @@ impl Scene {
                     self.table
                         .on(self.key, slot, LegEvent::OfferAnswered { body });
                 }
+                Command::Leg(slot, LegCommand::Info { reports: true, .. }) => {
+                    let status = Status::OK;
+                    self.table
+                        .on(self.key, slot, LegEvent::InfoAnswered { status });
+                }
                 Command::Leg(slot, LegCommand::Talk) => {
                     let body = sdp(slot.0);
                     self.table.on(self.key, slot, LegEvent::Answered { body });

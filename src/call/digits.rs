@@ -1,0 +1,174 @@
+//! SendDTMF: digits to whom the agent hears, one INFO each, one after the other. The request is
+//! answered when the far end has taken them all, or has not taken one.
+
+use bytes::Bytes;
+
+use crate::agent::PartyState;
+use crate::config::Dtmf;
+use crate::cti::{ConnId, ErrorCode, Event, EventName};
+use crate::dialog::Body;
+use crate::limits::{DTMF_DIGITS_MAX, DTMF_REQUESTS_MAX};
+use crate::sip::Status;
+
+use super::command::{Command, LegCommand, LegSlot};
+use super::conversation::{Conversation, Turn, Which};
+use super::participant::News;
+use super::request::Position;
+use super::task::Asked;
+
+/// The digits that are on their way. Few calls have any.
+#[derive(Debug, Default)]
+pub(super) struct Underway(Option<Box<Requests>>);
+
+/// In the order in which they came.
+#[derive(Debug, Default)]
+struct Requests(Vec<Digits>);
+
+impl Underway {
+    fn to(&self, leg: LegSlot) -> impl Iterator<Item = &Digits> {
+        let all = self.0.iter().flat_map(|requests| &requests.0);
+        all.filter(move |digits| digits.to == leg)
+    }
+
+    fn all(&mut self) -> &mut Vec<Digits> {
+        &mut self.0.get_or_insert_default().0
+    }
+
+    /// Takes out those that go to a leg.
+    fn take(&mut self, leg: LegSlot) -> Vec<Digits> {
+        let Some(requests) = &mut self.0 else {
+            return Vec::new();
+        };
+        let is_taken = |digits: &mut Digits| digits.to == leg;
+        requests.0.extract_if(.., is_taken).collect()
+    }
+}
+
+/// The digits of one request.
+#[derive(Debug)]
+pub(super) struct Digits {
+    asked: Asked,
+    conn_id: ConnId,
+    to: LegSlot,
+    dtmf: Dtmf,
+    /// Those that the far end has not taken, the one under way first.
+    left: String,
+}
+
+impl Conversation {
+    pub(super) fn send_dtmf(
+        &mut self,
+        turn: &mut Turn<'_>,
+        (which, position): (Which, Position),
+        asked: Asked,
+        digits: String,
+    ) {
+        let leg = match position {
+            Position::Talking(leg) => leg,
+            Position::Dialing(_)
+            | Position::Ringing
+            | Position::Holding(_)
+            | Position::OnItsWay => {
+                return self.wrong_state(turn, &asked, "the agent hears nobody");
+            }
+        };
+        let dtmf = self.facts.config.phone(asked.dn).dtmf;
+        if dtmf == Dtmf::None {
+            let message = "the trunk has no `dtmf`";
+            return self.refuse(turn, &asked, ErrorCode::UnsupportedOperation, message);
+        }
+        let legal = |byte: u8| byte.is_ascii_digit() || b"*#ABCDabcd".contains(&byte);
+        let count = 1..=DTMF_DIGITS_MAX;
+        if !count.contains(&digits.len()) || !digits.bytes().all(legal) {
+            let message = format!("write 1 to {DTMF_DIGITS_MAX} of 0 to 9, *, # and A to D");
+            return self.refuse(turn, &asked, ErrorCode::InvalidAttribute, &message);
+        }
+        let conn_id = self.call(which).map(|call| call.conn_id);
+        let (Some(to), Some(conn_id)) = (self.legs.partner(leg), conn_id) else {
+            return self.wrong_state(turn, &asked, "the agent hears nobody");
+        };
+        let before = self.digits.to(to).count();
+        if before == DTMF_REQUESTS_MAX {
+            let message = "digits of earlier requests are still being sent; try again";
+            return self.refuse(turn, &asked, ErrorCode::TooBusy, message);
+        }
+        self.digits.all().push(Digits {
+            asked,
+            conn_id,
+            to,
+            dtmf,
+            left: digits,
+        });
+        if before == 0 {
+            self.next_digit(turn, to);
+        }
+    }
+
+    fn next_digit(&self, turn: &mut Turn<'_>, to: LegSlot) {
+        let next = self.digits.to(to).next();
+        if let Some((digits, digit)) = next.and_then(|it| Some((it, it.left.chars().next()?))) {
+            let body = body_of(digits.dtmf, digit);
+            let reports = true;
+            let info = LegCommand::Info { body, reports };
+            turn.commands.push(Command::Leg(to, info));
+        }
+    }
+
+    /// The far end of a leg has answered the digit under way.
+    pub(super) fn digit_answered(&mut self, turn: &mut Turn<'_>, leg: LegSlot, status: Status) {
+        let all = self.digits.all();
+        let Some(place) = all.iter().position(|digits| digits.to == leg) else {
+            return;
+        };
+        let digits = &mut all[place];
+        if status.is_success() {
+            digits.left.remove(0);
+            if digits.left.is_empty() {
+                let digits = all.remove(place);
+                self.digits_sent(turn, &digits);
+            }
+        } else {
+            let Digits { asked, left, .. } = all.remove(place);
+            let message = format!("the far end has answered {status}; not sent: {left}");
+            self.refuse(turn, &asked, ErrorCode::Rejected, &message);
+        }
+        self.next_digit(turn, leg);
+    }
+
+    fn digits_sent(&self, turn: &mut Turn<'_>, digits: &Digits) {
+        let Digits { asked, conn_id, .. } = digits;
+        let which = self.which(*conn_id);
+        let there = which.and_then(|which| Some((which, self.call(which)?.agent(asked.dn)?)));
+        if let Some((which, who)) = there {
+            let news = News::from(asked.origin());
+            return self.report(turn, which, who, PartyState::DtmfSent, news);
+        }
+        // The agent has left, and all the same somebody waits for an answer.
+        let number = self.facts.config.agent_at(asked.dn).dn.to_string();
+        let mut event = Event::new(turn.now, EventName::ACK, &number);
+        event.requested_by = Some(asked.requested_by);
+        turn.commands.push(Command::Event(Box::new(event)));
+    }
+
+    /// A leg is gone, with the digits that were on their way there.
+    pub(super) fn digits_lost(&mut self, turn: &mut Turn<'_>, leg: LegSlot) {
+        for Digits { asked, left, .. } in self.digits.take(leg) {
+            let message = format!("the far end has left; not sent: {left}");
+            self.wrong_state(turn, &asked, &message);
+        }
+    }
+}
+
+fn body_of(dtmf: Dtmf, digit: char) -> Body {
+    let digit = digit.to_ascii_uppercase();
+    match dtmf {
+        Dtmf::Relay | Dtmf::None => Body {
+            content_type: Bytes::from_static(b"application/dtmf-relay"),
+            bytes: Bytes::from(format!("Signal={digit}\r\nDuration=160\r\n")),
+        },
+        Dtmf::Plain => Body {
+            content_type: Bytes::from_static(b"application/dtmf"),
+            bytes: Bytes::from(digit.to_string()),
+        },
+    }
+}
