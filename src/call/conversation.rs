@@ -12,6 +12,7 @@ use crate::config::DnIndex;
 use crate::counters::Counter;
 use crate::cti::ConnId;
 use crate::dialog::{Cause, LegEvent, Release};
+use crate::session::Sessions as _;
 use crate::sip::Status;
 
 use super::command::{Command, LegCommand, LegSlot};
@@ -224,6 +225,9 @@ impl Conversation {
             Some(Some(_) | None) => Hearing::Well,
         };
         let ended = exchange.flatten();
+        if let (Hearing::Nobody, LegEvent::OfferAcknowledged { body }) = (heard, &event) {
+            self.legs.session(leg).hear_acknowledged(body.as_ref());
+        }
         match self.seeks_with(leg) {
             Some((which, true)) => self.called_says(turn, which, leg, (&event, heard)),
             Some((which, false)) => self.phone_says(turn, which, leg, &event),

@@ -300,6 +300,8 @@ impl Conversation {
         match ended.purpose {
             Purpose::Connect(_) if ended.done => {
                 self.joined(turn, ended.legs);
+                // It may have held while who is across now was ringing.
+                self.follow_hold(turn, ended.legs.0);
                 self.catch_up(turn, ended.legs);
             }
             Purpose::Connect(which) => self.connect_failed(turn, which, ended),
@@ -433,16 +435,21 @@ impl Conversation {
         self.begin(turn, started, (leg, other), Purpose::Relay, told);
     }
 
-    /// A caller may have changed its session while a phone rang: the phone hears of it now. Or it
-    /// has had the early media of another one, and hears now who is there.
+    /// A caller may have changed its session while a phone rang, or the phone its own: the other
+    /// one hears of it now. Or the caller has had the early media of another phone, and hears now
+    /// who is there.
     pub(super) fn catch_up(&mut self, turn: &mut Turn<'_>, (waiting, called): (LegSlot, LegSlot)) {
         if ![waiting, called].iter().all(|leg| self.legs.is_up(*leg)) {
             return;
         }
-        match self.legs.session(waiting).take_early_change() {
-            Some(Behind::Partner) => self.tell_partner(turn, waiting, called),
-            Some(Behind::FarEnd) => self.tell_partner(turn, called, waiting),
-            None => {}
+        let behind = [waiting, called].map(|leg| self.legs.session(leg).take_early_change());
+        match behind {
+            [Some(Behind::Partner), _] => self.tell_partner(turn, waiting, called),
+            [Some(Behind::FarEnd), _] => self.tell_partner(turn, called, waiting),
+            [None, Some(Behind::Partner)] if !self.legs.knows(waiting, called) => {
+                self.tell_partner(turn, called, waiting);
+            }
+            [None, _] => {}
         }
     }
 

@@ -177,6 +177,14 @@ impl Legs {
         matches!(self.phase(slot), Some(Phase::Up))
     }
 
+    /// Whether the far end of a leg has been told what that of another one has said last.
+    pub(super) fn knows(&self, slot: LegSlot, other: LegSlot) -> bool {
+        let (Some(leg), Some(other)) = (self.get(slot), self.get(other)) else {
+            return false;
+        };
+        leg.session.knows(&other.session)
+    }
+
     /// The leg whose media this one gets.
     pub(super) fn partner(&self, slot: LegSlot) -> Option<LegSlot> {
         self.get(slot).and_then(|leg| leg.with)

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use offhook_shards::wheel::TimerKey;
 
-use crate::sip::Status;
+use crate::sip::{Request, Status};
 use crate::transaction::ServerKey;
 
 use super::Body;
@@ -23,12 +23,16 @@ pub(super) struct Invited<'a> {
     pub(super) reply: &'a Reply,
     /// What it says about the session timer.
     pub(super) asked: Asked,
+    /// Whether it has no offer, so that our 2xx makes one.
+    pub(super) wants_offer: bool,
 }
 
 #[derive(Debug)]
 pub(super) struct Accepted {
     /// The number of the INVITE, which its ACK has too.
     pub(super) cseq: u32,
+    /// Whether it makes an offer, which the ACK answers.
+    pub(super) offers: bool,
     kept: Option<Kept>,
     interval: Duration,
     repeat: TimerKey,
@@ -48,6 +52,7 @@ impl Accepted {
             cseq,
             reply,
             asked,
+            wants_offer,
         } = *invite;
         let answer = turn.success(dialog, asked, body);
         turn.respond(server, Status::OK, reply, answer);
@@ -56,10 +61,20 @@ impl Accepted {
         let give_up = turn.now + turn.core.patience();
         Self {
             cseq,
+            offers: wants_offer && body.is_some(),
             kept: turn.core.kept_response(server),
             interval,
             repeat: turn.core.arm(turn.now + interval, Timer::Repeat(turn.leg)),
             give_up: turn.core.arm(give_up, Timer::AckMissing(turn.leg)),
+        }
+    }
+
+    /// An UPDATE with an offer has come before the ACK (RFC 3311 §5.2).
+    pub(super) fn is_met(&self, turn: &mut Turn<'_>, server: ServerKey, request: &Request<'_>) {
+        if self.offers {
+            turn.reply(server, request, Status::REQUEST_PENDING);
+        } else {
+            turn.ask_for_later(server, request);
         }
     }
 

@@ -57,8 +57,6 @@ pub(super) struct Rare {
     pub(super) offered: Option<Offered>,
     /// Requests of ours that wait for each other.
     pub(super) in_order: InOrder,
-    /// Whether a reliable provisional response of the peer's brought its answer.
-    pub(super) answered_early: bool,
 }
 
 /// What the peer's Allow and Supported say.

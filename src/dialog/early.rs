@@ -26,6 +26,10 @@ struct Fork {
     rseq: Option<u32>,
     /// The answer that a reliable response brought, which the 2xx need not repeat.
     answer: Option<Box<Body>>,
+    /// The offer of an UPDATE, until it is answered.
+    offered: Option<Box<Body>>,
+    /// Whether one was: the phone's last word is not what its 2xx says.
+    changed: bool,
 }
 
 /// What a provisional response turned out to be.
@@ -51,10 +55,46 @@ impl Early {
         self.forks.last().map(|fork| &*fork.dialog)
     }
 
-    pub(super) fn take_answer(&mut self, tag: Option<&str>) -> Option<Body> {
+    fn fork(&mut self, tag: Option<&str>) -> Option<&mut Fork> {
         let tag = tag.unwrap_or_default();
-        let fork = self.forks.iter_mut().find(|fork| *fork.tag == *tag)?;
-        fork.answer.take().map(|body| *body)
+        self.forks.iter_mut().find(|fork| *fork.tag == *tag)
+    }
+
+    /// What a phone that answers says of its session: in its 2xx, unless it has said it before
+    /// (RFC 3262 §5, RFC 3311 §5.2).
+    pub(super) fn last_word(&mut self, tag: Option<&str>, body: Option<Body>) -> Option<Body> {
+        let Some(fork) = self.fork(tag) else {
+            return body;
+        };
+        let answer = fork.answer.take().map(|body| *body);
+        if fork.changed {
+            answer
+        } else {
+            body.or(answer)
+        }
+    }
+
+    /// Whether the offer of the INVITE has its answer in this early dialog.
+    pub(super) fn is_answered(&mut self, tag: Option<&str>) -> bool {
+        self.fork(tag).is_some_and(|fork| fork.answer.is_some())
+    }
+
+    /// An UPDATE with an offer has been reported.
+    pub(super) fn offers(&mut self, tag: Option<&str>, offer: Option<Body>) {
+        if let Some(fork) = self.fork(tag) {
+            fork.offered = offer.map(Box::new);
+        }
+    }
+
+    /// It has its answer, or was refused.
+    pub(super) fn offer_settled(&mut self, is_accepted: bool) {
+        for fork in &mut self.forks {
+            let offer = fork.offered.take();
+            if is_accepted && offer.is_some() {
+                fork.answer = offer;
+                fork.changed = true;
+            }
+        }
     }
 
     /// Takes a provisional response, and acknowledges one that asks for it.
@@ -80,6 +120,8 @@ impl Early {
                     dialog: early,
                     rseq: None,
                     answer: None,
+                    offered: None,
+                    changed: false,
                 });
                 self.forks.len() - 1
             }
@@ -98,7 +140,7 @@ impl Early {
             return Heard::Before;
         }
         fork.rseq = Some(rseq);
-        if let Some(body) = body_of(message) {
+        if let Some(body) = body_of(message).filter(|_| !fork.changed) {
             fork.answer = Some(Box::new(body));
         }
         let number = dialog.next_cseq();

@@ -91,12 +91,27 @@ impl Leg {
                 self.take_update(turn, server, request, asked);
                 self
             }
-            Self::Ringing(_) | Self::Calling(_) if offers => {
-                early_offer(turn, self.dialog_mut(), server, request);
-                self
+            Self::Ringing(mut state) if offers => {
+                let dialog = state.dialog_mut();
+                let reliable = dialog.reliable_mut();
+                let standing = match reliable {
+                    Some(reliable) if reliable.offers() => Standing::OursIsOpen,
+                    Some(reliable) if reliable.is_described() => Standing::Agreed,
+                    Some(_) | None => Standing::TheirsIsOpen,
+                };
+                let _is_reported = early_offer(turn, dialog, (server, request), standing);
+                Self::Ringing(state)
             }
-            Self::Unacknowledged(_) | Self::Answered(_) if offers => {
-                // The offer of the INVITE, or of its 2xx, may still be open.
+            Self::Calling(mut state) if offers => {
+                state.update(turn, server, request);
+                Self::Calling(state)
+            }
+            Self::Unacknowledged(state) if offers => {
+                state.update(turn, server, request);
+                Self::Unacknowledged(state)
+            }
+            Self::Answered(_) if offers => {
+                // The offer of its 2xx may be open, or our ACK is about to go.
                 turn.ask_for_later(server, request);
                 self
             }
@@ -292,25 +307,35 @@ pub(super) fn too_short(
     turn.reply_with(server, request, Status::SESSION_INTERVAL_TOO_SMALL, fields);
 }
 
-/// An offer before the call is answered: only a session that has its first answer may change.
-fn early_offer(
+/// How far a session has come before the call is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// An offer of ours has no answer.
+    OursIsOpen,
+    /// An offer of theirs has none, or is still to come.
+    TheirsIsOpen,
+    /// The first one has its answer, for certain.
+    Agreed,
+}
+
+/// RFC 3311 §5.2: an offer before the call is answered; whether it was reported.
+pub(super) fn early_offer(
     turn: &mut Turn<'_>,
     dialog: &mut CallDialog,
-    server: ServerKey,
-    request: &Request<'_>,
-) {
-    let rare = dialog.rare();
-    let described = rare.is_some_and(|rare| {
-        let ours = rare.reliable.as_ref();
-        rare.answered_early || ours.is_some_and(reliable::Reliable::is_described)
-    });
-    let busy = rare.is_some_and(|rare| rare.offered.is_some());
-    if busy || !described {
-        turn.ask_for_later(server, request);
-        return;
+    (server, request): (ServerKey, &Request<'_>),
+    standing: Standing,
+) -> bool {
+    let busy = dialog.rare().is_some_and(|rare| rare.offered.is_some());
+    match standing {
+        Standing::OursIsOpen => turn.reply(server, request, Status::REQUEST_PENDING),
+        Standing::Agreed if !busy => {
+            let offered = Offered::new(turn, server, request, By::Update);
+            dialog.rare_mut().offered = Some(offered);
+            return true;
+        }
+        Standing::Agreed | Standing::TheirsIsOpen => turn.ask_for_later(server, request),
     }
-    let offered = Offered::new(turn, server, request, By::Update);
-    dialog.rare_mut().offered = Some(offered);
+    false
 }
 
 /// How long a refresh that failed for the moment is left alone.

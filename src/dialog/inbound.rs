@@ -26,6 +26,8 @@ pub(super) struct Ringing {
     cseq: u32,
     reply: Reply,
     asked: Asked,
+    /// Whether it has no offer.
+    wants_offer: bool,
 }
 
 impl Ringing {
@@ -38,9 +40,9 @@ impl Ringing {
         random: u32,
     ) -> Self {
         // RFC 3262 §3: whoever requires it gets no other provisional response than 100.
+        let wants_offer = offer_of(&request.message).is_none();
         if request.message.has_token(HeaderName::Require, "100rel") {
-            let answers = offer_of(&request.message).is_some();
-            let reliable = Reliable::new(random, request.cseq, answers);
+            let reliable = Reliable::new(random, request.cseq, !wants_offer);
             dialog.rare_mut().reliable = Some(reliable);
         }
         Self {
@@ -49,6 +51,7 @@ impl Ringing {
             cseq: request.cseq,
             reply,
             asked: Asked::of(&request.message),
+            wants_offer,
         }
     }
 
@@ -87,6 +90,7 @@ impl Ringing {
             cseq: self.cseq,
             reply: &self.reply,
             asked: self.asked,
+            wants_offer: self.wants_offer,
         };
         if self.dialog.reliable_mut().is_some() {
             reliable::progress(turn, &mut self.dialog, &invited, said);
@@ -125,6 +129,7 @@ impl Ringing {
             cseq: self.cseq,
             reply: &self.reply,
             asked: self.asked,
+            wants_offer: self.wants_offer,
         };
         let accepted = Accepted::send(turn, &mut self.dialog, &invited, body);
         Leg::Unacknowledged(Unacknowledged {
@@ -172,6 +177,7 @@ impl Ringing {
             cseq: self.cseq,
             reply: &self.reply,
             asked: self.asked,
+            wants_offer: self.wants_offer,
         };
         reliable::next(turn, &mut self.dialog, &invited);
         Leg::Ringing(self)
@@ -292,6 +298,11 @@ impl Unacknowledged {
             cause: cause_of(message),
         }));
         Leg::Over(self.dialog)
+    }
+
+    /// RFC 3311 §5.2: an UPDATE with an offer, which meets that of our 2xx or overtakes the ACK.
+    pub(super) fn update(&self, turn: &mut Turn<'_>, server: ServerKey, request: &Request<'_>) {
+        self.accepted.is_met(turn, server, request);
     }
 
     /// The offer of the first INVITE may still be open: its answer may be in the ACK.

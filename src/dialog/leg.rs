@@ -242,19 +242,11 @@ impl Leg {
         }
     }
 
-    pub(super) fn answer_offer(mut self, turn: Turned<'_, '_>, body: Option<&Body>) -> Self {
+    pub(super) fn answer_offer(self, turn: Turned<'_, '_>, body: Option<&Body>) -> Self {
         match self {
             Self::Confirmed(state) => state.answer_offer(turn, body),
             Self::Ringing(state) => state.answer_offer(turn, body),
-            // RFC 3311 §5.2: an UPDATE before the call is answered.
-            Self::Calling(_) => {
-                let dialog = self.dialog_mut();
-                if let Some(update) = dialog.take_offered() {
-                    // It waits for no ACK.
-                    let _none = update.accept(turn, dialog, body);
-                }
-                self
-            }
+            Self::Calling(state) => state.answer_offer(turn, body),
             Self::Unacknowledged(_)
             | Self::HangingUp(_)
             | Self::CancelHeld(_)
@@ -265,17 +257,11 @@ impl Leg {
         }
     }
 
-    pub(super) fn refuse_offer(mut self, turn: Turned<'_, '_>, refusal: Refusal) -> Self {
+    pub(super) fn refuse_offer(self, turn: Turned<'_, '_>, refusal: Refusal) -> Self {
         match self {
             Self::Confirmed(state) => state.refuse_offer(turn, refusal),
             Self::Ringing(state) => state.refuse_offer(turn, refusal),
-            // RFC 3311 §5.2: an UPDATE before the call is answered.
-            Self::Calling(_) => {
-                if let Some(update) = self.dialog_mut().take_offered() {
-                    update.refuse(turn, refusal);
-                }
-                self
-            }
+            Self::Calling(state) => state.refuse_offer(turn, refusal),
             Self::Unacknowledged(_)
             | Self::HangingUp(_)
             | Self::CancelHeld(_)

@@ -24,6 +24,8 @@ pub(super) struct Offered {
     /// Takes effect when the request is accepted.
     contact: Option<Box<str>>,
     asked: Asked,
+    /// Whether it has no offer.
+    wants_offer: bool,
     by: By,
 }
 
@@ -45,15 +47,16 @@ impl Offered {
         by: By,
     ) -> Self {
         let message = &request.message;
-        turn.emit(LegEvent::Offered {
-            body: offer_of(message),
-        });
+        let body = offer_of(message);
+        let wants_offer = body.is_none();
+        turn.emit(LegEvent::Offered { body });
         Self {
             server,
             cseq: request.cseq,
             reply: turn.reply_to(server, request),
             contact: contact_of(message),
             asked: Asked::of(message),
+            wants_offer,
             by,
         }
     }
@@ -77,6 +80,7 @@ impl Offered {
                     cseq: self.cseq,
                     reply: &self.reply,
                     asked: self.asked,
+                    wants_offer: self.wants_offer,
                 };
                 Some(Accepted::send(turn, dialog, &invited, body))
             }

@@ -12,12 +12,14 @@ use super::call_dialog::CallDialog;
 use super::compose::{Draft, Fields, SUPPORTED, allow};
 use super::core::{Core, Owner, Sent};
 use super::early::{Early, Heard};
+use super::extensions::{Standing, early_offer};
+use super::incoming::offer_of;
 use super::invites::Invites;
 use super::leaving::Leaving;
 use super::leg::Leg;
 use super::session::Session;
 use super::turn::{Turn, body_of, cause_of, reason};
-use super::{Body, Cause, LegEvent, LegKey, Release};
+use super::{Body, Cause, LegEvent, LegKey, Refusal, Release};
 
 /// An INVITE without a final response.
 #[derive(Debug)]
@@ -32,6 +34,8 @@ pub(super) struct Calling {
     heard: bool,
     /// What the INVITE said, where it may have to be said again.
     opening: Option<Box<Opening>>,
+    /// Whether it has an offer.
+    offers: bool,
     early: Early,
 }
 
@@ -80,6 +84,7 @@ impl Calling {
             invite,
             proceeding: false,
             heard: false,
+            offers: opening.body.is_some(),
             opening: repeats.then(|| Box::new(opening)),
             early: Early::default(),
         }
@@ -106,6 +111,38 @@ impl Calling {
         if let Some(early) = self.early.latest() {
             asides::talk(turn, &mut self.dialog, Some(early));
         }
+    }
+
+    /// RFC 3311 §5.2: an UPDATE with an offer, of a phone that rings.
+    pub(super) fn update(&mut self, turn: &mut Turn<'_>, server: ServerKey, request: &Request<'_>) {
+        let tag = request.from_tag;
+        let standing = if self.early.is_answered(tag) {
+            Standing::Agreed
+        } else if self.offers {
+            Standing::OursIsOpen
+        } else {
+            Standing::TheirsIsOpen
+        };
+        if early_offer(turn, &mut self.dialog, (server, request), standing) {
+            self.early.offers(tag, offer_of(&request.message));
+        }
+    }
+
+    pub(super) fn answer_offer(mut self, turn: &mut Turn<'_>, body: Option<&Body>) -> Leg {
+        if let Some(update) = self.dialog.take_offered() {
+            // It waits for no ACK.
+            let _none = update.accept(turn, &mut self.dialog, body);
+            self.early.offer_settled(true);
+        }
+        Leg::Calling(self)
+    }
+
+    pub(super) fn refuse_offer(mut self, turn: &mut Turn<'_>, refusal: Refusal) -> Leg {
+        if let Some(update) = self.dialog.take_offered() {
+            update.refuse(turn, refusal);
+            self.early.offer_settled(false);
+        }
+        Leg::Calling(self)
     }
 
     pub(super) fn response(mut self, turn: &mut Turn<'_>, response: &Response<'_>) -> Leg {
@@ -140,12 +177,7 @@ impl Calling {
         }
         let body = body_of(&response.message);
         match self.early.hear(turn, &mut self.dialog, self.cseq, response) {
-            Heard::Once => turn.emit(LegEvent::Progress { status, body }),
-            Heard::Reliably => {
-                // RFC 3262 §5: the answer to the offer in the INVITE.
-                self.dialog.rare_mut().answered_early |= body.is_some();
-                turn.emit(LegEvent::Progress { status, body });
-            }
+            Heard::Once | Heard::Reliably => turn.emit(LegEvent::Progress { status, body }),
             Heard::Before => {}
         }
     }
@@ -159,7 +191,8 @@ impl Calling {
         if let Some(update) = self.dialog.take_offered() {
             update.drop(turn);
         }
-        let body = body_of(&response.message).or_else(|| self.early.take_answer(response.to_tag));
+        let body = body_of(&response.message);
+        let body = self.early.last_word(response.to_tag, body);
         turn.emit(LegEvent::Answered { body });
         let mut invites = Invites::opening(&self.invite, self.cseq);
         invites.succeeded(self.invite.client, response);

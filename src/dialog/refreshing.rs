@@ -135,8 +135,12 @@ impl Session {
         match self.negotiation {
             Negotiation::Settled => {}
             // Ours is not answered.
-            Negotiation::Offering(_) | Negotiation::Refreshing(_) | Negotiation::Accepted(_) => {
+            Negotiation::Offering(_) | Negotiation::Refreshing(_) => {
                 turn.reply(server, request, Status::REQUEST_PENDING);
+                return Leg::Confirmed(self);
+            }
+            Negotiation::Accepted(ref accepted) => {
+                accepted.is_met(turn, server, request);
                 return Leg::Confirmed(self);
             }
             // Theirs is not.

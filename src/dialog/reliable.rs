@@ -72,6 +72,13 @@ impl Reliable {
         self.described
     }
 
+    /// Whether an offer of ours has no answer yet.
+    pub(super) fn offers(&self) -> bool {
+        let describes = |outstanding: &Outstanding| outstanding.describes;
+        let is_first = !self.answers && !self.described;
+        is_first && self.outstanding.as_ref().is_some_and(describes)
+    }
+
     /// Whether the 2xx has to wait; it then does, and comes back from [`Self::take_held`].
     pub(super) fn holds(&mut self, body: Option<&Body>) -> bool {
         let waits = self

@@ -278,6 +278,16 @@ impl LegSession {
         changed
     }
 
+    /// The ACK of a change of the far end's that nobody waits for any more: it may have the answer
+    /// to what we have offered in our 2xx.
+    pub fn hear_acknowledged(&mut self, answer: Option<&Body>) {
+        match (&self.exchange, answer) {
+            (Exchange::Said(_), Some(answer)) => self.hear_answer(answer),
+            (Exchange::Said(_), None) => self.roll_back(),
+            (Exchange::Settled | Exchange::Heard(_), _) => {}
+        }
+    }
+
     /// The far end has answered the offer of our INVITE after it was taken back here: it has it,
     /// and what is said next follows it (RFC 3264 §8).
     pub fn hear_late_answer(&mut self, answer: &Body) {
@@ -373,6 +383,47 @@ impl LegSession {
             self.early = Early::Changed;
         }
         answer
+    }
+
+    /// The far end, whose phone rings, has answered the offer of our INVITE in a reliable response
+    /// and makes another one: the answer that changes nothing; `None` where that is not possible.
+    pub(super) fn change_ringing(&mut self, offer: &Body) -> Option<Body> {
+        Description::of(offer)?;
+        match std::mem::take(&mut self.exchange) {
+            Exchange::Said(Some(ours)) => {
+                self.withdrawn = Some(ours.clone());
+                self.said = Some(ours);
+            }
+            // It has done so before.
+            Exchange::Settled => {}
+            unread @ (Exchange::Said(None) | Exchange::Heard(_)) => {
+                self.exchange = unread;
+                return None;
+            }
+        }
+        self.hear_offer(offer);
+        self.early = Early::Changed;
+        self.answer_alone().0
+    }
+
+    /// Whether it has done so, or the far end has changed what we have answered.
+    pub(super) fn has_changed_early(&self) -> bool {
+        self.early == Early::Changed
+    }
+
+    /// The 2xx to our INVITE. Where somebody else answers it than the phone that has made another
+    /// offer, it answers the first one.
+    pub(super) fn hear_final(&mut self, answer: &Body) {
+        if self.has_changed_early() && self.heard.as_ref() != Some(&answer.bytes) {
+            self.early = Early::Nothing;
+            self.hear_late_answer(answer);
+        }
+    }
+
+    /// Whether the far end knows what another one has said last.
+    #[must_use]
+    pub fn knows(&self, other: &Self) -> bool {
+        other.known().is_none_or(|known| self.is_told(&known))
     }
 
     /// Whether one of the two does not know yet what the other one has said before our 2xx. Says

@@ -4,6 +4,7 @@
 //! out. Media pass us by, so that a description is a party's own, put under the `o=` line and into
 //! the order of media that the other party knows.
 
+mod apart;
 mod compose;
 mod description;
 mod direction;

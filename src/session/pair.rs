@@ -13,6 +13,7 @@ use crate::limits::{
 };
 use crate::sip::Status;
 
+use super::apart::Apart;
 use super::news::News;
 use super::outcome::{Failure, Outcome, Timer, Why};
 use super::reinvite::{Reinvite, Reply, Says};
@@ -33,8 +34,10 @@ pub(super) struct Pair<S> {
     pub(super) before: Option<Bytes>,
     /// How long the source's 2xx may still go without ACK.
     patience: Option<Instant>,
-    /// Whether the next acknowledgement is that of the answer to such a change.
-    changes: bool,
+    /// A leg's own change, which waits for its ACK.
+    pub(super) apart: Option<Apart<S>>,
+    /// Whether the source, whose offer is an earlier word of its, has said something else since.
+    pub(super) overtaken: bool,
     /// How often one leg was told what the other one made of its answer.
     pub(super) updates: u8,
     pub(super) stage: Stage<S>,
@@ -91,6 +94,8 @@ pub(super) enum Stage<S> {
     Confirming(Instant),
     /// A leg has a re-INVITE of ours.
     Inviting(Reinvite, Aim<S>),
+    /// A leg is told this, an offer or an answer, when the ACK of its own change has come.
+    Waiting(Instant, S, Body),
     /// It has failed; the ACK of the sink, which has the offer in our 2xx, is awaited.
     Draining(Instant, Failure<S>),
     /// Spent.
@@ -128,9 +133,10 @@ impl<S> Stage<S> {
     fn deadline(&self) -> Option<(Instant, Timer)> {
         match self {
             Self::Dialled(until) | Self::Ringing(until) => Some((*until, Timer::Ringing)),
-            Self::Accepted(until) | Self::Confirming(until) | Self::Draining(until, _) => {
-                Some((*until, Timer::Acknowledgement))
-            }
+            Self::Accepted(until)
+            | Self::Confirming(until)
+            | Self::Waiting(until, ..)
+            | Self::Draining(until, _) => Some((*until, Timer::Acknowledgement)),
             Self::Inviting(reinvite, _) => Some(reinvite.deadline()),
             Self::Over => None,
         }
@@ -157,7 +163,8 @@ impl<S: Copy + PartialEq> Pair<S> {
             slots: Slots::identity(0),
             before: None,
             patience: None,
-            changes: false,
+            apart: None,
+            overtaken: false,
             updates: 0,
             stage: Stage::Over,
         };
@@ -196,6 +203,14 @@ impl<S: Copy + PartialEq> Pair<S> {
             }
             Giver::Known | Giver::Nothing | Giver::Changed => {}
         }
+        if self.apart.is_some() {
+            return self.wait(turn, self.sink.leg, offer);
+        }
+        self.pass_on(turn, offer)
+    }
+
+    /// The source's offer goes to the sink.
+    pub(super) fn pass_on(&mut self, turn: &mut Turn<'_, S>, offer: &Body) -> Next<S> {
         let sink = self.sink.leg;
         if !turn.session(sink).is_settled() {
             let failure = Failure::of(sink, Why::Pending);
@@ -257,6 +272,7 @@ impl<S: Copy + PartialEq> Pair<S> {
             | Stage::Ringing(_)
             | Stage::Accepted(_)
             | Stage::Confirming(_)
+            | Stage::Waiting(..)
             | Stage::Draining(..)
             | Stage::Over) => self.handle_other(turn, stage, leg, news),
         };
@@ -278,6 +294,14 @@ impl<S: Copy + PartialEq> Pair<S> {
                 self.change_early(turn, offer);
                 stage.runs()
             }
+            News::Offered(Some(offer)) if self.rings(&stage, leg) => {
+                self.change_ringing(turn, offer);
+                stage.runs()
+            }
+            News::Offered(offer) if self.is_apart(turn, &stage, leg) => {
+                self.change_apart(turn, leg, offer);
+                stage.runs()
+            }
             News::Offered(_) => {
                 // RFC 3261 §14.2: not while this one is under way.
                 turn.refuse_offer(leg, Status::REQUEST_PENDING);
@@ -289,29 +313,6 @@ impl<S: Copy + PartialEq> Pair<S> {
                 self.abandon(turn, stage, failure)
             }
             News::Declined(_) | News::Other => stage.runs(),
-        }
-    }
-
-    /// Whether the source's INVITE had its answer before its 2xx, which is not acknowledged: only
-    /// an UPDATE or a PRACK can bring an offer then (RFC 6337 §2.1).
-    fn may_change_early(&self, turn: &mut Turn<'_, S>, stage: &Stage<S>, leg: S) -> bool {
-        let waits = matches!(stage, Stage::Ringing(_) | Stage::Confirming(_));
-        let invites = matches!(self.giver, Giver::Invite | Giver::Changed);
-        let is_source = leg == self.source.leg;
-        waits && invites && is_source && turn.session(leg).may_change_early()
-    }
-
-    /// The sink has not answered and cannot be asked: the source gets the answer that changes
-    /// nothing. What it has said goes to the sink after the 2xx.
-    fn change_early(&mut self, turn: &mut Turn<'_, S>, offer: &Body) {
-        let leg = self.source.leg;
-        self.giver = Giver::Changed;
-        match turn.session(leg).change_early(offer) {
-            Some(answer) => {
-                self.changes = true;
-                turn.tell(leg, LegCommand::AnswerOffer(Some(answer)));
-            }
-            None => turn.refuse_offer(leg, Status::NOT_ACCEPTABLE_HERE),
         }
     }
 
@@ -329,6 +330,7 @@ impl<S: Copy + PartialEq> Pair<S> {
             Stage::Accepted(_)
             | Stage::Confirming(_)
             | Stage::Inviting(..)
+            | Stage::Waiting(..)
             | Stage::Draining(..)
             | Stage::Over => false,
         };
@@ -341,7 +343,10 @@ impl<S: Copy + PartialEq> Pair<S> {
             (true, Some(body)) if leg == self.source.leg => {
                 self.offered(turn, Giver::Unacknowledged, body)
             }
-            (true, Some(body)) => self.answered(turn, body, true),
+            (true, Some(body)) => {
+                turn.session(leg).hear_final(body);
+                self.answered(turn, body, true)
+            }
         }
     }
 
@@ -353,8 +358,8 @@ impl<S: Copy + PartialEq> Pair<S> {
         body: Option<&Body>,
     ) -> Next<S> {
         let (from_source, from_sink) = (leg == self.source.leg, leg == self.sink.leg);
-        if from_source && std::mem::take(&mut self.changes) {
-            return stage.runs();
+        if let Some(apart) = self.apart.take_if(|apart| apart.leg == leg) {
+            return self.apart_acknowledged(turn, stage, apart, body);
         }
         match (stage, body) {
             (Stage::Confirming(_), _) if from_source => Stage::ends(Outcome::Done),
@@ -365,7 +370,11 @@ impl<S: Copy + PartialEq> Pair<S> {
                 self.release_source(turn, failure)
             }
             (Stage::Draining(_, failure), body) if from_sink => self.drained(turn, failure, body),
-            (stage, _) => stage.runs(),
+            (stage, body) => {
+                // Of a change that was answered in an exchange before this one.
+                turn.session(leg).hear_acknowledged(body);
+                stage.runs()
+            }
         }
     }
 
@@ -431,7 +440,8 @@ impl<S: Copy + PartialEq> Pair<S> {
         (leg, other): (S, S),
         body: &Body,
     ) -> Next<S> {
-        let known = !reinvite.overtaken() && turn.session(leg).is_known(body);
+        let overtaken = leg == self.source.leg && std::mem::take(&mut self.overtaken);
+        let known = !overtaken && !reinvite.overtaken() && turn.session(leg).is_known(body);
         turn.conclude(leg, body);
         if known || turn.session(other).is_told(body) {
             return Stage::ends(Outcome::Done);
@@ -458,7 +468,8 @@ impl<S: Copy + PartialEq> Pair<S> {
         next
     }
 
-    fn give(&mut self, turn: &mut Turn<'_, S>, answer: &Body) -> Next<S> {
+    /// The sink's answer goes to the source.
+    pub(super) fn give(&mut self, turn: &mut Turn<'_, S>, answer: &Body) -> Next<S> {
         let leg = self.source.leg;
         let confirming = Stage::Confirming(turn.now + ACKNOWLEDGEMENT_MAX);
         match self.giver {
@@ -482,7 +493,10 @@ impl<S: Copy + PartialEq> Pair<S> {
                 turn.tell(leg, LegCommand::Acknowledge(Some(answer)));
                 Stage::ends(Outcome::Done)
             }
-            Giver::Known if turn.session(leg).is_told(answer) => Stage::ends(Outcome::Done),
+            Giver::Known if self.apart.is_some() => self.wait(turn, leg, answer),
+            Giver::Known if !self.overtaken && turn.session(leg).is_told(answer) => {
+                Stage::ends(Outcome::Done)
+            }
             Giver::Known => {
                 let says = Says::Partner(answer.clone());
                 self.invite(turn, leg, says, Aim::Return)
@@ -534,6 +548,7 @@ impl<S: Copy + PartialEq> Pair<S> {
                 self.release_source(turn, failure)
             }
             Stage::Confirming(_) => self.unconfirmed(Failure::of(source, Why::Silent)),
+            Stage::Waiting(_, leg, _) => self.unacknowledged(turn, leg),
             Stage::Draining(_, failure) => self.drained(turn, failure, None),
             Stage::Inviting(mut reinvite, aim) => {
                 let reply = reinvite.handle_timeout(turn, self.leg_of(&aim));

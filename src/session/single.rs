@@ -139,11 +139,20 @@ impl<S: Copy + PartialEq> Single<S> {
                 self.replied(turn, reinvite, aim, reply)
             }
             (_, News::Over(why)) => self.fails(why),
+            // RFC 3311 §5.2: it rings, and has answered our offer reliably.
+            (Stage::Ringing(until), News::Offered(Some(offer))) => {
+                match turn.session(leg).change_ringing(offer) {
+                    Some(answer) => turn.tell(leg, LegCommand::AnswerOffer(Some(answer))),
+                    None => turn.refuse_offer(leg, Status::NOT_ACCEPTABLE_HERE),
+                }
+                (Stage::Ringing(until), Outcome::Running)
+            }
             (stage, News::Offered(_)) => {
                 turn.refuse_offer(leg, Status::REQUEST_PENDING);
                 (stage, Outcome::Running)
             }
             (Stage::Ringing(_), News::Answered(Some(answer))) => {
+                turn.session(leg).hear_final(answer);
                 turn.conclude(leg, answer);
                 (Stage::Over, Outcome::Done)
             }

@@ -23,11 +23,16 @@ impl<S: Copy + PartialEq> Pair<S> {
                 let failure = Failure::of(self.source.leg, Why::Withdrawn);
                 self.abandon(turn, stage, failure)
             }
+            stage @ Stage::Waiting(_, leg, _) if leg == self.sink.leg => {
+                let failure = Failure::of(self.source.leg, Why::Withdrawn);
+                self.abandon(turn, stage, failure)
+            }
             stage @ (Stage::Confirming(_)
             | Stage::Inviting(
                 _,
                 Aim::Return | Aim::Update | Aim::Withdraw(..) | Aim::Restore(..),
             )
+            | Stage::Waiting(..)
             | Stage::Draining(..)
             | Stage::Over) => stage.runs(),
         };
@@ -60,6 +65,7 @@ impl<S: Copy + PartialEq> Pair<S> {
             }
             Stage::Confirming(_) => self.unconfirmed(failure),
             Stage::Inviting(reinvite, aim) => self.take_back(turn, reinvite, aim, failure),
+            Stage::Waiting(_, leg, _) => self.waited_in_vain(turn, leg, failure),
             Stage::Draining(_, failure) if self.sink.over => Stage::ends(Outcome::Failed(failure)),
             stage @ (Stage::Draining(..) | Stage::Over) => stage.runs(),
         }
@@ -139,10 +145,7 @@ impl<S: Copy + PartialEq> Pair<S> {
         match aim {
             Aim::Ask => self.refuse_taker(turn, Failure::of(source, why)),
             Aim::Offer => self.release_source(turn, Failure::of(sink, why)),
-            Aim::Return if self.updates == 0 => {
-                let before = self.before.take();
-                self.restore(turn, sink, before.as_ref(), Failure::of(source, why))
-            }
+            Aim::Return if self.updates == 0 => self.return_failed(turn, Failure::of(source, why)),
             // They were about to have each other.
             Aim::Return | Aim::Update => {
                 let leg = self.leg_of(&aim);
@@ -160,6 +163,12 @@ impl<S: Copy + PartialEq> Pair<S> {
                 Stage::ends(Outcome::Failed(failure))
             }
         }
+    }
+
+    /// The sink has answered a source that cannot be told: it gets its former session.
+    pub(super) fn return_failed(&mut self, turn: &mut Turn<'_, S>, failure: Failure<S>) -> Next<S> {
+        let before = self.before.take();
+        self.restore(turn, self.sink.leg, before.as_ref(), failure)
     }
 
     /// The ACK of a sink that has the offer of a negotiation that has failed.

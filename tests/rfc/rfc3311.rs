@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::calls::{CONTACT, connected_by_hand, ok, reinvite};
-use super::messages::{PEER, body, header, invite, kind, kinds, request, response, uri};
+use super::messages::{PEER, body, header, invite, kind, kinds, request, response, uri, within};
 use super::network::{Network, invite_to, sdp};
-use crate::dialog::{LegEvent, LegKey, Party, Refusal};
+use crate::dialog::{Body, LegEvent, LegKey, Party, Refusal};
 use crate::sip::Status;
 
 fn update(tag: &str, cseq: u32, offer: &str) -> String {
@@ -326,4 +326,134 @@ fn section_5_3_a_call_that_the_peer_does_not_know_is_lost() {
     network.send(PEER, &response(&text, 481, "", "", ""));
     assert_eq!(kind(&network.take_text()), "BYE");
     assert_eq!(network.take_leg_events(0).len(), 1);
+}
+
+/// A phone that rings, and our INVITE to it; what it says is reliable where it likes.
+fn ringing(body: Option<Body>) -> (Network, LegKey, String) {
+    let mut network = Network::new(2, 1);
+    let mut opening = invite_to(PEER);
+    opening.policy.reliable_provisional = true;
+    opening.body = body;
+    let leg = network.agents[0]
+        .invite(network.now, &opening)
+        .expect("there is room");
+    let text = network.take_text();
+    (network, leg, text)
+}
+
+fn of_phone(invite: &str, cseq: u32, tag: &str) -> String {
+    let extra = format!("{CONTACT}Content-Type: application/sdp\r\n");
+    within(invite, "UPDATE", cseq, tag, &extra, "changed")
+}
+
+fn reliably(network: &mut Network, invite: &str, tag: &str) {
+    let extra = format!("{CONTACT}Require: 100rel\r\nRSeq: 7\r\nContent-Type: application/sdp\r\n");
+    network.send(PEER, &response(invite, 183, tag, &extra, "early"));
+    let prack = network.take_text();
+    network.send(PEER, &response(&prack, 200, "", "", ""));
+    network.take_events(0);
+}
+
+#[test]
+fn section_5_2_a_phone_that_rings_may_not_offer_while_ours_is_open() {
+    for (ours, expected) in [(Some(sdp("ours")), "491 UPDATE"), (None, "500 UPDATE")] {
+        let (mut network, _, invite) = ringing(ours);
+        let extra = format!("{CONTACT}Content-Type: application/sdp\r\n");
+        network.send(PEER, &response(&invite, 180, "a", &extra, "perhaps"));
+        network.take_events(0);
+        network.send(PEER, &of_phone(&invite, 1, "a"));
+        let text = network.take_text();
+        assert_eq!(kind(&text), expected);
+        assert_eq!(
+            header(&text, "Retry-After").is_empty(),
+            expected.starts_with("491")
+        );
+        assert_eq!(network.take_leg_events(0), []);
+    }
+}
+
+#[test]
+fn section_5_2_a_phone_that_rings_may_change_what_it_has_answered_for_certain() {
+    for (fork, said, heard) in [
+        ("a", "early", "changed"),
+        ("a", "", "changed"),
+        ("b", "b", "b"),
+    ] {
+        let (mut network, leg, invite) = ringing(Some(sdp("ours")));
+        reliably(&mut network, &invite, "a");
+        // Another phone of the same number has answered nothing yet.
+        network.send(PEER, &response(&invite, 180, "b", CONTACT, ""));
+        network.send(PEER, &of_phone(&invite, 1, "b"));
+        assert_eq!(kind(&network.take_text()), "491 UPDATE");
+        network.take_events(0);
+        network.send(PEER, &of_phone(&invite, 2, "a"));
+        let offered = LegEvent::Offered {
+            body: Some(sdp("changed")),
+        };
+        assert_eq!(network.take_leg_events(0), [offered]);
+        // RFC 3311 §5.2: theirs is not answered.
+        network.send(PEER, &of_phone(&invite, 3, "a"));
+        assert_eq!(kind(&network.take_text()), "500 UPDATE");
+        network.agents[0].answer_offer(network.now, leg, Some(&sdp("agreed")));
+        let text = network.take_text();
+        assert_eq!(
+            (kind(&text).as_str(), body(&text)),
+            ("200 UPDATE", "agreed")
+        );
+        network.take_events(0);
+        let content = match said {
+            "" => String::new(),
+            _ => "Content-Type: application/sdp\r\n".to_owned(),
+        };
+        let extra = format!("{CONTACT}{content}");
+        network.send(PEER, &response(&invite, 200, fork, &extra, said));
+        let answered = LegEvent::Answered {
+            body: Some(sdp(heard)),
+        };
+        assert_eq!(network.take_leg_events(0), [answered], "{fork} {said}");
+    }
+}
+
+/// An UPDATE that overtakes the ACK: 491 where that has the answer to an offer of ours.
+#[test]
+fn section_5_2_an_offer_before_the_ack_meets_ours_or_comes_too_early() {
+    for (theirs, expected) in [("", "491 UPDATE"), ("theirs", "500 UPDATE")] {
+        let mut network = Network::new(1, 1);
+        let content = match theirs {
+            "" => String::new(),
+            _ => "Content-Type: application/sdp\r\n".to_owned(),
+        };
+        let extra = format!("{CONTACT}{content}");
+        let opening = request("INVITE", "call", 101, None, "1", &extra, theirs);
+        network.send(PEER, &opening);
+        let leg = network.take_invited(0);
+        network.take_texts();
+        network.agents[0].answer(network.now, leg, Some(&sdp("ours")));
+        let tag = super::messages::tag(&network.take_text(), "To").to_owned();
+        network.send(PEER, &update(&tag, 102, "early"));
+        assert_eq!(kind(&network.take_text()), expected);
+        network.send(PEER, &request("ACK", "call", 101, Some(&tag), "a", "", ""));
+        network.take_events(0);
+        // The same of an INVITE within the call.
+        let again = request("INVITE", "call", 103, Some(&tag), "2", &extra, theirs);
+        network.send(PEER, &again);
+        network.take_texts();
+        network.agents[0].answer_offer(network.now, leg, Some(&sdp("ours")));
+        network.take_text();
+        network.send(PEER, &update(&tag, 104, "early"));
+        assert_eq!(kind(&network.take_text()), expected);
+    }
+}
+
+#[test]
+fn section_5_2_an_offer_of_ours_in_a_reliable_response_is_open_until_its_prack() {
+    let mut network = Network::new(1, 1);
+    let extra = format!("{CONTACT}Require: 100rel\r\n");
+    network.send(PEER, &request("INVITE", "call", 101, None, "1", &extra, ""));
+    let leg = network.take_invited(0);
+    network.take_texts();
+    network.agents[0].early_media(network.now, leg, Status::RINGING, &sdp("ours"));
+    let tag = super::messages::tag(&network.take_text(), "To").to_owned();
+    network.send(PEER, &update(&tag, 102, "theirs"));
+    assert_eq!(kind(&network.take_text()), "491 UPDATE");
 }

@@ -14,6 +14,7 @@
     reason = "modules of one test target, seen by nobody else"
 )]
 
+mod apart;
 mod breaks;
 mod calls;
 mod carry;

@@ -272,3 +272,54 @@ fn another_answer_to_a_refresh_goes_to_the_other_side() {
         "it knows the caller"
     );
 }
+
+/// The same of the phone: its offer is answered at once, and the caller, who has had the early
+/// answer, hears of it when it is there.
+#[test]
+fn what_a_phone_changes_while_it_rings_goes_to_the_caller_after_the_answer() {
+    let (mut table, key) = early();
+    for number in [60, 61] {
+        let body = sdp(number);
+        table.leg(key, Side::Agent, LegEvent::Offered { body });
+        let answers = |command: &&LegCommand| matches!(command, LegCommand::AnswerOffer(Some(_)));
+        assert_eq!(table.leg_commands(Side::Agent).filter(answers).count(), 1);
+        assert_eq!(table.leg_commands(Side::Caller).count(), 0);
+        let acknowledged = LegEvent::OfferAcknowledged { body: None };
+        table.leg(key, Side::Agent, acknowledged);
+    }
+    table.leg(key, Side::Agent, LegEvent::Answered { body: sdp(61) });
+    table.expect_leg(Side::Agent, &LegCommand::Acknowledge(None));
+    let place = |command: &LegCommand| match command {
+        LegCommand::Answer(Some(body)) | LegCommand::Offer(Some(body)) => {
+            String::from_utf8_lossy(&body.bytes).into_owned()
+        }
+        other => panic!("{other:?}"),
+    };
+    let answer = table.leg_commands(Side::Caller).next().map(place);
+    assert!(answer.is_some_and(|answer| answer.contains("c=IN IP4 192.0.2.50")));
+    table.leg(key, Side::Caller, LegEvent::Acknowledged { body: None });
+    let offer = table.leg_commands(Side::Caller).next().map(place);
+    assert!(offer.is_some_and(|offer| offer.contains("c=IN IP4 192.0.2.61")));
+}
+
+/// Another phone of the same number takes the call: what the first one has changed is nothing.
+#[test]
+fn what_one_phone_changes_while_it_rings_is_nothing_to_another_that_answers() {
+    let offer = sdp(0).expect("a description");
+    let offer = String::from_utf8_lossy(&offer.bytes).into_owned();
+    let mut table = Table::new();
+    let key = table.arrive(Some(&offer));
+    table.offer(key, AGENT);
+    table.leg(key, Side::Agent, LegEvent::Offered { body: sdp(60) });
+    let acknowledged = LegEvent::OfferAcknowledged { body: None };
+    table.leg(key, Side::Agent, acknowledged);
+    table.leg(key, Side::Agent, LegEvent::Answered { body: sdp(70) });
+    let told = table.leg_commands(Side::Caller).next();
+    let Some(LegCommand::Answer(Some(answer))) = told else {
+        panic!("{told:?}");
+    };
+    assert!(String::from_utf8_lossy(&answer.bytes).contains("c=IN IP4 192.0.2.70"));
+    table.leg(key, Side::Caller, LegEvent::Acknowledged { body: None });
+    assert_eq!(table.leg_commands(Side::Caller).count(), 0);
+    assert_eq!(table.leg_commands(Side::Agent).count(), 0);
+}

@@ -245,3 +245,64 @@ fn a_destination_that_rings_long_does_not_cost_the_first_leg() {
             .all(|session| !session.is_held())
     );
 }
+
+#[test]
+fn a_leg_changes_its_session_while_the_other_phone_rings() {
+    for asks in [false, true] {
+        let mut world = World::new(Flow::Join(From::Dialled, To::Confirmed), [AUDIO, AUDIO]);
+        world.phones[TWO].hold(true);
+        world.act(TWO, Deed::Offer { asks });
+        assert!(matches!(
+            world.log[..],
+            [(TWO, LegCommand::AnswerOffer(Some(_)))]
+        ));
+        // The other one answers before the ACK has come: its offer waits for that.
+        world.act(ONE, Deed::Comply);
+        assert_eq!(world.log.len(), 1, "{:?}", world.log);
+        world.act(TWO, Deed::Comply);
+        assert!(matches!(
+            world.log[1..],
+            [(TWO, LegCommand::Offer(Some(_)))]
+        ));
+        world.run(|_| None);
+        assert_eq!(world.outcome, Outcome::Done);
+        assert!(world.table.sessions[TWO].far_end_holds());
+        assert!(world.table.sessions[ONE].is_held());
+        world.check();
+    }
+}
+
+#[test]
+fn a_change_that_is_not_acknowledged_gives_the_other_leg_back() {
+    let mut world = World::new(Flow::Join(From::Dialled, To::Confirmed), [AUDIO, AUDIO]);
+    world.act(TWO, Deed::Offer { asks: true });
+    world.act(ONE, Deed::Comply);
+    world.run(|turn| (turn == 0).then_some((TWO, Deed::Ignore)));
+    let Outcome::Failed(failure) = world.outcome else {
+        panic!("{:?}", world.outcome);
+    };
+    assert_eq!(failure.leg, TWO);
+    assert!(!failure.is_disturbed(ONE));
+}
+
+#[test]
+fn what_a_leg_says_after_its_offer_reaches_a_phone_that_had_the_offer() {
+    for asks in [false, true] {
+        // RFC 3725 flow I, and the second phone rings long.
+        let mut world = World::new(Flow::Join(From::Dialled, To::Dial), [AUDIO, AUDIO]);
+        world.act(ONE, Deed::Comply);
+        assert!(world.wait());
+        world.phones[ONE].hold(true);
+        world.act(ONE, Deed::Offer { asks });
+        assert!(matches!(
+            world.log.last(),
+            Some((ONE, LegCommand::AnswerOffer(Some(_))))
+        ));
+        // It answers before the ACK has come.
+        world.act(TWO, Deed::Comply);
+        world.run(|_| None);
+        assert_eq!(world.outcome, Outcome::Done, "{asks}");
+        assert!(world.table.sessions[TWO].is_held(), "{asks}");
+        world.check();
+    }
+}

@@ -289,6 +289,10 @@ impl World {
         if matches!(event, LegEvent::HungUp(_) | LegEvent::Refused { .. }) {
             self.table.over[leg] = true;
         }
+        if let (true, LegEvent::OfferAcknowledged { body }) = (self.is_over(), event) {
+            // As the call does.
+            self.table.sessions[leg].hear_acknowledged(body.as_ref());
+        }
         let negotiation = self.negotiation.as_mut().expect("started");
         negotiation.handle(self.now, leg, event, &mut self.table, &mut self.commands)
     }

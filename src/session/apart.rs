@@ -1,0 +1,162 @@
+//! Changes of one leg's session while a negotiation of two has not come to that leg, or waits for
+//! the other one, which may ring for minutes. Nothing that it says can meet an offer of ours then
+//! (RFC 3261 §14.2): it is answered alone, out of what it was told before. What the negotiation
+//! has to say to it next waits for its ACK (§14.1).
+
+use crate::call::LegCommand;
+use crate::dialog::Body;
+use crate::limits::ACKNOWLEDGEMENT_MAX;
+use crate::sip::Status;
+
+use super::outcome::{Failure, Why};
+use super::pair::{Aim, Giver, Next, Pair, Stage, Taker};
+use super::turn::Turn;
+
+/// A change that was answered and waits for its ACK.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Apart<S> {
+    pub(super) leg: S,
+    /// Whether the ACK has the answer.
+    answers: bool,
+}
+
+impl<S: Copy + PartialEq> Pair<S> {
+    /// Whether nothing of the negotiation is open on a leg.
+    pub(super) fn is_apart(&self, turn: &mut Turn<'_, S>, stage: &Stage<S>, leg: S) -> bool {
+        let waits = if leg == self.sink.leg {
+            let before = matches!(stage, Stage::Dialled(_) | Stage::Inviting(_, Aim::Ask));
+            before && self.taker == Taker::Confirmed
+        } else {
+            let across = matches!(
+                stage,
+                Stage::Ringing(_) | Stage::Accepted(_) | Stage::Inviting(_, Aim::Offer)
+            );
+            across && self.giver == Giver::Known
+        };
+        waits && self.apart.is_none() && turn.session(leg).is_settled()
+    }
+
+    /// Answers the leg's offer, or makes the one that it asks for.
+    pub(super) fn change_apart(&mut self, turn: &mut Turn<'_, S>, leg: S, offer: Option<&Body>) {
+        let session = turn.session(leg);
+        let is_news = offer.is_some_and(|offer| !session.is_known(offer));
+        let answer = match offer {
+            Some(offer) => {
+                session.hear_offer(offer);
+                session.answer_alone().0
+            }
+            None => Some(session.offer_alone()),
+        };
+        let Some(answer) = answer else {
+            return turn.refuse_offer(leg, Status::NOT_ACCEPTABLE_HERE);
+        };
+        self.overtaken |= is_news && leg == self.source.leg;
+        self.answer_apart(turn, leg, answer, offer.is_none());
+    }
+
+    /// Whether the leg is a phone that rings and has had its offer answered, in a reliable
+    /// response: none of its offers comes here before that.
+    pub(super) fn rings(&self, stage: &Stage<S>, leg: S) -> bool {
+        let rings = matches!(stage, Stage::Ringing(_));
+        rings && self.taker == Taker::Dial && leg == self.sink.leg && self.apart.is_none()
+    }
+
+    /// Answers its offer. The source hears of it when the phone is answered.
+    pub(super) fn change_ringing(&mut self, turn: &mut Turn<'_, S>, offer: &Body) {
+        let leg = self.sink.leg;
+        match turn.session(leg).change_ringing(offer) {
+            Some(answer) => self.answer_apart(turn, leg, answer, false),
+            None => turn.refuse_offer(leg, Status::NOT_ACCEPTABLE_HERE),
+        }
+    }
+
+    /// Whether the source's INVITE had its answer before its 2xx, which is not acknowledged: only
+    /// an UPDATE or a PRACK can bring an offer then (RFC 6337 §2.1).
+    pub(super) fn may_change_early(
+        &self,
+        turn: &mut Turn<'_, S>,
+        stage: &Stage<S>,
+        leg: S,
+    ) -> bool {
+        let waits = matches!(stage, Stage::Ringing(_) | Stage::Confirming(_));
+        let invites = matches!(self.giver, Giver::Invite | Giver::Changed);
+        let is_source = leg == self.source.leg;
+        waits && invites && is_source && turn.session(leg).may_change_early()
+    }
+
+    /// The sink has not answered and cannot be asked: the source gets the answer that changes
+    /// nothing. What it has said goes to the sink after the 2xx.
+    pub(super) fn change_early(&mut self, turn: &mut Turn<'_, S>, offer: &Body) {
+        let leg = self.source.leg;
+        self.giver = Giver::Changed;
+        match turn.session(leg).change_early(offer) {
+            Some(answer) => self.answer_apart(turn, leg, answer, false),
+            None => turn.refuse_offer(leg, Status::NOT_ACCEPTABLE_HERE),
+        }
+    }
+
+    fn answer_apart(&mut self, turn: &mut Turn<'_, S>, leg: S, answer: Body, answers: bool) {
+        self.apart = Some(Apart { leg, answers });
+        turn.tell(leg, LegCommand::AnswerOffer(Some(answer)));
+    }
+
+    /// Has the next word to a leg wait for the ACK of its change.
+    pub(super) fn wait(&self, turn: &Turn<'_, S>, leg: S, body: &Body) -> Next<S> {
+        let until = turn.now + ACKNOWLEDGEMENT_MAX;
+        Stage::Waiting(until, leg, body.clone()).runs()
+    }
+
+    /// The ACK of a change has come.
+    pub(super) fn apart_acknowledged(
+        &mut self,
+        turn: &mut Turn<'_, S>,
+        stage: Stage<S>,
+        apart: Apart<S>,
+        body: Option<&Body>,
+    ) -> Next<S> {
+        let Apart { leg, answers } = apart;
+        let session = turn.session(leg);
+        match body.filter(|_| answers) {
+            Some(answer) => {
+                self.overtaken |= leg == self.source.leg && !session.is_known(answer);
+                session.hear_answer(answer);
+            }
+            None if answers => session.roll_back(),
+            None => {}
+        }
+        match stage {
+            Stage::Waiting(_, _, offer) if leg == self.sink.leg => self.pass_on(turn, &offer),
+            Stage::Waiting(_, _, answer) => self.give(turn, &answer),
+            stage @ (Stage::Dialled(_)
+            | Stage::Ringing(_)
+            | Stage::Accepted(_)
+            | Stage::Confirming(_)
+            | Stage::Inviting(..)
+            | Stage::Draining(..)
+            | Stage::Over) => stage.runs(),
+        }
+    }
+
+    /// The negotiation fails while a leg's ACK is awaited.
+    pub(super) fn waited_in_vain(
+        &mut self,
+        turn: &mut Turn<'_, S>,
+        waits: S,
+        failure: Failure<S>,
+    ) -> Next<S> {
+        if waits == self.sink.leg {
+            // It has not got the offer.
+            self.release_source(turn, failure)
+        } else {
+            self.return_failed(turn, failure)
+        }
+    }
+
+    /// The ACK has not come in all its time.
+    pub(super) fn unacknowledged(&mut self, turn: &mut Turn<'_, S>, leg: S) -> Next<S> {
+        if self.apart.take().is_some_and(|apart| apart.answers) {
+            turn.session(leg).roll_back();
+        }
+        self.waited_in_vain(turn, leg, Failure::of(leg, Why::Silent))
+    }
+}
