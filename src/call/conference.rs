@@ -12,21 +12,9 @@ use super::departure::Leave;
 use super::facts::cause;
 use super::leg::Phase;
 use super::participant::{News, Participant, Standing};
-use super::quest::{Added, Why};
 use super::request::Position;
 use super::task::{Asked, Step, Then};
-
-impl Why {
-    /// What who is called brings along for the data of the call.
-    pub(super) fn brings(&self) -> Option<Arc<KeyValueList>> {
-        match self {
-            Self::Added(_, added) => {
-                Some(Arc::clone(&added.pairs)).filter(|pairs| !pairs.is_empty())
-            }
-            Self::Called | Self::Transferred(_) | Self::Muted(_) => None,
-        }
-    }
-}
+use super::why::{Added, Why};
 
 impl Conversation {
     /// Whether there is a mixer; without one the request is refused and says what to configure.

@@ -9,9 +9,10 @@ use super::command::LegSlot;
 use super::conversation::{Conversation, Turn, Which};
 use super::facts::Origin;
 use super::participant::{Call, News, Participant, Standing, Who};
-use super::quest::{Quest, Stage, Why};
+use super::quest::{Quest, Stage};
 use super::request::Position;
 use super::task::{Asked, Consultation, Then};
+use super::why::Why;
 use super::{Destination, participant};
 
 impl Conversation {

@@ -11,8 +11,8 @@ use super::command::LegSlot;
 use super::conversation::{Conversation, Turn, Which};
 use super::facts::{Origin, cause, refuse_leg, status_of};
 use super::participant::{News, Participant, Served, Who};
-use super::quest::Why;
 use super::task::{Asked, Step, Then};
+use super::why::Why;
 use crate::counters::Counter;
 
 /// How somebody leaves a call.

@@ -107,6 +107,11 @@ impl Entry {
         }
     }
 
+    /// Its home, and the routing point that leads there.
+    pub(super) fn place(&self) -> (QueueIndex, RoutingPointIndex) {
+        (self.queue, self.routing_point)
+    }
+
     /// All its queues, its home first.
     pub(super) fn queues(&self) -> impl Iterator<Item = QueueIndex> + '_ {
         std::iter::once(self.queue).chain(self.further.iter())

@@ -8,9 +8,9 @@ use super::command::{Command, LegCommand, LegSlot};
 use super::conversation::{Conversation, Turn, Which};
 use super::facts::Origin;
 use super::participant::Participant;
-use super::quest::Why;
 use super::takeover::Target;
 use super::task::{Step, Then};
+use super::why::Why;
 use super::{Destination, Referred, Replaced};
 
 impl Conversation {

@@ -15,9 +15,10 @@ use super::exchange::Purpose;
 use super::facts::cause;
 use super::leg::{Kind, Phase};
 use super::participant::{News, Participant, Standing, Who, number_of};
-use super::quest::{Quest, Ringing, Stage, Why};
+use super::quest::{Quest, Ringing, Stage};
 use super::takeover::Newcomer;
 use super::task::{Step, Task, Then};
+use super::why::Why;
 
 /// RFC 3326: so that the phone that rang counts no missed call.
 const ANSWERED_ELSEWHERE: Cause = Cause {

@@ -38,6 +38,7 @@ mod task;
 mod timer;
 mod transfer;
 mod user_data;
+mod why;
 
 #[cfg(test)]
 mod tests;

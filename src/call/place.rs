@@ -13,8 +13,9 @@ use super::conversation::{Conversation, Turn, Which};
 use super::exchange::Purpose;
 use super::facts::{Destination, Origin, cause, error_of};
 use super::participant::{News, Participant, Who};
-use super::quest::{Quest, Stage, Why};
+use super::quest::{Quest, Stage};
 use super::timer::Timer;
+use super::why::Why;
 use crate::config::Answering;
 
 impl Conversation {

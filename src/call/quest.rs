@@ -2,13 +2,12 @@
 //! However it ends, a reservation returns, and who waits is told or waits on. The search is the
 //! same for a caller from outside, a call that a desktop makes, a consultation, a transfer.
 
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::agent::{self, EndCause, Offer, OfferSource, PartyState, RefusedOffer};
 use crate::config::{Address, DnIndex, QueueIndex, RoutingPointIndex};
 use crate::counters::Counter;
-use crate::cti::{ErrorCode, KeyValueList};
+use crate::cti::ErrorCode;
 use crate::limits::CALL_HOPS_MAX;
 use crate::session::Negotiation;
 use crate::sip::Status;
@@ -20,9 +19,10 @@ use super::diversion::reason_of;
 use super::entry::{Entry, Hold};
 use super::facts::{Destination, error_of};
 use super::leg::Phase;
-use super::participant::{Call, News, Participant, Who};
+use super::participant::{News, Participant, Who};
 use super::task::Asked;
 use super::timer::Timer;
+use super::why::Why;
 use super::{Elsewhere, ForwardReason, QueueRefusal};
 
 /// The search for somebody.
@@ -59,38 +59,6 @@ pub(super) struct Ringing {
     pub(super) picked_up_for: Option<Asked>,
     /// Where the call goes if it is not taken here.
     pub(super) elsewhere: Option<Box<Elsewhere>>,
-}
-
-/// Why somebody is sought.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Why {
-    /// Who waits has called.
-    Called,
-    /// An agent, by its number, has transferred the call.
-    Transferred(String),
-    /// An agent consults, and transfers as soon as somebody rings.
-    Muted(Asked),
-    /// An agent adds somebody to the call.
-    Added(Asked, Box<Added>),
-}
-
-/// Somebody who is added.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Added {
-    /// What comes to the data of the call.
-    pub(super) pairs: Arc<KeyValueList>,
-    /// Since when it is sought, which is not the age of the call.
-    pub(super) since: Instant,
-}
-
-impl Why {
-    /// When what is sought set out.
-    fn since(&self, call: &Call) -> Instant {
-        match self {
-            Self::Added(_, added) => added.since,
-            Self::Called | Self::Transferred(_) | Self::Muted(_) => call.since,
-        }
-    }
 }
 
 impl Quest {

@@ -11,8 +11,9 @@ use super::conversation::{Conversation, Turn, Which};
 use super::departure::Leave;
 use super::facts::{cause, refuse_request};
 use super::participant::Standing;
-use super::quest::{Quest, Stage, Why};
+use super::quest::{Quest, Stage};
 use super::task::{Asked, Task};
+use super::why::Why;
 
 /// The DN in whose name a request is made.
 #[must_use]

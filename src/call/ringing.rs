@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use crate::agent::{self, EndCause, PartyState};
+use crate::config::{Config, QueueIndex};
 use crate::counters::Counter;
 use crate::cti::{CallState, DnRole};
 use crate::dialog::{Body, LegEvent};
@@ -19,9 +20,10 @@ use super::exchange::Purpose;
 use super::facts::{Origin, cause, cause_of, error_of};
 use super::leg::{Kind, Phase};
 use super::participant::{News, Participant, Who};
-use super::quest::{Quest, Ringing, Stage, Why};
+use super::quest::{Quest, Ringing, Stage};
 use super::task::{Asked, Step, Then};
 use super::timer::Timer;
+use super::why::Why;
 
 impl Conversation {
     /// Dials somebody for the one who waits.
@@ -82,21 +84,15 @@ impl Conversation {
         if let DialTo::Takeover(_) = to {
             legs.leads_to(leg, Kind::Tie);
         }
-        let no_answer = match &who {
-            Who::Agent(dn) => {
-                let home = call.through.map(|(queue, _)| queue);
-                let queue = entry.map(|entry| entry.queue_of(&facts.config, *dn));
-                facts.config.no_answer(*dn, queue.or(home))
-            }
-            Who::Outside(_) => OUTSIDE_NO_ANSWER,
-        };
+        let place = entry.as_ref().map(Entry::place).or(call.through);
+        let home = place.map(|place| place.0);
+        let no_answer = no_answer(&facts.config, &who, entry.as_ref(), home);
         let mut dial = facts.dial(to, caller.party(facts));
         dial.auto_answer = auto_answer;
         dial.diversions = call.diversions.clone();
         dial.referred_by = call.referred_by.clone();
         let mut called = Participant::new(who, leg, DnRole::Destination);
-        let through = call.through.map(|(_, routing_point)| routing_point);
-        called.routing_point = entry.map(|entry| entry.routing_point).or(through);
+        called.routing_point = place.map(|place| place.1);
         called.brings = why.brings();
         let adds = matches!(why, Why::Added(..));
         call.quest = Some(Quest {
@@ -524,5 +520,21 @@ impl Conversation {
     /// How long an agent's own phone may take to be picked up for a call that it makes.
     pub(super) fn phone_patience(&self, dn: crate::config::DnIndex) -> Duration {
         self.facts.config.no_answer(dn, None)
+    }
+}
+
+/// How long somebody may ring for a call from these queues, or one at home in this queue.
+fn no_answer(
+    config: &Config,
+    who: &Who,
+    entry: Option<&Entry>,
+    home: Option<QueueIndex>,
+) -> Duration {
+    match who {
+        Who::Agent(dn) => {
+            let queue = entry.map(|entry| entry.queue_of(config, *dn));
+            config.no_answer(*dn, queue.or(home))
+        }
+        Who::Outside(_) => OUTSIDE_NO_ANSWER,
     }
 }

@@ -24,9 +24,9 @@ use super::facts::{Destination, Facts, Way, cause, refuse_leg};
 use super::leg::Legs;
 use super::mint::Mint;
 use super::participant::{Call, News, Participant, Who};
-use super::quest::Why;
 use super::takeover::Newcomer;
 use super::timer::{Deadlines, Timer};
+use super::why::Why;
 use super::{CallKey, CallRef, Event, Input};
 
 /// A caller at the door.

@@ -22,8 +22,8 @@ use super::exchange::Purpose;
 use super::facts::{cause, refuse_leg};
 use super::leg::{Kind, Phase};
 use super::participant::{News, Participant, Standing, Who, number_of};
-use super::quest::Why;
 use super::task::{Runs, Step, Task, Then};
+use super::why::Why;
 
 /// The place of a party in a call of ours, for somebody from another conversation.
 #[derive(Debug, Clone, PartialEq)]

@@ -16,8 +16,8 @@ use super::exchange::{Ended, Purpose};
 use super::facts::{Destination, Origin, cause, refuse_request};
 use super::leg::{Kind, Phase};
 use super::participant::{News, Standing};
-use super::quest::Why;
 use super::takeover::{Admission, Referral};
+use super::why::Why;
 
 /// A desktop's request, while it is carried out.
 #[derive(Debug, Clone, PartialEq, Eq)]

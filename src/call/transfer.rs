@@ -12,9 +12,10 @@ use super::conversation::{Conversation, Turn, Which};
 use super::departure::Leave;
 use super::facts::{Origin, cause};
 use super::participant::{News, Participant};
-use super::quest::{Quest, Stage, Why};
+use super::quest::{Quest, Stage};
 use super::request::Position;
 use super::task::{Asked, Step, Then};
+use super::why::Why;
 
 impl Conversation {
     /// Both calls of a request that completes a consultation: the request may name either first.
