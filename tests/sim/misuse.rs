@@ -371,7 +371,7 @@ fn dn_is_busy_with_a_retrieve_for_as_long_as_that_goes_on() {
         } else {
             world.run_for(Duration::from_secs(5));
         }
-        control::make_call(&mut world, OTHER);
+        control::make_call(&mut world, AGENT, OTHER);
         let asked = world.asked;
         let refusal = (!is_refused).then_some(ErrorCode::WrongState);
         assert_eq!(code(&world, asked), refusal, "{reception:?}");
