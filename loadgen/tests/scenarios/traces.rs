@@ -2,9 +2,12 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Output;
+use std::process::{Command, Output};
 use std::time::Duration;
 
+use offhook_loadgen::measure::udp_sockets;
+
+use crate::bound::await_bound;
 use crate::play::{folder, free_address, program, server, words};
 
 /// A phone that is busy.
@@ -166,4 +169,35 @@ fn classes_of_times_are_counted_anew_after_every_line() {
         let count: u64 = count.map(|(_, value)| value.parse().unwrap_or(0)).sum();
         assert_eq!(count, expected, "{text}");
     }
+}
+
+/// SIGUSR2 means the key `s`: how the run stands, long before its end.
+#[test]
+fn a_signal_shows_how_a_run_stands() {
+    let folder = folder("shown");
+    let address = free_address();
+    let mut command = program();
+    command.current_dir(&folder).args(["uas", "-trace_screen"]);
+    command.args(["-i", "127.0.0.1", "-p", &address.port().to_string()]);
+    command.args(["-nostdin", "--allow-degraded", "-timeout", "60"]);
+    let mut child = command.spawn().expect("the program can be run");
+    await_bound(&mut child, address, udp_sockets).expect("it waits for calls");
+    let signal = |name: &str| {
+        let sent = Command::new("kill")
+            .args([name, &child.id().to_string()])
+            .status();
+        assert!(sent.expect("there is kill").success());
+    };
+    signal("-USR2");
+    let shown = || files(&folder, "_screen").concat();
+    let is_shown = (0..100).any(|_| {
+        std::thread::sleep(Duration::from_millis(50));
+        shown().contains("Generator")
+    });
+    assert!(is_shown, "{}", shown());
+    signal("-TERM");
+    let output = child.wait_with_output().expect("it ends by itself");
+    // Once more at its end.
+    assert_eq!(output.status.code(), Some(99), "{}", words(&output.stderr));
+    assert_eq!(shown().matches("Generator ").count(), 2, "{}", shown());
 }

@@ -15,10 +15,11 @@ use super::super::station::{Ending, Order, Report};
 use super::super::statistics::Statistics;
 use super::commands::Commands;
 use super::crew::Crew;
+use super::keys::Wish;
 use super::logs::Logs;
 use super::prepare::Prepared;
 use super::timeline::Timeline;
-use super::{counts, csv, keys, say, view};
+use super::{counts, csv, keys, say, table, view};
 use crate::measure::{Health, Probe, Tolerance};
 use crate::report::Ladder;
 use crate::screen::{Key, Screen};
@@ -46,7 +47,7 @@ pub(super) enum Over {
 /// The control loop's side of a run.
 pub(super) struct Desk {
     pub(super) crew: Crew,
-    keys: Option<Receiver<Order>>,
+    keys: Option<Receiver<Wish>>,
     pub(super) logs: Logs,
     calendar: Calendar,
     pub(super) started: Instant,
@@ -112,11 +113,10 @@ impl Desk {
     }
 
     /// Turns until the run is over.
-    pub(super) fn turn(&mut self, play: &Play) -> Over {
+    pub(super) fn turn(&mut self, play: &Play, interrupted: &keys::Interrupts) -> Over {
         let mut next_reading = self.started + READ_INTERVAL;
         let mut next_line = self.started + play.traces.statistics_interval;
         let deadline = play.timers.run_timeout.map(|time| self.started + time);
-        let interrupted = keys::interrupts();
         let mut awaits = false;
         loop {
             self.listen();
@@ -145,23 +145,38 @@ impl Desk {
                 awaits = true;
             }
             let key = self.key().or_else(|| interrupted.take());
-            if let Some(order) = key {
-                self.obey(order);
+            match key {
+                Some(Wish::Obey(order)) => self.obey(order),
+                Some(Wish::Show) => self.dump(now),
+                None => {}
             }
             std::thread::sleep(LOOK_INTERVAL);
         }
     }
 
     /// What a key means, from the screen or from lines of the terminal.
-    fn key(&mut self) -> Option<Order> {
+    fn key(&mut self) -> Option<Wish> {
         let Some(screen) = &mut self.screen else {
             return self.keys.as_ref().and_then(|keys| keys.try_recv().ok());
         };
         match screen.key()? {
             Key::Letter(letter) => keys::meaning(u8::try_from(letter).ok()?),
             // The first one ends the run with its calls, the second at once.
-            Key::Interrupt if self.note == ENDING => Some(Order::Stop),
-            Key::Interrupt => Some(Order::Drain),
+            Key::Interrupt if self.note == ENDING => Some(Wish::Obey(Order::Stop)),
+            Key::Interrupt => Some(Wish::Obey(Order::Drain)),
+        }
+    }
+
+    /// Writes what would be printed now, were it the end: to the file of `-trace_screen`, else to
+    /// standard error where no screen is in the way.
+    fn dump(&mut self, now: Instant) {
+        let health = self.health(now);
+        let faults = health.faults(&self.tolerance);
+        let text = table::table(&self.snapshot(), &self.settings, &health, &faults);
+        if self.logs.screen(&text) {
+            self.logs.flush();
+        } else if self.screen.is_none() {
+            say(&text);
         }
     }
 

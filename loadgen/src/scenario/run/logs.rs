@@ -89,11 +89,13 @@ impl Logs {
         add_line(&mut self.codes, line);
     }
 
-    pub(super) fn screen(&mut self, text: &str) {
+    /// Writes what is printed; whether there is a file for it.
+    pub(super) fn screen(&mut self, text: &str) -> bool {
         if let Some(file) = &mut self.screen {
             // The same as for lines.
             let _ = file.write_all(text.as_bytes());
         }
+        self.screen.is_some()
     }
 
     pub(super) fn write(&mut self, lines: &[Line], calendar: &Calendar) {

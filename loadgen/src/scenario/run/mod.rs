@@ -65,6 +65,8 @@ pub fn run(play: &Play, built_in: Option<&str>) -> u8 {
     };
     let mut calendar = Calendar::new(Clock.now(), prepare::epoch());
     calendar.stamps = play.traces.stamps();
+    // Whoever sees our sockets may send signals.
+    let interrupts = keys::interrupts();
     let crew = match crew::Crew::start(&prepared, calendar) {
         Ok(crew) => crew,
         Err(error) => {
@@ -75,7 +77,7 @@ pub fn run(play: &Play, built_in: Option<&str>) -> u8 {
     };
     announce(&prepared.scenario, &prepared.settings);
     let mut desk = Desk::new(play, &prepared, crew, logs, calendar);
-    let over = desk.turn(play);
+    let over = desk.turn(play, &interrupts);
     finish(play, &prepared, desk, over)
 }
 
