@@ -128,7 +128,7 @@ pub enum Command {
     /// the run was stopped or took too long; 99 when there was no call; 254 when the address
     /// cannot be had; 255 when the run could not be carried out. Beyond SIPp: 2 when the command
     /// line is wrong; 3 when the generator itself has spoiled the run; 5 when an objective of
-    /// --slo was missed; 6 when calls were not opened because of -l.
+    /// --slo was missed; 6 when less was offered than planned, because of -l or --allow-target.
     Run(Play),
     /// Calls with the built-in scenario, or that of -sf or -sn: uac HOST[:PORT].
     Uac(Play),
@@ -142,8 +142,8 @@ pub enum Command {
     /// write files meanwhile, are refused.
     ///
     /// Exit status: 0 when a rate was found, 5 when none meets the objective, 3 when the generator
-    /// itself was at its end first, 255 when the search could not be carried out, 2 when the
-    /// command line is wrong.
+    /// itself was at its end first, 6 when --allow-target kept something from being sent, 255 when
+    /// the search could not be carried out, 2 when the command line is wrong.
     FindMax(FindMax),
     /// Says whether a scenario can be run, what in it has no effect, and on which line.
     ///

@@ -8,6 +8,7 @@ mod bound;
 mod hostile;
 mod play;
 mod refusals;
+mod search;
 mod stall;
 mod traces;
 mod transports;

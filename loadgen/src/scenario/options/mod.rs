@@ -414,6 +414,41 @@ mod tests {
         assert!(!behaviours.bye && behaviours.abort_unexpected && behaviours.auto_answer);
     }
 
+    /// What people use daily and in load tests, as SIPp spells it; an empty value is a flag.
+    #[test]
+    fn every_usual_option_of_sipp_is_taken() {
+        let all = "sn=uac sf=a.xml i=127.0.0.1 p=5060 s=us t=u1 r=10 rp=1000 l=5 m=5 d=9 inf=a.csv \
+            key=a,b set=a,b au=me ap=word auth_uri=us@here trace_err trace_msg trace_stat \
+            stf=a.csv fd=1 timeout=9 timeout_error nostdin bg users=5 rate_increase=5 \
+            rate_interval=5 rate_max=9 no_rate_quit rate_scale=2 recv_timeout=9 send_timeout=9 \
+            max_socket=9 buff_size=65536 max_recv_loops=9 max_sched_loops=9 timer_resol=1 \
+            max_retrans=5 max_invite_retrans=5 max_non_invite_retrans=5 nr T2=4000 trace_rtt \
+            rtt_freq=9 trace_counts trace_screen trace_error_codes trace_calldebug \
+            deadcall_wait=9 watchdog_interval=9 watchdog_reset=9 watchdog_minor_threshold=9 \
+            watchdog_minor_maxtriggers=9 watchdog_major_threshold=9 watchdog_major_maxtriggers=9 \
+            ringbuffer_size=9 max_log_size=9 periodic_rtd rfc3339 stat_delimiter=,";
+        for option in all.split_ascii_whitespace() {
+            let (name, value) = option.split_once('=').unwrap_or((option, ""));
+            let mut words = vec!["offhook-load".to_owned(), "run".to_owned()];
+            words.push(format!("-{name}"));
+            let values = value.split(',').filter(|value| !value.is_empty());
+            words.extend(values.map(str::to_owned));
+            if value == "," {
+                words.push(value.to_owned());
+            }
+            let words = words.iter().map(OsString::from).collect();
+            let (kept, _) = without_effect(words);
+            let parsed = CommandLine::try_parse_from(with_two_hyphens::<CommandLine>(kept));
+            let play = match parsed.map(|line| line.command) {
+                Ok(Command::Run(play)) => play,
+                other => panic!("-{name}: {other:?}"),
+            };
+            assert_eq!(play.words, Vec::<String>::new(), "-{name}");
+        }
+        // How many of its files are kept is only said of a ring.
+        play(&["-ringbuffer_size", "9", "-ringbuffer_files", "3"]);
+    }
+
     #[test]
     fn options_without_effect_are_taken_out_with_their_values() {
         let words = [
