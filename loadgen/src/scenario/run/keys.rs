@@ -135,3 +135,39 @@ pub(super) fn interrupts() -> Interrupts {
     let _ = listens.recv();
     interrupts
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_mean_what_they_mean_to_sipp() {
+        for (key, expected) in [
+            (b'+', Order::RateBy(1.0)),
+            (b'-', Order::RateBy(-1.0)),
+            (b'*', Order::RateBy(10.0)),
+            (b'/', Order::RateBy(-10.0)),
+            (b'p', Order::Pause),
+            (b'q', Order::Drain),
+            (b'Q', Order::Stop),
+        ] {
+            assert_eq!(meaning(key), Some(Wish::Obey(expected)));
+        }
+        assert_eq!(meaning(b's'), Some(Wish::Show));
+        assert_eq!((meaning(b'\n'), meaning(b'x')), (None, None));
+    }
+
+    #[test]
+    fn the_first_signal_drains_and_the_second_stops() {
+        let interrupts = Interrupts::default();
+        assert_eq!(interrupts.take(), None);
+        interrupts.ends.fetch_add(1, Ordering::Relaxed);
+        assert_eq!(interrupts.take(), Some(Wish::Obey(Order::Drain)));
+        assert_eq!(interrupts.take(), None);
+        interrupts.shows.store(true, Ordering::Relaxed);
+        assert_eq!(interrupts.take(), Some(Wish::Show));
+        assert_eq!(interrupts.take(), None);
+        interrupts.ends.fetch_add(1, Ordering::Relaxed);
+        assert_eq!(interrupts.take(), Some(Wish::Obey(Order::Stop)));
+    }
+}
