@@ -6,9 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
+use offhook::config::QueueIndex;
 use offhook::counters::Counter;
 use offhook::cti::ConnId;
-use offhook_loadgen::population::{End, Party, Token};
+use offhook::limits::CALLS_PER_DN_MAX;
+use offhook::sip::Status;
+use offhook_loadgen::population::{End, Fact, Outcome, Party, Token};
 
 use super::world::{World, node_address};
 
@@ -44,6 +47,7 @@ impl Suspects {
                 found.insert(fault, LEGS_APART);
             }
         }
+        i10_bounds_hold(world)?;
         for fault in i14_a_call_is_in_one_place(world) {
             found.insert(fault, SHARDS_APART);
         }
@@ -140,13 +144,73 @@ pub fn i16_calls_are_conserved(world: &World) -> Result<(), String> {
     }
 }
 
-/// I-10: a run is far below every limit, so nobody is turned away because of one.
+/// I-10: nothing holds more than its limit.
+fn i10_bounds_hold(world: &World) -> Result<(), String> {
+    let config = &world.cluster.config;
+    for engine in &world.cluster.engines {
+        for (index, queue) in (0..).map(QueueIndex).zip(config.queues.iter()) {
+            let waiting = engine.queues().waiting(index).count();
+            // Who comes back from an agent is let in even so.
+            if waiting > queue.capacity as usize + config.agents.len() {
+                let name = &queue.name;
+                return Err(format!(
+                    "I-10: {waiting} wait in {name}: {}",
+                    queue.capacity
+                ));
+            }
+        }
+        // One that ends may stand beside the one that follows it.
+        let subscriptions = engine.user_agent().subscriptions();
+        if subscriptions > 2 * config.agents.len() {
+            return Err(format!("I-10: {subscriptions} subscriptions"));
+        }
+    }
+    let mut dns = config.agents.iter().map(|agent| agent.dn.to_string());
+    match dns.find(|dn| world.journal.calls_at(dn).len() > CALLS_PER_DN_MAX) {
+        Some(dn) => Err(format!("I-10: {dn} shows too many calls")),
+        None => Ok(()),
+    }
+}
+
+/// I-10: while calls are shed, that is new ones: nobody who has heard anything of the call is
+/// refused as one too many. (`Wire::response_sent` looks after what goes on in calls.)
+pub fn i10_new_calls_are_shed(world: &World) -> Result<(), String> {
+    let mut heard = BTreeSet::new();
+    let mut shed = 0;
+    for record in &world.records {
+        if let Fact::Progress { token, .. } = &record.fact {
+            heard.insert(*token);
+        }
+        let Fact::Ended { token, outcome } = &record.fact else {
+            continue;
+        };
+        if *outcome != Outcome::Refused(Status::SERVICE_UNAVAILABLE.0) {
+            continue;
+        }
+        shed += 1;
+        if heard.contains(token) {
+            return Err(format!("I-10: {token:?} is shed while it waits"));
+        }
+    }
+    match world.cluster.count(Counter::InviteDraining) {
+        counted if counted >= shed => Ok(()),
+        counted => Err(format!(
+            "I-10: {shed} calls were shed, {counted} are counted"
+        )),
+    }
+}
+
+/// I-10: a run is far below every limit of the server, so nobody is turned away because of one.
 pub fn i10_nothing_is_shed(world: &World) -> Result<(), String> {
     let limits = [
         Counter::InviteOverload,
         Counter::RequestOverload,
         Counter::TransmitOverflow,
         Counter::FarEndsFull,
+        Counter::CallNotShown,
+        Counter::PingSkipped,
+        Counter::MessageTooLarge,
+        Counter::NotifyTooLarge,
     ];
     let shed = |counter: &Counter| world.cluster.count(*counter) > 0;
     match limits.into_iter().find(shed) {

@@ -4,7 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
+use offhook::counters::Counter;
 use offhook::cti::{CallState, EventName};
+use offhook::sip::Status;
 use offhook_loadgen::population::{End, EndedBy, Fact, Outcome, Record, Token};
 
 use super::floor;
@@ -99,7 +101,11 @@ impl Joined {
                 Outcome::Answered(EndedBy::Server) => !self.somebody_left(world, *token, record.at),
                 Outcome::Refused(status) => {
                     let is_newcomer = self.newcomers.contains_key(token);
-                    !has_router && !is_newcomer && !floor::may_refuse(number, *status)
+                    // Held by `i10_new_calls_are_shed`.
+                    let is_shed = world.cluster.count(Counter::InviteDraining) > 0
+                        && *status == Status::SERVICE_UNAVAILABLE.0;
+                    let may = is_shed || floor::may_refuse(number, *status);
+                    !has_router && !is_newcomer && !may
                 }
                 Outcome::Answered(EndedBy::Us | EndedBy::Outage)
                 | Outcome::Abandoned

@@ -66,6 +66,7 @@ fn run(seed: u64) {
     let nodes = 1 + random.below(2) as u16;
     let wrap_up = random.below(4);
     let mut turmoil = Turmoil::new(Random::new(random.next()), agents, nodes);
+    turmoil.sheds = seed % 8 == 3;
     // A NOTIFY that a short outage swallowed is made good by the next refresh, and not before.
     let expires = if turmoil.outages { "2m" } else { "1h" };
     let queues = floor::draw(&mut random);

@@ -46,6 +46,8 @@ pub struct Turmoil {
     strangers: bool,
     /// Whether nodes die and return.
     pub outages: bool,
+    /// Whether shards take no new calls any more, one after the other.
+    pub sheds: bool,
     suspects: Suspects,
     /// Nodes that are silent now.
     silent: Vec<usize>,
@@ -66,6 +68,7 @@ impl Turmoil {
             hands: hands.then(|| Hands::new(Random::new(random.next()), agents)),
             strangers: random.below(3) == 0,
             outages: random.below(4) == 0,
+            sheds: false,
             suspects: Suspects::default(),
             silent: Vec::new(),
             read: 0,
@@ -120,6 +123,7 @@ impl Turmoil {
     pub fn judge(&self, world: &World) {
         let verdict = invariants::i16_calls_are_conserved(world)
             .and_then(|()| invariants::i10_nothing_is_shed(world))
+            .and_then(|()| invariants::i10_new_calls_are_shed(world))
             .and_then(|()| match &self.hands {
                 Some(hands) => hands.joined.i15_no_caller_is_dropped(world, self.router),
                 None => Joined::default().i15_no_caller_is_dropped(world, self.router),
@@ -151,6 +155,11 @@ impl Turmoil {
         }
         if self.outages && self.random.below(12) == 0 {
             self.cut_or_mend(world);
+        }
+        if self.sheds && self.random.below(8) == 0 {
+            let shards = world.cluster.engines.len() as u64;
+            let shard = self.random.below(shards) as usize;
+            world.cluster.engines[shard].set_draining(true);
         }
     }
 

@@ -1,12 +1,12 @@
 //! The rules of the protocol, read off the wire: every datagram that leaves the server or reaches
-//! it is held against what was said before (reliability I-1 to I-7, docs/TESTING.md).
+//! it is held against what was said before (reliability I-1 to I-7 and I-10, docs/TESTING.md).
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::{Duration, Instant};
 
-use offhook::sip::{Checked, HeaderIndex, HeaderName, Message, Method, Request, Response};
+use offhook::sip::{Checked, HeaderIndex, HeaderName, Message, Method, Request, Response, Status};
 
 use super::network::Flight;
 use super::strangers::Gain;
@@ -41,6 +41,8 @@ struct Offer {
 pub struct Wire {
     /// Final responses of the server, as a digest of their bytes.
     finals: BTreeMap<Transaction, u64>,
+    /// Requests of calls that exist, to which the server has not said anything final.
+    within: BTreeSet<Transaction>,
     /// INVITEs of the server, by branch.
     invites: BTreeMap<String, Invite>,
     /// The highest CSeq of the server's requests in a dialog, by Call-ID and tags.
@@ -87,14 +89,15 @@ impl Wire {
                 let via = &request.via;
                 let sent_by = format!("{}:{}", via.host, via.sent_by_port());
                 let method = request.method.as_str().to_owned();
-                let answered = |branch: &str| {
-                    let key = (branch.to_owned(), sent_by, method);
-                    self.finals.contains_key(&key)
+                let (Some(branch), true) = (via.branch(), request.to_tag.is_some()) else {
+                    return;
                 };
-                if let (Some(branch), true) = (via.branch(), request.to_tag.is_some())
-                    && is_offer(&request)
-                    && !answered(branch)
-                {
+                let key = (branch.to_owned(), sent_by, method);
+                if self.finals.contains_key(&key) {
+                    return;
+                }
+                self.within.insert(key);
+                if is_offer(&request) {
                     self.open(now, request.call_id, Whose::Theirs, branch);
                 }
             }
@@ -235,6 +238,10 @@ impl Wire {
             };
         }
         self.close(response.call_id, Whose::Theirs, branch);
+        // I-10: whatever is shed, it is nothing that goes on in a call.
+        if self.within.remove(&key) && status == Status::SERVICE_UNAVAILABLE {
+            return Err(format!("I-10: {method} within a call is shed"));
+        }
         let mut digest = DefaultHasher::new();
         flight.bytes.hash(&mut digest);
         let digest = digest.finish();
