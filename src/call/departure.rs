@@ -316,7 +316,7 @@ impl Conversation {
         self.not_found(turn, why, (code, "the destination did not take the call"));
         match why {
             Why::Added(..) => return,
-            Why::Transferred(_) if self.goes_back(turn, which) => return,
+            Why::Transferred(by) if self.is_recalled(turn, which, by) => return,
             Why::Called | Why::Muted(_) | Why::Transferred(_) => {}
         }
         let Some((facts, legs, call)) = self.parts(which) else {
@@ -350,6 +350,21 @@ impl Conversation {
             turns_back: false,
         };
         self.leave(turn, which, first.leg, &leave);
+    }
+
+    /// Whether there is somebody to whom a transfer that came to nothing comes back: the queue in
+    /// which the customer was answered, or else the agent who has transferred it.
+    fn is_recalled(&mut self, turn: &mut Turn<'_>, which: Which, by: &str) -> bool {
+        if self.goes_back(turn, which) {
+            return true;
+        }
+        let agent = self.destination(by);
+        let Some(agent @ Destination::Direct { .. }) = agent else {
+            return false;
+        };
+        // Once: from here on it is a call like any other.
+        self.seek(turn, which, agent, (None, Why::Called));
+        true
     }
 
     /// A customer whose transfer came to nothing goes back to the queue in which it was answered,

@@ -443,7 +443,7 @@ fn one_step() -> Vec<Flow> {
         Flow {
             title: "SingleStepTransfer",
             text: "The agent leaves at once. A caller whom nobody takes goes back to the queue \
-                   that the call came through.",
+                   in which it was answered, or, of a call that came through none, to the agent.",
             play: || {
                 let (mut world, _, main) = in_call("", "");
                 act(&mut world, AGENT, main, single_step(OTHER));

@@ -46,6 +46,7 @@ mod presence;
 mod queues;
 mod races;
 mod random;
+mod recall;
 mod routers;
 mod runs;
 #[path = "../cti/schema.rs"]
