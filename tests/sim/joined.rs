@@ -62,6 +62,19 @@ impl Joined {
         }
     }
 
+    /// The call in whose conversation somebody is: whoever has taken a place came into that of the
+    /// place, and goes back to a queue only where that one came from one. `None` for a desktop's.
+    fn origin(&self, token: Token) -> Option<Token> {
+        let mut origin = token;
+        for _ in 0..=self.newcomers.len() {
+            match self.newcomers.get(&origin) {
+                Some(place) => origin = (*place)?,
+                None => return Some(origin),
+            }
+        }
+        None
+    }
+
     /// Every call that may have become one with this.
     fn family(&self, token: Token) -> BTreeSet<Token> {
         let mut family = BTreeSet::from([token]);
@@ -94,7 +107,7 @@ impl Joined {
             let Fact::Ended { token, outcome } = &record.fact else {
                 continue;
             };
-            let Some(number) = queue(*token) else {
+            let Some(number) = self.origin(*token).and_then(queue) else {
                 continue;
             };
             let dropped = match outcome {
