@@ -4,6 +4,7 @@
 mod actions;
 mod bounds;
 mod builtin;
+mod elsewhere;
 mod hostile;
 mod lab;
 mod load;

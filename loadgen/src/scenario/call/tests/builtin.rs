@@ -7,7 +7,7 @@ use crate::scenario::builtin;
 use crate::scenario::settings::Settings;
 
 /// A built-in scenario with a pause of one second.
-fn play(name: &str) -> Lab {
+pub(super) fn play(name: &str) -> Lab {
     play_with(name, |_| {})
 }
 
@@ -28,7 +28,7 @@ fn play_with(name: &str, change: impl FnOnce(&mut Settings)) -> Lab {
 }
 
 /// Answers every request by its method and how often it came; `""` is no answer.
-fn answer_all(lab: &mut Lab, answers: &[(&str, &[&str])]) -> Vec<String> {
+pub(super) fn answer_all(lab: &mut Lab, answers: &[(&str, &[&str])]) -> Vec<String> {
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
     let mut methods = Vec::new();
     for _ in 0..200 {
