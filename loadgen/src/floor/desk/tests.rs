@@ -139,7 +139,7 @@ fn a_part_of_the_connections_reads_slowly() {
 
 #[test]
 fn desktops_make_calls_only_while_nobody_is_on_the_line() {
-    let mut lab = Lab::new("makes_calls = \"10s\"\n");
+    let mut lab = Lab::new("makes_calls = \"10s\"\ntalk = \"5s\"\n");
     let dialled = |deeds: Vec<Deed>| {
         let of = |(_, words): &&Deed| words == "RequestMakeCall";
         deeds.iter().filter(of).count()

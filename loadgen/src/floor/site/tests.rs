@@ -209,7 +209,6 @@ fn bad_weather_loses_doubles_and_delays_until_it_is_over() {
         loss,
         duplicates,
         late: (late, Span::milliseconds(20, 80)),
-        ..Weather::CALM
     };
     lab.fault(FaultKind::Weather(bad(1.0, 0.0, 0.0)), Some(SECOND));
     lab.say(&subscribe(2_050));

@@ -80,8 +80,8 @@ impl Interrupts {
     }
 }
 
-/// Listens for SIGINT, SIGTERM and SIGUSR1, which end a run, and SIGUSR2, which shows how it stands.
-/// When this returns, none of them does what it does by default.
+/// Listens for SIGINT, SIGTERM and SIGUSR1, which end a run, and SIGUSR2, which shows how it
+/// stands. When this returns, none of them does what it does by default.
 pub(super) fn interrupts() -> Interrupts {
     use tokio::signal::unix::{SignalKind, signal};
     let interrupts = Interrupts::default();
