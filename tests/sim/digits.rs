@@ -89,7 +89,7 @@ fn digits_of_the_phone_keep_their_order_too() {
     let seen = Rc::new(Cell::new(0));
     world.network.rule = Some(Box::new(move |flight| {
         let is_ours = flight.bytes.starts_with(b"INFO") && flight.to.port() == 5080;
-        let is_first = is_ours && seen.get() % 2 == 0;
+        let is_first = is_ours && seen.get().is_multiple_of(2);
         seen.set(seen.get() + u32::from(is_ours));
         if is_first { Fate::Lost } else { Fate::Usual }
     }));
