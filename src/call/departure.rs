@@ -94,7 +94,9 @@ impl Conversation {
         if self.newcomer_left(turn, leg) {
             return;
         }
-        let was_invited = self.legs.is_invited(leg);
+        // Who comes for a call that rings has answered before its INVITE is.
+        let alone = self.main.participants.len() < 2;
+        let was_invited = self.legs.is_invited(leg) && alone;
         self.lose(turn, leg);
         if self.referrer_left(turn, leg) {
             return;

@@ -248,6 +248,34 @@ fn caller_whose_taker_leaves_at_once_is_not_left_hanging() {
     }
 }
 
+/// Whoever takes the call gives up while the ACK of the caller, which has its answer, is on its
+/// way: it leaves the call, and the caller is not left with nobody (seed 6116).
+#[test]
+fn taker_who_gives_up_before_its_answer_leaves_the_call() {
+    for mut world in worlds() {
+        let (_, rang) = rings(&mut world, "7000", false);
+        let replaces = world.phone(&rang).dialog().expect("it rings");
+        world.network.rule = Some(Box::new(|flight| {
+            let is_ack = flight.bytes.starts_with(b"ACK sip:7000@");
+            if is_ack { Fate::Lost } else { Fate::Usual }
+        }));
+        let taker = [AGENT, OTHER].into_iter().find(|dn| *dn != rang);
+        let taker = taker.expect("another one");
+        assert!(world.phone(taker).take_over("7000", &replaces).is_some());
+        world.run_for(Duration::from_millis(100));
+        assert!(world.phone(taker).hang_up());
+        world.run_for(Duration::from_millis(100));
+        world.network.rule = None;
+        world.run_for(Duration::from_secs(3));
+        let released = last(&world, taker, EventName::Released);
+        assert!(released.call.is_some());
+        assert!(world.journal.calls_at(taker).is_empty());
+        // As if it had hung up a moment later.
+        assert_eq!(world.tokens(), []);
+        end(&mut world);
+    }
+}
+
 /// Whoever takes the call hangs up before it could be connected, and its BYE overtakes its ACK: the
 /// caller, whose INVITE nobody has answered, waits in its queue again.
 #[test]
