@@ -86,7 +86,7 @@ fn digits_of_the_phone_keep_their_order_too() {
     let mut world = world_with(DTMF, "");
     let (token, _) = talking(&mut world);
     // Every other copy of those that go to the caller is lost.
-    let seen = Rc::new(Cell::new(0));
+    let seen = Rc::new(Cell::new(0_u32));
     world.network.rule = Some(Box::new(move |flight| {
         let is_ours = flight.bytes.starts_with(b"INFO") && flight.to.port() == 5080;
         let is_first = is_ours && seen.get().is_multiple_of(2);
