@@ -11,6 +11,8 @@ use offhook::cti::{
     ErrorCode, Event, EventName, KeyValueList, Value,
 };
 
+use offhook::limits::TAKING_MAX;
+
 use super::desk::*;
 
 const NOTHING: [&str; 0] = [];
@@ -96,9 +98,10 @@ fn a_call_is_taken_back_when_no_other_is_in_hand() {
             action,
             reasons: KeyValueList::new(),
         });
+        let requested_by = desk.requested_by();
         let take = Input::Take {
             call,
-            requested_by: desk.requested_by(),
+            requested_by,
             request,
         };
         let outputs = desk.handle(take);
@@ -111,7 +114,7 @@ fn a_call_is_taken_back_when_no_other_is_in_hand() {
         let passed = outputs.iter().any(goes_on);
         assert_eq!(refused.is_empty(), passed);
         assert!(passed || refused == [ErrorCode::WrongState]);
-        passed
+        (passed, requested_by)
     };
     let consult = || CallAction::Consult {
         kind: ConsultKind::Transfer,
@@ -119,27 +122,38 @@ fn a_call_is_taken_back_when_no_other_is_in_hand() {
         user_data: KeyValueList::new(),
     };
     // What is in hand already is the call's business.
-    assert!(passed(&mut desk, main, consult()));
+    assert!(passed(&mut desk, main, consult()).0);
     desk.party(queued(main, PartyState::Held));
     let other = desk.new_call();
     desk.party(calling(other, PartyState::Dialing));
     for action in [CallAction::Retrieve, consult()] {
-        assert!(!passed(&mut desk, main, action));
+        assert!(!passed(&mut desk, main, action).0);
     }
     desk.party(calling(other, PartyState::Established));
-    assert!(!passed(&mut desk, main, CallAction::Retrieve));
+    assert!(!passed(&mut desk, main, CallAction::Retrieve).0);
     desk.party(calling(other, PartyState::Held));
-    // Of two at once the first; if it comes to nothing, the other one after a while.
-    assert!(passed(&mut desk, main, CallAction::Retrieve));
-    assert!(passed(&mut desk, main, CallAction::Retrieve));
-    assert!(!passed(&mut desk, other, CallAction::Retrieve));
-    desk.after(Duration::from_secs(4));
-    assert!(passed(&mut desk, other, CallAction::Retrieve));
+    // Of two at once the first, until the call refuses it; whatever becomes of the second.
+    let (is_passed, first) = passed(&mut desk, main, CallAction::Retrieve);
+    assert!(is_passed);
+    let (is_passed, second) = passed(&mut desk, main, CallAction::Retrieve);
+    assert!(is_passed);
+    desk.handle(Input::NotTaken {
+        requested_by: second,
+    });
+    assert!(!passed(&mut desk, other, CallAction::Retrieve).0);
+    desk.handle(Input::NotTaken {
+        requested_by: first,
+    });
+    // Of one of which nothing more is heard, for as long as it may take.
+    assert!(passed(&mut desk, other, CallAction::Retrieve).0);
+    assert!(!passed(&mut desk, main, CallAction::Retrieve).0);
+    desk.after(TAKING_MAX);
+    assert!(passed(&mut desk, other, CallAction::Retrieve).0);
     desk.party(calling(other, PartyState::Retrieved));
-    assert!(!passed(&mut desk, main, CallAction::Retrieve));
+    assert!(!passed(&mut desk, main, CallAction::Retrieve).0);
     let ended = PartyState::Ended(EndCause::CallerReleased);
     desk.party(calling(other, ended));
-    assert!(passed(&mut desk, main, CallAction::Retrieve));
+    assert!(passed(&mut desk, main, CallAction::Retrieve).0);
 }
 
 #[test]
