@@ -327,29 +327,35 @@ async fn request(
         let words = format!("the body could not be read: {}", rejection.body_text());
         Problem::new(rejection.status(), words)
     })?;
+    // By itself, so that it comes to its end although who asked may not wait for it.
+    let answer = tokio::spawn(ask_once(api.gate, asker.identity, body)).await;
+    let answer = answer.map_err(|_| Stopped)??;
+    let status = match answer["ErrorCode"].as_str() {
+        Some(code) if answer["Message"] == "EventError" => status_of(code),
+        Some(_) | None => StatusCode::OK,
+    };
+    Ok(json_body(status, &answer))
+}
+
+/// Lets a client in for one request, which is answered sooner or later, and out again.
+async fn ask_once(gate: Gate, identity: Identity, request: Bytes) -> Result<Json, Problem> {
     // One answer is all that such a client is sent.
     let (outbox, mut inbox) = clients::queue(1);
-    let identity = asker.identity;
     let connect = |reply| Command::Connect {
         identity,
         kind: Kind::Post,
         outbox,
         reply,
     };
-    let id = api.gate.ask(connect).await?.map_err(|_| {
+    let id = gate.ask(connect).await?.map_err(|_| {
         let words = "too many clients; try again later".to_owned();
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, words)
     })?;
-    api.gate.send(Command::Text(id, body)).await?;
+    gate.send(Command::Text(id, request)).await?;
     let answer = inbox.queue.recv().await;
-    api.gate.send(Command::Disconnect(id)).await?;
+    gate.send(Command::Disconnect(id)).await?;
     let answer = answer.ok_or(Stopped)?.frame;
-    let answer: Json = serde_json::from_str(&answer).unwrap_or_default();
-    let status = match answer["ErrorCode"].as_str() {
-        Some(code) if answer["Message"] == "EventError" => status_of(code),
-        Some(_) | None => StatusCode::OK,
-    };
-    Ok(json_body(status, &answer))
+    Ok(serde_json::from_str(&answer).unwrap_or_default())
 }
 
 /// Lets the calls end and then stops, like SIGTERM.

@@ -4,9 +4,10 @@ use offhook::server::serve::Serving;
 use serde_json::{Value as Json, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 use crate::schema;
-use crate::script::{CONFIGURATION, Client, not_ready, server};
+use crate::script::{CONFIGURATION, Client, PATIENCE, not_ready, server};
 
 /// Status, content type and body of one request.
 async fn fetch(server: &Serving, method: &str, path: &str, body: &str) -> (u16, String, String) {
@@ -243,6 +244,39 @@ async fn a_desktop_that_asks_too_often_is_told_to_wait_and_others_are_not() {
     assert_eq!(fetch_with(&server, "GET", path, "", boss).await.0, 200);
     let page = fetch_with(&server, "GET", "/metrics", "", boss).await.2;
     assert!(page.contains("offhook_http_refused_total{cause=\"too_often\"} 1\n"));
+    server.stop().unwrap();
+}
+
+#[tokio::test]
+async fn one_who_posts_and_goes_leaves_nothing_behind() {
+    let server = server(CONFIGURATION);
+    let body = json!({
+        "Message": "RequestAgentNotReady", "ThisDN": "2001", "Reasons": { "Silent": "1" },
+    });
+    let body = body.to_string();
+    let mut stream = TcpStream::connect(server.http).await.unwrap();
+    let request = format!(
+        "POST /api/v1/requests HTTP/1.1\r\nHost: {}\r\nContent-Length: {}\r\n\r\n{body}",
+        server.http,
+        body.len()
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let clients = async |count: u32| {
+        let line = format!("offhook_cti_clients {count}\n");
+        timeout(PATIENCE, async {
+            while !fetch(&server, "GET", "/metrics", "")
+                .await
+                .2
+                .contains(&line)
+            {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await
+    };
+    assert!(clients(1).await.is_ok(), "it waits");
+    drop(stream);
+    assert!(clients(0).await.is_ok(), "it has gone");
     server.stop().unwrap();
 }
 
