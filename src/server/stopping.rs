@@ -53,15 +53,22 @@ impl Stopping {
     /// Waits until somebody wants the server to stop and its calls have ended; a second signal
     /// ends them at once.
     pub(super) async fn run<E: Engine<Request = Input>>(mut self, drain: Drain<E>) {
+        // A service manager that stops the server after an administrator has sends its first one.
+        let mut patience = 2;
         tokio::select! {
             () = until_true(self.stopped.clone()) => return,
-            () = signalled(&mut self.signals) => {}
+            () = signalled(&mut self.signals) => patience -= 1,
             () = until_asked(self.asked) => tracing::info!("an administrator stops the server"),
         }
         service::stops();
+        let ends_at_once = async {
+            for _ in 0..patience {
+                signalled(&mut self.signals).await;
+            }
+        };
         tokio::select! {
             () = until_true(self.stopped) => {}
-            () = signalled(&mut self.signals) => {}
+            () = ends_at_once => {}
             () = drain.run() => {}
         }
     }

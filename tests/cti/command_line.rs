@@ -177,6 +177,46 @@ fn a_signal_lets_calls_end_and_no_others_in() {
     assert!(rest.contains("no call is left"), "{rest}");
 }
 
+/// An administrator stops the server that began with this line.
+fn drain(line: &str) {
+    let (_, http) = line.split_once("CTI on http://").unwrap();
+    let http = http.split(';').next().unwrap();
+    let mut administrator = TcpStream::connect(http).unwrap();
+    let request = format!(
+        "POST /api/v1/drain HTTP/1.1\r\nHost: {http}\r\nConnection: close\r\n\
+         Content-Length: 0\r\n\r\n"
+    );
+    administrator.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    administrator.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 202"), "{answer}");
+    let words = r#"{"Draining":true,"SecondsAtMost":30}"#;
+    assert!(answer.ends_with(words), "{answer}");
+}
+
+/// A container's or a service manager's signal often follows such a request.
+#[test]
+fn the_first_signal_after_an_administrator_s_request_ends_no_call() {
+    let path = file("drain_and_signal.toml", CONFIGURATION);
+    let (mut server, mut log, line) = serve(&path);
+    let (_, rest) = line.split_once("udp:").unwrap();
+    let sip = rest.split([' ', ',']).next().unwrap();
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    assert_eq!(ask(&socket, sip, "INVITE", "waits"), 182);
+    drain(&line);
+    terminate(&server);
+    let mut said = String::new();
+    while !said.contains("SIGTERM") {
+        assert_ne!(log.read_line(&mut said).unwrap(), 0, "{said}");
+    }
+    assert_eq!(ask(&socket, sip, "CANCEL", "waits"), 200);
+    let mut rest = String::new();
+    log.read_to_string(&mut rest).unwrap();
+    assert_eq!(server.0.wait().unwrap().code(), Some(0), "{rest}");
+    assert!(rest.contains("no call is left"), "{rest}");
+}
+
 /// What the service manager is told next.
 fn told(watcher: &UnixDatagram) -> String {
     let mut buffer = [0; 256];
@@ -198,21 +238,7 @@ fn a_service_manager_hears_that_it_runs_lives_and_is_stopped_by_an_administrator
     assert_eq!(told(&watcher), "READY=1");
     assert_eq!(told(&watcher), "WATCHDOG=1");
     assert_eq!(told(&watcher), "WATCHDOG=1", "and again");
-    let (_, http) = line.split_once("CTI on http://").unwrap();
-    let http = http.split(';').next().unwrap();
-    let mut administrator = TcpStream::connect(http).unwrap();
-    let request = format!(
-        "POST /api/v1/drain HTTP/1.1\r\nHost: {http}\r\nConnection: close\r\n\
-         Content-Length: 0\r\n\r\n"
-    );
-    administrator.write_all(request.as_bytes()).unwrap();
-    let mut answer = String::new();
-    administrator.read_to_string(&mut answer).unwrap();
-    assert!(answer.starts_with("HTTP/1.1 202"), "{answer}");
-    assert!(
-        answer.ends_with(r#"{"Draining":true,"SecondsAtMost":30}"#),
-        "{answer}"
-    );
+    drain(&line);
     while told(&watcher) != "STOPPING=1" {}
     let mut rest = String::new();
     log.read_to_string(&mut rest).unwrap();

@@ -2,7 +2,9 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
 
+use offhook::server::serve::Choices;
 use tokio_tungstenite::tungstenite;
 
 use crate::authority::Authority;
@@ -26,7 +28,7 @@ fn client(authority: &Authority, to: SocketAddr) -> Client {
 #[test]
 fn desktops_and_scrapers_come_by_tls_and_nobody_without() {
     let authority = Authority::new("http");
-    let server = serve_with(&authority, "auto", "http_tls = true");
+    let server = serve_with(&authority, ("auto", Choices::default()), "http_tls = true");
     let answer = fetch(&mut client(&authority, server.http), "/healthz");
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
 
@@ -46,12 +48,22 @@ fn desktops_and_scrapers_come_by_tls_and_nobody_without() {
 }
 
 #[test]
-fn one_who_does_not_finish_a_handshake_holds_up_nobody() {
+fn one_who_does_not_finish_a_handshake_holds_up_nobody_and_is_cut_off() {
     let authority = Authority::new("http-slow");
-    let server = serve_with(&authority, "epoll", "http_tls = true");
-    let silent: Vec<_> = (0..50).map(|_| TcpStream::connect(server.http)).collect();
+    let mut choices = Choices::default();
+    choices.deadlines.http_head = Duration::from_secs(3);
+    let server = serve_with(&authority, ("epoll", choices), "http_tls = true");
+    let silent = (0..20).map(|_| TcpStream::connect(server.http).unwrap());
+    let silent: Vec<_> = silent.collect();
     let answer = fetch(&mut client(&authority, server.http), "/readyz");
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
-    drop(silent);
+    for mut stream in silent {
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let read = stream.read(&mut [0; 64]);
+        assert!(read.is_ok_and(|bytes| bytes == 0), "it is closed");
+    }
+    let page = fetch(&mut client(&authority, server.http), "/metrics");
+    let counted = "offhook_http_refused_total{cause=\"too_slow\"} 20\n";
+    assert!(page.contains(counted), "{page}");
     server.stop().unwrap();
 }

@@ -9,17 +9,17 @@ use crate::authority::Authority;
 use crate::peers::{PATIENCE, ask, connect, pbx};
 
 fn serve(authority: &Authority, driver: &str, peer: SocketAddr, tls: &str) -> Serving {
-    serve_both(authority, driver, peer, (tls, ""))
+    serve_both(authority, (driver, Choices::default()), peer, (tls, ""))
 }
 
 /// A server with `more` in its `[server]`, and no peer that is there.
-pub(crate) fn serve_with(authority: &Authority, driver: &str, more: &str) -> Serving {
-    serve_both(authority, driver, nowhere(), ("", more))
+pub(crate) fn serve_with(authority: &Authority, how: (&str, Choices), more: &str) -> Serving {
+    serve_both(authority, how, nowhere(), ("", more))
 }
 
 fn serve_both(
     authority: &Authority,
-    driver: &str,
+    (driver, choices): (&str, Choices),
     peer: SocketAddr,
     (tls, more): (&str, &str),
 ) -> Serving {
@@ -50,7 +50,7 @@ fn serve_both(
     );
     let config = config::parse(&text, &|_| Err("no file".to_owned()));
     let config = config.unwrap_or_else(|mistakes| panic!("{mistakes:?}"));
-    serve::start(&config, Choices::default()).unwrap_or_else(|error| panic!("{error}"))
+    serve::start(&config, choices).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// Nobody is there.
