@@ -38,6 +38,8 @@ pub struct Screen {
     terminal: ratatui::DefaultTerminal,
     view: View,
     last: Snapshot,
+    /// Whether all letters are for the run, digits and Enter too.
+    writes: bool,
 }
 
 impl Screen {
@@ -52,6 +54,7 @@ impl Screen {
             terminal,
             view: View::default(),
             last: Snapshot::default(),
+            writes: false,
         })
     }
 
@@ -65,6 +68,11 @@ impl Screen {
         let (view, last) = (self.view, &self.last);
         // A terminal that is gone: the run goes on without it.
         let _ = self.terminal.draw(|frame| draw::draw(frame, view, last));
+    }
+
+    /// Whether the run takes what is typed for a text: digits, Enter and Backspace are for it too.
+    pub fn write_to_run(&mut self, writes: bool) {
+        self.writes = writes;
     }
 
     /// The next key that is for the run; keys for the screen are obeyed at once.
@@ -85,13 +93,20 @@ impl Screen {
                 | Event::Mouse(_)
                 | Event::Paste(_) => continue,
             };
-            let KeyCode::Char(letter) = key.code else {
+            let letter = if let KeyCode::Char(letter) = key.code {
+                letter
+            } else if self.writes && key.code == KeyCode::Enter {
+                '\n'
+            } else if self.writes && key.code == KeyCode::Backspace {
+                '\u{8}'
+            } else {
                 continue;
             };
             if letter == 'c' && key.modifiers.contains(KeyModifiers::CONTROL) {
                 return Some(Key::Interrupt);
             }
             let view = match letter {
+                _ if self.writes => return Some(Key::Letter(letter)),
                 '1' => View::Steps,
                 '2' => View::Overview,
                 '3' => View::Latencies,

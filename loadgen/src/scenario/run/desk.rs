@@ -66,10 +66,14 @@ pub(super) struct Desk {
     screen: Option<Screen>,
     commands: Commands,
     /// What is special now.
-    pub(super) note: &'static str,
+    note: &'static str,
     pub(super) tolerance: Tolerance,
     /// What the keys change the rate by is multiplied by this.
     rate_scale: f64,
+    /// What was typed on the screen and means nothing yet.
+    typed: keys::Keys,
+    /// Why the last command means nothing at all.
+    typo: String,
     /// Whether classes of times are counted anew after every line of statistics.
     is_periodic: bool,
 }
@@ -92,6 +96,8 @@ impl Desk {
             commands: Commands::default(),
             note: "",
             rate_scale: play.rate_scale,
+            typed: keys::Keys::default(),
+            typo: String::new(),
             is_periodic: play.traces.periodic_classes,
             tolerance: prepared.settings.tolerance,
             keys: wants_keys.then(keys::listen).flatten(),
@@ -148,9 +154,21 @@ impl Desk {
             match key {
                 Some(Wish::Obey(order)) => self.obey(order),
                 Some(Wish::Show) => self.dump(now),
+                Some(Wish::Scale(scale)) => self.rate_scale = scale,
+                Some(Wish::Unknown(why)) if self.screen.is_none() => say(&why),
+                Some(Wish::Unknown(why)) => self.typo = why,
                 None => {}
             }
             std::thread::sleep(LOOK_INTERVAL);
+        }
+    }
+
+    /// What is to be seen of keys and commands beside the figures.
+    pub(super) fn remark(&self) -> String {
+        match self.typed.command() {
+            Some(command) => format!("c {command}_"),
+            None if self.typo.is_empty() => self.note.to_owned(),
+            None => self.typo.clone(),
         }
     }
 
@@ -160,7 +178,12 @@ impl Desk {
             return self.keys.as_ref().and_then(|keys| keys.try_recv().ok());
         };
         match screen.key()? {
-            Key::Letter(letter) => keys::meaning(u8::try_from(letter).ok()?),
+            Key::Letter(letter) => {
+                self.typo.clear();
+                let wish = self.typed.press(letter);
+                screen.write_to_run(self.typed.command().is_some());
+                wish
+            }
             // The first one ends the run with its calls, the second at once.
             Key::Interrupt if self.note == ENDING => Some(Wish::Obey(Order::Stop)),
             Key::Interrupt => Some(Wish::Obey(Order::Drain)),

@@ -8,12 +8,75 @@ use std::sync::mpsc::{Receiver, channel};
 use super::super::station::Order;
 
 /// What an operator wants.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) enum Wish {
     /// The workers are to do this.
     Obey(Order),
     /// What would be printed at the end is wanted now.
     Show,
+    /// A key that changes the rate is to change it by so much.
+    Scale(f64),
+    /// A command that there is not, and what to write.
+    Unknown(String),
+}
+
+/// Longer commands than SIPp's longest are cut.
+const COMMAND_LETTERS_MAX: usize = 64;
+
+/// Keys that came, as far as the later ones depend on them: after `c` they are a command until
+/// Enter is pressed.
+#[derive(Debug, Default)]
+pub(super) struct Keys {
+    command: Option<String>,
+}
+
+impl Keys {
+    /// The command that is being written.
+    pub(super) fn command(&self) -> Option<&str> {
+        self.command.as_deref()
+    }
+
+    /// What a key means after those before it.
+    pub(super) fn press(&mut self, key: char) -> Option<Wish> {
+        let Some(command) = &mut self.command else {
+            if key == 'c' {
+                self.command = Some(String::new());
+                return None;
+            }
+            return meaning(u8::try_from(key).ok()?);
+        };
+        match key {
+            '\n' | '\r' => {
+                let command = std::mem::take(command);
+                self.command = None;
+                return Some(command_of(&command));
+            }
+            '\u{8}' | '\u{7f}' => {
+                command.pop();
+            }
+            _ if command.len() < COMMAND_LETTERS_MAX => command.push(key),
+            _ => {}
+        }
+        None
+    }
+}
+
+/// SIPp's commands, as far as they are here.
+fn command_of(text: &str) -> Wish {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let number = |text: &str| {
+        let number = text.parse::<f64>().ok();
+        number.filter(|number| number.is_finite() && *number >= 0.0)
+    };
+    let wish = match *words {
+        ["set", "rate", rate] => number(rate).map(|rate| Wish::Obey(Order::Rate(rate))),
+        ["set", "rate-scale", scale] => number(scale).map(Wish::Scale),
+        [..] => None,
+    };
+    wish.unwrap_or_else(|| {
+        let why = format!("{text:?} is no command: write set rate N, or set rate-scale N");
+        Wish::Unknown(why)
+    })
 }
 
 /// Reads keys in a thread of their own; `None` without a terminal. The terminal hands keys over
@@ -25,8 +88,9 @@ pub(super) fn listen() -> Option<Receiver<Wish>> {
     let (sender, receiver) = channel();
     let read = move || {
         let mut byte = [0];
+        let mut keys = Keys::default();
         while matches!(std::io::stdin().read(&mut byte), Ok(1)) {
-            let wish = meaning(byte[0]);
+            let wish = keys.press(char::from(byte[0]));
             if wish.is_some_and(|wish| sender.send(wish).is_err()) {
                 return;
             }
@@ -38,7 +102,7 @@ pub(super) fn listen() -> Option<Receiver<Wish>> {
     thread.ok().map(|_| receiver)
 }
 
-pub(super) fn meaning(key: u8) -> Option<Wish> {
+fn meaning(key: u8) -> Option<Wish> {
     let order = match key {
         b'+' => Order::RateBy(1.0),
         b'-' => Order::RateBy(-1.0),
@@ -155,6 +219,30 @@ mod tests {
         }
         assert_eq!(meaning(b's'), Some(Wish::Show));
         assert_eq!((meaning(b'\n'), meaning(b'x')), (None, None));
+    }
+
+    #[test]
+    fn a_command_is_written_and_ended_by_enter() {
+        let mut keys = Keys::default();
+        let mut written = |text: &str| {
+            let wishes = text.chars().filter_map(|key| keys.press(key));
+            wishes.last()
+        };
+        let rate = |rate| Some(Wish::Obey(Order::Rate(rate)));
+        assert_eq!(written("cset rate 25.5\n"), rate(25.5));
+        assert_eq!(written("c set rate 1234\u{8}\u{7f}\r"), rate(12.0));
+        assert_eq!(written("cset rate-scale 5\n"), Some(Wish::Scale(5.0)));
+        // `+` and `q` are letters of it.
+        assert_eq!(written("cq+"), None);
+        let why = "\"q+\" is no command: write set rate N, or set rate-scale N";
+        assert_eq!(written("\n"), Some(Wish::Unknown(why.to_owned())));
+        assert_eq!(written("+"), Some(Wish::Obey(Order::RateBy(1.0))));
+        for wrong in ["cset rate -1\n", "cset rate NaN\n", "cset rate\n", "c\n"] {
+            assert!(matches!(written(wrong), Some(Wish::Unknown(_))), "{wrong}");
+        }
+        assert_eq!(written(&format!("c{}", "x".repeat(1_000))), None);
+        let kept = "x".repeat(COMMAND_LETTERS_MAX);
+        assert_eq!(keys.command(), Some(&*kept));
     }
 
     #[test]

@@ -37,7 +37,7 @@ pub(super) fn snapshot(desk: &Desk, health: &Health, now: Instant) -> Snapshot {
         title: desk.scenario.name.clone(),
         subtitle,
         elapsed: now.saturating_duration_since(desk.started),
-        note: desk.note.to_owned(),
+        note: desk.remark(),
         target: desk.crew.rate(),
         counts: counts(desk),
         latencies: latencies.collect(),
