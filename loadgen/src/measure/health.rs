@@ -118,8 +118,8 @@ impl fmt::Display for Reason {
         match self {
             Self::Late { lag_us } => write!(
                 formatter,
-                "the generator was late (p99 {:.1} ms): lower the rate, or give it more cores \
-                 (--workers) or a machine of its own",
+                "the generator was late (p99 {:.1} ms): lower the rate, or give it more cores or a \
+                 machine of its own",
                 *lag_us as f64 / 1_000.0
             ),
             Self::Stalled { stall_us } => write!(

@@ -47,3 +47,23 @@ fn a_search_ends_with_the_curve_and_the_recovery_after_an_overload() {
             .is_some_and(|seconds| seconds < 30.0)
     );
 }
+
+/// The server ends after a few calls: the search says so in place of halving the rate for minutes.
+#[test]
+fn a_search_whose_server_is_gone_ends_and_says_so() {
+    let address = free_address();
+    let mut child = server(&["uas", "-m", "3"], address);
+    let output = program()
+        .args(["find-max", "-sn", "uac", &address.to_string()])
+        .args(["--slo", "p99(setup)<2s && failed<5%", "--first", "40"])
+        .args(["--step-time", "1s", "--warm-up", "200ms"])
+        .args(["-nostdin", "--allow-degraded", "-driver", "epoll"])
+        .output()
+        .expect("the program can be run");
+    let _ = child.kill();
+    child.wait().expect("it is ours");
+    let said = words(&output.stderr) + &words(&output.stdout);
+    assert_eq!(output.status.code(), Some(255), "{said}");
+    assert!(said.contains("no call has ended well in 3 tries"), "{said}");
+    assert!(said.contains(&address.ip().to_string()), "{said}");
+}

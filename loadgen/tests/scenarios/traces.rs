@@ -195,6 +195,7 @@ fn a_signal_shows_how_a_run_stands() {
         shown().contains("Generator")
     });
     assert!(is_shown, "{}", shown());
+    assert!(!shown().contains("Time      0.000 s"), "{}", shown());
     signal("-TERM");
     let output = child.wait_with_output().expect("it ends by itself");
     // Once more at its end.

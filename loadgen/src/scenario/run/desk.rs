@@ -193,6 +193,7 @@ impl Desk {
     /// Writes what would be printed now, were it the end: to the file of `-trace_screen`, else to
     /// standard error where no screen is in the way.
     fn dump(&mut self, now: Instant) {
+        self.ended = now;
         let health = self.health(now);
         let faults = health.faults(&self.tolerance);
         let text = table::table(&self.snapshot(), &self.settings, &health, &faults);

@@ -26,6 +26,8 @@ use trial::{CALM_PART, Stretch, Trial};
 const RECOVERY_WATCHED: Duration = Duration::from_secs(60);
 /// Good seconds in a row that make a recovery.
 const RECOVERED_SECONDS: usize = 3;
+/// Tries at low rates of which no call ends well, until nobody is looked for any more.
+const TRIES_IN_VAIN_MAX: u32 = 3;
 /// The part of the offered calls that end well in a good second.
 const CARRIED_PART: f64 = 0.95;
 
@@ -92,8 +94,23 @@ impl Findings<'_> {
             precision: options.precision / 100.0,
             confirmations: options.confirmations,
         });
+        let mut tries_in_vain = 0;
         while let Some((phase, rate)) = search.next() {
             let probe = self.try_rate(phase.name(), rate)?;
+            // Beyond the first rate that may be too much; below it, it is no question of the rate.
+            let is_in_vain = probe.goodput <= 0.0 && probe.failed_part > 0.0;
+            tries_in_vain = match is_in_vain && rate <= options.first {
+                true => tries_in_vain + 1,
+                false => 0,
+            };
+            if tries_in_vain == TRIES_IN_VAIN_MAX {
+                let host = &self.prepared.settings.remote_host;
+                return Err(format!(
+                    "offhook-load: no call has ended well in {TRIES_IN_VAIN_MAX} tries, down to \
+                     {rate:.1} calls/s: is {host} still there, and does `offhook-load run` with \
+                     the same scenario succeed?"
+                ));
+            }
             search.take(rate, probe.met && probe.valid);
             self.probes.push(probe);
         }
