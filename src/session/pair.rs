@@ -177,6 +177,13 @@ impl<S: Copy + PartialEq> Pair<S> {
         let leg = self.source.leg;
         let settled = turn.session(leg).is_settled();
         match source {
+            // The offer of the INVITE counts no more: it was answered, and changed since.
+            Source::Invite(_) if turn.session(leg).has_changed_early() => {
+                match turn.session(leg).known() {
+                    Some(offer) => self.offered(turn, Giver::Changed, &offer),
+                    None => self.refuse_taker(turn, Failure::of(leg, Why::NoDescription)),
+                }
+            }
             Source::Invite(offer) => self.offered(turn, Giver::Invite, &offer),
             Source::Offered(offer) => self.offered(turn, Giver::Offered, &offer),
             Source::Answered(offer) => self.offered(turn, Giver::Unacknowledged, &offer),

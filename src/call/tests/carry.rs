@@ -217,6 +217,78 @@ fn what_a_caller_changes_while_the_phone_rings_goes_to_it_after_the_answer() {
     assert_eq!(table.calls.live().connected, 1);
 }
 
+/// The same call, and the caller has made another offer meanwhile, of party 99.
+fn changed_early() -> (Table, CallKey) {
+    let (mut table, key) = early();
+    table.leg(key, Side::Caller, LegEvent::Offered { body: sdp(99) });
+    let acknowledged = LegEvent::OfferAcknowledged { body: None };
+    table.leg(key, Side::Caller, acknowledged);
+    (table, key)
+}
+
+fn has(body: Option<&Body>, place: &str) -> bool {
+    body.is_some_and(|body| String::from_utf8_lossy(&body.bytes).contains(place))
+}
+
+fn is_offered(table: &Table, slot: LegSlot, place: &str) -> bool {
+    let offers = |command: &Command| match command {
+        Command::Leg(told, LegCommand::Offer(body)) => *told == slot && has(body.as_ref(), place),
+        _ => false,
+    };
+    table.commands.iter().any(offers)
+}
+
+/// What the caller has changed goes with it when the call is redirected: the phone that answers in
+/// the end has the caller's last offer, and the caller gets that phone's answer.
+#[test]
+fn what_a_caller_has_changed_goes_to_whom_the_call_is_redirected_to() {
+    let (mut table, key) = changed_early();
+    let destination = "2001".into();
+    let main = table.conn_id;
+    table.act(key, main, AGENT, CallAction::Redirect { destination });
+    table.offer(key, OTHER);
+    let dials = |command: &Command| match command {
+        Command::Dial(_, dial) => has(dial.offer.as_ref(), "c=IN IP4 192.0.2.99"),
+        _ => false,
+    };
+    assert!(table.commands.iter().any(dials), "{:?}", table.commands);
+    // It is no answer to what the caller has said since.
+    let status = Status::SESSION_PROGRESS;
+    let body = sdp(70);
+    table.leg(key, Side::Agent, LegEvent::Progress { status, body });
+    let tells = |command: &LegCommand| matches!(command, LegCommand::EarlyMedia(..));
+    assert!(!table.leg_commands(Side::Caller).any(tells));
+    table.leg(key, Side::Agent, LegEvent::Answered { body: sdp(70) });
+    table.expect_leg(Side::Caller, &LegCommand::Answer(None));
+    table.leg(key, Side::Caller, LegEvent::Acknowledged { body: None });
+    assert!(is_offered(&table, table.phone, "c=IN IP4 192.0.2.99"));
+    let body = sdp(70);
+    table.leg(key, Side::Agent, LegEvent::OfferAnswered { body });
+    assert!(is_offered(&table, LegSlot::FIRST, "c=IN IP4 192.0.2.70"));
+    let body = sdp(99);
+    table.leg(key, Side::Caller, LegEvent::OfferAnswered { body });
+    assert_eq!(table.leg_commands(Side::Agent).count(), 0);
+    assert_eq!(table.calls.live().connected, 1);
+}
+
+/// The same where somebody takes the call who has an offer of its own.
+#[test]
+fn what_a_caller_has_changed_goes_to_who_picks_the_call_up() {
+    let (mut table, key) = changed_early();
+    table.commands.clear();
+    let newcomer = table.takes_over(key, "4000").expect("the phone rings");
+    let acknowledged = LegEvent::Acknowledged { body: None };
+    table.on(key, newcomer, acknowledged.clone());
+    assert!(is_offered(&table, newcomer, "c=IN IP4 192.0.2.99"));
+    let body = || sdp(77);
+    table.on(key, newcomer, LegEvent::OfferAnswered { body: body() });
+    table.expect_leg(Side::Caller, &LegCommand::Answer(None));
+    table.leg(key, Side::Caller, acknowledged);
+    assert!(is_offered(&table, newcomer, "c=IN IP4 192.0.2.99"));
+    table.on(key, newcomer, LegEvent::OfferAnswered { body: body() });
+    assert!(is_offered(&table, LegSlot::FIRST, "c=IN IP4 192.0.2.77"));
+}
+
 /// The phone answers while the PRACK with the caller's offer is on its way.
 #[test]
 fn what_a_caller_changes_as_the_phone_answers_goes_to_it_as_well() {

@@ -31,7 +31,7 @@ fn newcomer(number: &str) -> Newcomer {
 
 impl Table {
     /// Somebody asks for the place of the agent's phone.
-    fn takes_over(&mut self, key: CallKey, number: &str) -> Result<LegSlot, Status> {
+    pub(super) fn takes_over(&mut self, key: CallKey, number: &str) -> Result<LegSlot, Status> {
         let replaced = (key, self.phone);
         let taken = self.calls.take_over(self.now, replaced, newcomer(number));
         self.drain();
