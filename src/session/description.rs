@@ -96,6 +96,12 @@ pub(super) fn is_same(one: &[u8], other: &[u8]) -> bool {
     }
 }
 
+/// Whether two texts say the same, whoever wrote them: all is equal but the `o=` line.
+pub(super) fn is_alike(one: &[u8], other: &[u8]) -> bool {
+    let says = |line: &&[u8]| !line.starts_with(b"o=");
+    lines(one).filter(says).eq(lines(other).filter(says))
+}
+
 /// The lines of a text, each with its end.
 pub(super) fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     text.split_inclusive(|byte| *byte == b'\n')

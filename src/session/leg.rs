@@ -8,7 +8,7 @@ use crate::journal::field::fields;
 use crate::sip::sdp::{Media, Origin};
 
 use super::compose::{self, Text};
-use super::description::{Description, is_same};
+use super::description::{Description, is_alike, is_same};
 use super::direction::{both, meant, sends};
 use super::ours::{Hold, OwnOrigin, direction_of};
 use super::slots::Slots;
@@ -344,17 +344,14 @@ impl LegSession {
 
     /// The answer to the offer of the far end's INVITE. Of several the far end takes the first and
     /// ignores the others (RFC 3261 §13.2.1): what it has had with a provisional response is
-    /// repeated, and a partner with other media is for a re-INVITE.
+    /// repeated, and a partner who says anything else is for a re-INVITE.
     pub(super) fn answer_invite(&mut self, partner: &Body, slots: &Slots) -> Body {
         let Early::Answered(first) = &self.early else {
             return self.answer(partner, slots);
         };
         let first = body(first.clone());
         let answer = self.preview(partner, slots);
-        let is_other = match (Description::of(&first), Description::of(&answer)) {
-            (Some(first), Some(answer)) => !same_media(&first, &answer),
-            (None, _) | (_, None) => false,
-        };
+        let is_other = Description::of(&answer).is_some() && !is_alike(&first.bytes, &answer.bytes);
         self.settle_heard(&first);
         if is_other {
             self.early = Early::Outdated;

@@ -173,6 +173,32 @@ fn early() -> (Table, CallKey) {
     (table, key)
 }
 
+/// The 200 repeats the early answer. What the phone says in its own 200 and has not said before
+/// comes by a re-INVITE, be it another codec at the same place; another version is nothing.
+#[test]
+fn what_the_answer_says_beyond_the_early_answer_comes_after_it() {
+    for (from, to, is_news) in [
+        ("RTP/AVP 0", "RTP/AVP 8", true),
+        (
+            "RTP/AVP 0",
+            "RTP/AVP 0\r\na=crypto:1 suite inline:key",
+            true,
+        ),
+        ("o=- 50 1 ", "o=- 50 2 ", false),
+        ("", "", false),
+    ] {
+        let (mut table, key) = early();
+        let body = sdp(50).expect("a description");
+        let text = String::from_utf8_lossy(&body.bytes).replacen(from, to, 1);
+        let body = body_of(&text);
+        table.leg(key, Side::Agent, LegEvent::Answered { body });
+        table.expect_leg(Side::Caller, &LegCommand::Answer(sdp(50)));
+        table.leg(key, Side::Caller, LegEvent::Acknowledged { body: None });
+        assert_eq!(is_offered(&table, LegSlot::FIRST, to), is_news, "{to:?}");
+        assert_eq!(table.leg_commands(Side::Agent).count(), 0);
+    }
+}
+
 /// RFC 3262 §5, RFC 3311 §5.1: a caller whose offer was answered by a reliable response may make
 /// another one before the call is answered. It has its answer at once, and the phone the offer when
 /// it has answered.
