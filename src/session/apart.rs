@@ -88,9 +88,11 @@ impl<S: Copy + PartialEq> Pair<S> {
     /// nothing. What it has said goes to the sink after the 2xx.
     pub(super) fn change_early(&mut self, turn: &mut Turn<'_, S>, offer: &Body) {
         let leg = self.source.leg;
-        self.giver = Giver::Changed;
         match turn.session(leg).change_early(offer) {
-            Some(answer) => self.answer_apart(turn, leg, answer, false),
+            Some(answer) => {
+                self.giver = Giver::Changed;
+                self.answer_apart(turn, leg, answer, false);
+            }
             None => turn.refuse_offer(leg, Status::NOT_ACCEPTABLE_HERE),
         }
     }

@@ -370,16 +370,14 @@ impl LegSession {
     /// It does: its first offer has had its answer, and this one gets the answer that changes
     /// nothing; `None` where it is no description.
     pub(super) fn change_early(&mut self, offer: &Body) -> Option<Body> {
+        Description::of(offer)?;
         if let Early::Answered(answer) = &self.early {
             let answer = body(answer.clone());
             self.settle_heard(&answer);
         }
         self.hear_offer(offer);
-        let answer = self.answer_alone().0;
-        if answer.is_some() {
-            self.early = Early::Changed;
-        }
-        answer
+        self.early = Early::Changed;
+        self.answer_alone().0
     }
 
     /// The far end, whose phone rings, has answered the offer of our INVITE in a reliable response

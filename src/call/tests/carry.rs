@@ -342,9 +342,11 @@ fn what_nobody_can_answer_for_the_phone_is_refused() {
     table.leg(key, Side::Caller, LegEvent::Offered { body });
     let refuse = LegCommand::RefuseOffer(Status::NOT_ACCEPTABLE_HERE);
     table.expect_leg(Side::Caller, &refuse);
-    table.leg(key, Side::Agent, LegEvent::Answered { body: sdp(50) });
-    table.expect_leg(Side::Caller, &LegCommand::Answer(None));
+    // All is as before it: another answer than the early one is for a re-INVITE.
+    table.leg(key, Side::Agent, LegEvent::Answered { body: sdp(70) });
+    table.expect_leg(Side::Caller, &LegCommand::Answer(sdp(50)));
     table.leg(key, Side::Caller, LegEvent::Acknowledged { body: None });
+    assert!(is_offered(&table, LegSlot::FIRST, "c=IN IP4 192.0.2.70"));
     assert_eq!(table.calls.live().connected, 1);
 }
 
