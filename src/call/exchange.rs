@@ -418,16 +418,18 @@ impl Conversation {
         let Some(other) = self.legs.partner(leg) else {
             return;
         };
-        if !self.exchanges.is_busy(other) {
-            self.tell_partner(turn, leg, other);
-        } else if self.task.is_none() {
-            // As soon as the other one is free; what a task does to it is news to both anyway.
-            self.start(turn, None, [Step::Join(leg, other)], Then::Rest);
-        }
+        self.tell_partner(turn, leg, other);
     }
 
     /// What a party last said goes to whom it hears.
     fn tell_partner(&mut self, turn: &mut Turn<'_>, leg: LegSlot, other: LegSlot) {
+        if [leg, other].iter().any(|leg| self.exchanges.is_busy(*leg)) {
+            // As soon as both are free; what a task does to them is news to both anyway.
+            if self.task.is_none() {
+                self.start(turn, None, [Step::Join(leg, other)], Then::Rest);
+            }
+            return;
+        }
         let mut told = Vec::new();
         let (source, sink) = ((leg, Source::Known), (other, Sink::Confirmed));
         let legs = &mut self.legs;

@@ -1,6 +1,7 @@
 //! What one side of a call brings to the other: who it is, why it left, what can be heard before
 //! the answer.
 
+use super::super::conversation::{Conversation, Turn};
 use super::control::sdp;
 use super::*;
 use crate::cti::CallAction;
@@ -313,6 +314,26 @@ fn what_a_caller_has_changed_goes_to_who_picks_the_call_up() {
     assert!(is_offered(&table, newcomer, "c=IN IP4 192.0.2.99"));
     table.on(key, newcomer, LegEvent::OfferAnswered { body: body() });
     assert!(is_offered(&table, LegSlot::FIRST, "c=IN IP4 192.0.2.77"));
+}
+
+/// A leg is in one exchange at a time: who has yet to hear of a change while one of the two is in
+/// another hears of it after that one.
+#[test]
+fn what_a_caller_has_changed_waits_until_both_are_free() {
+    let (mut table, key) = changed_early();
+    table.leg(key, Side::Agent, LegEvent::Answered { body: sdp(50) });
+    table.commands.clear();
+    let both = (LegSlot::FIRST, table.phone);
+    let catch_up = |call: &mut Conversation, turn: &mut Turn<'_>| call.catch_up(turn, both);
+    table.calls.turn(table.now, (key, None), catch_up);
+    table.drain();
+    assert_eq!(table.commands, [], "the ACK is awaited");
+    table.leg(key, Side::Caller, LegEvent::Acknowledged { body: None });
+    let ask = LegCommand::Offer(None);
+    table.expect_leg(Side::Caller, &ask);
+    let body = sdp(99);
+    table.leg(key, Side::Caller, LegEvent::OfferAnswered { body });
+    assert!(is_offered(&table, table.phone, "c=IN IP4 192.0.2.99"));
 }
 
 /// The phone answers while the PRACK with the caller's offer is on its way.
