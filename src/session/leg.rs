@@ -362,13 +362,14 @@ impl LegSession {
     /// Whether the far end may make another offer before our 2xx.
     pub(super) fn may_change_early(&self) -> bool {
         match self.early {
-            Early::Answered(_) | Early::Changed => true,
-            Early::Nothing | Early::Outdated => false,
+            Early::Answered(_) | Early::Changed | Early::Outdated => true,
+            Early::Nothing => false,
         }
     }
 
     /// It does: its first offer has had its answer, and this one gets the answer that changes
-    /// nothing; `None` where it is no description.
+    /// nothing; `None` where it is no description. The partner who hears of it answers it, so that
+    /// the far end of an outdated answer has that one's as well.
     pub(super) fn change_early(&mut self, offer: &Body) -> Option<Body> {
         Description::of(offer)?;
         if let Early::Answered(answer) = &self.early {

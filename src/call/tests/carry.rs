@@ -355,6 +355,25 @@ fn what_a_caller_changes_as_the_phone_answers_goes_to_it_as_well() {
     assert_eq!(table.leg_commands(Side::Agent).filter(offers).count(), 1);
 }
 
+/// The same where the phone has just answered something else than the early answer: both hear of
+/// each other.
+#[test]
+fn what_a_caller_changes_with_an_outdated_answer_goes_to_the_phone_as_well() {
+    let (mut table, key) = early();
+    table.leg(key, Side::Agent, LegEvent::Answered { body: sdp(70) });
+    table.expect_leg(Side::Caller, &LegCommand::Answer(sdp(50)));
+    table.leg(key, Side::Caller, LegEvent::Offered { body: sdp(99) });
+    let answers = |command: &&LegCommand| matches!(command, LegCommand::AnswerOffer(Some(_)));
+    assert_eq!(table.leg_commands(Side::Caller).filter(answers).count(), 1);
+    let acknowledged = LegEvent::OfferAcknowledged { body: None };
+    table.leg(key, Side::Caller, acknowledged);
+    table.leg(key, Side::Caller, LegEvent::Acknowledged { body: None });
+    assert!(is_offered(&table, table.phone, "c=IN IP4 192.0.2.99"));
+    let body = sdp(70);
+    table.leg(key, Side::Agent, LegEvent::OfferAnswered { body });
+    assert!(is_offered(&table, LegSlot::FIRST, "c=IN IP4 192.0.2.70"));
+}
+
 /// What is no session description can be answered by the phone alone.
 #[test]
 fn what_nobody_can_answer_for_the_phone_is_refused() {
