@@ -200,8 +200,9 @@ impl Ringing {
         Leg::Over(self.dialog)
     }
 
+    /// Nobody is left for the caller, who has not given up: that would be 487 (RFC 3261 §21.4.25).
     pub(super) fn hang_up(self, turn: &mut Turn<'_>) -> Leg {
-        self.refuse_with(turn, Status::REQUEST_TERMINATED)
+        self.refuse_with(turn, Status::TEMPORARILY_UNAVAILABLE)
     }
 
     fn refuse_with(mut self, turn: &mut Turn<'_>, status: Status) -> Leg {
@@ -220,7 +221,7 @@ impl Ringing {
     pub(super) fn cancel(self, turn: &mut Turn<'_>, message: &Message<'_>) -> Leg {
         let cause = cause_of(message);
         turn.emit(LegEvent::HungUp(Release::Cancelled { cause }));
-        self.hang_up(turn)
+        self.refuse_with(turn, Status::REQUEST_TERMINATED)
     }
 
     /// RFC 3261 §15: a caller may end an early dialog by BYE.
@@ -228,7 +229,7 @@ impl Ringing {
         turn.emit(LegEvent::HungUp(Release::Bye {
             cause: cause_of(message),
         }));
-        self.hang_up(turn)
+        self.refuse_with(turn, Status::REQUEST_TERMINATED)
     }
 
     /// RFC 3261 §14.2: a second INVITE before the first is answered.

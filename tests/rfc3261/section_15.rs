@@ -71,11 +71,12 @@ fn a_bye_to_a_call_that_rings_is_answered_and_gets_487() {
     assert_eq!(network.agents[0].legs(), 0);
 }
 
+/// 487 says that the caller has given up (§21.4.25).
 #[test]
-fn hanging_up_a_leg_that_rings_sends_487() {
+fn hanging_up_a_leg_that_rings_sends_480() {
     let (mut network, leg) = ringing();
     network.agents[0].hang_up(network.now, leg, Some(16));
-    assert_eq!(kind(&network.take_text()), "487 INVITE");
+    assert_eq!(kind(&network.take_text()), "480 INVITE");
     network.run_until_idle();
     assert_eq!(network.take_events(0), []);
 }
