@@ -220,6 +220,10 @@ pub const CONFERENCE_MEMBERS_SHOWN_MAX: usize = 32;
 pub const DTMF_DIGITS_MAX: usize = 64;
 /// RequestSendDTMFs to one party whose digits are on their way or wait.
 pub const DTMF_REQUESTS_MAX: usize = 8;
+/// Digits that have not started so long after they were asked for do not: whoever has asked is
+/// told before [`CTI_CALL_DEADLINE`], and may ask again.
+pub const DTMF_DEADLINE: Duration = Duration::from_secs(30);
+const _: () = assert!(DTMF_DEADLINE.as_secs() < CTI_CALL_DEADLINE.as_secs());
 /// Frames written to one client before they are flushed.
 pub const CTI_WRITE_BATCH_MAX: usize = 64;
 /// Commands from clients that wait for the hub; beyond it their sockets are not read.

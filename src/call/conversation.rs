@@ -111,11 +111,11 @@ impl Conversation {
         self.watch_exchanges();
     }
 
-    /// Sets the time at which an exchange has something to do.
+    /// Sets the time at which an exchange has something to do, or digits are late.
     pub(super) fn watch_exchanges(&mut self) {
-        self.facts
-            .deadlines
-            .set(Timer::Exchange, self.exchanges.next());
+        let both = [self.exchanges.next(), self.digits.next()];
+        let next = both.into_iter().flatten().min();
+        self.facts.deadlines.set(Timer::Exchange, next);
     }
 
     // Its calls.
@@ -400,7 +400,10 @@ impl Conversation {
         match timer {
             Timer::Progress => self.progress_is_due(turn),
             Timer::NoAnswer => self.no_answer(turn),
-            Timer::Exchange => self.exchange_is_due(turn),
+            Timer::Exchange => {
+                self.exchange_is_due(turn);
+                self.digits_due(turn);
+            }
             // The INVITE's `Expires` has passed (RFC 3261 §13.3.1): the caller counts as gone.
             Timer::Patience => {
                 let end = (EndCause::CallerAbandoned, cause::TIMER.into());

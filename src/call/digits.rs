@@ -1,13 +1,15 @@
 //! SendDTMF: digits to whom the agent hears, one INFO each, one after the other. The request is
 //! answered when the far end has taken them all, or has not taken one.
 
+use std::time::Instant;
+
 use bytes::Bytes;
 
 use crate::agent::PartyState;
 use crate::config::Dtmf;
 use crate::cti::{ConnId, ErrorCode, Event, EventName};
 use crate::dialog::Body;
-use crate::limits::{DTMF_DIGITS_MAX, DTMF_REQUESTS_MAX};
+use crate::limits::{DTMF_DEADLINE, DTMF_DIGITS_MAX, DTMF_REQUESTS_MAX};
 use crate::sip::Status;
 
 use super::command::{Command, LegCommand, LegSlot};
@@ -34,25 +36,88 @@ impl Underway {
         &mut self.0.get_or_insert_default().0
     }
 
-    /// Takes out those that go to a leg.
-    fn take(&mut self, leg: LegSlot) -> Vec<Digits> {
+    /// Takes out those that go to a leg: who has asked, and what has become of their digits.
+    fn take(&mut self, leg: LegSlot) -> Vec<(Asking, String)> {
         let Some(requests) = &mut self.0 else {
             return Vec::new();
         };
-        let is_taken = |digits: &mut Digits| digits.to == leg;
-        requests.0.extract_if(.., is_taken).collect()
+        let taken = requests.0.extract_if(.., |digits| digits.to == leg);
+        let firsts = std::iter::once(First::Unknown).chain(std::iter::repeat(First::NotSent));
+        let ended = taken.zip(firsts).filter_map(|(mut digits, first)| {
+            let rest = digits.rest(first);
+            Some((digits.asking.take()?, rest))
+        });
+        ended.collect()
+    }
+
+    /// Takes out those whose time is over. A digit that is under way stays, so that its answer is
+    /// taken for that of no other one.
+    fn take_overdue(&mut self, now: Instant) -> Vec<(Asking, String)> {
+        let (mut legs, mut overdue) = (Vec::new(), Vec::new());
+        self.all().retain_mut(|digits| {
+            let first = if legs.contains(&digits.to) {
+                First::NotSent
+            } else {
+                legs.push(digits.to);
+                First::Unknown
+            };
+            let is_over = digits.until <= now;
+            if let Some(asking) = digits.asking.take_if(|_| is_over) {
+                overdue.push((asking, digits.rest(first)));
+            }
+            first == First::Unknown || !is_over
+        });
+        overdue
+    }
+
+    /// When the time of one of them is over.
+    pub(super) fn next(&self) -> Option<Instant> {
+        let all = self.0.iter().flat_map(|requests| &requests.0);
+        let waiting = all.filter(|digits| digits.asking.is_some());
+        waiting.map(|digits| digits.until).min()
     }
 }
 
-/// The digits of one request.
+/// The digits of one request. The first one to a leg has a digit under way.
 #[derive(Debug)]
-pub(super) struct Digits {
-    asked: Asked,
-    conn_id: ConnId,
+struct Digits {
+    /// Whom its end is told; `None` where that is done, and a digit is under way all the same.
+    asking: Option<Asking>,
+    /// What has not started by then does not.
+    until: Instant,
     to: LegSlot,
     dtmf: Dtmf,
     /// Those that the far end has not taken, the one under way first.
     left: String,
+}
+
+/// Who has asked for them.
+#[derive(Debug)]
+struct Asking {
+    asked: Asked,
+    conn_id: ConnId,
+}
+
+/// What is known of the first digit that the far end has not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum First {
+    /// It was refused, or did not start.
+    NotSent,
+    /// It is under way, or nothing says what has become of it.
+    Unknown,
+}
+
+impl Digits {
+    /// What has become of the digits, as far as anybody can tell.
+    fn rest(&self, first: First) -> String {
+        match (first, self.left.split_at_checked(1)) {
+            (First::Unknown, Some((digit, ""))) => format!("perhaps sent: {digit}"),
+            (First::Unknown, Some((digit, rest))) => {
+                format!("perhaps sent: {digit}; not sent: {rest}")
+            }
+            (First::NotSent, _) | (First::Unknown, None) => format!("not sent: {}", self.left),
+        }
+    }
 }
 
 impl Conversation {
@@ -93,8 +158,8 @@ impl Conversation {
             return self.refuse(turn, &asked, ErrorCode::TooBusy, message);
         }
         self.digits.all().push(Digits {
-            asked,
-            conn_id,
+            asking: Some(Asking { asked, conn_id }),
+            until: turn.now + DTMF_DEADLINE,
             to,
             dtmf,
             left: digits,
@@ -121,22 +186,40 @@ impl Conversation {
             return;
         };
         let digits = &mut all[place];
-        if status.is_success() {
+        if digits.asking.is_some() && status.is_success() && digits.left.len() > 1 {
             digits.left.remove(0);
-            if digits.left.is_empty() {
-                let digits = all.remove(place);
-                self.digits_sent(turn, &digits);
+            return self.next_digit(turn, leg);
+        }
+        let mut digits = all.remove(place);
+        if let Some(asking) = digits.asking.take() {
+            if status.is_success() {
+                self.digits_sent(turn, &asking);
+            } else {
+                // Those that stand for no answer (RFC 3261 §8.1.3.1).
+                let none = [Status::REQUEST_TIMEOUT, Status::SERVICE_UNAVAILABLE];
+                let first = if none.contains(&status) {
+                    First::Unknown
+                } else {
+                    First::NotSent
+                };
+                let rest = digits.rest(first);
+                let message = format!("the far end has answered {status}; {rest}");
+                self.refuse(turn, &asking.asked, ErrorCode::Rejected, &message);
             }
-        } else {
-            let Digits { asked, left, .. } = all.remove(place);
-            let message = format!("the far end has answered {status}; not sent: {left}");
-            self.refuse(turn, &asked, ErrorCode::Rejected, &message);
         }
         self.next_digit(turn, leg);
     }
 
-    fn digits_sent(&self, turn: &mut Turn<'_>, digits: &Digits) {
-        let Digits { asked, conn_id, .. } = digits;
+    /// The time of some digits is over: whoever has asked hears `Timeout` soon, and may ask again.
+    pub(super) fn digits_due(&mut self, turn: &mut Turn<'_>) {
+        for (Asking { asked, .. }, rest) in self.digits.take_overdue(turn.now) {
+            let message = format!("the far end has not taken them in time; {rest}");
+            self.refuse(turn, &asked, ErrorCode::Timeout, &message);
+        }
+    }
+
+    fn digits_sent(&self, turn: &mut Turn<'_>, asking: &Asking) {
+        let Asking { asked, conn_id } = asking;
         let which = self.which(*conn_id);
         let there = which.and_then(|which| Some((which, self.call(which)?.agent(asked.dn)?)));
         if let Some((which, who)) = there {
@@ -152,8 +235,8 @@ impl Conversation {
 
     /// A leg is gone, with the digits that were on their way there.
     pub(super) fn digits_lost(&mut self, turn: &mut Turn<'_>, leg: LegSlot) {
-        for Digits { asked, left, .. } in self.digits.take(leg) {
-            let message = format!("the far end has left; not sent: {left}");
+        for (Asking { asked, .. }, rest) in self.digits.take(leg) {
+            let message = format!("the far end has left; {rest}");
             self.wrong_state(turn, &asked, &message);
         }
     }

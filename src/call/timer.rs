@@ -13,7 +13,8 @@ pub enum Timer {
     Progress,
     /// Who is called has rung for long enough, or has not rung in all the time that it had.
     NoAnswer,
-    /// An exchange of session descriptions has something to do.
+    /// An exchange of session descriptions has something to do, or digits are late: one deadline
+    /// for both, as most calls have neither.
     Exchange,
     /// The longest that a call may last, answered or not, so that a lost BYE or CANCEL cannot hold
     /// an agent or a place for ever.
