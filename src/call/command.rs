@@ -119,6 +119,8 @@ pub enum LegCommand {
         /// Whether its answer is told.
         reports: bool,
     },
+    /// Tell the far end, a tie, what has become of an INFO that it has asked about.
+    InfoAnswered(Status),
     /// Let the phone answer its call (NOTIFY, `Event: talk`).
     Talk,
     /// Take the far end's REFER.

@@ -217,6 +217,16 @@ impl Conversation {
         if self.postpones(leg, &event) {
             return;
         }
+        if let LegEvent::InfoAnswered { status } = event {
+            return self.digit_answered(turn, leg, status);
+        }
+        if let LegEvent::Info {
+            body,
+            reports: true,
+        } = event
+        {
+            return self.digit_of_tie(turn, leg, body);
+        }
         self.legs.hear(leg, &event);
         let exchange = self.exchange_hears(turn, leg, &event);
         let heard = match &exchange {
@@ -270,15 +280,15 @@ impl Conversation {
             LegEvent::Offered { body } if heard == Hearing::Nobody => {
                 self.offer_made(turn, leg, body);
             }
-            LegEvent::Info { body } => {
-                let reports = false;
+            LegEvent::Info { body, reports } => {
                 self.pass_on(turn, leg, LegCommand::Info { body, reports });
             }
-            LegEvent::InfoAnswered { status } => self.digit_answered(turn, leg, status),
             LegEvent::Refreshed { body } => self.refreshed(turn, leg, &body),
             LegEvent::Identified(party) => self.identified(turn, leg, party),
+            // Heard before.
+            LegEvent::InfoAnswered { .. }
             // Told as `Event::Referred`.
-            LegEvent::Referred(_)
+            | LegEvent::Referred(_)
             | LegEvent::Progress { .. }
             | LegEvent::Answered { .. }
             | LegEvent::Acknowledged { .. }

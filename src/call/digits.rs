@@ -1,5 +1,6 @@
 //! SendDTMF: digits to whom the agent hears, one INFO each, one after the other. The request is
-//! answered when the far end has taken them all, or has not taken one.
+//! answered when the far end has taken them all, or has not taken one. Where the agent hears a
+//! party of another conversation, each comes here over a tie, and its answer goes back over it.
 
 use std::time::Instant;
 
@@ -36,23 +37,22 @@ impl Underway {
         &mut self.0.get_or_insert_default().0
     }
 
-    /// Takes out those that go to a leg: who has asked, and what has become of their digits.
-    fn take(&mut self, leg: LegSlot) -> Vec<(Asking, String)> {
+    /// Ends those that go to a leg.
+    fn end(&mut self, leg: LegSlot) -> Vec<Ended> {
         let Some(requests) = &mut self.0 else {
             return Vec::new();
         };
         let taken = requests.0.extract_if(.., |digits| digits.to == leg);
         let firsts = std::iter::once(First::Unknown).chain(std::iter::repeat(First::NotSent));
-        let ended = taken.zip(firsts).filter_map(|(mut digits, first)| {
-            let rest = digits.rest(first);
-            Some((digits.asking.take()?, rest))
-        });
-        ended.collect()
+        let ended = taken.zip(firsts);
+        ended
+            .filter_map(|(mut digits, first)| digits.end(first))
+            .collect()
     }
 
-    /// Takes out those whose time is over. A digit that is under way stays, so that its answer is
-    /// taken for that of no other one.
-    fn take_overdue(&mut self, now: Instant) -> Vec<(Asking, String)> {
+    /// Ends those whose time is over. A digit that is under way stays, so that its answer is taken
+    /// for that of no other one.
+    fn end_overdue(&mut self, now: Instant) -> Vec<Ended> {
         let (mut legs, mut overdue) = (Vec::new(), Vec::new());
         self.all().retain_mut(|digits| {
             let first = if legs.contains(&digits.to) {
@@ -62,8 +62,8 @@ impl Underway {
                 First::Unknown
             };
             let is_over = digits.until <= now;
-            if let Some(asking) = digits.asking.take_if(|_| is_over) {
-                overdue.push((asking, digits.rest(first)));
+            if is_over {
+                overdue.extend(digits.end(first));
             }
             first == First::Unknown || !is_over
         });
@@ -78,7 +78,8 @@ impl Underway {
     }
 }
 
-/// The digits of one request. The first one to a leg has a digit under way.
+/// The digits of one request, or one that a tie has brought. The first to a leg has a digit under
+/// way.
 #[derive(Debug)]
 struct Digits {
     /// Whom its end is told; `None` where that is done, and a digit is under way all the same.
@@ -86,16 +87,34 @@ struct Digits {
     /// What has not started by then does not.
     until: Instant,
     to: LegSlot,
-    dtmf: Dtmf,
-    /// Those that the far end has not taken, the one under way first.
-    left: String,
+    left: Left,
 }
 
 /// Who has asked for them.
 #[derive(Debug)]
-struct Asking {
-    asked: Asked,
-    conn_id: ConnId,
+enum Asking {
+    /// A desktop, in this call.
+    Desktop(Asked, ConnId),
+    /// A conversation, by a tie.
+    Tie(LegSlot),
+}
+
+/// What the far end has not taken.
+#[derive(Debug)]
+enum Left {
+    /// Digits, the one under way first.
+    Digits(Dtmf, String),
+    /// What another conversation has made of one.
+    Info(Body),
+}
+
+/// Digits that have come to an end before the far end had them all.
+#[derive(Debug)]
+struct Ended {
+    asking: Asking,
+    first: First,
+    /// What has become of them, as far as anybody can tell.
+    rest: String,
 }
 
 /// What is known of the first digit that the far end has not taken.
@@ -107,16 +126,72 @@ enum First {
     Unknown,
 }
 
-impl Digits {
-    /// What has become of the digits, as far as anybody can tell.
+impl First {
+    fn of(status: Status) -> Self {
+        // Those that stand for no answer (RFC 3261 §8.1.3.1).
+        let none = [Status::REQUEST_TIMEOUT, Status::SERVICE_UNAVAILABLE];
+        if none.contains(&status) {
+            Self::Unknown
+        } else {
+            Self::NotSent
+        }
+    }
+
+    /// As a status from which another conversation knows it again.
+    fn status(self) -> Status {
+        match self {
+            Self::NotSent => Status::TEMPORARILY_UNAVAILABLE,
+            Self::Unknown => Status::REQUEST_TIMEOUT,
+        }
+    }
+}
+
+impl Left {
+    /// The body of the next INFO.
+    fn body(&self) -> Option<Body> {
+        match self {
+            Self::Digits(dtmf, digits) => Some(body_of(*dtmf, digits.chars().next()?)),
+            Self::Info(body) => Some(body.clone()),
+        }
+    }
+
+    /// The far end has taken one; whether there are others.
+    fn take_one(&mut self) -> bool {
+        match self {
+            Self::Digits(_, digits) => {
+                digits.remove(0);
+                !digits.is_empty()
+            }
+            Self::Info(_) => false,
+        }
+    }
+
     fn rest(&self, first: First) -> String {
-        match (first, self.left.split_at_checked(1)) {
+        let digits = match self {
+            Self::Digits(_, digits) => digits.as_str(),
+            // The one who hears of it has it still.
+            Self::Info(_) => "",
+        };
+        match (first, digits.split_at_checked(1)) {
             (First::Unknown, Some((digit, ""))) => format!("perhaps sent: {digit}"),
             (First::Unknown, Some((digit, rest))) => {
                 format!("perhaps sent: {digit}; not sent: {rest}")
             }
-            (First::NotSent, _) | (First::Unknown, None) => format!("not sent: {}", self.left),
+            (First::NotSent, _) | (First::Unknown, None) => format!("not sent: {digits}"),
         }
+    }
+}
+
+impl Digits {
+    /// Ends them, unless that is done.
+    fn end(&mut self, first: First) -> Option<Ended> {
+        let asking = self.asking.take()?;
+        let rest = self.left.rest(first);
+        Some(Ended {
+            asking,
+            first,
+            rest,
+        })
     }
 }
 
@@ -152,27 +227,42 @@ impl Conversation {
         let (Some(to), Some(conn_id)) = (self.legs.partner(leg), conn_id) else {
             return self.wrong_state(turn, &asked, "the agent hears nobody");
         };
-        let before = self.digits.to(to).count();
-        if before == DTMF_REQUESTS_MAX {
+        if self.digits.to(to).count() == DTMF_REQUESTS_MAX {
             let message = "digits of earlier requests are still being sent; try again";
             return self.refuse(turn, &asked, ErrorCode::TooBusy, message);
         }
+        let left = Left::Digits(dtmf, digits);
+        self.line_up(turn, Asking::Desktop(asked, conn_id), to, left);
+    }
+
+    /// A tie brings a digit; its other end sends no further one before it hears of this one.
+    pub(super) fn digit_of_tie(&mut self, turn: &mut Turn<'_>, tie: LegSlot, body: Body) {
+        let to = self.legs.partner(tie);
+        let has_room = |to: &LegSlot| self.digits.to(*to).count() < DTMF_REQUESTS_MAX;
+        if let Some(to) = to.filter(has_room) {
+            self.line_up(turn, Asking::Tie(tie), to, Left::Info(body));
+        } else {
+            let not_sent = LegCommand::InfoAnswered(First::NotSent.status());
+            turn.commands.push(Command::Leg(tie, not_sent));
+        }
+    }
+
+    fn line_up(&mut self, turn: &mut Turn<'_>, asking: Asking, to: LegSlot, left: Left) {
+        let is_first = self.digits.to(to).next().is_none();
         self.digits.all().push(Digits {
-            asking: Some(Asking { asked, conn_id }),
+            asking: Some(asking),
             until: turn.now + DTMF_DEADLINE,
             to,
-            dtmf,
-            left: digits,
+            left,
         });
-        if before == 0 {
+        if is_first {
             self.next_digit(turn, to);
         }
     }
 
     fn next_digit(&self, turn: &mut Turn<'_>, to: LegSlot) {
         let next = self.digits.to(to).next();
-        if let Some((digits, digit)) = next.and_then(|it| Some((it, it.left.chars().next()?))) {
-            let body = body_of(digits.dtmf, digit);
+        if let Some(body) = next.and_then(|digits| digits.left.body()) {
             let reports = true;
             let info = LegCommand::Info { body, reports };
             turn.commands.push(Command::Leg(to, info));
@@ -186,41 +276,52 @@ impl Conversation {
             return;
         };
         let digits = &mut all[place];
-        if digits.asking.is_some() && status.is_success() && digits.left.len() > 1 {
-            digits.left.remove(0);
+        let (is_taken, is_told) = (status.is_success(), digits.asking.is_none());
+        if is_taken && !is_told && digits.left.take_one() {
             return self.next_digit(turn, leg);
         }
         let mut digits = all.remove(place);
-        if let Some(asking) = digits.asking.take() {
-            if status.is_success() {
-                self.digits_sent(turn, &asking);
-            } else {
-                // Those that stand for no answer (RFC 3261 §8.1.3.1).
-                let none = [Status::REQUEST_TIMEOUT, Status::SERVICE_UNAVAILABLE];
-                let first = if none.contains(&status) {
-                    First::Unknown
-                } else {
-                    First::NotSent
-                };
-                let rest = digits.rest(first);
-                let message = format!("the far end has answered {status}; {rest}");
-                self.refuse(turn, &asking.asked, ErrorCode::Rejected, &message);
+        if is_taken {
+            if let Some(asking) = digits.asking {
+                self.digits_sent(turn, asking);
             }
+        } else if let Some(ended) = digits.end(First::of(status)) {
+            let reason = format!("the far end has answered {status}");
+            self.digits_ended(turn, ended, ErrorCode::Rejected, &reason);
         }
         self.next_digit(turn, leg);
     }
 
     /// The time of some digits is over: whoever has asked hears `Timeout` soon, and may ask again.
     pub(super) fn digits_due(&mut self, turn: &mut Turn<'_>) {
-        for (Asking { asked, .. }, rest) in self.digits.take_overdue(turn.now) {
-            let message = format!("the far end has not taken them in time; {rest}");
-            self.refuse(turn, &asked, ErrorCode::Timeout, &message);
+        for ended in self.digits.end_overdue(turn.now) {
+            let reason = "the far end has not taken them in time";
+            self.digits_ended(turn, ended, ErrorCode::Timeout, reason);
         }
     }
 
-    fn digits_sent(&self, turn: &mut Turn<'_>, asking: &Asking) {
-        let Asking { asked, conn_id } = asking;
-        let which = self.which(*conn_id);
+    fn digits_ended(&self, turn: &mut Turn<'_>, ended: Ended, code: ErrorCode, reason: &str) {
+        match ended.asking {
+            Asking::Desktop(asked, _) => {
+                let message = format!("{reason}; {}", ended.rest);
+                self.refuse(turn, &asked, code, &message);
+            }
+            Asking::Tie(tie) => {
+                let answered = LegCommand::InfoAnswered(ended.first.status());
+                turn.commands.push(Command::Leg(tie, answered));
+            }
+        }
+    }
+
+    fn digits_sent(&self, turn: &mut Turn<'_>, asking: Asking) {
+        let (asked, conn_id) = match asking {
+            Asking::Desktop(asked, conn_id) => (asked, conn_id),
+            Asking::Tie(tie) => {
+                let taken = LegCommand::InfoAnswered(Status::OK);
+                return turn.commands.push(Command::Leg(tie, taken));
+            }
+        };
+        let which = self.which(conn_id);
         let there = which.and_then(|which| Some((which, self.call(which)?.agent(asked.dn)?)));
         if let Some((which, who)) = there {
             let news = News::from(asked.origin());
@@ -235,9 +336,9 @@ impl Conversation {
 
     /// A leg is gone, with the digits that were on their way there.
     pub(super) fn digits_lost(&mut self, turn: &mut Turn<'_>, leg: LegSlot) {
-        for (Asking { asked, .. }, rest) in self.digits.take(leg) {
-            let message = format!("the far end has left; {rest}");
-            self.wrong_state(turn, &asked, &message);
+        for ended in self.digits.end(leg) {
+            let reason = "the far end has left";
+            self.digits_ended(turn, ended, ErrorCode::WrongState, reason);
         }
     }
 }

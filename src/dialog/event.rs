@@ -154,6 +154,9 @@ pub enum LegEvent {
     Info {
         /// What it brought.
         body: Body,
+        /// Whether the peer hears all the same what becomes of it. Only that of a tie does
+        /// (`engine::tie`): it has sent no message.
+        reports: bool,
     },
     /// The final response to an INFO of ours whose answer was asked for, or the status that stands
     /// for none.

@@ -196,7 +196,8 @@ impl Leg {
             Stage::Early | Stage::Answered | Stage::Confirmed => {
                 turn.reply(server, request, Status::OK);
                 if let Some(body) = body_of(&request.message) {
-                    turn.emit(LegEvent::Info { body });
+                    let reports = false;
+                    turn.emit(LegEvent::Info { body, reports });
                 }
             }
             Stage::Ending => turn.reply(server, request, Status::CALL_DOES_NOT_EXIST),

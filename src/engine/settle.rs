@@ -220,7 +220,7 @@ impl Engine {
 
     fn command_leg(&mut self, now: Instant, key: CallKey, slot: LegSlot, command: LegCommand) {
         let Some(leg) = self.links.leg(key, slot) else {
-            return self.say_on_tie(now, (key, slot), command);
+            return self.say_on_tie((key, slot), command);
         };
         let user_agent = &mut self.user_agent;
         match command {
@@ -246,6 +246,8 @@ impl Engine {
                 user_agent.early_media(now, leg, status, &body);
             }
             LegCommand::Info { body, reports } => user_agent.info(now, leg, &body, reports),
+            // A peer's INFO has its answer already.
+            LegCommand::InfoAnswered(_) => {}
             LegCommand::Talk => user_agent.talk(now, leg),
             LegCommand::Focus(is_focus) => user_agent.focus(leg, is_focus),
             LegCommand::Identify(party) => user_agent.identify(now, leg, &party),

@@ -119,7 +119,8 @@ impl End {
             }
             LegCommand::HangUp(cause) => LegEvent::HungUp(Release::Bye { cause }),
             LegCommand::Identify(party) => LegEvent::Identified(party),
-            LegCommand::Info { body, .. } => LegEvent::Info { body },
+            LegCommand::Info { body, reports } => LegEvent::Info { body, reports },
+            LegCommand::InfoAnswered(status) => LegEvent::InfoAnswered { status },
             LegCommand::Talk
             | LegCommand::Focus(_)
             | LegCommand::AcceptRefer
@@ -199,11 +200,10 @@ impl Engine {
     }
 
     /// A leg that is a tie is told something.
-    pub(super) fn say_on_tie(&mut self, now: Instant, place: Place, command: LegCommand) {
+    pub(super) fn say_on_tie(&mut self, place: Place, command: LegCommand) {
         let Some(end) = self.ties.ends.get_mut(&place) else {
             return;
         };
-        let reports = matches!(command, LegCommand::Info { reports: true, .. });
         let Some(event) = end.heard_across(command) else {
             return;
         };
@@ -212,13 +212,6 @@ impl Engine {
             self.ties.remove(place);
         }
         self.send_across(end, event);
-        if reports {
-            // Messages between shards are neither lost nor late.
-            let status = Status::OK;
-            let (key, slot) = place;
-            let answered = LegEvent::InfoAnswered { status };
-            self.calls.handle(now, key, CallEvent::Leg(slot, answered));
-        }
     }
 
     fn send_across(&mut self, end: End, event: LegEvent) {

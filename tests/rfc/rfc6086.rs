@@ -28,7 +28,10 @@ fn an_info_is_answered_and_its_body_reported() {
     assert_eq!(kind(&network.take_text()), "200 INFO");
     assert_eq!(
         network.take_leg_events(0),
-        [LegEvent::Info { body: digit() }]
+        [LegEvent::Info {
+            body: digit(),
+            reports: false
+        }]
     );
     // Some use it to see whether the call is there.
     let empty = request("INFO", "call", 103, Some(&tag), "j", "", "");

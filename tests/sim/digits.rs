@@ -5,11 +5,15 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use offhook::cti::{CallAction, CallRequest, ConnId, ErrorCode, KeyValueList, RequestBody};
-use offhook::limits::{CTI_CALL_DEADLINE, DTMF_DEADLINE};
+use offhook::cti::{
+    CallAction, CallRequest, ConnId, ErrorCode, EventName, KeyValueList, RequestBody,
+};
+use offhook::limits::{CTI_CALL_DEADLINE, DTMF_DEADLINE, DTMF_DIGITS_MAX};
 use offhook_loadgen::population::Fact;
 
-use super::control::{AGENT, act, end, talking, told, world_on, world_with};
+use super::control::{
+    AGENT, act, conn_of, connected, end, moment, talking, told, told_since, world_on, world_with,
+};
 use super::network::{Fate, Faults};
 use super::world::World;
 
@@ -21,14 +25,14 @@ fn send(digits: &str) -> CallAction {
 }
 
 /// Asks, and lets no time pass.
-fn ask(world: &mut World, main: ConnId, digits: &str) {
-    let this_dn = world.cluster.config.dn(AGENT).expect("an agent");
+fn ask(world: &mut World, (dn, conn_id): (&str, ConnId), digits: &str) {
+    let this_dn = world.cluster.config.dn(dn).expect("an agent");
     let request = CallRequest::Party {
         this_dn,
         action: send(digits),
         reasons: KeyValueList::new(),
     };
-    world.request(RequestBody::Call(main, request));
+    world.request(RequestBody::Call(conn_id, request));
 }
 
 /// What the caller has got.
@@ -163,8 +167,8 @@ fn digits_that_do_not_start_in_time_never_do() {
     let mut world = world_with(DTMF, "");
     let (token, main) = talking(&mut world);
     lose_from(&mut world, 1);
-    ask(&mut world, main, "12");
-    ask(&mut world, main, "34");
+    ask(&mut world, (AGENT, main), "12");
+    ask(&mut world, (AGENT, main), "34");
     world.run_for(DTMF_DEADLINE + Duration::from_secs(1));
     let late = |rest: &str| {
         let message = format!("the far end has not taken them in time; {rest}");
@@ -207,7 +211,7 @@ fn more_requests_than_can_wait_are_refused() {
     let (token, main) = talking(&mut world);
     lose_from(&mut world, 1);
     for digit in ["0", "1", "2", "3", "4", "5", "6", "7", "8"] {
-        ask(&mut world, main, digit);
+        ask(&mut world, (AGENT, main), digit);
     }
     world.run_for(Duration::from_millis(100));
     let codes: Vec<ErrorCode> = errors(&world).into_iter().map(|(code, _)| code).collect();
@@ -216,4 +220,48 @@ fn more_requests_than_can_wait_are_refused() {
     world.run_for(Duration::from_secs(10));
     assert_eq!(heard(&world), "01234567");
     end(&mut world, token);
+}
+
+/// An agent who hears a party of another conversation, on the same shard and on another one.
+#[test]
+fn digits_to_a_party_of_another_call_are_sent_when_it_has_taken_them() {
+    const OTHER: &str = "2001";
+    let trunk = format!("outbound = true\nrefer = true\n{DTMF}");
+    for seed in 1..=6 {
+        let shards = if seed == 1 { 1 } else { 3 };
+        let mut world = world_on(shards, seed, &trunk, "");
+        world.phone(AGENT).set_calls_max(2);
+        let (token, _) = talking(&mut world);
+        assert!(world.phone(AGENT).dial(OTHER).is_some());
+        world.run_for(Duration::from_secs(10));
+        let there = (OTHER, conn_of(&world, OTHER, EventName::Established));
+        assert!(world.phone(AGENT).refer_attended(OTHER));
+        world.run_for(Duration::from_secs(3));
+        assert!(connected(&world, token, OTHER));
+        // More than may wait for an answer at its far end.
+        let since = moment(&world);
+        let digits = ["1", "2"].map(|digit| digit.repeat(DTMF_DIGITS_MAX));
+        for digits in &digits {
+            ask(&mut world, there, digits);
+        }
+        world.run_for(Duration::from_secs(20));
+        assert_eq!(heard(&world), digits.concat(), "SEED={seed}");
+        let sent = ["2001 DTMFSent"; 2];
+        assert_eq!(told_since(&world, since), sent, "SEED={seed}");
+        // What does not arrive is not said to be sent.
+        lose_from(&mut world, 1);
+        ask(&mut world, there, "34");
+        ask(&mut world, there, "5");
+        world.run_for(DTMF_DEADLINE + Duration::from_secs(4));
+        world.network.rule = None;
+        world.run_for(CTI_CALL_DEADLINE);
+        let late = |rest: &str| {
+            let message = format!("the far end has not taken them in time; {rest}");
+            (ErrorCode::Timeout, message)
+        };
+        let first = late("perhaps sent: 3; not sent: 4");
+        assert_eq!(errors(&world), [first, late("not sent: 5")], "SEED={seed}");
+        assert_eq!(heard(&world), digits.concat(), "SEED={seed}");
+        end(&mut world, token);
+    }
 }
