@@ -511,8 +511,11 @@ pub const PROGRESS_INTERVAL: Duration = Duration::from_mins(1);
 /// reached, or broke the rules.
 pub const FAILED_PHONE_REST: Duration = Duration::from_secs(5);
 
-/// Requests of ours within a call that wait until the one before has its answer.
+/// Digits, and NOTIFYs about a REFER, of one call that wait until the one before has its answer;
+/// and INFOs of other kinds that have none.
 pub const IN_ORDER_MAX: usize = 64;
+/// Bytes in the bodies of those that wait.
+pub const IN_ORDER_BYTES_MAX: usize = 16 << 10;
 
 /// How far the numbers of our requests jump in a dialog that was taken up after a crash: more than
 /// were sent since it was last written down.

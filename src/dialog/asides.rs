@@ -16,20 +16,34 @@ use super::{Body, in_order};
 pub(super) enum Aside {
     /// That of an UPDATE without an offer.
     Update,
-    /// That of a NOTIFY about a REFER.
-    Notify,
-    /// That of an INFO, and whether the layer above hears of it.
-    Info { reports: bool },
+    /// That of a request whose order matters, or of an INFO.
+    InOrder(Kind),
     /// That of an OPTIONS that asks whether the far end still has the call.
     Probe,
     /// Nobody's.
     Other,
 }
 
+/// How the types begin in which digits are sent.
+const DIGIT_TYPES: [&[u8]; 3] = [
+    b"application/dtmf",
+    b"audio/telephone-event",
+    b"application/vnd.nortelnetworks.digits",
+];
+
 /// INFO without an Info-Package, as phones and PBXs use it for DTMF (RFC 6086 §9.3).
 pub(super) fn info(turn: &mut Turn<'_>, dialog: &mut CallDialog, body: &Body, reports: bool) {
+    let is_digit = |prefix: &&[u8]| {
+        let start = body.content_type.get(..prefix.len());
+        start.is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+    };
+    let kind = if reports || DIGIT_TYPES.iter().any(is_digit) {
+        Kind::Digit { reports }
+    } else {
+        Kind::Info
+    };
     let info = Ordered {
-        kind: Kind::Info { reports },
+        kind,
         fields: Fields::default(),
         body: body.clone(),
     };

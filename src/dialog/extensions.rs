@@ -9,6 +9,7 @@ use crate::transaction::ServerKey;
 use super::asides::{self, Aside};
 use super::call_dialog::CallDialog;
 use super::compose::{Answer, Fields, allow};
+use super::in_order::Kind;
 use super::incoming::offer_of;
 use super::leg::{Leg, Stage};
 use super::offered::{By, Offered};
@@ -244,18 +245,17 @@ impl Leg {
             return self;
         }
         match aside {
-            Aside::Notify => {
-                if status == Status::CALL_DOES_NOT_EXIST {
-                    refer::unsubscribed(self.dialog_mut());
+            Aside::InOrder(kind) => {
+                match kind {
+                    Kind::Notify if status == Status::CALL_DOES_NOT_EXIST => {
+                        refer::unsubscribed(self.dialog_mut());
+                    }
+                    Kind::Digit { reports: true } if self.stage() != Stage::Ending => {
+                        turn.emit(LegEvent::InfoAnswered { status });
+                    }
+                    Kind::Notify | Kind::Digit { .. } | Kind::Info => {}
                 }
-                in_order::answered(turn, self.dialog_mut());
-                self
-            }
-            Aside::Info { reports } => {
-                if reports && self.stage() != Stage::Ending {
-                    turn.emit(LegEvent::InfoAnswered { status });
-                }
-                in_order::answered(turn, self.dialog_mut());
+                in_order::answered(turn, self.dialog_mut(), kind);
                 self
             }
             Aside::Other => self,

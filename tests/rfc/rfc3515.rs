@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::calls::{connected_by_hand, reinvite};
 use super::messages::{PEER, body, header, headers, invite, kind, kinds, request, response, tag};
 use super::network::{Network, invite_to};
-use crate::dialog::{LegEvent, LegKey, LegPolicy, Refer, Release, Replaces};
+use crate::dialog::{Body, LegEvent, LegKey, LegPolicy, Refer, Release, Replaces};
 use crate::sip::Status;
 
 /// A call over a trunk that may transfer.
@@ -99,6 +99,22 @@ fn section_2_4_6_the_second_of_a_call_is_told_apart_by_its_id() {
         assert_eq!(header(&last, "Event"), event);
         network.send(PEER, &response(&last, 200, "", "", ""));
     }
+}
+
+/// A phone that answers no INFO learns all the same what has become of its transfer.
+#[test]
+fn notify_waits_for_no_digit() {
+    let (mut network, leg, tag) = transferring();
+    let digit = Body {
+        content_type: bytes::Bytes::from_static(b"application/dtmf"),
+        bytes: bytes::Bytes::from_static(b"5"),
+    };
+    network.agents[0].info(network.now, leg, &digit, false);
+    assert_eq!(kind(&network.take_text()), "INFO");
+    network.send(PEER, &refer(&tag, 102, "Refer-To: <sip:200@pbx>\r\n"));
+    network.take_events(0);
+    network.agents[0].accept_refer(network.now, leg);
+    assert_eq!(kinds(&network.take_texts()), ["202 REFER", "NOTIFY"]);
 }
 
 /// One that is lost and sent again would come after the next one, with a number that is refused.

@@ -9,7 +9,7 @@ use super::network::Network;
 use crate::counters::Counter;
 use crate::dialog::{Body, LegEvent};
 use crate::sip::Status;
-use offhook::limits::IN_ORDER_MAX;
+use offhook::limits::{IN_ORDER_BYTES_MAX, IN_ORDER_MAX};
 
 fn digit() -> Body {
     Body {
@@ -100,6 +100,49 @@ fn infos_of_ours_beyond_what_may_wait_are_not_sent_and_counted() {
         [LegEvent::InfoAnswered { status }]
     );
     assert_eq!(network.count(0, Counter::InOrderOverflow), 1);
+}
+
+/// A far end that never answers the one may well take the other.
+#[test]
+fn what_is_no_digit_waits_for_no_digit_and_is_bounded_too() {
+    let (mut network, leg, _) = connected_by_hand();
+    let picture = Body {
+        content_type: bytes::Bytes::from_static(b"application/media_control+xml"),
+        bytes: bytes::Bytes::from_static(b"<media_control/>"),
+    };
+    network.agents[0].info(network.now, leg, &digit(), false);
+    network.agents[0].info(network.now, leg, &digit(), false);
+    network.agents[0].info(network.now, leg, &picture, false);
+    let texts = network.take_texts();
+    let bodies: Vec<&str> = texts.iter().map(|text| body(text)).collect();
+    let digit = "Signal=5\r\nDuration=160\r\n";
+    assert_eq!(bodies, [digit, "<media_control/>"]);
+    network.send(PEER, &response(&texts[1], 200, "", "", ""));
+    assert_eq!(network.take_texts(), Vec::<String>::new());
+    network.send(PEER, &response(&texts[0], 200, "", "", ""));
+    assert_eq!(body(&network.take_text()), digit);
+    for _ in 0..=IN_ORDER_MAX {
+        network.agents[0].info(network.now, leg, &picture, false);
+    }
+    let texts = network.take_texts();
+    assert_eq!(texts.len(), IN_ORDER_MAX);
+    assert_eq!(network.count(0, Counter::InOrderOverflow), 1);
+    network.send(PEER, &response(&texts[0], 200, "", "", ""));
+    network.agents[0].info(network.now, leg, &picture, false);
+    assert_eq!(body(&network.take_text()), "<media_control/>");
+}
+
+#[test]
+fn bytes_of_what_waits_are_bounded() {
+    let (mut network, leg, _) = connected_by_hand();
+    let long = Body {
+        bytes: bytes::Bytes::from("5".repeat(IN_ORDER_BYTES_MAX / 2)),
+        ..digit()
+    };
+    for lost in [0, 0, 0, 1] {
+        network.agents[0].info(network.now, leg, &long, false);
+        assert_eq!(network.count(0, Counter::InOrderOverflow), lost);
+    }
 }
 
 #[test]
