@@ -22,8 +22,14 @@ impl Leg {
     // Commands.
 
     pub(super) fn info(mut self, turn: &mut Turn<'_>, body: &Body, reports: bool) -> Self {
-        if self.stage() == Stage::Confirmed {
-            asides::info(turn, self.dialog_mut(), body, reports);
+        match self.stage() {
+            Stage::Confirmed => asides::info(turn, self.dialog_mut(), body, reports),
+            // Without an ACK nobody knows whether the peer has a call yet.
+            Stage::Early | Stage::Answered if reports => {
+                let status = Status::TEMPORARILY_UNAVAILABLE;
+                turn.emit(LegEvent::InfoAnswered { status });
+            }
+            Stage::Early | Stage::Answered | Stage::Ending => {}
         }
         self
     }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::calls::connected_by_hand;
-use super::messages::{PEER, body, header, kind, request, response};
+use super::messages::{PEER, body, header, invite, kind, request, response};
 use super::network::Network;
 use crate::counters::Counter;
 use crate::dialog::{Body, LegEvent};
@@ -130,6 +130,23 @@ fn what_is_no_digit_waits_for_no_digit_and_is_bounded_too() {
     network.send(PEER, &response(&texts[0], 200, "", "", ""));
     network.agents[0].info(network.now, leg, &picture, false);
     assert_eq!(body(&network.take_text()), "<media_control/>");
+}
+
+/// The caller's ACK is on its way: whoever asks for digits waits for no answer that never comes.
+#[test]
+fn digit_before_the_ack_is_refused() {
+    let mut network = Network::new(4, 1);
+    network.send(PEER, &invite("call", "1", ""));
+    let leg = network.take_invited(0);
+    network.agents[0].answer(network.now, leg, None);
+    network.take_texts();
+    network.agents[0].info(network.now, leg, &digit(), true);
+    assert_eq!(network.take_texts(), Vec::<String>::new());
+    let status = Status::TEMPORARILY_UNAVAILABLE;
+    assert_eq!(
+        network.take_leg_events(0),
+        [LegEvent::InfoAnswered { status }]
+    );
 }
 
 #[test]
