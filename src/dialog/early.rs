@@ -86,14 +86,21 @@ impl Early {
         }
     }
 
-    /// It has its answer, or was refused.
-    pub(super) fn offer_settled(&mut self, is_accepted: bool) {
+    /// It has its answer. The dialog whose target it moves is this early one: another phone may
+    /// take the call.
+    pub(super) fn offer_accepted(&mut self, contact: Option<Box<str>>) {
+        let offers = |fork: &&mut Fork| fork.offered.is_some();
+        if let Some(fork) = self.forks.iter_mut().find(offers) {
+            fork.answer = fork.offered.take();
+            fork.changed = true;
+            fork.dialog.refresh(contact);
+        }
+    }
+
+    /// It was refused.
+    pub(super) fn offer_refused(&mut self) {
         for fork in &mut self.forks {
-            let offer = fork.offered.take();
-            if is_accepted && offer.is_some() {
-                fork.answer = offer;
-                fork.changed = true;
-            }
+            fork.offered = None;
         }
     }
 

@@ -65,6 +65,11 @@ impl Offered {
         self.by == By::Prack
     }
 
+    /// Where the peer wants to be asked from now on, for a dialog other than the leg's.
+    pub(super) fn take_contact(&mut self) -> Option<Box<str>> {
+        self.contact.take()
+    }
+
     /// Sends the 2xx. What comes back waits for its ACK.
     pub(super) fn accept(
         self,

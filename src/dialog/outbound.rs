@@ -129,10 +129,10 @@ impl Calling {
     }
 
     pub(super) fn answer_offer(mut self, turn: &mut Turn<'_>, body: Option<&Body>) -> Leg {
-        if let Some(update) = self.dialog.take_offered() {
+        if let Some(mut update) = self.dialog.take_offered() {
+            self.early.offer_accepted(update.take_contact());
             // It waits for no ACK.
             let _none = update.accept(turn, &mut self.dialog, body);
-            self.early.offer_settled(true);
         }
         Leg::Calling(self)
     }
@@ -140,7 +140,7 @@ impl Calling {
     pub(super) fn refuse_offer(mut self, turn: &mut Turn<'_>, refusal: Refusal) -> Leg {
         if let Some(update) = self.dialog.take_offered() {
             update.refuse(turn, refusal);
-            self.early.offer_settled(false);
+            self.early.offer_refused();
         }
         Leg::Calling(self)
     }

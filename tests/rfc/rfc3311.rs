@@ -414,6 +414,28 @@ fn section_5_2_a_phone_that_rings_may_change_what_it_has_answered_for_certain() 
     }
 }
 
+/// The target that it moves is that of its own early dialog, and not of another phone's.
+#[test]
+fn section_5_2_before_the_answer_the_target_of_one_phone_moves() {
+    let (mut network, leg, invite) = ringing(Some(sdp("ours")));
+    reliably(&mut network, &invite, "a");
+    let extra = "Contact: <sip:moved@127.0.0.1:6000>\r\nContent-Type: application/sdp\r\n";
+    let update = within(&invite, "UPDATE", 1, "a", extra, "changed");
+    network.send(PEER, &update);
+    network.agents[0].answer_offer(network.now, leg, Some(&sdp("agreed")));
+    assert_eq!(kind(&network.take_text()), "200 UPDATE");
+    for (fork, contact, target) in [
+        ("a", CONTACT, "sip:moved@127.0.0.1:6000"),
+        ("b", "", "sip:2001@127.0.0.1:6000"),
+    ] {
+        let extra = format!("{contact}Require: 100rel\r\nRSeq: 8\r\n");
+        network.send(PEER, &response(&invite, 183, fork, &extra, ""));
+        let prack = network.take_text();
+        assert_eq!((kind(&prack).as_str(), uri(&prack)), ("PRACK", target));
+        network.send(PEER, &response(&prack, 200, "", "", ""));
+    }
+}
+
 /// An UPDATE that overtakes the ACK: 491 where that has the answer to an offer of ours.
 #[test]
 fn section_5_2_an_offer_before_the_ack_meets_ours_or_comes_too_early() {
