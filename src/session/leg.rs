@@ -289,9 +289,12 @@ impl LegSession {
     }
 
     /// The far end has answered the offer of our INVITE after it was taken back here: it has it,
-    /// and what is said next follows it (RFC 3264 §8).
+    /// and what is said next follows it (RFC 3264 §8). Where it has made another offer since, that
+    /// one was answered, and it has said nothing new.
     pub fn hear_late_answer(&mut self, answer: &Body) {
-        if self.is_settled()
+        if self.has_said_early(answer) {
+            self.withdrawn = None;
+        } else if self.is_settled()
             && let Some(offer) = self.withdrawn.take()
         {
             self.exchange = Exchange::Said(Some(offer));
@@ -407,10 +410,15 @@ impl LegSession {
         self.early == Early::Changed
     }
 
+    /// Whether this is the last offer that the far end has made by then.
+    fn has_said_early(&self, last: &Body) -> bool {
+        self.has_changed_early() && self.heard.as_ref() == Some(&last.bytes)
+    }
+
     /// The 2xx to our INVITE. Where somebody else answers it than the phone that has made another
     /// offer, it answers the first one.
     pub(super) fn hear_final(&mut self, answer: &Body) {
-        if self.has_changed_early() && self.heard.as_ref() != Some(&answer.bytes) {
+        if self.has_changed_early() && !self.has_said_early(answer) {
             self.early = Early::Nothing;
             self.hear_late_answer(answer);
         }

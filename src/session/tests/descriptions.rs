@@ -192,6 +192,23 @@ fn a_far_end_that_asks_nobody_in_particular_gets_what_it_had() {
     assert!(text(&answer.expect("an answer")).ends_with("m=audio 0 RTP/AVP 18\r\n"));
 }
 
+/// RFC 3264 §8: a phone that has changed its session before its answer has our answer to that, and
+/// nothing older comes after it, although its INVITE was taken back meanwhile.
+#[test]
+fn a_late_answer_of_a_phone_that_has_changed_brings_no_earlier_version_back() {
+    let mut phone = LegSession::outbound(8);
+    let (offer, _) = phone.offer(&body(&ucm()));
+    let held = body(&(PHONE.replace(" 9 IN", " 10 IN") + "a=sendonly\r\n"));
+    let answer = phone.change_ringing(&held).expect("an answer");
+    let last = version(&answer.bytes);
+    assert!(last > version(&offer.bytes));
+    phone.roll_back();
+    phone.hear_late_answer(&held);
+    assert_eq!(phone.said(), Some(&answer.bytes));
+    let (next, _) = phone.offer(&body(&ucm()));
+    assert!(version(&next.bytes) > last, "{}", text(&next));
+}
+
 #[test]
 fn an_offer_without_media_grows_later() {
     let mut agent = LegSession::outbound(42);
