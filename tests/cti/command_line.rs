@@ -146,15 +146,29 @@ fn ask(socket: &UdpSocket, server: &str, method: &str, call: &str) -> u16 {
     }
 }
 
-#[test]
-fn a_signal_lets_calls_end_and_no_others_in() {
-    let path = file("drain.toml", CONFIGURATION);
-    let (mut server, mut log, line) = serve(&path);
+/// A caller who waits at the server that began with this line, and where that hears SIP.
+fn one_waits(line: &str) -> (UdpSocket, &str) {
     let (_, rest) = line.split_once("udp:").unwrap();
     let sip = rest.split([' ', ',']).next().unwrap();
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     socket.set_read_timeout(Some(PATIENCE)).unwrap();
     assert_eq!(ask(&socket, sip, "INVITE", "waits"), 182);
+    (socket, sip)
+}
+
+/// The server ends well, because nobody is in a call any more.
+fn ends_with_its_calls(server: &mut EndsWithTheTest, log: &mut BufReader<ChildStderr>) {
+    let mut rest = String::new();
+    log.read_to_string(&mut rest).unwrap();
+    assert_eq!(server.0.wait().unwrap().code(), Some(0), "{rest}");
+    assert!(rest.contains("no call is left"), "{rest}");
+}
+
+#[test]
+fn a_signal_lets_calls_end_and_no_others_in() {
+    let path = file("drain.toml", CONFIGURATION);
+    let (mut server, mut log, line) = serve(&path);
+    let (socket, sip) = one_waits(&line);
     terminate(&server);
     let mut said = String::new();
     while !said.contains("no new calls") {
@@ -171,10 +185,7 @@ fn a_signal_lets_calls_end_and_no_others_in() {
     assert_eq!(ask(&socket, sip, "OPTIONS", "ping"), 503);
     assert!(server.0.try_wait().unwrap().is_none(), "somebody waits");
     assert_eq!(ask(&socket, sip, "CANCEL", "waits"), 200);
-    let mut rest = String::new();
-    log.read_to_string(&mut rest).unwrap();
-    assert_eq!(server.0.wait().unwrap().code(), Some(0), "{rest}");
-    assert!(rest.contains("no call is left"), "{rest}");
+    ends_with_its_calls(&mut server, &mut log);
 }
 
 /// An administrator stops the server that began with this line.
@@ -199,11 +210,7 @@ fn drain(line: &str) {
 fn the_first_signal_after_an_administrator_s_request_ends_no_call() {
     let path = file("drain_and_signal.toml", CONFIGURATION);
     let (mut server, mut log, line) = serve(&path);
-    let (_, rest) = line.split_once("udp:").unwrap();
-    let sip = rest.split([' ', ',']).next().unwrap();
-    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-    socket.set_read_timeout(Some(PATIENCE)).unwrap();
-    assert_eq!(ask(&socket, sip, "INVITE", "waits"), 182);
+    let (socket, sip) = one_waits(&line);
     drain(&line);
     terminate(&server);
     let mut said = String::new();
@@ -211,10 +218,7 @@ fn the_first_signal_after_an_administrator_s_request_ends_no_call() {
         assert_ne!(log.read_line(&mut said).unwrap(), 0, "{said}");
     }
     assert_eq!(ask(&socket, sip, "CANCEL", "waits"), 200);
-    let mut rest = String::new();
-    log.read_to_string(&mut rest).unwrap();
-    assert_eq!(server.0.wait().unwrap().code(), Some(0), "{rest}");
-    assert!(rest.contains("no call is left"), "{rest}");
+    ends_with_its_calls(&mut server, &mut log);
 }
 
 /// What the service manager is told next.
@@ -240,10 +244,7 @@ fn a_service_manager_hears_that_it_runs_lives_and_is_stopped_by_an_administrator
     assert_eq!(told(&watcher), "WATCHDOG=1", "and again");
     drain(&line);
     while told(&watcher) != "STOPPING=1" {}
-    let mut rest = String::new();
-    log.read_to_string(&mut rest).unwrap();
-    assert_eq!(server.0.wait().unwrap().code(), Some(0), "{rest}");
-    assert!(rest.contains("no call is left"), "{rest}");
+    ends_with_its_calls(&mut server, &mut log);
     std::fs::remove_file(&name).unwrap();
 }
 
