@@ -276,9 +276,9 @@ impl AsyncRead for Connection {
             }
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
-        if ready!(self.stream.poll_handshake(context)).is_err() {
+        if let Err(error) = ready!(self.stream.poll_handshake(context)) {
             self.refusals.count(Cause::Handshake);
-            return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
+            return Poll::Ready(Err(error));
         }
         let before = buffer.filled().len();
         ready!(self.stream.poll_read(context, buffer))?;

@@ -46,7 +46,7 @@ impl Stream {
         matches!(self, Self::Shaking(_))
     }
 
-    /// Goes on with a handshake; an error ends the connection.
+    /// Goes on with a handshake, before anything is read; an error ends the connection.
     pub(super) fn poll_handshake(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Self::Shaking(accept) = self else {
             return Poll::Ready(Ok(()));
@@ -68,7 +68,6 @@ impl Stream {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        ready!(self.poll_handshake(context))?;
         match self {
             Self::Plain(stream) => Pin::new(stream).poll_read(context, buffer),
             Self::Secret(stream) => Pin::new(stream.as_mut()).poll_read(context, buffer),

@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use offhook_shards::rustls::crypto::{CryptoProvider, ring};
 use offhook_shards::rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use offhook_shards::rustls::{ClientConfig, RootCertStore, ServerConfig};
+use offhook_shards::rustls::server::WantsServerCert;
+use offhook_shards::rustls::{ClientConfig, ConfigBuilder, RootCertStore, ServerConfig};
 use offhook_shards::{TlsSettings, pem};
 
 use crate::config::{ClientCertificates, Config, Tls};
@@ -51,6 +52,14 @@ fn server(
             builder.with_client_cert_verifier(Arc::new(verifier))
         }
     };
+    showing(builder, tls)
+}
+
+/// A server that shows our certificate.
+fn showing(
+    builder: ConfigBuilder<ServerConfig, WantsServerCert>,
+    tls: &Tls,
+) -> Result<ServerConfig, String> {
     let (chain, key) = read_identity(tls)?;
     builder
         .with_single_cert(chain, key)
@@ -66,14 +75,11 @@ pub fn load_http(config: &Config) -> Result<Option<Arc<ServerConfig>>, String> {
     let Some(tls) = config.tls.as_ref().filter(|_| config.server.http_tls) else {
         return Ok(None);
     };
-    let (chain, key) = read_identity(tls)?;
     let builder = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?
         .with_no_client_auth();
-    let mut server = builder
-        .with_single_cert(chain, key)
-        .map_err(|error| format!("{} and {} do not fit: {error}", tls.certificate, tls.key))?;
+    let mut server = showing(builder, tls)?;
     server.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Some(Arc::new(server)))
 }
