@@ -169,7 +169,7 @@ impl Floor {
             calendar,
             files,
             globals: vec![Value::Unset; count(Scope::Global)],
-            users: vec![vec![Value::Unset; count(Scope::User)]; users + 1],
+            users: Vec::new(),
             lines: VecDeque::new(),
             stop: None,
             is_fatal: false,
@@ -210,7 +210,16 @@ impl Floor {
                 floor.globals[index] = Value::Text(value.as_bytes().to_vec());
             }
         }
+        floor.seat_users(users);
         floor
+    }
+
+    /// Has room for the variables of so many users, and of the one who is nobody.
+    pub(crate) fn seat_users(&mut self, users: usize) {
+        let own = vec![Value::Unset; self.scenario.names.count(Scope::User)];
+        if self.users.len() <= users {
+            self.users.resize(users + 1, own);
+        }
     }
 
     /// Queues a message, and returns the number by which its text is found. `flow` is the call, if

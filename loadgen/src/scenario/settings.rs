@@ -99,7 +99,7 @@ pub struct Settings {
     pub first_call: u64,
     /// Calls that peers have opened at any worker.
     pub admitted: Arc<AtomicU64>,
-    /// Calls of ours at any worker, where there is a limit of them.
+    /// Calls of ours that live, at all workers.
     pub at_once: Arc<AtomicUsize>,
     /// Bytes of the kernel's buffers of each UDP socket.
     pub socket_buffer_bytes: usize,

@@ -289,6 +289,11 @@ impl Call {
         self.number
     }
 
+    /// The index of the step that it is at.
+    pub(crate) fn step(&self) -> usize {
+        self.step
+    }
+
     pub(crate) fn call_id(&self) -> &[u8] {
         self.texts.text(Part::CallId)
     }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use offhook_shards::clock::Clock;
 
 use super::super::calendar::Calendar;
+use super::super::floor::Log;
 use super::super::model::Scenario;
 use super::super::options::Play;
 use super::super::settings::Settings;
@@ -74,6 +75,8 @@ pub(super) struct Desk {
     typed: keys::Keys,
     /// Why the last command means nothing at all.
     typo: String,
+    /// Whether the screen leaves out the steps that the scenario hides.
+    pub(super) hides: bool,
     /// Whether classes of times are counted anew after every line of statistics.
     is_periodic: bool,
 }
@@ -96,6 +99,7 @@ impl Desk {
             commands: Commands::default(),
             note: "",
             rate_scale: play.rate_scale,
+            hides: true,
             typed: keys::Keys::default(),
             typo: String::new(),
             is_periodic: play.traces.periodic_classes,
@@ -155,8 +159,8 @@ impl Desk {
                 Some(Wish::Obey(order)) => self.obey(order),
                 Some(Wish::Show) => self.dump(now),
                 Some(Wish::Scale(scale)) => self.rate_scale = scale,
-                Some(Wish::Unknown(why)) if self.screen.is_none() => say(&why),
-                Some(Wish::Unknown(why)) => self.typo = why,
+                Some(Wish::Hide(hides)) => self.hides = hides,
+                Some(Wish::Unknown(why)) => self.refuse(why),
                 None => {}
             }
             std::thread::sleep(LOOK_INTERVAL);
@@ -204,19 +208,58 @@ impl Desk {
         }
     }
 
-    fn obey(&mut self, order: Order) {
-        let order = match order {
-            Order::RateBy(step) => Order::RateBy(step * self.rate_scale),
-            Order::Rate(_) | Order::Report | Order::Pause | Order::Drain | Order::Stop => order,
-        };
-        self.note = match order {
-            Order::Pause if self.note == PAUSED => "",
-            Order::Pause => PAUSED,
-            Order::Drain => ENDING,
-            Order::Rate(_) | Order::RateBy(_) if self.note == PAUSED => "",
-            Order::Rate(_) | Order::RateBy(_) | Order::Report | Order::Stop => self.note,
-        };
+    /// Says why nothing comes of what was typed.
+    fn refuse(&mut self, why: String) {
+        if self.screen.is_none() {
+            say(&why);
+        } else {
+            self.typo = why;
+        }
+    }
+
+    fn obey(&mut self, mut order: Order) {
+        match &mut order {
+            Order::RateBy(step) => {
+                *step *= self.rate_scale;
+                self.leave_pause();
+            }
+            Order::Rate(_) => self.leave_pause(),
+            Order::Pause if self.note == PAUSED => self.note = "",
+            Order::Pause => self.note = PAUSED,
+            Order::Drain => self.note = ENDING,
+            Order::Users(_) if self.settings.load.users.is_none() => {
+                return self.refuse("set users is for a run with -users".to_owned());
+            }
+            Order::Trace(log, is_wanted) => {
+                if let Err(why) = self.logs.trace(*log, *is_wanted) {
+                    return self.refuse(why);
+                }
+            }
+            Order::Tasks => return self.dump_tasks(),
+            Order::Limit(_) | Order::Users(_) | Order::Report | Order::Stop => {}
+        }
         self.crew.order(order);
+    }
+
+    /// A change of the rate ends a pause.
+    fn leave_pause(&mut self) {
+        if self.note == PAUSED {
+            self.note = "";
+        }
+    }
+
+    /// Has every call written down among the errors, whether they are traced or not.
+    fn dump_tasks(&mut self) {
+        let was_traced = self.logs.is_traced(Log::Error);
+        if let Err(why) = self.logs.trace(Log::Error, true) {
+            return self.refuse(why);
+        }
+        self.crew.order(Order::Trace(Log::Error, true));
+        self.crew.order(Order::Tasks);
+        if !was_traced {
+            // The file takes what the workers have said of it.
+            self.crew.order(Order::Trace(Log::Error, false));
+        }
     }
 
     fn listen(&mut self) {

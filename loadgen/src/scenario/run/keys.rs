@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 
+use super::super::floor::Log;
+use super::super::limits::CALLS_MAX;
 use super::super::station::Order;
 
 /// What an operator wants.
@@ -16,6 +18,8 @@ pub(super) enum Wish {
     Show,
     /// A key that changes the rate is to change it by so much.
     Scale(f64),
+    /// Whether the screen leaves out the steps that the scenario hides.
+    Hide(bool),
     /// A command that there is not, and what to write.
     Unknown(String),
 }
@@ -61,21 +65,47 @@ impl Keys {
     }
 }
 
-/// SIPp's commands, as far as they are here.
+/// What may be written after `c`.
+const COMMANDS: &str = "set rate|rate-scale|limit|users N, set hide true|false, dump tasks, or \
+    trace errors|logs|messages|shortmessages|rtt|calldebug on|off";
+
+/// SIPp's commands.
 fn command_of(text: &str) -> Wish {
     let words: Vec<&str> = text.split_whitespace().collect();
     let number = |text: &str| {
         let number = text.parse::<f64>().ok();
         number.filter(|number| number.is_finite() && *number >= 0.0)
     };
+    let count = |text: &str| {
+        let count = text.parse::<usize>().ok();
+        count.filter(|count| (1..=CALLS_MAX).contains(count))
+    };
     let wish = match *words {
-        ["set", "rate", rate] => number(rate).map(|rate| Wish::Obey(Order::Rate(rate))),
         ["set", "rate-scale", scale] => number(scale).map(Wish::Scale),
+        ["set", "hide", "true"] => Some(Wish::Hide(true)),
+        ["set", "hide", "false"] => Some(Wish::Hide(false)),
+        ["set", "rate", rate] => number(rate).map(|rate| Wish::Obey(Order::Rate(rate))),
+        ["set", "limit", calls] => count(calls).map(|calls| Wish::Obey(Order::Limit(calls))),
+        ["set", "users", users] => count(users).map(|users| Wish::Obey(Order::Users(users))),
+        ["dump", "tasks"] => Some(Wish::Obey(Order::Tasks)),
+        ["trace", log, switch @ ("on" | "off")] => {
+            log_of(log).map(|log| Wish::Obey(Order::Trace(log, switch == "on")))
+        }
         [..] => None,
     };
-    wish.unwrap_or_else(|| {
-        let why = format!("{text:?} is no command: write set rate N, or set rate-scale N");
-        Wish::Unknown(why)
+    wish.unwrap_or_else(|| Wish::Unknown(format!("{text:?} is no command: write {COMMANDS}")))
+}
+
+/// A file of lines by SIPp's name of it.
+fn log_of(name: &str) -> Option<Log> {
+    Some(match name {
+        "error" | "errors" => Log::Error,
+        "logs" => Log::Scenario,
+        "messages" => Log::Message,
+        "shortmessages" => Log::Short,
+        "rtt" => Log::ResponseTime,
+        "calldebug" => Log::Call,
+        _ => return None,
     })
 }
 
@@ -234,8 +264,8 @@ mod tests {
         assert_eq!(written("cset rate-scale 5\n"), Some(Wish::Scale(5.0)));
         // `+` and `q` are letters of it.
         assert_eq!(written("cq+"), None);
-        let why = "\"q+\" is no command: write set rate N, or set rate-scale N";
-        assert_eq!(written("\n"), Some(Wish::Unknown(why.to_owned())));
+        let why = format!("\"q+\" is no command: write {COMMANDS}");
+        assert_eq!(written("\n"), Some(Wish::Unknown(why)));
         assert_eq!(written("+"), Some(Wish::Obey(Order::RateBy(1.0))));
         for wrong in ["cset rate -1\n", "cset rate NaN\n", "cset rate\n", "c\n"] {
             assert!(matches!(written(wrong), Some(Wish::Unknown(_))), "{wrong}");
@@ -243,6 +273,32 @@ mod tests {
         assert_eq!(written(&format!("c{}", "x".repeat(1_000))), None);
         let kept = "x".repeat(COMMAND_LETTERS_MAX);
         assert_eq!(keys.command(), Some(&*kept));
+    }
+
+    #[test]
+    fn commands_mean_what_they_mean_to_sipp() {
+        for (text, order) in [
+            ("set limit 5", Order::Limit(5)),
+            ("set users 1000000", Order::Users(1_000_000)),
+            ("dump tasks", Order::Tasks),
+            ("trace messages on", Order::Trace(Log::Message, true)),
+            ("trace error off", Order::Trace(Log::Error, false)),
+        ] {
+            assert_eq!(command_of(text), Wish::Obey(order), "{text}");
+        }
+        assert_eq!(command_of("set hide false"), Wish::Hide(false));
+        for wrong in [
+            "set limit 0",
+            "set limit -3",
+            "set users 1000001",
+            "set users 1.5",
+            "set hide maybe",
+            "trace all on",
+            "trace logs",
+            "dump",
+        ] {
+            assert!(matches!(command_of(wrong), Wish::Unknown(_)), "{wrong}");
+        }
     }
 
     #[test]

@@ -17,16 +17,30 @@ const RULE: &[u8] = b"----------------------------------------------- ";
 /// The files.
 pub(super) struct Logs {
     statistics: Option<BufWriter<File>>,
-    messages: Option<LogFile>,
-    errors: Option<LogFile>,
-    scenario: Option<LogFile>,
-    short: Option<LogFile>,
-    calls: Option<LogFile>,
     codes: Option<BufWriter<File>>,
-    response_times: Option<LogFile>,
     counts: Option<BufWriter<File>>,
     screen: Option<BufWriter<File>>,
+    lines: [Lines; ALL.len()],
     pub(super) delimiter: String,
+}
+
+/// Kinds of lines, in the order of their numbers.
+const ALL: [Log; 6] = [
+    Log::Error,
+    Log::Scenario,
+    Log::Message,
+    Log::Short,
+    Log::ResponseTime,
+    Log::Call,
+];
+
+/// A file for lines of one kind.
+struct Lines {
+    path: PathBuf,
+    size: Size,
+    /// Begun with the first line that is wanted.
+    file: Option<LogFile>,
+    is_wanted: bool,
 }
 
 impl Logs {
@@ -41,9 +55,11 @@ impl Logs {
             let opened = wanted.then(|| create(&path(own, ending)));
             opened.transpose()
         };
-        let grow = |wanted: bool, own: &Option<PathBuf>, ending: &str, size: Size| {
-            let opened = wanted.then(|| LogFile::create(&path(own, ending), size));
-            opened.transpose()
+        let lines = |own: &Option<PathBuf>, ending: &str, size: Size| Lines {
+            path: path(own, ending),
+            size,
+            file: None,
+            is_wanted: false,
         };
         let size = Size {
             bytes_max: traces.bytes_max,
@@ -53,27 +69,56 @@ impl Logs {
         let endless = Size::default();
         let mut logs = Self {
             statistics: open(traces.statistics, &traces.statistics_file, ".csv")?,
-            messages: grow(traces.messages, &traces.message_file, "messages.log", size)?,
-            errors: grow(traces.errors, &traces.error_file, "errors.log", size)?,
-            scenario: grow(traces.logs, &traces.log_file, "logs.log", endless)?,
-            short: grow(traces.short, &None, "shortmessages.log", size)?,
-            calls: grow(traces.failed_calls, &None, "calldebug.log", size)?,
             codes: open(traces.codes, &None, "error_codes.csv")?,
-            response_times: grow(traces.response_times, &None, "rtt.csv", endless)?,
             counts: open(traces.counts, &None, "counts.csv")?,
             screen: open(traces.screen, &None, "screen.log")?,
+            lines: ALL.map(|log| match log {
+                Log::Error => lines(&traces.error_file, "errors.log", size),
+                Log::Scenario => lines(&traces.log_file, "logs.log", endless),
+                Log::Message => lines(&traces.message_file, "messages.log", size),
+                Log::Short => lines(&None, "shortmessages.log", size),
+                Log::ResponseTime => lines(&None, "rtt.csv", endless),
+                Log::Call => lines(&None, "calldebug.log", size),
+            }),
             delimiter: traces.delimiter.clone(),
         };
+        for log in ALL {
+            let is_wanted = match log {
+                Log::Error => traces.errors,
+                Log::Scenario => traces.logs,
+                Log::Message => traces.messages,
+                Log::Short => traces.short,
+                Log::ResponseTime => traces.response_times,
+                Log::Call => traces.failed_calls,
+            };
+            logs.trace(log, is_wanted)?;
+        }
         let header = counts::header(scenario, &logs.delimiter);
         logs.counts(&header);
-        if let Some(file) = &mut logs.response_times {
-            file.write(&[b"Date_ms;response_time_ms;rtd_no\n"]);
-        }
         if let Some(file) = &mut logs.statistics {
             let header = csv::header(scenario, &logs.delimiter);
             writeln!(file, "{header}").map_err(|error| error.to_string())?;
         }
         Ok(logs)
+    }
+
+    /// Whether lines of this kind are wanted.
+    pub(super) fn is_traced(&self, log: Log) -> bool {
+        self.lines[log as usize].is_wanted
+    }
+
+    /// Begins the file for lines of this kind where they are wanted; one that was begun stays.
+    pub(super) fn trace(&mut self, log: Log, is_wanted: bool) -> Result<(), String> {
+        let lines = &mut self.lines[log as usize];
+        if is_wanted && lines.file.is_none() {
+            let mut file = LogFile::create(&lines.path, lines.size)?;
+            if log == Log::ResponseTime {
+                file.write(&[b"Date_ms;response_time_ms;rtd_no\n"]);
+            }
+            lines.file = Some(file);
+        }
+        lines.is_wanted = is_wanted;
+        Ok(())
     }
 
     pub(super) fn statistics(&mut self, line: &str) {
@@ -100,15 +145,7 @@ impl Logs {
 
     pub(super) fn write(&mut self, lines: &[Line], calendar: &Calendar) {
         for line in lines {
-            let file = match line.log {
-                Log::Error => &mut self.errors,
-                Log::Scenario => &mut self.scenario,
-                Log::Message => &mut self.messages,
-                Log::Short => &mut self.short,
-                Log::ResponseTime => &mut self.response_times,
-                Log::Call => &mut self.calls,
-            };
-            let Some(file) = file else {
+            let Some(file) = &mut self.lines[line.log as usize].file else {
                 continue;
             };
             let mut stamp = Vec::new();
@@ -125,17 +162,11 @@ impl Logs {
     }
 
     pub(super) fn flush(&mut self) {
-        let files = [
-            &mut self.messages,
-            &mut self.errors,
-            &mut self.scenario,
-            &mut self.short,
-            &mut self.calls,
-            &mut self.response_times,
-        ];
-        for file in files.into_iter().flatten() {
-            file.flush();
-        }
+        let files = self
+            .lines
+            .iter_mut()
+            .filter_map(|lines| lines.file.as_mut());
+        files.for_each(LogFile::flush);
         if let Some(file) = &mut self.screen {
             // The same as for lines.
             let _ = file.flush();

@@ -107,7 +107,7 @@ fn latency(name: &str, latency: &Latency) -> LatencyLine {
 
 fn steps(desk: &Desk) -> Vec<StepLine> {
     let steps = desk.scenario.steps.iter().zip(&desk.last.steps);
-    let shown = steps.filter(|(step, _)| !step.is_hidden);
+    let shown = steps.filter(|(step, _)| !(desk.hides && step.is_hidden));
     shown
         .map(|(step, counts)| {
             let arrow = match (&step.kind, desk.scenario.side) {

@@ -7,7 +7,7 @@ use offhook_shards::{
     ConnectionChange, ConnectionId, Engine, Frame, ShardId, Source, Transmit, Transport,
 };
 
-use super::super::floor::Line;
+use super::super::floor::{Line, Log};
 use super::super::limits::MESSAGE_BYTES_MAX;
 use super::super::statistics::Statistics;
 use super::{Ending, Station, dialog_id, message_length};
@@ -34,6 +34,14 @@ pub enum Order {
     Rate(f64),
     /// Change the rate by that much.
     RateBy(f64),
+    /// Open a call only while fewer than that many live, at all workers together.
+    Limit(usize),
+    /// Have that many users, at all workers together, where users call.
+    Users(usize),
+    /// Write lines of this kind down, or no more.
+    Trace(Log, bool),
+    /// Say of each call at which step it is.
+    Tasks,
     /// Stop opening calls, or go on with it.
     Pause,
     /// Open no more calls; end when the last has ended.
@@ -189,6 +197,10 @@ impl Engine for Worker {
                 let rate = self.station.schedule_rate();
                 self.station.set_rate(now, rate + step);
             }
+            Order::Limit(calls) => self.station.set_limit(calls),
+            Order::Users(users) => self.station.set_users(now, users),
+            Order::Trace(log, is_wanted) => self.station.trace(log, is_wanted),
+            Order::Tasks => self.station.tell_tasks(now),
             Order::Pause => self.station.pause(now),
             Order::Drain => self.station.drain(),
             Order::Stop => self.station.stop(),

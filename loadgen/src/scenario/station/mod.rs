@@ -6,11 +6,13 @@ mod commands;
 mod connections;
 mod engine;
 mod openings;
+mod orders;
 mod players;
 mod schedule;
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -95,11 +97,9 @@ impl Station {
             workers: settings.workers.max(1),
             seed: settings.seed,
         };
-        let users = settings.load.users.map_or(0, |users| users as u64);
-        let own = (1..=users).filter(|user| user % share.workers == share.worker);
-        let idle_users = own
-            .filter_map(|user| Some((now, usize::try_from(user).ok()?)))
-            .collect();
+        let users = settings.load.users.unwrap_or(0);
+        let own = shared_out(1..=users, &settings);
+        let idle_users = own.map(|user| (now, user)).collect();
         let mut station = Self {
             schedule: Schedule::new(
                 now,
@@ -474,14 +474,25 @@ impl Station {
             self.dead_until.push_back((now + wait, id));
         }
         let settings = &self.floor.settings;
-        if settings.load.limit.is_some() && self.floor.scenario.side == Side::Client {
+        if self.floor.scenario.side == Side::Client {
             settings.at_once.fetch_sub(1, Ordering::Relaxed);
         }
-        if let Some(user) = user {
-            let think = self.floor.settings.load.think;
+        // Users may have become fewer meanwhile.
+        let users = settings.load.users.unwrap_or(0);
+        if let Some(user) = user.filter(|user| *user <= users) {
+            let think = settings.load.think;
             self.rest(now + think, user);
         }
     }
+}
+
+/// Those of some users who call from this worker.
+fn shared_out(
+    users: RangeInclusive<usize>,
+    settings: &Settings,
+) -> impl Iterator<Item = usize> + use<> {
+    let (worker, workers) = (settings.worker, settings.workers.max(1));
+    users.filter(move |user| *user as u64 % workers == worker)
 }
 
 /// The part of a Call-ID that names the call.

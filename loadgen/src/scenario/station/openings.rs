@@ -71,9 +71,8 @@ impl Station {
         if self.by_id.len() >= CALLS_MAX {
             return false;
         }
-        let Some(limit) = settings.load.limit else {
-            return true;
-        };
+        // Counted without a limit too: one may be set while calls live.
+        let limit = settings.load.limit.unwrap_or(usize::MAX);
         let one_more = |calls| (calls < limit).then_some(calls + 1);
         let order = Ordering::Relaxed;
         settings

@@ -9,6 +9,7 @@ use offhook_shards::{Engine, Transport};
 use super::lab::{lab_with, request};
 use crate::load::{Plan, Shape, Spacing};
 use crate::reach::Reach;
+use crate::scenario::floor::Log;
 use crate::scenario::station::{Ending, Order, Report, Worker};
 use crate::scenario::statistics::Statistics;
 
@@ -314,4 +315,86 @@ fn media_go_to_no_machine_that_is_not_allowed() {
         let may = allowed || is_here;
         assert_eq!(lab.statistics().unreached, u64::from(!may), "{host}");
     }
+}
+
+#[test]
+fn a_limit_that_is_set_while_calls_live_counts_them() {
+    let mut lab = lab_with(&talk(2_000), |settings| {
+        settings.load.calls_max = None;
+        settings.load.rate = 10.0;
+    });
+    lab.advance(1_000);
+    assert!(lab.statistics().current > 5, "{}", lab.statistics().current);
+    lab.station.set_limit(4);
+    let before = lab.statistics().outgoing;
+    lab.advance(900);
+    assert_eq!(lab.statistics().outgoing, before);
+    lab.advance(3_000);
+    let statistics = lab.statistics();
+    assert!(statistics.outgoing > before && statistics.current <= 4);
+    lab.station.set_limit(1_000);
+    lab.advance(1_900);
+    assert!(
+        lab.statistics().current > 10,
+        "{}",
+        lab.statistics().current
+    );
+}
+
+#[test]
+fn users_come_and_go_while_a_run_lasts() {
+    let mut lab = lab_with(&talk(300), |settings| {
+        settings.load.users = Some(2);
+        settings.load.calls_max = None;
+    });
+    lab.advance(1_000);
+    assert_eq!(lab.statistics().peak, 2);
+    lab.station.set_users(lab.now, 5);
+    lab.advance(50);
+    assert_eq!(lab.statistics().current, 5);
+    // Those who are to go end their calls; who comes back before that is not there twice.
+    lab.station.set_users(lab.now, 1);
+    lab.station.set_users(lab.now, 3);
+    lab.station.set_users(lab.now, 1);
+    lab.advance(1_000);
+    assert_eq!(lab.statistics().current, 1);
+    lab.station.set_users(lab.now, 3);
+    lab.advance(1_000);
+    let statistics = lab.statistics();
+    assert_eq!((statistics.current, statistics.peak), (3, 5));
+    let per_second = statistics.outgoing;
+    lab.advance(3_000);
+    assert!(lab.statistics().outgoing - per_second <= 3 * 11);
+}
+
+#[test]
+fn traces_begin_and_end_while_a_run_lasts() {
+    let mut lab = lab_with(&talk(10), |settings| settings.load.calls_max = None);
+    lab.advance(300);
+    assert!(lab.station.take_lines().is_empty());
+    lab.station.trace(Log::Short, true);
+    lab.advance(300);
+    let lines = lab.station.take_lines();
+    assert!(!lines.is_empty() && lines.iter().all(|line| line.log == Log::Short));
+    lab.station.trace(Log::Short, false);
+    lab.advance(300);
+    assert!(lab.station.take_lines().is_empty());
+}
+
+#[test]
+fn every_call_can_be_asked_where_it_is() {
+    let mut lab = lab_with(&talk(10_000), |settings| settings.load.calls_max = Some(2));
+    lab.advance(500);
+    lab.station.trace(Log::Error, true);
+    lab.station.tell_tasks(lab.now);
+    let lines = lab.station.take_lines();
+    let texts = lines
+        .iter()
+        .map(|line| String::from_utf8_lossy(&line.text).into_owned());
+    let texts: Vec<String> = texts.collect();
+    assert_eq!(texts.len(), 2, "{texts:?}");
+    assert!(
+        texts.iter().all(|text| text.contains(" is at step 1: ")),
+        "{texts:?}"
+    );
 }
