@@ -36,6 +36,9 @@ counters! {
     RecordTakenUp => "journal_records", "taken_up";
     /// Records of the journal that could not be taken up.
     RecordUnreadable => "journal_records", "unreadable";
+    /// Times at which something was said before its record was written, because the disk took too
+    /// long.
+    RecordLate => "journal_records", "late";
     /// Requests and responses that could not be parsed.
     MessageMalformed => "messages_refused", "malformed";
     /// Messages longer than the limit, or with too many headers.

@@ -108,8 +108,9 @@ impl Crew for Engines {
         let Some(state) = &self.state else {
             return Journaled::new(Engine::new(now, setup), None);
         };
+        let counters = Arc::clone(&self.counters[shard.index()]);
         let engine = Engine::with_journal(now, setup, state.image());
-        Journaled::new(engine, Some(state.desk(shard, now)))
+        Journaled::new(engine, Some(state.desk(shard, now, counters)))
     }
 
     fn close(&self) {

@@ -68,7 +68,7 @@ fn a_damaged_journal_is_cut_with_a_message_and_the_server_starts() {
         "{}",
         site.log()
     );
-    let line = format!("0 calls and {} agents are known", site::AGENTS);
+    let line = format!("0 calls, {} agents and 0 legs", site::AGENTS);
     assert!(site.log().contains(&line), "{}", site.log());
 }
 

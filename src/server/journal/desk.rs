@@ -3,12 +3,14 @@
 //! a killed process does not know. A disk that takes too long is not waited for.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use crossbeam::channel::TrySendError;
 use offhook_shards::{ConnectionChange, Frame, ShardId, Source, Transmit};
 
+use crate::counters::{Counter, Counters};
 use crate::cti::Output;
 use crate::engine::{Engine, Input, Message};
 use crate::limits::{JOURNAL_LOOK_INTERVAL, JOURNAL_WAIT_MAX};
@@ -25,18 +27,23 @@ pub struct Desk {
     held: Option<Entry>,
     /// Since when something waits to be said.
     shut_since: Option<Instant>,
+    /// Whether it is said all the same, because the disk has taken too long.
+    is_late: bool,
     /// The time of the last input.
     now: Instant,
+    counters: Arc<Counters>,
 }
 
 impl Desk {
-    pub(super) fn new(line: Line, now: Instant) -> Self {
+    pub(super) fn new(line: Line, now: Instant, counters: Arc<Counters>) -> Self {
         Self {
             line,
             sent: 0,
             held: None,
             shut_since: None,
+            is_late: false,
             now,
+            counters,
         }
     }
 
@@ -62,13 +69,27 @@ impl Desk {
     /// Whether what the engine has to say may be said.
     fn may_speak(&mut self, engine: &mut Engine) -> bool {
         self.hand_in(engine);
+        self.is_open()
+    }
+
+    /// Whether everything is written, or has not been for too long.
+    fn is_open(&mut self) -> bool {
         let is_written = self.line.written.load(Ordering::Acquire) >= self.sent;
         if is_written && self.held.is_none() {
-            self.shut_since = None;
+            (self.shut_since, self.is_late) = (None, false);
             return true;
         }
         let since = *self.shut_since.get_or_insert(self.now);
-        self.now.saturating_duration_since(since) >= JOURNAL_WAIT_MAX
+        let is_late = self.now.saturating_duration_since(since) >= JOURNAL_WAIT_MAX;
+        if is_late && !self.is_late {
+            self.is_late = true;
+            self.counters.count(Counter::RecordLate);
+            tracing::warn!(
+                "the journal is not written for {} ms; a crash now would lose calls",
+                JOURNAL_WAIT_MAX.as_millis()
+            );
+        }
+        is_late
     }
 }
 
@@ -166,5 +187,48 @@ impl offhook_shards::Engine for Journaled {
             .into_iter()
             .flatten()
             .min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicU64;
+    use std::time::Duration;
+
+    use crossbeam::channel::bounded;
+
+    use super::super::super::clock::Clock;
+    use super::*;
+
+    #[test]
+    fn what_is_not_written_is_waited_for_and_not_for_ever() {
+        let (sender, _receiver) = bounded(1);
+        let written = Arc::new(AtomicU64::new(0));
+        let line = Line {
+            sender,
+            written: Arc::clone(&written),
+        };
+        let counters = Arc::new(Counters::default());
+        let begin = Clock::start().now();
+        let mut desk = Desk::new(line, begin, Arc::clone(&counters));
+        assert!(desk.is_open());
+        desk.sent = 1;
+        let moment = Duration::from_millis(1);
+        for (at, is_open) in [
+            (Duration::ZERO, false),
+            (JOURNAL_WAIT_MAX - moment, false),
+            (JOURNAL_WAIT_MAX, true),
+            (JOURNAL_WAIT_MAX + moment, true),
+        ] {
+            desk.now = begin + at;
+            assert_eq!(desk.is_open(), is_open, "{at:?}");
+        }
+        assert_eq!(counters.value(Counter::RecordLate), 1);
+        // The disk turns again: the next record is waited for anew.
+        written.store(1, Ordering::Release);
+        assert!(desk.is_open());
+        desk.sent = 2;
+        assert!(!desk.is_open());
+        assert_eq!(counters.value(Counter::RecordLate), 1);
     }
 }

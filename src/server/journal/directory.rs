@@ -6,13 +6,14 @@ use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
 use offhook_shards::ShardId;
 
 use crate::config::Config;
+use crate::counters::Counters;
 use crate::cti::ConnId;
 use crate::dialog::LegMemory;
 use crate::engine::Owners;
@@ -149,8 +150,8 @@ impl StateDirectory {
     }
 
     /// A shard's way to its writer.
-    pub(crate) fn desk(&self, shard: ShardId, now: Instant) -> Desk {
-        Desk::new(self.lines[shard.index()].clone(), now)
+    pub(crate) fn desk(&self, shard: ShardId, now: Instant, counters: Arc<Counters>) -> Desk {
+        Desk::new(self.lines[shard.index()].clone(), now, counters)
     }
 
     /// Writes what is left, once the shards have ended.
@@ -236,11 +237,16 @@ fn owner((key, value): (&Key, &[u8]), config: &Config, owners: Owners) -> Option
 }
 
 fn log(path: &Path, image: &Image, are_other_shards: bool) {
-    let calls = image.iter().filter(|(key, _)| matches!(key, Key::Call(_)));
-    let calls = calls.count();
-    let agents = image.len() - calls;
+    let (mut calls, mut agents, mut leaving) = (0, 0, 0);
+    for (key, _) in image.iter() {
+        match key {
+            Key::Call(_) => calls += 1,
+            Key::Agent(_) => agents += 1,
+            Key::Leaving(_) => leaving += 1,
+        }
+    }
     tracing::info!(
-        "{}: {calls} calls and {agents} agents are known",
+        "{}: {calls} calls, {agents} agents and {leaving} legs that are hung up are known",
         path.display()
     );
     if are_other_shards {
