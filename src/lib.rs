@@ -29,6 +29,7 @@ pub mod cti;
 pub mod dialog;
 pub mod dns;
 pub mod engine;
+mod few;
 mod jitter;
 pub mod journal;
 pub mod limits;

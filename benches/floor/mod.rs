@@ -176,13 +176,18 @@ pub(crate) struct Floor {
 
 impl Floor {
     /// Every phone is watched and every agent Ready before it returns.
+    pub(crate) fn new(shards: u16, agents: usize) -> Self {
+        Self::subscribing(shards, agents, 1_000)
+    }
+
+    /// The same, with so many SUBSCRIBEs a second.
     #[allow(
         clippy::disallowed_methods,
         reason = "virtual time needs some instant to count from"
     )]
-    pub(crate) fn new(shards: u16, agents: usize) -> Self {
+    pub(crate) fn subscribing(shards: u16, agents: usize, rate: usize) -> Self {
         let now = Instant::now();
-        let config = Arc::new(configuration(agents));
+        let config = Arc::new(configuration(agents, rate));
         let counters = Arc::new(Counters::default());
         let dns = (0..agents).map(dn);
         let mut floor = Self {
@@ -211,7 +216,7 @@ impl Floor {
                 .set_behaviour(Some(behaviour));
         }
         let all_ready = |floor: &Self| floor.pbx.subscriptions() == agents;
-        for _ in 0..60_000 {
+        for _ in 0..60_000 + agents * 1_000 / rate {
             if all_ready(&floor) {
                 break;
             }
@@ -384,7 +389,7 @@ fn source(remote: SocketAddr) -> Source {
     }
 }
 
-fn configuration(agents: usize) -> Config {
+fn configuration(agents: usize, subscribe_rate: usize) -> Config {
     let (server, pbx) = (SocketAddr::from(SERVER), SocketAddr::from(PBX));
     let text = format!(
         r#"
@@ -393,7 +398,7 @@ fn configuration(agents: usize) -> Config {
         [[trunk]]
         name = "pbx"
         peers = ["udp:{pbx}"]
-        subscribe_rate = 1000
+        subscribe_rate = {subscribe_rate}
         [[queue]]
         name = "sales"
         [[routing_point]]

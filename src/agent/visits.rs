@@ -8,6 +8,7 @@ use std::time::Instant;
 use crate::call::CallRef;
 use crate::config::QueueIndex;
 use crate::cti::ConnId;
+use crate::few::Few;
 use crate::limits::CALLS_PER_DN_MAX;
 
 use super::{OfferSource, Party};
@@ -123,7 +124,7 @@ impl Visit {
 
 /// The calls at one DN, in the order in which they came.
 #[derive(Debug, Default)]
-pub(super) struct Visits(Vec<Visit>);
+pub(super) struct Visits(Few<Visit>);
 
 impl Visits {
     /// Whether there is none.

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use crate::agent::PartyState;
 use crate::dialog::{Body, LegEvent};
+use crate::few::Few;
 use crate::session::{Behind, Negotiation, Outcome, Sessions, Sink, Source};
 use crate::sip::Status;
 
@@ -55,7 +56,7 @@ pub(super) struct Ended {
 
 /// All exchanges of a conversation; a leg is in one at most.
 #[derive(Debug, Default)]
-pub(super) struct Exchanges(Vec<Exchange>);
+pub(super) struct Exchanges(Few<Exchange>);
 
 impl Exchanges {
     /// Whether a leg has to wait until another exchange is over.
@@ -133,7 +134,7 @@ impl Exchanges {
         told: &mut Vec<(LegSlot, LegCommand)>,
     ) -> Vec<Ended> {
         let mut all = Vec::new();
-        self.0.retain_mut(|exchange| {
+        self.0.retain(|exchange| {
             let due = exchange.negotiation.poll_timeout();
             if due.is_none_or(|(at, _)| at > now) {
                 return true;
@@ -149,7 +150,7 @@ impl Exchanges {
 
     /// The consultation is the main call from now on.
     pub(super) fn consult_is_main(&mut self) {
-        for exchange in &mut self.0 {
+        for exchange in self.0.iter_mut() {
             exchange.purpose = match exchange.purpose {
                 Purpose::Connect(_) => Purpose::Connect(Which::Main),
                 Purpose::Phone(_) => Purpose::Phone(Which::Main),
@@ -175,7 +176,7 @@ impl Exchanges {
         legs: &mut Legs,
         told: &mut Vec<(LegSlot, LegCommand)>,
     ) {
-        self.0.retain_mut(|exchange| {
+        self.0.retain(|exchange| {
             if !concerned(exchange) || exchange.purpose == Purpose::Undo {
                 return true;
             }

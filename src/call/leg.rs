@@ -1,6 +1,7 @@
 //! The legs of a conversation: how far each is, what was said on it, and who hears whom.
 
 use crate::dialog::{Body, LegEvent};
+use crate::few::Few;
 use crate::journal::field::{Field, Reader, choices, fields};
 use crate::session::{LegSession, Sessions};
 
@@ -78,7 +79,7 @@ fields!(Leg {
 /// The legs of a conversation.
 #[derive(Debug, Default)]
 pub(super) struct Legs {
-    legs: Vec<Leg>,
+    legs: Few<Leg>,
     next: u32,
 }
 
@@ -286,11 +287,11 @@ impl Field for Legs {
 
     fn read(from: &mut Reader<'_>) -> Option<Self> {
         let mut legs = Self {
-            legs: Vec::read(from)?,
+            legs: Vec::<Leg>::read(from)?.into_iter().collect(),
             next: u32::read(from)?,
         };
         let slots: Vec<LegSlot> = legs.slots().collect();
-        for leg in &mut legs.legs {
+        for leg in legs.legs.iter_mut() {
             leg.with.take_if(|with| !slots.contains(with));
         }
         Some(legs)
