@@ -238,7 +238,7 @@ fn owner((key, value): (&Key, &[u8]), config: &Config, owners: Owners) -> Option
 
 fn log(path: &Path, image: &Image, are_other_shards: bool) {
     let (mut calls, mut agents, mut leaving) = (0, 0, 0);
-    for (key, _) in image.iter() {
+    for (key, _) in image {
         match key {
             Key::Call(_) => calls += 1,
             Key::Agent(_) => agents += 1,
