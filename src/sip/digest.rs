@@ -109,7 +109,12 @@ impl<'a> Parts<'a> {
             }
             None => {
                 let end = value.find(',').unwrap_or(value.len());
-                (value[..end].trim_matches(is_blank), &value[end..])
+                let token = value[..end].trim_matches(is_blank);
+                // It is written again in quotes, which it must not close.
+                if token.contains(['"', '\\']) {
+                    return Err(Malformed::Parameter);
+                }
+                (token, &value[end..])
             }
         };
         let behind = behind.trim_start_matches(is_blank);
@@ -354,6 +359,8 @@ mod tests {
             "Digest realm=\"x\",nonce=\"y\",algorithm=AKAv1-MD5",
             "Digest =,=",
             "Digest realm=\"x\",\u{e9}=\"y\"",
+            "Digest realm=\"x\",nonce=y\"z",
+            "Digest realm=\"x\",nonce=y\\",
             &many,
         ] {
             assert!(Challenge::parse(value.as_bytes()).is_err(), "{value}");
