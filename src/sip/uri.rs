@@ -251,15 +251,15 @@ impl<'a> Uri<'a> {
     }
 
     fn parameters_agree(&self, other: &Uri<'_>) -> bool {
-        self.parameters
-            .iter()
-            .all(|(name, value)| match other.parameters.find(name) {
-                Some(found) => same_caseless(value.unwrap_or_default(), found.unwrap_or_default()),
-                // These four must appear in both or in neither; others may appear in one.
-                None => !["user", "ttl", "method", "maddr", "transport"]
-                    .iter()
-                    .any(|strict| strict.eq_ignore_ascii_case(name)),
-            })
+        let mut names = self.parameters.iter().map(|(name, _)| name);
+        // Of two parameters with one name the first counts, here as there.
+        names.all(|name| match (self.param(name), other.param(name)) {
+            (Some(own), Some(found)) => same_caseless(own, found),
+            // These four must appear in both or in neither; others may appear in one.
+            (Some(_) | None, _) => !["user", "ttl", "method", "maddr", "transport"]
+                .iter()
+                .any(|strict| strict.eq_ignore_ascii_case(name)),
+        })
     }
 }
 
@@ -279,7 +279,13 @@ impl fmt::Display for Uri<'_> {
         if let Some(port) = self.port {
             write!(formatter, ":{port}")?;
         }
-        write!(formatter, "{}", self.parameters)?;
+        // There are no quotes in a URI: what stands behind the first `=` is written as it came.
+        for (name, value) in self.parameters.iter() {
+            write!(formatter, ";{name}")?;
+            if let Some(value) = value {
+                write!(formatter, "={value}")?;
+            }
+        }
         if !self.headers.is_empty() {
             write!(formatter, "?{}", self.headers)?;
         }
@@ -466,6 +472,13 @@ mod tests {
     }
 
     #[test]
+    fn values_with_equals_signs_are_written_without_quotes() {
+        let text = "sip:alice@example.com;pn-prid=c2FsdA==;lr";
+        assert_eq!(uri(text).param("pn-prid"), Some("c2FsdA=="));
+        assert_eq!(uri(text).to_string(), text);
+    }
+
+    #[test]
     fn other_schemes_keep_their_text() {
         let tel = uri("tel:+1972555;phone-context=example.com");
         assert_eq!((tel.scheme, tel.user), (Scheme::Tel, Some("+1972555")));
@@ -497,6 +510,7 @@ mod tests {
                 "sip:alice@atlanta.com?priority=urgent&subject=project%20x",
             ),
             ("tel:+123", "tel:+123"),
+            ("sip:a@h;x=1;x=2;X=3", "sip:a@h;x=1;x=3"),
         ] {
             assert!(uri(this).equivalent(&uri(that)), "{this} {that}");
             assert!(uri(that).equivalent(&uri(this)), "{that} {this}");
