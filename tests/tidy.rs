@@ -485,7 +485,7 @@ fn identifiers(line: &str) -> impl Iterator<Item = &str> {
 
 fn rust_files() -> Vec<PathBuf> {
     let mut files = Vec::new();
-    for folder in ["src", "shards", "loadgen", "benches", "tests"] {
+    for folder in ["src", "shards", "loadgen", "benches", "tests", "fuzz"] {
         collect(&root().join(folder), &mut files);
     }
     files.sort();
