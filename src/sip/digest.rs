@@ -69,10 +69,9 @@ impl<'a> Parts<'a> {
         let value = std::str::from_utf8(value).map_err(|_| Malformed::Parameter)?;
         let (scheme, rest) = value
             .trim()
-            .split_at_checked(7)
+            .split_at_checked("Digest".len())
             .ok_or(Malformed::Parameter)?;
-        let (scheme, blank) = scheme.split_at(6);
-        if !scheme.eq_ignore_ascii_case("Digest") || !blank.starts_with(is_blank) {
+        if !scheme.eq_ignore_ascii_case("Digest") || !rest.starts_with(is_blank) {
             return Err(Malformed::Parameter);
         }
         let mut left = rest;
@@ -359,6 +358,8 @@ mod tests {
             "Digest realm=\"x\",nonce=\"y\",algorithm=AKAv1-MD5",
             "Digest =,=",
             "Digest realm=\"x\",\u{e9}=\"y\"",
+            "Diges\u{e9} realm=\"x\"",
+            "Digest\u{a0}realm=\"x\",nonce=\"y\"",
             "Digest realm=\"x\",nonce=y\"z",
             "Digest realm=\"x\",nonce=y\\",
             &many,
