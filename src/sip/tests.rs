@@ -1,10 +1,11 @@
 //! Properties of the parser, the writer and the framing, and of UCM's own messages.
 
-use std::net::SocketAddr;
-
 use proptest::prelude::*;
 
 use super::*;
+
+#[path = "../../tests/fuzz/targets/message.rs"]
+mod target;
 
 const SAMPLES: [&[u8]; 10] = [
     include_bytes!("../../tests/data/cucm/invite_delayed_offer.sip"),
@@ -273,82 +274,6 @@ fn frames(pieces: &[&[u8]]) -> Vec<Frame> {
     seen
 }
 
-/// Calls every accessor, so that a panic in one is found.
-fn touch(message: &Message<'_>) -> usize {
-    let mut count = message.all_headers().count() + message.unknown_headers().count();
-    count += message
-        .vias()
-        .filter_map(Result::ok)
-        .filter_map(|via| via.received())
-        .count();
-    count += message.contacts().filter_map(Result::ok).count();
-    count += message.routes().chain(message.record_routes()).count();
-    count += message.remote_parties().count() + message.diversions().count();
-    count += message
-        .reasons()
-        .filter_map(Result::ok)
-        .filter_map(|found| found.cause())
-        .count();
-    count += message
-        .require()
-        .chain(message.supported())
-        .chain(message.accept())
-        .count();
-    count += usize::from(message.event().is_ok());
-    count += usize::from(message.subscription_state().is_ok());
-    count += usize::from(message.session_expires().is_ok()) + usize::from(message.min_se().is_ok());
-    count += usize::from(message.expires().is_ok()) + usize::from(message.retry_after().is_ok());
-    count += usize::from(message.content_type().is_ok());
-    count += usize::from(message.content_disposition().is_ok());
-    count += usize::from(message.identity_is_private());
-    if let Ok(caller) = message.calling_identity() {
-        count += caller.to_string().len() + usize::from(caller.uri.equivalent(&caller.uri));
-    }
-    count + Sdp::parse(message.body()).map_or(0, |sdp| sdp.media().count())
-}
-
-/// Whatever is received, nothing panics, and what is accepted can be answered.
-fn survive(bytes: &[u8]) {
-    let _ = frame(bytes);
-    let source = SocketAddr::from(([192, 0, 2, 1], 5060));
-    let mut index = HeaderIndex::new();
-    let mut written = Vec::new();
-    match Message::receive(bytes, &mut index) {
-        Ok(Checked::Request(request)) => {
-            touch(&request.message);
-            Writer::response(&mut written, Status::OK, &request, source, Some("t")).end();
-            let mut index = HeaderIndex::new();
-            let Ok(Checked::Response(response)) = Message::receive(&written, &mut index) else {
-                panic!(
-                    "our response cannot be read: {}",
-                    String::from_utf8_lossy(&written)
-                );
-            };
-            assert_eq!(response.call_id, request.call_id);
-            assert_eq!(response.via.branch(), request.via.branch());
-            assert_eq!(response.to_tag, request.to_tag.or(Some("t")));
-        }
-        Ok(Checked::Response(response)) => {
-            touch(&response.message);
-        }
-        Err(rejection) => {
-            if let Some(message) = &rejection.message {
-                touch(message);
-            }
-            if let Some(mut writer) = Writer::rejection(&mut written, &rejection, source, "t") {
-                writer.end();
-                let mut index = HeaderIndex::new();
-                let answer = Message::parse(&written, &mut index);
-                assert!(
-                    answer.is_ok(),
-                    "{answer:?} {}",
-                    String::from_utf8_lossy(&written)
-                );
-            }
-        }
-    }
-}
-
 proptest! {
     #[test]
     fn any_pieces_of_a_stream_give_the_same_frames(
@@ -366,8 +291,8 @@ proptest! {
 
     #[test]
     fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
-        survive(&bytes);
-        survive(&[b"OPTIONS sip:a SIP/2.0\r\nVia: ", &bytes[..]].concat());
+        target::run(&bytes);
+        target::run(&[b"OPTIONS sip:a SIP/2.0\r\nVia: ", &bytes[..]].concat());
     }
 
     #[test]
@@ -389,7 +314,7 @@ proptest! {
                 }
             }
         }
-        survive(&bytes);
+        target::run(&bytes);
     }
 
     #[test]

@@ -38,13 +38,21 @@ fn what_was_found_is_replayed() {
     }
 }
 
+/// `CHANGES=20` tries twenty times as many, `TARGET=uri` those of one target.
 #[test]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "how many comes from whoever looks for more"
+)]
 fn changes_of_what_was_found_are_survived() {
     let words = words();
-    for (name, target) in ALL {
+    let times = std::env::var("CHANGES").map_or(1, |times| times.parse().unwrap());
+    let chosen = std::env::var("TARGET").ok();
+    let is_chosen = |name: &str| chosen.as_deref().is_none_or(|chosen| chosen == name);
+    for (name, target) in ALL.into_iter().filter(|(name, _)| is_chosen(name)) {
         let texts: Vec<Vec<u8>> = files(name).into_iter().map(|(_, bytes)| bytes).collect();
         let mut changes = Changes::new(&texts, &words);
-        for number in 0..changes_of(name) {
+        for number in 0..times * changes_of(name) {
             let bytes = changes.next();
             survives(&format!("{name}, change {number}"), target, &bytes);
         }

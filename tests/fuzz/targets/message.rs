@@ -3,10 +3,11 @@
 
 use std::net::SocketAddr;
 
-use offhook::sip::{Checked, HeaderIndex, Message, Sdp, Status, Writer};
+use offhook::sip::{Checked, HeaderIndex, Message, Sdp, Status, Writer, frame};
 
 /// One datagram.
 pub fn run(bytes: &[u8]) {
+    let _ = frame(bytes);
     let source = SocketAddr::from(([192, 0, 2, 1], 5060));
     let mut index = HeaderIndex::new();
     let mut written = Vec::new();
@@ -83,7 +84,17 @@ fn touch(message: &Message<'_>) {
         message.content_disposition(),
         message.content_length(),
     );
-    let _ = message.identity_is_private();
+    let _ = (
+        message.rseq(),
+        message.rack(),
+        message.replaces(),
+        message.session_id(),
+    );
+    let _ = (
+        message.max_forwards(),
+        message.min_expires(),
+        message.identity_is_private(),
+    );
     if let Ok(caller) = message.calling_identity() {
         assert!(caller.uri.equivalent(&caller.uri), "{caller}");
     }
