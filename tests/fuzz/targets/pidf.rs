@@ -24,8 +24,9 @@ pub fn run(bytes: &[u8]) {
     let Ok(presence) = parsed else {
         return;
     };
-    assert!(presence.activities.iter().count() <= PIDF_ACTIVITIES_MAX);
-    let mut names: Vec<&str> = presence.activities.iter().collect();
+    let names: BTreeSet<&str> = presence.activities.iter().collect();
+    assert_eq!(names.len(), presence.activities.iter().count(), "each once");
+    assert!(names.len() <= PIDF_ACTIVITIES_MAX);
     assert!(
         names
             .iter()

@@ -22,12 +22,19 @@ pub fn run(bytes: &[u8]) {
         let ringing = floor.peers.asked.len() - 1;
         respond(&mut floor, ringing, "200 OK", (content_type, answer), b"");
         floor.check();
-        let dialog = 0;
+        let dialog = caller(&floor);
         request(&mut floor, dialog, "ACK", ("text/plain", b""), b"");
         floor.pass(Duration::from_secs(1));
         request(&mut floor, dialog, "BYE", ("text/plain", b""), b"");
     }
     floor.rest();
+}
+
+/// The caller's dialog stands before the phone's, behind what the PBX is subscribed to.
+fn caller(floor: &Floor) -> usize {
+    let mut dialogs = floor.peers.dialogs.iter();
+    let found = dialogs.position(|dialog| !dialog.is_subscription);
+    found.expect("somebody has called")
 }
 
 fn split(bytes: &[u8], at: u8) -> (&[u8], &[u8]) {

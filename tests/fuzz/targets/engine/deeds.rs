@@ -88,6 +88,15 @@ pub(super) fn perform(floor: &mut Floor, deed: u8, rest: &[u8]) {
     }
 }
 
+/// Desktops log in and are ready, and the PBX says that the phone it is asked about is idle.
+pub(super) fn settle_in(floor: &mut Floor) {
+    for parts in [b"01", b"11", b"02", b"12"] {
+        desks::ask(floor, 0, parts);
+    }
+    behave(floor, Duration::from_secs(1));
+    notify(floor, 0, b"");
+}
+
 /// A peer says something.
 fn say(floor: &mut Floor, from: SocketAddr, bytes: Vec<u8>) {
     floor.datagram(from, &bytes);

@@ -19,11 +19,13 @@ use offhook_shards::{
 };
 
 use super::super::start::{OURS, engine, origin};
+use super::deeds;
 use super::desks::{self, Desk};
 use super::peers::Peers;
 use super::wire::Wire;
 
-/// Two trunks of phones of two kinds, one of a carrier that is believed nothing, a queue that
+/// Two trunks of phones of two kinds, one of a carrier that is believed nothing, one that must
+/// show its password, a queue that
 /// overflows, and a server of media. Nothing pings, so that what moves was moved by a deed.
 const CONFIGURATION: &str = r#"
 [server]
@@ -65,6 +67,15 @@ early_media = false
 identity = "none"
 realm = "example.com"
 user = "offhook"
+password = "secret"
+[[trunk]]
+name = "guarded"
+peers = ["udp:192.0.2.40:5060"]
+prefixes = ["4"]
+oos_check = 0
+challenge = true
+realm = "guarded.example.com"
+user = "guarded"
 password = "secret"
 [[queue]]
 name = "sales"
@@ -149,6 +160,7 @@ fn configuration() -> &'static Arc<Config> {
 }
 
 impl Floor {
+    /// A server whose agents are ready.
     pub(super) fn new() -> Self {
         let now = origin();
         let config = Arc::clone(configuration());
@@ -175,7 +187,7 @@ impl Floor {
             connections: 0,
         };
         desks::open(&mut floor);
-        floor.turn();
+        deeds::settle_in(&mut floor);
         floor
     }
 
@@ -262,7 +274,6 @@ impl Floor {
         self.streams = Default::default();
         self.wire.forget();
         desks::open(self);
-        self.turn();
     }
 
     /// Lets time pass.

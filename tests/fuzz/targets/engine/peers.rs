@@ -4,13 +4,14 @@ use std::net::SocketAddr;
 
 use offhook::sip::{Checked, HeaderIndex, HeaderName, Message, Method, Request, Response};
 
-/// The PBX, the other one, the carrier, a stranger; and who answers for media.
-const ADDRESSES: [&str; 5] = [
+/// The PBX, the other one, the carrier, a stranger, who answers for media, who needs a password.
+const ADDRESSES: [&str; 6] = [
     "192.0.2.20:5060",
     "192.0.2.21:5060",
     "192.0.2.30:5060",
     "203.0.113.7:5060",
     "192.0.2.50:5060",
+    "192.0.2.40:5060",
 ];
 /// What is kept of the past.
 const KEPT_MAX: usize = 64;
