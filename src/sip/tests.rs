@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 
+#[expect(unreachable_pub, reason = "the fuzzer's crate has it as well")]
 #[path = "../../tests/fuzz/targets/message.rs"]
 mod target;
 

@@ -32,12 +32,12 @@ pub fn run(bytes: &[u8]) {
             .iter()
             .all(|name| name.len() <= PIDF_ACTIVITY_BYTES_MAX)
     );
-    // The reader takes names that no document of ours could have.
+    // The reader takes names and characters that no document may have.
     let is_name = |name: &&str| {
         name.chars()
             .all(|letter| letter.is_alphanumeric() || letter == '-')
     };
-    if !names.iter().all(is_name) {
+    if !names.iter().all(is_name) || presence.entity.contains(char::is_control) {
         return;
     }
     let document = document(&presence);
