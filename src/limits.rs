@@ -475,6 +475,8 @@ pub const REFUSED_RETRY_MAX: Duration = Duration::from_secs(900);
 pub const RESUBSCRIBE_SPREAD: Duration = Duration::from_secs(1);
 /// A subscription that stood this long has settled: the next failure counts from one.
 pub const SUBSCRIPTION_SETTLED: Duration = Duration::from_secs(60);
+/// How many others are asked about when a peer turns out to have lost a subscription.
+pub const SUBSCRIPTIONS_DOUBTED: usize = 2;
 /// Subscriptions of a peer that went out are looked at after this time at the earliest.
 pub const PEER_OUT_CHECK_MIN: Duration = Duration::from_secs(5);
 /// And after this time at the latest.
@@ -505,6 +507,12 @@ pub const CALLS_PER_DN_MAX: usize = 8;
 /// What a reservation may outlive the longest ring and the longest silence by, before it returns
 /// by itself: time for the messages between shards.
 pub const RESERVATION_SLACK: Duration = Duration::from_secs(10);
+/// A lease that is looked at so long after its end ran out while nobody looked at any clock.
+pub const LEASE_LATE: Duration = Duration::from_millis(100);
+/// How often it is looked whether the wall clock was set.
+pub const WALL_LOOK_INTERVAL: Duration = Duration::from_secs(5);
+/// By how much it must be apart from the monotonic clock to count as set.
+pub const WALL_STEP_MIN: Duration = Duration::from_secs(1);
 /// A caller whose call is not answered hears of it at least so often (RFC 3261 §13.3.1.1).
 pub const PROGRESS_INTERVAL: Duration = Duration::from_mins(1);
 /// How long an agent gets no call of a queue after its phone was busy, declined, could not be

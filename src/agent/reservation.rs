@@ -2,14 +2,14 @@
 //! It is granted, extended while the call's shard reports progress, and returned by every end of
 //! the call, or by its lease if no report comes. Who is to be offered is the queue's business.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::agent::{EndCause, OfferSource, RefusedOffer};
 use crate::call::{self, CallRef};
 use crate::config::QueueIndex;
 use crate::counters::Counter;
 use crate::cti::{ClientId, EventName, KeyValueList};
-use crate::limits::RESERVATION_SLACK;
+use crate::limits::{LEASE_LATE, RESERVATION_SLACK};
 use crate::queue;
 
 use super::Party;
@@ -157,9 +157,7 @@ impl Agent {
 
     /// One timer serves all leases: it fires when the first ends.
     pub(super) fn watch_leases(&mut self, step: &mut Step<'_>) {
-        let placing = self.placing.as_ref().map(|placing| placing.lease);
-        let leases = self.visits.iter().filter_map(|visit| visit.lease);
-        match leases.chain(placing).min() {
+        match self.leases().min() {
             Some(first) => {
                 let after = first.saturating_duration_since(step.now);
                 self.timers.arm(step, Timer::Lease, after);
@@ -168,9 +166,35 @@ impl Agent {
         }
     }
 
+    fn leases(&self) -> impl Iterator<Item = Instant> {
+        let placing = self.placing.as_ref().map(|placing| placing.lease);
+        let leases = self.visits.iter().filter_map(|visit| visit.lease);
+        leases.chain(placing)
+    }
+
+    fn renew_leases(&mut self, step: &mut Step<'_>) {
+        for index in 0..self.visits.len() {
+            if self.visits[index].lease.is_some() {
+                self.extend_lease(step, index);
+            }
+        }
+        if let Some(placing) = &mut self.placing {
+            placing.lease = step.now + lease(step, None);
+        }
+        self.watch_leases(step);
+    }
+
     /// A call's shard has gone silent: a defect, which must not cost the agent's day.
     pub(super) fn lease_expired(&mut self, step: &mut Step<'_>) {
         let now = step.now;
+        if self
+            .leases()
+            .min()
+            .is_some_and(|lease| now > lease + LEASE_LATE)
+        {
+            // Nobody has looked at the clock since then: the host slept, all shards with it.
+            return self.renew_leases(step);
+        }
         while let Some(index) = self.visits.position_of_over(now) {
             step.count(Counter::ReservationExpired);
             if self.visits[index].is_offer() {

@@ -29,6 +29,8 @@ pub(super) struct Shared {
     pub(super) outbox: Outbox,
     pub(super) buffers: Buffers,
     pub(super) events: VecDeque<Event>,
+    /// By how much the timer that fires now is late: the host may have slept.
+    pub(super) late: Duration,
     /// For reading our own messages again.
     pub(super) headers: HeaderIndex,
 }
@@ -62,6 +64,11 @@ impl Effects<'_> {
             Transport::Tcp | Transport::Tls => true,
             Transport::Udp => false,
         }
+    }
+
+    /// Whether 64*T1 have passed since something was done that was `ago` when this timer was due.
+    pub(super) fn is_over(&self, ago: Duration) -> bool {
+        ago + self.shared.late >= self.durations().patience()
     }
 
     /// Sends a message. An empty one stands for "none".

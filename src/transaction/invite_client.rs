@@ -135,12 +135,17 @@ impl InviteClient {
 }
 
 impl Calling {
-    /// Timer A. §17.1.1.2: the interval doubles without a bound.
+    /// Timer A. §17.1.1.2: the interval doubles without a bound. Where the end is due as well,
+    /// because nobody looked for long, a phone would ring for a call that is given up.
     fn retransmit(self, effects: &mut Effects<'_>) -> InviteClient {
-        effects.send(&self.invite);
-        let retransmission = self
-            .retransmission
-            .map(|last| effects.repeat_after(Timer::InviteRetransmit, last.interval * 2));
+        let t1 = effects.durations().t1;
+        let retransmission = self.retransmission.map(|last| {
+            let next = last.interval * 2;
+            if !effects.is_over(next - t1) {
+                effects.send(&self.invite);
+            }
+            effects.repeat_after(Timer::InviteRetransmit, next)
+        });
         InviteClient::Calling(Self {
             retransmission,
             ..self

@@ -25,7 +25,7 @@ mod timer;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use offhook_shards::wheel::Wheel;
 use offhook_shards::{ConnectionChange, Source, Transmit, Transport};
@@ -104,6 +104,7 @@ impl Transactions {
                 outbox: Outbox::default(),
                 buffers: Buffers::default(),
                 events: VecDeque::new(),
+                late: Duration::ZERO,
                 headers: HeaderIndex::new(),
             },
             now,
@@ -151,7 +152,8 @@ impl Transactions {
     pub fn handle_timeout(&mut self, now: Instant) {
         self.advance(now);
         // Ends: whatever a timer arms lies after `now`.
-        while let Some((_, (owner, timer))) = self.shared.wheel.expire(now) {
+        while let Some((due, (owner, timer))) = self.shared.wheel.expire(now) {
+            self.shared.late = now.saturating_duration_since(due);
             match owner {
                 Owner::Client(key) => {
                     self.clients.handle_timer(now, key, timer, &mut self.shared);

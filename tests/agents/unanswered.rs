@@ -178,6 +178,20 @@ fn a_silent_call_shard_loses_the_reservation() {
 }
 
 #[test]
+fn a_host_that_slept_returns_no_reservation_because_of_that() {
+    let mut desk = Desk::new().ready();
+    let call = desk.reserved();
+    assert_eq!(desk.sleep(Duration::from_secs(600)), []);
+    desk.party(queued(call, PartyState::Ringing));
+    desk.sleep(Duration::from_secs(600));
+    assert_eq!(stage(&desk), Some(Stage::Ringing));
+    assert_eq!(desk.counted(Counter::ReservationExpired), 0);
+    // Silence while somebody looks is silence.
+    desk.pass(Duration::from_secs(62));
+    assert_eq!(desk.counted(Counter::ReservationExpired), 1);
+}
+
+#[test]
 fn clients_hear_of_the_end_of_a_call_whose_shard_went_silent() {
     let mut desk = Desk::new().ready();
     let call = desk.ringing();
