@@ -197,6 +197,11 @@ impl Active {
         State::Active(self)
     }
 
+    pub(super) fn doubtful(&self, trunk: TrunkIndex, peer: u8) -> Option<Instant> {
+        let is_there = (trunk, peer) == (self.life.trunk, self.life.peer);
+        (is_there && !self.is_queued()).then_some(self.life.expires_at)
+    }
+
     /// A peer of a trunk left or came back. Either is a reason to ask soon how the subscription
     /// stands, if it is there.
     pub(super) fn peer_changed(
@@ -423,6 +428,7 @@ impl Refreshing {
             },
             // The peer has lost the dialog, as after a restart.
             Refusal::Unknown => {
+                *around.forgetful = Some((life.trunk, life.peer));
                 life.settle(record, around);
                 record.again(around)
             }

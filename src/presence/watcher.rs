@@ -28,6 +28,8 @@ pub(super) struct Surroundings<'a> {
     pub(super) pacing: &'a mut [Pacing],
     /// The Min-Expires that each trunk is known to insist on.
     pub(super) least_expires: &'a mut [Duration],
+    /// The peer that has just been found to have lost a subscription, as after a restart.
+    pub(super) forgetful: &'a mut Option<(TrunkIndex, u8)>,
     pub(super) lists: &'a mut Lists,
     pub(super) outputs: &'a mut VecDeque<Output>,
     pub(super) counters: &'a Counters,
@@ -239,6 +241,19 @@ impl Watcher {
             | State::BackingOff(_)
             | State::Invariant) => state,
         };
+    }
+
+    /// When the subscription ends, if the peer may have lost it since it was asked last.
+    pub(super) fn doubtful(&self, trunk: TrunkIndex, peer: u8) -> Option<Instant> {
+        match &self.state {
+            State::Active(state) => state.doubtful(trunk, peer),
+            State::Idle(_)
+            | State::Pending(_)
+            | State::NotifyWait(_)
+            | State::Refreshing(_)
+            | State::BackingOff(_)
+            | State::Invariant => None,
+        }
     }
 
     /// A peer left or came back.

@@ -10,6 +10,7 @@ use crate::config::{Config, DnIndex, TrunkIndex};
 use crate::counters::Counters;
 use crate::dialog::SubscriptionEvent;
 use crate::jitter::Jitter;
+use crate::limits::{SUBSCRIPTION_SETTLED, SUBSCRIPTIONS_DOUBTED};
 use crate::trunk::{HealthChange, Trunks};
 
 use super::Output;
@@ -32,6 +33,8 @@ pub struct Watchers {
     wheel: Wheel<Timer>,
     jitter: Jitter,
     lists: Lists,
+    /// See [`Surroundings`].
+    forgetful: Option<(TrunkIndex, u8)>,
     outputs: VecDeque<Output>,
 }
 
@@ -95,6 +98,7 @@ impl Watchers {
             least_expires: vec![Duration::ZERO; config.trunks.len()],
             wheel: Wheel::new(now),
             lists: Lists::new(seed),
+            forgetful: None,
             jitter,
             outputs: VecDeque::new(),
             counters,
@@ -123,7 +127,39 @@ impl Watchers {
             self.with(now, trunks, slot, |watcher, around| {
                 watcher.handle(event, around);
             });
+            if let Some((trunk, peer)) = self.forgetful.take() {
+                self.doubt(now, trunks, trunk, peer);
+            }
             self.arm_turns(now);
+        }
+    }
+
+    /// A peer has lost a subscription, perhaps all of them, by a restart that no ping has noticed:
+    /// those that were asked about longest ago are asked about now. Where they are lost too, each
+    /// has others asked about in its turn, at the pace of the trunk; where they are not, it ends
+    /// there.
+    fn doubt(&mut self, now: Instant, trunks: &mut Trunks, trunk: TrunkIndex, peer: u8) {
+        let asked = self
+            .config
+            .presence
+            .expires
+            .max(self.least_expires[usize::from(trunk.0)]);
+        let recent = now + asked.saturating_sub(SUBSCRIPTION_SETTLED);
+        let doubtful = |(slot, row): (usize, &Row)| {
+            let ends = row.watcher.doubtful(trunk, peer)?;
+            (ends < recent).then_some((ends, slot))
+        };
+        let mut oldest = [None; SUBSCRIPTIONS_DOUBTED];
+        for found in self.watchers.iter().enumerate().filter_map(doubtful) {
+            let mut found = Some(found);
+            for place in &mut oldest {
+                if found.is_some() && (place.is_none() || found < *place) {
+                    std::mem::swap(place, &mut found);
+                }
+            }
+        }
+        for (_, slot) in oldest.into_iter().flatten() {
+            self.with(now, trunks, slot, Watcher::refresh);
         }
     }
 
@@ -227,6 +263,7 @@ impl Watchers {
             jitter: &mut self.jitter,
             pacing: &mut self.pacing,
             least_expires: &mut self.least_expires,
+            forgetful: &mut self.forgetful,
             lists: &mut self.lists,
             outputs: &mut self.outputs,
             counters: &self.counters,
