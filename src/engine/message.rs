@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::call::Newcomer;
 use crate::config::{DnIndex, QueueIndex, TrunkIndex};
 use crate::dialog::LegEvent;
+use crate::wall::Wall;
 use crate::{agent, call, cti, dns, queue, trunk};
 
 pub use super::tie::{TieEnd, TieName};
@@ -22,6 +23,8 @@ pub enum Input {
     Resolved(dns::Resolved),
     /// The server is to stop: no new calls.
     Drain,
+    /// The wall clock was set.
+    Wall(Wall),
 }
 
 /// One message between shards, sorted by the thing it is about; the owner of that thing gets it.

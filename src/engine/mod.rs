@@ -497,6 +497,10 @@ impl offhook_shards::Engine for Engine {
                 self.user_agent.handle_resolved(now, &resolved);
             }
             Input::Drain => self.set_draining(true),
+            Input::Wall(wall) => {
+                self.wall = wall;
+                self.queues.set_wall(now, wall);
+            }
         }
         self.settle(now);
     }

@@ -7,10 +7,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
 
+use offhook_shards::wheel::TimerKey;
+
 use crate::agent::{self, EndCause, Offer, OfferSource};
 use crate::call;
 use crate::config::{Config, DnIndex, EntryKind, QueueIndex, RoutingPointIndex};
 use crate::cti::{CallInfo, ClientId, ConnId, ErrorCode, Event, EventName, Notice, RequestedBy};
+use crate::wall::Wall;
 
 use super::Input;
 use super::entering::Entering;
@@ -39,6 +42,8 @@ pub(super) struct Line {
     /// The number of the last EventRouteRequest.
     pub(super) route_reference: u32,
     pub(super) pace: Pace,
+    /// The beginning of the next day, where calls are counted by the day.
+    day: Option<TimerKey>,
     /// What was last published.
     depth: (u32, u32),
 }
@@ -65,6 +70,7 @@ impl Line {
             asked: BTreeSet::new(),
             route_reference: 0,
             pace: Pace::default(),
+            day: None,
             depth: (0, 0),
         }
     }
@@ -177,9 +183,27 @@ impl Line {
             Timer::Limit(conn_id) => self.limit_reached(step, conn_id),
             Timer::Day => {
                 self.ready.begin_day();
-                step.arm_day();
+                self.await_day(step);
             }
         }
+    }
+
+    /// Calls are counted by the day here.
+    pub(super) fn await_day(&mut self, step: &mut Step<'_>) {
+        let next = step.next_day();
+        self.day = Some(step.arm(next, Timer::Day));
+    }
+
+    /// The wall clock was set; it stood as `before`.
+    pub(super) fn clock_set(&mut self, step: &mut Step<'_>, before: Wall) {
+        let Some(day) = self.day.take() else {
+            return;
+        };
+        step.wheel.cancel(day);
+        if step.day_ends(step.wall) > step.day_ends(before) {
+            self.ready.begin_day();
+        }
+        self.await_day(step);
     }
 
     /// What follows from everything that has just happened.

@@ -2,7 +2,7 @@
 //! outputs go. It decides nothing.
 
 use std::collections::VecDeque;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use offhook_shards::wheel::{TimerKey, Wheel};
 
@@ -83,15 +83,19 @@ impl Step<'_> {
         self.outputs.push_back(Output::Call(call, input));
     }
 
-    /// Wakes the queue when the next day begins where it is.
-    pub(super) fn arm_day(&mut self) {
+    /// When the next day begins where the queue is.
+    pub(super) fn next_day(&self) -> Instant {
         let now = self.wall.time_at(self.now);
-        let begins = match self.config.queue_at(self.queue).calendar {
+        self.now + self.day_ends(self.wall).saturating_sub(now)
+    }
+
+    /// The same as a time, by this wall clock.
+    pub(super) fn day_ends(&self, wall: Wall) -> Duration {
+        let now = wall.time_at(self.now);
+        match self.config.queue_at(self.queue).calendar {
             Some(calendar) => self.config.calendar_at(calendar).next_day(now),
             None => next_day_in_utc(now),
-        };
-        let at = self.now + begins.saturating_sub(now);
-        self.arm(at, Timer::Day);
+        }
     }
 
     pub(super) fn arm(&mut self, at: Instant, timer: Timer) -> TimerKey {

@@ -80,7 +80,16 @@ impl Queues {
             })
             .collect();
         for queue in counting {
-            self.step(now, queue, |_, step| step.arm_day());
+            self.step(now, queue, Line::await_day);
+        }
+    }
+
+    /// The wall clock was set: calendars and days follow it.
+    pub fn set_wall(&mut self, now: Instant, wall: Wall) {
+        let before = std::mem::replace(&mut self.wall, wall);
+        let queues: Vec<QueueIndex> = self.lines.keys().copied().collect();
+        for queue in queues {
+            self.step(now, queue, |line, step| line.clock_set(step, before));
         }
     }
 

@@ -1,9 +1,11 @@
 //! The clock of the control plane: the one place that reads wall time. Shards stamp events with
 //! monotonic time; a pair of both, taken at start, turns it into a date, so that the order of
-//! events survives a step of the wall clock. It does not follow such a step.
+//! events survives a step of the wall clock. It does not follow such a step; calendars, days and
+//! the journal do (`timekeeper`).
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use crate::limits::WALL_STEP_MIN;
 use crate::wall::Wall;
 
 /// The moment at which the server started, on both clocks.
@@ -23,6 +25,19 @@ impl Clock {
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
         Self::at(Instant::now(), since_epoch)
+    }
+
+    /// Both clocks again, if the wall clock has been set since this one was read: it is further
+    /// from where it should be than reading it takes.
+    #[must_use]
+    pub(super) fn set_since(&self) -> Option<Self> {
+        let now = Self::start();
+        now.is_apart(self).then_some(now)
+    }
+
+    fn is_apart(&self, earlier: &Self) -> bool {
+        let expected = earlier.wall().time_at(self.started);
+        self.started_since_epoch.abs_diff(expected) >= WALL_STEP_MIN
     }
 
     /// A clock that started at a given moment.
@@ -120,6 +135,21 @@ mod tests {
             (4_107_542_400, "2100-03-01T00:00:00.000000Z"),
         ] {
             assert_eq!(rfc3339(Duration::from_secs(seconds)), date);
+        }
+    }
+
+    #[test]
+    fn a_step_is_seen_in_both_directions_and_slewing_is_none() {
+        let started = Clock::start().started();
+        let noon = Duration::from_secs(12 * 3_600);
+        let clock = Clock::at(started, noon);
+        let minute = Duration::from_secs(60);
+        for (apart, by) in [(false, 0), (false, 500), (true, 3_600_000)] {
+            let by = Duration::from_millis(by);
+            for time in [noon + minute + by, noon + minute - by] {
+                let later = Clock::at(started + minute, time);
+                assert_eq!(later.is_apart(&clock), apart, "{by:?}");
+            }
         }
     }
 

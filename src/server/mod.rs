@@ -36,5 +36,6 @@ pub mod snapshot;
 pub mod state;
 mod stopping;
 pub mod stream;
+mod timekeeper;
 pub mod tls;
 pub mod websocket;

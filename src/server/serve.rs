@@ -36,6 +36,7 @@ use super::metrics::Fleet;
 use super::reload::InUse;
 use super::service;
 use super::stopping::{Stopping, until_true};
+use super::timekeeper::Timekeeper;
 use super::tls;
 use super::websocket::Heartbeat;
 
@@ -382,6 +383,13 @@ impl<C: Crew> ControlPlane<C> {
         stopped.map_err(|error| ServeError::Broken(error.to_string()))
     }
 
+    fn timekeeper(&self) -> Timekeeper<C::Engine> {
+        Timekeeper {
+            control: self.running.control(),
+            clock: self.clock,
+        }
+    }
+
     async fn attend(&mut self) -> Result<(), ServeError> {
         let (gate, commands) = Gate::open();
         let fleet = Arc::new(self.fleet());
@@ -432,7 +440,7 @@ impl<C: Crew> ControlPlane<C> {
         // Signals are caught before anybody is told that the server runs.
         let catches_signals = self.choices.signals;
         let stopping = Stopping::new(catches_signals, self.stopped.clone(), asked);
-        let mut beside = vec![resolving];
+        let mut beside = vec![resolving, tokio::spawn(self.timekeeper().run())];
         if catches_signals {
             beside.push(tokio::spawn(in_use.run()));
             beside.push(tokio::spawn(service::watchdog(gate)));
