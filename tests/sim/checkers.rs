@@ -2,15 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Instant;
 
 use offhook::agent::Standing;
 use offhook::config::{Config, DnIndex};
 use offhook::counters::Counter;
 use offhook::cti::{AgentWorkMode, ConnId, Event, EventName, Output};
 use offhook::server::encode::{self, Envelope};
-use offhook_loadgen::population::{Activity, Fact, Fault, Presence};
+use offhook_loadgen::population::{Activity, Fact, Fault, Outcome, Presence};
 
-use super::swallowed;
 use super::world::World;
 
 /// How the events of one DN stand, as a client would fold them.
@@ -88,6 +88,8 @@ enum Stand {
 pub struct Journal {
     config: Arc<Config>,
     streams: BTreeMap<String, Stream>,
+    /// When the last event of each address was.
+    last: BTreeMap<String, Instant>,
     pub events: Vec<Event>,
     /// What was told before the server was started again.
     pub known: Vec<Event>,
@@ -98,6 +100,7 @@ impl Journal {
         Self {
             config,
             streams: BTreeMap::new(),
+            last: BTreeMap::new(),
             events: Vec::new(),
             known: Vec::new(),
         }
@@ -164,6 +167,10 @@ impl Journal {
         }
         let is_agent = self.config.dn(&event.this_dn).is_some();
         let stream = self.streams.entry(event.this_dn.clone()).or_default();
+        // I-28: what is told of an address is told in the order in which it happened.
+        if self.last.insert(event.this_dn.clone(), event.at) > Some(event.at) {
+            return Err(format!("I-28: {} goes back in time", in_short(&event)));
+        }
         let verdict = if is_agent {
             agent_event(stream, &event)
         } else {
@@ -358,37 +365,32 @@ fn address_event(stream: &mut Stream, event: &Event) -> Result<(), String> {
     }
 }
 
-/// Holds after every step.
-pub fn always(world: &World) -> Result<(), String> {
+/// Holds after every step, in which the records from `first` on were made.
+pub fn always(world: &World, first: usize) -> Result<(), String> {
     if world.cluster.count(Counter::Panic) > 0 {
         return Err("a panic was contained".into());
     }
-    let faults = world
-        .records
-        .iter()
-        .rev()
-        .take(8)
-        .find_map(|record| match &record.fact {
-            Fact::Fault { fault, dn, token }
-                if excuses(world, *fault, dn.is_some())
-                    || swallowed::excuses(world, *fault, *token) =>
-            {
-                None
-            }
-            Fact::Fault { token, dn, fault } => Some(format!("{fault:?} {token:?} {dn:?}")),
-            _ => None,
-        });
-    if let Some(fault) = faults {
-        return Err(format!("a party met a fault: {fault}"));
+    for record in &world.records[first..] {
+        let (token, dn, fault) = match &record.fact {
+            Fact::Fault { token, dn, fault } => (*token, dn.as_deref(), *fault),
+            Fact::Ended {
+                token,
+                outcome: Outcome::Lost(fault),
+            } => (Some(*token), None, *fault),
+            _ => continue,
+        };
+        let swallowed = &world.network.swallowed;
+        let is_excused =
+            excuses(world, fault, dn.is_some()) || swallowed.excuses(record.at, fault, token, dn);
+        if !is_excused {
+            return Err(format!("a party met a fault: {fault:?} {token:?} {dn:?}"));
+        }
     }
     let totals = world.population.callers.totals();
     let live = world.population.callers.live().len() as u64;
     let ended = totals.answered + totals.abandoned + totals.refused + totals.lost;
     if totals.offered != ended + live {
         return Err(format!("calls are not conserved: {totals:?}, {live} live"));
-    }
-    if totals.lost > 0 && totals.lost > swallowed::callers(world) {
-        return Err("a call was lost".into());
     }
     Ok(())
 }

@@ -49,7 +49,8 @@ pub struct Cluster {
     random: Random,
     /// What the engines have written down.
     pub image: Image,
-    began: Instant,
+    /// What time it is by the clock on the wall.
+    wall: Wall,
     keys: [u64; 2],
     seed: u64,
 }
@@ -77,7 +78,10 @@ impl Cluster {
             outputs: Vec::new(),
             random: Random::new(seed ^ 0xc1),
             image: Image::default(),
-            began: now,
+            wall: Wall {
+                at: now,
+                since_epoch: BEGINS,
+            },
             keys,
             seed,
         };
@@ -113,10 +117,7 @@ impl Cluster {
                     user_agent,
                     seed,
                     counters: Arc::clone(&self.counters[shard.index()]),
-                    wall: Wall {
-                        at: self.began,
-                        since_epoch: BEGINS,
-                    },
+                    wall: self.wall,
                 };
                 Engine::with_journal(now, setup, &self.image)
             })
@@ -192,6 +193,22 @@ impl Cluster {
     pub fn resolved(&mut self, now: Instant, resolved: &Resolved) {
         for engine in &mut self.engines {
             engine.handle_request(now, Input::Resolved(resolved.clone()));
+        }
+    }
+
+    /// The wall clock is set forward or back by `by`.
+    pub fn set_wall(&mut self, now: Instant, by: Duration, forward: bool) {
+        let time = self.wall.time_at(now);
+        let since_epoch = match forward {
+            true => time + by,
+            false => time.saturating_sub(by),
+        };
+        self.wall = Wall {
+            at: now,
+            since_epoch,
+        };
+        for engine in &mut self.engines {
+            engine.handle_request(now, Input::Wall(self.wall));
         }
     }
 

@@ -562,8 +562,7 @@ fn d28_thirty_calls_that_fail_at_once_are_one_outage() {
     for dn in 2_000..2_030 {
         world.phone(&dn.to_string()).set_behaviour(Some(slow));
     }
-    world.excused = super::turmoil::EXCUSED.to_vec();
-    world.population.pbx.go_silent(0);
+    world.connect_node(0, false);
     let plan = CallPlan {
         expires: None,
         ..CallPlan::to("7000").talks_for(Duration::from_secs(60))
@@ -571,7 +570,7 @@ fn d28_thirty_calls_that_fail_at_once_are_one_outage() {
     let tokens: Vec<Token> = (0..30).map(|_| world.call(plan.clone())).collect();
     world.run_for(Duration::from_secs(45));
     assert_eq!(world.journal.names("ucm"), [EventName::DNOutOfService]);
-    world.population.pbx.come_back(0);
+    world.connect_node(0, true);
     world.run_for(Duration::from_secs(120));
     let names = world.journal.names("ucm");
     assert_eq!(

@@ -33,17 +33,34 @@ pub struct Suspects {
     cut: BTreeSet<SocketAddr>,
     /// At which node the phone is that has, or had, this place.
     nodes: BTreeMap<SocketAddr, SocketAddr>,
+    /// Whose place it is, or was: the call and the phone.
+    parties: BTreeMap<SocketAddr, (Option<Token>, Option<String>)>,
 }
 
 impl Suspects {
     /// Looks around; what has lasted too long is a fault.
     pub fn look(&mut self, world: &World) -> Result<(), String> {
+        if world.sleeps() {
+            // Whatever it does not do meanwhile it has its time for when it wakes.
+            self.since.clear();
+            return Ok(());
+        }
         let mut found = BTreeMap::new();
         let ends = world.population.ends();
         let nodes = ends.iter().filter_map(|end| Some((end.here, end.node?)));
         self.nodes.extend(nodes);
+        for end in &ends {
+            let dn = match &end.party {
+                Party::Caller(_) => None,
+                Party::Phone(dn) => Some(dn.clone()),
+            };
+            self.parties.insert(end.here, (end.token, dn));
+        }
         for (fault, at) in i13_legs_are_paired(world, &ends) {
-            if !at.iter().any(|at| self.is_excused(*at)) {
+            if !at
+                .iter()
+                .any(|at| self.is_excused(*at) || self.is_cut_short(world, *at))
+            {
                 found.insert(fault, LEGS_APART);
             }
         }
@@ -61,9 +78,17 @@ impl Suspects {
         Ok(())
     }
 
-    pub fn cut_off(&mut self, node: usize) {
-        let node = u16::try_from(node).expect("nodes are few");
+    pub fn cut_off(&mut self, node: u16) {
         self.cut.insert(node_address(node));
+    }
+
+    /// Whether the network has kept an exchange of whoever is, or was, at this place from coming to
+    /// its end.
+    fn is_cut_short(&self, world: &World, at: SocketAddr) -> bool {
+        self.parties.get(&at).is_some_and(|(token, dn)| {
+            let swallowed = &world.network.swallowed;
+            swallowed.cut_short(world.now, *token, dn.as_deref())
+        })
     }
 
     /// Whether it is the place of a phone whose node has been cut off, or of nobody who was seen.

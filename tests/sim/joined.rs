@@ -124,7 +124,8 @@ impl Joined {
                 | Outcome::Abandoned
                 | Outcome::Lost(_) => false,
             };
-            if dropped {
+            let swallowed = &world.network.swallowed;
+            if dropped && !swallowed.cut_short(record.at, Some(*token), None) {
                 return Err(format!("I-15: {token:?} was dropped: {outcome:?}"));
             }
         }

@@ -1,12 +1,16 @@
 //! The network between the parties: every datagram may be lost, doubled, delayed and thereby
 //! overtaken, as the seed says.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::random::Random;
-use super::swallowed::Swallowed;
+use super::swallowed::{Stage, Swallowed};
+
+/// T4, for which a refused INVITE is remembered (RFC 3261 §17.2.1): whoever gets a copy later has
+/// to take it for a new call.
+const INVITE_LATE_MAX: Duration = Duration::from_secs(5);
 
 /// How bad the network is.
 #[derive(Debug, Clone, Copy)]
@@ -19,6 +23,12 @@ pub struct Faults {
     pub delay_min: Duration,
     /// The longest way; the spread is what reorders.
     pub delay_max: Duration,
+    /// Datagrams, per thousand, of which one more copy arrives long after.
+    pub echoes: u32,
+    /// Datagrams, per thousand, that are long on their way.
+    pub stragglers: u32,
+    /// How long an echo or a straggler takes at most.
+    pub late_max: Duration,
 }
 
 impl Faults {
@@ -28,6 +38,9 @@ impl Faults {
         duplication: 0,
         delay_min: Duration::from_micros(200),
         delay_max: Duration::from_micros(800),
+        echoes: 0,
+        stragglers: 0,
+        late_max: Duration::ZERO,
     };
 
     /// A bad line: loss, copies, and a spread that lets a 200 overtake its 180.
@@ -36,6 +49,7 @@ impl Faults {
         duplication: 50,
         delay_min: Duration::from_millis(1),
         delay_max: Duration::from_millis(80),
+        ..Self::CALM
     };
 }
 
@@ -78,7 +92,11 @@ pub struct Network {
     pub rule: Option<Rule>,
     /// Changes single datagrams before that, where a test does.
     pub rewrite: Option<Rewrite>,
-    /// INVITEs that never arrived.
+    /// Who sends to whom in vain.
+    pub cut: BTreeSet<(SocketAddr, SocketAddr)>,
+    /// A host that sleeps, and until when: what comes meanwhile waits for it.
+    pub asleep: Option<(SocketAddr, Instant)>,
+    /// What has been lost of each exchange.
     pub swallowed: Swallowed,
     random: Random,
     serial: u64,
@@ -94,6 +112,8 @@ impl Network {
             faults,
             rule: None,
             rewrite: None,
+            cut: BTreeSet::new(),
+            asleep: None,
             swallowed: Swallowed::default(),
             random: Random::new(seed),
             serial: 0,
@@ -108,18 +128,60 @@ impl Network {
         if let Some(rewrite) = &mut self.rewrite {
             rewrite(&mut flight);
         }
+        self.swallowed.note(now, &flight, Stage::Sent);
         match self.rule.as_mut().map_or(Fate::Usual, |rule| rule(&flight)) {
             Fate::Usual => {}
             Fate::Lost => return self.lose(now, flight),
             Fate::Late(delay) => return self.launch(now + delay, flight),
         }
-        if self.random.per_thousand(self.faults.loss) {
+        if self.cut.contains(&(flight.from, flight.to)) {
             return self.lose(now, flight);
         }
-        if self.random.per_thousand(self.faults.duplication) {
+        let Faults {
+            loss,
+            duplication,
+            echoes,
+            stragglers,
+            ..
+        } = self.faults;
+        let late_max = match flight.bytes.starts_with(b"INVITE ") {
+            true => {
+                let late_max = INVITE_LATE_MAX.saturating_sub(self.faults.delay_max);
+                self.faults.late_max.min(late_max)
+            }
+            false => self.faults.late_max,
+        };
+        if self.random.per_thousand(loss) {
+            return self.lose(now, flight);
+        }
+        if self.random.per_thousand(duplication) {
             self.launch(now, flight.clone());
         }
-        self.launch(now, flight);
+        if echoes > 0 && self.random.per_thousand(echoes) {
+            let late = self.random.between(Duration::ZERO, late_max);
+            self.launch(now + late, flight.clone());
+        }
+        let late = match stragglers > 0 && self.random.per_thousand(stragglers) {
+            true => self.random.between(Duration::ZERO, late_max),
+            false => Duration::ZERO,
+        };
+        self.launch(now + late, flight);
+    }
+
+    /// Nothing goes wrong any more; what is on its way arrives.
+    pub fn heal(&mut self) {
+        self.faults = Faults::CALM;
+        self.cut.clear();
+    }
+
+    /// Cuts or mends both directions between two addresses.
+    pub fn connect(&mut self, one: SocketAddr, other: SocketAddr, is_up: bool) {
+        for link in [(one, other), (other, one)] {
+            match is_up {
+                true => self.cut.remove(&link),
+                false => self.cut.insert(link),
+            };
+        }
     }
 
     /// When the next datagram arrives.
@@ -129,11 +191,23 @@ impl Network {
 
     /// The next datagram that has arrived.
     pub fn arrived(&mut self, now: Instant) -> Option<Flight> {
-        let entry = self
-            .flights
-            .first_entry()
-            .filter(|entry| entry.key().0 <= now)?;
-        let flight = entry.remove();
+        let flight = loop {
+            let entry = self
+                .flights
+                .first_entry()
+                .filter(|entry| entry.key().0 <= now)?;
+            let ((_, serial), flight) = entry.remove_entry();
+            match self.asleep {
+                Some((host, until)) if flight.to == host && now < until => {
+                    match self.swallowed.will_have_given_up(&flight, until) {
+                        true => self.lose(now, flight),
+                        false => drop(self.flights.insert((until, serial), flight)),
+                    }
+                }
+                Some(_) | None => break flight,
+            }
+        };
+        self.swallowed.note(now, &flight, Stage::Arrived);
         self.note(now, Noted::Arrived(flight.clone()));
         Some(flight)
     }
@@ -184,12 +258,10 @@ impl Network {
     }
 
     fn lose(&mut self, now: Instant, flight: Flight) {
-        self.swallowed.note(&flight, true);
         self.note(now, Noted::Lost(flight));
     }
 
     fn launch(&mut self, now: Instant, flight: Flight) {
-        self.swallowed.note(&flight, false);
         let delay = self
             .random
             .between(self.faults.delay_min, self.faults.delay_max);

@@ -8,6 +8,7 @@ use offhook::cti::EventName::{DNBackInService, DNOutOfService};
 use offhook::sip::Status;
 use offhook_loadgen::population::{CallPlan, Fact, Fault, Outcome, SubscribeRefusal};
 
+use super::profile::Profile;
 use super::world::{Setup, World};
 
 const AGENT: &str = "2000";
@@ -143,6 +144,80 @@ fn subscription_follows_to_the_next_node() {
     world.phone(AGENT).end_private_call();
     assert_eq!(news(&mut world, seconds(5)), [AgentReady]);
     world.population.pbx.come_back(0);
+    world.finish();
+}
+
+#[test]
+fn restart_that_no_ping_has_noticed_is_found_out_by_the_first_refresh() {
+    let mut world = World::new(Setup {
+        shards: 1,
+        ..Setup::calm(40)
+    });
+    world.run_until_ready();
+    world.run_for(seconds(2_000));
+    let now = world.now;
+    world.population.pbx.restart(now, 0);
+    for dn in 2_000..2_040 {
+        world.phone(&dn.to_string()).begin_private_call();
+    }
+    world.run_until(seconds(1_300), |world| world.journal.ready() < 40);
+    world.run_for(seconds(20));
+    assert_eq!(
+        world.journal.ready(),
+        0,
+        "who has one 481 asks about the others"
+    );
+    for dn in 2_000..2_040 {
+        world.phone(&dn.to_string()).end_private_call();
+    }
+    world.run_for(seconds(5));
+    assert_eq!(world.journal.ready(), 40);
+    world.finish();
+}
+
+#[test]
+fn restart_that_the_pings_have_noticed_is_made_good_at_once() {
+    let mut world = World::new(Setup::calm(40));
+    world.run_until_ready();
+    world.connect_node(0, false);
+    let now = world.now;
+    world.population.pbx.restart(now, 0);
+    world.run_until(seconds(60), |world| {
+        world.journal.names("ucm").last() == Some(&DNOutOfService)
+    });
+    for dn in 2_000..2_040 {
+        world.phone(&dn.to_string()).begin_private_call();
+    }
+    world.connect_node(0, true);
+    world.run_until(seconds(60), |world| {
+        world.journal.names("ucm").last() == Some(&DNBackInService)
+    });
+    world.run_for(seconds(5));
+    assert_eq!(world.journal.ready(), 0, "at 50 SUBSCRIBEs a second");
+    for dn in 2_000..2_040 {
+        world.phone(&dn.to_string()).end_private_call();
+    }
+    world.finish();
+}
+
+#[test]
+fn call_that_both_its_phones_have_forgotten_ends_with_its_session() {
+    let mut world = World::new(Setup {
+        profile: Profile::PbxRestart,
+        ..Setup::calm(2).with("[presence]\nexpires = \"2m\"")
+    });
+    world.run_until_ready();
+    world.phone(AGENT).dial("2001");
+    world.run_for(seconds(5));
+    let connected = |world: &World| -> usize {
+        let engines = world.cluster.engines.iter();
+        engines.map(|engine| engine.live().connected).sum()
+    };
+    assert_eq!(connected(&world), 1);
+    let now = world.now;
+    world.population.pbx.restart(now, 0);
+    world.run_for(seconds(900));
+    assert_eq!(connected(&world), 0, "its refresh gets 481");
     world.finish();
 }
 

@@ -7,8 +7,9 @@ use offhook::cti::{
     AgentWorkMode, CallAction, CallRequest, DesktopRequest, Event, EventName, KeyValueList,
     RequestBody, Value,
 };
-use offhook_loadgen::population::{Behaviour, CallPlan, Token};
+use offhook_loadgen::population::{Behaviour, CallPlan, EndedBy, Outcome, Token};
 
+use super::calls::outcome;
 use super::control::{act, conn_of, connected, last, single_step};
 use super::world::{Setup, World};
 
@@ -385,4 +386,44 @@ fn call_to_which_nobody_could_be_added_is_still_that_of_its_queue() {
     let ringing = last(&world, other, EventName::Ringing);
     assert_eq!(ringing.this_queue.as_deref(), Some("7000"));
     super::control::end(&mut world, token);
+}
+
+#[test]
+fn calendar_and_day_follow_a_wall_clock_that_is_set() {
+    let more = r#"
+        [[calendar]]
+        name = "late"
+        time_zone = "UTC"
+        open = "daily 22:00-23:00"
+        [[queue]]
+        name = "night"
+        calendar = "late"
+        overflow_closed = "status:404"
+        strategy = "least_calls_today"
+        [[routing_point]]
+        number = "7009"
+        queue = "night"
+        [[agents]]
+        range = "2100-2101"
+        queues = "night"
+    "#;
+    let mut world = World::new(Setup::calm(1).with(more));
+    world.run_until_ready();
+    let hours = |hours: u64| Duration::from_secs(hours * 3_600);
+    let call = |world: &mut World| {
+        let token = world.call(CallPlan::to("7009").talks_for(Duration::from_secs(1)));
+        world.run_for(Duration::from_secs(20));
+        outcome(world, token)
+    };
+    let served = Some(Outcome::Answered(EndedBy::Us));
+    assert_eq!(call(&mut world), Some(Outcome::Refused(404)), "it is night");
+    world.set_wall(hours(22), true);
+    assert_eq!(call(&mut world), served);
+    world.set_wall(hours(3), false);
+    assert_eq!(call(&mut world), Some(Outcome::Refused(404)), "not yet");
+    // A day has gone by, as the clock has it: both have had no call.
+    world.set_wall(hours(27), true);
+    assert_eq!(call(&mut world), served);
+    assert_eq!(world.rang("2100") + world.rang("2101"), 2);
+    world.finish();
 }

@@ -3,19 +3,20 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use offhook_loadgen::population::{Arrivals, CallerHabits, Habits, Rhythm, Span};
+use offhook::cti::{AgentWorkMode, DesktopRequest, KeyValueList};
+use offhook_loadgen::population::{
+    Arrivals, CallPlan, CallerHabits, EndedBy, Habits, Outcome, Rhythm, Span, Token,
+};
 
+use super::checkers;
 use super::floor;
-use super::network::Faults;
+use super::profile::Profile;
 use super::random::Random;
 use super::turmoil::Turmoil;
 use super::world::{Setup, World};
 
 /// Seeds that the test command runs.
 const SEEDS: u64 = 500;
-
-/// For how long each is restless.
-const RESTLESS: Duration = Duration::from_secs(16);
 
 #[test]
 #[allow(
@@ -24,10 +25,12 @@ const RESTLESS: Duration = Duration::from_secs(16);
 )]
 fn random_runs_lose_nothing() {
     let number = |name: &str| -> Option<u64> { std::env::var(name).ok()?.parse().ok() };
-    let seeds = match number("SEED") {
-        Some(seed) => seed..seed + 1,
-        None => 0..number("SEEDS").unwrap_or(SEEDS),
+    let seeds = match (number("SEED"), number("FROM").unwrap_or_default()) {
+        (Some(seed), _) => seed..seed + 1,
+        (None, from) => from..from + number("SEEDS").unwrap_or(SEEDS),
     };
+    let wanted = std::env::var("PROFILE").ok();
+    let profile = wanted.map(|name| Profile::named(&name).expect("PROFILE is the name of one"));
     let next = AtomicU64::new(seeds.start);
     let work = || {
         loop {
@@ -35,7 +38,7 @@ fn random_runs_lose_nothing() {
             if seed >= seeds.end {
                 return;
             }
-            run(seed);
+            run(profile.unwrap_or_else(|| Profile::of(seed)), seed);
         }
     };
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
@@ -51,24 +54,20 @@ fn random_runs_lose_nothing() {
     });
 }
 
-fn run(seed: u64) {
+/// Safety first: everything goes wrong, and every rule holds. Then liveness: nothing goes wrong any
+/// more, all that is under way comes to its end, and new calls are served.
+fn run(profile: Profile, seed: u64) {
     let mut random = Random::new(seed);
-    let shards = match seed % 2 {
+    let shards = match random.below(2) {
         0 => 2,
         _ => 1 + random.below(4) as u16,
     };
-    let agents = 1 + random.below(12) as u32;
-    let faults = if random.below(3) == 0 {
-        Faults::CALM
-    } else {
-        bad_line(&mut random)
-    };
+    let agents = 1 + random.below(profile.agents_max()) as u32;
+    let faults = profile.line(&mut random);
     let nodes = 1 + random.below(2) as u16;
     let wrap_up = random.below(4);
-    let mut turmoil = Turmoil::new(Random::new(random.next()), agents, nodes);
-    turmoil.sheds = seed % 8 == 3;
-    // A NOTIFY that a short outage swallowed is made good by the next refresh, and not before.
-    let expires = if turmoil.outages { "2m" } else { "1h" };
+    let mut turmoil = Turmoil::new(profile, Random::new(random.next()), agents, nodes);
+    let expires = turmoil.weather.expires();
     let queues = floor::draw(&mut random);
     let more = format!(
         "[agent_defaults]\nwrap_up = {wrap_up}\nno_answer = 8\n\
@@ -83,8 +82,9 @@ fn run(seed: u64) {
         nodes,
         spare_nodes: 0,
         server: media(&mut random),
-        trunk: trunk(&mut random),
+        trunk: trunk(profile, &mut random),
         named: false,
+        profile,
     });
     for agent in 0..agents {
         let calls = 1 + random.below(2) as usize;
@@ -92,8 +92,13 @@ fn run(seed: u64) {
             .phone(&(2_000 + agent).to_string())
             .set_calls_max(calls);
     }
+    turmoil.weather.begin(&mut world);
+    world.clients_take = profile.clients_take();
     world.run_for(Duration::from_secs(3));
-    world.population.pbx.set_habits(phones(&mut random));
+    world
+        .population
+        .pbx
+        .set_habits(phones(profile, &mut random));
     world.population.pbx.begin_habits(world.now);
     world.population.callers.set_habits(CallerHabits {
         numbers: floor::NUMBERS.map(str::to_owned).to_vec(),
@@ -103,13 +108,13 @@ fn run(seed: u64) {
         holds: 0.2,
         ..CallerHabits::of("7000")
     });
-    let rate = 0.2 + random.below(20) as f64 / 10.0;
-    let end = world.now + RESTLESS;
+    let rate = profile.rate(0.2 + random.below(20) as f64 / 10.0);
+    let end = world.now + profile.restless();
     world
         .population
         .callers
         .arrive(world.now, end, Arrivals::per_second(rate));
-    turmoil.run(&mut world, RESTLESS);
+    turmoil.run(&mut world, profile.restless());
     world.population.pbx.set_habits(Habits {
         no_answer: 0.0,
         private_calls: None,
@@ -118,14 +123,64 @@ fn run(seed: u64) {
     });
     world.finish();
     turmoil.judge(&world);
+    serves_again(&mut world, agents);
+}
+
+/// Everybody is at work again, and whoever calls is served at once.
+fn serves_again(world: &mut World, agents: u32) {
+    for engine in &mut world.cluster.engines {
+        engine.set_draining(false);
+    }
+    for agent in 0..agents {
+        let dn = (2_000 + agent).to_string();
+        let work_mode = AgentWorkMode::AutoIn;
+        let reasons = KeyValueList::new;
+        let requests = [
+            DesktopRequest::CancelForward { reasons: reasons() },
+            DesktopRequest::SetDnd {
+                on: false,
+                reasons: reasons(),
+            },
+            DesktopRequest::Login {
+                agent_id: None,
+                work_mode,
+                reasons: reasons(),
+            },
+            DesktopRequest::Ready {
+                work_mode,
+                reasons: reasons(),
+            },
+        ];
+        for request in requests {
+            world.ask(&dn, request);
+        }
+    }
+    world.run_for(Duration::from_secs(1));
+    let callers: Vec<Token> = (0..agents.min(3))
+        .map(|_| world.call(CallPlan::to("7000").talks_for(Duration::from_secs(1))))
+        .collect();
+    world.run_for(Duration::from_secs(5));
+    for token in callers {
+        let served = Some(Outcome::Answered(EndedBy::Us));
+        if super::calls::outcome(world, token) != served {
+            world.fail(&format!(
+                "{token:?} is not served although nothing is wrong"
+            ));
+        }
+    }
+    world.run_for(Duration::from_secs(60));
+    if let Err(fault) = checkers::quiescent(world) {
+        world.fail(&fault);
+    }
 }
 
 /// What a trunk is told about its phones.
-fn trunk(random: &mut Random) -> String {
+fn trunk(profile: Profile, random: &mut Random) -> String {
     let mut pick =
         |options: &[&str]| options[random.below(options.len() as u64) as usize].to_owned();
     [
         "outbound = true\n".to_owned(),
+        profile.trunk().to_owned(),
         pick(&["", "refer = true\n"]),
         pick(&["", "dual_dialog = true\n"]),
         pick(&["", "make_call_flow = \"4\"\n"]),
@@ -144,7 +199,7 @@ fn media(random: &mut Random) -> String {
 }
 
 /// What phones do by themselves.
-fn phones(random: &mut Random) -> Habits {
+fn phones(profile: Profile, random: &mut Random) -> Habits {
     let private = Rhythm {
         every: Duration::from_secs(60),
         lasting: Span::milliseconds(500, 20_000),
@@ -154,8 +209,8 @@ fn phones(random: &mut Random) -> Habits {
         lasting: Span::milliseconds(1_000, 20_000),
     };
     Habits {
-        ringing: Span::milliseconds(0, 300),
-        answering: Span::milliseconds(0, 4_000),
+        ringing: profile.ringing(),
+        answering: profile.answering(),
         talking: (random.below(2) == 0).then_some(Span::milliseconds(100, 15_000)),
         no_answer: 0.05,
         busy: 0.05,
@@ -163,13 +218,5 @@ fn phones(random: &mut Random) -> Habits {
         holds: 0.2,
         private_calls: Some(private),
         absences: (random.below(2) == 0).then_some(absences),
-    }
-}
-
-fn bad_line(random: &mut Random) -> Faults {
-    Faults {
-        loss: random.below(150) as u32,
-        duplication: random.below(100) as u32,
-        ..Faults::LOSSY
     }
 }

@@ -1,97 +1,342 @@
-//! INVITEs of which every copy was lost: chance does that to one in ten million, and whoever sent
-//! it may say that nobody answered. Nothing else is excused, not even one copy that arrived.
+//! What the network alone has kept from coming to its end: whoever waits for an answer of which
+//! every copy was lost, or whose request never arrived, may say that nobody answered. Nothing else
+//! is excused, not even where one copy came through.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 
-use offhook::sip::{Checked, HeaderIndex, Message, Method};
-use offhook_loadgen::population::{Fact, Fault, Outcome, Token};
+use offhook::sip::{Checked, HeaderIndex, Message, Method, Request, Response};
+use offhook_loadgen::population::{Fault, Token};
 
 use super::network::Flight;
-use super::world::World;
 
-/// Copies of an INVITE that its sender sends by UDP before it gives up (RFC 3261 §17.1.1.2).
-const COPIES: u32 = 7;
+/// For how long a request is repeated before it is given up: 64·T1, but for what the last copies
+/// are on their way.
+const REPEATED: Duration = Duration::from_millis(31_000);
 
-/// What became of the copies of one INVITE.
+/// 64·T1: then it is given up.
+const GIVEN_UP: Duration = Duration::from_millis(31_999);
+
+/// For how long after that it has consequences.
+const FELT: Duration = Duration::from_secs(120);
+
+/// Who asks, the branch and the method.
+type Key = (SocketAddr, String, String);
+
+/// Copies of one message.
 #[derive(Debug, Default)]
 struct Copies {
-    token: Option<Token>,
-    lost: u32,
-    launched: u32,
+    first_sent: Option<Instant>,
+    first_arrived: Option<Instant>,
 }
 
-/// INVITEs by branch and sender.
+impl Copies {
+    fn note(&mut self, now: Instant, stage: Stage) {
+        match stage {
+            Stage::Sent => self.first_sent.get_or_insert(now),
+            Stage::Arrived => self.first_arrived.get_or_insert(now),
+        };
+    }
+
+    fn were_sent(&self, at: Instant) -> bool {
+        self.first_sent.is_some_and(|sent| sent <= at)
+    }
+
+    fn have_arrived(&self, at: Instant) -> bool {
+        self.first_arrived.is_some_and(|arrived| arrived <= at)
+    }
+}
+
+/// Where a datagram is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// It was sent, whatever becomes of it.
+    Sent,
+    /// It has arrived.
+    Arrived,
+}
+
+/// A request and what came back.
 #[derive(Debug, Default)]
-pub struct Swallowed(BTreeMap<String, Copies>);
+struct Exchange {
+    call_id: String,
+    cseq: u32,
+    /// Whether it began its dialog.
+    begins: bool,
+    request: Copies,
+    provisional: Copies,
+    finals: Copies,
+}
+
+impl Exchange {
+    /// Whether no response has arrived, although one was sent if there was anything to answer.
+    fn is_unanswered(&self, at: Instant) -> bool {
+        let mut responses = [&self.provisional, &self.finals].into_iter();
+        let silence = !responses.clone().any(|copies| copies.have_arrived(at));
+        silence && (!self.request.have_arrived(at) || responses.any(|copies| copies.were_sent(at)))
+    }
+
+    /// The same of its final response.
+    fn is_unfinished(&self, at: Instant) -> bool {
+        let silence = !self.finals.have_arrived(at);
+        silence && (!self.request.have_arrived(at) || self.finals.were_sent(at))
+    }
+}
+
+/// Whose dialog it is: a caller's has no number.
+#[derive(Debug, Clone, Default)]
+struct Whose {
+    token: Option<Token>,
+    dn: Option<String>,
+}
+
+/// Every exchange there was.
+#[derive(Debug, Default)]
+pub struct Swallowed {
+    exchanges: BTreeMap<Key, Exchange>,
+    /// ACKs of 2xx, by who sends them, Call-ID and number.
+    acks: BTreeMap<(SocketAddr, String, u32), Copies>,
+    calls: BTreeMap<String, Whose>,
+    /// When the server's host slept: from, to.
+    pub slept: Vec<(Instant, Instant)>,
+}
 
 impl Swallowed {
-    /// A copy of something was lost, or is on its way.
-    pub fn note(&mut self, flight: &Flight, is_lost: bool) {
-        if !flight.bytes.starts_with(b"INVITE ") {
+    /// Whether the server was not there at some time of the last 64·T1.
+    fn has_slept(&self, at: Instant) -> bool {
+        let mut slept = self.slept.iter();
+        slept.any(|(from, to)| *from <= at && at < *to + GIVEN_UP)
+    }
+
+    pub fn note(&mut self, now: Instant, flight: &Flight, stage: Stage) {
+        let mut index = HeaderIndex::default();
+        match Message::receive(&flight.bytes, &mut index) {
+            Ok(Checked::Request(request)) => self.note_request(now, flight, &request, stage),
+            Ok(Checked::Response(response)) => self.note_response(now, flight, &response, stage),
+            Err(_) => {}
+        }
+    }
+
+    fn note_request(&mut self, now: Instant, flight: &Flight, request: &Request<'_>, stage: Stage) {
+        if request.method == Method::Options {
             return;
         }
-        let mut index = HeaderIndex::default();
-        let Ok(Checked::Request(request)) = Message::receive(&flight.bytes, &mut index) else {
+        let call_id = request.call_id.to_owned();
+        if request.method == Method::Ack {
+            let key = (flight.from, call_id, request.cseq);
+            return self.acks.entry(key).or_default().note(now, stage);
+        }
+        let begins = request.to_tag.is_none();
+        let method = request.method.as_str().to_owned();
+        if begins && !self.calls.contains_key(&call_id) {
+            let whose = whose(flight, request);
+            self.calls.insert(call_id.clone(), whose);
+        }
+        let branch = request.via.branch().unwrap_or_default().to_owned();
+        let exchange = self.exchanges.entry((flight.from, branch, method));
+        let exchange = exchange.or_default();
+        (exchange.call_id, exchange.cseq, exchange.begins) = (call_id, request.cseq, begins);
+        exchange.request.note(now, stage);
+    }
+
+    fn note_response(
+        &mut self,
+        now: Instant,
+        flight: &Flight,
+        response: &Response<'_>,
+        stage: Stage,
+    ) {
+        let branch = response.via.branch().unwrap_or_default().to_owned();
+        let method = response.cseq_method.as_str().to_owned();
+        let Some(exchange) = self.exchanges.get_mut(&(flight.to, branch, method)) else {
             return;
         };
-        if request.method != Method::Invite || request.to_tag.is_some() {
-            return;
-        }
-        let branch = request.via.branch().unwrap_or_default();
-        let copies = self.0.entry(format!("{branch} {}", flight.from));
-        let copies = copies.or_default();
-        copies.token = Token::read(&request.message);
-        match is_lost {
-            true => copies.lost += 1,
-            false => copies.launched += 1,
+        match response.status.is_provisional() {
+            true => exchange.provisional.note(now, stage),
+            false => exchange.finals.note(now, stage),
         }
     }
 
-    fn has(&self, token: Token) -> bool {
-        let all = |copies: &Copies| copies.lost >= COPIES && copies.launched == 0;
-        let mut invites = self.0.values();
-        invites.any(|copies| copies.token == Some(token) && all(copies))
+    /// Whether it is an INVITE that waits, and its sender has gone by then: nothing could tell so
+    /// to whoever reads it.
+    pub fn will_have_given_up(&self, flight: &Flight, at: Instant) -> bool {
+        let mut index = HeaderIndex::default();
+        let Ok(Checked::Request(request)) = Message::receive(&flight.bytes, &mut index) else {
+            return false;
+        };
+        let branch = request.via.branch().unwrap_or_default().to_owned();
+        let method = request.method.as_str().to_owned();
+        let exchange = self.exchanges.get(&(flight.from, branch, method));
+        request.method == Method::Invite
+            && exchange.is_some_and(|exchange| {
+                let began = exchange.request.first_sent;
+                let is_heard = exchange.provisional.have_arrived(at);
+                !is_heard && began.is_some_and(|began| at >= began + GIVEN_UP)
+            })
+    }
+
+    /// Whether a party has only found what the network made of one of its exchanges.
+    pub fn excuses(
+        &self,
+        at: Instant,
+        fault: Fault,
+        token: Option<Token>,
+        dn: Option<&str>,
+    ) -> bool {
+        if !is_about_time(fault) {
+            return false;
+        }
+        if self.has_slept(at) {
+            return true;
+        }
+        let is_its = |exchange: &Exchange| {
+            let whose = self.calls.get(&exchange.call_id);
+            whose.is_some_and(|whose| match (dn, token) {
+                (Some(dn), _) => whose.dn.as_deref() == Some(dn),
+                (None, Some(_)) => whose.token == token,
+                // Of a subscription that is over.
+                (None, None) => true,
+            })
+        };
+        let mut own = self.exchanges.iter().filter(|(_, it)| is_its(it));
+        own.any(|((from, branch, method), it)| {
+            let is = |name: &str| method == name;
+            match fault {
+                Fault::InviteUnanswered => is("INVITE") && it.is_unanswered(at),
+                Fault::NoFinalResponse => {
+                    let cancel = (*from, branch.clone(), "CANCEL".to_owned());
+                    let cancel = self.exchanges.get(&cancel);
+                    let in_vain = cancel.is_some_and(|it| !it.request.have_arrived(at));
+                    let is_lost = it.finals.were_sent(at) || in_vain || it.is_unanswered(at);
+                    is("INVITE") && !it.finals.have_arrived(at) && is_lost
+                }
+                Fault::ByeUnanswered => is("BYE") && it.is_unfinished(at),
+                Fault::ReferUnanswered => is("REFER") && it.is_unfinished(at),
+                Fault::NotifyUnanswered => is("NOTIFY") && it.is_unfinished(at),
+                Fault::ChangeUnanswered => {
+                    (is("INVITE") || is("UPDATE")) && !it.begins && it.is_unfinished(at)
+                }
+                Fault::NeverAcknowledged => {
+                    is("INVITE") && self.has_no_ack((*from, branch), it, at)
+                }
+                _ => false,
+            }
+        })
+    }
+
+    /// Whether the final response to an INVITE, or every ACK of it, was lost; or it came when
+    /// whoever asked had given up.
+    fn has_no_ack(
+        &self,
+        (from, branch): (SocketAddr, &str),
+        invite: &Exchange,
+        at: Instant,
+    ) -> bool {
+        let key = (from, invite.call_id.clone(), invite.cseq);
+        let in_vain = self.acks.get(&key);
+        let in_vain = in_vain.is_some_and(|ack| ack.were_sent(at) && !ack.have_arrived(at));
+        let cancel = (from, branch.to_owned(), "CANCEL".to_owned());
+        let cancel = self.exchanges.get(&cancel);
+        let began = match cancel {
+            Some(cancel) => cancel.request.first_sent,
+            None => invite.request.first_sent,
+        };
+        let in_time = began.is_none_or(|began| {
+            let given_up = began + GIVEN_UP;
+            let proceeds = cancel.is_none() && invite.provisional.have_arrived(given_up);
+            proceeds || invite.finals.have_arrived(given_up)
+        });
+        let is_heard = in_time && invite.finals.have_arrived(at);
+        invite.finals.were_sent(at) && (!is_heard || in_vain)
+    }
+
+    /// Whether, not long before, somebody has given up an exchange in the dialog of this caller or
+    /// phone because the network let nothing through, or the server slept.
+    pub fn cut_short(&self, at: Instant, token: Option<Token>, dn: Option<&str>) -> bool {
+        let is_its = |whose: &Whose| match dn {
+            Some(dn) => whose.dn.as_deref() == Some(dn),
+            None => whose.dn.is_none() && token.is_some() && whose.token == token,
+        };
+        let mut exchanges = self.exchanges.iter();
+        let was_cut_short = exchanges.any(|((from, branch, method), it)| {
+            let given_up = |copies: &Copies| {
+                let sent = copies.first_sent;
+                sent.is_some_and(|sent| at >= sent + REPEATED && at < sent + REPEATED + FELT)
+            };
+            let whose = self.calls.get(&it.call_id);
+            whose.is_some_and(is_its)
+                && match method.as_str() {
+                    "INVITE" => {
+                        given_up(&it.request) && it.is_unanswered(at)
+                            || given_up(&it.finals) && self.has_no_ack((*from, branch), it, at)
+                    }
+                    _ => given_up(&it.request) && it.is_unfinished(at),
+                }
+        });
+        // Its peers have given up what it did not answer.
+        was_cut_short || self.has_slept(at)
     }
 }
 
-/// Whether a party has only found that nothing came back to an INVITE that never arrived.
-pub fn excuses(world: &World, fault: Fault, token: Option<Token>) -> bool {
-    let swallowed = &world.network.swallowed;
-    fault == Fault::InviteUnanswered && token.is_some_and(|token| swallowed.has(token))
+/// Whether it is about something that did not come in time.
+fn is_about_time(fault: Fault) -> bool {
+    match fault {
+        Fault::InviteUnanswered
+        | Fault::NoFinalResponse
+        | Fault::ByeUnanswered
+        | Fault::ChangeUnanswered
+        | Fault::NeverAcknowledged
+        | Fault::ReferUnanswered
+        | Fault::NotifyUnanswered => true,
+        Fault::OkWithoutAnswer
+        | Fault::OkWithoutOffer
+        | Fault::AckWithoutAnswer
+        | Fault::NotADescription
+        | Fault::AnswerMisfits
+        | Fault::MediaDropped
+        | Fault::OriginChanged
+        | Fault::ConnectedToNobody
+        | Fault::LeftBehind
+        | Fault::OfferedTwice
+        | Fault::StillUp => false,
+    }
 }
 
-/// How many callers were lost to that.
-pub fn callers(world: &World) -> u64 {
-    let lost = |fact: &Fact| match fact {
-        Fact::Ended {
-            token,
-            outcome: Outcome::Lost(fault),
-        } => excuses(world, *fault, Some(*token)),
-        _ => false,
+/// Whose dialog this request begins.
+fn whose(flight: &Flight, request: &Request<'_>) -> Whose {
+    let token = Token::read(&request.message);
+    let is_phone = |address: SocketAddr| address.port() == 5_060;
+    // What phones dial is theirs as much as what they are asked.
+    let theirs = match flight.from.ip().to_string().as_str() {
+        "10.0.0.1" => request.uri.user,
+        _ if is_phone(flight.from) => request.from.uri.user,
+        _ => None,
     };
-    world.count(lost) as u64
+    Whose {
+        token,
+        dn: theirs.map(str::to_owned),
+    }
 }
 
 mod tests {
     use std::cell::Cell;
-    use std::time::Duration;
 
     use offhook_loadgen::population::CallPlan;
 
     use super::super::network::Fate;
-    use super::super::world::Setup;
+    use super::super::world::{Setup, World};
     use super::*;
 
-    /// A caller of whose INVITE as many copies are lost; and of the responses all.
-    fn call(lost: u32, responses: bool) {
+    /// A caller of whose INVITE as many copies are lost.
+    fn call(lost: u32) {
         let mut world = World::new(Setup::calm(1));
         world.run_until_ready();
         let seen = Cell::new(0);
         world.network.rule = Some(Box::new(move |flight| {
             let is_invite = flight.bytes.starts_with(b"INVITE ");
             seen.set(seen.get() + u32::from(is_invite));
-            let is_answer = flight.to.port() == 5_080;
-            match is_invite && seen.get() <= lost || responses && is_answer {
+            match is_invite && seen.get() <= lost {
                 true => Fate::Lost,
                 false => Fate::Usual,
             }
@@ -105,17 +350,54 @@ mod tests {
 
     #[test]
     fn invite_that_never_arrives_is_no_fault() {
-        call(7, false);
+        call(7);
     }
 
     #[test]
     fn invite_of_which_one_copy_arrives_is_served() {
-        call(6, false);
+        call(6);
+    }
+
+    /// What is to be excused after these messages of one INVITE have come so far.
+    fn after(stages: &[(&str, Stage)]) -> bool {
+        let world = World::new(Setup::calm(1));
+        let mut swallowed = Swallowed::default();
+        for (line, stage) in stages {
+            let (from, to) = match line.starts_with("INVITE") {
+                true => ("10.0.1.1:5080", "10.0.0.1:5060"),
+                false => ("10.0.0.1:5060", "10.0.1.1:5080"),
+            };
+            let text = format!(
+                "{line}\r\nVia: SIP/2.0/UDP 10.0.1.1:5080;branch=z9hG4bK1\r\n\
+                 From: <sip:3@10.0.1.1>;tag=a\r\nTo: <sip:7000@10.0.0.1>\r\n\
+                 Call-ID: one\r\nCSeq: 1 INVITE\r\nMax-Forwards: 70\r\n\
+                 Contact: <sip:3@10.0.1.1>\r\n\
+                 Cisco-Guid: 0000000000-0000000009-0000065536-0000004080\r\n\
+                 Content-Length: 0\r\n\r\n"
+            );
+            let flight = Flight {
+                from: from.parse().unwrap(),
+                to: to.parse().unwrap(),
+                bytes: text.into_bytes(),
+            };
+            swallowed.note(world.now, &flight, *stage);
+        }
+        let token = Some(Token(9));
+        swallowed.excuses(world.now, Fault::InviteUnanswered, token, None)
     }
 
     #[test]
-    #[should_panic(expected = "InviteUnanswered")]
     fn invite_that_arrives_and_is_not_answered_is_a_fault() {
-        call(0, true);
+        let invite = "INVITE sip:7000@10.0.0.1 SIP/2.0";
+        let answer = "SIP/2.0 100 Trying";
+        assert!(after(&[(invite, Stage::Sent)]), "it was lost");
+        assert!(!after(&[(invite, Stage::Sent), (invite, Stage::Arrived)]));
+        let lost = [
+            (invite, Stage::Sent),
+            (invite, Stage::Arrived),
+            (answer, Stage::Sent),
+        ];
+        assert!(after(&lost), "the answer was lost");
+        assert!(!after(&[&lost[..], &[(answer, Stage::Arrived)]].concat()));
     }
 }

@@ -1,42 +1,29 @@
 //! What happens besides calls in a random run: desktops ask for everything at any time, a router
-//! answers well, badly or never, strangers send whatever needs no acquaintance, and nodes of the
-//! PBX die and return.
+//! answers well, badly or never, strangers send whatever needs no acquaintance, and the world does
+//! what its profile says.
 
 use std::time::Duration;
-
-use offhook::config::{Address, RoutingPointIndex};
-use offhook::cti::{
-    AgentWorkMode, CallRequest, ClientId, DesktopRequest, EventName, KeyValueList, RequestBody,
-    RouteRequest, RouteType, UserDataChange, Value,
-};
-use offhook_loadgen::population::Fault;
 
 use super::desktops::Desktops;
 use super::hands::{self, Hands};
 use super::invariants::{self, Suspects};
 use super::joined::Joined;
 use super::order::Order;
+use super::profile::Profile;
 use super::random::Random;
 use super::strangers;
+use super::weather::Weather;
 use super::world::World;
-
-/// What a PBX that is cut off finds missing. The callers' side is still held to every rule.
-pub const EXCUSED: [Fault; 8] = [
-    Fault::InviteUnanswered,
-    Fault::NoFinalResponse,
-    Fault::ByeUnanswered,
-    Fault::ChangeUnanswered,
-    Fault::NeverAcknowledged,
-    Fault::NotifyUnanswered,
-    Fault::LeftBehind,
-    Fault::OfferedTwice,
-];
+use offhook::config::{Address, RoutingPointIndex};
+use offhook::cti::{
+    AgentWorkMode, CallRequest, ClientId, DesktopRequest, EventName, KeyValueList, RequestBody,
+    RouteRequest, RouteType, UserDataChange, Value,
+};
 
 /// Everything besides calls.
 pub struct Turmoil {
     random: Random,
     agents: u32,
-    nodes: usize,
     desktops: bool,
     router: bool,
     /// Desktops that do something to calls, where there are any.
@@ -44,33 +31,29 @@ pub struct Turmoil {
     /// People who do something with their phones.
     hands: Option<Hands>,
     strangers: bool,
-    /// Whether nodes die and return.
-    pub outages: bool,
+    /// What the profile does.
+    pub weather: Weather,
     /// Whether shards take no new calls any more, one after the other.
     pub sheds: bool,
     suspects: Suspects,
-    /// Nodes that are silent now.
-    silent: Vec<usize>,
     /// Events that the router has looked at.
     read: usize,
 }
 
 impl Turmoil {
-    pub fn new(mut random: Random, agents: u32, nodes: u16) -> Self {
+    pub fn new(profile: Profile, mut random: Random, agents: u32, nodes: u16) -> Self {
         let control = random.below(3) > 0;
         let hands = random.below(2) == 0;
         Self {
             agents,
-            nodes: nodes.into(),
             desktops: random.below(2) == 0,
             router: random.below(3) == 0,
             control: control.then(|| Desktops::new(Random::new(random.next()), agents)),
             hands: hands.then(|| Hands::new(Random::new(random.next()), agents)),
             strangers: random.below(3) == 0,
-            outages: random.below(4) == 0,
-            sheds: false,
+            weather: Weather::new(profile, Random::new(random.next()), nodes),
+            sheds: random.below(8) == 0,
             suspects: Suspects::default(),
-            silent: Vec::new(),
             read: 0,
             random,
         }
@@ -79,10 +62,8 @@ impl Turmoil {
     /// Runs `world` for `time`, with something besides calls every now and then.
     pub fn run(&mut self, world: &mut World, time: Duration) {
         let end = world.now + time;
-        world.are_steered = self.control.is_some();
-        if self.outages {
-            world.excused.extend(EXCUSED);
-        }
+        // What desktops ask for while the server's host sleeps is done at once when it wakes.
+        world.are_steered = self.control.is_some() || self.weather.sleeps();
         world.order = Some((Order::default(), self.router));
         while world.now < end {
             let pause = self
@@ -95,11 +76,9 @@ impl Turmoil {
         self.calm(world);
     }
 
-    /// Nodes are back and the router is gone; what agents are is what they were left at.
+    /// Nothing is out of order and the router is gone; what agents are is what they were left at.
     fn calm(&mut self, world: &mut World) {
-        for node in self.silent.drain(..) {
-            world.population.pbx.come_back(node);
-        }
+        self.weather.clear(world);
         if self.router {
             present(world, None);
         }
@@ -153,9 +132,7 @@ impl Turmoil {
         if self.router {
             self.route(world);
         }
-        if self.outages && self.random.below(12) == 0 {
-            self.cut_or_mend(world);
-        }
+        self.weather.strike(world, &mut self.suspects);
         if self.sheds && self.random.below(8) == 0 {
             let shards = world.cluster.engines.len() as u64;
             let shard = self.random.below(shards) as usize;
@@ -254,18 +231,6 @@ impl Turmoil {
                 };
                 world.request(RequestBody::Route(point, call));
             }
-        }
-    }
-
-    fn cut_or_mend(&mut self, world: &mut World) {
-        let node = self.random.below(self.nodes as u64) as usize;
-        if self.silent.contains(&node) {
-            world.population.pbx.come_back(node);
-            self.silent.retain(|silent| *silent != node);
-        } else {
-            world.population.pbx.go_silent(node);
-            self.silent.push(node);
-            self.suspects.cut_off(node);
         }
     }
 

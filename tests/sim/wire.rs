@@ -2,7 +2,7 @@
 //! it is held against what was said before (reliability I-1 to I-7 and I-10, docs/TESTING.md).
 
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::{Duration, Instant};
 
@@ -17,6 +17,9 @@ const MAX_FORWARDS_ON: u32 = 68;
 /// A datagram may arrive at a shard that hands it over: for so long its owner knows nothing of it.
 const HANDED_OVER: Duration = Duration::from_millis(1);
 
+/// 64·T1, but for the moment in which a response that is in time is handed over.
+const GIVEN_UP: Duration = Duration::from_millis(31_999);
+
 /// What tells a transaction: branch, sent-by, method.
 type Transaction = (String, String, String);
 
@@ -24,6 +27,9 @@ type Transaction = (String, String, String);
 #[derive(Debug, Default)]
 struct Invite {
     provisional: bool,
+    /// When the server gives it up: 64·T1 after it was sent, if nothing comes back, or after its
+    /// CANCEL.
+    given_up: Option<Instant>,
     /// When its final response arrived.
     done: Option<Instant>,
     cancelled: bool,
@@ -56,6 +62,10 @@ pub struct Wire {
     successes: BTreeMap<(String, u32, String), bool>,
     /// What strangers make the server send.
     gain: Gain,
+    /// The server's SUBSCRIBEs of the last second, without repetitions.
+    subscribes: VecDeque<Instant>,
+    /// How many there may be.
+    subscribes_max: usize,
 }
 
 /// Whose offer it is.
@@ -66,6 +76,13 @@ enum Whose {
 }
 
 impl Wire {
+    pub fn new(subscribes_max: usize) -> Self {
+        Self {
+            subscribes_max,
+            ..Self::default()
+        }
+    }
+
     /// The server sends.
     pub fn sent(&mut self, now: Instant, flight: &Flight) -> Result<(), String> {
         if flight.to == flight.from {
@@ -135,8 +152,15 @@ impl Wire {
             Entry::Vacant(new) => new.insert(request.cseq),
         };
         self.number_rises(request)?;
+        if request.method == Method::Subscribe {
+            self.subscribes_are_paced(now)?;
+        }
         if request.method == Method::Invite {
-            self.invites.insert(branch.to_owned(), Invite::default());
+            let invite = Invite {
+                given_up: Some(now + GIVEN_UP),
+                ..Invite::default()
+            };
+            self.invites.insert(branch.to_owned(), invite);
             hops_are_bounded(request)?;
         }
         if is_offer(request) {
@@ -144,6 +168,18 @@ impl Wire {
             self.open(now, request.call_id, Whose::Ours, branch);
         }
         Ok(())
+    }
+
+    /// P10: however many subscriptions are due at once, the PBX is asked at its pace.
+    fn subscribes_are_paced(&mut self, now: Instant) -> Result<(), String> {
+        self.subscribes.push_back(now);
+        self.subscribes
+            .retain(|at| now < *at + Duration::from_secs(1));
+        let (count, max) = (self.subscribes.len(), self.subscribes_max);
+        match count <= max {
+            true => Ok(()),
+            false => Err(format!("P10: {count} SUBSCRIBEs within a second: {max}")),
+        }
     }
 
     /// I-3: the numbers of the server's requests in a dialog rise.
@@ -208,6 +244,9 @@ impl Wire {
             return Err("I-5: CANCEL of no INVITE".into());
         };
         let repeats = std::mem::replace(&mut invite.cancelled, true);
+        if !repeats {
+            invite.given_up = Some(now + GIVEN_UP);
+        }
         let done = invite.done.is_some_and(|at| now > at + HANDED_OVER);
         match (repeats, invite.provisional, done) {
             (true, _, _) | (false, true, false) => Ok(()),
@@ -265,8 +304,19 @@ impl Wire {
         let Some(invite) = self.invites.get_mut(branch) else {
             return;
         };
-        if response.status.is_provisional() {
-            invite.provisional = true;
+        let is_provisional = response.status.is_provisional();
+        invite.provisional |= is_provisional;
+        // RFC 6026 §8.4: what comes when the transaction is over is dropped.
+        let over = invite
+            .done
+            .map_or(invite.given_up, |done| Some(done + GIVEN_UP));
+        if over.is_some_and(|over| now >= over) {
+            return;
+        }
+        if is_provisional {
+            if !invite.cancelled {
+                invite.given_up = None;
+            }
             return;
         }
         invite.done.get_or_insert(now);

@@ -1,5 +1,6 @@
 //! One server, one PBX, its phones and callers, and the network between them, in virtual time.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,18 +17,26 @@ use offhook_loadgen::population::{
     PhoneControl, Population, Record, Token,
 };
 
-use offhook_shards::Transport;
+use offhook_shards::{ShardId, Transport};
 
 use super::checkers::{self, Journal};
 use super::cluster::Cluster;
 use super::network::{Faults, Flight, Network};
 use super::order::Order;
+use super::profile::Profile;
+use super::random::Random;
 use super::topology::Topology;
 use super::trace::Trace;
 use super::wire::Wire;
 
 /// Phones of the PBX that are no agents: what is dialled there is outside of the server.
 pub const OUTSIDE: [&str; 2] = ["4000", "4001"];
+
+/// A sleep that a peer may notice: its requests come again for 32 s, the last time after four.
+const LONG_SLEEP: Duration = Duration::from_secs(4);
+
+/// Half of the session timer that UCM insists on: by then every call has been refreshed.
+const SESSION_REFRESHED: Duration = Duration::from_secs(900);
 
 /// Steps of one run before it is taken for endless.
 const STEPS_MAX: u64 = 4_000_000;
@@ -50,6 +59,8 @@ pub struct Setup {
     pub trunk: String,
     /// Whether the trunk `ucm` is a name, which leads where `World::resolve` says.
     pub named: bool,
+    /// What the world is like; nothing goes wrong by itself in that of a directed test.
+    pub profile: Profile,
 }
 
 impl Setup {
@@ -65,6 +76,7 @@ impl Setup {
             server: String::new(),
             trunk: String::new(),
             named: false,
+            profile: Profile::Mixed,
         }
     }
 
@@ -99,8 +111,21 @@ pub struct World {
     pub are_steered: bool,
     /// Requests that must be answered, each by its number.
     pub asked: u32,
+    /// How long what a client asks for takes to come in, at most.
+    pub clients_take: Duration,
+    /// What clients have asked for that has not come in, and when it will.
+    coming: VecDeque<(Instant, ShardId, Request)>,
+    /// How far the server's monotonic clock is behind: for so long its host has slept with it.
+    lag: Duration,
+    /// Whether the PBX has forgotten calls.
+    forgets: bool,
+    /// Until when its host sleeps, and whether its monotonic clock stands still meanwhile.
+    asleep: Option<(Instant, bool)>,
+    /// Since when it does, or did last.
+    slept: Instant,
+    random: Random,
     steps: u64,
-    seed: u64,
+    replay: String,
 }
 
 /// A run that panics anywhere says how to replay it.
@@ -108,7 +133,7 @@ impl Drop for World {
     #[expect(clippy::print_stderr, reason = "a panic elsewhere knows no seed")]
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("replay with SEED={}", self.seed);
+            eprintln!("replay with {}", self.replay);
         }
     }
 }
@@ -130,6 +155,7 @@ impl World {
             addresses,
             seed: setup.seed,
             server: Some(server),
+            session_timers: setup.profile.forgets(),
             ..PbxOptions::new(node_address(0), dns)
         });
         let callers = Callers::new(CallersOptions {
@@ -143,7 +169,7 @@ impl World {
             population: Population::new(pbx, callers, Duration::from_secs(2)),
             media: MediaServer::new(media_address()),
             network: Network::new(now, setup.faults, setup.seed),
-            wire: Wire::default(),
+            wire: Wire::new(subscribes_max(&config, setup.shards)),
             order: None,
             trace: None,
             topology: None,
@@ -152,8 +178,15 @@ impl World {
             excused: Vec::new(),
             are_steered: false,
             asked: 0,
+            clients_take: Duration::ZERO,
+            coming: VecDeque::new(),
+            lag: Duration::ZERO,
+            asleep: None,
+            slept: now,
+            forgets: setup.profile.forgets(),
+            random: Random::new(setup.seed ^ 0xc11e),
             steps: 0,
-            seed: setup.seed,
+            replay: format!("PROFILE={} SEED={}", setup.profile.name(), setup.seed),
         }
     }
 
@@ -162,7 +195,7 @@ impl World {
         self.exchange();
         let next = [
             self.network.next(),
-            self.cluster.next(),
+            self.server_due(),
             self.population.poll_timeout(),
             self.media.poll_timeout(),
         ];
@@ -170,10 +203,14 @@ impl World {
             return false;
         };
         self.now = self.now.max(next);
+        self.wake();
         while let Some(flight) = self.network.arrived(self.now) {
             self.deliver(flight);
         }
-        self.cluster.run(self.now);
+        if self.asleep.is_none() {
+            self.admit();
+            self.cluster.run(self.server_now());
+        }
         let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= self.now);
         if is_due(self.population.poll_timeout()) {
             self.population.handle_timeout(self.now);
@@ -186,8 +223,8 @@ impl World {
         self.steps += 1;
         assert!(
             self.steps < STEPS_MAX,
-            "the run does not end; SEED={}",
-            self.seed
+            "the run does not end; {}",
+            self.replay
         );
         true
     }
@@ -195,7 +232,7 @@ impl World {
     #[track_caller]
     fn look_at_order(&mut self) {
         // I-12: whatever is due has been done.
-        if self.cluster.next().is_some_and(|next| next <= self.now) {
+        if self.asleep.is_none() && self.server_due().is_some_and(|next| next <= self.now) {
             self.fail("I-12: a shard waits although something is due");
         }
         let Some((mut order, has_router)) = self.order.take() else {
@@ -212,7 +249,7 @@ impl World {
         if to == self.cluster.address {
             let flight = Flight { from, to, bytes };
             self.wire.received(self.now, &flight);
-            self.cluster.receive(self.now, flight);
+            self.cluster.receive(self.server_now(), flight);
         } else if to == self.media.address() {
             self.media.handle_datagram(self.now, to, from, &bytes);
         } else {
@@ -284,8 +321,93 @@ impl World {
             client: ClientId(1),
             reference_id: self.asked,
         };
-        self.cluster
-            .request(self.now, shard, Request { requested_by, body });
+        let takes = self.random.between(Duration::ZERO, self.clients_take);
+        let last = self.coming.back().map(|(at, ..)| *at);
+        let at = last.map_or(self.now + takes, |last| last.max(self.now + takes));
+        let request = Request { requested_by, body };
+        self.coming.push_back((at, shard, request));
+        if self.asleep.is_none() {
+            self.admit();
+        }
+    }
+
+    /// What clients have asked for comes in.
+    fn admit(&mut self) {
+        let now = self.now;
+        while let Some((_, shard, request)) = self.coming.pop_front_if(|(at, ..)| *at <= now) {
+            self.cluster.request(self.server_now(), shard, request);
+        }
+    }
+
+    /// What time it is by the server's monotonic clock.
+    fn server_now(&self) -> Instant {
+        self.now - self.lag
+    }
+
+    /// When the server has something to do.
+    fn server_due(&self) -> Option<Instant> {
+        if let Some((until, _)) = self.asleep {
+            return Some(until);
+        }
+        let own = self.cluster.next().map(|next| next + self.lag);
+        let asked = self.coming.front().map(|(at, ..)| *at);
+        own.into_iter().chain(asked).min()
+    }
+
+    /// The server's host sleeps for so long; its monotonic clock goes on, or stands still.
+    pub fn sleep(&mut self, time: Duration, stands_still: bool) {
+        if self.asleep.is_some() {
+            return;
+        }
+        let what = format!("the server sleeps for {time:?}; its clock stands: {stands_still}");
+        self.network.remark(self.now, what);
+        let until = self.now + time;
+        self.asleep = Some((until, stands_still));
+        // Timers that have come due are seen before what has arrived, or after it.
+        let later = self
+            .random
+            .between(Duration::ZERO, Duration::from_millis(20));
+        self.network.asleep = Some((self.cluster.address, until + later));
+        self.slept = self.now;
+        if time >= LONG_SLEEP {
+            let slept = (self.now, until + later);
+            self.network.swallowed.slept.push(slept);
+        }
+    }
+
+    /// Whether the server's host sleeps.
+    pub fn sleeps(&self) -> bool {
+        self.asleep.is_some()
+    }
+
+    fn wake(&mut self) {
+        if let Some((_, stands_still)) = self.asleep.take_if(|(until, _)| *until <= self.now)
+            && stands_still
+        {
+            self.lag += self.now - self.slept;
+        }
+    }
+
+    /// The wall clock of the server's host is set.
+    pub fn set_wall(&mut self, by: Duration, forward: bool) {
+        let what = format!("the clock is set by {by:?}, forward: {forward}");
+        self.network.remark(self.now, what);
+        self.cluster.set_wall(self.server_now(), by, forward);
+    }
+
+    /// Cuts a node of the PBX off, or mends that.
+    pub fn connect_node(&mut self, node: u16, is_up: bool) {
+        let (node, server) = (node_address(node), self.cluster.address);
+        self.network.connect(node, server, is_up);
+    }
+
+    /// Nothing is wrong any more with the network, the clients and the server's host.
+    pub fn heal(&mut self) {
+        self.network.heal();
+        self.clients_take = Duration::ZERO;
+        if let Some((until, _)) = self.asleep {
+            self.run_for(until - self.now);
+        }
     }
 
     /// DNS says where the name of the trunk leads: these nodes of the PBX, in order of preference.
@@ -313,10 +435,13 @@ impl World {
     /// Everything comes to its end, and nothing is left: the liveness half of every test.
     #[track_caller]
     pub fn finish(&mut self) {
-        self.network.faults = Faults::CALM;
+        self.heal();
         self.run_for(Duration::from_secs(400));
         self.population.callers.finish(self.now);
         self.run_for(Duration::from_secs(120));
+        if self.forgets && self.has_calls() {
+            self.run_for(SESSION_REFRESHED);
+        }
         // Pings and refreshes go on for ever; between them, nothing is under way. Refreshes every
         // two minutes leave no such moment.
         if self.cluster.config.presence.expires >= Duration::from_secs(3_600) {
@@ -332,6 +457,11 @@ impl World {
         }
     }
 
+    fn has_calls(&self) -> bool {
+        let mut engines = self.cluster.engines.iter();
+        engines.any(|engine| engine.live().connected + engine.live().unanswered > 0)
+    }
+
     #[track_caller]
     #[allow(
         clippy::disallowed_methods,
@@ -341,9 +471,9 @@ impl World {
         let lines = std::env::var("LINES").ok();
         let lines = lines.and_then(|lines| lines.parse().ok()).unwrap_or(120);
         panic!(
-            "{fault}\nat {:.3} s; replay with SEED={} (LINES=5000 shows more)\n{}",
+            "{fault}\nat {:.3} s; replay with {} (LINES=5000 shows more)\n{}",
             self.now.duration_since(self.started).as_secs_f64(),
-            self.seed,
+            self.replay,
             self.network.ladder(lines),
         );
     }
@@ -388,10 +518,11 @@ impl World {
 
     #[track_caller]
     fn exchange(&mut self) {
-        self.cluster.collect(self.now);
+        self.cluster.collect(self.server_now());
         // What clients are told of a message stands before what the message leads to.
-        for (_, output) in std::mem::take(&mut self.cluster.outputs) {
-            if let Output::Event(event) = &output {
+        for (_, mut output) in std::mem::take(&mut self.cluster.outputs) {
+            if let Output::Event(event) = &mut output {
+                event.at += self.lag;
                 if let Some(trace) = &mut self.trace {
                     trace.said(self.now, event);
                 }
@@ -422,10 +553,11 @@ impl World {
             }
             self.carry(flight);
         }
+        let before = self.records.len();
         let records = self.population.take_records(self.now);
         self.records.extend(records);
         self.records.extend(self.media.take_records());
-        if let Err(fault) = checkers::always(self) {
+        if let Err(fault) = checkers::always(self, before) {
             self.fail(&fault);
         }
     }
@@ -436,12 +568,20 @@ pub fn node_address(node: u16) -> SocketAddr {
     SocketAddr::from(([10, 0, 1, 1 + node as u8], 5060))
 }
 
-fn media_address() -> SocketAddr {
+pub fn media_address() -> SocketAddr {
     "10.0.2.1:5060".parse().expect("an address")
 }
 
-fn callers_address() -> SocketAddr {
+pub fn callers_address() -> SocketAddr {
     "10.0.1.1:5080".parse().expect("an address")
+}
+
+/// SUBSCRIBEs within a second: the rate, or one a shard if that is more, and what two shards that
+/// wake at different moments add.
+fn subscribes_max(config: &Config, shards: u16) -> usize {
+    let rate = config.trunks.iter().map(|trunk| trunk.subscribe_rate);
+    let rate: u32 = rate.max().unwrap_or_default();
+    (rate as usize).max(shards.into()) * config.trunks.len() + 2 * usize::from(shards)
 }
 
 fn configuration(setup: &Setup) -> Config {

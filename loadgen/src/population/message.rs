@@ -27,6 +27,8 @@ pub(super) struct Style {
     pub(super) allow: String,
     /// Whether its NOTIFYs have their Via near the end.
     pub(super) via_last: bool,
+    /// Whether answers agree to the session timer that a request asks for.
+    pub(super) session_timers: bool,
 }
 
 impl Default for Style {
@@ -35,6 +37,7 @@ impl Default for Style {
             user_agent: USER_AGENT.to_owned(),
             allow: ALLOW.to_owned(),
             via_last: true,
+            session_timers: false,
         }
     }
 }

@@ -24,6 +24,8 @@ pub(super) struct Server {
     invite: bool,
     /// Call-ID and CSeq: an ACK to a 2xx has nothing else in common with its INVITE.
     call: (String, u32),
+    /// The seconds of its Session-Expires, where session timers are kept.
+    lasting: Option<u32>,
     answer: Option<Vec<u8>>,
     state: State,
     interval: Duration,
@@ -92,7 +94,10 @@ impl Exchange {
             return None;
         }
         let id = ServerId(self.next_number());
+        let lasting = request.message.session_expires().ok().flatten();
+        let lasting = lasting.filter(|_| self.style.session_timers);
         let server = Server {
+            lasting: lasting.map(|lasting| lasting.seconds),
             key: key.clone(),
             reply: Reply::new(request, source),
             to: request.via.reply_to(source),
@@ -213,7 +218,8 @@ impl Exchange {
             return;
         }
         let server = self.servers.get_mut(&id).expect("an open server exists");
-        let bytes = render(status, &server.reply, answer, &self.style);
+        let lasting = server.lasting.filter(|_| status.is_success());
+        let bytes = render(status, &server.reply, (answer, lasting), &self.style);
         server.answer = Some(bytes.clone());
         let to = server.to;
         if status.is_final() {
@@ -288,7 +294,12 @@ fn key_of(request: &Request<'_>, method: Method<'_>) -> ServerKey {
     )
 }
 
-fn render(status: Status, reply: &Reply, answer: &Answer<'_>, style: &Style) -> Vec<u8> {
+fn render(
+    status: Status,
+    reply: &Reply,
+    (answer, lasting): (&Answer<'_>, Option<u32>),
+    style: &Style,
+) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(768);
     let mut writer = Writer::reply(&mut bytes, status, reply, answer.tag);
     for (name, value) in &answer.fields {
@@ -296,6 +307,12 @@ fn render(status: Status, reply: &Reply, answer: &Answer<'_>, style: &Style) -> 
     }
     if status.is_final() {
         writer.header(HeaderName::Allow, &style.allow);
+    }
+    // RFC 4028 §9: whoever asks refreshes.
+    if let Some(seconds) = lasting {
+        writer.header(HeaderName::Require, "timer");
+        let value = format!("{seconds};refresher=uac");
+        writer.header(HeaderName::SessionExpires, &value);
     }
     writer.header(HeaderName::Server, &style.user_agent);
     match &answer.body {

@@ -67,6 +67,8 @@ impl Pbx {
             fields: String::new(),
             body: None,
         };
+        // As UCM has it: whoever is forgotten by its PBX waits no longer.
+        request.field("Expires", "180");
         offer_fields(&mut request, &dn, &self.nodes[node].exchange);
         token.write(&mut request);
         request.field("P-Asserted-Identity", &party);

@@ -72,6 +72,8 @@ pub struct PbxOptions {
     pub server: Option<SocketAddr>,
     /// The methods that the PBX allows: the value of its Allow header.
     pub allow: String,
+    /// Whether its phones answer with a session timer where one is asked for (RFC 4028).
+    pub session_timers: bool,
     /// Whose PBX it is.
     pub kind: PbxKind,
 }
@@ -94,6 +96,7 @@ impl PbxOptions {
             calls_max: 1,
             server: None,
             allow: ALLOW.to_owned(),
+            session_timers: false,
             kind: PbxKind::default(),
         }
     }
@@ -540,6 +543,7 @@ fn nodes(options: &PbxOptions) -> Vec<PbxNode> {
             user_agent: options.kind.user_agent(),
             allow: options.allow.clone(),
             via_last: options.kind.is_ucm(),
+            session_timers: options.session_timers,
         };
         PbxNode {
             exchange,
