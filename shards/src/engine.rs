@@ -6,6 +6,8 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Instant;
 
+use crate::intake::Urgency;
+
 /// The number of a shard: `0..Options::shards`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ShardId(pub u16);
@@ -142,14 +144,28 @@ pub trait Engine: Sized + 'static {
         None
     }
 
-    /// When the datagram that is handed over next reached this machine: before `now`, if it had to
-    /// wait. Told only where datagrams are stamped (`Options::stamps`, `Options::pace`).
+    /// How soon a message must be handled, on raw bytes. Asked of what waits on the shard that
+    /// handles it.
+    fn urgency(&self, bytes: &[u8]) -> Urgency {
+        let _ = bytes;
+        Urgency::Now
+    }
+
+    /// When the message that is handed over next reached this machine, as far as that is known:
+    /// before `now`, if it had to wait. How long it waited in the kernel is known only where
+    /// datagrams are stamped (`Options::stamps`, `Options::pace`).
     fn handle_arrival(&mut self, at: Instant) {
         let _ = at;
     }
 
     /// A datagram or a complete stream frame; `from` tells which.
     fn handle_datagram(&mut self, now: Instant, from: Source, bytes: &[u8]);
+
+    /// The same, but so many of its urgency wait already that this one cannot: to be handled at
+    /// once, or refused, or left to its sender's repetition.
+    fn handle_excess(&mut self, now: Instant, from: Source, bytes: &[u8]) {
+        self.handle_datagram(now, from, bytes);
+    }
 
     /// The rest of a stream that [`Engine::frame`] calls malformed. Whether the peer is answered:
     /// then what the engine transmits on the connection is written before it is closed.

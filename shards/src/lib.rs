@@ -8,6 +8,7 @@ pub mod control;
 mod driver;
 pub mod engine;
 pub mod host;
+pub mod intake;
 pub mod limits;
 mod mesh;
 pub mod metrics;
@@ -31,6 +32,7 @@ pub use engine::{
     Transport,
 };
 pub use host::{Host, HostWarning, Wishes};
+pub use intake::{Intake, Overfull, Urgency};
 pub use metrics::{Counter, Metrics};
 pub use options::{Driver, DriverChoice, Options, Room, StartError, UringDenied};
 pub use placement::Placement;

@@ -9,8 +9,19 @@ pub const SHARDS_MAX: u16 = 256;
 pub const BATCH_MAX: usize = 32;
 /// The largest UDP payload there is: a receive buffer this long never truncates.
 pub const DATAGRAM_BYTES_MAX: usize = 65_535;
-/// `recvmmsg` calls on one socket in one turn of the loop; the rest waits for the next turn.
-pub const BATCHES_PER_TURN_MAX: usize = 4;
+/// `recvmmsg` calls on one socket in one turn of the loop; the rest waits for the next turn. More
+/// than is handled in a turn: what waits is told apart by urgency here, and not in the kernel.
+pub const BATCHES_PER_TURN_MAX: usize = 16;
+/// Received messages that are handled in one turn, as long as there are urgent ones.
+pub const HANDLED_PER_TURN_MAX: usize = 128;
+/// Of each less urgent line so many are handled in every turn all the same, so that the engine
+/// can refuse what has waited too long.
+pub const HANDLED_PER_LINE_MIN: usize = 16;
+/// Received messages of one urgency that wait to be handled; what is beyond is the engine's to
+/// refuse at once, or to leave to its sender's repetition.
+pub const INTAKE_MESSAGES_MAX: usize = 1_024;
+/// Bytes of them.
+pub const INTAKE_BYTES_MAX: usize = 8 << 20;
 /// Datagrams kept while a socket's send buffer is full; beyond it they are dropped, as a network
 /// would.
 pub const SEND_RETRY_MAX: usize = 256;
@@ -98,6 +109,9 @@ const _: () = assert!(SEGMENTS_BYTES_MAX < DATAGRAM_BYTES_MAX);
 // The kernel takes 64 parts of one.
 const _: () = assert!(BATCH_MAX <= 64);
 const _: () = assert!(STREAM_INPUT_BYTES_MAX >= DATAGRAM_BYTES_MAX);
+const _: () = assert!(INTAKE_BYTES_MAX >= STREAM_INPUT_BYTES_MAX);
+const _: () = assert!(BATCHES_PER_TURN_MAX * BATCH_MAX >= HANDLED_PER_TURN_MAX);
+const _: () = assert!(HANDLED_PER_LINE_MIN <= HANDLED_PER_TURN_MAX);
 const _: () = assert!(STREAM_READ_BYTES <= STREAM_INPUT_BYTES_MAX);
 const _: () = assert!(CONNECTIONS_PER_SOURCE_MAX <= CONNECTIONS_PER_SHARD_MAX);
 const _: () = assert!(QUIET_WORK_MAX < DRAIN_PER_TURN_MAX && QUIET_WORK_MAX < PARCELS_PER_TURN_MAX);

@@ -3,7 +3,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::control::Shared;
 use crate::engine::{ConnectionChange, ConnectionId, Engine, ShardId, Source, Transmit};
@@ -17,7 +17,11 @@ use crate::tls::TlsStore;
 #[derive(Debug)]
 pub(crate) enum Parcel<M> {
     /// Bytes that arrived at a shard that does not own them.
-    Received { source: Source, bytes: Box<[u8]> },
+    Received {
+        source: Source,
+        came: Instant,
+        bytes: Box<[u8]>,
+    },
     /// Bytes for a connection that lives on the receiver.
     Transmit {
         transmit: Transmit,

@@ -4,6 +4,7 @@
 //! reads no clock but the wall's, for what the kernel has stamped.
 
 mod drain;
+mod receive;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -11,16 +12,15 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use crate::clock::Clock;
 use crate::control::Shared;
-use crate::engine::{Engine, Frame, ShardId, Source, Transmit, Transport};
+use crate::engine::{Engine, ShardId, Transmit, Transport};
+use crate::intake::Intake;
 use crate::limits;
 use crate::mesh::{Port, Sleeper};
 use crate::metrics::{Counter, ShardMetrics};
 use crate::seat::{Parcel, Seat};
 use crate::sockets::Listener;
-use crate::sys::Datagram;
-use crate::tcp::{Cut, Opening, Rest, Security, Table};
+use crate::tcp::{Opening, Security, Table};
 use crate::udp::Datagrams;
 
 /// What the driver does after a turn.
@@ -44,6 +44,8 @@ pub(crate) struct Shard<E: Engine> {
     port: Port<Parcel<E::Message>>,
     pub(crate) datagrams: Datagrams,
     pub(crate) streams: Table,
+    /// What was received and is not handled yet.
+    intake: Intake,
     /// The bytes of the datagrams that wait to be sent.
     outgoing: Vec<u8>,
     /// Parcels that may not be lost and found a queue full; they go before newer ones.
@@ -68,6 +70,8 @@ pub(crate) struct Shard<E: Engine> {
     has_worked: bool,
     /// Whether it was told to sleep since then.
     has_slept: bool,
+    /// When the last turn began, if it had work: what came since has waited as long, at most.
+    busy_since: Option<Instant>,
 }
 
 impl<E: Engine> Shard<E> {
@@ -89,6 +93,7 @@ impl<E: Engine> Shard<E> {
                 seat.room,
                 seat.tls,
             ),
+            intake: Intake::default(),
             shared: seat.shared,
             outgoing: Vec::new(),
             outbox: VecDeque::new(),
@@ -103,6 +108,7 @@ impl<E: Engine> Shard<E> {
             woke_at: now,
             has_worked: false,
             has_slept: false,
+            busy_since: None,
         }
     }
 
@@ -125,12 +131,13 @@ impl<E: Engine> Shard<E> {
         let mut work = self.receive_datagrams(now);
         work += self.cut_streams(now);
         work += self.receive_parcels(now);
-        work += self.receive_requests(now);
+        work += self.handle_received(now);
         work += self.expire(now);
         work += self.drain(now);
         let woken = self.port.wake_receivers();
         self.metrics().add(Counter::Wakeups, woken);
         self.metrics().add(Counter::Turns, 1);
+        self.busy_since = (work > 0).then_some(now);
         if stopping {
             self.last_turns += 1;
             let done = work == 0 || self.last_turns == limits::LAST_TURNS_MAX;
@@ -178,6 +185,7 @@ impl<E: Engine> Shard<E> {
         (0..self.datagrams.len()).any(is_ready)
             || self.streams.to_cut() > 0
             || self.streams.has_changes()
+            || !self.intake.is_empty()
             || !self.outbox.is_empty()
             || self.held_message.is_some()
             || self.spoke_to_itself
@@ -203,144 +211,6 @@ impl<E: Engine> Shard<E> {
     /// Takes the announcement of sleep back, if there is one.
     pub(crate) fn rise(&self) {
         self.sleeper().rise();
-    }
-
-    fn receive_datagrams(&mut self, now: Instant) -> usize {
-        let metrics = self.shared.metrics.shard(self.me);
-        let (mut work, mut bytes_in) = (0, 0);
-        let wall = self.stamps.then(|| Clock.wall());
-        for socket in 0..self.datagrams.len() {
-            for _ in 0..limits::BATCHES_PER_TURN_MAX {
-                if self.datagrams.receive(socket, metrics) == 0 {
-                    break;
-                }
-                let local = self.datagrams.local(socket);
-                for Datagram {
-                    remote,
-                    bytes,
-                    stamp,
-                } in self.datagrams.batch()
-                {
-                    work += 1;
-                    bytes_in += bytes.len();
-                    let source = Source {
-                        transport: Transport::Udp,
-                        local,
-                        remote,
-                        connection: None,
-                    };
-                    let engine = &mut self.engine;
-                    let Some(owner) = foreign_owner(engine, &self.port, bytes) else {
-                        if let Some((wall, stamp)) = wall.zip(stamp) {
-                            let waited = wall.duration_since(stamp).unwrap_or_default();
-                            engine.handle_arrival(now.checked_sub(waited).unwrap_or(now));
-                        }
-                        engine.handle_datagram(now, source, bytes);
-                        continue;
-                    };
-                    let parcel = Parcel::Received {
-                        source,
-                        bytes: bytes.into(),
-                    };
-                    // A full queue loses datagrams as a network does; the peer sends again.
-                    let pushed = self.port.push(owner, parcel);
-                    let counter = if pushed.is_ok() {
-                        Counter::Hops
-                    } else {
-                        Counter::DropMeshFull
-                    };
-                    metrics.add(counter, 1);
-                }
-            }
-        }
-        metrics.add(Counter::DatagramsIn, work as u64);
-        metrics.add(Counter::BytesIn, bytes_in as u64);
-        work
-    }
-
-    /// Cuts what was read from streams into messages, each connection once.
-    fn cut_streams(&mut self, now: Instant) -> usize {
-        let metrics = self.shared.metrics.shard(self.me);
-        let mut work = 0;
-        for _ in 0..self.streams.to_cut() {
-            let Some((source, input)) = self.streams.next_to_cut() else {
-                break;
-            };
-            let id = source.connection.expect("streams have connections");
-            let mut replies = Vec::new();
-            let mut cut = cut(
-                input,
-                &mut replies,
-                |bytes| {
-                    let engine = &mut self.engine;
-                    if let Some(owner) = foreign_owner(engine, &self.port, bytes) {
-                        let parcel = Parcel::Received {
-                            source,
-                            bytes: bytes.into(),
-                        };
-                        if self.port.push_or_starve(owner, parcel).is_err() {
-                            metrics.add(Counter::FrameQueueFull, 1);
-                            return false;
-                        }
-                        metrics.add(Counter::Hops, 1);
-                    } else {
-                        engine.handle_datagram(now, source, bytes);
-                    }
-                    metrics.add(Counter::FramesIn, 1);
-                    true
-                },
-                E::frame,
-            );
-            if cut.rest == Rest::Malformed {
-                let bytes = &input[cut.consumed..];
-                if self.engine.handle_malformed(now, source, bytes) {
-                    cut.rest = Rest::MalformedAnswered;
-                }
-            }
-            // A message that is still blocked is no progress: its shard wakes us.
-            work += usize::from(cut.consumed > 0 || cut.rest != Rest::Blocked);
-            self.streams.cut(now, id, cut);
-            if !replies.is_empty() && self.streams.is_live(id) {
-                let Source {
-                    transport, remote, ..
-                } = source;
-                self.streams.send(Some(id), transport, remote, &replies);
-            }
-        }
-        work
-    }
-
-    fn receive_parcels(&mut self, now: Instant) -> usize {
-        let metrics = self.shared.metrics.shard(self.me);
-        self.port
-            .receive(limits::PARCELS_PER_TURN_MAX, |from, parcel| match parcel {
-                Parcel::Received { source, bytes } => {
-                    self.engine.handle_datagram(now, source, &bytes);
-                }
-                Parcel::Transmit { transmit, bytes } => {
-                    let engine = &self.engine;
-                    send_by(&mut self.streams, engine, now, transmit, &bytes);
-                }
-                Parcel::Close(id) => self.streams.finish(id),
-                Parcel::Change(change) => self.engine.handle_connection(now, change),
-                Parcel::Message(message) => {
-                    metrics.add(Counter::MessagesIn, 1);
-                    self.engine.handle_message(now, from, message);
-                }
-            })
-    }
-
-    fn receive_requests(&mut self, now: Instant) -> usize {
-        let mut work = 0;
-        while work < limits::REQUESTS_PER_TURN_MAX {
-            let Some(request) = self.shared.requests[self.me.index()].pop() else {
-                break;
-            };
-            work += 1;
-            self.engine.handle_request(now, request);
-        }
-        self.metrics().add(Counter::Requests, work as u64);
-        work
     }
 
     fn expire(&mut self, now: Instant) -> usize {
@@ -384,70 +254,5 @@ fn security<E: Engine>(engine: &E, transport: Transport, remote: SocketAddr) -> 
     match transport {
         Transport::Udp | Transport::Tcp => Security::None,
         Transport::Tls => Security::Tls(engine.identity(remote)),
-    }
-}
-
-/// The other shard that owns these bytes, if there is one. An owner that does not exist (an
-/// identifier minted by an earlier run with more shards, say) is nobody: this shard answers.
-fn foreign_owner<E: Engine, P>(engine: &E, port: &Port<P>, bytes: &[u8]) -> Option<ShardId> {
-    engine.owner(bytes).filter(|&owner| port.reaches(owner))
-}
-
-/// Cuts messages off the front of `input` and gives them to `take`, which says whether it could
-/// take one.
-fn cut(
-    input: &[u8],
-    replies: &mut Vec<u8>,
-    mut take: impl FnMut(&[u8]) -> bool,
-    frame: impl Fn(&[u8]) -> Frame,
-) -> Cut {
-    let mut consumed = 0;
-    for _ in 0..limits::FRAMES_PER_TURN_MAX {
-        let rest = &input[consumed..];
-        if rest.is_empty() {
-            return Cut {
-                consumed,
-                rest: Rest::Incomplete,
-            };
-        }
-        match frame(rest) {
-            Frame::Complete(bytes) => {
-                assert!(
-                    (1..=rest.len()).contains(&bytes),
-                    "a frame is part of what was shown"
-                );
-                if !take(&rest[..bytes]) {
-                    return Cut {
-                        consumed,
-                        rest: Rest::Blocked,
-                    };
-                }
-                consumed += bytes;
-            }
-            Frame::Skip { bytes, reply } => {
-                assert!(
-                    (1..=rest.len()).contains(&bytes),
-                    "a skip is part of what was shown"
-                );
-                replies.extend_from_slice(reply);
-                consumed += bytes;
-            }
-            Frame::Incomplete => {
-                return Cut {
-                    consumed,
-                    rest: Rest::Incomplete,
-                };
-            }
-            Frame::Malformed => {
-                return Cut {
-                    consumed,
-                    rest: Rest::Malformed,
-                };
-            }
-        }
-    }
-    Cut {
-        consumed,
-        rest: Rest::Unseen,
     }
 }

@@ -4,7 +4,7 @@
 
 mod echo;
 
-use echo::{ECHO, Host, OWNED, PATIENCE, QUIET_OWNED, launch, options};
+use echo::{ECHO, Host, LAST, OWNED, PATIENCE, QUIET_OWNED, SOON, launch, options};
 use offhook_shards::clock::Clock;
 use offhook_shards::{Counter, Driver, ShardId, Transmit, Transport};
 use std::collections::BTreeSet;
@@ -20,6 +20,7 @@ on_both_drivers! {
     datagrams_of_every_size_pass
     an_engine_sends_from_the_listener_it_names
     a_shard_with_a_pace_answers_everything_in_few_batches
+    what_has_gathered_is_handled_by_its_urgency_and_nothing_starves
 }
 
 fn peer() -> UdpSocket {
@@ -206,4 +207,47 @@ fn a_shard_with_a_pace_answers_everything_in_few_batches(driver: Driver) {
     assert_eq!(metrics.total(Counter::DatagramsOut), 5_000);
     let batches = metrics.total(Counter::BatchesIn);
     assert!(batches < 2_500, "{batches}");
+}
+
+fn what_has_gathered_is_handled_by_its_urgency_and_nothing_starves(driver: Driver) {
+    let Some(host) = launch(&options(driver, 1)) else {
+        return;
+    };
+    let peer = peer();
+    peer.connect(host.udp()).unwrap();
+    let stall = echo::Request::Stall(Duration::from_millis(300));
+    host.running.request(ShardId(0), stall).unwrap();
+    // What is sent while it stalls is there when it looks again.
+    std::thread::sleep(Duration::from_millis(100));
+    for round in 0..10_u8 {
+        for kind in [LAST, SOON, ECHO] {
+            peer.send(&[kind, round]).unwrap();
+        }
+    }
+    let mut answers = Vec::new();
+    for _ in 0..30 {
+        let mut buffer = [0; 16];
+        let length = peer.recv(&mut buffer).unwrap();
+        answers.push(buffer[1..length].to_vec());
+    }
+    let expected = [ECHO, SOON, LAST].map(|kind| (0..10).map(move |round| vec![kind, round]));
+    assert_eq!(answers, expected.into_iter().flatten().collect::<Vec<_>>());
+
+    // More of one kind than may wait, if the kernel keeps so many: the rest is told at once.
+    let stall = echo::Request::Stall(Duration::from_millis(300));
+    host.running.request(ShardId(0), stall).unwrap();
+    std::thread::sleep(Duration::from_millis(100));
+    for _ in 0..3_000 {
+        peer.send(&[LAST]).unwrap();
+    }
+    peer.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
+    let mut buffer = [0; 16];
+    while peer.recv(&mut buffer).is_ok() {}
+    let came = host.running.metrics().total(Counter::DatagramsIn) - 30;
+    let room = offhook_shards::limits::INTAKE_MESSAGES_MAX as u64;
+    let mut host = host;
+    if came > 2 * room {
+        host.wait_for(|_, event| *event == echo::Event::Excess);
+    }
+    host.running.stop().unwrap();
 }

@@ -10,7 +10,7 @@ use offhook_shards::clock::Clock;
 use offhook_shards::wheel::Wheel;
 use offhook_shards::{
     ConnectionChange, ConnectionId, Driver, DriverChoice, Engine, Events, Frame, Options, Running,
-    ShardId, Source, StartError, Transmit, Transport, start,
+    ShardId, Source, StartError, Transmit, Transport, Urgency, start,
 };
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -27,6 +27,10 @@ pub const ECHO: u8 = b'E';
 pub const QUIET: u8 = b'Q';
 /// A message `['R', shard, …]` belongs to that shard, which swallows it without a word.
 pub const QUIET_OWNED: u8 = b'R';
+/// A message `['S', …]` is echoed after others.
+pub const SOON: u8 = b'S';
+/// A message `['L', …]` is echoed last.
+pub const LAST: u8 = b'L';
 /// A stream byte that is no message.
 pub const KEEP_ALIVE: u8 = 0xff;
 /// What it is answered with.
@@ -58,11 +62,18 @@ pub enum Request {
 pub enum Event {
     Pong(u32),
     Timer(u32),
-    Message { from: ShardId, number: u32 },
+    Message {
+        from: ShardId,
+        number: u32,
+    },
     Changed(ConnectionChange),
     Opened(Option<ConnectionId>),
-    Received { length: usize },
+    Received {
+        length: usize,
+    },
     Flood(u32),
+    /// A message for which there was no room to wait.
+    Excess,
 }
 
 pub struct Echo {
@@ -134,6 +145,19 @@ impl Engine for Echo {
 
     fn identity(&self, _remote: SocketAddr) -> Option<String> {
         Some(PEER_NAME.to_owned())
+    }
+
+    fn urgency(&self, bytes: &[u8]) -> Urgency {
+        let payload = if bytes[0] < ECHO { &bytes[2..] } else { bytes };
+        match payload[0] {
+            SOON => Urgency::Soon,
+            LAST => Urgency::Last,
+            _ => Urgency::Now,
+        }
+    }
+
+    fn handle_excess(&mut self, _now: Instant, _from: Source, _bytes: &[u8]) {
+        self.events.push_back(Event::Excess);
     }
 
     fn handle_datagram(&mut self, _now: Instant, from: Source, bytes: &[u8]) {

@@ -266,6 +266,7 @@ impl Station {
         // A server has nothing to send by a plan: how late it is shows in what it takes. Streams
         // bring no stamps: there the worker's beats count.
         if self.floor.scenario.side == Side::Server
+            && from.connection.is_none()
             && let Some(arrived) = self.floor.arrived
         {
             let waited = now.saturating_duration_since(arrived);

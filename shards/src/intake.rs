@@ -1,0 +1,181 @@
+//! What a shard has received and not handled yet, in three lines by urgency. What cannot wait goes
+//! before what begins something new, however long it has been here; within a line order is kept.
+//! What the messages are is the engine's to say ([`crate::Engine::urgency`]); this only keeps them.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use crate::engine::Source;
+use crate::limits::{INTAKE_BYTES_MAX, INTAKE_MESSAGES_MAX};
+
+/// How soon a message must be handled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Urgency {
+    /// Before all else: it is part of what goes on.
+    Now,
+    /// After that and after what the control plane asks.
+    Soon,
+    /// When nothing else waits: it begins something new.
+    Last,
+}
+
+impl Urgency {
+    /// All of them, the most urgent first.
+    pub const ALL: [Self; 3] = [Self::Now, Self::Soon, Self::Last];
+}
+
+/// There is no room in its line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Overfull;
+
+/// A message that waits.
+#[derive(Debug, Clone, Copy)]
+struct Waiting {
+    source: Source,
+    came: Instant,
+    bytes: usize,
+}
+
+/// The messages of one urgency, their bytes back to back.
+#[derive(Debug, Default)]
+struct Line {
+    waiting: VecDeque<Waiting>,
+    bytes: Vec<u8>,
+    /// Where the bytes of the first begin.
+    start: usize,
+}
+
+impl Line {
+    fn push(&mut self, source: Source, came: Instant, bytes: &[u8]) -> Result<(), Overfull> {
+        let held = self.bytes.len() - self.start;
+        if self.waiting.len() == INTAKE_MESSAGES_MAX || held + bytes.len() > INTAKE_BYTES_MAX {
+            return Err(Overfull);
+        }
+        // What was taken is let go before the line would have to grow, at the latest.
+        let is_tight = self.bytes.len() + bytes.len() > self.bytes.capacity();
+        if self.waiting.is_empty() || is_tight && self.start >= held {
+            self.bytes.drain(..self.start);
+            self.start = 0;
+        }
+        self.bytes.extend_from_slice(bytes);
+        self.waiting.push_back(Waiting {
+            source,
+            came,
+            bytes: bytes.len(),
+        });
+        Ok(())
+    }
+
+    fn pop(&mut self) -> Option<(Source, Instant, &[u8])> {
+        let Waiting {
+            source,
+            came,
+            bytes,
+        } = self.waiting.pop_front()?;
+        let start = self.start;
+        self.start += bytes;
+        Some((source, came, &self.bytes[start..self.start]))
+    }
+}
+
+/// All that waits to be handled.
+#[derive(Debug, Default)]
+pub struct Intake {
+    lines: [Line; Urgency::ALL.len()],
+}
+
+impl Intake {
+    /// Puts a message that came at `came` at the end of its line.
+    ///
+    /// # Errors
+    /// [`Overfull`]; nothing was kept.
+    pub fn push(
+        &mut self,
+        urgency: Urgency,
+        source: Source,
+        came: Instant,
+        bytes: &[u8],
+    ) -> Result<(), Overfull> {
+        self.lines[urgency as usize].push(source, came, bytes)
+    }
+
+    /// Takes the first message of a line: who sent it, when it came, and its bytes.
+    pub fn pop(&mut self, urgency: Urgency) -> Option<(Source, Instant, &[u8])> {
+        self.lines[urgency as usize].pop()
+    }
+
+    /// How many messages wait in a line.
+    #[must_use]
+    pub fn len(&self, urgency: Urgency) -> usize {
+        self.lines[urgency as usize].waiting.len()
+    }
+
+    /// Whether nothing waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.lines.iter().all(|line| line.waiting.is_empty())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Clock;
+    use crate::engine::Transport;
+
+    fn source(port: u16) -> Source {
+        Source {
+            transport: Transport::Udp,
+            local: ([127, 0, 0, 1], 5060).into(),
+            remote: ([127, 0, 0, 1], port).into(),
+            connection: None,
+        }
+    }
+
+    #[test]
+    fn each_line_keeps_its_order_and_its_bytes_however_it_is_filled_and_emptied() {
+        let mut intake = Intake::default();
+        let mut expected: [VecDeque<Vec<u8>>; 3] = Default::default();
+        let now = Clock.now();
+        for round in 0..3_000_u32 {
+            for (line, urgency) in Urgency::ALL.into_iter().enumerate() {
+                // Lines grow for a while and shrink for a while.
+                let more = (round / 100 + line as u32).is_multiple_of(2);
+                for step in 0..if more { 3 } else { 1 } {
+                    let bytes = vec![round as u8; (round * 7 + step) as usize % 97];
+                    let pushed = intake.push(urgency, source(line as u16), now, &bytes);
+                    assert_eq!(pushed, Ok(()));
+                    expected[line].push_back(bytes);
+                }
+                for _ in 0..if more { 1 } else { 3 } {
+                    let popped = intake.pop(urgency);
+                    let popped = popped.map(|(source, _, bytes)| (source.remote.port(), bytes));
+                    let wanted = expected[line].pop_front();
+                    assert_eq!(popped, wanted.as_deref().map(|bytes| (line as u16, bytes)));
+                }
+                assert_eq!(intake.len(urgency), expected[line].len());
+            }
+        }
+        for line in &intake.lines {
+            assert!(line.bytes.capacity() < 64 << 10, "what was taken is let go");
+        }
+    }
+
+    #[test]
+    fn a_full_line_takes_no_more_and_the_others_do() {
+        let mut intake = Intake::default();
+        let now = Clock.now();
+        for _ in 0..INTAKE_MESSAGES_MAX {
+            assert_eq!(intake.push(Urgency::Last, source(1), now, b"x"), Ok(()));
+        }
+        let refused = intake.push(Urgency::Last, source(1), now, b"x");
+        assert_eq!(refused, Err(Overfull));
+        assert_eq!(intake.push(Urgency::Soon, source(1), now, b"x"), Ok(()));
+        let long = vec![0; INTAKE_BYTES_MAX];
+        assert_eq!(intake.push(Urgency::Now, source(1), now, &long), Ok(()));
+        let refused = intake.push(Urgency::Now, source(1), now, b"x");
+        assert_eq!(refused, Err(Overfull));
+        assert!(intake.pop(Urgency::Last).is_some());
+        assert_eq!(intake.push(Urgency::Last, source(1), now, b"x"), Ok(()));
+    }
+}
