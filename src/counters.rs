@@ -78,6 +78,8 @@ counters! {
     InviteReplaces => "calls_refused", "replaces";
     /// INVITEs refused because a table or a backlog is full.
     InviteOverload => "calls_refused", "overload";
+    /// INVITEs refused because their source has begun as many calls as it may.
+    InviteTooOften => "calls_refused", "source_rate";
     /// INVITEs refused because the server is to stop.
     InviteDraining => "calls_refused", "draining";
     /// INVITEs refused because the queue is full.
@@ -126,6 +128,8 @@ counters! {
     NotifyApplied => "notifies", "applied";
     /// NOTIFYs for no subscription of ours.
     NotifyUnknown => "notifies", "unknown_subscription";
+    /// NOTIFYs that found too many waiting, and were left to be repeated.
+    NotifyPostponed => "notifies", "postponed";
     /// NOTIFYs older than one already seen.
     NotifyOutOfOrder => "notifies", "out_of_order";
     /// NOTIFYs whose body is not presence.

@@ -88,6 +88,16 @@ pub const NONCES_MAX: usize = 65_536;
 pub const STRANGERS_LOG_INTERVAL: Duration = Duration::from_secs(10);
 /// Seconds after which somebody who found us full or draining may try again (RFC 3261 §21.5.4).
 pub const RETRY_AFTER_SECONDS: u32 = 10;
+/// The same as a header line.
+pub const RETRY_AFTER_LINE: &[u8] = b"Retry-After: 10\r\n";
+/// Addresses whose new calls are counted on one shard; while more are busy, those share one
+/// allowance.
+pub const CALL_SOURCES_MAX: usize = 4_096;
+/// Calls turned away on one shard whose INVITEs and ACKs are known again for 64*T1; each later one
+/// may take the place of an earlier one.
+pub const TURNED_AWAY_MAX: usize = 65_536;
+
+const _: () = assert!(TURNED_AWAY_MAX.is_power_of_two());
 
 // Configuration
 
@@ -340,6 +350,22 @@ const _: () = assert!(ACKNOWLEDGEMENT_PATIENCE.as_secs() < 32);
 /// Messages and events that may wait for room in the mesh before new calls are refused. Calls that
 /// exist go on: what they still have to say is bounded by their number.
 pub const BACKLOG_MAX: usize = 65_536;
+/// How long new calls may wait before they are handled; when they have waited longer for
+/// [`BEHIND_AFTER`], those that have are refused.
+pub const CALL_WAIT_MAX: Duration = Duration::from_millis(50);
+/// The same for what goes before requests of clients, which are refused then: T1, at which others
+/// begin to repeat what they have sent.
+pub const REQUEST_WAIT_MAX: Duration = Duration::from_millis(500);
+/// How long a wait that is too long lasts before it is more than a pause of this machine, and how
+/// long it must have been shorter until it is over.
+pub const BEHIND_AFTER: Duration = Duration::from_millis(200);
+/// How long a client that follows RFC 7339 sends less than it would, after it was told so.
+pub const FEEDBACK_VALIDITY: Duration = Duration::from_millis(500);
+/// Legs on one shard beyond which new calls are refused: the others are for the calls that are
+/// there, each of which may need more.
+pub const LEGS_FOR_NEW_CALLS_MAX: usize = LEGS_MAX - LEGS_MAX / 16;
+/// Bytes that wait to be sent beyond which new calls are refused.
+pub const OUTBOX_BYTES_FOR_NEW_CALLS: usize = OUTBOX_BYTES_MAX / 2;
 /// Rounds that one offer may take until it is over or waits for a phone: the queue, the agent, the
 /// call, and each of them once more.
 pub const SETTLE_ROUNDS_PER_OFFER_MAX: usize = 8;

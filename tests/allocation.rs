@@ -277,6 +277,20 @@ fn a_retransmission_is_answered_without_an_allocation() {
     assert_eq!(worst, 0);
 }
 
+#[test]
+fn a_new_call_that_is_not_taken_is_refused_without_an_allocation() {
+    let mut floor = Floor::new(1, 4);
+    floor.shards.set_draining(true);
+    let mut calls = 0;
+    let worst = worst(|turn| {
+        floor.send_invite(calls);
+        calls += 1;
+        assert_eq!(floor.turn_alone(turn), 1, "a 503");
+    });
+    assert_eq!(floor.counters.value(Counter::InviteDraining), 200);
+    assert_eq!(worst, 0);
+}
+
 fn request<'a>(bytes: &'a [u8], index: &'a mut HeaderIndex) -> Request<'a> {
     match Message::receive(bytes, index) {
         Ok(Checked::Request(request)) => request,

@@ -154,6 +154,13 @@ impl Shards {
         }
     }
 
+    /// From now on new calls are turned away, or no more.
+    pub(crate) fn set_draining(&mut self, draining: bool) {
+        for engine in &mut self.engines {
+            engine.set_draining(draining);
+        }
+    }
+
     /// Calls that are not over.
     pub(crate) fn live_calls(&self) -> usize {
         self.engines
@@ -302,6 +309,27 @@ impl Floor {
         self.shards.incoming.add(|bytes| {
             bytes.extend_from_slice(datagram);
             Some(PBX.into())
+        });
+    }
+
+    /// Puts the INVITE of a new call before the engines, with a branch of its own.
+    pub(crate) fn send_invite(&mut self, number: usize) {
+        let (server, caller) = (SocketAddr::from(SERVER), SocketAddr::from(CALLERS));
+        self.shards.incoming.add(|bytes| {
+            let body = "v=0\r\no=- 1 1 IN IP4 10.0.1.9\r\ns=-\r\nc=IN IP4 10.0.1.9\r\nt=0 0\r\n\
+                        m=audio 4000 RTP/AVP 8\r\n";
+            write!(
+                bytes,
+                "INVITE sip:7000@{server} SIP/2.0\r\nVia: SIP/2.0/UDP \
+                 {caller};branch=z9hG4bKn{number};rport\r\nMax-Forwards: 70\r\n\
+                 From: <sip:100@{caller}>;tag=n{number}\r\nTo: <sip:7000@{server}>\r\n\
+                 Call-ID: n{number}@10.0.1.9\r\nCSeq: 1 INVITE\r\n\
+                 Contact: <sip:100@{caller}>\r\nContent-Type: application/sdp\r\n\
+                 Content-Length: {}\r\n\r\n{body}",
+                body.len()
+            )
+            .expect("memory takes it");
+            Some(CALLERS.into())
         });
     }
 

@@ -10,7 +10,6 @@ use crate::config::{Address, Config, QueueIndex, RoutingPointIndex};
 use crate::cti::{CallInfo, ConnId};
 use crate::dialog::Party;
 use crate::journal::field::{Field, Reader, choices, fields};
-use crate::limits::CALLS_MAX;
 use crate::wall::Wall;
 
 use super::CallKey;
@@ -232,7 +231,7 @@ impl Calls {
         wall: &Wall,
         from: &mut Reader<'_>,
     ) -> Option<(CallKey, Vec<LegSlot>)> {
-        if self.calls.len() >= CALLS_MAX {
+        if self.is_full() {
             return None;
         }
         let config = Arc::clone(&self.config);

@@ -79,6 +79,7 @@ pub struct Calls {
     commands: VecDeque<(CallKey, Command)>,
     /// Those that had a turn, while somebody wants to know.
     touched: Option<BTreeSet<CallKey>>,
+    calls_max: usize,
 }
 
 impl Calls {
@@ -95,14 +96,26 @@ impl Calls {
             scratch: Vec::new(),
             commands: VecDeque::new(),
             touched: None,
+            calls_max: CALLS_MAX,
         }
+    }
+
+    /// Whether as many calls are held as may be.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.calls.len() >= self.calls_max
+    }
+
+    #[cfg(test)]
+    pub(crate) fn set_limit(&mut self, calls_max: usize) {
+        self.calls_max = calls_max;
     }
 
     /// Takes a caller in, who is heard of first as `100 Trying`, then `182 Queued` or `180`; its
     /// leg is [`LegSlot::FIRST`]. `None` when as many calls are held as may be: the caller is to
     /// be refused.
     pub fn arrive(&mut self, now: Instant, arrival: Arrival) -> Option<CallKey> {
-        if self.calls.len() >= CALLS_MAX {
+        if self.is_full() {
             return None;
         }
         let Arrival {
@@ -146,7 +159,7 @@ impl Calls {
         destination: Destination,
         way: Way,
     ) -> Option<CallRef> {
-        if self.calls.len() >= CALLS_MAX {
+        if self.is_full() {
             return None;
         }
         let call_type = match destination {

@@ -97,6 +97,7 @@ pub(super) const TRUNK: Keys = Keys {
         "refer",
         "identity",
         "accept",
+        "call_rate",
         "trusted",
         "realm",
         "user",

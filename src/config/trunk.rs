@@ -37,6 +37,8 @@ pub struct Trunk {
     pub ping_max_forwards: u8,
     /// Numbers that begin with one of these belong to this trunk; empty means any.
     pub prefixes: Vec<Box<str>>,
+    /// New calls a second that one address of it may begin.
+    pub call_rate: u32,
     /// SUBSCRIBE requests a second, at most.
     pub subscribe_rate: u32,
     /// How requests of more than 1,300 bytes go to a UDP peer.

@@ -18,8 +18,6 @@ use crate::sip::digest::{self, Algorithm, Answer, Asked};
 use crate::sip::{HeaderName, Method, Request, Status};
 
 use super::compose::Fields;
-use super::requests::retry_later;
-use super::strangers::Admission;
 use super::user_agent::UserAgent;
 
 /// The nonces that were answered, each with its highest count, by when they were made.
@@ -139,31 +137,6 @@ fn halves(nonce: &str) -> Option<(u64, u64)> {
 }
 
 impl UserAgent {
-    /// Whether a request is one that is taken now: all but new calls are. Such a call costs no
-    /// transaction, no leg and no thought: 503 with Retry-After, so that its trunk goes elsewhere.
-    pub(super) fn is_admitted(
-        &mut self,
-        source: Source,
-        request: &Request<'_>,
-        admission: Admission,
-    ) -> bool {
-        let opens = request.method == Method::Invite && request.to_tag.is_none();
-        if !opens || self.core.transactions.is_known(request, source) {
-            return true;
-        }
-        let cause = match admission {
-            Admission::Open => return true,
-            Admission::Overloaded => Counter::InviteOverload,
-            Admission::Draining => Counter::InviteDraining,
-        };
-        for counter in [cause, Counter::CallOffered, Counter::CallRefused] {
-            self.core.count(counter);
-        }
-        let status = Status::SERVICE_UNAVAILABLE;
-        self.answer_stateless(source, request, status, retry_later());
-        false
-    }
-
     /// Whether a request is one that its sender may make. A call that shows no right answer is
     /// challenged, without a transaction: for what belongs to a call that was let in, for what
     /// ends here, and for repetitions there is nothing to prove.
@@ -204,5 +177,28 @@ impl UserAgent {
         }
         self.answer_stateless(source, request, Status::UNAUTHORIZED, fields);
         false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use offhook_shards::clock::Clock;
+
+    use super::*;
+
+    #[test]
+    fn when_as_many_nonces_were_answered_as_are_kept_the_next_is_stale_until_some_are_old() {
+        let now = Clock.now();
+        let mut nonces = Nonces::new(now, [1, 2]);
+        for nonce in 0..NONCES_MAX as u64 {
+            assert_eq!(nonces.use_up(now, (0, nonce), 1), Ok(()));
+        }
+        let another = (0, u64::MAX);
+        assert_eq!(nonces.use_up(now, another, 1), Err(Wrong::Stale));
+        assert_eq!(nonces.use_up(now, (0, 7), 2), Ok(()), "a known one");
+        let later = now + NONCE_LIFETIME * 2;
+        let fresh = (nonces.age(later), 1);
+        assert_eq!(nonces.use_up(later, fresh, 1), Ok(()));
+        assert_eq!(nonces.counts.len(), 1);
     }
 }

@@ -131,7 +131,8 @@ pub(super) struct Core {
     owners: SecondaryMap<ClientKey, Owner>,
     wheel: Wheel<Timer>,
     random: Random,
-    scratch: Vec<u8>,
+    /// Where messages are written.
+    pub(super) scratch: Vec<u8>,
     /// The datagram that a request in `scratch` would have been, were it not too large for one.
     datagram: Vec<u8>,
 }

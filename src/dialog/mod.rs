@@ -48,6 +48,7 @@ mod strangers;
 mod subscription;
 mod table;
 mod turn;
+mod turned_away;
 pub mod user_agent;
 mod who;
 

@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 
-use crate::sip::{HeaderName, Message, Writer};
+use crate::sip::{Feedback, HeaderName, Message, Writer};
 
 /// The part of a response that its request decides: Via to CSeq, in wire form.
 #[derive(Debug, Clone)]
@@ -36,6 +36,8 @@ pub(super) enum Copied<'a> {
         source: SocketAddr,
         /// The To tag where there is none.
         tag: &'a str,
+        /// What is said of overload.
+        feedback: Option<Feedback>,
     },
     /// From what was kept of it.
     Kept(&'a Reply),
@@ -49,7 +51,8 @@ impl Copied<'_> {
                 message,
                 source,
                 tag,
-            } => Writer::lines(out).repeat(message, source, tag),
+                feedback,
+            } => Writer::lines(out, feedback).repeat(message, source, tag),
             Self::Kept(reply) => out.extend_from_slice(&reply.fields),
         }
     }
@@ -58,7 +61,7 @@ impl Copied<'_> {
     pub(super) fn write_routes(self, out: &mut Vec<u8>) {
         match self {
             Self::From { message, .. } => {
-                Writer::lines(out).copy(message, HeaderName::RecordRoute);
+                Writer::lines(out, None).copy(message, HeaderName::RecordRoute);
             }
             Self::Kept(reply) => out.extend_from_slice(&reply.routes),
         }

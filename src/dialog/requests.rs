@@ -159,6 +159,7 @@ impl UserAgent {
             message: &request.message,
             source: source.remote,
             tag: &tag.text(),
+            feedback: self.core.transactions.feedback(),
         });
         let call_id = dialog.call_id.clone();
         let random = self.core.below(u32::MAX);
@@ -403,6 +404,7 @@ impl UserAgent {
             message: &request.message,
             source: source.remote,
             tag,
+            feedback: self.core.transactions.feedback(),
         }
     }
 

@@ -84,6 +84,7 @@ impl Turn<'_> {
             message: &request.message,
             source: source.remote,
             tag: "",
+            feedback: self.core.transactions.feedback(),
         }
     }
 

@@ -12,8 +12,8 @@ use slotmap::SlotMap;
 use crate::counters::{Counter, Counters};
 use crate::limits::SUBSCRIPTIONS_MAX;
 use crate::sip::{
-    Checked, HeaderIndex, HeaderName, Malformed, Message, Rejection, Request, Response, Status,
-    Writer,
+    Checked, Feedback, HeaderIndex, HeaderName, Malformed, Message, Rejection, Request, Response,
+    Status, Writer,
 };
 use crate::transaction::{ClientKey, Delivered, Event};
 
@@ -25,10 +25,11 @@ use super::dialog::{Dialog, Opening};
 use super::leg::Leg;
 use super::ping::Pings;
 use super::reply::Copied;
-use super::strangers::{Admission, Sender, StrangersLog};
+use super::strangers::{Sender, StrangersLog};
 use super::subscription::{Moment, Subscription};
 use super::table::Usage;
 use super::turn::Turn;
+use super::turned_away::TurnedAway;
 use super::{
     LegKey, PingKey, PingOutcome, Subscribe, SubscriptionKey, Target, UserAgentConfig,
     UserAgentEvent,
@@ -62,6 +63,7 @@ pub struct UserAgent {
     pub(super) draining: bool,
     pub(super) strangers: StrangersLog,
     pub(super) nonces: Nonces,
+    pub(super) turned_away: TurnedAway,
     /// The legs that are over, while somebody wants to know.
     pub(super) over: Option<Vec<LegKey>>,
     /// The latest time that it was told, for the one command that comes without.
@@ -77,6 +79,7 @@ impl UserAgent {
     pub fn new(now: Instant, config: UserAgentConfig, counters: Arc<Counters>) -> Self {
         Self {
             nonces: Nonces::new(now, config.keys),
+            turned_away: TurnedAway::new(now, config.t1 * 64, config.keys),
             core: Core::new(now, config, counters),
             legs: SlotMap::with_key(),
             subscriptions: SlotMap::with_key(),
@@ -109,9 +112,7 @@ impl UserAgent {
                     admission,
                 },
             ) => {
-                let is_admitted =
-                    admission == Admission::Open || self.is_admitted(source, &request, admission);
-                if is_admitted
+                if self.is_admitted(now, source, &request, admission)
                     && shows.is_none_or(|shows| self.is_proved(now, source, &request, shows))
                 {
                     self.handle_request(now, source, is_trusted, &request);
@@ -279,6 +280,14 @@ impl UserAgent {
         self.legs.len()
     }
 
+    /// Takes places for legs until so many are taken.
+    #[cfg(test)]
+    pub(crate) fn fill_legs(&mut self, count: usize) {
+        while self.legs.len() < count {
+            self.legs.insert(None);
+        }
+    }
+
     /// Subscriptions of ours.
     #[must_use]
     pub fn subscriptions(&self) -> usize {
@@ -289,6 +298,17 @@ impl UserAgent {
     #[must_use]
     pub fn transactions(&self) -> usize {
         self.core.transactions.clients() + self.core.transactions.servers()
+    }
+
+    /// What responses say of overload from now on, to whom wants to hear of it (RFC 7339).
+    pub fn set_feedback(&mut self, feedback: Option<Feedback>) {
+        self.core.transactions.set_feedback(feedback);
+    }
+
+    /// Bytes of messages that wait to be sent.
+    #[must_use]
+    pub fn bytes_to_send(&self) -> usize {
+        self.core.transactions.bytes_to_send()
     }
 
     /// Timers that are armed, those of transactions included.
@@ -504,7 +524,8 @@ impl UserAgent {
         status: Status,
         fields: Fields,
     ) {
-        let bytes = self.stateless(source, &request.message, status, fields);
+        let tag = self.core.tag_for(request.message.bytes()).text();
+        let bytes = self.stateless((source, &tag), &request.message, status, fields);
         if bytes.len() <= request.message.bytes().len() {
             let transactions = &mut self.core.transactions;
             transactions.send_response_stateless(source, &request.via, &bytes);
@@ -519,24 +540,25 @@ impl UserAgent {
         status: Status,
         fields: Fields,
     ) {
-        let bytes = self.stateless(source, &request.message, status, fields);
+        let tag = self.core.tag_for(request.message.bytes()).text();
+        let bytes = self.stateless((source, &tag), &request.message, status, fields);
         let transactions = &mut self.core.transactions;
         transactions.send_response_stateless(source, &request.via, &bytes);
     }
 
-    fn stateless(
+    /// RFC 3261 §8.2.7: the same request must get the same tag.
+    pub(super) fn stateless(
         &self,
-        source: Source,
+        (source, tag): (Source, &str),
         message: &Message<'_>,
         status: Status,
         fields: Fields,
     ) -> Vec<u8> {
-        // RFC 3261 §8.2.7: the same request gets the same tag.
-        let tag = self.core.tag_for(message.bytes()).text();
         let copied = Copied::From {
             message,
             source: source.remote,
-            tag: &tag,
+            tag,
+            feedback: self.core.transactions.feedback(),
         };
         let answer = Answer {
             fields,

@@ -41,6 +41,8 @@ impl Engine {
     ) -> Result<(), Refused> {
         let trunk = self.trunks.by_source(invitation.source.ip());
         let trunk = trunk.expect("the user agent hears no strangers' calls");
+        let rate = self.call_rate(trunk);
+        self.callers.take(now, invitation.source.ip(), rate);
         let hold = self.config.trunk_at(trunk).hold;
         let policy = leg_policy(self.config.trunk_at(trunk));
         if !self.user_agent.set_policy(now, leg, policy) {
@@ -86,7 +88,7 @@ impl Engine {
     /// which is this one, hears at once whose its reservation is.
     pub(super) fn place(&mut self, now: Instant, place: &Place) {
         let wrong = match Destination::of(&self.config, &place.destination) {
-            _ if self.admission() != Admission::Open => Err((
+            _ if self.admission(now) != Admission::Open => Err((
                 ErrorCode::TooBusy,
                 "the server takes no calls now".to_owned(),
             )),

@@ -6,7 +6,9 @@
 //! shard a thing lives on, `links` which SIP thing belongs to which of ours, `tie` what two calls
 //! say to each other.
 
+mod admission;
 mod arrival;
+mod callers;
 mod dial;
 mod links;
 pub mod message;
@@ -21,7 +23,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use offhook_shards::wheel::Wheel;
-use offhook_shards::{ConnectionChange, ConnectionOutcome, Frame, ShardId, Source, Transmit};
+use offhook_shards::{
+    ConnectionChange, ConnectionOutcome, Frame, ShardId, Source, Transmit, Urgency,
+};
 
 use crate::agent::{self, Agents};
 use crate::call;
@@ -33,7 +37,6 @@ use crate::cti::{
 };
 use crate::dialog::{Admission, LegKey, Sender, Unwelcome, UserAgent, UserAgentConfig};
 use crate::journal::{Image, Record};
-use crate::limits::BACKLOG_MAX;
 use crate::presence::Watchers;
 use crate::queue::{self, Queues};
 use crate::sip::framing;
@@ -43,6 +46,8 @@ use crate::wall::Wall;
 pub use message::{Input, Message};
 pub use owner::Owners;
 
+use admission::Backlog;
+use callers::Callers;
 use links::Links;
 use notebook::Notebook;
 use tie::Ties;
@@ -86,6 +91,8 @@ pub struct Engine {
     ties: Ties,
     /// Whether calls may only end.
     is_draining: bool,
+    backlog: Backlog,
+    callers: Callers,
     /// Peers that have been silent on an INVITE for so long that the next one is tried.
     silences: Wheel<(CallKey, LegKey)>,
     wall: Wall,
@@ -179,6 +186,8 @@ impl Engine {
             links: Links::default(),
             ties: Ties::default(),
             is_draining: false,
+            backlog: Backlog::new(now),
+            callers: Callers::default(),
             silences: Wheel::new(now),
             wall,
             notebook: None,
@@ -287,21 +296,19 @@ impl Engine {
         Sender::Stranger(unwelcome)
     }
 
-    /// Whether new calls are taken now.
-    fn admission(&self) -> Admission {
-        if self.is_draining {
-            Admission::Draining
-        } else if self.is_overloaded() {
-            Admission::Overloaded
-        } else {
-            Admission::Open
+    /// Takes a message; `admission` is for it if it makes a new call.
+    fn take(&mut self, now: Instant, from: Source, admission: Admission, bytes: &[u8]) {
+        let sender = Self::sender(&self.config, &self.trunks, admission, from);
+        let feedback = self.backlog.feedback(now);
+        let is_known = matches!(sender, Sender::Known { .. });
+        self.user_agent.set_feedback(is_known.then_some(feedback));
+        if let Sender::Known { admission, .. } = sender
+            && self.user_agent.turn_away(now, from, admission, bytes)
+        {
+            return;
         }
-    }
-
-    /// Whether so much waits to be told that new work would only wait behind it.
-    fn is_overloaded(&self) -> bool {
-        let records = self.notebook.as_ref().map_or(0, Notebook::len);
-        self.messages.len() + self.events.len() + records > BACKLOG_MAX
+        self.user_agent.handle_datagram(now, from, sender, bytes);
+        self.settle(now);
     }
 
     fn send(&mut self, to: ShardId, message: Message) {
@@ -429,6 +436,9 @@ impl offhook_shards::Engine for Engine {
     type Event = Output;
 
     fn owner(&self, bytes: &[u8]) -> Option<ShardId> {
+        if self.owners.shards() == 1 {
+            return None;
+        }
         self.owners
             .message(bytes)
             .filter(|&owner| owner != self.shard)
@@ -452,17 +462,28 @@ impl offhook_shards::Engine for Engine {
         self.trunks.tls_name(remote)
     }
 
+    fn urgency(&self, bytes: &[u8]) -> Urgency {
+        admission::urgency(bytes)
+    }
+
+    fn handle_arrival(&mut self, at: Instant) {
+        self.backlog.handle_arrival(at);
+    }
+
     fn handle_datagram(&mut self, now: Instant, from: Source, bytes: &[u8]) {
-        let sender = Self::sender(&self.config, &self.trunks, self.admission(), from);
-        self.user_agent.handle_datagram(now, from, sender, bytes);
-        self.settle(now);
+        let admission = self.admission_of(now, from, bytes);
+        self.take(now, from, admission, bytes);
+    }
+
+    fn handle_excess(&mut self, now: Instant, from: Source, bytes: &[u8]) {
+        self.shed(now, from, bytes);
     }
 
     fn handle_malformed(&mut self, now: Instant, from: Source, bytes: &[u8]) -> bool {
         let framing::Frame::Malformed(error) = framing::frame(bytes) else {
             return false;
         };
-        let sender = Self::sender(&self.config, &self.trunks, self.admission(), from);
+        let sender = Self::sender(&self.config, &self.trunks, self.admission(now), from);
         let answered = self.user_agent.handle_malformed(from, sender, bytes, error);
         self.settle(now);
         answered
@@ -491,6 +512,7 @@ impl offhook_shards::Engine for Engine {
 
     fn handle_request(&mut self, now: Instant, input: Input) {
         match input {
+            Input::Request(request) if self.is_too_busy(now, &request) => {}
             Input::Request(request) => self.request(now, request),
             Input::Resolved(resolved) => {
                 self.trunks.handle_resolved(now, &resolved);

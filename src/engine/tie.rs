@@ -189,7 +189,7 @@ impl Engine {
     }
 
     fn take_over(&mut self, now: Instant, newcomer: Newcomer) -> Result<Place, Status> {
-        if self.is_overloaded() {
+        if self.is_full() {
             return Err(Status::SERVICE_UNAVAILABLE);
         }
         let leg = self.user_agent.replaced(&newcomer.takeover.replaces)?;

@@ -20,12 +20,12 @@ use serde_json::{Value as Json, json};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::allowance::Allowance;
 use crate::config::{Config, DnIndex, Role};
 use crate::counters::{Counter, Gauge};
 use crate::cti::ErrorCode;
 use crate::limits::{CTI_AGENTS_PER_ANSWER_MAX, CTI_FRAME_BYTES_MAX, CTI_FRAME_BYTES_READ_MAX};
 
-use super::allowance::Allowance;
 use super::clients::{self, Kind};
 use super::door;
 use super::gate::{Command, Gate, Stopped};
@@ -190,7 +190,7 @@ impl Api {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         let allowance = allowances.entry(identity.dns.clone()).or_default();
-        if allowance.take(Instant::now().into_std()) {
+        if allowance.take(Instant::now().into_std(), clients::REQUEST_RATE) {
             return Ok(());
         }
         let words = "this token asks too often; ask again in a second";

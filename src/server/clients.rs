@@ -7,13 +7,20 @@ use std::time::Instant;
 
 use tokio::sync::{mpsc, oneshot};
 
+use crate::allowance::{Allowance, Rate};
 use crate::config::Role;
 use crate::cti::ClientId;
+use crate::limits::{CTI_REQUESTS_AT_ONCE_MAX, CTI_REQUESTS_PER_SECOND_MAX};
 
 use super::address::AddressId;
-use super::allowance::Allowance;
 use super::encode::Frame;
 use super::permissions::Identity;
+
+/// What a client with the token of an agent may ask.
+pub(super) const REQUEST_RATE: Rate = Rate {
+    at_once: CTI_REQUESTS_AT_ONCE_MAX,
+    per_second: CTI_REQUESTS_PER_SECOND_MAX,
+};
 
 /// One frame on its way to a client.
 #[derive(Debug, Clone)]
@@ -228,7 +235,7 @@ impl Client {
     /// whoever needs no token may serve thousands.
     pub fn may_ask(&mut self, now: Instant) -> bool {
         match self.identity.role {
-            Role::Agent => self.allowance.take(now),
+            Role::Agent => self.allowance.take(now, REQUEST_RATE),
             Role::Supervisor | Role::Router | Role::Admin => true,
         }
     }

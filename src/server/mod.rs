@@ -8,7 +8,6 @@
 //! decides nothing about agents, calls and queues: that is done on the shards.
 
 pub mod address;
-pub mod allowance;
 pub mod api;
 pub mod attendance;
 pub mod clients;

@@ -312,6 +312,8 @@ fn options(config: &Config, choices: Choices, tls_store: Option<TlsStore>) -> Op
         tls: of(Transport::Tls),
         tls_store,
         message_deadline: choices.deadlines.sip_message,
+        // How long messages wait decides whether new calls are taken.
+        stamps: true,
         ..Options::default()
     }
 }

@@ -28,13 +28,13 @@ impl Reply {
     pub fn new(request: &Request<'_>, source: SocketAddr) -> Self {
         let mut lines = Vec::with_capacity(512);
         let message = &request.message;
-        let mut writer = Writer::lines(&mut lines);
+        let mut writer = Writer::lines(&mut lines, None);
         writer.vias(message, source);
         writer.copy(message, HeaderName::From);
         writer.copy(message, HeaderName::CallId);
         writer.copy(message, HeaderName::CSeq);
         let record_route_start = position(lines.len());
-        Writer::lines(&mut lines).copy(message, HeaderName::RecordRoute);
+        Writer::lines(&mut lines, None).copy(message, HeaderName::RecordRoute);
         let to_start = position(lines.len());
         lines.extend_from_slice(b"To: ");
         push_value(

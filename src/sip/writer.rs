@@ -8,6 +8,7 @@ use std::fmt::{self, Display, Write};
 use std::net::SocketAddr;
 
 use super::checked::{Rejection, Request};
+use super::feedback::{self, Feedback};
 use super::header::HeaderName;
 use super::message::Message;
 use super::method::Method;
@@ -21,6 +22,8 @@ use super::via::{Transport, Via};
 #[must_use]
 pub struct Writer<'b> {
     buffer: &'b mut Vec<u8>,
+    /// What is said of overload in the Via of a client that wants to hear of it.
+    feedback: Option<Feedback>,
 }
 
 impl<'b> Writer<'b> {
@@ -36,7 +39,10 @@ impl<'b> Writer<'b> {
             }
         }
         buffer.extend_from_slice(b" SIP/2.0\r\n");
-        Self { buffer }
+        Self {
+            buffer,
+            feedback: None,
+        }
     }
 
     /// Starts a response to a request that came from `source`: Via (with `received` and `rport`
@@ -49,7 +55,19 @@ impl<'b> Writer<'b> {
         source: SocketAddr,
         tag: Option<&str>,
     ) -> Self {
+        Self::response_telling(buffer, (status, None), request, source, tag)
+    }
+
+    /// The same with what is said of overload.
+    pub(crate) fn response_telling(
+        buffer: &'b mut Vec<u8>,
+        (status, feedback): (Status, Option<Feedback>),
+        request: &Request<'_>,
+        source: SocketAddr,
+        tag: Option<&str>,
+    ) -> Self {
         let mut writer = Self::status_line(buffer, status);
+        writer.feedback = feedback;
         writer.vias(&request.message, source);
         writer.copy(&request.message, HeaderName::From);
         writer.to(&request.message, tag.filter(|_| request.to_tag.is_none()));
@@ -92,8 +110,8 @@ impl<'b> Writer<'b> {
     }
 
     /// Writes header lines alone.
-    pub(crate) fn lines(buffer: &'b mut Vec<u8>) -> Self {
-        Self { buffer }
+    pub(crate) fn lines(buffer: &'b mut Vec<u8>, feedback: Option<Feedback>) -> Self {
+        Self { buffer, feedback }
     }
 
     /// Writes what a response repeats of a request that came from `source` and may be broken: Via
@@ -111,7 +129,10 @@ impl<'b> Writer<'b> {
 
     fn status_line(buffer: &'b mut Vec<u8>, status: Status) -> Self {
         status_line(buffer, status);
-        Self { buffer }
+        Self {
+            buffer,
+            feedback: None,
+        }
     }
 
     /// Writes a header.
@@ -196,17 +217,24 @@ impl<'b> Writer<'b> {
         }
     }
 
-    fn top_via(&mut self, via: &Via<'_>, value: &[u8], source: SocketAddr) {
+    /// Writes the top Via of a request, `value` as it stood there, with where it came from.
+    pub(super) fn top_via(&mut self, via: &Via<'_>, value: &[u8], source: SocketAddr) {
         let address = source.ip().to_canonical();
         let asked = via.rport().is_some();
         let claimed = via.parameters.find("received").is_some();
-        if !asked && !claimed && via.host.address() == Some(address) {
+        let feedback = self.feedback.filter(|_| feedback::is_wanted(via));
+        let differs = asked || claimed || via.host.address() != Some(address);
+        if !differs && feedback.is_none() {
             self.bytes(HeaderName::Via, value);
             return;
         }
         self.name(b"Via");
         push_display(self.buffer, via.without_parameters());
-        for (name, value) in via.parameters.iter() {
+        let is_told = |name: &str| {
+            let mut told = feedback::PARAMETERS.iter();
+            feedback.is_some() && told.any(|told| told.eq_ignore_ascii_case(name))
+        };
+        for (name, value) in via.parameters.iter().filter(|(name, _)| !is_told(name)) {
             if name.eq_ignore_ascii_case("rport") {
                 self.buffer.extend_from_slice(b";rport=");
                 push_display(self.buffer, source.port());
@@ -214,17 +242,26 @@ impl<'b> Writer<'b> {
                 super::parameters::Written(name, value).write(self.buffer);
             }
         }
+        if let Some(feedback) = feedback {
+            push_display(self.buffer, feedback);
+        }
         // RFC 3261 §18.2.1 where sent-by differs, RFC 3581 §4 always when rport was asked for.
-        self.buffer.extend_from_slice(b";received=");
-        push_display(self.buffer, address);
+        if differs {
+            self.buffer.extend_from_slice(b";received=");
+            push_display(self.buffer, address);
+        }
         self.line_end();
     }
 
     /// Copies To and gives it a tag.
     fn to(&mut self, message: &Message<'_>, tag: Option<&str>) {
-        let Some(value) = message.header(HeaderName::To) else {
-            return;
-        };
+        if let Some(value) = message.header(HeaderName::To) {
+            self.tagged_to(value, tag);
+        }
+    }
+
+    /// Writes this To with this tag.
+    pub(super) fn tagged_to(&mut self, value: &[u8], tag: Option<&str>) {
         self.name(b"To");
         push_value(self.buffer, value);
         if let Some(tag) = tag {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use offhook_shards::wheel::{TimerKey, Wheel};
 use offhook_shards::{Transmit, Transport};
 
-use crate::sip::HeaderIndex;
+use crate::sip::{Feedback, HeaderIndex};
 
 use super::event::{ClientKey, Event, ServerKey};
 use super::outbox::{Buffers, Outbox};
@@ -33,6 +33,8 @@ pub(super) struct Shared {
     pub(super) late: Duration,
     /// For reading our own messages again.
     pub(super) headers: HeaderIndex,
+    /// What responses say of overload.
+    pub(super) feedback: Option<Feedback>,
 }
 
 /// One transaction's reach, for the length of one transition.

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 
 use siphasher::sip128::{Hasher128, SipHasher13};
 
-use crate::sip::{HeaderName, Host, Method, Request};
+use crate::sip::{HeaderName, Host, Method, Request, Via};
 
 /// 128 bits of keyed SipHash-1-3 over what identifies something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,12 +75,7 @@ impl Matching {
         let Some(branch) = request.via.unique_branch() else {
             return self.old_server(request, method);
         };
-        let mut digest = self.digest(Kind::Branch);
-        digest.text(branch.as_bytes());
-        digest.text(method.as_str().as_bytes());
-        digest.host(request.via.host);
-        digest.number(u64::from(request.via.sent_by_port()));
-        let primary = digest.finish();
+        let primary = self.branch(&request.via, branch, method);
         let from_source = (method == Method::Invite).then(|| {
             let mut digest = self.digest(Kind::BranchFrom);
             digest.text(branch.as_bytes());
@@ -92,6 +87,21 @@ impl Matching {
             from_source,
             old: None,
         }
+    }
+
+    /// What an INVITE with this top Via goes by, unless it is one of RFC 2543.
+    pub(super) fn invite(&self, via: &Via<'_>) -> Option<Fingerprint> {
+        let branch = via.unique_branch()?;
+        Some(self.branch(via, branch, Method::Invite))
+    }
+
+    fn branch(&self, via: &Via<'_>, branch: &str, method: Method<'_>) -> Fingerprint {
+        let mut digest = self.digest(Kind::Branch);
+        digest.text(branch.as_bytes());
+        digest.text(method.as_str().as_bytes());
+        digest.host(via.host);
+        digest.number(u64::from(via.sent_by_port()));
+        digest.finish()
     }
 
     fn old_server(&self, request: &Request<'_>, method: Method<'_>) -> ServerMatch {

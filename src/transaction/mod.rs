@@ -30,7 +30,7 @@ use std::time::{Duration, Instant};
 use offhook_shards::wheel::Wheel;
 use offhook_shards::{ConnectionChange, Source, Transmit, Transport};
 
-use crate::sip::{HeaderIndex, Method, Request, Response, Status, Via};
+use crate::sip::{Feedback, HeaderIndex, Method, Request, Response, Status, Via};
 
 use clients::Clients;
 use effects::{Owner, Shared};
@@ -106,6 +106,7 @@ impl Transactions {
                 events: VecDeque::new(),
                 late: Duration::ZERO,
                 headers: HeaderIndex::new(),
+                feedback: None,
             },
             now,
         }
@@ -121,6 +122,12 @@ impl Transactions {
         self.advance(now);
         self.servers
             .handle_request(now, request, source, &mut self.shared)
+    }
+
+    /// Whether an INVITE with this top Via, whose branch begins with the magic cookie, is known.
+    #[must_use]
+    pub fn is_known_invite(&self, via: &Via<'_>) -> bool {
+        self.servers.is_known_invite(via)
     }
 
     /// Whether a request is the repetition of one that is known, or cancels one.
@@ -285,6 +292,23 @@ impl Transactions {
     #[must_use]
     pub fn timers(&self) -> usize {
         self.shared.wheel.len()
+    }
+
+    /// What responses say of overload from now on, to whom wants to hear of it.
+    pub fn set_feedback(&mut self, feedback: Option<Feedback>) {
+        self.shared.feedback = feedback;
+    }
+
+    /// What they say.
+    #[must_use]
+    pub fn feedback(&self) -> Option<Feedback> {
+        self.shared.feedback
+    }
+
+    /// Bytes of messages that wait to be sent.
+    #[must_use]
+    pub fn bytes_to_send(&self) -> usize {
+        self.shared.outbox.len()
     }
 
     /// Messages lost since this was asked last because too many waited to be sent.

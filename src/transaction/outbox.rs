@@ -39,6 +39,11 @@ impl Outbox {
         Some(transmit)
     }
 
+    /// Bytes of the messages that wait.
+    pub(super) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// How many messages were lost at the limit since this was asked last.
     pub(super) fn take_dropped(&mut self) -> u64 {
         std::mem::take(&mut self.dropped)
@@ -135,5 +140,9 @@ mod tests {
         assert_eq!(again.capacity(), capacity);
         buffers.put_back(Vec::with_capacity(SPARE_BUFFER_BYTES_MAX * 2));
         assert_eq!(buffers.take().capacity(), 0);
+        for _ in 0..SPARE_BUFFERS_MAX + 1 {
+            buffers.put_back(Vec::with_capacity(8));
+        }
+        assert_eq!(buffers.spare.len(), SPARE_BUFFERS_MAX);
     }
 }

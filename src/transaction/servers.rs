@@ -7,13 +7,12 @@ use std::time::Instant;
 use offhook_shards::{Source, Transmit};
 
 use crate::limits::{SERVER_TRANSACTIONS_MAX, SERVER_TRANSACTIONS_RESERVED};
-use crate::sip::{Message, Method, Request, Status, Writer};
+use crate::sip::{Message, Method, Request, Status, Via, Writer};
 
 use super::effects::{Effects, Owner, Shared};
 use super::event::{Event, Incoming, ServerKey};
 use super::invite_server::{Acknowledged, InviteServer};
 use super::matching::{Fingerprint, Matching, ServerMatch};
-use super::outbox::Buffers;
 use super::route;
 use super::server::{Server, ServerEnd};
 use super::table::{Claim, Index, Table};
@@ -134,7 +133,7 @@ impl Servers {
         // queued rarely has a better answer by then, and one datagram costs less than a timer for
         // every call and the repeated INVITE of an impatient peer.
         let trying = if request.method == Method::Invite {
-            write_trying(request, source.remote, &mut shared.buffers)
+            write_trying(request, source.remote, shared)
         } else {
             Vec::new()
         };
@@ -146,6 +145,11 @@ impl Servers {
         let matched = self.matching.server(request, request.method, source);
         self.table.find(matched.primary).is_some()
             || request.method == Method::Cancel && self.find_invite(request, source).is_some()
+    }
+
+    pub(super) fn is_known_invite(&self, via: &Via<'_>) -> bool {
+        let name = self.matching.invite(via);
+        name.is_some_and(|name| self.table.find(name).is_some())
     }
 
     /// # Panics
@@ -263,7 +267,7 @@ impl Servers {
                 Machine::Invite(machine)
             }
             Machine::Other(machine) if machine.is_late(&effects) => {
-                let trying = write_trying(request, source.remote, &mut effects.shared.buffers);
+                let trying = write_trying(request, source.remote, effects.shared);
                 let next = machine.respond(Status::TRYING, &trying, &mut effects);
                 effects.discard(trying);
                 Machine::Other(next)
@@ -383,8 +387,9 @@ impl Entry {
     }
 }
 
-fn write_trying(request: &Request<'_>, source: SocketAddr, buffers: &mut Buffers) -> Vec<u8> {
-    let mut buffer = buffers.take();
-    Writer::response(&mut buffer, Status::TRYING, request, source, None).end();
+fn write_trying(request: &Request<'_>, source: SocketAddr, shared: &mut Shared) -> Vec<u8> {
+    let mut buffer = shared.buffers.take();
+    let says = (Status::TRYING, shared.feedback);
+    Writer::response_telling(&mut buffer, says, request, source, None).end();
     buffer
 }

@@ -27,6 +27,7 @@ mod rfc4579;
 mod rfc5407;
 mod rfc5806;
 mod rfc6086;
+mod rfc7339;
 mod rfc7616;
 mod rfc7989;
 

@@ -14,7 +14,8 @@ use offhook::engine::{Engine, EngineConfig, Input, Message, Owners};
 use offhook::journal::{Image, frame};
 use offhook::wall::Wall;
 use offhook_shards::{
-    ConnectionChange, ConnectionId, ConnectionOutcome, Engine as _, ShardId, Source, Transport,
+    ConnectionChange, ConnectionId, ConnectionOutcome, Engine as _, Intake, ShardId, Source,
+    Transport, Urgency,
 };
 
 use super::network::Flight;
@@ -30,6 +31,16 @@ enum Parcel {
     Datagram(Flight),
 }
 
+/// A shard that needs time for what it does: what it has not come to yet, and until when it is
+/// busy.
+struct Desk {
+    intake: Intake,
+    busy_until: Instant,
+}
+
+/// A message that is refused, or over before it is read, takes this part of the time of another.
+const REFUSAL_PART: u32 = 50;
+
 /// Parcels of one ordered pair of shards: first in, first out, each with its arrival.
 type Lane = VecDeque<(Instant, Parcel)>;
 
@@ -44,6 +55,9 @@ pub struct Cluster {
     /// Who talks over a stream, and its connection.
     connections: BTreeMap<SocketAddr, ConnectionId>,
     connected: u32,
+    /// How long a shard needs for a message, and what waits for each; by itself it needs no time.
+    pace: Duration,
+    desks: Vec<Desk>,
     /// Events and notices, with their shards, in the order in which the control plane gets them.
     pub outputs: Vec<(usize, Output)>,
     random: Random,
@@ -75,6 +89,8 @@ impl Cluster {
             lanes: BTreeMap::new(),
             connections: BTreeMap::new(),
             connected: 0,
+            pace: Duration::ZERO,
+            desks: Vec::new(),
             outputs: Vec::new(),
             random: Random::new(seed ^ 0xc1),
             image: Image::default(),
@@ -122,6 +138,43 @@ impl Cluster {
                 Engine::with_journal(now, setup, &self.image)
             })
             .collect()
+    }
+
+    /// From now on every message takes so long.
+    pub fn slow_down(&mut self, now: Instant, pace: Duration) {
+        let desk = |_| Desk {
+            intake: Intake::default(),
+            busy_until: now,
+        };
+        self.pace = pace;
+        self.desks = (0..self.engines.len()).map(desk).collect();
+    }
+
+    /// How many messages wait for a shard that is busy.
+    pub fn waiting(&self) -> usize {
+        let of = |desk: &Desk| Urgency::ALL.map(|urgency| desk.intake.len(urgency));
+        self.desks.iter().flat_map(of).sum()
+    }
+
+    /// What a shard that needs time for it has come to by now.
+    fn work_off(&mut self, now: Instant) {
+        for shard in 0..self.desks.len() {
+            let refused = |counters: &Counters| counters.value(Counter::InviteOverload);
+            while let Some(desk) = self.desks.get_mut(shard).filter(|it| it.busy_until <= now) {
+                let intake = &mut desk.intake;
+                let Some(urgency) = Urgency::ALL.into_iter().find(|it| intake.len(*it) > 0) else {
+                    break;
+                };
+                let (source, came, bytes) = intake.pop(urgency).expect("one waits");
+                let before = refused(&self.counters[shard]);
+                self.engines[shard].handle_arrival(came);
+                self.engines[shard].handle_datagram(now, source, bytes);
+                let is_cheap =
+                    bytes.starts_with(b"ACK ") || refused(&self.counters[shard]) > before;
+                desk.busy_until = now + self.pace / if is_cheap { REFUSAL_PART } else { 1 };
+                self.collect(now);
+            }
+        }
     }
 
     /// The process is killed: nobody answers. What was on its way between shards is lost, and
@@ -237,11 +290,13 @@ impl Cluster {
                 self.engines[shard].handle_timeout(now);
             }
         }
+        self.work_off(now);
         self.collect(now);
     }
 
     /// When something is due.
     pub fn next(&self) -> Option<Instant> {
+        let desks = self.desks.iter().filter(|desk| !desk.intake.is_empty());
         let parcels = self
             .lanes
             .values()
@@ -250,7 +305,8 @@ impl Cluster {
             .engines
             .iter()
             .filter_map(offhook_shards::Engine::poll_timeout);
-        parcels.chain(deadlines).min()
+        let busy = desks.map(|desk| desk.busy_until);
+        parcels.chain(deadlines).chain(busy).min()
     }
 
     /// What the engines want sent, from the server's one address.
@@ -300,7 +356,17 @@ impl Cluster {
             remote: flight.from,
             connection,
         };
-        self.engines[shard].handle_datagram(now, source, &flight.bytes);
+        let engine = &mut self.engines[shard];
+        if let Some(desk) = self.desks.get_mut(shard) {
+            let urgency = engine.urgency(&flight.bytes);
+            let kept = desk.intake.push(urgency, source, now, &flight.bytes);
+            if kept.is_err() {
+                engine.handle_arrival(now);
+                engine.handle_excess(now, source, &flight.bytes);
+            }
+        } else {
+            engine.handle_datagram(now, source, &flight.bytes);
+        }
         self.collect(now);
     }
 

@@ -41,6 +41,7 @@ mod names;
 mod network;
 mod order;
 mod outage;
+mod overload;
 mod pick_up;
 mod presence;
 mod profile;

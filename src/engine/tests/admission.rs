@@ -2,14 +2,20 @@
 
 use std::time::Duration;
 
-use offhook_shards::ShardId;
+use offhook_shards::{Engine as _, ShardId};
 
-use crate::config::TrunkIndex;
+use crate::config::{DnIndex, TrunkIndex};
 use crate::counters::Counter;
-use crate::limits::BACKLOG_MAX;
+use crate::cti::{
+    AgentWorkMode, ClientId, DesktopRequest, KeyValueList, Request, RequestBody, RequestedBy,
+};
+use crate::limits::{
+    BACKLOG_MAX, BEHIND_AFTER, CALL_WAIT_MAX, FEEDBACK_VALIDITY, LEGS_FOR_NEW_CALLS_MAX,
+    OUTBOX_BYTES_FOR_NEW_CALLS, REQUEST_WAIT_MAX,
+};
 use crate::trunk::HealthChange;
 
-use super::super::Message;
+use super::super::{Input, Message};
 use super::{Lab, PBX, request, status, value};
 
 const WHO: &str = "From: <sip:100@192.0.2.20>;tag=a\r\nTo: <sip:7000@192.0.2.10>\r\n\
@@ -69,4 +75,250 @@ fn behind_a_backlog_a_new_call_is_refused_before_anything_is_kept_of_it() {
     lab.engine.messages.clear();
     assert_eq!(statuses(&mut lab, "INVITE", "after"), [100, 182]);
     lab.wait(Duration::from_secs(1));
+}
+
+/// What a shard hands over that came so long ago.
+fn hand_over(lab: &mut Lab, waited: Duration, message: &str) -> Vec<u16> {
+    let came = lab
+        .now
+        .checked_sub(waited)
+        .expect("tests run after the start");
+    lab.engine.handle_arrival(came);
+    let sent = lab.send(PBX, message.as_bytes());
+    sent.iter().filter_map(|(_, text)| status(text)).collect()
+}
+
+fn invite(call: &str) -> String {
+    request("INVITE", PBX, call, WHO)
+}
+
+const LATE: Duration = CALL_WAIT_MAX.saturating_mul(2);
+
+/// New calls come late for so long that the shard is behind.
+fn fall_behind(lab: &mut Lab) {
+    lab.wait(LATE + REQUEST_WAIT_MAX);
+    assert_eq!(hand_over(lab, LATE, &invite("pause1")), [100, 182]);
+    lab.wait(BEHIND_AFTER / 2);
+    assert_eq!(hand_over(lab, LATE, &invite("pause2")), [100, 182]);
+    lab.wait(BEHIND_AFTER / 2);
+}
+
+#[test]
+fn new_calls_are_refused_when_they_come_late_for_good_and_not_after_a_pause() {
+    let mut lab = Lab::new("", "");
+    fall_behind(&mut lab);
+    assert_eq!(hand_over(&mut lab, LATE, &invite("c1")), [503]);
+    assert_eq!(hand_over(&mut lab, LATE, &invite("c2")), [503]);
+    // One that was not long in coming is taken all the same; others were told to go elsewhere.
+    assert_eq!(
+        hand_over(&mut lab, CALL_WAIT_MAX, &invite("c3")),
+        [100, 182]
+    );
+    assert_eq!(hand_over(&mut lab, LATE, &invite("c4")), [503]);
+    // What belongs to a call is heard, however late.
+    let cancel = request("CANCEL", PBX, "c3", WHO).replace("c3CANCEL", "c3INVITE");
+    assert_eq!(hand_over(&mut lab, LATE, &cancel), [200, 487]);
+    assert_eq!(
+        hand_over(&mut lab, LATE, &request("OPTIONS", PBX, "p", WHO)),
+        [200]
+    );
+    assert_eq!(lab.counted(Counter::InviteOverload), 3);
+    // It is over when nothing has been late for a while.
+    for call in ["c5", "c6"] {
+        assert_eq!(
+            hand_over(&mut lab, Duration::ZERO, &invite(call)),
+            [100, 182]
+        );
+        lab.wait(BEHIND_AFTER);
+    }
+    assert_eq!(hand_over(&mut lab, LATE, &invite("c7")), [100, 182]);
+}
+
+#[test]
+fn a_copy_of_a_refused_invite_is_refused_although_calls_are_taken_again() {
+    let mut lab = Lab::new("", "accept = [\"203.0.113.0/24\"]");
+    lab.engine.set_draining(true);
+    let refused = lab.send(PBX, invite("c1").as_bytes());
+    // One that can only be refused after it was read.
+    let odd = invite("c2").replace("192.0.2.10>\r", "192.0.2.10>;vantage=1\r");
+    let odd_refused = lab.send(PBX, odd.as_bytes());
+    assert_eq!(status(&odd_refused[0].1), Some(503));
+    lab.engine.set_draining(false);
+    lab.wait(Duration::from_secs(20));
+    // Its caller has gone elsewhere: nobody's phone may ring for it.
+    assert_eq!(lab.send(PBX, invite("c1").as_bytes()), refused);
+    assert_eq!(lab.send(PBX, odd.as_bytes()), odd_refused);
+    assert_eq!(lab.counted(Counter::CallOffered), 2, "each once");
+    let to = value(&refused[0].1, "To").expect("a response has it");
+    let ack = request("ACK", PBX, "c1", &WHO.replace("<sip:7000@192.0.2.10>", to));
+    let ack = ack.replace("c1ACK", "c1INVITE");
+    assert!(lab.send(PBX, ack.as_bytes()).is_empty());
+    assert_eq!(lab.engine.user_agent().transactions(), 0);
+    assert_eq!(statuses(&mut lab, "INVITE", "c3"), [100, 182]);
+    // From elsewhere, or much later, it is another call.
+    let other = "203.0.113.9:5060";
+    let sent = lab.send(other, request("INVITE", other, "c2", WHO).as_bytes());
+    assert_eq!(status(&sent[0].1), Some(100));
+    lab.wait(Duration::from_secs(33));
+    assert_eq!(statuses(&mut lab, "INVITE", "c1")[0], 100);
+}
+
+#[test]
+fn what_finds_no_room_to_wait_is_refused_or_left_to_be_repeated_and_calls_go_on() {
+    let mut lab = Lab::new("", "");
+    let excess = |lab: &mut Lab, message: &str| {
+        let source = lab.source(PBX);
+        lab.engine
+            .handle_excess(lab.now, source, message.as_bytes());
+        let sent = lab.sent();
+        let answers = sent.iter().filter_map(|(_, text)| status(text));
+        answers.collect::<Vec<_>>()
+    };
+    assert_eq!(statuses(&mut lab, "INVITE", "c1"), [100, 182]);
+    assert_eq!(excess(&mut lab, &invite("c2")), [503]);
+    assert_eq!(excess(&mut lab, &invite("c1")), [182], "from stored bytes");
+    let notify = request("NOTIFY", PBX, "n1", WHO);
+    assert_eq!(excess(&mut lab, &notify), [0; 0]);
+    assert_eq!(lab.counted(Counter::NotifyPostponed), 1);
+    assert_eq!(excess(&mut lab, &request("BYE", PBX, "b1", WHO)), [481]);
+    let cancel = request("CANCEL", PBX, "c1", WHO).replace("c1CANCEL", "c1INVITE");
+    assert_eq!(excess(&mut lab, &cancel), [200, 487]);
+    // The NOTIFY comes again, and is answered.
+    assert_eq!(hand_over(&mut lab, Duration::ZERO, &notify), [489]);
+}
+
+#[test]
+fn requests_of_clients_are_refused_when_even_what_goes_before_them_comes_late() {
+    let mut lab = Lab::new("", "");
+    lab.wait(Duration::from_secs(2));
+    let late = REQUEST_WAIT_MAX * 2;
+    let ask = |lab: &mut Lab| {
+        lab.events.clear();
+        let body = RequestBody::Desktop(
+            DnIndex(0),
+            DesktopRequest::Login {
+                agent_id: None,
+                work_mode: AgentWorkMode::Unknown,
+                reasons: KeyValueList::default(),
+            },
+        );
+        let requested_by = RequestedBy {
+            client: ClientId(1),
+            reference_id: 1,
+        };
+        let request = Request { requested_by, body };
+        lab.engine.handle_request(lab.now, Input::Request(request));
+        lab.sent();
+        format!("{:?}", lab.events).contains("TooBusy")
+    };
+    assert!(!ask(&mut lab));
+    let ping = |call: &str| request("OPTIONS", PBX, call, WHO);
+    assert_eq!(hand_over(&mut lab, late, &ping("p1")), [200]);
+    assert!(!ask(&mut lab), "a pause");
+    lab.wait(BEHIND_AFTER);
+    assert_eq!(hand_over(&mut lab, late, &ping("p2")), [200]);
+    assert!(ask(&mut lab));
+    // New calls that are late are another matter.
+    assert_eq!(hand_over(&mut lab, Duration::ZERO, &ping("p3")), [200]);
+    fall_behind(&mut lab);
+    assert_eq!(hand_over(&mut lab, LATE, &invite("c1")), [503]);
+    assert!(!ask(&mut lab));
+}
+
+#[test]
+fn when_calls_legs_or_bytes_to_send_come_to_their_limits_the_rest_is_kept_for_calls_that_are_there()
+{
+    let mut lab = Lab::new("", "");
+    assert_eq!(statuses(&mut lab, "INVITE", "c1"), [100, 182]);
+    lab.engine.user_agent.fill_legs(LEGS_FOR_NEW_CALLS_MAX + 1);
+    assert_eq!(statuses(&mut lab, "INVITE", "c2"), [503]);
+    let cancel = request("CANCEL", PBX, "c1", WHO).replace("c1CANCEL", "c1INVITE");
+    assert_eq!(hand_over(&mut lab, Duration::ZERO, &cancel), [200, 487]);
+
+    let mut lab = Lab::new("", "");
+    assert_eq!(statuses(&mut lab, "INVITE", "c1"), [100, 182]);
+    lab.engine.calls.set_limit(1);
+    assert_eq!(statuses(&mut lab, "INVITE", "c2"), [503]);
+    lab.engine.calls.set_limit(2);
+    assert_eq!(statuses(&mut lab, "INVITE", "c3"), [100, 182]);
+
+    let mut lab = Lab::new("", "");
+    let padding = format!("Via: SIP/2.0/UDP {}\r\n", "x".repeat(250)).repeat(30);
+    for number in 0.. {
+        let ping = request(
+            "OPTIONS",
+            PBX,
+            &format!("p{number}"),
+            &format!("{padding}{WHO}"),
+        );
+        let source = lab.source(PBX);
+        lab.engine.handle_datagram(lab.now, source, ping.as_bytes());
+        if lab.engine.user_agent.bytes_to_send() > OUTBOX_BYTES_FOR_NEW_CALLS {
+            break;
+        }
+    }
+    let source = lab.source(PBX);
+    lab.engine
+        .handle_datagram(lab.now, source, invite("c1").as_bytes());
+    assert_eq!(lab.counted(Counter::InviteOverload), 1);
+    lab.sent();
+    assert_eq!(statuses(&mut lab, "INVITE", "c2"), [100, 182]);
+}
+
+#[test]
+fn a_source_that_calls_too_often_is_refused_and_others_are_not() {
+    let mut lab = Lab::new("", "call_rate = 2\naccept = [\"203.0.113.0/24\"]");
+    assert_eq!(statuses(&mut lab, "INVITE", "c1"), [100, 182]);
+    assert_eq!(statuses(&mut lab, "INVITE", "c2"), [100, 182]);
+    for call in ["c3", "c4"] {
+        let sent = lab.send(PBX, invite(call).as_bytes());
+        assert_eq!(sent.len(), 1, "{sent:?}");
+        assert_eq!(status(&sent[0].1), Some(503));
+        assert_eq!(value(&sent[0].1, "Retry-After"), Some("10"));
+    }
+    assert_eq!(lab.counted(Counter::InviteTooOften), 2);
+    assert_eq!(lab.engine.user_agent().legs(), 2);
+    // Copies are no calls, and what belongs to a call is none either.
+    assert_eq!(statuses(&mut lab, "INVITE", "c1"), [182]);
+    assert_eq!(statuses(&mut lab, "OPTIONS", "ping"), [200]);
+    let other = "203.0.113.9:5060";
+    let sent = lab.send(other, request("INVITE", other, "c5", WHO).as_bytes());
+    assert_eq!(status(&sent[0].1), Some(100));
+    lab.wait(Duration::from_millis(500));
+    assert_eq!(statuses(&mut lab, "INVITE", "c6"), [100, 182]);
+    assert_eq!(statuses(&mut lab, "INVITE", "c7"), [503]);
+}
+
+#[test]
+fn who_asks_hears_how_much_less_it_should_send_while_calls_are_refused_and_for_a_while() {
+    let mut lab = Lab::new("", "");
+    fall_behind(&mut lab);
+    let told = |lab: &mut Lab, call: &str, waited: Duration| {
+        let came = lab
+            .now
+            .checked_sub(waited)
+            .expect("tests run after the start");
+        lab.engine.handle_arrival(came);
+        let asks = ";oc;oc-algo=\"loss\";branch=";
+        let sent = lab.send(PBX, invite(call).replace(";branch=", asks).as_bytes());
+        let via = value(&sent[0].1, "Via").expect("a Via");
+        let loss = via
+            .split(";oc=")
+            .nth(1)
+            .and_then(|rest| rest.split(';').next());
+        let loss = loss.and_then(|loss| loss.parse::<u8>().ok());
+        (status(&sent[0].1), loss.expect("a percentage"))
+    };
+    assert_eq!(told(&mut lab, "c1", LATE), (Some(503), 0), "not known yet");
+    for call in ["c2", "c3", "c4"] {
+        assert_eq!(told(&mut lab, call, LATE).0, Some(503));
+    }
+    lab.wait(FEEDBACK_VALIDITY);
+    let (answer, loss) = told(&mut lab, "c5", LATE);
+    assert!(answer == Some(503) && loss > 50, "{loss}");
+    lab.wait(FEEDBACK_VALIDITY * 4);
+    let (answer, later) = told(&mut lab, "c6", Duration::ZERO);
+    assert!(answer == Some(100) && later < loss, "{later}");
+    lab.wait(FEEDBACK_VALIDITY * 30);
+    assert_eq!(told(&mut lab, "c7", Duration::ZERO), (Some(100), 0));
 }

@@ -91,14 +91,18 @@ impl Lab {
         }
     }
 
-    /// Sends a message from an address; what the engine sends at once, and to whom.
-    fn send(&mut self, from: &str, bytes: &[u8]) -> Vec<(SocketAddr, String)> {
-        let source = Source {
+    fn source(&self, from: &str) -> Source {
+        Source {
             transport: Transport::Udp,
             local: OURS.parse().expect("an address"),
             remote: from.parse().expect("an address"),
             connection: None,
-        };
+        }
+    }
+
+    /// Sends a message from an address; what the engine sends at once, and to whom.
+    fn send(&mut self, from: &str, bytes: &[u8]) -> Vec<(SocketAddr, String)> {
+        let source = self.source(from);
         self.engine.handle_datagram(self.now, source, bytes);
         self.sent()
     }

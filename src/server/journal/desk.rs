@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use crossbeam::channel::TrySendError;
-use offhook_shards::{ConnectionChange, Frame, ShardId, Source, Transmit};
+use offhook_shards::{ConnectionChange, Frame, ShardId, Source, Transmit, Urgency};
 
 use crate::counters::{Counter, Counters};
 use crate::cti::Output;
@@ -136,9 +136,22 @@ impl offhook_shards::Engine for Journaled {
         self.engine.identity(remote)
     }
 
+    fn urgency(&self, bytes: &[u8]) -> Urgency {
+        self.engine.urgency(bytes)
+    }
+
+    fn handle_arrival(&mut self, at: Instant) {
+        self.engine.handle_arrival(at);
+    }
+
     fn handle_datagram(&mut self, now: Instant, from: Source, bytes: &[u8]) {
         self.is_now(now);
         self.engine.handle_datagram(now, from, bytes);
+    }
+
+    fn handle_excess(&mut self, now: Instant, from: Source, bytes: &[u8]) {
+        self.is_now(now);
+        self.engine.handle_excess(now, from, bytes);
     }
 
     fn handle_malformed(&mut self, now: Instant, from: Source, bytes: &[u8]) -> bool {

@@ -1,0 +1,225 @@
+//! What a refusal needs of a request, found in one walk over its header lines: nothing is checked
+//! beyond that. Whoever gets `None` reads the message as usual; so does everything that is odd.
+
+use std::net::SocketAddr;
+
+use super::cseq::CSeq;
+use super::feedback::Feedback;
+use super::header::HeaderName;
+use super::lines::Lines;
+use super::scan::Elements;
+use super::status::Status;
+use super::via::Via;
+use super::writer::{Writer, status_line};
+
+/// Lines of Via that are repeated without a closer look.
+const VIA_LINES_MAX: usize = 4;
+
+/// What is repeated beside Via, once each.
+const REPEATED: [HeaderName; 4] = [
+    HeaderName::From,
+    HeaderName::To,
+    HeaderName::CallId,
+    HeaderName::CSeq,
+];
+
+/// A request at a glance.
+#[derive(Debug, Clone, Copy)]
+pub struct Glance<'a> {
+    /// The top Via.
+    pub via: Via<'a>,
+    /// Its branch, which begins with the magic cookie.
+    pub branch: &'a str,
+    /// The Call-ID.
+    pub call_id: &'a [u8],
+    vias: [&'a [u8]; VIA_LINES_MAX],
+    repeated: [&'a [u8]; REPEATED.len()],
+}
+
+/// Whether this is an INVITE that opens a call, beyond doubt.
+#[must_use]
+pub fn opens_call(bytes: &[u8]) -> bool {
+    if !bytes.starts_with(b"INVITE ") {
+        return false;
+    }
+    let mut lines = Lines::new(bytes, 0);
+    lines.start_line();
+    while let Some(Ok((name, _, value))) = lines.header() {
+        if name == Some(HeaderName::To) {
+            return has_no_tag(&bytes[value]);
+        }
+    }
+    false
+}
+
+impl<'a> Glance<'a> {
+    /// An INVITE that opens a call, beyond doubt.
+    #[must_use]
+    pub fn invite(bytes: &'a [u8]) -> Option<Self> {
+        let glance = Self::of(bytes, "INVITE")?;
+        let [_, to, _, _] = glance.repeated;
+        has_no_tag(to).then_some(glance)
+    }
+
+    /// An ACK.
+    #[must_use]
+    pub fn acknowledgement(bytes: &'a [u8]) -> Option<Self> {
+        Self::of(bytes, "ACK")
+    }
+
+    fn of(bytes: &'a [u8], method: &str) -> Option<Self> {
+        if bytes.strip_prefix(method.as_bytes())?.first() != Some(&b' ') {
+            return None;
+        }
+        let mut lines = Lines::new(bytes, 0);
+        if !lines.start_line().ends_with(b" SIP/2.0") {
+            return None;
+        }
+        let mut vias: [&[u8]; VIA_LINES_MAX] = [b""; VIA_LINES_MAX];
+        let mut via_lines = 0;
+        let mut repeated = [None; REPEATED.len()];
+        while let Some(line) = lines.header() {
+            let (name, _, value) = line.ok()?;
+            if name == Some(HeaderName::Via) {
+                *vias.get_mut(via_lines)? = &bytes[value];
+                via_lines += 1;
+            } else if let Some(at) = REPEATED.iter().position(|known| Some(*known) == name)
+                && repeated[at].replace(&bytes[value]).is_some()
+            {
+                return None;
+            }
+        }
+        let [Some(from), Some(to), Some(call_id), Some(cseq)] = repeated else {
+            return None;
+        };
+        let via = Via::parse(Elements::new(vias[0]).next()?).ok()?;
+        let is_right = CSeq::parse(cseq).is_ok_and(|cseq| cseq.method.as_str() == method);
+        (lines.defect.is_none() && is_right).then_some(Self {
+            via,
+            branch: via.unique_branch()?,
+            call_id,
+            vias,
+            repeated: [from, to, call_id, cseq],
+        })
+    }
+
+    /// Writes a response without a body to this request, which came from `source`, with `lines`,
+    /// each complete with its end, and what is said of overload.
+    pub fn respond(
+        &self,
+        out: &mut Vec<u8>,
+        (status, feedback): (Status, Option<Feedback>),
+        source: SocketAddr,
+        tag: &str,
+        lines: &[u8],
+    ) {
+        status_line(out, status);
+        let mut writer = Writer::lines(out, feedback);
+        let lines_of_via = self.vias.iter().filter(|line| !line.is_empty());
+        let values = lines_of_via.flat_map(|line| Elements::new(line));
+        for (place, value) in values.enumerate() {
+            if place == 0 {
+                writer.top_via(&self.via, value, source);
+            } else {
+                writer.bytes(HeaderName::Via, value);
+            }
+        }
+        let [from, to, call_id, cseq] = self.repeated;
+        writer.bytes(HeaderName::From, from);
+        writer.tagged_to(to, Some(tag));
+        writer.bytes(HeaderName::CallId, call_id);
+        writer.bytes(HeaderName::CSeq, cseq);
+        out.extend_from_slice(lines);
+        out.extend_from_slice(b"Content-Length: 0\r\n\r\n");
+    }
+}
+
+/// Whether a To has no tag, beyond doubt: the word stands nowhere in its parameters, nor in a URI
+/// without brackets.
+fn has_no_tag(to: &[u8]) -> bool {
+    let after = memchr::memrchr(b'>', to).map_or(0, |bracket| bracket + 1);
+    let mut words = to[after..].windows(3);
+    !words.any(|word| word.eq_ignore_ascii_case(b"tag"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Checked, HeaderIndex, Message, Method};
+    use super::*;
+
+    const INVITE: &str = "INVITE sip:7000@192.0.2.10 SIP/2.0\r\n\
+        Via: SIP/2.0/UDP 192.0.2.20;branch=z9hG4bK1;rport,SIP/2.0/TCP a.example.com\r\n\
+        v: SIP/2.0/UDP b.example.com;branch=2\r\nMax-Forwards: 70\r\n\
+        f: \"A; tag\" <sip:100@192.0.2.20>;tag=a\r\nTo : <sip:7000@192.0.2.10>\r\n\
+        Call-ID: c1\r\nCSeq: 7 INVITE\r\nContent-Length: 0\r\n\r\n";
+
+    fn is_told(text: &str) -> (bool, bool) {
+        let bytes = text.as_bytes();
+        (opens_call(bytes), Glance::invite(bytes).is_some())
+    }
+
+    #[test]
+    fn a_response_to_what_was_glanced_at_is_the_one_to_what_was_read() {
+        let source = ([192, 0, 2, 99], 5070).into();
+        let glance = Glance::invite(INVITE.as_bytes()).expect("it opens a call");
+        let mut glanced = Vec::new();
+        let status = Status::SERVICE_UNAVAILABLE;
+        glance.respond(
+            &mut glanced,
+            (status, None),
+            source,
+            "t1",
+            b"Retry-After: 10\r\n",
+        );
+        let mut index = HeaderIndex::new();
+        let Ok(Checked::Request(request)) = Message::receive(INVITE.as_bytes(), &mut index) else {
+            panic!("it is a request");
+        };
+        assert_eq!(request.method, Method::Invite);
+        let mut read = Vec::new();
+        let mut writer = Writer::response(&mut read, status, &request, source, Some("t1"));
+        writer.header(HeaderName::RetryAfter, 10);
+        writer.end();
+        assert_eq!(
+            String::from_utf8_lossy(&glanced),
+            String::from_utf8_lossy(&read)
+        );
+        assert_eq!((glance.branch, glance.call_id), ("z9hG4bK1", &b"c1"[..]));
+    }
+
+    #[test]
+    fn what_is_odd_is_left_to_the_reader() {
+        assert_eq!(is_told(INVITE), (true, true));
+        let via = "v: SIP/2.0/UDP b.example.com;branch=2\r\n";
+        // Each with whether it surely opens a call, and whether it can be refused at a glance.
+        for (from, to, expected) in [
+            ("INVITE sip:7000", "OPTIONS sip:7000", (false, false)),
+            ("SIP/2.0\r\n", "SIP/3.0\r\n", (true, false)),
+            ("192.0.2.10>\r", "192.0.2.10>;tag=b\r", (false, false)),
+            ("192.0.2.10>\r", "192.0.2.10> ; TAG = b\r", (false, false)),
+            ("<sip:7000@192.0.2.10>", "sip:7000@h;tag=b", (false, false)),
+            ("<sip:7000@192.0.2.10>", "sip:7000@stage", (false, false)),
+            (
+                "<sip:7000@192.0.2.10>",
+                "\"a tag\" <sip:7000@h>",
+                (true, true),
+            ),
+            ("192.0.2.10>\r", "192.0.2.10>\r\n ;tag=b\r", (false, false)),
+            ("To :", "Top:", (false, false)),
+            ("Max-Forwards: 70", "To: <sip:b>", (true, false)),
+            ("7 INVITE", "7 OPTIONS", (true, false)),
+            ("Call-ID: c1\r\n", "", (true, false)),
+            ("branch=z9hG4bK1", "branch=1", (true, false)),
+            ("Max-Forwards: 70", "no header", (false, false)),
+            ("Content-Length: 0\r\n\r\n", "", (true, false)),
+            (via, &via.repeat(VIA_LINES_MAX), (true, false)),
+            (via, &via.repeat(VIA_LINES_MAX - 1), (true, true)),
+        ] {
+            let text = INVITE.replacen(from, to, 1);
+            assert_eq!(is_told(&text), expected, "{text}");
+        }
+        let acknowledgement = INVITE.replace("INVITE", "ACK");
+        assert!(Glance::acknowledgement(acknowledgement.as_bytes()).is_some());
+        assert!(Glance::acknowledgement(INVITE.as_bytes()).is_none());
+    }
+}
