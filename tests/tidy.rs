@@ -335,6 +335,34 @@ fn threats_have_their_tests() {
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
+/// Every maximum says on the page what happens there, or that it is of something else than a table,
+/// and every row of a table names a test or says why there is none.
+#[test]
+fn limits_have_their_tests() {
+    const PAGE: &str = "docs/limits.md";
+    let mut faults = Vec::new();
+    check_named(PAGE, &mut faults);
+    let page = read(&root().join(PAGE));
+    for file in ["src/limits.rs", "shards/src/limits.rs"] {
+        let text = read(&root().join(file));
+        let names = text.lines().filter_map(|line| {
+            let (name, kind) = line.strip_prefix("pub const ")?.split_once(": ")?;
+            let counts = ["usize", "u8", "u16", "u32", "u64"];
+            let is_count = counts.iter().any(|count| kind.starts_with(count));
+            (is_count && name.contains("MAX")).then_some(name)
+        });
+        for name in names.filter(|name| !page.contains(&format!("`{name}`"))) {
+            faults.push(format!("{PAGE} does not say what happens at {name}"));
+        }
+    }
+    for row in page.lines().filter(|line| line.starts_with("| `")) {
+        if !row.contains(".rs::") && !row.contains("| none") {
+            faults.push(format!("{PAGE} names no test: {row}"));
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
 /// Finds every test that a page names; how many there are.
 fn check_named(page: &str, faults: &mut Vec<String>) -> usize {
     let text = read(&root().join(page));
@@ -344,7 +372,14 @@ fn check_named(page: &str, faults: &mut Vec<String>) -> usize {
         let (file, function) = test.split_once("::").expect("it was just found");
         let path = root().join(file);
         names += 1;
-        if !path.exists() || !read(&path).contains(&format!("fn {function}()")) {
+        let is_there = |text: &str| {
+            let called = [
+                format!("fn {function}()"),
+                format!("fn {function}(driver: Driver)"),
+            ];
+            called.iter().any(|called| text.contains(called))
+        };
+        if !path.exists() || !is_there(&read(&path)) {
             faults.push(format!("{page} names {test}, which is not there"));
         }
     }

@@ -199,3 +199,24 @@ fn counts(config: &config::Presence, activity: &str) -> bool {
     let ringing = activity.eq_ignore_ascii_case("alerting") && !config.alerting_is_activity;
     !idle && !ringing
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lists_that_were_named_last_are_kept_and_no_more() {
+        let mut lists = Lists::new(1);
+        let kept = |lists: &mut Lists, name: &str| {
+            let before = lists.known.clone();
+            let list = lists.shared([name].into_iter());
+            before.iter().any(|known| Arc::ptr_eq(known, &list))
+        };
+        for number in 0..=ACTIVITY_LISTS_MAX {
+            assert!(!kept(&mut lists, &number.to_string()));
+        }
+        assert_eq!(lists.known.len(), ACTIVITY_LISTS_MAX);
+        assert!(kept(&mut lists, "1") && kept(&mut lists, "2"));
+        assert!(!kept(&mut lists, "0"), "the oldest is forgotten");
+    }
+}

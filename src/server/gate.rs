@@ -186,3 +186,23 @@ fn handle<S: Shards>(hub: &mut Hub<S>, clock: &Clock, command: Command) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn while_as_many_commands_wait_as_may_the_next_sender_waits_too() {
+        let (gate, mut commands) = Gate::open();
+        let client = ClientId(1);
+        for _ in 0..CTI_COMMANDS_MAX {
+            gate.send(Command::Binary(client)).await.expect("it turns");
+        }
+        let mut next = std::pin::pin!(gate.send(Command::Disconnect(client)));
+        let waits = tokio::time::timeout(CTI_TICK, next.as_mut()).await;
+        assert!(waits.is_err());
+        assert!(commands.recv().await.is_some());
+        assert_eq!(next.await, Ok(()));
+        assert_eq!(commands.len(), CTI_COMMANDS_MAX);
+    }
+}

@@ -10,6 +10,7 @@ use super::messages::{PEER, invite, kind, kinds, request, response, tag, within}
 use super::network::{Network, sdp};
 use crate::dialog::{Cause, LegEvent, Release};
 use crate::sip::Status;
+use offhook::limits::FORKS_MAX;
 
 const REFUSED: LegEvent = LegEvent::OfferRefused {
     status: Status::REQUEST_PENDING,
@@ -302,6 +303,26 @@ fn d12_the_first_fork_that_answers_wins_and_the_others_are_ended() {
             .filter(|text| kind(text) == "ACK" && tag(text, "To") == wanted);
         assert_eq!(acks.count(), 1, "{wanted}");
     }
+    assert_eq!(network.agents[0].legs(), 1);
+}
+
+#[test]
+fn d12_forks_beyond_those_that_are_kept_get_no_ack_and_end_by_themselves() {
+    let (mut network, leg, text) = calling();
+    let tags: Vec<String> = (0..FORKS_MAX + 2).map(|fork| format!("f{fork}")).collect();
+    network.send(PEER, &ok(&text, &tags[0]));
+    network.agents[0].acknowledge(network.now, leg, None);
+    for tag in &tags[1..] {
+        network.send(PEER, &ok(&text, tag));
+    }
+    let texts = network.take_texts();
+    let acknowledged = |wanted: &String| {
+        let mut acks = texts.iter().filter(|text| kind(text) == "ACK");
+        acks.any(|text| tag(text, "To") == *wanted)
+    };
+    let kept: Vec<bool> = tags.iter().map(acknowledged).collect();
+    assert_eq!(kept.iter().filter(|kept| **kept).count(), FORKS_MAX);
+    assert_eq!(kept[FORKS_MAX..], [false, false]);
     assert_eq!(network.agents[0].legs(), 1);
 }
 

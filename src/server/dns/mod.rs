@@ -181,3 +181,23 @@ impl<E: Engine<Request = Input>> Turning<E> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn questions_beyond_those_that_may_wait_are_dropped_and_counted() {
+        let text = "[server]\n[[trunk]]\nname = \"a\"\npeers = [\"udp:sip.example.com\"]";
+        let config = crate::config::parse(text, &|name| Err(name.to_owned()));
+        let config = Arc::new(config.expect("no mistakes"));
+        let tally = Arc::new(Tally::default());
+        let (asker, resolver) = resolver(&config, Arc::clone(&tally));
+        let question = config.names().next().expect("a name").clone();
+        for _ in 0..DNS_QUESTIONS_WAITING_MAX + 3 {
+            asker.ask(ShardId(0), question.clone());
+        }
+        assert_eq!(resolver.questions.len(), DNS_QUESTIONS_WAITING_MAX);
+        assert_eq!(tally.dropped(), 3);
+    }
+}

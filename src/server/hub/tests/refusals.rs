@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::limits::{
-    CTI_FRAME_BYTES_MAX, CTI_PENDING_PER_CLIENT_MAX, CTI_REQUEST_DEADLINE,
+    CTI_CLIENTS_MAX, CTI_FRAME_BYTES_MAX, CTI_PENDING_PER_CLIENT_MAX, CTI_REQUEST_DEADLINE,
     CTI_REQUESTS_AT_ONCE_MAX, CTI_ROUTE_DEADLINE,
 };
 
@@ -359,4 +359,21 @@ fn one_http_request_need_not_register_and_cannot_listen() {
         [],
         "an HTTP request is no desktop that could go away"
     );
+}
+
+#[test]
+fn as_many_clients_as_may_come_are_let_in_and_no_more() {
+    let mut stage = Stage::new();
+    let connect = |stage: &mut Stage| {
+        let (outbox, inbox) = clients::queue(1);
+        let identity = Identity::everyone();
+        let connected = stage.hub.connect(stage.now, identity, Kind::Post, outbox);
+        connected.map(|id| (id, inbox))
+    };
+    let guests: Vec<_> = (0..CTI_CLIENTS_MAX).map(|_| connect(&mut stage)).collect();
+    assert!(guests.iter().all(Result::is_ok));
+    assert!(connect(&mut stage).is_err());
+    let (first, _) = guests[0].as_ref().ok().unwrap();
+    stage.hub.handle_disconnect(*first);
+    assert!(connect(&mut stage).is_ok());
 }
