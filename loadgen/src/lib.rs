@@ -15,6 +15,7 @@ pub mod load;
 pub mod measure;
 pub mod node;
 pub mod population;
+pub mod process;
 pub mod reach;
 pub mod report;
 pub mod scenario;

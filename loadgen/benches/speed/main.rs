@@ -12,8 +12,6 @@
     reason = "it measures and prints"
 )]
 
-#[path = "../../tests/common/bound.rs"]
-mod bound;
 mod floor;
 mod programs;
 

@@ -2,13 +2,12 @@
 // Only the kernel knows what a child has used, and says it where it is waited for.
 #![allow(unsafe_code)]
 
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use offhook_loadgen::measure::udp_sockets;
-
-use crate::bound::await_bound;
+use offhook_loadgen::process::{await_bound, free_address};
 
 /// Who plays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,7 +103,7 @@ pub(crate) fn play(
     rate: u32,
     hold_ms: u32,
 ) -> Played {
-    let address = free_address();
+    let address = free_address().expect("loopback has many ports");
     let seconds = calls / rate + hold_ms / 1_000 + 10;
     let common = |address: SocketAddr| {
         let (port, calls) = (address.port().to_string(), calls.to_string());
@@ -124,7 +123,7 @@ pub(crate) fn play(
     };
     let mut answering = start(1, server.words("uas"), common(address));
     await_bound(&mut answering, address, udp_sockets).expect("the server starts");
-    let mut words = common(free_address());
+    let mut words = common(free_address().expect("loopback has many ports"));
     words.extend(["-r".to_owned(), rate.to_string()]);
     words.extend(["-d".to_owned(), hold_ms.to_string(), address.to_string()]);
     let began = Instant::now();
@@ -168,9 +167,4 @@ fn wait(child: &Child) -> Ended {
         // The kernel says it in KiB.
         resident_bytes: u64::try_from(used.ru_maxrss).unwrap_or(0) << 10,
     }
-}
-
-fn free_address() -> SocketAddr {
-    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has free ports");
-    socket.local_addr().expect("a bound socket has an address")
 }

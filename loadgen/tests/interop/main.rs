@@ -3,8 +3,6 @@
 
 #[path = "../common/address.rs"]
 mod address;
-#[path = "../common/bound.rs"]
-mod bound;
 mod columns;
 mod counters;
 mod messages;

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Output, Stdio};
 use offhook_loadgen::measure::{tcp_listeners, udp_sockets};
 
 pub(crate) use crate::address::free_address;
-pub(crate) use crate::bound::await_bound;
+pub(crate) use offhook_loadgen::process::await_bound;
 
 /// Calls of one test.
 pub(crate) const CALLS: &str = "40";

@@ -3,8 +3,6 @@
 
 #[path = "../common/address.rs"]
 mod address;
-#[path = "../common/bound.rs"]
-mod bound;
 mod hostile;
 mod play;
 mod refusals;

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 
 use offhook_loadgen::measure::{tcp_listeners, udp_sockets};
+use offhook_loadgen::process::await_bound;
 
 pub(crate) use crate::address::free_address;
-use crate::bound::await_bound;
 
 pub(crate) fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_offhook-load"));

@@ -6,8 +6,8 @@ use std::process::{Command, Output};
 use std::time::Duration;
 
 use offhook_loadgen::measure::udp_sockets;
+use offhook_loadgen::process::await_bound;
 
-use crate::bound::await_bound;
 use crate::play::{folder, free_address, program, server, words};
 
 /// A phone that is busy.
