@@ -9,6 +9,7 @@ use clap::parser::ValueSource;
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use offhook::config::Driver;
 
+use crate::peers::{PeersOptions, RelayOptions};
 use crate::scenario::options::{FindMax, Play, ResultOptions};
 
 /// Phones of one demo: each has a name of six digits and a subscription of its own.
@@ -145,6 +146,19 @@ pub enum Command {
     /// itself was at its end first, 6 when --allow-target kept something from being sent, 255 when
     /// the search could not be carried out, 2 when the command line is wrong.
     FindMax(FindMax),
+    /// Measures the server and its yardsticks side by side, on this machine and in one run.
+    ///
+    /// The same calls go through Offhook, through Kamailio as a proxy and through a UDP relay that
+    /// is built in, each in turn and on the same core; caller and callee have another. Printed are
+    /// processor time a call, the highest clean rate, memory a held call and what a server adds to
+    /// the set-up, each beside its goal. What is not installed is named and left out.
+    ///
+    /// Exit status: 0 when it was measured, whether goals were met or not; 2 when the command line
+    /// is wrong; 255 when it could not be carried out.
+    Peers(PeersOptions),
+    /// Sends each datagram of a caller on to a callee, and back: the relay of `peers`.
+    #[command(hide = true)]
+    Relay(RelayOptions),
     /// Says whether a scenario can be run, what in it has no effect, and on which line.
     ///
     /// Exit status: 0 when all files can be run, 1 when not, 255 when one cannot be read.

@@ -8,7 +8,7 @@ use offhook_loadgen::cli::{CheckFiles, Command, CommandLine, Demo, Report, Scena
 use offhook_loadgen::report::{Outcome, compare, compare_page, junit, page, summary};
 use offhook_loadgen::scenario::options::{pairs, with_two_hyphens, without_effect};
 use offhook_loadgen::scenario::{builtin, check, load, run as player};
-use offhook_loadgen::{demo, files, floor};
+use offhook_loadgen::{demo, files, floor, peers};
 
 /// The demo was carried out and found a fault.
 const EXIT_FAULTS: u8 = 1;
@@ -44,6 +44,8 @@ fn main() -> ExitCode {
         Command::Uas(play) => ExitCode::from(player::run(&play, Some("uas"))),
         Command::Report(report) => show(&report),
         Command::FindMax(options) => ExitCode::from(player::find_max(&options)),
+        Command::Peers(options) => ExitCode::from(peers::run(&options)),
+        Command::Relay(options) => relay(options),
         Command::Check(files) => check_files(&files),
         Command::Scenarios(wanted) => list(&wanted),
     }
@@ -69,6 +71,16 @@ fn run(options: &Demo) -> ExitCode {
         ExitCode::SUCCESS
     } else {
         ExitCode::from(EXIT_FAULTS)
+    }
+}
+
+fn relay(options: peers::RelayOptions) -> ExitCode {
+    match peers::relay(options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(fault) => {
+            let _ = writeln!(std::io::stderr(), "offhook-load: {fault}");
+            ExitCode::from(EXIT_FAILED)
+        }
     }
 }
 

@@ -1,11 +1,13 @@
-//! Scenarios against SIPp itself, both ways, over UDP and TCP. `cargo interop` runs it: it needs
-//! SIPp (on Debian: apt-get install sip-tester) and, for TLS, openssl.
+//! Scenarios against SIPp itself, both ways, over UDP and TCP, and Kamailio as a yardstick.
+//! `cargo interop` runs it: it needs SIPp and Kamailio (on Debian: apt-get install sip-tester
+//! kamailio) and, for TLS, openssl.
 
 #[path = "../common/address.rs"]
 mod address;
 mod columns;
 mod counters;
 mod messages;
+mod peers;
 mod play;
 mod secure;
 

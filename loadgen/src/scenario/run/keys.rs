@@ -149,12 +149,17 @@ fn meaning(key: u8) -> Option<Wish> {
 
 /// Signals that came.
 #[derive(Default)]
-pub(super) struct Interrupts {
+pub(crate) struct Interrupts {
     ends: Arc<AtomicU8>,
     shows: Arc<AtomicBool>,
 }
 
 impl Interrupts {
+    /// Whether any of them means the end.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ends.load(Ordering::Relaxed) > 0
+    }
+
     /// What the signals since the last look mean: of those that end the run, the first does when
     /// its calls have ended, the second at once.
     pub(super) fn take(&self) -> Option<Wish> {
@@ -176,7 +181,7 @@ impl Interrupts {
 
 /// Listens for SIGINT, SIGTERM and SIGUSR1, which end a run, and SIGUSR2, which shows how it
 /// stands. When this returns, none of them does what it does by default.
-pub(super) fn interrupts() -> Interrupts {
+pub(crate) fn interrupts() -> Interrupts {
     use tokio::signal::unix::{SignalKind, signal};
     let interrupts = Interrupts::default();
     let (ends, shows) = (Arc::clone(&interrupts.ends), Arc::clone(&interrupts.shows));
@@ -305,7 +310,9 @@ mod tests {
     fn the_first_signal_drains_and_the_second_stops() {
         let interrupts = Interrupts::default();
         assert_eq!(interrupts.take(), None);
+        assert!(!interrupts.has_ended());
         interrupts.ends.fetch_add(1, Ordering::Relaxed);
+        assert!(interrupts.has_ended());
         assert_eq!(interrupts.take(), Some(Wish::Obey(Order::Drain)));
         assert_eq!(interrupts.take(), None);
         interrupts.shows.store(true, Ordering::Relaxed);

@@ -36,6 +36,7 @@ use crate::measure::{EXIT_INVALID, EXIT_OBJECTIVE, Objective};
 use crate::report::Outcome;
 use desk::{Desk, Over};
 pub use find::find_max;
+pub(crate) use keys::{Interrupts, interrupts};
 use logs::Logs;
 pub(crate) use preflight::check_peer;
 

@@ -1,0 +1,378 @@
+//! The order of it all: everyone in turn within each round, so that what else this machine does
+//! meets everyone alike.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::contestant::{Cast, Contestant, Setup};
+use super::figures::{Bound, Figure, Goal, Report, Row};
+use super::options::{Part, PeersOptions};
+use super::say;
+use super::scene::{Calls, Scene, Stage};
+use crate::files;
+use crate::measure::EXIT_INVALID;
+use crate::report::{Environment, Outcome};
+use crate::scenario::run::Interrupts;
+
+/// What a rate must meet to be clean.
+pub(super) const CLEAN: &str = "failed<0.01%&&p99(setup)<100ms";
+/// How long calls last whose cost is measured.
+const PAUSE: Duration = Duration::from_millis(100);
+/// DNs that are called in turn: at no rate that is tried has one two calls at a time.
+const COSTS: Setup = Setup {
+    dns: 4_000,
+    keeps_events: true,
+};
+const HIGHEST: Setup = Setup {
+    dns: 20_000,
+    keeps_events: true,
+};
+/// Calls a second until all that are to be held live.
+const HELD_RATE: u32 = 1_000;
+/// The rate at which latency is looked at, or the one next to it of those that are measured.
+const LATENCY_RATE: u32 = 1_000;
+/// The part of all calls that may fail without a figure being worth nothing.
+const FAILED_PART_MAX: f64 = 0.01;
+
+const COST_GOALS: &[Goal] = &[
+    Goal {
+        words: "at most 2 × relay",
+        against: Some(Contestant::Relay),
+        limit: 2.0,
+        bound: Bound::AtMost,
+    },
+    Goal {
+        words: "at most 1/3 of kamailio",
+        against: Some(Contestant::Kamailio),
+        limit: 1.0 / 3.0,
+        bound: Bound::AtMost,
+    },
+];
+const LATENCY_GOALS: &[Goal] = &[Goal {
+    words: "below kamailio",
+    against: Some(Contestant::Kamailio),
+    limit: 1.0,
+    bound: Bound::AtMost,
+}];
+const HIGHEST_GOALS: &[Goal] = &[Goal {
+    words: "at least 3 × kamailio",
+    against: Some(Contestant::Kamailio),
+    limit: 3.0,
+    bound: Bound::AtLeast,
+}];
+const HELD_GOALS: &[Goal] = &[Goal {
+    words: "at most 4,096",
+    against: None,
+    limit: 4_096.0,
+    bound: Bound::AtMost,
+}];
+
+/// Measures everything that was asked for.
+///
+/// # Errors
+/// Why that cannot be done, in words for the user.
+pub(super) fn run(options: &PeersOptions, interrupts: &Interrupts) -> Result<Report, String> {
+    if let Some(path) = &options.json {
+        files::check_writable(path)?;
+    }
+    let cast = Cast::find(options)?;
+    for words in &cast.skipped {
+        say(words);
+    }
+    let folder = std::env::temp_dir().join(format!("offhook-load-peers-{}", std::process::id()));
+    std::fs::create_dir_all(&folder)
+        .map_err(|error| format!("{} cannot be made: {error}", folder.display()))?;
+    let stage = Stage {
+        cast,
+        cores: cores()?,
+        folder,
+        interrupts,
+    };
+    let measured = Campaign::new(&stage, options).run();
+    // What is left there is of no use to anybody, and the next run has a folder of its own.
+    let _ = std::fs::remove_dir_all(&stage.folder);
+    measured
+}
+
+/// The server's core, the caller's and the callee's.
+fn cores() -> Result<[usize; 3], String> {
+    let cores = offhook_shards::placement::online_cores();
+    let cores = cores.map_err(|error| format!("the cores cannot be read: {error}"))?;
+    match cores[..] {
+        [server, caller, callee, ..] => Ok([server, caller, callee]),
+        [server, both] => Ok([server, both, both]),
+        [..] => Err(
+            "two cores are needed, one for the server and one for caller and callee, and this \
+             process may run on one only"
+                .to_owned(),
+        ),
+    }
+}
+
+/// What one run at a rate has shown.
+#[derive(Debug, Default)]
+struct Samples {
+    /// Processor time a call, in microseconds.
+    cost: Vec<f64>,
+    /// From the INVITE to the 200, in microseconds.
+    setup_p50: Vec<f64>,
+    setup_p99: Vec<f64>,
+}
+
+struct Campaign<'a> {
+    stage: &'a Stage<'a>,
+    options: &'a PeersOptions,
+    samples: BTreeMap<(u32, Contestant), Samples>,
+    notes: Vec<String>,
+    runs: u32,
+    late: u32,
+}
+
+impl<'a> Campaign<'a> {
+    fn new(stage: &'a Stage<'a>, options: &'a PeersOptions) -> Self {
+        Self {
+            stage,
+            options,
+            samples: BTreeMap::new(),
+            notes: stage.cast.skipped.clone(),
+            runs: 0,
+            late: 0,
+        }
+    }
+
+    fn run(mut self) -> Result<Report, String> {
+        let is_wanted = |part| self.options.only.contains(&part);
+        let (costs, highest, held) = (
+            is_wanted(Part::Costs),
+            is_wanted(Part::Highest),
+            is_wanted(Part::Held),
+        );
+        let mut rows = Vec::new();
+        if costs {
+            self.measure_costs()?;
+            rows.extend(self.cost_rows());
+        }
+        if highest {
+            rows.push(self.highest()?);
+        }
+        if held {
+            rows.push(self.held()?);
+        }
+        self.note_what_readers_should_know();
+        Ok(Report {
+            schema: "offhook-load/peers",
+            version: 1,
+            machine: Environment::read().line(),
+            contestants: self.contestants().map(Contestant::name).collect(),
+            rows,
+            notes: self.notes,
+        })
+    }
+
+    fn contestants(&self) -> impl Iterator<Item = Contestant> + use<'a> {
+        self.stage.cast.contestants.iter().copied()
+    }
+
+    fn latency_rate(&self) -> u32 {
+        let rates = self.options.rates.iter().copied();
+        let nearest = rates.min_by_key(|rate| rate.abs_diff(LATENCY_RATE));
+        nearest.unwrap_or(LATENCY_RATE)
+    }
+
+    fn measure_costs(&mut self) -> Result<(), String> {
+        for round in 1..=self.options.rounds {
+            for &rate in &self.options.rates {
+                let direct = (rate == self.latency_rate()).then_some(Contestant::Direct);
+                for contestant in direct.into_iter().chain(self.contestants()) {
+                    self.measure_cost(round, rate, contestant)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn measure_cost(
+        &mut self,
+        round: u32,
+        rate: u32,
+        contestant: Contestant,
+    ) -> Result<(), String> {
+        let calls = Calls {
+            rate,
+            count: rate * self.options.seconds,
+            pause: PAUSE,
+        };
+        let settle = self.options.settle;
+        let scene = Scene::open(self.stage, contestant, COSTS);
+        let measured = scene.and_then(|mut scene| scene.cost(calls, settle));
+        let what = format!("{} at {rate} calls/s", contestant.name());
+        let Some((used, outcome)) = self.taken(&what, measured)? else {
+            return Ok(());
+        };
+        let good = outcome.total("successful");
+        let micros = used.map(|used| used.as_secs_f64() * 1e6 / (good as f64).max(1.0));
+        let setup = outcome.latencies.first().map(|latency| &latency.service);
+        let (p50, p99) = setup.map_or((0, 0), |setup| (setup.p50_us, setup.p99_us));
+        let shown = micros.map_or_else(String::new, |micros| format!("{micros:.0} µs a call, "));
+        let rounds = self.options.rounds;
+        say(&format!(
+            "round {round} of {rounds}, {what}: {shown}set-up p50 {p50} µs, p99 {p99} µs"
+        ));
+        if self.is_worth_something(&what, &outcome, calls.count) {
+            let samples = self.samples.entry((rate, contestant)).or_default();
+            samples.cost.extend(micros);
+            samples.setup_p50.push(p50 as f64);
+            samples.setup_p99.push(p99 as f64);
+        }
+        Ok(())
+    }
+
+    /// What was measured; none, and a note of why, if it could not be.
+    ///
+    /// # Errors
+    /// That somebody wants it all to end.
+    fn taken<T>(&mut self, what: &str, measured: Result<T, String>) -> Result<Option<T>, String> {
+        let fault = match measured {
+            Ok(measured) => return Ok(Some(measured)),
+            Err(fault) if self.stage.interrupts.has_ended() => return Err(fault),
+            Err(fault) => fault,
+        };
+        say(&format!("{what}: {fault}"));
+        let first = fault.lines().next().unwrap_or_default();
+        self.notes
+            .push(format!("{what}: {}", first.trim_end_matches("; it said:")));
+        Ok(None)
+    }
+
+    /// Counts whether the generator was in time, and looks for calls that failed.
+    fn is_worth_something(&mut self, what: &str, outcome: &Outcome, count: u32) -> bool {
+        self.runs += 1;
+        self.late += u32::from(!outcome.health.valid);
+        let good = outcome.total("successful");
+        let failed = u64::from(count).saturating_sub(good);
+        if failed > 0 {
+            let causes: Vec<&str> = outcome
+                .failures
+                .iter()
+                .map(|it| it.words.as_str())
+                .collect();
+            let causes = match causes[..] {
+                [] => String::new(),
+                [..] => format!(": {}", causes.join(", ")),
+            };
+            let words = format!("{what}: {failed} of {count} calls did not end well{causes}");
+            say(&words);
+            self.notes.push(words);
+        }
+        failed as f64 <= f64::from(count) * FAILED_PART_MAX
+    }
+
+    fn cost_rows(&self) -> Vec<Row> {
+        let rates = self.options.rates.iter();
+        let row = |&rate| {
+            let cost = |it| (it, self.figure(rate, it, |samples| &samples.cost));
+            let what = format!("processor time a call at {rate} calls/s, µs");
+            Row::new(what, self.contestants().map(cost), COST_GOALS)
+        };
+        let mut rows: Vec<Row> = rates.map(row).collect();
+        rows.extend(self.latency_row("p50", |samples| &samples.setup_p50));
+        rows.extend(self.latency_row("p99", |samples| &samples.setup_p99));
+        rows
+    }
+
+    /// What everyone adds to what it takes without them; nothing if that is not known.
+    fn latency_row(&self, name: &str, quantile: fn(&Samples) -> &[f64]) -> Option<Row> {
+        let rate = self.latency_rate();
+        let direct = self.figure(rate, Contestant::Direct, quantile).median()?;
+        let added = |it| (it, self.figure(rate, it, quantile).less(direct));
+        let what = format!("set-up latency added at {rate} calls/s, {name}, µs");
+        Some(Row::new(what, self.contestants().map(added), LATENCY_GOALS))
+    }
+
+    fn figure(&self, rate: u32, contestant: Contestant, values: fn(&Samples) -> &[f64]) -> Figure {
+        let samples = self.samples.get(&(rate, contestant));
+        Figure::of(samples.map_or(&[], values))
+    }
+
+    fn highest(&mut self) -> Result<Row, String> {
+        let mut figures = Vec::new();
+        for contestant in self.contestants() {
+            let scene = Scene::open(self.stage, contestant, HIGHEST);
+            let most = self.options.highest;
+            let found = scene.and_then(|mut scene| scene.highest(most, PAUSE));
+            let what = format!("highest rate of {}", contestant.name());
+            let search = self.taken(&what, found)?;
+            let search = search.and_then(|outcome| Some((outcome.search?, outcome.exit_status)));
+            let figure = match search {
+                Some((search, status)) => {
+                    let is_hidden = status == EXIT_INVALID || search.broken_at.is_none();
+                    let broke = match search.broken_at {
+                        Some(rate) => format!("{rate:.0} calls/s were too many: {}", search.broke),
+                        None => "no higher rate was tried".to_owned(),
+                    };
+                    say(&format!("{what}: {:.0} calls/s; {broke}", search.knee));
+                    self.notes.push(format!("{what}: {broke}"));
+                    Figure::single(search.knee, is_hidden)
+                }
+                None => Figure::of(&[]),
+            };
+            figures.push((contestant, figure));
+        }
+        let what = format!(
+            "highest rate with {}, calls/s",
+            CLEAN.replace("&&", " and ")
+        );
+        Ok(Row::new(what, figures, HIGHEST_GOALS))
+    }
+
+    fn held(&mut self) -> Result<Row, String> {
+        let count = self.options.held;
+        let setup = Setup {
+            dns: count,
+            keeps_events: false,
+        };
+        let mut figures = Vec::new();
+        for contestant in self.contestants().filter(|it| *it != Contestant::Relay) {
+            let scene = Scene::open(self.stage, contestant, setup);
+            let held = scene.and_then(|mut scene| scene.hold(HELD_RATE, count));
+            let what = format!("{} with {count} held calls", contestant.name());
+            let Some((bytes, outcome)) = self.taken(&what, held)? else {
+                figures.push((contestant, Figure::of(&[])));
+                continue;
+            };
+            let each = bytes as f64 / f64::from(count);
+            say(&format!("{what}: {each:.0} bytes a call"));
+            let is_good = self.is_worth_something(&what, &outcome, count);
+            let are_held = outcome.total("peak") >= u64::from(count);
+            let figure = match is_good && are_held {
+                true => Figure::single(each, false),
+                false => Figure::of(&[]),
+            };
+            figures.push((contestant, figure));
+        }
+        let what = format!("memory a call, {count} held, bytes");
+        Ok(Row::new(what, figures, HELD_GOALS))
+    }
+
+    fn note_what_readers_should_know(&mut self) {
+        let [server, caller, callee] = self.stage.cores;
+        self.notes.push(format!(
+            "server on core {server}, caller on core {caller}, callee on core {callee}; medians \
+             of {} rounds, with the least and the most",
+            self.options.rounds
+        ));
+        if cfg!(debug_assertions) {
+            self.notes.push(
+                "this program was built without optimisation: build it with `cargo build \
+                 --release`"
+                    .to_owned(),
+            );
+        }
+        if self.late > 0 {
+            self.notes.push(format!(
+                "the generator itself was late in {} of {} runs: something else uses its core",
+                self.late, self.runs
+            ));
+        }
+    }
+}

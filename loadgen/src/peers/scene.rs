@@ -1,0 +1,295 @@
+//! One contestant between caller and callee: started, called, looked at, ended.
+
+use std::ffi::OsString;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use offhook_shards::clock::Clock;
+
+use super::campaign::CLEAN;
+use super::contestant::{Cast, Contestant, Places, Setup};
+use super::login::log_in;
+use super::{FIRST_DN, write};
+use crate::files;
+use crate::measure::{tcp_listeners, udp_sockets};
+use crate::process::{self, LOOK_INTERVAL, Program};
+use crate::report::Outcome;
+use crate::scenario::run::Interrupts;
+
+/// How long a server may do what it does after its start, and what it does by itself is watched.
+const WARM_UP: Duration = Duration::from_secs(1);
+const IDLE_WATCHED: Duration = Duration::from_secs(1);
+/// How much longer than planned calls may take.
+const PATIENCE: Duration = Duration::from_secs(40);
+
+/// What all scenes share.
+pub(super) struct Stage<'a> {
+    pub(super) cast: Cast,
+    /// The server's core, the caller's and the callee's; the last two may be one.
+    pub(super) cores: [usize; 3],
+    pub(super) folder: PathBuf,
+    pub(super) interrupts: &'a Interrupts,
+}
+
+/// Calls to be made.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Calls {
+    pub(super) rate: u32,
+    pub(super) count: u32,
+    /// How long each lasts.
+    pub(super) pause: Duration,
+}
+
+impl Stage<'_> {
+    /// Lets time pass.
+    ///
+    /// # Errors
+    /// That somebody wants it all to end.
+    pub(super) fn pass(&self, time: Duration) -> Result<(), String> {
+        let end = Clock.now() + time;
+        while Clock.now() < end {
+            self.heed()?;
+            std::thread::sleep(LOOK_INTERVAL);
+        }
+        Ok(())
+    }
+
+    /// A command line of this program: words without blanks in them, and words with.
+    fn own_words(&self, plain: &str, others: &[&str]) -> Vec<OsString> {
+        let words = plain.split(' ').chain(others.iter().copied());
+        let own = self.cast.own.clone().into_os_string();
+        std::iter::once(own)
+            .chain(words.map(OsString::from))
+            .collect()
+    }
+
+    fn heed(&self) -> Result<(), String> {
+        match self.interrupts.has_ended() {
+            true => Err("stopped before the end".to_owned()),
+            false => Ok(()),
+        }
+    }
+}
+
+/// A contestant that runs, and the callee behind it.
+pub(super) struct Scene<'a> {
+    stage: &'a Stage<'a>,
+    places: Places,
+    /// None where caller and callee are alone.
+    server: Option<Program>,
+    callee: Program,
+    numbers: String,
+}
+
+impl<'a> Scene<'a> {
+    /// Starts them.
+    ///
+    /// # Errors
+    /// Why that cannot be done.
+    pub(super) fn open(
+        stage: &'a Stage<'a>,
+        contestant: Contestant,
+        setup: Setup,
+    ) -> Result<Self, String> {
+        let places = Places::find()?;
+        let [server_core, _, callee_core] = stage.cores;
+        let folder = &stage.folder;
+        let scenario = write(folder, "callee.xml", include_str!("callee.xml"))?;
+        let port = places.callee.port().to_string();
+        let plain = "run -i 127.0.0.1 -nostdin --plain --no-ladders --allow-degraded";
+        let words = stage.own_words(plain, &["-sf", &scenario, "-p", &port]);
+        let mut callee = Program::start("callee", callee_core, words, folder)?;
+        callee.await_bound(places.callee, udp_sockets)?;
+        let words = stage
+            .cast
+            .words(contestant, &places, setup, folder, server_core)?;
+        let server = match words.is_empty() {
+            true => None,
+            false => Some(Program::start(
+                contestant.name(),
+                server_core,
+                words,
+                folder,
+            )?),
+        };
+        let mut scene = Self {
+            stage,
+            places,
+            server,
+            callee,
+            numbers: numbers(folder, setup.dns)?,
+        };
+        scene.prepare(contestant, setup.dns)?;
+        Ok(scene)
+    }
+
+    /// Waits until the server can be called.
+    fn prepare(&mut self, contestant: Contestant, dns: u32) -> Result<(), String> {
+        let Some(server) = &mut self.server else {
+            return Ok(());
+        };
+        server.await_bound(self.places.server, udp_sockets)?;
+        if contestant == Contestant::Offhook {
+            server.await_bound(self.places.http, tcp_listeners)?;
+            log_in(self.places.http, FIRST_DN..FIRST_DN + dns)?;
+        }
+        self.stage.pass(WARM_UP)
+    }
+
+    /// Makes calls, and waits until they have ended.
+    ///
+    /// # Errors
+    /// Why it could not be done; calls that fail are in the outcome.
+    pub(super) fn call(&mut self, calls: Calls) -> Result<Outcome, String> {
+        let caller = self.caller(calls)?;
+        self.outcome(caller, calls)
+    }
+
+    /// Starts a caller.
+    fn caller(&self, calls: Calls) -> Result<Program, String> {
+        let Calls { rate, count, pause } = calls;
+        let length = planned(calls) + PATIENCE;
+        let (pause, length) = (pause.as_millis(), length.as_millis());
+        // Moments that do not depend on each other, the same for everyone; datagrams one by one, as
+        // from many senders. So short a tick gathers next to nothing, and there are stamps.
+        self.start_caller(&format!(
+            "run --arrivals poisson --tick 100us --separate --allow-degraded \
+             -r {rate} -m {count} -d {pause}ms -timeout {length}ms"
+        ))
+    }
+
+    fn start_caller(&self, plain: &str) -> Result<Program, String> {
+        let (stage, places) = (self.stage, &self.places);
+        let folder = &stage.folder;
+        let scenario = write(folder, "caller.xml", include_str!("caller.xml"))?;
+        let server = match self.server {
+            Some(_) => places.server,
+            None => places.callee,
+        };
+        let (server, port) = (server.to_string(), places.caller.port().to_string());
+        let json = result(folder).display().to_string();
+        let plain = format!("{plain} -i 127.0.0.1 -nostdin --plain --no-ladders -p {port}");
+        let paths = ["-sf", &scenario, "-inf", &self.numbers, "--json", &json];
+        let mut words = stage.own_words(&plain, &paths);
+        words.push(server.into());
+        // Figures of an earlier caller are not to be taken for this one's.
+        let _ = std::fs::remove_file(result(folder));
+        Program::start("caller", stage.cores[1], words, folder)
+    }
+
+    /// Waits for a caller's end and reads what it found out.
+    fn outcome(&mut self, mut caller: Program, calls: Calls) -> Result<Outcome, String> {
+        let end = Clock.now() + planned(calls) + PATIENCE * 2;
+        self.await_end(&mut caller, end)?;
+        self.read(&caller)
+    }
+
+    fn await_end(&mut self, caller: &mut Program, end: Instant) -> Result<(), String> {
+        while caller.ended().is_none() {
+            self.stage.heed()?;
+            if Clock.now() > end {
+                return Err(caller.complaint("it does not end"));
+            }
+            std::thread::sleep(LOOK_INTERVAL);
+        }
+        for program in self.server.iter_mut().chain([&mut self.callee]) {
+            if let Some(status) = program.ended() {
+                return Err(program.complaint(&format!("it ended while it was called: {status}")));
+            }
+        }
+        Ok(())
+    }
+
+    fn read(&self, caller: &Program) -> Result<Outcome, String> {
+        let path = result(&self.stage.folder);
+        let text = files::read_text(&path, files::RESULT_BYTES_MAX);
+        let text = text.map_err(|_| caller.complaint("it found nothing out"))?;
+        Outcome::from_json(&text).map_err(|fault| caller.complaint(&fault.to_string()))
+    }
+
+    /// Makes calls; the processor time of the server for all of them as well, less what it uses
+    /// when nobody calls.
+    ///
+    /// # Errors
+    /// As [`Self::call`].
+    pub(super) fn cost(
+        &mut self,
+        calls: Calls,
+        settle: Duration,
+    ) -> Result<(Option<Duration>, Outcome), String> {
+        let Some(process) = self.server.as_ref().map(Program::id) else {
+            return Ok((None, self.call(calls)?));
+        };
+        let idle = process::processor(process)?;
+        let began = Clock.now();
+        self.stage.pass(IDLE_WATCHED)?;
+        let before = process::processor(process)?;
+        let idle = (before - idle).div_duration_f64(Clock.now() - began);
+        let began = Clock.now();
+        let outcome = self.call(calls)?;
+        self.stage.pass(settle)?;
+        let used = process::processor(process)?.saturating_sub(before);
+        let own = (Clock.now() - began).mul_f64(idle);
+        Ok((Some(used.saturating_sub(own)), outcome))
+    }
+
+    /// Makes calls that last until all of them live; how much memory the server has got for them
+    /// by then.
+    ///
+    /// # Errors
+    /// As [`Self::call`].
+    pub(super) fn hold(&mut self, rate: u32, count: u32) -> Result<(u64, Outcome), String> {
+        /// After all have begun: for those that are late, and for the last to end.
+        const LATE: Duration = Duration::from_secs(3);
+        const SPARE: Duration = Duration::from_secs(5);
+        let process = self.server.as_ref().map(Program::id);
+        let process = process.expect("whoever holds calls is a server");
+        let begun = Duration::from_secs_f64(f64::from(count) / f64::from(rate));
+        let calls = Calls {
+            rate,
+            count,
+            pause: begun + LATE + SPARE,
+        };
+        let before = process::memory_bytes(process)?;
+        let caller = self.caller(calls)?;
+        self.stage.pass(begun + LATE)?;
+        let held = process::memory_bytes(process)?;
+        let outcome = self.outcome(caller, calls)?;
+        Ok((held.saturating_sub(before), outcome))
+    }
+
+    /// Searches the highest rate at which nearly no call fails and set-up stays short.
+    ///
+    /// # Errors
+    /// As [`Self::call`].
+    pub(super) fn highest(&mut self, most: u32, pause: Duration) -> Result<Outcome, String> {
+        /// Longer than any search takes.
+        const SEARCH_MAX: Duration = Duration::from_secs(3_600);
+        let mut caller = self.start_caller(&format!(
+            "find-max --first 1000 --highest {most} --step-time 4s --warm-up 1s --precision 8 \
+             --confirmations 2 -d {}ms --slo {CLEAN}",
+            pause.as_millis()
+        ))?;
+        self.await_end(&mut caller, Clock.now() + SEARCH_MAX)?;
+        self.read(&caller)
+    }
+}
+
+/// How long calls take from the first to the end of the last.
+fn planned(calls: Calls) -> Duration {
+    calls.pause + Duration::from_secs_f64(f64::from(calls.count) / f64::from(calls.rate))
+}
+
+fn result(folder: &Path) -> PathBuf {
+    folder.join("caller.json")
+}
+
+/// A DN a line, which calls take in turn.
+fn numbers(folder: &Path, dns: u32) -> Result<String, String> {
+    let mut text = "SEQUENTIAL\n".to_owned();
+    for dn in FIRST_DN..FIRST_DN + dns {
+        writeln!(text, "{dn}").expect("a text takes every text");
+    }
+    write(folder, "numbers.csv", &text)
+}
