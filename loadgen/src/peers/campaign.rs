@@ -10,8 +10,7 @@ use super::options::{Part, PeersOptions};
 use super::say;
 use super::scene::{Calls, Scene, Stage};
 use crate::files;
-use crate::measure::EXIT_INVALID;
-use crate::report::{Environment, Outcome};
+use crate::report::{Environment, Outcome, Search};
 use crate::scenario::run::Interrupts;
 
 /// What a rate must meet to be clean.
@@ -31,6 +30,8 @@ const HIGHEST: Setup = Setup {
 const HELD_RATE: u32 = 1_000;
 /// The rate at which latency is looked at, or the one next to it of those that are measured.
 const LATENCY_RATE: u32 = 1_000;
+/// Who carries this part of what caller and callee carry alone may carry more, for all we know.
+const ALONE_PART: f64 = 0.8;
 /// The part of all calls that may fail without a figure being worth nothing.
 const FAILED_PART_MAX: f64 = 0.01;
 
@@ -295,34 +296,46 @@ impl<'a> Campaign<'a> {
     }
 
     fn highest(&mut self) -> Result<Row, String> {
+        let alone = self.highest_of(Contestant::Direct)?;
+        let alone = alone.map_or(f64::INFINITY, |search| search.knee);
         let mut figures = Vec::new();
         for contestant in self.contestants() {
-            let scene = Scene::open(self.stage, contestant, HIGHEST);
-            let most = self.options.highest;
-            let found = scene.and_then(|mut scene| scene.highest(most, PAUSE));
-            let what = format!("highest rate of {}", contestant.name());
-            let search = self.taken(&what, found)?;
-            let search = search.and_then(|outcome| Some((outcome.search?, outcome.exit_status)));
-            let figure = match search {
-                Some((search, status)) => {
-                    let is_hidden = status == EXIT_INVALID || search.broken_at.is_none();
-                    let broke = match search.broken_at {
-                        Some(rate) => format!("{rate:.0} calls/s were too many: {}", search.broke),
-                        None => "no higher rate was tried".to_owned(),
-                    };
-                    say(&format!("{what}: {:.0} calls/s; {broke}", search.knee));
-                    self.notes.push(format!("{what}: {broke}"));
-                    Figure::single(search.knee, is_hidden)
-                }
-                None => Figure::of(&[]),
-            };
-            figures.push((contestant, figure));
+            let figure = self.highest_of(contestant)?.map(|search| {
+                let is_hidden = search.knee >= alone * ALONE_PART || search.broken_at.is_none();
+                Figure::single(search.knee, is_hidden)
+            });
+            figures.push((contestant, figure.unwrap_or_else(|| Figure::of(&[]))));
         }
         let what = format!(
             "highest rate with {}, calls/s",
             CLEAN.replace("&&", " and ")
         );
         Ok(Row::new(what, figures, HIGHEST_GOALS))
+    }
+
+    /// The search for a contestant's highest rate; none if it could not be carried out.
+    fn highest_of(&mut self, contestant: Contestant) -> Result<Option<Search>, String> {
+        let scene = Scene::open(self.stage, contestant, HIGHEST);
+        let most = self.options.highest;
+        let found = scene.and_then(|mut scene| scene.highest(most, PAUSE));
+        let what = match contestant {
+            Contestant::Direct => "highest rate of caller and callee alone".to_owned(),
+            Contestant::Relay | Contestant::Kamailio | Contestant::Offhook => {
+                format!("highest rate of {}", contestant.name())
+            }
+        };
+        let outcome = self.taken(&what, found)?;
+        let search = outcome.and_then(|outcome| outcome.search);
+        if let Some(search) = &search {
+            let broke = match search.broken_at {
+                Some(rate) => format!("{rate:.0} were too many: {}", search.broke),
+                None => "no higher rate was tried".to_owned(),
+            };
+            let words = format!("{what}: {:.0} calls/s; {broke}", search.knee);
+            say(&words);
+            self.notes.push(words);
+        }
+        Ok(search)
     }
 
     fn held(&mut self) -> Result<Row, String> {

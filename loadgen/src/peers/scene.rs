@@ -267,8 +267,8 @@ impl<'a> Scene<'a> {
         /// Longer than any search takes.
         const SEARCH_MAX: Duration = Duration::from_secs(3_600);
         let mut caller = self.start_caller(&format!(
-            "find-max --first 1000 --highest {most} --step-time 4s --warm-up 1s --precision 8 \
-             --confirmations 2 -d {}ms --slo {CLEAN}",
+            "find-max --allow-degraded --first 1000 --highest {most} --step-time 4s --warm-up 1s \
+             --precision 8 --confirmations 2 -d {}ms --slo {CLEAN}",
             pause.as_millis()
         ))?;
         self.await_end(&mut caller, Clock.now() + SEARCH_MAX)?;
