@@ -78,7 +78,7 @@ fn read_one<'a>(
         tls_name: section.optional("tls_name", value::tls_name),
         ping_max_forwards: u8::try_from(ping_max_forwards).unwrap_or(u8::MAX),
         prefixes: read_prefixes(&mut section),
-        call_rate: section.integer("call_rate", 1..=1_000_000, 1_000),
+        call_rate: section.integer("call_rate", 1..=1_000_000, 10_000),
         subscribe_rate: section.integer("subscribe_rate", 1..=10_000, 50),
         big_requests: section.choice(
             "big_requests",
