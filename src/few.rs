@@ -1,8 +1,8 @@
 //! Short lists that live as long as a call or an agent. A `Vec` makes room for four at its first
-//! item and keeps it when the last one is gone; a held call would pay for that in every one of its
-//! lists.
+//! item and keeps it; a held call would pay for that in every one of its lists.
 
-/// A list that has room for what is in it, and for nothing else.
+/// A list that has room for as many as were in it at a time, and for no more. It keeps that room,
+/// because what comes and goes would allocate each time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Few<T>(Vec<T>);
 
@@ -21,22 +21,12 @@ impl<T> Few<T> {
 
     /// Takes an item out; those behind it move up.
     pub(crate) fn remove(&mut self, index: usize) -> T {
-        let item = self.0.remove(index);
-        self.fit();
-        item
+        self.0.remove(index)
     }
 
     /// Keeps the items that are wanted.
     pub(crate) fn retain(&mut self, is_wanted: impl FnMut(&mut T) -> bool) {
         self.0.retain_mut(is_wanted);
-        self.fit();
-    }
-
-    /// A list of nothing has no memory. Others are short and keep the room of those that left.
-    fn fit(&mut self) {
-        if self.0.is_empty() {
-            self.0 = Vec::new();
-        }
     }
 }
 
@@ -72,6 +62,8 @@ mod tests {
         assert_eq!((&*few, few.0.capacity()), (&[1, 2, 3][..], 3));
         assert_eq!(few.remove(1), 2);
         few.retain(|item| *item > 5);
-        assert_eq!((few.len(), few.0.capacity()), (0, 0));
+        assert_eq!((few.len(), few.0.capacity()), (0, 3));
+        few.push(4);
+        assert_eq!((&*few, few.0.capacity()), (&[4][..], 3));
     }
 }

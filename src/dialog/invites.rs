@@ -2,7 +2,6 @@
 //! them: a 2xx that comes again is acknowledged again, and one from another fork is acknowledged
 //! and ended (RFC 3261 §13.2.2.4). Empty for a leg that has been quiet for half a minute.
 
-use crate::few::Few;
 use crate::limits::FORKS_MAX;
 use crate::sip::{Method, Response, sdp};
 use crate::transaction::ClientKey;
@@ -14,7 +13,7 @@ use super::turn::{Turn, body_of};
 use super::{Body, Cause};
 
 #[derive(Debug, Default)]
-pub(super) struct Invites(Few<SentInvite>);
+pub(super) struct Invites(Vec<SentInvite>);
 
 #[derive(Debug)]
 struct SentInvite {
@@ -37,7 +36,7 @@ struct Acknowledged {
 
 impl Invites {
     pub(super) fn opening(sent: &Sent, cseq: u32) -> Self {
-        Self(Few::of(SentInvite::new(sent, cseq, true)))
+        Self(vec![SentInvite::new(sent, cseq, true)])
     }
 
     pub(super) fn push(&mut self, sent: &Sent, cseq: u32) {

@@ -166,17 +166,14 @@ impl Profile {
         }
     }
 
-    /// Whether nodes of the PBX forget their calls. Of one that both its phones have forgotten the
-    /// server learns when it refreshes the session.
+    /// Whether both ends may end a call unheard: nodes of the PBX forget theirs, or are away for
+    /// longer than a BYE is repeated. The server learns of it when it refreshes the session.
     pub fn forgets(self) -> bool {
         match self {
-            Self::PbxRestart | Self::Storm => true,
-            Self::Mixed
-            | Self::Lossy
-            | Self::Swizzle
-            | Self::TrunkDeath
-            | Self::SlowEverything
-            | Self::ClockJumps => false,
+            Self::PbxRestart | Self::Storm | Self::TrunkDeath => true,
+            Self::Mixed | Self::Lossy | Self::Swizzle | Self::SlowEverything | Self::ClockJumps => {
+                false
+            }
         }
     }
 
