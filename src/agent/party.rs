@@ -49,7 +49,13 @@ impl Agent {
 
     /// A call that clients know of goes on.
     fn follow(&mut self, step: &mut Step<'_>, index: usize, party: &Party) {
+        let dials = self.visits[index].stage == Stage::Dialing;
         let name = match party.state {
+            // Somebody else is sought for who was answered already, because its agent has gone:
+            // that a phone rings is the news of those who dial.
+            PartyState::NetworkReached if !dials => {
+                return Self::acknowledge(step, party.requested_by);
+            }
             PartyState::Held => return self.held(step, index, party),
             PartyState::Retrieved => return self.retrieved(step, index, party),
             PartyState::DestinationBusy(cause) => {

@@ -461,6 +461,19 @@ fn presence_waits_for_the_end_of_every_call() {
 }
 
 #[test]
+fn who_was_answered_hears_nothing_of_the_phone_that_is_sought_afterwards() {
+    let mut desk = Desk::new().ready();
+    let main = desk.ringing();
+    desk.party(queued(main, PartyState::Established));
+    desk.party(queued(main, PartyState::Held));
+    let consult = desk.new_call();
+    desk.party(consulting(consult, main, PartyState::Dialing));
+    desk.party(consulting(consult, main, PartyState::Established));
+    let report = consulting(consult, main, PartyState::NetworkReached);
+    assert_eq!(desk.party(report), NOTHING);
+}
+
+#[test]
 fn reports_about_calls_that_are_not_there_are_answered() {
     for state in [
         PartyState::Held,
