@@ -7,6 +7,8 @@
 use std::fmt::{self, Display, Write};
 use std::net::SocketAddr;
 
+use crate::limits::VALUES_MAX;
+
 use super::checked::{Rejection, Request};
 use super::feedback::{self, Feedback};
 use super::header::HeaderName;
@@ -201,6 +203,7 @@ impl<'b> Writer<'b> {
     }
 
     /// Copies the Via values of a request, one a line, and says in the top one where it came from.
+    /// A refused request may have had too many: commas would become lines.
     pub(super) fn vias(&mut self, message: &Message<'_>, source: SocketAddr) {
         let mut values = message.elements(HeaderName::Via);
         let Some(top) = values.next() else {
@@ -212,7 +215,7 @@ impl<'b> Writer<'b> {
                 self.bytes(HeaderName::Via, top);
             }
         }
-        for value in values {
+        for value in values.take(VALUES_MAX - 1) {
             self.bytes(HeaderName::Via, value);
         }
     }

@@ -381,9 +381,11 @@ impl World {
     }
 
     fn wake(&mut self) {
-        if let Some((_, stands_still)) = self.asleep.take_if(|(until, _)| *until <= self.now)
-            && stands_still
-        {
+        let Some((_, stands_still)) = self.asleep.take_if(|(until, _)| *until <= self.now) else {
+            return;
+        };
+        self.wire.woke = Some(self.now);
+        if stands_still {
             self.lag += self.now - self.slept;
         }
     }

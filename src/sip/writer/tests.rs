@@ -248,3 +248,22 @@ fn a_broken_request_is_answered_from_what_is_left() {
         other => panic!("no request: {other:?}"),
     }
 }
+
+#[test]
+fn commas_do_not_become_lines_without_end() {
+    let bytes = with(&format!("Via: SIP/2.0/UDP h{}", ",".repeat(5_000)));
+    let mut index = HeaderIndex::new();
+    let rejection = Message::receive(&bytes, &mut index).expect_err("too many Vias");
+    let mut written = Vec::new();
+    let from = source("192.0.2.1:5060");
+    Writer::rejection(&mut written, &rejection, from, "t")
+        .expect("a request is answered")
+        .end();
+    assert!(written.len() < bytes.len(), "{} bytes", written.len());
+    let mut index = HeaderIndex::new();
+    let answer = Message::parse(&written, &mut index).expect("it can be read");
+    assert_eq!(
+        answer.elements(HeaderName::Via).count(),
+        crate::limits::VALUES_MAX
+    );
+}
