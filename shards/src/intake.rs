@@ -110,6 +110,13 @@ impl Intake {
         self.lines[urgency as usize].waiting.len()
     }
 
+    /// How many messages more every line has room for.
+    #[must_use]
+    pub fn room(&self) -> usize {
+        let longest = self.lines.iter().map(|line| line.waiting.len()).max();
+        INTAKE_MESSAGES_MAX - longest.unwrap_or_default()
+    }
+
     /// Whether nothing waits.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -125,6 +125,8 @@ impl<E: Engine> Shard<E> {
         if std::mem::take(&mut self.has_slept) {
             self.woke_at = now;
             self.has_worked = false;
+            // What has come since has woken it: it did not wait from the last turn on.
+            self.busy_since = None;
         }
         // Looked at first: what was asked before the stop is still seen by this turn.
         let stopping = self.shared.stopping.load(Ordering::SeqCst);

@@ -6,7 +6,7 @@ mod echo;
 
 use echo::{
     ECHO, Event, Host, KEEP_ALIVE, KEEP_ALIVE_REPLY, NONSENSE, OWNED, PATIENCE, QUIET, Request,
-    framed, launch, options,
+    WHEN, framed, launch, options,
 };
 use offhook_shards::clock::Clock;
 use offhook_shards::limits;
@@ -36,6 +36,7 @@ on_both_drivers! {
     room_that_is_used_up_is_told_to_the_engine
     one_source_may_not_take_all_connections
     a_crowd_beyond_the_limit_is_turned_away_at_once
+    a_message_has_not_waited_while_its_shard_slept
 }
 
 fn connect(host: &Host) -> TcpStream {
@@ -460,5 +461,35 @@ fn a_crowd_beyond_the_limit_is_turned_away_at_once(driver: Driver) {
         std::thread::sleep(Duration::from_millis(1));
     }
     drop(crowd);
+    host.running.stop().unwrap();
+}
+
+fn a_message_has_not_waited_while_its_shard_slept(driver: Driver) {
+    let Some(mut host) = launch(&options(driver, 1)) else {
+        return;
+    };
+    let mut stream = connect(&host);
+    for count in 1..=5 {
+        // The shard has had work, has told of it, and has nothing to do any more.
+        std::thread::sleep(Duration::from_millis(10));
+        let before = Clock.now();
+        stream.write_all(&framed(&[WHEN])).unwrap();
+        let mut last = None;
+        host.wait_until(|events| {
+            let mut seen = 0;
+            for (_, event) in events {
+                if let Event::Came(came) = event {
+                    (seen, last) = (seen + 1, *came);
+                }
+            }
+            seen == count
+        });
+        let came = last.expect("it came at some time");
+        assert!(
+            came >= before,
+            "it came {:?} before it was sent",
+            before - came
+        );
+    }
     host.running.stop().unwrap();
 }

@@ -130,30 +130,32 @@ impl<E: Engine> Shard<E> {
 
     pub(super) fn receive_parcels(&mut self, now: Instant) -> usize {
         let metrics = self.shared.metrics.shard(self.me);
-        self.port
-            .receive(limits::PARCELS_PER_TURN_MAX, |from, parcel| match parcel {
-                Parcel::Received {
-                    source,
-                    came,
-                    bytes,
-                } => keep(
-                    &mut self.intake,
-                    &mut self.engine,
-                    now,
-                    (source, came),
-                    &bytes,
-                ),
-                Parcel::Transmit { transmit, bytes } => {
-                    let engine = &self.engine;
-                    send_by(&mut self.streams, engine, now, transmit, &bytes);
-                }
-                Parcel::Close(id) => self.streams.finish(id),
-                Parcel::Change(change) => self.engine.handle_connection(now, change),
-                Parcel::Message(message) => {
-                    metrics.add(Counter::MessagesIn, 1);
-                    self.engine.handle_message(now, from, message);
-                }
-            })
+        // What finds no room here waits between the shards, where whoever reads a stream waits for
+        // it as well.
+        let room = limits::PARCELS_PER_TURN_MAX.min(self.intake.room());
+        self.port.receive(room, |from, parcel| match parcel {
+            Parcel::Received {
+                source,
+                came,
+                bytes,
+            } => keep(
+                &mut self.intake,
+                &mut self.engine,
+                now,
+                (source, came),
+                &bytes,
+            ),
+            Parcel::Transmit { transmit, bytes } => {
+                let engine = &self.engine;
+                send_by(&mut self.streams, engine, now, transmit, &bytes);
+            }
+            Parcel::Close(id) => self.streams.finish(id),
+            Parcel::Change(change) => self.engine.handle_connection(now, change),
+            Parcel::Message(message) => {
+                metrics.add(Counter::MessagesIn, 1);
+                self.engine.handle_message(now, from, message);
+            }
+        })
     }
 
     /// Gives the engine what waits: what goes on, what the control plane asks, and then the rest.

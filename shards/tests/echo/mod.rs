@@ -31,6 +31,8 @@ pub const QUIET_OWNED: u8 = b'R';
 pub const SOON: u8 = b'S';
 /// A message `['L', …]` is echoed last.
 pub const LAST: u8 = b'L';
+/// A message `['W', …]` is swallowed, and an event tells when it came.
+pub const WHEN: u8 = b'W';
 /// A stream byte that is no message.
 pub const KEEP_ALIVE: u8 = 0xff;
 /// What it is answered with.
@@ -71,6 +73,7 @@ pub enum Event {
     Received {
         length: usize,
     },
+    Came(Option<Instant>),
     Flood(u32),
     /// A message for which there was no room to wait.
     Excess,
@@ -85,6 +88,7 @@ pub struct Echo {
     events: VecDeque<Event>,
     is_apart: bool,
     closes: VecDeque<ConnectionId>,
+    came: Option<Instant>,
 }
 
 impl Echo {
@@ -97,6 +101,7 @@ impl Echo {
             events: VecDeque::new(),
             is_apart: false,
             closes: VecDeque::new(),
+            came: None,
         }
     }
 }
@@ -160,8 +165,17 @@ impl Engine for Echo {
         self.events.push_back(Event::Excess);
     }
 
+    fn handle_arrival(&mut self, at: Instant) {
+        self.came = Some(at);
+    }
+
     fn handle_datagram(&mut self, _now: Instant, from: Source, bytes: &[u8]) {
         let payload = payload(from.transport, bytes);
+        let came = self.came.take();
+        if payload[0] == WHEN {
+            self.events.push_back(Event::Came(came));
+            return;
+        }
         if payload[0] == QUIET_OWNED {
             return;
         }
