@@ -258,7 +258,7 @@ impl Desk {
         self.crew.order(Order::Tasks);
         if !was_traced {
             // The file takes what the workers have said of it.
-            self.crew.order(Order::Trace(Log::Error, false));
+            self.obey(Order::Trace(Log::Error, false));
         }
     }
 
