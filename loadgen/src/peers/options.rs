@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 use super::contestant::Yardstick;
-use crate::load::time;
+use crate::scenario::options::seconds;
 
 /// DNs have six digits.
 const HELD_MAX: u32 = 800_000;
@@ -76,10 +76,6 @@ pub struct PeersOptions {
     /// Write the figures as JSON as well.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
-}
-
-fn seconds(text: &str) -> Result<Duration, String> {
-    time(text, 1.0)
 }
 
 #[cfg(test)]

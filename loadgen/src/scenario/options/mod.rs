@@ -325,7 +325,7 @@ fn milliseconds(text: &str) -> Result<Duration, String> {
     time(text, 0.001)
 }
 
-fn seconds(text: &str) -> Result<Duration, String> {
+pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
     time(text, 1.0)
 }
 
