@@ -562,6 +562,10 @@ pub const PROBE_WITHIN: Duration = Duration::from_secs(60);
 /// Within which time a far end that was silent is asked again.
 pub const PROBE_AGAIN: Duration = Duration::from_secs(120);
 
+/// How far the end of a subscription moves before it is written down again: a refresh moves it
+/// further, and a NOTIFY, which says in whole seconds what is left, less.
+pub const SUBSCRIPTION_RECORD_SLACK: Duration = Duration::from_secs(10);
+
 /// Records that wait for a journal's writer; the shard keeps what finds no room.
 pub const JOURNAL_QUEUE_MAX: usize = 4_096;
 

@@ -1,21 +1,27 @@
-//! What is left of a leg when the process is not: its dialog, written down once it stands, and
-//! taken up by the next process. Transactions do not survive; peers repeat what was not answered.
+//! What is left of a leg or a subscription when the process is not: its dialog, written down once
+//! it stands, and taken up by the next process. Transactions do not survive; peers repeat what was
+//! not answered.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::config::Credentials;
 use crate::journal::field::{Field, fields};
-use crate::limits::{CSEQ_AFTER_RECALL, LEGS_MAX, PROBE_AGAIN, PROBE_WITHIN};
+use crate::limits::{CSEQ_AFTER_RECALL, LEGS_MAX, PROBE_AGAIN, PROBE_WITHIN, SUBSCRIPTIONS_MAX};
 use crate::sip::{Method, Status};
 
 use super::asides::{self, Aside};
+use super::authorization::Authorization;
 use super::call_dialog::CallDialog;
 use super::compose::Fields;
 use super::core::Timer;
+use super::dialog::Dialog;
 use super::leg::{Leg, Stage};
 use super::session::Session;
+use super::subscription::Subscription;
 use super::table::Usage;
 use super::turn::Turn;
-use super::{LegKey, Party, UserAgent};
+use super::{LegKey, Party, SubscriptionKey, Target, UserAgent};
 
 /// A leg as it was written down.
 #[derive(Debug)]
@@ -35,7 +41,71 @@ impl LegMemory {
     }
 }
 
+/// A subscription as it was written down.
+#[derive(Debug)]
+pub struct SubscriptionMemory {
+    dialog: Box<Dialog>,
+}
+
+fields!(SubscriptionMemory { dialog });
+
+impl SubscriptionMemory {
+    /// Where its first SUBSCRIBE went.
+    #[must_use]
+    pub fn peer(&self) -> Target {
+        self.dialog.peer
+    }
+
+    /// The number of the last SUBSCRIBE that was written down.
+    #[must_use]
+    pub fn number(&self) -> u32 {
+        self.dialog.local_cseq
+    }
+}
+
 impl UserAgent {
+    /// Writes a subscription down that has a dialog; else `false`, and nothing.
+    pub fn remember_subscription(&self, key: SubscriptionKey, out: &mut Vec<u8>) -> bool {
+        let subscription = self.subscriptions.get(key).and_then(Option::as_ref);
+        let dialog = subscription.and_then(Subscription::established);
+        if let Some(dialog) = dialog {
+            dialog.write(out);
+        }
+        dialog.is_some()
+    }
+
+    /// The number of the last SUBSCRIBE of a subscription; `None` if it is over.
+    #[must_use]
+    pub fn subscribed_number(&self, key: SubscriptionKey) -> Option<u32> {
+        let subscription = self.subscriptions.get(key)?.as_ref()?;
+        Some(subscription.dialog().local_cseq)
+    }
+
+    /// Takes a subscription up that an earlier process had; `credentials` are its trunk's. `None`
+    /// where there is no room, or it is there already.
+    pub fn recall_subscription(
+        &mut self,
+        memory: SubscriptionMemory,
+        credentials: Option<Arc<Credentials>>,
+    ) -> Option<SubscriptionKey> {
+        let SubscriptionMemory { mut dialog } = memory;
+        let (call_id, local_tag) = (dialog.call_id.clone(), dialog.local_tag);
+        let is_there = self.core.table.find(&call_id, &local_tag.text()).is_some();
+        let remote_tag = dialog.remote_tag.clone()?;
+        if is_there || self.subscriptions.len() >= SUBSCRIPTIONS_MAX {
+            return None;
+        }
+        // As in a leg: a gap does no harm, and a number that comes again does.
+        dialog.local_cseq = dialog.local_cseq.saturating_add(CSEQ_AFTER_RECALL);
+        dialog.authorization = credentials.map(Authorization::new).map(Box::new);
+        let subscription = Some(Subscription::recalled(dialog));
+        let key = self.subscriptions.insert(subscription);
+        let table = &mut self.core.table;
+        table.insert(&call_id, local_tag, Usage::Subscription(key));
+        table.insert_remote(&call_id, &remote_tag, key);
+        Some(key)
+    }
+
     /// Writes a leg down, if it has its 2xx and nobody has hung up; else `None`.
     pub fn remember(&self, leg: LegKey, out: &mut Vec<u8>) {
         let leg = self.legs.get(leg).and_then(Option::as_ref);

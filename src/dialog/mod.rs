@@ -63,7 +63,7 @@ pub use event::{
     Invitation, LegEvent, PingOutcome, Refer, Release, SessionUuid, SubscriptionEvent,
     SubscriptionState, TerminatedReason, UserAgentEvent,
 };
-pub use memory::LegMemory;
+pub use memory::{LegMemory, SubscriptionMemory};
 pub use strangers::{Admission, Sender, Unwelcome};
 pub use user_agent::{Full, UserAgent};
 

@@ -104,6 +104,24 @@ impl Subscription {
         }))
     }
 
+    /// One that an earlier process had, and that its notifier still has.
+    pub(super) fn recalled(dialog: Box<Dialog>) -> Self {
+        Self::Established(Established {
+            dialog,
+            pending: None,
+            wanted: None,
+            awaited: Awaited::Nothing,
+        })
+    }
+
+    /// The dialog that there is with a notifier, if there is one.
+    pub(super) fn established(&self) -> Option<&Dialog> {
+        match self {
+            Self::Established(state) => Some(&state.dialog),
+            Self::Asking(_) | Self::Over(_) => None,
+        }
+    }
+
     pub(super) fn dialog(&self) -> &Dialog {
         match self {
             Self::Asking(state) => &state.dialog,

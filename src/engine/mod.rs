@@ -14,6 +14,7 @@ mod links;
 pub mod message;
 mod notebook;
 mod owner;
+mod recall;
 mod settle;
 mod tie;
 
@@ -122,6 +123,7 @@ impl Engine {
         engine.notebook = Some(Notebook::default());
         engine.calls.watch_touched();
         engine.agents.watch_touched();
+        engine.watchers.watch_touched();
         engine.user_agent.watch_over();
         engine.tell_agents_of_trunks(now);
         engine.take_up(now, image);

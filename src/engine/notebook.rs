@@ -1,36 +1,35 @@
-//! What a shard writes down, and takes up again: conversations whose legs stand, and agents. After
-//! every input those that were touched are looked at; what does not read as it was last written
-//! makes a record. `docs/journal.md` says what comes back and what does not.
-
-use std::collections::{BTreeMap, VecDeque};
-use std::hash::Hasher;
-use std::time::Instant;
+//! What a shard writes down: conversations whose legs stand, agents, and the subscriptions to their
+//! phones. After every input those that were touched are looked at; what does not read as it was
+//! last written makes a record. How it is read after a crash is in `recall`; `docs/journal.md` says
+//! what comes back and what does not.
 
 use bytes::Bytes;
 use siphasher::sip::SipHasher13;
 use slotmap::SecondaryMap;
+use std::collections::{BTreeMap, VecDeque};
+use std::hash::Hasher;
 
-use offhook_shards::ShardId;
-
-use crate::call::{CallKey, cause};
+use crate::call::CallKey;
 use crate::config::DnIndex;
-use crate::counters::Counter;
 use crate::cti::ConnId;
 use crate::dialog::{LegKey, LegMemory};
-use crate::journal::field::{self, Field, Reader};
-use crate::journal::{Image, Key, Record};
+use crate::journal::field::Field;
+use crate::journal::{Key, Record};
+use crate::limits::CSEQ_AFTER_RECALL;
+use crate::presence::Standing;
 
 use super::Engine;
-use super::links::Link;
 
 /// What was written down of whom.
 #[derive(Debug, Default)]
 pub(super) struct Notebook {
     /// The name of each conversation in the journal, and what was last written of it, as a hash.
-    calls: SecondaryMap<CallKey, (u64, u64)>,
+    pub(super) calls: SecondaryMap<CallKey, (u64, u64)>,
     agents: BTreeMap<DnIndex, u64>,
+    /// Each with the number of its last SUBSCRIBE.
+    pub(super) subscriptions: BTreeMap<DnIndex, (Standing, u32)>,
     /// The tags of the legs that were hung up.
-    leaving: SecondaryMap<LegKey, u64>,
+    pub(super) leaving: SecondaryMap<LegKey, u64>,
     records: VecDeque<Record>,
 }
 
@@ -44,7 +43,7 @@ impl Notebook {
         self.records.pop_front()
     }
 
-    fn note(&mut self, key: Key, value: Option<Vec<u8>>) {
+    pub(super) fn note(&mut self, key: Key, value: Option<Vec<u8>>) {
         let value = value.map(Bytes::from);
         self.records.push_back(Record { key, value });
     }
@@ -112,6 +111,43 @@ impl Engine {
                 notebook.note_agent(dn, &self.config.agent_at(dn).dn, bytes);
             }
         }
+        for dn in self.watchers.take_touched() {
+            self.note_subscription(dn);
+        }
+    }
+
+    fn note_subscription(&mut self, dn: DnIndex) {
+        let Some(notebook) = &mut self.notebook else {
+            return;
+        };
+        let standing = self.watchers.standing(dn);
+        let key = standing.and_then(|standing| self.links.subscription(dn, standing.epoch));
+        let number = key.and_then(|key| self.user_agent.subscribed_number(key));
+        if let (Some(standing), Some(number)) = (&standing, number)
+            && let Some((written, last)) = notebook.subscriptions.get(&dn)
+            && standing.is_as(written)
+            // What comes after a crash goes on from beyond this.
+            && number.saturating_sub(*last) < CSEQ_AFTER_RECALL / 2
+        {
+            return;
+        }
+        let mut bytes = Vec::new();
+        let standing = standing
+            .zip(key)
+            .zip(number)
+            .filter(|((standing, key), _)| {
+                let trunk = self.config.trunk_at(standing.trunk).name.to_string();
+                (trunk, self.wall.time_at(standing.until)).write(&mut bytes);
+                self.user_agent.remember_subscription(*key, &mut bytes)
+            });
+        let before = match standing {
+            Some(((standing, _), number)) => notebook.subscriptions.insert(dn, (standing, number)),
+            None => notebook.subscriptions.remove(&dn),
+        };
+        if before.is_some() || standing.is_some() {
+            let key = Key::Subscription(self.config.agent_at(dn).dn.to_string());
+            notebook.note(key, standing.map(|_| bytes));
+        }
     }
 
     /// A leg was hung up. Its call may be forgotten before its far end has heard of it.
@@ -137,76 +173,5 @@ impl Engine {
             }
         }
         Some((conn_id, bytes))
-    }
-
-    /// Takes up what an earlier process has written down of what is this shard's.
-    pub(super) fn take_up(&mut self, now: Instant, image: &Image) {
-        for (key, bytes) in image {
-            let is_taken = match key {
-                Key::Agent(dn) => match self.config.dn(dn) {
-                    Some(dn) if self.owners.dn(&self.config, dn) == self.shard => {
-                        self.agents.recall(now, dn, bytes)
-                    }
-                    Some(_) | None => continue,
-                },
-                Key::Call(name) if ConnId(*name).shard() == self.shard => {
-                    self.take_up_call(now, *name, bytes).is_some()
-                }
-                // Whoever owns its Call-ID has it.
-                Key::Leaving(tag) => match self.take_leave(now, *tag, bytes) {
-                    Some(is_taken) => is_taken,
-                    None => continue,
-                },
-                Key::Call(_) => continue,
-            };
-            self.counters.count(if is_taken {
-                Counter::RecordTakenUp
-            } else {
-                Counter::RecordUnreadable
-            });
-            if !is_taken && let Some(notebook) = &mut self.notebook {
-                notebook.note(key.clone(), None);
-            }
-        }
-    }
-
-    /// A leg that was hung up is hung up again; `None` if it is another shard's.
-    fn take_leave(&mut self, now: Instant, tag: u64, bytes: &[u8]) -> Option<bool> {
-        let Some(memory) = field::read::<LegMemory>(bytes) else {
-            return (self.shard == ShardId(0)).then_some(false);
-        };
-        if self.owners.call_id(memory.call_id()) != self.shard {
-            return None;
-        }
-        let leg = self.user_agent.recall(now, memory);
-        if let Some(leg) = leg {
-            if let Some(notebook) = &mut self.notebook {
-                notebook.leaving.insert(leg, tag);
-            }
-            self.user_agent.hang_up(now, leg, cause::FAILURE);
-        }
-        Some(leg.is_some())
-    }
-
-    fn take_up_call(&mut self, now: Instant, name: u64, bytes: &[u8]) -> Option<()> {
-        let mut from = Reader::new(bytes);
-        let (key, slots) = self.calls.recall(now, &self.wall, &mut from)?;
-        let mut there = Vec::new();
-        for slot in slots {
-            // What cannot be read to its end goes on by the legs that could be.
-            let Some(memory) = Option::<LegMemory>::read(&mut from) else {
-                break;
-            };
-            if let Some(leg) = memory.and_then(|memory| self.user_agent.recall(now, memory)) {
-                let dialled = None;
-                self.links.add(key, slot, Link { leg, dialled });
-                there.push(slot);
-            }
-        }
-        if let Some(notebook) = &mut self.notebook {
-            notebook.calls.insert(key, (name, 0));
-        }
-        self.calls.resume(now, key, &there);
-        Some(())
     }
 }

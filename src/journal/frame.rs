@@ -150,6 +150,7 @@ mod tests {
         let key = prop_oneof![
             (0..4_u64).prop_map(Key::Call),
             "[0-9]{0,3}".prop_map(Key::Agent),
+            "[0-9]{0,3}".prop_map(Key::Subscription),
         ];
         let value = prop::option::of(prop::collection::vec(any::<u8>(), 0..40));
         (key, value).prop_map(|(key, value)| Record {

@@ -16,6 +16,8 @@ pub enum Key {
     Agent(String),
     /// A leg that was hung up and whose far end has not said so yet, by its tag.
     Leaving(u64),
+    /// The subscription to the presence of a DN.
+    Subscription(String),
 }
 
 impl Field for Key {
@@ -33,6 +35,10 @@ impl Field for Key {
                 out.push(3);
                 tag.write(out);
             }
+            Self::Subscription(dn) => {
+                out.push(4);
+                dn.write(out);
+            }
         }
     }
 
@@ -41,6 +47,7 @@ impl Field for Key {
             1 => u64::read(from).map(Self::Call),
             2 => String::read(from).map(Self::Agent),
             3 => u64::read(from).map(Self::Leaving),
+            4 => String::read(from).map(Self::Subscription),
             _ => None,
         }
     }
@@ -84,7 +91,7 @@ impl Image {
         self.values.len()
     }
 
-    /// Everything that is known, calls first.
+    /// Everything that is known, calls first, agents before their subscriptions.
     pub fn iter(&self) -> btree_map::Iter<'_, Key, Bytes> {
         self.values.iter()
     }

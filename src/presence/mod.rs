@@ -2,12 +2,15 @@
 //!
 //! [`Watchers`] holds those of one shard; it subscribes, refreshes and fails over (RFC 6665,
 //! RFC 3856) but speaks no SIP: `dialog` does. What a vote leads to is decided in `agent`. The
-//! life of one subscription is in `watcher`, `subscribing` and `subscribed`, what outlives it in
-//! `record`; who may send now in `pacing`; what a body says in `vote`.
+//! life of one subscription is in `watcher`, `subscribing`, `subscribed` and `recalled`, what
+//! outlives it in `record`, what outlives the process in `memory`; who may send now in `pacing`;
+//! what a body says in `vote`.
 
 mod backoff;
 mod entity;
+mod memory;
 mod pacing;
+mod recalled;
 mod record;
 mod refusal;
 mod subscribed;
@@ -24,6 +27,7 @@ use crate::cti::Notice;
 use crate::dialog::Subscribe;
 use crate::trunk::Failure;
 
+pub use memory::{Recalled, Standing};
 pub use watchers::Watchers;
 
 /// What presence says about an agent, as one of the two votes on its state.

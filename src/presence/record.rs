@@ -328,6 +328,12 @@ impl Record {
         }
     }
 
+    /// The agent has kept what presence said to an earlier process.
+    pub(super) fn recall_vote(&mut self, until: Instant) {
+        self.heard = true;
+        self.lapse = Some((until, Lapse::Expired));
+    }
+
     /// The vote has come to its end.
     pub(super) fn handle_lapse(&mut self, around: &mut Surroundings<'_>) {
         let Some((_, lapse)) = self.lapse.take() else {
@@ -382,7 +388,8 @@ impl Record {
             | TerminatedReason::Invariant
             | TerminatedReason::Other => Duration::ZERO,
         };
-        if grace.is_zero() || !self.vote.is_some() {
+        let has_say = self.vote.is_some() || self.lapse.is_some();
+        if grace.is_zero() || !has_say {
             self.lapse = None;
             let vote: Vote = self.vote.terminate();
             around.outputs.push_back(Output::Vote(self.dn, vote));

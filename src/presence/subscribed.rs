@@ -48,6 +48,23 @@ impl Life {
         }
     }
 
+    /// That of an earlier process.
+    pub(super) fn recalled(
+        trunk: TrunkIndex,
+        peer: u8,
+        expires_at: Instant,
+        around: &Surroundings<'_>,
+    ) -> Self {
+        Self {
+            expires_at,
+            ..Self::new(trunk, peer, around.expires(trunk), around)
+        }
+    }
+
+    pub(super) fn place(&self) -> (TrunkIndex, Instant) {
+        (self.trunk, self.expires_at)
+    }
+
     pub(super) fn expires_at(&self) -> Instant {
         self.expires_at
     }
@@ -96,7 +113,7 @@ pub(super) struct Active {
 
 /// When the refresh comes.
 #[derive(Debug, Clone, Copy)]
-enum Next {
+pub(super) enum Next {
     At(Instant),
     /// It stands in the trunk's lane.
     Queued,
@@ -321,7 +338,7 @@ pub(super) struct Refreshing {
 }
 
 impl Refreshing {
-    fn send(
+    pub(super) fn send(
         mut life: Life,
         corrected: bool,
         record: &Record,

@@ -11,12 +11,13 @@ use crate::dialog::{SubscriptionEvent, SubscriptionState, TerminatedReason};
 use crate::jitter::Jitter;
 use crate::trunk::{HealthChange, Trunks};
 
-use super::Output;
 use super::pacing::{Pacing, Ticket};
+use super::recalled::Recalled;
 use super::record::Record;
 use super::subscribed::{Active, Refreshing};
 use super::subscribing::{Idle, NotifyWait, Pending};
 use super::vote::Lists;
+use super::{Output, Standing, memory};
 
 /// What a watcher may look at and act on while it handles one input.
 pub(super) struct Surroundings<'a> {
@@ -71,6 +72,8 @@ pub(super) enum State {
     Active(Active),
     /// The peer notifies us, and a refresh is sent.
     Refreshing(Refreshing),
+    /// The peer notifies us, and was never asked by this process.
+    Recalled(Recalled),
     /// There is none, and there will be none for a while.
     BackingOff(BackingOff),
     /// There is none, and there will be none: the state never changes.
@@ -109,6 +112,39 @@ impl Watcher {
         self.state = self.record.queue(None, around);
     }
 
+    /// Goes on with the subscription of an earlier process; gives back its epoch.
+    pub(super) fn recall(
+        &mut self,
+        memory: memory::Recalled,
+        around: &mut Surroundings<'_>,
+    ) -> u32 {
+        let record = &mut self.record;
+        record.epoch = record.epoch.wrapping_add(1);
+        record.recall_vote(memory.until);
+        self.state = Recalled::queued(Box::new(memory), record, around);
+        self.record.epoch
+    }
+
+    /// The present subscription, once it has notified us.
+    pub(super) fn standing(&self) -> Option<Standing> {
+        let (trunk, until) = match &self.state {
+            State::Active(state) => state.life().place(),
+            State::Refreshing(state) => state.life().place(),
+            State::Recalled(state) => state.place(),
+            State::Idle(_)
+            | State::Pending(_)
+            | State::NotifyWait(_)
+            | State::BackingOff(_)
+            | State::Invariant => return None,
+        };
+        let epoch = self.record.epoch;
+        Some(Standing {
+            epoch,
+            trunk,
+            until,
+        })
+    }
+
     /// News of the present subscription.
     pub(super) fn handle(&mut self, event: SubscriptionEvent, around: &mut Surroundings<'_>) {
         if let SubscriptionEvent::Notified {
@@ -128,6 +164,7 @@ impl Watcher {
             State::NotifyWait(state) => state.handle(event, record, around),
             State::Active(state) => state.handle(event, record, around),
             State::Refreshing(state) => state.handle(event, record, around),
+            State::Recalled(state) => state.handle(event, record, around),
             // The subscription of this epoch is over; what still comes of it is an echo.
             State::Idle(state) => State::Idle(state),
             State::BackingOff(state) => State::BackingOff(state),
@@ -144,7 +181,7 @@ impl Watcher {
     ) {
         let record = &mut self.record;
         match &self.state {
-            State::Pending(_) | State::NotifyWait(_) => {}
+            State::Pending(_) | State::NotifyWait(_) | State::Recalled(_) => {}
             State::Active(state) => state.life().settle(record, around),
             State::Refreshing(state) => state.life().settle(record, around),
             State::Idle(_) | State::BackingOff(_) | State::Invariant => return,
@@ -160,6 +197,7 @@ impl Watcher {
             State::NotifyWait(state) => Some(state.deadline()),
             State::Active(state) => Some(state.deadline()),
             State::Refreshing(state) => Some(state.deadline()),
+            State::Recalled(state) => Some(state.deadline()),
             State::BackingOff(state) => Some(state.until),
             State::Invariant => None,
         }
@@ -174,6 +212,7 @@ impl Watcher {
             State::NotifyWait(state) => state.handle_timeout(record, around),
             State::Active(state) => state.handle_timeout(record, around),
             State::Refreshing(state) => state.handle_timeout(record, around),
+            State::Recalled(state) => state.handle_timeout(record, around),
             State::BackingOff(_) => record.queue(None, around),
             State::Invariant => State::Invariant,
         };
@@ -184,6 +223,7 @@ impl Watcher {
         let queued = match &self.state {
             State::Idle(state) => state.is_queued(),
             State::Active(state) => state.is_queued(),
+            State::Recalled(state) => state.is_queued(),
             State::Pending(_)
             | State::NotifyWait(_)
             | State::Refreshing(_)
@@ -199,6 +239,7 @@ impl Watcher {
         self.state = match std::mem::replace(&mut self.state, State::Invariant) {
             State::Idle(state) => state.handle_turn(trunk, record, around),
             State::Active(state) => state.handle_turn(record, around),
+            State::Recalled(state) => state.handle_turn(record, around),
             state @ (State::Pending(_)
             | State::NotifyWait(_)
             | State::Refreshing(_)
@@ -210,6 +251,7 @@ impl Watcher {
             State::Idle(_)
             | State::NotifyWait(_)
             | State::Active(_)
+            | State::Recalled(_)
             | State::BackingOff(_)
             | State::Invariant => false,
         }
@@ -224,6 +266,7 @@ impl Watcher {
             | State::NotifyWait(_)
             | State::Active(_)
             | State::Refreshing(_)
+            | State::Recalled(_)
             | State::BackingOff(_)
             | State::Invariant) => state,
         };
@@ -234,10 +277,12 @@ impl Watcher {
         let record = &mut self.record;
         self.state = match std::mem::replace(&mut self.state, State::Invariant) {
             State::Active(state) => state.refresh(record, around),
+            // It is about to ask for it in any case.
             state @ (State::Idle(_)
             | State::Pending(_)
             | State::NotifyWait(_)
             | State::Refreshing(_)
+            | State::Recalled(_)
             | State::BackingOff(_)
             | State::Invariant) => state,
         };
@@ -251,6 +296,7 @@ impl Watcher {
             | State::Pending(_)
             | State::NotifyWait(_)
             | State::Refreshing(_)
+            | State::Recalled(_)
             | State::BackingOff(_)
             | State::Invariant => None,
         }
@@ -267,6 +313,7 @@ impl Watcher {
         let HealthChange { peer, in_service } = change;
         self.state = match std::mem::replace(&mut self.state, State::Invariant) {
             State::Active(state) => state.peer_changed(trunk, peer, in_service, around),
+            State::Recalled(state) if in_service => state.peer_is_there(trunk, around),
             State::BackingOff(state) => match state.cause {
                 Cause::NoTrunk | Cause::Failed if in_service && record.uses(trunk, around) => {
                     record.queue(None, around)
@@ -277,6 +324,7 @@ impl Watcher {
             | State::Pending(_)
             | State::NotifyWait(_)
             | State::Refreshing(_)
+            | State::Recalled(_)
             | State::Invariant) => state,
         };
     }

@@ -24,7 +24,7 @@ use super::watcher::{Surroundings, Watcher};
 /// [`Watchers::poll_timeout`]. The trunks are those of the same shard.
 #[derive(Debug)]
 pub struct Watchers {
-    config: Arc<Config>,
+    pub(super) config: Arc<Config>,
     counters: Arc<Counters>,
     /// Ascending by DN.
     watchers: Vec<Row>,
@@ -36,6 +36,8 @@ pub struct Watchers {
     /// See [`Surroundings`].
     forgetful: Option<(TrunkIndex, u8)>,
     outputs: VecDeque<Output>,
+    /// Who had an input, while somebody wants to know.
+    pub(super) touched: Option<Vec<DnIndex>>,
 }
 
 #[derive(Debug)]
@@ -101,6 +103,7 @@ impl Watchers {
             forgetful: None,
             jitter,
             outputs: VecDeque::new(),
+            touched: None,
             counters,
             config,
         };
@@ -241,14 +244,18 @@ impl Watchers {
         self.outputs.pop_front()
     }
 
-    fn slot(&self, dn: DnIndex) -> Option<usize> {
+    pub(super) fn watcher(&self, dn: DnIndex) -> Option<&Watcher> {
+        self.slot(dn).map(|slot| &self.watchers[slot].watcher)
+    }
+
+    pub(super) fn slot(&self, dn: DnIndex) -> Option<usize> {
         self.watchers
             .binary_search_by_key(&dn, |row| row.watcher.record.dn)
             .ok()
     }
 
     /// Calls one watcher and arms what it wants to be called for.
-    fn with<T>(
+    pub(super) fn with<T>(
         &mut self,
         now: Instant,
         trunks: &mut Trunks,
@@ -256,6 +263,9 @@ impl Watchers {
         input: impl FnOnce(&mut Watcher, &mut Surroundings<'_>) -> T,
     ) -> T {
         let row = &mut self.watchers[slot];
+        if let Some(touched) = &mut self.touched {
+            touched.push(row.watcher.record.dn);
+        }
         let mut around = Surroundings {
             now,
             config: &self.config,
@@ -304,7 +314,7 @@ impl Watchers {
     }
 
     /// Sees to it that somebody who waits in a lane is called.
-    fn arm_turns(&mut self, now: Instant) {
+    pub(super) fn arm_turns(&mut self, now: Instant) {
         for (number, pacing) in (0..).zip(&mut self.pacing) {
             if pacing.timer.is_none()
                 && let Some(at) = pacing.deadline(now)

@@ -176,7 +176,8 @@ impl Trunks {
     }
 
     /// The nodes of a trunk in use at this address.
-    pub(super) fn nodes_at(
+    #[must_use]
+    pub fn nodes_at(
         &self,
         trunk: TrunkIndex,
         transport: offhook_shards::Transport,

@@ -39,6 +39,8 @@ fn every_call_that_was_up_is_known_after_a_kill() {
     assert_eq!(witness.unknown, Vec::<String>::new(), "BYE met 481");
     assert!(witness.established > 10 * kills, "{witness:?}");
     assert!(witness.survived > kills, "{witness:?}");
+    let dialogs = witness.subscribed.len();
+    assert_eq!(dialogs, site::AGENTS as usize, "each phone's goes on");
 }
 
 #[test]
@@ -68,7 +70,8 @@ fn a_damaged_journal_is_cut_with_a_message_and_the_server_starts() {
         "{}",
         site.log()
     );
-    let line = format!("0 calls, {} agents and 0 legs", site::AGENTS);
+    let agents = site::AGENTS;
+    let line = format!("0 calls, {agents} agents, {agents} subscriptions and 0 legs");
     assert!(site.log().contains(&line), "{}", site.log());
 }
 

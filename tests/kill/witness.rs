@@ -14,6 +14,8 @@ pub(crate) struct Witness {
     left: BTreeSet<String>,
     /// When each BYE was first sent, likewise.
     byes: BTreeMap<String, u64>,
+    /// The subscriptions that the server has begun.
+    pub(crate) subscribed: BTreeSet<String>,
     /// Legs that stood at some time.
     pub(crate) established: u64,
     /// BYEs that were answered 200 in legs that an earlier process had.
@@ -47,6 +49,9 @@ impl Witness {
         }
         if text.starts_with("BYE ") {
             self.left.insert(call_id.to_owned());
+        }
+        if text.starts_with("SUBSCRIBE ") && !header(text, "To: ").contains("tag=") {
+            self.subscribed.insert(call_id.to_owned());
         }
         if !header(text, "CSeq: ").ends_with("BYE") {
             return;

@@ -221,6 +221,7 @@ fn read(path: &Path) -> io::Result<Image> {
 fn is_of_use(key: &Key, config: &Config, same_shards: bool) -> bool {
     match key {
         Key::Agent(dn) => config.dn(dn).is_some(),
+        Key::Subscription(dn) => same_shards && config.dn(dn).is_some(),
         Key::Call(_) | Key::Leaving(_) => same_shards,
     }
 }
@@ -231,27 +232,30 @@ fn owner((key, value): (&Key, &[u8]), config: &Config, owners: Owners) -> Option
             let leg = field::read::<LegMemory>(value)?;
             Some(owners.call_id(leg.call_id()))
         }
-        Key::Agent(dn) => Some(owners.dn(config, config.dn(dn)?)),
+        Key::Agent(dn) | Key::Subscription(dn) => Some(owners.dn(config, config.dn(dn)?)),
         Key::Call(name) => Some(ConnId(*name).shard()),
     }
 }
 
 fn log(path: &Path, image: &Image, are_other_shards: bool) {
-    let (mut calls, mut agents, mut leaving) = (0, 0, 0);
+    let (mut calls, mut agents, mut leaving, mut subscriptions) = (0, 0, 0, 0);
     for (key, _) in image {
         match key {
             Key::Call(_) => calls += 1,
             Key::Agent(_) => agents += 1,
             Key::Leaving(_) => leaving += 1,
+            Key::Subscription(_) => subscriptions += 1,
         }
     }
     tracing::info!(
-        "{}: {calls} calls, {agents} agents and {leaving} legs that are hung up are known",
+        "{}: {calls} calls, {agents} agents, {subscriptions} subscriptions and {leaving} legs that \
+         are hung up are known",
         path.display()
     );
     if are_other_shards {
         tracing::warn!(
-            "the number of shards is another one than before: the calls of the journal are lost"
+            "the number of shards is another one than before: the calls of the journal are lost, and \
+             its subscriptions"
         );
     }
 }
