@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
-use floor::{Floor, Notifies, Shards, TICK, Turn};
+use floor::{Floor, Journal, Notifies, Shards, TICK, Turn};
 use offhook::counters::Counter;
 use offhook::sip::{HeaderIndex, Message};
 use offhook_loadgen::population::Arrivals;
@@ -31,15 +31,20 @@ type Sample = Vec<Vec<Vec<u8>>>;
 fn call(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("call");
     group.throughput(Throughput::Elements(1));
-    for (name, shards) in [("one_shard", 1), ("two_shards", 2)] {
+    let off = Journal::Off;
+    for (name, shards, journal) in [
+        ("one_shard", 1, off),
+        ("one_shard_journal", 1, Journal::On),
+        ("two_shards", 2, off),
+    ] {
         // Made when it is asked for by name.
         let mut floor = None;
         group.bench_function(name, |bencher| {
-            let floor = floor.get_or_insert_with(|| busy_floor(shards));
+            let floor = floor.get_or_insert_with(|| busy_floor(shards, journal));
             bencher.iter_custom(|ticks| measured(ticks, |turn| floor.tick(turn)));
             check(floor);
         });
-        if let (1, Some(mut floor)) = (shards, floor) {
+        if let (1, Journal::Off, Some(mut floor)) = (shards, journal, floor) {
             yardsticks(&mut group, &sample(|turn| floor.tick(turn)));
         }
     }
@@ -47,8 +52,8 @@ fn call(criterion: &mut Criterion) {
 }
 
 /// In the steady state: as many calls end as begin.
-fn busy_floor(shards: u16) -> Floor {
-    let mut floor = Floor::new(shards, AGENTS);
+fn busy_floor(shards: u16, journal: Journal) -> Floor {
+    let mut floor = Floor::journaled(shards, AGENTS, journal);
     begin_calls(&mut floor);
     floor.run(warm_up());
     floor

@@ -14,7 +14,7 @@ use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
 use crowd::Crowd;
-use floor::{Floor, Notifies, Shards, TICK};
+use floor::{Floor, Journal, Notifies, Shards, TICK};
 use offhook::sip::{Checked, HeaderIndex, Message, Method, Status, pidf};
 use offhook::transaction::{Incoming, Outgoing, Timers, Transactions};
 use offhook_loadgen::population::CallPlan;
@@ -57,20 +57,27 @@ const fn slow(name: &'static str, units: u64, run: fn()) -> Case {
     }
 }
 
-const CASES: [Case; 14] = [
+const CASES: [Case; 15] = [
     case("parse/invite_1224b", STEPS, || receive(INVITE)),
     case("parse/notify_1245b", STEPS, || receive(NOTIFY)),
     case("parse/presence_document", STEPS, read_presence),
     case("transaction/server", STEPS, serve),
     case("transaction/client", STEPS, request),
-    case("call/b2bua", CALLS, || calls(AGENTS, 0)),
+    case("call/b2bua", CALLS, || calls(AGENTS, 0, Journal::Off)),
+    case("call/b2bua_journal", CALLS, || {
+        calls(AGENTS, 0, Journal::On);
+    }),
     case("notify/that_changes", STEPS, notify_changes),
     case("notify/that_does_not", STEPS, notify_repeats),
     case("notify/retransmitted", STEPS, notify_retransmitted),
     case("match/agent_freed_1k", STEPS, || agents_freed(1_000)),
     case("match/caller_arrives_1k", STEPS, || callers_arrive(1_000)),
-    slow("call/b2bua_16k_agents", CALLS, || calls(16 * AGENTS, 0)),
-    slow("call/b2bua_8k_held", CALLS, || calls(16 * AGENTS, 8_000)),
+    slow("call/b2bua_16k_agents", CALLS, || {
+        calls(16 * AGENTS, 0, Journal::Off);
+    }),
+    slow("call/b2bua_8k_held", CALLS, || {
+        calls(16 * AGENTS, 8_000, Journal::Off);
+    }),
     slow("match/agent_freed_100k", STEPS, || agents_freed(100_000)),
 ];
 
@@ -208,9 +215,10 @@ const AGENTS: usize = 1_000;
 /// Calls that begin while it is counted, and as many that end; one every five milliseconds.
 const CALLS: u64 = 200;
 
-/// Whole calls, INVITE to BYE, with the NOTIFYs that the phone's presence brings.
-fn calls(agents: usize, held: usize) {
-    let mut floor = Floor::new(1, agents);
+/// Whole calls, INVITE to BYE, with the NOTIFYs that the phone's presence brings; with a journal
+/// also what a shard does for it, which is all but putting records into a file.
+fn calls(agents: usize, held: usize, journal: Journal) {
+    let mut floor = Floor::journaled(1, agents, journal);
     for _ in 0..held {
         floor.callers.call(floor.now, CallPlan::to("7000"));
         floor.tick(&mut Shards::turn);

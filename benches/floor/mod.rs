@@ -15,6 +15,7 @@ use offhook::counters::Counters;
 use offhook::cti::Output;
 use offhook::dialog::{Listener, UserAgentConfig};
 use offhook::engine::{Engine, EngineConfig, Message, Owners};
+use offhook::journal::{Image, Record};
 use offhook::wall::Wall;
 use offhook_loadgen::node::{Node, Packet};
 use offhook_loadgen::population::{
@@ -69,6 +70,13 @@ impl Batch {
     }
 }
 
+/// Whether engines write down what they must know after a crash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Journal {
+    Off,
+    On,
+}
+
 /// The engines of one server, with what comes to them and what they have said.
 pub(crate) struct Shards {
     engines: Vec<Engine>,
@@ -76,10 +84,18 @@ pub(crate) struct Shards {
     outgoing: Batch,
     mail: Vec<(ShardId, ShardId, Message)>,
     events: Vec<Output>,
+    /// What is to be written down, where there is a journal.
+    pub(crate) records: Vec<Record>,
 }
 
 impl Shards {
-    fn new(now: Instant, config: &Arc<Config>, shards: u16, counters: &Arc<Counters>) -> Self {
+    fn new(
+        now: Instant,
+        config: &Arc<Config>,
+        shards: u16,
+        counters: &Arc<Counters>,
+        journal: Journal,
+    ) -> Self {
         let keys = [7, 11];
         let owners = Owners::new(shards, keys);
         let engine = |shard| {
@@ -108,7 +124,10 @@ impl Shards {
                 counters: Arc::clone(counters),
                 wall: Wall::since_1970(now),
             };
-            Engine::new(now, setup)
+            match journal {
+                Journal::Off => Engine::new(now, setup),
+                Journal::On => Engine::with_journal(now, setup, &Image::default()),
+            }
         };
         Self {
             engines: (0..shards).map(|shard| engine(ShardId(shard))).collect(),
@@ -116,6 +135,7 @@ impl Shards {
             outgoing: Batch::default(),
             mail: Vec::new(),
             events: Vec::new(),
+            records: Vec::new(),
         }
     }
 
@@ -136,6 +156,9 @@ impl Shards {
         }
         loop {
             for (from, engine) in (0..).map(ShardId).zip(&mut self.engines) {
+                while let Some(record) = engine.poll_record() {
+                    self.records.push(record);
+                }
                 let outgoing = &mut self.outgoing;
                 while outgoing.add(|bytes| Some(engine.poll_transmit(bytes)?.remote)) {}
                 while let Some((to, message)) = engine.poll_message() {
@@ -188,18 +211,27 @@ impl Floor {
     }
 
     /// The same, with so many SUBSCRIBEs a second.
+    pub(crate) fn subscribing(shards: u16, agents: usize, rate: usize) -> Self {
+        Self::build(shards, agents, rate, Journal::Off)
+    }
+
+    /// As [`Floor::new`], with a journal or without.
+    pub(crate) fn journaled(shards: u16, agents: usize, journal: Journal) -> Self {
+        Self::build(shards, agents, 1_000, journal)
+    }
+
     #[allow(
         clippy::disallowed_methods,
         reason = "virtual time needs some instant to count from"
     )]
-    pub(crate) fn subscribing(shards: u16, agents: usize, rate: usize) -> Self {
+    fn build(shards: u16, agents: usize, rate: usize, journal: Journal) -> Self {
         let now = Instant::now();
         let config = Arc::new(configuration(agents, rate));
         let counters = Arc::new(Counters::default());
         let dns = (0..agents).map(dn);
         let mut floor = Self {
             now,
-            shards: Shards::new(now, &config, shards, &counters),
+            shards: Shards::new(now, &config, shards, &counters, journal),
             pbx: Pbx::new(PbxOptions::new(PBX.into(), dns)),
             callers: Callers::new(CallersOptions {
                 habits: CallerHabits {
@@ -292,6 +324,7 @@ impl Floor {
     pub(crate) fn forget(&mut self) {
         self.shards.outgoing.clear();
         self.shards.events.clear();
+        self.shards.records.clear();
         self.pbx.take_records();
         self.callers.take_records();
     }
