@@ -154,6 +154,8 @@ counters! {
     PeerUnavailable => "peer_failures", "unavailable";
     /// Calls that a limit of a queue sent elsewhere.
     QueueOverflow => "routing", "overflow";
+    /// Calls that no peer of their trunks was sent, because each has asked for fewer.
+    CallSpared => "calls_spared", "peer_overload";
     /// Calls that a router was asked about and did not route in time.
     RouterTimeout => "routing", "router_timeout";
     /// Panics that were contained; the call that they met was ended.

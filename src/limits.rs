@@ -562,6 +562,12 @@ pub const PROBE_WITHIN: Duration = Duration::from_secs(60);
 /// Within which time a far end that was silent is asked again.
 pub const PROBE_AGAIN: Duration = Duration::from_secs(120);
 
+/// For how long a peer's word about its overload counts at most (RFC 7339 §4.3), whatever it says.
+pub const PEER_FEEDBACK_VALIDITY_MAX: Duration = Duration::from_secs(60);
+
+/// For how long it counts where it does not say so (RFC 7339 §4.3).
+pub const PEER_FEEDBACK_VALIDITY: Duration = Duration::from_millis(500);
+
 /// How far the end of a subscription moves before it is written down again: a refresh moves it
 /// further, and a NOTIFY, which says in whole seconds what is left, less.
 pub const SUBSCRIPTION_RECORD_SLACK: Duration = Duration::from_secs(10);

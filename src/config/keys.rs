@@ -104,6 +104,7 @@ pub(super) const TRUNK: Keys = Keys {
         "password",
         "challenge",
     ],
+        "overload_control",
 };
 
 pub(super) const PRESENCE: Keys = Keys {

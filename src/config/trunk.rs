@@ -76,6 +76,8 @@ pub struct Trunk {
     pub credentials: Option<Arc<Credentials>>,
     /// Whether its calls are challenged.
     pub challenge: bool,
+    /// Whether requests to it ask to hear of overload, and calls are fewer then (RFC 7339).
+    pub overload_control: bool,
 }
 
 /// How a call between two is made by a third party (RFC 3725).

@@ -8,6 +8,7 @@ use std::io::Write as _;
 use offhook_shards::Transport;
 
 use crate::limits::MAX_FORWARDS;
+use crate::sip::feedback::ASKS;
 use crate::sip::writer::status_line;
 use crate::sip::{HeaderName, Method, Status};
 
@@ -118,6 +119,8 @@ pub(super) struct Draft<'a> {
     pub(super) cseq: u32,
     pub(super) session_id: Option<SessionHalves>,
     pub(super) max_forwards: u8,
+    /// Whether its Via asks to hear of overload (RFC 7339).
+    pub(super) overload_control: bool,
     /// Where the method has one.
     pub(super) contact: Option<OwnContact<'a>>,
     /// What shows who we are, where that was asked.
@@ -144,6 +147,7 @@ impl<'a> Draft<'a> {
             cseq,
             session_id: dialog.session_id.as_deref().copied(),
             max_forwards: MAX_FORWARDS,
+            overload_control: dialog.peer.overload_control,
             contact: None,
             authorization: authorization.unwrap_or_default(),
             fields: Fields::default(),
@@ -165,12 +169,13 @@ impl<'a> Draft<'a> {
         parts(out, [method, " ", self.request_uri, " SIP/2.0\r\n"]);
         // RFC 3581 §3: asked for on UDP; a stream's answer comes back on the stream.
         let (name, rport) = match transport {
-            Transport::Udp => ("UDP ", ";rport\r\n"),
-            Transport::Tcp => ("TCP ", "\r\n"),
-            Transport::Tls => ("TLS ", "\r\n"),
+            Transport::Udp => ("UDP ", ";rport"),
+            Transport::Tcp => ("TCP ", ""),
+            Transport::Tls => ("TLS ", ""),
         };
         parts(out, ["Via: SIP/2.0/", name, &listener.advertised]);
-        parts(out, [";branch=", branch, rport]);
+        let asks = if self.overload_control { ASKS } else { "" };
+        parts(out, [";branch=", branch, rport, asks, "\r\n"]);
         out.extend_from_slice(b"Max-Forwards: ");
         number(out, u32::from(self.max_forwards));
         out.extend_from_slice(b"\r\n");

@@ -161,6 +161,7 @@ impl Dialog {
                 transport: source.transport,
                 address: source.remote,
                 large_requests: None,
+                overload_control: false,
             },
             contact_user: request.uri.user.unwrap_or_default().into(),
             is_focus: false,
@@ -312,6 +313,7 @@ impl Dialog {
             transport,
             address,
             large_requests,
+            overload_control: self.peer.overload_control,
         }
     }
 }

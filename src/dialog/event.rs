@@ -6,7 +6,7 @@ use std::time::Duration;
 use offhook_shards::Transport;
 
 use crate::dns::Question;
-use crate::sip::Status;
+use crate::sip::{Feedback, Status};
 
 use super::digits::Digits;
 use super::{Body, Cause, Diversion, LegKey, Party, PingKey, Replaces, SubscriptionKey};
@@ -25,6 +25,9 @@ pub enum UserAgentEvent {
     /// The name of a far end is to be looked up; the answer is brought by
     /// [`super::UserAgent::handle_resolved`].
     LookUp(Question),
+    /// Whoever is at this address says how overloaded it is, in answer to a request of ours that
+    /// asked for it (RFC 7339).
+    Overload(SocketAddr, Feedback),
 }
 
 /// An INVITE from outside.

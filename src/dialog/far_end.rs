@@ -53,6 +53,7 @@ impl Dialog {
             transport: place.transport,
             address: place.address,
             large_requests: self.peer.large_requests.filter(|_| same),
+            overload_control: self.peer.overload_control,
         });
     }
 }

@@ -49,6 +49,7 @@ impl Pings {
             cseq: 1,
             session_id: None,
             max_forwards,
+            overload_control: target.overload_control,
             contact: Some(OwnContact::default()),
             authorization: Fields::default(),
             fields: Fields::default().with(HeaderName::Accept, format_args!("application/sdp")),

@@ -3,6 +3,7 @@
 //! `leg.rs` and its states, a subscription in `subscription.rs`; requests are judged in
 //! `requests.rs`.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -122,7 +123,9 @@ impl UserAgent {
                 self.handle_stranger(now, source, unwelcome, &request);
             }
             // A response is known by the branch of its request, which nobody can guess.
-            (Ok(Checked::Response(response)), _) => self.handle_response(now, &response),
+            (Ok(Checked::Response(response)), _) => {
+                self.handle_response(now, source.remote, &response);
+            }
             (Err(rejection), _) => {
                 self.reject(source, sender, &rejection);
             }
@@ -388,7 +391,7 @@ impl UserAgent {
         }
     }
 
-    fn handle_response(&mut self, now: Instant, response: &Response<'_>) {
+    fn handle_response(&mut self, now: Instant, remote: SocketAddr, response: &Response<'_>) {
         // RFC 3261 §8.1.3.3: a response with a Via below ours was for somebody else.
         if response.message.elements(HeaderName::Via).nth(1).is_some() {
             self.core.count(Counter::ResponseStray);
@@ -402,6 +405,10 @@ impl UserAgent {
                 return;
             }
         };
+        if let Some(told) = Feedback::told(&response.via) {
+            let event = UserAgentEvent::Overload(remote, told);
+            self.core.events.push_back(event);
+        }
         match self.core.owner(client) {
             Some(Owner::Leg(leg)) => {
                 self.hear_response(leg, response);

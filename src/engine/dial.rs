@@ -47,9 +47,18 @@ impl Engine {
         trunks: &TrunkSet,
         dial: Box<Dial>,
     ) {
-        match self.trunks.select_among(trunks) {
+        match self.trunks.select_for_call(now, trunks) {
             Some(route) => self.dial_along(now, (key, slot), dial, route),
-            None => self.calls.handle(now, key, CallEvent::DialFailed(slot)),
+            None => {
+                if trunks
+                    .trunks
+                    .iter()
+                    .any(|trunk| self.trunks.in_service(*trunk))
+                {
+                    self.counters.count(Counter::CallSpared);
+                }
+                self.calls.handle(now, key, CallEvent::DialFailed(slot));
+            }
         }
     }
 
@@ -111,6 +120,7 @@ impl Engine {
             transport: server.transport.of_shards(),
             address: server.address,
             large_requests: None,
+            overload_control: false,
         };
         let request_uri = sip_uri(user, &server.address.to_string());
         let invite = self.invite(key, slot, dial, target, request_uri);
@@ -239,7 +249,8 @@ impl Engine {
         self.count_failure(failure);
         self.trunks
             .handle_failure(now, trunk, peer, failure, retry_after);
-        if dialled.route.next(&mut self.trunks).is_some() {
+        let next = dialled.route.next_for_call(&mut self.trunks, now);
+        if next.is_some() {
             self.dial_along(now, (key, slot), dialled.dial, dialled.route);
             return true;
         }

@@ -127,6 +127,9 @@ impl Engine {
                         .handle(now, &mut self.trunks, dn, epoch, event);
                 }
             }
+            UserAgentEvent::Overload(remote, feedback) => {
+                self.trunks.handle_feedback(now, remote, &feedback);
+            }
             UserAgentEvent::LookUp(question) => self.events.push_back(Output::LookUp(question)),
             UserAgentEvent::Ping(key, outcome) => {
                 if outcome == PingOutcome::Silent {

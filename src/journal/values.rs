@@ -38,7 +38,7 @@ fields!(Target {
     transport,
     address,
     large_requests
-});
+} forgets { overload_control });
 fields!(LegPolicy {
     session_expires,
     min_se,

@@ -1,10 +1,11 @@
 //! Overload control (RFC 7339): what a response says in the Via of a client that has asked for it,
-//! by the algorithm `loss`, which everybody has who has any.
+//! by the algorithm `loss`, which everybody has who has any; as server and as client.
 
 use std::fmt;
 use std::time::Duration;
 
 use super::via::Via;
+use crate::limits::PEER_FEEDBACK_VALIDITY;
 
 /// How much less a client should send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +16,53 @@ pub struct Feedback {
     pub validity: Duration,
     /// It rises, so that what was said later is known as such.
     pub sequence: Duration,
+}
+
+/// What our Via says where we can follow (§4.1, §4.2).
+pub(crate) const ASKS: &str = ";oc;oc-algo=\"loss\"";
+
+impl Feedback {
+    /// What a response says to us in our own Via; `None` if it says nothing that we can follow.
+    #[must_use]
+    pub fn told(via: &Via<'_>) -> Option<Self> {
+        let loss_percent = via.parameters.value("oc")?;
+        let loss_percent = number(loss_percent).filter(|percent| *percent <= 100)?;
+        let algorithm = via.parameters.value("oc-algo");
+        if !algorithm.is_none_or(names_loss) {
+            return None;
+        }
+        let validity = match via.parameters.value("oc-validity") {
+            Some(millis) => Duration::from_millis(number(millis)?),
+            None => PEER_FEEDBACK_VALIDITY,
+        };
+        Some(Self {
+            loss_percent: u8::try_from(loss_percent).ok()?,
+            validity,
+            sequence: sequence(via.parameters.value("oc-seq")?)?,
+        })
+    }
+}
+
+/// §4.4: digits, and where there is a point up to five more after it.
+fn sequence(text: &str) -> Option<Duration> {
+    let (seconds, rest) = text.split_once('.').unwrap_or((text, "0"));
+    if rest.len() > 5 {
+        return None;
+    }
+    let parts = number(rest)? * 10_u64.pow(9 - u32::try_from(rest.len()).ok()?);
+    Some(Duration::new(number(seconds)?, u32::try_from(parts).ok()?))
+}
+
+/// Up to twelve digits and nothing else.
+fn number(digits: &str) -> Option<u64> {
+    let is_number =
+        (1..=12).contains(&digits.len()) && digits.bytes().all(|it| it.is_ascii_digit());
+    is_number.then(|| digits.parse().ok()).flatten()
+}
+
+fn names_loss(algorithms: &str) -> bool {
+    let mut algorithms = algorithms.split(',');
+    algorithms.any(|algorithm| algorithm.trim().eq_ignore_ascii_case("loss"))
 }
 
 /// The parameters that tell of it, or ask for it.
@@ -34,9 +82,45 @@ impl fmt::Display for Feedback {
 
 /// Whether whoever wrote this Via wants to hear of overload, and can follow (§4.1, §4.2).
 pub(super) fn is_wanted(via: &Via<'_>) -> bool {
-    let named = |algorithms: &str| {
-        let mut algorithms = algorithms.split(',');
-        algorithms.any(|algorithm| algorithm.trim().eq_ignore_ascii_case("loss"))
-    };
-    via.parameters.find("oc") == Some(None) && via.parameters.value("oc-algo").is_some_and(named)
+    let algorithms = via.parameters.value("oc-algo");
+    via.parameters.find("oc") == Some(None) && algorithms.is_some_and(names_loss)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_response_says_is_read_by_the_grammar_or_not_at_all() {
+        let told = |parameters: &str| {
+            let via = format!("SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKa{parameters}");
+            Feedback::told(&Via::parse(via.as_bytes()).expect("a Via"))
+        };
+        let all = ";oc=20;oc-algo=\"loss\";oc-validity=1000;oc-seq=1282321615.782";
+        let expected = Feedback {
+            loss_percent: 20,
+            validity: Duration::from_secs(1),
+            sequence: Duration::from_millis(1_282_321_615_782),
+        };
+        assert_eq!(told(all), Some(expected));
+        // What we say as a server is what we understand as a client.
+        assert_eq!(told(&expected.to_string()), Some(expected));
+        let short = told(";oc=0;oc-seq=7").expect("enough is said");
+        assert_eq!(short.validity, PEER_FEEDBACK_VALIDITY);
+        assert_eq!(short.sequence, Duration::from_secs(7));
+        for none in [
+            "",
+            ASKS,
+            ";oc=20;oc-algo=\"loss\"",
+            ";oc=101;oc-algo=\"loss\";oc-seq=1.1",
+            ";oc=-1;oc-algo=\"loss\";oc-seq=1.1",
+            ";oc=20;oc-algo=\"rate\";oc-seq=1.1",
+            ";oc=20;oc-algo=\"loss\";oc-validity=x;oc-seq=1.1",
+            ";oc=20;oc-algo=\"loss\";oc-validity=1;oc-seq=1.123456",
+            ";oc=20;oc-algo=\"loss\";oc-validity=1;oc-seq=.1",
+            ";oc=20;oc-algo=\"loss\";oc-validity=1;oc-seq=1234567890123",
+        ] {
+            assert_eq!(told(none), None, "{none}");
+        }
+    }
 }

@@ -17,6 +17,8 @@ pub struct Target {
     /// The peer's TCP address, when it has one: requests over 1,300 bytes go there (RFC 3261
     /// §18.1.1).
     pub large_requests: Option<SocketAddr>,
+    /// Whether requests ask to hear of its overload (RFC 7339).
+    pub overload_control: bool,
 }
 
 /// By what and to whom a request of that size goes: over 1,300 bytes by TCP where the peer has it

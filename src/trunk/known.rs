@@ -2,15 +2,18 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Instant;
 
 use crate::config::{self, Selection};
 use crate::dialog::Target;
 use crate::dns::{Place, choose};
 use crate::jitter::Jitter;
+use crate::sip::Feedback;
 
 use super::HealthChange;
 use super::node::{Nodes, host, target};
 use super::route::{around, turn};
+use super::throttle::Throttle;
 
 #[derive(Debug)]
 pub(super) struct KnownTrunk {
@@ -20,6 +23,8 @@ pub(super) struct KnownTrunk {
     hosts: Vec<Arc<str>>,
     /// By number: the node's peer, and where requests to it go.
     nodes: Vec<Option<(u8, Target)>>,
+    /// By number: what the node has said of its overload.
+    throttles: Vec<Throttle>,
     /// One bit for each node that its peer leads to.
     live: u64,
     /// One bit for each node that answers.
@@ -40,6 +45,7 @@ impl KnownTrunk {
             peers: Vec::new(),
             hosts,
             nodes: Vec::new(),
+            throttles: Vec::new(),
             live: 0,
             in_service: 0,
             awaiting: false,
@@ -54,7 +60,7 @@ impl KnownTrunk {
     pub(super) fn take(&mut self, trunk: &config::Trunk, nodes: &Nodes) -> Vec<HealthChange> {
         let before = self.usable();
         self.peers = vec![Vec::new(); trunk.peers.len()];
-        self.nodes = vec![None; nodes.nodes.len()];
+        let old = std::mem::replace(&mut self.nodes, vec![None; nodes.nodes.len()]);
         (self.live, self.in_service) = (0, 0);
         self.awaiting = nodes.awaiting;
         for (number, node) in nodes.iter() {
@@ -66,6 +72,13 @@ impl KnownTrunk {
             }
             if node.in_service {
                 self.in_service |= bit(number);
+            }
+        }
+        self.throttles.resize(self.nodes.len(), Throttle::default());
+        for (number, throttle) in self.throttles.iter_mut().enumerate() {
+            // A number that now stands for another node.
+            if old.get(number) != Some(&self.nodes[number]) {
+                *throttle = Throttle::default();
             }
         }
         let changed = before ^ self.usable();
@@ -147,6 +160,24 @@ impl KnownTrunk {
             })
             .map(|(number, _)| number)
             .collect()
+    }
+
+    /// The node at this address has said how overloaded it is.
+    pub(super) fn handle_feedback(&mut self, now: Instant, at: SocketAddr, feedback: &Feedback) {
+        for (node, throttle) in self.nodes.iter().zip(&mut self.throttles) {
+            let is_it = |target: &Target| {
+                target.address == at || target.large_requests.is_some_and(|address| address == at)
+            };
+            if node.as_ref().is_some_and(|(_, target)| is_it(target)) {
+                throttle.note(now, feedback);
+            }
+        }
+    }
+
+    /// How many of a hundred new calls a node is to be spared.
+    pub(super) fn loss_percent(&self, now: Instant, node: u8) -> u8 {
+        let throttle = self.throttles.get(usize::from(node));
+        throttle.map_or(0, |throttle| throttle.loss_percent(now))
     }
 
     /// The peer of a node under TLS at an address that is wanted.

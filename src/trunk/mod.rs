@@ -6,7 +6,8 @@
 //! One shard pings a trunk and decides about its peers ([`Trunks::handle_ping`],
 //! [`Trunks::handle_failure`]); all shards keep a copy of the verdict and choose by it
 //! ([`Trunks::select`]). What goes to a peer is decided above, in `call` and `presence`; how it
-//! gets there below, in `dialog`. The life of one node is in `health`, a choice in `route`.
+//! gets there below, in `dialog`. The life of one node is in `health`, what it says of its overload
+//! in `throttle`, a choice in `route`.
 
 mod health;
 mod known;
@@ -16,6 +17,7 @@ mod pinged;
 mod policy;
 mod route;
 mod sources;
+mod throttle;
 mod trunks;
 mod uri;
 

@@ -74,6 +74,7 @@ pub(super) fn target(trunk: &config::Trunk, place: Place) -> Target {
         transport: place.transport,
         address: place.address,
         large_requests,
+        overload_control: trunk.overload_control,
     }
 }
 

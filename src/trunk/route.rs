@@ -1,6 +1,7 @@
 //! A choice of trunk and peer for one call or subscription, and what is left if it fails.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use crate::config::{Selection, TrunkIndex, TrunkSet};
 use crate::dialog::Target;
@@ -62,6 +63,16 @@ impl Route {
         }
         *self = Self::look(trunks, &self.set, self.first, self.looked)?;
         Some(self.peer())
+    }
+
+    /// As [`Route::next`], to a node that is not to be spared this call because of its overload.
+    pub fn next_for_call(&mut self, trunks: &mut Trunks, now: Instant) -> Option<(u8, Target)> {
+        loop {
+            let next = self.next(trunks)?;
+            if !trunks.is_spared(now, self.trunk, self.peer) {
+                return Some(next);
+            }
+        }
     }
 
     /// The first trunk with a peer in service among those of the set not looked at yet.

@@ -13,6 +13,7 @@ use crate::config::{self, Config, TrunkIndex, TrunkSet};
 use crate::dialog::{PingOutcome, Target};
 use crate::dns::Resolved;
 use crate::jitter::Jitter;
+use crate::sip::Feedback;
 
 use super::health::{Health, Rules, Step};
 use super::known::KnownTrunk;
@@ -94,6 +95,31 @@ impl Trunks {
     /// of them has one in service.
     pub fn select_among(&mut self, set: &TrunkSet) -> Option<Route> {
         Route::among(self, set)
+    }
+
+    /// As [`Trunks::select_among`], for a call: it is spread over the nodes by what they have said
+    /// of their overload, and `None` where each is to be spared it.
+    pub fn select_for_call(&mut self, now: Instant, set: &TrunkSet) -> Option<Route> {
+        let mut route = Route::among(self, set)?;
+        if self.is_spared(now, route.trunk(), route.peer().0) {
+            route.next_for_call(self, now)?;
+        }
+        Some(route)
+    }
+
+    /// A response of whoever is at this address says how overloaded it is (RFC 7339 §5).
+    pub fn handle_feedback(&mut self, now: Instant, remote: SocketAddr, feedback: &Feedback) {
+        for (trunk, known) in self.config.trunks.iter().zip(&mut self.known) {
+            if trunk.overload_control {
+                known.handle_feedback(now, remote, feedback);
+            }
+        }
+    }
+
+    /// Whether this call is one of those that a node is to be spared.
+    pub(super) fn is_spared(&mut self, now: Instant, trunk: TrunkIndex, node: u8) -> bool {
+        let loss = u64::from(self.known(trunk).loss_percent(now, node));
+        loss > 0 && self.choices.number_below(100) < loss
     }
 
     /// The trunk that has a node with this address, on whatever port, or had one of late, or that

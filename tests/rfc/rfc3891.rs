@@ -20,6 +20,7 @@ fn replaced(network: &mut Network) -> Result<LegKey, Status> {
         UserAgentEvent::Leg(..)
         | UserAgentEvent::Subscription(..)
         | UserAgentEvent::Ping(..)
+        | UserAgentEvent::Overload(..)
         | UserAgentEvent::LookUp(_) => None,
     });
     let named = found.expect("an INVITE with Replaces was reported");

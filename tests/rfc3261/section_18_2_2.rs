@@ -143,11 +143,13 @@ fn a_request_over_1300_bytes_goes_by_tcp_where_the_peer_has_it() {
         transport: Udp,
         address: remote(),
         large_requests: Some(tcp),
+        overload_control: false,
     };
     assert_eq!(transport_for(&both, 1_300), (Udp, remote()));
     assert_eq!(transport_for(&both, 1_301), (Tcp, tcp));
     let datagrams = Target {
         large_requests: None,
+        overload_control: false,
         ..both
     };
     assert_eq!(transport_for(&datagrams, 9_000), (Udp, remote()));

@@ -92,3 +92,38 @@ fn many_times_what_a_shard_can_do_costs_neither_what_it_does_nor_what_is_up() {
     assert_eq!(world.population.callers.totals().refused, refused);
     world.finish();
 }
+
+/// RFC 7339 the other way round: it is the PBX that cannot keep up.
+#[test]
+fn a_pbx_that_asks_for_fewer_calls_gets_fewer_and_no_caller_is_lost() {
+    const CALLS: u32 = 30;
+    let mut spared = Vec::new();
+    for loss in [None, Some(0), Some(60)] {
+        let mut world = World::new(Setup {
+            shards: 1,
+            trunk: "overload_control = true".to_owned(),
+            ..Setup::calm(40)
+        });
+        world.run_until_ready();
+        world.loss = loss;
+        let plan = CallPlan::to("7000").talks_for(Duration::from_secs(2));
+        for _ in 0..CALLS {
+            world.call(plan.clone());
+            world.run_for(Duration::from_millis(200));
+        }
+        spared.push(world.cluster.count(Counter::CallSpared));
+        // What was said counts for two seconds.
+        world.loss = None;
+        world.run_for(Duration::from_secs(60));
+        let totals = world.population.callers.totals();
+        assert_eq!(
+            (totals.answered, totals.lost),
+            (CALLS.into(), 0),
+            "{totals:?}"
+        );
+        assert_eq!(world.cluster.count(Counter::PeerUnavailable), 0);
+        world.finish();
+    }
+    assert_eq!(spared[..2], [0, 0]);
+    assert!(spared[2] > 10, "{spared:?}");
+}

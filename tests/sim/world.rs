@@ -11,6 +11,7 @@ use offhook::cti::{
     RouteRequest,
 };
 use offhook::dns::{Place, Problem, Resolved};
+use offhook::sip::Feedback;
 use offhook_loadgen::node::{Node, Packet};
 use offhook_loadgen::population::{
     CallPlan, Callers, CallersOptions, Fact, Fault, MediaServer, Party, Pbx, PbxOptions,
@@ -103,6 +104,8 @@ pub struct World {
     pub trace: Option<Trace>,
     /// Who has said what of itself, where that is held.
     pub topology: Option<Topology>,
+    /// What the PBX says of its overload to whoever asks (RFC 7339), in every response.
+    pub loss: Option<u8>,
     pub journal: Journal,
     pub records: Vec<Record>,
     /// Faults that a silenced PBX reports about itself.
@@ -173,6 +176,7 @@ impl World {
             order: None,
             trace: None,
             topology: None,
+            loss: None,
             journal: Journal::new(config),
             records: Vec::new(),
             excused: Vec::new(),
@@ -550,6 +554,9 @@ impl World {
         while let Some(Packet { from, to }) = node(self, &mut bytes) {
             let bytes = std::mem::take(&mut bytes);
             let mut flight = Flight { from, to, bytes };
+            if let Some(loss) = self.loss {
+                tell_of_overload(&mut flight, loss, self.now - self.started);
+            }
             if let Some(topology) = &mut self.topology {
                 topology.arrives(&mut flight);
             }
@@ -562,6 +569,21 @@ impl World {
         if let Err(fault) = checkers::always(self, before) {
             self.fail(&fault);
         }
+    }
+}
+
+/// Fills in what the server's Via has asked for.
+fn tell_of_overload(flight: &mut Flight, loss: u8, sequence: Duration) {
+    // A PBX need not repeat the quotes of a token.
+    const ASKED: &str = ";oc;oc-algo=loss";
+    let text = String::from_utf8_lossy(&flight.bytes).replace("\"loss\"", "loss");
+    if text.starts_with("SIP/2.0 ") && text.contains(ASKED) {
+        let feedback = Feedback {
+            loss_percent: loss,
+            validity: Duration::from_secs(2),
+            sequence,
+        };
+        flight.bytes = text.replacen(ASKED, &feedback.to_string(), 1).into_bytes();
     }
 }
 

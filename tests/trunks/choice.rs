@@ -1,9 +1,10 @@
 //! The choice among the peers of a trunk, and among trunks.
 
 use offhook::config::{Selection, TrunkSet};
+use offhook::sip::Feedback;
 use offhook::trunk::Failure;
 use offhook_shards::{ShardId, Transport};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use super::lab::*;
@@ -122,4 +123,63 @@ fn a_source_is_known_by_address_on_whatever_port() {
     assert_eq!(known("2001:db8::22"), Some(PBX));
     assert_eq!(known("192.0.2.30"), Some(BACKUP));
     assert_eq!(known("192.0.2.99"), None);
+}
+
+#[test]
+fn a_node_that_asks_for_fewer_calls_is_passed_over_for_so_many() {
+    let mut lab = Lab::new(config(true, "round_robin"));
+    let nodes = ["192.0.2.20:5060", "192.0.2.21:5070", "[2001:db8::22]:5060"];
+    let nodes = nodes.map(|node| node.parse::<SocketAddr>().unwrap());
+    let mut sequence = 0;
+    let mut tell = |lab: &mut Lab, node: SocketAddr, loss_percent: u8| {
+        sequence += 1;
+        let feedback = Feedback {
+            loss_percent,
+            validity: seconds(1),
+            sequence: seconds(sequence),
+        };
+        lab.trunks.handle_feedback(lab.now, node, &feedback);
+    };
+    let set = TrunkSet {
+        trunks: Arc::from([PBX]),
+        mode: Selection::PrimaryBackup,
+    };
+    tell(&mut lab, nodes[0], 30);
+    let mut met = [0; 3];
+    for _ in 0..3_000 {
+        let route = lab.trunks.select_for_call(lab.now, &set).unwrap();
+        met[usize::from(route.peer().0)] += 1;
+    }
+    assert!((650..750).contains(&met[0]), "{met:?}");
+    assert_eq!(met.iter().sum::<u32>(), 3_000);
+    // Where one of two does not do, the other is next, and none where all are to be spared.
+    tell(&mut lab, nodes[0], 100);
+    tell(&mut lab, nodes[1], 100);
+    for _ in 0..100 {
+        let route = lab.trunks.select_for_call(lab.now, &set).unwrap();
+        assert_eq!(route.peer().0, 2);
+    }
+    tell(&mut lab, nodes[2], 100);
+    assert_eq!(lab.trunks.select_for_call(lab.now, &set), None);
+    // What is no call is sent all the same, and a second later calls are, too.
+    assert!(select(&mut lab.trunks, PBX).is_some());
+    lab.now += seconds(1);
+    assert!(lab.trunks.select_for_call(lab.now, &set).is_some());
+}
+
+#[test]
+fn what_is_said_of_overload_counts_only_where_it_was_asked_for() {
+    let mut lab = Lab::new(config(true, "round_robin"));
+    let feedback = Feedback {
+        loss_percent: 100,
+        validity: seconds(1),
+        sequence: seconds(1),
+    };
+    let backup = "192.0.2.30:5060".parse().unwrap();
+    lab.trunks.handle_feedback(lab.now, backup, &feedback);
+    let set = TrunkSet {
+        trunks: Arc::from([BACKUP]),
+        mode: Selection::PrimaryBackup,
+    };
+    assert!(lab.trunks.select_for_call(lab.now, &set).is_some());
 }

@@ -40,6 +40,7 @@ pub fn config(pings: bool, mode: &str) -> Arc<Config> {
         mode = "{mode}"
         {check}
         recovery_timeout = 60
+        overload_control = true
         [[trunk]]
         name = "backup"
         peers = ["udp:192.0.2.30:5060"]

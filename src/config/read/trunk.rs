@@ -106,6 +106,7 @@ fn read_one<'a>(
         trusted: section.flag("trusted", true),
         credentials,
         challenge,
+        overload_control: section.flag("overload_control", false),
     };
     section.finish();
     trunk

@@ -45,6 +45,7 @@ impl Above {
                     }
                     UserAgentEvent::Subscription(..)
                     | UserAgentEvent::Ping(..)
+                    | UserAgentEvent::Overload(..)
                     | UserAgentEvent::LookUp(_) => {}
                 }
             }

@@ -45,6 +45,7 @@ fn asked(network: &mut Network) -> Vec<String> {
         UserAgentEvent::Invited(..)
         | UserAgentEvent::Leg(..)
         | UserAgentEvent::Subscription(..)
+        | UserAgentEvent::Overload(..)
         | UserAgentEvent::Ping(..) => true,
     });
     asked

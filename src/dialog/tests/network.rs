@@ -56,6 +56,7 @@ pub(super) fn target(port: u16) -> Target {
         transport: Transport::Udp,
         address: address(port),
         large_requests: None,
+        overload_control: false,
     }
 }
 
