@@ -78,6 +78,8 @@ counters! {
     InviteReplaces => "calls_refused", "replaces";
     /// INVITEs refused because a table or a backlog is full.
     InviteOverload => "calls_refused", "overload";
+    /// INVITEs refused because the process has as much memory as it may.
+    InviteOutOfMemory => "calls_refused", "memory";
     /// INVITEs refused because their source has begun as many calls as it may.
     InviteTooOften => "calls_refused", "source_rate";
     /// INVITEs refused because the server is to stop.
@@ -152,10 +154,10 @@ counters! {
     PeerSilent => "peer_failures", "silent";
     /// Calls and subscriptions that a trunk's peer answered with 503, or that could not reach it.
     PeerUnavailable => "peer_failures", "unavailable";
-    /// Calls that a limit of a queue sent elsewhere.
-    QueueOverflow => "routing", "overflow";
     /// Calls that no peer of their trunks was sent, because each has asked for fewer.
     CallSpared => "calls_spared", "peer_overload";
+    /// Calls that a limit of a queue sent elsewhere.
+    QueueOverflow => "routing", "overflow";
     /// Calls that a router was asked about and did not route in time.
     RouterTimeout => "routing", "router_timeout";
     /// Panics that were contained; the call that they met was ended.

@@ -568,6 +568,16 @@ pub const PEER_FEEDBACK_VALIDITY_MAX: Duration = Duration::from_secs(60);
 /// For how long it counts where it does not say so (RFC 7339 §4.3).
 pub const PEER_FEEDBACK_VALIDITY: Duration = Duration::from_millis(500);
 
+/// The most that `memory_max` may allow, in MiB: 16 TiB.
+pub const MEMORY_MEBIBYTES_MAX: u32 = 16 << 20;
+
+/// Calls that a shard may have however much memory the process takes: theirs is nothing, and a
+/// server that is closed for good is worse.
+pub const MEMORY_CALLS_MIN: usize = 16;
+
+/// How often the process looks how much memory it has, where there is a limit for it.
+pub const MEMORY_LOOK_INTERVAL: Duration = Duration::from_secs(1);
+
 /// How far the end of a subscription moves before it is written down again: a refresh moves it
 /// further, and a NOTIFY, which says in whole seconds what is left, less.
 pub const SUBSCRIPTION_RECORD_SLACK: Duration = Duration::from_secs(10);

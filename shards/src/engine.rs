@@ -144,8 +144,7 @@ pub trait Engine: Sized + 'static {
         None
     }
 
-    /// How soon a message must be handled, on raw bytes. Asked of what waits on the shard that
-    /// handles it.
+    /// How soon a message must be handled, on raw bytes. Asked once, on the shard that handles it.
     fn urgency(&self, bytes: &[u8]) -> Urgency {
         let _ = bytes;
         Urgency::Now
@@ -153,9 +152,10 @@ pub trait Engine: Sized + 'static {
 
     /// When the message that is handed over next reached this machine, as far as that is known:
     /// before `now`, if it had to wait. How long it waited in the kernel is known only where
-    /// datagrams are stamped (`Options::stamps`, `Options::pace`).
-    fn handle_arrival(&mut self, at: Instant) {
-        let _ = at;
+    /// datagrams are stamped (`Options::stamps`, `Options::pace`). `urgency` is what
+    /// [`Engine::urgency`] has said of it.
+    fn handle_arrival(&mut self, at: Instant, urgency: Urgency) {
+        let _ = (at, urgency);
     }
 
     /// A datagram or a complete stream frame; `from` tells which.

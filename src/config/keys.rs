@@ -50,6 +50,7 @@ pub(super) const SERVER: Keys = Keys {
         "mixer",
         "strangers",
         "drain_timeout",
+        "memory_max",
     ],
 };
 
@@ -103,8 +104,8 @@ pub(super) const TRUNK: Keys = Keys {
         "user",
         "password",
         "challenge",
-    ],
         "overload_control",
+    ],
 };
 
 pub(super) const PRESENCE: Keys = Keys {

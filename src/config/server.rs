@@ -53,6 +53,8 @@ pub struct Server {
     pub strangers: Strangers,
     /// How long calls may take to end when the server is told to stop; zero ends it at once.
     pub drain_timeout: Duration,
+    /// Bytes of resident memory beyond which no more calls are held; `None` is no limit.
+    pub memory_max: Option<u64>,
 }
 
 /// What addresses that are no trunk's hear when they call.

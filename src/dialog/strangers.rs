@@ -39,6 +39,8 @@ pub enum Admission {
     Open,
     /// There is more to do than can be done.
     Overloaded,
+    /// There is no memory for it.
+    OutOfMemory,
     /// Its source has begun as many calls as it may.
     TooOften,
     /// The server is to stop.

@@ -194,6 +194,7 @@ fn cause(admission: Admission) -> Option<Counter> {
     match admission {
         Admission::Open => None,
         Admission::Overloaded => Some(Counter::InviteOverload),
+        Admission::OutOfMemory => Some(Counter::InviteOutOfMemory),
         Admission::TooOften => Some(Counter::InviteTooOften),
         Admission::Draining => Some(Counter::InviteDraining),
     }

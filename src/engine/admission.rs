@@ -119,8 +119,8 @@ impl Loss {
 pub(super) struct Backlog {
     started: Instant,
     loss: Loss,
-    /// When the message that is handled next has come, if that is known.
-    came: Option<Instant>,
+    /// When the message that is handled next has come, and how urgent it is, if that is known.
+    came: Option<(Instant, Urgency)>,
     /// Of new calls.
     calls: Delay,
     /// Of what goes before requests of clients.
@@ -147,35 +147,45 @@ impl Backlog {
         }
     }
 
-    pub(super) fn handle_arrival(&mut self, at: Instant) {
-        self.came = Some(at);
+    pub(super) fn handle_arrival(&mut self, at: Instant, urgency: Urgency) {
+        self.came = Some((at, urgency));
     }
 
-    /// Whether it is a new call that comes too late.
-    fn is_behind(&mut self, now: Instant, urgency: Urgency) -> bool {
-        let came = self.came.take().unwrap_or(now);
+    /// How urgent the message is that is handled now, and whether it is a new call that comes too
+    /// late.
+    fn note(&mut self, now: Instant, bytes: &[u8]) -> (Urgency, bool) {
+        let came = self.came.take();
+        let (came, urgency) = came.unwrap_or_else(|| (now, urgency(bytes)));
         let waited = now.saturating_duration_since(came);
-        match urgency {
+        let is_late = match urgency {
             Urgency::Now => {
                 self.requests.note(now, waited);
                 false
             }
             Urgency::Soon => false,
             Urgency::Last => self.calls.note(now, waited),
-        }
+        };
+        (urgency, is_late)
     }
 }
 
 impl Engine {
-    /// Whether new calls are taken now, whoever makes them.
-    pub(super) fn admission(&self, now: Instant) -> Admission {
+    /// Whether new calls are taken, whoever makes them; `is_late` says that they wait too long.
+    fn admission(&self, is_late: bool) -> Admission {
         if self.is_draining {
             Admission::Draining
-        } else if self.is_full() || self.backlog.calls.is_behind(now) {
+        } else if is_late || self.is_full() {
             Admission::Overloaded
+        } else if !self.memory.has_room(self.calls.len()) {
+            Admission::OutOfMemory
         } else {
             Admission::Open
         }
+    }
+
+    /// Whether a desktop may make a call now.
+    pub(super) fn takes_calls(&self, now: Instant) -> bool {
+        self.admission(self.backlog.calls.is_behind(now)) == Admission::Open
     }
 
     /// Whether so much waits to be told, or is held, that new work would be in the way of what is
@@ -188,23 +198,27 @@ impl Engine {
             || self.user_agent.bytes_to_send() > OUTBOX_BYTES_FOR_NEW_CALLS
     }
 
-    /// Whether a message begins something that is taken now.
-    pub(super) fn admission_of(&mut self, now: Instant, from: Source, bytes: &[u8]) -> Admission {
-        let urgency = urgency(bytes);
-        let is_behind = self.backlog.is_behind(now, urgency);
-        let is_overloaded = is_behind || self.is_full();
-        if urgency == Urgency::Last {
-            self.backlog.loss.note(now, is_overloaded);
+    /// How urgent a message is that is handled now, and whether it is taken if it is a new call.
+    pub(super) fn judge(
+        &mut self,
+        now: Instant,
+        from: Source,
+        bytes: &[u8],
+    ) -> (Urgency, Admission) {
+        let (urgency, is_late) = self.backlog.note(now, bytes);
+        let admission = self.admission(is_late);
+        if urgency != Urgency::Last {
+            return (urgency, admission);
         }
-        if self.is_draining {
-            Admission::Draining
-        } else if is_overloaded {
-            Admission::Overloaded
-        } else if urgency == Urgency::Last && self.calls_too_often(now, from) {
-            Admission::TooOften
-        } else {
-            Admission::Open
+        let is_refused = match admission {
+            Admission::Overloaded | Admission::OutOfMemory => true,
+            Admission::Open | Admission::TooOften | Admission::Draining => false,
+        };
+        self.backlog.loss.note(now, is_refused);
+        if admission == Admission::Open && self.calls_too_often(now, from) {
+            return (urgency, Admission::TooOften);
         }
+        (urgency, admission)
     }
 
     fn calls_too_often(&mut self, now: Instant, from: Source) -> bool {
@@ -223,14 +237,13 @@ impl Engine {
 
     /// There is no room for this message to wait. A NOTIFY comes again, until it is answered.
     pub(super) fn shed(&mut self, now: Instant, from: Source, bytes: &[u8]) {
-        let admission = self.admission_of(now, from, bytes);
-        match (urgency(bytes), admission) {
+        match self.judge(now, from, bytes) {
             (Urgency::Soon, _) => self.counters.count(Counter::NotifyPostponed),
             (Urgency::Last, Admission::Open) => {
                 self.backlog.loss.note(now, true);
                 self.take(now, from, Admission::Overloaded, bytes);
             }
-            (Urgency::Now | Urgency::Last, _) => self.take(now, from, admission, bytes),
+            (Urgency::Now | Urgency::Last, admission) => self.take(now, from, admission, bytes),
         }
     }
 

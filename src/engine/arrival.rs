@@ -6,7 +6,7 @@ use crate::agent::{self, Place};
 use crate::call::{Arrival, Destination, LegSlot, Way};
 use crate::counters::Counter;
 use crate::cti::{ErrorCode, Event};
-use crate::dialog::{Admission, Invitation, LegKey, Refusal};
+use crate::dialog::{Invitation, LegKey, Refusal};
 use crate::limits::{MAX_FORWARDS, RETRY_AFTER_SECONDS};
 use crate::sip::Status;
 use crate::trunk::leg_policy;
@@ -88,7 +88,7 @@ impl Engine {
     /// which is this one, hears at once whose its reservation is.
     pub(super) fn place(&mut self, now: Instant, place: &Place) {
         let wrong = match Destination::of(&self.config, &place.destination) {
-            _ if self.admission(now) != Admission::Open => Err((
+            _ if !self.takes_calls(now) => Err((
                 ErrorCode::TooBusy,
                 "the server takes no calls now".to_owned(),
             )),

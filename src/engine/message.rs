@@ -25,6 +25,8 @@ pub enum Input {
     Drain,
     /// The wall clock was set.
     Wall(Wall),
+    /// Bytes of memory that the process has resident now.
+    Resident(u64),
 }
 
 /// One message between shards, sorted by the thing it is about; the owner of that thing gets it.

@@ -11,6 +11,7 @@ mod arrival;
 mod callers;
 mod dial;
 mod links;
+mod memory;
 pub mod message;
 mod notebook;
 mod owner;
@@ -50,6 +51,7 @@ pub use owner::Owners;
 use admission::Backlog;
 use callers::Callers;
 use links::Links;
+use memory::Memory;
 use notebook::Notebook;
 use tie::Ties;
 
@@ -93,6 +95,7 @@ pub struct Engine {
     /// Whether calls may only end.
     is_draining: bool,
     backlog: Backlog,
+    memory: Memory,
     callers: Callers,
     /// Peers that have been silent on an INVITE for so long that the next one is tried.
     silences: Wheel<(CallKey, LegKey)>,
@@ -147,6 +150,7 @@ impl Engine {
             wall,
         } = setup;
         let shards = owners.shards();
+        let memory_max = config.server.memory_max;
         let mine = |owner: ShardId| owner == shard;
         let dns: Vec<DnIndex> = indices(config.agents.len())
             .map(DnIndex)
@@ -189,6 +193,7 @@ impl Engine {
             ties: Ties::default(),
             is_draining: false,
             backlog: Backlog::new(now),
+            memory: Memory::new(memory_max),
             callers: Callers::default(),
             silences: Wheel::new(now),
             wall,
@@ -468,12 +473,12 @@ impl offhook_shards::Engine for Engine {
         admission::urgency(bytes)
     }
 
-    fn handle_arrival(&mut self, at: Instant) {
-        self.backlog.handle_arrival(at);
+    fn handle_arrival(&mut self, at: Instant, urgency: Urgency) {
+        self.backlog.handle_arrival(at, urgency);
     }
 
     fn handle_datagram(&mut self, now: Instant, from: Source, bytes: &[u8]) {
-        let admission = self.admission_of(now, from, bytes);
+        let (_, admission) = self.judge(now, from, bytes);
         self.take(now, from, admission, bytes);
     }
 
@@ -485,7 +490,7 @@ impl offhook_shards::Engine for Engine {
         let framing::Frame::Malformed(error) = framing::frame(bytes) else {
             return false;
         };
-        let sender = Self::sender(&self.config, &self.trunks, self.admission(now), from);
+        let sender = Self::sender(&self.config, &self.trunks, Admission::Open, from);
         let answered = self.user_agent.handle_malformed(from, sender, bytes, error);
         self.settle(now);
         answered
@@ -521,6 +526,7 @@ impl offhook_shards::Engine for Engine {
                 self.user_agent.handle_resolved(now, &resolved);
             }
             Input::Drain => self.set_draining(true),
+            Input::Resident(bytes) => self.memory.note(bytes, self.calls.len()),
             Input::Wall(wall) => {
                 self.wall = wall;
                 self.queues.set_wall(now, wall);

@@ -1,5 +1,5 @@
-//! A subscription that an earlier process had. Its notifier still has it, and tells us what changes;
-//! how the phone is now it is asked in the dialog that there is, in its turn.
+//! A subscription that an earlier process had. Its notifier still has it, and tells us what
+//! changes; how the phone is now it is asked in the dialog that there is, in its turn.
 
 use std::time::Instant;
 

@@ -22,6 +22,7 @@ use crate::cti::ErrorCode;
 use super::dns::Tally;
 use super::door::{Cause, CutOff, Refusals};
 use super::hub::Numbers;
+use super::weigher;
 
 /// What the control plane knows of the running shards.
 #[derive(Debug, Clone)]
@@ -94,7 +95,10 @@ impl Page {
             "shards",
             "Shards that were started",
             [(vec![], shards)],
-        )
+        )?;
+        let resident = weigher::resident().map(|bytes| (vec![], bytes));
+        let help = "Memory of the process that is resident";
+        gauges(encoder, "resident_bytes", help, resident)
     }
 
     fn encode_hub(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {

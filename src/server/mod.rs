@@ -38,3 +38,4 @@ pub mod stream;
 mod timekeeper;
 pub mod tls;
 pub mod websocket;
+mod weigher;

@@ -39,6 +39,7 @@ use super::stopping::{Stopping, until_true};
 use super::timekeeper::Timekeeper;
 use super::tls;
 use super::websocket::Heartbeat;
+use super::weigher::Weigher;
 
 /// How long HTTP connections may take to end when the server stops.
 const STOP_PATIENCE: Duration = Duration::from_secs(2);
@@ -385,11 +386,17 @@ impl<C: Crew> ControlPlane<C> {
         stopped.map_err(|error| ServeError::Broken(error.to_string()))
     }
 
-    fn timekeeper(&self) -> Timekeeper<C::Engine> {
-        Timekeeper {
+    /// Whoever looks at the clock of the host and at our memory.
+    fn watch_host(&self) -> [tokio::task::JoinHandle<()>; 2] {
+        let timekeeper = Timekeeper {
             control: self.running.control(),
             clock: self.clock,
-        }
+        };
+        let weigher = Weigher {
+            control: self.running.control(),
+            max: self.config.server.memory_max,
+        };
+        [tokio::spawn(timekeeper.run()), tokio::spawn(weigher.run())]
     }
 
     async fn attend(&mut self) -> Result<(), ServeError> {
@@ -442,7 +449,8 @@ impl<C: Crew> ControlPlane<C> {
         // Signals are caught before anybody is told that the server runs.
         let catches_signals = self.choices.signals;
         let stopping = Stopping::new(catches_signals, self.stopped.clone(), asked);
-        let mut beside = vec![resolving, tokio::spawn(self.timekeeper().run())];
+        let mut beside = vec![resolving];
+        beside.extend(self.watch_host());
         if catches_signals {
             beside.push(tokio::spawn(in_use.run()));
             beside.push(tokio::spawn(service::watchdog(gate)));

@@ -217,7 +217,7 @@ impl Engine for Script {
     fn handle_request(&mut self, now: Instant, input: Input) {
         match input {
             Input::Request(request) => self.grant(now, request),
-            Input::Resolved(_) | Input::Drain | Input::Wall(_) => {}
+            Input::Resolved(_) | Input::Drain | Input::Wall(_) | Input::Resident(_) => {}
         }
     }
 

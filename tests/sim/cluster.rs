@@ -167,7 +167,7 @@ impl Cluster {
                 };
                 let (source, came, bytes) = intake.pop(urgency).expect("one waits");
                 let before = refused(&self.counters[shard]);
-                self.engines[shard].handle_arrival(came);
+                self.engines[shard].handle_arrival(came, urgency);
                 self.engines[shard].handle_datagram(now, source, bytes);
                 let is_cheap =
                     bytes.starts_with(b"ACK ") || refused(&self.counters[shard]) > before;
@@ -361,7 +361,7 @@ impl Cluster {
             let urgency = engine.urgency(&flight.bytes);
             let kept = desk.intake.push(urgency, source, now, &flight.bytes);
             if kept.is_err() {
-                engine.handle_arrival(now);
+                engine.handle_arrival(now, urgency);
                 engine.handle_excess(now, source, &flight.bytes);
             }
         } else {

@@ -45,7 +45,8 @@ impl<E: Engine> Shard<E> {
                     let came = came.unwrap_or(now);
                     let engine = &mut self.engine;
                     let Some(owner) = foreign_owner(engine, &self.port, bytes) else {
-                        keep(&mut self.intake, engine, now, (source, came), bytes);
+                        let waiting = (engine.urgency(bytes), source, came);
+                        keep(&mut self.intake, engine, now, waiting, bytes);
                         continue;
                     };
                     let parcel = Parcel::Received {
@@ -98,11 +99,15 @@ impl<E: Engine> Shard<E> {
                             return false;
                         }
                         metrics.add(Counter::Hops, 1);
-                    } else if self.intake.len(engine.urgency(bytes)) > 0 {
-                        keep(&mut self.intake, engine, now, (source, came), bytes);
                     } else {
-                        engine.handle_arrival(came);
-                        engine.handle_datagram(now, source, bytes);
+                        let urgency = engine.urgency(bytes);
+                        let waiting = (urgency, source, came);
+                        if self.intake.len(urgency) > 0 {
+                            keep(&mut self.intake, engine, now, waiting, bytes);
+                        } else {
+                            engine.handle_arrival(came, urgency);
+                            engine.handle_datagram(now, source, bytes);
+                        }
                     }
                     metrics.add(Counter::FramesIn, 1);
                     true
@@ -138,13 +143,10 @@ impl<E: Engine> Shard<E> {
                 source,
                 came,
                 bytes,
-            } => keep(
-                &mut self.intake,
-                &mut self.engine,
-                now,
-                (source, came),
-                &bytes,
-            ),
+            } => {
+                let waiting = (self.engine.urgency(&bytes), source, came);
+                keep(&mut self.intake, &mut self.engine, now, waiting, &bytes);
+            }
             Parcel::Transmit { transmit, bytes } => {
                 let engine = &self.engine;
                 send_by(&mut self.streams, engine, now, transmit, &bytes);
@@ -175,7 +177,7 @@ impl<E: Engine> Shard<E> {
             let Some((source, came, bytes)) = self.intake.pop(urgency) else {
                 return count;
             };
-            self.engine.handle_arrival(came);
+            self.engine.handle_arrival(came, urgency);
             self.engine.handle_datagram(now, source, bytes);
         }
         count_max
@@ -200,12 +202,11 @@ fn keep<E: Engine>(
     intake: &mut Intake,
     engine: &mut E,
     now: Instant,
-    (source, came): (Source, Instant),
+    (urgency, source, came): (Urgency, Source, Instant),
     bytes: &[u8],
 ) {
-    let urgency = engine.urgency(bytes);
     if intake.push(urgency, source, came, bytes).is_err() {
-        engine.handle_arrival(came);
+        engine.handle_arrival(came, urgency);
         engine.handle_excess(now, source, bytes);
     }
 }

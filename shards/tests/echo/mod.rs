@@ -165,7 +165,7 @@ impl Engine for Echo {
         self.events.push_back(Event::Excess);
     }
 
-    fn handle_arrival(&mut self, at: Instant) {
+    fn handle_arrival(&mut self, at: Instant, _urgency: Urgency) {
         self.came = Some(at);
     }
 

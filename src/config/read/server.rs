@@ -13,7 +13,8 @@ use crate::config::server::{
 use crate::config::value::{self, Scalar};
 use crate::config::{DnIndex, Transport};
 use crate::limits::{
-    AGENTS_MAX, DRAIN_TIMEOUT_MAX, SHARDS_MAX, SIP_LISTENERS_MAX, TOKEN_BYTES_MAX, TOKEN_BYTES_MIN,
+    AGENTS_MAX, DRAIN_TIMEOUT_MAX, MEMORY_MEBIBYTES_MAX, SHARDS_MAX, SIP_LISTENERS_MAX,
+    TOKEN_BYTES_MAX, TOKEN_BYTES_MIN,
 };
 
 pub(super) fn read(mut section: Section<'_>) -> Server {
@@ -64,9 +65,16 @@ pub(super) fn read(mut section: Section<'_>) -> Server {
             Duration::ZERO..=DRAIN_TIMEOUT_MAX,
             Duration::from_secs(30),
         ),
+        memory_max: read_memory_max(&mut section),
     };
     section.finish();
     server
+}
+
+/// MiB in the file, 0 for no limit.
+fn read_memory_max(section: &mut Section<'_>) -> Option<u64> {
+    let mebibytes = section.integer("memory_max", 0..=MEMORY_MEBIBYTES_MAX, 0);
+    (mebibytes > 0).then_some(u64::from(mebibytes) << 20)
 }
 
 fn read_listeners(section: &mut Section<'_>) -> Vec<Listener> {

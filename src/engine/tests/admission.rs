@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use offhook_shards::{Engine as _, ShardId};
+use offhook_shards::{Engine as _, ShardId, Urgency};
 
 use crate::config::{DnIndex, TrunkIndex};
 use crate::counters::Counter;
@@ -15,6 +15,7 @@ use crate::limits::{
 };
 use crate::trunk::HealthChange;
 
+use super::super::admission::urgency;
 use super::super::{Input, Message};
 use super::{Lab, PBX, request, status, value};
 
@@ -83,7 +84,7 @@ fn hand_over(lab: &mut Lab, waited: Duration, message: &str) -> Vec<u16> {
         .now
         .checked_sub(waited)
         .expect("tests run after the start");
-    lab.engine.handle_arrival(came);
+    lab.engine.handle_arrival(came, urgency(message.as_bytes()));
     let sent = lab.send(PBX, message.as_bytes());
     sent.iter().filter_map(|(_, text)| status(text)).collect()
 }
@@ -266,6 +267,30 @@ fn when_calls_legs_or_bytes_to_send_come_to_their_limits_the_rest_is_kept_for_ca
 }
 
 #[test]
+fn when_memory_is_used_up_a_call_is_taken_only_in_the_place_of_another() {
+    let mut lab = Lab::new("memory_max = 100", "");
+    let resident = |lab: &mut Lab, mebibytes: u64| {
+        lab.engine
+            .handle_request(lab.now, Input::Resident(mebibytes << 20));
+    };
+    let calls: Vec<String> = (0..20).map(|number| format!("c{number}")).collect();
+    resident(&mut lab, 100);
+    for call in &calls {
+        assert_eq!(statuses(&mut lab, "INVITE", call), [100, 182]);
+    }
+    resident(&mut lab, 101);
+    assert_eq!(statuses(&mut lab, "INVITE", "more"), [503]);
+    assert_eq!(lab.counted(Counter::InviteOutOfMemory), 1);
+    // Whoever is there goes on, and its place is free when it has gone.
+    let cancel = request("CANCEL", PBX, "c0", WHO).replace("c0CANCEL", "c0INVITE");
+    assert_eq!(hand_over(&mut lab, Duration::ZERO, &cancel), [200, 487]);
+    assert_eq!(statuses(&mut lab, "INVITE", "next"), [100, 182]);
+    assert_eq!(statuses(&mut lab, "INVITE", "another"), [503]);
+    resident(&mut lab, 100);
+    assert_eq!(statuses(&mut lab, "INVITE", "late"), [100, 182]);
+}
+
+#[test]
 fn a_source_that_calls_too_often_is_refused_and_others_are_not() {
     let mut lab = Lab::new("", "call_rate = 2\naccept = [\"203.0.113.0/24\"]");
     assert_eq!(statuses(&mut lab, "INVITE", "c1"), [100, 182]);
@@ -298,7 +323,7 @@ fn who_asks_hears_how_much_less_it_should_send_while_calls_are_refused_and_for_a
             .now
             .checked_sub(waited)
             .expect("tests run after the start");
-        lab.engine.handle_arrival(came);
+        lab.engine.handle_arrival(came, Urgency::Last);
         let asks = ";oc;oc-algo=\"loss\";branch=";
         let sent = lab.send(PBX, invite(call).replace(";branch=", asks).as_bytes());
         let via = value(&sent[0].1, "Via").expect("a Via");

@@ -140,8 +140,8 @@ impl offhook_shards::Engine for Journaled {
         self.engine.urgency(bytes)
     }
 
-    fn handle_arrival(&mut self, at: Instant) {
-        self.engine.handle_arrival(at);
+    fn handle_arrival(&mut self, at: Instant, urgency: Urgency) {
+        self.engine.handle_arrival(at, urgency);
     }
 
     fn handle_datagram(&mut self, now: Instant, from: Source, bytes: &[u8]) {

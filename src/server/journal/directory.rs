@@ -254,8 +254,8 @@ fn log(path: &Path, image: &Image, are_other_shards: bool) {
     );
     if are_other_shards {
         tracing::warn!(
-            "the number of shards is another one than before: the calls of the journal are lost, and \
-             its subscriptions"
+            "the number of shards is another one than before: the calls of the journal are lost, \
+             and its subscriptions"
         );
     }
 }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use offhook_shards::{
-    ConnectionChange, ConnectionId, Engine, Frame, ShardId, Source, Transmit, Transport,
+    ConnectionChange, ConnectionId, Engine, Frame, ShardId, Source, Transmit, Transport, Urgency,
 };
 
 use super::super::floor::{Line, Log};
@@ -157,7 +157,7 @@ impl Engine for Worker {
         }
     }
 
-    fn handle_arrival(&mut self, at: Instant) {
+    fn handle_arrival(&mut self, at: Instant, _urgency: Urgency) {
         self.station.note_arrival(at);
     }
 
