@@ -233,3 +233,28 @@ impl Digest {
         Fingerprint(hash.h1, hash.h2)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// Whoever knows no key cannot aim at one place of a table (R1): what collides under one key
+    /// is apart under another.
+    #[test]
+    fn r1_where_a_branch_falls_is_decided_by_a_secret() {
+        let (one, other) = (Matching::new([1, 2]), Matching::new([3, 4]));
+        let bucket =
+            |matching: &Matching, branch: &str| matching.client(branch, Method::Invite).0 % 1_024;
+        let branches = (0..200_000).map(|number| format!("z9hG4bK{number}"));
+        let aimed: Vec<String> = branches.filter(|it| bucket(&one, it) == 7).collect();
+        assert!(aimed.len() > 100, "they can be found by who knows the key");
+        let places: BTreeSet<u64> = aimed.iter().map(|it| bucket(&other, it)).collect();
+        assert!(
+            places.len() * 10 > aimed.len() * 8,
+            "{} places",
+            places.len()
+        );
+    }
+}

@@ -248,6 +248,78 @@ fn a_service_manager_hears_that_it_runs_lives_and_is_stopped_by_an_administrator
     std::fs::remove_file(&name).unwrap();
 }
 
+/// The unit of docs/operations.md: each key with its value.
+fn unit() -> Vec<(String, String)> {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/operations.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let unit = page.split("```ini\n").nth(1).unwrap();
+    let unit = unit.split("```").next().unwrap();
+    let lines = unit.lines().filter_map(|line| line.split_once('='));
+    lines
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .collect()
+}
+
+#[test]
+fn the_unit_of_the_page_fits_systemd_and_this_program() {
+    let unit = unit();
+    let value = |name: &str| {
+        let line = unit.iter().find(|(key, _)| key == name);
+        line.map(|(_, value)| value.as_str()).unwrap()
+    };
+    assert_eq!(value("Type"), "notify");
+    // Longer than calls may take to end by themselves.
+    assert!(value("TimeoutStopSec").parse::<u64>().unwrap() > 30);
+    // Both commands are those of this program, with flags that it knows.
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
+    let state = folder.join("unit-state");
+    let config = file("unit.toml", CONFIGURATION);
+    let here = |command: &str| -> Vec<String> {
+        let words = command.split(' ').map(|word| match word {
+            "/usr/local/bin/offhook" => env!("CARGO_BIN_EXE_offhook").to_owned(),
+            "/etc/offhook/offhook.toml" => config.display().to_string(),
+            "/var/lib/offhook" => state.display().to_string(),
+            word => word.to_owned(),
+        });
+        words.collect()
+    };
+    let check = here(value("ExecStartPre"));
+    let status = Command::new(&check[0]).args(&check[1..]).output().unwrap();
+    assert!(status.status.success(), "{status:?}");
+    let name = PathBuf::from(format!("/tmp/offhook-unit-{}", std::process::id()));
+    let watcher = UnixDatagram::bind(&name).unwrap();
+    watcher.set_read_timeout(Some(PATIENCE)).unwrap();
+    let serve = here(value("ExecStart"));
+    let server = Command::new(&serve[0])
+        .args(&serve[1..])
+        .env("NOTIFY_SOCKET", &name)
+        .stderr(Stdio::null())
+        .spawn();
+    let mut server = EndsWithTheTest(server.unwrap());
+    assert_eq!(told(&watcher), "READY=1");
+    terminate(&server);
+    assert_eq!(told(&watcher), "STOPPING=1");
+    assert_eq!(server.0.wait().unwrap().code(), Some(0));
+    std::fs::remove_file(&name).unwrap();
+    // Its keys are systemd's, where that is installed.
+    let text: Vec<String> = unit
+        .iter()
+        .map(|(key, value)| format!("{key}={}", here(value).join(" ")))
+        .collect();
+    let path = file(
+        "offhook.service",
+        &format!("[Service]\n{}\n", text.join("\n")),
+    );
+    let verified = Command::new("systemd-analyze")
+        .args(["verify", "--man=no", path.to_str().unwrap()])
+        .output();
+    if let Ok(verified) = verified {
+        let words = String::from_utf8_lossy(&verified.stderr);
+        assert!(verified.status.success(), "{words}");
+        assert!(!words.contains("offhook.service"), "{words}");
+    }
+}
+
 #[test]
 fn serve_starts_says_so_in_one_line_and_stops_on_a_signal() {
     let path = file("serve.toml", CONFIGURATION);

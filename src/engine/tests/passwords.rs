@@ -99,6 +99,21 @@ fn a6_a_name_that_is_not_known_is_answered_like_a_wrong_password() {
 }
 
 #[test]
+fn a4_a_flood_of_answers_that_nobody_has_made_keeps_nothing() {
+    let mut lab = Lab::new("", TRUNK);
+    let idle = lab.engine.user_agent().timers();
+    for number in 0..2_000_u32 {
+        let nonce = format!("{number:032x}");
+        let lines = answer(&nonce, Algorithm::Md5, ("pbx", "secret"), 1);
+        let text = asked(&mut lab, PBX, &number.to_string(), &lines);
+        assert!(status(&text) == Some(401) && !is_stale(&text), "{text}");
+    }
+    assert!(lab.engine.user_agent().is_idle(), "nothing is kept");
+    assert_eq!(lab.engine.user_agent().timers(), idle);
+    assert_eq!(lab.counted(Counter::CallOffered), 0);
+}
+
+#[test]
 fn a3_an_answer_is_good_once_for_one_call_from_one_place_for_a_while() {
     let mut lab = Lab::new("", TRUNK);
     let nonce = nonce(&asked(&mut lab, PBX, "1", ""));

@@ -100,6 +100,18 @@ fn f9_a_nul_in_the_head_gets_400() {
 }
 
 #[test]
+fn f9_lines_that_end_with_one_character_are_none() {
+    for end in ["\n", "\r"] {
+        let message = good("OPTIONS").replace("\r\n", end);
+        assert!(answers(message.as_bytes()).is_empty(), "{end:?}");
+    }
+    // Within a head that is otherwise whole they hide no header of their own.
+    let hidden = with_line("OPTIONS", "Subject: a\nCSeq: 9 OPTIONS");
+    let statuses = answers(hidden.as_bytes());
+    assert!([&[200][..], &[400]].contains(&&*statuses), "{statuses:?}");
+}
+
+#[test]
 fn f10_a_folded_header_is_one_line() {
     let message = good("OPTIONS")
         .replace(";branch", "\r\n ;branch")
@@ -317,6 +329,20 @@ fn b12_a_body_where_none_belongs_is_ignored() {
             "{method}"
         );
     }
+}
+
+#[test]
+fn r7_a_time_to_ring_that_is_none_is_passed_over() {
+    for expires in ["-1", "1h", "99999999999999999999", "4294967295"] {
+        let message = with_line("INVITE", &format!("Expires: {expires}"));
+        assert!(
+            answers(message.as_bytes()).is_empty(),
+            "{expires}: it waits"
+        );
+    }
+    // One that is over before it begins is no call.
+    let message = with_line("INVITE", "Expires: 0");
+    assert_eq!(answers(message.as_bytes()), [487]);
 }
 
 #[test]

@@ -46,6 +46,31 @@ fn only_the_requester_sees_the_reference() {
     assert!(asking.hear().unwrap().get("ReferenceID").is_none());
 }
 
+/// A16: what a caller writes is data in a frame, whatever it looks like elsewhere.
+#[test]
+fn a16_what_strangers_write_is_a_value_of_its_frame_and_nothing_else() {
+    let mut stage = Stage::new();
+    let mut desk = stage.client();
+    stage.register(&mut desk, "2001");
+    let nasty = [
+        "\",\"Message\":\"EventAgentLogout\",\"x\":\"",
+        "<script>alert(1)</script>",
+        "a\r\nInjected: line\u{0}\u{1b}[2J",
+        "'; DROP TABLE agents; --",
+        "=cmd|' /C calc'!A0",
+        "\u{2028}\u{202e}\\u0000",
+    ];
+    for text in nasty {
+        let mut event = stage.event(EventName::AgentNotReady, "2001");
+        event.agent_work_mode = Some(AgentWorkMode::AuxWork);
+        event.reasons = KeyValueList::new().with_text(text, text);
+        stage.emit(event);
+        let frame = desk.hear().unwrap();
+        assert_eq!(frame["Message"], "EventAgentNotReady");
+        assert_eq!(frame["Reasons"], json!({ text: text }));
+    }
+}
+
 #[test]
 fn a_success_of_another_name_is_not_the_answer() {
     let mut stage = Stage::new();
