@@ -594,6 +594,10 @@ pub const JOURNAL_FILE_BYTES: usize = 16 * 1024 * 1024;
 /// How often a shard looks whether its records are written, while something waits for it.
 pub const JOURNAL_LOOK_INTERVAL: Duration = Duration::from_millis(1);
 
+/// How many moments a shard keeps at which something waited for a record; with more, what came
+/// later waits with what came before.
+pub const JOURNAL_MARKS_MAX: usize = 1_024;
+
 /// How long what a shard has to say waits for its records to be written: less than T1, so that
 /// nobody repeats anything because of it, and more than a disk takes to synchronise a file.
 pub const JOURNAL_WAIT_MAX: Duration = Duration::from_millis(400);

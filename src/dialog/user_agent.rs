@@ -314,6 +314,12 @@ impl UserAgent {
         self.core.transactions.bytes_to_send()
     }
 
+    /// Messages that wait to be sent.
+    #[must_use]
+    pub fn messages_to_send(&self) -> usize {
+        self.core.transactions.messages_to_send()
+    }
+
     /// Timers that are armed, those of transactions included.
     #[must_use]
     pub fn timers(&self) -> usize {

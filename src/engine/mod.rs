@@ -74,6 +74,17 @@ pub struct EngineConfig {
     pub wall: Wall,
 }
 
+/// How much waits to be taken out of an engine.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Waiting {
+    /// For the network.
+    pub transmits: usize,
+    /// For other shards.
+    pub messages: usize,
+    /// For the control plane.
+    pub events: usize,
+}
+
 /// One shard's engine.
 ///
 /// After every `handle_*` drain `poll_transmit`, `poll_message` and `poll_event`, in this order,
@@ -137,6 +148,22 @@ impl Engine {
     /// The next thing to write down.
     pub fn poll_record(&mut self) -> Option<Record> {
         self.notebook.as_mut()?.poll_record()
+    }
+
+    /// How many things wait to be written down.
+    #[must_use]
+    pub fn unwritten(&self) -> usize {
+        self.notebook.as_ref().map_or(0, Notebook::len)
+    }
+
+    /// How much waits to be said.
+    #[must_use]
+    pub fn waiting(&self) -> Waiting {
+        Waiting {
+            transmits: self.user_agent.messages_to_send(),
+            messages: self.messages.len(),
+            events: self.events.len(),
+        }
     }
 
     fn build(now: Instant, setup: EngineConfig) -> Self {
@@ -219,7 +246,8 @@ impl Engine {
         self.calls.live()
     }
 
-    fn say_what_is_held(&self) {
+    /// Says how much is held; to be asked at the end of a turn.
+    pub(crate) fn say_what_is_held(&self) {
         let held = [
             (Gauge::Calls, self.calls.len()),
             (Gauge::Legs, self.user_agent.legs()),

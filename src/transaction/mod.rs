@@ -311,6 +311,12 @@ impl Transactions {
         self.shared.outbox.len()
     }
 
+    /// Messages that wait to be sent.
+    #[must_use]
+    pub fn messages_to_send(&self) -> usize {
+        self.shared.outbox.count()
+    }
+
     /// Messages lost since this was asked last because too many waited to be sent.
     #[must_use]
     pub fn take_dropped(&mut self) -> u64 {

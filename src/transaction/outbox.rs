@@ -44,6 +44,11 @@ impl Outbox {
         self.bytes.len()
     }
 
+    /// How many messages wait.
+    pub(super) fn count(&self) -> usize {
+        self.waiting.len()
+    }
+
     /// How many messages were lost at the limit since this was asked last.
     pub(super) fn take_dropped(&mut self) -> u64 {
         std::mem::take(&mut self.dropped)

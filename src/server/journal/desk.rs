@@ -1,6 +1,6 @@
-//! An engine that writes down what it does before it says it: what the network and the desktops
-//! hear waits until the kernel has the records that came before it, so that nothing was said that
-//! a killed process does not know. A disk that takes too long is not waited for.
+//! An engine that writes down what it does before it says it: what the network, the desktops and
+//! the other shards hear waits until the kernel has the records that came before it, so that nothing
+//! was said that a killed process does not know. A disk that takes too long is not waited for.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -15,6 +15,7 @@ use crate::cti::Output;
 use crate::engine::{Engine, Input, Message};
 use crate::limits::{JOURNAL_LOOK_INTERVAL, JOURNAL_WAIT_MAX};
 
+use super::gate::{Gate, Way};
 use super::writer::{Entry, Line};
 
 /// A shard's way to its journal.
@@ -25,10 +26,7 @@ pub struct Desk {
     sent: u64,
     /// The record that found no room.
     held: Option<Entry>,
-    /// Since when something waits to be said.
-    shut_since: Option<Instant>,
-    /// Whether it is said all the same, because the disk has taken too long.
-    is_late: bool,
+    gate: Gate,
     /// The time of the last input.
     now: Instant,
     counters: Arc<Counters>,
@@ -40,8 +38,7 @@ impl Desk {
             line,
             sent: 0,
             held: None,
-            shut_since: None,
-            is_late: false,
+            gate: Gate::default(),
             now,
             counters,
         }
@@ -66,30 +63,20 @@ impl Desk {
         }
     }
 
-    /// Whether what the engine has to say may be said.
-    fn may_speak(&mut self, engine: &mut Engine) -> bool {
+    /// Whether the next thing that the engine has to say on this way may be said.
+    fn may_speak(&mut self, engine: &mut Engine, way: Way) -> bool {
         self.hand_in(engine);
-        self.is_open()
-    }
-
-    /// Whether everything is written, or has not been for too long.
-    fn is_open(&mut self) -> bool {
-        let is_written = self.line.written.load(Ordering::Acquire) >= self.sent;
-        if is_written && self.held.is_none() {
-            (self.shut_since, self.is_late) = (None, false);
-            return true;
-        }
-        let since = *self.shut_since.get_or_insert(self.now);
-        let is_late = self.now.saturating_duration_since(since) >= JOURNAL_WAIT_MAX;
-        if is_late && !self.is_late {
-            self.is_late = true;
+        let not_sent = usize::from(self.held.is_some()) + engine.unwritten();
+        let records = self.sent + not_sent as u64;
+        let written = self.line.written.load(Ordering::Acquire);
+        if self.gate.look(self.now, engine.waiting(), records, written) {
             self.counters.count(Counter::RecordLate);
             tracing::warn!(
                 "the journal is not written for {} ms; a crash now would lose calls",
                 JOURNAL_WAIT_MAX.as_millis()
             );
         }
-        is_late
+        self.gate.is_open(way)
     }
 }
 
@@ -113,9 +100,18 @@ impl Journaled {
         }
     }
 
-    fn may_speak(&mut self) -> bool {
+    /// What the engine has to say on this way, if it may be said.
+    fn say<T>(&mut self, way: Way, poll: impl FnOnce(&mut Engine) -> Option<T>) -> Option<T> {
         let engine = &mut self.engine;
-        self.desk.as_mut().is_none_or(|desk| desk.may_speak(engine))
+        let Some(desk) = &mut self.desk else {
+            return poll(engine);
+        };
+        if !desk.may_speak(engine, way) {
+            return None;
+        }
+        let said = poll(engine);
+        desk.gate.passed(way);
+        said
     }
 }
 
@@ -180,68 +176,28 @@ impl offhook_shards::Engine for Journaled {
     }
 
     fn poll_transmit(&mut self, buffer: &mut Vec<u8>) -> Option<Transmit> {
-        self.may_speak()
-            .then(|| self.engine.poll_transmit(buffer))
-            .flatten()
+        self.say(Way::Transmit, |engine| engine.poll_transmit(buffer))
     }
 
     fn poll_message(&mut self) -> Option<(ShardId, Message)> {
-        self.engine.poll_message()
+        self.say(Way::Message, Engine::poll_message)
     }
 
     fn poll_event(&mut self) -> Option<Output> {
-        self.may_speak().then(|| self.engine.poll_event()).flatten()
+        let event = self.say(Way::Event, Engine::poll_event);
+        if event.is_none() && self.desk.is_some() {
+            // The last that is asked in a turn, and the engine was not.
+            self.engine.say_what_is_held();
+        }
+        event
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        let shut = self.desk.as_ref().filter(|desk| desk.shut_since.is_some());
+        let shut = self.desk.as_ref().filter(|desk| desk.gate.is_shut());
         let look = shut.map(|desk| desk.now + JOURNAL_LOOK_INTERVAL);
         [self.engine.poll_timeout(), look]
             .into_iter()
             .flatten()
             .min()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::atomic::AtomicU64;
-    use std::time::Duration;
-
-    use crossbeam::channel::bounded;
-
-    use super::super::super::clock::Clock;
-    use super::*;
-
-    #[test]
-    fn what_is_not_written_is_waited_for_and_not_for_ever() {
-        let (sender, _receiver) = bounded(1);
-        let written = Arc::new(AtomicU64::new(0));
-        let line = Line {
-            sender,
-            written: Arc::clone(&written),
-        };
-        let counters = Arc::new(Counters::default());
-        let begin = Clock::start().now();
-        let mut desk = Desk::new(line, begin, Arc::clone(&counters));
-        assert!(desk.is_open());
-        desk.sent = 1;
-        let moment = Duration::from_millis(1);
-        for (at, is_open) in [
-            (Duration::ZERO, false),
-            (JOURNAL_WAIT_MAX - moment, false),
-            (JOURNAL_WAIT_MAX, true),
-            (JOURNAL_WAIT_MAX + moment, true),
-        ] {
-            desk.now = begin + at;
-            assert_eq!(desk.is_open(), is_open, "{at:?}");
-        }
-        assert_eq!(counters.value(Counter::RecordLate), 1);
-        // The disk turns again: the next record is waited for anew.
-        written.store(1, Ordering::Release);
-        assert!(desk.is_open());
-        desk.sent = 2;
-        assert!(!desk.is_open());
-        assert_eq!(counters.value(Counter::RecordLate), 1);
     }
 }

@@ -3,6 +3,7 @@
 
 mod desk;
 mod directory;
+mod gate;
 mod writer;
 
 use std::path::Path;
