@@ -559,6 +559,10 @@ pub const CSEQ_AFTER_RECALL: u32 = 10_000;
 /// them.
 pub const PROBE_WITHIN: Duration = Duration::from_secs(60);
 
+/// Where it is ours to refresh the session, the refresh asks them: within this part of its interval,
+/// of which half may have passed before the crash, if that is sooner.
+pub const PROBE_PART: u32 = 30;
+
 /// Within which time a far end that was silent is asked again.
 pub const PROBE_AGAIN: Duration = Duration::from_secs(120);
 

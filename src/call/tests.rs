@@ -8,6 +8,7 @@ mod control;
 mod faults;
 mod holds;
 mod late;
+mod memory;
 mod positions;
 mod requests;
 mod returns;

@@ -4,7 +4,9 @@
 use std::time::Duration;
 
 use offhook_shards::wheel::TimerKey;
+use offhook_shards::{Transmit, Transport};
 
+use crate::journal::field::fields;
 use crate::sip::{Request, Status};
 use crate::transaction::ServerKey;
 
@@ -39,7 +41,45 @@ pub(super) struct Accepted {
     give_up: TimerKey,
 }
 
+/// A 2xx as it is written down for as long as its ACK has not come: who is killed before it was
+/// sent sends it in the next process.
+#[derive(Debug)]
+pub(super) struct Unheard {
+    cseq: u32,
+    offers: bool,
+    kept: Kept,
+}
+
+fields!(Transmit { transport, local, remote } forgets { connection });
+fields!(Kept { transmit, bytes });
+fields!(Unheard { cseq, offers, kept });
+
 impl Accepted {
+    /// What is written down of it.
+    pub(super) fn unheard(&self) -> Option<Unheard> {
+        Some(Unheard {
+            cseq: self.cseq,
+            offers: self.offers,
+            kept: self.kept.clone()?,
+        })
+    }
+
+    /// Sends a 2xx of an earlier process, and waits for its ACK as for any.
+    pub(super) fn recall(turn: &mut Turn<'_>, dialog: &CallDialog, unheard: Unheard) -> Self {
+        let Unheard {
+            cseq,
+            offers,
+            mut kept,
+        } = unheard;
+        match kept.transmit.transport {
+            Transport::Udp => {}
+            // The connection that the INVITE came on is gone. Who listens is in its Contact.
+            Transport::Tcp | Transport::Tls => kept.transmit.remote = dialog.next_hop().address,
+        }
+        turn.core.send(&kept);
+        Self::waiting(turn, cseq, offers, Some(kept))
+    }
+
     /// Sends the 2xx and starts its timers.
     pub(super) fn send(
         turn: &mut Turn<'_>,
@@ -57,12 +97,18 @@ impl Accepted {
         let answer = turn.success(dialog, asked, body);
         turn.respond(server, Status::OK, reply, answer);
         dialog.describe(body);
+        let kept = turn.core.kept_response(server);
+        Self::waiting(turn, cseq, wants_offer && body.is_some(), kept)
+    }
+
+    /// The 2xx is sent; its timers start.
+    fn waiting(turn: &mut Turn<'_>, cseq: u32, offers: bool, kept: Option<Kept>) -> Self {
         let interval = turn.core.config.t1;
         let give_up = turn.now + turn.core.patience();
         Self {
             cseq,
-            offers: wants_offer && body.is_some(),
-            kept: turn.core.kept_response(server),
+            offers,
+            kept,
             interval,
             repeat: turn.core.arm(turn.now + interval, Timer::Repeat(turn.leg)),
             give_up: turn.core.arm(give_up, Timer::AckMissing(turn.leg)),

@@ -60,10 +60,10 @@ pub(super) fn talk(turn: &mut Turn<'_>, dialog: &mut CallDialog, early: Option<&
     let _is_sent = send_in(turn, within, cseq, method, fields, None, Aside::Other);
 }
 
-/// UPDATE without an offer (RFC 3311).
-pub(super) fn update(turn: &mut Turn<'_>, dialog: &mut CallDialog) {
+/// UPDATE without an offer (RFC 3311). Whether it is sent.
+pub(super) fn update(turn: &mut Turn<'_>, dialog: &mut CallDialog) -> bool {
     let fields = dialog.request_fields();
-    let _is_sent = send(turn, dialog, Method::Update, fields, None, Aside::Update);
+    send(turn, dialog, Method::Update, fields, None, Aside::Update)
 }
 
 /// Whether it is sent: there may be no room.

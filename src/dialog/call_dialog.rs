@@ -57,6 +57,8 @@ pub(super) struct Rare {
     pub(super) offered: Option<Offered>,
     /// Requests of ours that wait for each other.
     pub(super) in_order: InOrder,
+    /// What ACKs of an earlier process answered, by the numbers of their INVITEs.
+    pub(super) answers: Vec<(u32, Body)>,
 }
 
 /// What the peer's Allow and Supported say.

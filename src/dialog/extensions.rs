@@ -53,7 +53,8 @@ impl Leg {
             return self;
         }
         if confirmed && dialog.peer.update {
-            asides::update(turn, dialog);
+            // Without room the next message says so.
+            let _is_sent = asides::update(turn, dialog);
         }
         self
     }

@@ -4,7 +4,7 @@
 use crate::sip::{HeaderName, Message, Request, Status};
 use crate::transaction::ServerKey;
 
-use super::accepted::{Accepted, Invited};
+use super::accepted::{Accepted, Invited, Unheard};
 use super::call_dialog::CallDialog;
 use super::compose::{Answer, Fields};
 use super::incoming::offer_of;
@@ -252,6 +252,16 @@ pub(super) struct Unacknowledged {
 }
 
 impl Unacknowledged {
+    /// One of an earlier process.
+    pub(super) fn recall(turn: &mut Turn<'_>, dialog: Box<CallDialog>, unheard: Unheard) -> Leg {
+        let accepted = Accepted::recall(turn, &dialog, unheard);
+        Leg::Unacknowledged(Self { dialog, accepted })
+    }
+
+    pub(super) fn accepted(&self) -> &Accepted {
+        &self.accepted
+    }
+
     pub(super) fn dialog(&self) -> &CallDialog {
         &self.dialog
     }
@@ -335,6 +345,10 @@ pub(super) struct HangingUp {
 }
 
 impl HangingUp {
+    pub(super) fn accepted(&self) -> &Accepted {
+        &self.accepted
+    }
+
     pub(super) fn dialog(&self) -> &CallDialog {
         &self.dialog
     }

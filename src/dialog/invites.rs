@@ -3,7 +3,7 @@
 //! and ended (RFC 3261 §13.2.2.4). Empty for a leg that has been quiet for half a minute.
 
 use crate::limits::FORKS_MAX;
-use crate::sip::{Method, Response, sdp};
+use crate::sip::{Checked, HeaderIndex, Message, Method, Response, sdp};
 use crate::transaction::ClientKey;
 
 use super::compose::Draft;
@@ -56,6 +56,18 @@ impl Invites {
     /// Its transaction is over: nothing of it can come any more.
     pub(super) fn remove(&mut self, client: ClientKey) {
         self.0.retain(|invite| invite.client != client);
+    }
+
+    /// What our ACKs within this dialog answer, by the numbers of their INVITEs: the next process
+    /// says it again to a 2xx that comes again.
+    pub(super) fn answers(&self, dialog: &Dialog) -> Vec<(u32, Body)> {
+        let mut answers = Vec::new();
+        for invite in &self.0 {
+            let mut sent = invite.acknowledged.iter();
+            let ack = sent.find(|sent| dialog.is_with(Some(&sent.tag)));
+            answers.extend(ack.and_then(|ack| Some((invite.cseq, ack.body()?))));
+        }
+        answers
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -116,6 +128,16 @@ impl Invites {
             }
         }
         false
+    }
+}
+
+impl Acknowledged {
+    fn body(&self) -> Option<Body> {
+        let mut index = HeaderIndex::new();
+        match Message::receive(&self.ack.bytes, &mut index) {
+            Ok(Checked::Request(ack)) => body_of(&ack.message),
+            Ok(Checked::Response(_)) | Err(_) => None,
+        }
     }
 }
 

@@ -49,6 +49,10 @@ impl Leaving {
         .settle()
     }
 
+    pub(super) fn invites(&self) -> &Invites {
+        &self.invites
+    }
+
     pub(super) fn dialog(&self) -> &CallDialog {
         &self.dialog
     }

@@ -8,20 +8,22 @@ use std::time::{Duration, Instant};
 use crate::config::Credentials;
 use crate::journal::field::{Field, fields};
 use crate::limits::{CSEQ_AFTER_RECALL, LEGS_MAX, PROBE_AGAIN, PROBE_WITHIN, SUBSCRIPTIONS_MAX};
-use crate::sip::{Method, Status};
+use crate::sip::{Method, Response, Status};
 
+use super::accepted::{Accepted, Unheard};
 use super::asides::{self, Aside};
 use super::authorization::Authorization;
 use super::call_dialog::CallDialog;
-use super::compose::Fields;
+use super::compose::{Draft, Fields};
 use super::core::Timer;
 use super::dialog::Dialog;
+use super::inbound::Unacknowledged;
 use super::leg::{Leg, Stage};
 use super::session::Session;
 use super::subscription::Subscription;
 use super::table::Usage;
 use super::turn::Turn;
-use super::{LegKey, Party, SubscriptionKey, Target, UserAgent};
+use super::{Body, LegKey, Party, SubscriptionKey, Target, UserAgent};
 
 /// A leg as it was written down.
 #[derive(Debug)]
@@ -29,9 +31,18 @@ pub struct LegMemory {
     dialog: Box<CallDialog>,
     /// Who is across.
     party: Option<Party>,
+    /// Our 2xx, of which the far end may not have heard.
+    unheard: Option<Unheard>,
+    /// What our ACKs said to 2xx that may come again, by the numbers of their INVITEs.
+    answers: Vec<(u32, Body)>,
 }
 
-fields!(LegMemory { dialog, party });
+fields!(LegMemory {
+    dialog,
+    party,
+    unheard,
+    answers,
+});
 
 impl LegMemory {
     /// Its Call-ID.
@@ -115,7 +126,7 @@ impl UserAgent {
         });
         leg.is_some().write(out);
         if let Some(leg) = leg {
-            write(leg.dialog(), out);
+            leg.write(out);
         }
     }
 
@@ -132,9 +143,9 @@ impl UserAgent {
     /// Writes down a leg that stood and was hung up, as long as its far end may not know; gives
     /// back its tag.
     pub fn remember_leaving(&self, leg: LegKey, out: &mut Vec<u8>) -> Option<u64> {
-        let dialog = match self.legs.get(leg)?.as_ref()? {
-            Leg::HangingUp(state) => state.dialog(),
-            Leg::Leaving(state) => state.dialog(),
+        let leg = self.legs.get(leg)?.as_ref()?;
+        match leg {
+            Leg::HangingUp(_) | Leg::Leaving(_) => {}
             Leg::Ringing(_)
             | Leg::Unacknowledged(_)
             | Leg::Calling(_)
@@ -143,15 +154,20 @@ impl UserAgent {
             | Leg::Answered(_)
             | Leg::Confirmed(_)
             | Leg::Over(_) => return None,
-        };
-        write(dialog, out);
-        Some(dialog.local_tag.0)
+        }
+        leg.write(out);
+        Some(leg.dialog().local_tag.0)
     }
 
     /// Takes a leg up that an earlier process had. Whether the far end still has it is asked soon,
     /// but not of all at once. `None` where there is no room, or it is there already.
     pub fn recall(&mut self, now: Instant, memory: LegMemory) -> Option<LegKey> {
-        let LegMemory { mut dialog, party } = memory;
+        let LegMemory {
+            mut dialog,
+            party,
+            unheard,
+            answers,
+        } = memory;
         let (call_id, local_tag) = (dialog.call_id.clone(), dialog.local_tag);
         let is_there = self.core.table.find(&call_id, &local_tag.text()).is_some();
         if is_there || self.legs.len() >= LEGS_MAX {
@@ -171,35 +187,98 @@ impl UserAgent {
             session_id: dialog.session_id.as_deref().copied(),
             core: &mut self.core,
         };
-        dialog.timer.recall(&mut turn);
-        turn.probe_within(PROBE_WITHIN);
-        self.legs[key] = Some(Leg::Confirmed(Session::called(dialog)));
+        if !answers.is_empty() {
+            dialog.rare_mut().answers = answers;
+        }
+        let leg = match unheard {
+            // The ACK says more than any probe.
+            Some(unheard) => {
+                dialog.timer.begin(&mut turn);
+                Unacknowledged::recall(&mut turn, dialog, unheard)
+            }
+            None => {
+                if !dialog.timer.recall(&mut turn) {
+                    turn.probe_within(PROBE_WITHIN);
+                }
+                Leg::Confirmed(Session::called(dialog))
+            }
+        };
+        self.legs[key] = Some(leg);
         Some(key)
+    }
+
+    /// A 2xx to an INVITE of which no transaction knows any more: our ACK was lost, or never sent,
+    /// and the peer waits for one (RFC 3261 §13.2.2.4). Whether there is such a dialog.
+    pub(super) fn acknowledge_stray(&mut self, response: &Response<'_>) -> bool {
+        if !response.status.is_success() || response.cseq_method != Method::Invite {
+            return false;
+        }
+        let tag = response.from_tag.unwrap_or_default();
+        let Some(Usage::Leg(key)) = self.core.table.find(response.call_id, tag) else {
+            return false;
+        };
+        let leg = self.legs.get(key).and_then(Option::as_ref);
+        let dialog = leg.map(Leg::dialog);
+        let Some(dialog) = dialog.filter(|dialog| dialog.is_with(response.to_tag)) else {
+            return false;
+        };
+        let answers = dialog.rare().map_or(&[][..], |rare| &rare.answers);
+        let answer = answers.iter().find(|(cseq, _)| *cseq == response.cseq);
+        let mut draft = Draft::within(dialog, Method::Ack, response.cseq);
+        draft.body = answer.map(|(_, body)| body);
+        self.core.acknowledge(&dialog.next_hop(), &draft);
+        true
     }
 }
 
-/// As [`LegMemory`] is read.
-fn write(dialog: &CallDialog, out: &mut Vec<u8>) {
-    dialog.write(out);
-    dialog.party().cloned().write(out);
-}
-
 impl Turn<'_> {
-    fn probe_within(&mut self, most: Duration) {
+    /// A time up to `most`, so that what is due for many legs is not due at once.
+    pub(super) fn soon(&mut self, most: Duration) -> Duration {
         let most = u32::try_from(most.as_millis()).expect("a limit of ours is short");
-        let after = Duration::from_millis(u64::from(self.core.below(most)));
+        Duration::from_millis(u64::from(self.core.below(most)))
+    }
+
+    fn probe_within(&mut self, most: Duration) {
+        let after = self.soon(most);
         self.core.arm(self.now + after, Timer::Probe(self.leg));
     }
 }
 
 impl Leg {
+    /// As [`LegMemory`] is read.
+    fn write(&self, out: &mut Vec<u8>) {
+        let dialog = self.dialog();
+        let (accepted, invites) = match self {
+            Self::Unacknowledged(state) => (Some(state.accepted()), None),
+            Self::HangingUp(state) => (Some(state.accepted()), None),
+            Self::Confirmed(state) => (None, Some(&state.invites)),
+            Self::Leaving(state) => (None, Some(state.invites())),
+            Self::Ringing(_)
+            | Self::Calling(_)
+            | Self::CancelHeld(_)
+            | Self::Cancelling(_)
+            | Self::Answered(_)
+            | Self::Over(_) => (None, None),
+        };
+        let mut answers = invites.map_or(Vec::new(), |invites| invites.answers(dialog));
+        if let Some(rare) = dialog.rare() {
+            answers.extend_from_slice(&rare.answers);
+        }
+        dialog.write(out);
+        dialog.party().cloned().write(out);
+        accepted.and_then(Accepted::unheard).write(out);
+        answers.write(out);
+    }
+
     /// Asks the far end whether it still has the call: it may have hung up while nobody was here
     /// to hear it. An OPTIONS changes nothing, and one who has not gets 481 (RFC 3261 §12.2.2).
     pub(super) fn probe(mut self, turn: &mut Turn<'_>) -> Self {
         if self.stage() == Stage::Confirmed {
             let dialog = self.dialog_mut();
             let (method, fields) = (Method::Options, Fields::default());
-            let _is_sent = asides::send(turn, dialog, method, fields, None, Aside::Probe);
+            if !asides::send(turn, dialog, method, fields, None, Aside::Probe) {
+                turn.probe_within(PROBE_AGAIN);
+            }
         }
         self
     }

@@ -38,7 +38,10 @@ impl Session {
         self.dialog.timer.wait(turn);
         let repeats = self.dialog.described.is_some() && !self.dialog.peer.update;
         if !repeats {
-            asides::update(turn, &mut self.dialog);
+            if !asides::update(turn, &mut self.dialog) {
+                let pause = pause(turn, None);
+                self.dialog.timer.again(turn, pause);
+            }
             return Leg::Confirmed(self);
         }
         if !matches!(self.negotiation, Negotiation::Settled) {
@@ -100,7 +103,8 @@ impl Session {
         }
         match status {
             // RFC 3261 §12.2.1.2, RFC 4028 §10: the peer has lost the call.
-            Status::CALL_DOES_NOT_EXIST | Status::REQUEST_TIMEOUT => return self.lost(turn),
+            Status::CALL_DOES_NOT_EXIST => return self.lost(turn),
+            Status::REQUEST_TIMEOUT if !self.dialog.timer.is_patient() => return self.lost(turn),
             Status::METHOD_NOT_ALLOWED | Status::NOT_IMPLEMENTED => {
                 self.dialog.peer.update = false;
                 if self.dialog.described.is_none() {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use offhook_shards::wheel::TimerKey;
 
 use crate::journal::field::fields;
-use crate::limits::{SESSION_RAISES_MAX, SESSION_SECONDS_MIN};
+use crate::limits::{PROBE_PART, PROBE_WITHIN, SESSION_RAISES_MAX, SESSION_SECONDS_MIN};
 use crate::sip::{HeaderName, Message, Refresher};
 
 use super::LegPolicy;
@@ -26,6 +26,8 @@ pub(super) struct SessionTimer {
     min_se: u32,
     /// How many 422 have come in a row.
     raised: u8,
+    /// Whether it was taken up after a crash, and nobody has refreshed it since.
+    recalled: bool,
     /// When the call is given up.
     expires_at: Option<Instant>,
     timer: Option<TimerKey>,
@@ -52,7 +54,7 @@ fields!(SessionTimer {
     ours,
     agreed,
     min_se,
-} forgets { raised, expires_at, timer });
+} forgets { raised, recalled, expires_at, timer });
 
 impl Asked {
     /// A header that cannot be read asks for nothing.
@@ -201,10 +203,29 @@ impl SessionTimer {
         self.again(turn, Duration::from_secs(u64::from(u32::MAX)));
     }
 
-    /// The session goes on after a crash. When it was refreshed last is not known: it counts from
-    /// now.
-    pub(super) fn recall(&mut self, turn: &mut Turn<'_>) {
+    /// The session has just begun, and goes on after a crash.
+    pub(super) fn begin(&mut self, turn: &mut Turn<'_>) {
         self.restart(turn);
+    }
+
+    /// The session goes on after a crash. When it was refreshed last is not known, and the peer
+    /// counts from then: a refresh of ours is due soon, but not of all sessions at once. Whether
+    /// there will be one, which asks the peer as well whether it still has the call.
+    pub(super) fn recall(&mut self, turn: &mut Turn<'_>) -> bool {
+        self.restart(turn);
+        self.recalled = true;
+        if !self.is_ours() {
+            return false;
+        }
+        let within = Duration::from_secs(u64::from(self.interval)) / PROBE_PART;
+        let after = turn.soon(within.min(PROBE_WITHIN));
+        self.again(turn, after);
+        true
+    }
+
+    /// Whether silence may be that of a network which was down when we were.
+    pub(super) fn is_patient(&self) -> bool {
+        self.recalled
     }
 
     pub(super) fn stop(&mut self, core: &mut Core) {
@@ -220,6 +241,7 @@ impl SessionTimer {
 
     fn restart(&mut self, turn: &mut Turn<'_>) {
         self.stop(turn.core);
+        self.recalled = false;
         if self.interval == 0 {
             return;
         }

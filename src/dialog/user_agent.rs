@@ -407,7 +407,9 @@ impl UserAgent {
             Delivered::To(client) => client,
             Delivered::Absorbed => return,
             Delivered::Stray => {
-                self.core.count(Counter::ResponseStray);
+                if !self.acknowledge_stray(response) {
+                    self.core.count(Counter::ResponseStray);
+                }
                 return;
             }
         };

@@ -119,6 +119,11 @@ impl Machine {
 }
 
 impl Clients {
+    #[cfg(test)]
+    pub(super) fn set_limit(&mut self, limit: usize, reserve: usize) {
+        self.table.set_limit(limit, reserve);
+    }
+
     pub(super) fn new(matching: Matching) -> Self {
         Self {
             table: Table::new(CLIENT_TRANSACTIONS_MAX, CLIENT_TRANSACTIONS_RESERVED),

@@ -334,6 +334,11 @@ impl Transactions {
         self.servers.set_limit(limit, reserve);
     }
 
+    #[cfg(test)]
+    pub(crate) fn set_client_limit(&mut self, limit: usize, reserve: usize) {
+        self.clients.set_limit(limit, reserve);
+    }
+
     fn advance(&mut self, now: Instant) {
         assert!(now >= self.now, "time never goes back");
         self.now = now;

@@ -162,6 +162,7 @@ impl Journal {
         };
         is_public(&event);
         if event.is_known {
+            self.stands(&event);
             self.known.push(*event);
             return Ok(());
         }
@@ -178,6 +179,23 @@ impl Journal {
         };
         self.events.push(*event);
         verdict
+    }
+}
+
+impl Journal {
+    /// What every client finds in its snapshot after the server was started again, whether it has
+    /// been told before or not.
+    fn stands(&mut self, event: &Event) {
+        let stand = match event.name {
+            EventName::Established => Stand::Talking,
+            EventName::Held => Stand::Held,
+            _ => return,
+        };
+        if let Some(call) = &event.call {
+            let stream = self.streams.entry(event.this_dn.clone()).or_default();
+            stream.off_hook = true;
+            stream.calls.insert(call.conn_id, stand);
+        }
     }
 }
 

@@ -63,6 +63,8 @@ pub struct Cluster {
     random: Random,
     /// What the engines have written down.
     pub image: Image,
+    /// Whether what they say waits for their records to be written.
+    pub is_shut: bool,
     /// What time it is by the clock on the wall.
     wall: Wall,
     keys: [u64; 2],
@@ -94,6 +96,7 @@ impl Cluster {
             outputs: Vec::new(),
             random: Random::new(seed ^ 0xc1),
             image: Image::default(),
+            is_shut: false,
             wall: Wall {
                 at: now,
                 since_epoch: BEGINS,
@@ -185,6 +188,7 @@ impl Cluster {
         self.lanes.clear();
         self.connections.clear();
         self.outputs.clear();
+        self.is_shut = false;
     }
 
     /// Another process starts with what was written down.
@@ -316,11 +320,13 @@ impl Cluster {
             let mut bytes = Vec::new();
             while let Some(transmit) = engine.poll_transmit(&mut bytes) {
                 let bytes = std::mem::take(&mut bytes);
-                flights.push(Flight {
-                    from: self.address,
-                    to: transmit.remote,
-                    bytes,
-                });
+                if !self.is_shut {
+                    flights.push(Flight {
+                        from: self.address,
+                        to: transmit.remote,
+                        bytes,
+                    });
+                }
             }
         }
         flights
@@ -333,10 +339,14 @@ impl Cluster {
                 self.image.apply(record);
             }
             while let Some((to, message)) = self.engines[shard].poll_message() {
-                self.post(now, shard, to.index(), Parcel::Message(message));
+                if !self.is_shut {
+                    self.post(now, shard, to.index(), Parcel::Message(message));
+                }
             }
             while let Some(output) = self.engines[shard].poll_event() {
-                self.outputs.push((shard, output));
+                if !self.is_shut {
+                    self.outputs.push((shard, output));
+                }
             }
         }
     }

@@ -1,6 +1,8 @@
 //! The process is killed and started again, with what it has written down: calls that are up go on,
 //! agents are as they were, and nothing is told twice.
 
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::time::Duration;
 
 use offhook::counters::Counter;
@@ -10,7 +12,9 @@ use offhook_loadgen::population::{CallPlan, EndedBy, Fault, Outcome};
 
 use super::calls::outcome;
 use super::control;
-use super::world::{Setup, World};
+use super::network::Fate;
+use super::profile::Profile;
+use super::world::{Setup, World, callers_address};
 
 const AGENT: &str = "2000";
 
@@ -312,6 +316,127 @@ fn numbers_of_subscriptions_rise_from_crash_to_crash() {
     world.finish();
 }
 
+/// Sessions of 90 s, half of which have passed, and their far ends wait for 60.
+#[test]
+fn sessions_that_are_ours_to_refresh_are_refreshed_after_a_crash_before_they_run_out() {
+    let mut world = World::new(Setup {
+        profile: Profile::PbxRestart,
+        trunk: "session_expires = 90".to_owned(),
+        ..Setup::calm(1)
+    });
+    world.run_until_ready();
+    let token = world.call(CallPlan::to("7000"));
+    world.run_until(seconds(20), |world| {
+        told(world, EventName::Established, AGENT) == 1
+    });
+    world.run_for(seconds(40));
+    world.cluster.kill(world.now);
+    world.run_for(seconds(15));
+    let refreshed = Rc::new(RefCell::new([0, 0]));
+    let counts = Rc::clone(&refreshed);
+    world.network.rule = Some(Box::new(move |flight| {
+        if flight.bytes.starts_with(b"UPDATE ") || flight.bytes.starts_with(b"INVITE ") {
+            counts.borrow_mut()[usize::from(flight.to == callers_address())] += 1;
+        }
+        Fate::Usual
+    }));
+    world.cluster.start_again(world.now);
+    world.run_for(seconds(4));
+    assert_eq!(*refreshed.borrow(), [1, 1], "the phone's, and the caller's");
+    world.run_for(seconds(600));
+    assert!(control::connected(&world, token, AGENT));
+    assert!(world.phone(AGENT).hang_up());
+    world.finish();
+}
+
+fn talking(plan: &CallPlan) -> World {
+    let mut world = World::new(Setup {
+        shards: 1,
+        ..Setup::calm(1)
+    });
+    world.run_until_ready();
+    world.call(plan.clone());
+    world
+}
+
+/// How long after such a call began its conversation was written down, each time since its agent
+/// has the caller.
+fn moments(plan: &CallPlan) -> Vec<Duration> {
+    let mut world = talking(plan);
+    let begin = world.now;
+    let (mut written, mut last) = (Vec::new(), Vec::new());
+    while world.now < begin + seconds(30) {
+        world.run_for(Duration::from_millis(1));
+        let calls = world.cluster.image.iter();
+        let calls = calls.filter(|(key, _)| matches!(key, Key::Call(_)));
+        let calls: Vec<_> = calls.map(|(_, value)| value.clone()).collect();
+        if last != calls && told(&world, EventName::Established, AGENT) > 0 {
+            written.push(world.now - begin);
+        }
+        last = calls;
+    }
+    written
+}
+
+/// What follows from a record waits until the disk has it: whoever is killed in between knows what
+/// nobody has heard.
+#[test]
+fn killed_between_the_record_and_the_word_it_says_the_word_in_the_next_process() {
+    for early in [false, true] {
+        let plan = CallPlan::to("7000").talks_for(seconds(60));
+        let plan = if early { plan.with_offer() } else { plan };
+        let mut moments = moments(&plan);
+        if !early {
+            // Before the ACK, which brings the answer, the phone has heard of nobody.
+            moments.remove(0);
+        }
+        assert!(!moments.is_empty());
+        for (moment, waits) in moments
+            .iter()
+            .flat_map(|at| [(*at, 1), (*at, 100), (*at, 399)])
+        {
+            let mut world = talking(&plan);
+            let token = world.tokens()[0];
+            world.run_for(moment - Duration::from_millis(1));
+            world.cluster.is_shut = true;
+            world.run_for(Duration::from_millis(waits));
+            world.cluster.kill(world.now);
+            world.cluster.start_again(world.now);
+            world.run_for(seconds(45));
+            assert!(
+                control::connected(&world, token, AGENT),
+                "{moment:?}, {waits} ms"
+            );
+            world.run_for(seconds(60));
+            assert_eq!(outcome(&world, token), Some(Outcome::Answered(EndedBy::Us)));
+            world.finish();
+        }
+    }
+}
+
+#[test]
+fn ack_that_was_lost_before_a_crash_is_sent_when_the_phone_asks_for_it() {
+    let mut world = World::new(Setup::calm(1));
+    world.run_until_ready();
+    let callers = callers_address();
+    world.network.rule = Some(Box::new(move |flight| {
+        match flight.bytes.starts_with(b"ACK ") && flight.from != callers {
+            true => Fate::Lost,
+            false => Fate::Usual,
+        }
+    }));
+    let token = world.call(CallPlan::to("7000").talks_for(seconds(60)));
+    world.run_until(seconds(20), |world| {
+        told(world, EventName::Established, AGENT) == 1
+    });
+    world.run_for(seconds(2));
+    world.network.rule = None;
+    crash(&mut world);
+    world.run_for(seconds(90));
+    assert_eq!(outcome(&world, token), Some(Outcome::Answered(EndedBy::Us)));
+    world.finish();
+}
+
 /// A floor that talks all the time is killed at any moment, again and again.
 #[test]
 fn killed_at_any_moment_it_knows_every_call_that_was_up() {
@@ -356,6 +481,7 @@ fn damaged_records_are_left_out_and_the_others_are_taken_up() {
     let mut random = super::random::Random::new(7);
     for _ in 0..300 {
         let mut damaged = Image::default();
+        let mut whole = 0;
         for mut record in image.records() {
             let bytes = record.value.as_mut().unwrap();
             let mut changed = bytes.to_vec();
@@ -363,13 +489,16 @@ fn damaged_records_are_left_out_and_the_others_are_taken_up() {
             match random.below(3) {
                 0 => changed[place] ^= 1 << random.below(8),
                 1 => changed.truncate(place),
-                _ => {}
+                _ => whole += 1,
             }
             *bytes = changed.into();
             damaged.apply(record);
         }
         world.cluster.kill(world.now);
         world.cluster.image = damaged;
+        let before = world.cluster.count(Counter::RecordTakenUp);
         world.cluster.start_again(world.now);
+        let taken = world.cluster.count(Counter::RecordTakenUp) - before;
+        assert!(taken >= whole, "{taken} of {whole}");
     }
 }

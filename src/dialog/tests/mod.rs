@@ -9,5 +9,6 @@ mod limits;
 mod messages;
 #[allow(dead_code, reason = "tests/rfc3261 uses the rest")]
 mod network;
+mod recalled;
 mod strangers;
 mod subscriptions;

@@ -1,0 +1,166 @@
+//! Legs that an earlier process has written down: what their far ends are told first.
+
+use std::time::Duration;
+
+use super::messages::{PEER, body, header, invite, kind, kinds, request, response, tag};
+use super::network::{Network, invite_to, sdp};
+use crate::dialog::{LegEvent, LegKey, LegMemory, LegPolicy};
+use crate::journal::{field, frame};
+
+const ALLOWS_UPDATE: &str = "Allow: INVITE, ACK, BYE, UPDATE\r\nSupported: timer\r\n";
+
+fn written(network: &Network, leg: LegKey) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    network.agents[0].remember(leg, &mut bytes);
+    bytes
+}
+
+/// The process dies, and another one reads what it has written.
+fn crash(network: &mut Network, leg: LegKey) -> LegKey {
+    let bytes = written(network, leg);
+    let memory = field::read::<Option<LegMemory>>(&bytes).expect("it is ours");
+    let now = network.now;
+    *network = Network::new(2, 1);
+    network.now = now.max(network.now);
+    let recalled = network.agents[0].recall(network.now, memory.expect("the leg stands"));
+    recalled.expect("there is room")
+}
+
+/// A call from outside whose 2xx has its ACK, or not.
+fn called(network: &mut Network, is_acknowledged: bool) -> (LegKey, String) {
+    network.send(PEER, &invite("one", "1", ALLOWS_UPDATE));
+    let leg = network.take_invited(0);
+    let policy = LegPolicy {
+        session_expires: Some(90),
+        ..LegPolicy::default()
+    };
+    network.agents[0].set_policy(network.now, leg, policy);
+    network.agents[0].answer(network.now, leg, Some(&sdp("answer")));
+    let ok = network.take_texts().pop().expect("the 2xx");
+    if is_acknowledged {
+        let to = Some(tag(&ok, "To"));
+        network.send(PEER, &request("ACK", "one", 101, to, "2", "", ""));
+        network.take_events(0);
+    }
+    (leg, ok)
+}
+
+#[test]
+fn two_hundred_without_ack_is_sent_by_the_next_process_until_the_ack_comes() {
+    let mut network = Network::new(1, 1);
+    let (leg, ok) = called(&mut network, false);
+    crash(&mut network, leg);
+    assert_eq!(network.take_texts(), std::slice::from_ref(&ok));
+    network.run_for(Duration::from_millis(600));
+    assert_eq!(network.take_texts(), std::slice::from_ref(&ok));
+    let to = Some(tag(&ok, "To"));
+    network.send(PEER, &request("ACK", "one", 101, to, "2", "", ""));
+    let heard = network.take_leg_events(0);
+    assert_eq!(heard, [LegEvent::Acknowledged { body: None }]);
+    network.run_for(Duration::from_secs(30));
+    assert_eq!(network.take_texts(), Vec::<String>::new());
+}
+
+#[test]
+fn session_of_ours_is_refreshed_at_once_and_again_after_silence() {
+    let mut network = Network::new(1, 1);
+    let (leg, _) = called(&mut network, true);
+    crash(&mut network, leg);
+    network.run_for(Duration::from_secs(3));
+    let first = network.take_texts().swap_remove(0);
+    assert_eq!(kind(&first), "UPDATE");
+    // Nobody answers: the network may be as new as we are.
+    network.run_for(Duration::from_secs(33));
+    network.take_texts();
+    network.run_for(Duration::from_secs(16));
+    let again = network.take_texts().swap_remove(0);
+    assert_eq!(kind(&again), "UPDATE");
+    assert_ne!(header(&again, "CSeq"), header(&first, "CSeq"));
+    let expires = "Session-Expires: 90;refresher=uac\r\n";
+    network.send(PEER, &response(&again, 200, "", expires, ""));
+    network.run_for(Duration::from_secs(39));
+    assert_eq!(
+        network.take_texts(),
+        Vec::<String>::new(),
+        "as any session from here on"
+    );
+    network.run_for(Duration::from_secs(7));
+    assert_eq!(kind(&network.take_texts()[0]), "UPDATE");
+    assert_eq!(network.take_leg_events(0), []);
+}
+
+#[test]
+fn question_for_which_there_is_no_room_is_asked_later() {
+    let mut network = Network::new(1, 1);
+    network.send(PEER, &invite("one", "1", ""));
+    let leg = network.take_invited(0);
+    network.agents[0].answer(network.now, leg, None);
+    let ok = network.take_texts().pop().expect("the 2xx");
+    let to = Some(tag(&ok, "To"));
+    network.send(PEER, &request("ACK", "one", 101, to, "2", "", ""));
+    crash(&mut network, leg);
+    network.agents[0].core.transactions.set_client_limit(0, 0);
+    network.run_for(Duration::from_secs(60));
+    assert_eq!(network.take_texts(), Vec::<String>::new());
+    network.agents[0].core.transactions.set_client_limit(10, 0);
+    network.run_for(Duration::from_secs(120));
+    let texts = network.take_texts();
+    assert_eq!(kind(&texts[0]), "OPTIONS");
+}
+
+/// A call to a phone whose 2xx brings the offer.
+fn calling(network: &mut Network) -> (LegKey, String) {
+    let invite = crate::dialog::Invite {
+        body: None,
+        ..invite_to(PEER)
+    };
+    let leg = network.agents[0]
+        .invite(network.now, &invite)
+        .expect("room");
+    let sent = network.take_text();
+    let contact =
+        format!("Contact: <sip:2001@127.0.0.1:{PEER}>\r\nContent-Type: application/sdp\r\n");
+    let ok = response(&sent, 200, "phone", &contact, "offer");
+    network.send(PEER, &ok);
+    network.agents[0].acknowledge(network.now, leg, Some(&sdp("answer")));
+    assert_eq!(kinds(&network.take_texts()), ["ACK"]);
+    (leg, ok)
+}
+
+#[test]
+fn two_hundred_that_comes_again_after_a_crash_gets_its_ack_with_the_answer() {
+    let mut network = Network::new(1, 1);
+    let (leg, ok) = calling(&mut network);
+    let mut leg = crash(&mut network, leg);
+    // Even if it crashes again before.
+    for _ in 0..2 {
+        network.send(PEER, &ok);
+        let ack = network.take_text();
+        assert_eq!((kind(&ack).as_str(), body(&ack)), ("ACK", "answer"));
+        assert_eq!(
+            header(&ack, "CSeq"),
+            header(&ok, "CSeq").replace("INVITE", "ACK")
+        );
+        assert_eq!(tag(&ack, "To"), "phone");
+        leg = crash(&mut network, leg);
+    }
+    // That of a fork is none of this dialog's.
+    network.send(PEER, &ok.replace("tag=phone", "tag=other"));
+    assert_eq!(network.take_texts(), Vec::<String>::new());
+}
+
+/// Who changes what is written of a leg changes the last byte of `HEAD`, too.
+#[test]
+fn form_of_a_leg_is_that_of_the_head() {
+    let mut network = Network::new(1, 1);
+    let (leg, _) = called(&mut network, false);
+    let unheard = frame::pin(&written(&network, leg));
+    let mut network = Network::new(1, 1);
+    let (leg, _) = calling(&mut network);
+    let answered = frame::pin(&written(&network, leg));
+    let expected = [
+        (2, 703, 9_223_949_068_837_879_357),
+        (2, 249, 9_003_148_983_640_940_294),
+    ];
+    assert_eq!([unheard, answered], expected);
+}
