@@ -585,6 +585,9 @@ pub const MEMORY_LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// How far the end of a subscription moves before it is written down again: a refresh moves it
 /// further, and a NOTIFY, which says in whole seconds what is left, less.
 pub const SUBSCRIPTION_RECORD_SLACK: Duration = Duration::from_secs(10);
+/// How long a desktop that was there before a crash has to come back, before it counts as gone:
+/// longer than clients wait before they connect anew.
+pub const DESKTOP_RETURN: Duration = Duration::from_secs(60);
 
 /// Records that wait for a journal's writer; the shard keeps what finds no room.
 pub const JOURNAL_QUEUE_MAX: usize = 4_096;

@@ -17,6 +17,7 @@ impl Agent {
     pub(super) fn ask(&mut self, step: &mut Step<'_>, whom: RequestedBy, request: DesktopRequest) {
         match request {
             DesktopRequest::Present => {
+                self.timers.disarm(step, Timer::Desktop);
                 self.desktop_present = true;
                 self.desktop_missed = false;
             }
@@ -244,7 +245,8 @@ impl Agent {
         self.withdraw_queue_call(step);
     }
 
-    fn desktop_gone(&mut self, step: &mut Step<'_>) {
+    pub(super) fn desktop_gone(&mut self, step: &mut Step<'_>) {
+        self.timers.disarm(step, Timer::Desktop);
         self.desktop_present = false;
         if self.votes.last() == Standing::LoggedOut {
             // Its vote was kept for the return of the phone; nobody waits for that now.

@@ -5,6 +5,7 @@ use crate::call::Elsewhere;
 use crate::config::{Login, WrapUp};
 use crate::cti::{EventName, ForwardMode};
 use crate::journal::field::{self, Field, fields};
+use crate::limits::DESKTOP_RETURN;
 
 use super::Party;
 use super::state::{Agent, Reason};
@@ -19,13 +20,15 @@ struct Memory {
     desktop_login: Option<Box<str>>,
     dnd: bool,
     forward: Option<(ForwardMode, Box<str>)>,
+    has_desktop: bool,
 }
 
 fields!(Memory {
     votes,
     desktop_login,
     dnd,
-    forward
+    forward,
+    has_desktop,
 });
 
 impl Agent {
@@ -37,12 +40,14 @@ impl Agent {
             desktop_login: self.desktop_login.clone(),
             dnd: self.dnd,
             forward: forward.map(|to| (to.mode, to.destination.clone())),
+            has_desktop: self.desktop_present,
         };
         let new = Memory {
             votes: Votes::of_nobody(login),
             desktop_login: None,
             dnd: false,
             forward: None,
+            has_desktop: false,
         };
         if memory == new {
             return false;
@@ -52,7 +57,7 @@ impl Agent {
     }
 
     /// Takes an agent up as an earlier process had it; `false` if that cannot be read. A pause that
-    /// was on begins anew.
+    /// was on begins anew. A desktop that was there has some time to come back.
     pub(super) fn recall(&mut self, step: &mut Step<'_>, bytes: &[u8]) -> bool {
         let Some(memory) = field::read::<Memory>(bytes) else {
             return false;
@@ -60,6 +65,13 @@ impl Agent {
         self.votes = memory.votes;
         self.desktop_login = memory.desktop_login;
         self.dnd = memory.dnd;
+        if !step.config.is_watched(step.dn) {
+            self.forget_phone();
+        }
+        if memory.has_desktop {
+            self.desktop_present = true;
+            self.timers.arm(step, Timer::Desktop, DESKTOP_RETURN);
+        }
         let forward = memory.forward;
         self.forward = forward.map(|(mode, destination)| Elsewhere { destination, mode });
         match (&self.votes.desktop, step.config.wrap_up(step.dn, None)) {
@@ -83,6 +95,16 @@ impl Agent {
         self.say_how_it_stands(step);
         step.is_known_since(before);
         true
+    }
+
+    /// The phone is not watched any more: nobody would ever say anything else of it.
+    fn forget_phone(&mut self) {
+        let desktop = std::mem::replace(&mut self.votes.desktop, DesktopVote::None);
+        self.votes = Votes::new(desktop);
+        self.votes.settle();
+        if self.votes.last() == Standing::LoggedOut {
+            self.desktop_login = None;
+        }
     }
 
     fn say_how_it_stands(&self, step: &mut Step<'_>) {
@@ -132,5 +154,37 @@ impl Agent {
             self.show(step, index, EventName::Held, party);
         }
         step.is_known_since(before);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agent::votes::{Gone, Pause, PresenceVote, ServerDecision};
+    use crate::cti::{AgentWorkMode, KeyValueList};
+    use crate::journal::frame;
+
+    /// Who changes what is written of an agent changes the last byte of `HEAD`, too.
+    #[test]
+    fn form_of_an_agent_is_that_of_the_head() {
+        let pause = DesktopVote::NotReady(Pause {
+            work_mode: AgentWorkMode::AuxWork,
+            reasons: KeyValueList::new().with_text("ReasonCode", "lunch"),
+            decided_by: Some(ServerDecision::DesktopGone),
+            wrap_up: Some(WrapUp::Untimed),
+        });
+        let mut votes = Votes::new(pause);
+        votes.presence = PresenceVote::Out(Gone::Overruled);
+        let memory = Memory {
+            votes,
+            desktop_login: Some("alice".into()),
+            dnd: true,
+            forward: Some((ForwardMode::Unconditional, "2001".into())),
+            has_desktop: false,
+        };
+        let mut bytes = Vec::new();
+        memory.write(&mut bytes);
+        assert_eq!(field::read::<Memory>(&bytes), Some(memory));
+        assert_eq!(frame::pin(&bytes), (2, 85, 3_404_818_912_578_241_771));
     }
 }

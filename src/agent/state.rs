@@ -155,6 +155,7 @@ impl Agent {
             Timer::AutoLogout => self.log_out(step, None),
             Timer::Collection => self.decide_claims(step),
             Timer::Claim => self.end_claim(step),
+            Timer::Desktop => self.desktop_gone(step),
         }
     }
 

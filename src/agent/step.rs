@@ -34,10 +34,12 @@ pub(super) enum Timer {
     Collection,
     /// A router has kept the agent for as long as it asked.
     Claim,
+    /// The desktop that was there before a crash has not come back.
+    Desktop,
 }
 
 /// How many timers there are.
-const TIMERS: usize = Timer::Claim as usize + 1;
+const TIMERS: usize = Timer::Desktop as usize + 1;
 
 /// The armed timers of one agent.
 #[derive(Debug, Default)]

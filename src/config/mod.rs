@@ -209,6 +209,11 @@ impl Config {
         &self.agents[index.0 as usize]
     }
 
+    /// Whether presence says something about the agent.
+    pub fn is_watched(&self, index: DnIndex) -> bool {
+        self.presence.enabled && self.agent_at(index).presence.is_some()
+    }
+
     /// The queue that an index stands for.
     pub fn queue_at(&self, index: QueueIndex) -> &Queue {
         &self.queues[usize::from(index.0)]

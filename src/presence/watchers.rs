@@ -82,7 +82,7 @@ impl Watchers {
         let mut jitter = Jitter::new(seed, 2);
         let mut dns: Vec<DnIndex> = dns
             .into_iter()
-            .filter(|dn| is_watched(&config, *dn))
+            .filter(|dn| config.is_watched(*dn))
             .collect();
         dns.sort_unstable();
         dns.dedup();
@@ -323,10 +323,6 @@ impl Watchers {
             }
         }
     }
-}
-
-fn is_watched(config: &Config, dn: DnIndex) -> bool {
-    config.presence.enabled && config.agent_at(dn).presence.is_some()
 }
 
 fn arm(wheel: &mut Wheel<Timer>, armed: &mut Armed, wanted: Option<Instant>, timer: Timer) {

@@ -3,6 +3,7 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use offhook::counters::Counter;
@@ -434,6 +435,65 @@ fn ack_that_was_lost_before_a_crash_is_sent_when_the_phone_asks_for_it() {
     crash(&mut world);
     world.run_for(seconds(90));
     assert_eq!(outcome(&world, token), Some(Outcome::Answered(EndedBy::Us)));
+    world.finish();
+}
+
+#[test]
+fn vote_of_a_phone_that_is_not_watched_any_more_is_forgotten() {
+    let mut world = World::new(Setup::calm(3));
+    world.run_until_ready();
+    // One phone is gone, one is in a call of its own.
+    world.phone(AGENT).unregister();
+    world.phone("2001").begin_private_call();
+    world.run_for(seconds(2));
+    world.cluster.kill(world.now);
+    let mut config = (*world.cluster.config).clone();
+    config.presence.enabled = false;
+    world.cluster.config = Arc::new(config);
+    world.cluster.start_again(world.now);
+    world.run_for(seconds(2));
+    let login = |world: &mut World, dn| {
+        world.ask(
+            dn,
+            DesktopRequest::Login {
+                agent_id: None,
+                work_mode: AgentWorkMode::AutoIn,
+                reasons: KeyValueList::new(),
+            },
+        );
+    };
+    for dn in [AGENT, "2001"] {
+        login(&mut world, dn);
+        world.run_for(seconds(1));
+        assert!(world.journal.is_ready(dn), "{dn}");
+    }
+}
+
+#[test]
+fn desktop_that_does_not_come_back_after_a_crash_is_gone() {
+    let mut world = World::new(Setup {
+        server: "on_disconnect = \"notready\"".to_owned(),
+        ..Setup::calm(3)
+    });
+    world.run_until_ready();
+    for dn in [AGENT, "2001"] {
+        world.ask(dn, DesktopRequest::Present);
+    }
+    world.run_for(seconds(1));
+    crash(&mut world);
+    world.run_for(seconds(20));
+    world.ask("2001", DesktopRequest::Present);
+    world.run_for(seconds(35));
+    assert_eq!(
+        told(&world, EventName::AgentNotReady, AGENT),
+        0,
+        "it may come"
+    );
+    world.run_for(seconds(10));
+    assert_eq!(told(&world, EventName::AgentNotReady, AGENT), 1);
+    for dn in ["2001", "2002"] {
+        assert_eq!(told(&world, EventName::AgentNotReady, dn), 0);
+    }
     world.finish();
 }
 
