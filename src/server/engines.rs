@@ -109,7 +109,7 @@ impl Crew for Engines {
             return Journaled::new(Engine::new(now, setup), None);
         };
         let counters = Arc::clone(&self.counters[shard.index()]);
-        let engine = Engine::with_journal(now, setup, state.image());
+        let engine = Engine::with_journal(now, setup, &state.take_image(shard));
         Journaled::new(engine, Some(state.desk(shard, now, counters)))
     }
 

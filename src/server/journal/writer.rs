@@ -129,15 +129,21 @@ impl Writer {
 
     /// Writes what is live to a new file, which then takes the place of the old one.
     fn rotate(&mut self) -> io::Result<()> {
-        let mut bytes = HEAD.to_vec();
-        for record in self.image.records() {
-            frame::append(&mut bytes, &record);
-        }
-        let file = replace(&self.path, &bytes)?;
+        let (file, bytes) = write(&self.path, &self.image)?;
         self.file = Some(file);
-        (self.bytes, self.live) = (bytes.len(), bytes.len());
+        (self.bytes, self.live) = (bytes, bytes);
         Ok(())
     }
+}
+
+/// Puts a journal that holds the image in the place of a file, or none; gives back its length.
+pub(super) fn write(path: &Path, image: &Image) -> io::Result<(File, usize)> {
+    let mut bytes = HEAD.to_vec();
+    for record in image.records() {
+        frame::append(&mut bytes, &record);
+    }
+    let file = replace(path, &bytes)?;
+    Ok((file, bytes.len()))
 }
 
 /// Puts a file in the place of another one, or none; at no moment is there half of it.
