@@ -162,16 +162,21 @@ impl Engine {
         }
     }
 
+    /// Its legs come first: whatever is wrong with the rest, they can be hung up.
     fn written_call(&self, key: CallKey) -> Option<(ConnId, Vec<u8>)> {
-        let mut bytes = Vec::new();
-        let (conn_id, slots) = self.calls.remember(key, &self.wall, &mut bytes)?;
+        let mut call = Vec::new();
+        let (conn_id, slots) = self.calls.remember(key, &self.wall, &mut call)?;
+        let mut legs = Vec::new();
         for slot in slots {
             match self.links.leg(key, slot) {
-                Some(leg) => self.user_agent.remember(leg, &mut bytes),
+                Some(leg) => self.user_agent.remember(leg, &mut legs),
                 // The end of a tie: the other conversation is on its own after a crash.
-                None => None::<LegMemory>.write(&mut bytes),
+                None => None::<LegMemory>.write(&mut legs),
             }
         }
+        let mut bytes = Vec::with_capacity(size_of::<u32>() + legs.len() + call.len());
+        Bytes::from(legs).write(&mut bytes);
+        bytes.extend_from_slice(&call);
         Some((conn_id, bytes))
     }
 }

@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use offhook_shards::ShardId;
 
 use crate::call::cause;
@@ -152,13 +153,28 @@ impl Engine {
         Some(leg.is_some())
     }
 
+    /// Far ends of a call that cannot be gone on with: nobody would know them.
+    fn hang_up_all(&mut self, now: Instant, legs: &mut Reader<'_>) {
+        while let Some(memory) = Option::<LegMemory>::read(legs) {
+            if let Some(leg) = memory.and_then(|memory| self.user_agent.recall(now, memory)) {
+                self.user_agent.hang_up(now, leg, cause::FAILURE);
+                self.note_leaving(leg);
+            }
+        }
+    }
+
     fn take_up_call(&mut self, now: Instant, name: u64, bytes: &[u8]) -> Option<()> {
         let mut from = Reader::new(bytes);
-        let (key, slots) = self.calls.recall(now, &self.wall, &mut from)?;
+        let legs = Bytes::read(&mut from)?;
+        let mut legs = Reader::new(&legs);
+        let Some((key, slots)) = self.calls.recall(now, &self.wall, &mut from) else {
+            self.hang_up_all(now, &mut legs);
+            return None;
+        };
         let mut there = Vec::new();
         for slot in slots {
             // What cannot be read to its end goes on by the legs that could be.
-            let Some(memory) = Option::<LegMemory>::read(&mut from) else {
+            let Some(memory) = Option::<LegMemory>::read(&mut legs) else {
                 break;
             };
             if let Some(leg) = memory.and_then(|memory| self.user_agent.recall(now, memory)) {

@@ -497,6 +497,35 @@ fn desktop_that_does_not_come_back_after_a_crash_is_gone() {
     world.finish();
 }
 
+#[test]
+fn call_that_cannot_be_taken_up_is_hung_up_at_both_ends() {
+    let mut world = World::new(Setup::calm(1));
+    world.run_until_ready();
+    let token = world.call(CallPlan::to("7000"));
+    world.run_for(seconds(10));
+    assert!(control::connected(&world, token, AGENT));
+    world.cluster.kill(world.now);
+    let mut image = Image::default();
+    for mut record in world.cluster.image.records() {
+        if let (Key::Call(_), Some(value)) = (&record.key, &mut record.value) {
+            value.truncate(value.len() - 1);
+        }
+        image.apply(record);
+    }
+    world.cluster.image = image;
+    world.cluster.start_again(world.now);
+    world.run_for(seconds(5));
+    assert_eq!(
+        outcome(&world, token),
+        Some(Outcome::Answered(EndedBy::Server))
+    );
+    assert!(!world.phone(AGENT).hang_up(), "it has no call any more");
+    assert!(world.cluster.image.iter().all(|(key, _)| match key {
+        Key::Call(_) | Key::Leaving(_) => false,
+        Key::Agent(_) | Key::Subscription(_) => true,
+    }));
+}
+
 /// A floor that talks all the time is killed at any moment, again and again.
 #[test]
 fn killed_at_any_moment_it_knows_every_call_that_was_up() {
