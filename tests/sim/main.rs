@@ -32,6 +32,7 @@ mod features;
 mod floor;
 mod flows;
 mod hands;
+mod host;
 mod invariants;
 mod joined;
 mod ladder;
@@ -53,6 +54,7 @@ mod routers;
 mod runs;
 #[path = "../cti/schema.rs"]
 mod schema;
+mod setup;
 mod sleep;
 mod strangers;
 mod swallowed;

@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use offhook::config::{self, Config};
 use offhook::cti::{
     ClientId, DesktopRequest, Event, EventName, Output, Request, RequestBody, RequestedBy,
     RouteRequest,
@@ -22,72 +21,25 @@ use offhook_shards::{ShardId, Transport};
 
 use super::checkers::{self, Journal};
 use super::cluster::Cluster;
-use super::network::{Faults, Flight, Network};
+use super::host::Host;
+use super::network::{Flight, Network};
 use super::order::Order;
-use super::profile::Profile;
 use super::random::Random;
+use super::setup::{configuration, subscribes_max};
 use super::topology::Topology;
 use super::trace::Trace;
 use super::wire::Wire;
 
+pub use super::setup::Setup;
+
 /// Phones of the PBX that are no agents: what is dialled there is outside of the server.
 pub const OUTSIDE: [&str; 2] = ["4000", "4001"];
-
-/// A sleep that a peer may notice: its requests come again for 32 s, the last time after four.
-const LONG_SLEEP: Duration = Duration::from_secs(4);
 
 /// Half of the session timer that UCM insists on: by then every call has been refreshed.
 const SESSION_REFRESHED: Duration = Duration::from_secs(900);
 
 /// Steps of one run before it is taken for endless.
 const STEPS_MAX: u64 = 4_000_000;
-
-/// What a world is made of.
-pub struct Setup {
-    pub seed: u64,
-    pub shards: u16,
-    pub agents: u32,
-    pub faults: Faults,
-    /// More configuration, appended as it is.
-    pub more: String,
-    /// Nodes of the PBX.
-    pub nodes: u16,
-    /// How many of them, the last ones, are peers of the trunk `spare` in place of `ucm`.
-    pub spare_nodes: u16,
-    /// More of the section of the server, as it is.
-    pub server: String,
-    /// More of the section of the trunk `ucm`, as it is.
-    pub trunk: String,
-    /// Whether the trunk `ucm` is a name, which leads where `World::resolve` says.
-    pub named: bool,
-    /// What the world is like; nothing goes wrong by itself in that of a directed test.
-    pub profile: Profile,
-}
-
-impl Setup {
-    pub fn calm(agents: u32) -> Self {
-        Self {
-            seed: 1,
-            shards: 3,
-            agents,
-            faults: Faults::CALM,
-            more: String::new(),
-            nodes: 1,
-            spare_nodes: 0,
-            server: String::new(),
-            trunk: String::new(),
-            named: false,
-            profile: Profile::Mixed,
-        }
-    }
-
-    pub fn with(self, more: &str) -> Self {
-        Self {
-            more: more.to_owned(),
-            ..self
-        }
-    }
-}
 
 pub struct World {
     pub now: Instant,
@@ -118,15 +70,11 @@ pub struct World {
     pub clients_take: Duration,
     /// What clients have asked for that has not come in, and when it will.
     coming: VecDeque<(Instant, ShardId, Request)>,
-    /// How far the server's monotonic clock is behind: for so long its host has slept with it.
-    lag: Duration,
+    /// Where the server runs: it may sleep.
+    pub host: Host,
     /// Whether the PBX has forgotten calls.
     forgets: bool,
-    /// Until when its host sleeps, and whether its monotonic clock stands still meanwhile.
-    asleep: Option<(Instant, bool)>,
-    /// Since when it does, or did last.
-    slept: Instant,
-    random: Random,
+    pub random: Random,
     steps: u64,
     replay: String,
 }
@@ -184,9 +132,7 @@ impl World {
             asked: 0,
             clients_take: Duration::ZERO,
             coming: VecDeque::new(),
-            lag: Duration::ZERO,
-            asleep: None,
-            slept: now,
+            host: Host::awake(now),
             forgets: setup.profile.forgets(),
             random: Random::new(setup.seed ^ 0xc11e),
             steps: 0,
@@ -211,7 +157,7 @@ impl World {
         while let Some(flight) = self.network.arrived(self.now) {
             self.deliver(flight);
         }
-        if self.asleep.is_none() {
+        if !self.sleeps() {
             self.admit();
             self.cluster.run(self.server_now());
         }
@@ -236,7 +182,7 @@ impl World {
     #[track_caller]
     fn look_at_order(&mut self) {
         // I-12: whatever is due has been done.
-        if self.asleep.is_none() && self.server_due().is_some_and(|next| next <= self.now) {
+        if !self.sleeps() && self.server_due().is_some_and(|next| next <= self.now) {
             self.fail("I-12: a shard waits although something is due");
         }
         let Some((mut order, has_router)) = self.order.take() else {
@@ -330,7 +276,7 @@ impl World {
         let at = last.map_or(self.now + takes, |last| last.max(self.now + takes));
         let request = Request { requested_by, body };
         self.coming.push_back((at, shard, request));
-        if self.asleep.is_none() {
+        if !self.sleeps() {
             self.admit();
         }
     }
@@ -344,61 +290,14 @@ impl World {
     }
 
     /// What time it is by the server's monotonic clock.
-    fn server_now(&self) -> Instant {
-        self.now - self.lag
+    pub fn server_now(&self) -> Instant {
+        self.host.monotonic(self.now)
     }
 
     /// When the server has something to do.
     fn server_due(&self) -> Option<Instant> {
-        if let Some((until, _)) = self.asleep {
-            return Some(until);
-        }
-        let own = self.cluster.next().map(|next| next + self.lag);
         let asked = self.coming.front().map(|(at, ..)| *at);
-        own.into_iter().chain(asked).min()
-    }
-
-    /// The server's host sleeps for so long; its monotonic clock goes on, or stands still.
-    pub fn sleep(&mut self, time: Duration, stands_still: bool) {
-        if self.asleep.is_some() {
-            return;
-        }
-        let what = format!("the server sleeps for {time:?}; its clock stands: {stands_still}");
-        self.network.remark(self.now, what);
-        let until = self.now + time;
-        self.asleep = Some((until, stands_still));
-        // Timers that have come due are seen before what has arrived, or after it.
-        let later = self
-            .random
-            .between(Duration::ZERO, Duration::from_millis(20));
-        self.network.asleep = Some((self.cluster.address, until + later));
-        self.slept = self.now;
-        if time >= LONG_SLEEP {
-            let slept = (self.now, until + later);
-            self.network.swallowed.slept.push(slept);
-        }
-    }
-
-    /// Whether the server's host sleeps.
-    pub fn sleeps(&self) -> bool {
-        self.asleep.is_some()
-    }
-
-    fn wake(&mut self) {
-        let Some((_, stands_still)) = self.asleep.take_if(|(until, _)| *until <= self.now) else {
-            return;
-        };
-        self.wire.woke = Some(self.now);
-        if stands_still {
-            self.lag += self.now - self.slept;
-        }
-    }
-
-    /// The wall clock of the server's host is set.
-    pub fn set_wall(&mut self, by: Duration, forward: bool) {
-        let what = format!("the clock is set by {by:?}, forward: {forward}");
-        self.network.remark(self.now, what);
-        self.cluster.set_wall(self.server_now(), by, forward);
+        self.host.due(self.cluster.next(), asked)
     }
 
     /// Cuts a node of the PBX off, or mends that.
@@ -411,7 +310,7 @@ impl World {
     pub fn heal(&mut self) {
         self.network.heal();
         self.clients_take = Duration::ZERO;
-        if let Some((until, _)) = self.asleep {
+        if let Some(until) = self.host.asleep_until() {
             self.run_for(until - self.now);
         }
     }
@@ -528,7 +427,7 @@ impl World {
         // What clients are told of a message stands before what the message leads to.
         for (_, mut output) in std::mem::take(&mut self.cluster.outputs) {
             if let Output::Event(event) = &mut output {
-                event.at += self.lag;
+                event.at = self.host.told(event.at);
                 if let Some(trace) = &mut self.trace {
                     trace.said(self.now, event);
                 }
@@ -598,67 +497,4 @@ pub fn media_address() -> SocketAddr {
 
 pub fn callers_address() -> SocketAddr {
     "10.0.1.1:5080".parse().expect("an address")
-}
-
-/// SUBSCRIBEs within a second: the rate, or one a shard if that is more, and what two shards that
-/// wake at different moments add.
-fn subscribes_max(config: &Config, shards: u16) -> usize {
-    let rate = config.trunks.iter().map(|trunk| trunk.subscribe_rate);
-    let rate: u32 = rate.max().unwrap_or_default();
-    (rate as usize).max(shards.into()) * config.trunks.len() + 2 * usize::from(shards)
-}
-
-fn configuration(setup: &Setup) -> Config {
-    let peers = |nodes: std::ops::Range<u16>| {
-        nodes
-            .map(|node| format!("\"udp:{}\"", node_address(node)))
-            .collect::<Vec<String>>()
-            .join(", ")
-    };
-    let (server, trunk) = (&setup.server, &setup.trunk);
-    let first_spare = setup.nodes - setup.spare_nodes;
-    let spare = match setup.spare_nodes {
-        0 => String::new(),
-        _ => format!(
-            "[[trunk]]\nname = \"spare\"\npeers = [{}]",
-            peers(first_spare..setup.nodes)
-        ),
-    };
-    let ucm = if setup.named {
-        "\"udp:ucm.example.com\"".to_owned()
-    } else {
-        peers(0..first_spare)
-    };
-    let text = format!(
-        r#"
-        [server]
-        sip = ["udp:10.0.0.1:5060"]
-        {server}
-        [[trunk]]
-        name = "ucm"
-        peers = [{ucm}]
-        {trunk}
-        {spare}
-        [[queue]]
-        name = "sales"
-        [[queue]]
-        name = "service"
-        [[routing_point]]
-        number = "7000"
-        queue = "sales"
-        [[routing_point]]
-        number = "7001"
-        queue = "service"
-        [[agents]]
-        range = "2000-{}"
-        queues = ["sales", "service"]
-        {}
-        "#,
-        1_999 + setup.agents,
-        setup.more,
-    );
-    match config::parse(&text, &|name| Err(name.to_owned())) {
-        Ok(config) => config,
-        Err(mistakes) => panic!("{mistakes:?}"),
-    }
 }
