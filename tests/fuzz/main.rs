@@ -14,6 +14,7 @@ mod targets;
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use changes::Changes;
 use targets::{ALL, Target};
@@ -57,6 +58,47 @@ fn changes_of_what_was_found_are_survived() {
             survives(&format!("{name}, change {number}"), target, &bytes);
         }
     }
+}
+
+/// `REPLAY=fuzz/artifacts` replays all files below a folder, or one, and says what each has taken.
+/// The folder of a file names its target, unless `TARGET` does.
+#[test]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "what is replayed, and in which time, is for whoever looks into it"
+)]
+fn what_a_file_holds_is_survived() {
+    let Ok(place) = std::env::var("REPLAY") else {
+        return;
+    };
+    let chosen = std::env::var("TARGET").ok();
+    let mut broken = Vec::new();
+    for path in below(Path::new(&place)) {
+        let folder = path.parent().and_then(Path::file_name);
+        let folder = folder.map(|name| name.to_string_lossy().into_owned());
+        let name = chosen.clone().or(folder).unwrap();
+        let target = ALL.into_iter().find(|(known, _)| *known == name);
+        let (_, target) = target.unwrap_or_else(|| panic!("{name} is no target"));
+        let bytes = fs::read(&path).unwrap();
+        let start = Instant::now();
+        let survived = catch_unwind(AssertUnwindSafe(|| target(&bytes))).is_ok();
+        eprintln!("{}: {survived}, {:.1?}", path.display(), start.elapsed());
+        if !survived {
+            broken.push(path);
+        }
+    }
+    assert!(broken.is_empty(), "these break a promise: {broken:?}");
+}
+
+/// A file, or all files below a folder, in their order.
+fn below(place: &Path) -> Vec<PathBuf> {
+    if place.is_file() {
+        return vec![place.to_owned()];
+    }
+    let entries = fs::read_dir(place).unwrap();
+    let mut entries: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    entries.sort();
+    entries.iter().flat_map(|entry| below(entry)).collect()
 }
 
 #[track_caller]
