@@ -9,6 +9,9 @@ use std::time::Duration;
 pub const HEAD_BYTES_MAX: usize = 65_535;
 /// Bytes of one header line with its folded continuations, or of the start line.
 pub const LINE_BYTES_MAX: usize = 8_192;
+/// Bytes of the value of a header that an answer repeats: what is added to it there (`received`,
+/// `rport`, a tag, what is said of overload) must not make the line too long for its reader.
+pub const REPEATED_BYTES_MAX: usize = LINE_BYTES_MAX - 512;
 /// Header lines of one message. An index into them is 8 bits wide, and one value means "none".
 pub const HEADERS_MAX: usize = 255;
 /// Values of one kind (Via, Route, Record-Route, Contact) that one message may carry.

@@ -12,7 +12,7 @@ use super::start_line::StartLine;
 use super::status::Status;
 use super::uri::Uri;
 use super::via::Via;
-use crate::limits::VALUES_MAX;
+use crate::limits::{REPEATED_BYTES_MAX, VALUES_MAX};
 
 /// A request with everything that routing needs.
 #[derive(Debug, Clone, Copy)]
@@ -87,6 +87,17 @@ pub struct Rejection<'a> {
     pub message: Option<Message<'a>>,
 }
 
+/// The headers that an answer repeats (RFC 3261 §8.2.6.2, §12.1.1).
+const REPEATED: [HeaderName; 7] = [
+    HeaderName::Via,
+    HeaderName::From,
+    HeaderName::To,
+    HeaderName::CallId,
+    HeaderName::CSeq,
+    HeaderName::Timestamp,
+    HeaderName::RecordRoute,
+];
+
 impl Rejection<'_> {
     fn without_message(error: Malformed) -> Self {
         Self {
@@ -153,7 +164,17 @@ impl<'a> Message<'a> {
         }
     }
 
+    /// Whether an answer might have a line that we would refuse ourselves.
+    fn repeats_too_much(&self) -> bool {
+        let is_long = |value: &[u8]| value.len() > REPEATED_BYTES_MAX;
+        let mut repeated = REPEATED.iter();
+        is_long(self.bytes()) && repeated.any(|name| self.headers(*name).any(is_long))
+    }
+
     fn check_request(self, method: Method<'a>, uri: &'a [u8]) -> Result<Request<'a>, Malformed> {
+        if self.repeats_too_much() {
+            return Err(Malformed::LineTooLong);
+        }
         let uri = Uri::parse(uri)?;
         if !uri.headers.is_empty() {
             return Err(Malformed::UriHeaders);

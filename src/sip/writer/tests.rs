@@ -1,7 +1,7 @@
 //! What the writer writes, and what it refuses to write.
 
 use super::*;
-use crate::sip::{Checked, HeaderIndex, StartLine};
+use crate::sip::{Checked, HeaderIndex, Malformed, StartLine};
 
 const INVITE: &[u8] = include_bytes!("../../../tests/data/cucm/invite_early_offer.sip");
 
@@ -246,6 +246,53 @@ fn a_broken_request_is_answered_from_what_is_left() {
     match rejection.message.map(|message| message.start_line()) {
         Some(StartLine::Request { method, .. }) => assert_eq!(method, Method::Ack),
         other => panic!("no request: {other:?}"),
+    }
+}
+
+/// What is served is not answered by what we would refuse ourselves.
+#[test]
+fn line_that_would_be_too_long_in_its_answer_is_refused() {
+    for room in [100, 600] {
+        let text = "x".repeat(crate::limits::LINE_BYTES_MAX - room);
+        for line in [
+            format!("Via: SIP/2.0/UDP h;branch=z9hG4bK1;rport;x={text}"),
+            format!("To: <sip:a@b>;x={text}"),
+            format!("From: <sip:a@b>;tag={text}"),
+            format!("Record-Route: <sip:a@b;x={text}>"),
+        ] {
+            let (name, _) = line.split_once(": ").expect("a header");
+            let lines = [
+                "Via: SIP/2.0/UDP h;branch=z9hG4bK1",
+                "From: <sip:c@d>;tag=1",
+                "To: <sip:a@b>",
+            ];
+            let others = lines.iter().filter(|other| !other.starts_with(name));
+            let others: Vec<&str> = others.copied().collect();
+            let others = others.join("\r\n");
+            let bytes = format!(
+                "INVITE sip:a@b SIP/2.0\r\n{line}\r\n{others}\r\nCall-ID: x\r\n\
+                 CSeq: 1 INVITE\r\n\r\n"
+            );
+            let mut index = HeaderIndex::new();
+            let from = source("192.0.2.1:5060");
+            let mut written = Vec::new();
+            match Message::receive(bytes.as_bytes(), &mut index) {
+                Ok(Checked::Request(request)) => {
+                    Writer::response(&mut written, Status::OK, &request, from, Some("t")).end();
+                    let mut index = HeaderIndex::new();
+                    let answer = Message::parse(&written, &mut index);
+                    assert!(answer.is_ok(), "{name}: {answer:?}");
+                    assert_eq!(room, 600);
+                }
+                Ok(Checked::Response(_)) => panic!("it is a request"),
+                Err(rejection) => {
+                    let error = (rejection.error, rejection.answer);
+                    let too_long = (Malformed::LineTooLong, Some(Status::MESSAGE_TOO_LARGE));
+                    assert_eq!(error, too_long, "{name}");
+                    assert_eq!(room, 100);
+                }
+            }
+        }
     }
 }
 

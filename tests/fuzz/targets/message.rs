@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 
-use offhook::sip::{Checked, HeaderIndex, Message, Sdp, Status, Writer, frame};
+use offhook::sip::{Checked, HeaderIndex, Malformed, Message, Sdp, Status, Writer, frame};
 
 /// One datagram.
 pub fn run(bytes: &[u8]) {
@@ -40,12 +40,12 @@ pub fn run(bytes: &[u8]) {
             if let Some(mut writer) = Writer::rejection(&mut written, &rejection, source, "t") {
                 writer.end();
                 let mut index = HeaderIndex::new();
-                let answer = Message::parse(&written, &mut index);
-                assert!(
-                    answer.is_ok(),
-                    "{answer:?} {}",
-                    String::from_utf8_lossy(&written)
-                );
+                match Message::parse(&written, &mut index) {
+                    Ok(_) => {}
+                    // It repeats what was too long, or at the limit before a tag was added.
+                    Err(Malformed::LineTooLong | Malformed::HeadTooLarge) => {}
+                    Err(error) => panic!("{error}: {}", String::from_utf8_lossy(&written)),
+                }
             }
         }
     }
