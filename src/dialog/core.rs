@@ -1,8 +1,8 @@
 //! What legs, subscriptions and pings share: transactions, timers, tables, randomness, and the
 //! way a message gets its branch and its transport. It decides nothing about any of them.
 
-use std::collections::VecDeque;
-use std::hash::Hasher;
+use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasherDefault, Hasher};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -27,7 +27,7 @@ use super::dialog::Tag;
 use super::digits::Digits;
 use super::random::Random;
 use super::reply::Copied;
-use super::table::Table;
+use super::table::{Hashed, Table};
 use super::{
     LegKey, Listener, PingKey, SessionUuid, SubscriptionKey, Target, UserAgentConfig,
     UserAgentEvent, call_id,
@@ -128,7 +128,9 @@ pub(super) struct Core {
     pub(super) invites: SecondaryMap<ServerKey, (LegKey, Tag)>,
     /// How others know our listeners, in the order of the configuration.
     own: Vec<Own>,
-    owners: SecondaryMap<ClientKey, Owner>,
+    /// By whole keys: what is said of a transaction that is over comes when another one may have
+    /// its place already.
+    owners: HashMap<ClientKey, Owner, BuildHasherDefault<Hashed>>,
     wheel: Wheel<Timer>,
     random: Random,
     /// Where messages are written.
@@ -155,7 +157,7 @@ impl Core {
             far_ends: FarEnds::new(now),
             invites: SecondaryMap::new(),
             own: config.listeners.iter().map(Own::of).collect(),
-            owners: SecondaryMap::new(),
+            owners: HashMap::default(),
             wheel: Wheel::new(now),
             random: Random::new(config.keys, config.seed, u64::from(config.shard.0)),
             scratch: Vec::with_capacity(2_048),
@@ -361,16 +363,16 @@ impl Core {
     }
 
     pub(super) fn owner(&self, client: ClientKey) -> Option<Owner> {
-        self.owners.get(client).copied()
+        self.owners.get(&client).copied()
     }
 
     pub(super) fn disown(&mut self, client: ClientKey) {
-        self.owners.remove(client);
+        self.owners.remove(&client);
     }
 
     /// Forgets a transaction of which nobody wants to hear again.
     pub(super) fn abandon(&mut self, now: Instant, client: ClientKey) {
-        self.owners.remove(client);
+        self.owners.remove(&client);
         self.transactions.abandon(now, client);
     }
 

@@ -92,9 +92,10 @@ impl Table {
     }
 }
 
-/// The keys are hashes already: this takes half of one as it is.
+/// The keys are hashes already, of which this takes half as it is, or numbers that nobody outside
+/// chooses.
 #[derive(Debug, Default)]
-struct Hashed(u64);
+pub(super) struct Hashed(u64);
 
 impl Hasher for Hashed {
     fn finish(&self) -> u64 {
@@ -105,6 +106,11 @@ impl Hasher for Hashed {
         for byte in bytes {
             self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
         }
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        // Spreads them over all bits.
+        self.0 = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     }
 
     fn write_u128(&mut self, hash: u128) {

@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use slotmap::SecondaryMap;
-
 use crate::call::{CallKey, Dial, LegSlot};
 use crate::config::{DnIndex, TrunkIndex};
 use crate::dialog::{LegKey, PingKey, SubscriptionKey};
@@ -26,15 +24,16 @@ pub(super) struct Dialled {
     pub(super) rings: bool,
 }
 
-/// All links of a shard.
+/// All links of a shard, by whole keys: what is said of a leg that is over comes when another one
+/// may have its place in the table already.
 #[derive(Debug, Default)]
 pub(super) struct Links {
-    calls: SecondaryMap<CallKey, BTreeMap<LegSlot, Link>>,
-    legs: SecondaryMap<LegKey, (CallKey, LegSlot)>,
-    subscriptions: SecondaryMap<SubscriptionKey, (DnIndex, u32)>,
+    calls: BTreeMap<CallKey, BTreeMap<LegSlot, Link>>,
+    legs: BTreeMap<LegKey, (CallKey, LegSlot)>,
+    subscriptions: BTreeMap<SubscriptionKey, (DnIndex, u32)>,
     watched: BTreeMap<DnIndex, (u32, SubscriptionKey)>,
     /// The trunk, the peer, and the number of the ping there.
-    pub(super) pings: SecondaryMap<PingKey, (TrunkIndex, u8, u32)>,
+    pub(super) pings: BTreeMap<PingKey, (TrunkIndex, u8, u32)>,
 }
 
 impl Links {
@@ -45,33 +44,30 @@ impl Links {
 
     pub(super) fn add(&mut self, key: CallKey, slot: LegSlot, link: Link) {
         self.legs.insert(link.leg, (key, slot));
-        let Some(entry) = self.calls.entry(key) else {
-            return;
-        };
-        if let Some(old) = entry.or_default().insert(slot, link) {
-            self.legs.remove(old.leg);
+        if let Some(old) = self.calls.entry(key).or_default().insert(slot, link) {
+            self.legs.remove(&old.leg);
         }
     }
 
     /// Takes a leg out: nothing that it still says reaches the call.
     pub(super) fn take(&mut self, key: CallKey, slot: LegSlot) -> Option<Link> {
-        let link = self.calls.get_mut(key)?.remove(&slot)?;
-        self.legs.remove(link.leg);
+        let link = self.calls.get_mut(&key)?.remove(&slot)?;
+        self.legs.remove(&link.leg);
         Some(link)
     }
 
     pub(super) fn forget_call(&mut self, key: CallKey) {
-        for link in self.calls.remove(key).unwrap_or_default().into_values() {
-            self.legs.remove(link.leg);
+        for link in self.calls.remove(&key).unwrap_or_default().into_values() {
+            self.legs.remove(&link.leg);
         }
     }
 
     pub(super) fn call_of(&self, leg: LegKey) -> Option<(CallKey, LegSlot)> {
-        self.legs.get(leg).copied()
+        self.legs.get(&leg).copied()
     }
 
     pub(super) fn link(&self, key: CallKey, slot: LegSlot) -> Option<&Link> {
-        self.calls.get(key)?.get(&slot)
+        self.calls.get(&key)?.get(&slot)
     }
 
     pub(super) fn leg(&self, key: CallKey, slot: LegSlot) -> Option<LegKey> {
@@ -80,7 +76,7 @@ impl Links {
 
     /// Some leg of the call that is not this one: whom it speaks for.
     pub(super) fn another_leg(&self, key: CallKey, slot: LegSlot) -> Option<LegKey> {
-        let mut links = self.calls.get(key)?.iter();
+        let mut links = self.calls.get(&key)?.iter();
         links
             .find(|(other, _)| **other != slot)
             .map(|(_, link)| link.leg)
@@ -90,7 +86,7 @@ impl Links {
     pub(super) fn rings(&mut self, key: CallKey, slot: LegSlot) {
         let link = self
             .calls
-            .get_mut(key)
+            .get_mut(&key)
             .and_then(|links| links.get_mut(&slot));
         if let Some(dialled) = link.and_then(|link| link.dialled.as_mut()) {
             dialled.rings = true;
@@ -106,13 +102,13 @@ impl Links {
     ) -> Option<SubscriptionKey> {
         self.subscriptions.insert(key, (dn, epoch));
         let (_, replaced) = self.watched.insert(dn, (epoch, key))?;
-        self.subscriptions.remove(replaced);
+        self.subscriptions.remove(&replaced);
         Some(replaced)
     }
 
     /// Whose subscription it is, and which of its subscriptions.
     pub(super) fn watcher_of(&self, key: SubscriptionKey) -> Option<(DnIndex, u32)> {
-        self.subscriptions.get(key).copied()
+        self.subscriptions.get(&key).copied()
     }
 
     /// The subscription of a DN, if it is still that one.
@@ -128,7 +124,7 @@ impl Links {
     ) -> Option<SubscriptionKey> {
         let key = self.subscription(dn, epoch)?;
         self.watched.remove(&dn);
-        self.subscriptions.remove(key);
+        self.subscriptions.remove(&key);
         Some(key)
     }
 }

@@ -5,7 +5,6 @@
 
 use bytes::Bytes;
 use siphasher::sip::SipHasher13;
-use slotmap::SecondaryMap;
 use std::collections::{BTreeMap, VecDeque};
 use std::hash::Hasher;
 
@@ -24,12 +23,12 @@ use super::Engine;
 #[derive(Debug, Default)]
 pub(super) struct Notebook {
     /// The name of each conversation in the journal, and what was last written of it, as a hash.
-    pub(super) calls: SecondaryMap<CallKey, (u64, u64)>,
+    pub(super) calls: BTreeMap<CallKey, (u64, u64)>,
     agents: BTreeMap<DnIndex, u64>,
     /// Each with the number of its last SUBSCRIBE.
     pub(super) subscriptions: BTreeMap<DnIndex, (Standing, u32)>,
     /// The tags of the legs that were hung up.
-    pub(super) leaving: SecondaryMap<LegKey, u64>,
+    pub(super) leaving: BTreeMap<LegKey, u64>,
     records: VecDeque<Record>,
 }
 
@@ -49,11 +48,11 @@ impl Notebook {
     }
 
     fn note_call(&mut self, key: CallKey, written: Option<(ConnId, Vec<u8>)>) {
-        let known = self.calls.get(key).copied();
+        let known = self.calls.get(&key).copied();
         match (known, written) {
             (None, None) => {}
             (Some((name, _)), None) => {
-                self.calls.remove(key);
+                self.calls.remove(&key);
                 self.note(Key::Call(name), None);
             }
             (_, Some((conn_id, bytes))) => {
@@ -99,7 +98,7 @@ impl Engine {
         }
         for leg in self.user_agent.take_over() {
             if let Some(notebook) = &mut self.notebook
-                && let Some(tag) = notebook.leaving.remove(leg)
+                && let Some(tag) = notebook.leaving.remove(&leg)
             {
                 notebook.note(Key::Leaving(tag), None);
             }

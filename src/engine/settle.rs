@@ -135,7 +135,7 @@ impl Engine {
                 if outcome == PingOutcome::Silent {
                     self.counters.count(Counter::PingSilent);
                 }
-                if let Some((trunk, peer, number)) = self.links.pings.remove(key) {
+                if let Some((trunk, peer, number)) = self.links.pings.remove(&key) {
                     self.trunks.handle_ping(now, trunk, peer, number, outcome);
                 }
             }

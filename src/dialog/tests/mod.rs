@@ -12,3 +12,4 @@ mod network;
 mod recalled;
 mod strangers;
 mod subscriptions;
+mod together;

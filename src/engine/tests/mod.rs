@@ -4,6 +4,7 @@ mod admission;
 mod passwords;
 mod strangers;
 mod threats;
+mod together;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -39,7 +40,7 @@ impl Lab {
         let text = format!(
             r#"
             [server]
-            sip = ["udp:{OURS}"]
+            sip = ["udp:{OURS}", "tcp:{OURS}"]
             {server}
             [[trunk]]
             name = "pbx"
