@@ -149,6 +149,8 @@ impl Engine {
                 notebook.leaving.insert(leg, tag);
             }
             self.user_agent.hang_up(now, leg, cause::FAILURE);
+            // Its BYE has a number that must not come again.
+            self.note_leaving(leg);
         }
         Some(leg.is_some())
     }

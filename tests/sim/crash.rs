@@ -15,7 +15,7 @@ use super::calls::outcome;
 use super::control;
 use super::network::Fate;
 use super::profile::Profile;
-use super::world::{Setup, World, callers_address};
+use super::world::{Setup, World, callers_address, node_address};
 
 const AGENT: &str = "2000";
 
@@ -75,6 +75,27 @@ fn agent_hangs_up_after_a_crash_and_the_caller_hears_it() {
     assert_eq!(outcome(&world, token), ended);
     assert_eq!(told(&world, EventName::Released, AGENT), 1);
     assert_eq!(told(&world, EventName::Established, AGENT), 1);
+    world.finish();
+}
+
+/// The phone hears no BYE until the process has been killed twice: each has a number of its own.
+#[test]
+fn bye_of_a_process_that_was_killed_twice_is_numbered_upwards() {
+    let mut world = World::new(Setup::calm(1));
+    world.run_until_ready();
+    world.call(CallPlan::to("7000").talks_for(seconds(10)));
+    world.network.rule = Some(Box::new(|flight| {
+        let is_bye = flight.bytes.starts_with(b"BYE ") && flight.to == node_address(0);
+        if is_bye { Fate::Lost } else { Fate::Usual }
+    }));
+    world.run_for(seconds(20));
+    for _ in 0..2 {
+        crash(&mut world);
+        world.run_for(seconds(2));
+    }
+    world.network.rule = None;
+    world.run_for(seconds(5));
+    assert!(!world.phone(AGENT).hang_up(), "it has no call");
     world.finish();
 }
 
