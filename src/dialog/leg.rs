@@ -119,6 +119,20 @@ impl Leg {
         }
     }
 
+    /// Whether an INVITE of ours has no final response.
+    pub(super) fn awaits_answer(&self) -> bool {
+        match self {
+            Self::Calling(_) | Self::CancelHeld(_) | Self::Cancelling(_) => true,
+            Self::Ringing(_)
+            | Self::Unacknowledged(_)
+            | Self::HangingUp(_)
+            | Self::Answered(_)
+            | Self::Confirmed(_)
+            | Self::Leaving(_)
+            | Self::Over(_) => false,
+        }
+    }
+
     /// Whether anything has come back on an INVITE of ours.
     pub(super) fn has_response(&self) -> bool {
         match self {
@@ -402,14 +416,11 @@ impl Leg {
             Self::Ringing(state) => state.bye(turn, message),
             Self::Unacknowledged(state) => state.bye(turn, message),
             Self::HangingUp(state) => state.bye(turn),
+            Self::Calling(state) => state.bye(turn, message),
             Self::Answered(state) => state.bye(turn, message),
             Self::Confirmed(state) => state.bye(turn, message),
             // RFC 5407 §3.2: BYE crosses BYE; each is answered, each side waits for its own.
-            Self::Calling(_)
-            | Self::CancelHeld(_)
-            | Self::Cancelling(_)
-            | Self::Leaving(_)
-            | Self::Over(_) => self,
+            Self::CancelHeld(_) | Self::Cancelling(_) | Self::Leaving(_) | Self::Over(_) => self,
         }
     }
 

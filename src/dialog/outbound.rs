@@ -241,6 +241,15 @@ impl Calling {
         Leg::Over(self.dialog)
     }
 
+    /// RFC 3261 §15: a callee ends no early dialog by BYE. It has answered, and its BYE has
+    /// overtaken its 2xx, which is acknowledged when it comes.
+    pub(super) fn bye(self, turn: &mut Turn<'_>, message: &Message<'_>) -> Leg {
+        turn.emit(LegEvent::HungUp(Release::Bye {
+            cause: cause_of(message),
+        }));
+        self.hang_up(turn, Cause::default())
+    }
+
     pub(super) fn hang_up(mut self, turn: &mut Turn<'_>, cause: Cause) -> Leg {
         if let Some(update) = self.dialog.take_offered() {
             update.drop(turn);
@@ -353,10 +362,12 @@ impl Answered {
         Leg::Answered(self)
     }
 
-    /// The transaction has forgotten the 2xx, which nobody acknowledged: the peer has given the
-    /// call up by now, so it is lost.
-    pub(super) fn ended(self, turn: &mut Turn<'_>) -> Leg {
+    /// The transaction has forgotten the 2xx, which nobody above has acknowledged: the peer has
+    /// given the call up by now, so it is lost. Its 2xx gets its ACK all the same.
+    pub(super) fn ended(mut self, turn: &mut Turn<'_>) -> Leg {
         turn.emit(LegEvent::HungUp(Release::Lost));
+        self.invites
+            .acknowledge(turn, &self.dialog, self.client, None);
         Leaving::with_invites(turn, self.dialog, Invites::default(), Cause::default())
     }
 

@@ -345,12 +345,9 @@ impl UserAgent {
             return None;
         };
         let leg = self.legs.get(key)?.as_ref()?;
-        // A callee ends an early dialog by a failure, not by BYE (RFC 3261 §15).
-        let with_peer = if request.method == Method::Bye {
-            leg.dialog().is_with(request.from_tag)
-        } else {
-            leg.is_with(request.from_tag)
-        };
+        // A BYE may overtake the 2xx with which its sender names itself.
+        let overtakes = request.method == Method::Bye && leg.awaits_answer();
+        let with_peer = overtakes || leg.is_with(request.from_tag);
         let ours = *leg.dialog().call_id == *request.call_id && with_peer;
         ours.then_some(key)
     }

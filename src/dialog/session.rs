@@ -289,21 +289,20 @@ impl Session {
     }
 
     /// The transaction of an INVITE of ours is over. Without an ACK from above by now, the peer
-    /// has given the call up.
+    /// has given the call up; its 2xx gets its ACK all the same.
     pub(super) fn ended(mut self, turn: &mut Turn<'_>, client: ClientKey) -> Leg {
-        self.invites.remove(client);
-        match self.negotiation {
-            Negotiation::Answered(answered) if answered == client => {
-                turn.emit(LegEvent::HungUp(Release::Lost));
-                self.hang_up(turn, Cause::default())
-            }
-            Negotiation::Settled
-            | Negotiation::Offering(_)
-            | Negotiation::Refreshing(_)
-            | Negotiation::Answered(_)
-            | Negotiation::Offered(_)
-            | Negotiation::Accepted(_) => Leg::Confirmed(self),
+        let is_late =
+            matches!(self.negotiation, Negotiation::Answered(answered) if answered == client);
+        if is_late {
+            self.invites.acknowledge(turn, &self.dialog, client, None);
+            self.negotiation = Negotiation::Settled;
         }
+        self.invites.remove(client);
+        if is_late {
+            turn.emit(LegEvent::HungUp(Release::Lost));
+            return self.hang_up(turn, Cause::default());
+        }
+        Leg::Confirmed(self)
     }
 
     pub(super) fn invite(

@@ -113,6 +113,50 @@ fn section_3_1_5_a_2xx_that_comes_again_after_the_bye_is_acknowledged_again() {
     network.run_until_idle();
 }
 
+/// A callee that hangs up has answered, and its 2xx is late: it gets its ACK when it comes. The
+/// response that rang may be late as well.
+#[test]
+fn section_3_1_5_a_bye_of_the_callee_that_overtakes_its_2xx_ends_the_call() {
+    for rang in [true, false] {
+        let (mut network, leg, text) = calling();
+        if rang {
+            network.send(PEER, &response(&text, 180, "a", "", ""));
+            network.take_events(0);
+        }
+        network.send(PEER, &within(&text, "BYE", 1, "a", "", ""));
+        let cancels: &[&str] = if rang { &["CANCEL"] } else { &[] };
+        let expected = [&["200 BYE"], cancels].concat();
+        assert_eq!(kinds(&network.take_texts()), expected);
+        let release = Release::Bye {
+            cause: Cause::default(),
+        };
+        assert_eq!(network.take_leg_events(0), [LegEvent::HungUp(release)]);
+        network.agents[0].hang_up(network.now, leg, 16);
+        network.send(PEER, &ok(&text, "a"));
+        let texts = network.take_texts();
+        assert_eq!(kinds(&texts), ["ACK", "BYE"]);
+        network.send(PEER, &response(&texts[1], 481, "", "", ""));
+        network.run_until_idle();
+        assert_eq!(network.take_events(0), []);
+    }
+}
+
+/// Nobody above has had an answer to the offer of the callee, in all the time that the callee has
+/// patience: its 2xx gets its ACK all the same, before the BYE.
+#[test]
+fn section_3_1_4_a_2xx_that_nobody_acknowledged_gets_its_ack_before_the_bye() {
+    let (mut network, _, text) = calling();
+    network.send(PEER, &ok(&text, "a"));
+    network.take_events(0);
+    network.run_for(Duration::from_millis(32_001));
+    assert_eq!(kinds(&network.take_texts())[..2], ["ACK", "BYE"]);
+    assert_eq!(
+        network.take_leg_events(0),
+        [LegEvent::HungUp(Release::Lost)]
+    );
+    network.run_until_idle();
+}
+
 #[test]
 fn section_3_2_1_bye_crosses_bye_and_each_is_answered() {
     let (mut network, caller, callee) = connected();

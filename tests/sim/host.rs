@@ -56,15 +56,13 @@ impl Host {
         self.slept = now;
     }
 
-    /// Whether it wakes now.
-    fn wakes(&mut self, now: Instant) -> bool {
-        let Some((_, stands_still)) = self.asleep.take_if(|(until, _)| *until <= now) else {
-            return false;
-        };
-        if stands_still {
+    /// It wakes, if it is time.
+    pub fn wake(&mut self, now: Instant) {
+        if let Some((_, stands_still)) = self.asleep.take_if(|(until, _)| *until <= now)
+            && stands_still
+        {
             self.lag += now - self.slept;
         }
-        true
     }
 }
 
@@ -92,13 +90,6 @@ impl World {
     /// Whether the server's host sleeps.
     pub fn sleeps(&self) -> bool {
         self.host.asleep_until().is_some()
-    }
-
-    /// The host wakes, if it is time.
-    pub fn wake(&mut self) {
-        if self.host.wakes(self.now) {
-            self.wire.woke = Some(self.now);
-        }
     }
 
     /// The wall clock of the server's host is set.

@@ -60,10 +60,6 @@ pub struct Wire {
     /// 2xx to INVITEs of the server, by Call-ID, CSeq and To tag: whether the last copy has had
     /// its ACK.
     successes: BTreeMap<(String, u32, String), bool>,
-    /// When the server's host woke last.
-    pub woke: Option<Instant>,
-    /// Calls that peers have ended while it slept, by Call-ID: nobody waits for an ACK there.
-    overslept: BTreeSet<String>,
     /// What strangers make the server send.
     gain: Gain,
     /// The server's SUBSCRIBEs of the last second, without repetitions.
@@ -110,10 +106,6 @@ impl Wire {
                 let via = &request.via;
                 let sent_by = format!("{}:{}", via.host, via.sent_by_port());
                 let method = request.method.as_str().to_owned();
-                let is_awake = self.woke.is_none_or(|at| now > at + GIVEN_UP);
-                if request.method == Method::Bye && !is_awake {
-                    self.overslept.insert(request.call_id.to_owned());
-                }
                 let (Some(branch), true) = (via.branch(), request.to_tag.is_some()) else {
                     return;
                 };
@@ -133,9 +125,8 @@ impl Wire {
 
     /// Everything has come to its end.
     pub fn at_rest(&self) -> Result<(), String> {
-        match self.successes.iter().find(|((call_id, ..), acknowledged)| {
-            !**acknowledged && !self.overslept.contains(call_id)
-        }) {
+        let mut successes = self.successes.iter();
+        match successes.find(|(_, acknowledged)| !**acknowledged) {
             Some((key, _)) => Err(format!("I-2: a 2xx has no ACK: {key:?}")),
             None => Ok(()),
         }

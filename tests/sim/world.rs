@@ -153,7 +153,7 @@ impl World {
             return false;
         };
         self.now = self.now.max(next);
-        self.wake();
+        self.host.wake(self.now);
         while let Some(flight) = self.network.arrived(self.now) {
             self.deliver(flight);
         }
