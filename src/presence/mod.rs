@@ -7,6 +7,7 @@
 //! what a body says in `vote`.
 
 mod backoff;
+mod effort;
 mod entity;
 mod memory;
 mod pacing;

@@ -214,9 +214,10 @@ impl Active {
         State::Active(self)
     }
 
-    pub(super) fn doubtful(&self, trunk: TrunkIndex, peer: u8) -> Option<Instant> {
-        let is_there = (trunk, peer) == (self.life.trunk, self.life.peer);
-        (is_there && !self.is_queued()).then_some(self.life.expires_at)
+    /// Where it is and when it ends, unless its refresh stands in a lane already.
+    pub(super) fn stands(&self) -> Option<((TrunkIndex, u8), Instant)> {
+        let peer = (self.life.trunk, self.life.peer);
+        (!self.is_queued()).then_some((peer, self.life.expires_at))
     }
 
     /// A peer of a trunk left or came back. Either is a reason to ask soon how the subscription

@@ -288,10 +288,11 @@ impl Watcher {
         };
     }
 
-    /// When the subscription ends, if the peer may have lost it since it was asked last.
-    pub(super) fn doubtful(&self, trunk: TrunkIndex, peer: u8) -> Option<Instant> {
+    /// At which peer it has a subscription that waits for its refresh, and when that ends: the peer
+    /// may have lost it since it was asked last.
+    pub(super) fn stands(&self) -> Option<((TrunkIndex, u8), Instant)> {
         match &self.state {
-            State::Active(state) => state.doubtful(trunk, peer),
+            State::Active(state) => state.stands(),
             State::Idle(_)
             | State::Pending(_)
             | State::NotifyWait(_)

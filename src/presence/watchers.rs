@@ -1,6 +1,6 @@
 //! The watchers of one shard: their inputs, their timers, and their turns at the trunks.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,6 +14,7 @@ use crate::limits::{SUBSCRIPTION_SETTLED, SUBSCRIPTIONS_DOUBTED};
 use crate::trunk::{HealthChange, Trunks};
 
 use super::Output;
+use super::effort::looked_at;
 use super::pacing::Pacing;
 use super::vote::Lists;
 use super::watcher::{Surroundings, Watcher};
@@ -31,6 +32,9 @@ pub struct Watchers {
     pacing: Vec<Pacing>,
     least_expires: Vec<Duration>,
     wheel: Wheel<Timer>,
+    /// By peer, the subscriptions that live there and wait for their refresh, and when each ends:
+    /// those that were asked about longest ago end first.
+    standing: BTreeMap<(TrunkIndex, u8), BTreeSet<(Instant, u32)>>,
     jitter: Jitter,
     lists: Lists,
     /// See [`Surroundings`].
@@ -99,6 +103,7 @@ impl Watchers {
             pacing: config.trunks.iter().map(pace).collect(),
             least_expires: vec![Duration::ZERO; config.trunks.len()],
             wheel: Wheel::new(now),
+            standing: BTreeMap::new(),
             lists: Lists::new(seed),
             forgetful: None,
             jitter,
@@ -148,21 +153,14 @@ impl Watchers {
             .expires
             .max(self.least_expires[usize::from(trunk.0)]);
         let recent = now + asked.saturating_sub(SUBSCRIPTION_SETTLED);
-        let doubtful = |(slot, row): (usize, &Row)| {
-            let ends = row.watcher.doubtful(trunk, peer)?;
-            (ends < recent).then_some((ends, slot))
-        };
-        let mut oldest = [None; SUBSCRIPTIONS_DOUBTED];
-        for found in self.watchers.iter().enumerate().filter_map(doubtful) {
-            let mut found = Some(found);
-            for place in &mut oldest {
-                if found.is_some() && (place.is_none() || found < *place) {
-                    std::mem::swap(place, &mut found);
-                }
-            }
-        }
-        for (_, slot) in oldest.into_iter().flatten() {
-            self.with(now, trunks, slot, Watcher::refresh);
+        let standing = self.standing.get(&(trunk, peer)).into_iter().flatten();
+        let oldest = standing
+            .take(SUBSCRIPTIONS_DOUBTED)
+            .inspect(|_| looked_at());
+        let doubted = oldest.take_while(|(ends, _)| *ends < recent);
+        let doubted: Vec<u32> = doubted.map(|(_, slot)| *slot).collect();
+        for slot in doubted {
+            self.with(now, trunks, slot as usize, Watcher::refresh);
         }
     }
 
@@ -278,8 +276,23 @@ impl Watchers {
             outputs: &mut self.outputs,
             counters: &self.counters,
         };
+        let stood = row.watcher.stands();
         let result = input(&mut row.watcher, &mut around);
         let number = slot as u32;
+        let stands = row.watcher.stands();
+        if stood != stands {
+            if let Some((peer, ends)) = stood
+                && let Some(there) = self.standing.get_mut(&peer)
+            {
+                there.remove(&(ends, number));
+            }
+            if let Some((peer, ends)) = stands {
+                self.standing
+                    .entry(peer)
+                    .or_default()
+                    .insert((ends, number));
+            }
+        }
         let lapse = row.watcher.record.lapse.map(|(at, _)| at);
         let state = row.watcher.deadline();
         arm(
