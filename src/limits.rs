@@ -558,13 +558,15 @@ pub const IN_ORDER_BYTES_MAX: usize = 16 << 10;
 /// were sent since it was last written down.
 pub const CSEQ_AFTER_RECALL: u32 = 10_000;
 
-/// Within which time the far ends of calls that were taken up are asked whether they still have
-/// them.
+/// Within which time the far ends of calls that were taken up, or whose peer is back, are asked
+/// whether they still have them.
 pub const PROBE_WITHIN: Duration = Duration::from_secs(60);
 
 /// Where it is ours to refresh the session, the refresh asks them: within this part of its interval,
 /// of which half may have passed before the crash, if that is sooner.
 pub const PROBE_PART: u32 = 30;
+/// How many far ends a shard asks in a second on average; with more of them it takes longer.
+pub const PROBES_A_SECOND: u64 = 100;
 
 /// Within which time a far end that was silent is asked again.
 pub const PROBE_AGAIN: Duration = Duration::from_secs(120);

@@ -1,7 +1,7 @@
 //! What legs, subscriptions and pings share: transactions, timers, tables, randomness, and the
 //! way a message gets its branch and its transport. It decides nothing about any of them.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -56,7 +56,7 @@ pub(super) enum Timer {
     AckMissing(LegKey),
     /// The session timer of RFC 4028.
     Session(LegKey),
-    /// The far end of a call that was taken up after a crash is asked whether it still has it.
+    /// The far end of a call is asked whether it still has it.
     Probe(LegKey),
     /// Timer N of RFC 6665 §4.1.2.4.
     NotifyMissing(SubscriptionKey),
@@ -131,6 +131,8 @@ pub(super) struct Core {
     /// By whole keys: what is said of a transaction that is over comes when another one may have
     /// its place already.
     owners: HashMap<ClientKey, Owner, BuildHasherDefault<Hashed>>,
+    /// The legs whose far ends are to be asked whether they still have their call.
+    pub(super) probes: BTreeMap<LegKey, TimerKey>,
     wheel: Wheel<Timer>,
     random: Random,
     /// Where messages are written.
@@ -158,6 +160,7 @@ impl Core {
             invites: SecondaryMap::new(),
             own: config.listeners.iter().map(Own::of).collect(),
             owners: HashMap::default(),
+            probes: BTreeMap::new(),
             wheel: Wheel::new(now),
             random: Random::new(config.keys, config.seed, u64::from(config.shard.0)),
             scratch: Vec::with_capacity(2_048),

@@ -266,7 +266,7 @@ impl Leg {
                 self
             }
             Aside::Other => self,
-            Aside::Probe => self.probed(turn, status),
+            Aside::Probe => self.probed(turn, status, response.is_some()),
             Aside::Update => match self {
                 Self::Confirmed(state) => state.updated(turn, status, response),
                 Self::Ringing(_)

@@ -7,15 +7,13 @@ use std::time::{Duration, Instant};
 
 use crate::config::Credentials;
 use crate::journal::field::{Field, fields};
-use crate::limits::{CSEQ_AFTER_RECALL, LEGS_MAX, PROBE_AGAIN, PROBE_WITHIN, SUBSCRIPTIONS_MAX};
-use crate::sip::{Method, Response, Status};
+use crate::limits::{CSEQ_AFTER_RECALL, LEGS_MAX, PROBE_WITHIN, SUBSCRIPTIONS_MAX};
+use crate::sip::{Method, Response};
 
 use super::accepted::{Accepted, Unheard};
-use super::asides::{self, Aside};
 use super::authorization::Authorization;
 use super::call_dialog::CallDialog;
-use super::compose::{Draft, Fields};
-use super::core::Timer;
+use super::compose::Draft;
 use super::dialog::Dialog;
 use super::inbound::Unacknowledged;
 use super::leg::{Leg, Stage};
@@ -198,7 +196,7 @@ impl UserAgent {
             }
             None => {
                 if !dialog.timer.recall(&mut turn) {
-                    turn.probe_within(PROBE_WITHIN);
+                    turn.core.probe_within(now, key, PROBE_WITHIN);
                 }
                 Leg::Confirmed(Session::called(dialog))
             }
@@ -237,11 +235,6 @@ impl Turn<'_> {
         let most = u32::try_from(most.as_millis()).expect("a limit of ours is short");
         Duration::from_millis(u64::from(self.core.below(most)))
     }
-
-    fn probe_within(&mut self, most: Duration) {
-        let after = self.soon(most);
-        self.core.arm(self.now + after, Timer::Probe(self.leg));
-    }
 }
 
 impl Leg {
@@ -268,31 +261,5 @@ impl Leg {
         dialog.party().cloned().write(out);
         accepted.and_then(Accepted::unheard).write(out);
         answers.write(out);
-    }
-
-    /// Asks the far end whether it still has the call: it may have hung up while nobody was here
-    /// to hear it. An OPTIONS changes nothing, and one who has not gets 481 (RFC 3261 §12.2.2).
-    pub(super) fn probe(mut self, turn: &mut Turn<'_>) -> Self {
-        if self.stage() == Stage::Confirmed {
-            let dialog = self.dialog_mut();
-            let (method, fields) = (Method::Options, Fields::default());
-            if !asides::send(turn, dialog, method, fields, None, Aside::Probe) {
-                turn.probe_within(PROBE_AGAIN);
-            }
-        }
-        self
-    }
-
-    /// The answer to a probe. Anything but 481 is a sign of life; after silence, which may be the
-    /// network's, it is asked again.
-    pub(super) fn probed(self, turn: &mut Turn<'_>, status: Status) -> Self {
-        match (self, status) {
-            (Self::Confirmed(state), Status::CALL_DOES_NOT_EXIST) => state.lost(turn),
-            (leg, Status::REQUEST_TIMEOUT | Status::SERVICE_UNAVAILABLE) => {
-                turn.probe_within(PROBE_AGAIN);
-                leg
-            }
-            (leg, _) => leg,
-        }
     }
 }

@@ -35,6 +35,7 @@ mod memory;
 mod offered;
 mod outbound;
 mod ping;
+mod probe;
 mod provisional;
 mod random;
 mod refer;

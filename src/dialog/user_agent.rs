@@ -362,6 +362,7 @@ impl UserAgent {
             self.legs.remove(key);
             if let Some(over) = &mut self.over {
                 over.push(key);
+            self.core.forget_probe(key);
             }
         } else {
             self.legs[key] = Some(leg);

@@ -71,6 +71,12 @@ impl Engine {
                 self.agents.handle_trunk(now, trunk, in_service);
                 self.watchers
                     .handle_change(now, &mut self.trunks, trunk, change);
+                if change.in_service {
+                    // Who has hung up meanwhile was heard by nobody.
+                    let trunks = &self.trunks;
+                    let is_back = |address| trunks.leads_by(trunk, change.peer, address);
+                    self.user_agent.probe(now, is_back);
+                }
             }
             Message::TrunkNodes(trunk, nodes) => {
                 let changes = self.trunks.handle_nodes(trunk, &nodes);

@@ -150,6 +150,15 @@ impl KnownTrunk {
         Some((target, Arc::clone(&self.hosts[usize::from(peer)])))
     }
 
+    /// Whether an address is this node's; `None` where no node has it.
+    pub(super) fn owns(&self, node: u8, at: IpAddr) -> Option<bool> {
+        let is_there = |way: &Option<(u8, Target)>| {
+            way.is_some_and(|(_, target)| target.address.ip().to_canonical() == at)
+        };
+        let own = self.nodes.get(usize::from(node)).is_some_and(is_there);
+        (own || self.nodes.iter().any(is_there)).then_some(own)
+    }
+
     /// The nodes in use at this address.
     pub(super) fn nodes_at(&self, way: offhook_shards::Transport, at: SocketAddr) -> Vec<u8> {
         let numbered = (0..).zip(&self.nodes);

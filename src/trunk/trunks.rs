@@ -129,6 +129,16 @@ impl Trunks {
         self.sources.trunk(address)
     }
 
+    /// Whether calls from and to this address go by this node: it is the node's own, or one that
+    /// the trunk accepts calls from and that is no node's.
+    #[must_use]
+    pub fn leads_by(&self, trunk: TrunkIndex, node: u8, address: IpAddr) -> bool {
+        match self.known(trunk).owns(node, address) {
+            Some(owns) => owns,
+            None => self.by_source(address) == Some(trunk),
+        }
+    }
+
     /// Whether this node may be used.
     #[must_use]
     pub fn peer_in_service(&self, trunk: TrunkIndex, peer: u8) -> bool {

@@ -7,13 +7,14 @@ use std::time::{Duration, Instant};
 use offhook::counters::Counter;
 use offhook::cti::EventName::{AgentNotReady, DNBackInService, DNOutOfService};
 use offhook::cti::{Event, EventName};
+use offhook::limits::PROBE_WITHIN;
 use offhook::sip::Status;
 use offhook_loadgen::population::{
     Answering, Behaviour, CallPlan, Fact, Fault, Outcome, Record, Token,
 };
 
 use super::calls::outcome;
-use super::world::{Setup, World};
+use super::world::{Setup, World, callers_address};
 
 const AGENT: &str = "2000";
 
@@ -179,6 +180,53 @@ fn floor_of_several_shards_loses_nobody_when_its_trunk_dies_and_returns() {
         assert_eq!(world.cluster.count(Counter::OfferUnreachable), 0);
         world.finish();
     }
+}
+
+/// An outage has swallowed the BYEs of both parties, and nobody repeats them any more: their call
+/// ends when the trunk is back, and not with its session.
+#[test]
+fn call_that_both_have_left_in_an_outage_ends_when_the_trunk_is_back() {
+    for shards in [1, 3] {
+        let mut world = World::new(Setup {
+            shards,
+            ..Setup::calm(2)
+        });
+        world.run_until_ready();
+        let left = world.call(CallPlan::to(AGENT).talks_for(seconds(600)));
+        let stays = world.call(CallPlan::to("2001").talks_for(seconds(900)));
+        world.run_for(seconds(10));
+        assert_eq!(connected(&world).len(), 2);
+        let server = world.cluster.address;
+        world.excused = vec![Fault::NotifyUnanswered];
+        world.connect_node(0, false);
+        world.network.connect(callers_address(), server, false);
+        world.run_for(seconds(1));
+        let now = world.now;
+        world.population.callers.hang_up(now, left);
+        assert!(world.phone(AGENT).hang_up());
+        world.run_until(seconds(90), |world| {
+            world.journal.names("ucm").last() == Some(&DNOutOfService)
+        });
+        world.run_for(seconds(40));
+        world.connect_node(0, true);
+        world.network.connect(callers_address(), server, true);
+        world.run_until(seconds(120), |world| {
+            world.journal.names("ucm").last() == Some(&DNBackInService)
+        });
+        assert_eq!(live(&world), 2);
+        world.run_for(PROBE_WITHIN + seconds(1));
+        assert_eq!(live(&world), 1, "who has left was asked, and who stays too");
+        world.run_for(seconds(30));
+        let now = world.now;
+        world.population.callers.hang_up(now, stays);
+        world.finish();
+    }
+}
+
+/// How many calls the server has whose parties talk, as far as it knows.
+fn live(world: &World) -> usize {
+    let engines = world.cluster.engines.iter();
+    engines.map(|engine| engine.live().connected).sum()
 }
 
 #[test]
