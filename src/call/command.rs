@@ -64,6 +64,9 @@ pub struct Dial {
     pub is_focus: bool,
     /// Whether the phone is asked to answer by itself.
     pub auto_answer: bool,
+    /// The leg to the same phone that is hung up for it. An INVITE may overtake a CANCEL, and would
+    /// find the phone busy: it goes out when that leg is over.
+    pub instead_of: Option<LegSlot>,
 }
 
 /// Where a leg goes.

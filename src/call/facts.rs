@@ -176,6 +176,7 @@ impl Facts {
             offer: None,
             is_focus: false,
             auto_answer: false,
+            instead_of: None,
         }
     }
 

@@ -5,7 +5,6 @@ use crate::cti::ErrorCode;
 
 use super::command::{Command, LegCommand};
 use super::conversation::{Conversation, Turn, Which};
-use super::facts::cause;
 use super::participant::Who;
 use super::quest::{Quest, Stage};
 use super::request::Position;
@@ -73,9 +72,10 @@ impl Conversation {
         else {
             return;
         };
-        self.hang_up(turn, ringing.called.leg, cause::NORMAL);
+        let earlier = ringing.called.leg;
+        self.lose(turn, earlier);
         let who = Who::Agent(asked.dn);
-        self.dial_asking(turn, which, who, (entry, why), true);
+        self.dial_again(turn, which, who, (entry, why), Some(earlier));
         if let Some(Stage::Ringing(again)) = self.stage_mut(which) {
             again.rings = true;
             again.elsewhere = ringing.elsewhere;

@@ -34,23 +34,24 @@ impl Conversation {
         who: Who,
         (entry, why): (Option<Entry>, Why),
     ) {
-        self.dial_asking(turn, which, who, (entry, why), false);
+        self.dial_again(turn, which, who, (entry, why), None);
     }
 
-    /// The same, and whoever is dialled may be asked to answer by itself.
-    pub(super) fn dial_asking(
+    /// The same, in place of an earlier leg to the same phone, if there was one: the phone is asked
+    /// to answer by itself then.
+    pub(super) fn dial_again(
         &mut self,
         turn: &mut Turn<'_>,
         which: Which,
         who: Who,
         (entry, why): (Option<Entry>, Why),
-        auto_answer: bool,
+        instead_of: Option<LegSlot>,
     ) {
         let to = match &who {
             Who::Agent(dn) => DialTo::Agent(*dn),
             Who::Outside(party) => DialTo::Number(party.number.clone()),
         };
-        self.ring(turn, which, who, (to, auto_answer), (entry, why));
+        self.ring(turn, which, who, (to, instead_of), (entry, why));
     }
 
     /// Makes the leg of who is called.
@@ -59,7 +60,7 @@ impl Conversation {
         turn: &mut Turn<'_>,
         which: Which,
         who: Who,
-        (to, auto_answer): (DialTo, bool),
+        (to, instead_of): (DialTo, Option<LegSlot>),
         (entry, why): (Option<Entry>, Why),
     ) {
         let Some((facts, legs, call)) = self.parts(which) else {
@@ -88,7 +89,8 @@ impl Conversation {
         let home = place.map(|place| place.0);
         let no_answer = no_answer(&facts.config, &who, entry.as_ref(), home);
         let mut dial = facts.dial(to, caller.party(facts));
-        dial.auto_answer = auto_answer;
+        dial.auto_answer = instead_of.is_some();
+        dial.instead_of = instead_of;
         dial.diversions = call.diversions.clone();
         dial.referred_by = call.referred_by.clone();
         let mut called = Participant::new(who, leg, DnRole::Destination);

@@ -329,6 +329,13 @@ impl Calls {
         self.calls.contains_key(key)
     }
 
+    /// Whether a call has this leg, or wants it made.
+    #[must_use]
+    pub fn has_leg(&self, key: CallKey, slot: LegSlot) -> bool {
+        self.get(key)
+            .is_some_and(|conversation| conversation.legs.get(slot).is_some())
+    }
+
     /// The conversation that a call belongs to.
     #[must_use]
     pub fn find(&self, conn_id: ConnId) -> Option<CallKey> {

@@ -334,7 +334,7 @@ impl Conversation {
         };
         let to = DialTo::Takeover(Box::new(takeover));
         let who = Who::Outside(Party::default());
-        self.ring(turn, which, who, (to, false), (entry, why));
+        self.ring(turn, which, who, (to, None), (entry, why));
     }
 
     /// A phone transfers its call to the party of another call of its own; `false` where that

@@ -232,6 +232,16 @@ impl UserAgent {
         self.settle(now);
     }
 
+    /// Whether a leg that was hung up is not over, because its far end has not answered our CANCEL
+    /// or BYE: if so, `UserAgentEvent::Over` says when it is.
+    pub fn awaits_end(&mut self, leg: LegKey) -> bool {
+        let is_there = self.legs.contains_key(leg);
+        if is_there {
+            self.awaited.insert(leg);
+        }
+        is_there
+    }
+
     /// Whether anything at all has come back on the INVITE of this leg, or it needed none.
     #[must_use]
     pub fn has_response(&self, leg: LegKey) -> bool {

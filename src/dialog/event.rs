@@ -18,6 +18,8 @@ pub enum UserAgentEvent {
     Invited(LegKey, Box<Invitation>),
     /// News of a leg.
     Leg(LegKey, LegEvent),
+    /// A leg is over that was hung up, and of whose end [`super::UserAgent::awaits_end`] was asked.
+    Over(LegKey),
     /// News of a subscription.
     Subscription(SubscriptionKey, SubscriptionEvent),
     /// A ping came to its end; the key is spent.

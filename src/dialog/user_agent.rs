@@ -3,6 +3,7 @@
 //! `leg.rs` and its states, a subscription in `subscription.rs`; requests are judged in
 //! `requests.rs`.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -67,6 +68,8 @@ pub struct UserAgent {
     pub(super) turned_away: TurnedAway,
     /// The legs that are over, while somebody wants to know.
     pub(super) over: Option<Vec<LegKey>>,
+    /// The legs of whose end somebody waits to hear.
+    pub(super) awaited: BTreeSet<LegKey>,
     /// The latest time that it was told, for the one command that comes without.
     now: Instant,
 }
@@ -89,6 +92,7 @@ impl UserAgent {
             draining: false,
             strangers: StrangersLog::default(),
             over: None,
+            awaited: BTreeSet::new(),
             now,
         }
     }
@@ -358,11 +362,14 @@ impl UserAgent {
         Self::find_way_of_leg(&mut self.core, now, &mut leg);
         if let Leg::Over(dialog) = &mut leg {
             dialog.stop(&mut self.core);
+            self.core.forget_probe(key);
             self.core.table.remove(&dialog.call_id, dialog.local_tag);
             self.legs.remove(key);
             if let Some(over) = &mut self.over {
                 over.push(key);
-            self.core.forget_probe(key);
+            }
+            if self.awaited.remove(&key) {
+                self.core.events.push_back(UserAgentEvent::Over(key));
             }
         } else {
             self.legs[key] = Some(leg);

@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::call::{CallKey, Dial, DialTo, Event as CallEvent, LegSlot};
+use crate::call::{CallKey, Dial, DialTo, Event as CallEvent, LegCommand, LegSlot, cause};
 use crate::config::{Answering, MediaServer, TrunkSet};
 use crate::counters::Counter;
 use crate::dialog::{AutoAnswer, Cause, Invite, LegEvent, LegKey, LegPolicy, Target};
@@ -16,8 +16,30 @@ use super::Engine;
 use super::links::{Dialled, Link};
 
 impl Engine {
-    /// Makes a leg of a call.
-    pub(super) fn dial(&mut self, now: Instant, key: CallKey, slot: LegSlot, dial: Box<Dial>) {
+    /// Makes a leg of a call, when the one is over in whose place it comes.
+    pub(super) fn dial(&mut self, now: Instant, key: CallKey, slot: LegSlot, mut dial: Box<Dial>) {
+        if let Some(earlier) = dial.instead_of.take() {
+            let leg = self.links.leg(key, earlier);
+            let hang_up = LegCommand::HangUp(cause::NORMAL.into());
+            self.command_leg(now, key, earlier, hang_up);
+            if let Some(leg) = leg.filter(|leg| self.user_agent.awaits_end(*leg)) {
+                self.postponed.insert(leg, (key, slot, dial));
+                return;
+            }
+        }
+        self.dial_at_once(now, key, slot, dial);
+    }
+
+    /// A leg is over, and the call may still want the one that comes in its place.
+    pub(super) fn earlier_is_over(&mut self, now: Instant, leg: LegKey) {
+        if let Some((key, slot, dial)) = self.postponed.remove(&leg)
+            && self.calls.has_leg(key, slot)
+        {
+            self.dial_at_once(now, key, slot, dial);
+        }
+    }
+
+    fn dial_at_once(&mut self, now: Instant, key: CallKey, slot: LegSlot, dial: Box<Dial>) {
         let config = std::sync::Arc::clone(&self.config);
         match &dial.to {
             DialTo::Agent(dn) => {

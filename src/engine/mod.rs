@@ -19,7 +19,7 @@ mod recall;
 mod settle;
 mod tie;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -31,7 +31,7 @@ use offhook_shards::{
 
 use crate::agent::{self, Agents};
 use crate::call;
-use crate::call::{CallKey, CallRef, Calls, Live, Mint};
+use crate::call::{CallKey, CallRef, Calls, Dial, LegSlot, Live, Mint};
 use crate::config::{Config, DnIndex, QueueIndex, RoutingPointIndex, Strangers, TrunkIndex};
 use crate::counters::{Counters, Gauge};
 use crate::cti::{
@@ -110,6 +110,8 @@ pub struct Engine {
     callers: Callers,
     /// Peers that have been silent on an INVITE for so long that the next one is tried.
     silences: Wheel<(CallKey, LegKey)>,
+    /// Legs that are to be made when an earlier one to the same phone is over.
+    postponed: BTreeMap<LegKey, (CallKey, LegSlot, Box<Dial>)>,
     wall: Wall,
     /// What is written down, if anything is.
     notebook: Option<Notebook>,
@@ -223,6 +225,7 @@ impl Engine {
             memory: Memory::new(memory_max),
             callers: Callers::default(),
             silences: Wheel::new(now),
+            postponed: BTreeMap::new(),
             wall,
             notebook: None,
             local: VecDeque::new(),

@@ -127,6 +127,7 @@ impl Engine {
         match event {
             UserAgentEvent::Invited(leg, invitation) => self.invited(now, leg, *invitation),
             UserAgentEvent::Leg(leg, event) => self.leg_says(now, leg, event),
+            UserAgentEvent::Over(leg) => self.earlier_is_over(now, leg),
             UserAgentEvent::Subscription(key, event) => {
                 if let Some((dn, epoch)) = self.links.watcher_of(key) {
                     self.watchers
@@ -227,7 +228,13 @@ impl Engine {
         }
     }
 
-    fn command_leg(&mut self, now: Instant, key: CallKey, slot: LegSlot, command: LegCommand) {
+    pub(super) fn command_leg(
+        &mut self,
+        now: Instant,
+        key: CallKey,
+        slot: LegSlot,
+        command: LegCommand,
+    ) {
         let Some(leg) = self.links.leg(key, slot) else {
             return self.say_on_tie((key, slot), command);
         };

@@ -18,6 +18,7 @@ fn replaced(network: &mut Network) -> Result<LegKey, Status> {
     let found = events.find_map(|event| match event {
         UserAgentEvent::Invited(_, invitation) => invitation.replaces,
         UserAgentEvent::Leg(..)
+        | UserAgentEvent::Over(_)
         | UserAgentEvent::Subscription(..)
         | UserAgentEvent::Ping(..)
         | UserAgentEvent::Overload(..)

@@ -10,7 +10,8 @@ use offhook::cti::{
 use offhook::sip::Status;
 use offhook_loadgen::population::{Behaviour, CallPlan, Fact, Party, Reception, Token};
 
-use super::world::{Setup, World};
+use super::network::Fate;
+use super::world::{Setup, World, node_address};
 
 pub const AGENT: &str = "2000";
 pub const OTHER: &str = "2001";
@@ -408,4 +409,68 @@ fn desktop_picks_the_phone_up() {
         assert!(established.requested_by.is_some());
         end(&mut world, token);
     }
+}
+
+/// The CANCEL of the call that rings is late, and every copy of it: the phone is called again when
+/// it is free, and not while it would say that it is busy.
+#[test]
+fn phone_that_is_picked_up_is_called_again_when_it_is_free() {
+    for shards in [1, 3] {
+        let mut world = world_on(shards, 1, "answer = \"call-info\"\n", "");
+        let alone = Behaviour {
+            answers_alone: Some(Duration::from_millis(300)),
+            ..Behaviour::rings()
+        };
+        world.phone(AGENT).set_behaviour(Some(alone));
+        let token = world.call(CallPlan::to(AGENT));
+        world.run_for(Duration::from_secs(3));
+        world.network.rule = Some(Box::new(|flight| {
+            let is_cancel = flight.bytes.starts_with(b"CANCEL ");
+            match is_cancel {
+                true => Fate::Late(Duration::from_millis(400)),
+                false => Fate::Usual,
+            }
+        }));
+        let conn_id = conn_of(&world, AGENT, EventName::Ringing);
+        act(&mut world, AGENT, conn_id, CallAction::Answer);
+        assert!(connected(&world, token, AGENT), "{:?}", told(&world));
+        assert_eq!(told(&world), ["2000 Ringing", "2000 Established"]);
+        world.network.rule = None;
+        end(&mut world, token);
+    }
+}
+
+/// The agent's desktop picks the phone up, and the caller gives up before the phone could be called
+/// again.
+#[test]
+fn phone_is_not_called_again_for_a_caller_who_has_left() {
+    let mut world = world_with("answer = \"call-info\"\n", "");
+    world.phone(AGENT).set_behaviour(Some(Behaviour::rings()));
+    let token = world.call(CallPlan {
+        expires: None,
+        ..CallPlan::to(AGENT)
+    });
+    world.run_for(Duration::from_secs(3));
+    world.network.rule = Some(Box::new(|flight| {
+        let is_ours = flight.bytes.starts_with(b"CANCEL ") && flight.to == node_address(0);
+        match is_ours {
+            true => Fate::Late(Duration::from_millis(1_000)),
+            false => Fate::Usual,
+        }
+    }));
+    let conn_id = conn_of(&world, AGENT, EventName::Ringing);
+    let answer = CallRequest::Party {
+        this_dn: world.cluster.config.dn(AGENT).expect("an agent"),
+        action: CallAction::Answer,
+        reasons: KeyValueList::new(),
+    };
+    world.request(RequestBody::Call(conn_id, answer));
+    world.run_for(Duration::from_millis(100));
+    let now = world.now;
+    world.population.callers.give_up(now, token);
+    world.run_for(Duration::from_secs(5));
+    world.network.rule = None;
+    let rang = |fact: &Fact| matches!(fact, Fact::Rang { .. });
+    assert_eq!(world.count(rang), 1);
+    world.finish();
 }

@@ -46,6 +46,7 @@ impl Above {
                     UserAgentEvent::Subscription(..)
                     | UserAgentEvent::Ping(..)
                     | UserAgentEvent::Overload(..)
+                    | UserAgentEvent::Over(_)
                     | UserAgentEvent::LookUp(_) => {}
                 }
             }

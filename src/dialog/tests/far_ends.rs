@@ -44,6 +44,7 @@ fn asked(network: &mut Network) -> Vec<String> {
         }
         UserAgentEvent::Invited(..)
         | UserAgentEvent::Leg(..)
+        | UserAgentEvent::Over(_)
         | UserAgentEvent::Subscription(..)
         | UserAgentEvent::Overload(..)
         | UserAgentEvent::Ping(..) => true,
