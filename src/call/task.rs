@@ -369,8 +369,11 @@ impl Conversation {
             (Step::Quiet(leg), true) if ended.legs.0 == leg => {
                 self.legs.part(leg);
             }
-            (Step::Quiet(_) | Step::Join(..) | Step::Mix(_) | Step::Tie(_), true) => {
+            (Step::Join(..), true) => self.joined(turn, ended.legs),
+            (Step::Quiet(_) | Step::Mix(_) | Step::Tie(_), true) => {
+                let (server, leg) = ended.legs;
                 self.joined(turn, ended.legs);
+                self.catch_up(turn, (leg, server));
             }
             (Step::Admit(newcomer, stays), true) => {
                 self.joined(turn, ended.legs);

@@ -61,6 +61,32 @@ impl<S: Copy + PartialEq> Pair<S> {
         rings && self.taker == Taker::Dial && leg == self.sink.leg && self.apart.is_none()
     }
 
+    /// A provisional response of a phone that rings may have its answer.
+    pub(super) fn hear_early(
+        &mut self,
+        turn: &mut Turn<'_, S>,
+        stage: Stage<S>,
+        leg: S,
+        body: &Body,
+    ) -> Next<S> {
+        if self.rings(&stage, leg) && !turn.session(leg).has_changed_early() {
+            self.answer = Some(body.clone());
+        }
+        stage.runs()
+    }
+
+    /// What the source gets as the answer to its offer when the phone is answered. The last word of
+    /// a phone that has made an offer since is no answer (RFC 3264 §6.1): it comes after the 2xx.
+    pub(super) fn last_answer(&mut self, turn: &mut Turn<'_, S>, last: &Body) -> Body {
+        let answers = match self.giver {
+            Giver::Invite | Giver::Offered | Giver::Unacknowledged => true,
+            Giver::Nothing | Giver::Changed | Giver::Known => false,
+        };
+        let first = self.answer.take();
+        let offers = answers && turn.session(self.sink.leg).has_changed_early();
+        first.filter(|_| offers).unwrap_or_else(|| last.clone())
+    }
+
     /// Answers its offer. The source hears of it when the phone is answered.
     pub(super) fn change_ringing(&mut self, turn: &mut Turn<'_, S>, offer: &Body) {
         let leg = self.sink.leg;
@@ -82,6 +108,16 @@ impl<S: Copy + PartialEq> Pair<S> {
         let invites = matches!(self.giver, Giver::Invite | Giver::Changed);
         let is_source = leg == self.source.leg;
         waits && invites && is_source && turn.session(leg).may_change_early()
+    }
+
+    /// The source's INVITE waits. Its offer counts no more where it was answered, and changed
+    /// since.
+    pub(super) fn invited(&mut self, turn: &mut Turn<'_, S>, offer: &Body) -> Next<S> {
+        let session = turn.session(self.source.leg);
+        match session.known().filter(|_| session.has_changed_early()) {
+            Some(last) => self.offered(turn, Giver::Changed, &last),
+            None => self.offered(turn, Giver::Invite, offer),
+        }
     }
 
     /// The sink has not answered and cannot be asked: the source gets the answer that changes

@@ -21,6 +21,8 @@ pub(super) enum News<'a> {
     Cancelled,
     /// The leg is over.
     Over(Why),
+    /// What may be the answer, in a provisional response to our INVITE.
+    Early(&'a Body),
     /// Nothing of our concern.
     Other,
 }
@@ -39,7 +41,10 @@ impl<'a> News<'a> {
             LegEvent::OfferCancelled => Self::Cancelled,
             LegEvent::HungUp(release) => Self::Over(Why::HungUp(*release)),
             LegEvent::Refused { status, .. } => Self::Over(Why::Refused(*status)),
-            LegEvent::Progress { .. }
+            LegEvent::Progress {
+                body: Some(body), ..
+            } => Self::Early(body),
+            LegEvent::Progress { body: None, .. }
             | LegEvent::Refreshed { .. }
             | LegEvent::Identified(_)
             | LegEvent::Info { .. }

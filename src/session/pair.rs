@@ -38,6 +38,8 @@ pub(super) struct Pair<S> {
     pub(super) apart: Option<Apart<S>>,
     /// Whether the source, whose offer is an earlier word of its, has said something else since.
     pub(super) overtaken: bool,
+    /// What the sink, which rings, has answered so far; kept when it makes an offer of its own.
+    pub(super) answer: Option<Body>,
     /// How often one leg was told what the other one made of its answer.
     pub(super) updates: u8,
     pub(super) stage: Stage<S>,
@@ -165,6 +167,7 @@ impl<S: Copy + PartialEq> Pair<S> {
             patience: None,
             apart: None,
             overtaken: false,
+            answer: None,
             updates: 0,
             stage: Stage::Over,
         };
@@ -177,14 +180,7 @@ impl<S: Copy + PartialEq> Pair<S> {
         let leg = self.source.leg;
         let settled = turn.session(leg).is_settled();
         match source {
-            // The offer of the INVITE counts no more: it was answered, and changed since.
-            Source::Invite(_) if turn.session(leg).has_changed_early() => {
-                match turn.session(leg).known() {
-                    Some(offer) => self.offered(turn, Giver::Changed, &offer),
-                    None => self.refuse_taker(turn, Failure::of(leg, Why::NoDescription)),
-                }
-            }
-            Source::Invite(offer) => self.offered(turn, Giver::Invite, &offer),
+            Source::Invite(offer) => self.invited(turn, &offer),
             Source::Offered(offer) => self.offered(turn, Giver::Offered, &offer),
             Source::Answered(offer) => self.offered(turn, Giver::Unacknowledged, &offer),
             Source::Dialled | Source::Confirmed | Source::Known if !settled => {
@@ -200,7 +196,12 @@ impl<S: Copy + PartialEq> Pair<S> {
     }
 
     /// The source's offer is there.
-    fn offered(&mut self, turn: &mut Turn<'_, S>, giver: Giver, offer: &Body) -> Next<S> {
+    pub(super) fn offered(
+        &mut self,
+        turn: &mut Turn<'_, S>,
+        giver: Giver,
+        offer: &Body,
+    ) -> Next<S> {
         self.giver = giver;
         match giver {
             Giver::Invite | Giver::Offered => turn.session(self.source.leg).hear_offer(offer),
@@ -319,6 +320,7 @@ impl<S: Copy + PartialEq> Pair<S> {
                 let failure = Failure::of(leg, why);
                 self.abandon(turn, stage, failure)
             }
+            News::Early(body) => self.hear_early(turn, stage, leg, body),
             News::Declined(_) | News::Other => stage.runs(),
         }
     }
@@ -352,7 +354,8 @@ impl<S: Copy + PartialEq> Pair<S> {
             }
             (true, Some(body)) => {
                 turn.session(leg).hear_final(body);
-                self.answered(turn, body, true)
+                let answer = self.last_answer(turn, body);
+                self.answered(turn, &answer, true)
             }
         }
     }

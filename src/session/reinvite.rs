@@ -161,7 +161,9 @@ impl Reinvite {
                 self.crossed_by(turn, leg, offer);
                 Reply::Awaited
             }
-            News::Acknowledged(_) | News::Cancelled | News::Other => Reply::Awaited,
+            News::Acknowledged(_) | News::Cancelled | News::Early(_) | News::Other => {
+                Reply::Awaited
+            }
         }
     }
 

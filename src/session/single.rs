@@ -177,6 +177,7 @@ impl<S: Copy + PartialEq> Single<S> {
                 | News::Acknowledged(_)
                 | News::Declined(_)
                 | News::Cancelled
+                | News::Early(_)
                 | News::Other,
             ) => (stage, Outcome::Running),
         };

@@ -442,6 +442,28 @@ fn what_a_phone_changes_while_it_rings_goes_to_the_caller_after_the_answer() {
     assert!(offer.is_some_and(|offer| offer.contains("c=IN IP4 192.0.2.61")));
 }
 
+/// RFC 3264 §6.1: where the caller has had no early answer it gets that now, for the phone's offer
+/// is none, and the offer after it.
+#[test]
+fn what_a_phone_offers_while_it_rings_is_no_answer_to_the_caller() {
+    let offer = sdp(0).expect("a description");
+    let offer = String::from_utf8_lossy(&offer.bytes).into_owned();
+    let mut table = Table::new();
+    let key = table.arrive(Some(&offer));
+    table.offer(key, AGENT);
+    let status = Status::SESSION_PROGRESS;
+    let body = sdp(50);
+    table.leg(key, Side::Agent, LegEvent::Progress { status, body });
+    assert_eq!(table.leg_commands(Side::Caller).count(), 1, "it rings");
+    table.leg(key, Side::Agent, LegEvent::Offered { body: sdp(60) });
+    let acknowledged = LegEvent::OfferAcknowledged { body: None };
+    table.leg(key, Side::Agent, acknowledged);
+    table.leg(key, Side::Agent, LegEvent::Answered { body: sdp(60) });
+    table.expect_leg(Side::Caller, &LegCommand::Answer(sdp(50)));
+    table.leg(key, Side::Caller, LegEvent::Acknowledged { body: None });
+    assert!(is_offered(&table, LegSlot::FIRST, "c=IN IP4 192.0.2.60"));
+}
+
 /// Another phone of the same number takes the call: what the first one has changed is nothing.
 #[test]
 fn what_one_phone_changes_while_it_rings_is_nothing_to_another_that_answers() {
