@@ -211,7 +211,7 @@ fn who_stays_away_is_logged_out() {
     assert_eq!(desk.after(seconds(600)), ["Logout"]);
 }
 
-fn dnd(on: bool) -> DesktopRequest {
+pub(super) fn dnd(on: bool) -> DesktopRequest {
     let reasons = KeyValueList::new().with_text("Meeting", "board");
     DesktopRequest::SetDnd { on, reasons }
 }
@@ -249,7 +249,7 @@ fn who_is_not_to_be_disturbed_gets_no_call() {
     assert_eq!(desk.ask(dnd(false)), ["*Error AlreadyInState"]);
 }
 
-fn forward(mode: ForwardMode, destination: &str) -> DesktopRequest {
+pub(super) fn forward(mode: ForwardMode, destination: &str) -> DesktopRequest {
     DesktopRequest::SetForward {
         mode,
         destination: destination.to_owned(),

@@ -474,3 +474,20 @@ fn phone_is_not_called_again_for_a_caller_who_has_left() {
     assert_eq!(world.count(rang), 1);
     world.finish();
 }
+
+/// UCM's phones cannot be picked up from outside: without `answer` of the trunk the call rings on.
+#[test]
+fn phone_that_cannot_be_picked_up_rings_on() {
+    let mut world = world();
+    world.phone(AGENT).set_behaviour(Some(Behaviour::rings()));
+    let token = world.call(CallPlan::to(AGENT));
+    world.run_for(Duration::from_secs(3));
+    let conn_id = conn_of(&world, AGENT, EventName::Ringing);
+    act(&mut world, AGENT, conn_id, CallAction::Answer);
+    let error = last(&world, AGENT, EventName::Error);
+    assert_eq!(error.error_code, Some(ErrorCode::UnsupportedOperation));
+    assert!(world.phone(AGENT).answer());
+    world.run_for(Duration::from_secs(3));
+    assert!(connected(&world, token, AGENT), "{:?}", told(&world));
+    end(&mut world, token);
+}

@@ -277,3 +277,34 @@ fn request_that_is_refused_leaves_every_call_as_it_was() {
         }
     }
 }
+
+/// The data of a call is changed by whoever takes part, however it stands, and by nobody else.
+#[test]
+fn data_is_changed_in_every_state_by_who_is_a_party() {
+    let pairs = |value: &str| KeyValueList::new().with_text("Segment", value);
+    for state in positions().into_iter().flat_map(states).copied() {
+        let mut scene = Scene::new(state);
+        let should = match scene.position() {
+            None => NO_SUCH_CALL,
+            Some(Position::OnItsWay) => WRONG,
+            Some(
+                Position::Ringing
+                | Position::Dialing(_)
+                | Position::Talking(_)
+                | Position::Holding(_),
+            ) => Answer::Event(PartyState::UserDataChanged),
+        };
+        let position = scene.position();
+        for change in [
+            UserDataChange::Attach(pairs("gold")),
+            UserDataChange::Update(pairs("silver")),
+            UserDataChange::DeletePair("Segment".to_owned()),
+            UserDataChange::DeleteAll,
+        ] {
+            let named = format!("{state:?} {change:?}");
+            scene.changes(change);
+            assert_eq!(scene.answers(), [should], "{named}");
+        }
+        assert_eq!(scene.position(), position, "{state:?}");
+    }
+}

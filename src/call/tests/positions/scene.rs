@@ -10,7 +10,7 @@ pub(in crate::call::tests) struct Scene {
     pub(in crate::call::tests) key: CallKey,
     dn: DnIndex,
     pub(in crate::call::tests) conn_id: ConnId,
-    pub(super) beside: ConnId,
+    pub(in crate::call::tests) beside: ConnId,
 }
 
 /// How far the far ends go along by themselves.
@@ -88,9 +88,9 @@ impl Scene {
         scene
     }
 
-    /// The agent talks, with a phone that has a dialog for each call.
+    /// The agent talks, with a phone that has a dialog for each call and may transfer.
     pub(in crate::call::tests) fn with_two_dialogs() -> Self {
-        Self::configured(State::Talks, "dual_dialog = true\n")
+        Self::configured(State::Talks, "dual_dialog = true\nrefer = true\n")
     }
 
     pub(super) fn of_one_call(state: State) -> Self {
@@ -127,7 +127,7 @@ impl Scene {
         scene
     }
 
-    pub(super) fn consults(&mut self, far: Far) {
+    pub(in crate::call::tests) fn consults(&mut self, far: Far) {
         let action = CallAction::Consult {
             kind: ConsultKind::Transfer,
             destination: "2001".into(),
@@ -160,6 +160,22 @@ impl Scene {
     pub(super) fn asks(&mut self, conn_id: ConnId, action: CallAction) {
         self.ask(conn_id, action);
         self.play(Far::Answers);
+    }
+
+    /// The party wants the data of the call changed.
+    pub(super) fn changes(&mut self, change: UserDataChange) {
+        self.table.commands.clear();
+        let request = CallRequest::UserData {
+            this_dn: (2000 + self.dn.0).to_string(),
+            change,
+        };
+        let input = Input::Request {
+            requested_by: ASKED,
+            request,
+        };
+        let event = Event::Input(self.conn_id, input);
+        self.table.calls.handle(self.table.now, self.key, event);
+        self.table.drain();
     }
 
     /// Another desktop of the agent has asked for something.
