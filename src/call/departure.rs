@@ -98,7 +98,7 @@ impl Conversation {
         let alone = self.main.participants.len() < 2;
         let was_invited = self.legs.is_invited(leg) && alone;
         self.lose(turn, leg);
-        if self.referrer_left(turn, leg) {
+        if self.referrer_left(turn, leg) || self.joiner_left(turn, leg) {
             return;
         }
         if was_invited {

@@ -1,6 +1,7 @@
 //! What a phone does by itself is followed: a transfer by REFER is as if its desktop had asked for
 //! it (RFC 3515, RFC 5589), and who is across is shown to whom it talks to.
 
+use crate::config::DnIndex;
 use crate::dialog;
 use crate::sip::Status;
 
@@ -12,6 +13,24 @@ use super::takeover::Target;
 use super::task::{Step, Then};
 use super::why::Why;
 use super::{Destination, Referred, Replaced};
+
+/// A phone joins its two calls, under way.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Joining {
+    /// Whose REFER it is.
+    leg: LegSlot,
+    /// The agent who leaves both calls by it.
+    dn: DnIndex,
+    /// Whom it has consulted.
+    consulted: LegSlot,
+}
+
+impl Joining {
+    /// The two cannot be connected: the phone keeps both calls, and is told so.
+    pub(super) fn fails(self, turn: &mut Turn<'_>) {
+        refer_ends(turn, self.leg, Status::TEMPORARILY_UNAVAILABLE);
+    }
+}
 
 impl Conversation {
     /// Who is across has told its name: whom it talks to is shown it.
@@ -72,7 +91,7 @@ impl Conversation {
     fn blind_transfer(
         &mut self,
         turn: &mut Turn<'_>,
-        (which, leg, dn): (Which, LegSlot, crate::config::DnIndex),
+        (which, leg, dn): (Which, LegSlot, DnIndex),
         target: Target,
     ) -> bool {
         let number = &target.number;
@@ -95,7 +114,12 @@ impl Conversation {
         let Some(destination) = destination.filter(|_| plain) else {
             return false;
         };
-        self.refer_done(turn, leg);
+        turn.commands
+            .push(Command::Leg(leg, LegCommand::AcceptRefer));
+        // RFC 3515 §2.4.5 wants to be told how the call goes that this leads to. But whom it leads
+        // to is ours from here on, and the phone's leg ends at once, and its subscription with it,
+        // so that the agent is free: what comes back to it is another call.
+        refer_ends(turn, leg, Status::OK);
         let by = self.facts.config.agent_at(dn).dn.to_string();
         self.let_agent_go(turn, (leg, number), Origin::default());
         self.main.referred_by = target.referred_by;
@@ -114,7 +138,7 @@ impl Conversation {
         &mut self,
         turn: &mut Turn<'_>,
         (leg, other): (LegSlot, LegSlot),
-        dn: crate::config::DnIndex,
+        dn: DnIndex,
     ) -> bool {
         let is_agent_in = |which, leg| {
             let call: Option<&super::participant::Call> = self.call(which);
@@ -132,20 +156,49 @@ impl Conversation {
         else {
             return false;
         };
-        self.refer_done(turn, leg);
-        self.transferred(turn, dn, Origin::default());
+        let accept = LegCommand::AcceptRefer;
+        turn.commands.push(Command::Leg(leg, accept));
+        let joining = Joining {
+            leg,
+            dn,
+            consulted: consulted.leg,
+        };
         let steps = Self::meeting(&held, &consulted);
-        self.start(turn, None, steps, Then::Joined(consulted.leg));
+        self.start(turn, None, steps, Then::PhoneJoined(joining));
         true
     }
 
-    /// The REFER is taken, and what it asks for is ours from here on. RFC 3515 §2.4.5 wants to be
-    /// told how the call goes that it leads to. But the phone's leg ends at once, and its
-    /// subscription with it, and the caller never comes back to it: to the phone it is done.
-    fn refer_done(&mut self, turn: &mut Turn<'_>, leg: LegSlot) {
-        turn.commands
-            .push(Command::Leg(leg, LegCommand::AcceptRefer));
-        let done = LegCommand::ReportRefer(Status::OK);
-        turn.commands.push(Command::Leg(leg, done));
+    /// Whom the phone held and whom it consulted hear each other: it hears so, and leaves.
+    pub(super) fn phone_joined(&mut self, turn: &mut Turn<'_>, joining: Joining) {
+        refer_ends(turn, joining.leg, Status::OK);
+        self.transferred(turn, joining.dn, Origin::default());
     }
+
+    /// A phone that joins its two calls has hung up one of them: whether it was that. The other
+    /// two go on, as whoever transfers may leave as soon as the REFER is taken (RFC 5589 §6).
+    pub(super) fn joiner_left(&mut self, turn: &mut Turn<'_>, leg: LegSlot) -> bool {
+        let joining = self.task.as_ref().and_then(|task| task.then.joining());
+        let Some(Joining { dn, consulted, .. }) = joining else {
+            return false;
+        };
+        let is_its = |which| {
+            let own = self.call(which).and_then(|call| call.agent(dn));
+            own.is_some_and(|who| who.leg == leg)
+        };
+        if !is_its(Which::Main) && !is_its(Which::Consult) {
+            return false;
+        }
+        if let Some(task) = &mut self.task {
+            task.then = Then::Joined(consulted);
+        }
+        self.transferred(turn, dn, Origin::default());
+        self.go_on(turn);
+        true
+    }
+}
+
+/// The last word on a REFER.
+fn refer_ends(turn: &mut Turn<'_>, leg: LegSlot, status: Status) {
+    let report = LegCommand::ReportRefer(status);
+    turn.commands.push(Command::Leg(leg, report));
 }

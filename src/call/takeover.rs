@@ -306,6 +306,9 @@ impl Conversation {
                 self.hang_up(turn, leg, cause::FAILURE);
             }
         }
+        if let Some(joining) = then.joining() {
+            joining.fails(turn);
+        }
         if let Some(referral) = then.referral() {
             let status = referral.refused.unwrap_or(Status::TEMPORARILY_UNAVAILABLE);
             let report = LegCommand::ReportRefer(status);

@@ -14,6 +14,7 @@ use super::command::{Command, Dial, DialTo, LegCommand, LegSlot};
 use super::conversation::{Conversation, Turn, Which};
 use super::exchange::{Ended, Purpose};
 use super::facts::{Destination, Origin, cause, refuse_request};
+use super::follow::Joining;
 use super::leg::{Kind, Phase};
 use super::participant::{News, Standing};
 use super::takeover::{Admission, Referral};
@@ -95,6 +96,8 @@ pub(super) enum Then {
     Admitted(Box<Admission>),
     /// A party takes a place in another conversation, as its partner's phone has asked.
     Referred(Box<Referral>),
+    /// Who was held and who was consulted go on without the agent, as its phone has asked.
+    PhoneJoined(Joining),
     /// Two go on together whose agent has gone; the one who was called leaves if they cannot.
     Joined(LegSlot),
     /// Nothing: a leg is at rest.
@@ -124,7 +127,9 @@ impl Step {
 impl Task {
     /// Whether no client may change the call meanwhile.
     pub(super) fn is_change(&self) -> bool {
-        let comes = self.then.admission().is_some() || self.then.referral().is_some();
+        let comes = self.then.admission().is_some()
+            || self.then.referral().is_some()
+            || self.then.joining().is_some();
         self.asked.is_some() || comes || self.then.seeks()
     }
 }
@@ -149,6 +154,14 @@ impl Then {
     pub(super) fn referral_mut(&mut self) -> Option<&mut Referral> {
         if let Self::Referred(referral) = self {
             return Some(referral);
+        }
+        None
+    }
+
+    /// A phone that joins its two calls.
+    pub(super) fn joining(&self) -> Option<Joining> {
+        if let Self::PhoneJoined(joining) = self {
+            return Some(*joining);
         }
         None
     }
@@ -448,6 +461,7 @@ impl Conversation {
             }
             (Then::Admitted(admission), _) => self.admitted(turn, *admission),
             (Then::Referred(referral), _) => self.referred_across(turn, *referral),
+            (Then::PhoneJoined(joining), _) => self.phone_joined(turn, joining),
             (
                 Then::Rest
                 | Then::Joined(_)

@@ -7,6 +7,7 @@ mod conference;
 mod control;
 mod faults;
 mod holds;
+mod joins;
 mod late;
 mod memory;
 mod positions;

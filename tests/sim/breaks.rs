@@ -57,6 +57,15 @@ pub const FLOWS: [Flow; 14] = [
     Flow::MakeCall,
 ];
 
+/// Who begins the flow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum By {
+    /// The desktop, by its request, which has one answer.
+    Desktop,
+    /// The phone, by a REFER, with Replaces where it joins its two calls.
+    Phone,
+}
+
 /// What a phone does at one step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Break {
@@ -203,13 +212,19 @@ fn begin_in_call(
 
 /// Plays the flow and has the phone break it off at one step, which is one message of the server
 /// to any phone; `false` if there are not so many.
-fn broken_off(trunk: &str, flow: Flow, (phone, how, step): (&str, Break, usize)) -> bool {
+fn broken_off(
+    (trunk, flow, by): (&str, Flow, By),
+    (phone, how, step): (&str, Break, usize),
+) -> bool {
     let (mut world, token, main) = world(trunk, flow);
     let body = begin(&mut world, main, flow);
     let seen = Rc::new(Cell::new(0));
     count_steps(&mut world, &seen);
     let since = world.asked;
-    world.request(body);
+    match by {
+        By::Desktop => world.request(body),
+        By::Phone => refers(&mut world, flow),
+    }
     let end = world.now + Duration::from_secs(4);
     let (mut done, mut talks) = (false, false);
     loop {
@@ -237,7 +252,7 @@ fn broken_off(trunk: &str, flow: Flow, (phone, how, step): (&str, Break, usize))
     // What is not answered is given up within 64·T1, and a search within its own time.
     world.run_for(Duration::from_secs(60));
     let case = format!(
-        "{trunk}{flow:?}: {phone} {how:?} at step {step}: {:?}",
+        "{trunk}{flow:?} by {by:?}: {phone} {how:?} at step {step}: {:?}",
         told(&world)
     );
     let live = world
@@ -253,9 +268,20 @@ fn broken_off(trunk: &str, flow: Flow, (phone, how, step): (&str, Break, usize))
         .events
         .iter()
         .filter(|event| event.requested_by.is_some_and(|by| by.reference_id > since));
-    assert_eq!(answers.count(), 1, "the desktop hears of it once. {case}");
+    let requests = usize::from(by == By::Desktop);
+    assert_eq!(answers.count(), requests, "who asked hears once. {case}");
     finish(&mut world);
     true
+}
+
+/// The phone does by itself what the desktop would ask for.
+fn refers(world: &mut World, flow: Flow) {
+    let phone = world.phone(AGENT);
+    let is_sent = match flow {
+        Flow::CompleteTransfer => phone.refer_attended(OTHER),
+        _ => phone.refer(OTHER),
+    };
+    assert!(is_sent, "{flow:?}");
 }
 
 /// Counts what the server says to phones about calls.
@@ -314,10 +340,14 @@ pub fn finish(world: &mut World) {
 
 /// Every step, every phone, every way.
 fn in_every_way(trunk: &str, flow: Flow) {
+    in_every_way_by((trunk, flow, By::Desktop));
+}
+
+fn in_every_way_by((trunk, flow, by): (&str, Flow, By)) {
     for phone in [AGENT, OTHER] {
         for how in BREAKS {
             let mut steps = 0..STEPS_MAX;
-            let last = steps.find(|step| !broken_off(trunk, flow, (phone, how, *step)));
+            let last = steps.find(|step| !broken_off((trunk, flow, by), (phone, how, *step)));
             let last = last.expect("a flow has an end");
             assert!(last > 1, "{flow:?} has {last} steps");
         }
@@ -349,6 +379,14 @@ fn transfer_with_two_dialogs_that_a_phone_breaks_off() {
     in_every_way("dual_dialog = true\n", Flow::Consult);
     in_every_way("dual_dialog = true\n", Flow::CompleteTransfer);
     in_every_way("dual_dialog = true\n", Flow::Alternate);
+}
+
+/// With a dialog for each call the phone joins them; a blind transfer is the same with one.
+#[test]
+fn transfer_by_the_phone_that_a_phone_breaks_off() {
+    let trunk = "dual_dialog = true\nrefer = true\n";
+    in_every_way_by((trunk, Flow::CompleteTransfer, By::Phone));
+    in_every_way_by((trunk, Flow::SingleStepTransfer, By::Phone));
 }
 
 #[test]
@@ -392,7 +430,7 @@ fn customer_who_hangs_up_at_any_step_leaves_no_request_unanswered() {
     for flow in FLOWS {
         let mut steps = 0..STEPS_MAX;
         let at = |step| (CUSTOMER, Break::HangsUp, step);
-        let last = steps.find(|step| !broken_off("", flow, at(*step)));
+        let last = steps.find(|step| !broken_off(("", flow, By::Desktop), at(*step)));
         assert!(last.is_some_and(|last| last > 1), "{flow:?}: {last:?}");
     }
 }

@@ -473,9 +473,9 @@ fn by_phone() -> Vec<Flow> {
             text: "With `refer` of the trunk, what the phone asks for is done as if its desktop \
                    had asked for a SingleStepTransfer. The last NOTIFY says 200 before anybody \
                    was called, where RFC 3515, section 2.4.5, wants the state of that call: the \
-                   caller is Offhook's to place from here on, and never comes back to the phone, \
-                   whose leg, and with it the subscription, ends at once, so that it is free; \
-                   anything but 200 would be shown as a transfer that failed.",
+                   caller is Offhook's to place from here on, and comes back, if at all, as \
+                   another call; the phone's leg, and with it the subscription, ends at once, so \
+                   that it is free; anything but 200 would be shown as a transfer that failed.",
             play: || {
                 let (mut world, _, _) = in_call("", "refer = true\n");
                 assert!(world.phone(AGENT).refer(OTHER));
@@ -486,7 +486,8 @@ fn by_phone() -> Vec<Flow> {
         Flow {
             title: "A phone transfers by REFER with Replaces",
             text: "The phone has a dialog for each call and names the one that it wants replaced: \
-                   as CompleteTransfer.",
+                   as CompleteTransfer. The two are connected first, and the last NOTIFY says \
+                   what came of it; if they cannot be, the phone keeps both calls.",
             play: || {
                 let (mut world, _, main) = in_call("", "dual_dialog = true\nrefer = true\n");
                 world.phone(AGENT).set_calls_max(2);
