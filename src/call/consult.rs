@@ -111,7 +111,9 @@ impl Conversation {
         let info = turn
             .mint
             .call(CallType::Consult, own, Some(number.clone()), user_data);
-        let two_dialogs = self.facts.config.phone(asked.dn).dual_dialog;
+        // A muted transfer into a queue is complete at once: the phone needs no further dialog.
+        let is_short = is_muted && matches!(destination, Destination::Queue { .. });
+        let two_dialogs = self.facts.config.phone(asked.dn).dual_dialog && !is_short;
         let leg = if two_dialogs {
             self.legs.dialled(info.conn_id.0)
         } else {

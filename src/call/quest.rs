@@ -159,6 +159,13 @@ impl Conversation {
                 facts.visited.push(left.queue);
             }
         }
+        if let Why::Muted(asked) = why {
+            let destination = Destination::Queue {
+                queue,
+                routing_point,
+            };
+            return self.muted_into_queue(turn, &asked, destination);
+        }
         let since = why.since(call);
         let place = (queue, routing_point);
         let entry = Entry::enter(facts, (call, since), place, turn.commands);

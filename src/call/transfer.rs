@@ -135,6 +135,9 @@ impl Conversation {
             self.main.take(agent.leg);
             agents.push(agent.leg);
         }
+        // By whose number, and in whose name, the call came here is over.
+        self.main.diversions.clear();
+        self.main.referred_by = None;
         let vanished = consult.conn_id;
         let remaining: Vec<Participant> = self.main.participants.clone();
         let joined = std::mem::take(&mut consult.participants);
@@ -213,6 +216,29 @@ impl Conversation {
             }
             (Stage::Waiting | Stage::Reserving(_) | Stage::Phone(_), _) => {}
         }
+    }
+
+    /// A muted transfer has come to a queue. Nobody knows when somebody rings there: it is complete
+    /// at once, so that the agent is free.
+    pub(super) fn muted_into_queue(
+        &mut self,
+        turn: &mut Turn<'_>,
+        asked: &Asked,
+        destination: Destination,
+    ) {
+        let consult = self.consult.as_ref();
+        let user_data = consult.map(|call| call.info.user_data.clone());
+        let user_data = user_data.filter(|pairs| !pairs.is_empty());
+        let by = self.facts.config.agent_at(asked.dn).dn.to_string();
+        self.transferred(turn, asked.dn, asked.origin());
+        self.main.since = turn.now;
+        // Where it would be too much, the call keeps its own.
+        let change = user_data.map(UserDataChange::Update);
+        if change.is_some_and(|change| self.main.change_user_data(change).is_ok()) {
+            self.show_data(turn, &by, |_| true);
+        }
+        let why = Why::Transferred(by);
+        self.seek(turn, Which::Main, destination, (None, why));
     }
 
     /// SingleStepTransfer: the agent leaves at once, and the call rings elsewhere.

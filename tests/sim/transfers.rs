@@ -41,8 +41,13 @@ enum HandOver {
 
 impl HandOver {
     /// What the agent's clients are told, and those of an agent who takes the call.
-    fn events(self) -> (&'static str, &'static str) {
+    fn events(self, destination: &str) -> (&'static str, &'static str) {
         match self {
+            // It is a transfer before it rings.
+            Self::Muted if destination == QUEUE => (
+                "Held, Dialing, Released Transferred, Released Transferred",
+                "Ringing Transferred, Established",
+            ),
             Self::Consulted => (
                 "Held, Dialing, NetworkReached, Established, Released Transferred, \
                  Released Transferred",
@@ -334,7 +339,7 @@ impl Play {
             let own = events.filter(|(this_dn, _)| *this_dn == dn);
             own.map(|(_, event)| event).collect::<Vec<_>>().join(", ")
         };
-        let (agent, taker) = self.cell.hand_over.events();
+        let (agent, taker) = self.cell.hand_over.events(self.cell.destination);
         let is_queued = self.cell.destination == QUEUE;
         let queue = if is_queued { "Queued, Diverted" } else { "" };
         assert_eq!(

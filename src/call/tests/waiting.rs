@@ -136,6 +136,50 @@ fn server_that_is_dialled_for_nobody_is_let_go() {
     table.expect_over();
 }
 
+/// Nobody knows when somebody rings for a call that waits in a queue: the agent does not stay for
+/// that, whether it has named the queue's number or one whose calls go there. The customer enters
+/// with what the request says, and not in the name of who had transferred it before.
+#[test]
+fn muted_transfer_to_a_queue_is_done_when_it_is_there() {
+    for destination in ["7000", "2001"] {
+        let mut scene = Scene::new(State::Talks);
+        let conversation = scene.table.calls.conversation_mut(scene.key);
+        conversation.main.referred_by = Some("<sip:2009@pbx>".to_owned());
+        let action = CallAction::MuteTransfer {
+            destination: destination.into(),
+            user_data: KeyValueList::new().with_text("Segment", "gold"),
+        };
+        scene.ask(scene.conn_id, action);
+        let mut read = 0;
+        while let Some(command) = scene.table.commands.get(read).cloned() {
+            read += 1;
+            match command {
+                Command::Leg(slot, LegCommand::Offer(_)) => scene.table.accepts(scene.key, slot),
+                Command::Agent(dn, agent::Input::Reserve(offer)) => {
+                    let forwarded = Input::DirectForwarded {
+                        dn,
+                        destination: "7000".to_owned(),
+                        why: ForwardReason::Unconditional,
+                    };
+                    let event = Event::Input(offer.call.conn_id, forwarded);
+                    scene.table.calls.handle(scene.table.now, scene.key, event);
+                    scene.table.drain();
+                }
+                _ => {}
+            }
+        }
+        let transferred = PartyState::Ended(EndCause::Transferred);
+        assert_eq!(scene.answers(), [Answer::Event(transferred)]);
+        let entered = scene.table.queue_inputs().filter_map(|input| match input {
+            queue::Input::Enter { call, info, .. } => Some((call.conn_id, info.user_data.len())),
+            _ => None,
+        });
+        assert_eq!(entered.collect::<Vec<_>>(), [(scene.conn_id, 1)]);
+        let conversation = scene.table.calls.conversation(scene.key);
+        assert_eq!(conversation.main.referred_by, None);
+    }
+}
+
 /// A phone that has a dialog for each call is called for the consultation, and does not take it.
 #[test]
 fn muted_transfer_whose_own_phone_is_busy_is_answered() {
