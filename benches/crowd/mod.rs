@@ -127,6 +127,7 @@ impl Crowd {
             entry: self.config.route(routing_point, None, &KeyValueList::new())[0],
             since,
             returns: false,
+            beside: None,
             visited: Box::new([]),
         };
         (enter, call.conn_id)

@@ -205,6 +205,7 @@ fn enter(
     queue::Input::Enter {
         call: facts.call(call.conn_id),
         info: Arc::clone(&call.info),
+        beside: call.beside,
         routing_point,
         entry,
         since,

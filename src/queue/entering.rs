@@ -19,6 +19,7 @@ use super::waiting::Turn;
 pub(super) struct Entering {
     pub(super) call: CallRef,
     pub(super) info: Arc<CallInfo>,
+    pub(super) beside: Option<ConnId>,
     pub(super) routing_point: RoutingPointIndex,
     pub(super) entry: EntryIndex,
     pub(super) since: Instant,
@@ -93,6 +94,7 @@ impl Line {
         let Entering {
             call,
             info,
+            beside,
             routing_point,
             entry,
             since,
@@ -119,6 +121,7 @@ impl Line {
         let call = Call {
             call,
             info,
+            beside,
             routing_point,
             entry,
             since,

@@ -19,6 +19,7 @@ pub(super) fn call_event(step: &Step<'_>, name: EventName, call: &Call) -> Event
     event.other_dn = info.ani.clone();
     event.other_dn_role = info.ani.as_ref().map(|_| DnRole::Origination);
     event.call_state = Some(CallState::Ok);
+    event.previous_conn_id = call.beside;
     event
 }
 

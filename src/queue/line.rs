@@ -110,6 +110,7 @@ impl Line {
             Input::Enter {
                 call,
                 info,
+                beside,
                 routing_point,
                 entry,
                 since,
@@ -119,6 +120,7 @@ impl Line {
                 let entering = Entering {
                     call,
                     info,
+                    beside,
                     routing_point,
                     entry,
                     since,

@@ -55,6 +55,8 @@ pub enum Input {
         call: CallRef,
         /// What is known of it.
         info: Arc<CallInfo>,
+        /// The main call, where this one is a consultation beside it.
+        beside: Option<ConnId>,
         /// The number that the caller dialled.
         routing_point: RoutingPointIndex,
         /// How it comes in: one of `Config::route`, or `Config::overflow_entry`.

@@ -9,7 +9,7 @@ use offhook_shards::wheel::TimerKey;
 use crate::agent::EndCause;
 use crate::call::CallRef;
 use crate::config::{DnIndex, EntryIndex, QueueIndex, RoutingPointIndex};
-use crate::cti::{CallInfo, CallState, ErrorCode, KeyValueList, RequestedBy, RouteType};
+use crate::cti::{CallInfo, CallState, ConnId, ErrorCode, KeyValueList, RequestedBy, RouteType};
 
 use super::overflow::Limit;
 use super::waiting::Turn;
@@ -19,6 +19,8 @@ use super::waiting::Turn;
 pub(super) struct Call {
     pub(super) call: CallRef,
     pub(super) info: Arc<CallInfo>,
+    /// The main call, where this one is a consultation beside it.
+    pub(super) beside: Option<ConnId>,
     pub(super) routing_point: RoutingPointIndex,
     /// How it came in.
     pub(super) entry: EntryIndex,

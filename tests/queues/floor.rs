@@ -177,6 +177,7 @@ impl Floor {
                 entry: *entry,
                 since: self.now,
                 returns: false,
+                beside: None,
                 visited: Box::new([]),
             };
             self.send(call_shard(call), Message::Queue(queue_of(entry), input));

@@ -144,6 +144,7 @@ impl Hall {
                 entry: *entry,
                 since: self.now,
                 returns: false,
+                beside: None,
                 visited: visited.into(),
             };
             self.handle_at(config.entry_at(*entry).queue, input)

@@ -118,6 +118,7 @@ fn nobody_goes_back_to_where_it_overflowed_from() {
             entry,
             since: hall.start,
             returns: false,
+            beside: None,
             visited: Box::new([SALES]),
         };
         hall.handle_at(OTHER, input)
@@ -143,6 +144,7 @@ fn comes_back(hall: &mut Hall) -> (CallRef, Vec<Output>) {
     let input = Input::Enter {
         call,
         info: info(call),
+        beside: None,
         routing_point: PLAIN,
         entry,
         since: hall.start,
@@ -197,6 +199,7 @@ fn a_number_that_leads_back_to_the_same_queue_leads_nowhere() {
             entry: hall.config.overflow_entry(OTHER),
             since: hall.start,
             returns: false,
+            beside: None,
             visited: Box::new([SALES]),
         };
         let outputs = hall.handle_at(OTHER, input);

@@ -307,6 +307,7 @@ impl Pair {
             entry: self.model.entry_of(routing_point),
             since,
             returns: false,
+            beside: None,
             visited: Box::new([]),
         });
     }

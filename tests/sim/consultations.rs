@@ -78,6 +78,12 @@ fn consultation_through_a_routing_point() {
     act(&mut world, AGENT, main, consult("7000"));
     world.run_for(Duration::from_secs(8));
     let consult = conn_of(&world, AGENT, EventName::Dialing);
+    for name in [EventName::Queued, EventName::Diverted] {
+        let event = last(&world, "7000", name);
+        let call = event.call.as_ref().unwrap();
+        assert_eq!((call.conn_id, call.call_type), (consult, CallType::Consult));
+        assert_eq!(event.previous_conn_id, Some(main), "{name:?}");
+    }
     let taker = last_established(&world);
     act(
         &mut world,
