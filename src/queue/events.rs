@@ -38,7 +38,12 @@ pub(super) fn queued_event(step: &Step<'_>, call: &Call, standing: Standing) -> 
 }
 
 /// Names the agent that the call went to.
-pub(super) fn name_destination(step: &Step<'_>, event: &mut Event, dn: DnIndex) {
-    event.third_party_dn = Some(step.config.agent_at(dn).dn.to_string());
+pub(super) fn name_agent(step: &Step<'_>, event: &mut Event, dn: DnIndex) {
+    name_destination(event, step.config.agent_at(dn).dn.to_string());
+}
+
+/// Names where the call went.
+pub(super) fn name_destination(event: &mut Event, number: String) {
+    event.third_party_dn = Some(number);
     event.third_party_dn_role = Some(DnRole::Destination);
 }

@@ -7,7 +7,7 @@ use crate::counters::Counter;
 use crate::cti::{ConnId, ErrorCode, EventName};
 use crate::limits::UNANSWERED_REMEMBERED_MAX;
 
-use super::events::{call_event, name_destination};
+use super::events::{call_event, name_agent};
 use super::line::Line;
 use super::overflow::Limit;
 use super::place::{ChosenBy, Leaving, Routed, RoutersTurn, Stage, offer_error};
@@ -170,14 +170,14 @@ impl Line {
         }
         if let Some(routed) = routed {
             let mut event = call_event(step, EventName::RouteUsed, call);
-            name_destination(step, &mut event, dn);
+            name_agent(step, &mut event, dn);
             event.route_type = Some(routed.route_type);
             event.requested_by = Some(routed.requested_by);
             event.reasons = routed.reasons;
             step.emit(event);
         }
         let mut event = call_event(step, EventName::Diverted, call);
-        name_destination(step, &mut event, dn);
+        name_agent(step, &mut event, dn);
         step.emit(event);
     }
 

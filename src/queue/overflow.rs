@@ -10,7 +10,7 @@ use crate::cti::{CallInfo, CallState, ConnId, ErrorCode, EventName};
 use crate::sip::Status;
 
 use super::entering::Entering;
-use super::events::call_event;
+use super::events::{call_event, name_destination};
 use super::line::Line;
 use super::place::{ChosenBy, Leaving, RoutersTurn, Stage};
 use super::step::{Step, Timer};
@@ -279,14 +279,14 @@ impl Line {
         }
         if let Some(routed) = routed {
             let mut event = call_event(step, EventName::RouteUsed, call);
-            event.third_party_dn = Some(destination.clone());
+            name_destination(&mut event, destination.clone());
             event.route_type = Some(routed.route_type);
             event.requested_by = Some(routed.requested_by);
             event.reasons.clone_from(&routed.reasons);
             step.emit(event);
         }
         let mut event = call_event(step, EventName::Diverted, call);
-        event.third_party_dn = Some(destination);
+        name_destination(&mut event, destination);
         event.call_state = Some(call_state);
         step.emit(event);
     }

@@ -3,7 +3,7 @@
 use offhook::agent::EndCause;
 use offhook::call::{CallRef, QueueRefusal};
 use offhook::config::{DnIndex, QueueIndex};
-use offhook::cti::{CallState, ConnId, ErrorCode};
+use offhook::cti::{CallState, ConnId, DnRole, ErrorCode};
 use offhook::queue::{Input, Output, Place};
 use offhook::sip::Status;
 
@@ -73,8 +73,9 @@ fn a_full_queue_sends_the_next_caller_elsewhere() {
     assert_eq!(offers(&hall.available(1, 1)), []);
     let outputs = goes(&mut hall, call, "+442079460000");
     assert_eq!(in_short(&outputs), ["7000 Diverted +442079460000"]);
-    let state = events_of(&outputs).next().unwrap().call_state;
-    assert_eq!(state, Some(CallState::Overflowed));
+    let diverted = events_of(&outputs).next().unwrap();
+    assert_eq!(diverted.call_state, Some(CallState::Overflowed));
+    assert_eq!(diverted.third_party_dn_role, Some(DnRole::Destination));
     assert_eq!(place(&hall, call), None);
 }
 
