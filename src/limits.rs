@@ -187,6 +187,9 @@ pub const HTTP_CONNECTIONS_MAX: usize = CTI_CLIENTS_MAX + 1_024;
 /// From the opening of an HTTP connection, or from its last answer, to the end of the next
 /// request's head, however steadily it trickles.
 pub const HTTP_HEAD_DEADLINE: Duration = Duration::from_secs(30);
+/// Of them from one address, unless it is this machine's: desktops behind one gateway or proxy are
+/// many, and nobody may have all.
+pub const HTTP_CONNECTIONS_PER_SOURCE_MAX: usize = HTTP_CONNECTIONS_MAX / 2;
 /// From the end of the head of an HTTP request to the end of its body.
 pub const HTTP_BODY_DEADLINE: Duration = Duration::from_secs(10);
 

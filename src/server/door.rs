@@ -1,14 +1,16 @@
-//! The door of HTTP: accepts connections, as many as there may be, closes those that take too long
-//! to say what they want, and counts by cause what is turned away. It never reads a request: hyper
+//! The door of HTTP: accepts connections, as many as there may be in all and from one address,
+//! closes those that take too long to say what they want or to take their answer, and counts by
+//! cause what is turned away. It never reads a request: hyper
 //! does, and `api` decides.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -22,7 +24,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpListener;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::limits::HTTP_CONNECTIONS_MAX;
+use crate::limits::{HTTP_CONNECTIONS_MAX, HTTP_CONNECTIONS_PER_SOURCE_MAX};
 
 use super::stream::{Secrets, Stream};
 
@@ -51,9 +53,10 @@ causes! {
     Malformed => "malformed",
     /// A connection whose TLS handshake failed.
     Handshake => "handshake",
-    /// A connection on which no whole request came in time, or no whole handshake.
+    /// A connection on which no whole request came in time, or no whole handshake, or whose peer
+    /// took nothing of its answer for as long.
     TooSlow => "too_slow",
-    /// A connection beyond the number of connections.
+    /// A connection beyond the number of connections, or of those from its address.
     TooMany => "too_many",
     /// 401: no token, or none that is known.
     Unauthorized => "unauthorized",
@@ -169,6 +172,49 @@ fn cause_of(status: StatusCode) -> Cause {
     }
 }
 
+/// The connections that are open, by address.
+#[derive(Debug, Default)]
+struct Crowd(Mutex<(usize, HashMap<IpAddr, usize>)>);
+
+/// One place in it, given back when the connection ends.
+#[derive(Debug)]
+struct Place {
+    crowd: Arc<Crowd>,
+    source: IpAddr,
+}
+
+impl Crowd {
+    /// Nobody has all the places. Whoever is on this machine may: a proxy, say.
+    fn enter(self: &Arc<Self>, source: IpAddr) -> Option<Place> {
+        let source = source.to_canonical();
+        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (all, sources) = &mut *open;
+        let of_source = sources.get(&source).copied().unwrap_or_default();
+        let is_too_many = of_source >= HTTP_CONNECTIONS_PER_SOURCE_MAX && !source.is_loopback();
+        if *all >= HTTP_CONNECTIONS_MAX || is_too_many {
+            return None;
+        }
+        *all += 1;
+        *sources.entry(source).or_default() += 1;
+        let crowd = Arc::clone(self);
+        Some(Place { crowd, source })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut open = self.crowd.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (all, sources) = &mut *open;
+        *all -= 1;
+        if let Some(count) = sources.get_mut(&self.source) {
+            *count -= 1;
+            if *count == 0 {
+                sources.remove(&self.source);
+            }
+        }
+    }
+}
+
 /// The listener.
 #[derive(Debug)]
 pub struct Door {
@@ -177,12 +223,12 @@ pub struct Door {
     secrets: Option<Secrets>,
     head_deadline: Duration,
     refusals: Arc<Refusals>,
-    /// Held by each connection: their number is that of the copies.
-    open: Arc<()>,
+    crowd: Arc<Crowd>,
 }
 
 impl Door {
-    /// A door that gives each connection so long for the head of a request.
+    /// A door that gives each connection so long for the head of a request, and for taking anything
+    /// of an answer.
     #[must_use]
     pub fn new(
         listener: TcpListener,
@@ -195,7 +241,7 @@ impl Door {
             secrets,
             head_deadline,
             refusals,
-            open: Arc::default(),
+            crowd: Arc::default(),
         }
     }
 }
@@ -207,10 +253,10 @@ impl Listener for Door {
     async fn accept(&mut self) -> (Connection, SocketAddr) {
         loop {
             let (stream, remote) = Listener::accept(&mut self.listener).await;
-            if Arc::strong_count(&self.open) > HTTP_CONNECTIONS_MAX {
+            let Some(place) = self.crowd.enter(remote.ip()) else {
                 self.refusals.count(Cause::TooMany);
                 continue;
-            }
+            };
             // Frames are small and somebody waits for each.
             let _ = stream.set_nodelay(true);
             let deadline = Instant::now() + self.head_deadline;
@@ -220,9 +266,11 @@ impl Listener for Door {
                 head_deadline: self.head_deadline,
                 deadline: Box::pin(sleep_until(deadline)),
                 was_busy: false,
+                is_written: true,
+                is_stuck: false,
                 unfinished: None,
                 refusals: Arc::clone(&self.refusals),
-                _open: Arc::clone(&self.open),
+                _place: place,
             };
             return (connection, remote);
         }
@@ -240,10 +288,14 @@ pub struct Connection {
     head_deadline: Duration,
     deadline: Pin<Box<Sleep>>,
     was_busy: bool,
+    /// Whether all of the last answer was taken.
+    is_written: bool,
+    /// Whether the deadline is that of a peer who takes nothing of its answer.
+    is_stuck: bool,
     /// Bytes have come since this many heads were whole, and what they are is not known yet.
     unfinished: Option<u64>,
     refusals: Arc<Refusals>,
-    _open: Arc<()>,
+    _place: Place,
 }
 
 impl fmt::Debug for Connection {
@@ -262,7 +314,7 @@ impl AsyncRead for Connection {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let busy = self.progress.busy.load(Ordering::Relaxed);
+        let busy = self.progress.busy.load(Ordering::Relaxed) || !self.is_written;
         if !busy && self.was_busy {
             let deadline = Instant::now() + self.head_deadline;
             self.deadline.as_mut().reset(deadline);
@@ -293,19 +345,45 @@ impl Connection {
     fn is_unfinished(&self) -> bool {
         self.unfinished == Some(self.progress.heads.load(Ordering::Relaxed))
     }
+
+    /// Looks after what the peer takes: hyper reads no more while an answer waits to be taken.
+    fn watch<T>(
+        &mut self,
+        context: &mut Context<'_>,
+        progress: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        // A WebSocket has deadlines of its own.
+        if progress.is_ready() || self.progress.busy.load(Ordering::Relaxed) {
+            self.is_stuck = false;
+            return progress;
+        }
+        if !std::mem::replace(&mut self.is_stuck, true) {
+            let deadline = Instant::now() + self.head_deadline;
+            self.deadline.as_mut().reset(deadline);
+        }
+        ready!(self.deadline.as_mut().poll(context));
+        self.refusals.count(Cause::TooSlow);
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
 }
 
 impl AsyncWrite for Connection {
     fn poll_write(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.stream.poll_write(context, &[io::IoSlice::new(bytes)])
+        self.poll_write_vectored(context, &[io::IoSlice::new(bytes)])
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.stream.poll_flush(context)
+        let flushed = self.stream.poll_flush(context);
+        if flushed.is_ready() && !std::mem::replace(&mut self.is_written, true) {
+            // The next head has its time from now on.
+            let deadline = Instant::now() + self.head_deadline;
+            self.deadline.as_mut().reset(deadline);
+        }
+        self.watch(context, flushed)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -317,7 +395,9 @@ impl AsyncWrite for Connection {
         context: &mut Context<'_>,
         buffers: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.stream.poll_write(context, buffers)
+        self.is_written = false;
+        let written = self.stream.poll_write(context, buffers);
+        self.watch(context, written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -330,5 +410,33 @@ impl Drop for Connection {
         if self.is_unfinished() {
             self.refusals.count(Cause::Malformed);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_address_has_all_the_places_and_each_comes_back() {
+        let crowd = Arc::new(Crowd::default());
+        let [one, other] = [[192, 0, 2, 1], [192, 0, 2, 2]].map(IpAddr::from);
+        let enter = |source| crowd.enter(source);
+        let places: Vec<_> = (0..HTTP_CONNECTIONS_PER_SOURCE_MAX)
+            .map(|_| enter(one).expect("a place"))
+            .collect();
+        assert!(enter(one).is_none());
+        let mapped = "::ffff:192.0.2.1".parse().expect("an address");
+        assert!(enter(mapped).is_none());
+        drop(enter(other).expect("a place"));
+        // Whoever is on this machine speaks for many.
+        let here = IpAddr::from([127, 0, 0, 1]);
+        let rest: Vec<_> = std::iter::from_fn(|| enter(here)).collect();
+        assert_eq!(places.len() + rest.len(), HTTP_CONNECTIONS_MAX);
+        assert!(enter(other).is_none());
+        drop((places, rest));
+        assert!(enter(one).is_some());
+        let open = crowd.0.lock().expect("nobody panicked");
+        assert_eq!((open.0, open.1.len()), (0, 0));
     }
 }

@@ -313,6 +313,26 @@ fn slow() -> Vec<Row> {
             counts: &[("http_refused{too_slow}", 1)],
         },
         Row {
+            name: "answers that are never taken",
+            act: |scene| {
+                let mut stream = connect(scene);
+                let patience = Some(Duration::from_millis(50));
+                stream.set_write_timeout(patience).unwrap();
+                let (start, mut at) = (Instant::now(), 0);
+                let asked = "GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".repeat(1_000);
+                loop {
+                    assert!(start.elapsed() < PATIENCE, "it is never closed");
+                    match stream.write(&asked.as_bytes()[at..]) {
+                        Ok(written) => at = (at + written) % asked.len(),
+                        Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                        Err(_) => return Answer::Close,
+                    }
+                }
+            },
+            answer: Answer::Close,
+            counts: &[("http_refused{too_slow}", 1)],
+        },
+        Row {
             name: "a connection that says nothing",
             act: |scene| heard(&mut connect(scene)),
             answer: Answer::Close,
