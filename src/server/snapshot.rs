@@ -1,6 +1,7 @@
 //! The state in its public form: the `Extensions` of EventRegistered and EventAddressInfo, and the
 //! answers of `GET /api/v1/…`. It shows what `state` knows and computes nothing beyond counts.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::{Map, Value as Json, json};
@@ -50,20 +51,31 @@ impl View<'_> {
     /// Every call with its parties.
     #[must_use]
     pub fn calls(&self) -> Vec<Json> {
-        let mut calls: Vec<(ConnId, Attributes, Vec<Json>)> = Vec::new();
-        for (conn_id, address, party) in self.state.parties() {
-            if calls.last().is_none_or(|(last, _, _)| *last != conn_id) {
-                calls.push((conn_id, encode::call(&party.call), Vec::new()));
-            }
-            if let Some((_, _, parties)) = calls.last_mut() {
-                parties.extend(self.named_party(address, conn_id));
-            }
-        }
-        let with_parties = |(_, mut call, parties): (ConnId, Attributes, Vec<Json>)| {
-            call.insert("Parties".to_owned(), Json::Array(parties));
-            Json::Object(call)
-        };
-        calls.into_iter().map(with_parties).collect()
+        let mut calls: Vec<ConnId> = self.state.parties().map(|(call, _, _)| call).collect();
+        calls.dedup();
+        calls
+            .into_iter()
+            .filter_map(|call| self.whole_call(call))
+            .collect()
+    }
+
+    /// The calls at these addresses, with all their parties.
+    pub fn calls_at(&self, addresses: impl Iterator<Item = AddressId>) -> Vec<Json> {
+        let parties = addresses.flat_map(|address| self.state.calls_at(address));
+        let calls: BTreeSet<ConnId> = parties.map(|party| party.call.conn_id).collect();
+        calls
+            .into_iter()
+            .filter_map(|call| self.whole_call(call))
+            .collect()
+    }
+
+    fn whole_call(&self, conn_id: ConnId) -> Option<Json> {
+        let mut addresses = self.state.addresses_of(conn_id).peekable();
+        let first = self.state.party(*addresses.peek()?, conn_id)?;
+        let mut call = encode::call(&first.call);
+        let parties = addresses.filter_map(|address| self.named_party(address, conn_id));
+        call.insert("Parties".to_owned(), Json::Array(parties.collect()));
+        Some(Json::Object(call))
     }
 
     fn bare(&self, id: AddressId) -> Attributes {

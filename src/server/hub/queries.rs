@@ -133,22 +133,17 @@ impl<S: Shards> Hub<S> {
         list
     }
 
-    /// The calls that have a party at an address that the asker may see.
+    /// The calls that have a party at an address that the asker may see. An agent's are found by
+    /// its addresses: there may be very many others.
     fn calls(&self, identity: &Identity) -> Vec<Json> {
-        let visible = |call: &Json| {
-            let parties = call["Parties"].as_array().into_iter().flatten();
-            let mut names = parties.filter_map(|party| party["ThisDN"].as_str());
-            names.any(|name| {
-                self.book
-                    .find(name)
-                    .is_some_and(|id| identity.may_see(self.book.address(id)))
-            })
-        };
-        let mut calls = self.view().calls();
-        if identity.role == Role::Agent {
-            calls.retain(visible);
+        match identity.role {
+            Role::Agent => {
+                let dns = identity.dns.iter();
+                self.view()
+                    .calls_at(dns.map(|dn| self.book.id(Address::Agent(*dn))))
+            }
+            Role::Supervisor | Role::Router | Role::Admin => self.view().calls(),
         }
-        calls
     }
 
     fn queues(&self) -> Vec<Json> {
