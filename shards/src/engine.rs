@@ -144,16 +144,16 @@ pub trait Engine: Sized + 'static {
         None
     }
 
-    /// How soon a message must be handled, on raw bytes. Asked once, on the shard that handles it.
-    fn urgency(&self, bytes: &[u8]) -> Urgency {
-        let _ = bytes;
+    /// How soon a message must be handled, on raw bytes. Asked once, by the shard that received it;
+    /// what is [`Urgency::Aside`] to that one is asked of its owner too, who may know more.
+    fn urgency(&self, from: &Source, bytes: &[u8]) -> Urgency {
+        let _ = (from, bytes);
         Urgency::Now
     }
 
-    /// When the message that is handed over next reached this machine, as far as that is known:
-    /// before `now`, if it had to wait. How long it waited in the kernel is known only where
-    /// datagrams are stamped (`Options::stamps`, `Options::pace`). `urgency` is what
-    /// [`Engine::urgency`] has said of it.
+    /// When the message that is handed over next reached this machine, as far as that is known, and
+    /// in which line it waited since. How long it waited in the kernel is known only where
+    /// datagrams are stamped (`Options::stamps`, `Options::pace`).
     fn handle_arrival(&mut self, at: Instant, urgency: Urgency) {
         let _ = (at, urgency);
     }
@@ -162,7 +162,8 @@ pub trait Engine: Sized + 'static {
     fn handle_datagram(&mut self, now: Instant, from: Source, bytes: &[u8]);
 
     /// The same, but so many of its urgency wait already that this one cannot: to be handled at
-    /// once, or refused, or left to its sender's repetition.
+    /// once, or refused, or left to its sender's repetition. What came by a stream, is
+    /// [`Urgency::Now`] or [`Urgency::Soon`] and lives here is left in the stream instead.
     fn handle_excess(&mut self, now: Instant, from: Source, bytes: &[u8]) {
         self.handle_datagram(now, from, bytes);
     }

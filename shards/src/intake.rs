@@ -1,12 +1,13 @@
-//! What a shard has received and not handled yet, in three lines by urgency. What cannot wait goes
-//! before what begins something new, however long it has been here; within a line order is kept.
-//! What the messages are is the engine's to say ([`crate::Engine::urgency`]); this only keeps them.
+//! What a shard has received and not handled yet, in lines by urgency. What cannot wait goes before
+//! what begins something new, however long it has been here; within a line order is kept. What
+//! came by a stream finds twice the room of a datagram, because nobody repeats it. What the
+//! messages are is the engine's to say ([`crate::Engine::urgency`]); this only keeps them.
 
 use std::collections::VecDeque;
 use std::time::Instant;
 
 use crate::engine::Source;
-use crate::limits::{INTAKE_BYTES_MAX, INTAKE_MESSAGES_MAX};
+use crate::limits::{INTAKE_BYTES_MAX, INTAKE_MESSAGES_MAX, STREAM_INPUT_BYTES_MAX};
 
 /// How soon a message must be handled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -15,13 +16,15 @@ pub enum Urgency {
     Now,
     /// After that and after what the control plane asks.
     Soon,
-    /// When nothing else waits: it begins something new.
+    /// After those: it begins something new.
     Last,
+    /// After all others, in whose way it never is: nobody knows who sends it.
+    Aside,
 }
 
 impl Urgency {
     /// All of them, the most urgent first.
-    pub const ALL: [Self; 3] = [Self::Now, Self::Soon, Self::Last];
+    pub const ALL: [Self; 4] = [Self::Now, Self::Soon, Self::Last, Self::Aside];
 }
 
 /// There is no room in its line.
@@ -48,7 +51,9 @@ struct Line {
 impl Line {
     fn push(&mut self, source: Source, came: Instant, bytes: &[u8]) -> Result<(), Overfull> {
         let held = self.bytes.len() - self.start;
-        if self.waiting.len() == INTAKE_MESSAGES_MAX || held + bytes.len() > INTAKE_BYTES_MAX {
+        let part = if source.connection.is_some() { 2 } else { 1 };
+        let is_full = self.waiting.len() >= part * INTAKE_MESSAGES_MAX;
+        if is_full || held + bytes.len() > part * INTAKE_BYTES_MAX {
             return Err(Overfull);
         }
         // What was taken is let go before the line would have to grow, at the latest.
@@ -110,11 +115,13 @@ impl Intake {
         self.lines[urgency as usize].waiting.len()
     }
 
-    /// How many messages more every line has room for.
+    /// Whether a line has room for one more message of a stream, however long it is.
     #[must_use]
-    pub fn room(&self) -> usize {
-        let longest = self.lines.iter().map(|line| line.waiting.len()).max();
-        INTAKE_MESSAGES_MAX - longest.unwrap_or_default()
+    pub fn has_room_for_streams(&self, urgency: Urgency) -> bool {
+        let line = &self.lines[urgency as usize];
+        let held = line.bytes.len() - line.start;
+        line.waiting.len() < 2 * INTAKE_MESSAGES_MAX
+            && held + STREAM_INPUT_BYTES_MAX <= 2 * INTAKE_BYTES_MAX
     }
 
     /// Whether nothing waits.
@@ -128,7 +135,7 @@ impl Intake {
 mod tests {
     use super::*;
     use crate::clock::Clock;
-    use crate::engine::Transport;
+    use crate::engine::{ConnectionId, ShardId, Transport};
 
     fn source(port: u16) -> Source {
         Source {
@@ -142,7 +149,7 @@ mod tests {
     #[test]
     fn each_line_keeps_its_order_and_its_bytes_however_it_is_filled_and_emptied() {
         let mut intake = Intake::default();
-        let mut expected: [VecDeque<Vec<u8>>; 3] = Default::default();
+        let mut expected: [VecDeque<Vec<u8>>; 4] = Default::default();
         let now = Clock.now();
         for round in 0..3_000_u32 {
             for (line, urgency) in Urgency::ALL.into_iter().enumerate() {
@@ -184,5 +191,38 @@ mod tests {
         assert_eq!(refused, Err(Overfull));
         assert!(intake.pop(Urgency::Last).is_some());
         assert_eq!(intake.push(Urgency::Last, source(1), now, b"x"), Ok(()));
+    }
+
+    #[test]
+    fn a_stream_finds_room_where_datagrams_have_none() {
+        let mut intake = Intake::default();
+        let now = Clock.now();
+        let connection = Some(ConnectionId {
+            shard: ShardId(0),
+            index: 0,
+            generation: 0,
+        });
+        let stream = Source {
+            connection,
+            ..source(2)
+        };
+        for _ in 0..INTAKE_MESSAGES_MAX {
+            assert_eq!(intake.push(Urgency::Soon, source(1), now, b"x"), Ok(()));
+        }
+        assert_eq!(
+            intake.push(Urgency::Soon, source(1), now, b"x"),
+            Err(Overfull)
+        );
+        for _ in 0..INTAKE_MESSAGES_MAX {
+            assert!(intake.has_room_for_streams(Urgency::Soon));
+            assert_eq!(intake.push(Urgency::Soon, stream, now, b"x"), Ok(()));
+        }
+        assert!(!intake.has_room_for_streams(Urgency::Soon));
+        assert_eq!(intake.push(Urgency::Soon, stream, now, b"x"), Err(Overfull));
+        let long = vec![0; STREAM_INPUT_BYTES_MAX];
+        while intake.has_room_for_streams(Urgency::Last) {
+            assert_eq!(intake.push(Urgency::Last, stream, now, &long), Ok(()));
+        }
+        assert!(intake.len(Urgency::Last) < INTAKE_MESSAGES_MAX);
     }
 }

@@ -17,8 +17,9 @@ pub const HANDLED_PER_TURN_MAX: usize = 128;
 /// Of each less urgent line so many are handled in every turn all the same, so that the engine
 /// can refuse what has waited too long.
 pub const HANDLED_PER_LINE_MIN: usize = 16;
-/// Received messages of one urgency that wait to be handled; what is beyond is the engine's to
-/// refuse at once, or to leave to its sender's repetition.
+/// Datagrams of one urgency that wait to be handled, and twice as many messages of streams; what is
+/// beyond is the engine's to refuse at once, or to leave to its sender's repetition, or stays in
+/// its stream.
 pub const INTAKE_MESSAGES_MAX: usize = 1_024;
 /// Bytes of them.
 pub const INTAKE_BYTES_MAX: usize = 8 << 20;
@@ -37,9 +38,11 @@ pub const TURN_TIMES: usize = 22;
 /// What is asked for as each UDP socket's kernel buffers; the kernel may grant less.
 pub const SOCKET_BUFFER_BYTES: usize = 4 << 20;
 
-/// Places in the queue between one ordered pair of shards.
+/// Places in the queue between one ordered pair of shards for what is taken in every turn.
 pub const MESH_QUEUE_MAX: usize = 1_024;
-/// Parcels taken from the mesh in one turn.
+/// Places in the queue for what may have to wait until its receiver has room.
+pub const MESH_PATIENT_MAX: usize = 512;
+/// Parcels taken from the mesh in one turn, of each kind.
 pub const PARCELS_PER_TURN_MAX: usize = 256;
 /// A turn with no more work than this has left nothing behind of which nobody would know: of what
 /// it has a lower limit for, it knows itself whether there is more.
@@ -70,8 +73,12 @@ pub const STREAM_READ_BYTES: usize = 64 << 10;
 pub const STREAM_OUTPUT_BYTES_MAX: usize = 512 << 10;
 /// A drained buffer larger than this is given back to the allocator.
 pub const STREAM_BUFFER_KEEP_BYTES: usize = 4 << 10;
-/// Messages cut from one connection in one turn, so that no peer starves the others.
-pub const FRAMES_PER_TURN_MAX: usize = 32;
+/// Messages cut from one connection in one turn: as many as are read from a datagram socket.
+pub const FRAMES_PER_CONNECTION_MAX: usize = 512;
+/// Messages cut from all connections in one turn; those that are left are the first of the next.
+pub const FRAMES_PER_TURN_MAX: usize = 2_048;
+/// Messages of nobody known that are handed to other shards in one turn.
+pub const UNKNOWN_HOPS_PER_TURN_MAX: usize = 128;
 /// From a message's first byte to its last, however steadily they trickle.
 pub const MESSAGE_DEADLINE: Duration = Duration::from_secs(20);
 /// How long a connection whose stream is broken is still read, and what comes thrown away, so that

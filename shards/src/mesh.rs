@@ -1,4 +1,4 @@
-//! Queues between threads, and how a sleeping thread is woken: one bounded lock-free queue for
+//! Queues between threads, and how a sleeping thread is woken: two bounded lock-free queues for
 //! each ordered pair of shards, and one eventfd a thread. Nothing here waits for room or for an
 //! answer; a push that finds a queue full returns what it was given. The payload is opaque.
 //!
@@ -138,22 +138,36 @@ impl<T> Queue<T> {
     }
 }
 
+/// Which of the two queues from one shard to another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lane {
+    /// What is taken in every turn.
+    Urgent,
+    /// What is taken when its receiver has room for it.
+    Patient,
+}
+
+impl Lane {
+    const ALL: [Self; 2] = [Self::Urgent, Self::Patient];
+}
+
 /// All queues between shards, shared by all of them.
 #[derive(Debug)]
 pub(crate) struct Mesh<P> {
     shards: u16,
-    /// The queue from one shard to another is at `from * shards + to`; the diagonal stays empty.
-    queues: Vec<Queue<P>>,
+    /// Those from one shard to another are at `from * shards + to`; the diagonal stays empty.
+    queues: Vec<[Queue<P>; Lane::ALL.len()]>,
     sleepers: Vec<Arc<Sleeper>>,
 }
 
 impl<P> Mesh<P> {
     /// Queues for as many shards as there are sleepers.
-    pub(crate) fn new(sleepers: Vec<Arc<Sleeper>>, places_max: usize) -> Self {
+    pub(crate) fn new(sleepers: Vec<Arc<Sleeper>>, urgent_max: usize, patient_max: usize) -> Self {
         let shards = u16::try_from(sleepers.len()).expect("SHARDS_MAX fits a u16");
         let pair = |index: usize| {
             let diagonal = index / sleepers.len() == index % sleepers.len();
-            Queue::new(if diagonal { 1 } else { places_max })
+            [urgent_max, patient_max]
+                .map(|places_max| Queue::new(if diagonal { 1 } else { places_max }))
         };
         let queues = (0..sleepers.len() * sleepers.len()).map(pair).collect();
         Self {
@@ -163,8 +177,8 @@ impl<P> Mesh<P> {
         }
     }
 
-    fn queue(&self, from: ShardId, to: ShardId) -> &Queue<P> {
-        &self.queues[from.index() * usize::from(self.shards) + to.index()]
+    fn queue(&self, from: ShardId, to: ShardId, lane: Lane) -> &Queue<P> {
+        &self.queues[from.index() * usize::from(self.shards) + to.index()][lane as usize]
     }
 }
 
@@ -175,8 +189,8 @@ pub(crate) struct Port<P> {
     mesh: Arc<Mesh<P>>,
     /// To whom something was pushed since the last [`Port::wake_receivers`].
     touched: Vec<bool>,
-    /// Who had no room for this shard when it last tried.
-    full: Vec<bool>,
+    /// Who had no room for this shard when it last tried, in which lane.
+    full: Vec<[bool; Lane::ALL.len()]>,
     /// Where the next round of receiving begins, so that no sender is always last.
     next_sender: u16,
 }
@@ -184,11 +198,12 @@ pub(crate) struct Port<P> {
 impl<P> Port<P> {
     pub(crate) fn new(me: ShardId, mesh: Arc<Mesh<P>>) -> Self {
         let nobody = vec![false; usize::from(mesh.shards)];
+        let full = vec![[false; Lane::ALL.len()]; usize::from(mesh.shards)];
         Self {
             me,
             mesh,
-            touched: nobody.clone(),
-            full: nobody,
+            touched: nobody,
+            full,
             next_sender: 0,
         }
     }
@@ -207,18 +222,18 @@ impl<P> Port<P> {
     }
 
     /// Pushes a parcel that may be lost if there is no room.
-    pub(crate) fn push(&mut self, to: ShardId, parcel: P) -> Result<(), P> {
-        let pushed = self.mesh.queue(self.me, to).push(parcel);
+    pub(crate) fn push(&mut self, to: ShardId, lane: Lane, parcel: P) -> Result<(), P> {
+        let pushed = self.mesh.queue(self.me, to, lane).push(parcel);
         self.touched[to.index()] = true;
         pushed
     }
 
     /// Pushes a parcel that is kept by the caller if there is no room; it is then woken when
     /// there is.
-    pub(crate) fn push_or_starve(&mut self, to: ShardId, parcel: P) -> Result<(), P> {
-        let pushed = self.mesh.queue(self.me, to).push_or_starve(parcel);
+    pub(crate) fn push_or_starve(&mut self, to: ShardId, lane: Lane, parcel: P) -> Result<(), P> {
+        let pushed = self.mesh.queue(self.me, to, lane).push_or_starve(parcel);
         self.touched[to.index()] = true;
-        self.full[to.index()] = pushed.is_err();
+        self.full[to.index()][lane as usize] = pushed.is_err();
         pushed
     }
 
@@ -233,22 +248,24 @@ impl<P> Port<P> {
         woken
     }
 
-    /// Takes at most `parcels_max` parcels, from each sender in turn, and lets starved senders
-    /// know that there is room.
+    /// Takes at most `parcels_max` parcels of a lane, from each sender in turn, and lets starved
+    /// senders know that there is room. `take` says whether there is room for another.
     pub(crate) fn receive(
         &mut self,
+        lane: Lane,
         parcels_max: usize,
-        mut take: impl FnMut(ShardId, P),
+        mut take: impl FnMut(ShardId, P) -> bool,
     ) -> usize {
         let mut taken = 0;
+        let mut has_room = true;
         for step in 0..self.mesh.shards {
             let from = ShardId((self.next_sender + step) % self.mesh.shards);
-            let queue = self.mesh.queue(from, self.me);
+            let queue = self.mesh.queue(from, self.me, lane);
             let before = taken;
-            while taken < parcels_max {
+            while has_room && taken < parcels_max {
                 let Some(parcel) = queue.pop() else { break };
                 taken += 1;
-                take(from, parcel);
+                has_room = take(from, parcel);
             }
             if taken > before && queue.take_starved() {
                 self.mesh.sleepers[from.index()].wake();
@@ -265,12 +282,19 @@ impl<P> Port<P> {
         let me = self.me;
         let mut room = false;
         for (to, full) in (0..).map(ShardId).zip(&mut self.full) {
-            if *full && !mesh.queue(me, to).is_starved() {
-                *full = false;
-                room = true;
+            for lane in Lane::ALL {
+                let full = &mut full[lane as usize];
+                if *full && !mesh.queue(me, to, lane).is_starved() {
+                    *full = false;
+                    room = true;
+                }
             }
         }
-        let empty = |from| mesh.queue(from, me).is_empty();
+        let empty = |from| {
+            Lane::ALL
+                .iter()
+                .all(|&lane| mesh.queue(from, me, lane).is_empty())
+        };
         !room && (0..mesh.shards).map(ShardId).all(empty)
     }
 }

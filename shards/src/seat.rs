@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 
 use crate::control::Shared;
 use crate::engine::{ConnectionChange, ConnectionId, Engine, ShardId, Source, Transmit};
+use crate::intake::Urgency;
 use crate::limits;
-use crate::mesh::{Mesh, Sleeper};
+use crate::mesh::{Lane, Mesh, Sleeper};
 use crate::options::{Driver, Options, Room};
 use crate::sys::EventFd;
 use crate::tls::TlsStore;
@@ -20,6 +21,7 @@ pub(crate) enum Parcel<M> {
     Received {
         source: Source,
         came: Instant,
+        urgency: Urgency,
         bytes: Box<[u8]>,
     },
     /// Bytes for a connection that lives on the receiver.
@@ -33,6 +35,20 @@ pub(crate) enum Parcel<M> {
     Change(ConnectionChange),
     /// From engine to engine.
     Message(M),
+}
+
+impl<M> Parcel<M> {
+    /// What may have to wait for room goes where it is in nobody's way.
+    pub(crate) fn lane(&self) -> Lane {
+        match self {
+            Self::Received { urgency, .. } if *urgency != Urgency::Now => Lane::Patient,
+            Self::Received { .. }
+            | Self::Transmit { .. }
+            | Self::Close(_)
+            | Self::Change(_)
+            | Self::Message(_) => Lane::Urgent,
+        }
+    }
 }
 
 /// What a shard is given before its thread starts.
@@ -60,7 +76,11 @@ impl<E: Engine> Seat<E> {
         let sleepers: Vec<_> = (0..options.shards)
             .map(sleeper)
             .collect::<io::Result<_>>()?;
-        let mesh = Arc::new(Mesh::new(sleepers.clone(), limits::MESH_QUEUE_MAX));
+        let mesh = Arc::new(Mesh::new(
+            sleepers.clone(),
+            limits::MESH_QUEUE_MAX,
+            limits::MESH_PATIENT_MAX,
+        ));
         let shared = Arc::new(Shared::new(sleepers, Sleeper::new(EventFd::new(false)?)));
         let seat = |shard| Self {
             me: ShardId(shard),

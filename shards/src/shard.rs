@@ -70,6 +70,8 @@ pub(crate) struct Shard<E: Engine> {
     has_worked: bool,
     /// Whether it was told to sleep since then.
     has_slept: bool,
+    /// Messages of nobody known that were handed to other shards in this turn.
+    unknown_hops: usize,
     /// When the last turn began, if it had work: what came since has waited as long, at most.
     busy_since: Option<Instant>,
 }
@@ -108,6 +110,7 @@ impl<E: Engine> Shard<E> {
             woke_at: now,
             has_worked: false,
             has_slept: false,
+            unknown_hops: 0,
             busy_since: None,
         }
     }

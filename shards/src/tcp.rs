@@ -18,6 +18,7 @@ use crate::options::Room;
 use crate::tls::{Tls, TlsStore};
 use crate::wheel::{TimerKey, Wheel};
 
+use cut::Dates;
 pub(crate) use cut::{Cut, Rest};
 pub(crate) use secret::{Opening, Security};
 
@@ -63,6 +64,8 @@ pub(crate) struct Connection {
     /// `None` until it is open.
     local: Option<SocketAddr>,
     input: Vec<u8>,
+    /// Since when its messages are there.
+    dates: Dates,
     output: Vec<u8>,
     /// How much of `output` the kernel has.
     written: usize,
@@ -73,7 +76,7 @@ pub(crate) struct Connection {
     message_timer: Option<TimerKey>,
     /// Whether it is in the list of connections to cut.
     to_cut: bool,
-    /// Another shard has no room for its next message: nothing is read meanwhile.
+    /// There is no room for its next message: nothing is read meanwhile.
     paused: bool,
     /// The driver was told not to read, and waits for a command.
     held: bool,
@@ -298,6 +301,7 @@ impl Table {
             tls,
             local,
             input: Vec::new(),
+            dates: Dates::default(),
             output: Vec::new(),
             written: 0,
             active_at: now,

@@ -4,11 +4,17 @@
 
 mod echo;
 
-use echo::{ECHO, Host, LAST, OWNED, PATIENCE, QUIET_OWNED, SOON, launch, options};
+use echo::{
+    ECHO, Event, Host, LAST, OWNED, PATIENCE, QUIET_OWNED, Request, SLOW_LAST, SLOW_SOON, SOON,
+    launch, options,
+};
 use offhook_shards::clock::Clock;
 use offhook_shards::{Counter, Driver, ShardId, Transmit, Transport};
 use std::collections::BTreeSet;
 use std::net::UdpSocket;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 on_both_drivers! {
@@ -20,7 +26,9 @@ on_both_drivers! {
     datagrams_of_every_size_pass
     an_engine_sends_from_the_listener_it_names
     a_shard_with_a_pace_answers_everything_in_few_batches
-    what_has_gathered_is_handled_by_its_urgency_and_nothing_starves
+    what_has_gathered_is_handled_by_its_urgency
+    what_finds_no_room_to_wait_is_told_at_once
+    a_full_line_starves_neither_the_others_nor_what_comes_from_other_shards
 }
 
 fn peer() -> UdpSocket {
@@ -209,7 +217,7 @@ fn a_shard_with_a_pace_answers_everything_in_few_batches(driver: Driver) {
     assert!(batches < 2_500, "{batches}");
 }
 
-fn what_has_gathered_is_handled_by_its_urgency_and_nothing_starves(driver: Driver) {
+fn what_has_gathered_is_handled_by_its_urgency(driver: Driver) {
     let Some(host) = launch(&options(driver, 1)) else {
         return;
     };
@@ -232,22 +240,99 @@ fn what_has_gathered_is_handled_by_its_urgency_and_nothing_starves(driver: Drive
     }
     let expected = [ECHO, SOON, LAST].map(|kind| (0..10).map(move |round| vec![kind, round]));
     assert_eq!(answers, expected.into_iter().flatten().collect::<Vec<_>>());
-
-    // More of one kind than may wait, if the kernel keeps so many: the rest is told at once.
-    let stall = echo::Request::Stall(Duration::from_millis(300));
-    host.running.request(ShardId(0), stall).unwrap();
-    std::thread::sleep(Duration::from_millis(100));
-    for _ in 0..3_000 {
-        peer.send(&[LAST]).unwrap();
-    }
-    peer.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
-    let mut buffer = [0; 16];
-    while peer.recv(&mut buffer).is_ok() {}
-    let came = host.running.metrics().total(Counter::DatagramsIn) - 30;
-    let room = offhook_shards::limits::INTAKE_MESSAGES_MAX as u64;
-    let mut host = host;
-    if came > 2 * room {
-        host.wait_for(|_, event| *event == echo::Event::Excess);
-    }
     host.running.stop().unwrap();
+}
+
+fn what_finds_no_room_to_wait_is_told_at_once(driver: Driver) {
+    let Some(mut host) = launch(&options(driver, 1)) else {
+        return;
+    };
+    // The slow ones fill their line, whatever the kernel keeps of each burst.
+    let flood = Flood::begin(&host, SLOW_LAST);
+    let peer = peer();
+    while host.events.drain(1_000, &mut host.seen) == 0 {
+        peer.send_to(&[LAST], host.udp()).unwrap();
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    host.wait_for(|_, event| *event == Event::Excess);
+    flood.end();
+    host.running.stop().unwrap();
+}
+
+/// More messages than a shard can do, until the end.
+struct Flood {
+    is_over: Arc<AtomicBool>,
+    sending: JoinHandle<()>,
+}
+
+impl Flood {
+    fn begin(host: &Host, kind: u8) -> Self {
+        let from = peer();
+        let is_over = Arc::new(AtomicBool::new(false));
+        let (to, ends) = (host.udp(), Arc::clone(&is_over));
+        let sending = std::thread::spawn(move || {
+            // First as much as fills the lines, and then no more than sockets can hold.
+            for round in 0.. {
+                if ends.load(Ordering::Relaxed) {
+                    break;
+                }
+                for _ in 0..if round < 150 { 64 } else { 8 } {
+                    from.send_to(&[kind], to).unwrap();
+                }
+                std::thread::sleep(Duration::from_millis(2));
+            }
+        });
+        std::thread::sleep(Duration::from_millis(800));
+        Self { is_over, sending }
+    }
+
+    fn end(self) {
+        self.is_over.store(true, Ordering::Relaxed);
+        self.sending.join().unwrap();
+    }
+}
+
+/// Sends a message until this shard answers it: of what comes during a flood the kernel drops most.
+fn send_until_answered(host: &Host, peer: &UdpSocket, message: &[u8], by: Option<u8>) {
+    let begin = Clock.now();
+    let mut buffer = [0; 8];
+    loop {
+        assert!(Clock.now() - begin < PATIENCE);
+        peer.send_to(message, host.udp()).unwrap();
+        if let Ok(length) = peer.recv(&mut buffer)
+            && buffer[1..length] == *message
+        {
+            assert!(by.is_none_or(|by| by == buffer[0]));
+            return;
+        }
+    }
+}
+
+fn a_full_line_starves_neither_the_others_nor_what_comes_from_other_shards(driver: Driver) {
+    for (full, others) in [(SLOW_LAST, [SOON, ECHO]), (SLOW_SOON, [LAST, ECHO])] {
+        let Some(mut host) = launch(&options(driver, 2)) else {
+            return;
+        };
+        let flood = Flood::begin(&host, full);
+        // From engine to engine.
+        let messages = Request::Messages {
+            to: ShardId(1),
+            count: 2_000,
+        };
+        host.running.request(ShardId(0), messages).unwrap();
+        host.wait_for(|_, event| matches!(event, Event::Message { number: 1_999, .. }));
+        // What came to any shard's socket, in this line's way or in another.
+        let peer = peer();
+        let patience = Some(Duration::from_millis(20));
+        peer.set_read_timeout(patience).unwrap();
+        for number in 0..10 {
+            send_until_answered(&host, &peer, &[OWNED, 1, number], Some(1));
+        }
+        for kind in others {
+            send_until_answered(&host, &peer, &[kind, 0xff], None);
+        }
+        assert!(host.running.metrics().total(Counter::Hops) > 0);
+        flood.end();
+        host.running.stop().unwrap();
+    }
 }

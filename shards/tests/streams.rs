@@ -6,7 +6,7 @@ mod echo;
 
 use echo::{
     ECHO, Event, Host, KEEP_ALIVE, KEEP_ALIVE_REPLY, NONSENSE, OWNED, PATIENCE, QUIET, Request,
-    WHEN, framed, launch, options,
+    SLOW_LAST, SLOW_SOON, SOON, WHEN, WHEN_LAST, framed, launch, options,
 };
 use offhook_shards::clock::Clock;
 use offhook_shards::limits;
@@ -15,7 +15,9 @@ use offhook_shards::{
     Transport,
 };
 use std::io::{Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 on_both_drivers! {
@@ -37,6 +39,9 @@ on_both_drivers! {
     one_source_may_not_take_all_connections
     a_crowd_beyond_the_limit_is_turned_away_at_once
     a_message_has_not_waited_while_its_shard_slept
+    what_cannot_wait_overtakes_what_can_on_its_own_connection
+    what_waits_in_a_stream_has_waited
+    a_stream_loses_nothing_where_datagrams_find_no_room
 }
 
 fn connect(host: &Host) -> TcpStream {
@@ -491,5 +496,71 @@ fn a_message_has_not_waited_while_its_shard_slept(driver: Driver) {
             before - came
         );
     }
+    host.running.stop().unwrap();
+}
+
+fn what_cannot_wait_overtakes_what_can_on_its_own_connection(driver: Driver) {
+    let Some(host) = launch(&options(driver, 1)) else {
+        return;
+    };
+    let mut stream = connect(&host);
+    let mut bytes = framed(&[SLOW_LAST]).repeat(1_500);
+    bytes.extend_from_slice(&framed(&[ECHO]));
+    let before = Clock.now();
+    stream.write_all(&bytes).unwrap();
+    answer(&mut stream);
+    // In their order it would be the last of them, each of which takes a millisecond.
+    assert!(Clock.now() - before < Duration::from_millis(1_000));
+    host.running.stop().unwrap();
+}
+
+fn what_waits_in_a_stream_has_waited(driver: Driver) {
+    let Some(mut host) = launch(&options(driver, 1)) else {
+        return;
+    };
+    let mut stream = connect(&host);
+    let mut bytes = framed(&[SLOW_LAST]).repeat(800);
+    bytes.extend_from_slice(&framed(&[WHEN_LAST]));
+    let before = Clock.now();
+    stream.write_all(&bytes).unwrap();
+    let came = host.wait_for(|_, event| matches!(event, Event::Came(_)));
+    let (_, Event::Came(Some(came))) = came else {
+        panic!("{came:?}");
+    };
+    let (waited, handled) = (came - before, Clock.now() - before);
+    assert!(handled > Duration::from_millis(800), "{handled:?}");
+    assert!(waited < handled / 2, "{waited:?} of {handled:?}");
+    host.running.stop().unwrap();
+}
+
+fn a_stream_loses_nothing_where_datagrams_find_no_room(driver: Driver) {
+    let Some(mut host) = launch(&options(driver, 1)) else {
+        return;
+    };
+    let flood = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let to = host.udp();
+    let is_over = Arc::new(AtomicBool::new(false));
+    let ends = Arc::clone(&is_over);
+    let sending = std::thread::spawn(move || {
+        while !ends.load(Ordering::Relaxed) {
+            for _ in 0..64 {
+                flood.send_to(&[SLOW_SOON], to).unwrap();
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    });
+    std::thread::sleep(Duration::from_millis(300));
+    let mut stream = connect(&host);
+    for number in 0..50 {
+        stream.write_all(&framed(&[SOON, number])).unwrap();
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    for number in 0..50 {
+        assert_eq!(answer(&mut stream), (0, vec![SOON, number]));
+    }
+    is_over.store(true, Ordering::Relaxed);
+    sending.join().unwrap();
+    host.events.drain(1_000, &mut host.seen);
+    assert!(!host.seen.iter().any(|(_, event)| *event == Event::Excess));
     host.running.stop().unwrap();
 }

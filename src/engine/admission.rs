@@ -162,7 +162,7 @@ impl Backlog {
                 self.requests.note(now, waited);
                 false
             }
-            Urgency::Soon => false,
+            Urgency::Soon | Urgency::Aside => false,
             Urgency::Last => self.calls.note(now, waited),
         };
         (urgency, is_late)
@@ -243,7 +243,9 @@ impl Engine {
                 self.backlog.loss.note(now, true);
                 self.take(now, from, Admission::Overloaded, bytes);
             }
-            (Urgency::Now | Urgency::Last, admission) => self.take(now, from, admission, bytes),
+            (Urgency::Now | Urgency::Last | Urgency::Aside, admission) => {
+                self.take(now, from, admission, bytes);
+            }
         }
     }
 

@@ -500,7 +500,7 @@ impl offhook_shards::Engine for Engine {
         self.trunks.tls_name(remote)
     }
 
-    fn urgency(&self, bytes: &[u8]) -> Urgency {
+    fn urgency(&self, _from: &Source, bytes: &[u8]) -> Urgency {
         admission::urgency(bytes)
     }
 

@@ -368,7 +368,7 @@ impl Cluster {
         };
         let engine = &mut self.engines[shard];
         if let Some(desk) = self.desks.get_mut(shard) {
-            let urgency = engine.urgency(&flight.bytes);
+            let urgency = engine.urgency(&source, &flight.bytes);
             let kept = desk.intake.push(urgency, source, now, &flight.bytes);
             if kept.is_err() {
                 engine.handle_arrival(now, urgency);

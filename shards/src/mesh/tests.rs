@@ -15,7 +15,11 @@ fn sleepers(count: usize) -> Vec<Arc<Sleeper>> {
 }
 
 fn ports(count: u16, places_max: usize) -> Vec<Port<u64>> {
-    let mesh = Arc::new(Mesh::new(sleepers(usize::from(count)), places_max));
+    let mesh = Arc::new(Mesh::new(
+        sleepers(usize::from(count)),
+        places_max,
+        places_max,
+    ));
     (0..count)
         .map(|shard| Port::new(ShardId(shard), Arc::clone(&mesh)))
         .collect()
@@ -25,24 +29,51 @@ fn ports(count: u16, places_max: usize) -> Vec<Port<u64>> {
 fn a_full_queue_gives_the_parcel_back() {
     let mut ports = ports(2, 2);
     let to = ShardId(1);
-    assert_eq!(ports[0].push(to, 1), Ok(()));
-    assert_eq!(ports[0].push_or_starve(to, 2), Ok(()));
-    assert_eq!(ports[0].push(to, 3), Err(3));
-    assert_eq!(ports[0].push_or_starve(to, 4), Err(4));
+    assert_eq!(ports[0].push(to, Lane::Urgent, 1), Ok(()));
+    assert_eq!(ports[0].push_or_starve(to, Lane::Urgent, 2), Ok(()));
+    assert_eq!(ports[0].push(to, Lane::Urgent, 3), Err(3));
+    assert_eq!(ports[0].push_or_starve(to, Lane::Urgent, 4), Err(4));
     let mut came = Vec::new();
-    let taken = ports[1].receive(10, |from, parcel| came.push((from, parcel)));
+    let taken = ports[1].receive(Lane::Urgent, 10, |from, parcel| {
+        came.push((from, parcel));
+        true
+    });
     assert_eq!(taken, 2);
     assert_eq!(came, [(ShardId(0), 1), (ShardId(0), 2)]);
+}
+
+#[test]
+fn what_may_wait_stands_before_nothing_else_and_waits_until_there_is_room() {
+    let mut ports = ports(2, 2);
+    let to = ShardId(1);
+    assert_eq!(ports[0].push_or_starve(to, Lane::Patient, 1), Ok(()));
+    assert_eq!(ports[0].push_or_starve(to, Lane::Patient, 2), Ok(()));
+    assert_eq!(ports[0].push_or_starve(to, Lane::Patient, 3), Err(3));
+    assert_eq!(ports[0].push_or_starve(to, Lane::Urgent, 4), Ok(()));
+    let mut came = Vec::new();
+    ports[1].receive(Lane::Urgent, 10, |_, parcel| {
+        came.push(parcel);
+        true
+    });
+    assert_eq!(came, [4]);
+    ports[1].receive(Lane::Patient, 10, |_, parcel| {
+        came.push(parcel);
+        false
+    });
+    assert_eq!(came, [4, 1], "the receiver has no room for another");
+    ports[1].mesh.sleepers[1].announce();
+    assert!(!ports[1].may_sleep(), "one waits");
+    assert!(!ports[0].may_sleep(), "there is room again");
 }
 
 #[test]
 fn a_starved_sender_that_sleeps_is_woken_by_room() {
     let mut ports = ports(2, 1);
     let to = ShardId(1);
-    ports[0].push_or_starve(to, 1).unwrap();
-    ports[0].push_or_starve(to, 2).unwrap_err();
+    ports[0].push_or_starve(to, Lane::Urgent, 1).unwrap();
+    ports[0].push_or_starve(to, Lane::Urgent, 2).unwrap_err();
     ports[0].mesh.sleepers[0].announce();
-    ports[1].receive(1, |_, _| {});
+    ports[1].receive(Lane::Urgent, 1, |_, _| true);
     assert!(ports[0].mesh.sleepers[0].take_signal());
 }
 
@@ -50,9 +81,9 @@ fn a_starved_sender_that_sleeps_is_woken_by_room() {
 fn room_made_before_the_sender_sleeps_keeps_it_awake() {
     let mut ports = ports(2, 1);
     let to = ShardId(1);
-    ports[0].push_or_starve(to, 1).unwrap();
-    ports[0].push_or_starve(to, 2).unwrap_err();
-    ports[1].receive(1, |_, _| {});
+    ports[0].push_or_starve(to, Lane::Urgent, 1).unwrap();
+    ports[0].push_or_starve(to, Lane::Urgent, 2).unwrap_err();
+    ports[1].receive(Lane::Urgent, 1, |_, _| true);
     ports[0].mesh.sleepers[0].announce();
     assert!(!ports[0].may_sleep());
     // It has been told once; if it does not try again, it wants no room.
@@ -63,13 +94,13 @@ fn room_made_before_the_sender_sleeps_keeps_it_awake() {
 fn only_a_sleeper_is_woken_and_only_once() {
     let mut ports = ports(2, 8);
     let to = ShardId(1);
-    ports[0].push(to, 1).unwrap();
+    ports[0].push(to, Lane::Urgent, 1).unwrap();
     assert_eq!(ports[0].wake_receivers(), 0);
     ports[0].mesh.sleepers[1].announce();
-    ports[0].push(to, 2).unwrap();
-    ports[0].push(to, 3).unwrap();
+    ports[0].push(to, Lane::Urgent, 2).unwrap();
+    ports[0].push(to, Lane::Urgent, 3).unwrap();
     assert_eq!(ports[0].wake_receivers(), 1);
-    ports[0].push(to, 4).unwrap();
+    ports[0].push(to, Lane::Urgent, 4).unwrap();
     assert_eq!(ports[0].wake_receivers(), 0);
     assert!(!ports[0].mesh.sleepers[1].rise());
 }
@@ -78,11 +109,14 @@ fn only_a_sleeper_is_woken_and_only_once() {
 fn no_sender_is_always_last() {
     let mut ports = ports(3, 8);
     for (from, parcel) in [(1, 10), (1, 11), (2, 20), (2, 21)] {
-        ports[from].push(ShardId(0), parcel).unwrap();
+        ports[from].push(ShardId(0), Lane::Urgent, parcel).unwrap();
     }
     let mut first = Vec::new();
     for _ in 0..3 {
-        ports[0].receive(1, |from, _| first.push(from));
+        ports[0].receive(Lane::Urgent, 1, |from, _| {
+            first.push(from);
+            true
+        });
     }
     assert!(
         first.contains(&ShardId(1)) && first.contains(&ShardId(2)),
@@ -118,18 +152,19 @@ fn exchange(mut port: Port<u64>, count: u64) {
     loop {
         let mut work = 0;
         for (&to, sent) in others.iter().zip(&mut sent) {
-            while *sent < count && port.push_or_starve(to, *sent).is_ok() {
+            while *sent < count && port.push_or_starve(to, Lane::Urgent, *sent).is_ok() {
                 *sent += 1;
                 work += 1;
             }
         }
-        work += port.receive(7, |from, number| {
+        work += port.receive(Lane::Urgent, 7, |from, number| {
             assert_eq!(
                 number,
                 expected[from.index()],
                 "in order, none lost, none twice"
             );
             expected[from.index()] += 1;
+            true
         });
         port.wake_receivers();
         let complete = others.iter().all(|from| expected[from.index()] == count);

@@ -40,7 +40,7 @@ impl<E: Engine> Shard<E> {
     /// too many are kept.
     fn send_or_keep(&mut self, to: ShardId, parcel: Parcel<E::Message>, dropped: Counter) {
         let parcel = if self.outbox.is_empty() {
-            let Err(parcel) = self.port.push_or_starve(to, parcel) else {
+            let Err(parcel) = self.port.push_or_starve(to, parcel.lane(), parcel) else {
                 return;
             };
             parcel
@@ -57,7 +57,7 @@ impl<E: Engine> Shard<E> {
     fn drain_outbox(&mut self) -> usize {
         let mut work = 0;
         while let Some((to, parcel)) = self.outbox.pop_front() {
-            if let Err(parcel) = self.port.push_or_starve(to, parcel) {
+            if let Err(parcel) = self.port.push_or_starve(to, parcel.lane(), parcel) {
                 self.outbox.push_front((to, parcel));
                 break;
             }
@@ -172,7 +172,8 @@ impl<E: Engine> Shard<E> {
                     self.port.reaches(to),
                     "the engine addresses shards that exist"
                 );
-                let pushed = self.port.push_or_starve(to, Parcel::Message(message));
+                let parcel = Parcel::Message(message);
+                let pushed = self.port.push_or_starve(to, parcel.lane(), parcel);
                 if let Err(Parcel::Message(message)) = pushed {
                     self.metrics()
                         .add(Counter::MessageQueueFull, u64::from(!waited));

@@ -8,16 +8,41 @@ use crate::clock::Clock;
 use crate::engine::{Engine, Frame, ShardId, Source, Transport};
 use crate::intake::{Intake, Urgency};
 use crate::limits;
-use crate::mesh::Port;
-use crate::metrics::Counter;
+use crate::mesh::{Lane, Port};
+use crate::metrics::{Counter, ShardMetrics};
 use crate::seat::Parcel;
 use crate::sys::Datagram;
 use crate::tcp::{Cut, Rest};
+
+/// A message that was received: who sent it, when it came, and how soon it must be handled.
+#[derive(Debug, Clone, Copy)]
+struct Arrival {
+    source: Source,
+    came: Instant,
+    urgency: Urgency,
+}
+
+impl Arrival {
+    fn parcel<M>(self, bytes: &[u8]) -> Parcel<M> {
+        let Self {
+            source,
+            came,
+            urgency,
+        } = self;
+        Parcel::Received {
+            source,
+            came,
+            urgency,
+            bytes: bytes.into(),
+        }
+    }
+}
 
 impl<E: Engine> Shard<E> {
     pub(super) fn receive_datagrams(&mut self, now: Instant) -> usize {
         let metrics = self.shared.metrics.shard(self.me);
         let (mut work, mut bytes_in) = (0, 0);
+        self.unknown_hops = 0;
         let wall = self.stamps.then(|| Clock.wall());
         for socket in 0..self.datagrams.len() {
             for _ in 0..limits::BATCHES_PER_TURN_MAX {
@@ -42,20 +67,23 @@ impl<E: Engine> Shard<E> {
                     let waited = wall.zip(stamp);
                     let waited = waited.and_then(|(wall, stamp)| wall.duration_since(stamp).ok());
                     let came = now.checked_sub(waited.unwrap_or_default());
-                    let came = came.unwrap_or(now);
                     let engine = &mut self.engine;
+                    let arrival = Arrival {
+                        source,
+                        came: came.unwrap_or(now),
+                        urgency: engine.urgency(&source, bytes),
+                    };
                     let Some(owner) = foreign_owner(engine, &self.port, bytes) else {
-                        let waiting = (engine.urgency(bytes), source, came);
-                        keep(&mut self.intake, engine, now, waiting, bytes);
+                        keep(&mut self.intake, engine, now, arrival, bytes);
                         continue;
                     };
-                    let parcel = Parcel::Received {
-                        source,
-                        came,
-                        bytes: bytes.into(),
-                    };
+                    if !may_hop(&mut self.unknown_hops, arrival.urgency) {
+                        hand_in_excess(engine, now, arrival, bytes);
+                        continue;
+                    }
+                    let parcel = arrival.parcel(bytes);
                     // A full queue loses datagrams as a network does; the peer sends again.
-                    let pushed = self.port.push(owner, parcel);
+                    let pushed = self.port.push(owner, parcel.lane(), parcel);
                     let counter = if pushed.is_ok() {
                         Counter::Hops
                     } else {
@@ -70,50 +98,33 @@ impl<E: Engine> Shard<E> {
         work
     }
 
-    /// Cuts what was read from streams into messages, each connection once. They are handled at
-    /// once, because their peers are slowed down by reading no more, unless others of their
-    /// urgency wait already.
+    /// Cuts what was read from streams into messages, each connection once, and puts them in their
+    /// lines. What goes on, or is for presence, and finds no room stays in its stream, whose peer is
+    /// slowed down by that.
     pub(super) fn cut_streams(&mut self, now: Instant) -> usize {
-        let metrics = self.shared.metrics.shard(self.me);
-        let came = self.busy_since.unwrap_or(now);
-        let mut work = 0;
+        let at = self.busy_since.unwrap_or(now);
+        let (mut work, mut frames) = (0, 0);
         for _ in 0..self.streams.to_cut() {
-            let Some((source, input)) = self.streams.next_to_cut() else {
+            if frames >= limits::FRAMES_PER_TURN_MAX {
+                break;
+            }
+            let Some((source, came, input)) = self.streams.next_to_cut(at) else {
                 break;
             };
             let id = source.connection.expect("streams have connections");
             let mut replies = Vec::new();
-            let mut cut = cut(
-                input,
-                &mut replies,
-                |bytes| {
-                    let engine = &mut self.engine;
-                    if let Some(owner) = foreign_owner(engine, &self.port, bytes) {
-                        let parcel = Parcel::Received {
-                            source,
-                            came,
-                            bytes: bytes.into(),
-                        };
-                        if self.port.push_or_starve(owner, parcel).is_err() {
-                            metrics.add(Counter::FrameQueueFull, 1);
-                            return false;
-                        }
-                        metrics.add(Counter::Hops, 1);
-                    } else {
-                        let urgency = engine.urgency(bytes);
-                        let waiting = (urgency, source, came);
-                        if self.intake.len(urgency) > 0 {
-                            keep(&mut self.intake, engine, now, waiting, bytes);
-                        } else {
-                            engine.handle_arrival(came, urgency);
-                            engine.handle_datagram(now, source, bytes);
-                        }
-                    }
-                    metrics.add(Counter::FramesIn, 1);
-                    true
-                },
-                E::frame,
-            );
+            let mut to = Inward {
+                engine: &mut self.engine,
+                port: &mut self.port,
+                intake: &mut self.intake,
+                unknown_hops: &mut self.unknown_hops,
+                metrics: self.shared.metrics.shard(self.me),
+            };
+            let take = |bytes: &[u8]| {
+                frames += 1;
+                to.take(now, (source, came), bytes)
+            };
+            let mut cut = cut(input, &mut replies, take, E::frame);
             if cut.rest == Rest::Malformed {
                 let bytes = &input[cut.consumed..];
                 if self.engine.handle_malformed(now, source, bytes) {
@@ -134,29 +145,50 @@ impl<E: Engine> Shard<E> {
     }
 
     pub(super) fn receive_parcels(&mut self, now: Instant) -> usize {
+        let work = self.receive_lane(now, Lane::Urgent);
+        // What finds no room stays between the shards, where whoever reads a stream waits as well.
+        if self.intake.has_room_for_streams(Urgency::Soon) {
+            work + self.receive_lane(now, Lane::Patient)
+        } else {
+            work
+        }
+    }
+
+    fn receive_lane(&mut self, now: Instant, lane: Lane) -> usize {
         let metrics = self.shared.metrics.shard(self.me);
-        // What finds no room here waits between the shards, where whoever reads a stream waits for
-        // it as well.
-        let room = limits::PARCELS_PER_TURN_MAX.min(self.intake.room());
-        self.port.receive(room, |from, parcel| match parcel {
-            Parcel::Received {
-                source,
-                came,
-                bytes,
-            } => {
-                let waiting = (self.engine.urgency(&bytes), source, came);
-                keep(&mut self.intake, &mut self.engine, now, waiting, &bytes);
+        let (engine, intake) = (&mut self.engine, &mut self.intake);
+        let parcels_max = limits::PARCELS_PER_TURN_MAX;
+        self.port.receive(lane, parcels_max, |from, parcel| {
+            match parcel {
+                Parcel::Received {
+                    source,
+                    came,
+                    urgency,
+                    bytes,
+                } => {
+                    // Nobody known, as far as the other shard can know.
+                    let urgency = match urgency {
+                        Urgency::Aside => engine.urgency(&source, &bytes),
+                        Urgency::Now | Urgency::Soon | Urgency::Last => urgency,
+                    };
+                    let arrival = Arrival {
+                        source,
+                        came,
+                        urgency,
+                    };
+                    keep(intake, engine, now, arrival, &bytes);
+                }
+                Parcel::Transmit { transmit, bytes } => {
+                    send_by(&mut self.streams, engine, now, transmit, &bytes);
+                }
+                Parcel::Close(id) => self.streams.finish(id),
+                Parcel::Change(change) => engine.handle_connection(now, change),
+                Parcel::Message(message) => {
+                    metrics.add(Counter::MessagesIn, 1);
+                    engine.handle_message(now, from, message);
+                }
             }
-            Parcel::Transmit { transmit, bytes } => {
-                let engine = &self.engine;
-                send_by(&mut self.streams, engine, now, transmit, &bytes);
-            }
-            Parcel::Close(id) => self.streams.finish(id),
-            Parcel::Change(change) => self.engine.handle_connection(now, change),
-            Parcel::Message(message) => {
-                metrics.add(Counter::MessagesIn, 1);
-                self.engine.handle_message(now, from, message);
-            }
+            lane == Lane::Urgent || intake.has_room_for_streams(Urgency::Soon)
         })
     }
 
@@ -165,7 +197,7 @@ impl<E: Engine> Shard<E> {
         let urgent = self.handle_line(now, Urgency::Now, limits::HANDLED_PER_TURN_MAX);
         let requests = self.receive_requests(now);
         let mut handled = urgent;
-        for urgency in [Urgency::Soon, Urgency::Last] {
+        for urgency in [Urgency::Soon, Urgency::Last, Urgency::Aside] {
             let room = limits::HANDLED_PER_TURN_MAX.saturating_sub(handled);
             handled += self.handle_line(now, urgency, room.max(limits::HANDLED_PER_LINE_MIN));
         }
@@ -197,18 +229,77 @@ impl<E: Engine> Shard<E> {
     }
 }
 
+/// Where the messages of a stream go.
+struct Inward<'a, E: Engine> {
+    engine: &'a mut E,
+    port: &'a mut Port<Parcel<E::Message>>,
+    intake: &'a mut Intake,
+    unknown_hops: &'a mut usize,
+    metrics: &'a ShardMetrics,
+}
+
+impl<E: Engine> Inward<'_, E> {
+    /// Whether the message is taken; otherwise it is shown again.
+    fn take(&mut self, now: Instant, (source, came): (Source, Instant), bytes: &[u8]) -> bool {
+        let urgency = self.engine.urgency(&source, bytes);
+        let arrival = Arrival {
+            source,
+            came,
+            urgency,
+        };
+        let is_taken = match foreign_owner(self.engine, self.port, bytes) {
+            Some(owner) if may_hop(self.unknown_hops, urgency) => {
+                let parcel = arrival.parcel(bytes);
+                let pushed = self.port.push_or_starve(owner, parcel.lane(), parcel);
+                self.metrics.add(Counter::Hops, u64::from(pushed.is_ok()));
+                pushed.is_ok()
+            }
+            None if self.intake.push(urgency, source, came, bytes).is_ok() => true,
+            Some(_) | None => match urgency {
+                Urgency::Now | Urgency::Soon => false,
+                Urgency::Last | Urgency::Aside => {
+                    hand_in_excess(self.engine, now, arrival, bytes);
+                    true
+                }
+            },
+        };
+        let counter = match is_taken {
+            true => Counter::FramesIn,
+            false => Counter::FrameQueueFull,
+        };
+        self.metrics.add(counter, 1);
+        is_taken
+    }
+}
+
 /// Puts a message in its line, if there is room.
 fn keep<E: Engine>(
     intake: &mut Intake,
     engine: &mut E,
     now: Instant,
-    (urgency, source, came): (Urgency, Source, Instant),
+    arrival: Arrival,
     bytes: &[u8],
 ) {
+    let Arrival {
+        source,
+        came,
+        urgency,
+    } = arrival;
     if intake.push(urgency, source, came, bytes).is_err() {
-        engine.handle_arrival(came, urgency);
-        engine.handle_excess(now, source, bytes);
+        hand_in_excess(engine, now, arrival, bytes);
     }
+}
+
+fn hand_in_excess<E: Engine>(engine: &mut E, now: Instant, arrival: Arrival, bytes: &[u8]) {
+    engine.handle_arrival(arrival.came, arrival.urgency);
+    engine.handle_excess(now, arrival.source, bytes);
+}
+
+/// Whether a message may go to another shard: of those of nobody known so many in a turn, so that
+/// they leave room between the shards.
+fn may_hop(unknown_hops: &mut usize, urgency: Urgency) -> bool {
+    *unknown_hops += usize::from(urgency == Urgency::Aside);
+    urgency != Urgency::Aside || *unknown_hops <= limits::UNKNOWN_HOPS_PER_TURN_MAX
 }
 
 /// The other shard that owns these bytes, if there is one. An owner that does not exist (an
@@ -226,7 +317,7 @@ fn cut(
     frame: impl Fn(&[u8]) -> Frame,
 ) -> Cut {
     let mut consumed = 0;
-    for _ in 0..limits::FRAMES_PER_TURN_MAX {
+    for _ in 0..limits::FRAMES_PER_CONNECTION_MAX {
         let rest = &input[consumed..];
         if rest.is_empty() {
             return Cut {

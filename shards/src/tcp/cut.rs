@@ -28,8 +28,35 @@ pub(crate) enum Rest {
     MalformedAnswered,
     /// Nobody has looked: its share of this turn is used up.
     Unseen,
-    /// A message for a shard that has no room.
+    /// A message for which there is no room, here or on another shard.
     Blocked,
+}
+
+/// Since when the whole messages of a connection's input are there. Those that came later than the
+/// first are dated together, by the earliest of them.
+#[derive(Debug, Default)]
+pub(super) struct Dates {
+    first: Option<(Instant, usize)>,
+    rest: Option<Instant>,
+}
+
+impl Dates {
+    /// There are `bytes` of input; what has no date yet came at `at`. Returns when the first came.
+    fn note(&mut self, at: Instant, bytes: usize) -> Instant {
+        let (since, until) = *self.first.get_or_insert((at, bytes));
+        if bytes > until {
+            self.rest.get_or_insert(at);
+        }
+        since
+    }
+
+    /// So many bytes are gone, and so many are left.
+    fn consume(&mut self, bytes: usize, left: usize) {
+        self.first = match self.first.take() {
+            Some((since, until)) if until > bytes => Some((since, until - bytes)),
+            Some(_) | None => self.rest.take().map(|at| (at, left)),
+        };
+    }
 }
 
 impl Table {
@@ -38,9 +65,9 @@ impl Table {
         self.to_cut.len()
     }
 
-    /// The next connection whose input is to be cut into messages, and the input. [`Table::cut`]
-    /// must follow.
-    pub(crate) fn next_to_cut(&mut self) -> Option<(Source, &[u8])> {
+    /// The next connection whose input is to be cut into messages, since when it is there if what
+    /// was read last came at `at`, and the input. [`Table::cut`] must follow.
+    pub(crate) fn next_to_cut(&mut self, at: Instant) -> Option<(Source, Instant, &[u8])> {
         while let Some(id) = self.to_cut.pop_front() {
             if self.is_live(id) {
                 let slot = &mut self.slots[id.index as usize];
@@ -53,7 +80,8 @@ impl Table {
                     remote: connection.remote,
                     connection: Some(id),
                 };
-                return Some((source, &connection.input));
+                let came = connection.dates.note(at, connection.input.len());
+                return Some((source, came, &connection.input));
             }
         }
         None
@@ -69,6 +97,13 @@ impl Table {
             if let Some(timer) = connection.message_timer.take() {
                 self.wheel.cancel(timer);
             }
+        }
+        connection
+            .dates
+            .consume(cut.consumed, connection.input.len());
+        if cut.rest == Rest::Incomplete {
+            // A message has come when its last byte has.
+            connection.dates = Dates::default();
         }
         connection.paused = cut.rest == Rest::Blocked;
         let full = connection.input.len() >= limits::STREAM_INPUT_BYTES_MAX;
@@ -130,5 +165,31 @@ impl Table {
         if std::mem::take(&mut connection.held) {
             self.commands.push_back(StreamCommand::Attend { id });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::Dates;
+    use crate::clock::Clock;
+
+    #[test]
+    fn what_waits_in_a_stream_is_as_old_as_the_first_that_came_with_it() {
+        let now = Clock.now();
+        let at = |ms| now + Duration::from_millis(ms);
+        let (first, second, third, fourth) = (at(0), at(10), at(20), at(30));
+        let mut dates = Dates::default();
+        assert_eq!(dates.note(first, 100), first);
+        dates.consume(40, 60);
+        assert_eq!(dates.note(second, 90), first, "some of the first is left");
+        assert_eq!(dates.note(third, 120), first);
+        dates.consume(60, 60);
+        assert_eq!(dates.note(fourth, 70), second, "the earliest of the rest");
+        dates.consume(60, 10);
+        assert_eq!(dates.note(fourth, 10), fourth);
+        dates.consume(10, 0);
+        assert_eq!(dates.note(first, 5), first, "nothing was left");
     }
 }

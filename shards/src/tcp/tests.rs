@@ -61,7 +61,7 @@ impl Bench {
 
     /// Cuts nothing off the connection's input: the message there is not complete.
     fn cut(&mut self, consumed: usize, rest: Rest) {
-        let (source, _) = self.table.next_to_cut().unwrap();
+        let (source, _, _) = self.table.next_to_cut(self.now).unwrap();
         let id = source.connection.unwrap();
         self.table.cut(self.now, id, Cut { consumed, rest });
     }

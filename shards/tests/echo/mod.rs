@@ -33,6 +33,12 @@ pub const SOON: u8 = b'S';
 pub const LAST: u8 = b'L';
 /// A message `['W', …]` is swallowed, and an event tells when it came.
 pub const WHEN: u8 = b'W';
+/// The same, after others.
+pub const WHEN_LAST: u8 = b'V';
+/// A message `['Y', …]` is swallowed after others, and takes a millisecond.
+pub const SLOW_SOON: u8 = b'Y';
+/// A message `['Z', …]` is swallowed last, and takes a millisecond.
+pub const SLOW_LAST: u8 = b'Z';
 /// A stream byte that is no message.
 pub const KEEP_ALIVE: u8 = 0xff;
 /// What it is answered with.
@@ -152,17 +158,20 @@ impl Engine for Echo {
         Some(PEER_NAME.to_owned())
     }
 
-    fn urgency(&self, bytes: &[u8]) -> Urgency {
-        let payload = if bytes[0] < ECHO { &bytes[2..] } else { bytes };
-        match payload[0] {
-            SOON => Urgency::Soon,
-            LAST => Urgency::Last,
+    fn urgency(&self, from: &Source, bytes: &[u8]) -> Urgency {
+        match payload(from.transport, bytes)[0] {
+            SOON | SLOW_SOON => Urgency::Soon,
+            LAST | SLOW_LAST | WHEN_LAST => Urgency::Last,
             _ => Urgency::Now,
         }
     }
 
-    fn handle_excess(&mut self, _now: Instant, _from: Source, _bytes: &[u8]) {
-        self.events.push_back(Event::Excess);
+    fn handle_excess(&mut self, now: Instant, from: Source, bytes: &[u8]) {
+        match payload(from.transport, bytes)[0] {
+            SLOW_SOON | SLOW_LAST => {}
+            SOON | LAST => self.events.push_back(Event::Excess),
+            _ => self.handle_datagram(now, from, bytes),
+        }
     }
 
     fn handle_arrival(&mut self, at: Instant, _urgency: Urgency) {
@@ -172,7 +181,11 @@ impl Engine for Echo {
     fn handle_datagram(&mut self, _now: Instant, from: Source, bytes: &[u8]) {
         let payload = payload(from.transport, bytes);
         let came = self.came.take();
-        if payload[0] == WHEN {
+        if matches!(payload[0], SLOW_SOON | SLOW_LAST) {
+            std::thread::sleep(Duration::from_millis(1));
+            return;
+        }
+        if matches!(payload[0], WHEN | WHEN_LAST) {
             self.events.push_back(Event::Came(came));
             return;
         }

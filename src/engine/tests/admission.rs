@@ -15,7 +15,6 @@ use crate::limits::{
 };
 use crate::trunk::HealthChange;
 
-use super::super::admission::urgency;
 use super::super::{Input, Message};
 use super::{Lab, PBX, request, status, value};
 
@@ -84,7 +83,8 @@ fn hand_over(lab: &mut Lab, waited: Duration, message: &str) -> Vec<u16> {
         .now
         .checked_sub(waited)
         .expect("tests run after the start");
-    lab.engine.handle_arrival(came, urgency(message.as_bytes()));
+    let urgency = lab.engine.urgency(&lab.source(PBX), message.as_bytes());
+    lab.engine.handle_arrival(came, urgency);
     let sent = lab.send(PBX, message.as_bytes());
     sent.iter().filter_map(|(_, text)| status(text)).collect()
 }

@@ -132,8 +132,8 @@ impl offhook_shards::Engine for Journaled {
         self.engine.identity(remote)
     }
 
-    fn urgency(&self, bytes: &[u8]) -> Urgency {
-        self.engine.urgency(bytes)
+    fn urgency(&self, from: &Source, bytes: &[u8]) -> Urgency {
+        self.engine.urgency(from, bytes)
     }
 
     fn handle_arrival(&mut self, at: Instant, urgency: Urgency) {
