@@ -7,9 +7,22 @@ use std::time::{Duration, Instant};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate {
     /// At once, by who has not asked for a while.
-    pub at_once: u32,
-    /// And then in every second, at least one.
-    pub per_second: u32,
+    at_once: u32,
+    /// And then once in such a time.
+    interval_ns: u64,
+}
+
+impl Rate {
+    /// So much at once, and then so much in so many seconds, both at least one.
+    #[must_use]
+    pub const fn new(at_once: u32, count: u32, seconds: u16) -> Self {
+        let count = if count == 0 { 1 } else { count };
+        let seconds = if seconds == 0 { 1 } else { seconds };
+        Self {
+            at_once,
+            interval_ns: 1_000_000_000 * seconds as u64 / count as u64,
+        }
+    }
 }
 
 /// What is left of it.
@@ -41,7 +54,7 @@ impl Allowance {
     }
 
     fn refill(&mut self, now: Instant, rate: Rate) {
-        let one = Duration::from_secs(1) / rate.per_second.max(1);
+        let one = Duration::from_nanos(rate.interval_ns.max(1));
         let refilled = self.refilled.get_or_insert(now);
         let passed = now.saturating_duration_since(*refilled);
         let more = passed.as_nanos() / one.as_nanos().max(1);
@@ -63,11 +76,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_rate_may_be_slower_than_one_a_second() {
+        let rate = Rate::new(1, 1, 8);
+        let mut allowance = Allowance::default();
+        let start = Clock.now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let allowed = [0, 7, 8, 15, 16].map(|seconds| allowance.take(at(seconds), rate));
+        assert_eq!(allowed, [true, false, true, false, true]);
+    }
+
+    #[test]
     fn somebody_may_ask_a_burst_and_then_at_its_rate() {
-        let rate = Rate {
-            at_once: 500,
-            per_second: 100,
-        };
+        let rate = Rate::new(500, 100, 1);
         let mut allowance = Allowance::default();
         let start = Clock.now();
         let allowed = |allowance: &mut Allowance, at: u64| {

@@ -22,7 +22,7 @@
 extern crate self as offhook;
 
 pub mod agent;
-mod allowance;
+pub mod allowance;
 pub mod call;
 pub mod config;
 pub mod counters;

@@ -96,6 +96,9 @@ pub const RETRY_AFTER_LINE: &[u8] = b"Retry-After: 10\r\n";
 /// Addresses whose new calls are counted on one shard; while more are busy, those share one
 /// allowance.
 pub const CALL_SOURCES_MAX: usize = 4_096;
+/// New calls that an address may begin at once on each of several shards, at least: its calls
+/// come to them at random.
+pub const CALLS_AT_ONCE_MIN: u32 = 10;
 /// Calls turned away on one shard whose INVITEs and ACKs are known again for 64*T1; each later one
 /// may take the place of an earlier one.
 pub const TURNED_AWAY_MAX: usize = 65_536;

@@ -75,6 +75,8 @@ pub const STREAM_OUTPUT_BYTES_MAX: usize = 512 << 10;
 pub const STREAM_BUFFER_KEEP_BYTES: usize = 4 << 10;
 /// Messages cut from one connection in one turn: as many as are read from a datagram socket.
 pub const FRAMES_PER_CONNECTION_MAX: usize = 512;
+/// Of them those that go before all others, so that no peer keeps others waiting.
+pub const URGENT_PER_CONNECTION_MAX: usize = 32;
 /// Messages cut from all connections in one turn; those that are left are the first of the next.
 pub const FRAMES_PER_TURN_MAX: usize = 2_048;
 /// Messages of nobody known that are handed to other shards in one turn.

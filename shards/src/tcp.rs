@@ -571,14 +571,12 @@ impl Table {
         for index in 0..self.slots.len() {
             let generation = self.slots[index].generation;
             let index = u32::try_from(index).expect("descriptors are fewer than 2^32");
-            self.close(
-                ConnectionId {
-                    shard: self.me,
-                    index,
-                    generation,
-                },
-                Counter::ClosedStop,
-            );
+            let id = ConnectionId {
+                shard: self.me,
+                index,
+                generation,
+            };
+            self.close(id, Counter::ClosedStop);
         }
     }
 }

@@ -18,6 +18,7 @@ use crate::sip::digest::{self, Algorithm, Answer, Asked};
 use crate::sip::{HeaderName, Method, Request, Status};
 
 use super::compose::Fields;
+use super::turned_away::hash_address;
 use super::user_agent::UserAgent;
 
 /// The nonces that were answered, each with its highest count, by when they were made.
@@ -55,10 +56,7 @@ impl Nonces {
     fn proof(&self, made: u64, source: IpAddr, call_id: &str) -> u64 {
         let mut hasher = SipHasher24::new_with_keys(!self.keys[0], self.keys[1]);
         hasher.write_u64(made);
-        match source.to_canonical() {
-            IpAddr::V4(address) => hasher.write(&address.octets()),
-            IpAddr::V6(address) => hasher.write(&address.octets()),
-        }
+        hash_address(&mut hasher, source);
         hasher.write(call_id.as_bytes());
         hasher.finish()
     }
@@ -77,8 +75,10 @@ impl Nonces {
         request: &Request<'_>,
         credentials: &Credentials,
     ) -> Result<(), Wrong> {
-        let value = request.message.header(HeaderName::Authorization);
-        let answer = value.and_then(|value| Answer::parse(value).ok());
+        // RFC 3261 §22.3: one for each realm that has asked, in any order.
+        let values = request.message.headers(HeaderName::Authorization);
+        let mut answers = values.filter_map(|value| Answer::parse(value).ok());
+        let answer = answers.find(|answer| *answer.realm == *credentials.realm);
         let answer = answer.ok_or(Wrong::Answer)?;
         let (made, proof) = halves(answer.nonce).ok_or(Wrong::Answer)?;
         let expected = self.proof(made, source, request.call_id);

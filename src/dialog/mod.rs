@@ -8,6 +8,7 @@ mod authorization;
 pub mod body;
 mod call_dialog;
 pub mod call_id;
+mod callers;
 mod calls;
 mod challenge;
 pub mod command;
@@ -66,6 +67,7 @@ pub use event::{
 };
 pub use memory::{LegMemory, SubscriptionMemory};
 pub use strangers::{Admission, Sender, Unwelcome};
+pub use turned_away::Offered;
 pub use user_agent::{Full, UserAgent};
 
 pub use crate::transaction::Target;

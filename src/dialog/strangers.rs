@@ -7,10 +7,11 @@ use std::time::Instant;
 
 use offhook_shards::Source;
 
+use crate::allowance::Rate;
 use crate::config::Credentials;
 use crate::counters::Counter;
 use crate::limits::STRANGERS_LOG_INTERVAL;
-use crate::sip::{Method, Request, Status};
+use crate::sip::{DialogNames, Method, Request, Status};
 
 use super::compose::Fields;
 use super::requests::retry_later;
@@ -25,14 +26,16 @@ pub enum Sender<'a> {
         is_trusted: bool,
         /// What its calls must show, where that is asked.
         shows: Option<&'a Credentials>,
-        /// Whether its new calls are taken.
+        /// Whether new calls are taken.
         admission: Admission,
+        /// How many its address may begin.
+        call_rate: Rate,
     },
     /// Anybody.
     Stranger(Unwelcome),
 }
 
-/// Whether new calls are taken.
+/// Whether new calls are taken, whoever makes them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Admission {
     /// They are.
@@ -41,8 +44,6 @@ pub enum Admission {
     Overloaded,
     /// There is no memory for it.
     OutOfMemory,
-    /// Its source has begun as many calls as it may.
-    TooOften,
     /// The server is to stop.
     Draining,
 }
@@ -85,6 +86,19 @@ impl StrangersLog {
 }
 
 impl UserAgent {
+    /// Whether a message names a dialog of ours, which only those can who are in it. Nothing else
+    /// of it is looked at.
+    #[must_use]
+    pub fn has_dialog_of(&self, bytes: &[u8]) -> bool {
+        let Some(names) = DialogNames::of(bytes) else {
+            return false;
+        };
+        let table = &self.core.table;
+        let by_ours = |tag| table.find(names.call_id, tag).is_some();
+        let by_theirs = |tag| table.find_remote(names.call_id, tag).is_some();
+        names.local_tag.is_some_and(by_ours) || names.remote_tag.is_some_and(by_theirs)
+    }
+
     pub(super) fn handle_stranger(
         &mut self,
         now: Instant,

@@ -1,7 +1,8 @@
-//! New calls that are not taken now: 503 with Retry-After, so that their trunk goes elsewhere. Such
-//! a call costs no transaction, no leg, no parse and no allocation. What is kept of it is a keyed
-//! hash: a copy of its INVITE that comes later is one that its caller has given up, and gets the
-//! same answer although calls are taken again; its ACK is over before it is read.
+//! The verdict on new calls, in one place: those that are not taken get 503 with Retry-After, so
+//! that their trunk goes elsewhere. Such a call costs no transaction, no leg, no allocation and,
+//! where a glance is enough, no parse. What is kept of it is a keyed hash: a copy of its INVITE
+//! that comes later is one that its caller has given up, and gets the same answer although calls
+//! are taken again; its ACK is over before it is read.
 
 use std::hash::Hasher as _;
 use std::net::IpAddr;
@@ -10,6 +11,7 @@ use std::time::{Duration, Instant};
 use offhook_shards::Source;
 use siphasher::sip::SipHasher24;
 
+use crate::allowance::Rate;
 use crate::counters::Counter;
 use crate::limits::{RETRY_AFTER_LINE, TURNED_AWAY_MAX};
 use crate::sip::{Glance, Method, Request, Status, Via};
@@ -18,6 +20,33 @@ use super::dialog::Tag;
 use super::requests::retry_later;
 use super::strangers::Admission;
 use super::user_agent::UserAgent;
+
+/// New calls of those who may call: how many came, and how many of them were too many for us.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Offered {
+    /// Each once, but not those for which the server or the caller's rate is to blame.
+    pub came: u32,
+    /// Refused because there is more to do than can be done.
+    pub refused: u32,
+}
+
+impl std::ops::AddAssign for Offered {
+    fn add_assign(&mut self, more: Self) {
+        self.came = self.came.saturating_add(more.came);
+        self.refused = self.refused.saturating_add(more.refused);
+    }
+}
+
+/// What becomes of a request, as far as it makes a new call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// It makes none.
+    Goes,
+    /// It may make one.
+    Call,
+    /// It was answered.
+    Refused,
+}
 
 /// The calls that were turned away last, each in the place of its hash, where a later one may
 /// drive it out.
@@ -52,10 +81,7 @@ impl TurnedAway {
     /// What a call goes by, and its To tag: what its INVITE, their copies and its ACK share.
     fn name(&self, source: IpAddr, branch: &str, call_id: &[u8]) -> u64 {
         let mut hasher = SipHasher24::new_with_keys(self.keys[0], self.keys[1].rotate_left(32));
-        match source.to_canonical() {
-            IpAddr::V4(address) => hasher.write(&address.octets()),
-            IpAddr::V6(address) => hasher.write(&address.octets()),
-        }
+        hash_address(&mut hasher, source);
         hasher.write_usize(branch.len());
         hasher.write(branch.as_bytes());
         hasher.write(call_id);
@@ -79,6 +105,14 @@ impl TurnedAway {
     }
 }
 
+/// An address is the same whether it came by IPv4 or was mapped.
+pub(super) fn hash_address(hasher: &mut SipHasher24, address: IpAddr) {
+    match address.to_canonical() {
+        IpAddr::V4(address) => hasher.write(&address.octets()),
+        IpAddr::V6(address) => hasher.write(&address.octets()),
+    }
+}
+
 fn place(name: u64) -> usize {
     name as usize % TURNED_AWAY_MAX
 }
@@ -88,13 +122,18 @@ fn half(name: u64) -> u32 {
 }
 
 impl UserAgent {
-    /// Whether a message of somebody who may call is done with: the INVITE of a call that is not
-    /// taken, which was answered, or its ACK. What is odd is none; it has to be read.
-    pub fn turn_away(
+    /// New calls since this was asked last.
+    pub fn take_offered(&mut self) -> Offered {
+        std::mem::take(&mut self.offered)
+    }
+
+    /// Whether a message of somebody who may call is done with before it is read: the INVITE of a
+    /// call that is certainly not taken, which was answered, or its ACK.
+    pub fn refuse_at_a_glance(
         &mut self,
         now: Instant,
         source: Source,
-        admission: Admission,
+        (admission, call_rate): (Admission, Rate),
         bytes: &[u8],
     ) -> bool {
         let is_warm = self.turned_away.is_warm(now);
@@ -113,7 +152,8 @@ impl UserAgent {
             return false;
         }
         let name = self.turned_away.name(from, glance.branch, glance.call_id);
-        if !self.is_turned_away(now, name, admission) {
+        let gate = (admission, call_rate);
+        if !self.is_refused(now, from, Some(name), gate) {
             return false;
         }
         let mut answer = std::mem::take(&mut self.core.scratch);
@@ -126,77 +166,86 @@ impl UserAgent {
         true
     }
 
-    /// The same for a request that was read.
-    pub(super) fn is_admitted(
+    /// What becomes of a request of somebody who may call.
+    pub(super) fn verdict(
         &mut self,
         now: Instant,
         source: Source,
         request: &Request<'_>,
-        admission: Admission,
-    ) -> bool {
-        let opens = request.method == Method::Invite && request.to_tag.is_none();
-        let is_past = admission == Admission::Open && !self.turned_away.is_warm(now);
-        if !opens || is_past || self.core.transactions.is_known(request, source) {
-            return true;
+        gate: (Admission, Rate),
+    ) -> Verdict {
+        let is_call = request.method == Method::Invite && request.to_tag.is_none();
+        let is_cancel = request.method == Method::Cancel && gate.0 != Admission::Open;
+        if !is_call && !is_cancel || self.core.transactions.is_known(request, source) {
+            return Verdict::Goes;
         }
-        let Some(branch) = request.via.unique_branch() else {
-            // Nothing names a call of RFC 2543 whose ACK has another branch.
-            let Some(cause) = cause(admission) else {
-                return true;
+        let from = source.remote.ip();
+        // Nothing names a call of RFC 2543, whose ACK has another branch.
+        let name = request.via.unique_branch().map(|branch| {
+            self.turned_away
+                .name(from, branch, request.call_id.as_bytes())
+        });
+        if is_cancel {
+            // Its INVITE may be waiting yet, and nobody's phone may ring for it.
+            if name.is_some() {
+                self.is_refused(now, from, name, gate);
+            }
+            return Verdict::Goes;
+        }
+        if !self.is_refused(now, from, name, gate) {
+            self.offered += Offered {
+                came: 1,
+                refused: 0,
             };
-            self.count_turned_away(cause);
-            self.answer_stateless(source, request, Status::SERVICE_UNAVAILABLE, retry_later());
-            return false;
-        };
-        let call_id = request.call_id.as_bytes();
-        let name = self.turned_away.name(source.remote.ip(), branch, call_id);
-        if !self.is_turned_away(now, name, admission) {
-            return true;
+            return Verdict::Call;
         }
-        let status = Status::SERVICE_UNAVAILABLE;
-        let bytes = self.stateless(
-            (source, &Tag(name).text()),
-            &request.message,
-            status,
-            retry_later(),
-        );
+        let (status, fields) = (Status::SERVICE_UNAVAILABLE, retry_later());
+        let Some(name) = name else {
+            self.answer_stateless(source, request, status, fields);
+            return Verdict::Refused;
+        };
+        let to = (source, &*Tag(name).text());
+        let bytes = self.stateless(to, &request.message, status, fields);
         self.send_stateless(source, &request.via, &bytes);
-        false
+        Verdict::Refused
     }
 
     /// Whether a call is turned away, now or before; it is counted once.
-    fn is_turned_away(&mut self, now: Instant, name: u64, admission: Admission) -> bool {
-        if self.turned_away.contains(now, name) {
+    fn is_refused(
+        &mut self,
+        now: Instant,
+        from: IpAddr,
+        name: Option<u64>,
+        (admission, call_rate): (Admission, Rate),
+    ) -> bool {
+        if name.is_some_and(|name| self.turned_away.contains(now, name)) {
             return true;
         }
-        let Some(cause) = cause(admission) else {
-            return false;
+        let cause = match admission {
+            Admission::Draining => Counter::InviteDraining,
+            Admission::Overloaded => Counter::InviteOverload,
+            Admission::OutOfMemory => Counter::InviteOutOfMemory,
+            Admission::Open if self.callers.has_room(now, from, call_rate) => return false,
+            Admission::Open => Counter::InviteTooOften,
         };
-        self.turned_away.remember(now, name);
-        self.count_turned_away(cause);
-        true
-    }
-
-    fn count_turned_away(&self, cause: Counter) {
+        if matches!(admission, Admission::Overloaded | Admission::OutOfMemory) {
+            self.offered += Offered {
+                came: 1,
+                refused: 1,
+            };
+        }
+        if let Some(name) = name {
+            self.turned_away.remember(now, name);
+        }
         for counter in [cause, Counter::CallOffered, Counter::CallRefused] {
             self.core.count(counter);
         }
+        true
     }
 
     fn send_stateless(&mut self, source: Source, via: &Via<'_>, bytes: &[u8]) {
         let transactions = &mut self.core.transactions;
         transactions.send_response_stateless(source, via, bytes);
-    }
-}
-
-/// Why a new call is not taken.
-fn cause(admission: Admission) -> Option<Counter> {
-    match admission {
-        Admission::Open => None,
-        Admission::Overloaded => Some(Counter::InviteOverload),
-        Admission::OutOfMemory => Some(Counter::InviteOutOfMemory),
-        Admission::TooOften => Some(Counter::InviteTooOften),
-        Admission::Draining => Some(Counter::InviteDraining),
     }
 }
 

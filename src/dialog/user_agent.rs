@@ -20,6 +20,7 @@ use crate::sip::{
 use crate::transaction::{ClientKey, Delivered, Event};
 
 use super::authorization::Authorization;
+use super::callers::Callers;
 use super::challenge::Nonces;
 use super::compose::{Answer, Fields, clean_uri, name_addr, response};
 use super::core::{Core, Owner, Timer};
@@ -31,7 +32,7 @@ use super::strangers::{Sender, StrangersLog};
 use super::subscription::{Moment, Subscription};
 use super::table::Usage;
 use super::turn::Turn;
-use super::turned_away::TurnedAway;
+use super::turned_away::{Offered, TurnedAway, Verdict};
 use super::{
     LegKey, PingKey, PingOutcome, Subscribe, SubscriptionKey, Target, UserAgentConfig,
     UserAgentEvent,
@@ -66,6 +67,8 @@ pub struct UserAgent {
     pub(super) strangers: StrangersLog,
     pub(super) nonces: Nonces,
     pub(super) turned_away: TurnedAway,
+    pub(super) callers: Callers,
+    pub(super) offered: Offered,
     /// The legs that are over, while somebody wants to know.
     pub(super) over: Option<Vec<LegKey>>,
     /// The legs of whose end somebody waits to hear.
@@ -84,6 +87,8 @@ impl UserAgent {
         Self {
             nonces: Nonces::new(now, config.keys),
             turned_away: TurnedAway::new(now, config.t1 * 64, config.keys),
+            callers: Callers::default(),
+            offered: Offered::default(),
             core: Core::new(now, config, counters),
             legs: SlotMap::with_key(),
             subscriptions: SlotMap::with_key(),
@@ -115,11 +120,16 @@ impl UserAgent {
                     is_trusted,
                     shows,
                     admission,
+                    call_rate,
                 },
             ) => {
-                if self.is_admitted(now, source, &request, admission)
+                let verdict = self.verdict(now, source, &request, (admission, call_rate));
+                if verdict != Verdict::Refused
                     && shows.is_none_or(|shows| self.is_proved(now, source, &request, shows))
                 {
+                    if verdict == Verdict::Call {
+                        self.callers.take(now, source.remote.ip(), call_rate);
+                    }
                     self.handle_request(now, source, is_trusted, &request);
                 }
             }

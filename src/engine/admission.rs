@@ -4,37 +4,37 @@
 
 use std::time::{Duration, Instant};
 
-use offhook_shards::{Source, Urgency};
+use offhook_shards::{ShardId, Source, Urgency};
 
 use crate::allowance::Rate;
 use crate::call;
-use crate::config::TrunkIndex;
 use crate::counters::Counter;
 use crate::cti::{ErrorCode, Event, Request, RequestBody};
-use crate::dialog::Admission;
+use crate::dialog::{Admission, Offered};
 use crate::limits::{
-    BACKLOG_MAX, BEHIND_AFTER, CALL_WAIT_MAX, FEEDBACK_VALIDITY, LEGS_FOR_NEW_CALLS_MAX,
-    OUTBOX_BYTES_FOR_NEW_CALLS, REQUEST_WAIT_MAX,
+    BACKLOG_MAX, BEHIND_AFTER, CALL_WAIT_MAX, CALLS_AT_ONCE_MIN, FEEDBACK_VALIDITY,
+    LEGS_FOR_NEW_CALLS_MAX, OUTBOX_BYTES_FOR_NEW_CALLS, REQUEST_WAIT_MAX,
 };
-use crate::sip::{Feedback, opens_call};
+use crate::sip::{Feedback, Kind};
+use crate::wall::Wall;
 
-use super::{Engine, Notebook, callers};
+use super::{Engine, Message, Notebook};
 
-/// How soon a message must be handled. A CANCEL stays behind its INVITE.
-pub(super) fn urgency(bytes: &[u8]) -> Urgency {
-    if bytes.starts_with(b"NOTIFY ") {
-        Urgency::Soon
-    } else if bytes.starts_with(b"CANCEL ") || opens_call(bytes) {
-        Urgency::Last
-    } else {
-        Urgency::Now
-    }
+/// The part of one shard of the calls that an address may begin in a second, which come to all of
+/// them at random: each allows a few at once all the same.
+pub(super) fn share(per_second: u32, shards: u16) -> Rate {
+    let part = per_second.div_ceil(u32::from(shards.max(1)));
+    let at_once = match shards {
+        0 | 1 => part,
+        _ => part.max(CALLS_AT_ONCE_MIN),
+    };
+    Rate::new(at_once, per_second, shards)
 }
 
 /// Whether what comes has waited too long for a while. A pause of this machine makes everything
 /// late once, and is over when that was handled; a load that is too high makes it late for good.
 #[derive(Debug)]
-struct Delay {
+pub(super) struct Delay {
     wait_max: Duration,
     /// Since when everything has waited longer, or nothing has.
     since: Option<Instant>,
@@ -58,13 +58,13 @@ impl Delay {
     }
 
     /// Whether it is so now: if nothing has come of late, nothing waits.
-    fn is_behind(&self, now: Instant) -> bool {
+    pub(super) fn is_behind(&self, now: Instant) -> bool {
         let is_fresh = |noted| now.saturating_duration_since(noted) < BEHIND_AFTER;
         self.stands && self.is_late && self.noted.is_some_and(is_fresh)
     }
 
-    /// A message is handled that has waited so long; whether that is too long, for good.
-    fn note(&mut self, now: Instant, waited: Duration) -> bool {
+    /// A message is handled that has waited so long.
+    fn note(&mut self, now: Instant, waited: Duration) {
         let is_late = waited > self.wait_max;
         if self.is_late != is_late {
             (self.is_late, self.since) = (is_late, Some(now));
@@ -74,41 +74,53 @@ impl Delay {
         if now.saturating_duration_since(since) >= BEHIND_AFTER {
             self.stands = is_late;
         }
-        self.is_behind(now)
     }
 }
 
 /// How many of a hundred new calls those should keep to themselves who follow RFC 7339: so many
-/// more, in each stretch, as were refused of those that came, and a quarter less when none was.
+/// more, in each stretch, as were refused of those that came, and a quarter less when none was. To
+/// a client the shards are one server, so that each counts what came to the others, and its own
+/// when the others can.
 #[derive(Debug, Default)]
 struct Loss {
+    is_alone: bool,
     began: Option<Instant>,
-    came: u32,
-    refused: u32,
+    here: Offered,
+    /// What came in the stretch before.
+    last: Offered,
+    elsewhere: Offered,
+    /// What the others have not been told.
+    untold: Offered,
     percent: u32,
 }
 
 impl Loss {
-    fn note(&mut self, now: Instant, is_refused: bool) {
-        self.percent(now);
-        self.came += 1;
-        self.refused += u32::from(is_refused);
-    }
-
     fn percent(&mut self, now: Instant) -> u8 {
         let began = *self.began.get_or_insert(now);
         let passed = now.saturating_duration_since(began);
         if passed >= FEEDBACK_VALIDITY {
             let stretches = passed.as_millis() / FEEDBACK_VALIDITY.as_millis();
-            self.percent = match self.refused {
+            let mut all = std::mem::take(&mut self.elsewhere);
+            let here = std::mem::take(&mut self.here);
+            if self.is_alone {
+                all += here;
+            } else {
+                self.untold += here;
+                all += std::mem::replace(&mut self.last, here);
+            }
+            self.percent = match all.refused {
                 0 => self.percent * 3 / 4,
-                refused => self.percent + (100 - self.percent) * refused / self.came,
+                refused => {
+                    let more = u64::from(100 - self.percent) * u64::from(refused);
+                    let more = more / u64::from(all.came.max(refused));
+                    self.percent + u32::try_from(more).unwrap_or_default()
+                }
             };
             // Nothing has come since.
             for _ in 1..stretches.min(32) {
                 self.percent = self.percent * 3 / 4;
             }
-            (self.began, self.came, self.refused) = (Some(now), 0, 0);
+            self.began = Some(now);
         }
         u8::try_from(self.percent).unwrap_or(100)
     }
@@ -117,75 +129,94 @@ impl Loss {
 /// How far a shard is behind.
 #[derive(Debug)]
 pub(super) struct Backlog {
-    started: Instant,
     loss: Loss,
-    /// When the message that is handled next has come, and how urgent it is, if that is known.
-    came: Option<(Instant, Urgency)>,
+    /// What the last feedback was numbered.
+    sequence: Duration,
+    /// When the message that is handled next has come, and where it waited, if that is known.
+    arrival: Option<(Instant, Urgency)>,
     /// Of new calls.
-    calls: Delay,
+    pub(super) calls: Delay,
     /// Of what goes before requests of clients.
-    requests: Delay,
+    pub(super) requests: Delay,
 }
 
 impl Backlog {
-    pub(super) fn new(now: Instant) -> Self {
+    pub(super) fn new(shards: u16) -> Self {
         Self {
-            started: now,
-            loss: Loss::default(),
-            came: None,
+            loss: Loss {
+                is_alone: shards == 1,
+                ..Loss::default()
+            },
+            sequence: Duration::ZERO,
+            arrival: None,
             calls: Delay::new(CALL_WAIT_MAX),
             requests: Delay::new(REQUEST_WAIT_MAX),
         }
     }
 
-    /// What responses say of overload.
-    pub(super) fn feedback(&mut self, now: Instant) -> Feedback {
+    /// What responses say of overload. The time of day is a number that rises from process to
+    /// process, and is the same on all shards (RFC 7339 §4.4); it does not fall when the clock is
+    /// set back.
+    pub(super) fn feedback(&mut self, now: Instant, wall: Wall) -> Feedback {
+        self.sequence = self.sequence.max(wall.time_at(now));
         Feedback {
             loss_percent: self.loss.percent(now),
             validity: FEEDBACK_VALIDITY,
-            sequence: now.saturating_duration_since(self.started),
+            sequence: self.sequence,
         }
     }
 
-    pub(super) fn handle_arrival(&mut self, at: Instant, urgency: Urgency) {
-        self.came = Some((at, urgency));
+    /// What came to another shard.
+    pub(super) fn handle_offered(&mut self, now: Instant, offered: Offered) {
+        self.loss.percent(now);
+        self.loss.elsewhere += offered;
     }
 
-    /// How urgent the message is that is handled now, and whether it is a new call that comes too
-    /// late.
-    fn note(&mut self, now: Instant, bytes: &[u8]) -> (Urgency, bool) {
-        let came = self.came.take();
-        let (came, urgency) = came.unwrap_or_else(|| (now, urgency(bytes)));
+    pub(super) fn handle_arrival(&mut self, at: Instant, urgency: Urgency) {
+        self.arrival = Some((at, urgency));
+    }
+
+    /// The message that was announced is handled now; where it waited. Nobody is told to wait
+    /// because of those whom nobody knows.
+    pub(super) fn note_wait(&mut self, now: Instant) -> Option<Urgency> {
+        let (came, urgency) = self.arrival.take()?;
         let waited = now.saturating_duration_since(came);
-        let is_late = match urgency {
-            Urgency::Now => {
-                self.requests.note(now, waited);
-                false
-            }
-            Urgency::Soon | Urgency::Aside => false,
+        match urgency {
+            Urgency::Now => self.requests.note(now, waited),
             Urgency::Last => self.calls.note(now, waited),
-        };
-        (urgency, is_late)
+            Urgency::Soon | Urgency::Aside => {}
+        }
+        Some(urgency)
     }
 }
 
 impl Engine {
-    /// Whether new calls are taken, whoever makes them; `is_late` says that they wait too long.
-    fn admission(&self, is_late: bool) -> Admission {
+    /// How soon a message must be handled. A CANCEL stays behind its INVITE, and what nobody known
+    /// sends is in nobody's way, unless it is part of a dialog: far ends may speak from other
+    /// addresses than the trunk's.
+    pub(super) fn urgency_of(&self, from: &Source, bytes: &[u8]) -> Urgency {
+        let is_known = self.trunks.by_source(from.remote.ip()).is_some();
+        if !is_known && !self.user_agent.has_dialog_of(bytes) {
+            return Urgency::Aside;
+        }
+        match Kind::of(bytes) {
+            Kind::Call | Kind::Cancel => Urgency::Last,
+            Kind::Notify => Urgency::Soon,
+            Kind::Other => Urgency::Now,
+        }
+    }
+
+    /// Whether new calls are taken now, whoever makes them.
+    pub(super) fn admission(&self, now: Instant) -> Admission {
         if self.is_draining {
             Admission::Draining
-        } else if is_late || self.is_full() {
+        } else if self.is_full() || self.backlog.calls.is_behind(now) {
             Admission::Overloaded
         } else if !self.memory.has_room(self.calls.len()) {
             Admission::OutOfMemory
         } else {
             Admission::Open
         }
-    }
-
-    /// Whether a desktop may make a call now.
-    pub(super) fn takes_calls(&self, now: Instant) -> bool {
-        self.admission(self.backlog.calls.is_behind(now)) == Admission::Open
     }
 
     /// Whether so much waits to be told, or is held, that new work would be in the way of what is
@@ -198,54 +229,32 @@ impl Engine {
             || self.user_agent.bytes_to_send() > OUTBOX_BYTES_FOR_NEW_CALLS
     }
 
-    /// How urgent a message is that is handled now, and whether it is taken if it is a new call.
-    pub(super) fn judge(
-        &mut self,
-        now: Instant,
-        from: Source,
-        bytes: &[u8],
-    ) -> (Urgency, Admission) {
-        let (urgency, is_late) = self.backlog.note(now, bytes);
-        let admission = self.admission(is_late);
-        if urgency != Urgency::Last {
-            return (urgency, admission);
+    /// Notes what became of new calls, and tells the other shards now and then.
+    pub(super) fn note_offered(&mut self, now: Instant) {
+        let loss = &mut self.backlog.loss;
+        loss.percent(now);
+        loss.here += self.user_agent.take_offered();
+        let untold = std::mem::take(&mut loss.untold);
+        let others = (0..self.owners.shards()).map(ShardId);
+        let others = others.filter(|&shard| shard != self.shard && untold != Offered::default());
+        for other in others {
+            self.messages.push_back((other, Message::Offered(untold)));
         }
-        let is_refused = match admission {
-            Admission::Overloaded | Admission::OutOfMemory => true,
-            Admission::Open | Admission::TooOften | Admission::Draining => false,
-        };
-        self.backlog.loss.note(now, is_refused);
-        if admission == Admission::Open && self.calls_too_often(now, from) {
-            return (urgency, Admission::TooOften);
-        }
-        (urgency, admission)
     }
 
-    fn calls_too_often(&mut self, now: Instant, from: Source) -> bool {
-        let address = from.remote.ip();
-        let Some(trunk) = self.trunks.by_source(address) else {
-            return false;
-        };
-        let rate = self.call_rate(trunk);
-        !self.callers.has_room(now, address, rate)
-    }
-
-    /// How many new calls each address of a trunk may begin on this shard.
-    pub(super) fn call_rate(&self, trunk: TrunkIndex) -> Rate {
-        callers::share(self.config.trunk_at(trunk).call_rate, self.owners.shards())
-    }
-
-    /// There is no room for this message to wait. A NOTIFY comes again, until it is answered.
+    /// There is no room for this message to wait.
     pub(super) fn shed(&mut self, now: Instant, from: Source, bytes: &[u8]) {
-        match self.judge(now, from, bytes) {
-            (Urgency::Soon, _) => self.counters.count(Counter::NotifyPostponed),
-            (Urgency::Last, Admission::Open) => {
-                self.backlog.loss.note(now, true);
-                self.take(now, from, Admission::Overloaded, bytes);
-            }
-            (Urgency::Now | Urgency::Last | Urgency::Aside, admission) => {
-                self.take(now, from, admission, bytes);
-            }
+        let urgency = self.backlog.note_wait(now);
+        let urgency = urgency.unwrap_or_else(|| self.urgency_of(&from, bytes));
+        let admission = match (self.admission(now), urgency) {
+            (Admission::Open, Urgency::Last) => Admission::Overloaded,
+            (admission, _) => admission,
+        };
+        match urgency {
+            Urgency::Now | Urgency::Last => self.take(now, from, admission, bytes),
+            // It comes again, until it is answered.
+            Urgency::Soon => self.counters.count(Counter::NotifyPostponed),
+            Urgency::Aside => self.counters.count(Counter::RequestUnknownSource),
         }
     }
 
@@ -264,5 +273,44 @@ impl Engine {
         let error = Event::error(now, this_dn, request.requested_by, code, message);
         self.emit(Box::new(error));
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use offhook_shards::clock::Clock;
+
+    use super::*;
+
+    #[test]
+    fn shards_share_a_rate_and_leave_room_for_chance() {
+        assert_eq!(share(2, 1), Rate::new(2, 2, 1));
+        assert_eq!(share(100, 2), Rate::new(50, 50, 1));
+        assert_eq!(share(10, 8), Rate::new(CALLS_AT_ONCE_MIN, 10, 8));
+        assert_eq!(share(1, 8), Rate::new(CALLS_AT_ONCE_MIN, 1, 8));
+    }
+
+    #[test]
+    fn shards_tell_one_loss_whichever_of_them_refuses() {
+        let (mut one, mut other) = (Loss::default(), Loss::default());
+        let mut now = Clock.now();
+        let offered = |came, refused| Offered { came, refused };
+        for round in 0..20 {
+            one.here += offered(100, if round < 4 { 50 } else { 0 });
+            other.here += offered(100, 0);
+            for loss in [&mut one, &mut other] {
+                loss.percent(now);
+            }
+            other.elsewhere += std::mem::take(&mut one.untold);
+            one.elsewhere += std::mem::take(&mut other.untold);
+            let told = [one.percent(now), other.percent(now)];
+            assert_eq!(told[0], told[1], "{round}");
+            assert!(
+                !(3..7).contains(&round) || told[1] > 20,
+                "{round}: {told:?}"
+            );
+            now += FEEDBACK_VALIDITY;
+        }
+        assert!(other.percent(now) < 5);
     }
 }

@@ -6,7 +6,7 @@ use crate::agent::{self, Place};
 use crate::call::{Arrival, Destination, LegSlot, Way};
 use crate::counters::Counter;
 use crate::cti::{ErrorCode, Event};
-use crate::dialog::{Invitation, LegKey, Refusal};
+use crate::dialog::{Admission, Invitation, LegKey, Refusal};
 use crate::limits::{MAX_FORWARDS, RETRY_AFTER_SECONDS};
 use crate::sip::Status;
 use crate::trunk::leg_policy;
@@ -29,7 +29,7 @@ impl Engine {
     pub(super) fn invited(&mut self, now: Instant, leg: LegKey, invitation: Invitation) {
         match self.take_in(now, leg, invitation) {
             Ok(()) => {}
-            Err(refused) => self.turn_away(now, leg, refused),
+            Err(refused) => self.refuse_caller(now, leg, refused),
         }
     }
 
@@ -41,8 +41,6 @@ impl Engine {
     ) -> Result<(), Refused> {
         let trunk = self.trunks.by_source(invitation.source.ip());
         let trunk = trunk.expect("the user agent hears no strangers' calls");
-        let rate = self.call_rate(trunk);
-        self.callers.take(now, invitation.source.ip(), rate);
         let hold = self.config.trunk_at(trunk).hold;
         let policy = leg_policy(self.config.trunk_at(trunk));
         if !self.user_agent.set_policy(now, leg, policy) {
@@ -88,7 +86,7 @@ impl Engine {
     /// which is this one, hears at once whose its reservation is.
     pub(super) fn place(&mut self, now: Instant, place: &Place) {
         let wrong = match Destination::of(&self.config, &place.destination) {
-            _ if !self.takes_calls(now) => Err((
+            _ if self.admission(now) != Admission::Open => Err((
                 ErrorCode::TooBusy,
                 "the server takes no calls now".to_owned(),
             )),
@@ -131,7 +129,7 @@ impl Engine {
             .handle(now, place.dn, agent::Input::Placed { call });
     }
 
-    fn turn_away(&mut self, now: Instant, leg: LegKey, refused: Refused) {
+    fn refuse_caller(&mut self, now: Instant, leg: LegKey, refused: Refused) {
         let (status, counter) = match refused {
             Refused::UnknownNumber => (Status::NOT_FOUND, Counter::InviteUnknownNumber),
             Refused::Replaces => (Status::FORBIDDEN, Counter::InviteReplaces),

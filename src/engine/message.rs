@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::call::Newcomer;
 use crate::config::{DnIndex, QueueIndex, TrunkIndex};
-use crate::dialog::LegEvent;
+use crate::dialog::{LegEvent, Offered};
 use crate::wall::Wall;
 use crate::{agent, call, cti, dns, queue, trunk};
 
@@ -42,6 +42,8 @@ pub enum Message {
     Takeover(TieName, Box<Newcomer>),
     /// To the shard of one end of a tie: what the other end says.
     Tie(TieName, TieEnd, LegEvent),
+    /// To all: the new calls that came to the sender of late.
+    Offered(Offered),
     /// From the trunk's pinging shard to all.
     TrunkHealth(TrunkIndex, trunk::HealthChange),
     /// From the trunk's pinging shard to all: which nodes it has now.

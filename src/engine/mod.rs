@@ -8,7 +8,6 @@
 
 mod admission;
 mod arrival;
-mod callers;
 mod dial;
 mod links;
 mod memory;
@@ -49,7 +48,6 @@ pub use message::{Input, Message};
 pub use owner::Owners;
 
 use admission::Backlog;
-use callers::Callers;
 use links::Links;
 use memory::Memory;
 use notebook::Notebook;
@@ -107,7 +105,6 @@ pub struct Engine {
     is_draining: bool,
     backlog: Backlog,
     memory: Memory,
-    callers: Callers,
     /// Peers that have been silent on an INVITE for so long that the next one is tried.
     silences: Wheel<(CallKey, LegKey)>,
     /// Legs that are to be made when an earlier one to the same phone is over.
@@ -221,9 +218,8 @@ impl Engine {
             links: Links::default(),
             ties: Ties::default(),
             is_draining: false,
-            backlog: Backlog::new(now),
+            backlog: Backlog::new(shards),
             memory: Memory::new(memory_max),
-            callers: Callers::default(),
             silences: Wheel::new(now),
             postponed: BTreeMap::new(),
             wall,
@@ -314,7 +310,7 @@ impl Engine {
     fn sender<'a>(
         config: &'a Config,
         trunks: &Trunks,
-        admission: Admission,
+        (admission, shards): (Admission, u16),
         source: Source,
     ) -> Sender<'a> {
         if let Some(trunk) = trunks.by_source(source.remote.ip()) {
@@ -323,6 +319,7 @@ impl Engine {
                 is_trusted: trunk.trusted,
                 shows: trunk.credentials.as_deref().filter(|_| trunk.challenge),
                 admission,
+                call_rate: admission::share(trunk.call_rate, shards),
             };
         }
         // Whose address it is may be known as soon as DNS has said so for the first time.
@@ -336,17 +333,26 @@ impl Engine {
 
     /// Takes a message; `admission` is for it if it makes a new call.
     fn take(&mut self, now: Instant, from: Source, admission: Admission, bytes: &[u8]) {
-        let sender = Self::sender(&self.config, &self.trunks, admission, from);
-        let feedback = self.backlog.feedback(now);
-        let is_known = matches!(sender, Sender::Known { .. });
-        self.user_agent.set_feedback(is_known.then_some(feedback));
-        if let Sender::Known { admission, .. } = sender
-            && self.user_agent.turn_away(now, from, admission, bytes)
-        {
-            return;
+        let admission_here = (admission, self.owners.shards());
+        let sender = Self::sender(&self.config, &self.trunks, admission_here, from);
+        let mut is_over = false;
+        match sender {
+            Sender::Known { call_rate, .. } => {
+                let feedback = self.backlog.feedback(now, self.wall);
+                self.user_agent.set_feedback(Some(feedback));
+                let gate = (admission, call_rate);
+                let user_agent = &mut self.user_agent;
+                is_over = user_agent.refuse_at_a_glance(now, from, gate, bytes);
+            }
+            Sender::Stranger(_) => self.user_agent.set_feedback(None),
         }
-        self.user_agent.handle_datagram(now, from, sender, bytes);
-        self.settle(now);
+        if !is_over {
+            self.user_agent.handle_datagram(now, from, sender, bytes);
+        }
+        self.note_offered(now);
+        if !is_over {
+            self.settle(now);
+        }
     }
 
     fn send(&mut self, to: ShardId, message: Message) {
@@ -500,8 +506,8 @@ impl offhook_shards::Engine for Engine {
         self.trunks.tls_name(remote)
     }
 
-    fn urgency(&self, _from: &Source, bytes: &[u8]) -> Urgency {
-        admission::urgency(bytes)
+    fn urgency(&self, from: &Source, bytes: &[u8]) -> Urgency {
+        self.urgency_of(from, bytes)
     }
 
     fn handle_arrival(&mut self, at: Instant, urgency: Urgency) {
@@ -509,7 +515,8 @@ impl offhook_shards::Engine for Engine {
     }
 
     fn handle_datagram(&mut self, now: Instant, from: Source, bytes: &[u8]) {
-        let (_, admission) = self.judge(now, from, bytes);
+        self.backlog.note_wait(now);
+        let admission = self.admission(now);
         self.take(now, from, admission, bytes);
     }
 
@@ -521,7 +528,8 @@ impl offhook_shards::Engine for Engine {
         let framing::Frame::Malformed(error) = framing::frame(bytes) else {
             return false;
         };
-        let sender = Self::sender(&self.config, &self.trunks, Admission::Open, from);
+        let admission = (self.admission(now), self.owners.shards());
+        let sender = Self::sender(&self.config, &self.trunks, admission, from);
         let answered = self.user_agent.handle_malformed(from, sender, bytes, error);
         self.settle(now);
         answered

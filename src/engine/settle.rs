@@ -65,6 +65,7 @@ impl Engine {
             Message::Call(call, input) => self.tell_own_call(now, call, input),
             Message::Takeover(name, newcomer) => self.taken_over(now, name, *newcomer),
             Message::Tie(name, end, event) => self.tie_says(now, name, end, event),
+            Message::Offered(offered) => self.backlog.handle_offered(now, offered),
             Message::TrunkHealth(trunk, change) => {
                 self.trunks.handle_change(trunk, change);
                 let in_service = self.trunks.in_service(trunk);

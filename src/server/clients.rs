@@ -17,10 +17,8 @@ use super::encode::Frame;
 use super::permissions::Identity;
 
 /// What a client with the token of an agent may ask.
-pub(super) const REQUEST_RATE: Rate = Rate {
-    at_once: CTI_REQUESTS_AT_ONCE_MAX,
-    per_second: CTI_REQUESTS_PER_SECOND_MAX,
-};
+pub(super) const REQUEST_RATE: Rate =
+    Rate::new(CTI_REQUESTS_AT_ONCE_MAX, CTI_REQUESTS_PER_SECOND_MAX, 1);
 
 /// One frame on its way to a client.
 #[derive(Debug, Clone)]

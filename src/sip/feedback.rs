@@ -14,7 +14,7 @@ pub struct Feedback {
     pub loss_percent: u8,
     /// For how long.
     pub validity: Duration,
-    /// It rises, so that what was said later is known as such.
+    /// What time it is, so that what was said later, by whatever process, is known as such.
     pub sequence: Duration,
 }
 
@@ -72,10 +72,10 @@ pub(super) const PARAMETERS: [&str; 4] = ["oc", "oc-algo", "oc-validity", "oc-se
 impl fmt::Display for Feedback {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (loss, validity) = (self.loss_percent, self.validity.as_millis());
-        let (seconds, millis) = (self.sequence.as_secs(), self.sequence.subsec_millis());
+        let (seconds, parts) = (self.sequence.as_secs(), self.sequence.subsec_micros() / 10);
         write!(
             formatter,
-            ";oc={loss};oc-algo=\"loss\";oc-validity={validity};oc-seq={seconds}.{millis:03}"
+            ";oc={loss};oc-algo=\"loss\";oc-validity={validity};oc-seq={seconds}.{parts:05}"
         )
     }
 }

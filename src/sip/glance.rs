@@ -7,6 +7,7 @@ use super::cseq::CSeq;
 use super::feedback::Feedback;
 use super::header::HeaderName;
 use super::lines::Lines;
+use super::name_addr::NameAddr;
 use super::scan::Elements;
 use super::status::Status;
 use super::via::Via;
@@ -36,24 +37,105 @@ pub struct Glance<'a> {
     repeated: [&'a [u8]; REPEATED.len()],
 }
 
-/// Whether this is an INVITE that opens a call, beyond doubt.
-#[must_use]
-pub fn opens_call(bytes: &[u8]) -> bool {
-    if !bytes.starts_with(b"INVITE ") {
-        return false;
+/// What is asked of a message before it is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// It opens a call, or is refused when it is read.
+    Call,
+    /// A CANCEL.
+    Cancel,
+    /// A NOTIFY.
+    Notify,
+    /// Anything else.
+    Other,
+}
+
+impl Kind {
+    /// Of which kind a message is.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        let bytes = without_empty_lines(bytes);
+        if bytes.starts_with(b"INVITE ") {
+            match opens_call(bytes) {
+                true => Self::Call,
+                false => Self::Other,
+            }
+        } else if bytes.starts_with(b"CANCEL ") {
+            Self::Cancel
+        } else if bytes.starts_with(b"NOTIFY ") {
+            Self::Notify
+        } else {
+            Self::Other
+        }
     }
+}
+
+/// Without what stands before the start line (RFC 3261 §7.5).
+fn without_empty_lines(mut bytes: &[u8]) -> &[u8] {
+    while let Some(rest) = bytes.strip_prefix(b"\r\n") {
+        bytes = rest;
+    }
+    bytes
+}
+
+fn opens_call(bytes: &[u8]) -> bool {
     let mut lines = Lines::new(bytes, 0);
     lines.start_line();
-    while let Some(Ok((name, _, value))) = lines.header() {
-        if name == Some(HeaderName::To) {
+    while let Some(line) = lines.header() {
+        if let Ok((Some(HeaderName::To), _, value)) = line {
             return has_no_tag(&bytes[value]);
         }
     }
-    false
+    true
+}
+
+/// What names the dialog that a message is part of: its Call-ID, and the tags of both sides.
+#[derive(Debug, Clone, Copy)]
+pub struct DialogNames<'a> {
+    /// The Call-ID.
+    pub call_id: &'a str,
+    /// The tag of whom it reaches, which for a response is who sent the request.
+    pub local_tag: Option<&'a str>,
+    /// The tag of who sends it.
+    pub remote_tag: Option<&'a str>,
+}
+
+impl<'a> DialogNames<'a> {
+    /// As they stand in a message of the other side.
+    #[must_use]
+    pub fn of(bytes: &'a [u8]) -> Option<Self> {
+        let bytes = without_empty_lines(bytes);
+        let mut lines = Lines::new(bytes, 0);
+        let is_response = lines.start_line().starts_with(b"SIP/");
+        let [mut from, mut to, mut call_id] = [None; 3];
+        while let Some(line) = lines.header() {
+            let (name, _, value) = line.ok()?;
+            match name {
+                Some(HeaderName::From) => from = Some(&bytes[value]),
+                Some(HeaderName::To) => to = Some(&bytes[value]),
+                Some(HeaderName::CallId) => call_id = Some(&bytes[value]),
+                Some(_) | None => {}
+            }
+            if from.and(to).and(call_id).is_some() {
+                break;
+            }
+        }
+        let tag = |address| NameAddr::parse(address).ok().map(|address| address.tag());
+        let (from, to) = (tag(from?)?, tag(to?)?);
+        let (local_tag, remote_tag) = match is_response {
+            true => (from, to),
+            false => (to, from),
+        };
+        Some(Self {
+            call_id: std::str::from_utf8(call_id?).ok()?,
+            local_tag,
+            remote_tag,
+        })
+    }
 }
 
 impl<'a> Glance<'a> {
-    /// An INVITE that opens a call, beyond doubt.
+    /// An INVITE that opens a call.
     #[must_use]
     pub fn invite(bytes: &'a [u8]) -> Option<Self> {
         let glance = Self::of(bytes, "INVITE")?;
@@ -68,6 +150,7 @@ impl<'a> Glance<'a> {
     }
 
     fn of(bytes: &'a [u8], method: &str) -> Option<Self> {
+        let bytes = without_empty_lines(bytes);
         if bytes.strip_prefix(method.as_bytes())?.first() != Some(&b' ') {
             return None;
         }
@@ -134,12 +217,12 @@ impl<'a> Glance<'a> {
     }
 }
 
-/// Whether a To has no tag, beyond doubt: the word stands nowhere in its parameters, nor in a URI
-/// without brackets.
+/// Whether a To has no tag. Most have the word nowhere, so that nothing has to be read.
 fn has_no_tag(to: &[u8]) -> bool {
     let after = memchr::memrchr(b'>', to).map_or(0, |bracket| bracket + 1);
     let mut words = to[after..].windows(3);
     !words.any(|word| word.eq_ignore_ascii_case(b"tag"))
+        || NameAddr::parse(to).is_ok_and(|to| to.parameters.find("tag").is_none())
 }
 
 #[cfg(test)]
@@ -155,7 +238,10 @@ mod tests {
 
     fn is_told(text: &str) -> (bool, bool) {
         let bytes = text.as_bytes();
-        (opens_call(bytes), Glance::invite(bytes).is_some())
+        (
+            Kind::of(bytes) == Kind::Call,
+            Glance::invite(bytes).is_some(),
+        )
     }
 
     #[test]
@@ -188,6 +274,27 @@ mod tests {
     }
 
     #[test]
+    fn a_dialog_is_named_by_the_tags_of_both_sides_whichever_of_them_asks() {
+        let tagged = INVITE.replace("192.0.2.10>\r", "192.0.2.10>;tag=b\r");
+        let names = |text: &str| {
+            let names = DialogNames::of(text.as_bytes())?;
+            let tags = [names.local_tag, names.remote_tag];
+            Some((
+                names.call_id.to_owned(),
+                tags.map(|tag| tag.map(str::to_owned)),
+            ))
+        };
+        let (a, b) = (Some("a".to_owned()), Some("b".to_owned()));
+        let named = |tags| Some(("c1".to_owned(), tags));
+        assert_eq!(names(INVITE), named([None, a.clone()]));
+        assert_eq!(names(&tagged), named([b.clone(), a.clone()]));
+        let at = tagged.find("\r\n").expect("a line");
+        let response = format!("SIP/2.0 200 OK{}", &tagged[at..]);
+        assert_eq!(names(&response), named([a, b]));
+        assert_eq!(names(&INVITE.replace("Call-ID: c1\r\n", "")), None);
+    }
+
+    #[test]
     fn what_is_odd_is_left_to_the_reader() {
         assert_eq!(is_told(INVITE), (true, true));
         let via = "v: SIP/2.0/UDP b.example.com;branch=2\r\n";
@@ -198,19 +305,21 @@ mod tests {
             ("192.0.2.10>\r", "192.0.2.10>;tag=b\r", (false, false)),
             ("192.0.2.10>\r", "192.0.2.10> ; TAG = b\r", (false, false)),
             ("<sip:7000@192.0.2.10>", "sip:7000@h;tag=b", (false, false)),
-            ("<sip:7000@192.0.2.10>", "sip:7000@stage", (false, false)),
+            ("<sip:7000@192.0.2.10>", "sip:7000@stage", (true, true)),
+            ("192.0.2.10>\r", "192.0.2.10>;x=stage\r", (true, true)),
+            ("INVITE sip", "\r\n\r\nINVITE sip", (true, true)),
             (
                 "<sip:7000@192.0.2.10>",
                 "\"a tag\" <sip:7000@h>",
                 (true, true),
             ),
             ("192.0.2.10>\r", "192.0.2.10>\r\n ;tag=b\r", (false, false)),
-            ("To :", "Top:", (false, false)),
+            ("To :", "Top:", (true, false)),
             ("Max-Forwards: 70", "To: <sip:b>", (true, false)),
             ("7 INVITE", "7 OPTIONS", (true, false)),
             ("Call-ID: c1\r\n", "", (true, false)),
             ("branch=z9hG4bK1", "branch=1", (true, false)),
-            ("Max-Forwards: 70", "no header", (false, false)),
+            ("Max-Forwards: 70", "no header", (true, false)),
             ("Content-Length: 0\r\n\r\n", "", (true, false)),
             (via, &via.repeat(VIA_LINES_MAX), (true, false)),
             (via, &via.repeat(VIA_LINES_MAX - 1), (true, true)),
@@ -218,6 +327,10 @@ mod tests {
             let text = INVITE.replacen(from, to, 1);
             assert_eq!(is_told(&text), expected, "{text}");
         }
+        let of = |start: &str| Kind::of(INVITE.replacen("INVITE", start, 1).as_bytes());
+        let kinds = ["CANCEL", "\r\nCANCEL", "NOTIFY", "BYE"].map(of);
+        let expected = [Kind::Cancel, Kind::Cancel, Kind::Notify, Kind::Other];
+        assert_eq!(kinds, expected);
         let acknowledgement = INVITE.replace("INVITE", "ACK");
         assert!(Glance::acknowledgement(acknowledgement.as_bytes()).is_some());
         assert!(Glance::acknowledgement(INVITE.as_bytes()).is_none());

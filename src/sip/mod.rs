@@ -49,7 +49,7 @@ pub use cseq::CSeq;
 pub use event::{Event, SubscriptionState};
 pub use feedback::Feedback;
 pub use framing::{Frame, Framer, frame};
-pub use glance::{Glance, opens_call};
+pub use glance::{DialogNames, Glance, Kind};
 pub use header::{HeaderIndex, HeaderName};
 pub use identity::{Diversion, RemoteParty};
 pub use malformed::Malformed;

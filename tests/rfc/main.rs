@@ -32,4 +32,4 @@ mod rfc7616;
 mod rfc7989;
 
 // The names that `network` knows the library by: it is shared with the tests inside the library.
-use offhook::{counters, dialog, sip};
+use offhook::{allowance, counters, dialog, sip};

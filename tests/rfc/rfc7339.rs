@@ -40,7 +40,7 @@ fn feedback() -> Option<Feedback> {
 #[test]
 fn section_4_every_response_tells_a_client_that_asks() {
     for via in vias(ASKED, feedback()) {
-        let told = ";oc=20;oc-algo=\"loss\";oc-validity=500;oc-seq=12.034";
+        let told = ";oc=20;oc-algo=\"loss\";oc-validity=500;oc-seq=12.03400";
         assert!(via.contains(told), "{via}");
         assert_eq!(via.matches("oc-algo").count(), 1, "{via}");
         assert!(via.contains(";branch="), "{via}");

@@ -33,4 +33,4 @@ mod section_9;
 mod trace;
 
 // The names that `network` knows the library by: it is shared with the tests inside the library.
-use offhook::{counters, dialog, sip};
+use offhook::{allowance, counters, dialog, sip};

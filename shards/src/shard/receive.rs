@@ -99,8 +99,8 @@ impl<E: Engine> Shard<E> {
     }
 
     /// Cuts what was read from streams into messages, each connection once, and puts them in their
-    /// lines. What goes on, or is for presence, and finds no room stays in its stream, whose peer is
-    /// slowed down by that.
+    /// lines. What goes on, or is for presence, and finds no room stays in its stream, which slows
+    /// its peer down.
     pub(super) fn cut_streams(&mut self, now: Instant) -> usize {
         let at = self.busy_since.unwrap_or(now);
         let (mut work, mut frames) = (0, 0);
@@ -118,6 +118,7 @@ impl<E: Engine> Shard<E> {
                 port: &mut self.port,
                 intake: &mut self.intake,
                 unknown_hops: &mut self.unknown_hops,
+                urgent: 0,
                 metrics: self.shared.metrics.shard(self.me),
             };
             let take = |bytes: &[u8]| {
@@ -235,6 +236,8 @@ struct Inward<'a, E: Engine> {
     port: &'a mut Port<Parcel<E::Message>>,
     intake: &'a mut Intake,
     unknown_hops: &'a mut usize,
+    /// Messages of the first line that this connection has had.
+    urgent: usize,
     metrics: &'a ShardMetrics,
 }
 
@@ -242,6 +245,10 @@ impl<E: Engine> Inward<'_, E> {
     /// Whether the message is taken; otherwise it is shown again.
     fn take(&mut self, now: Instant, (source, came): (Source, Instant), bytes: &[u8]) -> bool {
         let urgency = self.engine.urgency(&source, bytes);
+        self.urgent += usize::from(urgency == Urgency::Now);
+        if self.urgent > limits::URGENT_PER_CONNECTION_MAX {
+            return false;
+        }
         let arrival = Arrival {
             source,
             came,

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use offhook_shards::{ConnectionId, ShardId, Source, Transport};
 
+use crate::allowance::Rate;
 use crate::counters::{Counter, Counters};
 use crate::dialog::{
     Admission, Body, Invite, LegEvent, LegKey, LegPolicy, Listener, Party, Sender, Subscribe,
@@ -304,6 +305,7 @@ impl Network {
                     is_trusted: true,
                     shows: None,
                     admission: Admission::Open,
+                    call_rate: Rate::new(1_000_000, 1_000_000, 1),
                 };
                 agent.handle_datagram(self.now, source, sender, &packet.bytes);
             } else {

@@ -9,12 +9,15 @@ use crate::counters::Counter;
 use crate::cti::{
     AgentWorkMode, ClientId, DesktopRequest, KeyValueList, Request, RequestBody, RequestedBy,
 };
+use crate::dialog::Offered;
 use crate::limits::{
     BACKLOG_MAX, BEHIND_AFTER, CALL_WAIT_MAX, FEEDBACK_VALIDITY, LEGS_FOR_NEW_CALLS_MAX,
     OUTBOX_BYTES_FOR_NEW_CALLS, REQUEST_WAIT_MAX,
 };
 use crate::trunk::HealthChange;
+use crate::wall::Wall;
 
+use super::super::admission::Backlog;
 use super::super::{Input, Message};
 use super::{Lab, PBX, request, status, value};
 
@@ -141,7 +144,8 @@ fn a_copy_of_a_refused_invite_is_refused_although_calls_are_taken_again() {
     lab.engine.set_draining(true);
     let refused = lab.send(PBX, invite("c1").as_bytes());
     // One that can only be refused after it was read.
-    let odd = invite("c2").replace("192.0.2.10>\r", "192.0.2.10>;vantage=1\r");
+    let via = "Via: SIP/2.0/UDP a.example.com;branch=z9hG4bK0\r\n".repeat(4);
+    let odd = invite("c2").replace("From:", &format!("{via}From:"));
     let odd_refused = lab.send(PBX, odd.as_bytes());
     assert_eq!(status(&odd_refused[0].1), Some(503));
     lab.engine.set_draining(false);
@@ -346,4 +350,149 @@ fn who_asks_hears_how_much_less_it_should_send_while_calls_are_refused_and_for_a
     assert!(answer == Some(100) && later < loss, "{later}");
     lab.wait(FEEDBACK_VALIDITY * 30);
     assert_eq!(told(&mut lab, "c7", Duration::ZERO), (Some(100), 0));
+}
+
+#[test]
+fn however_a_call_is_written_it_counts_as_one() {
+    let plain = "To: <sip:7000@192.0.2.10>";
+    for (from, to) in [
+        ("INVITE sip", "\r\n\r\nINVITE sip"),
+        (plain, "To: <sip:7000@192.0.2.10>;x=stage"),
+        (plain, "To: sip:7000@stage"),
+        (plain, "To: \"tag\" <sip:7000@192.0.2.10>;x=\";tag=1\""),
+    ] {
+        let odd = |call: &str| invite(call).replacen(from, to, 1);
+        let mut lab = Lab::new("", "call_rate = 2");
+        let source = lab.source(PBX);
+        let urgency = lab.engine.urgency(&source, odd("c1").as_bytes());
+        assert_eq!(urgency, Urgency::Last, "{to}");
+        for (call, expected) in [("c1", 100), ("c2", 100), ("c3", 503), ("c4", 503)] {
+            let answered = hand_over(&mut lab, Duration::ZERO, &odd(call));
+            assert_eq!(answered.first(), Some(&expected), "{to}: {answered:?}");
+        }
+        assert_eq!(lab.counted(Counter::InviteTooOften), 2);
+        // And it is refused when it has waited too long.
+        lab.wait(Duration::from_secs(10));
+        fall_behind(&mut lab);
+        assert_eq!(hand_over(&mut lab, LATE, &odd("c5")), [503], "{to}");
+    }
+}
+
+#[test]
+fn who_is_not_known_is_in_nobodys_way() {
+    const STRANGER: &str = "198.51.100.66:5060";
+    let mut lab = Lab::new("", "");
+    let sent = lab.send(PBX, invite("c1").as_bytes());
+    let tag = sent
+        .iter()
+        .find_map(|(_, text)| value(text, "To")?.split("tag=").nth(1));
+    let within = WHO.replace(
+        "192.0.2.10>",
+        &format!("192.0.2.10>;tag={}", tag.expect("a tag")),
+    );
+    let source = lab.source(STRANGER);
+    for method in ["INVITE", "OPTIONS", "NOTIFY", "CANCEL", "BYE", "MESSAGE"] {
+        let message = request(method, STRANGER, "c1", WHO);
+        let urgency = lab.engine.urgency(&source, message.as_bytes());
+        assert_eq!(urgency, Urgency::Aside, "{method}");
+        // However late it comes, and however much of it, clients and trunks hear nothing of it.
+        for _ in 0..3 {
+            lab.wait(BEHIND_AFTER);
+            let came = lab.now.checked_sub(REQUEST_WAIT_MAX * 2);
+            let came = came.expect("tests run after the start");
+            lab.engine.handle_arrival(came, urgency);
+            assert!(lab.send(STRANGER, message.as_bytes()).is_empty());
+            lab.engine.handle_arrival(came, urgency);
+            lab.engine
+                .handle_excess(lab.now, source, message.as_bytes());
+            assert!(lab.sent().is_empty());
+        }
+        assert!(!lab.engine.backlog.requests.is_behind(lab.now), "{method}");
+        assert!(!lab.engine.backlog.calls.is_behind(lab.now), "{method}");
+    }
+    assert_eq!(lab.counted(Counter::InviteUnknownSource), 3);
+    assert_eq!(lab.counted(Counter::RequestUnknownSource), 5 * 3 + 6 * 3);
+    // A far end that speaks from another address than its trunk's is heard like any other.
+    let bye = request("BYE", STRANGER, "c1", &within);
+    assert_eq!(lab.engine.urgency(&source, bye.as_bytes()), Urgency::Now);
+}
+
+#[test]
+fn a_call_whose_cancel_has_overtaken_it_is_not_taken() {
+    let mut lab = Lab::new("", "");
+    let source = lab.source(PBX);
+    let cancel = request("CANCEL", PBX, "c1", WHO).replace("c1CANCEL", "c1INVITE");
+    lab.engine.handle_arrival(lab.now, Urgency::Last);
+    lab.engine.handle_excess(lab.now, source, cancel.as_bytes());
+    let sent = lab.sent();
+    assert_eq!(status(&sent[0].1), Some(481));
+    // The INVITE has waited meanwhile.
+    assert_eq!(statuses(&mut lab, "INVITE", "c1"), [503]);
+    assert_eq!(lab.counted(Counter::InviteOverload), 1);
+    assert_eq!(lab.engine.user_agent().legs(), 0);
+    assert_eq!(statuses(&mut lab, "INVITE", "c2"), [100, 182]);
+}
+
+/// What somebody hears that follows RFC 7339.
+fn told(lab: &mut Lab, call: &str) -> u8 {
+    let asks = ";oc;oc-algo=\"loss\";branch=";
+    let sent = lab.send(PBX, invite(call).replace(";branch=", asks).as_bytes());
+    let via = value(&sent[0].1, "Via").expect("a Via");
+    let loss = via
+        .split(";oc=")
+        .nth(1)
+        .and_then(|rest| rest.split(';').next());
+    loss.and_then(|loss| loss.parse().ok())
+        .expect("a percentage")
+}
+
+#[test]
+fn of_new_calls_each_counts_once_in_what_clients_are_told() {
+    let mut lab = Lab::new("", "call_rate = 4");
+    let source = lab.source(PBX);
+    lab.engine.handle_arrival(lab.now, Urgency::Last);
+    lab.engine
+        .handle_excess(lab.now, source, invite("c1").as_bytes());
+    assert_eq!(status(&lab.sent()[0].1), Some(503));
+    assert_eq!(statuses(&mut lab, "INVITE", "c2"), [100, 182]);
+    // Copies, what ends a call, strangers, and those who call too often.
+    for _ in 0..5 {
+        assert_eq!(statuses(&mut lab, "INVITE", "c1"), [503]);
+        assert_eq!(statuses(&mut lab, "INVITE", "c2"), [182]);
+        assert_eq!(statuses(&mut lab, "CANCEL", "c3"), [481]);
+        let stranger = request("INVITE", "198.51.100.66:5060", "c4", WHO);
+        lab.send("198.51.100.66:5060", stranger.as_bytes());
+    }
+    for call in ["c5", "c6", "c7"] {
+        assert_eq!(statuses(&mut lab, "INVITE", call), [100, 182]);
+    }
+    for call in ["c8", "c9"] {
+        assert_eq!(statuses(&mut lab, "INVITE", call), [503]);
+    }
+    lab.wait(FEEDBACK_VALIDITY);
+    assert_eq!(told(&mut lab, "c10"), 20, "one of five");
+}
+
+#[test]
+fn what_clients_are_told_is_of_all_shards_and_numbered_by_the_clock() {
+    let mut lab = Lab::new("", "");
+    told(&mut lab, "c1");
+    let offered = Offered {
+        came: 99,
+        refused: 50,
+    };
+    lab.engine
+        .handle_message(lab.now, ShardId(1), Message::Offered(offered));
+    lab.wait(FEEDBACK_VALIDITY);
+    assert_eq!(told(&mut lab, "c2"), 50);
+    // A process that starts later says more, whatever its age.
+    let wall = |seconds| Wall {
+        at: lab.now,
+        since_epoch: Duration::from_secs(seconds),
+    };
+    let (early, late) = (wall(1_000), wall(1_800_000_000));
+    let number = |backlog: &mut Backlog, wall| backlog.feedback(lab.now, wall).sequence;
+    let mut backlog = Backlog::new(1);
+    assert_eq!(number(&mut backlog, late), late.since_epoch);
+    assert_eq!(number(&mut backlog, early), late.since_epoch, "set back");
 }

@@ -114,6 +114,17 @@ fn a4_a_flood_of_answers_that_nobody_has_made_keeps_nothing() {
 }
 
 #[test]
+fn of_answers_to_several_realms_ours_is_the_one_that_counts() {
+    let mut lab = Lab::new("", TRUNK);
+    let nonce = nonce(&asked(&mut lab, PBX, "1", ""));
+    let ours = answer(&nonce, Algorithm::Sha256, ("pbx", "secret"), 1);
+    let theirs = ours.replace("realm=\"offhook\"", "realm=\"elsewhere\"");
+    let both = format!("{theirs}{ours}{theirs}");
+    assert_eq!(status(&asked(&mut lab, PBX, "2", &both)), Some(100));
+    assert_eq!(status(&asked(&mut lab, PBX, "3", &theirs)), Some(401));
+}
+
+#[test]
 fn a3_an_answer_is_good_once_for_one_call_from_one_place_for_a_while() {
     let mut lab = Lab::new("", TRUNK);
     let nonce = nonce(&asked(&mut lab, PBX, "1", ""));

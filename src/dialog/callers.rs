@@ -1,6 +1,5 @@
-//! How many new calls each source may begin: so many a second, as its trunk says, and no more than
-//! a second's worth at once. Addresses that are quiet are forgotten; while too many are not, those
-//! that come on top share one allowance.
+//! How many new calls each source may begin: so many a second, as its trunk says. Addresses that
+//! are quiet are forgotten; while too many are not, those that come on top share one allowance.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -18,8 +17,7 @@ pub(super) struct Callers {
 }
 
 impl Callers {
-    /// Whether this address may begin one more call. `per_second` is for all shards together; each
-    /// has its part, at least one.
+    /// Whether this address may begin one more call.
     pub(super) fn has_room(&mut self, now: Instant, source: IpAddr, rate: Rate) -> bool {
         let is_full = self.sources.len() == CALL_SOURCES_MAX;
         match self.sources.get_mut(&source.to_canonical()) {
@@ -47,15 +45,6 @@ impl Callers {
     }
 }
 
-/// The part of one shard of what a source may do, whose calls are spread over all of them.
-pub(super) fn share(per_second: u32, shards: u16) -> Rate {
-    let part = per_second.div_ceil(u32::from(shards.max(1)));
-    Rate {
-        at_once: part,
-        per_second: part,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::net::Ipv4Addr;
@@ -71,7 +60,7 @@ mod tests {
 
     #[test]
     fn a_source_beyond_its_rate_waits_and_others_do_not() {
-        let (mut callers, rate) = (Callers::default(), share(100, 2));
+        let (mut callers, rate) = (Callers::default(), Rate::new(50, 50, 1));
         let mut now = Clock.now();
         for _ in 0..50 {
             assert!(callers.has_room(now, address(1), rate));
@@ -83,12 +72,11 @@ mod tests {
         assert!(callers.has_room(now, address(2), rate));
         now += Duration::from_millis(20);
         assert!(callers.has_room(now, address(1), rate));
-        assert_eq!(share(1, 8).at_once, 1);
     }
 
     #[test]
     fn beyond_the_limit_of_sources_newcomers_share_one_allowance_until_others_are_quiet() {
-        let (mut callers, rate) = (Callers::default(), share(2, 1));
+        let (mut callers, rate) = (Callers::default(), Rate::new(2, 2, 1));
         let mut now = Clock.now();
         for number in 0..CALL_SOURCES_MAX + 2 {
             assert!(callers.has_room(now, address(number), rate));
