@@ -231,7 +231,7 @@ impl<'a> Message<'a> {
         let to = self.to()?;
         let cseq = self.cseq()?;
         let via = self.via()?;
-        let tag = |address: &NameAddr<'a>, name| match address.parameters.find("tag") {
+        let tag = |address: &NameAddr<'a>, name| match address.tag {
             Some(None | Some("")) => Err(Malformed::Invalid(name)),
             Some(tag) => Ok(tag),
             None => Ok(None),

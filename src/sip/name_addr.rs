@@ -18,6 +18,9 @@ pub struct NameAddr<'a> {
     pub uri_bytes: &'a [u8],
     /// Header parameters, after the brackets.
     pub parameters: Parameters<'a>,
+    /// One of them, which From and To are asked for with every message; `Some(None)` when it has
+    /// no value.
+    pub(super) tag: Option<Option<&'a str>>,
 }
 
 impl<'a> NameAddr<'a> {
@@ -46,7 +49,7 @@ impl<'a> NameAddr<'a> {
             uri
         };
         let uri = Uri::parse(uri_bytes)?;
-        let parameters = Parameters::scan(&mut scanner)?;
+        let (parameters, tag) = Parameters::scan_for(&mut scanner, "tag")?;
         if !scanner.at_end() {
             return Err(Malformed::NameAddr);
         }
@@ -55,13 +58,14 @@ impl<'a> NameAddr<'a> {
             uri,
             uri_bytes,
             parameters,
+            tag,
         })
     }
 
     /// The `tag` parameter of From and To.
     #[must_use]
     pub fn tag(&self) -> Option<&'a str> {
-        self.parameters.value("tag")
+        self.tag.flatten()
     }
 
     /// The value of a header parameter: `None` when absent, `Some("")` when it has no value.

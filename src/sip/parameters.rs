@@ -17,12 +17,24 @@ pub struct Parameters<'a> {
 impl<'a> Parameters<'a> {
     /// Reads parameters up to a comma or the end.
     pub(super) fn scan(scanner: &mut Scanner<'a>) -> Result<Self, Malformed> {
+        Self::scan_for(scanner, "").map(|(parameters, _)| parameters)
+    }
+
+    /// Reads parameters up to a comma or the end, and finds one of them on the way, as
+    /// [`Self::find`] does.
+    pub(super) fn scan_for(
+        scanner: &mut Scanner<'a>,
+        wanted: &str,
+    ) -> Result<(Self, Option<Option<&'a str>>), Malformed> {
         let start = scanner.at();
+        let mut found = None;
         for _ in 0..=PARAMETERS_MAX {
-            if next(scanner)?.is_none() {
-                return Ok(Self {
-                    text: scanner.since(start),
-                });
+            let Some((name, value)) = next(scanner)? else {
+                let text = scanner.since(start);
+                return Ok((Self { text }, found.and_then(value_text)));
+            };
+            if found.is_none() && name.eq_ignore_ascii_case(wanted.as_bytes()) {
+                found = Some(value);
             }
         }
         Err(Malformed::TooManyParameters)
@@ -57,6 +69,12 @@ impl<'a> Parameters<'a> {
 
     /// Names and values in order. A quoted value comes without its quotes, escapes kept.
     pub fn iter(&self) -> impl Iterator<Item = (&'a str, Option<&'a str>)> + use<'a> {
+        self.spans()
+            .map_while(|(name, value)| Some((text(name)?, value_text(value)?)))
+    }
+
+    /// The same as bytes, which `scan` has found to be text.
+    fn spans(&self) -> impl Iterator<Item = Parameter<'a>> + use<'a> {
         let mut scanner = Scanner::new(self.text);
         std::iter::from_fn(move || next(&mut scanner).ok().flatten())
     }
@@ -64,9 +82,10 @@ impl<'a> Parameters<'a> {
     /// The parameter of that name: `None` when absent, `Some(None)` when it has no value.
     #[must_use]
     pub fn find(&self, name: &str) -> Option<Option<&'a str>> {
-        self.iter()
-            .find(|(found, _)| found.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value)
+        let wanted = name.as_bytes();
+        let mut spans = self.spans();
+        let (_, value) = spans.find(|(found, _)| found.eq_ignore_ascii_case(wanted))?;
+        value_text(value)
     }
 
     /// The value of the parameter of that name, when it is there and has one.
@@ -123,9 +142,18 @@ impl fmt::Display for Written<'_> {
     }
 }
 
-type Parameter<'a> = (&'a str, Option<&'a str>);
+/// A name and perhaps a value, both text: of classes that are ASCII, or looked at.
+type Parameter<'a> = (&'a [u8], Option<&'a [u8]>);
+
+fn value_text(value: Option<&[u8]>) -> Option<Option<&str>> {
+    match value {
+        None => Some(None),
+        Some(value) => text(value).map(Some),
+    }
+}
 
 /// The next parameter, or `None` where no semicolon follows.
+#[inline]
 fn next<'a>(scanner: &mut Scanner<'a>) -> Result<Option<Parameter<'a>>, Malformed> {
     if !scanner.eat_separator(b';') {
         return Ok(None);
@@ -135,7 +163,8 @@ fn next<'a>(scanner: &mut Scanner<'a>) -> Result<Option<Parameter<'a>>, Malforme
         return Ok(Some((name, None)));
     }
     let value = if scanner.peek() == Some(b'"') {
-        text(scanner.quoted()?)
+        let inside = scanner.quoted()?;
+        text(inside).map(|_| inside)
     } else {
         scanner.parameter_value()
     };

@@ -74,11 +74,6 @@ pub(super) fn is_parameter(byte: u8) -> bool {
     CLASSES[usize::from(byte)] & PARAMETER != 0
 }
 
-/// The bytes as text when each of them may stand in a URI in angle brackets.
-pub(super) fn uri_text(bytes: &[u8]) -> Option<&str> {
-    of_class(bytes, URI)
-}
-
 /// The bytes as text when each of them may stand in a host name.
 pub(super) fn host_text(bytes: &[u8]) -> Option<&str> {
     of_class(bytes, HOST)
@@ -104,8 +99,8 @@ fn class_end(bytes: &[u8], class: u8) -> usize {
 }
 
 /// Anything visible that does not end a URI in angle brackets.
-pub(super) fn is_uri(byte: u8) -> bool {
-    CLASSES[usize::from(byte)] & URI != 0
+pub(super) const fn is_uri(byte: u8) -> bool {
+    CLASSES[byte as usize] & URI != 0
 }
 
 /// `unreserved` of RFC 3261 §25.1: escaped or not, the same character.
@@ -215,8 +210,24 @@ impl<'a> Scanner<'a> {
         next
     }
 
+    /// Passes these bytes when they are next.
+    pub(super) fn eat_all(&mut self, bytes: &[u8]) -> bool {
+        let next = self.rest().starts_with(bytes);
+        if next {
+            self.at += bytes.len();
+        }
+        next
+    }
+
     /// Passes `byte` with white space on both sides, as RFC 3261 allows around separators.
     pub(super) fn eat_separator(&mut self, byte: u8) -> bool {
+        // Hardly anybody writes white space here.
+        if self
+            .peek()
+            .is_some_and(|next| next != byte && !is_space(next))
+        {
+            return false;
+        }
         let start = self.at;
         self.skip_space();
         if self.eat(byte) {
@@ -246,30 +257,30 @@ impl<'a> Scanner<'a> {
 
     /// The token here, or `None` when there is none.
     pub(super) fn token(&mut self) -> Option<&'a str> {
-        self.take_class(TOKEN)
+        self.take_class(TOKEN).and_then(text)
     }
 
     /// The token here, or two of them with a `/` between.
     pub(super) fn media_type(&mut self) -> Option<&'a str> {
-        self.take_class(MEDIA_TYPE)
+        self.take_class(MEDIA_TYPE).and_then(text)
     }
 
-    /// The parameter name here.
-    pub(super) fn parameter_name(&mut self) -> Option<&'a str> {
+    /// The parameter name here, which is ASCII.
+    pub(super) fn parameter_name(&mut self) -> Option<&'a [u8]> {
         self.take_class(PARAMETER)
     }
 
-    /// The unquoted parameter value here.
-    pub(super) fn parameter_value(&mut self) -> Option<&'a str> {
+    /// The unquoted parameter value here, which is ASCII.
+    pub(super) fn parameter_value(&mut self) -> Option<&'a [u8]> {
         self.take_class(VALUE)
     }
 
     #[inline]
-    fn take_class(&mut self, class: u8) -> Option<&'a str> {
+    fn take_class(&mut self, class: u8) -> Option<&'a [u8]> {
         let rest = self.rest();
         let end = class_end(rest, class);
         self.at += end;
-        (end > 0).then(|| text(&rest[..end])).flatten()
+        (end > 0).then(|| &rest[..end])
     }
 
     /// The inside of the quoted string that starts here, escapes kept.

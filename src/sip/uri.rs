@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::malformed::Malformed;
 use super::parameters::Parameters;
-use super::scan::{decimal, host_text, is_unreserved, text, uri_text};
+use super::scan::{decimal, host_text, is_unreserved, is_uri, text};
 use super::via::Transport;
 
 /// The scheme of a URI.
@@ -151,29 +151,30 @@ impl<'a> Uri<'a> {
     /// [`Malformed::Uri`], [`Malformed::UriEscape`], [`Malformed::UriHost`],
     /// [`Malformed::UriPort`], [`Malformed::Parameter`], [`Malformed::TooManyParameters`].
     pub fn parse(bytes: &'a [u8]) -> Result<Self, Malformed> {
-        let whole = uri_text(bytes).ok_or(Malformed::Uri)?;
-        check_escapes(bytes)?;
-        let (name, rest) = split_at(whole, b':').ok_or(Malformed::Uri)?;
-        let scheme = scheme(name)?;
+        let marks = Marks::find(bytes)?;
+        let whole = text(bytes).ok_or(Malformed::Uri)?;
+        let colon = marks.colon.ok_or(Malformed::Uri)?;
+        let scheme = scheme(&whole[..colon])?;
         if !scheme.is_sip() {
-            return Self::parse_opaque(scheme, rest);
+            return Self::parse_opaque(scheme, &whole[colon + 1..]);
         }
-        let (userinfo, rest) = match split_at(rest, b'@') {
-            Some((userinfo, rest)) => (Some(userinfo), rest),
-            None => (None, rest),
-        };
-        let (user, password) = match userinfo.map(|info| split_at(info, b':')) {
-            Some(Some((user, password))) => (Some(user), Some(password)),
-            Some(None) => (userinfo, None),
-            None => (None, None),
+        let (user, password) = match (marks.at, marks.password) {
+            (Some(at), Some(second)) => (
+                Some(&whole[colon + 1..second]),
+                Some(&whole[second + 1..at]),
+            ),
+            (Some(at), None) => (Some(&whole[colon + 1..at]), None),
+            (None, _) => (None, None),
         };
         if user == Some("") {
             return Err(Malformed::Uri);
         }
-        let (rest, headers) = split_at(rest, b'?').unwrap_or((rest, ""));
-        let host_end = memchr::memchr(b';', rest.as_bytes()).unwrap_or(rest.len());
-        let (host, port) = host_and_port(&rest.as_bytes()[..host_end])?;
-        let parameters = Parameters::parse(&rest.as_bytes()[host_end..])?;
+        let host = marks.at.unwrap_or(colon) + 1;
+        let end = marks.headers.unwrap_or(bytes.len());
+        let headers = whole.get(end + 1..).unwrap_or_default();
+        let host_end = marks.parameters.unwrap_or(end);
+        let (host, port) = host_and_port(&bytes[host..host_end])?;
+        let parameters = Parameters::parse(&bytes[host_end..end])?;
         Ok(Self {
             scheme,
             user,
@@ -293,22 +294,86 @@ impl fmt::Display for Uri<'_> {
     }
 }
 
-fn check_escapes(bytes: &[u8]) -> Result<(), Malformed> {
-    let mut rest = bytes;
-    while let Some(at) = memchr::memchr(b'%', rest) {
-        let digits = rest.get(at + 1..at + 3).ok_or(Malformed::UriEscape)?;
-        if !digits.iter().all(u8::is_ascii_hexdigit) {
-            return Err(Malformed::UriEscape);
-        }
-        rest = &rest[at + 3..];
-    }
-    Ok(())
+/// What a byte is to [`Marks::find`].
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mark {
+    /// No delimiter.
+    Plain,
+    Colon,
+    At,
+    Semicolon,
+    Question,
+    Percent,
+    /// What stands in no URI.
+    Foreign,
 }
 
-/// What stands before and after the first such byte, which is ASCII.
-fn split_at(text: &str, byte: u8) -> Option<(&str, &str)> {
-    let at = memchr::memchr(byte, text.as_bytes())?;
-    Some((&text[..at], &text[at + 1..]))
+const MARKS: [Mark; 256] = marks();
+
+const fn marks() -> [Mark; 256] {
+    let mut table = [Mark::Foreign; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = match byte as u8 {
+            b':' => Mark::Colon,
+            b'@' => Mark::At,
+            b';' => Mark::Semicolon,
+            b'?' => Mark::Question,
+            b'%' => Mark::Percent,
+            other if is_uri(other) => Mark::Plain,
+            _ => Mark::Foreign,
+        };
+        byte += 1;
+    }
+    table
+}
+
+/// Where the delimiters of a SIP URI are, each the first of its kind where it means something.
+#[derive(Default)]
+struct Marks {
+    /// Behind the scheme.
+    colon: Option<usize>,
+    /// Behind the user, or before the port when there is no user.
+    password: Option<usize>,
+    at: Option<usize>,
+    parameters: Option<usize>,
+    headers: Option<usize>,
+}
+
+impl Marks {
+    /// One pass: URIs are too short for a search for each delimiter.
+    fn find(bytes: &[u8]) -> Result<Self, Malformed> {
+        let mut marks = Self::default();
+        let mut escapes = true;
+        for (at, byte) in bytes.iter().enumerate() {
+            match MARKS[usize::from(*byte)] {
+                Mark::Plain => {}
+                Mark::Colon if marks.colon.is_none() => marks.colon = Some(at),
+                Mark::Colon if marks.at.is_none() && marks.password.is_none() => {
+                    marks.password = Some(at);
+                }
+                // What stood before it belongs to the user.
+                Mark::At if marks.at.is_none() => {
+                    (marks.at, marks.parameters, marks.headers) = (Some(at), None, None);
+                }
+                Mark::Semicolon if marks.parameters.is_none() && marks.headers.is_none() => {
+                    marks.parameters = Some(at);
+                }
+                Mark::Question if marks.headers.is_none() => marks.headers = Some(at),
+                Mark::Colon | Mark::At | Mark::Semicolon | Mark::Question => {}
+                Mark::Percent => {
+                    let digits = bytes.get(at + 1..at + 3);
+                    escapes &= digits.is_some_and(|it| it.iter().all(u8::is_ascii_hexdigit));
+                }
+                Mark::Foreign => return Err(Malformed::Uri),
+            }
+        }
+        if escapes {
+            Ok(marks)
+        } else {
+            Err(Malformed::UriEscape)
+        }
+    }
 }
 
 /// Four decimal numbers, without leading zeros, as `Ipv4Addr` reads them.

@@ -96,22 +96,26 @@ impl<'a> Via<'a> {
         const INVALID: Malformed = Malformed::Invalid(HeaderName::Via);
         let mut scanner = Scanner::new(value);
         scanner.skip_space();
-        let name = scanner.token().ok_or(INVALID)?;
-        let slash = scanner.eat_separator(b'/');
-        let version = scanner.token().ok_or(INVALID)?;
-        if !slash || !name.eq_ignore_ascii_case("SIP") || version != "2.0" {
-            return Err(INVALID);
+        // As nearly everybody writes it.
+        if !scanner.eat_all(b"SIP/2.0/") {
+            let name = scanner.token().ok_or(INVALID)?;
+            let slash = scanner.eat_separator(b'/');
+            let version = scanner.token().ok_or(INVALID)?;
+            if !slash || !name.eq_ignore_ascii_case("SIP") || version != "2.0" {
+                return Err(INVALID);
+            }
+            if !scanner.eat_separator(b'/') {
+                return Err(INVALID);
+            }
         }
-        if !scanner.eat_separator(b'/') {
-            return Err(INVALID);
-        }
+        scanner.skip_space();
         let transport = Transport::from_token(scanner.token().ok_or(INVALID)?);
         if !scanner.peek().is_some_and(is_space) {
             return Err(INVALID);
         }
         scanner.skip_space();
         let (host, port) = sent_by(&mut scanner)?;
-        let parameters = Parameters::scan(&mut scanner)?;
+        let (parameters, branch) = Parameters::scan_for(&mut scanner, "branch")?;
         scanner.skip_space();
         if !scanner.at_end() {
             return Err(INVALID);
@@ -121,7 +125,7 @@ impl<'a> Via<'a> {
             host,
             port,
             parameters,
-            branch: parameters.value("branch"),
+            branch: branch.flatten(),
         };
         via.check_branch()?;
         Ok(via)
