@@ -16,6 +16,12 @@ use offhook::server::logging;
 use offhook::server::serve::{self, Choices, Serving};
 use offhook::server::tls;
 
+/// The C library's allocator gives memory back to the kernel and asks for it again about once a
+/// call (`mprotect`), and its lists cost a tenth of a shard's time (docs/performance.md).
+#[cfg(feature = "mimalloc")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// The configuration or the command line has mistakes.
 const EXIT_MISTAKES: u8 = 2;
 
