@@ -566,16 +566,17 @@ pub const CSEQ_AFTER_RECALL: u32 = 10_000;
 
 /// Within which time the far ends of calls that were taken up, or whose peer is back, are asked
 /// whether they still have them.
+/// Within which time far ends of calls that were taken up are asked whether they still have them.
 pub const PROBE_WITHIN: Duration = Duration::from_secs(60);
-
-/// Where it is ours to refresh the session, the refresh asks them: within this part of its interval,
-/// of which half may have passed before the crash, if that is sooner.
+/// Within which part of its interval a session that is ours to refresh asks, if that is sooner.
 pub const PROBE_PART: u32 = 30;
 /// How many far ends a shard asks in a second on average; with more of them it takes longer.
 pub const PROBES_A_SECOND: u64 = 100;
 
 /// Within which time a far end that was silent is asked again.
 pub const PROBE_AGAIN: Duration = Duration::from_secs(120);
+/// How long a desktop that was there before a crash has to come back: longer than clients wait.
+pub const DESKTOP_RETURN: Duration = Duration::from_secs(60);
 
 /// For how long a peer's word about its overload counts at most (RFC 7339 §4.3), whatever it says.
 pub const PEER_FEEDBACK_VALIDITY_MAX: Duration = Duration::from_secs(60);
@@ -596,26 +597,17 @@ pub const MEMORY_LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// How far the end of a subscription moves before it is written down again: a refresh moves it
 /// further, and a NOTIFY, which says in whole seconds what is left, less.
 pub const SUBSCRIPTION_RECORD_SLACK: Duration = Duration::from_secs(10);
-/// How long a desktop that was there before a crash has to come back, before it counts as gone:
-/// longer than clients wait before they connect anew.
-pub const DESKTOP_RETURN: Duration = Duration::from_secs(60);
 
 /// Records that wait for a journal's writer; the shard keeps what finds no room.
 pub const JOURNAL_QUEUE_MAX: usize = 4_096;
-
 /// Records that a journal's writer gives to the kernel at once, at most.
 pub const JOURNAL_BATCH_MAX: u64 = 1_024;
-
 /// Bytes of a journal's file below which it is not written anew.
 pub const JOURNAL_FILE_BYTES: usize = 16 * 1024 * 1024;
-
 /// How often a shard looks whether its records are written, while something waits for it.
 pub const JOURNAL_LOOK_INTERVAL: Duration = Duration::from_millis(1);
-
-/// How many moments a shard keeps at which something waited for a record; with more, what came
-/// later waits with what came before.
+/// Moments that a shard keeps at which something waited for a record.
 pub const JOURNAL_MARKS_MAX: usize = 1_024;
-
 /// How long what a shard has to say waits for its records to be written: less than T1, so that
 /// nobody repeats anything because of it, and more than a disk takes to synchronise a file.
 pub const JOURNAL_WAIT_MAX: Duration = Duration::from_millis(400);

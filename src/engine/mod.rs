@@ -17,6 +17,7 @@ mod owner;
 mod recall;
 mod settle;
 mod tie;
+mod waiting;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
@@ -46,6 +47,7 @@ use crate::wall::Wall;
 
 pub use message::{Input, Message};
 pub use owner::Owners;
+pub use waiting::Waiting;
 
 use admission::Backlog;
 use links::Links;
@@ -70,17 +72,6 @@ pub struct EngineConfig {
     pub counters: Arc<Counters>,
     /// What time it is, for what goes by the calendar.
     pub wall: Wall,
-}
-
-/// How much waits to be taken out of an engine.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Waiting {
-    /// For the network.
-    pub transmits: usize,
-    /// For other shards.
-    pub messages: usize,
-    /// For the control plane.
-    pub events: usize,
 }
 
 /// One shard's engine.
@@ -147,22 +138,6 @@ impl Engine {
     /// The next thing to write down.
     pub fn poll_record(&mut self) -> Option<Record> {
         self.notebook.as_mut()?.poll_record()
-    }
-
-    /// How many things wait to be written down.
-    #[must_use]
-    pub fn unwritten(&self) -> usize {
-        self.notebook.as_ref().map_or(0, Notebook::len)
-    }
-
-    /// How much waits to be said.
-    #[must_use]
-    pub fn waiting(&self) -> Waiting {
-        Waiting {
-            transmits: self.user_agent.messages_to_send(),
-            messages: self.messages.len(),
-            events: self.events.len(),
-        }
     }
 
     fn build(now: Instant, setup: EngineConfig) -> Self {

@@ -1,5 +1,5 @@
 //! An engine that writes down what it does before it says it: what the network, the desktops and
-//! the other shards hear waits until the kernel has the records that came before it, so that nothing
+//! other shards hear waits until the kernel has the records that came before it, so that nothing
 //! was said that a killed process does not know. A disk that takes too long is not waited for.
 
 use std::net::SocketAddr;

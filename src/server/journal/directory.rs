@@ -116,7 +116,7 @@ impl StateDirectory {
         image.retain(|key, _| is_of_use(key, config, same_shards));
         log(path, &image, before.is_some() && !same_shards);
         let identity = Identity { keys, shards };
-        let mut shares = share_out(image, config, Owners::new(shards, keys));
+        let mut shares = share_out(&image, config, Owners::new(shards, keys));
         let writers = rewrite(path, &files, identity, &shares)?;
         let mut lines = Vec::new();
         let mut threads = Vec::new();
@@ -226,7 +226,7 @@ fn read(files: &BTreeMap<u16, PathBuf>) -> io::Result<Image> {
 }
 
 /// What is whose. What cannot be read is the first shard's, which counts it.
-fn share_out(image: Image, config: &Config, owners: Owners) -> Vec<Image> {
+fn share_out(image: &Image, config: &Config, owners: Owners) -> Vec<Image> {
     let mut shares = vec![Image::default(); usize::from(owners.shards())];
     for record in image.records() {
         let value = record.value.as_deref().unwrap_or_default();
