@@ -559,45 +559,32 @@ pub const FAILED_PHONE_REST: Duration = Duration::from_secs(5);
 pub const IN_ORDER_MAX: usize = 64;
 /// Bytes in the bodies of those that wait.
 pub const IN_ORDER_BYTES_MAX: usize = 16 << 10;
-
 /// How far the numbers of our requests jump in a dialog that was taken up after a crash: more than
 /// were sent since it was last written down.
 pub const CSEQ_AFTER_RECALL: u32 = 10_000;
-
 /// Within which time the far ends of calls that were taken up, or whose peer is back, are asked
 /// whether they still have them.
-/// Within which time far ends of calls that were taken up are asked whether they still have them.
 pub const PROBE_WITHIN: Duration = Duration::from_secs(60);
 /// Within which part of its interval a session that is ours to refresh asks, if that is sooner.
 pub const PROBE_PART: u32 = 30;
-/// How many far ends a shard asks in a second on average; with more of them it takes longer.
+/// How many far ends a shard asks in a second on average, however long it takes.
 pub const PROBES_A_SECOND: u64 = 100;
-
 /// Within which time a far end that was silent is asked again.
 pub const PROBE_AGAIN: Duration = Duration::from_secs(120);
 /// How long a desktop that was there before a crash has to come back: longer than clients wait.
 pub const DESKTOP_RETURN: Duration = Duration::from_secs(60);
-
 /// For how long a peer's word about its overload counts at most (RFC 7339 §4.3), whatever it says.
 pub const PEER_FEEDBACK_VALIDITY_MAX: Duration = Duration::from_secs(60);
-
 /// For how long it counts where it does not say so (RFC 7339 §4.3).
 pub const PEER_FEEDBACK_VALIDITY: Duration = Duration::from_millis(500);
-
 /// The most that `memory_max` may allow, in MiB: 16 TiB.
 pub const MEMORY_MEBIBYTES_MAX: u32 = 16 << 20;
-
-/// Calls that a shard may have however much memory the process takes: theirs is nothing, and a
-/// server that is closed for good is worse.
+/// Calls that a shard may have whatever memory is left: a server closed for good is worse.
 pub const MEMORY_CALLS_MIN: usize = 16;
-
 /// How often the process looks how much memory it has, where there is a limit for it.
 pub const MEMORY_LOOK_INTERVAL: Duration = Duration::from_secs(1);
-
-/// How far the end of a subscription moves before it is written down again: a refresh moves it
-/// further, and a NOTIFY, which says in whole seconds what is left, less.
+/// How far the end of a subscription moves before it is written down again.
 pub const SUBSCRIPTION_RECORD_SLACK: Duration = Duration::from_secs(10);
-
 /// Records that wait for a journal's writer; the shard keeps what finds no room.
 pub const JOURNAL_QUEUE_MAX: usize = 4_096;
 /// Records that a journal's writer gives to the kernel at once, at most.

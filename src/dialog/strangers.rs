@@ -133,4 +133,21 @@ impl UserAgent {
             || self.leg_of(request).is_some()
             || self.subscription_of(request).is_some()
     }
+
+    /// Answers a stranger once, in no more bytes than it has sent: with more, anybody could make
+    /// us flood the address that it says is its own.
+    pub(super) fn answer_stranger(
+        &mut self,
+        source: Source,
+        request: &Request<'_>,
+        status: Status,
+        fields: Fields,
+    ) {
+        let tag = self.core.tag_for(request.message.bytes()).text();
+        let bytes = self.stateless((source, &tag), &request.message, status, fields);
+        if bytes.len() <= request.message.bytes().len() {
+            let transactions = &mut self.core.transactions;
+            transactions.send_response_stateless(source, &request.via, &bytes);
+        }
+    }
 }

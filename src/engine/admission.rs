@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 
 use offhook_shards::{ShardId, Source, Urgency};
 
+use crate::agent;
 use crate::allowance::Rate;
 use crate::call;
 use crate::counters::Counter;
-use crate::cti::{ErrorCode, Event, Request, RequestBody};
+use crate::cti::{CallRequest, ConnId, ErrorCode, Event, Request, RequestBody, RequestedBy};
 use crate::dialog::{Admission, Offered};
 use crate::limits::{
     BACKLOG_MAX, BEHIND_AFTER, CALL_WAIT_MAX, CALLS_AT_ONCE_MIN, FEEDBACK_VALIDITY,
@@ -256,6 +257,24 @@ impl Engine {
             Urgency::Soon => self.counters.count(Counter::NotifyPostponed),
             Urgency::Aside => self.counters.count(Counter::RequestUnknownSource),
         }
+    }
+
+    /// What is asked of a call that has ended, or never was, is refused.
+    pub(super) fn no_such_call(
+        &mut self,
+        now: Instant,
+        conn_id: ConnId,
+        requested_by: RequestedBy,
+        request: &CallRequest,
+    ) {
+        if let Some(dn) = call::takes_in_hand(request) {
+            self.tell_agent(dn, agent::Input::NotTaken { requested_by });
+        }
+        let this_dn = call::requesting_dn(&self.config, request);
+        let message = format!("there is no call {conn_id}");
+        let code = ErrorCode::InvalidConnID;
+        let error = Event::error(now, this_dn, requested_by, code, message);
+        self.emit(Box::new(error));
     }
 
     /// Refuses a client's request while the shard is so far behind that its answer would come late.

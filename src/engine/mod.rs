@@ -34,9 +34,7 @@ use crate::call;
 use crate::call::{CallKey, CallRef, Calls, Dial, LegSlot, Live, Mint};
 use crate::config::{Config, DnIndex, QueueIndex, RoutingPointIndex, Strangers, TrunkIndex};
 use crate::counters::{Counters, Gauge};
-use crate::cti::{
-    CallRequest, ConnId, ErrorCode, Event, Output, Request, RequestBody, RequestedBy, RouteRequest,
-};
+use crate::cti::{ErrorCode, Event, Output, Request, RequestBody, RequestedBy, RouteRequest};
 use crate::dialog::{Admission, LegKey, Sender, Unwelcome, UserAgent, UserAgentConfig};
 use crate::journal::{Image, Record};
 use crate::presence::Watchers;
@@ -428,24 +426,6 @@ impl Engine {
                 None => self.no_such_call(now, conn_id, requested_by, &request),
             },
         }
-    }
-
-    /// What is asked of a call that has ended, or never was, is refused.
-    fn no_such_call(
-        &mut self,
-        now: Instant,
-        conn_id: ConnId,
-        requested_by: RequestedBy,
-        request: &CallRequest,
-    ) {
-        if let Some(dn) = call::takes_in_hand(request) {
-            self.tell_agent(dn, agent::Input::NotTaken { requested_by });
-        }
-        let this_dn = call::requesting_dn(&self.config, request);
-        let message = format!("there is no call {conn_id}");
-        let code = ErrorCode::InvalidConnID;
-        let error = Event::error(now, this_dn, requested_by, code, message);
-        self.emit(Box::new(error));
     }
 }
 
