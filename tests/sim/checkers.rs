@@ -275,7 +275,11 @@ fn agent_event(stream: &mut Stream, event: &Event) -> Result<(), String> {
 
 /// A call at an agent's DN: it rings or dials, is established, held and retrieved, and released.
 fn call_event(stream: &mut Stream, event: &Event) -> Result<(), String> {
-    if let (Some(call), Some(_)) = (&event.call, &event.this_queue) {
+    if let (Some(call), Some(_)) = (&event.call, &event.this_queue)
+        // A desktop may change the data of the call of whom it talks to, which is none of its own.
+        && (event.name != EventName::AttachedDataChanged
+            || stream.calls.contains_key(&call.conn_id))
+    {
         stream.business.insert(call.conn_id);
     }
     let dn = &event.this_dn;
