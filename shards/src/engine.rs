@@ -163,7 +163,8 @@ pub trait Engine: Sized + 'static {
 
     /// The same, but so many of its urgency wait already that this one cannot: to be handled at
     /// once, or refused, or left to its sender's repetition. What came by a stream, is
-    /// [`Urgency::Now`] or [`Urgency::Soon`] and lives here is left in the stream instead.
+    /// [`Urgency::Now`] or [`Urgency::Soon`] and lives here is left in the stream instead, and
+    /// what else is [`Urgency::Now`] is handled in its order, unless it is too long for any line.
     fn handle_excess(&mut self, now: Instant, from: Source, bytes: &[u8]) {
         self.handle_datagram(now, from, bytes);
     }

@@ -279,7 +279,8 @@ impl<E: Engine> Inward<'_, E> {
     }
 }
 
-/// Puts a message in its line, if there is room.
+/// Puts a message in its line, if there is room. Where there is none, what cannot wait is handled
+/// in its order: the first ones make room.
 fn keep<E: Engine>(
     intake: &mut Intake,
     engine: &mut E,
@@ -292,8 +293,16 @@ fn keep<E: Engine>(
         came,
         urgency,
     } = arrival;
-    if intake.push(urgency, source, came, bytes).is_err() {
-        hand_in_excess(engine, now, arrival, bytes);
+    while intake.push(urgency, source, came, bytes).is_err() {
+        let first = match urgency {
+            Urgency::Now => intake.pop(urgency),
+            Urgency::Soon | Urgency::Last | Urgency::Aside => None,
+        };
+        let Some((source, came, bytes)) = first else {
+            return hand_in_excess(engine, now, arrival, bytes);
+        };
+        engine.handle_arrival(came, urgency);
+        engine.handle_datagram(now, source, bytes);
     }
 }
 
@@ -373,3 +382,6 @@ fn cut(
         rest: Rest::Unseen,
     }
 }
+
+#[cfg(test)]
+mod tests;
