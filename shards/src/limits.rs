@@ -42,6 +42,8 @@ pub const SOCKET_BUFFER_BYTES: usize = 4 << 20;
 pub const MESH_QUEUE_MAX: usize = 1_024;
 /// Places in the queue for what may have to wait until its receiver has room.
 pub const MESH_PATIENT_MAX: usize = 512;
+/// Places in the queue for what begins something new, or comes from nobody known.
+pub const MESH_NEW_MAX: usize = 512;
 /// Parcels taken from the mesh in one turn, of each kind.
 pub const PARCELS_PER_TURN_MAX: usize = 256;
 /// A turn with no more work than this has left nothing behind of which nobody would know: of what

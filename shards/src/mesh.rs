@@ -1,5 +1,5 @@
-//! Queues between threads, and how a sleeping thread is woken: two bounded lock-free queues for
-//! each ordered pair of shards, and one eventfd a thread. Nothing here waits for room or for an
+//! Queues between threads, and how a sleeping thread is woken: a few bounded lock-free queues
+//! for each ordered pair of shards, and one eventfd a thread. Nothing here waits for room or for an
 //! answer; a push that finds a queue full returns what it was given. The payload is opaque.
 //!
 //! # Why no wake-up is lost
@@ -138,17 +138,19 @@ impl<T> Queue<T> {
     }
 }
 
-/// Which of the two queues from one shard to another.
+/// Which of the queues from one shard to another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Lane {
-    /// What is taken in every turn.
+    /// What goes on, and is taken in every turn.
     Urgent,
     /// What is taken when its receiver has room for it.
     Patient,
+    /// What is taken in every turn, and refused where there is no room.
+    New,
 }
 
 impl Lane {
-    const ALL: [Self; 2] = [Self::Urgent, Self::Patient];
+    pub(crate) const ALL: [Self; 3] = [Self::Urgent, Self::Patient, Self::New];
 }
 
 /// All queues between shards, shared by all of them.
@@ -162,12 +164,11 @@ pub(crate) struct Mesh<P> {
 
 impl<P> Mesh<P> {
     /// Queues for as many shards as there are sleepers.
-    pub(crate) fn new(sleepers: Vec<Arc<Sleeper>>, urgent_max: usize, patient_max: usize) -> Self {
+    pub(crate) fn new(sleepers: Vec<Arc<Sleeper>>, places: [usize; Lane::ALL.len()]) -> Self {
         let shards = u16::try_from(sleepers.len()).expect("SHARDS_MAX fits a u16");
         let pair = |index: usize| {
             let diagonal = index / sleepers.len() == index % sleepers.len();
-            [urgent_max, patient_max]
-                .map(|places_max| Queue::new(if diagonal { 1 } else { places_max }))
+            places.map(|places_max| Queue::new(if diagonal { 1 } else { places_max }))
         };
         let queues = (0..sleepers.len() * sleepers.len()).map(pair).collect();
         Self {
@@ -191,8 +192,8 @@ pub(crate) struct Port<P> {
     touched: Vec<bool>,
     /// Who had no room for this shard when it last tried, in which lane.
     full: Vec<[bool; Lane::ALL.len()]>,
-    /// Where the next round of receiving begins, so that no sender is always last.
-    next_sender: u16,
+    /// Where the next round of receiving begins in each lane, so that no sender is always last.
+    next_sender: [u16; Lane::ALL.len()],
 }
 
 impl<P> Port<P> {
@@ -204,7 +205,7 @@ impl<P> Port<P> {
             mesh,
             touched: nobody,
             full,
-            next_sender: 0,
+            next_sender: [0; Lane::ALL.len()],
         }
     }
 
@@ -259,7 +260,7 @@ impl<P> Port<P> {
         let mut taken = 0;
         let mut has_room = true;
         for step in 0..self.mesh.shards {
-            let from = ShardId((self.next_sender + step) % self.mesh.shards);
+            let from = ShardId((self.next_sender[lane as usize] + step) % self.mesh.shards);
             let queue = self.mesh.queue(from, self.me, lane);
             let before = taken;
             while has_room && taken < parcels_max {
@@ -271,7 +272,8 @@ impl<P> Port<P> {
                 self.mesh.sleepers[from.index()].wake();
             }
         }
-        self.next_sender = (self.next_sender + 1) % self.mesh.shards;
+        let next = &mut self.next_sender[lane as usize];
+        *next = (*next + 1) % self.mesh.shards;
         taken
     }
 

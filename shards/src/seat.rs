@@ -38,15 +38,17 @@ pub(crate) enum Parcel<M> {
 }
 
 impl<M> Parcel<M> {
-    /// What may have to wait for room goes where it is in nobody's way.
+    /// What may have to wait for room, or to be refused, goes where it is in nobody's way.
     pub(crate) fn lane(&self) -> Lane {
         match self {
-            Self::Received { urgency, .. } if *urgency != Urgency::Now => Lane::Patient,
-            Self::Received { .. }
-            | Self::Transmit { .. }
-            | Self::Close(_)
-            | Self::Change(_)
-            | Self::Message(_) => Lane::Urgent,
+            Self::Received { urgency, .. } => match urgency {
+                Urgency::Now => Lane::Urgent,
+                Urgency::Soon => Lane::Patient,
+                Urgency::Last | Urgency::Aside => Lane::New,
+            },
+            Self::Transmit { .. } | Self::Close(_) | Self::Change(_) | Self::Message(_) => {
+                Lane::Urgent
+            }
         }
     }
 }
@@ -78,8 +80,11 @@ impl<E: Engine> Seat<E> {
             .collect::<io::Result<_>>()?;
         let mesh = Arc::new(Mesh::new(
             sleepers.clone(),
-            limits::MESH_QUEUE_MAX,
-            limits::MESH_PATIENT_MAX,
+            [
+                limits::MESH_QUEUE_MAX,
+                limits::MESH_PATIENT_MAX,
+                limits::MESH_NEW_MAX,
+            ],
         ));
         let shared = Arc::new(Shared::new(sleepers, Sleeper::new(EventFd::new(false)?)));
         let seat = |shard| Self {

@@ -194,10 +194,12 @@ impl Backlog {
 impl Engine {
     /// How soon a message must be handled. A CANCEL stays behind its INVITE, and what nobody known
     /// sends is in nobody's way, unless it is part of a dialog: far ends may speak from other
-    /// addresses than the trunk's.
+    /// addresses than the trunk's, and media servers have no trunk.
     pub(super) fn urgency_of(&self, from: &Source, bytes: &[u8]) -> Urgency {
-        let is_known = self.trunks.by_source(from.remote.ip()).is_some();
-        if !is_known && !self.user_agent.has_dialog_of(bytes) {
+        let is_known = self.trunks.by_source(from.remote.ip()).is_some()
+            || self.user_agent.has_dialog_of(bytes)
+            || self.owners.is_begun_elsewhere(bytes, self.shard);
+        if !is_known {
             return Urgency::Aside;
         }
         match Kind::of(bytes) {

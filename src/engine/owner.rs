@@ -40,6 +40,14 @@ impl Owners {
         Some(call_id::owner(call_id, self.key, self.shards))
     }
 
+    /// Whether another shard of ours than `me` has made up the Call-ID of a message: nobody else
+    /// can, so it is part of something that it has begun.
+    #[must_use]
+    pub fn is_begun_elsewhere(&self, bytes: &[u8], me: ShardId) -> bool {
+        let minted = call_id::call_id_of(bytes).and_then(|id| call_id::minted_by(id, self.key));
+        minted.is_some_and(|shard| shard != me && shard.0 < self.shards)
+    }
+
     /// The shard of a dialog, by its Call-ID.
     #[must_use]
     pub fn call_id(&self, call_id: &str) -> ShardId {

@@ -17,8 +17,7 @@ fn sleepers(count: usize) -> Vec<Arc<Sleeper>> {
 fn ports(count: u16, places_max: usize) -> Vec<Port<u64>> {
     let mesh = Arc::new(Mesh::new(
         sleepers(usize::from(count)),
-        places_max,
-        places_max,
+        [places_max; Lane::ALL.len()],
     ));
     (0..count)
         .map(|shard| Port::new(ShardId(shard), Arc::clone(&mesh)))
@@ -200,4 +199,23 @@ fn no_wake_up_is_lost_however_threads_meet() {
             thread.join().unwrap();
         }
     }
+}
+
+#[test]
+fn no_lane_moves_the_turn_of_another() {
+    let mut ports = ports(4, 8);
+    let (to, lane) = (ShardId(0), Lane::Urgent);
+    let mut first = Vec::new();
+    for _ in 0..4 {
+        for port in &mut ports[1..] {
+            while port.push(to, lane, 0).is_ok() {}
+        }
+        ports[0].receive(lane, 1, |from, _| {
+            first.push(from.0);
+            true
+        });
+        ports[0].receive(Lane::New, 1, |_, _| true);
+    }
+    // Who is nobody, itself, has its turn as well; its place goes to the next.
+    assert_eq!(first, [1, 1, 2, 3]);
 }

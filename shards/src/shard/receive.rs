@@ -77,19 +77,17 @@ impl<E: Engine> Shard<E> {
                         keep(&mut self.intake, engine, now, arrival, bytes);
                         continue;
                     };
-                    if !may_hop(&mut self.unknown_hops, arrival.urgency) {
-                        hand_in_excess(engine, now, arrival, bytes);
-                        continue;
-                    }
                     let parcel = arrival.parcel(bytes);
-                    // A full queue loses datagrams as a network does; the peer sends again.
-                    let pushed = self.port.push(owner, parcel.lane(), parcel);
-                    let counter = if pushed.is_ok() {
-                        Counter::Hops
+                    let lane = parcel.lane();
+                    let goes = may_hop(&mut self.unknown_hops, arrival.urgency);
+                    if goes && self.port.push(owner, lane, parcel).is_ok() {
+                        metrics.add(Counter::Hops, 1);
+                    } else if lane == Lane::New {
+                        hand_in_excess(engine, now, arrival, bytes);
                     } else {
-                        Counter::DropMeshFull
-                    };
-                    metrics.add(counter, 1);
+                        // It is lost as in a network; the peer sends again.
+                        metrics.add(Counter::DropMeshFull, 1);
+                    }
                 }
             }
         }
@@ -146,7 +144,7 @@ impl<E: Engine> Shard<E> {
     }
 
     pub(super) fn receive_parcels(&mut self, now: Instant) -> usize {
-        let work = self.receive_lane(now, Lane::Urgent);
+        let work = self.receive_lane(now, Lane::Urgent) + self.receive_lane(now, Lane::New);
         // What finds no room stays between the shards, where whoever reads a stream waits as well.
         if self.intake.has_room_for_streams(Urgency::Soon) {
             work + self.receive_lane(now, Lane::Patient)
@@ -189,7 +187,7 @@ impl<E: Engine> Shard<E> {
                     engine.handle_message(now, from, message);
                 }
             }
-            lane == Lane::Urgent || intake.has_room_for_streams(Urgency::Soon)
+            lane != Lane::Patient || intake.has_room_for_streams(Urgency::Soon)
         })
     }
 
@@ -254,22 +252,29 @@ impl<E: Engine> Inward<'_, E> {
             came,
             urgency,
         };
-        let is_taken = match foreign_owner(self.engine, self.port, bytes) {
-            Some(owner) if may_hop(self.unknown_hops, urgency) => {
+        let has_room = match foreign_owner(self.engine, self.port, bytes) {
+            Some(owner) => {
                 let parcel = arrival.parcel(bytes);
-                let pushed = self.port.push_or_starve(owner, parcel.lane(), parcel);
-                self.metrics.add(Counter::Hops, u64::from(pushed.is_ok()));
-                pushed.is_ok()
+                let goes = match parcel.lane() {
+                    Lane::New => {
+                        may_hop(self.unknown_hops, urgency)
+                            && self.port.push(owner, Lane::New, parcel).is_ok()
+                    }
+                    lane @ (Lane::Urgent | Lane::Patient) => {
+                        self.port.push_or_starve(owner, lane, parcel).is_ok()
+                    }
+                };
+                self.metrics.add(Counter::Hops, u64::from(goes));
+                goes
             }
-            None if self.intake.push(urgency, source, came, bytes).is_ok() => true,
-            Some(_) | None => match urgency {
-                Urgency::Now | Urgency::Soon => false,
-                Urgency::Last | Urgency::Aside => {
-                    hand_in_excess(self.engine, now, arrival, bytes);
-                    true
-                }
-            },
+            None => self.intake.push(urgency, source, came, bytes).is_ok(),
         };
+        // What can be refused need not wait, nor those behind it.
+        let is_refused = !has_room && matches!(urgency, Urgency::Last | Urgency::Aside);
+        if is_refused {
+            hand_in_excess(self.engine, now, arrival, bytes);
+        }
+        let is_taken = has_room || is_refused;
         let counter = match is_taken {
             true => Counter::FramesIn,
             false => Counter::FrameQueueFull,

@@ -9,7 +9,7 @@ use crate::counters::Counter;
 use crate::cti::{
     AgentWorkMode, ClientId, DesktopRequest, KeyValueList, Request, RequestBody, RequestedBy,
 };
-use crate::dialog::Offered;
+use crate::dialog::{Offered, call_id};
 use crate::limits::{
     BACKLOG_MAX, BEHIND_AFTER, CALL_WAIT_MAX, FEEDBACK_VALIDITY, LEGS_FOR_NEW_CALLS_MAX,
     OUTBOX_BYTES_FOR_NEW_CALLS, REQUEST_WAIT_MAX,
@@ -18,7 +18,7 @@ use crate::trunk::HealthChange;
 use crate::wall::Wall;
 
 use super::super::admission::Backlog;
-use super::super::{Input, Message};
+use super::super::{Input, Message, Owners};
 use super::{Lab, PBX, request, status, value};
 
 const WHO: &str = "From: <sip:100@192.0.2.20>;tag=a\r\nTo: <sip:7000@192.0.2.10>\r\n\
@@ -415,6 +415,27 @@ fn who_is_not_known_is_in_nobodys_way() {
     // A far end that speaks from another address than its trunk's is heard like any other.
     let bye = request("BYE", STRANGER, "c1", &within);
     assert_eq!(lab.engine.urgency(&source, bye.as_bytes()), Urgency::Now);
+}
+
+#[test]
+fn what_another_shard_has_begun_is_known_wherever_it_comes() {
+    const MEDIA_SERVER: &str = "198.51.100.66:5060";
+    const KEYS: [u64; 2] = [1, 2];
+    let mut lab = Lab::new("", "");
+    lab.engine.owners = Owners::new(2, KEYS);
+    let source = lab.source(MEDIA_SERVER);
+    let of = |shard, keys| call_id::mint(ShardId(shard), 7, keys, None);
+    for (call_id, expected) in [
+        (of(1, KEYS), Urgency::Now),
+        // Nobody can make one up, this shard would know its own, and there are no more.
+        (of(1, [7, 7]), Urgency::Aside),
+        (of(0, KEYS), Urgency::Aside),
+        (of(2, KEYS), Urgency::Aside),
+    ] {
+        let bye = request("BYE", MEDIA_SERVER, &call_id, WHO);
+        let urgency = lab.engine.urgency(&source, bye.as_bytes());
+        assert_eq!(urgency, expected, "{call_id}");
+    }
 }
 
 #[test]

@@ -193,8 +193,8 @@ impl offhook_shards::Engine for Journaled {
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        let shut = self.desk.as_ref().filter(|desk| desk.gate.is_shut());
-        let look = shut.map(|desk| desk.now + JOURNAL_LOOK_INTERVAL);
+        let waits = self.desk.as_ref().filter(|desk| desk.gate.is_waited_for());
+        let look = waits.map(|desk| desk.now + JOURNAL_LOOK_INTERVAL);
         [self.engine.poll_timeout(), look]
             .into_iter()
             .flatten()

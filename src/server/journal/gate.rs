@@ -99,9 +99,10 @@ impl Gate {
         }
     }
 
-    /// Whether something waits for a record.
-    pub(super) fn is_shut(&self) -> bool {
-        !self.marks.is_empty()
+    /// Whether something waits, for a record, or to be asked for: it may have been allowed after it
+    /// was asked for last.
+    pub(super) fn is_waited_for(&self) -> bool {
+        !self.marks.is_empty() || self.said != self.allowed
     }
 
     /// Whether the next output on this way may go.
@@ -178,9 +179,9 @@ mod tests {
         }
         assert_eq!(shard.late, 0);
         // The last two follow, although nothing else happens.
-        assert!(shard.gate.is_shut());
+        assert!(shard.gate.is_waited_for());
         assert_eq!(shard.look(9_999), 9_999);
-        assert!(!shard.gate.is_shut());
+        assert!(!shard.gate.is_waited_for());
     }
 
     #[test]
@@ -211,8 +212,11 @@ mod tests {
             ..Waiting::default()
         };
         assert!(!gate.look(now, waiting, 0, 0));
-        assert!(gate.is_open(Way::Message) && !gate.is_open(Way::Event));
-        assert!(!gate.is_shut());
+        for _ in 0..2 {
+            assert!(gate.is_open(Way::Message) && !gate.is_open(Way::Event));
+            gate.passed(Way::Message);
+        }
+        assert!(!gate.is_open(Way::Message) && !gate.is_waited_for());
     }
 
     #[test]
@@ -242,5 +246,23 @@ mod tests {
         }
         assert_eq!(shard.gate.marks.len(), JOURNAL_MARKS_MAX);
         assert_eq!(shard.look(shard.made), shard.made);
+    }
+
+    #[test]
+    fn what_was_allowed_after_it_was_asked_for_is_waited_for() {
+        let mut gate = Gate::default();
+        let now = Clock::start().now();
+        let waiting = Waiting {
+            transmits: 1,
+            ..Waiting::default()
+        };
+        gate.look(now, waiting, 1, 0);
+        assert!(!gate.is_open(Way::Transmit) && gate.is_waited_for());
+        // The record is written before the last way of the turn is asked.
+        gate.look(now, waiting, 1, 1);
+        assert!(!gate.is_open(Way::Event) && gate.is_waited_for());
+        assert!(gate.is_open(Way::Transmit));
+        gate.passed(Way::Transmit);
+        assert!(!gate.is_waited_for());
     }
 }
