@@ -160,9 +160,12 @@ impl Joined {
             } => self.newcomers.get(newcomer) == Some(&Some(token)),
             _ => false,
         };
-        // A caller who hangs up has left when its BYE is answered, which may take its time.
+        // A caller who hangs up has left when its BYE is answered, and a newcomer has its place when
+        // it hears so, which may take its time.
         let in_time = |record: &Record| match &record.fact {
-            Fact::Ended { .. } => at < record.at + LEGS_APART && record.at < at + LEGS_APART,
+            Fact::Ended { .. } | Fact::Connected { .. } | Fact::DialAnswered { .. } => {
+                at < record.at + LEGS_APART && record.at < at + LEGS_APART
+            }
             _ => recent(record.at),
         };
         let mut records = world.records.iter();
