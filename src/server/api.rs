@@ -306,8 +306,15 @@ async fn metrics_page(State(api): State<Api>, asker: Asker) -> Result<Response, 
     Ok(([(header::CONTENT_TYPE, kind)], page).into_response())
 }
 
-/// Ready means: the hub answers, so the shards run, for without them it stops.
+/// Ready means: the hub answers, so the shards run, for without them it stops; and calls are taken.
 async fn ready(State(api): State<Api>) -> Result<&'static str, Problem> {
+    if *api.drain.borrow() {
+        let words = "no new calls are taken: the server stops when those that are up have ended";
+        return Err(Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            words.to_owned(),
+        ));
+    }
     api.gate.ask(Command::Numbers).await?;
     Ok("ready\n")
 }

@@ -2,9 +2,11 @@
 //! 503 so that trunks go elsewhere, keeps its subscriptions and its clients, and ends when nobody
 //! is in a call any more, or when the patience of its configuration is over.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use offhook_shards::{Control, Engine, ShardId};
+use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use crate::engine::Input;
@@ -20,6 +22,8 @@ pub(super) struct Drain<E: Engine> {
     pub(super) gate: Gate,
     /// How long calls may take to end.
     pub(super) patience: Duration,
+    /// Told that it has begun, which an administrator may have said already.
+    pub(super) begun: Arc<watch::Sender<bool>>,
 }
 
 impl<E: Engine<Request = Input>> Drain<E> {
@@ -28,6 +32,7 @@ impl<E: Engine<Request = Input>> Drain<E> {
         if self.patience.is_zero() {
             return;
         }
+        self.begun.send_replace(true);
         for shard in (0..self.control.shards()).map(ShardId) {
             while self.control.request(shard, Input::Drain).is_err() {
                 sleep(DRAIN_LOOK_INTERVAL).await;
@@ -37,7 +42,11 @@ impl<E: Engine<Request = Input>> Drain<E> {
         let is_over = timeout(self.patience, self.until_no_call_is_left()).await;
         match is_over {
             Ok(()) => tracing::info!("no call is left"),
-            Err(_) => tracing::warn!("calls are left that have not ended in time"),
+            Err(_) => {
+                let numbers = self.gate.ask(Command::Numbers).await;
+                let calls = numbers.map_or(0, |numbers| numbers.calls);
+                tracing::warn!(calls, "calls are left that have not ended in time");
+            }
         }
     }
 

@@ -405,19 +405,21 @@ impl<C: Crew> ControlPlane<C> {
         let refusals = Arc::clone(&fleet.refusals);
         let (asker, resolver) = dns::resolver(&self.config, Arc::clone(&fleet.dns));
         let deadlines = self.choices.deadlines;
+        let (ask, asked) = watch::channel(false);
+        let ask = Arc::new(ask);
         let drain = Drain {
             control: self.running.control(),
             gate: gate.clone(),
             patience: self.config.server.drain_timeout,
+            begun: Arc::clone(&ask),
         };
-        let (ask, asked) = watch::channel(false);
         let api = Api {
             gate: gate.clone(),
             config: Arc::clone(&self.config),
             fleet,
             heartbeat: self.choices.heartbeat,
             body_deadline: deadlines.http_body,
-            drain: Arc::new(ask),
+            drain: ask,
             allowances: Arc::default(),
         };
         let resolving = tokio::spawn(resolver.run(self.clock, self.running.control()));

@@ -184,22 +184,29 @@ fn a_signal_lets_calls_end_and_no_others_in() {
     assert!(turned_away);
     assert_eq!(ask(&socket, sip, "OPTIONS", "ping"), 503);
     assert!(server.0.try_wait().unwrap().is_none(), "somebody waits");
+    assert!(http(&line, "GET /healthz").starts_with("HTTP/1.1 200"));
+    assert!(http(&line, "GET /readyz").starts_with("HTTP/1.1 503"));
     assert_eq!(ask(&socket, sip, "CANCEL", "waits"), 200);
     ends_with_its_calls(&mut server, &mut log);
 }
 
-/// An administrator stops the server that began with this line.
-fn drain(line: &str) {
+/// What the server that began with this line answers to a request without a body.
+fn http(line: &str, request: &str) -> String {
     let (_, http) = line.split_once("CTI on http://").unwrap();
     let http = http.split(';').next().unwrap();
-    let mut administrator = TcpStream::connect(http).unwrap();
+    let mut client = TcpStream::connect(http).unwrap();
     let request = format!(
-        "POST /api/v1/drain HTTP/1.1\r\nHost: {http}\r\nConnection: close\r\n\
-         Content-Length: 0\r\n\r\n"
+        "{request} HTTP/1.1\r\nHost: {http}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
     );
-    administrator.write_all(request.as_bytes()).unwrap();
+    client.write_all(request.as_bytes()).unwrap();
     let mut answer = String::new();
-    administrator.read_to_string(&mut answer).unwrap();
+    client.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+/// An administrator stops the server that began with this line.
+fn drain(line: &str) {
+    let answer = http(line, "POST /api/v1/drain");
     assert!(answer.starts_with("HTTP/1.1 202"), "{answer}");
     let words = r#"{"Draining":true,"SecondsAtMost":30}"#;
     assert!(answer.ends_with(words), "{answer}");

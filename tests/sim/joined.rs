@@ -160,7 +160,7 @@ impl Joined {
             } => self.newcomers.get(newcomer) == Some(&Some(token)),
             _ => false,
         };
-        // A caller who hangs up has left when its BYE is answered, and a newcomer has its place when
+        // A caller who hangs up has left when its BYE is answered, and a newcomer has a place when
         // it hears so, which may take its time.
         let in_time = |record: &Record| match &record.fact {
             Fact::Ended { .. } | Fact::Connected { .. } | Fact::DialAnswered { .. } => {
