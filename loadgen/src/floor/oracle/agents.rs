@@ -28,6 +28,8 @@ struct Agent {
     wrap_up: Duration,
     /// Whether agents of the group end their wrap-up themselves.
     wraps_up: bool,
+    /// Whether their desktops lose their connections.
+    disconnects: bool,
     // The truth.
     registered: bool,
     private: bool,
@@ -37,6 +39,9 @@ struct Agent {
     /// Whether the server watches the phone.
     watched: u32,
     wish: Option<Wish>,
+    /// Whether the phone has gone since: a NotReady outlives that only if the desktop was connected
+    /// at that moment, which is seen from nowhere else.
+    doubtful: bool,
     changed: Option<Instant>,
     // What the server says.
     word: Option<Word>,
@@ -102,12 +107,14 @@ impl Agents {
                     busy_word: profile.pbxs[pbx].kind.busy_word(),
                     wrap_up: wrap_up.unwrap_or_default(),
                     wraps_up: group.desk.wrap_up.is_some(),
+                    disconnects: group.desk.disconnects.is_some(),
                     registered: true,
                     private: false,
                     calls: 0,
                     last_call: None,
                     watched: 0,
                     wish: None,
+                    doubtful: false,
                     changed: None,
                     word: None,
                     awaited: VecDeque::new(),
@@ -206,6 +213,7 @@ impl Agents {
         if again {
             return;
         }
+        agent.doubtful |= word == Word::LoggedOut && agent.disconnects;
         agent.wraps_up_now = word == Word::WrappingUp;
         agent.refused = false;
         agent.word = Some(word);
@@ -326,6 +334,7 @@ impl Agent {
 
     /// What the desktop's request has led to.
     fn wish(&mut self, at: Instant, word: &Word) {
+        self.doubtful = false;
         self.wish = Some(match word {
             Word::LoggedOut => Wish::Out,
             Word::Ready | Word::LoggedIn => Wish::Ready,
@@ -406,7 +415,10 @@ impl Agent {
             (true, Some(Wish::Out), _) => (word == Word::LoggedOut, "the desktop has logged out"),
             (true, Some(Wish::NotReady), _) => {
                 let not_ready = matches!(word, Word::NotReady(_) | Word::WrappingUp);
-                (not_ready, "the desktop is not ready")
+                (
+                    not_ready || self.doubtful && word == Word::Ready,
+                    "the desktop is not ready",
+                )
             }
             (true, _, true) => {
                 let busy = Word::NotReady(Some(self.busy_word.to_owned()));
