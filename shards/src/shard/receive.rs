@@ -77,12 +77,15 @@ impl<E: Engine> Shard<E> {
                         keep(&mut self.intake, engine, now, arrival, bytes);
                         continue;
                     };
-                    let parcel = arrival.parcel(bytes);
-                    let lane = parcel.lane();
-                    let goes = may_hop(&mut self.unknown_hops, arrival.urgency);
-                    if goes && self.port.push(owner, lane, parcel).is_ok() {
+                    if hop(
+                        &mut self.port,
+                        &mut self.unknown_hops,
+                        owner,
+                        arrival,
+                        bytes,
+                    ) {
                         metrics.add(Counter::Hops, 1);
-                    } else if lane == Lane::New {
+                    } else if can_be_refused(arrival.urgency) {
                         hand_in_excess(engine, now, arrival, bytes);
                     } else {
                         // It is lost as in a network; the peer sends again.
@@ -254,23 +257,14 @@ impl<E: Engine> Inward<'_, E> {
         };
         let has_room = match foreign_owner(self.engine, self.port, bytes) {
             Some(owner) => {
-                let parcel = arrival.parcel(bytes);
-                let goes = match parcel.lane() {
-                    Lane::New => {
-                        may_hop(self.unknown_hops, urgency)
-                            && self.port.push(owner, Lane::New, parcel).is_ok()
-                    }
-                    lane @ (Lane::Urgent | Lane::Patient) => {
-                        self.port.push_or_starve(owner, lane, parcel).is_ok()
-                    }
-                };
+                let goes = hop(self.port, self.unknown_hops, owner, arrival, bytes);
                 self.metrics.add(Counter::Hops, u64::from(goes));
                 goes
             }
             None => self.intake.push(urgency, source, came, bytes).is_ok(),
         };
         // What can be refused need not wait, nor those behind it.
-        let is_refused = !has_room && matches!(urgency, Urgency::Last | Urgency::Aside);
+        let is_refused = !has_room && can_be_refused(urgency);
         if is_refused {
             hand_in_excess(self.engine, now, arrival, bytes);
         }
@@ -314,6 +308,34 @@ fn keep<E: Engine>(
 fn hand_in_excess<E: Engine>(engine: &mut E, now: Instant, arrival: Arrival, bytes: &[u8]) {
     engine.handle_arrival(arrival.came, arrival.urgency);
     engine.handle_excess(now, arrival.source, bytes);
+}
+
+/// Hands a message to its owner, if there is room. Whoever reads a stream is woken when there is
+/// again, unless the message can be refused.
+fn hop<M>(
+    port: &mut Port<Parcel<M>>,
+    unknown_hops: &mut usize,
+    owner: ShardId,
+    arrival: Arrival,
+    bytes: &[u8],
+) -> bool {
+    // Asked before anything is copied: a flood of nobody known must cost nothing.
+    if !may_hop(unknown_hops, arrival.urgency) {
+        return false;
+    }
+    let parcel = arrival.parcel(bytes);
+    let lane = parcel.lane();
+    let waits = arrival.source.connection.is_some() && !can_be_refused(arrival.urgency);
+    let pushed = match waits {
+        true => port.push_or_starve(owner, lane, parcel),
+        false => port.push(owner, lane, parcel),
+    };
+    pushed.is_ok()
+}
+
+/// What begins something new, or comes from nobody known, need not wait for room.
+fn can_be_refused(urgency: Urgency) -> bool {
+    matches!(urgency, Urgency::Last | Urgency::Aside)
 }
 
 /// Whether a message may go to another shard: of those of nobody known so many in a turn, so that
