@@ -10,7 +10,8 @@ mod batch;
 
 use std::io::{self, Read, Write};
 use std::mem;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::sync::{Mutex, PoisonError};
 
 pub(crate) use batch::{Datagram, ReceiveBatch, SendBatch, accept_joined, stamp_arrivals};
 
@@ -61,6 +62,33 @@ pub(crate) fn register_membarrier() {
     const REGISTER_PRIVATE_EXPEDITED: libc::c_int = 1 << 4;
     // SAFETY: membarrier takes integers and touches no memory of ours.
     unsafe { libc::syscall(libc::SYS_membarrier, REGISTER_PRIVATE_EXPEDITED, 0, 0) };
+}
+
+/// Makes something, and says which descriptors of io_uring it has made for itself: glommio does not
+/// tell. None where `/proc` cannot be read.
+pub(crate) fn with_its_rings<T>(make: impl FnOnce() -> T) -> (T, Vec<RawFd>) {
+    /// Shards start at the same time, and nobody else sets up rings.
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let before = rings();
+    let made = make();
+    let mut rings = rings();
+    rings.retain(|ring| !before.contains(ring));
+    (made, rings)
+}
+
+fn rings() -> Vec<RawFd> {
+    let entries = std::fs::read_dir("/proc/self/fd").into_iter().flatten();
+    let is_ring = |entry: &std::fs::DirEntry| {
+        let target = std::fs::read_link(entry.path());
+        target.is_ok_and(|target| target.as_os_str() == "anon_inode:[io_uring]")
+    };
+    let number = |entry: std::fs::DirEntry| entry.file_name().to_str()?.parse().ok();
+    entries
+        .flatten()
+        .filter(is_ring)
+        .filter_map(number)
+        .collect()
 }
 
 /// Sets up the smallest io_uring there is and closes it again.

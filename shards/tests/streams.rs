@@ -42,6 +42,7 @@ on_both_drivers! {
     what_cannot_wait_overtakes_what_can_on_its_own_connection
     what_waits_in_a_stream_has_waited
     a_stream_loses_nothing_where_datagrams_find_no_room
+    streams_come_and_go_between_datagrams
 }
 
 fn connect(host: &Host) -> TcpStream {
@@ -562,5 +563,40 @@ fn a_stream_loses_nothing_where_datagrams_find_no_room(driver: Driver) {
     sending.join().unwrap();
     host.events.drain(1_000, &mut host.seen);
     assert!(!host.seen.iter().any(|(_, event)| *event == Event::Excess));
+    host.running.stop().unwrap();
+}
+
+/// How a driver sleeps depends on whether there are streams: whoever comes is heard in either case.
+fn streams_come_and_go_between_datagrams(driver: Driver) {
+    let Some(host) = launch(&options(driver, 2)) else {
+        return;
+    };
+    let datagrams = UdpSocket::bind("127.0.0.1:0").unwrap();
+    datagrams.set_read_timeout(Some(PATIENCE)).unwrap();
+    let ask = || {
+        datagrams.send_to(&[ECHO, 7], host.udp()).unwrap();
+        datagrams.recv(&mut [0; 64]).unwrap();
+    };
+    for round in 0..20 {
+        // Sometimes long enough to fall asleep.
+        let pause = Duration::from_millis(round % 3);
+        ask();
+        std::thread::sleep(pause);
+        let mut streams = [(); 3].map(|()| connect(&host));
+        ask();
+        for (number, stream) in (0..).zip(&mut streams) {
+            stream.write_all(&framed(&[ECHO, number])).unwrap();
+        }
+        std::thread::sleep(pause);
+        ask();
+        for (number, mut stream) in (0..).zip(streams) {
+            assert_eq!(answer(&mut stream).1, vec![ECHO, number]);
+        }
+        ask();
+        std::thread::sleep(pause);
+        let request = Request::Ping(u32::try_from(round).unwrap());
+        host.running.request(ShardId(0), request).unwrap();
+    }
+    assert_eq!(host.running.metrics().total(Counter::DropSendFull), 0);
     host.running.stop().unwrap();
 }

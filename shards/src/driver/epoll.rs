@@ -1,16 +1,14 @@
-//! The epoll driver: a plain thread that waits for readiness. Works wherever Linux does. mio
-//! watches edge-triggered, so every "ready" is acted on until the kernel says "would block", or
-//! remembered until then.
+//! The epoll driver: a plain thread that waits for readiness at its [`Lookout`]. Works wherever
+//! Linux does.
 
 use mio::net::{TcpListener, TcpStream};
-use mio::unix::SourceFd;
-use mio::{Events, Interest, Poll, Token};
+use mio::{Interest, Registry, Token};
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
-use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 
 use crate::clock::Clock;
+use crate::driver::lookout::{Lookout, OWN_TOKENS};
 use crate::driver::{Drive, nap};
 use crate::engine::{ConnectionId, Engine, Transport};
 use crate::limits;
@@ -20,45 +18,45 @@ use crate::shard::{Next, Shard};
 use crate::sockets::{self, Listener};
 use crate::tcp::StreamCommand;
 
-/// Readiness reports taken at once.
-const EVENTS_MAX: usize = 256;
-/// The token of the wake-up; all below are datagram sockets.
-const WAKE: usize = 1 << 20;
 /// The first listener's token.
-const LISTENERS: usize = WAKE + 1;
+const LISTENERS: usize = OWN_TOKENS;
 /// The first connection's token.
 const CONNECTIONS: usize = 1 << 30;
 
 /// See the module.
 pub(crate) struct Epoll {
-    poll: Poll,
+    lookout: Lookout,
 }
 
 impl Drive for Epoll {
     fn prepare(_spin: Duration) -> Result<Self, StartError> {
         Ok(Self {
-            poll: Poll::new().map_err(StartError::Resources)?,
+            lookout: Lookout::new().map_err(StartError::Resources)?,
         })
     }
 
     fn run<E: Engine>(self, shard: Shard<E>, listeners: Vec<Listener>) {
+        let lookout = self.lookout;
+        let watched = "the kernel watches sockets it has just opened";
+        lookout
+            .hear(&shard.datagrams, shard.sleeper().descriptor())
+            .expect(watched);
+        let registry = lookout.registry().try_clone();
         let mut runner = Runner {
             shard,
-            poll: self.poll,
+            registry: registry.expect("a descriptor can be duplicated at start"),
             listeners: Vec::new(),
             streams: Vec::new(),
             scratch: vec![0; limits::STREAM_READ_BYTES],
         };
-        runner
-            .watch(listeners)
-            .expect("the kernel watches sockets it has just opened");
-        runner.run();
+        runner.watch(listeners).expect(watched);
+        runner.run(lookout);
     }
 }
 
 struct Runner<E: Engine> {
     shard: Shard<E>,
-    poll: Poll,
+    registry: Registry,
     /// Each with its transport, and whether connections may be waiting.
     listeners: Vec<(TcpListener, Transport, bool)>,
     /// By the connection's index.
@@ -68,29 +66,19 @@ struct Runner<E: Engine> {
 
 impl<E: Engine> Runner<E> {
     fn watch(&mut self, listeners: Vec<Listener>) -> io::Result<()> {
-        let registry = self.poll.registry();
-        for socket in 0..self.shard.datagrams.len() {
-            let descriptor = self.shard.datagrams.descriptor(socket).as_raw_fd();
-            registry.register(
-                &mut SourceFd(&descriptor),
-                Token(socket),
-                Interest::READABLE,
-            )?;
-        }
-        let wake = self.shard.sleeper().descriptor().as_raw_fd();
-        registry.register(&mut SourceFd(&wake), Token(WAKE), Interest::READABLE)?;
         for (index, listener) in listeners.into_iter().enumerate() {
             listener.socket.set_nonblocking(true)?;
             let transport = listener.transport;
             let mut listener = TcpListener::from_std(listener.socket.into());
-            registry.register(&mut listener, Token(LISTENERS + index), Interest::READABLE)?;
+            let token = Token(LISTENERS + index);
+            self.registry
+                .register(&mut listener, token, Interest::READABLE)?;
             self.listeners.push((listener, transport, true));
         }
         Ok(())
     }
 
-    fn run(&mut self) {
-        let mut events = Events::with_capacity(EVENTS_MAX);
+    fn run(&mut self, mut lookout: Lookout) {
         loop {
             let now = Clock.now();
             self.accept(now);
@@ -114,33 +102,21 @@ impl<E: Engine> Runner<E> {
                 }
                 Next::Again | Next::Sleep(_) => Some(Duration::ZERO),
             };
-            match self.poll.poll(&mut events, timeout) {
-                Ok(()) => {}
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => events.clear(),
-                Err(error) => panic!("the kernel polls a valid descriptor: {error}"),
-            }
+            let heard = lookout.wait(timeout, &mut self.shard.datagrams);
             self.shard.rise();
             let now = Clock.now();
-            for event in &events {
-                self.take(now, event.token());
+            for token in heard.iter().copied() {
+                self.take(now, token);
             }
         }
         self.shard.streams.close_all();
     }
 
-    fn take(&mut self, now: Instant, token: Token) {
-        match token.0 {
-            WAKE => {
-                self.shard.sleeper().take_signal();
-            }
-            socket if socket < WAKE => self.shard.datagrams.set_ready(socket),
-            listener if listener < CONNECTIONS => self.listeners[listener - LISTENERS].2 = true,
-            connection => {
-                let stream = self.streams.get(connection - CONNECTIONS);
-                if let Some(&Some((id, _))) = stream {
-                    self.attend(now, id);
-                }
-            }
+    fn take(&mut self, now: Instant, token: usize) {
+        if token < CONNECTIONS {
+            self.listeners[token - LISTENERS].2 = true;
+        } else if let Some(&Some((id, _))) = self.streams.get(token - CONNECTIONS) {
+            self.attend(now, id);
         }
     }
 
@@ -200,8 +176,7 @@ impl<E: Engine> Runner<E> {
         let token = Token(CONNECTIONS + index);
         let interest = Interest::READABLE | Interest::WRITABLE;
         if self
-            .poll
-            .registry()
+            .registry
             .register(&mut stream, token, interest)
             .is_err()
         {

@@ -3,6 +3,7 @@
 //! the same for both.
 
 mod epoll;
+mod lookout;
 mod uring;
 
 use std::sync::Arc;

@@ -2,6 +2,10 @@
 //! (one a datagram socket, one a listener, one a stream, one for wake-ups from other threads) and
 //! tell the main task, which turns the shard. One glommio timer in all: the shard's own wheels
 //! know every deadline. What glommio 0.9 must be spared is said where it is spared.
+//!
+//! To park an executor takes half a dozen system calls, which is more than a datagram is worth.
+//! So while there is no stream the main task does not park: it waits at a [`Lookout`], which hears
+//! datagrams, the bell, and that a ring has something.
 
 use futures_lite::io::{AsyncRead, AsyncWrite};
 use glommio::net::{TcpListener, TcpStream, UdpSocket};
@@ -17,6 +21,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use crate::clock::Clock;
+use crate::driver::lookout::Lookout;
 use crate::driver::{Drive, nap};
 use crate::engine::{ConnectionId, Engine, Transport};
 use crate::limits;
@@ -41,32 +46,49 @@ const FAREWELL: Duration = Duration::from_millis(2);
 /// See the module.
 pub(crate) struct Uring {
     executor: LocalExecutor,
+    /// None where nobody can say which descriptors are the executor's rings.
+    lookout: Option<Lookout>,
 }
 
 impl Drive for Uring {
     fn prepare(spin: Duration) -> Result<Self, StartError> {
         // The thread is pinned already, with the same call as for the other driver. glommio
         // would lock 10 MiB for each executor; nothing here does file I/O.
-        let executor = LocalExecutorBuilder::new(Placement::Unbound)
-            .io_memory(limits::RING_MEMORY_BYTES)
-            .ring_depth(limits::RING_DEPTH)
-            .preempt_timer(NO_PREEMPTION)
-            .spin_before_park(spin)
-            .make();
+        let make = || {
+            LocalExecutorBuilder::new(Placement::Unbound)
+                .io_memory(limits::RING_MEMORY_BYTES)
+                .ring_depth(limits::RING_DEPTH)
+                .preempt_timer(NO_PREEMPTION)
+                .spin_before_park(spin)
+                .make()
+        };
+        let (executor, rings) = sys::with_its_rings(make);
         let denied = |error: glommio::GlommioError<()>| {
             let kind = std::io::Error::from(error).kind();
             StartError::Uring(UringDenied::Executor { kind })
         };
+        let executor = executor.map_err(denied)?;
+        let lookout = (!rings.is_empty()).then(|| Lookout::over(&rings));
         Ok(Self {
-            executor: executor.map_err(denied)?,
+            executor,
+            lookout: lookout.transpose().map_err(StartError::Resources)?,
         })
     }
 
     fn run<E: Engine>(self, shard: Shard<E>, listeners: Vec<Listener>) {
+        let Self { executor, lookout } = self;
+        if let Some(lookout) = &lookout {
+            lookout
+                .hear(&shard.datagrams, shard.sleeper().descriptor())
+                .expect("the kernel watches sockets it has just opened");
+        }
         let local = Rc::new(Local {
             shard: RefCell::new(shard),
             woken: Cell::new(false),
             rung: Cell::new(false),
+            stirred: Cell::new(true),
+            stream_count: Cell::new(0),
+            lookout: RefCell::new(lookout),
             main: RefCell::new(None),
             datagram_tasks: RefCell::new(Vec::new()),
             listeners: RefCell::new(Vec::new()),
@@ -74,7 +96,7 @@ impl Drive for Uring {
             stream_tasks: RefCell::new(Vec::new()),
             scratch: RefCell::new(vec![0; limits::STREAM_READ_BYTES]),
         });
-        self.executor.run(run(local, listeners));
+        executor.run(run(local, listeners));
     }
 }
 
@@ -85,6 +107,12 @@ struct Local<E: Engine> {
     woken: Cell<bool>,
     /// Whether the bell was heard, which it is through the ring only.
     rung: Cell<bool>,
+    /// Whether somebody may have something to say to the ring, or the ring to somebody, since the
+    /// executor last looked at it.
+    stirred: Cell<bool>,
+    /// Tasks that serve streams.
+    stream_count: Cell<usize>,
+    lookout: RefCell<Option<Lookout>>,
     main: RefCell<Option<Waker>>,
     /// By socket: who waits for the socket to be dry.
     datagram_tasks: RefCell<Vec<Option<Waker>>>,
@@ -106,28 +134,36 @@ async fn run<E: Engine>(local: Rc<Local<E>>, listeners: Vec<Listener>) {
         let next = local.shard.borrow_mut().turn(now);
         local.shard.borrow().count_turn(now, Clock.now());
         local.obey();
-        local.wake_datagram_tasks();
+        let parks = local.parks();
+        if parks {
+            local.wake_datagram_tasks();
+        }
         match next {
             Next::Stop => break,
-            Next::Nap(until) => {
-                nap(until);
-                busy_turns = 0;
-                local.step_aside(&mut timer).await;
-            }
             Next::Sleep(deadline) if local.shard.borrow_mut().may_sleep() => {
                 let until = deadline.map(|at| at.saturating_duration_since(Clock.now()));
-                timer.reset(until.map_or(SLEEP_MAX, |until| until.min(SLEEP_MAX)));
-                poll_fn(|context| local.poll_sleep(context, &mut timer)).await;
+                let until = until.map_or(SLEEP_MAX, |until| until.min(SLEEP_MAX));
+                if parks {
+                    timer.reset(until);
+                    poll_fn(|context| local.poll_sleep(context, &mut timer)).await;
+                } else {
+                    local.look_out(until, &mut timer).await;
+                }
                 local.shard.borrow().rise();
                 busy_turns = 0;
             }
             Next::Again | Next::Sleep(_) if busy_turns < BUSY_TURNS_MAX => {
                 busy_turns += 1;
-                glommio::executor().yield_now().await;
+                if parks {
+                    glommio::executor().yield_now().await;
+                }
             }
-            Next::Again | Next::Sleep(_) => {
+            Next::Nap(_) | Next::Again | Next::Sleep(_) => {
+                if let Next::Nap(until) = next {
+                    nap(until);
+                }
                 busy_turns = 0;
-                local.step_aside(&mut timer).await;
+                local.look_out(Duration::ZERO, &mut timer).await;
             }
         }
     }
@@ -240,7 +276,9 @@ async fn accept<E: Engine>(
     listener: TcpListener,
 ) {
     loop {
-        match listener.accept().await {
+        let accepted = listener.accept().await;
+        local.stirred.set(true);
+        match accepted {
             Ok(stream) => local.accepted(transport, stream),
             Err(_) => {
                 local.paused_listeners.borrow_mut()[index].0 = true;
@@ -260,6 +298,8 @@ async fn serve<E: Engine>(local: Rc<Local<E>>, id: ConnectionId, mut stream: Tcp
     poll_fn(|context| local.poll_stream(context, id, &mut stream)).await;
     // The ring may hold the socket for a moment longer; the peer need not wait for that.
     let _ = stream.shutdown(Shutdown::Both).await;
+    local.stream_count.update(|count| count - 1);
+    local.stirred.set(true);
 }
 
 impl<E: Engine> Local<E> {
@@ -278,11 +318,32 @@ impl<E: Engine> Local<E> {
         Pin::new(timer).poll(context).map(|_| ())
     }
 
+    /// Whether it sleeps by parking the executor.
+    fn parks(&self) -> bool {
+        self.stream_count.get() > 0 || self.lookout.borrow().is_none()
+    }
+
+    /// Looks at the ring if somebody may have something for it or wants something of it, and else
+    /// waits until the lookout hears something, which may be the ring.
+    async fn look_out(&self, until: Duration, timer: &mut Timer) {
+        if !self.parks() && !self.stirred.get() {
+            let mut lookout = self.lookout.borrow_mut();
+            let lookout = lookout.as_mut().expect("without one it parks");
+            let datagrams = &mut self.shard.borrow_mut().datagrams;
+            let rings = lookout.wait(Some(until), datagrams);
+            if rings.is_empty() {
+                return;
+            }
+        }
+        self.step_aside(timer).await;
+    }
+
     /// Suspends the main task until the executor has looked at its rings: it rings its own bell
     /// and sleeps until it hears it. Nothing else ends that sleep: a stream that always has more
     /// to read would keep the rings, and so everybody else, unseen.
     async fn step_aside(&self, timer: &mut Timer) {
         self.rung.set(false);
+        self.stirred.set(false);
         timer.reset(SLEEP_MAX);
         self.shard.borrow().sleeper().signal();
         poll_fn(|context| self.poll_rung(context, timer)).await;
@@ -343,6 +404,7 @@ impl<E: Engine> Local<E> {
     }
 
     fn serve(self: &Rc<Self>, id: ConnectionId, stream: TcpStream) {
+        self.stream_count.update(|count| count + 1);
         glommio::spawn_local(serve(Rc::clone(self), id, stream)).detach();
     }
 
@@ -351,6 +413,7 @@ impl<E: Engine> Local<E> {
         loop {
             let command = self.shard.borrow_mut().streams.next_command();
             let Some(command) = command else { return };
+            self.stirred.set(true);
             match command {
                 StreamCommand::Open { id, remote, local } => self.connect(id, remote, local),
                 StreamCommand::Attend { id } | StreamCommand::Close { id } => {
