@@ -10,7 +10,11 @@ mod crowd;
 mod floor;
 
 use std::hint::black_box;
+use std::iter;
+use std::num::NonZero;
 use std::process::{Command, ExitCode};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crowd::Crowd;
@@ -350,8 +354,8 @@ fn guard<'a>(cases: impl Iterator<Item = &'a Case>) -> ExitCode {
         "instructions", "figure", "now", "%"
     );
     let mut grown = false;
-    for case in cases {
-        let now = match count(case) {
+    for (case, counted) in count_all(cases) {
+        let now = match counted {
             Ok(now) => now,
             Err(cause) => {
                 println!("NOT COUNTED: {}: {cause}", case.name);
@@ -388,8 +392,8 @@ fn write<'a>(cases: impl Iterator<Item = &'a Case>) -> ExitCode {
     let mut figures: Vec<(&str, u64)> = (CASES.iter())
         .filter_map(|case| Some((case.name, figure(case.name)?)))
         .collect();
-    for case in cases {
-        match count(case) {
+    for (case, counted) in count_all(cases) {
+        match counted {
             Ok(now) => {
                 println!("{:<28} {now:>10}", case.name);
                 figures.retain(|(name, _)| *name != case.name);
@@ -423,6 +427,32 @@ fn compiler() -> String {
     let output = Command::new("rustc").arg("--version").output();
     let version = output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
     version.unwrap_or_else(|_| "an unknown compiler".to_owned())
+}
+
+/// Counts so many cases at a time as there are cores: what another one does changes no count.
+fn count_all<'a>(
+    cases: impl Iterator<Item = &'a Case>,
+) -> impl Iterator<Item = (&'a Case, Result<u64, String>)> {
+    let cases: Vec<&Case> = cases.collect();
+    let next = AtomicUsize::new(0);
+    let workers = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let mut counted: Vec<(usize, Result<u64, String>)> = thread::scope(|scope| {
+        let work = || {
+            let mine = iter::from_fn(|| {
+                let place = next.fetch_add(1, Ordering::Relaxed);
+                cases.get(place).map(|case| (place, count(case)))
+            });
+            mine.collect::<Vec<_>>()
+        };
+        let workers: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
+        let counted = workers.into_iter().map(thread::ScopedJoinHandle::join);
+        counted
+            .flat_map(|counted| counted.expect("counting does not panic"))
+            .collect()
+    });
+    counted.sort_unstable_by_key(|(place, _)| *place);
+    let counted = counted.into_iter();
+    counted.map(move |(place, counted)| (cases[place], counted))
 }
 
 /// Runs one case in a process of its own under callgrind.
