@@ -104,6 +104,8 @@ pub(crate) struct Defaults {
     pub(crate) bye: Message,
     pub(crate) cancel: Message,
     pub(crate) ok: Message,
+    /// To what changes nothing in the dialog; what depends on the request comes behind it.
+    pub(crate) refreshed: Message,
 }
 
 /// A message to be sent.

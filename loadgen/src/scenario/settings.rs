@@ -124,6 +124,8 @@ pub struct Behaviours {
     pub abort_unexpected: bool,
     /// Answer PING.
     pub ping: bool,
+    /// Answer, inside a call's dialog, OPTIONS and what refreshes the session.
+    pub in_dialog: bool,
     /// Answer INFO, NOTIFY, OPTIONS and UPDATE.
     pub auto_answer: bool,
 }
@@ -230,6 +232,7 @@ impl Settings {
                 bye: true,
                 abort_unexpected: true,
                 ping: true,
+                in_dialog: true,
                 auto_answer: false,
             },
             ignores_in_pause: false,

@@ -7,6 +7,7 @@ mod act;
 mod advance;
 mod command;
 mod receive;
+mod refresh;
 mod send;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -142,6 +143,8 @@ pub(crate) struct Call {
     has_sent_invite: bool,
     is_established: bool,
     awaits_ack: bool,
+    /// The CSeq of the INVITE that was answered without a step, and whose ACK needs none either.
+    refreshed: Option<u64>,
     /// The first check that failed; the call goes on and then has failed.
     failure: Option<Failure>,
     /// The response times, by index.
@@ -197,6 +200,7 @@ impl Call {
             has_sent_invite: false,
             is_established: false,
             awaits_ack: false,
+            refreshed: None,
             failure: None,
             stamps: Vec::new(),
             branches: Vec::new(),
@@ -246,6 +250,7 @@ impl Call {
         self.has_sent_invite = false;
         self.is_established = false;
         self.awaits_ack = false;
+        self.refreshed = None;
         self.failure = None;
         self.cseq = floor.settings.base_cseq;
         self.user = opening.user;

@@ -44,6 +44,9 @@ impl Call {
         if self.is_repeated(now, hash, floor) {
             return self.go_on(now, &scenario, floor);
         }
+        if self.absorbs(message) {
+            return self.go_on(now, &scenario, floor);
+        }
         let flow = match self.find(message, &scenario, floor) {
             Found::Step(place) => self.accept(now, place, hash, message, &scenario, floor),
             Found::Acknowledged(place) => {
@@ -316,7 +319,9 @@ impl Call {
             self.interrupt(now, target, scenario, floor);
             return Flow::On;
         }
-        if let Some(flow) = self.answer_automatically(now, message, floor) {
+        let answered = self.answer_in_dialog(now, message, scenario, floor);
+        let answered = answered.or_else(|| self.answer_automatically(now, message, floor));
+        if let Some(flow) = answered {
             return flow;
         }
         let place = self.next_that_must(scenario, floor);

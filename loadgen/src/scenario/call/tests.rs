@@ -9,6 +9,7 @@ mod hostile;
 mod lab;
 mod load;
 mod matching;
+mod refreshes;
 mod resends;
 mod rules;
 mod texts;

@@ -49,6 +49,15 @@ const OK: &str = "SIP/2.0 200 OK
 Content-Length: 0
 ";
 
+const REFRESHED: &str = "SIP/2.0 200 OK
+[last_Via:]
+[last_From:]
+[last_To:]
+[last_Call-ID:]
+[last_CSeq:]
+Contact: <sip:[local_ip]:[local_port];transport=[transport]>
+";
+
 /// What the scenario says instead.
 #[derive(Debug, Default)]
 pub(super) struct Overrides {
@@ -102,6 +111,7 @@ impl Overrides {
             bye: build(self.bye.take(), BYE),
             cancel: build(self.cancel.take(), CANCEL),
             ok: build(self.ok.take(), OK),
+            refreshed: build(None, REFRESHED),
         }
     }
 }

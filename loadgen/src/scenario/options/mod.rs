@@ -164,8 +164,9 @@ pub struct Play {
     /// Do nothing without a step: no 200 to BYE, no giving up after unexpected messages.
     #[arg(long = "nd", visible_alias = "no-defaults")]
     pub no_defaults: bool,
-    /// What is done without a step: all, none, bye, abortunexp, pingreply, each with a `-` before
-    /// it to switch it off, and commas between them.
+    /// What is done without a step: all, none, bye, abortunexp, pingreply and, beyond SIPp,
+    /// indialog (answer OPTIONS and session refreshes inside a call), each with a `-` before it to
+    /// switch it off, and commas between them.
     #[arg(
         long = "default_behaviors",
         visible_alias = "default-behaviors",
@@ -281,6 +282,7 @@ impl Play {
             bye: on,
             abort_unexpected: on,
             ping: on,
+            in_dialog: on,
             auto_answer: self.auto_answer,
         };
         let mut behaviours = all(!self.no_defaults);
@@ -294,6 +296,7 @@ impl Play {
                 "bye" => behaviours.bye = on,
                 "abortunexp" => behaviours.abort_unexpected = on,
                 "pingreply" => behaviours.ping = on,
+                "indialog" => behaviours.in_dialog = on,
                 "cseq" | "badcallid" => {}
                 other => return Err(format!("`{other}` is no default behaviour")),
             }
@@ -412,6 +415,7 @@ mod tests {
         assert_eq!(play.timers.t2, Some(Duration::from_secs(2)));
         let behaviours = play.behaviours().expect("known words");
         assert!(!behaviours.bye && behaviours.abort_unexpected && behaviours.auto_answer);
+        assert!(behaviours.in_dialog);
     }
 
     /// What people use daily and in load tests, as SIPp spells it; an empty value is a flag.
