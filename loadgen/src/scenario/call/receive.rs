@@ -341,8 +341,11 @@ impl Call {
         if !floor.settings.behaviours.abort_unexpected {
             return Flow::Wait;
         }
-        self.remember(message, scenario);
-        self.note_dialog(message);
+        // Who gives up speaks about the requests of its own that were answered.
+        if let Kind::Response { .. } = message.kind {
+            self.remember(message, scenario);
+            self.note_dialog(message);
+        }
         self.give_up(now, floor);
         Flow::End(Some(Failure::Unexpected))
     }

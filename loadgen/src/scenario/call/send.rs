@@ -81,7 +81,9 @@ impl Call {
         floor: &mut Floor,
     ) {
         let method = send.message.method.as_slice();
-        self.has_sent_invite = method == b"INVITE";
+        // Answers to the peer, PRACK and INFO leave an INVITE open.
+        self.has_sent_invite |= method == b"INVITE";
+        self.has_sent_invite &= !matches!(method, b"ACK" | b"CANCEL");
         if method == b"ACK" {
             self.is_established = true;
             self.awaits_ack = false;

@@ -5,6 +5,7 @@ mod actions;
 mod bounds;
 mod builtin;
 mod elsewhere;
+mod hanging_up;
 mod hostile;
 mod lab;
 mod load;
