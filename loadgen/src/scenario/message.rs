@@ -39,14 +39,7 @@ impl<'a> Kind<'a> {
             let is_status = (100..700).contains(&status);
             return is_status.then_some(Self::Response { status });
         }
-        let is_token = |byte: &u8| {
-            let is_mark = matches!(
-                byte,
-                b'-' | b'.' | b'!' | b'%' | b'*' | b'_' | b'+' | b'`' | b'\'' | b'~'
-            );
-            byte.is_ascii_alphanumeric() || is_mark
-        };
-        let is_request = !first.is_empty() && first.iter().all(is_token);
+        let is_request = !first.is_empty() && first.iter().copied().all(is_token);
         if !is_request || words.next() != Some(b"SIP/2.0") {
             return None;
         }
@@ -96,6 +89,15 @@ impl<'a> Received<'a> {
     pub(crate) fn tag(&self, header: &'static [u8]) -> Option<&'a [u8]> {
         parameter(self.header(header)?, b"tag")
     }
+}
+
+/// Whether a byte may stand in a method (RFC 3261 §25.1).
+pub(crate) fn is_token(byte: u8) -> bool {
+    let is_mark = matches!(
+        byte,
+        b'-' | b'.' | b'!' | b'%' | b'*' | b'_' | b'+' | b'`' | b'\'' | b'~'
+    );
+    byte.is_ascii_alphanumeric() || is_mark
 }
 
 /// The bytes before the first line end.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::super::distribution::Distribution;
+use super::super::message::is_token;
 use super::super::model::{
     Command, Expected, FirstCommand, Message, Optional, Pause, Receive, Send, Side, Step, StepKind,
 };
@@ -323,9 +324,7 @@ pub(super) fn method(text: &Template) -> Vec<u8> {
     if beginning.starts_with(b"SIP/2.0") {
         return Vec::new();
     }
-    let end = beginning
-        .iter()
-        .position(|byte| !byte.is_ascii_alphabetic() && *byte != b'-');
+    let end = beginning.iter().position(|byte| !is_token(*byte));
     beginning[..end.unwrap_or(beginning.len())].to_vec()
 }
 

@@ -321,6 +321,25 @@ fn torture_asks_whether_the_peer_lives() {
     assert!(answering.is_successful());
 }
 
+/// RFC 3261 §25.1: a method may have digits and marks, which the answer repeats.
+#[test]
+fn torture_takes_505_for_a_version_that_nobody_speaks() {
+    let mut lab = play("torture");
+    for _ in 0..4 {
+        lab.sent();
+        lab.advance(1_000);
+    }
+    let odd = lab.sent().pop().expect("an odd request");
+    let cseq = odd.lines().find(|line| line.starts_with("CSeq:"));
+    let cseq = cseq.expect("it has a number");
+    assert!(odd.contains(" SIP/7.0\r\n"), "{odd}");
+    lab.receive(&format!(
+        "SIP/2.0 505 Version Not Supported\r\nCall-ID: 1-77@127.0.0.1\r\n{cseq}\r\n\r\n"
+    ));
+    assert_eq!(lab.sent().len(), 1, "the next request follows");
+    assert_eq!(lab.statistics().failed(), 0);
+}
+
 #[test]
 fn protos_goes_on_when_nobody_answers_and_when_somebody_does() {
     const KINDS: usize = 8;
