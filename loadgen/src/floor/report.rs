@@ -107,11 +107,13 @@ impl FloorOutcome {
             name: rule.name().to_owned(),
             words: rule.words().to_owned(),
             count: *count,
+            details: Vec::new(),
         });
         let errors = self.errors.iter().map(|((request, code), count)| Cause {
             name: format!("{request}/{code}"),
             words: format!("{request} was answered with {code}"),
             count: *count,
+            details: Vec::new(),
         });
         rules.chain(errors).collect()
     }

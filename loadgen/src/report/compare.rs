@@ -56,7 +56,11 @@ pub fn summary(outcome: &Outcome) -> String {
         push(format_args!("{:<34} {one:>14}\n", line.name));
     }
     for cause in &outcome.failures {
-        push(format_args!("failed {}: {}\n", cause.count, cause.words));
+        push(format_args!(
+            "failed {}: {}\n",
+            cause.count,
+            cause.in_full()
+        ));
     }
     for fault in &outcome.health.faults {
         push(format_args!("Invalid: {}\n", fault.words));

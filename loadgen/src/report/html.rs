@@ -244,7 +244,7 @@ fn counts(body: &mut Body, outcome: &Outcome) {
             "<h2>Failures</h2>\n<table><tr><th>cause</th><th>calls</th></tr>\n"
         ));
         for cause in &outcome.failures {
-            let words = escape(&cause.words);
+            let words = escape(&cause.in_full());
             body.add(format_args!(
                 "<tr><td>{words}</td><td>{}</td></tr>\n",
                 cause.count

@@ -13,7 +13,7 @@ pub fn junit(outcome: &Outcome) -> String {
     let causes: Vec<String> = outcome
         .failures
         .iter()
-        .map(|cause| format!("{} {}", cause.count, cause.words))
+        .map(|cause| format!("{} {}", cause.count, cause.in_full()))
         .collect();
     // With objectives, they say how many failures are too many.
     let calls = (failed > 0 && outcome.objectives.is_empty())
@@ -81,7 +81,8 @@ mod tests {
     fn failures_are_test_cases_that_fail() {
         let text = junit(&sample());
         assert!(text.contains("tests=\"2\" failures=\"1\""), "{text}");
-        assert!(text.contains("3 failed: 3 unexpected message"), "{text}");
+        let words = "3 failed: 3 unexpected message (3 486 Busy Here to INVITE, where 200 was";
+        assert!(text.contains(words), "{text}");
         assert!(text.contains("a &lt;b&gt; &amp; &quot;c&quot;"), "{text}");
         let clean = Outcome {
             totals: [("created".to_owned(), 3)].into(),

@@ -3,6 +3,7 @@
 //! read, `html` one page without anything from elsewhere, `compare` two runs side by side, and
 //! `ladder` the messages of a call that failed. Nothing here measures or decides.
 
+mod cause;
 mod chart;
 mod compare;
 mod environment;
@@ -12,12 +13,13 @@ mod ladder;
 mod outcome;
 mod page;
 
+pub use cause::{Cause, Detail};
 pub use compare::{compare, compare_page, summary};
 pub use environment::Environment;
 pub use html::page;
 pub use junit::junit;
 pub use ladder::{Ladder, Row};
 pub use outcome::{
-    BadOutcome, Cause, Distribution, HealthNote, LatencyNote, LoadNote, Objective, Outcome, Point,
-    Probe, Search, StepNote, Verdict, WorkerNote,
+    BadOutcome, Distribution, HealthNote, LatencyNote, LoadNote, Objective, Outcome, Point, Probe,
+    Search, StepNote, Verdict, WorkerNote,
 };

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::cause::Cause;
 use super::environment::Environment;
 use super::ladder::Ladder;
 use crate::measure::{Health, Latency, Reason, Times};
@@ -111,17 +112,6 @@ pub struct LoadNote {
     pub remote: Option<String>,
     /// How bytes were moved: uring or epoll.
     pub driver: String,
-}
-
-/// Why calls failed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Cause {
-    /// A name for programs.
-    pub name: String,
-    /// A name for people.
-    pub words: String,
-    /// How many.
-    pub count: u64,
 }
 
 /// A step of a scenario.
@@ -260,6 +250,7 @@ impl HealthNote {
             name: fault.name().to_owned(),
             words: fault.to_string(),
             count: 1,
+            details: Vec::new(),
         };
         Self {
             valid: faults.is_empty(),
@@ -451,6 +442,7 @@ impl Outcome {
 pub(super) mod tests {
     use std::time::Duration;
 
+    use super::super::cause::Detail;
     use super::super::ladder::Row;
     use super::*;
 
@@ -501,6 +493,10 @@ pub(super) mod tests {
             failures: vec![Cause {
                 name: "UnexpectedMessage".to_owned(),
                 words: "unexpected message".to_owned(),
+                details: vec![Detail {
+                    words: "486 Busy Here to INVITE, where 200 was expected".to_owned(),
+                    count: 3,
+                }],
                 count: 3,
             }],
             violations: Vec::new(),
@@ -580,6 +576,7 @@ pub(super) mod tests {
             ("load", &written["load"]),
             ("step", &written["steps"][0]),
             ("cause", &written["failures"][0]),
+            ("detail", &written["failures"][0]["details"][0]),
             ("ladder", &written["ladders"][0]),
             ("environment", &written["environment"]),
         ] {

@@ -7,6 +7,9 @@ use std::time::Duration;
 
 use crate::measure::{Latency, Times};
 
+/// Kinds of failure that are told apart, for peers choose the words.
+const DETAILS_MAX: usize = 24;
+
 /// Why a call has failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Failure {
@@ -139,6 +142,9 @@ pub struct Statistics {
     pub successful: u64,
     /// Calls that did not, by cause, in the order of [`Failure::ALL`].
     pub failures: [u64; Failure::ALL.len()],
+    /// What the failures were about, in words: at most so many as [`DETAILS_MAX`] says, and the
+    /// rest under one.
+    pub details: BTreeMap<(Failure, String), u64>,
     /// Messages of no call.
     pub out_of_call: u64,
     /// Messages of calls that had ended.
@@ -247,6 +253,9 @@ impl Statistics {
             *self.unexpected_codes.entry(*code).or_default() += more;
         }
         add(&mut self.failures, &other.failures);
+        for ((failure, words), count) in &other.details {
+            self.tell(*failure, words.clone(), *count);
+        }
         add(&mut self.call_length_classes, &other.call_length_classes);
         add(&mut self.counters, &other.counters);
         self.call_length.merge(&other.call_length);
@@ -268,6 +277,25 @@ impl Statistics {
 
     pub(crate) fn fail(&mut self, failure: Failure) {
         self.failures[failure as usize] += 1;
+    }
+
+    /// Says what failures were about.
+    pub(crate) fn tell(&mut self, failure: Failure, words: String, count: u64) {
+        let mut key = (failure, words);
+        if self.details.len() >= DETAILS_MAX && !self.details.contains_key(&key) {
+            "something else".clone_into(&mut key.1);
+        }
+        *self.details.entry(key).or_default() += count;
+    }
+
+    /// What failures of a cause were about, the most frequent first.
+    pub fn details_of(&self, failure: Failure) -> Vec<(&str, u64)> {
+        let own = self.details.iter().filter(|((of, _), _)| *of == failure);
+        let mut found: Vec<(&str, u64)> = own
+            .map(|((_, words), count)| (words.as_str(), *count))
+            .collect();
+        found.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        found
     }
 }
 
@@ -320,6 +348,17 @@ mod tests {
         assert_eq!((all.created(), all.failed(), all.peak), (4, 2, 2));
         assert_eq!(all.steps[0].messages, 6);
         assert_eq!(all.response_times[0].latency.response.count(), 2);
+    }
+
+    #[test]
+    fn what_peers_choose_the_words_of_is_bounded() {
+        let mut statistics = Statistics::default();
+        for number in 0..1_000 {
+            statistics.tell(Failure::Unexpected, format!("{number}"), 1);
+        }
+        let details = statistics.details_of(Failure::Unexpected);
+        assert_eq!(details.len(), DETAILS_MAX + 1);
+        assert_eq!(details[0], ("something else", 1_000 - DETAILS_MAX as u64));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use super::super::heads::is_named;
 use super::super::message::{Kind, Received, first_line};
 use super::super::model::{Scenario, StepKind};
 use super::super::statistics::Failure;
+use super::receive::surprise;
 use super::{Call, Flow, Part};
 
 impl Call {
@@ -45,6 +46,8 @@ impl Call {
         if let Some(counts) = floor.statistics.steps.get_mut(self.step) {
             counts.unexpected += 1;
         }
+        let words = surprise(message, &scenario, self.next_that_must(&scenario, floor));
+        floor.statistics.tell(Failure::Unexpected, words, 1);
         let (number, method) = (self.number, String::from_utf8_lossy(method).into_owned());
         floor.warn(now, || {
             format!("call {number}: {method} came before its time")

@@ -201,10 +201,15 @@ impl Call {
             self.go_to(target);
             return Flow::On;
         }
-        let (number, what) = (self.number, &step.display);
+        let scenario = std::sync::Arc::clone(&floor.scenario);
+        let wanted = scenario.steps.get(self.next_that_must(&scenario, floor));
+        let (number, what) = (self.number, &wanted.unwrap_or(step).display);
         floor.warn(now, || {
             format!("call {number}: {what} did not come in time")
         });
+        floor
+            .statistics
+            .tell(Failure::ReceiveTimeout, format!("{what} did not come"), 1);
         self.give_up(now, floor);
         Flow::End(Some(Failure::ReceiveTimeout))
     }

@@ -341,6 +341,8 @@ impl Call {
         if !floor.settings.behaviours.abort_unexpected {
             return Flow::Wait;
         }
+        let words = surprise(message, scenario, place);
+        floor.statistics.tell(Failure::Unexpected, words, 1);
         // Who gives up speaks about the requests of its own that were answered.
         if let Kind::Response { .. } = message.kind {
             self.remember(message, scenario);
@@ -351,7 +353,7 @@ impl Call {
     }
 
     /// The step at which the search for a message ends: the first that may not be left out.
-    fn next_that_must(&self, scenario: &Scenario, floor: &Floor) -> usize {
+    pub(super) fn next_that_must(&self, scenario: &Scenario, floor: &Floor) -> usize {
         let may_be_left_out = |place: &usize| {
             let is_optional = match &scenario.steps[*place].kind {
                 StepKind::Receive(receive) => receive.optional != Optional::No,
@@ -384,6 +386,40 @@ impl Call {
             }
         }
         self.go_to(target);
+    }
+}
+
+/// What came and what should have come instead, in words.
+pub(super) fn surprise(message: &Received<'_>, scenario: &Scenario, place: usize) -> String {
+    /// Characters of a reason phrase, which is the peer's.
+    const REASON_MAX: usize = 40;
+    let plain = |bytes: &[u8]| -> String {
+        let text = String::from_utf8_lossy(bytes);
+        let shown = text.chars().filter(|letter| !letter.is_control());
+        shown.take(REASON_MAX).collect()
+    };
+    let came = match message.kind {
+        Kind::Request { method } => plain(method),
+        Kind::Response { status } => {
+            let line = message::first_line(message.bytes);
+            let reason = line.splitn(3, |byte| *byte == b' ').nth(2);
+            let reason = plain(reason.unwrap_or_default());
+            let method = message.cseq().map_or(&b"nothing"[..], |(_, method)| method);
+            let words = format!("{status} {reason}");
+            format!("{} to {}", words.trim_end(), plain(method))
+        }
+    };
+    let Some(step) = scenario.steps.get(place) else {
+        return format!("{came}, at the end");
+    };
+    let display = &step.display;
+    match step.kind {
+        StepKind::Receive(_) => format!("{came}, where {display} was expected"),
+        StepKind::Send(_) => format!("{came}, before {display} was sent"),
+        StepKind::Pause(_) | StepKind::TimeWait(_) => format!("{came}, in a pause"),
+        StepKind::Nop | StepKind::SendCommand(_) | StepKind::ReceiveCommand { .. } => {
+            format!("{came}, where nothing was expected")
+        }
     }
 }
 

@@ -152,6 +152,11 @@ impl Call {
         }
         let (number, what) = (self.number, &scenario.steps[place].display);
         floor.warn(now, || format!("call {number}: {what} was not answered"));
+        floor.statistics.tell(
+            Failure::ResendsExhausted,
+            format!("{what} was not answered"),
+            1,
+        );
         self.give_up(now, floor);
         Some(Failure::ResendsExhausted)
     }

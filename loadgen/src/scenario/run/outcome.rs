@@ -11,7 +11,7 @@ use super::{EXIT_FATAL, EXIT_STOPPED, EXIT_THINNED};
 use crate::load::{Plan, Spacing};
 use crate::measure::{Finding, Health, Objective, Readings, Reason, Times};
 use crate::report::{
-    Cause, Environment, HealthNote, LatencyNote, LoadNote, Outcome, StepNote, Verdict,
+    Cause, Detail, Environment, HealthNote, LatencyNote, LoadNote, Outcome, StepNote, Verdict,
 };
 
 /// What an objective looks at.
@@ -225,6 +225,14 @@ pub(super) fn failures(statistics: &Statistics) -> Vec<Cause> {
             name: name.to_owned(),
             words: words.to_owned(),
             count: statistics.failures[failure as usize],
+            details: statistics
+                .details_of(failure)
+                .into_iter()
+                .map(|(words, count)| Detail {
+                    words: words.to_owned(),
+                    count,
+                })
+                .collect(),
         }
     };
     let all = Failure::ALL.into_iter().map(cause);

@@ -47,6 +47,9 @@ pub(super) fn table(
         let count = statistics.failures[failure as usize];
         if count > 0 {
             line(format_args!("  failed  {count}: {}", failure.names().1));
+            for (words, count) in statistics.details_of(failure) {
+                line(format_args!("          {count}: {words}"));
+            }
         }
     }
     line(format_args!("Time      {seconds:.3} s, {rate:.1} calls/s"));

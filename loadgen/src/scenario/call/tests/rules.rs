@@ -91,6 +91,43 @@ fn the_step_that_must_come_counts_what_is_unexpected() {
     assert_eq!(unexpected, [0, 0, 0, 1]);
 }
 
+/// A failure names what came, with its status and method, and what should have come.
+#[test]
+fn failures_say_what_came_and_what_was_expected() {
+    let scenario = request("INVITE", "retrans=\"500\"")
+        + "<recv response=\"180\" optional=\"true\"/><recv response=\"200\" timeout=\"900\"/>\
+           <pause milliseconds=\"100\"/>"
+        + &request("BYE", "");
+    let told = |cause: Failure, happens: &dyn Fn(&mut super::lab::Lab, &str)| {
+        let mut lab = lab(&scenario);
+        let invite = lab.sent().pop().expect("an INVITE");
+        happens(&mut lab, &invite);
+        let told = lab.statistics().details_of(cause);
+        let words: Vec<String> = told
+            .into_iter()
+            .map(|(words, _)| words.to_owned())
+            .collect();
+        words.join("|")
+    };
+    let refused = told(Failure::Unexpected, &|lab, invite| {
+        lab.answer(invite, "486 Busy Here", "");
+    });
+    assert_eq!(refused, "486 Busy Here to INVITE, where 200 was expected");
+    let bare = told(Failure::Unexpected, &|lab, invite| {
+        lab.answer(invite, "500 \u{7}", "")
+    });
+    assert_eq!(bare, "500 to INVITE, where 200 was expected");
+    let asked = told(Failure::Unexpected, &|lab, _| lab.ask("INFO", 7, ""));
+    assert_eq!(asked, "INFO, where 200 was expected");
+    let ended = told(Failure::Unexpected, &|lab, invite| {
+        lab.answer(invite, "200 OK", "");
+        lab.ask("BYE", 7, "");
+    });
+    assert_eq!(ended, "BYE, in a pause");
+    let silent = told(Failure::ReceiveTimeout, &|lab, _| lab.advance(900));
+    assert_eq!(silent, "200 did not come");
+}
+
 /// A response time is taken once a call, unless the step repeats it; it begins when the step is
 /// carried out, or with the call.
 #[test]
