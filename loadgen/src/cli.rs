@@ -267,6 +267,9 @@ pub struct Demo {
     /// Print one JSON object on standard output instead of a table.
     #[arg(long)]
     pub json: bool,
+    /// Print lines of progress also where there is a terminal.
+    #[arg(long)]
+    pub plain: bool,
 }
 
 fn rate(text: &str) -> Result<f64, String> {
@@ -325,7 +328,9 @@ mod tests {
             (demo.duration, demo.shards),
             (Duration::from_secs(30), None)
         );
-        assert!(!demo.json);
+        assert!(!demo.json && !demo.plain);
+        let plain = self::demo(&["--plain"]).expect("as the other commands");
+        assert!(plain.plain);
     }
 
     #[test]

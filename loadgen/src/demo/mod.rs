@@ -5,14 +5,14 @@
 mod mix;
 mod report;
 
-use std::io::Write as _;
-
 use crate::cli::Demo;
-use crate::floor::{self, FloorError, Setup, Wish};
+use crate::floor::command::Watcher;
+use crate::floor::{self, FloorError, Setup};
 
 pub use report::Report;
 
-/// Carries out a demo, with progress on standard error.
+/// Carries out a demo, with progress on a screen where there is a terminal, else in lines on
+/// standard error.
 ///
 /// # Errors
 /// [`FloorError`] when it could not be carried out; what it found out is in the [`Report`].
@@ -22,10 +22,10 @@ pub fn run(options: &Demo) -> Result<Report, FloorError> {
         driver: options.driver,
         ..Setup::default()
     };
-    let outcome = floor::run(&profile, &setup, &mut |progress| {
-        // Nobody reads standard error any more: the demo goes on.
-        let _ = writeln!(std::io::stderr(), "{}", floor::command::line(progress));
-        Wish::GoOn
-    })?;
+    let mut watcher = Watcher::new(options.plain);
+    let outcome = floor::run(&profile, &setup, &mut |progress| watcher.watch(progress));
+    // The terminal is given back before anything is printed.
+    drop(watcher);
+    let outcome = outcome?;
     Ok(Report::of(outcome))
 }

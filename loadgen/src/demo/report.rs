@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::floor::{FloorOutcome, Measure, Rule, add_row, words};
+use crate::floor::{FloorOutcome, Measure, Rule, add_row, verdict, words};
 use crate::measure::Times;
 use crate::population::Totals;
 
@@ -186,18 +186,12 @@ impl Report {
         for (fault, count) in self.faults() {
             row("FAULT", format!("{fault}, {count} times"));
         }
-        for reason in outcome.health_faults() {
-            row("NOTE", reason.to_string());
+        let note = outcome.health.note();
+        let faults = outcome.health_faults();
+        for words in faults.iter().map(ToString::to_string).chain(note) {
+            row("NOTE", words);
         }
-        row(
-            "result",
-            if self.is_clean() {
-                "clean"
-            } else {
-                "NOT CLEAN"
-            }
-            .to_owned(),
-        );
+        row("result", verdict(self.is_clean(), self.is_trustworthy()));
     }
 }
 

@@ -95,18 +95,18 @@ pub fn run(options: &Floor) -> u8 {
 }
 
 /// Who watches a run: a screen where there is a terminal, else lines.
-struct Watcher {
+pub(crate) struct Watcher {
     screen: Option<Screen>,
 }
 
 impl Watcher {
-    fn new(plain: bool) -> Self {
+    pub(crate) fn new(plain: bool) -> Self {
         Self {
             screen: if plain { None } else { Screen::open() },
         }
     }
 
-    fn watch(&mut self, progress: &Progress) -> Wish {
+    pub(crate) fn watch(&mut self, progress: &Progress) -> Wish {
         let Some(screen) = &mut self.screen else {
             say(&line(progress));
             return Wish::GoOn;
@@ -218,7 +218,7 @@ fn summary(profile: &Profile) -> String {
 }
 
 /// How a run stands, in one line.
-pub(crate) fn line(progress: &Progress) -> String {
+fn line(progress: &Progress) -> String {
     let Totals {
         offered,
         answered,

@@ -245,12 +245,7 @@ impl FloorOutcome {
         for (rule, count) in &self.counts {
             row("VIOLATED", format!("{}, {count} times", rule.name()));
         }
-        let verdict = if self.is_clean() {
-            "clean"
-        } else {
-            "NOT CLEAN"
-        };
-        row("result", verdict.to_owned());
+        row("result", verdict(self.is_clean(), self.is_trustworthy()));
     }
 
     /// The first violations, each with the messages of its call.
@@ -335,4 +330,28 @@ fn ladder_line(line: &Line, violation: &Violation) -> String {
 /// Adds a line of a table for people.
 pub(crate) fn add_row(text: &mut String, name: &str, value: &str) {
     writeln!(text, "  {name:<28} {value}").expect("writing to a string cannot fail");
+}
+
+/// What a run says at its end: whether all was right, and whether its times are worth reading.
+pub(crate) fn verdict(is_clean: bool, is_trustworthy: bool) -> String {
+    let found = if is_clean { "clean" } else { "NOT CLEAN" };
+    if is_trustworthy {
+        found.to_owned()
+    } else {
+        format!("{found}, but the generator was at fault: its times are not the server's")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::verdict;
+
+    #[test]
+    fn a_generator_that_was_late_is_part_of_the_verdict() {
+        assert_eq!(verdict(true, true), "clean");
+        assert_eq!(verdict(false, true), "NOT CLEAN");
+        for is_clean in [true, false] {
+            assert!(verdict(is_clean, false).contains("the generator was at fault"));
+        }
+    }
 }
