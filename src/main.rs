@@ -15,6 +15,7 @@ use offhook::server::journal;
 use offhook::server::logging;
 use offhook::server::serve::{self, Choices, Serving};
 use offhook::server::tls;
+use offhook::server::words::counted;
 
 /// The C library's allocator gives memory back to the kernel and asks for it again about once a
 /// call (`mprotect`), and its lists cost a tenth of a shard's time (docs/performance.md).
@@ -127,12 +128,12 @@ fn check(path: &Path) -> ExitCode {
                 return ExitCode::from(EXIT_MISTAKES);
             }
             let line = format!(
-                "{} is fine: {} agents, {} queues, {} routing points, {} trunks",
+                "{} is fine: {}, {}, {}, {}",
                 path.display(),
-                config.agents.len(),
-                config.queues.len(),
-                config.routing_points.len(),
-                config.trunks.len(),
+                counted(config.agents.len(), "agent"),
+                counted(config.queues.len(), "queue"),
+                counted(config.routing_points.len(), "routing point"),
+                counted(config.trunks.len(), "trunk"),
             );
             // Nobody reads standard output any more: the exit status still tells.
             let _ = writeln!(std::io::stdout(), "{line}");

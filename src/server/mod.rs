@@ -39,3 +39,4 @@ mod timekeeper;
 pub mod tls;
 pub mod websocket;
 mod weigher;
+pub mod words;

@@ -40,6 +40,7 @@ use super::timekeeper::Timekeeper;
 use super::tls;
 use super::websocket::Heartbeat;
 use super::weigher::Weigher;
+use super::words::counted;
 
 /// How long HTTP connections may take to end when the server stops.
 const STOP_PATIENCE: Duration = Duration::from_secs(2);
@@ -344,13 +345,13 @@ fn log_start<E: Engine>(http: SocketAddr, is_secret: bool, running: &Running<E>)
         .map_or_else(String::new, |why| format!(" ({why})"));
     let scheme = if is_secret { "https" } else { "http" };
     tracing::info!(
-        "offhook {} serves SIP on{}{}{} and CTI on {scheme}://{http}; {} shards on cores {pinned}; \
+        "offhook {} serves SIP on{}{}{} and CTI on {scheme}://{http}; {} on cores {pinned}; \
          driver {}{why}",
         env!("CARGO_PKG_VERSION"),
         addresses("udp", running.udp_addresses()),
         addresses("tcp", running.tcp_addresses()),
         addresses("tls", running.tls_addresses()),
-        running.plan().shards.len(),
+        counted(running.plan().shards.len(), "shard"),
         running.driver().name(),
     );
 }

@@ -5,7 +5,7 @@ use offhook_shards::{Control, Engine, ShardId};
 use tokio::time::sleep;
 
 use crate::engine::Input;
-use crate::limits::MEMORY_LOOK_INTERVAL;
+use crate::limits::{MEMORY_CALLS_MIN, MEMORY_LOOK_INTERVAL};
 
 /// Who looks at the memory.
 pub(super) struct Weigher<E: Engine> {
@@ -32,7 +32,9 @@ impl<E: Engine<Request = Input>> Weigher<E> {
                 tracing::warn!(
                     resident,
                     max,
-                    "the memory is used up; new calls are refused"
+                    "the memory is used up: each shard has no more calls than it has now, and \
+                     fewer while the process grows, but always takes one while it has fewer than \
+                     {MEMORY_CALLS_MIN}"
                 );
             } else if was_short && !is_short {
                 tracing::info!(resident, max, "there is memory again; new calls are taken");

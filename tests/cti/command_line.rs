@@ -41,7 +41,7 @@ fn check_says_that_all_is_fine() {
     assert!(words.all(|line| line.starts_with("this host: ")), "{err}");
     assert_eq!(out.lines().count(), 1);
     assert!(
-        out.contains("is fine: 4 agents, 1 queues, 1 routing points, 1 trunks"),
+        out.contains("is fine: 4 agents, 1 queue, 1 routing point, 1 trunk"),
         "{out}"
     );
 }
@@ -327,6 +327,23 @@ fn the_unit_of_the_page_fits_systemd_and_this_program() {
     }
 }
 
+/// Calls are not refused altogether where memory is short, and the log says so.
+#[test]
+fn a_server_short_of_memory_says_how_many_calls_it_takes_all_the_same() {
+    let text = CONFIGURATION.replace("[server]\n", "[server]\nmemory_max = 1\n");
+    assert_ne!(text, CONFIGURATION);
+    let (_server, log, _) = serve(&file("memory.toml", &text));
+    let line = log
+        .lines()
+        .map(Result::unwrap)
+        .find(|line| line.contains("the memory is used up"));
+    let line = line.unwrap();
+    assert!(
+        line.contains("always takes one while it has fewer than 16"),
+        "{line}"
+    );
+}
+
 #[test]
 fn serve_starts_says_so_in_one_line_and_stops_on_a_signal() {
     let path = file("serve.toml", CONFIGURATION);
@@ -335,7 +352,7 @@ fn serve_starts_says_so_in_one_line_and_stops_on_a_signal() {
     assert!(!line.contains('\u{1b}'), "no colours for a pipe: {line:?}");
     assert!(line.contains(" CTI on http://127.0.0.1:"), "{line}");
     assert!(
-        line.contains(" 1 shards on cores unpinned; driver "),
+        line.contains(" 1 shard on cores unpinned; driver "),
         "{line}"
     );
     terminate(&server);

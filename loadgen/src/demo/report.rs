@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::floor::{FloorOutcome, Measure, Rule, add_row, verdict, words};
+use crate::floor::{FloorOutcome, Measure, Rule, add_row, times, verdict, words};
 use crate::measure::Times;
 use crate::population::Totals;
 
@@ -184,7 +184,7 @@ impl Report {
             format!("{}, {}", outcome.health.own_drops, outcome.wire.resent),
         );
         for (fault, count) in self.faults() {
-            row("FAULT", format!("{fault}, {count} times"));
+            row("FAULT", format!("{fault}, {}", times(count)));
         }
         let note = outcome.health.note();
         let faults = outcome.health_faults();

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use offhook::config::Mistake;
+use offhook::server::words::counted;
 use offhook_shards::Transport;
 
 use super::profile::Profile;
@@ -192,15 +193,16 @@ fn summary(profile: &Profile) -> String {
     let phones: usize = profile.pbxs.iter().map(|pbx| pbx.phones.len()).sum();
     let nodes: u32 = profile.pbxs.iter().map(|pbx| u32::from(pbx.nodes)).sum();
     let mut text = format!(
-        "{}: {} PBXs with {nodes} nodes and {phones} phones, {} queues, {} agents, {} groups of \
-         callers, {} routers, {} faults, {} s, seed {}",
+        "{}: {} with {} and {}, {}, {}, callers of {}, {}, {}, {} s, seed {}",
         profile.name,
-        profile.pbxs.len(),
-        profile.queues.len(),
-        profile.agent_count(),
-        profile.callers.len(),
-        profile.routers.len(),
-        profile.faults.len(),
+        counted(profile.pbxs.len(), "PBX"),
+        counted(nodes as usize, "node"),
+        counted(phones, "phone"),
+        counted(profile.queues.len(), "queue"),
+        counted(profile.agent_count(), "agent"),
+        counted(profile.callers.len(), "kind"),
+        counted(profile.routers.len(), "router"),
+        counted(profile.faults.len(), "fault"),
         profile.duration.as_secs(),
         profile.seed,
     );

@@ -37,7 +37,7 @@ use profile::Profile;
 pub use error::FloorError;
 pub use oracle::{Measure, Rule, Tally, Violation};
 pub use outcome::FloorOutcome;
-pub(crate) use outcome::{add_row, verdict, words};
+pub(crate) use outcome::{add_row, times, verdict, words};
 pub use stage::Progress;
 
 /// What the numbers of the callers of a PBX begin with.

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use offhook::server::words::counted;
+
 use super::oracle::{Measure, Rule, Violation};
 use super::profile::Profile;
 use super::stage::Stage;
@@ -210,7 +212,10 @@ impl FloorOutcome {
         let (asked, done) = self.requests;
         row("requests, carried out", format!("{asked}, {done}"));
         for ((request, code), count) in &self.errors {
-            row(&format!("  {request}"), format!("{code}, {count} times"));
+            row(
+                &format!("  {request}"),
+                format!("{code}, {}", times(*count)),
+            );
         }
         let (gone, resumed) = self.losses;
         row("connections lost, resumed", format!("{gone}, {resumed}"));
@@ -243,7 +248,7 @@ impl FloorOutcome {
             row("INVALID", reason.to_string());
         }
         for (rule, count) in &self.counts {
-            row("VIOLATED", format!("{}, {count} times", rule.name()));
+            row("VIOLATED", format!("{}, {}", rule.name(), times(*count)));
         }
         row("result", verdict(self.is_clean(), self.is_trustworthy()));
     }
@@ -325,6 +330,12 @@ fn ladder_line(line: &Line, violation: &Violation) -> String {
         "    {seconds:>9.3} s {arrow} {:<60} {}\n",
         line.words, line.call_id
     )
+}
+
+/// How often, in words.
+pub(crate) fn times(count: u64) -> String {
+    let count = usize::try_from(count).unwrap_or(usize::MAX);
+    counted(count, "time")
 }
 
 /// Adds a line of a table for people.

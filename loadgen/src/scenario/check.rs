@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use offhook::server::words::counted;
+
 use super::load::Loaded;
 use super::model::Side;
 
@@ -58,10 +60,11 @@ pub fn check(name: &str, loaded: &Loaded) -> (String, bool) {
                 Side::Server => "waits for calls",
             };
             let warnings = loaded.notes.sorted().len();
-            let steps = scenario.steps.len();
+            let warnings = counted(warnings, "warning");
+            let steps = counted(scenario.steps.len(), "step");
             push(
                 &mut text,
-                format_args!("{name}: can be run: {steps} steps, {side}, {warnings} warnings"),
+                format_args!("{name}: can be run: {steps}, {side}, {warnings}"),
             );
         }
         None => {

@@ -22,6 +22,7 @@ use crate::journal::field;
 use crate::journal::frame::{self, Why};
 use crate::journal::{Image, Key};
 
+use super::super::words::counted;
 use super::desk::Desk;
 use super::writer::{self, Entry, Line, Writer};
 
@@ -302,9 +303,12 @@ fn log(path: &Path, image: &Image, are_other_shards: bool) {
         }
     }
     tracing::info!(
-        "{}: {calls} calls, {agents} agents, {subscriptions} subscriptions and {leaving} legs that \
-         are hung up are known",
-        path.display()
+        "{}: {}, {}, {} and {} to be hung up are known",
+        path.display(),
+        counted(calls, "call"),
+        counted(agents, "agent"),
+        counted(subscriptions, "subscription"),
+        counted(leaving, "leg"),
     );
     if are_other_shards {
         tracing::warn!(
