@@ -255,6 +255,8 @@ pub const CTI_EVENTS_PER_TURN_MAX: usize = 1_024;
 pub const CTI_TICK: Duration = Duration::from_millis(20);
 /// Agents in one answer of `GET /api/v1/agents`; the next ones are asked for with `after`.
 pub const CTI_AGENTS_PER_ANSWER_MAX: usize = 10_000;
+/// Calls in one answer of `GET /api/v1/calls`, likewise. Each has its parties and their data.
+pub const CTI_CALLS_PER_ANSWER_MAX: usize = 1_000;
 
 const _: () = assert!(
     CTI_LIST_BYTES_MAX <= CTI_FRAME_BYTES_MAX && CTI_FRAME_BYTES_MAX < CTI_FRAME_BYTES_READ_MAX,

@@ -23,8 +23,11 @@ use tokio::time::Instant;
 use crate::allowance::Allowance;
 use crate::config::{Config, DnIndex, Role};
 use crate::counters::{Counter, Gauge};
-use crate::cti::ErrorCode;
-use crate::limits::{CTI_AGENTS_PER_ANSWER_MAX, CTI_FRAME_BYTES_MAX, CTI_FRAME_BYTES_READ_MAX};
+use crate::cti::{ConnId, ErrorCode};
+use crate::limits::{
+    CTI_AGENTS_PER_ANSWER_MAX, CTI_CALLS_PER_ANSWER_MAX, CTI_FRAME_BYTES_MAX,
+    CTI_FRAME_BYTES_READ_MAX,
+};
 
 use super::clients::{self, Kind};
 use super::door;
@@ -101,6 +104,11 @@ impl Problem {
             words,
         }
     }
+
+    /// The query string is wrong.
+    fn bad(words: String) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, words)
+    }
 }
 
 impl From<(ErrorCode, String)> for Problem {
@@ -153,7 +161,18 @@ impl IntoResponse for Problem {
 struct Parameters {
     token: Option<String>,
     after: Option<String>,
-    limit: Option<usize>,
+    limit: Option<String>,
+}
+
+impl Parameters {
+    /// How many things an answer may have.
+    fn limit(&self, most: usize) -> Result<usize, Problem> {
+        let Some(text) = &self.limit else {
+            return Ok(most);
+        };
+        let limit = text.parse().ok().filter(|limit| (1..=most).contains(limit));
+        limit.ok_or_else(|| Problem::bad(format!("limit is a number from 1 to {most}")))
+    }
 }
 
 /// Who asks, and with what query string.
@@ -230,8 +249,8 @@ async fn cti(
 }
 
 async fn agents(State(api): State<Api>, asker: Asker) -> Result<Response, Problem> {
-    let Parameters { after, limit, .. } = asker.parameters;
-    let limit = limit.unwrap_or(CTI_AGENTS_PER_ANSWER_MAX);
+    let limit = asker.parameters.limit(CTI_AGENTS_PER_ANSWER_MAX)?;
+    let after = asker.parameters.after;
     state(&api, asker.identity, StateQuery::Agents { after, limit }).await
 }
 
@@ -244,7 +263,13 @@ async fn agent(
 }
 
 async fn calls(State(api): State<Api>, asker: Asker) -> Result<Response, Problem> {
-    state(&api, asker.identity, StateQuery::Calls).await
+    let limit = asker.parameters.limit(CTI_CALLS_PER_ANSWER_MAX)?;
+    let after = asker.parameters.after.as_deref().map(|text| {
+        let words = "after is a ConnID, 16 hex digits: the Next of the page before";
+        ConnId::parse(text).ok_or_else(|| Problem::bad(words.to_owned()))
+    });
+    let after = after.transpose()?;
+    state(&api, asker.identity, StateQuery::Calls { after, limit }).await
 }
 
 async fn queues(State(api): State<Api>, asker: Asker) -> Result<Response, Problem> {

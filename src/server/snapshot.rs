@@ -48,28 +48,16 @@ impl View<'_> {
         snapshot
     }
 
-    /// Every call with its parties.
+    /// The calls at these addresses, in the order of their ConnIDs.
     #[must_use]
-    pub fn calls(&self) -> Vec<Json> {
-        let mut calls: Vec<ConnId> = self.state.parties().map(|(call, _, _)| call).collect();
-        calls.dedup();
-        calls
-            .into_iter()
-            .filter_map(|call| self.whole_call(call))
-            .collect()
-    }
-
-    /// The calls at these addresses, with all their parties.
-    pub fn calls_at(&self, addresses: impl Iterator<Item = AddressId>) -> Vec<Json> {
+    pub fn calls_at(&self, addresses: impl Iterator<Item = AddressId>) -> BTreeSet<ConnId> {
         let parties = addresses.flat_map(|address| self.state.calls_at(address));
-        let calls: BTreeSet<ConnId> = parties.map(|party| party.call.conn_id).collect();
-        calls
-            .into_iter()
-            .filter_map(|call| self.whole_call(call))
-            .collect()
+        parties.map(|party| party.call.conn_id).collect()
     }
 
-    fn whole_call(&self, conn_id: ConnId) -> Option<Json> {
+    /// A call with all its parties.
+    #[must_use]
+    pub fn whole_call(&self, conn_id: ConnId) -> Option<Json> {
         let mut addresses = self.state.addresses_of(conn_id).peekable();
         let first = self.state.party(*addresses.peek()?, conn_id)?;
         let mut call = encode::call(&first.call);

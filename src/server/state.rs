@@ -2,6 +2,7 @@
 //! events said it. It follows the events and judges none of them; `snapshot` shows it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -269,16 +270,16 @@ impl State {
             .map(|(_, address)| *address)
     }
 
-    /// Every party of every call, those of one call together.
-    pub fn parties(&self) -> impl Iterator<Item = (ConnId, AddressId, &Party)> {
-        self.addresses_of_calls.iter().map(|(conn_id, address)| {
-            let party = self.parties.get(&(*address, *conn_id));
-            (
-                *conn_id,
-                *address,
-                party.expect("both tables hold the same pairs"),
-            )
-        })
+    /// The calls whose ConnIDs come after this one, in the order of these.
+    pub fn calls_after(&self, after: Option<ConnId>) -> impl Iterator<Item = ConnId> {
+        let from = after.map_or(Bound::Unbounded, |conn_id| {
+            Bound::Excluded((conn_id, AddressId(u32::MAX)))
+        });
+        let mut last = None;
+        self.addresses_of_calls
+            .range((from, Bound::Unbounded))
+            .map(|(conn_id, _)| *conn_id)
+            .filter(move |conn_id| last.replace(*conn_id) != Some(*conn_id))
     }
 
     /// How the nodes of a trunk stand.

@@ -84,6 +84,8 @@ async fn the_state_is_what_the_events_said() {
         fetch_json(&server, "/api/v1/calls").await["Calls"],
         json!([])
     );
+    let page = "/api/v1/calls?after=00010000000000ab&limit=1000";
+    assert_eq!(fetch_json(&server, page).await["Calls"], json!([]));
     let queues = fetch_json(&server, "/api/v1/queues").await;
     assert_eq!(queues["Queues"][0]["RoutingPoints"][0]["ThisDN"], "7000");
     let trunks = fetch_json(&server, "/api/v1/trunks").await;
@@ -162,6 +164,11 @@ async fn problems_are_told_in_words() {
         ("GET", "/", 404),
         ("GET", "/api/v1/agents/9", 404),
         ("GET", "/api/v1/agents?limit=many", 400),
+        ("GET", "/api/v1/agents?limit=10001", 400),
+        ("GET", "/api/v1/calls?limit=0", 400),
+        ("GET", "/api/v1/calls?limit=1001", 400),
+        ("GET", "/api/v1/calls?limit=-1", 400),
+        ("GET", "/api/v1/calls?after=2001", 400),
         ("DELETE", "/api/v1/agents", 405),
         ("GET", "/api/v1/requests", 405),
         ("GET", "/cti", 400),

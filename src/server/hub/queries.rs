@@ -4,8 +4,8 @@
 use serde_json::{Map, Value as Json};
 
 use crate::config::{Address, QueueIndex, Role};
-use crate::cti::ErrorCode;
-use crate::limits::CTI_AGENTS_PER_ANSWER_MAX;
+use crate::cti::{ConnId, ErrorCode};
+use crate::limits::{CTI_AGENTS_PER_ANSWER_MAX, CTI_CALLS_PER_ANSWER_MAX};
 use crate::server::address::AddressId;
 use crate::server::link::Shards;
 use crate::server::permissions::Identity;
@@ -25,8 +25,13 @@ pub enum Query {
     },
     /// One agent.
     Agent(String),
-    /// Every call.
-    Calls,
+    /// The calls, in the order of their ConnIDs.
+    Calls {
+        /// Only those whose ConnID comes after this one.
+        after: Option<ConnId>,
+        /// At most this many.
+        limit: usize,
+    },
     /// Every queue, with its routing points.
     Queues,
     /// Every trunk.
@@ -69,7 +74,7 @@ impl<S: Shards> Hub<S> {
                 allow(identity.may_see(address))?;
                 Ok(Json::Object(self.view().named(self.book.id(address))))
             }
-            Query::Calls => Ok(self.list("Calls", self.calls(identity))),
+            Query::Calls { after, limit } => Ok(self.calls(identity, *after, *limit)),
             Query::Queues => {
                 allow(identity.role != Role::Agent)?;
                 Ok(self.list("Queues", self.queues()))
@@ -135,15 +140,28 @@ impl<S: Shards> Hub<S> {
 
     /// The calls that have a party at an address that the asker may see. An agent's are found by
     /// its addresses: there may be very many others.
-    fn calls(&self, identity: &Identity) -> Vec<Json> {
-        match identity.role {
+    fn calls(&self, identity: &Identity, after: Option<ConnId>, limit: usize) -> Json {
+        let limit = limit.clamp(1, CTI_CALLS_PER_ANSWER_MAX);
+        let view = self.view();
+        let mut calls: Vec<ConnId> = match identity.role {
             Role::Agent => {
                 let dns = identity.dns.iter();
-                self.view()
-                    .calls_at(dns.map(|dn| self.book.id(Address::Agent(*dn))))
+                let own = view.calls_at(dns.map(|dn| self.book.id(Address::Agent(*dn))));
+                let is_later = |call: &ConnId| after.is_none_or(|after| *call > after);
+                own.into_iter().filter(is_later).take(limit + 1).collect()
             }
-            Role::Supervisor | Role::Router | Role::Admin => self.view().calls(),
+            Role::Supervisor | Role::Router | Role::Admin => {
+                self.state.calls_after(after).take(limit + 1).collect()
+            }
+        };
+        let more = calls.len() > limit;
+        calls.truncate(limit);
+        let shown = calls.iter().filter_map(|call| view.whole_call(*call));
+        let mut list = self.list("Calls", shown.collect());
+        if let (true, Some(last), Json::Object(list)) = (more, calls.last(), &mut list) {
+            list.insert("Next".to_owned(), last.to_string().into());
         }
+        list
     }
 
     fn queues(&self) -> Vec<Json> {

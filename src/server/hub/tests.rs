@@ -27,6 +27,12 @@ use crate::server::clients::{self, Inbox};
 use crate::server::link::Full;
 
 /// Agents 2001 to 2003, routing point 7000 of the queue `sales`, trunk `ucm`.
+/// A question about every call.
+const ALL_CALLS: Query = Query::Calls {
+    after: None,
+    limit: usize::MAX,
+};
+
 const CONFIGURATION: &str = r#"
 [server]
 sip = ["udp:127.0.0.1:5060"]

@@ -366,10 +366,7 @@ fn a_dn_shows_all_its_calls() {
         shown(&calls[1]),
         [CONSULTATION, "Dialing", "Consult", CALL, "2002"]
     );
-    let all = stage
-        .hub
-        .query(&Identity::everyone(), &Query::Calls)
-        .unwrap();
+    let all = stage.hub.query(&Identity::everyone(), &ALL_CALLS).unwrap();
     let parties = |index: usize| all["Calls"][index]["Parties"].as_array().unwrap().len();
     assert_eq!((parties(0), parties(1)), (1, 2));
 }

@@ -48,17 +48,62 @@ fn the_snapshot_says_what_the_events_said() {
         })
     );
     stage.emit(call_event(&stage, EventName::Established, "2001"));
-    let calls = stage
-        .hub
-        .query(&Identity::everyone(), &Query::Calls)
-        .unwrap();
+    let calls = stage.hub.query(&Identity::everyone(), &ALL_CALLS).unwrap();
     assert_eq!(calls["Calls"][0]["Parties"][0]["PartyStatus"], "Talking");
     stage.emit(call_event(&stage, EventName::Released, "2001"));
-    let calls = stage
-        .hub
-        .query(&Identity::everyone(), &Query::Calls)
-        .unwrap();
+    let calls = stage.hub.query(&Identity::everyone(), &ALL_CALLS).unwrap();
     assert_eq!(calls["Calls"], json!([]));
+}
+
+/// Whoever sees everything and an agent who sees its own, in pages of any size: each call once.
+#[test]
+fn calls_are_told_in_pages() {
+    let mut stage = Stage::new();
+    let serials = [3_u64, 1, 0x00ab, 7, 200];
+    for serial in serials {
+        for dn in ["2001", "7000"] {
+            let mut event = call_event(&stage, EventName::Ringing, dn);
+            event.call = Some(Arc::new(CallInfo {
+                conn_id: ConnId::new(ShardId((serial % 2) as u16), serial),
+                ..CallInfo::clone(&call())
+            }));
+            stage.emit(event);
+        }
+    }
+    let agent = Identity {
+        role: Role::Agent,
+        dns: vec![DnIndex(0)],
+        ..Identity::everyone()
+    };
+    for identity in [Identity::everyone(), agent] {
+        let page = |after, limit| {
+            let query = Query::Calls { after, limit };
+            stage.hub.query(&identity, &query).unwrap()
+        };
+        let names = |page: &Json| -> Vec<String> {
+            let calls = page["Calls"].as_array().unwrap().iter();
+            calls
+                .map(|call| call["ConnID"].as_str().unwrap().to_owned())
+                .collect()
+        };
+        let all = page(None, 1_000);
+        let mut sorted = names(&all);
+        sorted.sort();
+        assert_eq!((names(&all), all.get("Next")), (sorted, None));
+        assert_eq!(names(&all).len(), serials.len());
+        for limit in 1..=serials.len() {
+            let (mut seen, mut after) = (Vec::new(), None);
+            loop {
+                let page = page(after, limit);
+                assert!(names(&page).len() <= limit);
+                seen.extend(names(&page));
+                let Some(next) = page.get("Next") else { break };
+                after = ConnId::parse(next.as_str().unwrap());
+                assert!(after.is_some(), "{next}");
+            }
+            assert_eq!(seen, names(&all), "{limit}");
+        }
+    }
 }
 
 #[test]
@@ -178,11 +223,11 @@ fn where_a_caller_stands_is_shown() {
         (&json!(3), &json!(95))
     );
     let everyone = Identity::everyone();
-    let calls = stage.hub.query(&everyone, &Query::Calls).unwrap();
+    let calls = stage.hub.query(&everyone, &ALL_CALLS).unwrap();
     assert_eq!(calls["Calls"][0]["Parties"][0]["Position"], 3);
     let queues = stage.hub.query(&everyone, &Query::Queues).unwrap();
     assert_eq!(queues["Queues"][0]["EstimatedWait"], 120);
     stage.emit(call_event(&stage, EventName::Ringing, "7000"));
-    let calls = stage.hub.query(&everyone, &Query::Calls).unwrap();
+    let calls = stage.hub.query(&everyone, &ALL_CALLS).unwrap();
     assert!(calls["Calls"][0]["Parties"][0].get("Position").is_none());
 }
