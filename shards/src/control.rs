@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::engine::{Engine, ShardId};
 use crate::limits;
-use crate::mesh::{Queue, Sleeper};
+use crate::mesh::{Mesh, Queue, Sleeper};
 use crate::metrics::{Counter, Metrics};
+use crate::seat::Parcel;
 
 /// The shard's queue of requests has no room; the request was not taken. Refuse the client, or
 /// try again later.
@@ -23,8 +24,21 @@ impl std::fmt::Display for Full {
 
 impl std::error::Error for Full {}
 
+/// What waits in the queues of one shard, read while they are in use: nothing on the way of a
+/// message counts it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Depths {
+    /// Messages, datagrams and frames of other shards that it has not taken.
+    pub from_shards: usize,
+    /// Requests of the control plane that it has not taken.
+    pub requests: usize,
+    /// Its events that the control plane has not taken.
+    pub events: usize,
+}
+
 /// What shards and control plane share.
 pub(crate) struct Shared<E: Engine> {
+    pub(crate) mesh: Arc<Mesh<Parcel<E::Message>>>,
     pub(crate) sleepers: Vec<Arc<Sleeper>>,
     pub(crate) requests: Vec<Queue<E::Request>>,
     pub(crate) events: Vec<Queue<E::Event>>,
@@ -37,10 +51,15 @@ pub(crate) struct Shared<E: Engine> {
 }
 
 impl<E: Engine> Shared<E> {
-    pub(crate) fn new(sleepers: Vec<Arc<Sleeper>>, listener: Sleeper) -> Self {
+    pub(crate) fn new(
+        sleepers: Vec<Arc<Sleeper>>,
+        listener: Sleeper,
+        mesh: Arc<Mesh<Parcel<E::Message>>>,
+    ) -> Self {
         let shards = u16::try_from(sleepers.len()).expect("SHARDS_MAX fits a u16");
         let each = || sleepers.iter();
         Self {
+            mesh,
             requests: each()
                 .map(|_| Queue::new(limits::REQUEST_QUEUE_MAX))
                 .collect(),
@@ -101,6 +120,19 @@ impl<E: Engine> Control<E> {
         }
         self.shared.sleepers[shard.index()].wake();
         Ok(())
+    }
+
+    /// How much waits for a shard, and from it.
+    ///
+    /// # Panics
+    /// If there is no such shard.
+    #[must_use]
+    pub fn depths(&self, shard: ShardId) -> Depths {
+        Depths {
+            from_shards: self.shared.mesh.waiting(shard),
+            requests: self.shared.requests[shard.index()].len(),
+            events: self.shared.events[shard.index()].len(),
+        }
     }
 
     /// All shards' numbers.

@@ -115,6 +115,12 @@ impl Intake {
         self.lines[urgency as usize].waiting.len()
     }
 
+    /// How many messages wait in all lines.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.lines.iter().map(|line| line.waiting.len()).sum()
+    }
+
     /// Whether a line has room for one more message of a stream, however long it is.
     #[must_use]
     pub fn has_room_for_streams(&self, urgency: Urgency) -> bool {

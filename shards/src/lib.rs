@@ -26,14 +26,14 @@ pub mod turns;
 mod udp;
 pub mod wheel;
 
-pub use control::{Control, Events, Full};
+pub use control::{Control, Depths, Events, Full};
 pub use engine::{
     ConnectionChange, ConnectionId, ConnectionOutcome, Engine, Frame, ShardId, Source, Transmit,
     Transport,
 };
 pub use host::{Host, HostWarning, Wishes};
 pub use intake::{Intake, Overfull, Urgency};
-pub use metrics::{Counter, Metrics};
+pub use metrics::{Counter, Metrics, ShardMetrics};
 pub use options::{Driver, DriverChoice, Options, Room, StartError, UringDenied};
 pub use placement::Placement;
 pub use running::{Running, StopError, prepare_process, start};

@@ -136,6 +136,11 @@ impl<T> Queue<T> {
     pub(crate) fn is_empty(&self) -> bool {
         self.places.is_empty()
     }
+
+    /// How many elements wait, as far as that can be said while others push and pop.
+    pub(crate) fn len(&self) -> usize {
+        self.places.len()
+    }
 }
 
 /// Which of the queues from one shard to another.
@@ -176,6 +181,13 @@ impl<P> Mesh<P> {
             queues,
             sleepers,
         }
+    }
+
+    /// How many parcels wait for a shard, from all others.
+    pub(crate) fn waiting(&self, to: ShardId) -> usize {
+        let from = (0..self.shards).map(ShardId);
+        let lanes = from.flat_map(|from| Lane::ALL.map(|lane| self.queue(from, to, lane).len()));
+        lanes.sum()
     }
 
     fn queue(&self, from: ShardId, to: ShardId, lane: Lane) -> &Queue<P> {

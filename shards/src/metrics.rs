@@ -59,6 +59,8 @@ counters! {
     Events => "events",
     /// Stream connections open now (a gauge).
     ConnectionsOpen => "connections_open",
+    /// Messages received and not handled, at the end of the last turn (a gauge).
+    ReceivedWaiting => "received_waiting",
     /// Stream connections accepted.
     ConnectionsAccepted => "connections_accepted",
     /// Stream connections opened to a peer.
@@ -123,6 +125,14 @@ counters! {
     ClosedIdle => "closed_idle",
     /// Connection closed: the shard stopped.
     ClosedStop => "closed_stop",
+}
+
+impl Counter {
+    /// Whether it may fall: it says how much there is now, and not how much there was.
+    #[must_use]
+    pub fn is_gauge(self) -> bool {
+        matches!(self, Self::ConnectionsOpen | Self::ReceivedWaiting)
+    }
 }
 
 /// One shard's numbers.

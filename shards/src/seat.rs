@@ -86,7 +86,8 @@ impl<E: Engine> Seat<E> {
                 limits::MESH_NEW_MAX,
             ],
         ));
-        let shared = Arc::new(Shared::new(sleepers, Sleeper::new(EventFd::new(false)?)));
+        let listener = Sleeper::new(EventFd::new(false)?);
+        let shared = Arc::new(Shared::new(sleepers, listener, Arc::clone(&mesh)));
         let seat = |shard| Self {
             me: ShardId(shard),
             shared: Arc::clone(&shared),

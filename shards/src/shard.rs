@@ -142,6 +142,8 @@ impl<E: Engine> Shard<E> {
         let woken = self.port.wake_receivers();
         self.metrics().add(Counter::Wakeups, woken);
         self.metrics().add(Counter::Turns, 1);
+        let waiting = self.intake.waiting() as u64;
+        self.metrics().set(Counter::ReceivedWaiting, waiting);
         self.busy_since = (work > 0).then_some(now);
         if stopping {
             self.last_turns += 1;

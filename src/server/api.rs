@@ -15,6 +15,7 @@ use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use offhook_shards::{Counter as Counted, ShardId, ShardMetrics};
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
 use tokio::sync::watch;
@@ -295,7 +296,7 @@ async fn shards(State(api): State<Api>, asker: Asker) -> Result<Response, Proble
             let of_metric = counted.entry(counter.metric()).or_insert_with(|| json!({}));
             of_metric[counter.cause()] = value.into();
         }
-        for counter in offhook_shards::Counter::ALL {
+        for counter in Counted::ALL {
             counted.insert(counter.name().to_owned(), metrics.value(*counter).into());
         }
         let held = Gauge::ALL.map(|gauge| (gauge.name().to_owned(), counters.held(gauge).into()));
@@ -305,6 +306,8 @@ async fn shards(State(api): State<Api>, asker: Asker) -> Result<Response, Proble
             "Shard": shard.0,
             "Driver": fleet.driver,
             "Holds": serde_json::Map::from_iter(held),
+            "Waiting": waiting(fleet, shard),
+            "DatagramsPerBatch": batches(metrics),
             "TurnMicroseconds": {
                 "P50": micros(turns.percentile(50)),
                 "P99": micros(turns.percentile(99)),
@@ -321,6 +324,32 @@ async fn shards(State(api): State<Api>, asker: Asker) -> Result<Response, Proble
         StatusCode::OK,
         &json!({ "Shards": shown.collect::<Vec<_>>() }),
     ))
+}
+
+/// What waits in a shard's queues.
+fn waiting(fleet: &Fleet, shard: ShardId) -> Json {
+    let waiting = fleet.waiting(shard).into_iter();
+    Json::Object(
+        waiting
+            .map(|(queue, count)| (queue.to_owned(), count.into()))
+            .collect(),
+    )
+}
+
+/// How many datagrams the kernel has given and taken at a time, on average, once it has.
+fn batches(metrics: &ShardMetrics) -> Json {
+    let mut means = serde_json::Map::new();
+    for (name, datagrams, batches) in [
+        ("In", Counted::DatagramsIn, Counted::BatchesIn),
+        ("Out", Counted::DatagramsOut, Counted::BatchesOut),
+    ] {
+        let (datagrams, batches) = (metrics.value(datagrams), metrics.value(batches));
+        if batches > 0 {
+            let mean = datagrams as f64 / batches as f64;
+            means.insert(name.to_owned(), ((mean * 100.0).round() / 100.0).into());
+        }
+    }
+    Json::Object(means)
 }
 
 async fn metrics_page(State(api): State<Api>, asker: Asker) -> Result<Response, Problem> {

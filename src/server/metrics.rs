@@ -13,8 +13,8 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
-use offhook_shards::Metrics;
 use offhook_shards::turns::TurnTimes;
+use offhook_shards::{Counter as ShardCounter, Depths, Metrics, ShardId};
 
 use crate::counters::{Counter, Counters, Gauge};
 use crate::cti::ErrorCode;
@@ -37,10 +37,41 @@ pub struct Fleet {
     pub counters: Vec<Arc<Counters>>,
     /// What the shards themselves count.
     pub metrics: Arc<Metrics>,
+    /// What waits in each shard's queues, when it is asked for.
+    pub queues: Queues,
     /// What HTTP has turned away.
     pub refusals: Arc<Refusals>,
     /// What the resolver counts.
     pub dns: Arc<Tally>,
+}
+
+/// Looks into the queues of all shards.
+#[derive(Clone)]
+pub struct Queues(pub Arc<dyn Fn(ShardId) -> Depths + Send + Sync>);
+
+impl fmt::Debug for Queues {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Queues")
+    }
+}
+
+impl Fleet {
+    /// How much waits for a shard and from it, under the names of the queues.
+    #[must_use]
+    pub fn waiting(&self, shard: ShardId) -> [(&'static str, u64); 4] {
+        let Depths {
+            from_shards,
+            requests,
+            events,
+        } = (self.queues.0)(shard);
+        let received = self.metrics.shard(shard);
+        [
+            ("received", received.value(ShardCounter::ReceivedWaiting)),
+            ("from_shards", from_shards as u64),
+            ("requests", requests as u64),
+            ("events", events as u64),
+        ]
+    }
 }
 
 /// The page.
@@ -248,7 +279,6 @@ impl Page {
     }
 
     fn encode_shards(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
-        use offhook_shards::Counter as ShardCounter;
         let shards: Vec<String> = (0..self.fleet.counters.len())
             .map(|n| n.to_string())
             .collect();
@@ -259,12 +289,22 @@ impl Page {
                 (vec![("shard", shard.as_str())], metrics.value(*counter))
             });
             let help = "What the shard itself counted";
-            if *counter == ShardCounter::ConnectionsOpen {
+            if counter.is_gauge() {
                 gauges(encoder, &name, help, values)?;
             } else {
                 counters(encoder, &name, help, values)?;
             }
         }
+        let waiting = self.fleet.metrics.shards().zip(&shards);
+        let waiting = waiting.flat_map(|((id, _), shard)| {
+            let label = |(queue, count)| {
+                let labels = vec![("shard", shard.as_str()), ("queue", queue)];
+                (labels, count)
+            };
+            self.fleet.waiting(id).map(label)
+        });
+        let help = "What waits in a shard's queues at this moment";
+        gauges(encoder, "shard_queue_depth", help, waiting)?;
         let turns = self.fleet.metrics.shards().zip(&shards);
         let turns =
             turns.map(|((_, metrics), shard)| (vec![("shard", shard.as_str())], metrics.turns()));

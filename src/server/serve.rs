@@ -32,7 +32,7 @@ use super::gate::{self, Gate, Outputs};
 use super::hub::Hub;
 use super::journal::StateError;
 use super::link::{Full, Shards};
-use super::metrics::Fleet;
+use super::metrics::{Fleet, Queues};
 use super::reload::InUse;
 use super::service;
 use super::stopping::{Stopping, until_true};
@@ -480,6 +480,11 @@ impl<C: Crew> ControlPlane<C> {
         }
     }
 
+    fn queues(&self) -> Queues {
+        let control = self.running.control();
+        Queues(Arc::new(move |shard| control.depths(shard)))
+    }
+
     fn fleet(&self) -> Fleet {
         Fleet {
             driver: self.running.driver().name(),
@@ -487,6 +492,7 @@ impl<C: Crew> ControlPlane<C> {
             cores: self.running.plan().shards.clone(),
             counters: self.crew.counters(),
             metrics: self.running.metrics(),
+            queues: self.queues(),
             refusals: Arc::default(),
             dns: Arc::default(),
         }

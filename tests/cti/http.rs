@@ -98,6 +98,11 @@ async fn the_state_is_what_the_events_said() {
     let turns = &shard["TurnMicroseconds"];
     assert!(turns["P50"].as_u64() <= turns["P99"].as_u64(), "{turns}");
     assert!(turns["P99"].as_u64() <= turns["Max"].as_u64(), "{turns}");
+    let waiting = &shard["Waiting"];
+    for queue in ["received", "from_shards", "requests", "events"] {
+        assert_eq!(waiting[queue], 0, "{waiting}");
+    }
+    assert_eq!(shard["DatagramsPerBatch"], json!({}));
     let held = &shard["Holds"];
     assert_eq!(held.as_object().unwrap().len(), 6, "{held}");
     assert_eq!(
@@ -323,6 +328,8 @@ async fn the_metrics_page_counts() {
         "offhook_shards 2",
         "offhook_engine_calls{shard=\"1\"} 0",
         "# TYPE offhook_shard_turn_seconds histogram",
+        "offhook_shard_queue_depth{shard=\"1\",queue=\"from_shards\"} 0",
+        "# TYPE offhook_shard_received_waiting gauge",
         "# EOF",
     ] {
         assert!(

@@ -32,6 +32,9 @@ fn a_full_queue_gives_the_parcel_back() {
     assert_eq!(ports[0].push_or_starve(to, Lane::Urgent, 2), Ok(()));
     assert_eq!(ports[0].push(to, Lane::Urgent, 3), Err(3));
     assert_eq!(ports[0].push_or_starve(to, Lane::Urgent, 4), Err(4));
+    assert_eq!(ports[0].push(to, Lane::New, 5), Ok(()));
+    let waiting = |port: &Port<u64>| [0, 1].map(|shard| port.mesh.waiting(ShardId(shard)));
+    assert_eq!(waiting(&ports[0]), [0, 3]);
     let mut came = Vec::new();
     let taken = ports[1].receive(Lane::Urgent, 10, |from, parcel| {
         came.push((from, parcel));
@@ -39,6 +42,7 @@ fn a_full_queue_gives_the_parcel_back() {
     });
     assert_eq!(taken, 2);
     assert_eq!(came, [(ShardId(0), 1), (ShardId(0), 2)]);
+    assert_eq!(waiting(&ports[0]), [0, 1]);
 }
 
 #[test]
