@@ -46,6 +46,18 @@ fn check_says_that_all_is_fine() {
     );
 }
 
+/// The configuration that README plays is one, and it needs no file beside it.
+#[test]
+fn the_configuration_for_one_machine_is_fine() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/one-machine.toml");
+    let (status, out, err) = offhook(&["check", "--config", page.to_str().unwrap()]);
+    assert_eq!(status, Some(0), "{err}");
+    assert!(
+        out.contains("is fine: 5 agents, 1 queue, 1 routing point, 1 trunk"),
+        "{out}"
+    );
+}
+
 #[test]
 fn check_names_every_mistake() {
     let wrong = CONFIGURATION
