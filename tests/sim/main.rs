@@ -50,6 +50,7 @@ mod queues;
 mod races;
 mod random;
 mod recall;
+mod resubscribed;
 mod routers;
 mod runs;
 #[path = "../cti/schema.rs"]
