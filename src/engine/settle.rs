@@ -9,6 +9,7 @@ use crate::call;
 use crate::call::{
     CallKey, CallRef, Command, Event as CallEvent, LegCommand, LegSlot, Referred, Replaced,
 };
+use crate::config::TrunkIndex;
 use crate::counters::Counter;
 use crate::cti::{Notice, Output};
 use crate::dialog::{LegEvent, LegKey, PingOutcome, Refusal, UserAgentEvent};
@@ -70,22 +71,14 @@ impl Engine {
                 self.trunks.handle_change(trunk, change);
                 let in_service = self.trunks.in_service(trunk);
                 self.agents.handle_trunk(now, trunk, in_service);
-                self.watchers
-                    .handle_change(now, &mut self.trunks, trunk, change);
-                if change.in_service {
-                    // Who has hung up meanwhile was heard by nobody.
-                    let trunks = &self.trunks;
-                    let is_back = |address| trunks.leads_by(trunk, change.peer, address);
-                    self.user_agent.probe(now, is_back);
-                }
+                self.node_changed(now, trunk, change);
             }
             Message::TrunkNodes(trunk, nodes) => {
                 let changes = self.trunks.handle_nodes(trunk, &nodes);
                 let in_service = self.trunks.in_service(trunk);
                 self.agents.handle_trunk(now, trunk, in_service);
                 for change in changes {
-                    self.watchers
-                        .handle_change(now, &mut self.trunks, trunk, change);
+                    self.node_changed(now, trunk, change);
                 }
             }
             Message::TrunkFailure {
@@ -97,6 +90,18 @@ impl Engine {
                 self.trunks
                     .handle_failure(now, trunk, peer, failure, retry_after);
             }
+        }
+    }
+
+    /// A node may be used again, or not any more, whether it answers or its name leads there.
+    fn node_changed(&mut self, now: Instant, trunk: TrunkIndex, change: trunk::HealthChange) {
+        self.watchers
+            .handle_change(now, &mut self.trunks, trunk, change);
+        if change.in_service {
+            // Who has hung up meanwhile was heard by nobody.
+            let trunks = &self.trunks;
+            let is_back = |address| trunks.leads_by(trunk, change.peer, address);
+            self.user_agent.probe(now, is_back);
         }
     }
 

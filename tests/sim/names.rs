@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use offhook::cti::EventName::{DNBackInService, DNOutOfService};
+use offhook::cti::EventName::{DNBackInService, DNOutOfService, Released};
 use offhook::dns::Problem;
+use offhook::limits::PROBE_WITHIN;
 use offhook_loadgen::population::{CallPlan, EndedBy, Fault, Outcome, Token};
 
 use super::calls::outcome;
@@ -106,5 +107,34 @@ fn a_change_of_address_moves_new_calls_and_leaves_those_that_are_up() {
     let last = call(&mut world, 5);
     world.run_for(seconds(20));
     assert_answered(&world, last);
+    world.finish();
+}
+
+/// DNS has left a node out while it could not be reached, and a phone behind it has hung up: its
+/// call ends when the name leads there again, and not with its session.
+#[test]
+fn phone_that_has_left_behind_a_node_without_a_name_is_asked_when_it_has_one_again() {
+    let mut world = named(1);
+    world.resolve(&[0], None);
+    world.run_until_ready();
+    let token = call(&mut world, 600);
+    world.run_for(seconds(5));
+    world.excused = vec![Fault::NotifyUnanswered];
+    world.resolve(&[1], None);
+    world.connect_node(0, false);
+    assert!(world.phone("2000").hang_up());
+    world.run_for(seconds(70));
+    world.connect_node(0, true);
+    world.run_for(PROBE_WITHIN);
+    let released = |world: &World| {
+        let names = world.journal.names("2000");
+        names.iter().filter(|name| **name == Released).count()
+    };
+    assert_eq!(released(&world), 0, "nobody has asked");
+    world.resolve(&[0, 1], None);
+    world.run_for(PROBE_WITHIN);
+    assert_eq!(released(&world), 1);
+    let now = world.now;
+    world.population.callers.hang_up(now, token);
     world.finish();
 }
