@@ -68,7 +68,7 @@ impl Agent {
         }
         self.placing = Some(Placing {
             requested_by: whom,
-            lease: step.now + lease(step, None),
+            lease: lease(step, None),
         });
         self.watch_leases(step);
         step.outputs.push_back(Output::Place(Box::new(Place {

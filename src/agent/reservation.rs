@@ -2,14 +2,14 @@
 //! It is granted, extended while the call's shard reports progress, and returned by every end of
 //! the call, or by its lease if no report comes. Who is to be offered is the queue's business.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::agent::{EndCause, OfferSource, RefusedOffer};
 use crate::call::{self, CallRef};
 use crate::config::QueueIndex;
 use crate::counters::Counter;
 use crate::cti::{ClientId, EventName, KeyValueList};
-use crate::limits::{LEASE_LATE, RESERVATION_SLACK};
+use crate::limits::RESERVATION_SLACK;
 use crate::queue;
 
 use super::Party;
@@ -135,7 +135,7 @@ impl Agent {
             Source::Queue(queue) => Some(queue),
             Source::Direct | Source::Own => None,
         };
-        self.visits[index].lease = Some(step.now + lease(step, queue));
+        self.visits[index].lease = Some(lease(step, queue));
         self.watch_leases(step);
     }
 
@@ -159,7 +159,7 @@ impl Agent {
     pub(super) fn watch_leases(&mut self, step: &mut Step<'_>) {
         match self.leases().min() {
             Some(first) => {
-                let after = first.saturating_duration_since(step.now);
+                let after = first.saturating_duration_since(step.awake);
                 self.timers.arm(step, Timer::Lease, after);
             }
             None => self.timers.disarm(step, Timer::Lease),
@@ -172,29 +172,10 @@ impl Agent {
         leases.chain(placing)
     }
 
-    fn renew_leases(&mut self, step: &mut Step<'_>) {
-        for index in 0..self.visits.len() {
-            if self.visits[index].lease.is_some() {
-                self.extend_lease(step, index);
-            }
-        }
-        if let Some(placing) = &mut self.placing {
-            placing.lease = step.now + lease(step, None);
-        }
-        self.watch_leases(step);
-    }
-
     /// A call's shard has gone silent: a defect, which must not cost the agent's day.
     pub(super) fn lease_expired(&mut self, step: &mut Step<'_>) {
-        let now = step.now;
-        if self
-            .leases()
-            .min()
-            .is_some_and(|lease| now > lease + LEASE_LATE)
-        {
-            // Nobody has looked at the clock since then: the host slept, all shards with it.
-            return self.renew_leases(step);
-        }
+        // A host that slept has kept the call's shard from saying anything, too.
+        let now = step.awake;
         while let Some(index) = self.visits.position_of_over(now) {
             step.count(Counter::ReservationExpired);
             if self.visits[index].is_offer() {
@@ -238,12 +219,12 @@ impl Agent {
     }
 }
 
-/// How long a call's shard may say nothing.
-pub(super) fn lease(step: &Step<'_>, queue: Option<QueueIndex>) -> Duration {
+/// Until when a call's shard may say nothing, by [`Step::awake`].
+pub(super) fn lease(step: &Step<'_>, queue: Option<QueueIndex>) -> Instant {
     let ringing = step.config.no_answer(step.dn, queue);
     // RFC 3261 §17.1.1.2: a client transaction gives up after 64*T1.
     let silence = step.config.server.t1 * 64;
-    ringing + silence + RESERVATION_SLACK
+    step.awake + ringing + silence + RESERVATION_SLACK
 }
 
 fn take_back(step: &mut Step<'_>, visit: &mut Visit, why: Withdrawn) {

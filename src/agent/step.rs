@@ -48,6 +48,8 @@ pub(super) struct Timers([Option<TimerKey>; TIMERS]);
 /// One step of one agent.
 pub(super) struct Step<'a> {
     pub(super) now: Instant,
+    /// The same by a clock that stands while the host sleeps.
+    pub(super) awake: Instant,
     pub(super) dn: DnIndex,
     /// The agent's place in the table: what its timers carry.
     pub(super) position: u32,

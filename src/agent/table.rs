@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use offhook_shards::wheel::Wheel;
 
@@ -11,6 +11,7 @@ use crate::call::{self, CallRef};
 use crate::config::{Config, DnIndex, QueueIndex, TrunkIndex};
 use crate::counters::Counters;
 use crate::cti::Event;
+use crate::limits::HOST_SLEPT_AFTER;
 use crate::queue;
 
 use super::state::Agent;
@@ -65,6 +66,10 @@ pub struct Agents {
     /// For each trunk whether it has a peer in service.
     trunks_in_service: Vec<bool>,
     wheel: Wheel<(u32, Timer)>,
+    /// When the clock was last looked at.
+    looked: Instant,
+    /// For how long nobody has looked at it although something was due: the host slept.
+    slept: Duration,
     outputs: VecDeque<Output>,
     /// Those who had a step, while somebody wants to know.
     touched: Option<BTreeSet<DnIndex>>,
@@ -89,6 +94,8 @@ impl Agents {
             counters,
             agents,
             wheel: Wheel::new(now),
+            looked: now,
+            slept: Duration::ZERO,
             outputs: VecDeque::new(),
             touched: None,
         }
@@ -162,6 +169,7 @@ impl Agents {
 
     /// Time has passed.
     pub fn handle_timeout(&mut self, now: Instant) {
+        self.look(now);
         while let Some((_, (position, timer))) = self.wheel.expire(now) {
             self.step(now, position as usize, |agent, step| {
                 agent.handle_timer(step, timer);
@@ -215,13 +223,24 @@ impl Agents {
         self.agents.binary_search_by_key(&dn, Agent::dn).ok()
     }
 
+    /// Whoever comes first after a sleep notes how long it was, be it a timer or not.
+    fn look(&mut self, now: Instant) {
+        let due = self.wheel.next();
+        if due.is_some_and(|due| now > due + HOST_SLEPT_AFTER) {
+            self.slept += now.saturating_duration_since(self.looked);
+        }
+        self.looked = now;
+    }
+
     fn step(&mut self, now: Instant, position: usize, run: impl FnOnce(&mut Agent, &mut Step<'_>)) {
+        self.look(now);
         let agent = &mut self.agents[position];
         if let Some(touched) = &mut self.touched {
             touched.insert(agent.dn());
         }
         let mut step = Step {
             now,
+            awake: now - self.slept,
             dn: agent.dn(),
             position: u32::try_from(position).expect("AGENTS_MAX fits in 32 bits"),
             config: &self.config,

@@ -57,7 +57,9 @@ pub(super) struct Visit {
     pub(super) stage: Stage,
     /// Whether it was ever answered.
     pub(super) was_up: bool,
-    /// Until when the call's shard must have said something.
+    /// Until when the call's shard must have said something, by [`Step::awake`].
+    ///
+    /// [`Step::awake`]: super::step::Step::awake
     pub(super) lease: Option<Instant>,
     /// What rings, while there is a lease: what clients are told if nothing more is heard of it.
     pub(super) ringing: Option<Box<Party>>,

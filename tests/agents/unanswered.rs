@@ -192,6 +192,31 @@ fn a_host_that_slept_returns_no_reservation_because_of_that() {
 }
 
 #[test]
+fn a_lease_goes_on_after_a_sleep_where_it_stood() {
+    let mut desk = Desk::new().ready();
+    desk.reserved();
+    desk.pass(Duration::from_secs(30));
+    // Something else is looked at in between.
+    let other = desk.new_call();
+    desk.reserve(other, OfferSource::Queue(SALES));
+    desk.sleep(Duration::from_secs(600));
+    desk.pass(Duration::from_secs(31));
+    assert_eq!(desk.counted(Counter::ReservationExpired), 0);
+    desk.pass(Duration::from_secs(1));
+    assert_eq!(desk.counted(Counter::ReservationExpired), 1);
+}
+
+#[test]
+fn slow_turns_renew_no_reservation() {
+    let mut desk = Desk::new().ready();
+    desk.reserved();
+    for _ in 0..62 {
+        desk.sleep(Duration::from_millis(1_010));
+    }
+    assert_eq!(desk.counted(Counter::ReservationExpired), 1);
+}
+
+#[test]
 fn clients_hear_of_the_end_of_a_call_whose_shard_went_silent() {
     let mut desk = Desk::new().ready();
     let call = desk.ringing();
