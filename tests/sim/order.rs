@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use offhook::config::QueueIndex;
+use offhook::config::{Address, QueueIndex};
 use offhook::counters::Counter;
 use offhook::cti::{ConnId, EventName};
 use offhook::queue::{Place, Queues};
@@ -15,10 +15,15 @@ use super::world::World;
 /// What was told of a caller may be told a moment after it has come.
 const BETWEEN: Duration = Duration::from_secs(1);
 
+/// Timers that are due in one turn of a shard.
+const TURN: Duration = Duration::from_millis(2);
+
 /// Who came when, and who waited at the last look.
 #[derive(Debug, Default)]
 pub struct Order {
-    /// `None` for one who was answered before: it comes anew, or with the age that it had.
+    /// `None` for one who was answered before: it comes anew, or with the age that it had; and for
+    /// one who has called an agent, of which nothing was told because the phone never rang: it was
+    /// sent to the queue, and has waited since it called.
     came: BTreeMap<ConnId, Option<Instant>>,
     waiting: BTreeMap<QueueIndex, Vec<ConnId>>,
     /// Events that were looked at.
@@ -48,7 +53,19 @@ impl Order {
             }
             self.by_age(&waiting)?;
             if !has_router && !is_back {
-                nobody_is_passed_over(queues, queue, &before, &waiting)?;
+                // Who has waited as long as it may is on its way elsewhere at that moment, and
+                // waits on where it cannot go.
+                let wait_max = world.cluster.config.queue_at(queue).wait_max;
+                let is_leaving = |conn_id: &ConnId| {
+                    let came = self.came.get(conn_id).copied().flatten();
+                    let until = came.zip(wait_max).map(|(came, most)| came + most);
+                    until.is_some_and(|until| until <= world.now && world.now < until + TURN)
+                };
+                let stayed: Vec<ConnId> = waiting
+                    .into_iter()
+                    .filter(|conn_id| !is_leaving(conn_id))
+                    .collect();
+                nobody_is_passed_over(queues, queue, &before, &stayed)?;
             }
         }
         Ok(())
@@ -59,7 +76,11 @@ impl Order {
             let Some(call) = &event.call else {
                 continue;
             };
-            let came = self.came.entry(call.conn_id).or_insert(Some(event.at));
+            let config = &world.cluster.config;
+            let address = call.dnis.as_deref().and_then(|dnis| config.address(dnis));
+            let has_called_an_agent = matches!(address, Some(Address::Agent(_)));
+            let is_first = (!has_called_an_agent).then_some(event.at);
+            let came = self.came.entry(call.conn_id).or_insert(is_first);
             if let EventName::Established | EventName::PartyChanged = event.name {
                 *came = None;
             }
@@ -100,7 +121,10 @@ fn nobody_is_passed_over(
         }
         let is_offered = matches!(queues.place(queue, *conn_id), Some(Place::Offered(_)));
         if let (true, Some(first)) = (is_offered, passed_over) {
-            return Err(format!("I-17: {conn_id} is offered before {first}"));
+            let place = queues.place(queue, *conn_id);
+            return Err(format!(
+                "I-17: {conn_id} is offered before {first} in {queue:?}: {place:?}"
+            ));
         }
     }
     Ok(())
