@@ -4,12 +4,13 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use offhook::cti::{CallAction, EventName};
 use offhook::sip::Status;
 use offhook_loadgen::population::{
-    Activity, Behaviour, CallPlan, Change, EndedBy, Fact, Outcome, Reception, Token,
+    Activity, Behaviour, CallPlan, Change, EndedBy, Fact, Habits, Outcome, Reception, Token,
 };
 
 use super::calls::outcome;
@@ -110,6 +111,34 @@ fn d2_a_cancel_waits_for_the_first_response() {
     assert_eq!(cancelled.get(), 1);
     assert_eq!(outcome(&world, token), Some(Outcome::Abandoned));
     finish(&mut world);
+}
+
+/// No CANCEL arrives, and nobody picks the phone up.
+#[test]
+fn d2_phone_that_hears_of_no_cancel_stops_ringing_by_itself() {
+    let mut world = world();
+    let habits = Habits {
+        no_answer: 1.0,
+        ..Habits::default()
+    };
+    world.phone(AGENT).set_habits(Arc::new(habits));
+    rule(&mut world, cancels_are_lost);
+    let token = world.call(CallPlan::to(AGENT));
+    world.run_for(milliseconds(200));
+    let now = world.now;
+    world.population.callers.give_up(now, token);
+    world.run_for(Duration::from_secs(170));
+    assert_eq!(activity(&world, AGENT), Activity::Ringing(Some(token)));
+    world.run_for(Duration::from_secs(15));
+    assert_eq!(activity(&world, AGENT), Activity::Idle);
+    finish(&mut world);
+}
+
+fn cancels_are_lost(start: &str, _: &str, flight: &Flight) -> Fate {
+    match start.starts_with("CANCEL") && is_phones(flight) {
+        true => Fate::Lost,
+        false => Fate::Usual,
+    }
 }
 
 /// A PBX whose 487 never comes keeps neither the caller nor the agent for longer than 64·T1.

@@ -6,6 +6,9 @@ use offhook::sip::Status;
 
 use crate::population::random::{Random, Span};
 
+/// For how long a PBX lets a phone ring that nobody answers: whoever has called may be gone.
+const RINGS_FOR: Duration = Duration::from_mins(3);
+
 /// What a phone does with one call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Behaviour {
@@ -104,7 +107,7 @@ pub struct Habits {
     pub answering: Span,
     /// Time from the answer to the agent's BYE; `None` leaves it to the caller.
     pub talking: Option<Span>,
-    /// Chance that nobody answers.
+    /// Chance that nobody answers: after three minutes the PBX says 480.
     pub no_answer: f64,
     /// Chance of 486.
     pub busy: f64,
@@ -144,7 +147,7 @@ impl Habits {
         let talking = self.talking.map(|span| random.within(span));
         let (fate, holds) = (random.fraction(), random.chance(self.holds));
         let then = if fate < self.no_answer {
-            Answering::ByHand
+            Answering::Refuse(RINGS_FOR, Status::TEMPORARILY_UNAVAILABLE)
         } else if fate < self.no_answer + self.busy {
             Answering::Refuse(Duration::ZERO, Status::BUSY_HERE)
         } else if fate < self.no_answer + self.busy + self.declined {
