@@ -349,8 +349,7 @@ pub const ACKNOWLEDGEMENT_MAX: Duration = Duration::from_secs(40);
 pub const ACKNOWLEDGEMENT_PATIENCE: Duration = Duration::from_secs(24);
 /// How long an INVITE may ring while a negotiation waits for its answer. Calls end it sooner.
 pub const NEGOTIATION_RINGING_MAX: Duration = Duration::from_mins(15);
-/// How often two legs are told what the other one made of what it heard, before they are taken for
-/// two that never agree.
+/// How often two legs are told what the other one made of what it heard.
 pub const UPDATES_MAX: u8 = 4;
 
 const _: () = assert!(REINVITE_ANSWER_MAX.as_secs() < ACKNOWLEDGEMENT_PATIENCE.as_secs());
@@ -562,8 +561,7 @@ pub const FAILED_PHONE_REST: Duration = Duration::from_secs(5);
 pub const IN_ORDER_MAX: usize = 64;
 /// Bytes in the bodies of those that wait.
 pub const IN_ORDER_BYTES_MAX: usize = 16 << 10;
-/// How far the numbers of our requests jump in a dialog that was taken up after a crash: more than
-/// were sent since it was last written down.
+/// How far our numbers jump in a dialog of which not every request is known: more than there were.
 pub const CSEQ_AFTER_RECALL: u32 = 10_000;
 /// Within which time the far ends of calls that were taken up, or whose peer is back, are asked
 /// whether they still have them.
@@ -571,6 +569,10 @@ pub const PROBE_WITHIN: Duration = Duration::from_secs(60);
 /// Within which part of its interval a session that is ours to refresh asks, if that is sooner.
 pub const PROBE_PART: u32 = 30;
 /// How many far ends a shard asks in a second on average, however long it takes.
+/// Calls of nobody, answered when their INVITE had been given up, that a shard ends at once.
+pub const STRAYS_AT_ONCE_MAX: u32 = 200;
+/// And then in a second: each repeats its answer for 32 s.
+pub const STRAYS_PER_SECOND_MAX: u32 = 100;
 pub const PROBES_A_SECOND: u64 = 100;
 /// Within which time a far end that was silent is asked again.
 pub const PROBE_AGAIN: Duration = Duration::from_secs(120);

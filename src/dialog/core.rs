@@ -24,7 +24,7 @@ use crate::transaction::{
 use super::asides::Aside;
 use super::compose::{Answer, Draft, response};
 use super::dialog::Tag;
-use super::digits::Digits;
+use super::digits::{self, Digits};
 use super::random::Random;
 use super::reply::Copied;
 use super::table::{Hashed, Table};
@@ -67,8 +67,13 @@ pub(super) enum Timer {
 pub(super) struct Sent {
     pub(super) client: ClientKey,
     branch: Branch,
+}
+
+impl Sent {
     /// Whether it had no body: an INVITE without an offer asks for one.
-    pub(super) asks: bool,
+    pub(super) fn asks(self) -> bool {
+        self.branch.asks()
+    }
 }
 
 /// A message that may have to be sent again.
@@ -78,10 +83,29 @@ pub(super) struct Kept {
     pub(super) bytes: Bytes,
 }
 
+/// What tells a request of ours: random, but for the last bit, which says whether the request had
+/// no body. A response has it, too, so that it can be acknowledged as it must be although nobody
+/// remembers the INVITE any more.
 #[derive(Debug, Clone, Copy)]
-struct Branch(u64);
+pub(super) struct Branch(u64);
 
 impl Branch {
+    fn new(random: u64, asks: bool) -> Self {
+        Self(random & !1 | u64::from(asks))
+    }
+
+    /// That of a Via of ours.
+    pub(super) fn read(text: &str) -> Option<Self> {
+        text.strip_prefix(MAGIC_COOKIE)
+            .and_then(digits::read)
+            .map(Self)
+    }
+
+    /// Whether its request had no body.
+    pub(super) fn asks(self) -> bool {
+        self.0 & 1 == 1
+    }
+
     fn text(self) -> Digits<23> {
         Digits::new(MAGIC_COOKIE, self.0)
     }
@@ -263,7 +287,7 @@ impl Core {
         target: &Target,
         draft: &Draft<'_>,
     ) -> Result<Sent, Full> {
-        let branch = Branch(self.random.next());
+        let branch = Branch::new(self.random.next(), draft.body.is_none());
         let (transport, remote) = self.write(target, draft, branch);
         let client = self.transactions.request(
             now,
@@ -280,11 +304,7 @@ impl Core {
             },
         )?;
         self.owners.insert(client, owner);
-        Ok(Sent {
-            client,
-            branch,
-            asks: draft.body.is_none(),
-        })
+        Ok(Sent { client, branch })
     }
 
     /// RFC 3261 §9.1: the CANCEL of an INVITE has its branch and goes where it went. Nobody waits
@@ -310,7 +330,7 @@ impl Core {
 
     /// Sends an ACK to a 2xx and keeps it (§13.2.2.4).
     pub(super) fn acknowledge(&mut self, target: &Target, draft: &Draft<'_>) -> Kept {
-        let branch = Branch(self.random.next());
+        let branch = Branch::new(self.random.next(), draft.body.is_none());
         let (transport, remote) = self.write(target, draft, branch);
         let transmit = Transmit {
             transport,

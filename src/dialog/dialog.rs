@@ -10,7 +10,7 @@ use crate::sip::{self, NameAddr, Request, Response, Uri};
 
 use super::authorization::Authorization;
 use super::compose::OwnContact;
-use super::digits::Digits;
+use super::digits::{self, Digits};
 use super::far_end::Way;
 use super::{SessionUuid, Target};
 
@@ -21,6 +21,11 @@ pub(super) struct Tag(pub(super) u64);
 impl Tag {
     pub(super) fn text(self) -> Digits<16> {
         Digits::new("", self.0)
+    }
+
+    /// What [`Self::text`] has written.
+    pub(super) fn read(text: &str) -> Option<Self> {
+        digits::read(text).map(Self)
     }
 }
 
@@ -168,6 +173,24 @@ impl Dialog {
             session_id: None,
             authorization: None,
         }
+    }
+
+    /// The caller's side of one of which nothing is left, as a 2xx to its INVITE shows it. Where
+    /// that names no address to go to, requests go to `peer`.
+    pub(super) fn of_answer(response: &Response<'_>, peer: Target, local_tag: Tag) -> Self {
+        let mut dialog = Self::open(Opening {
+            call_id: response.call_id.to_owned(),
+            local_tag,
+            local: bracketed(&response.from).into(),
+            request_uri: &String::from_utf8_lossy(response.to.uri_bytes),
+            target: peer,
+            contact_user: "",
+            is_focus: false,
+        });
+        dialog.confirm(response);
+        // Where the next hop is a name, whom the answer came from knows the way.
+        dialog.way = Way::Direct;
+        dialog
     }
 
     /// Our Contact, but for the way that it is written for.

@@ -30,6 +30,22 @@ impl Digits<32> {
     }
 }
 
+/// The number in sixteen digits as they are written here: lower-case, so that one number has one
+/// text.
+pub(super) fn read(digits: &str) -> Option<u64> {
+    let digit = |byte: u8| match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        _ => None,
+    };
+    if digits.len() != 16 {
+        return None;
+    }
+    digits.bytes().try_fold(0, |number, byte| {
+        Some(number << 4 | u64::from(digit(byte)?))
+    })
+}
+
 fn write(digits: &mut [u8], number: u64) {
     for (place, shift) in digits.iter_mut().rev().zip((0..64).step_by(4)) {
         *place = b"0123456789abcdef"[usize::from((number >> shift) as u8 & 0xf)];

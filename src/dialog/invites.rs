@@ -147,7 +147,7 @@ impl SentInvite {
             client: sent.client,
             cseq,
             opening,
-            asks: sent.asks,
+            asks: sent.asks(),
             declining: None,
             acknowledged: Vec::new(),
         }
@@ -155,7 +155,7 @@ impl SentInvite {
 }
 
 /// The answer that takes none of the media which a 2xx offers.
-fn declining(response: &Response<'_>) -> Option<Body> {
+pub(super) fn declining(response: &Response<'_>) -> Option<Body> {
     let offer = body_of(&response.message)?;
     Some(Body {
         bytes: sdp::decline(&offer.bytes).ok()?.into(),

@@ -8,12 +8,10 @@ use std::time::{Duration, Instant};
 use crate::config::Credentials;
 use crate::journal::field::{Field, fields};
 use crate::limits::{CSEQ_AFTER_RECALL, LEGS_MAX, PROBE_WITHIN, SUBSCRIPTIONS_MAX};
-use crate::sip::{Method, Response};
 
 use super::accepted::{Accepted, Unheard};
 use super::authorization::Authorization;
 use super::call_dialog::CallDialog;
-use super::compose::Draft;
 use super::dialog::Dialog;
 use super::inbound::Unacknowledged;
 use super::leg::{Leg, Stage};
@@ -203,29 +201,6 @@ impl UserAgent {
         };
         self.legs[key] = Some(leg);
         Some(key)
-    }
-
-    /// A 2xx to an INVITE of which no transaction knows any more: our ACK was lost, or never sent,
-    /// and the peer waits for one (RFC 3261 §13.2.2.4). Whether there is such a dialog.
-    pub(super) fn acknowledge_stray(&mut self, response: &Response<'_>) -> bool {
-        if !response.status.is_success() || response.cseq_method != Method::Invite {
-            return false;
-        }
-        let tag = response.from_tag.unwrap_or_default();
-        let Some(Usage::Leg(key)) = self.core.table.find(response.call_id, tag) else {
-            return false;
-        };
-        let leg = self.legs.get(key).and_then(Option::as_ref);
-        let dialog = leg.map(Leg::dialog);
-        let Some(dialog) = dialog.filter(|dialog| dialog.is_with(response.to_tag)) else {
-            return false;
-        };
-        let answers = dialog.rare().map_or(&[][..], |rare| &rare.answers);
-        let answer = answers.iter().find(|(cseq, _)| *cseq == response.cseq);
-        let mut draft = Draft::within(dialog, Method::Ack, response.cseq);
-        draft.body = answer.map(|(_, body)| body);
-        self.core.acknowledge(&dialog.next_hop(), &draft);
-        true
     }
 }
 

@@ -47,6 +47,7 @@ mod requests;
 mod session;
 mod session_timer;
 mod strangers;
+mod stray;
 mod subscription;
 mod table;
 mod turn;

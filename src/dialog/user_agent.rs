@@ -4,7 +4,6 @@
 //! `requests.rs`.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -29,6 +28,7 @@ use super::leg::Leg;
 use super::ping::Pings;
 use super::reply::Copied;
 use super::strangers::{Sender, StrangersLog};
+use super::stray::Strays;
 use super::subscription::{Moment, Subscription};
 use super::table::Usage;
 use super::turn::Turn;
@@ -69,6 +69,7 @@ pub struct UserAgent {
     pub(super) turned_away: TurnedAway,
     pub(super) callers: Callers,
     pub(super) offered: Offered,
+    pub(super) strays: Strays,
     /// The legs that are over, while somebody wants to know.
     pub(super) over: Option<Vec<LegKey>>,
     /// The legs of whose end somebody waits to hear.
@@ -89,6 +90,7 @@ impl UserAgent {
             turned_away: TurnedAway::new(now, config.t1 * 64, config.keys),
             callers: Callers::default(),
             offered: Offered::default(),
+            strays: Strays::default(),
             core: Core::new(now, config, counters),
             legs: SlotMap::with_key(),
             subscriptions: SlotMap::with_key(),
@@ -137,8 +139,8 @@ impl UserAgent {
                 self.handle_stranger(now, source, unwelcome, &request);
             }
             // A response is known by the branch of its request, which nobody can guess.
-            (Ok(Checked::Response(response)), _) => {
-                self.handle_response(now, source.remote, &response);
+            (Ok(Checked::Response(response)), sender) => {
+                self.handle_response(now, source, sender, &response);
             }
             (Err(rejection), _) => {
                 self.reject(source, sender, &rejection);
@@ -415,7 +417,13 @@ impl UserAgent {
         }
     }
 
-    fn handle_response(&mut self, now: Instant, remote: SocketAddr, response: &Response<'_>) {
+    fn handle_response(
+        &mut self,
+        now: Instant,
+        source: Source,
+        sender: Sender<'_>,
+        response: &Response<'_>,
+    ) {
         // RFC 3261 §8.1.3.3: a response with a Via below ours was for somebody else.
         if response.message.elements(HeaderName::Via).nth(1).is_some() {
             self.core.count(Counter::ResponseStray);
@@ -425,14 +433,14 @@ impl UserAgent {
             Delivered::To(client) => client,
             Delivered::Absorbed => return,
             Delivered::Stray => {
-                if !self.acknowledge_stray(response) {
+                if !self.acknowledge_stray(now, source, sender, response) {
                     self.core.count(Counter::ResponseStray);
                 }
                 return;
             }
         };
         if let Some(told) = Feedback::told(&response.via) {
-            let event = UserAgentEvent::Overload(remote, told);
+            let event = UserAgentEvent::Overload(source.remote, told);
             self.core.events.push_back(event);
         }
         match self.core.owner(client) {

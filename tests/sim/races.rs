@@ -113,7 +113,29 @@ fn d2_a_cancel_waits_for_the_first_response() {
     finish(&mut world);
 }
 
-/// No CANCEL arrives, and nobody picks the phone up.
+/// No CANCEL has arrived, and the INVITE is given up when the phone is picked up: nobody is there,
+/// and it hears so at once.
+#[test]
+fn d2_phone_that_answers_what_was_given_up_is_hung_up_at_once() {
+    for early in [false, true] {
+        let mut world = world();
+        world.phone(AGENT).set_behaviour(Some(Behaviour::rings()));
+        rule(&mut world, cancels_are_lost);
+        let plan = CallPlan::to(AGENT);
+        let token = world.call(if early { plan.with_offer() } else { plan });
+        world.run_for(milliseconds(200));
+        let now = world.now;
+        world.population.callers.give_up(now, token);
+        world.run_for(Duration::from_secs(60));
+        assert_eq!(activity(&world, AGENT), Activity::Ringing(Some(token)));
+        assert!(world.phone(AGENT).answer());
+        world.run_for(milliseconds(200));
+        assert_eq!(activity(&world, AGENT), Activity::Idle);
+        finish(&mut world);
+    }
+}
+
+/// The same where nobody picks it up.
 #[test]
 fn d2_phone_that_hears_of_no_cancel_stops_ringing_by_itself() {
     let mut world = world();

@@ -217,38 +217,18 @@ impl Swallowed {
                 Fault::ChangeUnanswered => {
                     (is("INVITE") || is("UPDATE")) && !it.begins && it.is_unfinished(at)
                 }
-                Fault::NeverAcknowledged => {
-                    is("INVITE") && self.has_no_ack((*from, branch), it, at)
-                }
+                Fault::NeverAcknowledged => is("INVITE") && self.has_no_ack(*from, it, at),
                 _ => false,
             }
         })
     }
 
-    /// Whether the final response to an INVITE, or every ACK of it, was lost; or it came when
-    /// whoever asked had given up.
-    fn has_no_ack(
-        &self,
-        (from, branch): (SocketAddr, &str),
-        invite: &Exchange,
-        at: Instant,
-    ) -> bool {
+    /// Whether the final response to an INVITE, or every ACK of it, was lost.
+    fn has_no_ack(&self, from: SocketAddr, invite: &Exchange, at: Instant) -> bool {
         let key = (from, invite.call_id.clone(), invite.cseq);
         let in_vain = self.acks.get(&key);
         let in_vain = in_vain.is_some_and(|ack| ack.were_sent(at) && !ack.have_arrived(at));
-        let cancel = (from, branch.to_owned(), "CANCEL".to_owned());
-        let cancel = self.exchanges.get(&cancel);
-        let began = match cancel {
-            Some(cancel) => cancel.request.first_sent,
-            None => invite.request.first_sent,
-        };
-        let in_time = began.is_none_or(|began| {
-            let given_up = began + GIVEN_UP;
-            let proceeds = cancel.is_none() && invite.provisional.have_arrived(given_up);
-            proceeds || invite.finals.have_arrived(given_up)
-        });
-        let is_heard = in_time && invite.finals.have_arrived(at);
-        invite.finals.were_sent(at) && (!is_heard || in_vain)
+        invite.finals.were_sent(at) && (!invite.finals.have_arrived(at) || in_vain)
     }
 
     /// Whether, not long before, somebody has given up an exchange in the dialog of this caller or
@@ -259,7 +239,7 @@ impl Swallowed {
             None => whose.dn.is_none() && token.is_some() && whose.token == token,
         };
         let mut exchanges = self.exchanges.iter();
-        let was_cut_short = exchanges.any(|((from, branch, method), it)| {
+        let was_cut_short = exchanges.any(|((from, _, method), it)| {
             let given_up = |copies: &Copies| {
                 let sent = copies.first_sent;
                 sent.is_some_and(|sent| at >= sent + REPEATED && at < sent + REPEATED + FELT)
@@ -269,7 +249,7 @@ impl Swallowed {
                 && match method.as_str() {
                     "INVITE" => {
                         given_up(&it.request) && it.is_unanswered(at)
-                            || given_up(&it.finals) && self.has_no_ack((*from, branch), it, at)
+                            || given_up(&it.finals) && self.has_no_ack(*from, it, at)
                     }
                     _ => given_up(&it.request) && it.is_unfinished(at),
                 }

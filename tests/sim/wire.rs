@@ -26,6 +26,8 @@ type Transaction = (String, String, String);
 /// An INVITE of the server's.
 #[derive(Debug, Default)]
 struct Invite {
+    /// Whether it began its dialog.
+    begins: bool,
     provisional: bool,
     /// When the server gives it up: 64·T1 after it was sent, if nothing comes back, or after its
     /// CANCEL.
@@ -154,6 +156,7 @@ impl Wire {
         }
         if request.method == Method::Invite {
             let invite = Invite {
+                begins: request.to_tag.is_none(),
                 given_up: Some(now + GIVEN_UP),
                 ..Invite::default()
             };
@@ -312,21 +315,22 @@ impl Wire {
         };
         let is_provisional = response.status.is_provisional();
         invite.provisional |= is_provisional;
-        // RFC 6026 §8.4: what comes when the transaction is over is dropped.
+        // RFC 6026 §8.4: what comes when the transaction is over is dropped, but for the 2xx that
+        // makes somebody believe in a call.
         let over = invite
             .done
             .map_or(invite.given_up, |done| Some(done + GIVEN_UP));
-        if over.is_some_and(|over| now >= over) {
-            return;
-        }
+        let is_over = over.is_some_and(|over| now >= over);
         if is_provisional {
-            if !invite.cancelled {
+            if !invite.cancelled && !is_over {
                 invite.given_up = None;
             }
             return;
         }
-        invite.done.get_or_insert(now);
-        if response.status.is_success() {
+        if !is_over {
+            invite.done.get_or_insert(now);
+        }
+        if response.status.is_success() && (invite.begins || !is_over) {
             let tag = response.to_tag.unwrap_or_default().to_owned();
             let key = (response.call_id.to_owned(), response.cseq, tag);
             self.successes.insert(key, false);

@@ -11,5 +11,6 @@ mod messages;
 mod network;
 mod recalled;
 mod strangers;
+mod stray;
 mod subscriptions;
 mod together;

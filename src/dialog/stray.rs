@@ -1,0 +1,145 @@
+//! A 2xx to an INVITE of ours of which no transaction knows any more, so that the phone believes in
+//! a call. RFC 3261 §13.2.2.4: it gets its ACK, and where the call is nobody's, a BYE after it.
+//!
+//! Whether it is ours is seen by what it repeats: a Call-ID and a tag that we have minted. Nothing
+//! is kept for the day that such a 2xx comes; while its BYE is under way, it is a leg like those
+//! that were hung up.
+
+use std::time::Instant;
+
+use offhook_shards::Source;
+
+use crate::allowance::{Allowance, Rate};
+use crate::limits::{CSEQ_AFTER_RECALL, LEGS_MAX, STRAYS_AT_ONCE_MAX, STRAYS_PER_SECOND_MAX};
+use crate::sip::{Method, Response};
+
+use super::call_dialog::CallDialog;
+use super::compose::Draft;
+use super::core::{Branch, Core};
+use super::dialog::{Dialog, Tag};
+use super::invites::declining;
+use super::leg::Leg;
+use super::session::Session;
+use super::strangers::Sender;
+use super::table::Usage;
+use super::who::Role;
+use super::{Body, Cause, LegKey, LegPolicy, Target, UserAgent, call_id};
+
+const RATE: Rate = Rate::new(STRAYS_AT_ONCE_MAX, STRAYS_PER_SECOND_MAX, 1);
+
+/// Calls of nobody that were ended.
+#[derive(Debug, Default)]
+pub(super) struct Strays {
+    allowance: Allowance,
+    /// How many there were: the numbers of BYEs in one dialog must rise.
+    count: u32,
+}
+
+impl UserAgent {
+    /// Acknowledges a 2xx of which no transaction knows, and ends the call that it stands for where
+    /// that is nobody's. Whether it was ours.
+    pub(super) fn acknowledge_stray(
+        &mut self,
+        now: Instant,
+        source: Source,
+        sender: Sender<'_>,
+        response: &Response<'_>,
+    ) -> bool {
+        if !response.status.is_success() || response.cseq_method != Method::Invite {
+            return false;
+        }
+        let tag = response.from_tag.unwrap_or_default();
+        match self.core.table.find(response.call_id, tag) {
+            Some(Usage::Leg(leg)) => self.acknowledge_again(leg, response),
+            None => {
+                let Some(leg) = self.take_up_stray(now, source, sender, response) else {
+                    return false;
+                };
+                let is_acknowledged = self.acknowledge_again(leg, response);
+                // RFC 5407 §3.1.2.
+                self.with_leg(now, leg, |leg, turn| leg.hang_up(turn, Cause::default()));
+                is_acknowledged
+            }
+            Some(Usage::Subscription(_)) => false,
+        }
+    }
+
+    /// Our ACK was lost, or never sent. Whether the 2xx is that of the leg's dialog.
+    fn acknowledge_again(&mut self, key: LegKey, response: &Response<'_>) -> bool {
+        let leg = self.legs.get(key).and_then(Option::as_ref);
+        let dialog = leg.map(Leg::dialog);
+        let Some(dialog) = dialog.filter(|dialog| dialog.is_with(response.to_tag)) else {
+            return false;
+        };
+        dialog.acknowledge_before(&mut self.core, response.cseq);
+        true
+    }
+
+    /// A leg for a call that is nobody's any more. `None` where we have not made it, or there are
+    /// too many.
+    fn take_up_stray(
+        &mut self,
+        now: Instant,
+        source: Source,
+        sender: Sender<'_>,
+        response: &Response<'_>,
+    ) -> Option<LegKey> {
+        call_id::minted_by(response.call_id.as_bytes(), self.core.config.keys)?;
+        let local_tag = response.from_tag.and_then(Tag::read)?;
+        response.via.branch().and_then(Branch::read)?;
+        let peer = Target {
+            transport: source.transport,
+            address: source.remote,
+            large_requests: None,
+            overload_control: false,
+        };
+        let mut dialog = Dialog::of_answer(response, peer, local_tag);
+        let is_its_own = dialog.next_hop().address.ip() == source.remote.ip();
+        // A server of media is no trunk's. Nobody else has us send to a third party.
+        let may_lead_there = match sender {
+            Sender::Known { .. } => true,
+            Sender::Stranger(_) => is_its_own,
+        };
+        let has_room = self.legs.len() < LEGS_MAX;
+        if !may_lead_there || !has_room || !self.strays.allowance.take(now, RATE) {
+            return None;
+        }
+        self.strays.count = (self.strays.count + 1) % CSEQ_AFTER_RECALL;
+        // Beyond those of the requests that were sent while it rang.
+        dialog.local_cseq = response.cseq + CSEQ_AFTER_RECALL + self.strays.count;
+        let mut dialog = CallDialog::new(dialog, LegPolicy::default(), Role::Calling);
+        // An offer is answered in the ACK, even by somebody who then hangs up.
+        if let Some(answer) = declining(response).filter(|_| asks_for_answer(response)) {
+            dialog.will_answer(response.cseq, answer);
+        }
+        let leg = Leg::Confirmed(Session::called(Box::new(dialog)));
+        let key = self.legs.insert(Some(leg));
+        let table = &mut self.core.table;
+        table.insert(response.call_id, local_tag, Usage::Leg(key));
+        Some(key)
+    }
+}
+
+impl CallDialog {
+    /// What the ACK to the 2xx with this number says from now on.
+    pub(super) fn will_answer(&mut self, cseq: u32, answer: Body) {
+        let answers = &mut self.rare_mut().answers;
+        answers.retain(|(known, _)| *known != cseq);
+        answers.push((cseq, answer));
+    }
+
+    /// The ACK to a 2xx whose INVITE nobody remembers, with the answer that was given, if any was.
+    pub(super) fn acknowledge_before(&self, core: &mut Core, cseq: u32) {
+        let answers = self.rare().map_or(&[][..], |rare| &rare.answers);
+        let answer = answers.iter().find(|(known, _)| *known == cseq);
+        let mut draft = Draft::within(self, Method::Ack, cseq);
+        draft.body = answer.map(|(_, body)| body);
+        core.acknowledge(&self.next_hop(), &draft);
+    }
+}
+
+/// Whether a 2xx brings the offer for which its INVITE asked.
+fn asks_for_answer(response: &Response<'_>) -> bool {
+    let branch = response.via.branch().and_then(Branch::read);
+    branch.is_some_and(Branch::asks) && !response.message.body().is_empty()
+}
