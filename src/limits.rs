@@ -336,16 +336,13 @@ pub const TAKING_MAX: Duration = Duration::from_mins(2);
 /// How long our re-INVITE may go without a final response before it is taken back. A phone answers
 /// by itself; whoever asks a human first may do so within this time.
 pub const REINVITE_ANSWER_MAX: Duration = Duration::from_secs(16);
-/// How long a re-INVITE that was taken back may go without one: longer than its transaction lives
-/// (64 times T1, RFC 3261 §9.1).
+/// How long one that was taken back may go without: more than the 64*T1 of RFC 3261 §9.1.
 pub const REINVITE_WITHDRAWAL_MAX: Duration = Duration::from_secs(40);
 /// How often a re-INVITE that crossed one of the far end's is sent again.
 pub const GLARE_RETRIES_MAX: u8 = 4;
-/// How long the ACK to our 2xx may take: longer than the dialog waits (64 times T1, RFC 3261
-/// §13.3.1.4), which then ends.
+/// How long the ACK to our 2xx may take: more than 64*T1, after which its dialog ends.
 pub const ACKNOWLEDGEMENT_MAX: Duration = Duration::from_secs(40);
-/// How long the far end's 2xx may wait for our ACK. It gives up after 64 times T1, and by then the
-/// ACK must have reached it.
+/// How long the far end's 2xx may wait for our ACK, which must reach it within 64*T1.
 pub const ACKNOWLEDGEMENT_PATIENCE: Duration = Duration::from_secs(24);
 /// How long an INVITE may ring while a negotiation waits for its answer. Calls end it sooner.
 pub const NEGOTIATION_RINGING_MAX: Duration = Duration::from_mins(15);
@@ -569,13 +566,13 @@ pub const PROBE_WITHIN: Duration = Duration::from_secs(60);
 /// Within which part of its interval a session that is ours to refresh asks, if that is sooner.
 pub const PROBE_PART: u32 = 30;
 /// How many far ends a shard asks in a second on average, however long it takes.
+pub const PROBES_A_SECOND: u64 = 100;
+/// Within which time a far end that was silent is asked again.
+pub const PROBE_AGAIN: Duration = Duration::from_secs(120);
 /// Calls of nobody, answered when their INVITE had been given up, that a shard ends at once.
 pub const STRAYS_AT_ONCE_MAX: u32 = 200;
 /// And then in a second: each repeats its answer for 32 s.
 pub const STRAYS_PER_SECOND_MAX: u32 = 100;
-pub const PROBES_A_SECOND: u64 = 100;
-/// Within which time a far end that was silent is asked again.
-pub const PROBE_AGAIN: Duration = Duration::from_secs(120);
 /// How long a desktop that was there before a crash has to come back: longer than clients wait.
 pub const DESKTOP_RETURN: Duration = Duration::from_secs(60);
 /// For how long a peer's word about its overload counts at most (RFC 7339 §4.3), whatever it says.

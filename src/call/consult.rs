@@ -179,6 +179,7 @@ impl Conversation {
             | LegEvent::Identified(_)
             | LegEvent::Referred(_)
             | LegEvent::Progress { .. }
+            | LegEvent::AcknowledgementDue
             | LegEvent::Acknowledged { .. }
             | LegEvent::Offered { .. }
             | LegEvent::OfferAnswered { .. }

@@ -238,6 +238,9 @@ impl Conversation {
         if let (Hearing::Nobody, LegEvent::OfferAcknowledged { body }) = (heard, &event) {
             self.legs.session(leg).hear_acknowledged(body.as_ref());
         }
+        if let (Hearing::Nobody, LegEvent::AcknowledgementDue) = (heard, &event) {
+            self.acknowledge_alone(turn, leg);
+        }
         match self.seeks_with(leg) {
             Some((which, true)) => self.called_says(turn, which, leg, (&event, heard)),
             Some((which, false)) => self.phone_says(turn, which, leg, &event),
@@ -294,6 +297,7 @@ impl Conversation {
             | LegEvent::Acknowledged { .. }
             | LegEvent::Offered { .. }
             | LegEvent::OfferAnswered { .. }
+            | LegEvent::AcknowledgementDue
             | LegEvent::OfferRefused { .. }
             | LegEvent::OfferCancelled
             | LegEvent::OfferAcknowledged { .. } => {}

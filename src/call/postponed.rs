@@ -33,6 +33,7 @@ impl Conversation {
             LegEvent::Offered { .. }
             | LegEvent::Progress { .. }
             | LegEvent::Answered { .. }
+            | LegEvent::AcknowledgementDue
             | LegEvent::Refused { .. }
             | LegEvent::Acknowledged { .. }
             | LegEvent::OfferAnswered { .. }

@@ -187,12 +187,14 @@ impl Conversation {
     /// The phone that makes the call has answered with an offer, and nobody knows when somebody
     /// will answer that: it gets the ACK now, and the media later (RFC 3725 §4.3).
     fn caller_waits_long(&mut self, turn: &mut Turn<'_>, which: Which) {
-        let Some(leg) = self.caller_of(which).map(|first| first.leg) else {
-            return;
-        };
-        if self.exchanges.is_busy(leg) {
-            return;
+        let caller = self.caller_of(which).map(|first| first.leg);
+        if let Some(leg) = caller.filter(|leg| !self.exchanges.is_busy(*leg)) {
+            self.acknowledge_alone(turn, leg);
         }
+    }
+
+    /// A leg that is in no exchange has made an offer in its 2xx, which can wait no longer.
+    pub(super) fn acknowledge_alone(&mut self, turn: &mut Turn<'_>, leg: LegSlot) {
         let Some(Phase::Answered { offer: Some(offer) }) = self.legs.phase(leg).cloned() else {
             return;
         };

@@ -7,7 +7,7 @@ use crate::agent::{self, EndCause, PartyState};
 use crate::config::{Config, QueueIndex};
 use crate::counters::Counter;
 use crate::cti::{CallState, DnRole};
-use crate::dialog::{Body, LegEvent};
+use crate::dialog::{Body, LegEvent, Party};
 use crate::limits::{OFFER_SETUP_IN_T1, OUTSIDE_NO_ANSWER, PROGRESS_INTERVAL};
 use crate::queue;
 use crate::session::{Negotiation, Outcome, Sessions, Sink, Source};
@@ -237,19 +237,13 @@ impl Conversation {
                 let refuse = LegCommand::RefuseOffer(Status::NOT_ACCEPTABLE_HERE);
                 turn.commands.push(Command::Leg(leg, refuse));
             }
-            LegEvent::Identified(party) => {
-                self.across_is(leg, party);
-                let waiting = self.call(which).and_then(|call| call.participants.first());
-                if let Some(waiting) = waiting.filter(|_| self.legs.is_tie(leg)) {
-                    let identify = LegCommand::Identify(party.clone());
-                    turn.commands.push(Command::Leg(waiting.leg, identify));
-                }
-            }
+            LegEvent::Identified(party) => self.called_is(turn, which, leg, party),
             // Not before its final response, or of no interest.
             LegEvent::Info { .. }
             | LegEvent::InfoAnswered { .. }
             | LegEvent::Referred(_)
             | LegEvent::Progress { .. }
+            | LegEvent::AcknowledgementDue
             | LegEvent::Acknowledged { .. }
             | LegEvent::Offered { .. }
             | LegEvent::OfferAnswered { .. }
@@ -257,6 +251,16 @@ impl Conversation {
             | LegEvent::OfferCancelled
             | LegEvent::Refreshed { .. }
             | LegEvent::OfferAcknowledged { .. } => {}
+        }
+    }
+
+    /// Who is called says who it is; by a tie, whoever waits hears that.
+    fn called_is(&mut self, turn: &mut Turn<'_>, which: Which, leg: LegSlot, party: &Party) {
+        self.across_is(leg, party);
+        let waiting = self.call(which).and_then(|call| call.participants.first());
+        if let Some(waiting) = waiting.filter(|_| self.legs.is_tie(leg)) {
+            let identify = LegCommand::Identify(party.clone());
+            turn.commands.push(Command::Leg(waiting.leg, identify));
         }
     }
 

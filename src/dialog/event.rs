@@ -107,6 +107,9 @@ pub enum LegEvent {
         /// The answer, or the offer where our INVITE had none.
         body: Option<Body>,
     },
+    /// A 2xx to our INVITE, or re-INVITE, that was told before comes again and again, and its
+    /// sender may give the call up for want of an ACK: `acknowledge` now, with what is known.
+    AcknowledgementDue,
     /// Our INVITE failed; the leg is over.
     Refused {
         /// 300 to 699; 408 when nothing came, 503 when the transport failed.

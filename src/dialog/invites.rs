@@ -2,7 +2,9 @@
 //! them: a 2xx that comes again is acknowledged again, and one from another fork is acknowledged
 //! and ended (RFC 3261 §13.2.2.4). Empty for a leg that has been quiet for half a minute.
 
-use crate::limits::FORKS_MAX;
+use std::time::Instant;
+
+use crate::limits::{ACKNOWLEDGEMENT_PATIENCE, FORKS_MAX};
 use crate::sip::{Checked, HeaderIndex, Message, Method, Response, sdp};
 use crate::transaction::ClientKey;
 
@@ -23,6 +25,8 @@ struct SentInvite {
     opening: bool,
     /// Whether it had no offer, so that the 2xx brings one.
     asks: bool,
+    /// The 2xx of the dialog: when its first copy came, and how many came in the T2 after it.
+    heard: Option<(Instant, u32)>,
     /// What the ACK answers to the offer of the 2xx when nobody above has an answer.
     declining: Option<Body>,
     acknowledged: Vec<Acknowledged>,
@@ -45,12 +49,39 @@ impl Invites {
 
     /// A 2xx has come. RFC 3261 §13.2.2.4: an offer in it is answered in the ACK, even by somebody
     /// who then hangs up.
-    pub(super) fn succeeded(&mut self, client: ClientKey, response: &Response<'_>) {
-        if let Some(invite) = self.0.iter_mut().find(|invite| invite.client == client)
-            && invite.asks
-        {
-            invite.declining = declining(response);
+    pub(super) fn succeeded(
+        &mut self,
+        turn: &Turn<'_>,
+        client: ClientKey,
+        response: &Response<'_>,
+    ) {
+        if let Some(invite) = self.0.iter_mut().find(|invite| invite.client == client) {
+            let (first, copies) = invite.heard.get_or_insert((turn.now, 0));
+            if turn.now < *first + turn.core.config.t2 {
+                *copies = copies.saturating_add(1);
+            }
+            if invite.asks {
+                invite.declining = declining(response);
+            }
         }
+    }
+
+    /// Whether a 2xx that has just come again has waited for its ACK as long as it may. Its sender
+    /// says it again after T1, after twice that and so on up to T2, and gives up after 64*T1
+    /// (RFC 3261 §13.3.1.4). Whoever hears it from the beginning has several copies in the first
+    /// T2; where they are fewer, nobody knows for how long it has been said already.
+    pub(super) fn is_due(&self, turn: &Turn<'_>, client: ClientKey) -> bool {
+        let mut invites = self.0.iter();
+        let invite = invites.find(|invite| invite.client == client);
+        let Some((first, copies)) = invite.and_then(|invite| invite.heard) else {
+            return false;
+        };
+        let waits = turn.now.saturating_duration_since(first);
+        let (t1, t2) = (turn.core.config.t1, turn.core.config.t2);
+        let doublings = (t2.as_millis() / t1.as_millis().max(1)).max(1).ilog2();
+        let is_from_the_beginning = copies >= doublings;
+        waits >= ACKNOWLEDGEMENT_PATIENCE.saturating_sub(t2)
+            || (waits >= t2.saturating_sub(t1) && !is_from_the_beginning)
     }
 
     /// Its transaction is over: nothing of it can come any more.
@@ -114,7 +145,7 @@ impl Invites {
         let (asks, cseq) = (invite.asks, invite.cseq);
         let more_forks = invite.opening && invite.acknowledged.len() < FORKS_MAX;
         if dialog.is_with(response.to_tag) {
-            self.succeeded(client, response);
+            self.succeeded(turn, client, response);
             return true;
         }
         if more_forks {
@@ -148,6 +179,7 @@ impl SentInvite {
             cseq,
             opening,
             asks: sent.asks(),
+            heard: None,
             declining: None,
             acknowledged: Vec::new(),
         }

@@ -195,7 +195,7 @@ impl Calling {
         let body = self.early.last_word(response.to_tag, body);
         turn.emit(LegEvent::Answered { body });
         let mut invites = Invites::opening(&self.invite, self.cseq);
-        invites.succeeded(self.invite.client, response);
+        invites.succeeded(turn, self.invite.client, response);
         let client = self.invite.client;
         Leg::Answered(Answered {
             dialog: self.dialog,
@@ -313,7 +313,7 @@ impl Cancelling {
         let client = self.invite.client;
         self.dialog.confirm(response);
         let mut invites = Invites::opening(&self.invite, self.cseq);
-        invites.succeeded(client, response);
+        invites.succeeded(turn, client, response);
         invites.acknowledge(turn, &self.dialog, client, None);
         Leaving::with_invites(turn, self.dialog, invites, self.cause)
     }
@@ -353,11 +353,14 @@ impl Answered {
         client: ClientKey,
         response: &Response<'_>,
     ) -> Leg {
-        if response.status.is_success() {
-            // Its own 2xx once more waits for the ACK like the first one.
-            let _ = self
+        // Its own 2xx once more waits for the ACK like the first one.
+        if response.status.is_success()
+            && self
                 .invites
-                .another_success(turn, &self.dialog, client, response);
+                .another_success(turn, &self.dialog, client, response)
+            && self.invites.is_due(turn, client)
+        {
+            turn.emit(LegEvent::AcknowledgementDue);
         }
         Leg::Answered(self)
     }

@@ -76,7 +76,7 @@ impl Session {
         }
         self.negotiation = Negotiation::Settled;
         if response.status.is_success() {
-            self.invites.succeeded(client, response);
+            self.invites.succeeded(turn, client, response);
             self.invites.acknowledge(turn, &self.dialog, client, None);
             if let Some(body) = body_of(&response.message) {
                 turn.emit(LegEvent::Refreshed { body });

@@ -214,11 +214,14 @@ impl Session {
             | Negotiation::Answered(_)
             | Negotiation::Offered(_)
             | Negotiation::Accepted(_) => {
-                if response.status.is_success() {
-                    // A 2xx that waits for the ACK from above waits on.
-                    let _ = self
+                // A 2xx that waits for the ACK from above waits on.
+                if response.status.is_success()
+                    && self
                         .invites
-                        .another_success(turn, &self.dialog, client, response);
+                        .another_success(turn, &self.dialog, client, response)
+                    && self.invites.is_due(turn, client)
+                {
+                    turn.emit(LegEvent::AcknowledgementDue);
                 }
                 Leg::Confirmed(self)
             }
@@ -243,7 +246,7 @@ impl Session {
             self.dialog.refresh_from(&response.message);
             self.dialog.timer.accepted(turn, &response.message);
             self.dialog.agree();
-            self.invites.succeeded(client, response);
+            self.invites.succeeded(turn, client, response);
             turn.emit(LegEvent::OfferAnswered {
                 body: body_of(&response.message),
             });

@@ -190,6 +190,7 @@ impl Engine {
                 self.calls.handle(now, key, CallEvent::Leg(slot, event));
             }
             LegEvent::Answered { .. }
+            | LegEvent::AcknowledgementDue
             | LegEvent::Acknowledged { .. }
             | LegEvent::Offered { .. }
             | LegEvent::OfferCancelled

@@ -244,6 +244,7 @@ impl Engine {
             }
             LegEvent::Progress { .. }
             | LegEvent::Answered { .. }
+            | LegEvent::AcknowledgementDue
             | LegEvent::Refreshed { .. }
             | LegEvent::Refused { .. }
             | LegEvent::HungUp(_)

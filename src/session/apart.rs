@@ -197,4 +197,14 @@ impl<S: Copy + PartialEq> Pair<S> {
         }
         self.waited_in_vain(turn, leg, Failure::of(leg, Why::Silent))
     }
+
+    /// The sink takes longer than the source's 2xx may wait. The source gets an answer that keeps
+    /// its session as it is, and a re-INVITE when the sink has answered (RFC 3725 §4.3).
+    pub(super) fn patience_ends(&mut self, turn: &mut Turn<'_, S>) {
+        self.patience = None;
+        if self.giver == Giver::Unacknowledged && !self.source.over {
+            turn.acknowledge_alone(self.source.leg);
+            self.giver = Giver::Known;
+        }
+    }
 }

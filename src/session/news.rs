@@ -11,6 +11,8 @@ use crate::sip::Status;
 pub(super) enum News<'a> {
     /// 2xx to our INVITE.
     Answered(Option<&'a Body>),
+    /// The 2xx can wait for our ACK no longer.
+    Due,
     /// Our re-INVITE was refused; the leg lives on.
     Declined(Status),
     /// ACK to our 2xx.
@@ -33,6 +35,7 @@ impl<'a> News<'a> {
             LegEvent::Answered { body } | LegEvent::OfferAnswered { body } => {
                 Self::Answered(body.as_ref())
             }
+            LegEvent::AcknowledgementDue => Self::Due,
             LegEvent::OfferRefused { status } => Self::Declined(*status),
             LegEvent::Acknowledged { body } | LegEvent::OfferAcknowledged { body } => {
                 Self::Acknowledged(body.as_ref())

@@ -33,7 +33,7 @@ pub(super) struct Pair<S> {
     /// What the sink was told before.
     pub(super) before: Option<Bytes>,
     /// How long the source's 2xx may still go without ACK.
-    patience: Option<Instant>,
+    pub(super) patience: Option<Instant>,
     /// A leg's own change, which waits for its ACK.
     pub(super) apart: Option<Apart<S>>,
     /// Whether the source, whose offer is an earlier word of its, has said something else since.
@@ -321,7 +321,11 @@ impl<S: Copy + PartialEq> Pair<S> {
                 self.abandon(turn, stage, failure)
             }
             News::Early(body) => self.hear_early(turn, stage, leg, body),
-            News::Declined(_) | News::Other => stage.runs(),
+            News::Due if leg == self.source.leg => {
+                self.patience_ends(turn);
+                stage.runs()
+            }
+            News::Due | News::Declined(_) | News::Other => stage.runs(),
         }
     }
 
@@ -567,16 +571,6 @@ impl<S: Copy + PartialEq> Pair<S> {
             Stage::Over => Stage::Over.runs(),
         };
         self.becomes(next)
-    }
-
-    /// The sink takes longer than the source's 2xx may wait. The source gets an answer that keeps
-    /// its session as it is, and a re-INVITE when the sink has answered (RFC 3725 §4.3).
-    fn patience_ends(&mut self, turn: &mut Turn<'_, S>) {
-        self.patience = None;
-        if self.giver == Giver::Unacknowledged && !self.source.over {
-            turn.acknowledge_alone(self.source.leg);
-            self.giver = Giver::Known;
-        }
     }
 
     // Parts.

@@ -161,7 +161,7 @@ impl Reinvite {
                 self.crossed_by(turn, leg, offer);
                 Reply::Awaited
             }
-            News::Acknowledged(_) | News::Cancelled | News::Early(_) | News::Other => {
+            News::Acknowledged(_) | News::Cancelled | News::Early(_) | News::Due | News::Other => {
                 Reply::Awaited
             }
         }

@@ -178,6 +178,7 @@ impl<S: Copy + PartialEq> Single<S> {
                 | News::Declined(_)
                 | News::Cancelled
                 | News::Early(_)
+                | News::Due
                 | News::Other,
             ) => (stage, Outcome::Running),
         };

@@ -246,6 +246,33 @@ fn a_2xx_that_nobody_acknowledges_is_a_call_lost() {
     );
 }
 
+/// §13.3.1.4: its sender says it after T1, twice that, and so on up to T2, for 64*T1.
+#[test]
+fn a_2xx_that_comes_again_and_again_is_acknowledged_in_time() {
+    let said = [0, 500, 1_500, 3_500, 7_500, 11_500, 15_500, 19_500, 23_500];
+    for (first, expected) in [
+        (0, 23_500),
+        (1, 23_500),
+        (2, 7_500),
+        (4, 11_500),
+        (7, 23_500),
+    ] {
+        let (mut network, leg, invite) = calling();
+        let begin = network.now;
+        for at in &said[first..] {
+            network.run_for(begin + Duration::from_millis(*at) - network.now);
+            network.send(PEER, &ok(&invite, "a"));
+            let is_due = network.take_leg_events(0) == [LegEvent::AcknowledgementDue];
+            assert_eq!(is_due, *at >= expected, "{first}: {at}");
+        }
+        network.agents[0].acknowledge(network.now, leg, None);
+        network.take_texts();
+        network.send(PEER, &ok(&invite, "a"));
+        assert_eq!(kind(&network.take_text()), "ACK");
+        assert_eq!(network.take_events(0), []);
+    }
+}
+
 #[test]
 fn a_failure_is_reported_with_what_it_says() {
     for (provisional, code) in [(false, 503), (true, 486), (true, 302), (false, 603)] {

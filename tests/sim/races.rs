@@ -7,16 +7,16 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use offhook::cti::{CallAction, EventName};
+use offhook::cti::{CallAction, EventName, KeyValueList};
 use offhook::sip::Status;
 use offhook_loadgen::population::{
     Activity, Behaviour, CallPlan, Change, EndedBy, Fact, Habits, Outcome, Reception, Token,
 };
 
 use super::calls::outcome;
-use super::control::{act, conn_of, connected, talking, told, world, world_on};
+use super::control::{act, conn_of, connected, talking, told, world, world_on, world_with};
 use super::network::{Fate, Flight};
-use super::world::World;
+use super::world::{Setup, World};
 
 const AGENT: &str = "2000";
 const OTHER: &str = "2001";
@@ -283,6 +283,66 @@ fn d6_an_ack_after_24_s_costs_nobody_the_call() {
         world.population.callers.hang_up(now, token);
         finish(&mut world);
     }
+}
+
+/// The phone's 200 is heard when it has been said for 24 s already, and the ACK of a caller without
+/// an offer does not come: the phone, which will wait no longer, is acknowledged without media.
+#[test]
+fn d6_a_200_that_is_heard_late_is_acknowledged_before_it_is_given_up() {
+    let patient = "[agent_defaults]\nno_answer = 60\n";
+    let mut world = world_with("outbound = true\n", patient);
+    let token = calls(&mut world);
+    let mut answers = 0;
+    rule(&mut world, move |start, method, flight| {
+        let is_answer = start.contains(" 200 ") && method == "INVITE" && is_phones(flight);
+        answers += u32::from(is_answer);
+        let is_ack = method == "ACK" && flight.from.port() == 5080;
+        // The ninth of ten copies is said after 23.5 s.
+        match is_answer && answers <= 8 || is_ack {
+            true => Fate::Lost,
+            false => Fate::Usual,
+        }
+    });
+    // The phone reports a 200 that is never acknowledged, after 33 s here.
+    world.run_for(Duration::from_secs(36));
+    assert_eq!(activity(&world, AGENT), Activity::Talking(Some(token)));
+    world.network.rule = None;
+    world.run_for(Duration::from_secs(10));
+    assert!(connected(&world, token, AGENT));
+    let now = world.now;
+    world.population.callers.hang_up(now, token);
+    finish(&mut world);
+}
+
+/// Somebody is added to a call whose caller is out of reach, and has answered: until it is known
+/// what becomes of the call it is acknowledged without media.
+#[test]
+fn d6_an_added_party_is_acknowledged_although_nobody_can_be_connected_yet() {
+    let mut world = World::new(Setup {
+        server: "mixer = \"sip:10.0.2.1:5060\"".to_owned(),
+        ..Setup::calm(3)
+    });
+    world.run_until_ready();
+    let token = calls(&mut world);
+    rule(&mut world, |_, method, flight| {
+        match method == "ACK" && flight.from.port() == 5080 {
+            true => Fate::Lost,
+            false => Fate::Usual,
+        }
+    });
+    world.run_for(milliseconds(1_500));
+    let main = conn_of(&world, AGENT, EventName::Established);
+    let action = CallAction::SingleStepConference {
+        destination: OTHER.to_owned(),
+        user_data: KeyValueList::new(),
+    };
+    act(&mut world, AGENT, main, action);
+    world.run_for(Duration::from_secs(28));
+    assert!(matches!(activity(&world, OTHER), Activity::Talking(_)));
+    world.run_for(Duration::from_secs(20));
+    assert!(outcome(&world, token).is_some());
+    assert!(world.phone(AGENT).hang_up());
+    finish(&mut world);
 }
 
 /// The caller's BYE overtakes its ACK.
