@@ -288,16 +288,19 @@ impl Conversation {
             }
             LegEvent::Refreshed { body } => self.refreshed(turn, leg, &body),
             LegEvent::Identified(party) => self.identified(turn, leg, party),
+            LegEvent::OfferAnswered { body: Some(offer) } if heard == Hearing::Nobody => {
+                self.offers_to_nobody(turn, leg, &offer);
+            }
             // Heard before.
             LegEvent::InfoAnswered { .. }
             // Told as `Event::Referred`.
             | LegEvent::Referred(_)
             | LegEvent::Progress { .. }
             | LegEvent::Answered { .. }
+            | LegEvent::AcknowledgementDue
             | LegEvent::Acknowledged { .. }
             | LegEvent::Offered { .. }
             | LegEvent::OfferAnswered { .. }
-            | LegEvent::AcknowledgementDue
             | LegEvent::OfferRefused { .. }
             | LegEvent::OfferCancelled
             | LegEvent::OfferAcknowledged { .. } => {}

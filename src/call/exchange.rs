@@ -335,6 +335,23 @@ impl Conversation {
         }
     }
 
+    /// A leg answers, with an offer, what an earlier process has asked for. It gets the answer that
+    /// changes nothing, and then the media of whom it hears, unless one of them holds the other.
+    pub(super) fn offers_to_nobody(&mut self, turn: &mut Turn<'_>, leg: LegSlot, offer: &Body) {
+        let mut told = Vec::new();
+        Negotiation::acknowledge_alone(turn.now, leg, offer, &mut self.legs, &mut told);
+        self.tell(turn, told);
+        let talks = |leg| {
+            let party = self.party_on(leg);
+            party.is_some_and(|party| party.standing == Standing::Talking)
+        };
+        let partner = self.legs.partner(leg);
+        let partner = partner.filter(|partner| self.task.is_none() && talks(*partner));
+        if let Some(partner) = partner.filter(|_| talks(leg)) {
+            self.start(turn, None, [Step::Join(partner, leg)], Then::Rest);
+        }
+    }
+
     /// Two legs hear each other; what one of them heard before is of no use any more.
     pub(super) fn joined(&mut self, turn: &mut Turn<'_>, (one, other): (LegSlot, LegSlot)) {
         for alone in self.legs.join(one, other) {

@@ -59,6 +59,8 @@ pub(super) struct Rare {
     pub(super) in_order: InOrder,
     /// What ACKs of an earlier process answered, by the numbers of their INVITEs.
     pub(super) answers: Vec<(u32, Body)>,
+    /// The highest number that an earlier process can have used; 0 where there was none.
+    pub(super) numbers_before: u32,
 }
 
 /// What the peer's Allow and Supported say.

@@ -134,7 +134,8 @@ pub enum LegEvent {
     },
     /// The peer took its re-INVITE back by CANCEL; 487 was sent and the session stays as it was.
     OfferCancelled,
-    /// 2xx to our re-INVITE; answer with `acknowledge`.
+    /// 2xx to our re-INVITE, or with an offer to one of an earlier process; answer with
+    /// `acknowledge`.
     OfferAnswered {
         /// The answer, or the offer where our re-INVITE had none.
         body: Option<Body>,

@@ -171,7 +171,8 @@ impl UserAgent {
         }
         // What was sent after it was written down had numbers, too. A gap does no harm
         // (RFC 3261 §12.2.2).
-        dialog.local_cseq = dialog.local_cseq.saturating_add(CSEQ_AFTER_RECALL);
+        let last = dialog.local_cseq.saturating_add(CSEQ_AFTER_RECALL);
+        dialog.local_cseq = last;
         if let Some(party) = &party {
             dialog.is_across(party, &self.core);
         }
@@ -183,9 +184,8 @@ impl UserAgent {
             session_id: dialog.session_id.as_deref().copied(),
             core: &mut self.core,
         };
-        if !answers.is_empty() {
-            dialog.rare_mut().answers = answers;
-        }
+        let rare = dialog.rare_mut();
+        (rare.answers, rare.numbers_before) = (answers, last);
         let leg = match unheard {
             // The ACK says more than any probe.
             Some(unheard) => {

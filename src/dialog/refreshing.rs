@@ -148,7 +148,7 @@ impl Session {
                 return Leg::Confirmed(self);
             }
             // Theirs is not.
-            Negotiation::Offered(_) | Negotiation::Answered(_) => {
+            Negotiation::Offered(_) | Negotiation::Answered(_) | Negotiation::Recalled(_) => {
                 turn.ask_for_later(server, request);
                 return Leg::Confirmed(self);
             }

@@ -35,6 +35,9 @@ pub(super) enum Negotiation {
     Refreshing(Offering),
     /// Ours has its 2xx; the layer above is asked for the ACK.
     Answered(ClientKey),
+    /// Ours, of an earlier process, whose 2xx asks for an answer; the layer above is asked for the
+    /// ACK. Its number.
+    Recalled(u32),
     /// The peer's, without a final response: an INVITE, or an UPDATE that offers.
     Offered(Offered),
     /// The peer's has its 2xx, and no ACK has come.
@@ -105,6 +108,7 @@ impl Session {
             Negotiation::Offering(_)
             | Negotiation::Refreshing(_)
             | Negotiation::Answered(_)
+            | Negotiation::Recalled(_)
             | Negotiation::Offered(_)
             | Negotiation::Accepted(_) => {
                 turn.emit(LegEvent::OfferRefused {
@@ -135,6 +139,7 @@ impl Session {
             Negotiation::Settled
             | Negotiation::Refreshing(_)
             | Negotiation::Answered(_)
+            | Negotiation::Recalled(_)
             | Negotiation::Offered(_)
             | Negotiation::Accepted(_) => {}
         }
@@ -146,6 +151,14 @@ impl Session {
             Negotiation::Answered(client) => {
                 self.dialog.describe(body);
                 self.invites.acknowledge(turn, &self.dialog, client, body);
+                self.becomes(Negotiation::Settled)
+            }
+            Negotiation::Recalled(cseq) => {
+                self.dialog.describe(body);
+                if let Some(body) = body {
+                    self.dialog.will_answer(cseq, body.clone());
+                }
+                self.dialog.acknowledge_before(turn.core, cseq);
                 self.becomes(Negotiation::Settled)
             }
             Negotiation::Settled
@@ -169,6 +182,7 @@ impl Session {
             | Negotiation::Offering(_)
             | Negotiation::Refreshing(_)
             | Negotiation::Answered(_)
+            | Negotiation::Recalled(_)
             | Negotiation::Accepted(_) => Leg::Confirmed(self),
         }
     }
@@ -184,6 +198,7 @@ impl Session {
             | Negotiation::Offering(_)
             | Negotiation::Refreshing(_)
             | Negotiation::Answered(_)
+            | Negotiation::Recalled(_)
             | Negotiation::Accepted(_) => Leg::Confirmed(self),
         }
     }
@@ -212,6 +227,7 @@ impl Session {
             | Negotiation::Offering(_)
             | Negotiation::Refreshing(_)
             | Negotiation::Answered(_)
+            | Negotiation::Recalled(_)
             | Negotiation::Offered(_)
             | Negotiation::Accepted(_) => {
                 // A 2xx that waits for the ACK from above waits on.
@@ -286,6 +302,7 @@ impl Session {
             | Negotiation::Offering(_)
             | Negotiation::Refreshing(_)
             | Negotiation::Answered(_)
+            | Negotiation::Recalled(_)
             | Negotiation::Offered(_)
             | Negotiation::Accepted(_) => Leg::Confirmed(self),
         }
@@ -320,6 +337,7 @@ impl Session {
             Negotiation::Offering(_)
             | Negotiation::Refreshing(_)
             | Negotiation::Answered(_)
+            | Negotiation::Recalled(_)
             | Negotiation::Accepted(_) => {
                 turn.reply(server, request, Status::REQUEST_PENDING);
                 return Leg::Confirmed(self);
@@ -353,6 +371,7 @@ impl Session {
             | Negotiation::Offering(_)
             | Negotiation::Refreshing(_)
             | Negotiation::Answered(_)
+            | Negotiation::Recalled(_)
             | Negotiation::Offered(_)
             | Negotiation::Accepted(_) => Leg::Confirmed(self),
         }
@@ -371,6 +390,7 @@ impl Session {
             | Negotiation::Offering(_)
             | Negotiation::Refreshing(_)
             | Negotiation::Answered(_)
+            | Negotiation::Recalled(_)
             | Negotiation::Offered(_)
             | Negotiation::Accepted(_) => Leg::Confirmed(self),
         }
@@ -394,6 +414,7 @@ impl Session {
             | Negotiation::Offering(_)
             | Negotiation::Refreshing(_)
             | Negotiation::Answered(_)
+            | Negotiation::Recalled(_)
             | Negotiation::Offered(_) => {}
         }
         Leg::Confirmed(self)
@@ -410,6 +431,7 @@ impl Session {
             | Negotiation::Offering(_)
             | Negotiation::Refreshing(_)
             | Negotiation::Answered(_)
+            | Negotiation::Recalled(_)
             | Negotiation::Offered(_) => Leg::Confirmed(self),
         }
     }
@@ -427,6 +449,7 @@ impl Session {
             Negotiation::Answered(client) => {
                 self.invites.acknowledge(turn, &self.dialog, client, None);
             }
+            Negotiation::Recalled(cseq) => self.dialog.acknowledge_before(turn.core, cseq),
             Negotiation::Offered(offered) => {
                 offered.drop(turn);
             }

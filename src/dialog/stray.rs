@@ -19,11 +19,12 @@ use super::core::{Branch, Core};
 use super::dialog::{Dialog, Tag};
 use super::invites::declining;
 use super::leg::Leg;
-use super::session::Session;
+use super::session::{Negotiation, Session};
 use super::strangers::Sender;
 use super::table::Usage;
+use super::turn::{Turn, body_of};
 use super::who::Role;
-use super::{Body, Cause, LegKey, LegPolicy, Target, UserAgent, call_id};
+use super::{Body, Cause, LegEvent, LegKey, LegPolicy, Target, UserAgent, call_id};
 
 const RATE: Rate = Rate::new(STRAYS_AT_ONCE_MAX, STRAYS_PER_SECOND_MAX, 1);
 
@@ -50,12 +51,12 @@ impl UserAgent {
         }
         let tag = response.from_tag.unwrap_or_default();
         match self.core.table.find(response.call_id, tag) {
-            Some(Usage::Leg(leg)) => self.acknowledge_again(leg, response),
+            Some(Usage::Leg(leg)) => self.acknowledge_again(now, leg, response),
             None => {
                 let Some(leg) = self.take_up_stray(now, source, sender, response) else {
                     return false;
                 };
-                let is_acknowledged = self.acknowledge_again(leg, response);
+                let is_acknowledged = self.acknowledge_again(now, leg, response);
                 // RFC 5407 §3.1.2.
                 self.with_leg(now, leg, |leg, turn| leg.hang_up(turn, Cause::default()));
                 is_acknowledged
@@ -65,13 +66,17 @@ impl UserAgent {
     }
 
     /// Our ACK was lost, or never sent. Whether the 2xx is that of the leg's dialog.
-    fn acknowledge_again(&mut self, key: LegKey, response: &Response<'_>) -> bool {
+    fn acknowledge_again(&mut self, now: Instant, key: LegKey, response: &Response<'_>) -> bool {
         let leg = self.legs.get(key).and_then(Option::as_ref);
         let dialog = leg.map(Leg::dialog);
         let Some(dialog) = dialog.filter(|dialog| dialog.is_with(response.to_tag)) else {
             return false;
         };
-        dialog.acknowledge_before(&mut self.core, response.cseq);
+        if dialog.asks_anew(response) {
+            self.with_leg(now, key, |leg, turn| leg.answer_anew(turn, response));
+        } else {
+            dialog.acknowledge_before(&mut self.core, response.cseq);
+        }
         true
     }
 
@@ -135,6 +140,50 @@ impl CallDialog {
         let mut draft = Draft::within(self, Method::Ack, cseq);
         draft.body = answer.map(|(_, body)| body);
         core.acknowledge(&self.next_hop(), &draft);
+    }
+
+    /// Whether a 2xx to an INVITE of an earlier process has an offer that was never answered.
+    fn asks_anew(&self, response: &Response<'_>) -> bool {
+        let cseq = response.cseq;
+        let is_open = self.rare().is_some_and(|rare| {
+            cseq <= rare.numbers_before && rare.answers.iter().all(|(known, _)| *known != cseq)
+        });
+        is_open && asks_for_answer(response)
+    }
+}
+
+impl Leg {
+    /// The layer above is asked for the answer; while something else is under way, the 2xx comes
+    /// again. Who is hung up gets one that takes nothing.
+    fn answer_anew(self, turn: &mut Turn<'_>, response: &Response<'_>) -> Self {
+        let cseq = response.cseq;
+        let declining = declining(response);
+        match self {
+            Self::Confirmed(mut state) if matches!(state.negotiation, Negotiation::Settled) => {
+                if let Some(answer) = declining {
+                    state.dialog.will_answer(cseq, answer);
+                }
+                turn.emit(LegEvent::OfferAnswered {
+                    body: body_of(&response.message),
+                });
+                state.becomes(Negotiation::Recalled(cseq))
+            }
+            mut leg @ (Self::Leaving(_) | Self::HangingUp(_)) => {
+                if let Some(answer) = declining {
+                    leg.dialog_mut().will_answer(cseq, answer);
+                }
+                leg.dialog().acknowledge_before(turn.core, cseq);
+                leg
+            }
+            leg @ (Self::Confirmed(_)
+            | Self::Ringing(_)
+            | Self::Unacknowledged(_)
+            | Self::Calling(_)
+            | Self::CancelHeld(_)
+            | Self::Cancelling(_)
+            | Self::Answered(_)
+            | Self::Over(_)) => leg,
+        }
     }
 }
 

@@ -7,7 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use offhook::counters::Counter;
-use offhook::cti::{AgentWorkMode, CallAction, DesktopRequest, Event, EventName, KeyValueList};
+use offhook::cti::{
+    AgentWorkMode, CallAction, CallRequest, ClientId, DesktopRequest, Event, EventName,
+    KeyValueList, Request, RequestBody, RequestedBy,
+};
 use offhook::journal::{Image, Key};
 use offhook_loadgen::population::{CallPlan, EndedBy, Fault, Outcome};
 
@@ -314,6 +317,51 @@ fn ack_that_was_lost_before_a_crash_is_sent_when_the_phone_asks_for_it() {
     crash(&mut world);
     world.run_for(seconds(90));
     assert_eq!(outcome(&world, token), Some(Outcome::Answered(EndedBy::Us)));
+    world.finish();
+}
+
+/// The desktop takes its caller back: its phone is asked for an offer, and what it says is heard
+/// when another process is there.
+#[test]
+fn offer_that_comes_after_a_crash_is_answered_and_the_call_goes_on() {
+    let mut world = control::world();
+    let (token, conn_id) = control::talking(&mut world);
+    control::act(&mut world, AGENT, conn_id, CallAction::Hold);
+    world.run_for(seconds(2));
+    world.network.rule = Some(Box::new(move |flight| {
+        match flight.bytes.starts_with(b"SIP/2.0 200 ") && flight.from == node_address(0) {
+            true => Fate::Lost,
+            false => Fate::Usual,
+        }
+    }));
+    // Its answer dies with the process.
+    let (shard, retrieve) = (
+        conn_id.shard(),
+        Request {
+            requested_by: RequestedBy {
+                client: ClientId(1),
+                reference_id: 0,
+            },
+            body: RequestBody::Call(
+                conn_id,
+                CallRequest::Party {
+                    this_dn: world.cluster.config.dn(AGENT).expect("the agent's"),
+                    action: CallAction::Retrieve,
+                    reasons: KeyValueList::new(),
+                },
+            ),
+        },
+    );
+    world.cluster.request(world.now, shard, retrieve);
+    world.run_for(seconds(1));
+    crash(&mut world);
+    world.network.rule = None;
+    // The phone says 200 again and again, and would report an ACK without an answer.
+    world.run_for(seconds(5));
+    control::act(&mut world, AGENT, conn_id, CallAction::Retrieve);
+    world.run_for(seconds(40));
+    assert!(control::connected(&world, token, AGENT));
+    assert!(world.phone(AGENT).hang_up());
     world.finish();
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::messages::{PEER, body, header, invite, kind, kinds, request, response, tag};
 use super::network::{Network, invite_to, sdp};
+use super::stray::OFFER;
 use crate::dialog::{LegEvent, LegKey, LegMemory, LegPolicy};
 use crate::journal::{field, frame};
 
@@ -147,6 +148,56 @@ fn two_hundred_that_comes_again_after_a_crash_gets_its_ack_with_the_answer() {
     // That of a fork is none of this dialog's.
     network.send(PEER, &ok.replace("tag=phone", "tag=other"));
     assert_eq!(network.take_texts(), Vec::<String>::new());
+}
+
+/// A re-INVITE that asks for an offer, and what the phone answers it when another process is there.
+fn asked(network: &mut Network) -> (LegKey, String) {
+    let (leg, _) = calling(network);
+    network.agents[0].offer(network.now, leg, None);
+    let reinvite = network.take_text();
+    let content_type = "Content-Type: application/sdp\r\n";
+    let ok = response(&reinvite, 200, "", content_type, OFFER);
+    (crash(network, leg), ok)
+}
+
+#[test]
+fn offer_that_an_earlier_process_asked_for_is_answered_and_the_call_goes_on() {
+    let mut network = Network::new(1, 1);
+    let (leg, ok) = asked(&mut network);
+    network.send(PEER, &ok);
+    let body = Some(sdp(OFFER));
+    let answered = LegEvent::OfferAnswered { body };
+    assert_eq!(network.take_leg_events(0), [answered]);
+    network.agents[0].acknowledge(network.now, leg, Some(&sdp("answer")));
+    for _ in 0..2 {
+        let ack = network.take_text();
+        assert_eq!((kind(&ack).as_str(), self::body(&ack)), ("ACK", "answer"));
+        assert_eq!(
+            header(&ack, "CSeq"),
+            header(&ok, "CSeq").replace("INVITE", "ACK")
+        );
+        network.send(PEER, &ok);
+    }
+    network.take_text();
+    assert_eq!(network.take_leg_events(0), []);
+    // Nothing is under way: the next one goes out.
+    network.agents[0].offer(network.now, leg, None);
+    assert_eq!(kind(&network.take_text()), "INVITE");
+}
+
+#[test]
+fn offer_that_an_earlier_process_asked_for_is_declined_by_who_hangs_up() {
+    let mut network = Network::new(1, 1);
+    let (leg, ok) = asked(&mut network);
+    network.agents[0].hang_up(network.now, leg, 16);
+    assert_eq!(kind(&network.take_text()), "BYE");
+    for _ in 0..2 {
+        network.send(PEER, &ok);
+        let ack = network.take_text();
+        assert_eq!(kind(&ack), "ACK");
+        assert!(body(&ack).contains("m=audio 0 "), "{ack}");
+    }
+    assert_eq!(network.take_leg_events(0), []);
 }
 
 /// Who changes what is written of a leg changes the last byte of `HEAD`, too.
