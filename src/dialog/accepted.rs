@@ -54,6 +54,13 @@ fields!(Transmit { transport, local, remote } forgets { connection });
 fields!(Kept { transmit, bytes });
 fields!(Unheard { cseq, offers, kept });
 
+impl Unheard {
+    /// The number of its INVITE.
+    pub(super) fn cseq(&self) -> u32 {
+        self.cseq
+    }
+}
+
 impl Accepted {
     /// What is written down of it.
     pub(super) fn unheard(&self) -> Option<Unheard> {

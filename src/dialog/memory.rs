@@ -178,6 +178,10 @@ impl UserAgent {
         }
         let key = self.legs.insert(None);
         self.core.table.insert(&call_id, local_tag, Usage::Leg(key));
+        if let (Some(unheard), Some(tag)) = (&unheard, &dialog.remote_tag) {
+            let table = &mut self.core.table;
+            table.insert_accepted(&call_id, tag, unheard.cseq());
+        }
         let mut turn = Turn {
             now,
             leg: key,

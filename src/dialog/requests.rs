@@ -35,6 +35,10 @@ impl UserAgent {
         is_trusted: bool,
         request: &Request<'_>,
     ) {
+        // Its 2xx is said again until the ACK comes, whoever asks for it.
+        if self.repeats_before_crash(request) {
+            return;
+        }
         match self.core.transactions.handle_request(now, request, source) {
             Incoming::New(server) => self.serve(now, (source, is_trusted), server, request),
             Incoming::Absorbed => {}
@@ -60,6 +64,14 @@ impl UserAgent {
                 self.answer_stateless(source, request, status, retry_later());
             }
         }
+    }
+
+    /// Whether this is the INVITE of a call that an earlier process has answered: its transaction
+    /// is gone, and it must not begin another call.
+    fn repeats_before_crash(&self, request: &Request<'_>) -> bool {
+        let is_initial = request.method == Method::Invite && request.to_tag.is_none();
+        let tag = request.from_tag.unwrap_or_default();
+        is_initial && (self.core.table).was_accepted(request.call_id, tag, request.cseq)
     }
 
     fn serve(

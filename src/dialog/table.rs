@@ -31,6 +31,9 @@ pub(super) struct Table {
     keys: [u64; 2],
     by_local_tag: Map<Usage>,
     by_remote_tag: Map<SubscriptionKey>,
+    /// By Call-ID and remote tag, the number of each INVITE that an earlier process has accepted,
+    /// and whose transaction went with it.
+    accepted_before: Map<u32>,
 }
 
 impl Table {
@@ -39,6 +42,7 @@ impl Table {
             keys,
             by_local_tag: Map::default(),
             by_remote_tag: Map::default(),
+            accepted_before: Map::default(),
         }
     }
 
@@ -77,9 +81,32 @@ impl Table {
             .copied()
     }
 
+    /// An earlier process has accepted this INVITE.
+    pub(super) fn insert_accepted(&mut self, call_id: &str, remote: &str, cseq: u32) {
+        self.accepted_before
+            .insert(self.key(call_id, remote.as_bytes()), cseq);
+    }
+
+    /// The dialog of an INVITE is over. Costs nothing unless there are some of an earlier process.
+    pub(super) fn remove_accepted(&mut self, call_id: &str, remote: Option<&str>) {
+        if let (false, Some(remote)) = (self.accepted_before.is_empty(), remote) {
+            let key = self.key(call_id, remote.as_bytes());
+            self.accepted_before.remove(&key);
+        }
+    }
+
+    /// Whether this INVITE is one that an earlier process has accepted, and that its dialog stands.
+    pub(super) fn was_accepted(&self, call_id: &str, remote: &str, cseq: u32) -> bool {
+        !self.accepted_before.is_empty()
+            && self
+                .accepted_before
+                .get(&self.key(call_id, remote.as_bytes()))
+                == Some(&cseq)
+    }
+
     /// How many entries there are; zero when there is no dialog.
     pub(super) fn len(&self) -> usize {
-        self.by_local_tag.len() + self.by_remote_tag.len()
+        self.by_local_tag.len() + self.by_remote_tag.len() + self.accepted_before.len()
     }
 
     fn key(&self, call_id: &str, tag: &[u8]) -> u128 {

@@ -375,7 +375,9 @@ impl UserAgent {
         if let Leg::Over(dialog) = &mut leg {
             dialog.stop(&mut self.core);
             self.core.forget_probe(key);
-            self.core.table.remove(&dialog.call_id, dialog.local_tag);
+            let table = &mut self.core.table;
+            table.remove(&dialog.call_id, dialog.local_tag);
+            table.remove_accepted(&dialog.call_id, dialog.remote_tag.as_deref());
             self.legs.remove(key);
             if let Some(over) = &mut self.over {
                 over.push(key);

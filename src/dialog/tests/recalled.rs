@@ -63,6 +63,25 @@ fn two_hundred_without_ack_is_sent_by_the_next_process_until_the_ack_comes() {
 }
 
 #[test]
+fn invite_that_comes_again_after_a_crash_begins_no_other_call() {
+    let mut network = Network::new(1, 1);
+    let (leg, ok) = called(&mut network, false);
+    crash(&mut network, leg);
+    network.take_texts();
+    network.send(PEER, &invite("one", "1", ALLOWS_UPDATE));
+    assert_eq!(network.take_texts(), Vec::<String>::new());
+    assert_eq!(network.agents[0].legs(), 1);
+    let to = Some(tag(&ok, "To"));
+    network.send(PEER, &request("ACK", "one", 101, to, "2", "", ""));
+    // It may have been under way for long.
+    network.send(PEER, &invite("one", "1", ALLOWS_UPDATE));
+    assert_eq!(network.take_texts(), Vec::<String>::new());
+    network.send(PEER, &request("BYE", "one", 102, to, "3", "", ""));
+    network.run_for(Duration::from_secs(40));
+    assert!(network.agents[0].is_idle(), "nothing of it is left");
+}
+
+#[test]
 fn session_of_ours_is_refreshed_at_once_and_again_after_silence() {
     let mut network = Network::new(1, 1);
     let (leg, _) = called(&mut network, true);
