@@ -28,17 +28,20 @@ pub struct Order {
     waiting: BTreeMap<QueueIndex, Vec<ConnId>>,
     /// Events that were looked at.
     read: usize,
-    /// Offers that agents were not to be had for.
-    refused: u64,
+    /// Offers that came to nothing.
+    failed: u64,
 }
 
 impl Order {
     /// Looks at every queue, after every step.
     pub fn look(&mut self, world: &World, has_router: bool) -> Result<(), String> {
         self.read_events(world);
-        // Who was offered first may be back already.
-        let refused = world.cluster.count(Counter::OfferRefused);
-        let is_back = std::mem::replace(&mut self.refused, refused) != refused;
+        // Who was offered first may be back already: the agent was not to be had, or has logged out
+        // at once.
+        let all = Counter::ALL.iter().copied();
+        let of_offers = all.filter(|counter| counter.metric() == "offers_failed");
+        let failed = of_offers.map(|counter| world.cluster.count(counter)).sum();
+        let is_back = std::mem::replace(&mut self.failed, failed) != failed;
         let count = u16::try_from(world.cluster.config.queues.len()).expect("queues are few");
         for queue in (0..count).map(QueueIndex) {
             let owner = world.cluster.owners.queue(&world.cluster.config, queue);
