@@ -231,6 +231,21 @@ impl Swallowed {
         invite.finals.were_sent(at) && (!invite.finals.have_arrived(at) || in_vain)
     }
 
+    /// How many BYEs to a server of media, where the dialog was opened with this user, have never
+    /// arrived: for whoever hears no voice it has a time limit, and here it has not.
+    pub fn byes_in_vain(&self, at: Instant, user: &str) -> usize {
+        let is_its = |exchange: &Exchange| {
+            let whose = self.calls.get(&exchange.call_id);
+            whose.is_some_and(|whose| whose.dn.as_deref() == Some(user))
+        };
+        let byes = self
+            .exchanges
+            .iter()
+            .filter(|((.., method), _)| method == "BYE");
+        let lost = byes.filter(|(_, it)| is_its(it) && !it.request.have_arrived(at));
+        lost.count()
+    }
+
     /// Whether, not long before, somebody has given up an exchange in the dialog of this caller or
     /// phone because the network let nothing through, or the server slept.
     pub fn cut_short(&self, at: Instant, token: Option<Token>, dn: Option<&str>) -> bool {
