@@ -114,7 +114,7 @@ fn failures_say_what_came_and_what_was_expected() {
     });
     assert_eq!(refused, "486 Busy Here to INVITE, where 200 was expected");
     let bare = told(Failure::Unexpected, &|lab, invite| {
-        lab.answer(invite, "500 \u{7}", "")
+        lab.answer(invite, "500 \u{7}", "");
     });
     assert_eq!(bare, "500 to INVITE, where 200 was expected");
     let asked = told(Failure::Unexpected, &|lab, _| lab.ask("INFO", 7, ""));
