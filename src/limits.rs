@@ -222,8 +222,7 @@ pub const CTI_CALL_DEADLINE: Duration = CTI_ROUTE_DEADLINE;
 pub const CTI_PING_INTERVAL: Duration = Duration::from_secs(20);
 /// A client from which nothing came for this long is closed.
 pub const CTI_SILENCE_MAX: Duration = Duration::from_secs(60);
-/// How long a client that is being closed may take to read what stands before the close frame: as
-/// long as a client may be silent.
+/// How long a client that is being closed may take to read what stands before the close frame.
 pub const CTI_CLOSE_DEADLINE: Duration = CTI_SILENCE_MAX;
 /// Addresses in one frame of a snapshot of all addresses.
 pub const CTI_SNAPSHOT_ADDRESSES_MAX: usize = 512;
@@ -239,8 +238,7 @@ pub const CONFERENCE_MEMBERS_SHOWN_MAX: usize = 32;
 pub const DTMF_DIGITS_MAX: usize = 64;
 /// RequestSendDTMFs to one party whose digits are on their way or wait.
 pub const DTMF_REQUESTS_MAX: usize = 8;
-/// Digits that have not started so long after they were asked for do not: whoever has asked is
-/// told before [`CTI_CALL_DEADLINE`], and may ask again.
+/// Digits that have not started so long after they were asked for do not, and may be asked again.
 pub const DTMF_DEADLINE: Duration = Duration::from_secs(30);
 const _: () = assert!(DTMF_DEADLINE.as_secs() < CTI_CALL_DEADLINE.as_secs());
 /// Frames written to one client before they are flushed.

@@ -39,8 +39,8 @@ fn a_failed_call_is_status_1_and_says_why() {
     let output = client(&arguments, address);
     let text = words(&output.stdout);
     assert_eq!(output.status.code(), Some(1), "{text}");
-    let said = "  failed  2: unexpected message\n          2: 486 Busy Here to INVITE, where 200 was \
-                expected\n";
+    let said = "  failed  2: unexpected message\n          \
+                2: 486 Busy Here to INVITE, where 200 was expected\n";
     assert!(text.contains(said), "{text}");
     let errors = fs::read_to_string(&errors).expect("the errors were written");
     assert!(
