@@ -28,6 +28,8 @@ const PBX: ([u8; 4], u16) = ([10, 0, 1, 1], 5060);
 const CALLERS: ([u8; 4], u16) = ([10, 0, 1, 1], 5080);
 /// The first phone's number.
 const FIRST_DN: usize = 20_000;
+/// Phones whose numbers have five digits.
+const FIVE_DIGITS: usize = 100_000 - FIRST_DN;
 /// How far one tick moves the time.
 pub(crate) const TICK: Duration = Duration::from_millis(1);
 /// Rounds of a tick before it is taken for endless.
@@ -77,6 +79,24 @@ pub(crate) enum Journal {
     On,
 }
 
+/// What an engine was told to do: enough to do it again with another like it.
+#[derive(Debug, Clone)]
+pub(crate) enum Given {
+    /// A datagram came to its socket, and was looked at for its owner.
+    Read(Arc<[u8]>),
+    /// A datagram of its own, from this party.
+    Datagram(SocketAddr, Arc<[u8]>),
+    /// A message of another engine, or of its own.
+    Message(ShardId, Message),
+    /// Its next timer was asked for, and was due.
+    Timeout,
+    /// Everything that it had to say was fetched.
+    Drain,
+}
+
+/// What one engine was given, and when.
+pub(crate) type Diary = Vec<(Instant, Given)>;
+
 /// The engines of one server, with what comes to them and what they have said.
 pub(crate) struct Shards {
     engines: Vec<Engine>,
@@ -86,6 +106,52 @@ pub(crate) struct Shards {
     events: Vec<Output>,
     /// What is to be written down, where there is a journal.
     pub(crate) records: Vec<Record>,
+    /// Messages that engines sent each other, so far.
+    pub(crate) mailed: u64,
+    /// Datagrams that came to an engine that does not own them, so far.
+    pub(crate) hopped: u64,
+    /// What each engine was given, where it is written down.
+    diaries: Option<Vec<Diary>>,
+}
+
+/// An engine before anything has happened.
+pub(crate) fn engine(
+    now: Instant,
+    config: &Arc<Config>,
+    (shard, shards): (ShardId, u16),
+    counters: &Arc<Counters>,
+    journal: Journal,
+) -> Engine {
+    let keys = [7, 11];
+    let listener = Listener {
+        transport: Transport::Udp,
+        address: SERVER.into(),
+        advertised: SocketAddr::from(SERVER).to_string(),
+    };
+    let user_agent = UserAgentConfig {
+        shard,
+        listeners: vec![listener],
+        t1: config.server.t1,
+        t2: config.server.t2,
+        t4: config.server.t4,
+        user_agent: "Offhook".into(),
+        call_id_host: None,
+        keys,
+        seed: 1,
+    };
+    let setup = EngineConfig {
+        shard,
+        owners: Owners::new(shards, keys),
+        config: Arc::clone(config),
+        user_agent,
+        seed: 1,
+        counters: Arc::clone(counters),
+        wall: Wall::since_1970(now),
+    };
+    match journal {
+        Journal::Off => Engine::new(now, setup),
+        Journal::On => Engine::with_journal(now, setup, &Image::default()),
+    }
 }
 
 impl Shards {
@@ -96,65 +162,52 @@ impl Shards {
         counters: &Arc<Counters>,
         journal: Journal,
     ) -> Self {
-        let keys = [7, 11];
-        let owners = Owners::new(shards, keys);
-        let engine = |shard| {
-            let listener = Listener {
-                transport: Transport::Udp,
-                address: SERVER.into(),
-                advertised: SocketAddr::from(SERVER).to_string(),
-            };
-            let user_agent = UserAgentConfig {
-                shard,
-                listeners: vec![listener],
-                t1: config.server.t1,
-                t2: config.server.t2,
-                t4: config.server.t4,
-                user_agent: "Offhook".into(),
-                call_id_host: None,
-                keys,
-                seed: 1,
-            };
-            let setup = EngineConfig {
-                shard,
-                owners,
-                config: Arc::clone(config),
-                user_agent,
-                seed: 1,
-                counters: Arc::clone(counters),
-                wall: Wall::since_1970(now),
-            };
-            match journal {
-                Journal::Off => Engine::new(now, setup),
-                Journal::On => Engine::with_journal(now, setup, &Image::default()),
-            }
-        };
+        let engine = |shard| engine(now, config, (ShardId(shard), shards), counters, journal);
         Self {
-            engines: (0..shards).map(|shard| engine(ShardId(shard))).collect(),
+            engines: (0..shards).map(engine).collect(),
             incoming: Batch::default(),
             outgoing: Batch::default(),
             mail: Vec::new(),
             events: Vec::new(),
             records: Vec::new(),
+            mailed: 0,
+            hopped: 0,
+            diaries: None,
+        }
+    }
+
+    fn note(&mut self, now: Instant, engine: usize, given: impl FnOnce() -> Given) {
+        if let Some(diaries) = &mut self.diaries {
+            diaries[engine].push((now, given()));
         }
     }
 
     /// What a shard's loop does with a batch: bytes, time, then everything that was said.
     /// Datagrams come to any shard and are handed to their owner, as on a real socket.
     pub(crate) fn turn(&mut self, now: Instant) {
-        for (at, (party, bytes)) in self.incoming.iter().enumerate() {
+        let incoming = std::mem::take(&mut self.incoming);
+        for (at, (party, bytes)) in incoming.iter().enumerate() {
             let reader = at % self.engines.len();
             let owner = self.engines[reader].owner(bytes);
             let owner = owner.map_or(reader, ShardId::index);
+            self.hopped += u64::from(owner != reader);
+            self.note(now, reader, || Given::Read(bytes.into()));
+            self.note(now, owner, || Given::Datagram(party, bytes.into()));
             self.engines[owner].handle_datagram(now, source(party), bytes);
         }
+        self.incoming = incoming;
         self.incoming.clear();
-        for engine in &mut self.engines {
+        for at in 0..self.engines.len() {
+            let engine = &mut self.engines[at];
             if engine.poll_timeout().is_some_and(|at| at <= now) {
                 engine.handle_timeout(now);
+                self.note(now, at, || Given::Timeout);
             }
         }
         loop {
+            for at in 0..self.engines.len() {
+                self.note(now, at, || Given::Drain);
+            }
             for (from, engine) in (0..).map(ShardId).zip(&mut self.engines) {
                 while let Some(record) = engine.poll_record() {
                     self.records.push(record);
@@ -171,10 +224,37 @@ impl Shards {
             if self.mail.is_empty() {
                 return;
             }
-            for (from, to, message) in self.mail.drain(..) {
+            let mut mail = std::mem::take(&mut self.mail);
+            self.mailed += mail.len() as u64;
+            for (from, to, message) in mail.drain(..) {
+                self.note(now, to.index(), || Given::Message(from, message.clone()));
                 self.engines[to.index()].handle_message(now, from, message);
             }
+            self.mail = mail;
         }
+    }
+
+    /// As [`Shards::turn`], but what is due by time first and each datagram in a turn of its own,
+    /// so that a caller can measure one alone. It must call [`Shards::turn`].
+    pub(crate) fn turn_singly(&mut self, now: Instant, each: &mut dyn FnMut(&mut Self, Instant)) {
+        let batch = std::mem::take(&mut self.incoming);
+        self.turn(now);
+        for (party, bytes) in batch.iter() {
+            self.incoming.add(|incoming| {
+                incoming.extend_from_slice(bytes);
+                Some(party)
+            });
+            each(self, now);
+        }
+    }
+
+    /// INVITEs that the engines have to send to the PBX.
+    pub(crate) fn offers(&self) -> usize {
+        let invites = self
+            .outgoing
+            .iter()
+            .filter(|(to, bytes)| *to == SocketAddr::from(PBX) && bytes.starts_with(b"INVITE "));
+        invites.count()
     }
 
     /// From now on new calls are turned away, or no more.
@@ -200,6 +280,10 @@ pub(crate) struct Floor {
     pub(crate) pbx: Pbx,
     pub(crate) callers: Callers,
     pub(crate) counters: Arc<Counters>,
+    /// What everybody is configured by.
+    pub(crate) config: Arc<Config>,
+    /// When it began.
+    pub(crate) began: Instant,
     /// Datagrams that the engines were given, so far.
     pub(crate) received: u64,
 }
@@ -212,19 +296,29 @@ impl Floor {
 
     /// The same, with so many SUBSCRIBEs a second.
     pub(crate) fn subscribing(shards: u16, agents: usize, rate: usize) -> Self {
-        Self::build(shards, agents, rate, Journal::Off)
+        Self::build(shards, agents, rate, Journal::Off, false)
+    }
+
+    /// As [`Floor::new`], and what the engines are given is written down from the beginning.
+    pub(crate) fn noted(shards: u16, agents: usize) -> Self {
+        Self::build(shards, agents, 1_000, Journal::Off, true)
+    }
+
+    /// What each engine was given, where it was written down.
+    pub(crate) fn into_diaries(self) -> Vec<Diary> {
+        self.shards.diaries.unwrap_or_default()
     }
 
     /// As [`Floor::new`], with a journal or without.
     pub(crate) fn journaled(shards: u16, agents: usize, journal: Journal) -> Self {
-        Self::build(shards, agents, 1_000, journal)
+        Self::build(shards, agents, 1_000, journal, false)
     }
 
     #[allow(
         clippy::disallowed_methods,
         reason = "virtual time needs some instant to count from"
     )]
-    fn build(shards: u16, agents: usize, rate: usize, journal: Journal) -> Self {
+    fn build(shards: u16, agents: usize, rate: usize, journal: Journal, noted: bool) -> Self {
         let now = Instant::now();
         let config = Arc::new(configuration(agents, rate));
         let counters = Arc::new(Counters::default());
@@ -241,8 +335,13 @@ impl Floor {
                 ..CallersOptions::new(CALLERS.into(), SERVER.into(), "7000")
             }),
             counters,
+            config,
+            began: now,
             received: 0,
         };
+        if noted {
+            floor.shards.diaries = Some(vec![Diary::new(); usize::from(shards)]);
+        }
         for phone in 0..agents {
             let behaviour = Behaviour {
                 ringing_after: Some(TICK * 20),
@@ -441,7 +540,7 @@ fn sender(packet: Packet) -> SocketAddr {
     packet.from
 }
 
-fn source(remote: SocketAddr) -> Source {
+pub(crate) fn source(remote: SocketAddr) -> Source {
     Source {
         transport: Transport::Udp,
         local: SERVER.into(),
@@ -465,12 +564,17 @@ fn configuration(agents: usize, subscribe_rate: usize) -> Config {
         [[routing_point]]
         number = "7000"
         queue = "sales"
-        [[agents]]
-        range = "{}-{}"
-        queues = ["sales"]
-        "#,
-        dn(0),
-        dn(agents - 1),
+        "#
     );
+    // A range has numbers of one length.
+    let of_five = agents.min(FIVE_DIGITS);
+    let range = |first, last| {
+        let (first, last) = (dn(first), dn(last));
+        format!("[[agents]]\nrange = \"{first}-{last}\"\nqueues = [\"sales\"]\n")
+    };
+    let mut text = text + &range(0, of_five - 1);
+    if agents > of_five {
+        text += &range(of_five, agents - 1);
+    }
     config::parse(&text, &|name| Err(name.to_owned())).expect("the configuration is right")
 }
