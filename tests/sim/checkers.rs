@@ -452,7 +452,7 @@ pub fn quiescent(world: &World) -> Result<(), String> {
     if world.cluster.count(Counter::ReservationExpired) > 0 {
         return Err("a reservation outlived its lease".into());
     }
-    super::outage::offers_are_paced(&world.records, world.are_steered)?;
+    super::outage::offers_are_paced(world)?;
     for (index, agent) in world.cluster.config.agents.iter().enumerate() {
         let dn = DnIndex(u32::try_from(index).expect("agents are few"));
         agent_at_rest(world, dn, &agent.dn)?;

@@ -98,6 +98,8 @@ pub struct Network {
     pub asleep: Option<(SocketAddr, Instant)>,
     /// What has been lost of each exchange.
     pub swallowed: Swallowed,
+    /// How long the slowest datagram was under way.
+    pub slowest: Duration,
     random: Random,
     serial: u64,
     flights: BTreeMap<(Instant, u64), Flight>,
@@ -115,6 +117,7 @@ impl Network {
             cut: BTreeSet::new(),
             asleep: None,
             swallowed: Swallowed::default(),
+            slowest: Duration::ZERO,
             random: Random::new(seed),
             serial: 0,
             flights: BTreeMap::new(),
@@ -265,6 +268,7 @@ impl Network {
         let delay = self
             .random
             .between(self.faults.delay_min, self.faults.delay_max);
+        self.slowest = self.slowest.max(delay);
         self.serial += 1;
         self.flights.insert((now + delay, self.serial), flight);
     }
