@@ -8,12 +8,14 @@
 
 mod crowd;
 mod floor;
+mod offers;
+mod stage;
 
 use std::hint::black_box;
 use std::iter;
 use std::num::NonZero;
 use std::process::{Command, ExitCode};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -23,6 +25,7 @@ use offhook::sip::{Checked, HeaderIndex, Message, Method, Status, pidf};
 use offhook::transaction::{Incoming, Outgoing, Timers, Transactions};
 use offhook_loadgen::population::CallPlan;
 use offhook_shards::{Source, Transport};
+use stage::Stage;
 
 const FIGURES: &str = include_str!("instructions.txt");
 const FIGURES_PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/instructions.txt");
@@ -41,6 +44,8 @@ struct Case {
     run: fn(),
     /// Whether it is counted only when it is asked for by name.
     slow: bool,
+    /// Whether the count is what 99 of 100 steps take at most, instead of the mean.
+    spread: bool,
 }
 
 const fn case(name: &'static str, units: u64, run: fn()) -> Case {
@@ -49,6 +54,7 @@ const fn case(name: &'static str, units: u64, run: fn()) -> Case {
         units,
         run,
         slow: false,
+        spread: false,
     }
 }
 
@@ -58,32 +64,85 @@ const fn slow(name: &'static str, units: u64, run: fn()) -> Case {
         units,
         run,
         slow: true,
+        spread: false,
     }
 }
 
-const CASES: [Case; 15] = [
+const fn spread(name: &'static str, run: fn()) -> Case {
+    Case {
+        name,
+        units: 1,
+        run,
+        slow: true,
+        spread: true,
+    }
+}
+
+const CASES: [Case; 22] = [
     case("parse/invite_1224b", STEPS, || receive(INVITE)),
     case("parse/notify_1245b", STEPS, || receive(NOTIFY)),
     case("parse/presence_document", STEPS, read_presence),
     case("transaction/server", STEPS, serve),
     case("transaction/client", STEPS, request),
-    case("call/b2bua", CALLS, || calls(AGENTS, 0, Journal::Off)),
+    case("call/b2bua", CALLS, || calls(1, AGENTS, 0, Journal::Off)),
     case("call/b2bua_journal", CALLS, || {
-        calls(AGENTS, 0, Journal::On);
+        calls(1, AGENTS, 0, Journal::On);
     }),
     case("notify/that_changes", STEPS, notify_changes),
     case("notify/that_does_not", STEPS, notify_repeats),
     case("notify/retransmitted", STEPS, notify_retransmitted),
     case("match/agent_freed_1k", STEPS, || agents_freed(1_000)),
     case("match/caller_arrives_1k", STEPS, || callers_arrive(1_000)),
+    case("cti/event_100_clients", STEPS, || hear(100)),
+    slow("call/b2bua_2_shards", CALLS, || {
+        calls(2, AGENTS, 0, Journal::Off);
+    }),
+    slow("call/b2bua_3_shards", CALLS, || {
+        calls(3, AGENTS, 0, Journal::Off);
+    }),
     slow("call/b2bua_16k_agents", CALLS, || {
-        calls(16 * AGENTS, 0, Journal::Off);
+        calls(1, 16 * AGENTS, 0, Journal::Off);
     }),
     slow("call/b2bua_8k_held", CALLS, || {
-        calls(16 * AGENTS, 8_000, Journal::Off);
+        calls(1, 16 * AGENTS, 8_000, Journal::Off);
+    }),
+    slow("call/b2bua_100k_agents", CALLS, || {
+        calls(1, 100 * AGENTS, 0, Journal::Off);
+    }),
+    slow("call/b2bua_50k_held", CALLS, || {
+        calls(1, 100 * AGENTS, 50_000, Journal::Off);
     }),
     slow("match/agent_freed_100k", STEPS, || agents_freed(100_000)),
+    spread("offer/agent_freed_100k", || offers::agents_freed(100_000)),
+    spread("offer/caller_arrives_100k", || {
+        offers::callers_arrive(100_000);
+    }),
 ];
+
+/// Whether this program was told that it is counted, and is not timed.
+static IS_COUNTED: AtomicBool = AtomicBool::new(false);
+
+/// Lets callgrind begin where it does not look from the start: what was before runs ten times as
+/// fast so.
+fn begin_counting() {
+    tell_callgrind("--instr=on");
+}
+
+/// Makes callgrind write down what it has counted since the last time.
+fn end_step() {
+    tell_callgrind("--dump=step");
+}
+
+fn tell_callgrind(word: &str) {
+    if IS_COUNTED.load(Ordering::Relaxed) {
+        let process = std::process::id().to_string();
+        let told = Command::new("callgrind_control")
+            .args([word, &process])
+            .output();
+        // Where there is no callgrind, nothing is counted, and the guard says so.
+        drop(told);
+    }
+}
 
 /// What callgrind looks at.
 #[inline(never)]
@@ -220,13 +279,15 @@ const AGENTS: usize = 1_000;
 const CALLS: u64 = 200;
 
 /// Whole calls, INVITE to BYE, with the NOTIFYs that the phone's presence brings; with a journal
-/// also what a shard does for it, which is all but putting records into a file.
-fn calls(agents: usize, held: usize, journal: Journal) {
-    let mut floor = Floor::journaled(1, agents, journal);
+/// also what a shard does for it, which is all but putting records into a file. All shards'
+/// engines are counted together.
+fn calls(shards: u16, agents: usize, held: usize, journal: Journal) {
+    let mut floor = Floor::journaled(shards, agents, journal);
     for _ in 0..held {
         floor.callers.call(floor.now, CallPlan::to("7000"));
         floor.tick(&mut Shards::turn);
     }
+    begin_counting();
     for step in 0..4 * CALLS {
         let plan = CallPlan {
             hang_up_after: Some(TICK * 1_000),
@@ -247,6 +308,18 @@ fn calls(agents: usize, held: usize, journal: Journal) {
     assert_eq!((totals.refused, totals.abandoned, totals.lost), (0, 0, 0));
     let live = floor.shards.live_calls() - held;
     assert!((200..300).contains(&live), "{live} calls");
+}
+
+/// An event of a call, until so many clients have it in their queues; they read it uncounted.
+fn hear(clients: usize) {
+    let mut stage = Stage::new(clients, 0);
+    for step in 0..2 * STEPS {
+        let mut event = Some(stage.event());
+        count_later(step, &mut || {
+            stage.tell(event.take().expect("it is told once"));
+        });
+        stage.read();
+    }
 }
 
 /// Phones that are watched.
@@ -290,6 +363,7 @@ fn notify_retransmitted() {
 fn agents_freed(agents: u32) {
     let mut crowd = Crowd::new(agents);
     crowd.fill(1_000);
+    begin_counting();
     for step in 0..2 * STEPS {
         let (input, dn) = crowd.freed();
         let mut input = Some(input);
@@ -323,8 +397,9 @@ fn callers_arrive(agents: u32) {
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if let [flag, name] = &arguments[..]
-        && flag == "--run"
+        && (flag == "--run" || flag == "--time")
     {
+        IS_COUNTED.store(flag == "--run", Ordering::Relaxed);
         let case = CASES.iter().find(|case| case.name == name);
         (case.expect("the guard names its own cases").run)();
         return ExitCode::SUCCESS;
@@ -457,21 +532,87 @@ fn count_all<'a>(
 
 /// Runs one case in a process of its own under callgrind.
 fn count(case: &Case) -> Result<u64, String> {
-    let program = std::env::current_exe().map_err(|error| error.to_string())?;
-    let output = Command::new("valgrind")
-        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
-        .arg("--toggle-collect=*under_callgrind*")
-        .arg(program)
-        .args(["--run", case.name])
-        .output()
-        .map_err(|error| format!("valgrind cannot be started ({error}); apt install valgrind"))?;
-    let report = String::from_utf8_lossy(&output.stderr);
+    if case.spread {
+        return count_each(case);
+    }
+    let (mut valgrind, program) = (callgrind(case), this_program()?);
+    valgrind.arg("--callgrind-out-file=/dev/null");
+    let report = run(valgrind.arg(program).args(["--run", case.name]))?;
     let collected = report
         .lines()
         .filter_map(|line| line.split_once("Collected : "))
         .find_map(|(_, count)| count.trim().parse::<u64>().ok());
     match collected {
-        Some(count) if output.status.success() => Ok(count / case.units),
-        Some(_) | None => Err(report.into_owned()),
+        Some(count) if count > 0 => Ok(count / case.units),
+        Some(_) | None => Err(report),
+    }
+}
+
+/// The same, step by step: what 99 of 100 take at most. Beside it what they take without callgrind,
+/// by the clock.
+#[allow(clippy::print_stdout, reason = "the figures belong to the table")]
+fn count_each(case: &Case) -> Result<u64, String> {
+    let (mut valgrind, program) = (callgrind(case), this_program()?);
+    let folder = std::env::temp_dir().join(format!("callgrind-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
+    let file = folder.join("step").display().to_string();
+    valgrind.arg(format!("--callgrind-out-file={file}"));
+    let counted = run(valgrind.arg(&program).args(["--run", case.name]));
+    let steps = counted.and_then(|_| summaries(&folder));
+    std::fs::remove_dir_all(&folder).map_err(|error| error.to_string())?;
+    let mut steps = steps?;
+    steps.sort_unstable();
+    let [half, most] = [50, 99].map(|percent| offers::share(&steps, percent));
+    let times = run(Command::new(program).args(["--time", case.name]))?;
+    println!(
+        "  {} steps: half take {half}, 99 of 100 {most} instructions",
+        steps.len()
+    );
+    println!("  and in nanoseconds, without callgrind: {}", times.trim());
+    Ok(most)
+}
+
+/// What each dump of a folder has counted.
+fn summaries(folder: &std::path::Path) -> Result<Vec<u64>, String> {
+    let files = std::fs::read_dir(folder).map_err(|error| error.to_string())?;
+    let mut steps = Vec::new();
+    for file in files {
+        let file = file.map_err(|error| error.to_string())?;
+        let text = std::fs::read_to_string(file.path()).map_err(|error| error.to_string())?;
+        let summary = text.lines().find_map(|line| line.strip_prefix("summary: "));
+        steps.extend(summary.and_then(|count| count.trim().parse::<u64>().ok()));
+    }
+    // The last dump is of the end of the program and has nothing.
+    steps.retain(|step| *step > 0);
+    if steps.is_empty() {
+        return Err("callgrind has counted nothing".to_owned());
+    }
+    Ok(steps)
+}
+
+fn this_program() -> Result<std::path::PathBuf, String> {
+    std::env::current_exe().map_err(|error| error.to_string())
+}
+
+fn callgrind(case: &Case) -> Command {
+    let mut valgrind = Command::new("valgrind");
+    valgrind.args(["--tool=callgrind", "--toggle-collect=*under_callgrind*"]);
+    if case.slow {
+        valgrind.arg("--instr-atstart=no");
+    }
+    valgrind
+}
+
+/// What a program says, of its report and of itself.
+fn run(command: &mut Command) -> Result<String, String> {
+    let output = command
+        .output()
+        .map_err(|error| format!("it cannot be started ({error}); apt install valgrind"))?;
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&said).into_owned();
+    if output.status.success() {
+        Ok(said)
+    } else {
+        Err(said)
     }
 }
