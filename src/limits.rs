@@ -539,8 +539,8 @@ pub const CALLS_PER_DN_MAX: usize = 8;
 /// by itself: time for the messages between shards.
 pub const RESERVATION_SLACK: Duration = Duration::from_secs(10);
 /// A shard that keeps a deadline so late was not slow: its host has slept, and all shards with it.
-/// Shorter pauses are covered by [`RESERVATION_SLACK`].
-pub const HOST_SLEPT_AFTER: Duration = Duration::from_secs(1);
+/// How late a host wakes for a deadline says nothing of how long it has slept.
+pub const HOST_SLEPT_AFTER: Duration = Duration::from_millis(50);
 /// How often it is looked whether the wall clock was set.
 pub const WALL_LOOK_INTERVAL: Duration = Duration::from_secs(5);
 /// By how much it must be apart from the monotonic clock to count as set.
