@@ -71,7 +71,9 @@ fn rang(floor: &Floor, content_type: &str, offer: &[u8]) -> bool {
                 .message
                 .header(HeaderName::ContentType)
                 .unwrap_or_default();
-            assert_eq!(carried.trim_ascii(), content_type.trim_ascii().as_bytes());
+            // A quoted string may hold control characters, which become blanks.
+            let expected = content_type.replace(|letter: char| letter.is_ascii_control(), " ");
+            assert_eq!(carried.trim_ascii(), expected.trim_ascii().as_bytes());
         }
     }
     true
