@@ -32,8 +32,8 @@ fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// Holds in every run: nobody's phone is offered calls at the speed of the network. Where that takes
-/// seconds, what was sent in as many and one more may come within one.
+/// Holds in every run: nobody's phone is offered calls at the speed of the network. Where that
+/// takes seconds, what was sent in as many and one more may come within one.
 pub fn offers_are_paced(world: &World) -> Result<(), String> {
     let World {
         records,
