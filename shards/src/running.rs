@@ -87,6 +87,7 @@ pub fn start<E: Engine>(
             shards: options.shards,
         });
     }
+    crate::sys::refuse_huge_pages();
     let online = placement::online_cores().map_err(StartError::Cores)?;
     let plan = placement::plan(&options.placement, options.shards, &online)
         .map_err(StartError::Placement)?;

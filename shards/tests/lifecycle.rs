@@ -23,6 +23,7 @@ on_both_drivers! {
     a_panicking_engine_is_noticed
     spinning_shards_answer_too
     events_wake_a_tokio_task
+    memory_grows_in_small_pages
 }
 
 fn requests_and_events_make_the_round(driver: Driver) {
@@ -331,4 +332,15 @@ fn the_number_of_shards_has_limits() {
         let error = start(&options, Echo::new).err().unwrap();
         assert!(matches!(error, StartError::Shards { shards: told } if told == shards));
     }
+}
+
+fn memory_grows_in_small_pages(driver: Driver) {
+    let Some(host) = launch(&options(driver, 1)) else {
+        return;
+    };
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    // Kernels before 5.0 do not say.
+    let says = status.lines().find(|line| line.starts_with("THP_enabled"));
+    assert!(says.is_none_or(|says| says.ends_with('0')), "{says:?}");
+    host.running.stop().unwrap();
 }
