@@ -81,8 +81,9 @@ impl World {
             .random
             .between(Duration::ZERO, Duration::from_millis(20));
         self.network.asleep = Some((self.cluster.address, until + later));
+        let slept = (self.now, until + later);
+        self.network.swallowed.naps.push(slept);
         if time >= LONG_SLEEP {
-            let slept = (self.now, until + later);
             self.network.swallowed.slept.push(slept);
         }
     }

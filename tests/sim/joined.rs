@@ -134,7 +134,8 @@ impl Joined {
 
     /// Whether somebody whom the caller talked to has left of its own accord not long before.
     fn somebody_left(&self, world: &World, token: Token, at: Instant) -> bool {
-        let recent = |moment: Instant| moment <= at + SHARDS_APART && at < moment + LEGS_APART;
+        let told_by = world.network.swallowed.told_by(at, SHARDS_APART);
+        let recent = |moment: Instant| moment <= told_by && at < moment + LEGS_APART;
         let family = self.family(token);
         let is_unknown = family.iter().any(|of| self.with_unknown.contains(of));
         let is_family = |of: Option<Token>| of.map_or(is_unknown, |of| family.contains(&of));

@@ -98,8 +98,10 @@ pub struct Swallowed {
     /// ACKs of 2xx, by who sends them, Call-ID and number.
     acks: BTreeMap<(SocketAddr, String, u32), Copies>,
     calls: BTreeMap<String, Whose>,
-    /// When the server's host slept: from, to.
+    /// When the server's host slept for so long that its peers give up: from, to.
     pub slept: Vec<(Instant, Instant)>,
+    /// When it slept at all.
+    pub naps: Vec<(Instant, Instant)>,
 }
 
 impl Swallowed {
@@ -107,6 +109,14 @@ impl Swallowed {
     fn has_slept(&self, at: Instant) -> bool {
         let mut slept = self.slept.iter();
         slept.any(|(from, to)| *from <= at && at < *to + GIVEN_UP)
+    }
+
+    /// The latest moment at which something that was done at this one is told by another shard: in
+    /// a second, of which the server may have slept through a part.
+    pub fn told_by(&self, at: Instant, apart: Duration) -> Instant {
+        let mut naps = self.naps.iter();
+        let nap = naps.find(|(from, to)| *from <= at + apart && at <= *to);
+        nap.map_or(at, |(_, to)| *to) + apart
     }
 
     pub fn note(&mut self, now: Instant, flight: &Flight, stage: Stage) {
@@ -341,6 +351,22 @@ mod tests {
         let now = world.now;
         world.population.callers.hang_up(now, token);
         world.finish();
+    }
+
+    #[test]
+    fn what_a_shard_says_is_heard_when_the_server_has_woken() {
+        let second = Duration::from_secs(1);
+        let start = World::new(Setup::calm(1)).now;
+        let nap = (start + 10 * second, start + 14 * second);
+        let swallowed = Swallowed {
+            naps: vec![nap],
+            ..Swallowed::default()
+        };
+        let told_by = |at| swallowed.told_by(start + at * second, second) - start;
+        assert_eq!(told_by(8), 9 * second);
+        assert_eq!(told_by(9), 15 * second, "it may fall asleep before");
+        assert_eq!(told_by(14), 15 * second);
+        assert_eq!(told_by(15), 16 * second);
     }
 
     #[test]
