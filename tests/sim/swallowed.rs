@@ -18,6 +18,10 @@ const REPEATED: Duration = Duration::from_millis(31_000);
 /// 64·T1: then it is given up.
 const GIVEN_UP: Duration = Duration::from_millis(31_999);
 
+/// T2: of a 2xx that asks for an answer, and is heard for the first time so long before its sender
+/// gives it up, or later, nobody can know that it has to be acknowledged at once.
+const HEARD_LATE: Duration = Duration::from_secs(4);
+
 /// For how long after that it has consequences.
 const FELT: Duration = Duration::from_secs(120);
 
@@ -64,6 +68,8 @@ struct Exchange {
     cseq: u32,
     /// Whether it began its dialog.
     begins: bool,
+    /// Whether it was an INVITE without an offer, so that the 2xx has it.
+    asks: bool,
     request: Copies,
     provisional: Copies,
     finals: Copies,
@@ -147,6 +153,7 @@ impl Swallowed {
         let exchange = self.exchanges.entry((flight.from, branch, method));
         let exchange = exchange.or_default();
         (exchange.call_id, exchange.cseq, exchange.begins) = (call_id, request.cseq, begins);
+        exchange.asks = request.message.body().is_empty();
         exchange.request.note(now, stage);
     }
 
@@ -225,7 +232,9 @@ impl Swallowed {
                 Fault::ReferUnanswered => is("REFER") && it.is_unfinished(at),
                 Fault::NotifyUnanswered => is("NOTIFY") && it.is_unfinished(at),
                 Fault::ChangeUnanswered => {
-                    (is("INVITE") || is("UPDATE")) && !it.begins && it.is_unfinished(at)
+                    // A provisional response alone keeps an INVITE waiting.
+                    let is_lost = it.is_unfinished(at) || is("INVITE") && it.is_unanswered(at);
+                    (is("INVITE") || is("UPDATE")) && !it.begins && is_lost
                 }
                 Fault::NeverAcknowledged => is("INVITE") && self.has_no_ack(*from, it, at),
                 _ => false,
@@ -233,12 +242,14 @@ impl Swallowed {
         })
     }
 
-    /// Whether the final response to an INVITE, or every ACK of it, was lost.
+    /// Whether the final response to an INVITE, or every ACK of it, was lost, or came too late.
     fn has_no_ack(&self, from: SocketAddr, invite: &Exchange, at: Instant) -> bool {
         let key = (from, invite.call_id.clone(), invite.cseq);
         let in_vain = self.acks.get(&key);
         let in_vain = in_vain.is_some_and(|ack| ack.were_sent(at) && !ack.have_arrived(at));
-        invite.finals.were_sent(at) && (!invite.finals.have_arrived(at) || in_vain)
+        let first = invite.finals.first_arrived;
+        let is_late = invite.asks && first.is_some_and(|first| at < first + HEARD_LATE);
+        invite.finals.were_sent(at) && (!invite.finals.have_arrived(at) || in_vain || is_late)
     }
 
     /// How many BYEs to a server of media, where the dialog was opened with this user, have never
