@@ -41,9 +41,12 @@ pub(super) struct Wire {
 }
 
 impl Wire {
-    /// From now on new calls are refused.
+    /// From now on new calls are refused, those that were challenged before as well: a challenge is
+    /// nothing that the server remembers.
     pub(super) fn sheds(&mut self) {
         self.is_lossy = true;
+        self.finals
+            .retain(|_, (_, said)| !said.starts_with(b"SIP/2.0 401 "));
     }
 
     /// The process has died with all that it had in hand.
