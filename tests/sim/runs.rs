@@ -1,5 +1,6 @@
 //! Random runs: everything at once, as the seed says, and the checkers after every step.
 
+use std::panic::catch_unwind;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -33,25 +34,29 @@ fn random_runs_lose_nothing() {
     let profile = wanted.map(|name| Profile::named(&name).expect("PROFILE is the name of one"));
     let next = AtomicU64::new(seeds.start);
     let work = || {
+        let mut failed = Vec::new();
         loop {
             let seed = next.fetch_add(1, Ordering::Relaxed);
             if seed >= seeds.end {
-                return;
+                return failed;
             }
-            run(profile.unwrap_or_else(|| Profile::of(seed)), seed);
+            let profile = profile.unwrap_or_else(|| Profile::of(seed));
+            // One seed that fails keeps no other from being run: whoever runs many of them wants to
+            // know how many fail. What went wrong has been said where it went wrong.
+            if catch_unwind(|| run(profile, seed)).is_err() {
+                failed.push(format!("PROFILE={} SEED={seed}", profile.name()));
+            }
         }
     };
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    std::thread::scope(|scope| {
+    let failed: Vec<String> = std::thread::scope(|scope| {
         let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-        for worker in workers {
-            // A seed that failed has said so; the others need not be run.
-            if let Err(panic) = worker.join() {
-                next.store(seeds.end, Ordering::Relaxed);
-                std::panic::resume_unwind(panic);
-            }
-        }
+        let results = workers.into_iter().map(|worker| worker.join());
+        results
+            .flat_map(|failed| failed.expect("a worker catches what a run panics with"))
+            .collect()
     });
+    assert!(failed.is_empty(), "these runs failed: {failed:#?}");
 }
 
 /// Safety first: everything goes wrong, and every rule holds. Then liveness: nothing goes wrong any
