@@ -9,7 +9,7 @@ use crate::cti::{CallState, ConnId, DnRole, ErrorCode, KeyValueList, UserDataCha
 use super::command::LegSlot;
 use super::conversation::{Conversation, Turn, Which};
 use super::departure::Leave;
-use super::facts::cause;
+use super::facts::{Origin, cause};
 use super::leg::Phase;
 use super::participant::{News, Participant, Standing};
 use super::request::Position;
@@ -230,11 +230,9 @@ impl Conversation {
         };
         let leave = Leave {
             own: EndCause::CallerReleased,
-            others: EndCause::CallerReleased,
             news,
             asked: Some(asked.clone()),
-            reason: cause::NORMAL.into(),
-            turns_back: false,
+            ..Leave::by_itself(Origin::default())
         };
         // What is put right meanwhile begins again without the leg, which would never be free.
         self.drop_task(turn);

@@ -30,6 +30,9 @@ pub(super) struct Leave {
     pub(super) reason: Cause,
     /// Whether the agent takes its other call back at once, so that nobody is put to rest in it.
     pub(super) turns_back: bool,
+    /// Whether it takes back an INVITE that has not been answered, by which it had picked the call
+    /// up.
+    pub(super) takes_back: bool,
 }
 
 impl Leave {
@@ -42,6 +45,7 @@ impl Leave {
             asked: None,
             reason: cause::NORMAL.into(),
             turns_back: false,
+            takes_back: false,
         }
     }
 
@@ -54,6 +58,7 @@ impl Leave {
             asked: None,
             reason: reason.into(),
             turns_back: false,
+            takes_back: false,
         }
     }
 }
@@ -65,6 +70,7 @@ impl Conversation {
             // Why the far end left goes on to who was across (RFC 3326).
             Release::Bye { .. } | Release::Cancelled { .. } => Leave {
                 reason: release.cause().unwrap_or(cause::NORMAL.into()),
+                takes_back: self.legs.is_invited(leg),
                 ..Leave::by_itself(Origin::default())
             },
             Release::Unacknowledged | Release::Lost => Leave::by_fault(cause::FAILURE),
@@ -346,10 +352,7 @@ impl Conversation {
         let leave = Leave {
             own: cause,
             others: cause,
-            news: News::default(),
-            asked: None,
-            reason: cause::NORMAL.into(),
-            turns_back: false,
+            ..Leave::by_fault(cause::NORMAL)
         };
         self.leave(turn, which, first.leg, &leave);
     }
@@ -382,8 +385,9 @@ impl Conversation {
     }
 
     /// A customer whose agent has not left but failed goes back in the same way, and so does one
-    /// whose call somebody has picked up and left again before its INVITE was answered; whether it
-    /// does. An agent that fails each time is no endless loop: each return counts as a hop.
+    /// whose call somebody has picked up and left again before the INVITE of one of them was
+    /// answered, although the answer of the other may be on its way; whether it does. An agent that
+    /// fails each time is no endless loop: each return counts as a hop.
     fn outlives_fault(&mut self, turn: &mut Turn<'_>, which: Which, leave: &Leave) -> bool {
         let Some(served) = self.served_in(which) else {
             return false;
@@ -393,7 +397,8 @@ impl Conversation {
         };
         let is_customer = matches!(left.who, Who::Outside(_)) && left.role == DnRole::Origination;
         let leg = left.leg;
-        let is_lost = leave.own == EndCause::Failed || self.legs.is_invited(leg);
+        let was_never_there = leave.takes_back || self.legs.is_invited(leg);
+        let is_lost = leave.own == EndCause::Failed || was_never_there;
         if !is_customer || !is_lost {
             return false;
         }

@@ -10,6 +10,7 @@ use crate::session::{Negotiation, Outcome};
 use super::Command;
 use super::command::DialTo;
 use super::conversation::{Conversation, Turn, Which};
+use super::departure::Leave;
 use super::exchange::Purpose;
 use super::facts::{Destination, Origin, cause, error_of};
 use super::participant::{News, Participant, Who};
@@ -116,13 +117,10 @@ impl Conversation {
         let Some(leg) = self.caller_of(which).map(|first| first.leg) else {
             return;
         };
-        let leave = super::departure::Leave {
+        let leave = Leave {
             own: cause,
             others: cause,
-            news: News::default(),
-            asked: None,
-            reason: cause::NO_ANSWER.into(),
-            turns_back: false,
+            ..Leave::by_fault(cause::NO_ANSWER)
         };
         self.leave(turn, which, leg, &leave);
     }

@@ -249,11 +249,11 @@ fn caller_whose_taker_leaves_at_once_is_not_left_hanging() {
 }
 
 /// Whoever takes the call gives up while the ACK of the caller, which has its answer, is on its
-/// way: it leaves the call, and the caller is not left with nobody (seed 6116).
+/// way: it leaves the call (seed 6116), and the caller waits in its queue again (swizzle 506938).
 #[test]
-fn taker_who_gives_up_before_its_answer_leaves_the_call() {
+fn caller_whose_taker_gives_up_while_it_is_answered_goes_back() {
     for mut world in worlds() {
-        let (_, rang) = rings(&mut world, "7000", false);
+        let (caller, rang) = rings(&mut world, "7000", false);
         let replaces = world.phone(&rang).dialog().expect("it rings");
         world.network.rule = Some(Box::new(|flight| {
             let is_ack = flight.bytes.starts_with(b"ACK sip:7000@");
@@ -266,12 +266,14 @@ fn taker_who_gives_up_before_its_answer_leaves_the_call() {
         assert!(world.phone(taker).hang_up());
         world.run_for(Duration::from_millis(100));
         world.network.rule = None;
+        let since = moment(&world);
         world.run_for(Duration::from_secs(3));
         let released = last(&world, taker, EventName::Released);
         assert!(released.call.is_some());
         assert!(world.journal.calls_at(taker).is_empty());
-        // As if it had hung up a moment later.
-        assert_eq!(world.tokens(), []);
+        assert_eq!(world.tokens(), [caller]);
+        let told = told_since(&world, since);
+        assert_eq!(world.rang(THIRD), 1, "{told:?}");
         end(&mut world);
     }
 }
