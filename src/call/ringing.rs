@@ -136,14 +136,14 @@ impl Conversation {
                 (dialled, Sink::Dial),
             ),
             Some(Phase::Invited { offer: None }) => {
-                ((dialled, Source::Dialled), (waiting, Sink::Invite))
+                ((dialled, self.dialled(dialled)), (waiting, Sink::Invite))
             }
             Some(Phase::Answered { offer: Some(offer) }) => (
                 (waiting, Source::Answered(offer.clone())),
                 (dialled, Sink::Dial),
             ),
             Some(Phase::Answered { offer: None } | Phase::Dialled { .. } | Phase::Up) | None => {
-                ((dialled, Source::Dialled), (waiting, Sink::Confirmed))
+                ((dialled, self.dialled(dialled)), (waiting, Sink::Confirmed))
             }
         };
         let mut told = Vec::new();
@@ -155,6 +155,14 @@ impl Conversation {
         turn.commands.push(Command::Dial(dialled, Box::new(dial)));
         let purpose = Purpose::Connect(which);
         self.begin(turn, started, (waiting, dialled), purpose, told);
+    }
+
+    /// What a leg is to an exchange that was dialled without an offer.
+    pub(super) fn dialled(&self, leg: LegSlot) -> Source {
+        if self.legs.is_tie(leg) {
+            return Source::Tied;
+        }
+        Source::Dialled
     }
 
     /// Begins the exchange between who waits and somebody who was dialled for somebody else. Where
@@ -169,7 +177,7 @@ impl Conversation {
             return;
         }
         let mut told = Vec::new();
-        let (source, sink) = ((dialled, Source::Dialled), (waiting, Sink::Confirmed));
+        let (source, sink) = ((dialled, self.dialled(dialled)), (waiting, Sink::Confirmed));
         let started = Negotiation::join(turn.now, source, sink, &mut self.legs, &mut told);
         let purpose = Purpose::Connect(which);
         self.begin(turn, started, (waiting, dialled), purpose, told);

@@ -348,7 +348,7 @@ impl Conversation {
                 | Phase::Invited { .. }
                 | Phase::Dialled { .. },
             )
-            | None => ((server, Source::Dialled), (leg, Sink::Confirmed)),
+            | None => ((server, self.dialled(server)), (leg, Sink::Confirmed)),
         };
         let mut told = Vec::new();
         let started = Negotiation::join(turn.now, source, sink, &mut self.legs, &mut told);

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use offhook_shards::ShardId;
 
-use crate::call::{CallKey, Dial, DialTo, Event as CallEvent, LegCommand, LegSlot, Newcomer};
+use crate::call::{self, CallKey, Dial, DialTo, Event as CallEvent, LegCommand, LegSlot, Newcomer};
 use crate::dialog::{LegEvent, Release};
 use crate::sip::Status;
 
@@ -116,6 +116,10 @@ impl End {
             LegCommand::RefuseOffer(status) => {
                 self.is_offered = false;
                 LegEvent::OfferRefused { status }
+            }
+            // Whoever is behind this end has not left, but was lost.
+            LegCommand::HangUp(cause) if cause == call::cause::FAILURE.into() => {
+                LegEvent::HungUp(Release::Lost)
             }
             LegCommand::HangUp(cause) => LegEvent::HungUp(Release::Bye { cause }),
             LegCommand::Identify(party) => LegEvent::Identified(party),

@@ -8,6 +8,7 @@ use crate::dialog::Body;
 use crate::limits::ACKNOWLEDGEMENT_MAX;
 use crate::sip::Status;
 
+use super::Sessions;
 use super::outcome::{Failure, Why};
 use super::pair::{Aim, Giver, Next, Pair, Stage, Taker};
 use super::turn::Turn;
@@ -75,11 +76,18 @@ impl<S: Copy + PartialEq> Pair<S> {
         stage.runs()
     }
 
+    /// What the source may be told in a provisional response when the sink has early media.
+    pub(super) fn early(&self, sessions: &mut dyn Sessions<S>, body: &Body) -> Option<Body> {
+        let rings = matches!(self.stage, Stage::Ringing(_));
+        let may = rings && self.giver == Giver::Invite;
+        may.then(|| sessions.session(self.source.leg).promise(body, &self.slots))
+    }
+
     /// What the source gets as the answer to its offer when the phone is answered. The last word of
     /// a phone that has made an offer since is no answer (RFC 3264 §6.1): it comes after the 2xx.
     pub(super) fn last_answer(&mut self, turn: &mut Turn<'_, S>, last: &Body) -> Body {
         let answers = match self.giver {
-            Giver::Invite | Giver::Offered | Giver::Unacknowledged => true,
+            Giver::Invite | Giver::Offered | Giver::Unacknowledged | Giver::Tied => true,
             Giver::Nothing | Giver::Changed | Giver::Known => false,
         };
         let first = self.answer.take();
@@ -202,7 +210,8 @@ impl<S: Copy + PartialEq> Pair<S> {
     /// its session as it is, and a re-INVITE when the sink has answered (RFC 3725 §4.3).
     pub(super) fn patience_ends(&mut self, turn: &mut Turn<'_, S>) {
         self.patience = None;
-        if self.giver == Giver::Unacknowledged && !self.source.over {
+        let waits = matches!(self.giver, Giver::Unacknowledged | Giver::Tied);
+        if waits && !self.source.over {
             turn.acknowledge_alone(self.source.leg);
             self.giver = Giver::Known;
         }

@@ -22,6 +22,9 @@ pub enum Source {
     Offered(Body),
     /// The leg was INVITEd without an offer and will make it in its 2xx.
     Dialled,
+    /// The same of a leg without a dialog, whose 2xx need not be acknowledged: a failure leaves it
+    /// without ACK, so that its far end, which waits for that, learns of no success.
+    Tied,
     /// The leg made this offer in its 2xx, which is not acknowledged yet.
     Answered(Body),
     /// The leg is asked for an offer, by a re-INVITE without one.
@@ -44,8 +47,8 @@ pub enum Sink {
     Confirmed,
 }
 
-/// A running exchange of offer and answer. It acknowledges every 2xx that it waits for, and never
-/// hangs up nor refuses an INVITE. A start that does not fail at once wants every later event of
+/// A running exchange of offer and answer. It acknowledges every 2xx that it waits for, but for
+/// that of a [`Source::Tied`], and never hangs up nor refuses an INVITE. A start that does not fail at once wants every later event of
 /// its legs, until it is done or has failed; while it runs, no other may be started on them. It
 /// may be dropped at any time when all its legs are hung up.
 #[derive(Debug)]

@@ -19,7 +19,7 @@ use super::outcome::{Failure, Outcome, Timer, Why};
 use super::reinvite::{Reinvite, Reply, Says};
 use super::slots::Slots;
 use super::turn::Turn;
-use super::{Sessions, Sink, Source};
+use super::{Sink, Source};
 
 /// A negotiation of two legs.
 #[derive(Debug)]
@@ -29,7 +29,7 @@ pub(super) struct Pair<S> {
     pub(super) giver: Giver,
     pub(super) taker: Taker,
     /// Where the source's lines are in the sink's list.
-    slots: Slots,
+    pub(super) slots: Slots,
     /// What the sink was told before.
     pub(super) before: Option<Bytes>,
     /// How long the source's 2xx may still go without ACK.
@@ -65,8 +65,10 @@ pub(super) enum Giver {
     Changed,
     /// Its re-INVITE.
     Offered,
-    /// Its 2xx, which waits for our ACK.
+    /// Its 2xx, which waits for our ACK, or is awaited.
     Unacknowledged,
+    /// The same of a leg whose 2xx may be left without one.
+    Tied,
     /// What it said earlier.
     Known,
 }
@@ -183,16 +185,23 @@ impl<S: Copy + PartialEq> Pair<S> {
             Source::Invite(offer) => self.invited(turn, &offer),
             Source::Offered(offer) => self.offered(turn, Giver::Offered, &offer),
             Source::Answered(offer) => self.offered(turn, Giver::Unacknowledged, &offer),
-            Source::Dialled | Source::Confirmed | Source::Known if !settled => {
+            Source::Dialled | Source::Tied | Source::Confirmed | Source::Known if !settled => {
                 self.refuse_taker(turn, Failure::of(leg, Why::Pending))
             }
-            Source::Dialled => Stage::Dialled(turn.now + NEGOTIATION_RINGING_MAX).runs(),
+            Source::Dialled => self.dialled(turn, Giver::Unacknowledged),
+            Source::Tied => self.dialled(turn, Giver::Tied),
             Source::Confirmed => self.invite(turn, leg, Says::Ask, Aim::Ask),
             Source::Known => match turn.session(leg).known() {
                 Some(offer) => self.offered(turn, Giver::Known, &offer),
                 None => self.refuse_taker(turn, Failure::of(leg, Why::NoDescription)),
             },
         }
+    }
+
+    /// The source's 2xx will have the offer.
+    fn dialled(&mut self, turn: &Turn<'_, S>, giver: Giver) -> Next<S> {
+        self.giver = giver;
+        Stage::Dialled(turn.now + NEGOTIATION_RINGING_MAX).runs()
     }
 
     /// The source's offer is there.
@@ -205,7 +214,7 @@ impl<S: Copy + PartialEq> Pair<S> {
         self.giver = giver;
         match giver {
             Giver::Invite | Giver::Offered => turn.session(self.source.leg).hear_offer(offer),
-            Giver::Unacknowledged => {
+            Giver::Unacknowledged | Giver::Tied => {
                 turn.session(self.source.leg).hear_offer(offer);
                 self.patience = Some(turn.now + ACKNOWLEDGEMENT_PATIENCE);
             }
@@ -353,9 +362,7 @@ impl<S: Copy + PartialEq> Pair<S> {
                 let failure = Failure::of(leg, Why::NoDescription);
                 self.abandon(turn, stage, failure)
             }
-            (true, Some(body)) if leg == self.source.leg => {
-                self.offered(turn, Giver::Unacknowledged, body)
-            }
+            (true, Some(body)) if leg == self.source.leg => self.offered(turn, self.giver, body),
             (true, Some(body)) => {
                 turn.session(leg).hear_final(body);
                 let answer = self.last_answer(turn, body);
@@ -502,7 +509,7 @@ impl<S: Copy + PartialEq> Pair<S> {
                 turn.tell(leg, LegCommand::AnswerOffer(Some(answer)));
                 confirming.runs()
             }
-            Giver::Unacknowledged => {
+            Giver::Unacknowledged | Giver::Tied => {
                 let answer = turn.session(leg).answer(answer, &self.slots);
                 turn.tell(leg, LegCommand::Acknowledge(Some(answer)));
                 Stage::ends(Outcome::Done)
@@ -517,13 +524,6 @@ impl<S: Copy + PartialEq> Pair<S> {
             }
             Giver::Nothing => Stage::ends(Outcome::Done),
         }
-    }
-
-    /// What the source may be told in a provisional response when the sink has early media.
-    pub(super) fn early(&self, sessions: &mut dyn Sessions<S>, body: &Body) -> Option<Body> {
-        let rings = matches!(self.stage, Stage::Ringing(_));
-        let may = rings && self.giver == Giver::Invite;
-        may.then(|| sessions.session(self.source.leg).promise(body, &self.slots))
     }
 
     /// Whether nothing is awaited of a leg any more.

@@ -228,7 +228,7 @@ impl<S: Copy + PartialEq> Pair<S> {
         let leg = self.source.leg;
         let giver = std::mem::replace(&mut self.giver, Giver::Nothing);
         match giver {
-            Giver::Nothing | Giver::Known | Giver::Changed => {}
+            Giver::Nothing | Giver::Tied | Giver::Known | Giver::Changed => {}
             Giver::Invite | Giver::Offered | Giver::Unacknowledged if self.source.over => {}
             // The call has still to find somebody for it.
             Giver::Invite => turn.session(leg).roll_back(),

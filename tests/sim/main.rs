@@ -59,6 +59,7 @@ mod setup;
 mod sleep;
 mod strangers;
 mod swallowed;
+mod ties;
 mod topology;
 mod trace;
 mod transfers;
