@@ -4,8 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
+use offhook::config::Address;
 use offhook::counters::Counter;
-use offhook::cti::{CallState, EventName};
+use offhook::cti::{CallState, Event, EventName};
 use offhook::sip::Status;
 use offhook_loadgen::population::{End, EndedBy, Fact, Outcome, Record, Token};
 
@@ -202,7 +203,8 @@ fn was_released(
             _ => None,
         }));
     }
-    world.journal.events.iter().any(|event| {
+    let mut events = world.journal.events.iter().enumerate();
+    events.any(|(index, event)| {
         let ani = event.call.as_ref().and_then(|call| call.ani.as_ref());
         let of_caller = ani.is_some_and(|ani| {
             calling.contains(ani) || is_unknown && world.cluster.config.dn(ani).is_some()
@@ -219,8 +221,69 @@ fn was_released(
             EventName::Released => by_itself,
             // Where a router sends it, it may not be let in.
             EventName::RouteUsed => true,
+            EventName::Diverted => is_kept_out(world, index, event),
             _ => false,
         };
         ended && of_caller && recent(event.at)
     })
+}
+
+/// Whether a limit of a queue has sent a call to another queue that did not let it in. That one has
+/// a limit of its own and refuses whom it never had, which is no event of its address: the call's
+/// last word in queues is then that it was diverted. Whoever was let in has left there, too, and is
+/// not excused by how it came.
+fn is_kept_out(world: &World, index: usize, diverted: &Event) -> bool {
+    let address = |number: &str| world.cluster.config.address(number);
+    let to = diverted.third_party_dn.as_deref().and_then(address);
+    let conn_id = |event: &Event| event.call.as_ref().map(|call| call.conn_id);
+    let mut later = world.journal.events[index + 1..].iter();
+    diverted.call_state == Some(CallState::Overflowed)
+        && matches!(to, Some(Address::Queue(_) | Address::RoutingPoint(_)))
+        && !later.any(|event| {
+            let stands = matches!(
+                event.name,
+                EventName::Queued | EventName::Diverted | EventName::Released
+            );
+            let is_queues = world.cluster.config.dn(&event.this_dn).is_none();
+            stands && is_queues && conn_id(event) == conn_id(diverted)
+        })
+}
+
+mod tests {
+    use offhook_loadgen::population::CallPlan;
+
+    use super::super::world::Setup;
+    use super::*;
+
+    #[test]
+    fn only_whom_the_next_queue_keeps_out_is_excused() {
+        let mut world = World::new(Setup::calm(1));
+        world.run_until_ready();
+        world.call(CallPlan::to("7000"));
+        world.run_for(Duration::from_secs(5));
+        let event = |name| {
+            let mut events = world.journal.events.iter();
+            let event = events.find(|event| event.name == name && event.this_dn == "7000");
+            event.expect("the call came through its queue").clone()
+        };
+        let (queued, served) = (event(EventName::Queued), event(EventName::Diverted));
+        let to = |number: &str| Event {
+            third_party_dn: Some(number.to_owned()),
+            call_state: Some(CallState::Overflowed),
+            ..served.clone()
+        };
+        let mut is_excused = |diverted: Event, then: &[&Event]| {
+            let later = then.iter().copied().cloned();
+            let events = [queued.clone(), diverted.clone()].into_iter().chain(later);
+            world.journal.events = events.collect();
+            is_kept_out(&world, 1, &diverted)
+        };
+        assert!(is_excused(to("7001"), &[]));
+        assert!(
+            !is_excused(to("7001"), &[&queued, &served]),
+            "it was let in"
+        );
+        assert!(!is_excused(to("2000"), &[]), "an agent refuses nobody");
+        assert!(!is_excused(served.clone(), &[]), "no limit has sent it");
+    }
 }
