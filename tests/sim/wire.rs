@@ -10,11 +10,13 @@ use offhook::sip::{Checked, HeaderIndex, HeaderName, Message, Method, Request, R
 
 use super::network::Flight;
 use super::strangers::Gain;
+use super::swallowed::Swallowed;
 
 /// Callers and phones send 69; what the server sends on for them has less.
 const MAX_FORWARDS_ON: u32 = 68;
 
-/// A datagram may arrive at a shard that hands it over: for so long its owner knows nothing of it.
+/// A datagram may arrive at a shard that hands it over: for so long its owner knows nothing of it,
+/// and longer where the server's host falls asleep meanwhile.
 const HANDED_OVER: Duration = Duration::from_millis(1);
 
 /// 64·T1, but for the moment in which a response that is in time is handed over.
@@ -86,14 +88,19 @@ impl Wire {
     }
 
     /// The server sends.
-    pub fn sent(&mut self, now: Instant, flight: &Flight) -> Result<(), String> {
+    pub fn sent(
+        &mut self,
+        now: Instant,
+        flight: &Flight,
+        swallowed: &Swallowed,
+    ) -> Result<(), String> {
         if flight.to == flight.from {
             return Err("I-6: the server sends to itself".into());
         }
         self.gain.sent(flight)?;
         let mut index = HeaderIndex::default();
         match Message::receive(&flight.bytes, &mut index) {
-            Ok(Checked::Request(request)) => self.request_sent(now, &request),
+            Ok(Checked::Request(request)) => self.request_sent(now, &request, swallowed),
             Ok(Checked::Response(response)) => self.response_sent(now, flight, &response),
             Err(_) => Err("the server sends what cannot be read".into()),
         }
@@ -134,14 +141,19 @@ impl Wire {
         }
     }
 
-    fn request_sent(&mut self, now: Instant, request: &Request<'_>) -> Result<(), String> {
+    fn request_sent(
+        &mut self,
+        now: Instant,
+        request: &Request<'_>,
+        swallowed: &Swallowed,
+    ) -> Result<(), String> {
         let branch = request.via.branch().unwrap_or_default();
         match request.method {
             Method::Ack => {
                 self.acknowledged(request);
                 return Ok(());
             }
-            Method::Cancel => return self.cancel_sent(now, branch),
+            Method::Cancel => return self.cancel_sent(now, branch, swallowed),
             _ => {}
         }
         let key = (branch.to_owned(), request.method.as_str().to_owned());
@@ -164,7 +176,7 @@ impl Wire {
             hops_are_bounded(request)?;
         }
         if is_offer(request) {
-            self.offers_one_at_a_time(now, request)?;
+            self.offers_one_at_a_time(now, request, swallowed)?;
             self.open(now, request.call_id, Whose::Ours, branch);
         }
         Ok(())
@@ -202,10 +214,15 @@ impl Wire {
     }
 
     /// I-4: nobody offers while an offer of either side waits for its answer.
-    fn offers_one_at_a_time(&self, now: Instant, request: &Request<'_>) -> Result<(), String> {
+    fn offers_one_at_a_time(
+        &self,
+        now: Instant,
+        request: &Request<'_>,
+        swallowed: &Swallowed,
+    ) -> Result<(), String> {
         let open = self.offers.get(request.call_id);
         let mut open = open.into_iter().flatten().flatten();
-        match open.find(|offer| now > offer.since + HANDED_OVER) {
+        match open.find(|offer| now > swallowed.told_by(offer.since, HANDED_OVER)) {
             None => Ok(()),
             Some(open) => {
                 let method = request.method.as_str();
@@ -239,7 +256,12 @@ impl Wire {
     }
 
     /// I-5: only what has had a provisional response and no final one is cancelled.
-    fn cancel_sent(&mut self, now: Instant, branch: &str) -> Result<(), String> {
+    fn cancel_sent(
+        &mut self,
+        now: Instant,
+        branch: &str,
+        swallowed: &Swallowed,
+    ) -> Result<(), String> {
         let Some(invite) = self.invites.get_mut(branch) else {
             return Err("I-5: CANCEL of no INVITE".into());
         };
@@ -247,7 +269,8 @@ impl Wire {
         if !repeats {
             invite.given_up = Some(now + GIVEN_UP);
         }
-        let done = invite.done.is_some_and(|at| now > at + HANDED_OVER);
+        let is_known = |at| now > swallowed.told_by(at, HANDED_OVER);
+        let done = invite.done.is_some_and(is_known);
         match (repeats, invite.provisional, done) {
             (true, _, _) | (false, true, false) => Ok(()),
             (false, false, _) => Err("I-5: CANCEL before any response".into()),
@@ -357,5 +380,51 @@ fn hops_are_bounded(request: &Request<'_>) -> Result<(), String> {
         left => Err(format!(
             "I-6: an INVITE of a call leaves with {left:?} hops"
         )),
+    }
+}
+
+mod tests {
+    use super::super::world::{Setup, World};
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// What is made of a CANCEL that leaves when the server wakes, where the 200 came so long
+    /// before its host fell asleep.
+    fn cancelled(before: Duration) -> Result<(), String> {
+        let server = "10.0.0.1:5060".parse().expect("an address");
+        let phone = "10.0.1.1:5060".parse().expect("an address");
+        let flight = |line: &str, method: &str| {
+            let (from, to) = match line.starts_with("SIP/2.0") {
+                true => (phone, server),
+                false => (server, phone),
+            };
+            let text = format!(
+                "{line}\r\nVia: SIP/2.0/UDP 10.0.0.1:5060;branch=z9hG4bK1\r\n\
+                 From: <sip:3@10.0.0.1>;tag=a\r\nTo: <sip:2000@10.0.1.1>\r\n\
+                 Call-ID: one\r\nCSeq: 1 {method}\r\nMax-Forwards: 68\r\n\
+                 Contact: <sip:3@10.0.0.1>\r\nContent-Length: 0\r\n\r\n"
+            );
+            let bytes = text.into_bytes();
+            Flight { from, to, bytes }
+        };
+        let start = World::new(Setup::calm(1)).now;
+        let asleep = start + SECOND;
+        let awake = asleep + 30 * SECOND;
+        let mut swallowed = Swallowed::default();
+        swallowed.naps.push((asleep, awake));
+        let mut wire = Wire::new(1);
+        let invite = flight("INVITE sip:2000@10.0.1.1 SIP/2.0", "INVITE");
+        wire.sent(start, &invite, &swallowed)?;
+        wire.received(start, &flight("SIP/2.0 180 Ringing", "INVITE"));
+        wire.received(asleep - before, &flight("SIP/2.0 200 OK", "INVITE"));
+        let cancel = flight("CANCEL sip:2000@10.0.1.1 SIP/2.0", "CANCEL");
+        wire.sent(awake, &cancel, &swallowed)
+    }
+
+    #[test]
+    fn answer_that_is_handed_over_when_the_host_falls_asleep_is_not_known() {
+        assert_eq!(cancelled(HANDED_OVER / 2), Ok(()));
+        assert!(cancelled(2 * HANDED_OVER).is_err(), "its owner had it");
     }
 }

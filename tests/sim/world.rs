@@ -438,7 +438,8 @@ impl World {
             }
         }
         for flight in self.cluster.transmits() {
-            let wire = self.wire.sent(self.now, &flight);
+            let swallowed = &self.network.swallowed;
+            let wire = self.wire.sent(self.now, &flight, swallowed);
             let seen = self.topology.as_ref().map(|all| all.leaves(&flight));
             if let Err(fault) = wire.and(seen.unwrap_or(Ok(()))) {
                 self.fail(&fault);
