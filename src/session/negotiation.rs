@@ -48,9 +48,9 @@ pub enum Sink {
 }
 
 /// A running exchange of offer and answer. It acknowledges every 2xx that it waits for, but for
-/// that of a [`Source::Tied`], and never hangs up nor refuses an INVITE. A start that does not fail at once wants every later event of
-/// its legs, until it is done or has failed; while it runs, no other may be started on them. It
-/// may be dropped at any time when all its legs are hung up.
+/// that of a [`Source::Tied`], and never hangs up nor refuses an INVITE. A start that does not fail
+/// at once wants every later event of its legs, until it is done or has failed; while it runs, no
+/// other may be started on them. It may be dropped at any time when all its legs are hung up.
 #[derive(Debug)]
 pub struct Negotiation<S>(Machine<S>);
 
