@@ -54,6 +54,8 @@ pub(super) enum Timer {
     Repeat(LegKey),
     /// No ACK, or no PRACK, came for 64*T1.
     AckMissing(LegKey),
+    /// A 2xx to an INVITE of ours waits for its ACK.
+    AckWaits(LegKey),
     /// The session timer of RFC 4028.
     Session(LegKey),
     /// The far end of a call is asked whether it still has it.

@@ -107,8 +107,8 @@ pub enum LegEvent {
         /// The answer, or the offer where our INVITE had none.
         body: Option<Body>,
     },
-    /// A 2xx to our INVITE, or re-INVITE, that was told before comes again and again, and its
-    /// sender may give the call up for want of an ACK: `acknowledge` now, with what is known.
+    /// A 2xx to our INVITE, or re-INVITE, that was told before has waited for long, and its sender
+    /// may give the call up for want of an ACK: `acknowledge` now, with what is known.
     AcknowledgementDue,
     /// Our INVITE failed; the leg is over.
     Refused {

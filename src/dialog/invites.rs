@@ -4,12 +4,14 @@
 
 use std::time::Instant;
 
+use offhook_shards::wheel::TimerKey;
+
 use crate::limits::{ACKNOWLEDGEMENT_PATIENCE, FORKS_MAX};
 use crate::sip::{Checked, HeaderIndex, Message, Method, Response, sdp};
 use crate::transaction::ClientKey;
 
 use super::compose::Draft;
-use super::core::{Kept, Sent};
+use super::core::{Kept, Sent, Timer};
 use super::dialog::Dialog;
 use super::turn::{Turn, body_of};
 use super::{Body, Cause};
@@ -66,24 +68,6 @@ impl Invites {
         }
     }
 
-    /// Whether a 2xx that has just come again has waited for its ACK as long as it may. Its sender
-    /// says it again after T1, after twice that and so on up to T2, and gives up after 64*T1
-    /// (RFC 3261 §13.3.1.4). Whoever hears it from the beginning has several copies in the first
-    /// T2; where they are fewer, nobody knows for how long it has been said already.
-    pub(super) fn is_due(&self, turn: &Turn<'_>, client: ClientKey) -> bool {
-        let mut invites = self.0.iter();
-        let invite = invites.find(|invite| invite.client == client);
-        let Some((first, copies)) = invite.and_then(|invite| invite.heard) else {
-            return false;
-        };
-        let waits = turn.now.saturating_duration_since(first);
-        let (t1, t2) = (turn.core.config.t1, turn.core.config.t2);
-        let doublings = (t2.as_millis() / t1.as_millis().max(1)).max(1).ilog2();
-        let is_from_the_beginning = copies >= doublings;
-        waits >= ACKNOWLEDGEMENT_PATIENCE.saturating_sub(t2)
-            || (waits >= t2.saturating_sub(t1) && !is_from_the_beginning)
-    }
-
     /// Its transaction is over: nothing of it can come any more.
     pub(super) fn remove(&mut self, client: ClientKey) {
         self.0.retain(|invite| invite.client != client);
@@ -125,8 +109,7 @@ impl Invites {
 
     /// A 2xx after the first one of this INVITE, or to an INVITE of a leg that is being left:
     /// its ACK once more, or the end of another fork. Returns whether the 2xx is the dialog's own
-    /// and was never acknowledged.
-    #[must_use]
+    /// and was never acknowledged; it waits on where a layer above owes the ACK.
     pub(super) fn another_success(
         &mut self,
         turn: &mut Turn<'_>,
@@ -159,6 +142,66 @@ impl Invites {
             }
         }
         false
+    }
+
+    /// When the first copy of a 2xx came, and how many came in the T2 after it.
+    fn heard(&self, client: ClientKey) -> Option<(Instant, u32)> {
+        let mut invites = self.0.iter();
+        let invite = invites.find(|invite| invite.client == client);
+        invite.and_then(|invite| invite.heard)
+    }
+}
+
+/// A 2xx to an INVITE of ours for which the layer above owes the ACK. That layer is told when the
+/// 2xx has waited as long as it may, whether or not further copies of it are heard.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct AckOwed {
+    client: ClientKey,
+    timer: TimerKey,
+}
+
+impl AckOwed {
+    /// The 2xx has come. Its sender says it again after T1, after twice that and so on up to T2, so
+    /// that others have come by the time that this is first looked at, before the one T2 later.
+    pub(super) fn new(turn: &mut Turn<'_>, client: ClientKey) -> Self {
+        let (t1, t2) = (turn.core.config.t1, turn.core.config.t2);
+        let at = turn.now + t2.saturating_sub(t1 / 2);
+        Self {
+            client,
+            timer: turn.core.arm(at, Timer::AckWaits(turn.leg)),
+        }
+    }
+
+    pub(super) fn is_for(self, client: ClientKey) -> bool {
+        self.client == client
+    }
+
+    /// The ACK goes out.
+    pub(super) fn acknowledge(
+        self,
+        turn: &mut Turn<'_>,
+        invites: &mut Invites,
+        (dialog, body): (&Dialog, Option<&Body>),
+    ) {
+        turn.core.disarm(self.timer);
+        invites.acknowledge(turn, dialog, self.client, body);
+    }
+
+    /// Its time has come: whether the 2xx has waited as long as it may. If not, or if nothing comes
+    /// of that, it is looked at again. Its sender gives up after 64*T1 (RFC 3261 §13.3.1.4).
+    /// Whoever hears it from the beginning has several copies in the first T2; where they are
+    /// fewer, nobody knows for how long it has been said already.
+    pub(super) fn is_due(&mut self, turn: &mut Turn<'_>, invites: &Invites) -> bool {
+        let Some((first, copies)) = invites.heard(self.client) else {
+            return false;
+        };
+        let (t1, t2) = (turn.core.config.t1, turn.core.config.t2);
+        let doublings = (t2.as_millis() / t1.as_millis().max(1)).max(1).ilog2();
+        let patience_ends = first + ACKNOWLEDGEMENT_PATIENCE.saturating_sub(t2);
+        let is_due = copies < doublings || turn.now >= patience_ends;
+        let again = if is_due { turn.now + t2 } else { patience_ends };
+        self.timer = turn.core.arm(again, Timer::AckWaits(turn.leg));
+        is_due
     }
 }
 

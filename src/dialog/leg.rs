@@ -441,6 +441,21 @@ impl Leg {
         }
     }
 
+    pub(super) fn ack_waits(self, turn: Turned<'_, '_>) -> Self {
+        match self {
+            Self::Answered(state) => state.ack_waits(turn),
+            Self::Confirmed(state) => state.ack_waits(turn),
+            Self::Ringing(_)
+            | Self::Unacknowledged(_)
+            | Self::HangingUp(_)
+            | Self::Calling(_)
+            | Self::CancelHeld(_)
+            | Self::Cancelling(_)
+            | Self::Leaving(_)
+            | Self::Over(_) => self,
+        }
+    }
+
     pub(super) fn give_up(self, turn: Turned<'_, '_>) -> Self {
         match self {
             Self::Ringing(state) => state.give_up(turn),

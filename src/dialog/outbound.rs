@@ -14,7 +14,7 @@ use super::core::{Core, Owner, Sent};
 use super::early::{Early, Heard};
 use super::extensions::{Standing, early_offer};
 use super::incoming::offer_of;
-use super::invites::Invites;
+use super::invites::{AckOwed, Invites};
 use super::leaving::Leaving;
 use super::leg::Leg;
 use super::session::Session;
@@ -196,10 +196,9 @@ impl Calling {
         turn.emit(LegEvent::Answered { body });
         let mut invites = Invites::opening(&self.invite, self.cseq);
         invites.succeeded(turn, self.invite.client, response);
-        let client = self.invite.client;
         Leg::Answered(Answered {
             dialog: self.dialog,
-            client,
+            owed: AckOwed::new(turn, self.invite.client),
             invites,
         })
     }
@@ -327,7 +326,7 @@ impl Cancelling {
 #[derive(Debug)]
 pub(super) struct Answered {
     dialog: Box<CallDialog>,
-    client: ClientKey,
+    owed: AckOwed,
     invites: Invites,
 }
 
@@ -342,8 +341,7 @@ impl Answered {
 
     pub(super) fn acknowledge(mut self, turn: &mut Turn<'_>, body: Option<&Body>) -> Leg {
         self.dialog.describe(body);
-        self.invites
-            .acknowledge(turn, &self.dialog, self.client, body);
+        self.send_ack(turn, body);
         Leg::Confirmed(Session::calling(self.dialog, self.invites))
     }
 
@@ -353,31 +351,36 @@ impl Answered {
         client: ClientKey,
         response: &Response<'_>,
     ) -> Leg {
-        // Its own 2xx once more waits for the ACK like the first one.
-        if response.status.is_success()
-            && self
-                .invites
-                .another_success(turn, &self.dialog, client, response)
-            && self.invites.is_due(turn, client)
-        {
+        if response.status.is_success() {
+            self.invites
+                .another_success(turn, &self.dialog, client, response);
+        }
+        Leg::Answered(self)
+    }
+
+    pub(super) fn ack_waits(mut self, turn: &mut Turn<'_>) -> Leg {
+        if self.owed.is_due(turn, &self.invites) {
             turn.emit(LegEvent::AcknowledgementDue);
         }
         Leg::Answered(self)
+    }
+
+    fn send_ack(&mut self, turn: &mut Turn<'_>, body: Option<&Body>) {
+        let ack = (&**self.dialog, body);
+        self.owed.acknowledge(turn, &mut self.invites, ack);
     }
 
     /// The transaction has forgotten the 2xx, which nobody above has acknowledged: the peer has
     /// given the call up by now, so it is lost. Its 2xx gets its ACK all the same.
     pub(super) fn ended(mut self, turn: &mut Turn<'_>) -> Leg {
         turn.emit(LegEvent::HungUp(Release::Lost));
-        self.invites
-            .acknowledge(turn, &self.dialog, self.client, None);
+        self.send_ack(turn, None);
         Leaving::with_invites(turn, self.dialog, Invites::default(), Cause::default())
     }
 
     /// The caller may end the call at once: ACK, then BYE.
     pub(super) fn hang_up(mut self, turn: &mut Turn<'_>, cause: Cause) -> Leg {
-        self.invites
-            .acknowledge(turn, &self.dialog, self.client, None);
+        self.send_ack(turn, None);
         Leaving::with_invites(turn, self.dialog, self.invites, cause)
     }
 
@@ -386,8 +389,7 @@ impl Answered {
             cause: cause_of(message),
         }));
         // RFC 3261 §13.2.2.4: every 2xx gets its ACK, also that of a call that is over.
-        self.invites
-            .acknowledge(turn, &self.dialog, self.client, None);
+        self.send_ack(turn, None);
         Leaving::silently(self.dialog, self.invites)
     }
 

@@ -9,7 +9,7 @@ use super::call_dialog::CallDialog;
 use super::compose::Draft;
 use super::core::Sent;
 use super::extensions::too_short;
-use super::invites::Invites;
+use super::invites::{AckOwed, Invites};
 use super::leaving::Leaving;
 use super::leg::Leg;
 use super::offered::{By, Offered};
@@ -34,7 +34,7 @@ pub(super) enum Negotiation {
     /// Ours, which refreshes the session and about which the layer above knows nothing.
     Refreshing(Offering),
     /// Ours has its 2xx; the layer above is asked for the ACK.
-    Answered(ClientKey),
+    Answered(AckOwed),
     /// Ours, of an earlier process, whose 2xx asks for an answer; the layer above is asked for the
     /// ACK. Its number.
     Recalled(u32),
@@ -148,9 +148,9 @@ impl Session {
 
     pub(super) fn acknowledge(mut self, turn: &mut Turn<'_>, body: Option<&Body>) -> Leg {
         match self.negotiation {
-            Negotiation::Answered(client) => {
+            Negotiation::Answered(owed) => {
                 self.dialog.describe(body);
-                self.invites.acknowledge(turn, &self.dialog, client, body);
+                owed.acknowledge(turn, &mut self.invites, (&self.dialog, body));
                 self.becomes(Negotiation::Settled)
             }
             Negotiation::Recalled(cseq) => {
@@ -230,14 +230,9 @@ impl Session {
             | Negotiation::Recalled(_)
             | Negotiation::Offered(_)
             | Negotiation::Accepted(_) => {
-                // A 2xx that waits for the ACK from above waits on.
-                if response.status.is_success()
-                    && self
-                        .invites
-                        .another_success(turn, &self.dialog, client, response)
-                    && self.invites.is_due(turn, client)
-                {
-                    turn.emit(LegEvent::AcknowledgementDue);
+                if response.status.is_success() {
+                    self.invites
+                        .another_success(turn, &self.dialog, client, response);
                 }
                 Leg::Confirmed(self)
             }
@@ -266,7 +261,8 @@ impl Session {
             turn.emit(LegEvent::OfferAnswered {
                 body: body_of(&response.message),
             });
-            return self.becomes(Negotiation::Answered(client));
+            let owed = AckOwed::new(turn, client);
+            return self.becomes(Negotiation::Answered(owed));
         }
         self.invites.remove(client);
         if status == Status::SESSION_INTERVAL_TOO_SMALL {
@@ -311,11 +307,13 @@ impl Session {
     /// The transaction of an INVITE of ours is over. Without an ACK from above by now, the peer
     /// has given the call up; its 2xx gets its ACK all the same.
     pub(super) fn ended(mut self, turn: &mut Turn<'_>, client: ClientKey) -> Leg {
-        let is_late =
-            matches!(self.negotiation, Negotiation::Answered(answered) if answered == client);
-        if is_late {
-            self.invites.acknowledge(turn, &self.dialog, client, None);
+        let mut is_late = false;
+        if let Negotiation::Answered(owed) = self.negotiation
+            && owed.is_for(client)
+        {
+            owed.acknowledge(turn, &mut self.invites, (&self.dialog, None));
             self.negotiation = Negotiation::Settled;
+            is_late = true;
         }
         self.invites.remove(client);
         if is_late {
@@ -420,6 +418,15 @@ impl Session {
         Leg::Confirmed(self)
     }
 
+    pub(super) fn ack_waits(mut self, turn: &mut Turn<'_>) -> Leg {
+        if let Negotiation::Answered(owed) = &mut self.negotiation
+            && owed.is_due(turn, &self.invites)
+        {
+            turn.emit(LegEvent::AcknowledgementDue);
+        }
+        Leg::Confirmed(self)
+    }
+
     /// No ACK came for our 2xx within the dialog: §13.3.1.4 holds for it as well.
     pub(super) fn give_up(self, turn: &mut Turn<'_>) -> Leg {
         match self.negotiation {
@@ -446,8 +453,8 @@ impl Session {
                 let client = offering.sent.client;
                 turn.core.transactions.expect_final(turn.now, client);
             }
-            Negotiation::Answered(client) => {
-                self.invites.acknowledge(turn, &self.dialog, client, None);
+            Negotiation::Answered(owed) => {
+                owed.acknowledge(turn, &mut self.invites, (&self.dialog, None));
             }
             Negotiation::Recalled(cseq) => self.dialog.acknowledge_before(turn.core, cseq),
             Negotiation::Offered(offered) => {

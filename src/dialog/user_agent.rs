@@ -1,7 +1,6 @@
 //! The user agent: one shard's SIP above bytes and below calls. Here is who gets what: messages
-//! to transactions, requests to dialogs, news to their owners. What a call does about it is in
-//! `leg.rs` and its states, a subscription in `subscription.rs`; requests are judged in
-//! `requests.rs`.
+//! to transactions, requests to dialogs, news to their owners. What comes of it is in `leg.rs` and
+//! its states for calls, in `subscription.rs`, and in `requests.rs`, which judges requests.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -180,6 +179,7 @@ impl UserAgent {
             match timer {
                 Timer::Repeat(leg) => self.with_leg(now, leg, Leg::repeat),
                 Timer::AckMissing(leg) => self.with_leg(now, leg, Leg::give_up),
+                Timer::AckWaits(leg) => self.with_leg(now, leg, Leg::ack_waits),
                 Timer::Session(leg) => self.with_leg(now, leg, Leg::session_due),
                 Timer::Probe(leg) => self.with_leg(now, leg, Leg::probe),
                 Timer::NotifyMissing(key) => {

@@ -315,17 +315,35 @@ fn d6_a_200_that_is_heard_late_is_acknowledged_before_it_is_given_up() {
 }
 
 /// Somebody is added to a call whose caller is out of reach, and has answered: until it is known
-/// what becomes of the call it is acknowledged without media.
+/// what becomes of the call it is acknowledged without media, also where its 200 is heard no more
+/// after the first few seconds.
 #[test]
 fn d6_an_added_party_is_acknowledged_although_nobody_can_be_connected_yet() {
+    for heard in [u32::MAX, 4] {
+        added_while_the_caller_is_out_of_reach(heard);
+    }
+}
+
+/// As many copies of the 200 of whoever is added are heard.
+fn added_while_the_caller_is_out_of_reach(heard: u32) {
     let mut world = World::new(Setup {
         server: "mixer = \"sip:10.0.2.1:5060\"".to_owned(),
         ..Setup::calm(3)
     });
     world.run_until_ready();
     let token = calls(&mut world);
-    rule(&mut world, |_, method, flight| {
-        match method == "ACK" && flight.from.port() == 5080 {
+    let mut said = 0;
+    let acknowledged = Rc::new(Cell::new(false));
+    let noted = Rc::clone(&acknowledged);
+    rule(&mut world, move |start, method, flight| {
+        let is_answer = start.contains(" 200 ") && method == "INVITE" && is_phones(flight);
+        let text = String::from_utf8_lossy(&flight.bytes);
+        let is_added = is_answer && text.contains(&format!("<sip:{OTHER}@"));
+        said += u32::from(is_added);
+        let is_its = start.starts_with(&format!("ACK sip:{OTHER}@"));
+        noted.set(noted.get() || is_its);
+        let is_ack = method == "ACK" && flight.from.port() == 5080;
+        match is_ack || is_added && said > heard {
             true => Fate::Lost,
             false => Fate::Usual,
         }
@@ -340,6 +358,7 @@ fn d6_an_added_party_is_acknowledged_although_nobody_can_be_connected_yet() {
     act(&mut world, AGENT, main, CallAction::Release);
     world.run_for(Duration::from_secs(20));
     assert!(matches!(activity(&world, OTHER), Activity::Talking(_)));
+    assert!(acknowledged.get(), "{heard}");
     world.network.rule = None;
     // A phone reports a 200 that is never acknowledged.
     world.run_for(Duration::from_secs(20));
