@@ -15,6 +15,9 @@ use super::world::World;
 /// What was told of a caller may be told a moment after it has come.
 const BETWEEN: Duration = Duration::from_secs(1);
 
+/// What one shard knows of a trunk and another not yet.
+const SHARDS_APART: Duration = Duration::from_millis(2);
+
 /// Timers that are due in one turn of a shard.
 const TURN: Duration = Duration::from_millis(2);
 
@@ -30,6 +33,8 @@ pub struct Order {
     read: usize,
     /// Offers that came to nothing.
     failed: u64,
+    /// When a trunk was last lost or found.
+    trunk: Option<Instant>,
 }
 
 impl Order {
@@ -41,7 +46,11 @@ impl Order {
         let all = Counter::ALL.iter().copied();
         let of_offers = all.filter(|counter| counter.metric() == "offers_failed");
         let failed = of_offers.map(|counter| world.cluster.count(counter)).sum();
-        let is_back = std::mem::replace(&mut self.failed, failed) != failed;
+        let has_failed = std::mem::replace(&mut self.failed, failed) != failed;
+        // A call's shard may hear of a trunk after the agents' have: then it dials nobody, which
+        // is no offer that has failed, and whoever was promised an agent waits again at once.
+        let now = world.server_now();
+        let is_back = has_failed || self.trunk.is_some_and(|at| now <= at + SHARDS_APART);
         let count = u16::try_from(world.cluster.config.queues.len()).expect("queues are few");
         for queue in (0..count).map(QueueIndex) {
             let owner = world.cluster.owners.queue(&world.cluster.config, queue);
@@ -76,6 +85,9 @@ impl Order {
 
     fn read_events(&mut self, world: &World) {
         for event in &world.journal.events[self.read..] {
+            if let EventName::DNBackInService | EventName::DNOutOfService = event.name {
+                self.trunk = Some(event.at);
+            }
             let Some(call) = &event.call else {
                 continue;
             };
