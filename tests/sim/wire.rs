@@ -299,9 +299,14 @@ impl Wire {
         let key = (branch.to_owned(), sent_by, method.to_owned());
         let status = response.status;
         if status.is_provisional() {
-            return match self.finals.contains_key(&key) {
-                true => Err(format!("I-1: {} to {method} after the final one", status.0)),
-                false => Ok(()),
+            return match self.finals.get(&key) {
+                // RFC 3261 §17.2.1: a copy that comes after Timer H is a request of its own.
+                Some((_, since)) if now > *since + GIVEN_UP => {
+                    self.finals.remove(&key);
+                    Ok(())
+                }
+                Some(_) => Err(format!("I-1: {} to {method} after the final one", status.0)),
+                None => Ok(()),
             };
         }
         self.close(response.call_id, Whose::Theirs, branch);
@@ -389,36 +394,39 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
+    /// A message of an INVITE of the server's, or an answer of the server's to one like it.
+    fn flight(line: &str, method: &str, is_sent: bool) -> Flight {
+        let server = "10.0.0.1:5060".parse().expect("an address");
+        let phone = "10.0.1.1:5060".parse().expect("an address");
+        let text = format!(
+            "{line}\r\nVia: SIP/2.0/UDP 10.0.0.1:5060;branch=z9hG4bK1\r\n\
+             From: <sip:3@10.0.0.1>;tag=a\r\nTo: <sip:2000@10.0.1.1>\r\n\
+             Call-ID: one\r\nCSeq: 1 {method}\r\nMax-Forwards: 68\r\n\
+             Contact: <sip:3@10.0.0.1>\r\nContent-Length: 0\r\n\r\n"
+        );
+        let (from, to) = match is_sent {
+            true => (server, phone),
+            false => (phone, server),
+        };
+        let bytes = text.into_bytes();
+        Flight { from, to, bytes }
+    }
+
     /// What is made of a CANCEL that leaves when the server wakes, where the 200 came so long
     /// before its host fell asleep.
     fn cancelled(before: Duration) -> Result<(), String> {
-        let server = "10.0.0.1:5060".parse().expect("an address");
-        let phone = "10.0.1.1:5060".parse().expect("an address");
-        let flight = |line: &str, method: &str| {
-            let (from, to) = match line.starts_with("SIP/2.0") {
-                true => (phone, server),
-                false => (server, phone),
-            };
-            let text = format!(
-                "{line}\r\nVia: SIP/2.0/UDP 10.0.0.1:5060;branch=z9hG4bK1\r\n\
-                 From: <sip:3@10.0.0.1>;tag=a\r\nTo: <sip:2000@10.0.1.1>\r\n\
-                 Call-ID: one\r\nCSeq: 1 {method}\r\nMax-Forwards: 68\r\n\
-                 Contact: <sip:3@10.0.0.1>\r\nContent-Length: 0\r\n\r\n"
-            );
-            let bytes = text.into_bytes();
-            Flight { from, to, bytes }
-        };
         let start = World::new(Setup::calm(1)).now;
         let asleep = start + SECOND;
         let awake = asleep + 30 * SECOND;
         let mut swallowed = Swallowed::default();
         swallowed.naps.push((asleep, awake));
         let mut wire = Wire::new(1);
-        let invite = flight("INVITE sip:2000@10.0.1.1 SIP/2.0", "INVITE");
+        let invite = flight("INVITE sip:2000@10.0.1.1 SIP/2.0", "INVITE", true);
         wire.sent(start, &invite, &swallowed)?;
-        wire.received(start, &flight("SIP/2.0 180 Ringing", "INVITE"));
-        wire.received(asleep - before, &flight("SIP/2.0 200 OK", "INVITE"));
-        let cancel = flight("CANCEL sip:2000@10.0.1.1 SIP/2.0", "CANCEL");
+        wire.received(start, &flight("SIP/2.0 180 Ringing", "INVITE", false));
+        let answer = flight("SIP/2.0 200 OK", "INVITE", false);
+        wire.received(asleep - before, &answer);
+        let cancel = flight("CANCEL sip:2000@10.0.1.1 SIP/2.0", "CANCEL", true);
         wire.sent(awake, &cancel, &swallowed)
     }
 
@@ -426,5 +434,22 @@ mod tests {
     fn answer_that_is_handed_over_when_the_host_falls_asleep_is_not_known() {
         assert_eq!(cancelled(HANDED_OVER / 2), Ok(()));
         assert!(cancelled(2 * HANDED_OVER).is_err(), "its owner had it");
+    }
+
+    /// What is made of a 100 so long after a final response to the same INVITE.
+    fn begins_again(after: Duration) -> Result<(), String> {
+        let start = World::new(Setup::calm(1)).now;
+        let swallowed = Swallowed::default();
+        let mut wire = Wire::new(1);
+        let busy = flight("SIP/2.0 486 Busy Here", "INVITE", true);
+        wire.sent(start, &busy, &swallowed)?;
+        let trying = flight("SIP/2.0 100 Trying", "INVITE", true);
+        wire.sent(start + after, &trying, &swallowed)
+    }
+
+    #[test]
+    fn copy_that_comes_after_its_transaction_is_a_request_of_its_own() {
+        assert!(begins_again(31 * SECOND).is_err());
+        assert_eq!(begins_again(33 * SECOND), Ok(()));
     }
 }
