@@ -39,6 +39,9 @@ struct Entry {
     fallback: Option<Box<Datagram>>,
     /// Whether nobody wants to hear of it any more.
     abandoned: bool,
+    /// Whether its final response is expected within 64*T1: also where the first provisional one
+    /// of an INVITE, which stops timer B, comes later than that was known.
+    is_limited: bool,
 }
 
 #[derive(Debug)]
@@ -165,6 +168,7 @@ impl Clients {
                 })
             }),
             abandoned: false,
+            is_limited: false,
         });
         let named = self.table.name(fingerprint, key);
         assert!(
@@ -198,10 +202,13 @@ impl Clients {
             return Delivered::Stray;
         };
         let entry = self.entry_mut(key);
-        let abandoned = entry.abandoned;
+        let (abandoned, is_limited) = (entry.abandoned, entry.is_limited);
         entry.fallback = None;
         let (machine, mut effects) = entry.take(now, key, shared);
-        let (next, verdict) = machine.handle_response(response, &mut effects);
+        let (mut next, verdict) = machine.handle_response(response, &mut effects);
+        if is_limited {
+            next = next.expect_final(&mut effects);
+        }
         self.settle(key, next, shared);
         match verdict {
             Verdict::PassUp if abandoned => {
@@ -271,6 +278,7 @@ impl Clients {
         let Some(entry) = self.table.entry_mut(key) else {
             return;
         };
+        entry.is_limited = true;
         let (machine, mut effects) = entry.take(now, key, shared);
         let next = machine.expect_final(&mut effects);
         self.settle(key, next, shared);

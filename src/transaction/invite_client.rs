@@ -112,6 +112,7 @@ impl InviteClient {
     /// RFC 3261 §9.1: after a CANCEL the final response comes within 64*T1 or never.
     pub(super) fn expect_final(self, effects: &mut Effects<'_>) -> Self {
         match self {
+            // Timer B runs.
             Self::Calling(state) => Self::Calling(state),
             Self::Proceeding(mut state) => {
                 if state.timeout.is_none() {

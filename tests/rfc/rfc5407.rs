@@ -203,6 +203,25 @@ fn section_3_2_2_a_re_invite_of_ours_that_meets_a_bye_ends_without_a_word() {
     network.run_until_idle();
 }
 
+/// The peer is gone before it has answered with 487: a 100 that was on its way keeps nothing.
+#[test]
+fn section_3_2_2_a_re_invite_of_ours_that_meets_a_bye_ends_unanswered() {
+    for by_us in [false, true] {
+        let (mut network, leg, tag) = connected_by_hand();
+        network.agents[0].offer(network.now, leg, Some(&sdp("hold")));
+        let hold = network.take_text();
+        if by_us {
+            network.agents[0].hang_up(network.now, leg, 16);
+        } else {
+            network.send(PEER, &request("BYE", "call", 102, Some(&tag), "b", "", ""));
+        }
+        network.send(PEER, &response(&hold, 100, "", "", ""));
+        network.run_until_idle();
+        assert_eq!(network.agents[0].legs(), 0, "{by_us}");
+        assert_eq!(network.agents[0].transactions(), 0, "{by_us}");
+    }
+}
+
 #[test]
 fn section_3_2_3_a_2xx_to_a_re_invite_of_a_call_that_has_ended_is_acknowledged() {
     let (mut network, leg, tag) = connected_by_hand();
