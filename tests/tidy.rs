@@ -162,6 +162,22 @@ fn nothing_is_left_unfinished() {
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
+/// Of two branches, both of which may be wanted.
+#[test]
+fn no_merge_is_left_undecided() {
+    let mut faults = Vec::new();
+    for file in files_below(&[""], |_| true) {
+        let text = fs::read(&file).expect("a file of the tree can be read");
+        for (index, line) in text.split(|byte| *byte == b'\n').enumerate() {
+            // What stands between the two is underlining elsewhere.
+            if line.starts_with(b"<<<<<<< ") || line.starts_with(b">>>>>>> ") {
+                faults.push(format!("{}:{}: an open conflict", name(&file), index + 1));
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
 #[test]
 fn the_engine_is_pure() {
     let mut faults = Vec::new();
@@ -537,21 +553,33 @@ fn identifiers(line: &str) -> impl Iterator<Item = &str> {
 }
 
 fn rust_files() -> Vec<PathBuf> {
+    let folders = ["src", "shards", "loadgen", "benches", "tests", "fuzz"];
+    files_below(&folders, |file| {
+        file.extension().is_some_and(|extension| extension == "rs")
+    })
+}
+
+fn files_below(folders: &[&str], is_wanted: impl Fn(&Path) -> bool) -> Vec<PathBuf> {
     let mut files = Vec::new();
-    for folder in ["src", "shards", "loadgen", "benches", "tests", "fuzz"] {
-        collect(&root().join(folder), &mut files);
+    for folder in folders {
+        collect(&root().join(folder), &is_wanted, &mut files);
     }
     files.sort();
     assert!(files.len() > 20, "the tree was not found");
     files
 }
 
-fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
+fn collect(folder: &Path, is_wanted: &impl Fn(&Path) -> bool, files: &mut Vec<PathBuf>) {
+    /// What is built, found or stored beside the tree.
+    const OUTSIDE: [&str; 3] = ["target", "artifacts", ".git"];
     for entry in fs::read_dir(folder).expect("the folder exists and can be read") {
         let path = entry.expect("its entries can be read").path();
-        if path.is_dir() && !path.ends_with("target") {
-            collect(&path, files);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
+        if OUTSIDE.iter().any(|outside| path.ends_with(outside)) {
+            continue;
+        }
+        if path.is_dir() {
+            collect(&path, is_wanted, files);
+        } else if is_wanted(&path) {
             files.push(path);
         }
     }
