@@ -13,6 +13,9 @@ use super::peers::address;
 /// A server transaction lives at least so long after its final response (RFC 3261 §17.2.2).
 const KEPT: Duration = Duration::from_secs(30);
 
+/// No final response is repeated for longer (timer H).
+const REPEATED: Duration = Duration::from_secs(32);
+
 /// Something that was said to the server.
 #[derive(Debug)]
 struct Heard {
@@ -162,7 +165,12 @@ impl Wire {
             assert!(*before == said, "I-1: a second final response: {text}");
             return;
         }
-        self.finals.insert(key, (now, said));
+        // A failure is repeated until its ACK comes or the transaction ends, and that does not
+        // make it last any longer.
+        let (at, before) = self.finals.entry(key).or_insert((now, Vec::new()));
+        if *before != said || now >= *at + REPEATED {
+            (*at, *before) = (now, said);
+        }
     }
 
     /// Whether one message alone is this transaction, beside the CANCEL and the ACK to it: of two
