@@ -68,7 +68,7 @@ impl UserAgent {
 
     /// Whether this is the INVITE of a call that an earlier process has answered: its transaction
     /// is gone, and it must not begin another call.
-    fn repeats_before_crash(&self, request: &Request<'_>) -> bool {
+    pub(super) fn repeats_before_crash(&self, request: &Request<'_>) -> bool {
         let is_initial = request.method == Method::Invite && request.to_tag.is_none();
         let tag = request.from_tag.unwrap_or_default();
         is_initial && (self.core.table).was_accepted(request.call_id, tag, request.cseq)

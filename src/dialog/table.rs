@@ -95,9 +95,14 @@ impl Table {
         }
     }
 
+    /// Whether calls stand that an earlier process has accepted.
+    pub(super) fn has_accepted(&self) -> bool {
+        !self.accepted_before.is_empty()
+    }
+
     /// Whether this INVITE is one that an earlier process has accepted, and that its dialog stands.
     pub(super) fn was_accepted(&self, call_id: &str, remote: &str, cseq: u32) -> bool {
-        !self.accepted_before.is_empty()
+        self.has_accepted()
             && self
                 .accepted_before
                 .get(&self.key(call_id, remote.as_bytes()))

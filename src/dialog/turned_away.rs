@@ -148,7 +148,7 @@ impl UserAgent {
         let Some(glance) = Glance::invite(bytes) else {
             return false;
         };
-        if self.core.transactions.is_known_invite(&glance.via) {
+        if self.core.transactions.is_known_invite(&glance.via) || self.was_accepted(&glance) {
             return false;
         }
         let name = self.turned_away.name(from, glance.branch, glance.call_id);
@@ -166,6 +166,13 @@ impl UserAgent {
         true
     }
 
+    /// Whether this is the INVITE of a call that an earlier process has answered.
+    fn was_accepted(&self, glance: &Glance<'_>) -> bool {
+        let table = &self.core.table;
+        let call = table.has_accepted().then(|| glance.caller()).flatten();
+        call.is_some_and(|(call_id, tag)| table.was_accepted(call_id, tag, glance.cseq))
+    }
+
     /// What becomes of a request of somebody who may call.
     pub(super) fn verdict(
         &mut self,
@@ -176,7 +183,8 @@ impl UserAgent {
     ) -> Verdict {
         let is_call = request.method == Method::Invite && request.to_tag.is_none();
         let is_cancel = request.method == Method::Cancel && gate.0 != Admission::Open;
-        if !is_call && !is_cancel || self.core.transactions.is_known(request, source) {
+        let is_known = self.core.transactions.is_known(request, source);
+        if !is_call && !is_cancel || is_known || self.repeats_before_crash(request) {
             return Verdict::Goes;
         }
         let from = source.remote.ip();

@@ -33,6 +33,8 @@ pub struct Glance<'a> {
     pub branch: &'a str,
     /// The Call-ID.
     pub call_id: &'a [u8],
+    /// The number of CSeq.
+    pub cseq: u32,
     vias: [&'a [u8]; VIA_LINES_MAX],
     repeated: [&'a [u8]; REPEATED.len()],
 }
@@ -176,14 +178,26 @@ impl<'a> Glance<'a> {
             return None;
         };
         let via = Via::parse(Elements::new(vias[0]).next()?).ok()?;
-        let is_right = CSeq::parse(cseq).is_ok_and(|cseq| cseq.method.as_str() == method);
-        (lines.defect.is_none() && is_right).then_some(Self {
+        let number = CSeq::parse(cseq)
+            .ok()
+            .filter(|cseq| cseq.method.as_str() == method)?
+            .number;
+        lines.defect.is_none().then_some(Self {
             via,
             branch: via.unique_branch()?,
             call_id,
+            cseq: number,
             vias,
             repeated: [from, to, call_id, cseq],
         })
+    }
+
+    /// The Call-ID as text and the tag of From; `None` where either is not as it should be.
+    #[must_use]
+    pub fn caller(&self) -> Option<(&'a str, &'a str)> {
+        let [from, ..] = self.repeated;
+        let from = NameAddr::parse(from).ok()?;
+        Some((std::str::from_utf8(self.call_id).ok()?, from.tag()?))
     }
 
     /// Writes a response without a body to this request, which came from `source`, with `lines`,
