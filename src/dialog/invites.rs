@@ -29,8 +29,8 @@ struct SentInvite {
     asks: bool,
     /// The 2xx of the dialog: when its first copy came, and how many came in the T2 after it.
     heard: Option<(Instant, u32)>,
-    /// What the ACK answers to the offer of the 2xx when nobody above has an answer.
-    declining: Option<Body>,
+    /// The offer of the 2xx, which the ACK must answer when nobody above has an answer.
+    offered: Option<Body>,
     acknowledged: Vec<Acknowledged>,
 }
 
@@ -63,7 +63,7 @@ impl Invites {
                 *copies = copies.saturating_add(1);
             }
             if invite.asks {
-                invite.declining = declining(response);
+                invite.offered = body_of(&response.message);
             }
         }
     }
@@ -100,8 +100,12 @@ impl Invites {
         let Some(invite) = self.0.iter_mut().find(|invite| invite.client == client) else {
             return;
         };
+        let declining = match body {
+            Some(_) => None,
+            None => invite.offered.as_ref().and_then(declined),
+        };
         let mut draft = Draft::within(dialog, Method::Ack, invite.cseq);
-        draft.body = body.or(invite.declining.as_ref());
+        draft.body = body.or(declining.as_ref());
         let ack = turn.core.acknowledge(&dialog.next_hop(), &draft);
         let tag = dialog.remote_tag.clone().unwrap_or_default();
         invite.acknowledged.push(Acknowledged { tag, ack });
@@ -223,7 +227,7 @@ impl SentInvite {
             opening,
             asks: sent.asks(),
             heard: None,
-            declining: None,
+            offered: None,
             acknowledged: Vec::new(),
         }
     }
@@ -231,9 +235,12 @@ impl SentInvite {
 
 /// The answer that takes none of the media which a 2xx offers.
 pub(super) fn declining(response: &Response<'_>) -> Option<Body> {
-    let offer = body_of(&response.message)?;
+    declined(&body_of(&response.message)?)
+}
+
+fn declined(offer: &Body) -> Option<Body> {
     Some(Body {
         bytes: sdp::decline(&offer.bytes).ok()?.into(),
-        content_type: offer.content_type,
+        content_type: offer.content_type.clone(),
     })
 }

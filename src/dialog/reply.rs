@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 
-use crate::sip::{Feedback, HeaderName, Message, Writer};
+use crate::sip::{Feedback, HeaderName, Message, Request, Writer};
 
 /// The part of a response that its request decides: Via to CSeq, in wire form.
 #[derive(Debug, Clone)]
@@ -30,13 +30,20 @@ impl Reply {
 /// Where a response takes what its request decides.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Copied<'a> {
-    /// From the request, which is answered at once and may be broken.
+    /// From the request, which is answered at once.
     From {
-        message: &'a Message<'a>,
+        request: &'a Request<'a>,
         source: SocketAddr,
         /// The To tag where there is none.
         tag: &'a str,
         /// What is said of overload.
+        feedback: Option<Feedback>,
+    },
+    /// From a message that could not be read to its end, with the same.
+    Broken {
+        message: &'a Message<'a>,
+        source: SocketAddr,
+        tag: &'a str,
         feedback: Option<Feedback>,
     },
     /// From what was kept of it.
@@ -48,6 +55,12 @@ impl Copied<'_> {
     pub(super) fn write_fields(self, out: &mut Vec<u8>) {
         match self {
             Self::From {
+                request,
+                source,
+                tag,
+                feedback,
+            } => Writer::lines(out, feedback).repeat_checked(request, source, tag),
+            Self::Broken {
                 message,
                 source,
                 tag,
@@ -60,12 +73,15 @@ impl Copied<'_> {
     /// Writes Record-Route.
     pub(super) fn write_routes(self, out: &mut Vec<u8>) {
         match self {
-            Self::From { message, .. } => {
-                Writer::lines(out, None).copy(message, HeaderName::RecordRoute);
-            }
+            Self::From { request, .. } => copy_routes(out, &request.message),
+            Self::Broken { message, .. } => copy_routes(out, message),
             Self::Kept(reply) => out.extend_from_slice(&reply.routes),
         }
     }
+}
+
+fn copy_routes(out: &mut Vec<u8>, message: &Message<'_>) {
+    Writer::lines(out, None).copy(message, HeaderName::RecordRoute);
 }
 
 impl<'a> From<&'a Reply> for Copied<'a> {

@@ -168,7 +168,7 @@ impl UserAgent {
         let core = &self.core;
         dialog.heard = fingerprint(&request.message, |bytes| core.tag_for(bytes).0);
         let reply = Reply::to(Copied::From {
-            message: &request.message,
+            request,
             source: source.remote,
             tag: &tag.text(),
             feedback: self.core.transactions.feedback(),
@@ -410,7 +410,7 @@ impl UserAgent {
         let source = self.core.transactions.source(server);
         let source = source.expect("a request that is being served has its transaction");
         Copied::From {
-            message: &request.message,
+            request,
             source: source.remote,
             tag,
             feedback: self.core.transactions.feedback(),

@@ -81,7 +81,7 @@ impl Turn<'_> {
         let source = self.core.transactions.source(server);
         let source = source.expect("a request that is being handled has its transaction");
         Copied::From {
-            message: &request.message,
+            request,
             source: source.remote,
             tag: "",
             feedback: self.core.transactions.feedback(),

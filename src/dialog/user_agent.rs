@@ -580,7 +580,7 @@ impl UserAgent {
         status: Status,
         fields: Fields,
     ) -> Vec<u8> {
-        let copied = Copied::From {
+        let copied = Copied::Broken {
             message,
             source: source.remote,
             tag,

@@ -5,7 +5,7 @@ use bytes::Bytes;
 
 use crate::dialog::Body;
 use crate::journal::field::fields;
-use crate::sip::sdp::{Media, Origin};
+use crate::sip::sdp::{self, Media, Origin};
 
 use super::compose::{self, Text};
 use super::description::{Description, is_alike, is_same};
@@ -542,9 +542,7 @@ impl LegSession {
 
     /// A version is never used twice, not even after an offer that was refused.
     fn note_version(&mut self, text: &[u8]) {
-        if let Some(description) = Description::parse(text) {
-            self.version = self.version.max(description.origin().version);
-        }
+        self.version = self.version.max(sdp::version(text).unwrap_or_default());
     }
 }
 

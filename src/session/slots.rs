@@ -58,7 +58,7 @@ impl Slots {
         for fit in [Fit::KindAndProtocol, Fit::Kind, Fit::Any] {
             slots.fill(list, offer, fit);
         }
-        for (line, _) in (0..).zip(offer.media()) {
+        for line in (0..).take(offer.media_count()) {
             let room = usize::from(slots.len) < SDP_MEDIA_MAX;
             if room && !slots.has(line) {
                 slots.lines[usize::from(slots.len)] = line;
@@ -76,26 +76,39 @@ impl Slots {
     }
 
     fn fill(&mut self, list: &Description<'_>, source: &Description<'_>, fit: Fit) {
+        if self.is_full() {
+            return;
+        }
         // A line stays where it is if it can; only then are others looked at.
-        for own_place in [true, false] {
-            for (place, listed) in list.media().enumerate().take(usize::from(self.len)) {
-                if self.lines[place] != NONE {
-                    continue;
-                }
-                let found = (0..).zip(source.media()).find(|(line, media)| {
-                    let here = usize::from(*line) == place;
-                    let place_fits = match fit {
-                        Fit::KindAndProtocol | Fit::Kind => here == own_place,
-                        // A disabled line may be used again for anything (RFC 3264 §8.1).
-                        Fit::Any => here == own_place && (here || listed.port == 0),
-                    };
-                    place_fits && !self.has(*line) && fits(&listed, media, fit)
-                });
-                if let Some((line, _)) = found {
-                    self.lines[place] = line;
-                }
+        for (place, (listed, media)) in (0..self.len).zip(list.media().zip(source.media())) {
+            if self.is_free(place) && !self.has(place) && fits(&listed, &media, fit) {
+                self.lines[usize::from(place)] = place;
             }
         }
+        if self.is_full() {
+            return;
+        }
+        for (place, listed) in (0..self.len).zip(list.media()) {
+            // A disabled line may be used again for anything (RFC 3264 §8.1).
+            let takes = fit != Fit::Any || listed.port == 0;
+            if !takes || !self.is_free(place) {
+                continue;
+            }
+            let found = (0..).zip(source.media()).find(|(line, media)| {
+                *line != place && !self.has(*line) && fits(&listed, media, fit)
+            });
+            if let Some((line, _)) = found {
+                self.lines[usize::from(place)] = line;
+            }
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        !self.has(NONE)
+    }
+
+    fn is_free(&self, place: u8) -> bool {
+        self.lines[usize::from(place)] == NONE
     }
 
     fn has(&self, line: u8) -> bool {

@@ -17,7 +17,7 @@ pub struct Parameters<'a> {
 impl<'a> Parameters<'a> {
     /// Reads parameters up to a comma or the end.
     pub(super) fn scan(scanner: &mut Scanner<'a>) -> Result<Self, Malformed> {
-        Self::scan_for(scanner, "").map(|(parameters, _)| parameters)
+        Self::scan_each(scanner, |_, _| {})
     }
 
     /// Reads parameters up to a comma or the end, and finds one of them on the way, as
@@ -26,16 +26,27 @@ impl<'a> Parameters<'a> {
         scanner: &mut Scanner<'a>,
         wanted: &str,
     ) -> Result<(Self, Option<Option<&'a str>>), Malformed> {
-        let start = scanner.at();
         let mut found = None;
-        for _ in 0..=PARAMETERS_MAX {
-            let Some((name, value)) = next(scanner)? else {
-                let text = scanner.since(start);
-                return Ok((Self { text }, found.and_then(value_text)));
-            };
+        let parameters = Self::scan_each(scanner, |name, value| {
             if found.is_none() && name.eq_ignore_ascii_case(wanted.as_bytes()) {
                 found = Some(value);
             }
+        })?;
+        Ok((parameters, found.and_then(value_text)))
+    }
+
+    /// Reads parameters up to a comma or the end, and shows each on the way.
+    pub(super) fn scan_each(
+        scanner: &mut Scanner<'a>,
+        mut each: impl FnMut(&'a [u8], Option<&'a [u8]>),
+    ) -> Result<Self, Malformed> {
+        let start = scanner.at();
+        for _ in 0..=PARAMETERS_MAX {
+            let Some((name, value)) = next(scanner)? else {
+                let text = scanner.since(start);
+                return Ok(Self { text });
+            };
+            each(name, value);
         }
         Err(Malformed::TooManyParameters)
     }
@@ -45,6 +56,9 @@ impl<'a> Parameters<'a> {
     /// # Errors
     /// [`Malformed::Parameter`], [`Malformed::UnbalancedQuote`], [`Malformed::TooManyParameters`].
     pub fn parse(bytes: &'a [u8]) -> Result<Self, Malformed> {
+        if bytes.is_empty() {
+            return Ok(Self::default());
+        }
         let mut scanner = Scanner::new(bytes);
         let parameters = Self::scan(&mut scanner)?;
         scanner.skip_space();

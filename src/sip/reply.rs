@@ -29,7 +29,7 @@ impl Reply {
         let mut lines = Vec::with_capacity(512);
         let message = &request.message;
         let mut writer = Writer::lines(&mut lines, None);
-        writer.vias(message, source);
+        writer.vias(message, Some(&request.via), source);
         writer.copy(message, HeaderName::From);
         writer.copy(message, HeaderName::CallId);
         writer.copy(message, HeaderName::CSeq);

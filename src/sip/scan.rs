@@ -89,6 +89,11 @@ fn of_class(bytes: &[u8], class: u8) -> Option<&str> {
     whole.then(|| text(bytes)).flatten()
 }
 
+/// Where the token ends that starts here, or the two of them with a `/` between.
+pub(super) fn media_type_end(bytes: &[u8]) -> usize {
+    class_end(bytes, MEDIA_TYPE)
+}
+
 /// How many bytes from the start on are of this class.
 #[inline]
 fn class_end(bytes: &[u8], class: u8) -> usize {
@@ -331,7 +336,9 @@ fn element_end(value: &[u8]) -> usize {
     let Some(comma) = memchr::memchr(b',', value) else {
         return value.len();
     };
-    if memchr::memchr2(b'"', b'<', &value[..comma]).is_none() {
+    // What stands before a comma is mostly a word.
+    let quotes = |byte: &u8| matches!(byte, b'"' | b'<');
+    if !value[..comma].iter().any(quotes) {
         return comma;
     }
     let mut scanner = Scanner::new(value);

@@ -100,7 +100,8 @@ impl Media<'_> {
 /// A session description that has been checked once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sdp<'a> {
-    body: &'a [u8],
+    /// From the first `m=` line on.
+    sections: &'a [u8],
     /// The `o=` line.
     pub origin: Origin<'a>,
     /// The connection address of the session.
@@ -121,7 +122,8 @@ impl<'a> Sdp<'a> {
         let mut address = None;
         let mut direction = Direction::default();
         let mut media_count = 0;
-        for (number, line) in lines(body).enumerate() {
+        let mut sections = body.len();
+        for (number, (start, line)) in lines(body).enumerate() {
             if number == SDP_LINES_MAX {
                 return Err(SdpError::TooManyLines);
             }
@@ -132,6 +134,7 @@ impl<'a> Sdp<'a> {
                 (_, b'm') => {
                     media(value)?;
                     media_count += 1;
+                    sections = sections.min(start);
                 }
                 (_, b'o') if origin.is_none() => origin = Some(read_origin(value)?),
                 (_, b'c') => {
@@ -154,7 +157,7 @@ impl<'a> Sdp<'a> {
         }
         let origin = origin.ok_or(SdpError::Origin)?;
         Ok(Self {
-            body,
+            sections: &body[sections..],
             origin,
             address,
             direction,
@@ -165,8 +168,8 @@ impl<'a> Sdp<'a> {
     /// The media in order.
     pub fn media(&self) -> impl Iterator<Item = Media<'a>> + use<'a> {
         let (address, direction) = (self.address, self.direction);
-        let mut lines = lines(self.body)
-            .filter_map(|line| split(line).ok())
+        let mut lines = lines(self.sections)
+            .filter_map(|(_, line)| split(line).ok())
             .peekable();
         std::iter::from_fn(move || {
             let (_, value) = lines.find(|(letter, _)| *letter == b'm')?;
@@ -192,19 +195,22 @@ impl<'a> Sdp<'a> {
     }
 }
 
-fn lines(body: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let mut rest = body;
+/// The lines without their ends, each with where it starts.
+fn lines(body: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
+    let mut ends = memchr::memchr_iter(b'\n', body);
+    let mut next = 0;
     std::iter::from_fn(move || {
-        if rest.is_empty() {
+        let start = next;
+        if start >= body.len() {
             return None;
         }
-        let end = memchr::memchr(b'\n', rest);
-        let line = &rest[..end.unwrap_or(rest.len())];
-        rest = end.map_or(&[], |end| &rest[end + 1..]);
-        Some(line.strip_suffix(b"\r").unwrap_or(line))
+        let end = ends.next().unwrap_or(body.len());
+        next = end + 1;
+        let line = &body[start..end];
+        Some((start, line.strip_suffix(b"\r").unwrap_or(line)))
     })
     // Empty lines are not in the grammar; peers put them at the end.
-    .filter(|line| !line.is_empty())
+    .filter(|(_, line)| !line.is_empty())
 }
 
 fn split(line: &[u8]) -> Result<(u8, &[u8]), SdpError> {
@@ -249,8 +255,8 @@ fn media(value: &[u8]) -> Result<Media<'_>, SdpError> {
     let (kind, rest) = word(line).ok_or(SdpError::Media)?;
     let (ports, rest) = word(rest.trim_start()).ok_or(SdpError::Media)?;
     let (protocol, formats) = word(rest.trim_start()).ok_or(SdpError::Media)?;
-    let count = memchr::memchr(b'/', ports.as_bytes()).unwrap_or(ports.len());
-    let port = ports[..count].parse().map_err(|_| SdpError::Media)?;
+    let port = ports.split('/').next().unwrap_or(ports);
+    let port = port.parse().map_err(|_| SdpError::Media)?;
     let formats = formats.trim();
     if kind.is_empty() || formats.is_empty() {
         return Err(SdpError::Media);
@@ -266,9 +272,9 @@ fn media(value: &[u8]) -> Result<Media<'_>, SdpError> {
     })
 }
 
-/// What stands before and after the first blank.
+/// What stands before and after the first blank, which is a few bytes away.
 fn word(line: &str) -> Option<(&str, &str)> {
-    let end = memchr::memchr(b' ', line.as_bytes())?;
+    let end = line.bytes().position(|byte| byte == b' ')?;
     Some((&line[..end], &line[end + 1..]))
 }
 
@@ -280,6 +286,14 @@ fn attribute(value: &[u8]) -> Option<Direction> {
         b"inactive" => Some(Direction::Inactive),
         _ => None,
     }
+}
+
+/// The version of a description that is known to be one; `None` where there is no `o=` line that
+/// can be read.
+#[must_use]
+pub fn version(body: &[u8]) -> Option<u64> {
+    let (_, line) = lines(body).find(|(_, line)| line.starts_with(b"o="))?;
+    Some(read_origin(&line[2..]).ok()?.version)
 }
 
 /// The answer that refuses every medium of an offer (RFC 3264 §6: port 0), for a call that is
@@ -314,6 +328,7 @@ mod tests {
     fn sections_inherit_from_the_session() {
         let sdp = Sdp::parse(OFFER.as_bytes()).expect("legal");
         assert_eq!((sdp.origin.session, sdp.origin.version), ("37245911", 2));
+        assert_eq!(version(OFFER.as_bytes()), Some(2));
         assert_eq!(sdp.media_count, 2);
         let media: Vec<_> = sdp.media().collect();
         assert_eq!(

@@ -2,7 +2,7 @@
 
 use super::header::HeaderName;
 use super::message::Message;
-use super::scan::{Elements, Scanner};
+use super::scan::{Elements, Scanner, media_type_end, trim};
 
 /// The tokens of every line of one header, empty elements left out. An element with parameters
 /// (as in Accept) yields what stands before them; anything that is not a token ends at its first
@@ -49,8 +49,7 @@ impl<'a> Message<'a> {
     /// Whether a header lists this token. Option tags compare without regard to case.
     #[must_use]
     pub fn has_token(&self, name: HeaderName, token: &str) -> bool {
-        self.tokens(name)
-            .any(|found| found.eq_ignore_ascii_case(token))
+        self.headers(name).any(|line| lists(line, token))
     }
 
     /// Option tags that the peer requires (RFC 3261 §20.32).
@@ -72,4 +71,17 @@ impl<'a> Message<'a> {
     pub fn accept(&self) -> impl Iterator<Item = &'a str> + Clone + use<'a> {
         self.tokens(HeaderName::Accept)
     }
+}
+
+/// Whether a line lists this token.
+fn lists(line: &[u8], token: &str) -> bool {
+    let is_it = |found: &[u8]| found.eq_ignore_ascii_case(token.as_bytes());
+    if memchr::memchr2(b'"', b'<', line).is_some() {
+        return Tokens::new([line].into_iter()).any(|found| is_it(found.as_bytes()));
+    }
+    // As nearly every line is: commas separate, and nothing else has to be looked at.
+    line.split(|byte| *byte == b',').any(|element| {
+        let element = trim(element);
+        is_it(&element[..media_type_end(element)])
+    })
 }

@@ -379,27 +379,19 @@ impl Marks {
 /// Four decimal numbers, without leading zeros, as `Ipv4Addr` reads them.
 fn v4(bytes: &[u8]) -> Option<Ipv4Addr> {
     let mut octets = [0_u8; 4];
-    let mut rest = bytes;
-    for (place, octet) in octets.iter_mut().enumerate() {
-        if place > 0 {
-            rest = rest.strip_prefix(b".")?;
-        }
-        let digits = rest.iter().take(4).take_while(|byte| byte.is_ascii_digit());
-        let length = digits.count();
-        let (number, after) = rest.split_at(length);
-        *octet = match number {
-            [ones] => ones - b'0',
-            [b'0', ..] => return None,
-            [tens, ones] => (tens - b'0') * 10 + (ones - b'0'),
-            [hundreds, tens, ones] => {
-                let low = (tens - b'0') * 10 + (ones - b'0');
-                (hundreds - b'0').checked_mul(100)?.checked_add(low)?
+    let (mut place, mut digits) = (0, 0);
+    for byte in bytes {
+        let octet = octets.get_mut(place)?;
+        match byte {
+            b'0'..=b'9' if digits == 0 || *octet != 0 => {
+                *octet = octet.checked_mul(10)?.checked_add(byte - b'0')?;
+                digits += 1;
             }
+            b'.' if digits > 0 => (place, digits) = (place + 1, 0),
             _ => return None,
-        };
-        rest = after;
+        }
     }
-    rest.is_empty().then(|| Ipv4Addr::from(octets))
+    (place == 3 && digits > 0).then(|| Ipv4Addr::from(octets))
 }
 
 fn scheme(name: &str) -> Result<Scheme<'_>, Malformed> {
@@ -427,7 +419,8 @@ fn scheme(name: &str) -> Result<Scheme<'_>, Malformed> {
 pub(super) fn host_and_port(bytes: &[u8]) -> Result<(Host<'_>, Option<u16>), Malformed> {
     let host_end = match bytes.first() {
         Some(b'[') => memchr::memchr(b']', bytes).ok_or(Malformed::UriHost)? + 1,
-        _ => memchr::memchr(b':', bytes).unwrap_or(bytes.len()),
+        // Hosts are short.
+        _ => bytes.iter().position(|byte| *byte == b':').unwrap_or(bytes.len()),
     };
     let host = Host::parse(&bytes[..host_end])?;
     match &bytes[host_end..] {

@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use super::header::HeaderName;
 use super::malformed::Malformed;
 use super::parameters::Parameters;
-use super::scan::{Scanner, is_space};
+use super::scan::{Scanner, is_space, text};
 use super::uri::{Host, host_and_port, port};
 use crate::limits::BRANCH_BYTES_MAX;
 
@@ -84,6 +84,10 @@ pub struct Via<'a> {
     pub parameters: Parameters<'a>,
     /// One of them, which is asked for again and again.
     branch: Option<&'a str>,
+    /// The value of another one, which an answer fills in; `Some(None)` when it has none.
+    rport: Option<Option<&'a [u8]>>,
+    /// Whether it says already where it was received from.
+    is_received: bool,
 }
 
 impl<'a> Via<'a> {
@@ -115,7 +119,17 @@ impl<'a> Via<'a> {
         }
         scanner.skip_space();
         let (host, port) = sent_by(&mut scanner)?;
-        let (parameters, branch) = Parameters::scan_for(&mut scanner, "branch")?;
+        let [mut branch, mut rport, mut received] = [None; 3];
+        let parameters = Parameters::scan_each(&mut scanner, |name, value| {
+            let wanted = match name.len() {
+                5 if name.eq_ignore_ascii_case(b"rport") => &mut rport,
+                6 if name.eq_ignore_ascii_case(b"branch") => &mut branch,
+                8 if name.eq_ignore_ascii_case(b"received") => &mut received,
+                _ => return,
+            };
+            // Of two with one name the first counts.
+            wanted.get_or_insert(value);
+        })?;
         scanner.skip_space();
         if !scanner.at_end() {
             return Err(INVALID);
@@ -125,7 +139,9 @@ impl<'a> Via<'a> {
             host,
             port,
             parameters,
-            branch: branch.flatten(),
+            branch: branch.flatten().and_then(text),
+            rport,
+            is_received: received.is_some(),
         };
         via.check_branch()?;
         Ok(via)
@@ -139,14 +155,6 @@ impl<'a> Via<'a> {
             }
             Some(branch) if branch.len() > BRANCH_BYTES_MAX => Err(Malformed::BranchTooLong),
             Some(_) | None => Ok(()),
-        }
-    }
-
-    pub(super) fn without_parameters(&self) -> Self {
-        Self {
-            parameters: Parameters::default(),
-            branch: None,
-            ..*self
         }
     }
 
@@ -176,8 +184,12 @@ impl<'a> Via<'a> {
     /// RFC 3581: `None` when absent, `Some(None)` when asked for, `Some(Some(port))` when filled.
     #[must_use]
     pub fn rport(&self) -> Option<Option<u16>> {
-        let value = self.parameters.find("rport")?;
-        Some(value.and_then(|digits| port(digits.as_bytes()).ok()))
+        Some(self.rport?.and_then(|digits| port(digits).ok()))
+    }
+
+    /// Whether there is a `received` already, whatever it says.
+    pub(super) fn is_received(&self) -> bool {
+        self.is_received
     }
 
     /// Where a response over a datagram transport goes when the request came from `source`

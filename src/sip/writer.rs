@@ -70,7 +70,7 @@ impl<'b> Writer<'b> {
     ) -> Self {
         let mut writer = Self::status_line(buffer, status);
         writer.feedback = feedback;
-        writer.vias(&request.message, source);
+        writer.vias(&request.message, Some(&request.via), source);
         writer.copy(&request.message, HeaderName::From);
         writer.to(&request.message, tag.filter(|_| request.to_tag.is_none()));
         writer.copy(&request.message, HeaderName::CallId);
@@ -120,11 +120,23 @@ impl<'b> Writer<'b> {
     /// (with `received` and `rport` filled), From, To with `tag` unless it has one or `tag` is
     /// empty, Call-ID, CSeq (RFC 3261 §8.2.6.2).
     pub(crate) fn repeat(&mut self, message: &Message<'_>, source: SocketAddr, tag: &str) {
-        self.vias(message, source);
-        self.first(message, HeaderName::From);
+        let via = message.via().ok();
         // A tag is only added to what is known to take one.
         let wants_tag = !tag.is_empty() && message.to().is_ok_and(|to| to.tag().is_none());
-        self.to(message, wants_tag.then_some(tag));
+        self.vias(message, via.as_ref(), source);
+        self.fields(message, wants_tag.then_some(tag));
+    }
+
+    /// The same of a request that is known to be good.
+    pub(crate) fn repeat_checked(&mut self, request: &Request<'_>, source: SocketAddr, tag: &str) {
+        let wants_tag = !tag.is_empty() && request.to_tag.is_none();
+        self.vias(&request.message, Some(&request.via), source);
+        self.fields(&request.message, wants_tag.then_some(tag));
+    }
+
+    fn fields(&mut self, message: &Message<'_>, tag: Option<&str>) {
+        self.first(message, HeaderName::From);
+        self.to(message, tag);
         self.first(message, HeaderName::CallId);
         self.first(message, HeaderName::CSeq);
     }
@@ -202,16 +214,22 @@ impl<'b> Writer<'b> {
         self.buffer.extend_from_slice(b"\r\n");
     }
 
-    /// Copies the Via values of a request, one a line, and says in the top one where it came from.
-    /// A refused request may have had too many: commas would become lines.
-    pub(super) fn vias(&mut self, message: &Message<'_>, source: SocketAddr) {
+    /// Copies the Via values of a request, one a line, and says in the top one where it came from
+    /// if that one could be read. A refused request may have had too many: commas would become
+    /// lines.
+    pub(super) fn vias(
+        &mut self,
+        message: &Message<'_>,
+        via: Option<&Via<'_>>,
+        source: SocketAddr,
+    ) {
         let mut values = message.elements(HeaderName::Via);
         let Some(top) = values.next() else {
             return;
         };
-        match Via::parse(top) {
-            Ok(via) => self.top_via(&via, top, source),
-            Err(_) => {
+        match via {
+            Some(via) => self.top_via(via, top, source),
+            None => {
                 self.bytes(HeaderName::Via, top);
             }
         }
@@ -224,15 +242,15 @@ impl<'b> Writer<'b> {
     pub(super) fn top_via(&mut self, via: &Via<'_>, value: &[u8], source: SocketAddr) {
         let address = source.ip().to_canonical();
         let asked = via.rport().is_some();
-        let claimed = via.parameters.find("received").is_some();
         let feedback = self.feedback.filter(|_| feedback::is_wanted(via));
-        let differs = asked || claimed || via.host.address() != Some(address);
+        let differs = asked || via.is_received() || via.host.address() != Some(address);
         if !differs && feedback.is_none() {
             self.bytes(HeaderName::Via, value);
             return;
         }
         self.name(b"Via");
-        push_display(self.buffer, via.without_parameters());
+        let parameters = via.parameters.as_bytes().len();
+        push_value(self.buffer, &value[..value.len() - parameters]);
         let is_told = |name: &str| {
             let mut told = feedback::PARAMETERS.iter();
             feedback.is_some() && told.any(|told| told.eq_ignore_ascii_case(name))
