@@ -53,8 +53,8 @@ pub(super) fn info(turn: &mut Turn<'_>, dialog: &mut CallDialog, body: &Body, re
 /// NOTIFY outside any subscription, which many phones take as the wish that they answer or resume.
 pub(super) fn talk(turn: &mut Turn<'_>, dialog: &mut CallDialog, early: Option<&Dialog>) {
     let fields = Fields::default()
-        .with(HeaderName::Event, format_args!("talk"))
-        .with(HeaderName::SubscriptionState, format_args!("active"));
+        .with_text(HeaderName::Event, "talk")
+        .with_text(HeaderName::SubscriptionState, "active");
     let (cseq, method) = (dialog.next_cseq(), Method::Notify);
     let within = early.unwrap_or(dialog);
     let _is_sent = send_in(turn, within, cseq, method, fields, None, Aside::Other);

@@ -141,8 +141,8 @@ impl CallDialog {
     pub(super) fn request_fields(&self) -> Fields {
         let fields = self
             .response_fields()
-            .with(HeaderName::Allow, format_args!("{}", allow(&self.policy)))
-            .with(HeaderName::Supported, format_args!("{SUPPORTED}"));
+            .with_text(HeaderName::Allow, allow(&self.policy))
+            .with_text(HeaderName::Supported, SUPPORTED);
         self.timer.request_fields(fields, &self.policy)
     }
 

@@ -10,6 +10,8 @@ use std::hash::Hasher;
 use offhook_shards::ShardId;
 use siphasher::sip::SipHasher24;
 
+use super::digits::Digits;
+
 /// Bytes of a minted Call-ID without its host.
 pub const MINTED_BYTES: usize = 1 + SHARD_DIGITS + RANDOM_DIGITS + MAC_DIGITS;
 const SHARD_DIGITS: usize = 4;
@@ -21,14 +23,24 @@ const MAC_AT: usize = MINTED_BYTES - MAC_DIGITS;
 /// A new Call-ID that `shard` owns. `random` must not have been used before.
 #[must_use]
 pub fn mint(shard: ShardId, random: u64, keys: [u64; 2], host: Option<&str>) -> String {
-    let mut text = format!("o{:04x}{random:016x}", shard.0);
+    let host_bytes = host.map_or(0, |host| 1 + host.len());
+    let mut text = String::with_capacity(MINTED_BYTES + host_bytes);
+    text.push('o');
+    push_digits::<SHARD_DIGITS>(&mut text, u64::from(shard.0));
+    push_digits::<RANDOM_DIGITS>(&mut text, random);
     let mac = mac(text.as_bytes(), keys);
-    text.push_str(&format!("{mac:08x}"));
+    push_digits::<MAC_DIGITS>(&mut text, u64::from(mac));
     if let Some(host) = host {
         text.push('@');
         text.push_str(host);
     }
     text
+}
+
+/// Adds the last `COUNT` hexadecimal digits of a number.
+fn push_digits<const COUNT: usize>(text: &mut String, number: u64) {
+    let all = Digits::<16>::new("", number);
+    text.push_str(&all[RANDOM_DIGITS - COUNT..]);
 }
 
 /// The shard that minted this Call-ID, if one of ours did.

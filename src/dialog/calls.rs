@@ -358,7 +358,7 @@ fn invite_fields(invite: &Invite, host: &str, request_uri: &str) -> Fields {
             ..
         } = replaces;
         fields = fields
-            .with(HeaderName::Require, format_args!("replaces"))
+            .with_text(HeaderName::Require, "replaces")
             .with(
                 HeaderName::Replaces,
                 format_args!("{call_id};to-tag={to_tag};from-tag={from_tag}{early}"),
@@ -366,7 +366,7 @@ fn invite_fields(invite: &Invite, host: &str, request_uri: &str) -> Fields {
     }
     let referred_by = invite.referred_by.as_ref();
     if let Some(referred_by) = referred_by.filter(|_| invite.policy.trusted) {
-        fields = fields.with(HeaderName::ReferredBy, format_args!("{referred_by}"));
+        fields = fields.with_text(HeaderName::ReferredBy, &referred_by);
     }
     fields
 }

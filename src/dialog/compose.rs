@@ -33,6 +33,9 @@ pub(super) fn allow(policy: &LegPolicy) -> &'static str {
 /// What the lines of most messages within a call come to.
 const FIELDS_BYTES: usize = 384;
 
+/// What most lines come to, so that one alone is one allocation.
+const LINE_BYTES: usize = 64;
+
 /// Header lines, complete with their ends.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Fields(Vec<u8>);
@@ -45,6 +48,7 @@ impl Fields {
 
     /// Adds one line; control characters in `value` become blanks.
     pub(super) fn with(mut self, name: HeaderName, value: Arguments<'_>) -> Self {
+        self.0.reserve(LINE_BYTES);
         self.0.extend_from_slice(name.as_str().as_bytes());
         self.0.extend_from_slice(b": ");
         let start = self.0.len();
@@ -53,6 +57,14 @@ impl Fields {
             *byte = visible(*byte);
         }
         self.0.extend_from_slice(b"\r\n");
+        self
+    }
+
+    /// Adds one line whose value is at hand; control characters in it become blanks.
+    pub(super) fn with_text(mut self, name: HeaderName, value: &str) -> Self {
+        let name = name.as_str();
+        self.0.reserve(name.len() + value.len() + 4);
+        self.push(name, value.as_bytes());
         self
     }
 
@@ -276,7 +288,11 @@ fn write_contact(
         Transport::Tls => ";transport=tls",
     };
     out.extend_from_slice(b"Contact: <sip:");
-    out.extend(escaped_user(user).map(|character| character as u8));
+    if stands_as_it_is(user) {
+        out.extend_from_slice(user.as_bytes());
+    } else {
+        out.extend(escaped_user(user).map(|character| character as u8));
+    }
     let at = if user.is_empty() { "" } else { "@" };
     parts(
         out,
@@ -287,7 +303,7 @@ fn write_contact(
 /// A name-addr for From and P-Asserted-Identity.
 pub(super) fn name_addr(display_name: &str, user: &str, host: &str) -> String {
     let at = if user.is_empty() { "" } else { "@" };
-    let mut text = String::new();
+    let mut text = String::with_capacity(display_name.len() + user.len() + host.len() + 16);
     if !display_name.is_empty() {
         text.push('"');
         for character in display_name
@@ -302,10 +318,14 @@ pub(super) fn name_addr(display_name: &str, user: &str, host: &str) -> String {
         text.push_str("\" ");
     }
     text.push_str("<sip:");
-    text.extend(escaped_user(user));
-    text.push_str(at);
-    text.push_str(host);
-    text.push('>');
+    if stands_as_it_is(user) {
+        text.push_str(user);
+    } else {
+        text.extend(escaped_user(user));
+    }
+    for part in [at, host, ">"] {
+        text.push_str(part);
+    }
     text
 }
 
@@ -319,9 +339,13 @@ pub(super) fn from_of(calling: &Party, host: &str) -> String {
 
 /// A URI that may stand in a request line: what cannot is left out.
 pub(super) fn clean_uri(uri: &str) -> String {
-    uri.chars()
-        .filter(|character| character.is_ascii_graphic() && !matches!(character, '<' | '>' | '"'))
-        .collect()
+    let may_stand = |character: &char| {
+        character.is_ascii_graphic() && !matches!(character, '<' | '>' | '"')
+    };
+    if uri.chars().all(|character| may_stand(&character)) {
+        return uri.to_owned();
+    }
+    uri.chars().filter(may_stand).collect()
 }
 
 /// Copies a value; line ends of folds, and any other control character, become blanks.
@@ -341,6 +365,15 @@ fn visible(byte: u8) -> u8 {
     }
 }
 
+fn stands_in_user(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-_.!~*'()&=+$,;?/".contains(&byte)
+}
+
+/// Whether nothing in a user part has to be escaped, as in all numbers.
+fn stands_as_it_is(user: &str) -> bool {
+    user.bytes().all(stands_in_user)
+}
+
 /// RFC 3261 §25.1, user: what may not stand there is escaped. ASCII alone comes out.
 fn escaped_user(user: &str) -> impl Iterator<Item = char> {
     let bytes = user.as_bytes();
@@ -349,7 +382,7 @@ fn escaped_user(user: &str) -> impl Iterator<Item = char> {
             && bytes
                 .get(at + 1..at + 3)
                 .is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit));
-        let stands = escape || byte.is_ascii_alphanumeric() || b"-_.!~*'()&=+$,;?/".contains(&byte);
+        let stands = escape || stands_in_user(byte);
         let digit = |half: u8| char::from(b"0123456789ABCDEF"[usize::from(half)]);
         let escaped = ['%', digit(byte >> 4), digit(byte & 0xf)];
         let (plain, escaped) = if stands {

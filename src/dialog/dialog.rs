@@ -123,7 +123,7 @@ impl Dialog {
             local_tag: opening.local_tag,
             remote_tag: None,
             local: opening.local.into(),
-            remote: format!("<{}>", opening.request_uri).into(),
+            remote: in_brackets(opening.request_uri),
             remote_target: opening.request_uri.into(),
             routes: Box::default(),
             way: Way::Unread,
@@ -357,7 +357,11 @@ fn without_headers(uri: &[u8]) -> &[u8] {
 }
 
 fn bracketed(address: &NameAddr<'_>) -> Box<str> {
-    format!("<{}>", String::from_utf8_lossy(address.uri_bytes)).into()
+    in_brackets(&String::from_utf8_lossy(address.uri_bytes))
+}
+
+fn in_brackets(uri: &str) -> Box<str> {
+    ["<", uri, ">"].concat().into()
 }
 
 fn routes(message: &sip::Message<'_>) -> impl Iterator<Item = Route> {

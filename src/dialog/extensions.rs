@@ -227,7 +227,7 @@ impl Leg {
             turn.reply(server, request, Status::CALL_DOES_NOT_EXIST);
         } else if !dialog.policy.refer {
             let methods = allow(&dialog.policy);
-            let fields = Fields::default().with(HeaderName::Allow, format_args!("{methods}"));
+            let fields = Fields::default().with_text(HeaderName::Allow, methods);
             turn.reply_with(server, request, Status::METHOD_NOT_ALLOWED, fields);
         } else if stage != Stage::Confirmed {
             turn.ask_for_later(server, request);

@@ -31,7 +31,7 @@ impl Unserved {
     }
 
     fn with(mut self, name: HeaderName, value: &str) -> Self {
-        self.fields = self.fields.with(name, format_args!("{value}"));
+        self.fields = self.fields.with_text(name, value);
         self
     }
 }

@@ -64,7 +64,7 @@ impl Opening {
         let reliable = dialog.policy.reliable_provisional && self.body.is_some();
         let more = if reliable { ", 100rel" } else { "" };
         let fields = Fields::default()
-            .with(HeaderName::Allow, format_args!("{}", allow(&dialog.policy)))
+            .with_text(HeaderName::Allow, allow(&dialog.policy))
             .with(HeaderName::Supported, format_args!("{SUPPORTED}{more}"));
         draft.fields = dialog
             .timer

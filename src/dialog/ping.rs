@@ -52,7 +52,7 @@ impl Pings {
             overload_control: target.overload_control,
             contact: Some(OwnContact::default()),
             authorization: Fields::default(),
-            fields: Fields::default().with(HeaderName::Accept, format_args!("application/sdp")),
+            fields: Fields::default().with_text(HeaderName::Accept, "application/sdp"),
             body: None,
         };
         match core.request(now, Owner::Ping(key), &target, &draft) {

@@ -124,7 +124,7 @@ pub(super) fn accept(turn: &mut Turn<'_>, dialog: &mut CallDialog) {
     };
     if !notifies {
         // RFC 4488 §4: nobody is told how it goes on.
-        answer.fields = Fields::default().with(HeaderName::ReferSub, format_args!("false"));
+        answer.fields = Fields::default().with_text(HeaderName::ReferSub, "false");
     }
     turn.respond(server, Status::ACCEPTED, &reply, answer);
     if !notifies {

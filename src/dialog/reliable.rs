@@ -169,9 +169,9 @@ fn send(
     let body = said.body.filter(|_| !reliable.described);
     let rseq = reliable.rseq;
     let fields = fields
-        .with(HeaderName::Require, format_args!("100rel"))
+        .with_text(HeaderName::Require, "100rel")
         .with(HeaderName::RSeq, format_args!("{rseq}"))
-        .with(HeaderName::Allow, format_args!("{}", allow(&policy)));
+        .with_text(HeaderName::Allow, allow(&policy));
     let answer = Answer {
         contact: Some(contact),
         fields,

@@ -268,9 +268,9 @@ impl UserAgent {
             return;
         }
         let fields = Fields::default()
-            .with(HeaderName::Allow, format_args!("{ALLOW}"))
-            .with(HeaderName::Accept, format_args!("application/sdp"))
-            .with(HeaderName::AllowEvents, format_args!("{PACKAGE}"));
+            .with_text(HeaderName::Allow, ALLOW)
+            .with_text(HeaderName::Accept, "application/sdp")
+            .with_text(HeaderName::AllowEvents, PACKAGE);
         self.reply(now, server, request, Status::OK, fields);
     }
 
@@ -278,7 +278,7 @@ impl UserAgent {
         let event = request.message.event().ok().flatten();
         if !event.is_some_and(|event| event.is(PACKAGE)) {
             self.core.count(Counter::NotifyUnknown);
-            let fields = Fields::default().with(HeaderName::AllowEvents, format_args!("{PACKAGE}"));
+            let fields = Fields::default().with_text(HeaderName::AllowEvents, PACKAGE);
             self.reply(now, server, request, Status::BAD_EVENT, fields);
             return;
         }

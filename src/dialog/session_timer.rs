@@ -158,7 +158,7 @@ impl SessionTimer {
         };
         let fields = match refresher {
             // §9: a caller who refreshes must know that it has to.
-            Refresher::Uac => fields.with(HeaderName::Require, format_args!("timer")),
+            Refresher::Uac => fields.with_text(HeaderName::Require, "timer"),
             Refresher::Uas => fields,
         };
         let (interval, refresher) = (self.interval, refresher.as_str());

@@ -468,8 +468,8 @@ fn ask(
     let mut draft = Draft::within(dialog, Method::Subscribe, cseq);
     draft.contact = Some(dialog.own_contact());
     draft.fields = Fields::default()
-        .with(HeaderName::Event, format_args!("{PACKAGE}"))
-        .with(HeaderName::Accept, format_args!("{ACCEPT}"))
+        .with_text(HeaderName::Event, PACKAGE)
+        .with_text(HeaderName::Accept, ACCEPT)
         .with(HeaderName::Expires, format_args!("{seconds}"));
     let owner = Owner::Subscription(moment.key);
     let sent = moment

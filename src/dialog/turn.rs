@@ -103,8 +103,8 @@ impl Turn<'_> {
         let policy = dialog.policy;
         let fields = dialog
             .response_fields()
-            .with(HeaderName::Allow, format_args!("{}", allow(&policy)))
-            .with(HeaderName::Supported, format_args!("{SUPPORTED}"));
+            .with_text(HeaderName::Allow, allow(&policy))
+            .with_text(HeaderName::Supported, SUPPORTED);
         let fields = dialog.timer.accept(self, asked, &policy, fields);
         Answer {
             contact: Some(dialog.own_contact()),

@@ -45,7 +45,7 @@ pub(super) fn write(
     if !party.number.is_empty() && (asserted || remote_party) {
         let address = name_addr(&party.display_name, &party.number, host);
         if asserted {
-            fields = fields.with(HeaderName::PAssertedIdentity, format_args!("{address}"));
+            fields = fields.with_text(HeaderName::PAssertedIdentity, &address);
         }
         if remote_party {
             let privacy = if party.private { "full" } else { "off" };
@@ -56,7 +56,7 @@ pub(super) fn write(
     }
     if party.private {
         // RFC 3325 §9.3: the number is for those only whom the network trusts.
-        fields = fields.with(HeaderName::Privacy, format_args!("id"));
+        fields = fields.with_text(HeaderName::Privacy, "id");
     }
     fields
 }

@@ -25,7 +25,7 @@ impl Feedback {
     /// What a response says to us in our own Via; `None` if it says nothing that we can follow.
     #[must_use]
     pub fn told(via: &Via<'_>) -> Option<Self> {
-        let loss_percent = via.parameters.value("oc")?;
+        let loss_percent = via.overload()??;
         let loss_percent = number(loss_percent).filter(|percent| *percent <= 100)?;
         let algorithm = via.parameters.value("oc-algo");
         if !algorithm.is_none_or(names_loss) {
@@ -82,8 +82,8 @@ impl fmt::Display for Feedback {
 
 /// Whether whoever wrote this Via wants to hear of overload, and can follow (§4.1, §4.2).
 pub(super) fn is_wanted(via: &Via<'_>) -> bool {
-    let algorithms = via.parameters.value("oc-algo");
-    via.parameters.find("oc") == Some(None) && algorithms.is_some_and(names_loss)
+    let algorithms = || via.parameters.value("oc-algo");
+    via.overload() == Some(None) && algorithms().is_some_and(names_loss)
 }
 
 #[cfg(test)]

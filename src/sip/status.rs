@@ -94,6 +94,11 @@ statuses! {
 }
 
 impl Status {
+    /// The code as it is written, in three digits.
+    pub(super) fn digits(self) -> [u8; 3] {
+        [self.0 / 100 % 10, self.0 / 10 % 10, self.0 % 10].map(|digit| b'0' + digit as u8)
+    }
+
     /// 1xx: the transaction goes on.
     #[must_use]
     pub fn is_provisional(self) -> bool {

@@ -88,6 +88,8 @@ pub struct Via<'a> {
     rport: Option<Option<&'a [u8]>>,
     /// Whether it says already where it was received from.
     is_received: bool,
+    /// What it says of overload (RFC 7339); `Some(None)` where it asks to hear of it.
+    overload: Option<Option<&'a [u8]>>,
 }
 
 impl<'a> Via<'a> {
@@ -119,9 +121,10 @@ impl<'a> Via<'a> {
         }
         scanner.skip_space();
         let (host, port) = sent_by(&mut scanner)?;
-        let [mut branch, mut rport, mut received] = [None; 3];
+        let [mut branch, mut rport, mut received, mut overload] = [None; 4];
         let parameters = Parameters::scan_each(&mut scanner, |name, value| {
             let wanted = match name.len() {
+                2 if name.eq_ignore_ascii_case(b"oc") => &mut overload,
                 5 if name.eq_ignore_ascii_case(b"rport") => &mut rport,
                 6 if name.eq_ignore_ascii_case(b"branch") => &mut branch,
                 8 if name.eq_ignore_ascii_case(b"received") => &mut received,
@@ -142,6 +145,7 @@ impl<'a> Via<'a> {
             branch: branch.flatten().and_then(text),
             rport,
             is_received: received.is_some(),
+            overload,
         };
         via.check_branch()?;
         Ok(via)
@@ -185,6 +189,11 @@ impl<'a> Via<'a> {
     #[must_use]
     pub fn rport(&self) -> Option<Option<u16>> {
         Some(self.rport?.and_then(|digits| port(digits).ok()))
+    }
+
+    /// The parameter `oc`: `None` when absent, `Some(None)` when it has no value.
+    pub(super) fn overload(&self) -> Option<Option<&'a str>> {
+        self.overload.map(|value| value.and_then(text))
     }
 
     /// Whether there is a `received` already, whatever it says.

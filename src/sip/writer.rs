@@ -311,7 +311,7 @@ impl fmt::Debug for Writer<'_> {
 /// Adds the first line of a response.
 pub(crate) fn status_line(buffer: &mut Vec<u8>, status: Status) {
     buffer.extend_from_slice(b"SIP/2.0 ");
-    push_display(buffer, status);
+    buffer.extend_from_slice(&status.digits());
     for part in [" ", status.reason(), "\r\n"] {
         buffer.extend_from_slice(part.as_bytes());
     }
