@@ -357,12 +357,10 @@ fn invite_fields(invite: &Invite, host: &str, request_uri: &str) -> Fields {
             from_tag,
             ..
         } = replaces;
-        fields = fields
-            .with_text(HeaderName::Require, "replaces")
-            .with(
-                HeaderName::Replaces,
-                format_args!("{call_id};to-tag={to_tag};from-tag={from_tag}{early}"),
-            );
+        fields = fields.with_text(HeaderName::Require, "replaces").with(
+            HeaderName::Replaces,
+            format_args!("{call_id};to-tag={to_tag};from-tag={from_tag}{early}"),
+        );
     }
     let referred_by = invite.referred_by.as_ref();
     if let Some(referred_by) = referred_by.filter(|_| invite.policy.trusted) {

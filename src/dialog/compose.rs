@@ -339,9 +339,8 @@ pub(super) fn from_of(calling: &Party, host: &str) -> String {
 
 /// A URI that may stand in a request line: what cannot is left out.
 pub(super) fn clean_uri(uri: &str) -> String {
-    let may_stand = |character: &char| {
-        character.is_ascii_graphic() && !matches!(character, '<' | '>' | '"')
-    };
+    let may_stand =
+        |character: &char| character.is_ascii_graphic() && !matches!(character, '<' | '>' | '"');
     if uri.chars().all(|character| may_stand(&character)) {
         return uri.to_owned();
     }

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use offhook_shards::{Source, Transport};
 
 use crate::journal::field::fields;
-use crate::sip::{self, NameAddr, Request, Response, Uri};
+use crate::sip::{self, Address, NameAddr, Request, Response, Uri};
 
 use super::authorization::Authorization;
 use super::compose::OwnContact;
@@ -356,7 +356,7 @@ fn without_headers(uri: &[u8]) -> &[u8] {
     &uri[..end.unwrap_or(uri.len())]
 }
 
-fn bracketed(address: &NameAddr<'_>) -> Box<str> {
+fn bracketed(address: &Address<'_>) -> Box<str> {
     in_brackets(&String::from_utf8_lossy(address.uri_bytes))
 }
 

@@ -66,7 +66,10 @@ pub(super) fn invitation(request: &Request<'_>, source: Source, is_trusted: bool
 
 fn calling(request: &Request<'_>, is_trusted: bool) -> Party {
     let told = is_trusted.then(|| request.message.calling_identity().ok());
-    let identity = told.flatten().unwrap_or(request.from);
+    let from = request.from.read();
+    let Some(identity) = told.flatten().or_else(|| from.ok()) else {
+        return Party::default();
+    };
     let private = request.message.identity_is_private();
     // RFC 3323 §4.1.1.3: there is no number behind this address.
     if is_anonymous(&identity) {
@@ -78,7 +81,7 @@ fn calling(request: &Request<'_>, is_trusted: bool) -> Party {
     Party {
         number: number(identity.uri.user.unwrap_or_default()),
         display_name: identity.display_text().collect(),
-        private: private || is_anonymous(&request.from),
+        private: private || from.is_ok_and(|from| is_anonymous(&from)),
     }
 }
 

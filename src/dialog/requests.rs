@@ -140,7 +140,7 @@ impl UserAgent {
         // the RFC forbids, the first is as good as any.
         // A caller of RFC 2543, told by its branch, need not have one: From is its address.
         let contact = match request.message.contact() {
-            Ok(None) if !is_rfc_3261(request) => Ok(Some(request.from)),
+            Ok(None) if !is_rfc_3261(request) => request.from.read().map(Some),
             contact => contact,
         };
         let Ok(Some(contact)) = contact else {

@@ -7,7 +7,7 @@ use super::header::{HeaderIndex, HeaderName};
 use super::malformed::Malformed;
 use super::message::Message;
 use super::method::Method;
-use super::name_addr::NameAddr;
+use super::name_addr::Address;
 use super::start_line::StartLine;
 use super::status::Status;
 use super::uri::Uri;
@@ -23,10 +23,10 @@ pub struct Request<'a> {
     pub uri: Uri<'a>,
     /// The top Via.
     pub via: Via<'a>,
-    /// The From header.
-    pub from: NameAddr<'a>,
-    /// The To header.
-    pub to: NameAddr<'a>,
+    /// The From header. Its URI is known to be one in requests outside of dialogs.
+    pub from: Address<'a>,
+    /// The To header, likewise.
+    pub to: Address<'a>,
     /// The tag of From; `None` from peers of RFC 2543.
     pub from_tag: Option<&'a str>,
     /// The tag of To; `None` outside dialogs.
@@ -49,9 +49,9 @@ pub struct Response<'a> {
     /// The top Via: ours, when the response is for us.
     pub via: Via<'a>,
     /// The From header.
-    pub from: NameAddr<'a>,
+    pub from: Address<'a>,
     /// The To header.
-    pub to: NameAddr<'a>,
+    pub to: Address<'a>,
     /// The tag of From.
     pub from_tag: Option<&'a str>,
     /// The tag of To.
@@ -180,6 +180,11 @@ impl<'a> Message<'a> {
             return Err(Malformed::UriHeaders);
         }
         let fields = self.fields()?;
+        if fields.to_tag.is_none() {
+            // What begins here is told of by them.
+            fields.from.read()?;
+            fields.to.read()?;
+        }
         if fields.cseq_method != method {
             return Err(Malformed::CSeqMethodMismatch);
         }
@@ -227,19 +232,14 @@ impl<'a> Message<'a> {
 
     fn fields(self) -> Result<Fields<'a>, Malformed> {
         let call_id = self.call_id()?;
-        let from = self.from()?;
-        let to = self.to()?;
+        let from = Address::parse(self.mandatory(HeaderName::From)?)?;
+        let to = Address::parse(self.mandatory(HeaderName::To)?)?;
         let cseq = self.cseq()?;
         let via = self.via()?;
-        let tag = |address: &NameAddr<'a>, name| match address.tag {
-            Some(None | Some("")) => Err(Malformed::Invalid(name)),
-            Some(tag) => Ok(tag),
-            None => Ok(None),
-        };
         Ok(Fields {
             via,
-            from_tag: tag(&from, HeaderName::From)?,
-            to_tag: tag(&to, HeaderName::To)?,
+            from_tag: from.checked_tag(HeaderName::From)?,
+            to_tag: to.checked_tag(HeaderName::To)?,
             from,
             to,
             call_id,
@@ -252,8 +252,8 @@ impl<'a> Message<'a> {
 /// What requests and responses have both.
 struct Fields<'a> {
     via: Via<'a>,
-    from: NameAddr<'a>,
-    to: NameAddr<'a>,
+    from: Address<'a>,
+    to: Address<'a>,
     from_tag: Option<&'a str>,
     to_tag: Option<&'a str>,
     call_id: &'a str,

@@ -7,7 +7,7 @@ use super::cseq::CSeq;
 use super::feedback::Feedback;
 use super::header::HeaderName;
 use super::lines::Lines;
-use super::name_addr::NameAddr;
+use super::name_addr::{Address, NameAddr};
 use super::scan::Elements;
 use super::status::Status;
 use super::via::Via;
@@ -122,7 +122,7 @@ impl<'a> DialogNames<'a> {
                 break;
             }
         }
-        let tag = |address| NameAddr::parse(address).ok().map(|address| address.tag());
+        let tag = |address| Address::parse(address).ok().map(|address| address.tag());
         let (from, to) = (tag(from?)?, tag(to?)?);
         let (local_tag, remote_tag) = match is_response {
             true => (from, to),

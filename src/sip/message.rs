@@ -182,7 +182,7 @@ impl<'a> Message<'a> {
         self.elements(HeaderName::Via).map(Via::parse)
     }
 
-    fn mandatory(&self, name: HeaderName) -> Result<&'a [u8], Malformed> {
+    pub(super) fn mandatory(&self, name: HeaderName) -> Result<&'a [u8], Malformed> {
         self.header(name).ok_or(Malformed::Missing(name))
     }
 }

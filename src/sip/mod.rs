@@ -55,7 +55,7 @@ pub use identity::{Diversion, RemoteParty};
 pub use malformed::Malformed;
 pub use message::Message;
 pub use method::Method;
-pub use name_addr::NameAddr;
+pub use name_addr::{Address, NameAddr};
 pub use parameters::Parameters;
 pub use pidf::{Basic, PidfError, Presence};
 pub use reason::Reason;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::header::HeaderName;
 use super::malformed::Malformed;
 use super::parameters::Parameters;
 use super::scan::{Scanner, is_space, trim};
@@ -20,15 +21,27 @@ pub struct NameAddr<'a> {
     pub parameters: Parameters<'a>,
     /// One of them, which From and To are asked for with every message; `Some(None)` when it has
     /// no value.
-    pub(super) tag: Option<Option<&'a str>>,
+    tag: Option<Option<&'a str>>,
 }
 
-impl<'a> NameAddr<'a> {
+/// The same without a look into the URI: of From and To, most messages are asked for the tag only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Address<'a> {
+    /// As in [`NameAddr`].
+    pub display: Option<&'a [u8]>,
+    /// What should be a URI, as it stands on the wire.
+    pub uri_bytes: &'a [u8],
+    /// As in [`NameAddr`].
+    pub parameters: Parameters<'a>,
+    tag: Option<Option<&'a str>>,
+}
+
+impl<'a> Address<'a> {
     /// Reads a whole element, white space around it allowed.
     ///
     /// # Errors
     /// [`Malformed::NameAddr`], [`Malformed::UnbalancedQuote`], [`Malformed::UriUnbracketed`],
-    /// and what [`Uri::parse`] and [`Parameters::parse`] find.
+    /// and what [`Parameters::parse`] finds.
     pub fn parse(value: &'a [u8]) -> Result<Self, Malformed> {
         let mut scanner = Scanner::new(trim(value));
         let display = display(&mut scanner)?;
@@ -48,18 +61,64 @@ impl<'a> NameAddr<'a> {
             }
             uri
         };
-        let uri = Uri::parse(uri_bytes)?;
         let (parameters, tag) = Parameters::scan_for(&mut scanner, "tag")?;
         if !scanner.at_end() {
             return Err(Malformed::NameAddr);
         }
         Ok(Self {
             display,
-            uri,
             uri_bytes,
             parameters,
             tag,
         })
+    }
+
+    /// Reads the URI as well.
+    ///
+    /// # Errors
+    /// What [`Uri::parse`] finds.
+    pub fn read(&self) -> Result<NameAddr<'a>, Malformed> {
+        let Self {
+            display,
+            uri_bytes,
+            parameters,
+            tag,
+        } = *self;
+        Ok(NameAddr {
+            display,
+            uri: Uri::parse(uri_bytes)?,
+            uri_bytes,
+            parameters,
+            tag,
+        })
+    }
+
+    /// The `tag` parameter of From and To.
+    #[must_use]
+    pub fn tag(&self) -> Option<&'a str> {
+        self.tag.flatten()
+    }
+
+    /// The same, which must not be empty.
+    ///
+    /// # Errors
+    /// [`Malformed::Invalid`] with the name of the header.
+    pub(super) fn checked_tag(&self, header: HeaderName) -> Result<Option<&'a str>, Malformed> {
+        match self.tag {
+            Some(None | Some("")) => Err(Malformed::Invalid(header)),
+            Some(tag) => Ok(tag),
+            None => Ok(None),
+        }
+    }
+}
+
+impl<'a> NameAddr<'a> {
+    /// Reads a whole element, white space around it allowed.
+    ///
+    /// # Errors
+    /// What [`Address::parse`] and [`Uri::parse`] find.
+    pub fn parse(value: &'a [u8]) -> Result<Self, Malformed> {
+        Address::parse(value)?.read()
     }
 
     /// The `tag` parameter of From and To.

@@ -420,7 +420,10 @@ pub(super) fn host_and_port(bytes: &[u8]) -> Result<(Host<'_>, Option<u16>), Mal
     let host_end = match bytes.first() {
         Some(b'[') => memchr::memchr(b']', bytes).ok_or(Malformed::UriHost)? + 1,
         // Hosts are short.
-        _ => bytes.iter().position(|byte| *byte == b':').unwrap_or(bytes.len()),
+        _ => bytes
+            .iter()
+            .position(|byte| *byte == b':')
+            .unwrap_or(bytes.len()),
     };
     let host = Host::parse(&bytes[..host_end])?;
     match &bytes[host_end..] {

@@ -326,7 +326,7 @@ fn whose(flight: &Flight, request: &Request<'_>) -> Whose {
     // What phones dial is theirs as much as what they are asked.
     let theirs = match flight.from.ip().to_string().as_str() {
         "10.0.0.1" => request.uri.user,
-        _ if is_phone(flight.from) => request.from.uri.user,
+        _ if is_phone(flight.from) => request.from.read().ok().and_then(|from| from.uri.user),
         _ => None,
     };
     Whose {

@@ -167,7 +167,9 @@ fn far_end(goes_out: bool, flight: &Flight, request: &Request<'_>) -> Column {
     let user = |user: Option<&str>| user.unwrap_or_default().to_owned();
     match (goes_out, address.port()) {
         (false, 5080) => Column::Caller,
-        (false, _) => Column::Phone(user(request.from.uri.user)),
+        (false, _) => Column::Phone(user(
+            request.from.read().ok().and_then(|from| from.uri.user),
+        )),
         (true, _) => Column::Phone(user(request.uri.user)),
     }
 }

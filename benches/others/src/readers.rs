@@ -54,13 +54,15 @@ pub(crate) fn offhook(bytes: &'static [u8], index: &mut HeaderIndex, see: See<'_
     };
     let message = request.message;
     let contact = message.contact().expect("legal").expect("there");
+    let (from, to) = (request.from.read(), request.to.read());
+    let (from, to) = (from.expect("legal"), to.expect("legal"));
     let routes = message.routes().chain(message.record_routes());
     see(&Facts {
         user: request.uri.user.unwrap_or(NONE),
         branch: request.via.branch().unwrap_or(NONE),
-        from_user: request.from.uri.user.unwrap_or(NONE),
+        from_user: from.uri.user.unwrap_or(NONE),
         from_tag: request.from_tag.unwrap_or(NONE),
-        to_user: request.to.uri.user.unwrap_or(NONE),
+        to_user: to.uri.user.unwrap_or(NONE),
         to_tag: request.to_tag.unwrap_or(NONE),
         call_id: request.call_id,
         cseq: request.cseq,

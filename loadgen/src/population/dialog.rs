@@ -35,7 +35,7 @@ impl Dialog {
         Self {
             call_id: request.call_id.to_owned(),
             local: format!("{};tag={tag}", value(message, HeaderName::To)),
-            target: contact(message).unwrap_or_else(|| uri_text(&request.from)),
+            target: contact(message).unwrap_or_else(|| text(request.from.uri_bytes)),
             remote: from,
             local_tag: tag.to_owned(),
             remote_tag: request.from_tag.unwrap_or_default().to_owned(),
@@ -157,9 +157,5 @@ pub(super) fn text(bytes: &[u8]) -> String {
 
 fn contact(message: &Message<'_>) -> Option<String> {
     let contact = message.contact().ok().flatten()?;
-    Some(uri_text(&contact))
-}
-
-fn uri_text(address: &NameAddr<'_>) -> String {
-    text(address.uri_bytes)
+    Some(text(contact.uri_bytes))
 }
