@@ -196,7 +196,7 @@ impl<'a> Glance<'a> {
     #[must_use]
     pub fn caller(&self) -> Option<(&'a str, &'a str)> {
         let [from, ..] = self.repeated;
-        let from = NameAddr::parse(from).ok()?;
+        let from = Address::parse(from).ok()?;
         Some((std::str::from_utf8(self.call_id).ok()?, from.tag()?))
     }
 
