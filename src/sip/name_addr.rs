@@ -241,7 +241,7 @@ mod tests {
             ("<sip:a@h", Malformed::NameAddr),
             ("<sip:a@h> x", Malformed::NameAddr),
             ("< sip:a@h >", Malformed::Uri),
-            ("Bell, Alexander <sip:a@h>;tag=43", Malformed::Uri),
+            ("Bell, Alexander <sip:a@h>;tag=43", Malformed::NameAddr),
             ("sip:a@h?Route=%3Csip:b%3E", Malformed::UriUnbracketed),
             ("<sip:a@h>;;", Malformed::Parameter),
             ("<sip:a@h>;tag=", Malformed::Parameter),
