@@ -65,7 +65,7 @@ struct Serve {
     #[arg(long, value_name = "LISTENER")]
     sip: Vec<Listener>,
     /// Where HTTP and WebSocket are heard.
-    #[arg(long, value_name = "ADDRESS:PORT")]
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = http)]
     http: Option<SocketAddr>,
     /// The least severe log line: error, warn, info, debug or trace.
     #[arg(long, value_name = "LEVEL")]
@@ -77,8 +77,18 @@ struct Serve {
     #[arg(long, value_name = "DIRECTORY")]
     state_dir: Option<PathBuf>,
     /// How many seconds calls may take to end when the server is told to stop.
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     drain_timeout: Option<u64>,
+}
+
+fn http(text: &str) -> Result<SocketAddr, String> {
+    text.parse()
+        .map_err(|_| "write ADDRESS:PORT, such as 127.0.0.1:8080".to_owned())
+}
+
+fn seconds(text: &str) -> Result<u64, String> {
+    text.parse()
+        .map_err(|_| "write a whole number of seconds, such as 30".to_owned())
 }
 
 fn main() -> ExitCode {
@@ -144,6 +154,12 @@ fn check(path: &Path) -> ExitCode {
             }
             for warning in host::warnings(&config) {
                 say_error(&format!("this host: {warning}"));
+            }
+            for address in host::missing_addresses(&config) {
+                say_error(&format!(
+                    "this host: it has no address {address}; write one of its own, or serve \
+                     elsewhere"
+                ));
             }
             ExitCode::SUCCESS
         }

@@ -1,5 +1,8 @@
 //! What the host of a server grants too little of, for `offhook check`.
 
+use std::io;
+use std::net::{IpAddr, UdpSocket};
+
 use offhook_shards::limits::CONNECTIONS_PER_SHARD_MAX;
 use offhook_shards::{Host, HostWarning, Wishes};
 
@@ -24,4 +27,21 @@ pub fn warnings(config: &Config) -> Vec<HostWarning> {
         driver: driver(config),
         descriptors: descriptors as u64,
     })
+}
+
+/// The addresses to listen at that this host does not have.
+#[must_use]
+pub fn missing_addresses(config: &Config) -> Vec<IpAddr> {
+    let heard = config.server.sip.iter().map(|listener| listener.address);
+    let heard = heard.chain([config.server.http]);
+    let mut missing: Vec<IpAddr> = heard
+        .map(|address| address.ip())
+        .filter(|ip| {
+            let bound = UdpSocket::bind((*ip, 0));
+            bound.is_err_and(|error| error.kind() == io::ErrorKind::AddrNotAvailable)
+        })
+        .collect();
+    missing.sort_unstable();
+    missing.dedup();
+    missing
 }

@@ -46,6 +46,28 @@ fn check_says_that_all_is_fine() {
     );
 }
 
+/// A start would fail there; another machine may have the address.
+#[test]
+fn check_warns_of_an_address_that_this_host_does_not_have() {
+    let elsewhere = CONFIGURATION.replace("udp:127.0.0.1:0", "udp:192.0.2.77:5060");
+    let path = file("elsewhere.toml", &elsewhere);
+    let (status, out, err) = offhook(&["check", "--config", path.to_str().unwrap()]);
+    assert_eq!(status, Some(0));
+    assert!(out.contains("is fine"), "{out}");
+    let warning = "this host: it has no address 192.0.2.77; ";
+    assert!(err.contains(warning), "{err}");
+    let (_, _, err) = offhook(&[
+        "serve",
+        "--config",
+        path.to_str().unwrap(),
+        "--http",
+        "8080",
+    ]);
+    assert!(err.contains("write ADDRESS:PORT"), "{err}");
+    let (_, _, err) = offhook(&["serve", "--drain-timeout", "30s"]);
+    assert!(err.contains("write a whole number of seconds"), "{err}");
+}
+
 /// The configuration that README plays is one, and it needs no file beside it.
 #[test]
 fn the_configuration_for_one_machine_is_fine() {

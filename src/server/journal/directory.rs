@@ -43,6 +43,11 @@ impl fmt::Display for StateError {
                 "another server uses {}; give each its own --state-dir",
                 path.display()
             ),
+            Self::File(path, error) if error.kind() == io::ErrorKind::AlreadyExists => write!(
+                formatter,
+                "{} is no directory; name one of the server's user with --state-dir",
+                path.display()
+            ),
             Self::File(path, error) => write!(
                 formatter,
                 "{} cannot be used: {error}; name a directory of the server's user with \
@@ -115,7 +120,7 @@ impl StateDirectory {
         let mut image = read(&files).map_err(of(path))?;
         let same_shards = before.is_some_and(|before| before.shards == shards);
         image.retain(|key, _| is_of_use(key, config, same_shards));
-        log(path, &image, before.is_some() && !same_shards);
+        log(path, &image, loss(before, shards, !files.is_empty()));
         let identity = Identity { keys, shards };
         let mut shares = share_out(&image, config, Owners::new(shards, keys));
         let writers = rewrite(path, &files, identity, &shares)?;
@@ -292,7 +297,17 @@ fn owner((key, value): (&Key, &[u8]), config: &Config, owners: Owners) -> Option
     }
 }
 
-fn log(path: &Path, image: &Image, are_other_shards: bool) {
+/// Why the calls of the journals and their subscriptions cannot be taken up, if they cannot.
+fn loss(before: Option<Identity>, shards: u16, are_journals: bool) -> Option<&'static str> {
+    match before {
+        Some(before) if before.shards == shards => None,
+        Some(_) => Some("the number of shards is another one than before"),
+        None if are_journals => Some("the file `identity` beside the journals cannot be read"),
+        None => None,
+    }
+}
+
+fn log(path: &Path, image: &Image, loss: Option<&str>) {
     let (mut calls, mut agents, mut leaving, mut subscriptions) = (0, 0, 0, 0);
     for (key, _) in image {
         match key {
@@ -310,11 +325,8 @@ fn log(path: &Path, image: &Image, are_other_shards: bool) {
         counted(subscriptions, "subscription"),
         counted(leaving, "leg"),
     );
-    if are_other_shards {
-        tracing::warn!(
-            "the number of shards is another one than before: the calls of the journal are lost, \
-             and its subscriptions"
-        );
+    if let Some(why) = loss {
+        tracing::warn!("{why}: the calls of the journal are lost, and its subscriptions");
     }
 }
 
@@ -431,6 +443,24 @@ mod tests {
     }
 
     /// It ends where a file cannot be written, as it would by a crash.
+    #[test]
+    fn journals_without_their_identity_are_lost_and_it_is_said() {
+        let identity = Identity {
+            keys: KEYS,
+            shards: 2,
+        };
+        assert_eq!(loss(None, 2, false), None, "there was nothing before");
+        assert_eq!(loss(Some(identity), 2, true), None);
+        assert!(loss(Some(identity), 3, true).is_some());
+        assert!(loss(None, 2, true).is_some());
+
+        let place = Place::new();
+        fs::write(&place.0, "").expect("it can be written");
+        let error = StateDirectory::open(&place.0, &site(), 2, KEYS).expect_err("a file");
+        assert!(error.to_string().contains("is no directory"), "{error}");
+        let _ = fs::remove_file(&place.0);
+    }
+
     #[test]
     fn start_with_other_shards_that_is_cut_short_loses_nobody() {
         let files = ["shard-0", "shard-1", "shard-2", "shard-3", "identity"];
