@@ -41,7 +41,7 @@ client_queue = 256
 
 [[trunk]]
 name = "ucm"
-peers = ["udp:127.0.0.1:5070"]
+peers = ["udp:127.0.0.1:9"]
 
 [[agents]]
 range = "2001-2004"
