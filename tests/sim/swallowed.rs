@@ -3,7 +3,7 @@
 //! is excused, not even where one copy came through.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use offhook::sip::{Checked, HeaderIndex, Message, Method, Request, Response};
@@ -24,6 +24,9 @@ const HEARD_LATE: Duration = Duration::from_secs(4);
 
 /// For how long after that it has consequences.
 const FELT: Duration = Duration::from_secs(120);
+
+/// Where the server of media is.
+const MEDIA: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 2, 1));
 
 /// Who asks, the branch and the method.
 type Key = (SocketAddr, String, String);
@@ -228,7 +231,9 @@ impl Swallowed {
                     let is_lost = it.finals.were_sent(at) || in_vain || it.is_unanswered(at);
                     is("INVITE") && !it.finals.have_arrived(at) && is_lost
                 }
-                Fault::ByeUnanswered => is("BYE") && it.is_unfinished(at),
+                Fault::ByeUnanswered => {
+                    is("BYE") && (it.is_unfinished(at) || self.is_strangers(*from, it))
+                }
                 Fault::ReferUnanswered => is("REFER") && it.is_unfinished(at),
                 Fault::NotifyUnanswered => is("NOTIFY") && it.is_unfinished(at),
                 Fault::ChangeUnanswered => {
@@ -240,6 +245,18 @@ impl Swallowed {
                 _ => false,
             }
         })
+    }
+
+    /// Whether it comes from a server of media whose answers never arrived: that has no dialog with
+    /// the server and no trunk's address, so that it is a stranger who hears nothing
+    /// (docs/security.md). Whoever has a dialog is answered, and so is a trunk's peer.
+    fn is_strangers(&self, from: SocketAddr, bye: &Exchange) -> bool {
+        let mut invites = self.exchanges.iter();
+        from.ip() == MEDIA
+            && invites.any(|((.., method), it)| {
+                let opened = method == "INVITE" && it.begins && it.call_id == bye.call_id;
+                opened && it.finals.first_sent.is_some() && it.finals.first_arrived.is_none()
+            })
     }
 
     /// Whether the final response to an INVITE, or every ACK of it, was lost, or came too late.
@@ -388,6 +405,45 @@ mod tests {
     #[test]
     fn invite_of_which_one_copy_arrives_is_served() {
         call(6);
+    }
+
+    /// Whether a server of media may find that nobody answers its BYE when its 200 came so far.
+    fn hung_up_by_media(answered: Stage) -> bool {
+        let at = World::new(Setup::calm(1)).now;
+        let mut swallowed = Swallowed::default();
+        let server = "10.0.0.1:5060".parse().unwrap();
+        let media = SocketAddr::from((MEDIA, 5060));
+        let mut note = |line: &str, method: &str, from: SocketAddr, to, stage| {
+            let (branch, tag) = (
+                method,
+                if line.starts_with("INVITE") {
+                    ""
+                } else {
+                    ";tag=m"
+                },
+            );
+            let text = format!(
+                "{line}\r\nVia: SIP/2.0/UDP 10.0.0.1:5060;branch=z9hG4bK{branch}\r\n\
+                 From: <sip:3@10.0.0.1>;tag=a\r\nTo: <sip:music@10.0.2.1>{tag}\r\n\
+                 Call-ID: one\r\nCSeq: 1 {method}\r\nMax-Forwards: 70\r\n\
+                 Contact: <sip:3@10.0.0.1>\r\nContent-Length: 0\r\n\r\n"
+            );
+            let bytes = text.into_bytes();
+            swallowed.note(at, &Flight { from, to, bytes }, stage);
+        };
+        let invite = "INVITE sip:music@10.0.2.1 SIP/2.0";
+        note(invite, "INVITE", server, media, Stage::Arrived);
+        note("SIP/2.0 200 OK", "INVITE", media, server, Stage::Sent);
+        note("SIP/2.0 200 OK", "INVITE", media, server, answered);
+        let bye = "BYE sip:3@10.0.0.1 SIP/2.0";
+        note(bye, "BYE", media, server, Stage::Arrived);
+        swallowed.excuses(at, Fault::ByeUnanswered, None, None)
+    }
+
+    #[test]
+    fn bye_of_a_server_of_media_is_answered_where_its_200_has_arrived() {
+        assert!(hung_up_by_media(Stage::Sent), "a stranger");
+        assert!(!hung_up_by_media(Stage::Arrived), "it has a dialog");
     }
 
     /// What is to be excused after these messages of one INVITE have come so far.
