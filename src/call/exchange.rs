@@ -299,6 +299,8 @@ impl Conversation {
     /// An exchange has come to its end.
     pub(super) fn exchange_ended(&mut self, turn: &mut Turn<'_>, ended: Ended) {
         match ended.purpose {
+            // Who waited has left with the answer: the other one is connected elsewhere.
+            Purpose::Connect(_) if ended.done && self.legs.get(ended.legs.0).is_none() => {}
             Purpose::Connect(_) if ended.done => {
                 self.joined(turn, ended.legs);
                 // It may have held while who is across now was ringing.

@@ -190,6 +190,11 @@ impl Conversation {
         }
         let acknowledge = LegCommand::Acknowledge(None);
         self.tell(turn, vec![(leg, acknowledge)]);
+        self.meets(turn, leg);
+    }
+
+    /// Who was dialled has the session of somebody who has gone: it is connected with who is there.
+    fn meets(&mut self, turn: &mut Turn<'_>, leg: LegSlot) {
         let waiting = self.main.others(leg).next().map(|who| who.leg);
         if let Some(waiting) = waiting {
             self.start(turn, None, [Step::Join(waiting, leg)], Then::Joined(leg));
@@ -223,11 +228,17 @@ impl Conversation {
                 self.call_failed(turn, which, EndCause::Failed, Origin::default());
             }
             LegEvent::Answered { body } => {
+                // A muted transfer to a phone that has not rung is done by this: the agent, with
+                // whom it was to be connected, is gone then.
+                let quest = self.call(which).and_then(|call| call.quest.as_ref());
+                let is_muted = quest.is_some_and(|quest| matches!(quest.why, Why::Muted(_)));
                 self.answered(turn, which);
                 if heard == Hearing::Nobody
                     && self.legs.phase(leg) == Some(&Phase::Answered { offer: None })
                 {
                     self.connect_answered(turn, leg, body.as_ref());
+                } else if is_muted {
+                    self.meets(turn, leg);
                 }
             }
             LegEvent::Refused { status, .. } => {

@@ -250,6 +250,32 @@ fn muted_transfer_completes_when_it_rings() {
     end(&mut world, token);
 }
 
+/// A phone that answers by itself skips the 180: the transfer is done by its answer, and the caller
+/// has it, whether the agent has called by a dialog of its own or not (clock-jumps 1013071).
+#[test]
+fn muted_transfer_to_a_phone_that_answers_at_once_connects_the_caller() {
+    for trunk in ["", "dual_dialog = true\n"] {
+        for flow in ["", "make_call_flow = \"4\"\n"] {
+            let mut world = world_with(&format!("outbound = true\n{trunk}{flow}"), "");
+            world.phone(AGENT).set_calls_max(2);
+            let (token, main) = talking(&mut world);
+            world.phone(OTHER).set_behaviour(Some(Behaviour {
+                ringing_after: None,
+                ..Behaviour::answers_after(Duration::from_millis(500))
+            }));
+            let action = CallAction::MuteTransfer {
+                destination: OTHER.to_owned(),
+                user_data: KeyValueList::new(),
+            };
+            act(&mut world, AGENT, main, action);
+            world.run_for(Duration::from_secs(10));
+            let told = told(&world);
+            assert!(connected(&world, token, OTHER), "{trunk}{flow}{told:?}");
+            end(&mut world, token);
+        }
+    }
+}
+
 #[test]
 fn ringing_call_is_redirected() {
     for number in [OTHER, "7001", OUTSIDE] {
