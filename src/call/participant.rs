@@ -245,7 +245,11 @@ impl Call {
             info: self.info_for(whom),
             routing_point: whom.routing_point,
             role: whom.role,
-            other: news.other.or_else(|| self.far_party(facts, whom)),
+            // One without a number keeps the far party from being looked up.
+            other: news
+                .other
+                .or_else(|| self.far_party(facts, whom))
+                .filter(|(number, _)| !number.is_empty()),
             third: news.third,
             previous_conn_id: news.previous.or(self.beside),
             call_state: news.call_state.unwrap_or(CallState::Ok),

@@ -21,10 +21,13 @@ fn fault_on_the_way_to_an_agent_returns_the_agent() {
     let key = table.arrive(Some("offer"));
     let nobody = DnIndex(u32::MAX);
     table.offer(key, nobody);
+    // Whose far party is not looked up, and has no empty number either.
     assert!(table.commands.iter().any(|command| matches!(
         command,
         Command::Agent(dn, agent::Input::Party(party))
-            if *dn == nobody && party.state == PartyState::Ended(EndCause::Failed)
+            if *dn == nobody
+                && party.state == PartyState::Ended(EndCause::Failed)
+                && party.other.is_none()
     )));
 }
 
