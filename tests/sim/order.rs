@@ -66,12 +66,16 @@ impl Order {
             self.by_age(&waiting)?;
             if !has_router && !is_back {
                 // Who has waited as long as it may is on its way elsewhere at that moment, and
-                // waits on where it cannot go.
+                // waits on where it cannot go. Where the server's host slept, that is when it
+                // wakes.
                 let wait_max = world.cluster.config.queue_at(queue).wait_max;
                 let is_leaving = |conn_id: &ConnId| {
                     let came = self.came.get(conn_id).copied().flatten();
                     let until = came.zip(wait_max).map(|(came, most)| came + most);
-                    until.is_some_and(|until| until <= world.now && world.now < until + TURN)
+                    let swallowed = &world.network.swallowed;
+                    until.is_some_and(|until| {
+                        until <= world.now && world.now < swallowed.told_by(until, TURN)
+                    })
                 };
                 let stayed: Vec<ConnId> = waiting
                     .into_iter()
