@@ -241,6 +241,9 @@ impl Conversation {
         if let (Hearing::Nobody, LegEvent::AcknowledgementDue) = (heard, &event) {
             self.acknowledge_alone(turn, leg);
         }
+        if let (Hearing::Nobody, LegEvent::OfferRecalled { body }) = (heard, &event) {
+            self.offers_to_nobody(turn, leg, body);
+        }
         match self.seeks_with(leg) {
             Some((which, true)) => self.called_says(turn, which, leg, (&event, heard)),
             Some((which, false)) => self.phone_says(turn, which, leg, &event),
@@ -288,9 +291,6 @@ impl Conversation {
             }
             LegEvent::Refreshed { body } => self.refreshed(turn, leg, &body),
             LegEvent::Identified(party) => self.identified(turn, leg, party),
-            LegEvent::OfferAnswered { body: Some(offer) } if heard == Hearing::Nobody => {
-                self.offers_to_nobody(turn, leg, &offer);
-            }
             // Heard before.
             LegEvent::InfoAnswered { .. }
             // Told as `Event::Referred`.
@@ -301,6 +301,7 @@ impl Conversation {
             | LegEvent::Acknowledged { .. }
             | LegEvent::Offered { .. }
             | LegEvent::OfferAnswered { .. }
+            | LegEvent::OfferRecalled { .. }
             | LegEvent::OfferRefused { .. }
             | LegEvent::OfferCancelled
             | LegEvent::OfferAcknowledged { .. } => {}

@@ -37,6 +37,7 @@ impl Conversation {
             | LegEvent::Refused { .. }
             | LegEvent::Acknowledged { .. }
             | LegEvent::OfferAnswered { .. }
+            | LegEvent::OfferRecalled { .. }
             | LegEvent::OfferRefused { .. }
             | LegEvent::OfferAcknowledged { .. }
             | LegEvent::Refreshed { .. }

@@ -266,6 +266,7 @@ impl Conversation {
             | LegEvent::Acknowledged { .. }
             | LegEvent::Offered { .. }
             | LegEvent::OfferAnswered { .. }
+            | LegEvent::OfferRecalled { .. }
             | LegEvent::OfferRefused { .. }
             | LegEvent::OfferCancelled
             | LegEvent::Refreshed { .. }

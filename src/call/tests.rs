@@ -11,6 +11,7 @@ mod joins;
 mod late;
 mod memory;
 mod positions;
+mod recalled;
 mod requests;
 mod returns;
 mod several;

@@ -134,11 +134,17 @@ pub enum LegEvent {
     },
     /// The peer took its re-INVITE back by CANCEL; 487 was sent and the session stays as it was.
     OfferCancelled,
-    /// 2xx to our re-INVITE, or with an offer to one of an earlier process; answer with
-    /// `acknowledge`.
+    /// 2xx to our re-INVITE; answer with `acknowledge`.
     OfferAnswered {
         /// The answer, or the offer where our re-INVITE had none.
         body: Option<Body>,
+    },
+    /// 2xx to a re-INVITE of an earlier process, which asked for this offer; answer with
+    /// `acknowledge` at once, whatever else is to be agreed with the peer: until then every
+    /// INVITE within the dialog is refused, either way.
+    OfferRecalled {
+        /// The offer.
+        body: Body,
     },
     /// Our re-INVITE was refused; the session stays as it was.
     OfferRefused {

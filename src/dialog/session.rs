@@ -36,12 +36,21 @@ pub(super) enum Negotiation {
     /// Ours has its 2xx; the layer above is asked for the ACK.
     Answered(AckOwed),
     /// Ours, of an earlier process, whose 2xx asks for an answer; the layer above is asked for the
-    /// ACK. Its number.
-    Recalled(u32),
+    /// ACK.
+    Recalled(Recalled),
     /// The peer's, without a final response: an INVITE, or an UPDATE that offers.
     Offered(Offered),
     /// The peer's has its 2xx, and no ACK has come.
     Accepted(Accepted),
+}
+
+/// An INVITE of an earlier process whose 2xx makes an offer.
+#[derive(Debug)]
+pub(super) struct Recalled {
+    /// Its number.
+    pub(super) cseq: u32,
+    /// What the ACK answers when nobody above has an answer.
+    pub(super) declining: Option<Box<Body>>,
 }
 
 /// An INVITE of ours within the dialog.
@@ -153,12 +162,13 @@ impl Session {
                 owed.acknowledge(turn, &mut self.invites, (&self.dialog, body));
                 self.becomes(Negotiation::Settled)
             }
-            Negotiation::Recalled(cseq) => {
+            Negotiation::Recalled(ref recalled) => {
                 self.dialog.describe(body);
-                if let Some(body) = body {
-                    self.dialog.will_answer(cseq, body.clone());
+                let declining = recalled.declining.as_deref();
+                if let Some(answer) = body.or(declining) {
+                    self.dialog.will_answer(recalled.cseq, answer.clone());
                 }
-                self.dialog.acknowledge_before(turn.core, cseq);
+                self.dialog.acknowledge_before(turn.core, recalled.cseq);
                 self.becomes(Negotiation::Settled)
             }
             Negotiation::Settled
@@ -456,7 +466,12 @@ impl Session {
             Negotiation::Answered(owed) => {
                 owed.acknowledge(turn, &mut self.invites, (&self.dialog, None));
             }
-            Negotiation::Recalled(cseq) => self.dialog.acknowledge_before(turn.core, cseq),
+            Negotiation::Recalled(Recalled { cseq, declining }) => {
+                if let Some(answer) = declining {
+                    self.dialog.will_answer(cseq, *answer);
+                }
+                self.dialog.acknowledge_before(turn.core, cseq);
+            }
             Negotiation::Offered(offered) => {
                 offered.drop(turn);
             }

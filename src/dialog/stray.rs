@@ -19,7 +19,7 @@ use super::core::{Branch, Core};
 use super::dialog::{Dialog, Tag};
 use super::invites::declining;
 use super::leg::Leg;
-use super::session::{Negotiation, Session};
+use super::session::{Negotiation, Recalled, Session};
 use super::strangers::Sender;
 use super::table::Usage;
 use super::turn::{Turn, body_of};
@@ -152,6 +152,21 @@ impl CallDialog {
     }
 }
 
+impl Session {
+    /// Whether the layer above can be asked for the answer to a 2xx with this number, or has been.
+    fn may_answer(&self, cseq: u32) -> bool {
+        match &self.negotiation {
+            Negotiation::Settled => true,
+            Negotiation::Recalled(recalled) => recalled.cseq == cseq,
+            Negotiation::Offering(_)
+            | Negotiation::Refreshing(_)
+            | Negotiation::Answered(_)
+            | Negotiation::Offered(_)
+            | Negotiation::Accepted(_) => false,
+        }
+    }
+}
+
 impl Leg {
     /// The layer above is asked for the answer; while something else is under way, the 2xx comes
     /// again. Who is hung up gets one that takes nothing.
@@ -159,14 +174,12 @@ impl Leg {
         let cseq = response.cseq;
         let declining = declining(response);
         match self {
-            Self::Confirmed(mut state) if matches!(state.negotiation, Negotiation::Settled) => {
-                if let Some(answer) = declining {
-                    state.dialog.will_answer(cseq, answer);
+            Self::Confirmed(state) if state.may_answer(cseq) => {
+                if let Some(body) = body_of(&response.message) {
+                    turn.emit(LegEvent::OfferRecalled { body });
                 }
-                turn.emit(LegEvent::OfferAnswered {
-                    body: body_of(&response.message),
-                });
-                state.becomes(Negotiation::Recalled(cseq))
+                let declining = declining.map(Box::new);
+                state.becomes(Negotiation::Recalled(Recalled { cseq, declining }))
             }
             mut leg @ (Self::Leaving(_) | Self::HangingUp(_)) => {
                 if let Some(answer) = declining {

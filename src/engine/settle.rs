@@ -196,6 +196,7 @@ impl Engine {
             | LegEvent::OfferCancelled
             | LegEvent::Refreshed { .. }
             | LegEvent::OfferAnswered { .. }
+            | LegEvent::OfferRecalled { .. }
             | LegEvent::OfferRefused { .. }
             | LegEvent::OfferAcknowledged { .. }
             | LegEvent::Identified(_)

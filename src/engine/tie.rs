@@ -253,6 +253,7 @@ impl Engine {
             | LegEvent::Refused { .. }
             | LegEvent::HungUp(_)
             | LegEvent::OfferAnswered { .. }
+            | LegEvent::OfferRecalled { .. }
             | LegEvent::OfferRefused { .. }
             | LegEvent::OfferAcknowledged { .. }
             | LegEvent::Identified(_)

@@ -55,6 +55,19 @@ impl<S: Copy + PartialEq> Pair<S> {
         self.answer_apart(turn, leg, answer, offer.is_none());
     }
 
+    /// A leg that has nothing of ours makes an offer for which an earlier process has asked.
+    pub(super) fn recalled(
+        &mut self,
+        turn: &mut Turn<'_, S>,
+        stage: Stage<S>,
+        leg: S,
+        offer: &Body,
+    ) -> Next<S> {
+        let is_news = turn.acknowledge_recalled(leg, offer);
+        self.overtaken |= is_news && leg == self.source.leg;
+        stage.runs()
+    }
+
     /// Whether the leg is a phone that rings and has had its offer answered, in a reliable
     /// response: none of its offers comes here before that.
     pub(super) fn rings(&self, stage: &Stage<S>, leg: S) -> bool {

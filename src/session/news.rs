@@ -11,6 +11,8 @@ use crate::sip::Status;
 pub(super) enum News<'a> {
     /// 2xx to our INVITE.
     Answered(Option<&'a Body>),
+    /// 2xx with an offer to a re-INVITE of an earlier process.
+    Recalled(&'a Body),
     /// The 2xx can wait for our ACK no longer.
     Due,
     /// Our re-INVITE was refused; the leg lives on.
@@ -35,6 +37,7 @@ impl<'a> News<'a> {
             LegEvent::Answered { body } | LegEvent::OfferAnswered { body } => {
                 Self::Answered(body.as_ref())
             }
+            LegEvent::OfferRecalled { body } => Self::Recalled(body),
             LegEvent::AcknowledgementDue => Self::Due,
             LegEvent::OfferRefused { status } => Self::Declined(*status),
             LegEvent::Acknowledged { body } | LegEvent::OfferAcknowledged { body } => {

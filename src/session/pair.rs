@@ -330,6 +330,7 @@ impl<S: Copy + PartialEq> Pair<S> {
                 self.abandon(turn, stage, failure)
             }
             News::Early(body) => self.hear_early(turn, stage, leg, body),
+            News::Recalled(offer) => self.recalled(turn, stage, leg, offer),
             News::Due if leg == self.source.leg => {
                 self.patience_ends(turn);
                 stage.runs()

@@ -161,6 +161,12 @@ impl Reinvite {
                 self.crossed_by(turn, leg, offer);
                 Reply::Awaited
             }
+            News::Recalled(offer) => {
+                turn.acknowledge_recalled(leg, offer);
+                self.before = turn.session(leg).said().cloned();
+                self.overtaken = true;
+                Reply::Awaited
+            }
             News::Acknowledged(_) | News::Cancelled | News::Early(_) | News::Due | News::Other => {
                 Reply::Awaited
             }

@@ -171,6 +171,10 @@ impl<S: Copy + PartialEq> Single<S> {
                 turn.session(leg).roll_back();
                 self.fails(Why::NoDescription)
             }
+            (stage, News::Recalled(offer)) => {
+                turn.acknowledge_recalled(leg, offer);
+                (stage, Outcome::Running)
+            }
             (
                 stage @ (Stage::Ringing(_) | Stage::Accepted { .. } | Stage::Over),
                 News::Answered(_)

@@ -36,6 +36,16 @@ impl<S: Copy> Turn<'_, S> {
         moved
     }
 
+    /// A 2xx makes an offer for which an earlier process has asked: it gets the answer that leaves
+    /// the leg's session as it is. Says whether that is news for whom the leg is connected with.
+    pub(super) fn acknowledge_recalled(&mut self, leg: S, offer: &Body) -> bool {
+        let session = self.session(leg);
+        let is_news = !session.is_known(offer);
+        session.hear_offer(offer);
+        self.acknowledge_alone(leg);
+        is_news
+    }
+
     /// The leg's answer in the 2xx to a re-INVITE of ours takes effect.
     pub(super) fn conclude(&mut self, leg: S, answer: &Body) {
         self.session(leg).hear_answer(answer);

@@ -184,9 +184,13 @@ fn offer_that_an_earlier_process_asked_for_is_answered_and_the_call_goes_on() {
     let mut network = Network::new(1, 1);
     let (leg, ok) = asked(&mut network);
     network.send(PEER, &ok);
-    let body = Some(sdp(OFFER));
-    let answered = LegEvent::OfferAnswered { body };
-    assert_eq!(network.take_leg_events(0), [answered]);
+    let body = sdp(OFFER);
+    let recalled = LegEvent::OfferRecalled { body };
+    assert_eq!(network.take_leg_events(0), [recalled.clone()]);
+    // Nobody has answered it yet.
+    network.send(PEER, &ok);
+    assert_eq!(network.take_leg_events(0), [recalled]);
+    assert_eq!(network.take_texts(), Vec::<String>::new());
     network.agents[0].acknowledge(network.now, leg, Some(&sdp("answer")));
     for _ in 0..2 {
         let ack = network.take_text();
@@ -217,6 +221,20 @@ fn offer_that_an_earlier_process_asked_for_is_declined_by_who_hangs_up() {
         assert!(body(&ack).contains("m=audio 0 "), "{ack}");
     }
     assert_eq!(network.take_leg_events(0), []);
+}
+
+#[test]
+fn offer_of_an_earlier_process_that_nobody_has_answered_is_declined_with_the_bye() {
+    let mut network = Network::new(1, 1);
+    let (leg, ok) = asked(&mut network);
+    network.send(PEER, &ok);
+    network.agents[0].hang_up(network.now, leg, 16);
+    for expected in [&["ACK", "BYE"][..], &["ACK"]] {
+        let texts = network.take_texts();
+        assert_eq!(kinds(&texts), expected);
+        assert!(body(&texts[0]).contains("m=audio 0 "), "{}", texts[0]);
+        network.send(PEER, &ok);
+    }
 }
 
 /// Who changes what is written of a leg changes the last byte of `HEAD`, too.
