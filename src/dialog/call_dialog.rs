@@ -59,6 +59,8 @@ pub(super) struct Rare {
     pub(super) in_order: InOrder,
     /// What ACKs of an earlier process answered, by the numbers of their INVITEs.
     pub(super) answers: Vec<(u32, Body)>,
+    /// How many of them this process has given to offers that came late.
+    pub(super) late_answers: usize,
     /// The highest number that an earlier process can have used; 0 where there was none.
     pub(super) numbers_before: u32,
 }

@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 use crate::config::Credentials;
 use crate::journal::field::{Field, fields};
-use crate::limits::{CSEQ_AFTER_RECALL, LEGS_MAX, PROBE_WITHIN, SUBSCRIPTIONS_MAX};
+use crate::limits::{
+    CSEQ_AFTER_RECALL, LATE_ANSWERS_MAX, LEGS_MAX, PROBE_WITHIN, SUBSCRIPTIONS_MAX,
+};
 
 use super::accepted::{Accepted, Unheard};
 use super::authorization::Authorization;
@@ -162,8 +164,10 @@ impl UserAgent {
             mut dialog,
             party,
             unheard,
-            answers,
+            mut answers,
         } = memory;
+        answers.sort_unstable_by_key(|(cseq, _)| std::cmp::Reverse(*cseq));
+        answers.truncate(LATE_ANSWERS_MAX);
         let (call_id, local_tag) = (dialog.call_id.clone(), dialog.local_tag);
         let is_there = self.core.table.find(&call_id, &local_tag.text()).is_some();
         if is_there || self.legs.len() >= LEGS_MAX {

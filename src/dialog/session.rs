@@ -166,7 +166,7 @@ impl Session {
                 self.dialog.describe(body);
                 let declining = recalled.declining.as_deref();
                 if let Some(answer) = body.or(declining) {
-                    self.dialog.will_answer(recalled.cseq, answer.clone());
+                    self.dialog.answers_late(recalled.cseq, answer.clone());
                 }
                 self.dialog.acknowledge_before(turn.core, recalled.cseq);
                 self.becomes(Negotiation::Settled)
@@ -468,7 +468,7 @@ impl Session {
             }
             Negotiation::Recalled(Recalled { cseq, declining }) => {
                 if let Some(answer) = declining {
-                    self.dialog.will_answer(cseq, *answer);
+                    self.dialog.answers_late(cseq, *answer);
                 }
                 self.dialog.acknowledge_before(turn.core, cseq);
             }

@@ -10,10 +10,12 @@ use std::time::Instant;
 use offhook_shards::Source;
 
 use crate::allowance::{Allowance, Rate};
-use crate::limits::{CSEQ_AFTER_RECALL, LEGS_MAX, STRAYS_AT_ONCE_MAX, STRAYS_PER_SECOND_MAX};
+use crate::limits::{
+    CSEQ_AFTER_RECALL, LATE_ANSWERS_MAX, LEGS_MAX, STRAYS_AT_ONCE_MAX, STRAYS_PER_SECOND_MAX,
+};
 use crate::sip::{Method, Response};
 
-use super::call_dialog::CallDialog;
+use super::call_dialog::{CallDialog, Rare};
 use super::compose::Draft;
 use super::core::{Branch, Core};
 use super::dialog::{Dialog, Tag};
@@ -51,12 +53,13 @@ impl UserAgent {
         }
         let tag = response.from_tag.unwrap_or_default();
         match self.core.table.find(response.call_id, tag) {
-            Some(Usage::Leg(leg)) => self.acknowledge_again(now, leg, response),
+            Some(Usage::Leg(leg)) => self.acknowledge_again(now, leg, (source, sender), response),
             None => {
-                let Some(leg) = self.take_up_stray(now, source, sender, response) else {
+                let from = (source, sender);
+                let Some(leg) = self.take_up_stray(now, from, response) else {
                     return false;
                 };
-                let is_acknowledged = self.acknowledge_again(now, leg, response);
+                let is_acknowledged = self.acknowledge_again(now, leg, from, response);
                 // RFC 5407 §3.1.2.
                 self.with_leg(now, leg, |leg, turn| leg.hang_up(turn, Cause::default()));
                 is_acknowledged
@@ -65,30 +68,88 @@ impl UserAgent {
         }
     }
 
-    /// Our ACK was lost, or never sent. Whether the 2xx is that of the leg's dialog.
-    fn acknowledge_again(&mut self, now: Instant, key: LegKey, response: &Response<'_>) -> bool {
-        let leg = self.legs.get(key).and_then(Option::as_ref);
-        let dialog = leg.map(Leg::dialog);
-        let Some(dialog) = dialog.filter(|dialog| dialog.is_with(response.to_tag)) else {
+    /// Our ACK was lost, or never sent, or goes to another fork. Whether the 2xx is one of the leg's
+    /// INVITEs'.
+    fn acknowledge_again(
+        &mut self,
+        now: Instant,
+        key: LegKey,
+        from: (Source, Sender<'_>),
+        response: &Response<'_>,
+    ) -> bool {
+        let Some(leg) = self.legs.get(key).and_then(Option::as_ref) else {
             return false;
         };
-        if dialog.asks_anew(response) {
-            self.with_leg(now, key, |leg, turn| leg.answer_anew(turn, response));
-        } else {
-            dialog.acknowledge_before(&mut self.core, response.cseq);
+        let dialog = leg.dialog();
+        if !dialog.is_with(response.to_tag) {
+            let may_fork = !leg.awaits_answer() && !dialog.is_called();
+            return may_fork && self.end_fork(now, key, from, response);
+        }
+        match dialog.meets(response) {
+            Meeting::Again => dialog.acknowledge_before(&mut self.core, response.cseq),
+            Meeting::Late => self.with_leg(now, key, |leg, turn| leg.answer_anew(turn, response)),
+            Meeting::TooMany => return false,
         }
         true
     }
 
-    /// A leg for a call that is nobody's any more. `None` where we have not made it, or there are
-    /// too many.
+    /// RFC 3261 §13.2.2.4: somebody else has answered the INVITE that the leg began with, too, and
+    /// its transaction is over. It gets its ACK and a BYE.
+    fn end_fork(
+        &mut self,
+        now: Instant,
+        key: LegKey,
+        from: (Source, Sender<'_>),
+        response: &Response<'_>,
+    ) -> bool {
+        let Some(mut fork) = self.dialog_of_stray(now, from, response) else {
+            return false;
+        };
+        let answer = declining(response).filter(|_| asks_for_answer(response));
+        let mut draft = Draft::within(&fork, Method::Ack, response.cseq);
+        draft.body = answer.as_ref();
+        self.core.acknowledge(&fork.next_hop(), &draft);
+        self.with_leg(now, key, |leg, turn| {
+            if let Some(bye) = turn.bye(&mut fork, Cause::default()) {
+                turn.core.abandon(now, bye);
+            }
+            leg
+        });
+        true
+    }
+
+    /// A leg for a call that is nobody's any more.
     fn take_up_stray(
         &mut self,
         now: Instant,
-        source: Source,
-        sender: Sender<'_>,
+        from: (Source, Sender<'_>),
         response: &Response<'_>,
     ) -> Option<LegKey> {
+        if self.legs.len() >= LEGS_MAX {
+            return None;
+        }
+        let dialog = self.dialog_of_stray(now, from, response)?;
+        let local_tag = dialog.local_tag;
+        let mut dialog = CallDialog::new(dialog, LegPolicy::default(), Role::Calling);
+        // An offer is answered in the ACK, even by somebody who then hangs up.
+        if let Some(answer) = declining(response).filter(|_| asks_for_answer(response)) {
+            dialog.will_answer(response.cseq, answer);
+        }
+        let leg = Leg::Confirmed(Session::called(Box::new(dialog)));
+        let key = self.legs.insert(Some(leg));
+        let table = &mut self.core.table;
+        table.insert(response.call_id, local_tag, Usage::Leg(key));
+        Some(key)
+    }
+
+    /// The dialog of a call that is nobody's. `None` where we have not made it, or there are too
+    /// many.
+    fn dialog_of_stray(
+        &mut self,
+        now: Instant,
+        (source, sender): (Source, Sender<'_>),
+        response: &Response<'_>,
+    ) -> Option<Dialog> {
         call_id::minted_by(response.call_id.as_bytes(), self.core.config.keys)?;
         let local_tag = response.from_tag.and_then(Tag::read)?;
         response.via.branch().and_then(Branch::read)?;
@@ -105,24 +166,24 @@ impl UserAgent {
             Sender::Known { .. } => true,
             Sender::Stranger(_) => is_its_own,
         };
-        let has_room = self.legs.len() < LEGS_MAX;
-        if !may_lead_there || !has_room || !self.strays.allowance.take(now, RATE) {
+        if !may_lead_there || !self.strays.allowance.take(now, RATE) {
             return None;
         }
         self.strays.count = (self.strays.count + 1) % CSEQ_AFTER_RECALL;
         // Beyond those of the requests that were sent while it rang.
         dialog.local_cseq = response.cseq + CSEQ_AFTER_RECALL + self.strays.count;
-        let mut dialog = CallDialog::new(dialog, LegPolicy::default(), Role::Calling);
-        // An offer is answered in the ACK, even by somebody who then hangs up.
-        if let Some(answer) = declining(response).filter(|_| asks_for_answer(response)) {
-            dialog.will_answer(response.cseq, answer);
-        }
-        let leg = Leg::Confirmed(Session::called(Box::new(dialog)));
-        let key = self.legs.insert(Some(leg));
-        let table = &mut self.core.table;
-        table.insert(response.call_id, local_tag, Usage::Leg(key));
-        Some(key)
+        Some(dialog)
     }
+}
+
+/// What a 2xx is to a leg whose INVITE nobody remembers.
+enum Meeting {
+    /// One that was answered, or had nothing to be answered.
+    Again,
+    /// To an INVITE of an earlier process, with an offer that was never answered.
+    Late,
+    /// Such a one beyond those that are answered.
+    TooMany,
 }
 
 impl CallDialog {
@@ -142,13 +203,30 @@ impl CallDialog {
         core.acknowledge(&self.next_hop(), &draft);
     }
 
-    /// Whether a 2xx to an INVITE of an earlier process has an offer that was never answered.
-    fn asks_anew(&self, response: &Response<'_>) -> bool {
+    /// What a 2xx of this dialog is.
+    fn meets(&self, response: &Response<'_>) -> Meeting {
         let cseq = response.cseq;
-        let is_open = self.rare().is_some_and(|rare| {
-            cseq <= rare.numbers_before && rare.answers.iter().all(|(known, _)| *known != cseq)
-        });
-        is_open && asks_for_answer(response)
+        let is_answered = |rare: &Rare| rare.answers.iter().any(|(known, _)| *known == cseq);
+        match self.rare() {
+            Some(rare)
+                if cseq <= rare.numbers_before
+                    && !is_answered(rare)
+                    && asks_for_answer(response) =>
+            {
+                if rare.late_answers < LATE_ANSWERS_MAX {
+                    Meeting::Late
+                } else {
+                    Meeting::TooMany
+                }
+            }
+            Some(_) | None => Meeting::Again,
+        }
+    }
+
+    /// An offer that came late has its answer.
+    pub(super) fn answers_late(&mut self, cseq: u32, answer: Body) {
+        self.rare_mut().late_answers += 1;
+        self.will_answer(cseq, answer);
     }
 }
 
@@ -183,7 +261,7 @@ impl Leg {
             }
             mut leg @ (Self::Leaving(_) | Self::HangingUp(_)) => {
                 if let Some(answer) = declining {
-                    leg.dialog_mut().will_answer(cseq, answer);
+                    leg.dialog_mut().answers_late(cseq, answer);
                 }
                 leg.dialog().acknowledge_before(turn.core, cseq);
                 leg

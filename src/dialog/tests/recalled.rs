@@ -5,8 +5,10 @@ use std::time::Duration;
 use super::messages::{PEER, body, header, invite, kind, kinds, request, response, tag};
 use super::network::{Network, invite_to, sdp};
 use super::stray::OFFER;
+use crate::counters::Counter;
 use crate::dialog::{LegEvent, LegKey, LegMemory, LegPolicy};
 use crate::journal::{field, frame};
+use crate::limits::LATE_ANSWERS_MAX;
 
 const ALLOWS_UPDATE: &str = "Allow: INVITE, ACK, BYE, UPDATE\r\nSupported: timer\r\n";
 
@@ -166,7 +168,10 @@ fn two_hundred_that_comes_again_after_a_crash_gets_its_ack_with_the_answer() {
     }
     // That of a fork is none of this dialog's.
     network.send(PEER, &ok.replace("tag=phone", "tag=other"));
-    assert_eq!(network.take_texts(), Vec::<String>::new());
+    let texts = network.take_texts();
+    assert_eq!(kinds(&texts), ["ACK", "BYE"]);
+    assert!(texts.iter().all(|text| tag(text, "To") == "other"));
+    assert_eq!(network.agents[0].legs(), 1);
 }
 
 /// A re-INVITE that asks for an offer, and what the phone answers it when another process is there.
@@ -235,6 +240,26 @@ fn offer_of_an_earlier_process_that_nobody_has_answered_is_declined_with_the_bye
         assert!(body(&texts[0]).contains("m=audio 0 "), "{}", texts[0]);
         network.send(PEER, &ok);
     }
+}
+
+/// Of a far end that is broken, or is none.
+#[test]
+fn flood_of_offers_that_an_earlier_process_asked_for_is_not_kept() {
+    let mut network = Network::new(1, 1);
+    let (leg, ok) = asked(&mut network);
+    let cseq = header(&ok, "CSeq");
+    for number in 1_000..2_000 {
+        let another = ok.replace(cseq, &format!("{number} INVITE"));
+        network.send(PEER, &another);
+        network.agents[0].acknowledge(network.now, leg, Some(&sdp("answer")));
+    }
+    let answered = network.take_leg_events(0).len();
+    assert_eq!(answered, LATE_ANSWERS_MAX);
+    assert_eq!(network.take_texts().len(), answered);
+    let dropped = u64::try_from(1_000 - answered).expect("few");
+    assert_eq!(network.count(0, Counter::ResponseStray), dropped);
+    let written = written(&network, leg).len();
+    assert!(written < 2_048, "{written} bytes");
 }
 
 /// Who changes what is written of a leg changes the last byte of `HEAD`, too.

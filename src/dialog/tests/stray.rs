@@ -173,3 +173,36 @@ fn flood_of_two_hundreds_is_answered_at_its_rate() {
     }
     network.run_until_idle();
 }
+
+/// RFC 3261 §13.2.2.4: each of those who answered is in a call, whenever that is heard.
+#[test]
+fn two_hundred_of_another_fork_gets_its_ack_and_a_bye_when_all_else_is_over() {
+    let mut network = Network::new(1, 1);
+    let invite = Invite {
+        body: Some(sdp("offer")),
+        ..invite_to(PEER)
+    };
+    let leg = network.agents[0]
+        .invite(network.now, &invite)
+        .expect("there is room");
+    let invite = network.take_text();
+    network.send(PEER, &ok(&invite, "one"));
+    network.agents[0].acknowledge(network.now, leg, None);
+    network.run_for(Duration::from_secs(40));
+    network.take_texts();
+    network.take_events(0);
+    for _ in 0..2 {
+        network.send(PEER, &ok(&invite, "two"));
+        let texts = network.take_texts();
+        assert_eq!(kinds(&texts), ["ACK", "BYE"]);
+        assert!(texts.iter().all(|text| tag(text, "To") == "two"));
+        network.send(PEER, &response(&texts[1], 200, "", "", ""));
+    }
+    assert_eq!(network.take_leg_events(0), [], "the call goes on");
+    // It ends, and its BYE is not answered: the others need not wait for that.
+    network.agents[0].hang_up(network.now, leg, 16);
+    network.take_texts();
+    network.send(PEER, &ok(&invite, "three"));
+    assert_eq!(kinds(&network.take_texts()), ["ACK", "BYE"]);
+    network.run_until_idle();
+}
