@@ -11,7 +11,7 @@ mod batch;
 use std::io::{self, Read, Write};
 use std::mem;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub(crate) use batch::{Datagram, ReceiveBatch, SendBatch, accept_joined, stamp_arrivals};
 
@@ -71,17 +71,29 @@ pub(crate) fn refuse_huge_pages() {
     unsafe { libc::prctl(libc::PR_SET_THP_DISABLE, 1, 0, 0, 0) };
 }
 
+/// Held by whoever makes a ring or ends one: the number of a ring that ends meanwhile would be
+/// taken for one that was there before.
+static RINGS: Mutex<()> = Mutex::new(());
+
+fn one_at_a_time() -> MutexGuard<'static, ()> {
+    RINGS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Makes something, and says which descriptors of io_uring it has made for itself: glommio does not
-/// tell. None where `/proc` cannot be read.
+/// tell. None where `/proc` cannot be read. What it has made ends by [`end_with_its_rings`].
 pub(crate) fn with_its_rings<T>(make: impl FnOnce() -> T) -> (T, Vec<RawFd>) {
-    /// Shards start at the same time, and nobody else sets up rings.
-    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let _turn = one_at_a_time();
     let before = rings();
     let made = make();
     let mut rings = rings();
     rings.retain(|ring| !before.contains(ring));
     (made, rings)
+}
+
+/// Drops what has rings, while nobody makes any.
+pub(crate) fn end_with_its_rings<T>(made: T) {
+    let _turn = one_at_a_time();
+    drop(made);
 }
 
 fn rings() -> Vec<RawFd> {
@@ -103,6 +115,7 @@ pub(crate) fn probe_io_uring() -> io::Result<()> {
     /// `struct io_uring_params` is 120 bytes, all zero by default.
     #[repr(C, align(8))]
     struct Parameters([u8; 120]);
+    let _turn = one_at_a_time();
     let mut parameters = Parameters([0; 120]);
     // SAFETY: the kernel reads and writes one `io_uring_params`, whose size and alignment the
     // buffer has, and which outlives the call.

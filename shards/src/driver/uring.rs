@@ -18,7 +18,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::clock::Clock;
 use crate::driver::lookout::Lookout;
@@ -38,14 +38,24 @@ use crate::tcp::StreamCommand;
 const NO_PREEMPTION: Duration = Duration::from_secs(365 * 86_400);
 /// Turns in a row after which the main task lets the executor look at its rings.
 const BUSY_TURNS_MAX: u32 = 4;
-/// The longest sleep, which bounds the harm should glommio park with runnable tasks after all.
+/// The longest sleep, and the longest time in which nobody looks at the ring. It bounds the harm
+/// should glommio park with runnable tasks after all, or the lookout miss what the ring has.
 const SLEEP_MAX: Duration = Duration::from_millis(500);
 /// How long tasks are given to see that it is over.
 const FAREWELL: Duration = Duration::from_millis(2);
 
+/// An executor, which ends while no other one begins.
+struct Executor(Option<LocalExecutor>);
+
+impl Drop for Executor {
+    fn drop(&mut self) {
+        sys::end_with_its_rings(self.0.take());
+    }
+}
+
 /// See the module.
 pub(crate) struct Uring {
-    executor: LocalExecutor,
+    executor: Executor,
     /// None where nobody can say which descriptors are the executor's rings.
     lookout: Option<Lookout>,
 }
@@ -67,7 +77,7 @@ impl Drive for Uring {
             let kind = std::io::Error::from(error).kind();
             StartError::Uring(UringDenied::Executor { kind })
         };
-        let executor = executor.map_err(denied)?;
+        let executor = Executor(Some(executor.map_err(denied)?));
         let lookout = (!rings.is_empty()).then(|| Lookout::over(&rings));
         Ok(Self {
             executor,
@@ -87,6 +97,7 @@ impl Drive for Uring {
             woken: Cell::new(false),
             rung: Cell::new(false),
             stirred: Cell::new(true),
+            looked: Cell::new(Clock.now()),
             stream_count: Cell::new(0),
             lookout: RefCell::new(lookout),
             main: RefCell::new(None),
@@ -96,6 +107,7 @@ impl Drive for Uring {
             stream_tasks: RefCell::new(Vec::new()),
             scratch: RefCell::new(vec![0; limits::STREAM_READ_BYTES]),
         });
+        let executor = executor.0.as_ref().expect("it ends when it is dropped");
         executor.run(run(local, listeners));
     }
 }
@@ -105,11 +117,13 @@ struct Local<E: Engine> {
     shard: RefCell<Shard<E>>,
     /// Whether the main task has something to do.
     woken: Cell<bool>,
-    /// Whether the bell was heard, which it is through the ring only.
+    /// Whether the bell was heard through the ring. The lookout hears it, too, and wakes nobody.
     rung: Cell<bool>,
     /// Whether somebody may have something to say to the ring, or the ring to somebody, since the
     /// executor last looked at it.
     stirred: Cell<bool>,
+    /// When it last did.
+    looked: Cell<Instant>,
     /// Tasks that serve streams.
     stream_count: Cell<usize>,
     lookout: RefCell<Option<Lookout>>,
@@ -330,8 +344,10 @@ impl<E: Engine> Local<E> {
             let mut lookout = self.lookout.borrow_mut();
             let lookout = lookout.as_mut().expect("without one it parks");
             let datagrams = &mut self.shard.borrow_mut().datagrams;
-            let rings = lookout.wait(Some(until), datagrams);
-            if rings.is_empty() {
+            let is_called = !lookout.wait(Some(until), datagrams).is_empty();
+            // What the lookout has not heard of the ring must not wait for ever.
+            let is_due = Clock.now().saturating_duration_since(self.looked.get()) >= SLEEP_MAX;
+            if !is_called && !is_due {
                 return;
             }
         }
@@ -344,6 +360,7 @@ impl<E: Engine> Local<E> {
     async fn step_aside(&self, timer: &mut Timer) {
         self.rung.set(false);
         self.stirred.set(false);
+        self.looked.set(Clock.now());
         timer.reset(SLEEP_MAX);
         self.shard.borrow().sleeper().signal();
         poll_fn(|context| self.poll_rung(context, timer)).await;
@@ -512,3 +529,6 @@ impl<E: Engine> Local<E> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,152 @@
+//! What the lookout misses, and executors that end while others begin.
+
+use std::convert::Infallible;
+use std::io::Read;
+use std::net::TcpStream as Client;
+use std::sync::mpsc;
+use std::thread;
+
+use super::*;
+use crate::driver::{Launch, run as run_launched, uring_allowed};
+use crate::engine::{ConnectionChange, Frame, ShardId, Source, Transmit};
+use crate::options::{Driver, Options};
+use crate::seat::Seat;
+
+/// Far more than anything here takes.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Hears of connections, and says nothing.
+struct Deaf;
+
+impl Engine for Deaf {
+    type Message = Infallible;
+    type Request = Infallible;
+    type Event = ();
+
+    fn owner(&self, _bytes: &[u8]) -> Option<ShardId> {
+        None
+    }
+
+    fn frame(_buffer: &[u8]) -> Frame {
+        Frame::Incomplete
+    }
+
+    fn handle_datagram(&mut self, _now: Instant, _from: Source, _bytes: &[u8]) {}
+
+    fn handle_connection(&mut self, _now: Instant, _change: ConnectionChange) {}
+
+    fn handle_message(&mut self, _now: Instant, _from: ShardId, message: Infallible) {
+        match message {}
+    }
+
+    fn handle_request(&mut self, _now: Instant, request: Infallible) {
+        match request {}
+    }
+
+    fn handle_timeout(&mut self, _now: Instant) {}
+
+    fn poll_transmit(&mut self, _buffer: &mut Vec<u8>) -> Option<Transmit> {
+        None
+    }
+
+    fn poll_message(&mut self) -> Option<(ShardId, Infallible)> {
+        None
+    }
+
+    fn poll_event(&mut self) -> Option<()> {
+        None
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        None
+    }
+}
+
+/// A driver whose lookout hears nothing of its rings.
+struct Missing(Uring);
+
+impl Drive for Missing {
+    fn prepare(spin: Duration) -> Result<Self, StartError> {
+        let mut driver = Uring::prepare(spin)?;
+        driver.lookout = Some(Lookout::over(&[]).map_err(StartError::Resources)?);
+        Ok(Self(driver))
+    }
+
+    fn run<E: Engine>(self, shard: Shard<E>, listeners: Vec<Listener>) {
+        self.0.run(shard, listeners);
+    }
+}
+
+#[test]
+fn connection_of_which_the_lookout_misses_is_accepted_all_the_same() {
+    if uring_allowed().is_err() {
+        return;
+    }
+    let options = Options {
+        udp: vec![([127, 0, 0, 1], 0).into()],
+        tcp: vec![([127, 0, 0, 1], 0).into()],
+        ..Options::default()
+    };
+    let mut bound = sockets::bind(&options).expect("loopback has ports");
+    let (shared, seats) = Seat::for_all(Driver::Uring, &options).expect("descriptors");
+    let (go, sockets) = mpsc::channel();
+    let (ready, answers) = mpsc::channel();
+    let (end, ended) = mpsc::channel();
+    let launch = Launch {
+        seat: seats.into_iter().next().expect("one shard"),
+        core: None,
+        sockets,
+        ready,
+        end,
+        factory: |_| Deaf,
+        spin: Duration::ZERO,
+    };
+    thread::spawn(move || run_launched::<Deaf, _, Missing>(launch));
+    answers.recv().expect("it answers").expect("it is ready");
+    go.send(bound.shards.remove(0)).expect("it waits");
+    let accepted = || {
+        shared
+            .metrics
+            .shard(ShardId(0))
+            .value(Counter::ConnectionsAccepted)
+    };
+    for count in 1..=3 {
+        // It has nothing to do by now, and waits at the lookout.
+        thread::sleep(Duration::from_millis(300));
+        let mut client = Client::connect(bound.tcp[0]).expect("the kernel accepts");
+        let begun = Clock.now();
+        while accepted() < count {
+            assert!(Clock.now() - begun < PATIENCE, "connection {count} hangs");
+            thread::sleep(Duration::from_millis(10));
+        }
+        // While there is a stream it parks.
+        let _ = client.shutdown(Shutdown::Both);
+        let _ = client.read(&mut [0; 1]);
+    }
+    shared.stop();
+    let _ = ended.recv_timeout(PATIENCE);
+}
+
+#[test]
+fn rings_of_an_executor_are_found_while_another_one_ends() {
+    if uring_allowed().is_err() {
+        return;
+    }
+    let (end, ending) = mpsc::channel::<()>();
+    let (ready, begun) = mpsc::channel();
+    let (over, ended) = mpsc::channel();
+    thread::spawn(move || {
+        let driver = Uring::prepare(Duration::ZERO).expect("it is allowed");
+        ready.send(()).expect("somebody waits");
+        ending.recv().expect("somebody says so");
+        drop(driver);
+        let _ = over.send(());
+    });
+    begun.recv().expect("it begins");
+    let (is_over, _) = sys::with_its_rings(|| {
+        end.send(()).expect("it waits");
+        ended.recv_timeout(Duration::from_millis(200)).is_ok()
+    });
+    assert!(!is_over, "its rings' numbers would be given to others");
+    assert_eq!(ended.recv_timeout(PATIENCE), Ok(()));
+}
