@@ -373,15 +373,23 @@ fn the_unit_of_the_page_fits_systemd_and_this_program() {
 
 /// Calls are not refused altogether where memory is short, and the log says so.
 #[test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a pipe is read without a deadline"
+)]
 fn a_server_short_of_memory_says_how_many_calls_it_takes_all_the_same() {
     let text = CONFIGURATION.replace("[server]\n", "[server]\nmemory_max = 1\n");
     assert_ne!(text, CONFIGURATION);
     let (_server, log, _) = serve(&file("memory.toml", &text));
-    let line = log
-        .lines()
-        .map(Result::unwrap)
-        .find(|line| line.contains("the memory is used up"));
-    let line = line.unwrap();
+    // The server does not end, and neither do its lines.
+    let (sender, lines) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let mut lines = log.lines().map_while(Result::ok);
+        lines.try_for_each(|line| sender.send(line))
+    });
+    let mut lines = std::iter::from_fn(|| lines.recv_timeout(PATIENCE).ok());
+    let line = lines.find(|line| line.contains("the memory is used up"));
+    let line = line.expect("it says so");
     assert!(
         line.contains("always takes one while it has fewer than 16"),
         "{line}"
