@@ -69,9 +69,12 @@ pub struct Running<E: Engine> {
 }
 
 /// What a program calls first thing in `main`, before it starts any thread: spares io_uring's
-/// executors several milliseconds at their first sleep. Without it all works, a little later.
+/// executors several milliseconds at their first sleep, and shards those in which the kernel fills
+/// a transparent huge page with zeros. The whole process gets none from then on, and neither do its
+/// children. Without it all works, a little later.
 pub fn prepare_process() {
     crate::sys::register_membarrier();
+    crate::sys::refuse_huge_pages();
 }
 
 /// Starts the shards, each with the engine that `factory` builds on the shard's own thread.
@@ -87,7 +90,6 @@ pub fn start<E: Engine>(
             shards: options.shards,
         });
     }
-    crate::sys::refuse_huge_pages();
     let online = placement::online_cores().map_err(StartError::Cores)?;
     let plan = placement::plan(&options.placement, options.shards, &online)
         .map_err(StartError::Placement)?;

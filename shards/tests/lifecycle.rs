@@ -8,7 +8,7 @@ use echo::{Echo, Event, PATIENCE, Request, launch, options};
 use offhook_shards::limits;
 use offhook_shards::{
     Counter, Driver, DriverChoice, Full, Options, Placement, ShardId, StartError, StopError,
-    Transport, placement, start,
+    Transport, placement, prepare_process, start,
 };
 use std::net::{TcpListener, UdpSocket};
 use std::time::Duration;
@@ -335,6 +335,7 @@ fn the_number_of_shards_has_limits() {
 }
 
 fn memory_grows_in_small_pages(driver: Driver) {
+    prepare_process();
     let Some(host) = launch(&options(driver, 1)) else {
         return;
     };
