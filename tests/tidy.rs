@@ -370,7 +370,11 @@ fn limits_have_their_tests() {
     let mut faults = Vec::new();
     check_named(PAGE, &mut faults);
     let page = read(&root().join(PAGE));
-    for file in ["src/limits.rs", "shards/src/limits.rs"] {
+    for file in [
+        "src/limits.rs",
+        "src/limits/clients.rs",
+        "shards/src/limits.rs",
+    ] {
         let text = read(&root().join(file));
         let names = text.lines().filter_map(|line| {
             let (name, kind) = line.strip_prefix("pub const ")?.split_once(": ")?;

@@ -227,20 +227,7 @@ impl Conversation {
                 self.hang_up(turn, leg, cause::FAILURE);
                 self.call_failed(turn, which, EndCause::Failed, Origin::default());
             }
-            LegEvent::Answered { body } => {
-                // A muted transfer to a phone that has not rung is done by this: the agent, with
-                // whom it was to be connected, is gone then.
-                let quest = self.call(which).and_then(|call| call.quest.as_ref());
-                let is_muted = quest.is_some_and(|quest| matches!(quest.why, Why::Muted(_)));
-                self.answered(turn, which);
-                if heard == Hearing::Nobody
-                    && self.legs.phase(leg) == Some(&Phase::Answered { offer: None })
-                {
-                    self.connect_answered(turn, leg, body.as_ref());
-                } else if is_muted {
-                    self.meets(turn, leg);
-                }
-            }
+            LegEvent::Answered { body } => self.called_answers(turn, which, leg, (body, heard)),
             LegEvent::Refused { status, .. } => {
                 if self.legs.is_tie(leg) {
                     self.facts.refused_with = Some(*status);
@@ -271,6 +258,27 @@ impl Conversation {
             | LegEvent::OfferCancelled
             | LegEvent::Refreshed { .. }
             | LegEvent::OfferAcknowledged { .. } => {}
+        }
+    }
+
+    fn called_answers(
+        &mut self,
+        turn: &mut Turn<'_>,
+        which: Which,
+        leg: LegSlot,
+        (body, heard): (&Option<Body>, Hearing),
+    ) {
+        // A muted transfer to a phone that has not rung is done by this: the agent, with whom it
+        // was to be connected, is gone then.
+        let quest = self.call(which).and_then(|call| call.quest.as_ref());
+        let is_muted = quest.is_some_and(|quest| matches!(quest.why, Why::Muted(_)));
+        self.answered(turn, which);
+        if heard == Hearing::Nobody
+            && self.legs.phase(leg) == Some(&Phase::Answered { offer: None })
+        {
+            self.connect_answered(turn, leg, body.as_ref());
+        } else if is_muted {
+            self.meets(turn, leg);
         }
     }
 

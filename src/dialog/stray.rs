@@ -68,8 +68,8 @@ impl UserAgent {
         }
     }
 
-    /// Our ACK was lost, or never sent, or goes to another fork. Whether the 2xx is one of the leg's
-    /// INVITEs'.
+    /// Our ACK was lost, or never sent, or goes to another fork. Whether the 2xx is one of the
+    /// leg's INVITEs'.
     fn acknowledge_again(
         &mut self,
         now: Instant,
