@@ -364,7 +364,7 @@ fn invite_fields(invite: &Invite, host: &str, request_uri: &str) -> Fields {
     }
     let referred_by = invite.referred_by.as_ref();
     if let Some(referred_by) = referred_by.filter(|_| invite.policy.trusted) {
-        fields = fields.with_text(HeaderName::ReferredBy, &referred_by);
+        fields = fields.with_text(HeaderName::ReferredBy, referred_by);
     }
     fields
 }

@@ -2,6 +2,7 @@
 
 use std::panic::catch_unwind;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::ScopedJoinHandle;
 use std::time::Duration;
 
 use offhook::cti::{AgentWorkMode, DesktopRequest, KeyValueList};
@@ -51,7 +52,7 @@ fn random_runs_lose_nothing() {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let failed: Vec<String> = std::thread::scope(|scope| {
         let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-        let results = workers.into_iter().map(|worker| worker.join());
+        let results = workers.into_iter().map(ScopedJoinHandle::join);
         results
             .flat_map(|failed| failed.expect("a worker catches what a run panics with"))
             .collect()

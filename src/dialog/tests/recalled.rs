@@ -191,7 +191,7 @@ fn offer_that_an_earlier_process_asked_for_is_answered_and_the_call_goes_on() {
     network.send(PEER, &ok);
     let body = sdp(OFFER);
     let recalled = LegEvent::OfferRecalled { body };
-    assert_eq!(network.take_leg_events(0), [recalled.clone()]);
+    assert_eq!(network.take_leg_events(0), std::slice::from_ref(&recalled));
     // Nobody has answered it yet.
     network.send(PEER, &ok);
     assert_eq!(network.take_leg_events(0), [recalled]);
