@@ -459,9 +459,11 @@ pub const CALLS_PER_DN_MAX: usize = 8;
 /// What a reservation may outlive the longest ring and the longest silence by, before it returns
 /// by itself: time for the messages between shards.
 pub const RESERVATION_SLACK: Duration = Duration::from_secs(10);
-/// A shard that keeps a deadline so late was not slow: its host has slept, and all shards with it.
-/// How late a host wakes for a deadline says nothing of how long it has slept.
-pub const HOST_SLEPT_AFTER: Duration = Duration::from_millis(50);
+/// How often the agents of a shard look at the clock while they wait for anything.
+pub const HOST_LOOK_INTERVAL: Duration = Duration::from_secs(1);
+/// A shard that looks so much later was not slow: its host has slept, and all shards with it.
+/// [`RESERVATION_SLACK`] has room for sleeps that are shorter.
+pub const HOST_SLEPT_AFTER: Duration = Duration::from_secs(1);
 /// How often it is looked whether the wall clock was set.
 pub const WALL_LOOK_INTERVAL: Duration = Duration::from_secs(5);
 /// By how much it must be apart from the monotonic clock to count as set.

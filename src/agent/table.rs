@@ -11,7 +11,7 @@ use crate::call::{self, CallRef};
 use crate::config::{Config, DnIndex, QueueIndex, TrunkIndex};
 use crate::counters::Counters;
 use crate::cti::Event;
-use crate::limits::HOST_SLEPT_AFTER;
+use crate::limits::{HOST_LOOK_INTERVAL, HOST_SLEPT_AFTER};
 use crate::queue;
 
 use super::state::Agent;
@@ -68,7 +68,7 @@ pub struct Agents {
     wheel: Wheel<(u32, Timer)>,
     /// When the clock was last looked at.
     looked: Instant,
-    /// For how long nobody has looked at it although something was due: the host slept.
+    /// For how long nobody has looked at it although somebody should have: the host slept.
     slept: Duration,
     outputs: VecDeque<Output>,
     /// Those who had a step, while somebody wants to know.
@@ -180,7 +180,8 @@ impl Agents {
     /// When `handle_timeout` is due.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.wheel.next()
+        let due = self.wheel.next()?;
+        Some(due.min(self.looked + HOST_LOOK_INTERVAL))
     }
 
     /// Timers that are armed.
@@ -223,11 +224,12 @@ impl Agents {
         self.agents.binary_search_by_key(&dn, Agent::dn).ok()
     }
 
-    /// Whoever comes first after a sleep notes how long it was, be it a timer or not.
+    /// Whoever comes first after a sleep notes how long it was, be it a timer or not. However slow
+    /// its turns are, a shard whose host is awake looks more often than that.
     fn look(&mut self, now: Instant) {
-        let due = self.wheel.next();
-        if due.is_some_and(|due| now > due + HOST_SLEPT_AFTER) {
-            self.slept += now.saturating_duration_since(self.looked);
+        let gap = now.saturating_duration_since(self.looked);
+        if self.wheel.len() > 0 && gap > HOST_LOOK_INTERVAL + HOST_SLEPT_AFTER {
+            self.slept += gap;
         }
         self.looked = now;
     }
