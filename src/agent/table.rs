@@ -228,7 +228,7 @@ impl Agents {
     /// its turns are, a shard whose host is awake looks more often than that.
     fn look(&mut self, now: Instant) {
         let gap = now.saturating_duration_since(self.looked);
-        if self.wheel.len() > 0 && gap > HOST_LOOK_INTERVAL + HOST_SLEPT_AFTER {
+        if !self.wheel.is_empty() && gap > HOST_LOOK_INTERVAL + HOST_SLEPT_AFTER {
             self.slept += gap;
         }
         self.looked = now;

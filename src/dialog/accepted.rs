@@ -118,7 +118,7 @@ impl Accepted {
             kept,
             interval,
             repeat: turn.core.arm(turn.now + interval, Timer::Repeat(turn.leg)),
-            give_up: turn.core.arm(give_up, Timer::AckMissing(turn.leg)),
+            give_up: turn.core.arm(give_up, Timer::AnswerMissing(turn.leg)),
         }
     }
 

@@ -52,8 +52,8 @@ pub(super) enum Timer {
     /// The 2xx to an INVITE goes out again (RFC 3261 §13.3.1.4), or a reliable provisional
     /// response (RFC 3262 §3).
     Repeat(LegKey),
-    /// No ACK, or no PRACK, came for 64*T1.
-    AckMissing(LegKey),
+    /// No ACK, or no PRACK, came for 64*T1; or an UPDATE waits for its answer for nearly as long.
+    AnswerMissing(LegKey),
     /// A 2xx to an INVITE of ours waits for its ACK.
     AckWaits(LegKey),
     /// The session timer of RFC 4028.

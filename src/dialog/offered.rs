@@ -2,12 +2,15 @@
 //! has decided. What an UPDATE (RFC 3311 §5.2) or a PRACK asks is answered in one step: there is no
 //! ACK to wait for.
 
+use offhook_shards::wheel::TimerKey;
+
 use crate::sip::{Request, Status};
 use crate::transaction::ServerKey;
 
 use super::accepted::{Accepted, Invited};
 use super::call_dialog::CallDialog;
 use super::compose::Answer;
+use super::core::Timer;
 use super::dialog::contact_of;
 use super::inbound::refuse;
 use super::incoming::offer_of;
@@ -27,6 +30,8 @@ pub(super) struct Offered {
     /// Whether it has no offer.
     wants_offer: bool,
     by: By,
+    /// When the peer must have an answer.
+    due: Option<TimerKey>,
 }
 
 /// The method.
@@ -58,6 +63,32 @@ impl Offered {
             asked: Asked::of(message),
             wants_offer,
             by,
+            due: None,
+        }
+    }
+
+    /// Its sender waits for the answer for 64*T1 and takes the call for lost then (RFC 3261
+    /// §17.1.2.2, timer F), while who is across may be asked by INVITE, for as long.
+    pub(super) fn bounded(mut self, turn: &mut Turn<'_>) -> Self {
+        let (t1, t2) = (turn.core.config.t1, turn.core.config.t2);
+        let at = turn.now + (t1 * 64).saturating_sub(t2);
+        self.due = Some(turn.core.arm(at, Timer::AnswerMissing(turn.leg)));
+        self
+    }
+
+    /// The layer above has no answer in time (RFC 3311 §5.2: 504).
+    pub(super) fn give_up(self, turn: &mut Turn<'_>) {
+        let refusal = Refusal {
+            status: Status::SERVER_TIMEOUT,
+            retry_after: None,
+        };
+        self.refuse(turn, refusal);
+        turn.emit(LegEvent::OfferCancelled);
+    }
+
+    fn disarm(&self, turn: &mut Turn<'_>) {
+        if let Some(due) = self.due {
+            turn.core.disarm(due);
         }
     }
 
@@ -77,6 +108,7 @@ impl Offered {
         dialog: &mut CallDialog,
         body: Option<&Body>,
     ) -> Option<Accepted> {
+        self.disarm(turn);
         match self.by {
             By::Invite => {
                 dialog.refresh(self.contact);
@@ -112,11 +144,13 @@ impl Offered {
     }
 
     pub(super) fn refuse(self, turn: &mut Turn<'_>, refusal: Refusal) {
+        self.disarm(turn);
         refuse(turn, self.server, &self.reply, refusal);
     }
 
     /// The request goes down with something greater.
     pub(super) fn drop(self, turn: &mut Turn<'_>) {
+        self.disarm(turn);
         turn.respond(
             self.server,
             Status::REQUEST_TERMINATED,

@@ -157,7 +157,7 @@ impl Session {
             too_short(turn, &self.dialog, server, request);
             return Leg::Confirmed(self);
         }
-        let offered = Offered::new(turn, server, request, By::Update);
+        let offered = Offered::new(turn, server, request, By::Update).bounded(turn);
         self.becomes(Negotiation::Offered(offered))
     }
 }

@@ -186,7 +186,7 @@ fn send(
         interval,
         timers: Some((
             turn.core.arm(turn.now + interval, Timer::Repeat(turn.leg)),
-            turn.core.arm(give_up, Timer::AckMissing(turn.leg)),
+            turn.core.arm(give_up, Timer::AnswerMissing(turn.leg)),
         )),
         describes: body.is_some(),
     });

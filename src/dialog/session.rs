@@ -437,9 +437,15 @@ impl Session {
         Leg::Confirmed(self)
     }
 
-    /// No ACK came for our 2xx within the dialog: §13.3.1.4 holds for it as well.
-    pub(super) fn give_up(self, turn: &mut Turn<'_>) -> Leg {
+    /// No ACK came for our 2xx within the dialog: §13.3.1.4 holds for it as well. Or nobody above
+    /// has an answer to an UPDATE of the peer's.
+    pub(super) fn give_up(mut self, turn: &mut Turn<'_>) -> Leg {
         match self.negotiation {
+            Negotiation::Offered(offered) => {
+                offered.give_up(turn);
+                self.negotiation = Negotiation::Settled;
+                Leg::Confirmed(self)
+            }
             Negotiation::Accepted(_) => {
                 turn.emit(LegEvent::HungUp(Release::Unacknowledged));
                 self.hang_up(turn, Cause::default())
@@ -448,8 +454,7 @@ impl Session {
             | Negotiation::Offering(_)
             | Negotiation::Refreshing(_)
             | Negotiation::Answered(_)
-            | Negotiation::Recalled(_)
-            | Negotiation::Offered(_) => Leg::Confirmed(self),
+            | Negotiation::Recalled(_) => Leg::Confirmed(self),
         }
     }
 

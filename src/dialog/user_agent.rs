@@ -178,7 +178,7 @@ impl UserAgent {
         while let Some(timer) = self.core.expire(now) {
             match timer {
                 Timer::Repeat(leg) => self.with_leg(now, leg, Leg::repeat),
-                Timer::AckMissing(leg) => self.with_leg(now, leg, Leg::give_up),
+                Timer::AnswerMissing(leg) => self.with_leg(now, leg, Leg::give_up),
                 Timer::AckWaits(leg) => self.with_leg(now, leg, Leg::ack_waits),
                 Timer::Session(leg) => self.with_leg(now, leg, Leg::session_due),
                 Timer::Probe(leg) => self.with_leg(now, leg, Leg::probe),

@@ -50,6 +50,27 @@ fn section_5_2_an_offer_is_answered_in_one_step() {
     assert_eq!(uri(&network.take_text()), "sip:moved@127.0.0.1:6009");
 }
 
+/// Who is across may have to be asked by INVITE, and does not answer.
+#[test]
+fn section_5_2_an_offer_without_an_answer_gets_504_before_its_sender_gives_up() {
+    let (mut network, leg, tag) = connected_by_hand();
+    network.send(PEER, &update(&tag, 102, "hold"));
+    network.take_leg_events(0);
+    network.run_for(Duration::from_secs(27));
+    let before = network.take_texts();
+    assert!(before.iter().all(|text| kind(text) == "100 UPDATE"));
+    network.run_for(Duration::from_secs(2));
+    assert_eq!(kind(&network.take_text()), "504 UPDATE");
+    assert_eq!(network.take_leg_events(0), [LegEvent::OfferCancelled]);
+    // The answer comes too late, and the next offer finds nothing in its way.
+    network.agents[0].answer_offer(network.now, leg, Some(&sdp("held")));
+    network.send(PEER, &update(&tag, 103, "hold"));
+    network.agents[0].answer_offer(network.now, leg, Some(&sdp("held")));
+    assert_eq!(kind(&network.take_text()), "200 UPDATE");
+    network.run_for(Duration::from_secs(40));
+    assert_eq!(network.take_texts(), [""; 0]);
+}
+
 #[test]
 fn section_5_2_a_refused_offer_moves_nothing() {
     let (mut network, leg, tag) = connected_by_hand();
