@@ -21,6 +21,8 @@ const GIVEN_UP: Duration = Duration::from_millis(31_999);
 /// T2: of a 2xx that asks for an answer, and is heard for the first time so long before its sender
 /// gives it up, or later, nobody can know that it has to be acknowledged at once.
 const HEARD_LATE: Duration = Duration::from_secs(4);
+/// The server answers an UPDATE in that time, whatever becomes of who is across.
+const IN_TIME: Duration = Duration::from_secs(28);
 
 /// For how long after that it has consequences.
 const FELT: Duration = Duration::from_secs(120);
@@ -239,6 +241,10 @@ impl Swallowed {
                 Fault::ChangeUnanswered => {
                     // A provisional response alone keeps an INVITE waiting.
                     let is_lost = it.is_unfinished(at) || is("INVITE") && it.is_unanswered(at);
+                    // Whoever hears an UPDATE late does not know when its sender gives up.
+                    let heard = it.request.first_arrived;
+                    let is_late = is("UPDATE") && heard.is_some_and(|heard| at < heard + IN_TIME);
+                    let is_lost = is_lost || is_late;
                     (is("INVITE") || is("UPDATE")) && !it.begins && is_lost
                 }
                 Fault::NeverAcknowledged => is("INVITE") && self.has_no_ack(*from, it, at),
