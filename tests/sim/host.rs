@@ -11,8 +11,8 @@ const LONG_SLEEP: Duration = Duration::from_secs(4);
 /// The server's host.
 #[derive(Debug)]
 pub struct Host {
-    /// How far its monotonic clock is behind: for so long it has slept with it.
-    lag: Duration,
+    /// When its monotonic clock stood still: from, to.
+    stood: Vec<(Instant, Instant)>,
     /// Until when it sleeps, and whether its monotonic clock stands still meanwhile.
     asleep: Option<(Instant, bool)>,
     /// Since when it does, or did last.
@@ -22,20 +22,26 @@ pub struct Host {
 impl Host {
     pub fn awake(now: Instant) -> Self {
         Self {
-            lag: Duration::ZERO,
+            stood: Vec::new(),
             asleep: None,
             slept: now,
         }
     }
 
-    /// What its monotonic clock says.
-    pub fn monotonic(&self, now: Instant) -> Instant {
-        now - self.lag
+    /// What its monotonic clock says, or said then.
+    pub fn monotonic(&self, at: Instant) -> Instant {
+        let stood = self.stood.iter().take_while(|(from, _)| *from < at);
+        let behind: Duration = stood.map(|(from, to)| at.min(*to) - *from).sum();
+        at - behind
     }
 
-    /// When it was that its monotonic clock said so.
+    /// When it was that its monotonic clock said so; where it stood then, when it went on.
     pub fn told(&self, at: Instant) -> Instant {
-        at + self.lag
+        let went_on = |at, (from, to): &(Instant, Instant)| match *from <= at {
+            true => at + (*to - *from),
+            false => at,
+        };
+        self.stood.iter().fold(at, went_on)
     }
 
     pub fn asleep_until(&self) -> Option<Instant> {
@@ -61,7 +67,7 @@ impl Host {
         if let Some((_, stands_still)) = self.asleep.take_if(|(until, _)| *until <= now)
             && stands_still
         {
-            self.lag += now - self.slept;
+            self.stood.push((self.slept, now));
         }
     }
 }
@@ -98,5 +104,30 @@ impl World {
         let what = format!("the clock is set by {by:?}, forward: {forward}");
         self.network.remark(self.now, what);
         self.cluster.set_wall(self.server_now(), by, forward);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::world::Setup;
+    use super::*;
+
+    #[test]
+    fn clock_that_stood_still_tells_of_one_moment() {
+        let second = Duration::from_secs(1);
+        let start = World::new(Setup::calm(1)).now;
+        let mut host = Host::awake(start);
+        for (from, to, stands_still) in [(10, 14, true), (20, 23, false), (30, 35, true)] {
+            host.falls_asleep(start + from * second, start + to * second, stands_still);
+            host.wake(start + to * second);
+        }
+        // Real time, and the server's.
+        for (at, clock) in [(9, 9), (13, 10), (14, 10), (22, 18), (30, 26), (40, 31)] {
+            let monotonic = host.monotonic(start + at * second) - start;
+            assert_eq!(monotonic, clock * second, "at {at} s");
+        }
+        for (clock, at) in [(9, 9), (10, 14), (11, 15), (18, 22), (26, 35), (31, 40)] {
+            assert_eq!(host.told(start + clock * second) - start, at * second);
+        }
     }
 }

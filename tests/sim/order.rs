@@ -1,6 +1,7 @@
 //! I-17: callers of a queue are served in the order in which they came, and whoever comes back from
 //! an agent who did not answer has its old place. The queue's own tree is not believed: what counts
-//! is when each caller was seen to come.
+//! is when each caller was seen to come, by the server's clock: those who came before and after a
+//! sleep of its host, in which that clock stood still, have come at one time.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -24,16 +25,16 @@ const TURN: Duration = Duration::from_millis(2);
 /// Who came when, and who waited at the last look.
 #[derive(Debug, Default)]
 pub struct Order {
-    /// `None` for one who was answered before: it comes anew, or with the age that it had; and for
-    /// one who has called an agent, of which nothing was told because the phone never rang: it was
-    /// sent to the queue, and has waited since it called.
+    /// By the server's clock. `None` for one who was answered before: it comes anew, or with the
+    /// age that it had; and for one who has called an agent, of which nothing was told because the
+    /// phone never rang: it was sent to the queue, and has waited since it called.
     came: BTreeMap<ConnId, Option<Instant>>,
     waiting: BTreeMap<QueueIndex, Vec<ConnId>>,
     /// Events that were looked at.
     read: usize,
     /// Offers that came to nothing.
     failed: u64,
-    /// When a trunk was last lost or found.
+    /// When a trunk was last lost or found, by the server's clock.
     trunk: Option<Instant>,
 }
 
@@ -71,7 +72,8 @@ impl Order {
                 let wait_max = world.cluster.config.queue_at(queue).wait_max;
                 let is_leaving = |conn_id: &ConnId| {
                     let came = self.came.get(conn_id).copied().flatten();
-                    let until = came.zip(wait_max).map(|(came, most)| came + most);
+                    let until = came.zip(wait_max);
+                    let until = until.map(|(came, most)| world.told(came + most));
                     let swallowed = &world.network.swallowed;
                     until.is_some_and(|until| {
                         until <= world.now && world.now < swallowed.told_by(until, TURN)
@@ -89,8 +91,9 @@ impl Order {
 
     fn read_events(&mut self, world: &World) {
         for event in &world.journal.events[self.read..] {
+            let at = world.server_time(event.at);
             if let EventName::DNBackInService | EventName::DNOutOfService = event.name {
-                self.trunk = Some(event.at);
+                self.trunk = Some(at);
             }
             let Some(call) = &event.call else {
                 continue;
@@ -98,7 +101,7 @@ impl Order {
             let config = &world.cluster.config;
             let address = call.dnis.as_deref().and_then(|dnis| config.address(dnis));
             let has_called_an_agent = matches!(address, Some(Address::Agent(_)));
-            let is_first = (!has_called_an_agent).then_some(event.at);
+            let is_first = (!has_called_an_agent).then_some(at);
             let came = self.came.entry(call.conn_id).or_insert(is_first);
             if let EventName::Established | EventName::PartyChanged = event.name {
                 *came = None;

@@ -2,10 +2,14 @@
 
 use std::time::Duration;
 
+use offhook::config::QueueIndex;
 use offhook::counters::Counter;
+use offhook::cti::{CallAction, DesktopRequest, EventName, KeyValueList};
 use offhook_loadgen::population::{Behaviour, CallPlan, EndedBy, Fact, Outcome};
 
 use super::calls::outcome;
+use super::control::{act, conn_of};
+use super::order::Order;
 use super::world::{Setup, World};
 
 fn seconds(seconds: u64) -> Duration {
@@ -64,6 +68,36 @@ fn calls_and_agents_outlive_a_sleep() {
         );
         world.run_for(seconds(200));
         assert_eq!(outcome(&world, up), served);
+        world.finish();
+    }
+}
+
+#[test]
+fn who_calls_before_and_after_the_clock_stood_has_come_at_one_time() {
+    for callers in [["2000", "2001"], ["2001", "2000"]] {
+        let mut world = World::new(Setup::calm(2));
+        world.run_until_ready();
+        world.order = Some((Order::default(), false));
+        for dn in callers {
+            let call = DesktopRequest::MakeCall {
+                destination: "7000".to_owned(),
+                user_data: KeyValueList::new(),
+                reasons: KeyValueList::new(),
+            };
+            world.ask(dn, call);
+            // For the second it does already.
+            world.sleep(seconds(4), true);
+            world.run_for(seconds(3));
+        }
+        world.run_for(seconds(10));
+        let engines = world.cluster.engines.iter();
+        let waiting = engines.flat_map(|engine| engine.queues().waiting(QueueIndex(0)));
+        assert_eq!(waiting.count(), 2);
+        world.order = None;
+        for dn in callers {
+            let conn_id = conn_of(&world, dn, EventName::Dialing);
+            act(&mut world, dn, conn_id, CallAction::Release);
+        }
         world.finish();
     }
 }

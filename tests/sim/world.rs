@@ -291,7 +291,17 @@ impl World {
 
     /// What time it is by the server's monotonic clock.
     pub fn server_now(&self) -> Instant {
-        self.host.monotonic(self.now)
+        self.server_time(self.now)
+    }
+
+    /// What time it was then by the server's monotonic clock.
+    pub fn server_time(&self, at: Instant) -> Instant {
+        self.host.monotonic(at)
+    }
+
+    /// When it was that the server's monotonic clock said so.
+    pub fn told(&self, at: Instant) -> Instant {
+        self.host.told(at)
     }
 
     /// When the server has something to do.
