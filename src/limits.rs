@@ -495,7 +495,8 @@ pub const STRAYS_AT_ONCE_MAX: u32 = 200;
 /// And then in a second: each repeats its answer for 32 s.
 pub const STRAYS_PER_SECOND_MAX: u32 = 100;
 /// Answers of an earlier process to 2xx of one leg that are kept, and offers that were late which
-/// are answered there: a leg has one INVITE at a time, and 2xx come again for 32 s only.
+/// are answered there or where a leg is being left: a leg has one INVITE at a time, and 2xx come
+/// again for 32 s only.
 pub const LATE_ANSWERS_MAX: usize = 4;
 /// How long a desktop that was there before a crash has to come back: longer than clients wait.
 pub const DESKTOP_RETURN: Duration = Duration::from_secs(60);

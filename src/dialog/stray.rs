@@ -85,7 +85,8 @@ impl UserAgent {
             let may_fork = !leg.awaits_answer() && !dialog.is_called();
             return may_fork && self.end_fork(now, key, from, response);
         }
-        match dialog.meets(response) {
+        let is_left = matches!(leg, Leg::Leaving(_) | Leg::HangingUp(_));
+        match dialog.meets(response, is_left) {
             Meeting::Again => dialog.acknowledge_before(&mut self.core, response.cseq),
             Meeting::Late => self.with_leg(now, key, |leg, turn| leg.answer_anew(turn, response)),
             Meeting::TooMany => return false,
@@ -180,7 +181,8 @@ impl UserAgent {
 enum Meeting {
     /// One that was answered, or had nothing to be answered.
     Again,
-    /// To an INVITE of an earlier process, with an offer that was never answered.
+    /// To an INVITE of an earlier process, or one that was given up and its leg with it, with an
+    /// offer that was never answered.
     Late,
     /// Such a one beyond those that are answered.
     TooMany,
@@ -203,23 +205,18 @@ impl CallDialog {
         core.acknowledge(&self.next_hop(), &draft);
     }
 
-    /// What a 2xx of this dialog is.
-    fn meets(&self, response: &Response<'_>) -> Meeting {
-        let cseq = response.cseq;
+    /// What a 2xx of this dialog is. What this process asks for comes in time and is answered, or
+    /// does not, and the leg is left.
+    fn meets(&self, response: &Response<'_>, is_left: bool) -> Meeting {
+        let (rare, cseq) = (self.rare(), response.cseq);
         let is_answered = |rare: &Rare| rare.answers.iter().any(|(known, _)| *known == cseq);
-        match self.rare() {
-            Some(rare)
-                if cseq <= rare.numbers_before
-                    && !is_answered(rare)
-                    && asks_for_answer(response) =>
-            {
-                if rare.late_answers < LATE_ANSWERS_MAX {
-                    Meeting::Late
-                } else {
-                    Meeting::TooMany
-                }
-            }
-            Some(_) | None => Meeting::Again,
+        let may_be_late = is_left || rare.is_some_and(|rare| cseq <= rare.numbers_before);
+        if !may_be_late || rare.is_some_and(is_answered) || !asks_for_answer(response) {
+            Meeting::Again
+        } else if rare.is_none_or(|rare| rare.late_answers < LATE_ANSWERS_MAX) {
+            Meeting::Late
+        } else {
+            Meeting::TooMany
         }
     }
 

@@ -1,7 +1,9 @@
 //! What an outage may cost: agents behind a trunk that is out keep their state and their place,
 //! callers wait in silence, and no phone is offered calls faster than a person could take them.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use offhook::counters::Counter;
@@ -10,11 +12,12 @@ use offhook::cti::{Event, EventName};
 use offhook::limits::PROBE_WITHIN;
 use offhook::sip::Status;
 use offhook_loadgen::population::{
-    Answering, Behaviour, CallPlan, Fact, Fault, Outcome, Record, Token,
+    Answering, Behaviour, CallPlan, Change, Fact, Fault, Outcome, Record, Token,
 };
 
 use super::calls::outcome;
-use super::world::{Setup, World, callers_address};
+use super::network::{Fate, Flight};
+use super::world::{Setup, World, callers_address, node_address};
 
 const AGENT: &str = "2000";
 
@@ -24,6 +27,9 @@ const OFFERS_A_SECOND_MAX: usize = 10;
 
 /// The same caller reaches the same phone twice within a second only by two peers.
 const REPEATS_A_SECOND_MAX: usize = 2;
+
+/// How often an INVITE is sent over UDP before it is given up.
+const COPIES: usize = 7;
 
 /// Where desktops send calls back and forth, as often as they can.
 const STEERED_REPEATS_A_SECOND_MAX: usize = 6;
@@ -383,5 +389,44 @@ fn caller_whom_one_phone_failed_gets_another_agent() {
     assert_eq!(connected(&world), [token]);
     assert_eq!(rang(&world), 2, "each phone once");
     world.phone(&first).set_behaviour(None);
+    world.finish();
+}
+
+/// A phone that was cut off is asked for its offer in vain until its last copy; when its 2xx comes,
+/// the server has given the INVITE up, and the call with it. Its offer has an answer all the same
+/// (RFC 3261 §13.2.2.4).
+#[test]
+fn offer_that_comes_after_its_invite_was_given_up_has_an_answer() {
+    let mut world = World::new(Setup::calm(1));
+    world.run_until_ready();
+    let token = world.call(CallPlan::to("7000").talks_for(seconds(300)));
+    world.run_for(seconds(10));
+    let now = world.now;
+    assert!(world.population.callers.change(now, token, Change::Hold));
+    world.run_for(seconds(5));
+    let phone = node_address(0);
+    let (mut asked, mut answered) = (0, 0);
+    let takes_nothing = Rc::new(Cell::new(false));
+    let heard = Rc::clone(&takes_nothing);
+    world.network.rule = Some(Box::new(move |flight: &Flight| {
+        let text = String::from_utf8_lossy(&flight.bytes);
+        let is_lost = if flight.to == phone {
+            asked += usize::from(text.starts_with("INVITE "));
+            if text.starts_with("ACK ") {
+                heard.set(text.contains("m=audio 0 "));
+            }
+            text.starts_with("BYE ") || text.starts_with("INVITE ") && asked < COPIES
+        } else {
+            let answers = flight.from == phone && text.contains("INVITE\r\n");
+            answered += usize::from(answers);
+            answers && answered <= 2
+        };
+        if is_lost { Fate::Lost } else { Fate::Usual }
+    }));
+    let now = world.now;
+    assert!(world.population.callers.change(now, token, Change::Resume));
+    world.run_for(seconds(40));
+    assert!(takes_nothing.get());
+    world.network.rule = None;
     world.finish();
 }
