@@ -157,13 +157,16 @@ impl<E: Engine> Control<E> {
 /// Takes events from all shards. Each shard's events come in its order; between shards there is
 /// none.
 ///
-/// Its descriptor becomes readable when there are events again after a [`Events::drain`] that
-/// found fewer than it was asked for. With tokio: wrap it in `AsyncFd`, and in a loop await
-/// `readable_mut`, clear the readiness, and drain until a call finds fewer.
+/// Its descriptor becomes readable with the first event after [`Events::arm`], and with none
+/// before: who expects more of them soon lets them gather and looks again by itself, and is not
+/// woken for each. With tokio: wrap it in `AsyncFd`; drain until a call finds none and `arm` says
+/// that there are none, await `readable_mut`, and clear the readiness.
 pub struct Events<E: Engine> {
     pub(crate) shared: Arc<Shared<E>>,
     /// Where the next round begins, so that no shard is always last.
     next_shard: usize,
+    /// Whether the next event makes the descriptor readable, or has done so.
+    is_armed: bool,
 }
 
 impl<E: Engine> Events<E> {
@@ -173,30 +176,30 @@ impl<E: Engine> Events<E> {
         Self {
             shared,
             next_shard: 0,
+            is_armed: true,
         }
     }
 
     /// Moves at most `events_max` events to the end of `into` and returns how many.
     pub fn drain(&mut self, events_max: usize, into: &mut Vec<(ShardId, E::Event)>) -> usize {
-        if !self.shared.listener.rise() {
+        if std::mem::take(&mut self.is_armed) && !self.shared.listener.rise() {
             self.shared.listener.take_signal();
         }
-        let mut taken = 0;
-        loop {
-            taken += self.take(events_max - taken, into);
-            if taken == events_max {
-                return taken;
-            }
-            self.shared.listener.announce();
-            if self.shared.events.iter().all(Queue::is_empty) {
-                return taken;
-            }
-            // Something came in between. If its sender has taken the announcement, it also
-            // makes the descriptor readable, and the caller comes back for it.
-            if !self.shared.listener.rise() {
-                return taken;
-            }
+        self.take(events_max, into)
+    }
+
+    /// Has the next event make the descriptor readable. `false`: there are events already, which
+    /// are to be drained first.
+    pub fn arm(&mut self) -> bool {
+        self.shared.listener.announce();
+        self.is_armed = true;
+        // If its sender has taken the announcement, it also makes the descriptor readable.
+        let has_none = self.shared.events.iter().all(Queue::is_empty);
+        if has_none || !self.shared.listener.rise() {
+            return true;
         }
+        self.is_armed = false;
+        false
     }
 
     fn take(&mut self, events_max: usize, into: &mut Vec<(ShardId, E::Event)>) -> usize {

@@ -69,6 +69,9 @@ pub const CTI_COMMANDS_MAX: usize = 1_024;
 pub const CTI_COMMANDS_PER_TURN_MAX: usize = 64;
 /// Events that the hub takes from the shards in one turn.
 pub const CTI_EVENTS_PER_TURN_MAX: usize = 1_024;
+/// How long the hub lets the shards' events gather after it has taken some. An event after a quiet
+/// moment does not wait.
+pub const CTI_EVENTS_GATHER: Duration = Duration::from_millis(1);
 /// Time between two looks at deadlines, debts to shards and clients that catch up.
 pub const CTI_TICK: Duration = Duration::from_millis(20);
 /// Agents in one answer of `GET /api/v1/agents`; the next ones are asked for with `after`.

@@ -20,7 +20,7 @@ use crate::config::{Config, DnIndex, Driver, QueueIndex, Transport};
 use crate::counters::Counters;
 use crate::cti::{Output, Request};
 use crate::engine::Input;
-use crate::limits::{HTTP_BODY_DEADLINE, HTTP_HEAD_DEADLINE};
+use crate::limits::{CTI_EVENTS_GATHER, HTTP_BODY_DEADLINE, HTTP_HEAD_DEADLINE};
 
 use super::api::{self, Api};
 use super::clock::Clock;
@@ -441,6 +441,7 @@ impl<C: Crew> ControlPlane<C> {
         let outputs = ShardOutputs {
             control: self.running.control(),
             events: watch_events(events).map_err(ServeError::Control)?,
+            looks_at: None,
             batch: Vec::new(),
             resolver: asker,
         };
@@ -534,17 +535,23 @@ impl<C: Crew> Shards for Link<C> {
     }
 }
 
-/// The shards' outputs, by the descriptor that becomes readable when there are some. The names that
-/// they ask for go to the resolver.
+/// The shards' outputs. The first is heard of by a descriptor; what follows it may gather for a
+/// moment, so that under load one wake-up serves many of them, as with a network card's interrupts.
+/// The names that shards ask for go to the resolver.
 struct ShardOutputs<E: Engine<Event = Output>> {
     control: Control<E>,
     events: AsyncFd<Events<E>>,
+    /// When to look again without being woken.
+    looks_at: Option<tokio::time::Instant>,
     batch: Vec<(ShardId, Output)>,
     resolver: Asker,
 }
 
 impl<E: Engine<Event = Output>> Outputs for ShardOutputs<E> {
     async fn ready(&mut self) {
+        if let Some(at) = self.looks_at {
+            return tokio::time::sleep_until(at).await;
+        }
         match self.events.readable_mut().await {
             Ok(mut ready) => ready.clear_ready(),
             // The runtime is being torn down: nothing comes any more.
@@ -553,7 +560,13 @@ impl<E: Engine<Event = Output>> Outputs for ShardOutputs<E> {
     }
 
     fn drain(&mut self, outputs_max: usize, into: &mut Vec<Output>) -> usize {
-        let taken = self.events.get_mut().drain(outputs_max, &mut self.batch);
+        let events = self.events.get_mut();
+        let taken = events.drain(outputs_max, &mut self.batch);
+        self.looks_at = match taken {
+            0 if events.arm() => None,
+            0 => Some(tokio::time::Instant::now()),
+            1.. => Some(tokio::time::Instant::now() + CTI_EVENTS_GATHER),
+        };
         for (shard, output) in self.batch.drain(..) {
             match output {
                 Output::LookUp(question) => self.resolver.ask(shard, question),
