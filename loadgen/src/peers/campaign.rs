@@ -6,24 +6,19 @@ use std::time::Duration;
 
 use super::contestant::{Cast, Contestant, Setup};
 use super::figures::{Bound, Figure, Goal, Report, Row};
+use super::highest::{self, CLEAN, Highest};
 use super::options::{Part, PeersOptions};
 use super::say;
 use super::scene::{Calls, Scene, Stage};
 use crate::files;
-use crate::report::{Environment, Outcome, Search};
+use crate::report::{Environment, Outcome};
 use crate::scenario::run::Interrupts;
 
-/// What a rate must meet to be clean.
-pub(super) const CLEAN: &str = "failed<0.01%&&p99(setup)<100ms";
 /// How long calls last whose cost is measured.
 const PAUSE: Duration = Duration::from_millis(100);
 /// DNs that are called in turn: at no rate that is tried has one two calls at a time.
 const COSTS: Setup = Setup {
     dns: 4_000,
-    keeps_events: true,
-};
-const HIGHEST: Setup = Setup {
-    dns: 20_000,
     keeps_events: true,
 };
 /// Calls a second until all that are to be held live.
@@ -297,12 +292,12 @@ impl<'a> Campaign<'a> {
 
     fn highest(&mut self) -> Result<Row, String> {
         let alone = self.highest_of(Contestant::Direct)?;
-        let alone = alone.map_or(f64::INFINITY, |search| search.knee);
+        let alone = alone.map_or(f64::INFINITY, |found| found.rate);
         let mut figures = Vec::new();
         for contestant in self.contestants() {
-            let figure = self.highest_of(contestant)?.map(|search| {
-                let is_hidden = search.knee >= alone * ALONE_PART || search.broken_at.is_none();
-                Figure::single(search.knee, is_hidden)
+            let figure = self.highest_of(contestant)?.map(|found| {
+                let is_hidden = found.rate >= alone * ALONE_PART || found.too_many.is_none();
+                Figure::single(found.rate, is_hidden)
             });
             figures.push((contestant, figure.unwrap_or_else(|| Figure::of(&[]))));
         }
@@ -313,29 +308,22 @@ impl<'a> Campaign<'a> {
         Ok(Row::new(what, figures, HIGHEST_GOALS))
     }
 
-    /// The search for a contestant's highest rate; none if it could not be carried out.
-    fn highest_of(&mut self, contestant: Contestant) -> Result<Option<Search>, String> {
-        let scene = Scene::open(self.stage, contestant, HIGHEST);
-        let most = self.options.highest;
-        let found = scene.and_then(|mut scene| scene.highest(most, PAUSE));
+    /// A contestant's highest rate; none if the search could not be carried out.
+    fn highest_of(&mut self, contestant: Contestant) -> Result<Option<Highest>, String> {
         let what = match contestant {
             Contestant::Direct => "highest rate of caller and callee alone".to_owned(),
             Contestant::Relay | Contestant::Kamailio | Contestant::Offhook => {
                 format!("highest rate of {}", contestant.name())
             }
         };
-        let outcome = self.taken(&what, found)?;
-        let search = outcome.and_then(|outcome| outcome.search);
-        if let Some(search) = &search {
-            let broke = match search.broken_at {
-                Some(rate) => format!("{rate:.0} were too many: {}", search.broke),
-                None => "no higher rate was tried".to_owned(),
-            };
-            let words = format!("{what}: {:.0} calls/s; {broke}", search.knee);
+        let found = highest::find(self.stage, contestant, self.options.highest, PAUSE);
+        let found = self.taken(&what, found)?;
+        if let Some(found) = &found {
+            let words = format!("{what}: {found}");
             say(&words);
             self.notes.push(words);
         }
-        Ok(search)
+        Ok(found)
     }
 
     fn held(&mut self) -> Result<Row, String> {

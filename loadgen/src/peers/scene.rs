@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use offhook_shards::clock::Clock;
 
-use super::campaign::CLEAN;
 use super::contestant::{Cast, Contestant, Places, Setup};
+use super::highest::{CLEAN, CLEAN_FAILED_PART};
 use super::login::log_in;
 use super::{FIRST_DN, write};
 use crate::files;
@@ -259,20 +259,34 @@ impl<'a> Scene<'a> {
         Ok((held.saturating_sub(before), outcome))
     }
 
-    /// Searches the highest rate at which nearly no call fails and set-up stays short.
+    /// Offers a rate for a while; what is wrong with how it was carried, if anything is.
     ///
     /// # Errors
     /// As [`Self::call`].
-    pub(super) fn highest(&mut self, most: u32, pause: Duration) -> Result<Outcome, String> {
-        /// Longer than any search takes.
-        const SEARCH_MAX: Duration = Duration::from_secs(3_600);
-        let mut caller = self.start_caller(&format!(
-            "find-max --allow-degraded --first 1000 --highest {most} --step-time 4s --warm-up 1s \
-             --precision 8 --confirmations 2 -d {}ms --slo {CLEAN}",
-            pause.as_millis()
+    pub(super) fn offer(&mut self, calls: Calls) -> Result<Option<String>, String> {
+        /// For calls that are under way after the last was begun; those that last longer have
+        /// failed.
+        const DRAIN: Duration = Duration::from_secs(12);
+        let Calls { rate, count, pause } = calls;
+        let (pause, length) = (pause.as_millis(), (planned(calls) + DRAIN).as_millis());
+        let caller = self.start_caller(&format!(
+            "run --allow-degraded --slo {CLEAN} -r {rate} -m {count} -d {pause}ms \
+             -timeout {length}ms"
         ))?;
-        self.await_end(&mut caller, Clock.now() + SEARCH_MAX)?;
-        self.read(&caller)
+        let outcome = self.outcome(caller, calls)?;
+        let failed = u64::from(count).saturating_sub(outcome.total("successful"));
+        let missed = outcome.objectives.iter().filter(|objective| !objective.met);
+        let words: Vec<String> = missed
+            .map(|objective| format!("{} (found {})", objective.text, objective.found))
+            .collect();
+        Ok(match words.is_empty() {
+            false => Some(words.join("; ")),
+            // Those that are cut off at the end are no failure of the protocol.
+            true if failed as f64 > f64::from(count) * CLEAN_FAILED_PART => {
+                Some(format!("{failed} of {count} calls did not end well"))
+            }
+            true => None,
+        })
     }
 }
 

@@ -2,7 +2,6 @@
 //! of all tries, the knee, what broke, what is still carried under many times the load, and how
 //! long it takes to recover.
 
-mod search;
 mod trial;
 
 use std::io::Write as _;
@@ -17,9 +16,9 @@ use super::super::statistics::Statistics;
 use super::outcome::{self, load_note};
 use super::prepare::{self, Prepared, Refusal};
 use super::{EXIT_THINNED, leave, say};
+use crate::load::{Limits, Search};
 use crate::measure::{EXIT_INVALID, EXIT_OBJECTIVE, Health, Objective};
 use crate::report::{self, Environment, HealthNote, LatencyNote, Outcome, Verdict};
-use search::{Limits, Search};
 use trial::{CALM_PART, Stretch, Trial};
 
 /// How long recovery from an overload is watched.

@@ -4,7 +4,7 @@
 
 /// Why a rate is tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Phase {
+pub enum Phase {
     /// To find a rate that misses the objective.
     Probe,
     /// To close the gap.
@@ -14,7 +14,9 @@ pub(super) enum Phase {
 }
 
 impl Phase {
-    pub(super) fn name(self) -> &'static str {
+    /// As reports show it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
         match self {
             Self::Probe => "probe",
             Self::Bisect => "bisect",
@@ -23,22 +25,22 @@ impl Phase {
     }
 }
 
-/// Bounds of a search.
+/// Bounds of a search. Rates are per second.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Limits {
+pub struct Limits {
     /// The first rate.
-    pub(super) first: f64,
+    pub first: f64,
     /// No higher rate is tried.
-    pub(super) highest: f64,
+    pub highest: f64,
     /// The gap that is small enough, as a part of the rate.
-    pub(super) precision: f64,
+    pub precision: f64,
     /// How often the best rate has to meet the objective in all.
-    pub(super) confirmations: u32,
+    pub confirmations: u32,
 }
 
 /// A search under way.
 #[derive(Debug)]
-pub(super) struct Search {
+pub struct Search {
     limits: Limits,
     /// The highest rate that met the objective.
     good: Option<f64>,
@@ -50,7 +52,9 @@ pub(super) struct Search {
 }
 
 impl Search {
-    pub(super) fn new(limits: Limits) -> Self {
+    /// Before the first try.
+    #[must_use]
+    pub fn new(limits: Limits) -> Self {
         Self {
             limits,
             good: None,
@@ -61,7 +65,8 @@ impl Search {
     }
 
     /// What to try next; `None` when the search is over.
-    pub(super) fn next(&self) -> Option<(Phase, f64)> {
+    #[must_use]
+    pub fn next(&self) -> Option<(Phase, f64)> {
         /// More tries mean that the objective is met by chance.
         const TRIES_MAX: u32 = 60;
         /// Below this part of the first rate, nothing meets the objective.
@@ -91,7 +96,7 @@ impl Search {
     }
 
     /// Takes the outcome of a try.
-    pub(super) fn take(&mut self, rate: f64, met: bool) {
+    pub fn take(&mut self, rate: f64, met: bool) {
         self.tries += 1;
         if met {
             if self.good.is_some_and(|good| good >= rate) {
@@ -115,8 +120,9 @@ impl Search {
         }
     }
 
-    /// The highest rate that met the objective as often as it had to.
-    pub(super) fn knee(&self) -> f64 {
+    /// The highest rate that met the objective as often as it had to; 0 if none did.
+    #[must_use]
+    pub fn knee(&self) -> f64 {
         let confirmed = self.confirmed >= self.limits.confirmations;
         self.good.filter(|_| confirmed).unwrap_or(0.0)
     }
