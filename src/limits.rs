@@ -314,13 +314,13 @@ const _: () = assert!(OFFER_SETUP_IN_T1 <= 64);
 
 /// Requests from outside that one shard answers or has answered in the last 64*T1; more are
 /// refused with 503. A call by UDP leaves an INVITE and a BYE here for that time, so that this
-/// bounds the calls a second, too: 7,600.
-pub const SERVER_TRANSACTIONS_MAX: usize = 524_288;
+/// bounds the calls a second, too: 15,300.
+pub const SERVER_TRANSACTIONS_MAX: usize = 1_048_576;
 /// Of these, kept for CANCEL and for requests within dialogs: a BYE that were refused would leave a
 /// call that its peer takes for ended.
 pub const SERVER_TRANSACTIONS_RESERVED: usize = SERVER_TRANSACTIONS_MAX / 16;
 /// Requests of ours that one shard waits for or has had answered of late; more are not sent.
-pub const CLIENT_TRANSACTIONS_MAX: usize = 524_288;
+pub const CLIENT_TRANSACTIONS_MAX: usize = 1_048_576;
 /// Of these, kept for BYE and CANCEL.
 pub const CLIENT_TRANSACTIONS_RESERVED: usize = CLIENT_TRANSACTIONS_MAX / 16;
 /// A request of more bytes goes by TCP where the peer has it (RFC 3261 §18.1.1).
