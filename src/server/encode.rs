@@ -2,14 +2,16 @@
 //! nulls and no empty objects. It writes what it is given and leaves nothing out; who may see what
 //! is decided in `hub`.
 
+use std::fmt::Display;
+
 use axum::extract::ws::Utf8Bytes;
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 use serde_json::{Map, Value as Json};
 
 use crate::cti::{
-    AgentWorkMode, CallInfo, CallState, DnRole, ErrorCode, Event, ForwardMode, KeyValueList,
-    RouteType, Value,
+    AgentWorkMode, CallInfo, CallState, CallUuid, ConnId, DnRole, ErrorCode, Event, EventName,
+    ForwardMode, KeyValueList, RouteType, Value,
 };
 
 /// One frame for clients. Cheap to clone: all clients share the bytes.
@@ -19,7 +21,7 @@ pub type Frame = Utf8Bytes;
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct Attributes<'a> {
-    message: String,
+    message: Title,
     #[serde(rename = "ReferenceID", skip_serializing_if = "Option::is_none")]
     reference_id: Option<u32>,
     #[serde(rename = "ThisDN")]
@@ -39,7 +41,7 @@ struct Attributes<'a> {
     #[serde(flatten)]
     call: Option<CallAttributes<'a>>,
     #[serde(rename = "PreviousConnID", skip_serializing_if = "Option::is_none")]
-    previous_conn_id: Option<String>,
+    previous_conn_id: Option<Shown<ConnId>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     call_state: Option<&'static str>,
     #[serde(rename = "AgentID", skip_serializing_if = "Option::is_none")]
@@ -60,7 +62,25 @@ struct Attributes<'a> {
     error_message: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     event_sequence_number: Option<u64>,
-    time: String,
+    time: &'a str,
+}
+
+/// An event's name with what stands before it.
+struct Title(EventName);
+
+impl Serialize for Title {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("Event{}", self.0.name()))
+    }
+}
+
+/// What is written as it is displayed.
+struct Shown<T>(T);
+
+impl<T: Display> Serialize for Shown<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
 }
 
 /// What every event about a call repeats.
@@ -68,11 +88,11 @@ struct Attributes<'a> {
 #[serde(rename_all = "PascalCase")]
 struct CallAttributes<'a> {
     #[serde(rename = "ConnID")]
-    conn_id: String,
+    conn_id: Shown<ConnId>,
     #[serde(rename = "CallID")]
     call_id: u32,
     #[serde(rename = "CallUUID")]
-    call_uuid: String,
+    call_uuid: Shown<CallUuid>,
     call_type: &'static str,
     #[serde(rename = "ANI", skip_serializing_if = "Option::is_none")]
     ani: Option<&'a str>,
@@ -85,9 +105,9 @@ struct CallAttributes<'a> {
 impl<'a> CallAttributes<'a> {
     fn of(call: &'a CallInfo) -> Self {
         Self {
-            conn_id: call.conn_id.to_string(),
+            conn_id: Shown(call.conn_id),
             call_id: call.call_id,
-            call_uuid: call.call_uuid.to_string(),
+            call_uuid: Shown(call.call_uuid),
             call_type: call.call_type.name(),
             ani: call.ani.as_deref(),
             dnis: call.dnis.as_deref(),
@@ -130,11 +150,29 @@ pub struct Envelope<'a> {
     pub time: &'a str,
 }
 
-/// The event as a frame.
-#[must_use]
-pub fn event(event: &Event, envelope: Envelope<'_>) -> Frame {
-    let attributes = Attributes {
-        message: format!("Event{}", event.name.name()),
+/// Writes events. Each is written into room that all of them use in turn, so that a frame, of which
+/// the history keeps many, takes no more memory than it has bytes.
+#[derive(Debug, Default)]
+pub struct Encoder {
+    room: Vec<u8>,
+}
+
+impl Encoder {
+    /// The event as a frame.
+    #[must_use]
+    pub fn event(&mut self, event: &Event, envelope: Envelope<'_>) -> Frame {
+        self.room.clear();
+        serde_json::to_writer(&mut self.room, &attributes(event, envelope))
+            .expect("strings and numbers always become JSON");
+        std::str::from_utf8(&self.room)
+            .expect("JSON is text")
+            .into()
+    }
+}
+
+fn attributes<'a>(event: &'a Event, envelope: Envelope<'a>) -> Attributes<'a> {
+    Attributes {
+        message: Title(event.name),
         reference_id: envelope.reference_id,
         this_dn: &event.this_dn,
         this_dn_role: event.this_dn_role.map(DnRole::name),
@@ -144,7 +182,7 @@ pub fn event(event: &Event, envelope: Envelope<'_>) -> Frame {
         third_party_dn: event.third_party_dn.as_deref(),
         third_party_dn_role: event.third_party_dn_role.map(DnRole::name),
         call: event.call.as_deref().map(CallAttributes::of),
-        previous_conn_id: event.previous_conn_id.map(|conn_id| format!("{conn_id}")),
+        previous_conn_id: event.previous_conn_id.map(Shown),
         call_state: event.call_state.map(CallState::name),
         agent_id: event.agent_id.as_deref(),
         agent_work_mode: event.agent_work_mode.map(AgentWorkMode::name),
@@ -155,11 +193,8 @@ pub fn event(event: &Event, envelope: Envelope<'_>) -> Frame {
         error_code: event.error_code.map(ErrorCode::name),
         error_message: event.error_message.as_deref(),
         event_sequence_number: envelope.sequence,
-        time: envelope.time.to_owned(),
-    };
-    serde_json::to_string(&attributes)
-        .expect("strings and numbers always become JSON")
-        .into()
+        time: envelope.time,
+    }
 }
 
 /// Any other message as a frame, with its attributes between its name and its time.

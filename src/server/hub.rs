@@ -30,7 +30,7 @@ use super::attendance::{Attendance, News};
 use super::clients::{Client, Clients, Close, Kind, Outbox, Outgoing};
 use super::clock::Clock;
 use super::decode::{self, Refusal};
-use super::encode::{self, Envelope, Frame};
+use super::encode::{self, Encoder, Envelope, Frame};
 use super::history::{Entry, History};
 use super::link::Shards;
 use super::pending::PendingRequests;
@@ -95,6 +95,7 @@ pub struct Hub<S> {
     start_time: String,
     state: State,
     history: History,
+    encoder: Encoder,
     clients: Clients,
     pending: PendingRequests,
     attendance: Attendance,
@@ -115,6 +116,7 @@ impl<S: Shards> Hub<S> {
             clock,
             state: State::new(&book),
             history,
+            encoder: Encoder::default(),
             clients: Clients::new(book.len()),
             pending: PendingRequests::default(),
             attendance: Attendance::default(),
@@ -267,7 +269,7 @@ impl<S: Shards> Hub<S> {
             sequence: Some(sequence),
             time: &time,
         };
-        let frame = encode::event(event, envelope);
+        let frame = self.encoder.event(event, envelope);
         let entry = Entry {
             sequence,
             address,
@@ -280,7 +282,7 @@ impl<S: Shards> Hub<S> {
                 reference_id: pending.reference_id,
                 ..envelope
             };
-            Some((requested_by.client, encode::event(event, envelope)))
+            Some((requested_by.client, self.encoder.event(event, envelope)))
         });
         self.fan_out(&entry, answer);
         self.history.push(entry);
@@ -341,7 +343,7 @@ impl<S: Shards> Hub<S> {
             sequence: None,
             time,
         };
-        let frame = encode::event(event, envelope);
+        let frame = self.encoder.event(event, envelope);
         self.send(
             requested_by.client,
             Outgoing {

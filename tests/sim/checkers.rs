@@ -8,7 +8,7 @@ use offhook::agent::Standing;
 use offhook::config::{Config, DnIndex};
 use offhook::counters::Counter;
 use offhook::cti::{AgentWorkMode, ConnId, Event, EventName, Output};
-use offhook::server::encode::{self, Envelope};
+use offhook::server::encode::{Encoder, Envelope};
 use offhook_loadgen::population::{Activity, Fact, Fault, Outcome, Presence};
 
 use super::world::World;
@@ -219,7 +219,7 @@ fn is_public(event: &Event) {
         sequence: (!private).then_some(1),
         time: "2026-11-22T10:15:30.123456Z",
     };
-    let frame = encode::event(event, envelope);
+    let frame = Encoder::default().event(event, envelope);
     super::schema::check_frame(&serde_json::from_str(&frame).expect("a frame is JSON"));
 }
 
