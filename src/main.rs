@@ -10,6 +10,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 
 use offhook::config::{self, Config, Cores, Driver, Listener, LogLevel, Mistake, Overrides};
+use offhook::server::allocator::Counted;
 use offhook::server::host;
 use offhook::server::journal;
 use offhook::server::logging;
@@ -21,7 +22,10 @@ use offhook::server::words::counted;
 /// call (`mprotect`), and its lists cost a tenth of a shard's time (docs/performance.md).
 #[cfg(feature = "mimalloc")]
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: Counted<mimalloc::MiMalloc> = Counted(mimalloc::MiMalloc);
+#[cfg(not(feature = "mimalloc"))]
+#[global_allocator]
+static ALLOCATOR: Counted<std::alloc::System> = Counted(std::alloc::System);
 
 /// The configuration or the command line has mistakes.
 const EXIT_MISTAKES: u8 = 2;

@@ -67,6 +67,8 @@ counters! {
     ConnectionsOpened => "connections_opened",
     /// Handshakes of TLS that were done.
     Handshakes => "handshakes",
+    /// Allocations on the shard's thread, if the program's allocator counts them.
+    Allocations => "allocations",
     /// Turns of the loop.
     Turns => "turns",
     /// Times the loop slept.
@@ -167,7 +169,7 @@ impl ShardMetrics {
         self.set(counter, self.value(counter).wrapping_add(count));
     }
 
-    /// Sets a gauge: only the shard's own thread may call it.
+    /// Sets a gauge, or what is counted elsewhere: only the shard's own thread may call it.
     pub(crate) fn set(&self, counter: Counter, value: u64) {
         self.values[counter as usize].store(value, Ordering::Relaxed);
     }

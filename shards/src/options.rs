@@ -44,7 +44,7 @@ pub enum DriverChoice {
 }
 
 /// What to start.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Options {
     /// How many shards: `1..=SHARDS_MAX`. `placement::shards_default` knows a good number.
     pub shards: u16,
@@ -76,6 +76,9 @@ pub struct Options {
     /// Gives the kernel datagrams of equal length to the same peer as one, and takes such from it:
     /// much cheaper, but whoever looks at the wire of this machine sees them joined.
     pub joins_datagrams: bool,
+    /// How often the calling thread has allocated, for [`crate::Counter::Allocations`]: what the
+    /// program's allocator counts, or 0.
+    pub allocations: fn() -> u64,
     /// From the first byte of a stream's message to its last; longer closes the connection.
     pub message_deadline: Duration,
     /// How many stream connections there may be.
@@ -116,6 +119,7 @@ impl Default for Options {
             pace: Duration::ZERO,
             stamps: false,
             joins_datagrams: false,
+            allocations: || 0,
             message_deadline: limits::MESSAGE_DEADLINE,
             room: Room::default(),
         }

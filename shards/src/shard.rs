@@ -55,6 +55,8 @@ pub(crate) struct Shard<E: Engine> {
     /// The event that found the queue full, likewise.
     held_event: Option<E::Event>,
     spin: Duration,
+    /// How often this thread has allocated.
+    allocations: fn() -> u64,
     /// Since when nothing has happened.
     idle_since: Option<Instant>,
     /// Turns since it was told to stop.
@@ -102,6 +104,7 @@ impl<E: Engine> Shard<E> {
             held_message: None,
             held_event: None,
             spin: seat.spin,
+            allocations: seat.allocations,
             idle_since: None,
             last_turns: 0,
             spoke_to_itself: false,
@@ -142,6 +145,8 @@ impl<E: Engine> Shard<E> {
         let woken = self.port.wake_receivers();
         self.metrics().add(Counter::Wakeups, woken);
         self.metrics().add(Counter::Turns, 1);
+        self.metrics()
+            .set(Counter::Allocations, (self.allocations)());
         let waiting = self.intake.waiting() as u64;
         self.metrics().set(Counter::ReceivedWaiting, waiting);
         self.busy_since = (work > 0).then_some(now);

@@ -8,6 +8,7 @@
 //! decides nothing about agents, calls and queues: that is done on the shards.
 
 pub mod address;
+pub mod allocator;
 pub mod api;
 pub mod attendance;
 pub mod clients;

@@ -22,6 +22,7 @@ use crate::cti::{Output, Request};
 use crate::engine::Input;
 use crate::limits::{CTI_EVENTS_GATHER, HTTP_BODY_DEADLINE, HTTP_HEAD_DEADLINE};
 
+use super::allocator;
 use super::api::{self, Api};
 use super::clock::Clock;
 use super::dns::{self, Asker};
@@ -314,6 +315,7 @@ fn options(config: &Config, choices: Choices, tls_store: Option<TlsStore>) -> Op
         tls: of(Transport::Tls),
         tls_store,
         message_deadline: choices.deadlines.sip_message,
+        allocations: allocator::allocations,
         // How long messages wait decides whether new calls are taken.
         stamps: true,
         ..Options::default()
@@ -438,13 +440,8 @@ impl<C: Crew> ControlPlane<C> {
             .running
             .take_events()
             .expect("only the control plane takes the events");
-        let outputs = ShardOutputs {
-            control: self.running.control(),
-            events: watch_events(events).map_err(ServeError::Control)?,
-            looks_at: None,
-            batch: Vec::new(),
-            resolver: asker,
-        };
+        let events = watch_events(events).map_err(ServeError::Control)?;
+        let outputs = ShardOutputs::new(self.running.control(), events, asker);
         let link = Link {
             control: self.running.control(),
             crew: self.crew.clone(),
@@ -545,6 +542,18 @@ struct ShardOutputs<E: Engine<Event = Output>> {
     looks_at: Option<tokio::time::Instant>,
     batch: Vec<(ShardId, Output)>,
     resolver: Asker,
+}
+
+impl<E: Engine<Event = Output>> ShardOutputs<E> {
+    fn new(control: Control<E>, events: AsyncFd<Events<E>>, resolver: Asker) -> Self {
+        Self {
+            control,
+            events,
+            looks_at: None,
+            batch: Vec::new(),
+            resolver,
+        }
+    }
 }
 
 impl<E: Engine<Event = Output>> Outputs for ShardOutputs<E> {

@@ -397,6 +397,18 @@ fn a_server_short_of_memory_says_how_many_calls_it_takes_all_the_same() {
 }
 
 #[test]
+fn each_shard_says_how_often_it_has_allocated() {
+    let path = file("allocations.toml", CONFIGURATION);
+    let (_server, _log, line) = serve(&path);
+    let (_socket, _) = one_waits(&line);
+    let answer = http(&line, "GET /api/v1/shards");
+    let (_, shards) = answer.split_once("\r\n\r\n").unwrap();
+    let shards: serde_json::Value = serde_json::from_str(shards).unwrap();
+    let allocations = shards["Shards"][0]["Counters"]["allocations"].as_u64();
+    assert!(allocations.is_some_and(|count| count > 0), "{shards}");
+}
+
+#[test]
 fn serve_starts_says_so_in_one_line_and_stops_on_a_signal() {
     let path = file("serve.toml", CONFIGURATION);
     let (mut server, mut log, line) = serve(&path);

@@ -3,7 +3,8 @@
 //! printed are ratios, because a time says little about another machine.
 //!
 //! `contestant` says who takes part, `scene` has one of them between caller and callee, `campaign`
-//! the order of it all, `highest` how a highest rate is found, `table` what came of it. `relay` is the yardstick that is built in.
+//! the order of it all, `highest` how a highest rate is found, `table` what came of it. `relay` is
+//! the yardstick that is built in.
 
 mod campaign;
 mod contestant;
