@@ -4,7 +4,7 @@ use crate::agent;
 use crate::config::{DnIndex, QueueIndex};
 use crate::counters::Counter;
 use crate::cti::Event;
-use crate::dialog::{Body, Cause, Diversion, Party, Refusal, Replaces};
+use crate::dialog::{Body, Carried, Cause, Diversion, Party, Refusal, Replaces};
 use crate::queue;
 use crate::sip::Status;
 
@@ -51,7 +51,7 @@ pub struct Dial {
     /// Lowered on the way through us, so that a loop ends (RFC 7332).
     pub max_forwards: u8,
     /// Headers of the INVITE that brought the call, as they came.
-    pub carried: Vec<(String, String)>,
+    pub carried: Carried,
     /// By whom it was diverted here, the last one first.
     pub diversions: Vec<Diversion>,
     /// The dialog at its far end that it takes the place of (RFC 3891).

@@ -9,7 +9,7 @@ use offhook_shards::ShardId;
 use crate::agent::EndCause;
 use crate::config::{Address, Config, DnIndex, Hold, QueueIndex, RoutingPointIndex};
 use crate::cti::{ConnId, ErrorCode, Event, KeyValueList, RequestedBy};
-use crate::dialog::{Party, Refusal, Replaces};
+use crate::dialog::{Carried, Party, Refusal, Replaces};
 use crate::limits::PROGRESS_INTERVAL;
 use crate::sip::Status;
 
@@ -87,7 +87,7 @@ pub struct Way {
     /// Already lowered by one.
     pub max_forwards: u8,
     /// Session-ID, Cisco-Guid and Diversion as received.
-    pub carried: Vec<(String, String)>,
+    pub carried: Carried,
 }
 
 /// What holds for a conversation as long as it lasts.

@@ -147,7 +147,7 @@ impl Table {
             hold: config::Hold::Inactive,
             way: Way {
                 max_forwards: 69,
-                carried: Vec::new(),
+                carried: crate::dialog::Carried::default(),
             },
         };
         let key = self.calls.arrive(self.now, arrival).expect("there is room");

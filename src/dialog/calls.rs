@@ -320,18 +320,16 @@ fn invite_fields(invite: &Invite, host: &str, request_uri: &str) -> Fields {
         fields = who::write_diversion(fields, diversion, host);
     }
     // What a PBX says of its inside stays among those that are trusted.
-    let carried = if invite.policy.trusted {
-        &invite.carried[..]
-    } else {
-        &[]
+    let carried = || {
+        let all = invite.carried.iter();
+        all.filter(|_| invite.policy.trusted)
     };
-    for (name, value) in carried {
+    for (name, value) in carried() {
         fields.carry(name, value);
     }
-    let history = carried
-        .iter()
+    let history = carried()
         .filter(|(name, _)| HeaderName::lookup(name.as_bytes()) == Some(HeaderName::HistoryInfo))
-        .map(|(_, value)| value.as_str());
+        .map(|(_, value)| value);
     let diversions = &invite.diversions;
     fields = who::write_history(fields, history, (request_uri, host), diversions);
     match invite.auto_answer {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::config::Credentials;
 use crate::sip::Status;
 
-use super::{Body, LegPolicy, Target};
+use super::{Body, Carried, LegPolicy, Target};
 
 slotmap::new_key_type! {
     /// One side of a call: an INVITE dialog, from its first message to its last.
@@ -42,7 +42,7 @@ pub struct Invite {
     /// The offer; without one the far end makes it.
     pub body: Option<Body>,
     /// Headers carried over from the inbound leg as they are: Cisco-Guid, Diversion, History-Info.
-    pub carried: Vec<(String, String)>,
+    pub carried: Carried,
     /// Diversions of ours, the last one first, written above those that are carried.
     pub diversions: Vec<Diversion>,
     /// Whether it is for a conference, whose focus we are (RFC 4579).

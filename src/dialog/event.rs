@@ -9,7 +9,7 @@ use crate::dns::Question;
 use crate::sip::{Feedback, Status};
 
 use super::digits::Digits;
-use super::{Body, Cause, Diversion, LegKey, Party, PingKey, Replaces, SubscriptionKey};
+use super::{Body, Carried, Cause, Diversion, LegKey, Party, PingKey, Replaces, SubscriptionKey};
 
 /// One piece of news. A leg that was refused, was hung up or has hung up says nothing more.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,7 +50,7 @@ pub struct Invitation {
     /// The offer; `None` asks us for one (delayed offer).
     pub offer: Option<Body>,
     /// Cisco-Guid, Diversion and History-Info as received.
-    pub carried: Vec<(String, String)>,
+    pub carried: Carried,
     /// The call whose party the caller takes the place of (RFC 3891), as it names it;
     /// [`super::UserAgent::replaced`] of the shard that owns its Call-ID knows it.
     pub replaces: Option<Replaces>,

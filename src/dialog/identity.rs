@@ -7,9 +7,8 @@ use offhook_shards::Source;
 use crate::limits::MAX_FORWARDS;
 use crate::sip::{HeaderName, Host, Message, NameAddr, Request};
 
-use super::compose::one_line;
 use super::incoming::offer_of;
-use super::{Invitation, Party, SessionUuid, history};
+use super::{Carried, Invitation, Party, SessionUuid, history};
 
 /// Headers that go through us untouched, if their sender is trusted; of anybody else only the
 /// first.
@@ -162,20 +161,15 @@ pub(super) fn unescaped(text: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-fn carried(message: &Message<'_>, is_trusted: bool) -> Vec<(String, String)> {
-    let mut carried = Vec::new();
+fn carried(message: &Message<'_>, is_trusted: bool) -> Carried {
     let names = if is_trusted {
         &CARRIED[..]
     } else {
         &CARRIED[..1]
     };
-    for &name in names {
-        for value in message.headers(name) {
-            let mut line = Vec::with_capacity(value.len());
-            one_line(&mut line, value);
-            let value = String::from_utf8_lossy(&line).into_owned();
-            carried.push((name.as_str().to_owned(), value));
-        }
-    }
-    carried
+    let lines = names.iter().flat_map(|name| {
+        let values = message.headers(*name);
+        values.map(|value| (name.as_str(), String::from_utf8_lossy(value)))
+    });
+    lines.collect()
 }

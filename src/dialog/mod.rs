@@ -10,6 +10,7 @@ mod call_dialog;
 pub mod call_id;
 mod callers;
 mod calls;
+mod carried;
 mod challenge;
 pub mod command;
 mod compose;
@@ -57,6 +58,7 @@ mod who;
 
 pub use body::Body;
 pub use call_id::{call_id_of, owner};
+pub use carried::Carried;
 pub use command::{
     AutoAnswer, Cause, Diversion, Invite, LegKey, Party, PingKey, Refusal, Replaces, Subscribe,
     SubscriptionKey,

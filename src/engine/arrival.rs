@@ -6,7 +6,7 @@ use crate::agent::{self, Place};
 use crate::call::{Arrival, Destination, LegSlot, Way};
 use crate::counters::Counter;
 use crate::cti::{ErrorCode, Event};
-use crate::dialog::{Admission, Invitation, LegKey, Refusal};
+use crate::dialog::{Admission, Carried, Invitation, LegKey, Refusal};
 use crate::limits::{MAX_FORWARDS, RETRY_AFTER_SECONDS};
 use crate::sip::Status;
 use crate::trunk::leg_policy;
@@ -106,7 +106,7 @@ impl Engine {
         };
         let way = Way {
             max_forwards: MAX_FORWARDS,
-            carried: Vec::new(),
+            carried: Carried::default(),
         };
         let made = wrong.and_then(|destination| {
             let made = self.calls.place(now, place, destination, way);

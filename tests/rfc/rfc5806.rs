@@ -68,17 +68,13 @@ fn what_cannot_be_read_is_passed_over_and_much_is_bounded() {
 fn a_diversion_of_ours_goes_above_those_that_are_carried() {
     let mut network = Network::new(2, 1);
     let mut invite = invite_to(PEER);
-    invite.carried = vec![
-        (
-            "Diversion".to_owned(),
-            "<sip:1@pbx>;reason=user-busy".to_owned(),
-        ),
-        ("History-Info".to_owned(), "<sip:1@pbx>;index=1".to_owned()),
-        (
-            "History-Info".to_owned(),
-            "<sip:7000@pbx>;index=1.1".to_owned(),
-        ),
-    ];
+    invite.carried = [
+        ("Diversion", "<sip:1@pbx>;reason=user-busy"),
+        ("History-Info", "<sip:1@pbx>;index=1"),
+        ("History-Info", "<sip:7000@pbx>;index=1.1"),
+    ]
+    .into_iter()
+    .collect();
     let mut ours = diversion("7000", "no-answer", 1);
     ours.by.display_name = "Sales".to_owned();
     invite.diversions = vec![ours];
@@ -103,8 +99,8 @@ fn a_diversion_of_ours_goes_above_those_that_are_carried() {
 fn several_diversions_of_ours_are_a_history() {
     let mut network = Network::new(2, 1);
     let mut invite = invite_to(PEER);
-    let began = ("History-Info".to_owned(), "<sip:1@pbx>;index=1".to_owned());
-    invite.carried = vec![began];
+    let began = ("History-Info", "<sip:1@pbx>;index=1");
+    invite.carried = [began].into_iter().collect();
     invite.diversions = vec![
         diversion("2", "no-answer", 1),
         diversion("1", "user-busy", 1),

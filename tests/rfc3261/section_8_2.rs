@@ -50,8 +50,8 @@ fn nothing_that_is_carried_can_add_a_line() {
         ("Via", "SIP/2.0/UDP evil"),
         ("l", "9999"),
     ]
-    .map(|(name, value)| (name.to_owned(), value.to_owned()))
-    .to_vec();
+    .into_iter()
+    .collect();
     network.agents[0]
         .invite(network.now, &invite)
         .expect("there is room");

@@ -77,7 +77,7 @@ fn caller_who_comes_to_a_fault_is_refused() {
         hold: config::Hold::Inactive,
         way: Way {
             max_forwards: 69,
-            carried: Vec::new(),
+            carried: crate::dialog::Carried::default(),
         },
     };
     let key = table.calls.arrive(table.now, arrival);

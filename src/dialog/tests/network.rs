@@ -10,8 +10,8 @@ use offhook_shards::{ConnectionId, ShardId, Source, Transport};
 use crate::allowance::Rate;
 use crate::counters::{Counter, Counters};
 use crate::dialog::{
-    Admission, Body, Invite, LegEvent, LegKey, LegPolicy, Listener, Party, Sender, Subscribe,
-    Target, UserAgent, UserAgentConfig, UserAgentEvent,
+    Admission, Body, Carried, Invite, LegEvent, LegKey, LegPolicy, Listener, Party, Sender,
+    Subscribe, Target, UserAgent, UserAgentConfig, UserAgentEvent,
 };
 
 /// Steps after which a test is taken to run in circles.
@@ -79,7 +79,7 @@ pub(super) fn invite_to(port: u16) -> Invite {
         },
         max_forwards: 70,
         body: Some(sdp("offer")),
-        carried: Vec::new(),
+        carried: Carried::default(),
         diversions: Vec::new(),
         is_focus: false,
         auto_answer: None,

@@ -297,7 +297,7 @@ pub(super) fn makes_call(table: &mut Table) -> CallKey {
     };
     let way = Way {
         max_forwards: 70,
-        carried: Vec::new(),
+        carried: crate::dialog::Carried::default(),
     };
     let destination = Destination::Direct { dn: OTHER };
     let made = table.calls.place(table.now, &place, destination, way);
