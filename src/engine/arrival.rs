@@ -12,7 +12,6 @@ use crate::sip::Status;
 use crate::trunk::leg_policy;
 
 use super::Engine;
-use super::links::Link;
 
 /// Why a caller is not taken in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,8 +68,7 @@ impl Engine {
             },
         };
         let key = self.calls.arrive(now, arrival).ok_or(Refused::Overload)?;
-        let dialled = None;
-        self.links.add(key, LegSlot::FIRST, Link { leg, dialled });
+        self.links.add(key, LegSlot::FIRST, leg);
         Ok(())
     }
 

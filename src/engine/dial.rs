@@ -13,7 +13,7 @@ use crate::sip::Status;
 use crate::trunk::{Failure, Route, leg_policy, sip_uri};
 
 use super::Engine;
-use super::links::{Dialled, Link};
+use super::links::Dialled;
 
 impl Engine {
     /// Makes a leg of a call, when the one is over in whose place it comes.
@@ -112,12 +112,9 @@ impl Engine {
             Ok(leg) => {
                 self.silences
                     .arm(now + PEER_SILENCE_IN_T1 * self.config.server.t1, (key, leg));
-                let dialled = Some(Dialled {
-                    dial,
-                    route,
-                    rings: false,
-                });
-                self.links.add(key, slot, Link { leg, dialled });
+                let rings = false;
+                let dialled = Box::new(Dialled { dial, route, rings });
+                self.links.add_dialled((key, slot), leg, dialled);
             }
             // The agent stays reserved until its phone has had its time to ring: to pass the call
             // on at once would go through the whole floor while the table is full.
@@ -147,7 +144,7 @@ impl Engine {
         let request_uri = sip_uri(user, &server.address.to_string());
         let invite = self.invite(key, slot, dial, target, request_uri);
         match self.user_agent.invite(now, &invite) {
-            Ok(leg) => self.links.add(key, slot, Link { leg, dialled: None }),
+            Ok(leg) => self.links.add(key, slot, leg),
             Err(_full) => self.calls.handle(now, key, CallEvent::DialFailed(slot)),
         }
     }
@@ -195,8 +192,7 @@ impl Engine {
         else {
             unreachable!("only a refusal is handed to dial_refused");
         };
-        let link = self.links.link(key, slot);
-        let rings = link.and_then(|link| link.dialled.as_ref());
+        let rings = self.links.dialled(key, slot);
         let rings = rings.is_some_and(|dialled| dialled.rings);
         let failure = match status.0 {
             // UCM says 100 before it knows whether it can: only a phone that rang was reached.
@@ -260,11 +256,7 @@ impl Engine {
         if self.links.leg(key, slot) != Some(leg) {
             return false;
         }
-        let Some(link) = self.links.take(key, slot) else {
-            return false;
-        };
-        let Some(mut dialled) = link.dialled else {
-            self.links.add(key, slot, link);
+        let Some(mut dialled) = self.links.take_dialled(key, slot) else {
             return false;
         };
         let (trunk, (peer, _)) = (dialled.route.trunk(), dialled.route.peer());
@@ -273,11 +265,9 @@ impl Engine {
             .handle_failure(now, trunk, peer, failure, retry_after);
         let next = dialled.route.next_for_call(&mut self.trunks, now);
         if next.is_some() {
+            self.links.take(key, slot);
             self.dial_along(now, (key, slot), dialled.dial, dialled.route);
-            return true;
         }
-        let dialled = Some(dialled);
-        self.links.add(key, slot, Link { leg, dialled });
-        false
+        next.is_some()
     }
 }

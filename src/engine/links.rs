@@ -5,17 +5,19 @@ use std::collections::BTreeMap;
 use crate::call::{CallKey, Dial, LegSlot};
 use crate::config::{DnIndex, TrunkIndex};
 use crate::dialog::{LegKey, PingKey, SubscriptionKey};
+use crate::few::Few;
 use crate::trunk::Route;
 
 /// A leg of a call.
 #[derive(Debug)]
-pub(super) struct Link {
-    pub(super) leg: LegKey,
-    /// How it was dialled, if it was and its peer may still be left for another.
-    pub(super) dialled: Option<Dialled>,
+struct Link {
+    slot: LegSlot,
+    leg: LegKey,
+    /// How it was dialled, while its peer may still be left for another.
+    dialled: Option<Box<Dialled>>,
 }
 
-/// A leg that was dialled through a trunk, and the ways that are left.
+/// How a leg was dialled through a trunk, and the ways that are left.
 #[derive(Debug)]
 pub(super) struct Dialled {
     pub(super) dial: Box<Dial>,
@@ -28,7 +30,7 @@ pub(super) struct Dialled {
 /// may have its place in the table already.
 #[derive(Debug, Default)]
 pub(super) struct Links {
-    calls: BTreeMap<CallKey, BTreeMap<LegSlot, Link>>,
+    calls: BTreeMap<CallKey, Few<Link>>,
     legs: BTreeMap<LegKey, (CallKey, LegSlot)>,
     subscriptions: BTreeMap<SubscriptionKey, (DnIndex, u32)>,
     watched: BTreeMap<DnIndex, (u32, SubscriptionKey)>,
@@ -42,22 +44,40 @@ impl Links {
         self.legs.len()
     }
 
-    pub(super) fn add(&mut self, key: CallKey, slot: LegSlot, link: Link) {
-        self.legs.insert(link.leg, (key, slot));
-        if let Some(old) = self.calls.entry(key).or_default().insert(slot, link) {
-            self.legs.remove(&old.leg);
+    pub(super) fn add(&mut self, key: CallKey, slot: LegSlot, leg: LegKey) {
+        self.take(key, slot);
+        self.legs.insert(leg, (key, slot));
+        let dialled = None;
+        self.calls
+            .entry(key)
+            .or_default()
+            .push(Link { slot, leg, dialled });
+    }
+
+    /// Adds a leg that may still be dialled another way.
+    pub(super) fn add_dialled(
+        &mut self,
+        (key, slot): (CallKey, LegSlot),
+        leg: LegKey,
+        dialled: Box<Dialled>,
+    ) {
+        self.add(key, slot, leg);
+        if let Some(link) = self.link_mut(key, slot) {
+            link.dialled = Some(dialled);
         }
     }
 
     /// Takes a leg out: nothing that it still says reaches the call.
-    pub(super) fn take(&mut self, key: CallKey, slot: LegSlot) -> Option<Link> {
-        let link = self.calls.get_mut(&key)?.remove(&slot)?;
-        self.legs.remove(&link.leg);
-        Some(link)
+    pub(super) fn take(&mut self, key: CallKey, slot: LegSlot) {
+        if let Some(links) = self.calls.get_mut(&key)
+            && let Some(place) = links.iter().position(|link| link.slot == slot)
+        {
+            self.legs.remove(&links.remove(place).leg);
+        }
     }
 
     pub(super) fn forget_call(&mut self, key: CallKey) {
-        for link in self.calls.remove(&key).unwrap_or_default().into_values() {
+        for link in self.calls.remove(&key).unwrap_or_default().iter() {
             self.legs.remove(&link.leg);
         }
     }
@@ -66,8 +86,14 @@ impl Links {
         self.legs.get(&leg).copied()
     }
 
-    pub(super) fn link(&self, key: CallKey, slot: LegSlot) -> Option<&Link> {
-        self.calls.get(&key)?.get(&slot)
+    fn link(&self, key: CallKey, slot: LegSlot) -> Option<&Link> {
+        let mut links = self.calls.get(&key)?.iter();
+        links.find(|link| link.slot == slot)
+    }
+
+    fn link_mut(&mut self, key: CallKey, slot: LegSlot) -> Option<&mut Link> {
+        let mut links = self.calls.get_mut(&key)?.iter_mut();
+        links.find(|link| link.slot == slot)
     }
 
     pub(super) fn leg(&self, key: CallKey, slot: LegSlot) -> Option<LegKey> {
@@ -76,19 +102,27 @@ impl Links {
 
     /// Some leg of the call that is not this one: whom it speaks for.
     pub(super) fn another_leg(&self, key: CallKey, slot: LegSlot) -> Option<LegKey> {
-        let mut links = self.calls.get(&key)?.iter();
-        links
-            .find(|(other, _)| **other != slot)
-            .map(|(_, link)| link.leg)
+        let others = self.calls.get(&key)?.iter();
+        let first = others
+            .filter(|link| link.slot != slot)
+            .min_by_key(|link| link.slot);
+        first.map(|link| link.leg)
+    }
+
+    /// How a leg was dialled, while its peer may still be left for another.
+    pub(super) fn dialled(&self, key: CallKey, slot: LegSlot) -> Option<&Dialled> {
+        self.link(key, slot)?.dialled.as_deref()
+    }
+
+    /// Gives out how a leg was dialled: its peer is left, or is the right one.
+    pub(super) fn take_dialled(&mut self, key: CallKey, slot: LegSlot) -> Option<Box<Dialled>> {
+        self.link_mut(key, slot)?.dialled.take()
     }
 
     /// A leg has had a response other than 100.
     pub(super) fn rings(&mut self, key: CallKey, slot: LegSlot) {
-        let link = self
-            .calls
-            .get_mut(&key)
-            .and_then(|links| links.get_mut(&slot));
-        if let Some(dialled) = link.and_then(|link| link.dialled.as_mut()) {
+        let link = self.link_mut(key, slot);
+        if let Some(dialled) = link.and_then(|link| link.dialled.as_deref_mut()) {
             dialled.rings = true;
         }
     }

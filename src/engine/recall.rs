@@ -16,7 +16,6 @@ use crate::journal::{Image, Key};
 use crate::presence::Recalled;
 
 use super::Engine;
-use super::links::Link;
 
 /// A subscription as it was written down: the name of its trunk, and when it ends.
 type Subscribed = ((String, Duration), SubscriptionMemory);
@@ -180,8 +179,7 @@ impl Engine {
                 break;
             };
             if let Some(leg) = memory.and_then(|memory| self.user_agent.recall(now, memory)) {
-                let dialled = None;
-                self.links.add(key, slot, Link { leg, dialled });
+                self.links.add(key, slot, leg);
                 there.push(slot);
             }
         }

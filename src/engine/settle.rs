@@ -189,8 +189,12 @@ impl Engine {
                 self.links.take(key, slot);
                 self.calls.handle(now, key, CallEvent::Leg(slot, event));
             }
-            LegEvent::Answered { .. }
-            | LegEvent::AcknowledgementDue
+            LegEvent::Answered { .. } => {
+                // Its peer is the right one: no other way is gone any more.
+                self.links.take_dialled(key, slot);
+                self.calls.handle(now, key, CallEvent::Leg(slot, event));
+            }
+            LegEvent::AcknowledgementDue
             | LegEvent::Acknowledged { .. }
             | LegEvent::Offered { .. }
             | LegEvent::OfferCancelled
@@ -209,8 +213,7 @@ impl Engine {
 
     /// Whether callers hear what comes before the answer by the trunk of this leg.
     fn passes_early_media(&self, key: CallKey, slot: LegSlot) -> bool {
-        let dialled = self.links.link(key, slot);
-        let dialled = dialled.and_then(|link| link.dialled.as_ref());
+        let dialled = self.links.dialled(key, slot);
         dialled.is_some_and(|dialled| self.config.trunk_at(dialled.route.trunk()).early_media)
     }
 
