@@ -19,6 +19,11 @@ impl<T> Few<T> {
         self.0.push(item);
     }
 
+    /// Takes all items out.
+    pub(crate) fn clear(&mut self) {
+        self.0.clear();
+    }
+
     /// Takes an item out; those behind it move up.
     pub(crate) fn remove(&mut self, index: usize) -> T {
         self.0.remove(index)
@@ -41,6 +46,15 @@ impl<T> std::ops::Deref for Few<T> {
 impl<T> std::ops::DerefMut for Few<T> {
     fn deref_mut(&mut self) -> &mut [T] {
         &mut self.0
+    }
+}
+
+impl<T> IntoIterator for Few<T> {
+    type Item = T;
+    type IntoIter = std::vec::IntoIter<T>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
     }
 }
 

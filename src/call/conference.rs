@@ -74,7 +74,7 @@ impl Conversation {
             Standing::Talking,
             asked.origin().into(),
         );
-        let before: Vec<Participant> = self.main.participants.clone();
+        let before = self.main.participants.clone();
         let vanished = consult.conn_id;
         for mut new in std::mem::take(&mut consult.participants) {
             new.routing_point = self
@@ -90,7 +90,7 @@ impl Conversation {
                 call_state: Some(CallState::Conferenced),
                 ..News::default()
             };
-            for who in &before {
+            for who in before.iter() {
                 self.report(turn, Which::Main, who, PartyState::Added, news.clone());
             }
             let news = News {

@@ -54,9 +54,9 @@ pub(super) struct Ended {
     disturbed: Option<LegSlot>,
 }
 
-/// All exchanges of a conversation; a leg is in one at most.
+/// All exchanges of a conversation; a leg is in one at most. Mostly there is none.
 #[derive(Debug, Default)]
-pub(super) struct Exchanges(Few<Exchange>);
+pub(super) struct Exchanges(Few<Box<Exchange>>);
 
 impl Exchanges {
     /// Whether a leg has to wait until another exchange is over.
@@ -99,7 +99,7 @@ impl Exchanges {
         match exchange.ended(&outcome) {
             Some(ended) => Some(ended),
             None => {
-                self.0.push(exchange);
+                self.0.push(Box::new(exchange));
                 None
             }
         }
@@ -160,10 +160,9 @@ impl Exchanges {
     }
 
     fn early(&self, called: LegSlot, media: &Body, legs: &mut Legs) -> Option<(LegSlot, Body)> {
-        let is_for = |exchange: &&Exchange| {
+        let exchange = self.0.iter().find(|exchange| {
             matches!(exchange.purpose, Purpose::Connect(Which::Main)) && exchange.legs.1 == called
-        };
-        let exchange = self.0.iter().find(is_for)?;
+        })?;
         let body = exchange.negotiation.early(media, legs)?;
         Some((exchange.legs.0, body))
     }

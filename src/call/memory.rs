@@ -9,6 +9,7 @@ use crate::agent::PartyState;
 use crate::config::{Address, Config, QueueIndex, RoutingPointIndex};
 use crate::cti::{CallInfo, ConnId};
 use crate::dialog::Party;
+use crate::few::Few;
 use crate::journal::field::{Field, Reader, choices, fields};
 use crate::wall::Wall;
 
@@ -148,7 +149,7 @@ impl Recaller<'_, '_> {
         let served = served.and_then(|served| self.served(served));
         let count: u8 = self.get()?;
         let participants = (0..count).map(|_| self.participant());
-        let participants = participants.collect::<Option<Vec<_>>>()?;
+        let participants = participants.collect::<Option<Few<_>>>()?;
         Some(Call {
             conn_id: info.conn_id,
             info: Arc::new(info),
@@ -292,7 +293,7 @@ impl Conversation {
         for leg in slots.into_iter().filter(|leg| !there.contains(leg)) {
             self.legs.remove(leg);
         }
-        let has_leg = |who: &Participant| there.contains(&who.leg);
+        let has_leg = |who: &mut Participant| there.contains(&who.leg);
         self.main.participants.retain(has_leg);
         if let Some(consult) = &mut self.consult {
             consult.participants.retain(has_leg);

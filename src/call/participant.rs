@@ -7,6 +7,7 @@ use crate::agent::{self, PartyState};
 use crate::config::{DnIndex, QueueIndex, RoutingPointIndex};
 use crate::cti::{CallInfo, CallState, ConnId, DnRole, ErrorCode, KeyValueList, UserDataChange};
 use crate::dialog;
+use crate::few::Few;
 
 use super::command::{Command, LegSlot};
 use super::entry::Entry;
@@ -115,7 +116,7 @@ pub(super) struct Call {
     pub(super) conn_id: ConnId,
     pub(super) info: Arc<CallInfo>,
     /// Who is there. Two or more talk; one alone waits for whom the quest seeks.
-    pub(super) participants: Vec<Participant>,
+    pub(super) participants: Few<Participant>,
     pub(super) quest: Option<Quest>,
     /// By whom it was diverted to whom it seeks, the last one first.
     pub(super) diversions: Vec<dialog::Diversion>,
@@ -151,7 +152,7 @@ impl Call {
         Self {
             conn_id: info.conn_id,
             info: Arc::new(info),
-            participants: vec![first],
+            participants: std::iter::once(first).collect(),
             quest: None,
             diversions: Vec::new(),
             referred_by: None,

@@ -217,7 +217,7 @@ impl Conversation {
             ..old
         };
         new.routing_point = dn.and(routing_point);
-        for who in &mut call.participants {
+        for who in call.participants.iter_mut() {
             if who.leg == replaced {
                 *who = new.clone();
             }
@@ -231,7 +231,10 @@ impl Conversation {
 
     fn set_leg(&mut self, which: Which, old: LegSlot, new: LegSlot) {
         let call = self.call_mut(which);
-        for who in call.into_iter().flat_map(|call| &mut call.participants) {
+        for who in call
+            .into_iter()
+            .flat_map(|call| call.participants.iter_mut())
+        {
             if who.leg == old {
                 who.leg = new;
             }

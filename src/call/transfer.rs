@@ -11,7 +11,7 @@ use super::command::LegSlot;
 use super::conversation::{Conversation, Turn, Which};
 use super::departure::Leave;
 use super::facts::{Origin, cause};
-use super::participant::{News, Participant};
+use super::participant::News;
 use super::quest::{Quest, Stage};
 use super::request::Position;
 use super::task::{Asked, Step, Then};
@@ -139,9 +139,11 @@ impl Conversation {
         self.main.diversions.clear();
         self.main.referred_by = None;
         let vanished = consult.conn_id;
-        let remaining: Vec<Participant> = self.main.participants.clone();
+        let remaining = self.main.participants.clone();
         let joined = std::mem::take(&mut consult.participants);
-        self.main.participants.extend(joined.iter().cloned());
+        for who in joined.iter() {
+            self.main.participants.push(who.clone());
+        }
         let quest = consult.quest.take();
         for leg in agents {
             self.undo_exchange(turn, leg);
@@ -149,7 +151,7 @@ impl Conversation {
         }
         let by = Some((number.clone(), DnRole::TransferredBy));
         let routing_point = self.main.through.map(|(_, point)| point);
-        for who in &joined {
+        for who in joined.iter() {
             let mut who = who.clone();
             who.routing_point = routing_point.or(who.routing_point);
             let news = News {
@@ -170,7 +172,7 @@ impl Conversation {
                 call_state: Some(CallState::Transferred),
                 ..News::default()
             };
-            for who in &remaining {
+            for who in remaining.iter() {
                 self.report(turn, Which::Main, who, PartyState::Changed, news.clone());
             }
         }
