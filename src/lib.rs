@@ -36,6 +36,7 @@ pub mod journal;
 pub mod limits;
 pub mod presence;
 pub mod queue;
+mod seldom;
 pub mod server;
 pub mod session;
 pub mod sip;

@@ -162,9 +162,11 @@ impl Conversation {
         };
         self.leaves_by_fault(turn, leg, cause::FAILURE);
         // It has never been a conference: the two need no mixer.
-        if let ([one, other], None, true) =
-            (&self.main.participants[..], &self.task, added.is_some())
-        {
+        if let ([one, other], None, true) = (
+            &self.main.participants[..],
+            self.task.as_ref(),
+            added.is_some(),
+        ) {
             let join = [Step::Join(one.leg, other.leg)];
             self.start(turn, None, join, Then::Rest);
         }

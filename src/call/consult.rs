@@ -122,7 +122,7 @@ impl Conversation {
         let first = Participant::new(Who::Agent(asked.dn), leg, DnRole::Origination);
         let beside = Some(self.main.conn_id);
         let call = Call::new((info, first.clone()), beside, turn.now);
-        self.consult = Some(call);
+        self.consult.set(call);
         self.facts.set_out();
         // A muted transfer is answered when the agent is let go.
         let origin = if is_muted {

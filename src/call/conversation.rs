@@ -12,6 +12,7 @@ use crate::config::DnIndex;
 use crate::counters::Counter;
 use crate::cti::ConnId;
 use crate::dialog::{Cause, LegEvent, Release};
+use crate::seldom::Seldom;
 use crate::session::Sessions as _;
 use crate::sip::Status;
 
@@ -52,14 +53,14 @@ pub(super) struct Conversation {
     pub(super) facts: Facts,
     pub(super) legs: Legs,
     pub(super) main: Call,
-    pub(super) consult: Option<Call>,
+    pub(super) consult: Seldom<Call>,
     pub(super) exchanges: Exchanges,
     pub(super) postponed: Postponed,
-    pub(super) task: Option<Task>,
+    pub(super) task: Seldom<Task>,
     pub(super) digits: Underway,
 }
 
-const _: () = assert!(size_of::<Conversation>() <= 1_304, "a held call has 4 KB");
+const _: () = assert!(size_of::<Conversation>() <= 456, "a held call has 4 KB");
 
 /// What the exchange on a leg makes of the leg's news.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,10 +86,10 @@ impl Conversation {
             facts,
             legs,
             main,
-            consult: None,
+            consult: Seldom::default(),
             exchanges: Exchanges::default(),
             postponed: Postponed::default(),
-            task: None,
+            task: Seldom::default(),
             digits: Underway::default(),
         }
     }
@@ -156,7 +157,7 @@ impl Conversation {
             let who = call.with_leg(leg);
             who.is_some_and(|who| who.standing == Standing::Talking)
         };
-        match &self.consult {
+        match self.consult.as_ref() {
             Some(consult) if talks(consult) => Which::Consult,
             Some(consult) if consult.with_leg(leg).is_some() && !talks(&self.main) => {
                 Which::Consult

@@ -255,7 +255,7 @@ impl Conversation {
             Which::Main => {
                 if let Some(mut consult) = self.consult.take() {
                     // There is nobody left whom a muted transfer could give to somebody.
-                    if let Some(quest) = &mut consult.quest
+                    if let Some(quest) = consult.quest.as_mut()
                         && matches!(quest.why, Why::Muted(_))
                     {
                         let why = std::mem::replace(&mut quest.why, Why::Called);
@@ -267,7 +267,7 @@ impl Conversation {
                     self.exchanges.consult_is_main();
                 }
             }
-            Which::Consult => self.consult = None,
+            Which::Consult => self.consult.clear(),
         }
     }
 

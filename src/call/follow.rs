@@ -188,7 +188,7 @@ impl Conversation {
         if !is_its(Which::Main) && !is_its(Which::Consult) {
             return false;
         }
-        if let Some(task) = &mut self.task {
+        if let Some(task) = self.task.as_mut() {
             task.then = Then::Joined(consulted);
         }
         self.transferred(turn, dn, Origin::default());

@@ -113,7 +113,7 @@ impl Conversation {
             ..ringing
         });
         if let Some(call) = self.call_mut(which) {
-            call.quest = Some(Quest {
+            call.quest.set(Quest {
                 stage,
                 entry,
                 why: quest.why,
@@ -132,7 +132,7 @@ impl Conversation {
     ) {
         let (source, sink) = match (self.legs.phase(waiting).cloned(), offer) {
             (Some(Phase::Invited { offer: Some(offer) }), None) => {
-                ((waiting, Source::Invite(offer)), (newcomer, Sink::Invite))
+                ((waiting, Source::Invite(*offer)), (newcomer, Sink::Invite))
             }
             (Some(Phase::Invited { offer: None }), Some(offer)) => {
                 ((newcomer, Source::Invite(offer)), (waiting, Sink::Invite))

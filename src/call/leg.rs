@@ -19,8 +19,8 @@ pub(super) struct Leg {
     held: bool,
     /// Whether its far end is told that it is in a conference.
     is_focus: bool,
-    /// Whom its far end was shown last.
-    shown: Option<Who>,
+    /// Whom its far end was shown last, as a hash; 0 where that is not known.
+    shown: u64,
     /// The leg whose media it gets.
     pub(super) with: Option<LegSlot>,
 }
@@ -44,7 +44,7 @@ pub(super) enum Phase {
     /// Its INVITE waits for our answer.
     Invited {
         /// The offer in it; `None` asks us for one.
-        offer: Option<Body>,
+        offer: Option<Box<Body>>,
     },
     /// Our INVITE waits for its answer.
     Dialled {
@@ -54,7 +54,7 @@ pub(super) enum Phase {
     /// Its answer to our INVITE waits for our ACK.
     Answered {
         /// The offer in it, where our INVITE had none.
-        offer: Option<Body>,
+        offer: Option<Box<Body>>,
     },
     /// Both sides have what they need. Nothing else is written down.
     #[default]
@@ -86,6 +86,7 @@ pub(super) struct Legs {
 impl Legs {
     /// The leg of an INVITE from outside.
     pub(super) fn invited(&mut self, seed: u64, offer: Option<Body>) -> LegSlot {
+        let offer = offer.map(Box::new);
         self.add(LegSession::inbound, seed, Phase::Invited { offer })
     }
 
@@ -134,10 +135,9 @@ impl Legs {
         let Some(leg) = self.entry(slot) else {
             return false;
         };
-        let is_news = who.is_none() || leg.shown.as_ref() != who;
-        if is_news {
-            leg.shown = who.cloned();
-        }
+        let shown = who.map_or(0, Who::fingerprint);
+        let is_news = shown == 0 || leg.shown != shown;
+        leg.shown = shown;
         is_news
     }
 
@@ -151,7 +151,7 @@ impl Legs {
             kind: Kind::Party,
             held: false,
             is_focus: false,
-            shown: None,
+            shown: 0,
             with: None,
         });
         slot
@@ -250,7 +250,8 @@ impl Legs {
         if let (Some(leg), LegEvent::Answered { body }) = (self.entry(slot), event)
             && let Phase::Dialled { with_offer } = leg.phase
         {
-            let offer = body.clone().filter(|_| !with_offer);
+            let offer = body.as_ref().filter(|_| !with_offer);
+            let offer = offer.cloned().map(Box::new);
             leg.phase = Phase::Answered { offer };
         }
     }

@@ -11,6 +11,7 @@ use crate::cti::{CallInfo, ConnId};
 use crate::dialog::Party;
 use crate::few::Few;
 use crate::journal::field::{Field, Reader, choices, fields};
+use crate::seldom::Seldom;
 use crate::wall::Wall;
 
 use super::CallKey;
@@ -154,7 +155,7 @@ impl Recaller<'_, '_> {
             conn_id: info.conn_id,
             info: Arc::new(info),
             participants,
-            quest: None,
+            quest: Seldom::default(),
             diversions: Vec::new(),
             referred_by: None,
             beside,
@@ -217,7 +218,7 @@ impl Calls {
         writer.put(legs);
         writer.call(main);
         writer.put(&consult.is_some());
-        if let Some(consult) = consult {
+        if let Some(consult) = consult.as_ref() {
             writer.call(consult);
         }
         let legs = legs.slots().filter(|leg| legs.is_up(*leg)).collect();
@@ -273,7 +274,7 @@ impl Calls {
                 is_counted,
             };
             let mut conversation = Conversation::new(facts, legs, main);
-            conversation.consult = consult;
+            conversation.consult = consult.into();
             conversation
         });
         Some((key, slots))
@@ -295,7 +296,7 @@ impl Conversation {
         }
         let has_leg = |who: &mut Participant| there.contains(&who.leg);
         self.main.participants.retain(has_leg);
-        if let Some(consult) = &mut self.consult {
+        if let Some(consult) = self.consult.as_mut() {
             consult.participants.retain(has_leg);
         }
         self.consult.take_if(|call| call.participants.len() < 2);

@@ -1,13 +1,17 @@
 //! Who takes part in a call, and the words in which the DN's shard is told about it.
 
+use std::hash::{Hash as _, Hasher as _};
 use std::sync::Arc;
 use std::time::Instant;
+
+use siphasher::sip::SipHasher13;
 
 use crate::agent::{self, PartyState};
 use crate::config::{DnIndex, QueueIndex, RoutingPointIndex};
 use crate::cti::{CallInfo, CallState, ConnId, DnRole, ErrorCode, KeyValueList, UserDataChange};
 use crate::dialog;
 use crate::few::Few;
+use crate::seldom::Seldom;
 
 use super::command::{Command, LegSlot};
 use super::entry::Entry;
@@ -16,12 +20,21 @@ use super::quest::Quest;
 use super::{Commands, user_data};
 
 /// Somebody who takes part in a call.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Who {
     /// An agent of ours.
     Agent(DnIndex),
     /// Anybody else.
     Outside(dialog::Party),
+}
+
+impl Who {
+    /// A number that is another one for everybody else, and never 0.
+    pub(super) fn fingerprint(&self) -> u64 {
+        let mut hasher = SipHasher13::new();
+        self.hash(&mut hasher);
+        hasher.finish().max(1)
+    }
 }
 
 /// One who takes part in a call.
@@ -117,7 +130,7 @@ pub(super) struct Call {
     pub(super) info: Arc<CallInfo>,
     /// Who is there. Two or more talk; one alone waits for whom the quest seeks.
     pub(super) participants: Few<Participant>,
-    pub(super) quest: Option<Quest>,
+    pub(super) quest: Seldom<Quest>,
     /// By whom it was diverted to whom it seeks, the last one first.
     pub(super) diversions: Vec<dialog::Diversion>,
     /// In whose name it was sent to whom it seeks, by REFER.
@@ -153,7 +166,7 @@ impl Call {
             conn_id: info.conn_id,
             info: Arc::new(info),
             participants: std::iter::once(first).collect(),
-            quest: None,
+            quest: Seldom::default(),
             diversions: Vec::new(),
             referred_by: None,
             beside,

@@ -76,7 +76,7 @@ impl Conversation {
             Answering::CallInfo | Answering::AlertInfo => true,
             Answering::None | Answering::Talk => false,
         };
-        call.quest = Some(Quest {
+        call.quest.set(Quest {
             stage: Stage::Phone(destination),
             entry: None,
             why,

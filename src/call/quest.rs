@@ -173,7 +173,7 @@ impl Conversation {
         if !matches!(why, Why::Added(..)) {
             call.through = Some((entry.queue, routing_point));
         }
-        call.quest = Some(Quest {
+        call.quest.set(Quest {
             stage: Stage::Waiting,
             entry: Some(entry),
             why,
@@ -253,7 +253,7 @@ impl Conversation {
         let Some((facts, _, call)) = self.parts(which) else {
             return;
         };
-        call.quest = Some(Quest {
+        call.quest.set(Quest {
             stage: Stage::Reserving(dn),
             entry,
             why,
@@ -411,7 +411,7 @@ impl Conversation {
         let Some(call) = self.call_mut(which) else {
             return;
         };
-        let Some(quest) = &mut call.quest else {
+        let Some(quest) = call.quest.as_mut() else {
             return;
         };
         let home = quest.entry.map(|entry| entry.queue);
@@ -524,7 +524,7 @@ impl Conversation {
         call.diversions.clear();
         entry.hold = Hold::Waiting;
         entry.enter_further(facts, (call, why.since(call)), turn.commands);
-        call.quest = Some(Quest {
+        call.quest.set(Quest {
             stage: Stage::Waiting,
             entry: Some(entry),
             why,

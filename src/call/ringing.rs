@@ -97,7 +97,7 @@ impl Conversation {
         called.routing_point = place.map(|place| place.1);
         called.brings = why.brings();
         let adds = matches!(why, Why::Added(..));
-        call.quest = Some(Quest {
+        call.quest.set(Quest {
             stage: Stage::Ringing(Ringing {
                 called,
                 rings: false,
@@ -132,14 +132,14 @@ impl Conversation {
     ) {
         let (source, sink) = match self.legs.phase(waiting) {
             Some(Phase::Invited { offer: Some(offer) }) => (
-                (waiting, Source::Invite(offer.clone())),
+                (waiting, Source::Invite(Body::clone(offer))),
                 (dialled, Sink::Dial),
             ),
             Some(Phase::Invited { offer: None }) => {
                 ((dialled, self.dialled(dialled)), (waiting, Sink::Invite))
             }
             Some(Phase::Answered { offer: Some(offer) }) => (
-                (waiting, Source::Answered(offer.clone())),
+                (waiting, Source::Answered(Body::clone(offer))),
                 (dialled, Sink::Dial),
             ),
             Some(Phase::Answered { offer: None } | Phase::Dialled { .. } | Phase::Up) | None => {
@@ -332,7 +332,7 @@ impl Conversation {
         let Some((facts, _, call)) = self.parts(which) else {
             return false;
         };
-        let Some(quest) = &mut call.quest else {
+        let Some(quest) = call.quest.as_mut() else {
             return false;
         };
         let Stage::Ringing(ringing) = &mut quest.stage else {
@@ -374,7 +374,7 @@ impl Conversation {
         let Some(call) = self.call_mut(which) else {
             return;
         };
-        let Some(quest) = &mut call.quest else {
+        let Some(quest) = call.quest.as_mut() else {
             return;
         };
         match quest.entry {

@@ -72,7 +72,8 @@ pub struct Calls {
     pub(super) shard: ShardId,
     pub(super) config: Arc<Config>,
     mint: Mint,
-    pub(super) calls: SlotMap<CallKey, Entry>,
+    /// Each in a place of its own: a table that grows makes room for as many more.
+    pub(super) calls: SlotMap<CallKey, Box<Entry>>,
     names: BTreeMap<ConnId, CallKey>,
     wheel: Wheel<CallKey>,
     scratch: Vec<Command>,
@@ -216,10 +217,12 @@ impl Calls {
     }
 
     pub(super) fn insert(&mut self, make: impl FnOnce(CallKey) -> Conversation) -> CallKey {
-        self.calls.insert_with_key(|key| Entry {
-            conversation: make(key),
-            names: [None; 2],
-            armed: None,
+        self.calls.insert_with_key(|key| {
+            Box::new(Entry {
+                conversation: make(key),
+                names: [None; 2],
+                armed: None,
+            })
         })
     }
 
@@ -491,7 +494,7 @@ impl Conversation {
                 entry.tell(&left, commands);
             }
             call.participants.clear();
-            call.quest = None;
+            call.quest.clear();
         }
         if self.facts.is_inbound && !self.facts.is_counted {
             self.facts.is_counted = true;

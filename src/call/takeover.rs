@@ -133,7 +133,7 @@ impl Conversation {
             return None;
         }
         let mut others = call.others(leg);
-        let (Some(other), None, None) = (others.next(), others.next(), &call.quest) else {
+        let (Some(other), None, None) = (others.next(), others.next(), call.quest.as_ref()) else {
             return None;
         };
         let both = self.legs.is_up(leg) && self.legs.is_up(other.leg);
@@ -145,7 +145,7 @@ impl Conversation {
         use crate::session::{Negotiation, Sink, Source};
         let (source, sink) = match self.legs.phase(newcomer) {
             Some(Phase::Invited { offer: Some(offer) }) => (
-                (newcomer, Source::Invite(offer.clone())),
+                (newcomer, Source::Invite(Body::clone(offer))),
                 (stays, Sink::Confirmed),
             ),
             Some(
@@ -274,7 +274,7 @@ impl Conversation {
 
     /// Whether a leg is of somebody who does not have its place yet.
     pub(super) fn is_newcomer(&self, leg: LegSlot) -> bool {
-        let Some(Task { then, .. }) = &self.task else {
+        let Some(Task { then, .. }) = self.task.as_ref() else {
             return false;
         };
         let admitted = then.admission().map(|admission| admission.newcomer);

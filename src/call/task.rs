@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use crate::agent::{self, PartyState};
 use crate::config::DnIndex;
 use crate::cti::{ErrorCode, KeyValueList, RequestedBy};
-use crate::dialog::Party;
+use crate::dialog::{Body, Party};
 use crate::session::{Negotiation, Outcome, Sink, Source};
 
 use super::command::{Command, Dial, DialTo, LegCommand, LegSlot};
@@ -222,7 +222,7 @@ impl Conversation {
         if let Some(before) = self.task.take() {
             self.supersede(turn, before.asked, &before.then);
         }
-        self.task = Some(Task {
+        self.task.set(Task {
             asked,
             steps: steps.into_iter().collect(),
             runs: Runs::NotYet,
@@ -241,7 +241,7 @@ impl Conversation {
 
     /// Takes the next step if nothing is in its way.
     pub(super) fn go_on(&mut self, turn: &mut Turn<'_>) {
-        let Some(task) = &mut self.task else {
+        let Some(task) = self.task.as_mut() else {
             return;
         };
         if task.runs == Runs::Now {
@@ -339,9 +339,10 @@ impl Conversation {
         }
         // Who has just answered makes the offer; anybody else gets the server's.
         let (source, sink) = match self.legs.phase(leg) {
-            Some(Phase::Answered { offer: Some(offer) }) => {
-                ((leg, Source::Answered(offer.clone())), (server, Sink::Dial))
-            }
+            Some(Phase::Answered { offer: Some(offer) }) => (
+                (leg, Source::Answered(Body::clone(offer))),
+                (server, Sink::Dial),
+            ),
             Some(
                 Phase::Answered { offer: None }
                 | Phase::Up
@@ -401,7 +402,7 @@ impl Conversation {
                 self.end_service(turn, ended.legs.0);
                 self.legs.part(leg);
                 if self.legs.is_up(leg) {
-                    if is_awaited && let Some(task) = &mut self.task {
+                    if is_awaited && let Some(task) = self.task.as_mut() {
                         task.steps.push_front(step);
                         task.runs = Runs::Now;
                     }
@@ -422,7 +423,7 @@ impl Conversation {
                     return;
                 }
                 if self.tries_outside()
-                    && let Some(task) = &mut self.task
+                    && let Some(task) = self.task.as_mut()
                 {
                     return task.steps.push_front(step);
                 }

@@ -194,7 +194,7 @@ impl Conversation {
         match (&quest.stage, quest.entry) {
             (Stage::Ringing(ringing), _) => {
                 let called = ringing.called.clone();
-                self.main.quest = Some(quest);
+                self.main.quest.set(quest);
                 let news = News {
                     third: Some((by, DnRole::TransferredBy)),
                     previous: Some(vanished),

@@ -18,7 +18,7 @@ slotmap::new_key_type! {
 }
 
 /// A number with its name.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Party {
     /// The user part of the address; empty when unknown.
     pub number: String,

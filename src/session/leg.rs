@@ -5,6 +5,7 @@ use bytes::Bytes;
 
 use crate::dialog::Body;
 use crate::journal::field::fields;
+use crate::seldom::Seldom;
 use crate::sip::sdp::{self, Media, Origin};
 
 use super::compose::{self, Text};
@@ -36,11 +37,11 @@ pub struct LegSession {
     /// How the offer of the far end's INVITE stands before our 2xx.
     early: Early,
     /// The offer of our INVITE, if it was taken back here: the far end may answer it yet.
-    withdrawn: Option<Bytes>,
+    withdrawn: Seldom<Bytes>,
 }
 
 const _: () = assert!(
-    size_of::<LegSession>() <= 200,
+    size_of::<LegSession>() <= 152,
     "a held call has two of them"
 );
 
@@ -50,7 +51,7 @@ enum Early {
     #[default]
     Nothing,
     /// An answer in a provisional response. Where it was reliable, it stands.
-    Answered(Bytes),
+    Answered(Box<Bytes>),
     /// It was reliable, and the far end has made another offer since, of which nobody else knows.
     Changed,
     /// The 2xx has repeated it, although the partner who answered in the end is another one.
@@ -100,7 +101,7 @@ impl LegSession {
             heard: None,
             exchange: Exchange::Settled,
             early: Early::Nothing,
-            withdrawn: None,
+            withdrawn: Seldom::default(),
         }
     }
 
@@ -293,7 +294,7 @@ impl LegSession {
     /// one was answered, and it has said nothing new.
     pub fn hear_late_answer(&mut self, answer: &Body) {
         if self.has_said_early(answer) {
-            self.withdrawn = None;
+            self.withdrawn.clear();
         } else if self.is_settled()
             && let Some(offer) = self.withdrawn.take()
         {
@@ -336,11 +337,11 @@ impl LegSession {
     /// (RFC 6337 §3.1.1), whoever has early media by then.
     pub(super) fn promise(&mut self, partner: &Body, slots: &Slots) -> Body {
         if let Early::Answered(first) = &self.early {
-            return body(first.clone());
+            return body(Bytes::clone(first));
         }
         let answer = self.preview(partner, slots);
         if self.early == Early::Nothing && Description::of(&answer).is_some() {
-            self.early = Early::Answered(answer.bytes.clone());
+            self.early = Early::Answered(Box::new(answer.bytes.clone()));
         }
         answer
     }
@@ -352,7 +353,7 @@ impl LegSession {
         let Early::Answered(first) = &self.early else {
             return self.answer(partner, slots);
         };
-        let first = body(first.clone());
+        let first = body(Bytes::clone(first));
         let answer = self.preview(partner, slots);
         let is_other = Description::of(&answer).is_some() && !is_alike(&first.bytes, &answer.bytes);
         self.settle_heard(&first);
@@ -376,7 +377,7 @@ impl LegSession {
     pub(super) fn change_early(&mut self, offer: &Body) -> Option<Body> {
         Description::of(offer)?;
         if let Early::Answered(answer) = &self.early {
-            let answer = body(answer.clone());
+            let answer = body(Bytes::clone(answer));
             self.settle_heard(&answer);
         }
         self.hear_offer(offer);
@@ -390,7 +391,7 @@ impl LegSession {
         Description::of(offer)?;
         match std::mem::take(&mut self.exchange) {
             Exchange::Said(Some(ours)) => {
-                self.withdrawn = Some(ours.clone());
+                self.withdrawn.set(ours.clone());
                 self.said = Some(ours);
             }
             // It has done so before.
@@ -500,7 +501,7 @@ impl LegSession {
     pub(super) fn roll_back(&mut self) {
         let before = std::mem::replace(&mut self.exchange, Exchange::Settled);
         if let (Exchange::Said(offer), None) = (before, &self.said) {
-            self.withdrawn = offer;
+            self.withdrawn = offer.into();
         }
     }
 

@@ -265,7 +265,7 @@ fn party_who_is_removed_while_legs_are_put_right_holds_nothing_up() {
     table.act(key, main, AGENT, CallAction::Hold);
     table.all_accept(key);
     // As after a step that failed: the next one is for the leg that is to go.
-    table.calls.conversation_mut(key).task = Some(Task {
+    table.calls.conversation_mut(key).task.set(Task {
         asked: None,
         steps: [Step::Mix(consulted)].into(),
         runs: Runs::NotYet,
