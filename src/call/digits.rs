@@ -348,11 +348,13 @@ fn body_of(dtmf: Dtmf, digit: char) -> Body {
     match dtmf {
         Dtmf::Relay | Dtmf::None => Body {
             content_type: Bytes::from_static(b"application/dtmf-relay"),
-            bytes: Bytes::from(format!("Signal={digit}\r\nDuration=160\r\n")),
+            bytes: format!("Signal={digit}\r\nDuration=160\r\n")
+                .into_bytes()
+                .into(),
         },
         Dtmf::Plain => Body {
             content_type: Bytes::from_static(b"application/dtmf"),
-            bytes: Bytes::from(digit.to_string()),
+            bytes: digit.to_string().into_bytes().into(),
         },
     }
 }

@@ -345,7 +345,7 @@ fn body(text: &str) -> Option<Body> {
 fn body_of(text: &str) -> Option<Body> {
     Some(Body {
         content_type: Bytes::from_static(b"application/sdp"),
-        bytes: Bytes::copy_from_slice(text.as_bytes()),
+        bytes: text.as_bytes().into(),
     })
 }
 

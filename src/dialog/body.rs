@@ -1,5 +1,7 @@
 //! A message body on its way through us.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 /// A body with its type. Cloning is cheap; the bytes are never changed.
@@ -7,8 +9,8 @@ use bytes::Bytes;
 pub struct Body {
     /// The Content-Type value as received.
     pub content_type: Bytes,
-    /// The bytes.
-    pub bytes: Bytes,
+    /// The bytes. Those of a session description live as long as its call.
+    pub bytes: Arc<[u8]>,
 }
 
 /// The types that most bodies have, which need no copy.
@@ -23,7 +25,7 @@ impl Body {
                 || Bytes::copy_from_slice(content_type),
                 |usual| Bytes::from_static(usual),
             ),
-            bytes: Bytes::copy_from_slice(bytes),
+            bytes: bytes.into(),
         }
     }
 }

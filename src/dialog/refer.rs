@@ -215,7 +215,7 @@ fn notify(turn: &mut Turn<'_>, dialog: &mut CallDialog, status: Status, state: &
     let line = format!("SIP/2.0 {status} {}\r\n", status.reason());
     let body = Body {
         content_type: Bytes::from_static(b"message/sipfrag;version=2.0"),
-        bytes: Bytes::from(line),
+        bytes: line.into_bytes().into(),
     };
     let kind = Kind::Notify;
     in_order::send(turn, dialog, Ordered { kind, fields, body });

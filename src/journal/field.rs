@@ -3,6 +3,7 @@
 //! file stands for all of them. Reading trusts nothing, although the checksum was right.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -133,6 +134,18 @@ impl Field for Bytes {
     fn read(from: &mut Reader<'_>) -> Option<Self> {
         let count = from.count()?;
         from.take(count).map(Self::copy_from_slice)
+    }
+}
+
+impl Field for Arc<[u8]> {
+    fn write(&self, out: &mut Vec<u8>) {
+        write_count(self.len(), out);
+        out.extend_from_slice(self);
+    }
+
+    fn read(from: &mut Reader<'_>) -> Option<Self> {
+        let count = from.count()?;
+        from.take(count).map(Self::from)
     }
 }
 

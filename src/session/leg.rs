@@ -1,6 +1,8 @@
 //! One leg's side of offer and answer (RFC 3264): what we last said and last heard, the offer that
 //! is outstanding, and every description that goes to the leg.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use crate::dialog::Body;
@@ -31,17 +33,17 @@ pub struct LegSession {
     far_end_holds: bool,
     /// Of the last description that we wrote.
     version: u64,
-    said: Option<Bytes>,
-    heard: Option<Bytes>,
+    said: Option<Arc<[u8]>>,
+    heard: Option<Arc<[u8]>>,
     exchange: Exchange,
     /// How the offer of the far end's INVITE stands before our 2xx.
     early: Early,
     /// The offer of our INVITE, if it was taken back here: the far end may answer it yet.
-    withdrawn: Seldom<Bytes>,
+    withdrawn: Seldom<Arc<[u8]>>,
 }
 
 const _: () = assert!(
-    size_of::<LegSession>() <= 152,
+    size_of::<LegSession>() <= 104,
     "a held call has two of them"
 );
 
@@ -51,7 +53,7 @@ enum Early {
     #[default]
     Nothing,
     /// An answer in a provisional response. Where it was reliable, it stands.
-    Answered(Box<Bytes>),
+    Answered(Box<Arc<[u8]>>),
     /// It was reliable, and the far end has made another offer since, of which nobody else knows.
     Changed,
     /// The 2xx has repeated it, although the partner who answered in the end is another one.
@@ -73,9 +75,9 @@ enum Exchange {
     #[default]
     Settled,
     /// We made it.
-    Said(Option<Bytes>),
+    Said(Option<Arc<[u8]>>),
     /// The far end made it.
-    Heard(Option<Bytes>),
+    Heard(Option<Arc<[u8]>>),
 }
 
 // An offer that was outstanding in a crash has no answer.
@@ -118,13 +120,13 @@ impl LegSession {
 
     /// Our last description that took effect.
     #[must_use]
-    pub fn said(&self) -> Option<&Bytes> {
+    pub fn said(&self) -> Option<&Arc<[u8]>> {
         self.said.as_ref()
     }
 
     /// The far end's last description that took effect.
     #[must_use]
-    pub fn heard(&self) -> Option<&Bytes> {
+    pub fn heard(&self) -> Option<&Arc<[u8]>> {
         self.heard.as_ref()
     }
 
@@ -202,7 +204,7 @@ impl LegSession {
     }
 
     /// An earlier description of ours, to take back what came after it.
-    pub(super) fn offer_again(&mut self, text: &Bytes) -> Body {
+    pub(super) fn offer_again(&mut self, text: &Arc<[u8]>) -> Body {
         self.offer(&body(text.clone())).0
     }
 
@@ -239,7 +241,7 @@ impl LegSession {
         }
     }
 
-    fn say(&mut self, text: Bytes, content_type: Bytes) -> Body {
+    fn say(&mut self, text: Arc<[u8]>, content_type: Bytes) -> Body {
         self.note_version(&text);
         self.exchange = Exchange::Said(Some(text.clone()));
         Body {
@@ -337,7 +339,7 @@ impl LegSession {
     /// (RFC 6337 §3.1.1), whoever has early media by then.
     pub(super) fn promise(&mut self, partner: &Body, slots: &Slots) -> Body {
         if let Early::Answered(first) = &self.early {
-            return body(Bytes::clone(first));
+            return body(Arc::clone(first));
         }
         let answer = self.preview(partner, slots);
         if self.early == Early::Nothing && Description::of(&answer).is_some() {
@@ -353,7 +355,7 @@ impl LegSession {
         let Early::Answered(first) = &self.early else {
             return self.answer(partner, slots);
         };
-        let first = body(Bytes::clone(first));
+        let first = body(Arc::clone(first));
         let answer = self.preview(partner, slots);
         let is_other = Description::of(&answer).is_some() && !is_alike(&first.bytes, &answer.bytes);
         self.settle_heard(&first);
@@ -377,7 +379,7 @@ impl LegSession {
     pub(super) fn change_early(&mut self, offer: &Body) -> Option<Body> {
         Description::of(offer)?;
         if let Early::Answered(answer) = &self.early {
-            let answer = body(Bytes::clone(answer));
+            let answer = body(Arc::clone(answer));
             self.settle_heard(&answer);
         }
         self.hear_offer(offer);
@@ -512,7 +514,7 @@ impl LegSession {
         source: &Description<'_>,
         list: &Description<'_>,
         slots: &Slots,
-    ) -> Bytes {
+    ) -> Arc<[u8]> {
         let as_it_is = slots.is_identity(source.media_count());
         let (theirs, next) = (source.origin(), self.version + 1);
         let Some(said) = parse(self.said.as_ref()) else {
@@ -522,7 +524,7 @@ impl LegSession {
             }
             let version = if adopted { theirs.version } else { next };
             let text = compose::rewrite(theirs, version, source, list, slots);
-            return Bytes::from(text.into_bytes());
+            return text.into_bytes().into();
         };
         let ours = said.origin();
         let continues = theirs.version == next && is_same_session(ours, theirs);
@@ -533,11 +535,11 @@ impl LegSession {
     }
 
     /// RFC 3264 §8: what has not changed keeps its version.
-    fn unless_same(&self, text: Text) -> Bytes {
+    fn unless_same(&self, text: Text) -> Arc<[u8]> {
         let text = text.into_bytes();
         match &self.said {
-            Some(said) if is_same(said, &text) => said.clone(),
-            Some(_) | None => Bytes::from(text),
+            Some(said) if is_same(said, &text) => Arc::clone(said),
+            Some(_) | None => text.into(),
         }
     }
 
@@ -547,7 +549,7 @@ impl LegSession {
     }
 }
 
-fn parse(text: Option<&Bytes>) -> Option<Description<'_>> {
+fn parse(text: Option<&Arc<[u8]>>) -> Option<Description<'_>> {
     Description::parse(text?)
 }
 
@@ -555,7 +557,7 @@ fn sdp_type() -> Bytes {
     Bytes::from_static(b"application/sdp")
 }
 
-fn body(text: Bytes) -> Body {
+fn body(text: Arc<[u8]>) -> Body {
     Body {
         content_type: sdp_type(),
         bytes: text,

@@ -2,9 +2,8 @@
 //! answer goes back to the source, whichever messages carry them. What happens when a leg does not
 //! play along is in `unwinding`.
 
+use std::sync::Arc;
 use std::time::Instant;
-
-use bytes::Bytes;
 
 use crate::call::LegCommand;
 use crate::dialog::Body;
@@ -31,7 +30,7 @@ pub(super) struct Pair<S> {
     /// Where the source's lines are in the sink's list.
     pub(super) slots: Slots,
     /// What the sink was told before.
-    pub(super) before: Option<Bytes>,
+    pub(super) before: Option<Arc<[u8]>>,
     /// How long the source's 2xx may still go without ACK.
     pub(super) patience: Option<Instant>,
     /// A leg's own change, which waits for its ACK.

@@ -1,9 +1,8 @@
 //! One re-INVITE of ours on one leg: sent, sent again when it crossed one of the far end's, taken
 //! back when no answer comes. It ends with the leg's answer or with the reason that there is none.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-use bytes::Bytes;
 
 use crate::call::LegCommand;
 use crate::dialog::Body;
@@ -26,7 +25,7 @@ pub(super) enum Says {
     /// A partner's description.
     Partner(Body),
     /// An earlier description of ours.
-    Again(Bytes),
+    Again(Arc<[u8]>),
     /// A hold.
     Hold(Hold),
 }
@@ -40,7 +39,7 @@ pub(super) struct Reinvite {
     /// Where the partner's lines are in it.
     slots: Slots,
     /// What the leg was told before.
-    before: Option<Bytes>,
+    before: Option<Arc<[u8]>>,
     /// Whether the leg has made an offer in between, of which nobody else has heard.
     overtaken: bool,
 }
@@ -117,7 +116,7 @@ impl Reinvite {
         self.overtaken
     }
 
-    pub(super) fn before(&self) -> Option<&Bytes> {
+    pub(super) fn before(&self) -> Option<&Arc<[u8]>> {
         self.before.as_ref()
     }
 

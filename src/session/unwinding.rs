@@ -2,7 +2,7 @@
 //! had. An open offer is refused, a 2xx is acknowledged with what the leg was told before, and a
 //! leg that has already taken the new session gets the former one offered.
 
-use bytes::Bytes;
+use std::sync::Arc;
 
 use crate::call::LegCommand;
 use crate::dialog::Body;
@@ -198,7 +198,7 @@ impl<S: Copy + PartialEq> Pair<S> {
         &mut self,
         turn: &mut Turn<'_, S>,
         leg: S,
-        before: Option<&Bytes>,
+        before: Option<&Arc<[u8]>>,
         mut failure: Failure<S>,
     ) -> Next<S> {
         if self.is_over(leg) {

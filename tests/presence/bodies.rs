@@ -144,7 +144,7 @@ fn what_cannot_be_used_is_counted_by_cause_and_changes_nothing() {
         ..body
     };
     let bytes = |bytes: Vec<u8>| Body {
-        bytes: Bytes::from(bytes),
+        bytes: bytes.into(),
         ..idle()
     };
     let large = {

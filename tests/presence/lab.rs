@@ -374,7 +374,7 @@ pub(crate) fn pidf_about(entity: &str, basic: &str, activities: &str) -> Body {
     );
     Body {
         content_type: Bytes::from_static(b"application/pidf+xml"),
-        bytes: Bytes::from(text),
+        bytes: text.into_bytes().into(),
     }
 }
 
@@ -405,6 +405,6 @@ pub(crate) fn sample(file: &str) -> Body {
         .expect("a blank line ends the head");
     Body {
         content_type: Bytes::from_static(b"application/pidf+xml"),
-        bytes: Bytes::from(body.to_owned()),
+        bytes: body.as_bytes().into(),
     }
 }

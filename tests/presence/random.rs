@@ -26,7 +26,7 @@ enum Step {
 
 fn body() -> impl Strategy<Value = Body> {
     let broken = Body {
-        bytes: Bytes::from_static(b"<presence"),
+        bytes: b"<presence"[..].into(),
         ..idle()
     };
     let text = Body {

@@ -107,7 +107,7 @@ fn notify_waits_for_no_digit() {
     let (mut network, leg, tag) = transferring();
     let digit = Body {
         content_type: bytes::Bytes::from_static(b"application/dtmf"),
-        bytes: bytes::Bytes::from_static(b"5"),
+        bytes: b"5"[..].into(),
     };
     network.agents[0].info(network.now, leg, &digit, false);
     assert_eq!(kind(&network.take_text()), "INFO");

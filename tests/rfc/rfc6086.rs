@@ -14,7 +14,7 @@ use offhook::limits::{IN_ORDER_BYTES_MAX, IN_ORDER_MAX};
 fn digit() -> Body {
     Body {
         content_type: bytes::Bytes::from_static(b"application/dtmf-relay"),
-        bytes: bytes::Bytes::from_static(b"Signal=5\r\nDuration=160\r\n"),
+        bytes: b"Signal=5\r\nDuration=160\r\n"[..].into(),
     }
 }
 
@@ -108,7 +108,7 @@ fn what_is_no_digit_waits_for_no_digit_and_is_bounded_too() {
     let (mut network, leg, _) = connected_by_hand();
     let picture = Body {
         content_type: bytes::Bytes::from_static(b"application/media_control+xml"),
-        bytes: bytes::Bytes::from_static(b"<media_control/>"),
+        bytes: b"<media_control/>"[..].into(),
     };
     network.agents[0].info(network.now, leg, &digit(), false);
     network.agents[0].info(network.now, leg, &digit(), false);
@@ -153,7 +153,7 @@ fn digit_before_the_ack_is_refused() {
 fn bytes_of_what_waits_are_bounded() {
     let (mut network, leg, _) = connected_by_hand();
     let long = Body {
-        bytes: bytes::Bytes::from("5".repeat(IN_ORDER_BYTES_MAX / 2)),
+        bytes: b"5".repeat(IN_ORDER_BYTES_MAX / 2).into(),
         ..digit()
     };
     for lost in [0, 0, 0, 1] {

@@ -30,7 +30,7 @@ impl Table {
 fn description(phone: LegSlot, direction: &str) -> Body {
     let mut body = sdp(phone.0).expect("a description");
     let text = String::from_utf8_lossy(&body.bytes).into_owned() + direction;
-    body.bytes = Bytes::from(text);
+    body.bytes = text.into_bytes().into();
     body
 }
 

@@ -64,7 +64,7 @@ pub(super) fn target(port: u16) -> Target {
 pub(super) fn sdp(text: &str) -> Body {
     Body {
         content_type: bytes::Bytes::from_static(b"application/sdp"),
-        bytes: bytes::Bytes::copy_from_slice(text.as_bytes()),
+        bytes: text.as_bytes().into(),
     }
 }
 

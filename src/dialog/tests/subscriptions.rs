@@ -54,7 +54,7 @@ fn notified(state: SubscriptionState, body: &str) -> SubscriptionEvent {
         expires: None,
         body: (!body.is_empty()).then(|| Body {
             content_type: bytes::Bytes::from_static(b"application/pidf+xml"),
-            bytes: bytes::Bytes::copy_from_slice(body.as_bytes()),
+            bytes: body.as_bytes().into(),
         }),
     }
 }

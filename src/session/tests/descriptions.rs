@@ -135,7 +135,7 @@ fn a_version_that_was_refused_is_not_used_again() {
     let (_, mut agent) = joined();
     let (first, _) = agent.offer(&body(&PHONE.replace("40000", "50000")));
     agent.roll_back();
-    assert_eq!(agent.said(), Some(&Bytes::from(ucm())));
+    assert_eq!(agent.said(), Some(&ucm().into_bytes().into()));
     let (second, _) = agent.offer(&body(&PHONE.replace("40000", "50002")));
     assert_eq!((version(&first.bytes), version(&second.bytes)), (2, 3));
 }
@@ -231,7 +231,7 @@ fn what_is_no_description_passes_unread() {
     let said = agent.said().cloned();
     let multipart = Body {
         content_type: Bytes::from_static(b"multipart/mixed;boundary=x"),
-        bytes: Bytes::from_static(b"--x\r\n"),
+        bytes: b"--x\r\n"[..].into(),
     };
     for offer in [multipart, body("offer")] {
         caller.hear_offer(&offer);

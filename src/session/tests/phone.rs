@@ -1,6 +1,7 @@
 //! A far end and the dialog to it, as offer and answer see them: it answers, refuses, hangs up or
 //! says nothing, and it is strict with what it is told.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -26,13 +27,13 @@ pub(super) struct Phone {
     holds: bool,
     has_held: bool,
     /// The description that it was told and that it goes by.
-    pub(super) told: Option<Bytes>,
+    pub(super) told: Option<Arc<[u8]>>,
     /// The one that it gave.
-    pub(super) given: Option<Bytes>,
+    pub(super) given: Option<Arc<[u8]>>,
     /// Its own open offer.
-    offers: Option<Bytes>,
+    offers: Option<Arc<[u8]>>,
     /// The highest version that it was told, with the line around it.
-    highest: Option<Bytes>,
+    highest: Option<Arc<[u8]>>,
     /// Since when it waits for an ACK, or we for its.
     since: Instant,
     /// Whether it broke the rules, so that what it goes by is anybody's guess.
@@ -44,14 +45,14 @@ pub(super) enum State {
     /// Not INVITEd yet.
     Idle,
     /// Our INVITE rings there, with this offer.
-    Called(Option<Bytes>),
+    Called(Option<Arc<[u8]>>),
     /// Its INVITE waits for us.
     Calling,
     /// Nothing is open.
     Settled,
     /// It has our re-INVITE.
     Invited {
-        offer: Option<Bytes>,
+        offer: Option<Arc<[u8]>>,
         withdrawn: bool,
     },
     /// It has sent a 2xx, and awaits an answer in our ACK or not.
@@ -59,7 +60,7 @@ pub(super) enum State {
     /// Its re-INVITE waits for us.
     Inviting,
     /// It has our 2xx; its ACK has to have an answer to this offer.
-    Accepted(Option<Bytes>),
+    Accepted(Option<Arc<[u8]>>),
     /// It has hung up.
     Over,
 }
@@ -217,7 +218,7 @@ impl Phone {
         }
     }
 
-    fn reply(&mut self, offer: Option<Bytes>, omits: bool) -> Option<Body> {
+    fn reply(&mut self, offer: Option<Arc<[u8]>>, omits: bool) -> Option<Body> {
         let asked = offer.is_none() && !omits;
         self.state = State::Unacknowledged { asked };
         match offer {
@@ -257,7 +258,7 @@ impl Phone {
         body
     }
 
-    fn answer(&mut self, offer: &Bytes) -> Body {
+    fn answer(&mut self, offer: &Arc<[u8]>) -> Body {
         let offered = Description::parse(offer).expect("what we offer is legal");
         self.list = offered.media().map(|media| media.kind.to_owned()).collect();
         let body = self.describe();
@@ -336,7 +337,7 @@ impl Phone {
         None
     }
 
-    fn check_offer(&mut self, body: &Body) -> Bytes {
+    fn check_offer(&mut self, body: &Body) -> Arc<[u8]> {
         let lines = self.check(body);
         let before = media_count(self.told.as_ref()).max(media_count(self.given.as_ref()));
         assert!(lines >= before, "{lines} m-lines after {before}");
@@ -373,7 +374,7 @@ impl Phone {
                 assert!(rises || again, "{body:?} after {highest:?}");
             }
         }
-        let higher = |highest: &Bytes| version(&body.bytes) > version(highest);
+        let higher = |highest: &Arc<[u8]>| version(&body.bytes) > version(highest);
         if self.highest.as_ref().is_none_or(higher) {
             self.highest = Some(body.bytes.clone());
         }
@@ -396,7 +397,7 @@ impl Phone {
 pub(super) fn body(text: &str) -> Body {
     Body {
         content_type: Bytes::from_static(b"application/sdp"),
-        bytes: Bytes::copy_from_slice(text.as_bytes()),
+        bytes: text.as_bytes().into(),
     }
 }
 
@@ -405,7 +406,7 @@ pub(super) fn version(text: &[u8]) -> u64 {
     description.origin().version
 }
 
-fn media_count(text: Option<&Bytes>) -> usize {
+fn media_count(text: Option<&Arc<[u8]>>) -> usize {
     let description = text.and_then(|text| Description::parse(text));
     description.map_or(0, |description| description.media_count())
 }

@@ -1,8 +1,7 @@
 //! Two phones in a negotiation, in virtual time.
 
+use std::sync::Arc;
 use std::time::Instant;
-
-use bytes::Bytes;
 
 use super::phone::{Deed, Phone, State, media};
 use crate::call::LegCommand;
@@ -107,7 +106,7 @@ pub(super) struct World {
     /// Everything that was commanded.
     pub(super) log: Vec<(usize, LegCommand)>,
     /// What the phones went by before.
-    before: [Option<Bytes>; 2],
+    before: [Option<Arc<[u8]>>; 2],
     ignoring: [bool; 2],
     calls: [bool; 2],
 }
@@ -428,7 +427,7 @@ impl World {
             return;
         };
         // The line of a medium may be another one when its kind was changed in between.
-        let in_use = |text: &Bytes| {
+        let in_use = |text: &Arc<[u8]>| {
             let mut media = media(text);
             media.retain(|(_, port, _)| *port != 0);
             media.sort_by_key(|(_, port, _)| *port);
