@@ -29,6 +29,7 @@ pub(super) struct Invited<'a> {
     pub(super) wants_offer: bool,
 }
 
+/// Boxed by whoever has it: a leg that is up has none.
 #[derive(Debug)]
 pub(super) struct Accepted {
     /// The number of the INVITE, which its ACK has too.
@@ -72,7 +73,7 @@ impl Accepted {
     }
 
     /// Sends a 2xx of an earlier process, and waits for its ACK as for any.
-    pub(super) fn recall(turn: &mut Turn<'_>, dialog: &CallDialog, unheard: Unheard) -> Self {
+    pub(super) fn recall(turn: &mut Turn<'_>, dialog: &CallDialog, unheard: Unheard) -> Box<Self> {
         let Unheard {
             cseq,
             offers,
@@ -93,7 +94,7 @@ impl Accepted {
         dialog: &mut CallDialog,
         invite: &Invited<'_>,
         body: Option<&Body>,
-    ) -> Self {
+    ) -> Box<Self> {
         let Invited {
             server,
             cseq,
@@ -109,17 +110,17 @@ impl Accepted {
     }
 
     /// The 2xx is sent; its timers start.
-    fn waiting(turn: &mut Turn<'_>, cseq: u32, offers: bool, kept: Option<Kept>) -> Self {
+    fn waiting(turn: &mut Turn<'_>, cseq: u32, offers: bool, kept: Option<Kept>) -> Box<Self> {
         let interval = turn.core.config.t1;
         let give_up = turn.now + turn.core.patience();
-        Self {
+        Box::new(Self {
             cseq,
             offers,
             kept,
             interval,
             repeat: turn.core.arm(turn.now + interval, Timer::Repeat(turn.leg)),
             give_up: turn.core.arm(give_up, Timer::AnswerMissing(turn.leg)),
-        }
+        })
     }
 
     /// An UPDATE with an offer has come before the ACK (RFC 3311 §5.2).

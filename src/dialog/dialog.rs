@@ -68,7 +68,7 @@ pub(super) struct Dialog {
     pub(super) authorization: Option<Box<Authorization>>,
 }
 
-const _: () = assert!(size_of::<Dialog>() <= 296, "a watched DN has 1 KB");
+const _: () = assert!(size_of::<Dialog>() <= 240, "a watched DN has 1 KB");
 
 /// One hop of the route set.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -298,8 +298,8 @@ impl Dialog {
     /// Where the next request goes: the first hop, when its URI names an address, or a name that
     /// has been looked up; else the way of the first request.
     pub(super) fn next_hop(&self) -> Target {
-        if let Way::Known(target) = self.way {
-            return target;
+        if let Way::Known(target) = &self.way {
+            return **target;
         }
         if self.remote_tag.is_none() {
             return self.peer;

@@ -15,7 +15,7 @@ use super::leg::Leg;
 use super::subscription::Subscription;
 use super::{Target, UserAgent, UserAgentEvent};
 
-/// How the next hop of a dialog is found.
+/// How the next hop of a dialog is found. Few far ends are named by a name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) enum Way {
     /// Nobody has looked at its URI yet.
@@ -24,10 +24,10 @@ pub(super) enum Way {
     /// The URI says it, or leaves it to the peer.
     Direct,
     /// The URI names a host that has not been looked up yet.
-    Named(Question),
+    Named(Box<Question>),
     /// The name leads there. It stays so for as long as the URI does: an established dialog does
     /// not move when DNS changes.
-    Known(Target),
+    Known(Box<Target>),
 }
 
 impl Dialog {
@@ -39,7 +39,7 @@ impl Dialog {
             let question = Uri::parse(self.first_hop().as_bytes())
                 .ok()
                 .and_then(|uri| question(&uri, self.peer.transport));
-            self.way = question.map_or(Way::Direct, Way::Named);
+            self.way = question.map_or(Way::Direct, |question| Way::Named(Box::new(question)));
         }
         match &self.way {
             Way::Named(question) => Some(question),
@@ -49,12 +49,12 @@ impl Dialog {
 
     fn go_to(&mut self, place: &Place) {
         let same = (place.transport, place.address) == (self.peer.transport, self.peer.address);
-        self.way = Way::Known(Target {
+        self.way = Way::Known(Box::new(Target {
             transport: place.transport,
             address: place.address,
             large_requests: self.peer.large_requests.filter(|_| same),
             overload_control: self.peer.overload_control,
-        });
+        }));
     }
 }
 

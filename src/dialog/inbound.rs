@@ -122,7 +122,7 @@ impl Ringing {
             body = body.filter(|_| !reliable.is_described());
         }
         if let Some(offered) = self.dialog.take_offered() {
-            offered.drop(turn);
+            offered.terminate(turn);
         }
         let invited = Invited {
             server: self.server,
@@ -213,7 +213,7 @@ impl Ringing {
 
     fn drop_offered(&mut self, turn: &mut Turn<'_>) {
         if let Some(offered) = self.dialog.take_offered() {
-            offered.drop(turn);
+            offered.terminate(turn);
         }
     }
 
@@ -248,7 +248,7 @@ impl Ringing {
 #[derive(Debug)]
 pub(super) struct Unacknowledged {
     dialog: Box<CallDialog>,
-    accepted: Accepted,
+    accepted: Box<Accepted>,
 }
 
 impl Unacknowledged {
@@ -340,7 +340,7 @@ impl Unacknowledged {
 #[derive(Debug)]
 pub(super) struct HangingUp {
     dialog: Box<CallDialog>,
-    accepted: Accepted,
+    accepted: Box<Accepted>,
     cause: Cause,
 }
 

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use offhook_shards::wheel::TimerKey;
 
+use crate::few::Few;
 use crate::limits::{ACKNOWLEDGEMENT_PATIENCE, FORKS_MAX};
 use crate::sip::{Checked, HeaderIndex, Message, Method, Response, sdp};
 use crate::transaction::ClientKey;
@@ -17,7 +18,7 @@ use super::turn::{Turn, body_of};
 use super::{Body, Cause};
 
 #[derive(Debug, Default)]
-pub(super) struct Invites(Vec<SentInvite>);
+pub(super) struct Invites(Few<SentInvite>);
 
 #[derive(Debug)]
 struct SentInvite {
@@ -31,7 +32,7 @@ struct SentInvite {
     heard: Option<(Instant, u32)>,
     /// The offer of the 2xx, which the ACK must answer when nobody above has an answer.
     offered: Option<Body>,
-    acknowledged: Vec<Acknowledged>,
+    acknowledged: Few<Acknowledged>,
 }
 
 #[derive(Debug)]
@@ -42,7 +43,7 @@ struct Acknowledged {
 
 impl Invites {
     pub(super) fn opening(sent: &Sent, cseq: u32) -> Self {
-        Self(vec![SentInvite::new(sent, cseq, true)])
+        Self(std::iter::once(SentInvite::new(sent, cseq, true)).collect())
     }
 
     pub(super) fn push(&mut self, sent: &Sent, cseq: u32) {
@@ -71,13 +72,16 @@ impl Invites {
     /// Its transaction is over: nothing of it can come any more.
     pub(super) fn remove(&mut self, client: ClientKey) {
         self.0.retain(|invite| invite.client != client);
+        if self.0.is_empty() {
+            self.0 = Few::default();
+        }
     }
 
     /// What our ACKs within this dialog answer, by the numbers of their INVITEs: the next process
     /// says it again to a 2xx that comes again.
     pub(super) fn answers(&self, dialog: &Dialog) -> Vec<(u32, Body)> {
         let mut answers = Vec::new();
-        for invite in &self.0 {
+        for invite in self.0.iter() {
             let mut sent = invite.acknowledged.iter();
             let ack = sent.find(|sent| dialog.is_with(Some(&sent.tag)));
             answers.extend(ack.and_then(|ack| Some((invite.cseq, ack.body()?))));
@@ -228,7 +232,7 @@ impl SentInvite {
             asks: sent.asks(),
             heard: None,
             offered: None,
-            acknowledged: Vec::new(),
+            acknowledged: Few::default(),
         }
     }
 }

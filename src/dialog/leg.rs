@@ -39,7 +39,7 @@ pub(super) enum Leg {
 }
 
 const _: () = assert!(
-    size_of::<Option<Leg>>() <= 192,
+    size_of::<Option<Leg>>() <= 72,
     "a held call has two of them"
 );
 

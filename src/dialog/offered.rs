@@ -107,7 +107,7 @@ impl Offered {
         turn: &mut Turn<'_>,
         dialog: &mut CallDialog,
         body: Option<&Body>,
-    ) -> Option<Accepted> {
+    ) -> Option<Box<Accepted>> {
         self.disarm(turn);
         match self.by {
             By::Invite => {
@@ -149,7 +149,7 @@ impl Offered {
     }
 
     /// The request goes down with something greater.
-    pub(super) fn drop(self, turn: &mut Turn<'_>) {
+    pub(super) fn terminate(self, turn: &mut Turn<'_>) {
         self.disarm(turn);
         turn.respond(
             self.server,

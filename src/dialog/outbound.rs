@@ -189,7 +189,7 @@ impl Calling {
             self.dialog.describe(opening.body.as_ref());
         }
         if let Some(update) = self.dialog.take_offered() {
-            update.drop(turn);
+            update.terminate(turn);
         }
         let body = body_of(&response.message);
         let body = self.early.last_word(response.to_tag, body);
@@ -229,7 +229,7 @@ impl Calling {
         retry_after: Option<u32>,
     ) -> Leg {
         if let Some(update) = self.dialog.take_offered() {
-            update.drop(turn);
+            update.terminate(turn);
         }
         let after_provisional = self.proceeding;
         turn.emit(LegEvent::Refused {
@@ -251,7 +251,7 @@ impl Calling {
 
     pub(super) fn hang_up(mut self, turn: &mut Turn<'_>, cause: Cause) -> Leg {
         if let Some(update) = self.dialog.take_offered() {
-            update.drop(turn);
+            update.terminate(turn);
         }
         let cancelling = Cancelling {
             dialog: self.dialog,

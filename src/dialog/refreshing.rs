@@ -158,6 +158,6 @@ impl Session {
             return Leg::Confirmed(self);
         }
         let offered = Offered::new(turn, server, request, By::Update).bounded(turn);
-        self.becomes(Negotiation::Offered(offered))
+        self.becomes(Negotiation::Offered(Box::new(offered)))
     }
 }

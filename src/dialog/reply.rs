@@ -5,25 +5,30 @@ use std::net::SocketAddr;
 
 use crate::sip::{Feedback, HeaderName, Message, Request, Writer};
 
-/// The part of a response that its request decides: Via to CSeq, in wire form.
+/// The part of a response that its request decides: Via to CSeq, in wire form, and then the
+/// Record-Route lines, which go into responses that make a dialog (§12.1.1).
 #[derive(Debug, Clone)]
 pub(super) struct Reply {
-    fields: Box<[u8]>,
-    /// Record-Route lines; they go into responses that make a dialog (§12.1.1).
-    routes: Box<[u8]>,
+    lines: Box<[u8]>,
+    /// Where the Record-Route lines begin.
+    routes: u32,
 }
 
 impl Reply {
-    /// Copies what is there of a request.
-    pub(super) fn to(request: Copied<'_>) -> Self {
-        let mut fields = Vec::with_capacity(512);
-        request.write_fields(&mut fields);
-        let mut routes = Vec::new();
-        request.write_routes(&mut routes);
+    /// Copies what is there of a request, by way of `scratch`.
+    pub(super) fn to(request: Copied<'_>, scratch: &mut Vec<u8>) -> Self {
+        scratch.clear();
+        request.write_fields(scratch);
+        let routes = u32::try_from(scratch.len()).expect("a message is shorter than 4 GB");
+        request.write_routes(scratch);
         Self {
-            fields: fields.into(),
-            routes: routes.into(),
+            lines: scratch.as_slice().into(),
+            routes,
         }
+    }
+
+    fn parts(&self) -> (&[u8], &[u8]) {
+        self.lines.split_at(self.routes as usize)
     }
 }
 
@@ -66,7 +71,7 @@ impl Copied<'_> {
                 tag,
                 feedback,
             } => Writer::lines(out, feedback).repeat(message, source, tag),
-            Self::Kept(reply) => out.extend_from_slice(&reply.fields),
+            Self::Kept(reply) => out.extend_from_slice(reply.parts().0),
         }
     }
 
@@ -75,7 +80,7 @@ impl Copied<'_> {
         match self {
             Self::From { request, .. } => copy_routes(out, &request.message),
             Self::Broken { message, .. } => copy_routes(out, message),
-            Self::Kept(reply) => out.extend_from_slice(&reply.routes),
+            Self::Kept(reply) => out.extend_from_slice(reply.parts().1),
         }
     }
 }

@@ -167,17 +167,20 @@ impl UserAgent {
         dialog.peer.hear(&request.message);
         let core = &self.core;
         dialog.heard = fingerprint(&request.message, |bytes| core.tag_for(bytes).0);
-        let reply = Reply::to(Copied::From {
+        let tag_text = tag.text();
+        let copied = Copied::From {
             request,
             source: source.remote,
-            tag: &tag.text(),
+            tag: &tag_text,
             feedback: self.core.transactions.feedback(),
-        });
-        let call_id = dialog.call_id.clone();
+        };
+        let reply = Reply::to(copied, &mut self.core.scratch);
         let random = self.core.below(u32::MAX);
         let ringing = Ringing::new(dialog, server, request, reply, random);
         let key = self.legs.insert(Some(Leg::Ringing(ringing)));
-        self.core.table.insert(&call_id, tag, Usage::Leg(key));
+        self.core
+            .table
+            .insert(request.call_id, tag, Usage::Leg(key));
         self.core.invites.insert(server, (key, tag));
         self.hear_session_id(key, request.message.session_id());
         if !is_trusted && says_who(&request.message) {

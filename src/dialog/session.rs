@@ -39,9 +39,9 @@ pub(super) enum Negotiation {
     /// ACK.
     Recalled(Recalled),
     /// The peer's, without a final response: an INVITE, or an UPDATE that offers.
-    Offered(Offered),
+    Offered(Box<Offered>),
     /// The peer's has its 2xx, and no ACK has come.
-    Accepted(Accepted),
+    Accepted(Box<Accepted>),
 }
 
 /// An INVITE of an earlier process whose 2xx makes an offer.
@@ -362,7 +362,7 @@ impl Session {
         let offered = Offered::new(turn, server, request, By::Invite);
         let tag = self.dialog.local_tag;
         turn.core.invites.insert(server, (turn.leg, tag));
-        self.becomes(Negotiation::Offered(offered))
+        self.becomes(Negotiation::Offered(Box::new(offered)))
     }
 
     pub(super) fn acknowledged(mut self, turn: &mut Turn<'_>, request: &Request<'_>) -> Leg {
@@ -389,7 +389,7 @@ impl Session {
     pub(super) fn cancel(mut self, turn: &mut Turn<'_>, server: ServerKey) -> Leg {
         match self.negotiation {
             Negotiation::Offered(offered) if offered.server == server => {
-                offered.drop(turn);
+                offered.terminate(turn);
                 turn.emit(LegEvent::OfferCancelled);
                 self.negotiation = Negotiation::Settled;
                 Leg::Confirmed(self)
@@ -478,7 +478,7 @@ impl Session {
                 self.dialog.acknowledge_before(turn.core, cseq);
             }
             Negotiation::Offered(offered) => {
-                offered.drop(turn);
+                offered.terminate(turn);
             }
             Negotiation::Accepted(accepted) => accepted.stop(turn),
         }

@@ -89,8 +89,9 @@ impl Turn<'_> {
     }
 
     /// The same for an answer that is sent later.
-    pub(super) fn reply_to(&self, server: ServerKey, request: &Request<'_>) -> Reply {
-        Reply::to(self.copied(server, request))
+    pub(super) fn reply_to(&mut self, server: ServerKey, request: &Request<'_>) -> Reply {
+        let copied = self.copied(server, request);
+        Reply::to(copied, &mut self.core.scratch)
     }
 
     /// What a 2xx to an INVITE or an UPDATE says; with it the session timer starts anew.
