@@ -40,7 +40,7 @@ pub(super) struct CallDialog {
 }
 
 const _: () = assert!(
-    size_of::<CallDialog>() <= 352,
+    size_of::<CallDialog>() <= 296,
     "a held call has two of them"
 );
 

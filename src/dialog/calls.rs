@@ -29,7 +29,7 @@ impl UserAgent {
         }
         let host = self.core.host(&invite.target).to_owned();
         let request_uri = clean_uri(&invite.request_uri);
-        let dialog = Dialog::open(Opened {
+        let dialog = Dialog::open(&Opened {
             call_id: self.core.call_id(),
             local_tag: self.core.tag(),
             local: from_of(&invite.calling, &host),
@@ -55,7 +55,7 @@ impl UserAgent {
         };
         self.core
             .table
-            .insert(&dialog.call_id, dialog.local_tag, Usage::Leg(key));
+            .insert(dialog.call_id(), dialog.local_tag, Usage::Leg(key));
         self.legs[key] = Some(Leg::Calling(Calling::new(dialog, sent, opening)));
         if let Some(across) = invite.speaks_for {
             self.face(across, Some(key));
@@ -217,8 +217,8 @@ impl UserAgent {
     pub fn replaces_of(&self, leg: LegKey) -> Option<Replaces> {
         let dialog = self.legs.get(leg)?.as_ref()?.dialog();
         Some(Replaces {
-            call_id: dialog.call_id.to_string(),
-            to_tag: dialog.remote_tag.as_deref()?.to_owned(),
+            call_id: dialog.call_id().to_owned(),
+            to_tag: dialog.remote_tag()?.to_owned(),
             from_tag: dialog.local_tag.text().to_string(),
             early_only: false,
         })
@@ -284,7 +284,7 @@ impl UserAgent {
         let leg = self.legs.get(key)?.as_ref()?;
         // A peer of RFC 2543 has no tag and is named by `0`.
         let is_with = leg.is_with(Some(from_tag)) || (from_tag == "0" && leg.is_with(None));
-        (*leg.dialog().call_id == **call_id && is_with).then(|| (key, leg.stage()))
+        (leg.dialog().call_id() == call_id && is_with).then(|| (key, leg.stage()))
     }
 
     /// What a leg sends as its own half of the Session-ID: the half of the leg across.

@@ -1,17 +1,19 @@
 //! One dialog (RFC 3261 §12): its identity, its sequence numbers, where its requests go. Writing
 //! the requests is `compose.rs`; what the dialog is used for is a leg or a subscription.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 
 use offhook_shards::{Source, Transport};
 
-use crate::journal::field::fields;
+use crate::journal::field::{Field, Reader, fields, write_text};
 use crate::sip::{self, Address, NameAddr, Request, Response, Uri};
 
 use super::authorization::Authorization;
 use super::compose::OwnContact;
 use super::digits::{self, Digits};
 use super::far_end::Way;
+use super::texts::{Place, Texts};
 use super::{SessionUuid, Target};
 
 /// A local tag: 64 random bits, written as 16 hexadecimal digits (RFC 3261 §19.3 asks for 32).
@@ -41,16 +43,10 @@ pub(super) struct SessionHalves {
 /// What both ends of a dialog have agreed on.
 #[derive(Debug, Clone)]
 pub(super) struct Dialog {
-    pub(super) call_id: Box<str>,
+    texts: Texts,
     pub(super) local_tag: Tag,
-    /// `None` until the peer has named it; empty for peers of RFC 2543, which have none.
-    pub(super) remote_tag: Option<Box<str>>,
-    /// Our side as From writes it, without the tag.
-    pub(super) local: Box<str>,
-    /// The peer's side as To writes it, without the tag.
-    pub(super) remote: Box<str>,
-    /// The Request-URI of what we send: the peer's Contact once it is known.
-    pub(super) remote_target: Box<str>,
+    /// Whether the peer has named its tag.
+    has_remote_tag: bool,
     routes: Box<[Route]>,
     /// How its next hop is found; looked at anew when the peer names another.
     pub(super) way: Way,
@@ -58,8 +54,6 @@ pub(super) struct Dialog {
     remote_cseq: Option<u32>,
     /// Where the first request went or came from: the way when a URI names no address.
     pub(super) peer: Target,
-    /// The user part of our Contact; may be empty.
-    contact_user: Box<str>,
     /// Whether we are the focus of a conference that the peer is in (RFC 4579).
     pub(super) is_focus: bool,
     /// There when one of the ends uses it.
@@ -68,7 +62,7 @@ pub(super) struct Dialog {
     pub(super) authorization: Option<Box<Authorization>>,
 }
 
-const _: () = assert!(size_of::<Dialog>() <= 240, "a watched DN has 1 KB");
+const _: () = assert!(size_of::<Dialog>() <= 184, "a watched DN has 1 KB");
 
 /// One hop of the route set.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,21 +74,61 @@ struct Route {
 fields!(Tag { 0 });
 fields!(Route { uri, loose });
 fields!(SessionHalves { ours, theirs });
-fields!(Dialog {
-    call_id,
-    local_tag,
-    remote_tag,
-    local,
-    remote,
-    remote_target,
-    routes,
-    local_cseq,
-    remote_cseq,
-    peer,
-    contact_user,
-    is_focus,
-    session_id,
-} forgets { way, authorization });
+
+impl Field for Dialog {
+    fn write(&self, out: &mut Vec<u8>) {
+        write_text(self.call_id(), out);
+        self.local_tag.write(out);
+        self.has_remote_tag.write(out);
+        if let Some(tag) = self.remote_tag() {
+            write_text(tag, out);
+        }
+        write_text(self.local(), out);
+        write_text(self.remote(), out);
+        write_text(self.remote_target(), out);
+        self.routes.write(out);
+        (self.local_cseq, self.remote_cseq).write(out);
+        self.peer.write(out);
+        write_text(self.texts.get(Place::ContactUser), out);
+        self.is_focus.write(out);
+        self.session_id.write(out);
+    }
+
+    fn read(from: &mut Reader<'_>) -> Option<Self> {
+        let call_id = String::read(from)?;
+        let local_tag: Tag = Field::read(from)?;
+        let remote_tag = Option::<String>::read(from)?;
+        let [local, remote, remote_target] = [
+            String::read(from)?,
+            String::read(from)?,
+            String::read(from)?,
+        ];
+        let routes = Field::read(from)?;
+        let (local_cseq, remote_cseq) = Field::read(from)?;
+        let peer = Target::read(from)?;
+        let contact_user = String::read(from)?;
+        Some(Self {
+            texts: Texts::new([
+                &call_id,
+                remote_tag.as_deref().unwrap_or_default(),
+                &local,
+                &remote,
+                &remote_target,
+                &contact_user,
+            ]),
+            local_tag,
+            has_remote_tag: remote_tag.is_some(),
+            routes,
+            way: Way::Unread,
+            local_cseq,
+            remote_cseq,
+            peer,
+            is_focus: Field::read(from)?,
+            session_id: Field::read(from)?,
+            authorization: None,
+        })
+    }
+}
 
 /// The Request-URI and the Route values of a request in a dialog.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,20 +151,23 @@ pub(super) struct Opening<'a> {
 
 impl Dialog {
     /// The caller's or subscriber's side, before any response.
-    pub(super) fn open(opening: Opening<'_>) -> Self {
+    pub(super) fn open(opening: &Opening<'_>) -> Self {
         Self {
-            call_id: opening.call_id.into(),
+            texts: Texts::new([
+                &opening.call_id,
+                "",
+                &opening.local,
+                &in_brackets(opening.request_uri),
+                opening.request_uri,
+                opening.contact_user,
+            ]),
             local_tag: opening.local_tag,
-            remote_tag: None,
-            local: opening.local.into(),
-            remote: in_brackets(opening.request_uri),
-            remote_target: opening.request_uri.into(),
+            has_remote_tag: false,
             routes: Box::default(),
             way: Way::Unread,
             local_cseq: 1,
             remote_cseq: None,
             peer: opening.target,
-            contact_user: opening.contact_user.into(),
             is_focus: opening.is_focus,
             session_id: None,
             authorization: None,
@@ -152,12 +189,16 @@ impl Dialog {
         local_tag: Tag,
     ) -> Self {
         Self {
-            call_id: request.call_id.into(),
+            texts: Texts::new([
+                request.call_id,
+                request.from_tag.unwrap_or_default(),
+                &bracketed(&request.to),
+                &bracketed(&request.from),
+                &target_uri(contact),
+                request.uri.user.unwrap_or_default(),
+            ]),
             local_tag,
-            remote_tag: Some(request.from_tag.unwrap_or_default().into()),
-            local: bracketed(&request.to),
-            remote: bracketed(&request.from),
-            remote_target: target_uri(contact),
+            has_remote_tag: true,
             routes: routes(&request.message).collect(),
             way: Way::Unread,
             local_cseq: 0,
@@ -168,7 +209,6 @@ impl Dialog {
                 large_requests: None,
                 overload_control: false,
             },
-            contact_user: request.uri.user.unwrap_or_default().into(),
             is_focus: false,
             session_id: None,
             authorization: None,
@@ -178,10 +218,10 @@ impl Dialog {
     /// The caller's side of one of which nothing is left, as a 2xx to its INVITE shows it. Where
     /// that names no address to go to, requests go to `peer`.
     pub(super) fn of_answer(response: &Response<'_>, peer: Target, local_tag: Tag) -> Self {
-        let mut dialog = Self::open(Opening {
+        let mut dialog = Self::open(&Opening {
             call_id: response.call_id.to_owned(),
             local_tag,
-            local: bracketed(&response.from).into(),
+            local: bracketed(&response.from),
             request_uri: &String::from_utf8_lossy(response.to.uri_bytes),
             target: peer,
             contact_user: "",
@@ -193,39 +233,70 @@ impl Dialog {
         dialog
     }
 
+    pub(super) fn call_id(&self) -> &str {
+        self.texts.get(Place::CallId)
+    }
+
+    /// `None` until the peer has named it; empty for peers of RFC 2543, which have none.
+    pub(super) fn remote_tag(&self) -> Option<&str> {
+        self.has_remote_tag
+            .then(|| self.texts.get(Place::RemoteTag))
+    }
+
+    /// Our side as From writes it, without the tag.
+    pub(super) fn local(&self) -> &str {
+        self.texts.get(Place::Local)
+    }
+
+    /// The peer's side as To writes it, without the tag.
+    pub(super) fn remote(&self) -> &str {
+        self.texts.get(Place::Remote)
+    }
+
+    /// The Request-URI of what we send: the peer's Contact once it is known.
+    fn remote_target(&self) -> &str {
+        self.texts.get(Place::RemoteTarget)
+    }
+
     /// Our Contact, but for the way that it is written for.
     pub(super) fn own_contact(&self) -> OwnContact<'_> {
         OwnContact {
-            user: &self.contact_user,
+            user: self.texts.get(Place::ContactUser),
             is_focus: self.is_focus,
         }
     }
 
     /// Takes the peer's side from a 2xx to the request that opened the dialog (§12.1.2).
     pub(super) fn confirm(&mut self, response: &Response<'_>) {
-        self.remote_tag = Some(response.to_tag.unwrap_or_default().into());
+        self.meet(response.to_tag, &response.message);
         // The caller's route set is the callee's in reverse.
         let mut hops: Vec<Route> = routes(&response.message).collect();
         hops.reverse();
         self.routes = hops.into();
-        self.way = Way::Unread;
-        self.refresh_from(&response.message);
     }
 
     /// Takes the peer's side from a NOTIFY that came before the 2xx (RFC 6665 §4.4.1).
     pub(super) fn confirm_by_request(&mut self, request: &Request<'_>) {
-        self.remote_tag = Some(request.from_tag.unwrap_or_default().into());
+        self.meet(request.from_tag, &request.message);
         self.routes = routes(&request.message).collect();
+    }
+
+    /// The peer has said who it is, and where it is perhaps.
+    fn meet(&mut self, tag: Option<&str>, message: &sip::Message<'_>) {
+        let contact = message.contact().ok().flatten();
+        let tag = (Place::RemoteTag, tag.unwrap_or_default());
+        match contact.as_ref().map(target_uri) {
+            Some(target) => self.texts.replace([tag, (Place::RemoteTarget, &target)]),
+            None => self.texts.replace([tag]),
+        }
+        self.has_remote_tag = true;
         self.way = Way::Unread;
-        self.refresh_from(&request.message);
     }
 
     /// Target refresh (§12.2): a new Contact replaces the old one, no Contact changes nothing.
     pub(super) fn refresh(&mut self, contact: Option<Box<str>>) {
-        if let Some(uri) = contact
-            && self.remote_target != uri
-        {
-            self.remote_target = uri;
+        if let Some(uri) = contact.filter(|uri| **uri != *self.remote_target()) {
+            self.texts.replace([(Place::RemoteTarget, &uri)]);
             self.way = Way::Unread;
         }
     }
@@ -235,14 +306,14 @@ impl Dialog {
         let Ok(Some(contact)) = message.contact() else {
             return;
         };
-        if without_headers(contact.uri_bytes) != self.remote_target.as_bytes() {
-            self.refresh(Some(target_uri(&contact)));
+        if without_headers(contact.uri_bytes) != self.remote_target().as_bytes() {
+            self.refresh(Some(target_uri(&contact).into()));
         }
     }
 
     /// Whether the peer's side of a message is that of this dialog.
     pub(super) fn is_with(&self, tag: Option<&str>) -> bool {
-        self.remote_tag.as_deref() == Some(tag.unwrap_or_default())
+        self.remote_tag() == Some(tag.unwrap_or_default())
     }
 
     /// The number of the next request of ours.
@@ -269,19 +340,19 @@ impl Dialog {
     pub(super) fn path(&self) -> Path<'_> {
         let Some(first) = self.routes.first() else {
             return Path {
-                request_uri: &self.remote_target,
+                request_uri: self.remote_target(),
                 routes: Vec::new(),
             };
         };
         let uris = self.routes.iter().map(|route| &*route.uri);
         if first.loose {
             return Path {
-                request_uri: &self.remote_target,
+                request_uri: self.remote_target(),
                 routes: uris.collect(),
             };
         }
         // A strict router takes the Request-URI for its own and puts the last Route there.
-        let rest = uris.skip(1).chain(std::iter::once(&*self.remote_target));
+        let rest = uris.skip(1).chain(std::iter::once(self.remote_target()));
         Path {
             request_uri: &first.uri,
             routes: rest.collect(),
@@ -292,7 +363,7 @@ impl Dialog {
     pub(super) fn first_hop(&self) -> &str {
         self.routes
             .first()
-            .map_or(&*self.remote_target, |route| &*route.uri)
+            .map_or(self.remote_target(), |route| &*route.uri)
     }
 
     /// Where the next request goes: the first hop, when its URI names an address, or a name that
@@ -301,7 +372,7 @@ impl Dialog {
         if let Way::Known(target) = &self.way {
             return **target;
         }
-        if self.remote_tag.is_none() {
+        if !self.has_remote_tag {
             return self.peer;
         }
         let Ok(uri) = Uri::parse(self.first_hop().as_bytes()) else {
@@ -343,12 +414,13 @@ impl Dialog {
 
 /// The Contact of a message as a Request-URI.
 pub(super) fn contact_of(message: &sip::Message<'_>) -> Option<Box<str>> {
-    message.contact().ok().flatten().as_ref().map(target_uri)
+    let contact = message.contact().ok().flatten()?;
+    Some(target_uri(&contact).into())
 }
 
 /// A Contact URI as a Request-URI: without headers, which may not stand there (§19.1.1).
-fn target_uri(contact: &NameAddr<'_>) -> Box<str> {
-    String::from_utf8_lossy(without_headers(contact.uri_bytes)).into()
+fn target_uri<'a>(contact: &NameAddr<'a>) -> Cow<'a, str> {
+    String::from_utf8_lossy(without_headers(contact.uri_bytes))
 }
 
 fn without_headers(uri: &[u8]) -> &[u8] {
@@ -356,12 +428,12 @@ fn without_headers(uri: &[u8]) -> &[u8] {
     &uri[..end.unwrap_or(uri.len())]
 }
 
-fn bracketed(address: &Address<'_>) -> Box<str> {
+fn bracketed(address: &Address<'_>) -> String {
     in_brackets(&String::from_utf8_lossy(address.uri_bytes))
 }
 
-fn in_brackets(uri: &str) -> Box<str> {
-    ["<", uri, ">"].concat().into()
+fn in_brackets(uri: &str) -> String {
+    ["<", uri, ">"].concat()
 }
 
 fn routes(message: &sip::Message<'_>) -> impl Iterator<Item = Route> {

@@ -149,7 +149,7 @@ impl Leg {
         let confirmed = self.stage() == Stage::Confirmed;
         let dialog = self.dialog_mut();
         // The Contact of a callee that has not answered comes again with its 2xx.
-        if dialog.remote_tag.is_some() {
+        if dialog.remote_tag().is_some() {
             dialog.refresh_from(&request.message);
         }
         let copied = turn.copied(server, request);

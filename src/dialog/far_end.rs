@@ -34,7 +34,7 @@ impl Dialog {
     /// The name to look up before the next request, if there is one.
     fn question(&mut self) -> Option<&Question> {
         // Before the peer has said where it is, requests go where the first one went.
-        self.remote_tag.as_ref()?;
+        self.remote_tag()?;
         if self.way == Way::Unread {
             let question = Uri::parse(self.first_hop().as_bytes())
                 .ok()

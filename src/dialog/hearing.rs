@@ -15,7 +15,7 @@ impl UserAgent {
             return;
         };
         let dialog = leg.dialog();
-        let other = dialog.remote_tag.is_some() && !dialog.is_with(response.to_tag);
+        let other = dialog.remote_tag().is_some() && !dialog.is_with(response.to_tag);
         if other || response.status.0 == 100 || response.status.is_failure() {
             return;
         }

@@ -111,7 +111,7 @@ impl Invites {
         let mut draft = Draft::within(dialog, Method::Ack, invite.cseq);
         draft.body = body.or(declining.as_ref());
         let ack = turn.core.acknowledge(&dialog.next_hop(), &draft);
-        let tag = dialog.remote_tag.clone().unwrap_or_default();
+        let tag = dialog.remote_tag().unwrap_or_default().into();
         invite.acknowledged.push(Acknowledged { tag, ack });
     }
 

@@ -46,7 +46,7 @@ impl LegMemory {
     /// Its Call-ID.
     #[must_use]
     pub fn call_id(&self) -> &str {
-        &self.dialog.call_id
+        self.dialog.call_id()
     }
 }
 
@@ -98,9 +98,9 @@ impl UserAgent {
         credentials: Option<Arc<Credentials>>,
     ) -> Option<SubscriptionKey> {
         let SubscriptionMemory { mut dialog } = memory;
-        let (call_id, local_tag) = (dialog.call_id.clone(), dialog.local_tag);
+        let (call_id, local_tag) = (dialog.call_id().to_owned(), dialog.local_tag);
         let is_there = self.core.table.find(&call_id, &local_tag.text()).is_some();
-        let remote_tag = dialog.remote_tag.clone()?;
+        let remote_tag = dialog.remote_tag()?.to_owned();
         if is_there || self.subscriptions.len() >= SUBSCRIPTIONS_MAX {
             return None;
         }
@@ -168,7 +168,7 @@ impl UserAgent {
         } = memory;
         answers.sort_unstable_by_key(|(cseq, _)| std::cmp::Reverse(*cseq));
         answers.truncate(LATE_ANSWERS_MAX);
-        let (call_id, local_tag) = (dialog.call_id.clone(), dialog.local_tag);
+        let (call_id, local_tag) = (dialog.call_id().to_owned(), dialog.local_tag);
         let is_there = self.core.table.find(&call_id, &local_tag.text()).is_some();
         if is_there || self.legs.len() >= LEGS_MAX {
             return None;
@@ -182,7 +182,7 @@ impl UserAgent {
         }
         let key = self.legs.insert(None);
         self.core.table.insert(&call_id, local_tag, Usage::Leg(key));
-        if let (Some(unheard), Some(tag)) = (&unheard, &dialog.remote_tag) {
+        if let (Some(unheard), Some(tag)) = (&unheard, dialog.remote_tag()) {
             let table = &mut self.core.table;
             table.insert_accepted(&call_id, tag, unheard.cseq());
         }

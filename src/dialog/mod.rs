@@ -51,6 +51,7 @@ mod strangers;
 mod stray;
 mod subscription;
 mod table;
+mod texts;
 mod turn;
 mod turned_away;
 pub mod user_agent;

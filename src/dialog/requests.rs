@@ -311,7 +311,7 @@ impl UserAgent {
             }
         }?;
         let subscription = self.subscriptions.get(key)?.as_ref()?;
-        let ours = *subscription.dialog().call_id == *request.call_id
+        let ours = *subscription.dialog().call_id() == *request.call_id
             && subscription.listens_to(request.from_tag);
         ours.then_some(key)
     }
@@ -363,7 +363,7 @@ impl UserAgent {
         // A BYE may overtake the 2xx with which its sender names itself.
         let overtakes = request.method == Method::Bye && leg.awaits_answer();
         let with_peer = overtakes || leg.is_with(request.from_tag);
-        let ours = *leg.dialog().call_id == *request.call_id && with_peer;
+        let ours = *leg.dialog().call_id() == *request.call_id && with_peer;
         ours.then_some(key)
     }
 
@@ -385,7 +385,7 @@ impl UserAgent {
         let leg = leg.expect("a leg that was found in the table is in its place");
         let dialog = leg.dialog_mut();
         // Early dialogs of one INVITE count each for itself; the one that lasts begins anew.
-        if dialog.remote_tag.is_none() {
+        if dialog.remote_tag().is_none() {
             return Some(key);
         }
         // A second INVITE of one number is none that its sender can tell from the first.

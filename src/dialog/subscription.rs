@@ -420,10 +420,10 @@ impl Moment<'_> {
 
     /// From now on the subscription is also found by the notifier's tag.
     fn index(&mut self, dialog: &Dialog) {
-        let tag = dialog.remote_tag.as_deref().unwrap_or_default();
+        let tag = dialog.remote_tag().unwrap_or_default();
         self.core
             .table
-            .insert_remote(&dialog.call_id, tag, self.key);
+            .insert_remote(dialog.call_id(), tag, self.key);
     }
 
     fn arm_timer_n(&mut self) -> TimerKey {

@@ -206,7 +206,7 @@ impl UserAgent {
         }
         let host = self.core.host(&subscribe.target).to_owned();
         let request_uri = clean_uri(&subscribe.request_uri);
-        let mut dialog = Box::new(Dialog::open(Opening {
+        let mut dialog = Box::new(Dialog::open(&Opening {
             call_id: self.core.call_id(),
             local_tag: self.core.tag(),
             local: name_addr("", &subscribe.from_user, &host),
@@ -215,7 +215,7 @@ impl UserAgent {
             contact_user: &subscribe.from_user,
             is_focus: false,
         }));
-        let (call_id, local_tag) = (dialog.call_id.clone(), dialog.local_tag);
+        let (call_id, local_tag) = (dialog.call_id().to_owned(), dialog.local_tag);
         let authorization = subscribe.credentials.clone().map(Authorization::new);
         dialog.authorization = authorization.map(Box::new);
         let key = self.subscriptions.insert(None);
@@ -376,8 +376,8 @@ impl UserAgent {
             dialog.stop(&mut self.core);
             self.core.forget_probe(key);
             let table = &mut self.core.table;
-            table.remove(&dialog.call_id, dialog.local_tag);
-            table.remove_accepted(&dialog.call_id, dialog.remote_tag.as_deref());
+            table.remove(dialog.call_id(), dialog.local_tag);
+            table.remove_accepted(dialog.call_id(), dialog.remote_tag());
             self.legs.remove(key);
             if let Some(over) = &mut self.over {
                 over.push(key);
@@ -409,9 +409,9 @@ impl UserAgent {
         let mut subscription = happen(subscription, &mut moment);
         Self::find_way_of_subscription(&mut self.core, now, &mut subscription);
         if let Subscription::Over(dialog) = &subscription {
-            self.core.table.remove(&dialog.call_id, dialog.local_tag);
-            if let Some(tag) = &dialog.remote_tag {
-                self.core.table.remove_remote(&dialog.call_id, tag);
+            self.core.table.remove(dialog.call_id(), dialog.local_tag);
+            if let Some(tag) = dialog.remote_tag() {
+                self.core.table.remove_remote(dialog.call_id(), tag);
             }
             self.subscriptions.remove(key);
         } else {

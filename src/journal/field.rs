@@ -149,10 +149,15 @@ impl Field for Arc<[u8]> {
     }
 }
 
+/// Writes a text down as a [`String`] is.
+pub(crate) fn write_text(text: &str, out: &mut Vec<u8>) {
+    write_count(text.len(), out);
+    out.extend_from_slice(text.as_bytes());
+}
+
 impl Field for String {
     fn write(&self, out: &mut Vec<u8>) {
-        write_count(self.len(), out);
-        out.extend_from_slice(self.as_bytes());
+        write_text(self, out);
     }
 
     fn read(from: &mut Reader<'_>) -> Option<Self> {
@@ -163,8 +168,7 @@ impl Field for String {
 
 impl Field for Box<str> {
     fn write(&self, out: &mut Vec<u8>) {
-        write_count(self.len(), out);
-        out.extend_from_slice(self.as_bytes());
+        write_text(self, out);
     }
 
     fn read(from: &mut Reader<'_>) -> Option<Self> {
