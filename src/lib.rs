@@ -34,6 +34,7 @@ mod few;
 mod jitter;
 pub mod journal;
 pub mod limits;
+mod outputs;
 pub mod presence;
 pub mod queue;
 mod seldom;

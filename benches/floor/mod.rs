@@ -264,6 +264,11 @@ impl Shards {
         }
     }
 
+    /// The engines without what was collected around them.
+    pub(crate) fn into_engines(self) -> Vec<Engine> {
+        self.engines
+    }
+
     /// Calls that are not over.
     pub(crate) fn live_calls(&self) -> usize {
         self.engines

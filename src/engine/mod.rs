@@ -37,6 +37,7 @@ use crate::counters::{Counters, Gauge};
 use crate::cti::{ErrorCode, Event, Output, Request, RequestBody, RequestedBy, RouteRequest};
 use crate::dialog::{Admission, LegKey, Sender, Unwelcome, UserAgent, UserAgentConfig};
 use crate::journal::{Image, Record};
+use crate::outputs::Outputs;
 use crate::presence::Watchers;
 use crate::queue::{self, Queues};
 use crate::sip::framing;
@@ -104,7 +105,7 @@ pub struct Engine {
     /// What this shard tells itself.
     local: VecDeque<Message>,
     messages: VecDeque<(ShardId, Message)>,
-    events: VecDeque<Output>,
+    events: Outputs<Output>,
 }
 
 impl Engine {
@@ -199,7 +200,7 @@ impl Engine {
             notebook: None,
             local: VecDeque::new(),
             messages: VecDeque::new(),
-            events: VecDeque::new(),
+            events: Outputs::default(),
         }
     }
 

@@ -4,13 +4,13 @@
 //! They wait in two lanes: refreshes first, because theirs have a deadline, but a new subscription
 //! gets a turn after a few of them. Each lane is first come, first served.
 
-use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use offhook_shards::wheel::TimerKey;
 
 use crate::jitter::Jitter;
 use crate::limits::{REFRESHES_IN_A_ROW_MAX, SUBSCRIBE_INTERVAL_MAX};
+use crate::outputs::Outputs;
 
 /// Which lane a DN waits in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,8 +36,8 @@ pub(super) struct Pacing {
     interval: Duration,
     /// When the next SUBSCRIBE may go.
     open_at: Instant,
-    refresh: VecDeque<Ticket>,
-    new: VecDeque<Ticket>,
+    refresh: Outputs<Ticket>,
+    new: Outputs<Ticket>,
     refreshes_in_a_row: u32,
     /// The timer of the next turn.
     pub(super) timer: Option<TimerKey>,
@@ -52,8 +52,8 @@ impl Pacing {
         Self {
             interval,
             open_at: now + jitter.below(interval),
-            refresh: VecDeque::new(),
-            new: VecDeque::new(),
+            refresh: Outputs::default(),
+            new: Outputs::default(),
             refreshes_in_a_row: 0,
             timer: None,
         }

@@ -1,7 +1,6 @@
 //! One DN's watcher: the states that a subscription is in, and what leads from one to the next.
 //! What outlives its subscriptions is in `record`.
 
-use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use crate::config::{Config, DnIndex, TrunkIndex};
@@ -9,6 +8,7 @@ use crate::counters::Counters;
 use crate::cti::SubscriptionStatus;
 use crate::dialog::{SubscriptionEvent, SubscriptionState, TerminatedReason};
 use crate::jitter::Jitter;
+use crate::outputs::Outputs;
 use crate::trunk::{HealthChange, Trunks};
 
 use super::pacing::{Pacing, Ticket};
@@ -32,7 +32,7 @@ pub(super) struct Surroundings<'a> {
     /// The peer that has just been found to have lost a subscription, as after a restart.
     pub(super) forgetful: &'a mut Option<(TrunkIndex, u8)>,
     pub(super) lists: &'a mut Lists,
-    pub(super) outputs: &'a mut VecDeque<Output>,
+    pub(super) outputs: &'a mut Outputs<Output>,
     pub(super) counters: &'a Counters,
 }
 

@@ -1,6 +1,6 @@
 //! The watchers of one shard: their inputs, their timers, and their turns at the trunks.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,6 +11,7 @@ use crate::counters::Counters;
 use crate::dialog::SubscriptionEvent;
 use crate::jitter::Jitter;
 use crate::limits::{SUBSCRIPTION_SETTLED, SUBSCRIPTIONS_DOUBTED};
+use crate::outputs::Outputs;
 use crate::trunk::{HealthChange, Trunks};
 
 use super::Output;
@@ -39,7 +40,7 @@ pub struct Watchers {
     lists: Lists,
     /// See [`Surroundings`].
     forgetful: Option<(TrunkIndex, u8)>,
-    outputs: VecDeque<Output>,
+    outputs: Outputs<Output>,
     /// Who had an input, while somebody wants to know.
     pub(super) touched: Option<Vec<DnIndex>>,
 }
@@ -107,7 +108,7 @@ impl Watchers {
             lists: Lists::new(seed),
             forgetful: None,
             jitter,
-            outputs: VecDeque::new(),
+            outputs: Outputs::default(),
             touched: None,
             counters,
             config,
