@@ -23,7 +23,7 @@ use crate::transaction::{
 
 use super::asides::Aside;
 use super::compose::{Answer, Draft, response};
-use super::dialog::Tag;
+use super::dialog::{Peers, Tag};
 use super::digits::{self, Digits};
 use super::random::Random;
 use super::reply::Copied;
@@ -147,6 +147,8 @@ pub(super) struct Core {
     pub(super) transactions: Transactions,
     pub(super) table: Table,
     pub(super) events: VecDeque<UserAgentEvent>,
+    /// What dialogs at rest have in common.
+    pub(super) peers: Peers,
     /// The names of far ends.
     pub(super) far_ends: FarEnds,
     /// INVITEs of peers, for as long as a CANCEL can name them: their leg, and the tag of the
@@ -182,6 +184,7 @@ impl Core {
             transactions: Transactions::new(now, timers, config.keys),
             table: Table::new(config.keys),
             events: VecDeque::new(),
+            peers: Peers::default(),
             far_ends: FarEnds::new(now),
             invites: SecondaryMap::new(),
             own: config.listeners.iter().map(Own::of).collect(),

@@ -1,6 +1,8 @@
 //! One dialog (RFC 3261 §12): its identity, its sequence numbers, where its requests go. Writing
 //! the requests is `compose.rs`; what the dialog is used for is a leg or a subscription.
 
+mod resting;
+
 use std::borrow::Cow;
 use std::net::SocketAddr;
 
@@ -8,13 +10,15 @@ use offhook_shards::{Source, Transport};
 
 use crate::journal::field::{Field, Reader, fields, write_text};
 use crate::sip::{self, Address, NameAddr, Request, Response, Uri};
+use crate::texts::Texts;
 
 use super::authorization::Authorization;
 use super::compose::OwnContact;
 use super::digits::{self, Digits};
 use super::far_end::Way;
-use super::texts::{Place, Texts};
 use super::{SessionUuid, Target};
+
+pub(super) use resting::{Peers, Resting};
 
 /// A local tag: 64 random bits, written as 16 hexadecimal digits (RFC 3261 §19.3 asks for 32).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,10 +44,28 @@ pub(super) struct SessionHalves {
     pub(super) theirs: SessionUuid,
 }
 
+/// Which of a dialog's texts: a call has two dialogs for as long as it lasts, and six small strings
+/// in each would be six allocations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    CallId,
+    RemoteTag,
+    Local,
+    Remote,
+    RemoteTarget,
+    ContactUser,
+}
+
+impl From<Place> for usize {
+    fn from(place: Place) -> Self {
+        place as Self
+    }
+}
+
 /// What both ends of a dialog have agreed on.
 #[derive(Debug, Clone)]
 pub(super) struct Dialog {
-    texts: Texts,
+    texts: Texts<{ Place::ContactUser as usize + 1 }>,
     pub(super) local_tag: Tag,
     /// Whether the peer has named its tag.
     has_remote_tag: bool,
@@ -89,7 +111,7 @@ impl Field for Dialog {
         self.routes.write(out);
         (self.local_cseq, self.remote_cseq).write(out);
         self.peer.write(out);
-        write_text(self.texts.get(Place::ContactUser), out);
+        write_text(self.contact_user(), out);
         self.is_focus.write(out);
         self.session_id.write(out);
     }
@@ -258,10 +280,15 @@ impl Dialog {
         self.texts.get(Place::RemoteTarget)
     }
 
+    /// The user of our Contact.
+    fn contact_user(&self) -> &str {
+        self.texts.get(Place::ContactUser)
+    }
+
     /// Our Contact, but for the way that it is written for.
     pub(super) fn own_contact(&self) -> OwnContact<'_> {
         OwnContact {
-            user: self.texts.get(Place::ContactUser),
+            user: self.contact_user(),
             is_focus: self.is_focus,
         }
     }

@@ -135,8 +135,8 @@ impl UserAgent {
         now: Instant,
         subscription: &mut Subscription,
     ) {
-        if !matches!(subscription, Subscription::Over(_)) {
-            core.find_way(now, subscription.dialog_mut());
+        if let Some(dialog) = subscription.awake_mut() {
+            core.find_way(now, dialog);
         }
     }
 }

@@ -76,8 +76,8 @@ impl UserAgent {
     /// Writes a subscription down that has a dialog; else `false`, and nothing.
     pub fn remember_subscription(&self, key: SubscriptionKey, out: &mut Vec<u8>) -> bool {
         let subscription = self.subscriptions.get(key).and_then(Option::as_ref);
-        let dialog = subscription.and_then(Subscription::established);
-        if let Some(dialog) = dialog {
+        let dialog = subscription.and_then(Subscription::to_memory);
+        if let Some(dialog) = &dialog {
             dialog.write(out);
         }
         dialog.is_some()
@@ -87,7 +87,7 @@ impl UserAgent {
     #[must_use]
     pub fn subscribed_number(&self, key: SubscriptionKey) -> Option<u32> {
         let subscription = self.subscriptions.get(key)?.as_ref()?;
-        Some(subscription.dialog().local_cseq)
+        Some(subscription.number())
     }
 
     /// Takes a subscription up that an earlier process had; `credentials` are its trunk's. `None`

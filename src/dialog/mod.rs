@@ -51,7 +51,6 @@ mod strangers;
 mod stray;
 mod subscription;
 mod table;
-mod texts;
 mod turn;
 mod turned_away;
 pub mod user_agent;

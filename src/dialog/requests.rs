@@ -311,8 +311,8 @@ impl UserAgent {
             }
         }?;
         let subscription = self.subscriptions.get(key)?.as_ref()?;
-        let ours = *subscription.dialog().call_id() == *request.call_id
-            && subscription.listens_to(request.from_tag);
+        let ours =
+            subscription.call_id() == request.call_id && subscription.listens_to(request.from_tag);
         ours.then_some(key)
     }
 

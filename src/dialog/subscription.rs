@@ -1,6 +1,7 @@
 //! The subscriber of RFC 6665 for the package `presence`: one dialog, one subscription. When to
 //! refresh and what to do after a failure is decided above; here is what the protocol demands.
 
+use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use offhook_shards::wheel::TimerKey;
@@ -12,7 +13,7 @@ use crate::transaction::{ClientKey, Full, ServerKey};
 
 use super::compose::{Answer, Draft, Fields};
 use super::core::{Core, Owner, Timer};
-use super::dialog::Dialog;
+use super::dialog::{Dialog, Peers, Resting};
 use super::reply::Copied;
 use super::turn::body_of;
 use super::{
@@ -36,8 +37,10 @@ pub(super) struct Moment<'a> {
 pub(super) enum Subscription {
     /// The first SUBSCRIBE is on its way and nothing has come back.
     Asking(Asking),
-    /// There is a dialog.
-    Established(Established),
+    /// There is a dialog, and something goes on in it, or may.
+    Established(Box<Established>),
+    /// There is a dialog, and nothing goes on.
+    Resting(Resting),
     /// Nothing is left but the dialog's place in the table.
     Over(Box<Dialog>),
 }
@@ -106,35 +109,54 @@ impl Subscription {
 
     /// One that an earlier process had, and that its notifier still has.
     pub(super) fn recalled(dialog: Box<Dialog>) -> Self {
-        Self::Established(Established {
-            dialog,
-            pending: None,
-            wanted: None,
-            awaited: Awaited::Nothing,
-        })
+        Self::Established(Box::new(Established::quiet(dialog)))
     }
 
-    /// The dialog that there is with a notifier, if there is one.
-    pub(super) fn established(&self) -> Option<&Dialog> {
+    /// The dialog that there is with a notifier, if there is one, to be written down.
+    pub(super) fn to_memory(&self) -> Option<Cow<'_, Dialog>> {
         match self {
-            Self::Established(state) => Some(&state.dialog),
+            Self::Established(state) => Some(Cow::Borrowed(&state.dialog)),
+            Self::Resting(dialog) => Some(Cow::Owned(dialog.dialog())),
             Self::Asking(_) | Self::Over(_) => None,
         }
     }
 
-    pub(super) fn dialog(&self) -> &Dialog {
+    pub(super) fn call_id(&self) -> &str {
         match self {
-            Self::Asking(state) => &state.dialog,
-            Self::Established(state) => &state.dialog,
-            Self::Over(dialog) => dialog,
+            Self::Asking(state) => state.dialog.call_id(),
+            Self::Established(state) => state.dialog.call_id(),
+            Self::Resting(dialog) => dialog.call_id(),
+            Self::Over(dialog) => dialog.call_id(),
         }
     }
 
-    pub(super) fn dialog_mut(&mut self) -> &mut Dialog {
+    /// The number of its last SUBSCRIBE.
+    pub(super) fn number(&self) -> u32 {
         match self {
-            Self::Asking(state) => &mut state.dialog,
-            Self::Established(state) => &mut state.dialog,
-            Self::Over(dialog) => dialog,
+            Self::Asking(state) => state.dialog.local_cseq,
+            Self::Established(state) => state.dialog.local_cseq,
+            Self::Resting(dialog) => dialog.local_cseq(),
+            Self::Over(dialog) => dialog.local_cseq,
+        }
+    }
+
+    /// The dialog, if a request of ours may follow.
+    pub(super) fn awake_mut(&mut self) -> Option<&mut Dialog> {
+        match self {
+            Self::Asking(state) => Some(&mut state.dialog),
+            Self::Established(state) => Some(&mut state.dialog),
+            Self::Resting(_) | Self::Over(_) => None,
+        }
+    }
+
+    /// The same, in less memory if nothing goes on.
+    pub(super) fn rest(self, peers: &mut Peers) -> Self {
+        match self {
+            Self::Established(state) if state.is_quiet() => match state.dialog.rest(peers) {
+                Ok(dialog) => Self::Resting(dialog),
+                Err(dialog) => Self::Established(Box::new(Established::quiet(dialog))),
+            },
+            Self::Asking(_) | Self::Established(_) | Self::Resting(_) | Self::Over(_) => self,
         }
     }
 
@@ -148,6 +170,11 @@ impl Subscription {
                 state.wanted = Some(expires);
                 state.go_on(moment)
             }
+            Self::Resting(dialog) => {
+                let mut state = Established::quiet(Box::new(dialog.wake()));
+                state.wanted = Some(expires);
+                Box::new(state).go_on(moment)
+            }
             Self::Over(_) => self,
         }
     }
@@ -160,6 +187,7 @@ impl Subscription {
                 Self::Over(state.dialog)
             }
             Self::Established(state) => state.over(moment),
+            Self::Resting(dialog) => Self::Over(Box::new(dialog.wake())),
             Self::Over(_) => self,
         }
     }
@@ -183,7 +211,7 @@ impl Subscription {
                 }
                 Some(_) | None => Self::Established(state),
             },
-            Self::Asking(_) | Self::Over(_) => self,
+            Self::Asking(_) | Self::Resting(_) | Self::Over(_) => self,
         }
     }
 
@@ -201,7 +229,7 @@ impl Subscription {
                 }
                 Some(_) | None => Self::Established(state),
             },
-            Self::Asking(_) | Self::Over(_) => self,
+            Self::Asking(_) | Self::Resting(_) | Self::Over(_) => self,
         }
     }
 
@@ -211,6 +239,7 @@ impl Subscription {
         match self {
             Self::Asking(_) => true,
             Self::Established(state) => state.dialog.is_with(tag),
+            Self::Resting(dialog) => dialog.is_with(tag),
             Self::Over(_) => false,
         }
     }
@@ -234,9 +263,27 @@ impl Subscription {
                     wanted: state.wanted,
                     awaited: Awaited::Nothing,
                 };
-                established.notify(moment, server, request, reply)
+                Box::new(established).notify(moment, server, request, reply)
             }
             Self::Established(state) => state.notify(moment, server, request, reply),
+            Self::Resting(mut dialog) => {
+                let in_order = dialog.advances(request.cseq);
+                match moment.hear(server, request, reply, in_order) {
+                    Some(SubscriptionState::Terminated { .. }) => {
+                        Self::Over(Box::new(dialog.wake()))
+                    }
+                    Some(SubscriptionState::Active | SubscriptionState::Pending)
+                        if dialog.is_moved_by(&request.message) =>
+                    {
+                        let mut dialog = Box::new(dialog.wake());
+                        dialog.refresh_from(&request.message);
+                        Self::Established(Box::new(Established::quiet(dialog)))
+                    }
+                    Some(SubscriptionState::Active | SubscriptionState::Pending) | None => {
+                        Self::Resting(dialog)
+                    }
+                }
+            }
             Self::Over(_) => self,
         }
     }
@@ -251,7 +298,7 @@ impl Subscription {
                 }
                 Awaited::Nothing => Self::Established(state),
             },
-            Self::Asking(_) | Self::Over(_) => self,
+            Self::Asking(_) | Self::Resting(_) | Self::Over(_) => self,
         }
     }
 }
@@ -276,13 +323,31 @@ impl Asking {
             wanted: self.wanted,
             awaited: Awaited::First(moment.arm_timer_n()),
         };
-        established.go_on(moment)
+        Box::new(established).go_on(moment)
     }
 }
 
 impl Established {
+    fn quiet(dialog: Box<Dialog>) -> Self {
+        Self {
+            dialog,
+            pending: None,
+            wanted: None,
+            awaited: Awaited::Nothing,
+        }
+    }
+
+    /// Whether nothing goes on.
+    fn is_quiet(&self) -> bool {
+        let awaits = match self.awaited {
+            Awaited::Nothing => false,
+            Awaited::First(_) | Awaited::Last(_) => true,
+        };
+        !awaits && self.pending.is_none() && self.wanted.is_none()
+    }
+
     /// Sends the SUBSCRIBE that is wanted, one at a time.
-    fn go_on(mut self, moment: &mut Moment<'_>) -> Subscription {
+    fn go_on(mut self: Box<Self>, moment: &mut Moment<'_>) -> Subscription {
         if self.pending.is_some() {
             return Subscription::Established(self);
         }
@@ -306,7 +371,7 @@ impl Established {
     }
 
     fn response(
-        mut self,
+        mut self: Box<Self>,
         moment: &mut Moment<'_>,
         pending: Pending,
         response: &Response<'_>,
@@ -334,7 +399,7 @@ impl Established {
     /// After a refused SUBSCRIBE the subscription lasts for what was left of it, unless there was
     /// none, the peer knows none (481), or its end was what was asked for.
     fn refused(
-        mut self,
+        mut self: Box<Self>,
         moment: &mut Moment<'_>,
         pending: Pending,
         status: Option<Status>,
@@ -348,37 +413,17 @@ impl Established {
     }
 
     fn notify(
-        mut self,
+        mut self: Box<Self>,
         moment: &mut Moment<'_>,
         server: ServerKey,
         request: &Request<'_>,
         reply: Copied<'_>,
     ) -> Subscription {
-        if !self.dialog.advances(request.cseq, false) {
-            moment.core.count(Counter::NotifyOutOfOrder);
-            moment.respond(server, Status::SERVER_INTERNAL_ERROR, reply);
-            return Subscription::Established(self);
-        }
-        let Ok(Some(news)) = request.message.subscription_state() else {
-            moment.core.count(Counter::NotifyMalformed);
-            moment.respond(server, Status::BAD_REQUEST, reply);
+        let in_order = self.dialog.advances(request.cseq, false);
+        let Some(state) = moment.hear(server, request, reply, in_order) else {
             return Subscription::Established(self);
         };
-        moment.respond(server, Status::OK, reply);
         self.dialog.refresh_from(&request.message);
-        let state = match news.state {
-            State::Active | State::Other(_) => SubscriptionState::Active,
-            State::Pending => SubscriptionState::Pending,
-            State::Terminated => SubscriptionState::Terminated {
-                reason: news.reason.map_or(TerminatedReason::Other, reason),
-                retry_after: news.retry_after.map(seconds),
-            },
-        };
-        moment.emit(SubscriptionEvent::Notified {
-            state,
-            expires: news.expires.map(seconds),
-            body: body_of(&request.message),
-        });
         match state {
             SubscriptionState::Terminated { .. } => self.over(moment),
             SubscriptionState::Active | SubscriptionState::Pending => {
@@ -416,6 +461,41 @@ impl Moment<'_> {
     fn respond(&mut self, server: ServerKey, status: Status, reply: Copied<'_>) {
         self.core
             .respond(self.now, server, status, reply, &Answer::default());
+    }
+
+    /// Answers a NOTIFY and passes on what it says; `None` if it was not taken.
+    fn hear(
+        &mut self,
+        server: ServerKey,
+        request: &Request<'_>,
+        reply: Copied<'_>,
+        in_order: bool,
+    ) -> Option<SubscriptionState> {
+        if !in_order {
+            self.core.count(Counter::NotifyOutOfOrder);
+            self.respond(server, Status::SERVER_INTERNAL_ERROR, reply);
+            return None;
+        }
+        let Ok(Some(news)) = request.message.subscription_state() else {
+            self.core.count(Counter::NotifyMalformed);
+            self.respond(server, Status::BAD_REQUEST, reply);
+            return None;
+        };
+        self.respond(server, Status::OK, reply);
+        let state = match news.state {
+            State::Active | State::Other(_) => SubscriptionState::Active,
+            State::Pending => SubscriptionState::Pending,
+            State::Terminated => SubscriptionState::Terminated {
+                reason: news.reason.map_or(TerminatedReason::Other, reason),
+                retry_after: news.retry_after.map(seconds),
+            },
+        };
+        self.emit(SubscriptionEvent::Notified {
+            state,
+            expires: news.expires.map(seconds),
+            body: body_of(&request.message),
+        });
+        Some(state)
     }
 
     /// From now on the subscription is also found by the notifier's tag.

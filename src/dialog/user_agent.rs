@@ -415,7 +415,7 @@ impl UserAgent {
             }
             self.subscriptions.remove(key);
         } else {
-            self.subscriptions[key] = Some(subscription);
+            self.subscriptions[key] = Some(subscription.rest(&mut self.core.peers));
         }
     }
 
