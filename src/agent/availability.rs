@@ -31,13 +31,13 @@ impl Agent {
         self.free_since = self.is_free().then(|| self.free_since.unwrap_or(step.now));
         self.publish_presence(step);
         let available = self.is_available(step);
-        if available == self.available_since.is_some() {
+        if available == self.is_known_available {
             return;
         }
-        self.available_since = self.free_since.filter(|_| available);
+        self.is_known_available = available;
         let (dn, config) = (step.dn, step.config);
         for &queue in config.agent_at(dn).queues.iter() {
-            let input = match self.available_since {
+            let input = match self.free_since.filter(|_| available) {
                 Some(idle_since) => queue::Input::AgentAvailable { dn, idle_since },
                 None => queue::Input::AgentUnavailable { dn },
             };

@@ -32,7 +32,7 @@ pub(super) struct Claims {
 impl Agent {
     /// Whether the agent is kept for a router, and not for this one.
     pub(super) fn is_claimed(&self, but_for: Option<ClientId>) -> bool {
-        let holder = self.claims.holder;
+        let holder = self.claims.as_ref().and_then(|claims| claims.holder);
         holder.is_some() && holder != but_for
     }
 
@@ -42,22 +42,24 @@ impl Agent {
         if let Err((code, why)) = self.may_be_claimed(step, whom.client) {
             return step.refuse(whom, code, why);
         }
-        if self.claims.holder.is_some() {
+        let claims = self.claims.get_or_insert_default();
+        if claims.holder.is_some() {
             return self.keep_for(step, wish);
         }
-        if self.claims.wishes.len() == CLAIM_REQUESTS_MAX {
+        if claims.wishes.len() == CLAIM_REQUESTS_MAX {
             let why = "too many want this agent at the same time";
             return step.refuse(whom, ErrorCode::TooBusy, why);
         }
-        if self.claims.wishes.is_empty() {
+        if claims.wishes.is_empty() {
             self.timers.arm(step, Timer::Collection, CLAIM_COLLECTION);
         }
-        self.claims.wishes.push(wish);
+        claims.wishes.push(wish);
     }
 
     /// Who wanted the agent at the same time has been heard.
     pub(super) fn decide_claims(&mut self, step: &mut Step<'_>) {
-        let wishes = std::mem::take(&mut self.claims.wishes);
+        let claims = self.claims.get_or_insert_default();
+        let wishes = std::mem::take(&mut claims.wishes);
         // Of equals the first.
         let urgent = wishes.iter().map(|wish| wish.priority).max();
         let winner = wishes.iter().position(|wish| Some(wish.priority) == urgent);
@@ -77,15 +79,22 @@ impl Agent {
 
     /// The time is over, or the call has come.
     pub(super) fn end_claim(&mut self, step: &mut Step<'_>) {
-        self.claims.holder = None;
+        if let Some(claims) = &mut self.claims {
+            claims.holder = None;
+        }
+        self.claims.take_if(|claims| claims.wishes.is_empty());
         self.timers.disarm(step, Timer::Claim);
     }
 
     /// A router has gone: it needs the agent no more, whether it has it or would have got it.
     pub(super) fn claimant_gone(&mut self, step: &mut Step<'_>, router: ClientId) {
-        let wishes = &mut self.claims.wishes;
-        wishes.retain(|wish| wish.requested_by.client != router);
-        if self.claims.holder == Some(router) {
+        let Some(claims) = &mut self.claims else {
+            return;
+        };
+        claims
+            .wishes
+            .retain(|wish| wish.requested_by.client != router);
+        if claims.holder == Some(router) {
             self.end_claim(step);
         }
     }
@@ -97,7 +106,7 @@ impl Agent {
             reasons,
             ..
         } = wish;
-        self.claims.holder = Some(requested_by.client);
+        self.claims.get_or_insert_default().holder = Some(requested_by.client);
         self.timers.arm(step, Timer::Claim, duration);
         let answer = Answer::to(requested_by, &reasons);
         let mut event = self.agent_event(step, EventName::AgentReserved, Some(answer));

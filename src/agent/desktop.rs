@@ -237,7 +237,7 @@ impl Agent {
             decided_by: None,
             wrap_up: None,
         };
-        self.votes.desktop = DesktopVote::NotReady(pause);
+        self.votes.desktop = DesktopVote::NotReady(Box::new(pause));
         self.votes.settle();
         // A change of work mode or reasons is reported too.
         self.emit_not_ready(step, Reason::Desktop, Some(answer));
@@ -305,12 +305,12 @@ impl Agent {
             return;
         }
         self.timers.disarm(step, Timer::WrapUp);
-        self.votes.desktop = DesktopVote::NotReady(Pause {
+        self.votes.desktop = DesktopVote::NotReady(Box::new(Pause {
             work_mode: AgentWorkMode::AuxWork,
             reasons: KeyValueList::new(),
             decided_by: Some(decided_by),
             wrap_up: None,
-        });
+        }));
         self.votes.settle();
         self.emit_not_ready(step, Reason::Desktop, None);
     }
@@ -348,10 +348,10 @@ fn login_vote(step: &Step<'_>, work_mode: AgentWorkMode, reasons: &KeyValueList)
     if asks_for_ready(work_mode) || ready_by_default {
         return DesktopVote::Ready(work_mode);
     }
-    DesktopVote::NotReady(Pause {
+    DesktopVote::NotReady(Box::new(Pause {
         work_mode,
         reasons: reasons.clone(),
         decided_by: None,
         wrap_up: None,
-    })
+    }))
 }

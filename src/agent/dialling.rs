@@ -66,10 +66,10 @@ impl Agent {
         if let Some((code, why)) = refusal {
             return step.refuse(whom, code, why);
         }
-        self.placing = Some(Placing {
+        self.placing = Some(Box::new(Placing {
             requested_by: whom,
             lease: lease(step, None),
-        });
+        }));
         self.watch_leases(step);
         step.outputs.push_back(Output::Place(Box::new(Place {
             dn: step.dn,

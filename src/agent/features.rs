@@ -85,10 +85,10 @@ impl Agent {
         event.forward_mode = Some(mode);
         event.other_dn = Some(destination.clone());
         step.emit(event);
-        self.forward = Some(Elsewhere {
+        self.forward = Some(Box::new(Elsewhere {
             mode,
             destination: destination.into_boxed_str(),
-        });
+        }));
     }
 
     /// A desktop lets the DN's calls come to it again.

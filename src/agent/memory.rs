@@ -73,7 +73,7 @@ impl Agent {
             self.timers.arm(step, Timer::Desktop, DESKTOP_RETURN);
         }
         let forward = memory.forward;
-        self.forward = forward.map(|(mode, destination)| Elsewhere { destination, mode });
+        self.forward = forward.map(|(mode, destination)| Box::new(Elsewhere { destination, mode }));
         match (&self.votes.desktop, step.config.wrap_up(step.dn, None)) {
             (DesktopVote::AfterCallWork { .. }, WrapUp::Timed(time)) => {
                 self.timers.arm(step, Timer::WrapUp, time);
@@ -167,12 +167,12 @@ mod tests {
     /// Who changes what is written of an agent changes the last byte of `HEAD`, too.
     #[test]
     fn form_of_an_agent_is_that_of_the_head() {
-        let pause = DesktopVote::NotReady(Pause {
+        let pause = DesktopVote::NotReady(Box::new(Pause {
             work_mode: AgentWorkMode::AuxWork,
             reasons: KeyValueList::new().with_text("ReasonCode", "lunch"),
             decided_by: Some(ServerDecision::DesktopGone),
             wrap_up: Some(WrapUp::Untimed),
-        });
+        }));
         let mut votes = Votes::new(pause);
         votes.presence = PresenceVote::Out(Gone::Overruled);
         let memory = Memory {

@@ -60,7 +60,7 @@ impl Agent {
         } else {
             None
         };
-        let forward = self.forward.as_ref();
+        let forward = self.forward.as_deref();
         let elsewhere = forward.and_then(|forward| features::of_call(step.dn, forward, refused));
         match (elsewhere, refused) {
             (Some(forward), _) => step.tell_call(call, forward),
@@ -74,7 +74,7 @@ impl Agent {
     fn grant(&mut self, step: &mut Step<'_>, call: CallRef, source: OfferSource) {
         self.occupy(step, call, source.into());
         let elsewhere = match source {
-            OfferSource::Direct => self.forward.clone().map(Box::new),
+            OfferSource::Direct => self.forward.clone(),
             OfferSource::Queue(_) | OfferSource::Router(..) => None,
         };
         let dn = step.dn;

@@ -33,7 +33,7 @@ pub(super) struct Agent {
     /// The calls at the DN.
     pub(super) visits: Visits,
     /// A call that the desktop asked for and that is not there yet.
-    pub(super) placing: Option<Placing>,
+    pub(super) placing: Option<Box<Placing>>,
     /// A call that a desktop has asked to have in hand, of which nothing was heard since.
     pub(super) taking: Option<Box<Taking>>,
     /// Whether a call of ours has the handset up.
@@ -43,19 +43,19 @@ pub(super) struct Agent {
     /// Whether calls are kept away from the DN.
     pub(super) dnd: bool,
     /// Where calls for the DN go instead.
-    pub(super) forward: Option<Elsewhere>,
-    /// For which router the agent is kept.
-    pub(super) claims: Claims,
+    pub(super) forward: Option<Box<Elsewhere>>,
+    /// For which router the agent is kept, if one has asked for it.
+    pub(super) claims: Option<Box<Claims>>,
     /// Since when the agent is free, whether a trunk leads to its phone or not.
     pub(super) free_since: Option<Instant>,
-    /// Since when the agent is idle, while the queues may pick it: as they were told.
-    pub(super) available_since: Option<Instant>,
+    /// Whether the queues were told that they may pick it.
+    pub(super) is_known_available: bool,
     /// Whether the queues were told that it is logged in.
     pub(super) is_known_present: bool,
     pub(super) timers: Timers,
 }
 
-const _: () = assert!(size_of::<Agent>() <= 448, "there are 100,000 of them");
+const _: () = assert!(size_of::<Agent>() <= 208, "there are 100,000 of them");
 
 /// Which vote names the reason when both say NotReady.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,9 +83,9 @@ impl Agent {
             owed_wrap_up: None,
             dnd: false,
             forward: None,
-            claims: Claims::default(),
+            claims: None,
             free_since: None,
-            available_since: None,
+            is_known_available: false,
             is_known_present: false,
             timers: Timers::default(),
         }
@@ -108,7 +108,7 @@ impl Agent {
             desktop: self.votes.desktop.standing(),
             presence_deferred: self.deferred.is_some(),
             after_call_work: self.votes.desktop.is_after_call_work(),
-            available: self.available_since.is_some(),
+            available: self.is_known_available,
             call: self.visits.first().map(|visit| (visit.call, visit.stage)),
             calls: self.visits.len(),
         }

@@ -9,6 +9,7 @@ use offhook_shards::wheel::{TimerKey, Wheel};
 use crate::config::{self, Config, DnIndex, QueueIndex};
 use crate::counters::{Counter, Counters};
 use crate::cti::{ErrorCode, Event, EventName, RequestedBy};
+use crate::few::Few;
 use crate::{call, queue};
 
 use super::Output;
@@ -38,12 +39,9 @@ pub(super) enum Timer {
     Desktop,
 }
 
-/// How many timers there are.
-const TIMERS: usize = Timer::Desktop as usize + 1;
-
-/// The armed timers of one agent.
+/// The armed timers of one agent: mostly none, and rarely more than two.
 #[derive(Debug, Default)]
-pub(super) struct Timers([Option<TimerKey>; TIMERS]);
+pub(super) struct Timers(Few<(Timer, TimerKey)>);
 
 /// One step of one agent.
 pub(super) struct Step<'a> {
@@ -121,25 +119,33 @@ impl Timers {
     pub(super) fn arm(&mut self, step: &mut Step<'_>, timer: Timer, after: Duration) {
         self.disarm(step, timer);
         let key = step.wheel.arm(step.now + after, (step.position, timer));
-        self.0[timer as usize] = Some(key);
+        self.0.push((timer, key));
     }
 
     pub(super) fn disarm(&mut self, step: &mut Step<'_>, timer: Timer) {
-        if let Some(key) = self.0[timer as usize].take() {
+        if let Some(key) = self.take(timer) {
             step.wheel.cancel(key);
         }
     }
 
     /// Notes that a timer has fired.
     pub(super) fn fired(&mut self, timer: Timer) {
-        let key = self.0[timer as usize].take();
         assert!(
-            key.is_some(),
+            self.take(timer).is_some(),
             "a timer that fires is one that its agent armed"
         );
     }
 
     pub(super) fn is_armed(&self, timer: Timer) -> bool {
-        self.0[timer as usize].is_some()
+        self.position(timer).is_some()
+    }
+
+    fn take(&mut self, timer: Timer) -> Option<TimerKey> {
+        let position = self.position(timer)?;
+        Some(self.0.remove(position).1)
+    }
+
+    fn position(&self, timer: Timer) -> Option<usize> {
+        self.0.iter().position(|(armed, _)| *armed == timer)
     }
 }

@@ -54,7 +54,7 @@ pub(super) enum DesktopVote {
     /// Logged out, until a desktop logs in: no NOTIFY lifts it.
     Out,
     /// A break, or what the server counts as one.
-    NotReady(Pause),
+    NotReady(Box<Pause>),
     /// The server's wrap-up.
     AfterCallWork {
         /// What is said when it is over.
@@ -234,7 +234,7 @@ impl Field for DesktopVote {
         match u8::read(from)? {
             1 => Some(Self::None),
             2 => Some(Self::Out),
-            3 => Pause::read(from).map(Self::NotReady),
+            3 => Some(Self::NotReady(Box::new(Pause::read(from)?))),
             4 => Some(Self::AfterCallWork {
                 then: Field::read(from)?,
             }),
@@ -310,12 +310,12 @@ mod tests {
     #[test]
     fn the_lower_vote_wins_and_no_vote_has_no_say() {
         let pause = || {
-            DesktopVote::NotReady(Pause {
+            DesktopVote::NotReady(Box::new(Pause {
                 work_mode: AgentWorkMode::AuxWork,
                 reasons: KeyValueList::new(),
                 decided_by: None,
                 wrap_up: None,
-            })
+            }))
         };
         let ready = || DesktopVote::Ready(AgentWorkMode::ManualIn);
         let busy = || PresenceVote::NotReady(Arc::new(["meeting".to_owned()]));

@@ -82,12 +82,12 @@ impl Agent {
         {
             // A wrap-up asked for before the answer is the one after the call from now on.
             self.timers.disarm(step, Timer::WrapUp);
-            self.votes.desktop = DesktopVote::NotReady(Pause {
+            self.votes.desktop = DesktopVote::NotReady(Box::new(Pause {
                 work_mode: AgentWorkMode::AfterCallWork,
                 reasons: answer.reasons.clone(),
                 decided_by: None,
                 wrap_up: Some(wrap_up),
-            });
+            }));
             self.votes.settle();
             return self.emit_after_call_work(step, wrap_up, Some(answer));
         }
