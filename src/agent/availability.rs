@@ -36,7 +36,7 @@ impl Agent {
         }
         self.is_known_available = available;
         let (dn, config) = (step.dn, step.config);
-        for &queue in config.agent_at(dn).queues.iter() {
+        for &queue in config.agent_at(dn).settings.queues.iter() {
             let input = match self.free_since.filter(|_| available) {
                 Some(idle_since) => queue::Input::AgentAvailable { dn, idle_since },
                 None => queue::Input::AgentUnavailable { dn },
@@ -53,7 +53,7 @@ impl Agent {
         }
         self.is_known_present = present;
         let (dn, config) = (step.dn, step.config);
-        for &queue in config.agent_at(dn).queues.iter() {
+        for &queue in config.agent_at(dn).settings.queues.iter() {
             step.tell_queue(queue, queue::Input::AgentPresent { dn, present });
         }
     }
@@ -61,7 +61,7 @@ impl Agent {
     /// Who is NotReady for long and in no call is taken for gone, where that is configured.
     fn watch_absence(&mut self, step: &mut Step<'_>) {
         let absent = self.votes.last() == Standing::NotReady && !self.is_engaged();
-        match step.agent().auto_logout.filter(|_| absent) {
+        match step.agent().settings.auto_logout.filter(|_| absent) {
             Some(after) if !self.timers.is_armed(Timer::AutoLogout) => {
                 self.timers.arm(step, Timer::AutoLogout, after);
             }

@@ -343,8 +343,8 @@ fn asks_for_ready(work_mode: AgentWorkMode) -> bool {
 
 /// What a login says: Ready if its work mode or, without one, the configuration asks for it.
 fn login_vote(step: &Step<'_>, work_mode: AgentWorkMode, reasons: &KeyValueList) -> DesktopVote {
-    let ready_by_default =
-        work_mode == AgentWorkMode::Unknown && step.agent().after_login == AfterLogin::Ready;
+    let ready_by_default = work_mode == AgentWorkMode::Unknown
+        && step.agent().settings.after_login == AfterLogin::Ready;
     if asks_for_ready(work_mode) || ready_by_default {
         return DesktopVote::Ready(work_mode);
     }

@@ -79,7 +79,7 @@ impl Agent {
                 self.timers.arm(step, Timer::WrapUp, time);
             }
             (DesktopVote::LegalGuard { .. }, _) => {
-                let guard = step.agent().legal_guard.unwrap_or_default();
+                let guard = step.agent().settings.legal_guard.unwrap_or_default();
                 self.timers.arm(step, Timer::LegalGuard, guard);
             }
             (

@@ -206,7 +206,7 @@ impl Agent {
 
     /// The desktop's vote when no desktop has said anything.
     pub(super) fn unheard(step: &Step<'_>) -> DesktopVote {
-        match step.agent().login {
+        match step.agent().settings.login {
             Login::Auto => DesktopVote::None,
             Login::Desktop => DesktopVote::Out,
         }

@@ -72,7 +72,7 @@ impl Step<'_> {
 
     /// Whether a trunk to the phone has a peer in service.
     pub(super) fn phone_has_a_way(&self) -> bool {
-        let mut trunks = self.agent().trunks.trunks.iter();
+        let mut trunks = self.agent().settings.trunks.trunks.iter();
         trunks.any(|trunk| self.trunks_in_service[usize::from(trunk.0)])
     }
 

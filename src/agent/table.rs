@@ -85,7 +85,7 @@ impl Agents {
         counters: Arc<Counters>,
     ) -> Self {
         let mut agents: Vec<Agent> = dns
-            .map(|dn| Agent::new(dn, config.agent_at(dn).login))
+            .map(|dn| Agent::new(dn, config.agent_at(dn).settings.login))
             .collect();
         agents.sort_unstable_by_key(Agent::dn);
         Self {
@@ -116,7 +116,7 @@ impl Agents {
 
     /// Writes down how an agent stands; `false`, and nothing, for one of whom nothing is known.
     pub fn remember(&self, dn: DnIndex, out: &mut Vec<u8>) -> bool {
-        let login = self.config.agent_at(dn).login;
+        let login = self.config.agent_at(dn).settings.login;
         self.position(dn)
             .is_some_and(|position| self.agents[position].remember(login, out))
     }
@@ -151,7 +151,7 @@ impl Agents {
         }
         *known = in_service;
         let leads_to = |agent: &Agent| {
-            let trunks = &self.config.agent_at(agent.dn()).trunks.trunks;
+            let trunks = &self.config.agent_at(agent.dn()).settings.trunks.trunks;
             trunks.contains(&trunk)
         };
         let mut free: Vec<(Instant, usize)> = self

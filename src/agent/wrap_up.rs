@@ -121,7 +121,7 @@ impl Agent {
     /// The least pause begins, if there is one and it does not run yet, behind another.
     pub(super) fn guard_in_silence(&mut self, step: &mut Step<'_>) {
         if let (Some(guard), false) = (
-            step.agent().legal_guard,
+            step.agent().settings.legal_guard,
             self.timers.is_armed(Timer::LegalGuard),
         ) {
             self.timers.arm(step, Timer::LegalGuard, guard);
@@ -178,7 +178,7 @@ impl Agent {
     }
 
     fn begin_legal_guard(&mut self, step: &mut Step<'_>, then: AfterWrapUp) -> bool {
-        let Some(guard) = step.agent().legal_guard else {
+        let Some(guard) = step.agent().settings.legal_guard else {
             return false;
         };
         self.votes.desktop = DesktopVote::LegalGuard { then };

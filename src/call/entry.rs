@@ -189,7 +189,7 @@ impl Entry {
 
     /// The queue whose agent this is, among those of the call; its home for anybody else's.
     pub(super) fn queue_of(&self, config: &Config, dn: DnIndex) -> QueueIndex {
-        let served = &config.agent_at(dn).queues;
+        let served = &config.agent_at(dn).settings.queues;
         let mut ours = self.queues().filter(|queue| served.contains(queue));
         ours.next().unwrap_or(self.queue)
     }

@@ -14,6 +14,15 @@ pub struct Agent {
     pub dn: Box<str>,
     /// Who logs in when presence does; the DN unless configured.
     pub agent_id: Box<str>,
+    /// All else, which it has in common with others.
+    pub settings: Arc<AgentSettings>,
+}
+
+const _: () = assert!(size_of::<Agent>() <= 40, "there are 100,000 of them");
+
+/// What is configured for agents beside who they are. Those for whom it is the same share it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct AgentSettings {
     /// The queues that it serves, ascending.
     pub queues: Arc<[QueueIndex]>,
     /// What it can do.
@@ -51,7 +60,7 @@ pub struct AgentDefaults {
 }
 
 /// After-call work that follows an established queue call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum WrapUp {
     /// None: Ready at once.
     Off,

@@ -241,7 +241,7 @@ pub(super) fn check_skills(
         let serving = profiles.entry(queue).or_insert_with(|| {
             let agents = config.queue_at(queue).agents.iter();
             agents
-                .map(|agent| config.agent_at(*agent).profile)
+                .map(|agent| config.agent_at(*agent).settings.profile)
                 .collect()
         });
         let met = *known.entry((queue, requirement)).or_insert_with(|| {

@@ -28,7 +28,7 @@ use std::time::Duration;
 
 use crate::cti::KeyValueList;
 
-pub use agent::{AfterLogin, Agent, AgentDefaults, Login, NoAnswerAction, WrapUp};
+pub use agent::{AfterLogin, Agent, AgentDefaults, AgentSettings, Login, NoAnswerAction, WrapUp};
 pub use calendar::{Calendar, next_day_in_utc};
 pub use credentials::Credentials;
 pub use dns::Dns;
@@ -211,7 +211,7 @@ impl Config {
 
     /// Whether presence says something about the agent.
     pub fn is_watched(&self, index: DnIndex) -> bool {
-        self.presence.enabled && self.agent_at(index).presence.is_some()
+        self.presence.enabled && self.agent_at(index).settings.presence.is_some()
     }
 
     /// The queue that an index stands for.
@@ -264,7 +264,7 @@ impl Config {
 
     /// What an agent can do.
     pub fn profile_of(&self, agent: DnIndex) -> &Levels {
-        &self.profiles[self.agent_at(agent).profile.0 as usize]
+        &self.profiles[self.agent_at(agent).settings.profile.0 as usize]
     }
 
     /// The list of skills that an index stands for.
@@ -300,7 +300,7 @@ impl Config {
 
     /// What an agent's phone can, by the first of the trunks that lead to it.
     pub fn phone(&self, agent: DnIndex) -> &Trunk {
-        let first = self.agent_at(agent).trunks.trunks.first();
+        let first = self.agent_at(agent).settings.trunks.trunks.first();
         self.trunk_at(first.copied().unwrap_or(TrunkIndex(0)))
     }
 
@@ -331,7 +331,7 @@ impl Config {
     /// After-call work of an agent after a business call: the agent's own, else that of the queue
     /// that the call came from, else the default.
     pub fn wrap_up(&self, agent: DnIndex, queue: Option<QueueIndex>) -> WrapUp {
-        let own = self.agent_at(agent).wrap_up;
+        let own = self.agent_at(agent).settings.wrap_up;
         let queued = queue.and_then(|queue| self.queue_at(queue).wrap_up);
         own.or(queued).unwrap_or(self.agent_defaults.wrap_up)
     }
@@ -339,7 +339,7 @@ impl Config {
     /// What happens to an agent who let a call ring: the agent's own, else the queue's, else the
     /// default.
     pub fn no_answer_action(&self, agent: DnIndex, queue: Option<QueueIndex>) -> NoAnswerAction {
-        let own = self.agent_at(agent).no_answer_action;
+        let own = self.agent_at(agent).settings.no_answer_action;
         let queued = queue.and_then(|queue| self.queue_at(queue).no_answer_action);
         own.or(queued)
             .unwrap_or(self.agent_defaults.no_answer_action)
@@ -348,7 +348,7 @@ impl Config {
     /// How long an agent's phone rings for a call of a queue, or for a direct call: the agent's
     /// own, else the queue's, else the default.
     pub fn no_answer(&self, agent: DnIndex, queue: Option<QueueIndex>) -> Duration {
-        let own = self.agent_at(agent).no_answer;
+        let own = self.agent_at(agent).settings.no_answer;
         let queued = queue.and_then(|queue| self.queue_at(queue).no_answer);
         own.or(queued).unwrap_or(self.agent_defaults.no_answer)
     }

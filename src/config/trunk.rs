@@ -215,7 +215,7 @@ pub enum BigRequests {
 
 /// The trunks that lead to one place and how one of them is chosen. Cheap to clone: agents of one
 /// section share the list.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct TrunkSet {
     /// In order of preference; at least one.
     pub trunks: Arc<[TrunkIndex]>,

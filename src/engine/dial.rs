@@ -43,7 +43,12 @@ impl Engine {
         let config = std::sync::Arc::clone(&self.config);
         match &dial.to {
             DialTo::Agent(dn) => {
-                self.dial_among(now, (key, slot), &config.agent_at(*dn).trunks, dial);
+                self.dial_among(
+                    now,
+                    (key, slot),
+                    &config.agent_at(*dn).settings.trunks,
+                    dial,
+                );
             }
             DialTo::Number(number) => match config.outbound(number) {
                 Some(trunks) => self.dial_among(now, (key, slot), &trunks, dial),

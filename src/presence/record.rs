@@ -122,6 +122,7 @@ impl Record {
     pub(super) fn choose(&self, around: &mut Surroundings<'_>) -> Option<Route> {
         let agent = around.config.agent_at(self.dn);
         let set = agent
+            .settings
             .presence
             .as_ref()
             .expect("only DNs with trunks for presence are watched");
@@ -132,6 +133,7 @@ impl Record {
     pub(super) fn uses(&self, trunk: TrunkIndex, around: &Surroundings<'_>) -> bool {
         let agent = around.config.agent_at(self.dn);
         agent
+            .settings
             .presence
             .as_ref()
             .is_some_and(|set| set.trunks.contains(&trunk))

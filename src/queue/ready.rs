@@ -109,7 +109,7 @@ impl Ready {
         let mut numbers: BTreeMap<ProfileIndex, u32> = BTreeMap::new();
         let mut groups = Vec::new();
         let known = queue.agents.iter().map(|dn| {
-            let profile = config.agent_at(*dn).profile;
+            let profile = config.agent_at(*dn).settings.profile;
             let group = *numbers.entry(profile).or_insert_with(|| {
                 groups.push(Group {
                     idle: BTreeSet::new(),

@@ -1,7 +1,7 @@
 //! Reads `[agent_defaults]`, `[[agent]]` and `[[agents]]` into one roster: ascending by DN, each DN
 //! and each agent once. CSV files have their own reader next door.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +9,9 @@ use super::csv;
 use super::names::{Names, kind};
 use super::settings::Settings;
 use super::trunk::Prefixes;
-use crate::config::agent::{AfterLogin, Agent, AgentDefaults, Login, NoAnswerAction, WrapUp};
+use crate::config::agent::{
+    AfterLogin, Agent, AgentDefaults, AgentSettings, Login, NoAnswerAction, WrapUp,
+};
 use crate::config::mistake::Mistakes;
 use crate::config::presence::Presence;
 use crate::config::reader::{Section, Source};
@@ -42,6 +44,8 @@ pub(super) struct Enrolment<'a> {
     prefixes: Prefixes,
     has_trunks: bool,
     defaults: Settings,
+    /// Those that agents have so far.
+    settings: HashSet<Arc<AgentSettings>>,
     files: Vec<Box<str>>,
     pending: Vec<(Agent, Origin)>,
     /// Agents to which no trunk leads.
@@ -70,6 +74,7 @@ impl<'a> Enrolment<'a> {
             prefixes: Prefixes::new(trunks),
             has_trunks: !trunks.is_empty(),
             defaults,
+            settings: HashSet::new(),
             files: vec![source.file.into()],
             pending: Vec::new(),
             stranded: BTreeMap::new(),
@@ -193,9 +198,7 @@ impl<'a> Enrolment<'a> {
             own.or_else(|| self.presence.trunks.clone())
                 .unwrap_or_else(|| trunks.clone())
         });
-        let agent = Agent {
-            dn: dn.into(),
-            agent_id: agent_id.into(),
+        let settings = AgentSettings {
             queues: settings.queues.unwrap_or_else(|| Arc::new([])),
             profile: settings.skills.unwrap_or(ProfileIndex(0)),
             trunks,
@@ -208,7 +211,22 @@ impl<'a> Enrolment<'a> {
             legal_guard: settings.legal_guard.flatten(),
             auto_logout: settings.auto_logout.flatten(),
         };
+        let agent = Agent {
+            dn: dn.into(),
+            agent_id: agent_id.into(),
+            settings: self.shared(settings),
+        };
         self.pending.push((agent, origin));
+    }
+
+    /// One copy for all agents for whom the same is configured.
+    fn shared(&mut self, settings: AgentSettings) -> Arc<AgentSettings> {
+        if let Some(known) = self.settings.get(&settings) {
+            return Arc::clone(known);
+        }
+        let settings = Arc::new(settings);
+        self.settings.insert(Arc::clone(&settings));
+        settings
     }
 
     /// Ends the reading: sorts, and reports what is there twice or cannot be reached.
@@ -241,9 +259,9 @@ impl<'a> Enrolment<'a> {
             "agent_id",
             "give each agent its own",
         );
-        Roster {
-            agents: self.pending.into_iter().map(|(agent, _)| agent).collect(),
-        }
+        let mut agents: Vec<Agent> = self.pending.into_iter().map(|(agent, _)| agent).collect();
+        agents.shrink_to_fit();
+        Roster { agents }
     }
 
     fn report_stranded(&self) {

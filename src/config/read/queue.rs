@@ -186,9 +186,12 @@ fn resolve(
 /// Tells each queue who serves it.
 pub(super) fn note_agents(queues: &mut [Queue], roster: &Roster) {
     for (index, agent) in (0..).map(DnIndex).zip(&roster.agents) {
-        for queue in agent.queues.iter() {
+        for queue in agent.settings.queues.iter() {
             queues[usize::from(queue.0)].agents.push(index);
         }
+    }
+    for queue in queues {
+        queue.agents.shrink_to_fit();
     }
 }
 

@@ -32,19 +32,19 @@ fn a_row_is_an_agent_and_an_empty_cell_leaves_it_to_the_section() {
     let agents = &config.agents[1..];
     let ids: Vec<&str> = agents.iter().map(|agent| &*agent.agent_id).collect();
     assert_eq!(ids, ["A1", "A2", "3003"]);
-    assert_eq!(agents[0].wrap_up, Some(WrapUp::Untimed));
-    assert_eq!(agents[0].presence, None);
-    assert_eq!(agents[1].wrap_up, None);
-    assert!(agents[1].presence.is_some());
+    assert_eq!(agents[0].settings.wrap_up, Some(WrapUp::Untimed));
+    assert_eq!(agents[0].settings.presence, None);
+    assert_eq!(agents[1].settings.wrap_up, None);
+    assert!(agents[1].settings.presence.is_some());
     assert_eq!(
-        agents[2].wrap_up,
+        agents[2].settings.wrap_up,
         Some(WrapUp::Timed(Duration::from_secs(30)))
     );
-    assert!(agents.iter().all(|agent| agent.queues.len() == 1));
+    assert!(agents.iter().all(|agent| agent.settings.queues.len() == 1));
     assert!(
         agents
             .iter()
-            .all(|agent| agent.no_answer == Some(Duration::from_secs(11)))
+            .all(|agent| agent.settings.no_answer == Some(Duration::from_secs(11)))
     );
 }
 

@@ -119,7 +119,7 @@ agent = [
 "#;
     let config = sound(text);
     let trunks = |dn: &str| {
-        let set = &config.agent_at(config.dn(dn).unwrap()).trunks;
+        let set = &config.agent_at(config.dn(dn).unwrap()).settings.trunks;
         set.trunks
             .iter()
             .map(|index| &*config.trunk_at(*index).name)
@@ -129,10 +129,10 @@ agent = [
     assert_eq!(trunks("2001"), ["twenty"]);
     assert_eq!(trunks("2100"), ["two", "too"]);
     assert_eq!(trunks("9"), ["two", "any"]);
-    assert_eq!(config.agents[3].trunks.mode, Selection::RoundRobin);
+    assert_eq!(config.agents[3].settings.trunks.mode, Selection::RoundRobin);
     assert_eq!(
-        config.agents[0].presence.as_ref(),
-        Some(&config.agents[0].trunks)
+        config.agents[0].settings.presence.as_ref(),
+        Some(&config.agents[0].settings.trunks)
     );
     assert_eq!(config.trunks[0].peers[0].to_string(), "udp:192.0.2.1:5060");
 }
@@ -167,13 +167,13 @@ trunk = [
 fn presence_is_watched_where_it_is_wanted() {
     let text = format!("{SMALL}presence = false\n[[agent]]\ndn = \"2002\"\n");
     let config = sound(&text);
-    assert_eq!(config.agents[0].presence, None);
+    assert_eq!(config.agents[0].settings.presence, None);
     assert_eq!(
-        config.agents[1].presence.as_ref().unwrap().trunks[..],
+        config.agents[1].settings.presence.as_ref().unwrap().trunks[..],
         [TrunkIndex(0)]
     );
     let off = sound(&format!("{SMALL}[presence]\nenabled = false\n"));
-    assert_eq!(off.agents[0].presence, None);
+    assert_eq!(off.agents[0].settings.presence, None);
 }
 
 #[test]

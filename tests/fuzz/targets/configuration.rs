@@ -64,7 +64,10 @@ fn check(config: Config) {
         let (wrap_up, _) = (config.wrap_up(index, None), config.no_answer(index, None));
         assert_eq!(
             wrap_up,
-            agent.wrap_up.unwrap_or(config.agent_defaults.wrap_up)
+            agent
+                .settings
+                .wrap_up
+                .unwrap_or(config.agent_defaults.wrap_up)
         );
     }
     for (index, queue) in (0..).map(QueueIndex).zip(&config.queues) {
