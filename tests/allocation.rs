@@ -225,7 +225,7 @@ fn held(floor: Floor) -> usize {
 }
 
 #[test]
-fn a_watched_dn_keeps_at_most_1150_bytes() {
+fn a_watched_dn_keeps_at_most_1024_bytes() {
     // At the default rate, and until the transactions of the last subscription are forgotten: what
     // they took while they lived does not grow with the number of phones.
     let [few, many] = [2_000, 4_000].map(|agents| {
@@ -235,7 +235,7 @@ fn a_watched_dn_keeps_at_most_1150_bytes() {
     });
     let each = (many - few) / 2_000;
 
-    assert!(each <= 1_150, "{each} bytes");
+    assert!(each <= 1_024, "{each} bytes");
 }
 
 #[test]

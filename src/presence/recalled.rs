@@ -38,17 +38,14 @@ impl Recalled {
 
     /// Whether it stands in a lane, which calls it.
     pub(super) fn is_queued(&self) -> bool {
-        match self.next {
-            Next::At(_) => false,
-            Next::Queued => true,
-        }
+        self.next.is_queued()
     }
 
     pub(super) fn deadline(&self) -> Instant {
         match self.next {
             Next::At(at) => at,
             // Whoever is not called in time has nothing left to refresh.
-            Next::Queued => self.memory.until,
+            Next::Queued | Next::Corrected => self.memory.until,
         }
     }
 

@@ -34,8 +34,10 @@ pub(super) struct Record {
     vote: LastVote,
     /// Whether it was said that the extension lacks call waiting.
     warned: bool,
-    /// When the last vote ends, and how.
-    pub(super) lapse: Option<(Instant, Lapse)>,
+    /// When the last vote ends.
+    pub(super) lapse_at: Option<Instant>,
+    /// How it ends.
+    lapse: Lapse,
 }
 
 /// How a vote ends.
@@ -60,7 +62,8 @@ impl Record {
             backoff: Backoff::default(),
             vote: LastVote::default(),
             warned: false,
-            lapse: None,
+            lapse_at: None,
+            lapse: Lapse::Expired,
         }
     }
 
@@ -167,7 +170,7 @@ impl Record {
                 credentials: around.config.trunk_at(route.trunk()).credentials.clone(),
             },
         });
-        State::Pending(Pending::new(route, expires, corrected, around.overdue()))
+        Pending::begun(route, expires, corrected, around.overdue())
     }
 
     /// Nobody listens to the present subscription any more.
@@ -291,7 +294,7 @@ impl Record {
         {
             Ok(vote) => {
                 self.heard = true;
-                self.lapse = Some((vote_until, Lapse::Expired));
+                self.lapses(vote_until, Lapse::Expired);
                 around.counters.count(Counter::NotifyApplied);
                 self.warn_of_call_waiting(&vote, around);
                 around.outputs.push_back(Output::Vote(self.dn, vote));
@@ -326,22 +329,22 @@ impl Record {
     /// The subscription that gave the vote lives until then.
     pub(super) fn keep_vote_until(&mut self, expires_at: Instant) {
         if self.heard {
-            self.lapse = Some((expires_at, Lapse::Expired));
+            self.lapses(expires_at, Lapse::Expired);
         }
     }
 
     /// The agent has kept what presence said to an earlier process.
     pub(super) fn recall_vote(&mut self, until: Instant) {
         self.heard = true;
-        self.lapse = Some((until, Lapse::Expired));
+        self.lapses(until, Lapse::Expired);
     }
 
     /// The vote has come to its end.
     pub(super) fn handle_lapse(&mut self, around: &mut Surroundings<'_>) {
-        let Some((_, lapse)) = self.lapse.take() else {
+        if self.lapse_at.take().is_none() {
             return;
-        };
-        let vote = match lapse {
+        }
+        let vote = match self.lapse {
             Lapse::Expired => {
                 self.show_lost(around);
                 self.vote.expire()
@@ -390,18 +393,23 @@ impl Record {
             | TerminatedReason::Invariant
             | TerminatedReason::Other => Duration::ZERO,
         };
-        let has_say = self.vote.is_some() || self.lapse.is_some();
+        let has_say = self.vote.is_some() || self.lapse_at.is_some();
         if grace.is_zero() || !has_say {
-            self.lapse = None;
+            self.lapse_at = None;
             let vote: Vote = self.vote.terminate();
             around.outputs.push_back(Output::Vote(self.dn, vote));
             return;
         }
         // A second termination within the grace does not begin it anew.
-        let running = matches!(self.lapse, Some((_, Lapse::Terminated)));
+        let running = self.lapse_at.is_some() && self.lapse == Lapse::Terminated;
         if !running {
-            self.lapse = Some((around.now + grace, Lapse::Terminated));
+            self.lapses(around.now + grace, Lapse::Terminated);
         }
+    }
+
+    fn lapses(&mut self, at: Instant, how: Lapse) {
+        self.lapse_at = Some(at);
+        self.lapse = how;
     }
 
     /// Subscribes anew at once, but not all DNs in the same moment.

@@ -26,8 +26,8 @@ use super::watcher::{State, Surroundings};
 pub(super) struct Life {
     trunk: TrunkIndex,
     peer: u8,
-    /// The lifetime that was asked for; no answer makes it longer.
-    asked: Duration,
+    /// The lifetime that was asked for, in seconds; no answer makes it longer.
+    asked: u32,
     since: Instant,
     expires_at: Instant,
 }
@@ -42,10 +42,14 @@ impl Life {
         Self {
             trunk,
             peer,
-            asked,
+            asked: whole_seconds(asked),
             since: around.now,
             expires_at: around.now,
         }
+    }
+
+    fn asked(&self) -> Duration {
+        Duration::from_secs(u64::from(self.asked))
     }
 
     /// That of an earlier process.
@@ -71,7 +75,7 @@ impl Life {
 
     /// A 2xx. RFC 6665 §4.2.1.1: it may be shorter than asked, never longer.
     pub(super) fn grant(&mut self, expires: Duration, around: &Surroundings<'_>) {
-        self.expires_at = around.now + expires.min(self.asked).max(REFRESH_INTERVAL_MIN);
+        self.expires_at = around.now + expires.min(self.asked()).max(REFRESH_INTERVAL_MIN);
     }
 
     /// A NOTIFY may shorten the lifetime and never extends it; one that says nothing changes
@@ -102,13 +106,16 @@ impl Life {
     }
 }
 
+/// RFC 3261 §20.19: Expires counts whole seconds below 2^32.
+pub(super) fn whole_seconds(time: Duration) -> u32 {
+    u32::try_from(time.as_secs()).unwrap_or(u32::MAX)
+}
+
 /// The peer notifies us.
 #[derive(Debug)]
 pub(super) struct Active {
     life: Life,
     next: Next,
-    /// Whether the refresh to come is the answer to a 423.
-    corrected: bool,
 }
 
 /// When the refresh comes.
@@ -117,17 +124,24 @@ pub(super) enum Next {
     At(Instant),
     /// It stands in the trunk's lane.
     Queued,
+    /// The same, and it is the answer to a 423.
+    Corrected,
+}
+
+impl Next {
+    /// Whether it stands in a lane, which calls it.
+    pub(super) fn is_queued(self) -> bool {
+        match self {
+            Self::At(_) => false,
+            Self::Queued | Self::Corrected => true,
+        }
+    }
 }
 
 impl Active {
     pub(super) fn new(life: Life, around: &mut Surroundings<'_>) -> Self {
         let next = Next::At(life.refresh_at(around));
-        let corrected = false;
-        Self {
-            life,
-            next,
-            corrected,
-        }
+        Self { life, next }
     }
 
     pub(super) fn life(&self) -> &Life {
@@ -136,17 +150,14 @@ impl Active {
 
     /// Whether it stands in a lane, which calls it.
     pub(super) fn is_queued(&self) -> bool {
-        match self.next {
-            Next::At(_) => false,
-            Next::Queued => true,
-        }
+        self.next.is_queued()
     }
 
     pub(super) fn deadline(&self) -> Instant {
         match self.next {
             Next::At(at) => at,
             // Whoever is not called in time has nothing left to refresh.
-            Next::Queued => self.life.expires_at,
+            Next::Queued | Next::Corrected => self.life.expires_at,
         }
     }
 
@@ -202,14 +213,18 @@ impl Active {
         {
             return self.leave_peer(record, around);
         }
-        Refreshing::send(self.life, self.corrected, record, around)
+        let corrected = match self.next {
+            Next::At(_) | Next::Queued => false,
+            Next::Corrected => true,
+        };
+        Refreshing::send(self.life, corrected, record, around)
     }
 
     /// Asks for the state now.
     pub(super) fn refresh(mut self, record: &mut Record, around: &mut Surroundings<'_>) -> State {
         match self.next {
             Next::At(_) => self.queue(record, around),
-            Next::Queued => {}
+            Next::Queued | Next::Corrected => {}
         }
         State::Active(self)
     }
@@ -282,7 +297,7 @@ impl Active {
     fn hasten(&mut self, around: &mut Surroundings<'_>) {
         match self.next {
             Next::At(at) => self.next = Next::At(at.min(self.life.refresh_at(around))),
-            Next::Queued => {}
+            Next::Queued | Next::Corrected => {}
         }
     }
 }
@@ -324,7 +339,6 @@ impl Life {
         State::Active(Active {
             life: self,
             next: Next::At(at),
-            corrected: false,
         })
     }
 }
@@ -345,18 +359,19 @@ impl Refreshing {
         record: &Record,
         around: &mut Surroundings<'_>,
     ) -> State {
-        life.asked = around.expires(life.trunk);
+        let expires = around.expires(life.trunk);
+        life.asked = whole_seconds(expires);
         around.counters.count(Counter::SubscriptionRefreshed);
         around.outputs.push_back(Output::Refresh {
             dn: record.dn,
             epoch: record.epoch,
-            expires: life.asked,
+            expires,
         });
-        State::Refreshing(Self {
+        State::Refreshing(Box::new(Self {
             life,
             corrected,
             overdue: around.overdue(),
-        })
+        }))
     }
 
     pub(super) fn life(&self) -> &Life {
@@ -376,7 +391,7 @@ impl Refreshing {
     }
 
     pub(super) fn handle(
-        mut self,
+        mut self: Box<Self>,
         event: SubscriptionEvent,
         record: &mut Record,
         around: &mut Surroundings<'_>,
@@ -432,14 +447,13 @@ impl Refreshing {
         let life = self.life;
         around.counters.count(Counter::SubscriptionFailed);
         match Refusal::of(status) {
-            Refusal::TooBrief => match usable(min_expires, life.asked) {
+            Refusal::TooBrief => match usable(min_expires, life.asked()) {
                 Some(least) if !self.corrected => {
                     around.least_expires[usize::from(life.trunk.0)] = least;
                     record.join(Lane::Refresh, life.trunk, around);
                     State::Active(Active {
                         life,
-                        next: Next::Queued,
-                        corrected: true,
+                        next: Next::Corrected,
                     })
                 }
                 Some(_) | None => life.refused(status, retry_after, record, around),
@@ -480,3 +494,5 @@ impl Life {
         self.carry_on(wait, around)
     }
 }
+
+const _: () = assert!(size_of::<Active>() <= 56, "a watched DN has 1 KB");

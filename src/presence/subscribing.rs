@@ -115,14 +115,14 @@ pub(super) struct Pending {
 }
 
 impl Pending {
-    pub(super) fn new(route: Route, asked: Duration, corrected: bool, overdue: Instant) -> Self {
-        Self {
+    pub(super) fn begun(route: Route, asked: Duration, corrected: bool, overdue: Instant) -> State {
+        State::Pending(Box::new(Self {
             route: Box::new(route),
             asked,
             corrected,
             notified: None,
             overdue,
-        }
+        }))
     }
 
     pub(super) fn deadline(&self) -> Instant {
@@ -144,7 +144,7 @@ impl Pending {
     }
 
     pub(super) fn handle(
-        mut self,
+        mut self: Box<Self>,
         event: SubscriptionEvent,
         record: &mut Record,
         around: &mut Surroundings<'_>,
@@ -195,11 +195,11 @@ impl Pending {
         let mut life = Life::new(self.route.trunk(), peer, self.asked, around);
         life.grant(expires, around);
         match self.notified {
-            None => State::NotifyWait(NotifyWait {
+            None => State::NotifyWait(Box::new(NotifyWait {
                 route: self.route,
                 life,
                 overdue: around.overdue(),
-            }),
+            })),
             Some(bound) => {
                 life.shorten(bound);
                 record.keep_vote_until(life.expires_at());
@@ -270,7 +270,7 @@ impl NotifyWait {
     }
 
     pub(super) fn handle(
-        mut self,
+        mut self: Box<Self>,
         event: SubscriptionEvent,
         record: &mut Record,
         around: &mut Surroundings<'_>,

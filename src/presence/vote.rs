@@ -4,6 +4,7 @@
 //! a mistake.
 
 use std::hash::Hasher;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use siphasher::sip::SipHasher13;
@@ -21,7 +22,7 @@ use super::entity::is_about;
 #[derive(Debug)]
 pub(super) struct LastVote {
     /// Of the body that said it; `None` when no body did.
-    digest: Option<u64>,
+    digest: Option<NonZeroU64>,
     said: Said,
 }
 
@@ -143,10 +144,10 @@ impl Lists {
         }
     }
 
-    fn digest(&self, bytes: &[u8]) -> u64 {
+    fn digest(&self, bytes: &[u8]) -> NonZeroU64 {
         let mut hasher = SipHasher13::new_with_keys(self.key, !self.key);
         hasher.write(bytes);
-        hasher.finish()
+        NonZeroU64::new(hasher.finish()).unwrap_or(NonZeroU64::MAX)
     }
 
     fn shared<'a>(&mut self, names: impl Iterator<Item = &'a str> + Clone) -> Arc<[String]> {

@@ -59,19 +59,20 @@ pub(super) struct Watcher {
     pub(super) state: State,
 }
 
-/// What a subscription is doing (RFC 6665 §4.1.2).
+/// What a subscription is doing (RFC 6665 §4.1.2). What is over soon is in a box, so that those
+/// that stand need no room for it.
 #[derive(Debug)]
 pub(super) enum State {
     /// There is none; it waits for its turn.
     Idle(Idle),
     /// SUBSCRIBE is sent.
-    Pending(Pending),
+    Pending(Box<Pending>),
     /// SUBSCRIBE is accepted, and no NOTIFY has come.
-    NotifyWait(NotifyWait),
+    NotifyWait(Box<NotifyWait>),
     /// The peer notifies us.
     Active(Active),
     /// The peer notifies us, and a refresh is sent.
-    Refreshing(Refreshing),
+    Refreshing(Box<Refreshing>),
     /// The peer notifies us, and was never asked by this process.
     Recalled(Recalled),
     /// There is none, and there will be none for a while.
@@ -189,8 +190,15 @@ impl Watcher {
         self.state = record.terminated(reason, retry_after, around);
     }
 
-    /// When the state wants to be called.
+    /// When it wants to be called.
     pub(super) fn deadline(&self) -> Option<Instant> {
+        match (self.state_deadline(), self.record.lapse_at) {
+            (Some(state), Some(lapse)) => Some(state.min(lapse)),
+            (one, other) => one.or(other),
+        }
+    }
+
+    fn state_deadline(&self) -> Option<Instant> {
         match &self.state {
             State::Idle(state) => state.deadline(),
             State::Pending(state) => Some(state.deadline()),
@@ -203,9 +211,15 @@ impl Watcher {
         }
     }
 
-    /// The deadline of the state has come.
+    /// The deadline has come: that of the state, or before it the end of the vote.
     pub(super) fn handle_timeout(&mut self, around: &mut Surroundings<'_>) {
+        let state = self.state_deadline();
         let record = &mut self.record;
+        if let Some(lapse) = record.lapse_at
+            && state.is_none_or(|state| lapse < state)
+        {
+            return record.handle_lapse(around);
+        }
         self.state = match std::mem::replace(&mut self.state, State::Invariant) {
             State::Idle(state) => state.handle_timeout(record, around),
             State::Pending(state) => state.handle_timeout(record, around),

@@ -48,25 +48,20 @@ pub struct Watchers {
 #[derive(Debug)]
 struct Row {
     watcher: Watcher,
-    state_timer: Armed,
-    lapse_timer: Armed,
+    /// Armed for the watcher's deadline.
+    timer: Option<TimerKey>,
 }
 
 const _: () = assert!(
-    size_of::<Row>() <= 224,
+    size_of::<Row>() <= 144,
     "with its timers under 1 KB a watched DN"
 );
-
-/// A timer as it is armed, so that only a changed deadline moves it.
-type Armed = Option<(Instant, TimerKey)>;
 
 /// What a deadline is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Timer {
-    /// The state of this watcher's subscription.
-    State(u32),
-    /// The end of this watcher's vote.
-    Lapse(u32),
+    /// This watcher.
+    Watcher(u32),
     /// The next turn at this trunk.
     Turn(TrunkIndex),
 }
@@ -93,8 +88,7 @@ impl Watchers {
         dns.dedup();
         let rows = (0..).zip(dns).map(|(slot, dn)| Row {
             watcher: Watcher::new(dn, slot),
-            state_timer: None,
-            lapse_timer: None,
+            timer: None,
         });
         let pace = |trunk: &crate::config::Trunk| {
             Pacing::new(now, trunk.subscribe_rate, shards, &mut jitter)
@@ -205,17 +199,10 @@ impl Watchers {
     pub fn handle_timeout(&mut self, now: Instant, trunks: &mut Trunks) {
         while let Some((_, timer)) = self.wheel.expire(now) {
             match timer {
-                Timer::State(slot) => {
+                Timer::Watcher(slot) => {
                     let slot = slot as usize;
-                    self.watchers[slot].state_timer = None;
+                    self.watchers[slot].timer = None;
                     self.with(now, trunks, slot, Watcher::handle_timeout);
-                }
-                Timer::Lapse(slot) => {
-                    let slot = slot as usize;
-                    self.watchers[slot].lapse_timer = None;
-                    self.with(now, trunks, slot, |watcher, around| {
-                        watcher.record.handle_lapse(around);
-                    });
                 }
                 Timer::Turn(trunk) => {
                     self.pacing[usize::from(trunk.0)].timer = None;
@@ -277,7 +264,7 @@ impl Watchers {
             outputs: &mut self.outputs,
             counters: &self.counters,
         };
-        let stood = row.watcher.stands();
+        let (stood, due) = (row.watcher.stands(), row.watcher.deadline());
         let result = input(&mut row.watcher, &mut around);
         let number = slot as u32;
         let stands = row.watcher.stands();
@@ -294,20 +281,14 @@ impl Watchers {
                     .insert((ends, number));
             }
         }
-        let lapse = row.watcher.record.lapse.map(|(at, _)| at);
-        let state = row.watcher.deadline();
-        arm(
-            &mut self.wheel,
-            &mut row.state_timer,
-            state,
-            Timer::State(number),
-        );
-        arm(
-            &mut self.wheel,
-            &mut row.lapse_timer,
-            lapse,
-            Timer::Lapse(number),
-        );
+        let deadline = row.watcher.deadline();
+        if due != deadline || row.timer.is_none() {
+            if let Some(timer) = row.timer.take() {
+                self.wheel.cancel(timer);
+            }
+            let arm = |at| self.wheel.arm(at, Timer::Watcher(number));
+            row.timer = deadline.map(arm);
+        }
         result
     }
 
@@ -337,14 +318,4 @@ impl Watchers {
             }
         }
     }
-}
-
-fn arm(wheel: &mut Wheel<Timer>, armed: &mut Armed, wanted: Option<Instant>, timer: Timer) {
-    if armed.map(|(at, _)| at) == wanted {
-        return;
-    }
-    if let Some((_, key)) = armed.take() {
-        wheel.cancel(key);
-    }
-    *armed = wanted.map(|at| (at, wheel.arm(at, timer)));
 }
