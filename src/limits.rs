@@ -81,6 +81,8 @@ pub const SESSION_RAISES_MAX: u8 = 2;
 pub const EARLY_DIALOGS_MAX: usize = FORKS_MAX;
 /// Subscriptions of ours on one shard.
 pub const SUBSCRIPTIONS_MAX: usize = 131_072;
+/// Room for bodies that are not kept: what comes in one turn.
+pub const PASSING_BODIES_BYTES: usize = 16_384;
 /// Peers of which a shard keeps in mind what the dialogs with them have in common.
 pub const RESTING_PEERS_MAX: usize = 64;
 /// OPTIONS of ours that wait for an answer.

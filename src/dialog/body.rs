@@ -2,30 +2,98 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+
+use crate::limits::PASSING_BODIES_BYTES;
+use crate::sip::{HeaderName, Message};
 
 /// A body with its type. Cloning is cheap; the bytes are never changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Body {
+pub struct Body<B = Arc<[u8]>> {
     /// The Content-Type value as received.
     pub content_type: Bytes,
     /// The bytes. Those of a session description live as long as its call.
-    pub bytes: Arc<[u8]>,
+    pub bytes: B,
 }
+
+/// A body that is looked at in the turn in which it comes, and not kept.
+pub type PassingBody = Body<Bytes>;
 
 /// The types that most bodies have, which need no copy.
 const USUAL_TYPES: [&[u8]; 2] = [b"application/sdp", b"application/pidf+xml"];
 
 impl Body {
-    /// A body out of a message.
-    pub(super) fn copied(content_type: &[u8], bytes: &[u8]) -> Self {
+    /// A body out of a message; `None` where it has none.
+    pub(super) fn of(message: &Message<'_>) -> Option<Self> {
+        Self::taken(message, |bytes| bytes.into())
+    }
+}
+
+impl<B> Body<B> {
+    fn taken(message: &Message<'_>, copy: impl FnOnce(&[u8]) -> B) -> Option<Self> {
+        let bytes = message.body();
+        if bytes.is_empty() {
+            return None;
+        }
+        // RFC 3261 §20.15 demands a type; where a peer forgets it, a session is meant.
+        let content_type = message
+            .header(HeaderName::ContentType)
+            .unwrap_or(b"application/sdp");
         let usual = USUAL_TYPES.iter().find(|usual| **usual == content_type);
-        Self {
+        Some(Self {
             content_type: usual.map_or_else(
                 || Bytes::copy_from_slice(content_type),
                 |usual| Bytes::from_static(usual),
             ),
-            bytes: bytes.into(),
+            bytes: copy(bytes),
+        })
+    }
+}
+
+/// Room for passing bodies: as soon as they are gone it is used again.
+#[derive(Debug, Default)]
+pub(super) struct PassingBodies(BytesMut);
+
+impl PassingBodies {
+    /// As [`Body::of`].
+    pub(super) fn take(&mut self, message: &Message<'_>) -> Option<PassingBody> {
+        Body::taken(message, |bytes| {
+            if self.0.capacity() < bytes.len() {
+                self.0.reserve(bytes.len().max(PASSING_BODIES_BYTES));
+            }
+            self.0.extend_from_slice(bytes);
+            self.0.split().freeze()
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::sip::{Checked, HeaderIndex};
+
+    use super::*;
+
+    const NOTIFY: &[u8] = include_bytes!("../../tests/data/cucm/notify_open_on_the_phone.sip");
+
+    #[test]
+    fn room_of_bodies_that_have_passed_is_used_again() {
+        let mut index = HeaderIndex::new();
+        let Ok(Checked::Request(request)) = Message::receive(NOTIFY, &mut index) else {
+            panic!("the sample is a request");
+        };
+        let mut bodies = PassingBodies::default();
+        let mut places = std::collections::BTreeSet::new();
+        for _ in 0..1_000 {
+            let body = bodies.take(&request.message);
+            let bytes = body.as_ref().map(|body| &body.bytes[..]);
+            assert_eq!(bytes, Some(request.message.body()));
+            places.extend(body.map(|body| body.bytes.as_ptr()));
         }
+        assert!(places.len() <= PASSING_BODIES_BYTES / request.message.body().len());
+        // Those that are still there keep their bytes.
+        let all: Vec<Option<PassingBody>> =
+            (0..100).map(|_| bodies.take(&request.message)).collect();
+        let kept = all.iter().flatten().map(|body| &body.bytes[..]);
+        assert!(kept.eq((0..100).map(|_| request.message.body())));
     }
 }

@@ -22,6 +22,7 @@ use crate::transaction::{
 };
 
 use super::asides::Aside;
+use super::body::PassingBodies;
 use super::compose::{Answer, Draft, response};
 use super::dialog::{Peers, Tag};
 use super::digits::{self, Digits};
@@ -147,6 +148,7 @@ pub(super) struct Core {
     pub(super) transactions: Transactions,
     pub(super) table: Table,
     pub(super) events: VecDeque<UserAgentEvent>,
+    pub(super) passing_bodies: PassingBodies,
     /// What dialogs at rest have in common.
     pub(super) peers: Peers,
     /// The names of far ends.
@@ -184,6 +186,7 @@ impl Core {
             transactions: Transactions::new(now, timers, config.keys),
             table: Table::new(config.keys),
             events: VecDeque::new(),
+            passing_bodies: PassingBodies::default(),
             peers: Peers::default(),
             far_ends: FarEnds::new(now),
             invites: SecondaryMap::new(),

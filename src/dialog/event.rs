@@ -9,7 +9,9 @@ use crate::dns::Question;
 use crate::sip::{Feedback, Status};
 
 use super::digits::Digits;
-use super::{Body, Carried, Cause, Diversion, LegKey, Party, PingKey, Replaces, SubscriptionKey};
+use super::{
+    Body, Carried, Cause, Diversion, LegKey, Party, PassingBody, PingKey, Replaces, SubscriptionKey,
+};
 
 /// One piece of news. A leg that was refused, was hung up or has hung up says nothing more.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -244,7 +246,7 @@ pub enum SubscriptionEvent {
         /// How long the notifier says it lasts, when it says so.
         expires: Option<Duration>,
         /// The body; empty NOTIFYs have none.
-        body: Option<Body>,
+        body: Option<PassingBody>,
     },
 }
 

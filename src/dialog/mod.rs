@@ -56,7 +56,7 @@ mod turned_away;
 pub mod user_agent;
 mod who;
 
-pub use body::Body;
+pub use body::{Body, PassingBody};
 pub use call_id::{call_id_of, owner};
 pub use carried::Carried;
 pub use command::{

@@ -15,7 +15,6 @@ use super::compose::{Answer, Draft, Fields};
 use super::core::{Core, Owner, Timer};
 use super::dialog::{Dialog, Peers, Resting};
 use super::reply::Copied;
-use super::turn::body_of;
 use super::{
     SubscriptionEvent, SubscriptionKey, SubscriptionState, TerminatedReason, UserAgentEvent,
 };
@@ -490,10 +489,12 @@ impl Moment<'_> {
                 retry_after: news.retry_after.map(seconds),
             },
         };
+        // Who hears it looks at it at once, and keeps none of it.
+        let body = self.core.passing_bodies.take(&request.message);
         self.emit(SubscriptionEvent::Notified {
             state,
             expires: news.expires.map(seconds),
-            body: body_of(&request.message),
+            body,
         });
         Some(state)
     }

@@ -179,13 +179,5 @@ pub(super) fn cause_of(message: &Message<'_>) -> Cause {
 
 /// The body of a message with its type, if it has one.
 pub(super) fn body_of(message: &Message<'_>) -> Option<Body> {
-    let bytes = message.body();
-    if bytes.is_empty() {
-        return None;
-    }
-    // RFC 3261 §20.15 demands a type; where a peer forgets it, a session is meant.
-    let content_type = message
-        .header(HeaderName::ContentType)
-        .unwrap_or(b"application/sdp");
-    Some(Body::copied(content_type, bytes))
+    Body::of(message)
 }

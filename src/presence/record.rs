@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::config::{ClosedBusy, DnIndex, TrunkIndex};
 use crate::counters::Counter;
 use crate::cti::{Notice, SubscriptionStatus};
-use crate::dialog::{Body, Subscribe, SubscriptionState, TerminatedReason};
+use crate::dialog::{PassingBody, Subscribe, SubscriptionState, TerminatedReason};
 use crate::limits::TRUNK_WAIT;
 use crate::trunk::{Failure, Route, sip_uri};
 
@@ -266,7 +266,7 @@ impl Record {
     pub(super) fn notified(
         &mut self,
         state: SubscriptionState,
-        body: Option<&Body>,
+        body: Option<&PassingBody>,
         vote_until: Instant,
         around: &mut Surroundings<'_>,
     ) {
@@ -285,7 +285,7 @@ impl Record {
         }
     }
 
-    fn apply(&mut self, body: &Body, vote_until: Instant, around: &mut Surroundings<'_>) {
+    fn apply(&mut self, body: &PassingBody, vote_until: Instant, around: &mut Surroundings<'_>) {
         let dn = &*around.config.agent_at(self.dn).dn;
         let presence = &around.config.presence;
         match self

@@ -11,7 +11,7 @@ use siphasher::sip::SipHasher13;
 
 use crate::config;
 use crate::counters::Counter;
-use crate::dialog::Body;
+use crate::dialog::PassingBody;
 use crate::limits::ACTIVITY_LISTS_MAX;
 use crate::sip::pidf::{self, Activities, Basic, PidfError};
 
@@ -74,7 +74,7 @@ impl LastVote {
         config: &config::Presence,
         lists: &mut Lists,
         dn: &str,
-        body: &Body,
+        body: &PassingBody,
         initial: bool,
     ) -> Result<Vote, Counter> {
         if !is_presence(&body.content_type) {

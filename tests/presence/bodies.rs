@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use offhook::counters::Counter;
-use offhook::dialog::{Body, SubscriptionEvent, SubscriptionState};
+use offhook::dialog::{PassingBody, SubscriptionEvent, SubscriptionState};
 use offhook::presence::Vote;
 
 use crate::lab::{Lab, busy, idle, list, notified, pidf, pidf_about, sample, seconds};
@@ -21,7 +21,7 @@ fn out(activities: &[&str]) -> Vote {
 }
 
 /// The vote that a body leads to in a subscription that has spoken before.
-fn vote_of(presence: &str, body: &Body) -> Option<Vote> {
+fn vote_of(presence: &str, body: &PassingBody) -> Option<Vote> {
     let mut lab = Lab::subscribed(presence, 3_600);
     lab.notify(body);
     lab.vote()
@@ -139,11 +139,11 @@ fn p14_a_body_about_another_entity_is_counted_and_not_applied() {
 
 #[test]
 fn what_cannot_be_used_is_counted_by_cause_and_changes_nothing() {
-    let typed = |content_type: &'static str, body: Body| Body {
+    let typed = |content_type: &'static str, body: PassingBody| PassingBody {
         content_type: Bytes::from_static(content_type.as_bytes()),
         ..body
     };
-    let bytes = |bytes: Vec<u8>| Body {
+    let bytes = |bytes: Vec<u8>| PassingBody {
         bytes: bytes.into(),
         ..idle()
     };
@@ -189,7 +189,7 @@ fn content_types_are_compared_without_case_and_parameters() {
         "application/pidf+xml;charset=UTF-8",
         " application/cpim-pidf+xml ;x",
     ] {
-        let body = Body {
+        let body = PassingBody {
             content_type: Bytes::from_static(content_type.as_bytes()),
             ..busy()
         };

@@ -9,7 +9,9 @@ use bytes::Bytes;
 use offhook::config::{self, Config, DnIndex, TrunkIndex};
 use offhook::counters::{Counter, Counters};
 use offhook::cti::{Notice, SubscriptionStatus};
-use offhook::dialog::{Body, Subscribe, SubscriptionEvent, SubscriptionState, TerminatedReason};
+use offhook::dialog::{
+    PassingBody, Subscribe, SubscriptionEvent, SubscriptionState, TerminatedReason,
+};
 use offhook::presence::{Output, Vote, Watchers};
 use offhook::sip::Status;
 use offhook::trunk::{Failure, HealthChange, Trunks};
@@ -287,7 +289,7 @@ impl Lab {
         });
     }
 
-    pub(crate) fn notify(&mut self, body: &Body) {
+    pub(crate) fn notify(&mut self, body: &PassingBody) {
         self.event(notified(body, None));
     }
 
@@ -348,7 +350,7 @@ impl Lab {
     }
 }
 
-pub(crate) fn notified(body: &Body, expires: Option<u64>) -> SubscriptionEvent {
+pub(crate) fn notified(body: &PassingBody, expires: Option<u64>) -> SubscriptionEvent {
     SubscriptionEvent::Notified {
         state: SubscriptionState::Active,
         expires: expires.map(seconds),
@@ -357,11 +359,11 @@ pub(crate) fn notified(body: &Body, expires: Option<u64>) -> SubscriptionEvent {
 }
 
 /// A body as UCM sends it, for 8001.
-pub(crate) fn pidf(basic: &str, activities: &str) -> Body {
+pub(crate) fn pidf(basic: &str, activities: &str) -> PassingBody {
     pidf_about("sip:8001@192.0.2.20", basic, activities)
 }
 
-pub(crate) fn pidf_about(entity: &str, basic: &str, activities: &str) -> Body {
+pub(crate) fn pidf_about(entity: &str, basic: &str, activities: &str) -> PassingBody {
     let text = format!(
         r#"<?xml version="1.0" encoding="UTF-8"?>
 <presence xmlns="urn:ietf:params:xml:ns:pidf" entity="{entity}"
@@ -372,17 +374,17 @@ pub(crate) fn pidf_about(entity: &str, basic: &str, activities: &str) -> Body {
   <tuple id="t"><status><basic>{basic}</basic></status></tuple>
 </presence>"#
     );
-    Body {
+    PassingBody {
         content_type: Bytes::from_static(b"application/pidf+xml"),
         bytes: text.into_bytes().into(),
     }
 }
 
-pub(crate) fn idle() -> Body {
+pub(crate) fn idle() -> PassingBody {
     pidf("open", "")
 }
 
-pub(crate) fn busy() -> Body {
+pub(crate) fn busy() -> PassingBody {
     pidf("open", "<e:on-the-phone/>")
 }
 
@@ -394,7 +396,7 @@ pub(crate) fn list(activities: &[&str]) -> Arc<[String]> {
 }
 
 /// The body of a message in `tests/data/cucm`.
-pub(crate) fn sample(file: &str) -> Body {
+pub(crate) fn sample(file: &str) -> PassingBody {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/data/cucm")
         .join(file);
@@ -403,8 +405,8 @@ pub(crate) fn sample(file: &str) -> Body {
     let (_, body) = message
         .split_once("\n\n")
         .expect("a blank line ends the head");
-    Body {
+    PassingBody {
         content_type: Bytes::from_static(b"application/pidf+xml"),
-        bytes: body.as_bytes().into(),
+        bytes: body.as_bytes().to_vec().into(),
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use offhook::counters::Counter;
 use offhook::cti::SubscriptionStatus;
-use offhook::dialog::{Body, SubscriptionEvent, SubscriptionState, TerminatedReason};
+use offhook::dialog::{PassingBody, SubscriptionEvent, SubscriptionState, TerminatedReason};
 use offhook::presence::Vote;
 use offhook::sip::Status;
 use proptest::prelude::*;
@@ -24,12 +24,12 @@ enum Step {
     Full,
 }
 
-fn body() -> impl Strategy<Value = Body> {
-    let broken = Body {
+fn body() -> impl Strategy<Value = PassingBody> {
+    let broken = PassingBody {
         bytes: b"<presence"[..].into(),
         ..idle()
     };
-    let text = Body {
+    let text = PassingBody {
         content_type: Bytes::from_static(b"text/plain"),
         ..idle()
     };

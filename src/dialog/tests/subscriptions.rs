@@ -54,7 +54,7 @@ fn notified(state: SubscriptionState, body: &str) -> SubscriptionEvent {
         expires: None,
         body: (!body.is_empty()).then(|| Body {
             content_type: bytes::Bytes::from_static(b"application/pidf+xml"),
-            bytes: body.as_bytes().into(),
+            bytes: body.as_bytes().to_vec().into(),
         }),
     }
 }
