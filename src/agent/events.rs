@@ -52,7 +52,7 @@ pub(super) fn wrap_up_time(wrap_up: WrapUp) -> Value {
         WrapUp::Timed(time) => {
             Value::Integer(i64::try_from(time.as_secs()).expect("a configured time is small"))
         }
-        WrapUp::Untimed => Value::Text("untimed".to_owned()),
+        WrapUp::Untimed => Value::Text("untimed".into()),
     }
 }
 
@@ -72,7 +72,7 @@ impl Agent {
         if reason == Reason::Presence {
             event
                 .extensions
-                .set("Source", Value::Text("presence".to_owned()));
+                .set("Source", Value::Text("presence".into()));
         }
         step.emit(event);
     }
@@ -139,14 +139,19 @@ impl Agent {
             PresenceVote::None | PresenceVote::Out(_) | PresenceVote::Ready => Arc::default(),
         };
         event.agent_work_mode = Some(AgentWorkMode::Unknown);
-        let code = reason_code(&activities).to_owned();
+        let code = match reason_code(&activities) {
+            ON_THE_PHONE => ON_THE_PHONE.into(),
+            activity => activity.to_owned().into(),
+        };
         event.extensions.set("ReasonCode", Value::Text(code));
         event
             .extensions
-            .set("Source", Value::Text("presence".to_owned()));
+            .set("Source", Value::Text("presence".into()));
         if activities.len() > 1 {
             let all = activities.join(",");
-            event.extensions.set("PresenceActivities", Value::Text(all));
+            event
+                .extensions
+                .set("PresenceActivities", Value::Text(all.into()));
         }
     }
 
@@ -155,7 +160,7 @@ impl Agent {
             DesktopVote::NotReady(pause) => pause,
             DesktopVote::LegalGuard { .. } => {
                 event.agent_work_mode = Some(AgentWorkMode::LegalGuard);
-                let source = Value::Text("server".to_owned());
+                let source = Value::Text("server".into());
                 return event.extensions.set("Source", source);
             }
             DesktopVote::AfterCallWork { .. }
@@ -173,12 +178,8 @@ impl Agent {
             Some(ServerDecision::NoAnswer) => "no-answer",
             Some(ServerDecision::DesktopGone) => "desktop-gone",
         };
-        event
-            .extensions
-            .set("ReasonCode", Value::Text(code.to_owned()));
-        event
-            .extensions
-            .set("Source", Value::Text("server".to_owned()));
+        event.extensions.set("ReasonCode", Value::Text(code.into()));
+        event.extensions.set("Source", Value::Text("server".into()));
     }
 
     pub(super) fn agent_event(

@@ -14,13 +14,13 @@ pub(super) fn apply(data: &mut KeyValueList, change: UserDataChange) -> Result<(
         UserDataChange::Attach(pairs) => {
             for (key, value) in pairs.iter() {
                 if changed.value(key).is_none() {
-                    changed.set(key, value.clone());
+                    changed.set(key.to_owned(), value.clone());
                 }
             }
         }
         UserDataChange::Update(pairs) => {
             for (key, value) in pairs.iter() {
-                changed.set(key, value.clone());
+                changed.set(key.to_owned(), value.clone());
             }
         }
         UserDataChange::DeletePair(key) => {

@@ -1,14 +1,16 @@
 //! Key-value lists: user data, reasons and extensions.
 
-/// An ordered list of keys and values; a key may occur once.
+use std::borrow::Cow;
+
+/// An ordered list of keys and values; a key may occur once. Texts of ours are not copied.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct KeyValueList(Vec<(String, Value)>);
+pub struct KeyValueList(Vec<(Cow<'static, str>, Value)>);
 
 /// A value of a key-value list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Value {
     /// A string.
-    Text(String),
+    Text(Cow<'static, str>),
     /// An integer.
     Integer(i64),
     /// A list inside the list.
@@ -44,7 +46,7 @@ impl KeyValueList {
     }
 
     /// Sets `key`, replacing what it had in its place.
-    pub fn set(&mut self, key: impl Into<String>, value: Value) {
+    pub fn set(&mut self, key: impl Into<Cow<'static, str>>, value: Value) {
         let key = key.into();
         match self.0.iter_mut().find(|(name, _)| *name == key) {
             Some((_, old)) => *old = value,
@@ -54,7 +56,11 @@ impl KeyValueList {
 
     /// Sets `key` to a string.
     #[must_use]
-    pub fn with_text(mut self, key: &str, text: impl Into<String>) -> Self {
+    pub fn with_text(
+        mut self,
+        key: impl Into<Cow<'static, str>>,
+        text: impl Into<Cow<'static, str>>,
+    ) -> Self {
         self.set(key, Value::Text(text.into()));
         self
     }
@@ -67,7 +73,7 @@ impl KeyValueList {
 
     /// Keys and values in their order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
-        self.0.iter().map(|(key, value)| (key.as_str(), value))
+        self.0.iter().map(|(key, value)| (&**key, value))
     }
 
     /// The bytes that keys and values take, lists inside included: what the size limit counts.

@@ -2,6 +2,7 @@
 //! byte for a choice. There are no names and no types in the bytes; the version in the head of the
 //! file stands for all of them. Reading trusts nothing, although the checksum was right.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -163,6 +164,17 @@ impl Field for String {
     fn read(from: &mut Reader<'_>) -> Option<Self> {
         let count = from.count()?;
         Self::from_utf8(from.take(count)?.to_vec()).ok()
+    }
+}
+
+impl Field for Cow<'static, str> {
+    fn write(&self, out: &mut Vec<u8>) {
+        write_count(self.len(), out);
+        out.extend_from_slice(self.as_bytes());
+    }
+
+    fn read(from: &mut Reader<'_>) -> Option<Self> {
+        String::read(from).map(Self::Owned)
     }
 }
 

@@ -1,6 +1,7 @@
 //! How the values of other modules are written down, where all that they hold is public. What has
 //! secrets of its own writes itself.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use offhook_shards::Transport;
@@ -112,7 +113,7 @@ impl Field for Value {
 
     fn read(from: &mut Reader<'_>) -> Option<Self> {
         match u8::read(from)? {
-            1 => String::read(from).map(Self::Text),
+            1 => Cow::read(from).map(Self::Text),
             2 => i64::read(from).map(Self::Integer),
             3 => KeyValueList::read(from).map(Self::List),
             _ => None,

@@ -23,7 +23,7 @@ pub(super) fn event(now: Instant, trunk: &Trunk, in_service: bool, status: &Trun
             Some(place) => place.to_string(),
             None => trunk.peers[usize::from(node.peer)].to_string(),
         };
-        peers.set(shown, Value::Text(node.state.to_owned()));
+        peers.set(shown, Value::Text(node.state.into()));
     }
     let mut event = Event::new(now, name, &*trunk.name);
     event.extensions.set("Peers", Value::List(peers));

@@ -397,7 +397,7 @@ fn short(event: &Event) -> String {
 /// A text among the event's extensions.
 pub(crate) fn text(event: &Event, key: &str) -> Option<String> {
     match event.extensions.value(key)? {
-        Value::Text(text) => Some(text.clone()),
+        Value::Text(text) => Some(text.to_string()),
         Value::Integer(_) | Value::List(_) => None,
     }
 }

@@ -164,19 +164,19 @@ fn a_routing_point_tells_callers_apart_by_number_and_data() {
     let leads_to = |ani: Option<&str>, pairs: &[(&str, Value)]| {
         let mut data = KeyValueList::new();
         for (key, value) in pairs {
-            data.set(*key, value.clone());
+            data.set((*key).to_owned(), value.clone());
         }
         let entry = config.route(MANY, ani, &data)[0];
         &*config.queue_at(config.entry_at(entry).queue).name
     };
-    let german = || ("Language", Value::Text("de".to_owned()));
+    let german = || ("Language", Value::Text("de".into()));
     assert_eq!(leads_to(Some("+4930123"), &[]), "german");
     assert_eq!(leads_to(Some("+43123"), &[german()]), "german");
     assert_eq!(leads_to(Some("+44123"), &[german()]), "sales");
     assert_eq!(leads_to(None, &[]), "sales");
     let gold = ("Tier", Value::Integer(1));
     assert_eq!(leads_to(Some("+4930123"), &[german(), gold]), "vip");
-    let gold = ("Tier", Value::Text("1".to_owned()));
+    let gold = ("Tier", Value::Text("1".into()));
     assert_eq!(leads_to(None, &[gold, german()]), "vip");
 }
 

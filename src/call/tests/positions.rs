@@ -281,7 +281,7 @@ fn request_that_is_refused_leaves_every_call_as_it_was() {
 /// The data of a call is changed by whoever takes part, however it stands, and by nobody else.
 #[test]
 fn data_is_changed_in_every_state_by_who_is_a_party() {
-    let pairs = |value: &str| KeyValueList::new().with_text("Segment", value);
+    let pairs = |value: &'static str| KeyValueList::new().with_text("Segment", value);
     for state in positions().into_iter().flat_map(states).copied() {
         let mut scene = Scene::new(state);
         let should = match scene.position() {

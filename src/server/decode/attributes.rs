@@ -188,7 +188,7 @@ fn key_values(name: &str, map: &Map<String, Json>, depth: usize) -> Checked<KeyV
     let mut list = KeyValueList::new();
     for (key, json) in map {
         let value = match json {
-            Json::String(text) => Value::Text(text.clone()),
+            Json::String(text) => Value::Text(text.clone().into()),
             Json::Number(number) => Value::Integer(number.as_i64().ok_or_else(|| {
                 invalid(format!("{name}.{key} must be a whole number of 64 bits"))
             })?),
@@ -201,7 +201,7 @@ fn key_values(name: &str, map: &Map<String, Json>, depth: usize) -> Checked<KeyV
                 return Err(invalid(words));
             }
         };
-        list.set(key.as_str(), value);
+        list.set(key.clone(), value);
     }
     Ok(list)
 }
