@@ -13,7 +13,6 @@ use super::dialog::{Dialog, Opening as Opened, SessionHalves};
 use super::leg::{Leg, Stage};
 use super::outbound::{Calling, Opening};
 use super::provisional::{Provisional, QueuePlace};
-use super::table::Usage;
 use super::user_agent::{Full, UserAgent};
 use super::who::{self, Role};
 use super::{AutoAnswer, Body, Cause, Invite, LegKey, LegPolicy, Party, Refusal, Replaces};
@@ -55,7 +54,7 @@ impl UserAgent {
         };
         self.core
             .table
-            .insert(dialog.call_id(), dialog.local_tag, Usage::Leg(key));
+            .insert(dialog.call_id(), dialog.local_tag, key);
         self.legs[key] = Some(Leg::Calling(Calling::new(dialog, sent, opening)));
         if let Some(across) = invite.speaks_for {
             self.face(across, Some(key));
@@ -278,9 +277,7 @@ impl UserAgent {
             from_tag,
             ..
         } = replaces;
-        let Usage::Leg(key) = self.core.table.find(call_id, to_tag)? else {
-            return None;
-        };
+        let key = self.core.table.find(call_id, to_tag)?;
         let leg = self.legs.get(key)?.as_ref()?;
         // A peer of RFC 2543 has no tag and is named by `0`.
         let is_with = leg.is_with(Some(from_tag)) || (from_tag == "0" && leg.is_with(None));

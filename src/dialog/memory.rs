@@ -19,7 +19,6 @@ use super::inbound::Unacknowledged;
 use super::leg::{Leg, Stage};
 use super::session::Session;
 use super::subscription::Subscription;
-use super::table::Usage;
 use super::turn::Turn;
 use super::{Body, LegKey, Party, SubscriptionKey, Target, UserAgent};
 
@@ -98,10 +97,10 @@ impl UserAgent {
         credentials: Option<Arc<Credentials>>,
     ) -> Option<SubscriptionKey> {
         let SubscriptionMemory { mut dialog } = memory;
-        let (call_id, local_tag) = (dialog.call_id().to_owned(), dialog.local_tag);
-        let is_there = self.core.table.find(&call_id, &local_tag.text()).is_some();
-        let remote_tag = dialog.remote_tag()?.to_owned();
-        if is_there || self.subscriptions.len() >= SUBSCRIPTIONS_MAX {
+        let call_id = dialog.call_id().to_owned();
+        let is_there = self.core.table.subscription(&call_id).is_some();
+        let is_full = self.subscriptions.len() >= SUBSCRIPTIONS_MAX;
+        if is_there || dialog.remote_tag().is_none() || is_full {
             return None;
         }
         // As in a leg: a gap does no harm, and a number that comes again does.
@@ -110,8 +109,7 @@ impl UserAgent {
         let subscription = Some(Subscription::recalled(dialog));
         let key = self.subscriptions.insert(subscription);
         let table = &mut self.core.table;
-        table.insert(&call_id, local_tag, Usage::Subscription(key));
-        table.insert_remote(&call_id, &remote_tag, key);
+        table.insert_subscription(&call_id, key);
         Some(key)
     }
 
@@ -181,7 +179,7 @@ impl UserAgent {
             dialog.is_across(party, &self.core);
         }
         let key = self.legs.insert(None);
-        self.core.table.insert(&call_id, local_tag, Usage::Leg(key));
+        self.core.table.insert(&call_id, local_tag, key);
         if let (Some(unheard), Some(tag)) = (&unheard, dialog.remote_tag()) {
             let table = &mut self.core.table;
             table.insert_accepted(&call_id, tag, unheard.cseq());

@@ -20,7 +20,7 @@ use super::incoming::{Unserved, check};
 use super::leg::{Leg, Stage};
 use super::reply::{Copied, Reply};
 use super::subscription::PACKAGE;
-use super::table::Usage;
+use super::subscription::Subscription;
 use super::turn::Turn;
 use super::user_agent::UserAgent;
 use super::who::Role;
@@ -178,9 +178,7 @@ impl UserAgent {
         let random = self.core.below(u32::MAX);
         let ringing = Ringing::new(dialog, server, request, reply, random);
         let key = self.legs.insert(Some(Leg::Ringing(ringing)));
-        self.core
-            .table
-            .insert(request.call_id, tag, Usage::Leg(key));
+        self.core.table.insert(request.call_id, tag, key);
         self.core.invites.insert(server, (key, tag));
         self.hear_session_id(key, request.message.session_id());
         if !is_trusted && says_who(&request.message) {
@@ -298,22 +296,21 @@ impl UserAgent {
         });
     }
 
-    /// RFC 6665 §4.4.1, and UCM, which forgets our tag: then the notifier's own one must do.
     pub(super) fn subscription_of(&self, request: &Request<'_>) -> Option<SubscriptionKey> {
-        let key = match request.to_tag {
-            Some(tag) => match self.core.table.find(request.call_id, tag) {
-                Some(Usage::Subscription(key)) => Some(key),
-                Some(Usage::Leg(_)) | None => None,
-            },
-            None => {
-                let tag = request.from_tag.unwrap_or_default();
-                self.core.table.find_remote(request.call_id, tag)
-            }
-        }?;
+        let (key, subscription) = self.subscription_called(request.call_id)?;
+        subscription
+            .listens_to(request.to_tag, request.from_tag)
+            .then_some(key)
+    }
+
+    /// The subscription that has this Call-ID.
+    pub(super) fn subscription_called(
+        &self,
+        call_id: &str,
+    ) -> Option<(SubscriptionKey, &Subscription)> {
+        let key = self.core.table.subscription(call_id)?;
         let subscription = self.subscriptions.get(key)?.as_ref()?;
-        let ours =
-            subscription.call_id() == request.call_id && subscription.listens_to(request.from_tag);
-        ours.then_some(key)
+        (subscription.call_id() == call_id).then_some((key, subscription))
     }
 
     /// RFC 3261 §9.2: answered for itself; the INVITE, if it waits still, gets its 487.
@@ -356,9 +353,7 @@ impl UserAgent {
 
     /// The leg whose dialog the request names by Call-ID and both tags.
     pub(super) fn leg_of(&self, request: &Request<'_>) -> Option<LegKey> {
-        let Usage::Leg(key) = self.core.table.find(request.call_id, request.to_tag?)? else {
-            return None;
-        };
+        let key = self.core.table.find(request.call_id, request.to_tag?)?;
         let leg = self.legs.get(key)?.as_ref()?;
         // A BYE may overtake the 2xx with which its sender names itself.
         let overtakes = request.method == Method::Bye && leg.awaits_answer();

@@ -93,10 +93,12 @@ impl UserAgent {
         let Some(names) = DialogNames::of(bytes) else {
             return false;
         };
-        let table = &self.core.table;
-        let by_ours = |tag| table.find(names.call_id, tag).is_some();
-        let by_theirs = |tag| table.find_remote(names.call_id, tag).is_some();
-        names.local_tag.is_some_and(by_ours) || names.remote_tag.is_some_and(by_theirs)
+        let (ours, theirs) = (names.local_tag, names.remote_tag);
+        let is_leg = |tag| self.core.table.find(names.call_id, tag).is_some();
+        ours.is_some_and(is_leg)
+            || self
+                .subscription_called(names.call_id)
+                .is_some_and(|(_, it)| it.has_tag(ours) || (theirs.is_some() && it.is_with(theirs)))
     }
 
     pub(super) fn handle_stranger(

@@ -23,7 +23,6 @@ use super::invites::declining;
 use super::leg::Leg;
 use super::session::{Negotiation, Recalled, Session};
 use super::strangers::Sender;
-use super::table::Usage;
 use super::turn::{Turn, body_of};
 use super::who::Role;
 use super::{Body, Cause, LegEvent, LegKey, LegPolicy, Target, UserAgent, call_id};
@@ -53,7 +52,8 @@ impl UserAgent {
         }
         let tag = response.from_tag.unwrap_or_default();
         match self.core.table.find(response.call_id, tag) {
-            Some(Usage::Leg(leg)) => self.acknowledge_again(now, leg, (source, sender), response),
+            Some(leg) => self.acknowledge_again(now, leg, (source, sender), response),
+            None if self.core.table.subscription(response.call_id).is_some() => false,
             None => {
                 let from = (source, sender);
                 let Some(leg) = self.take_up_stray(now, from, response) else {
@@ -64,7 +64,6 @@ impl UserAgent {
                 self.with_leg(now, leg, |leg, turn| leg.hang_up(turn, Cause::default()));
                 is_acknowledged
             }
-            Some(Usage::Subscription(_)) => false,
         }
     }
 
@@ -139,7 +138,7 @@ impl UserAgent {
         let leg = Leg::Confirmed(Session::called(Box::new(dialog)));
         let key = self.legs.insert(Some(leg));
         let table = &mut self.core.table;
-        table.insert(response.call_id, local_tag, Usage::Leg(key));
+        table.insert(response.call_id, local_tag, key);
         Some(key)
     }
 

@@ -232,14 +232,36 @@ impl Subscription {
         }
     }
 
-    /// Whether a NOTIFY with this From tag is for us (RFC 6665 §4.4.1): any notifier may be the
-    /// first, and then no other.
-    pub(super) fn listens_to(&self, tag: Option<&str>) -> bool {
+    /// Whether a NOTIFY with these tags is for us (RFC 6665 §4.4.1): any notifier may be the first,
+    /// and then no other. Of those that are known it is enough to name themselves, for UCM forgets
+    /// our tag.
+    pub(super) fn listens_to(&self, to_tag: Option<&str>, from_tag: Option<&str>) -> bool {
         match self {
-            Self::Asking(_) => true,
+            Self::Asking(_) => self.has_tag(to_tag),
+            Self::Established(_) | Self::Resting(_) => {
+                self.is_with(from_tag) && (to_tag.is_none() || self.has_tag(to_tag))
+            }
+            Self::Over(_) => false,
+        }
+    }
+
+    /// Whether this is our tag.
+    pub(super) fn has_tag(&self, tag: Option<&str>) -> bool {
+        let ours = match self {
+            Self::Asking(state) => state.dialog.local_tag,
+            Self::Established(state) => state.dialog.local_tag,
+            Self::Resting(dialog) => dialog.local_tag(),
+            Self::Over(dialog) => dialog.local_tag,
+        };
+        tag.is_some_and(|tag| *tag == *ours.text())
+    }
+
+    /// Whether this is the notifier's tag.
+    pub(super) fn is_with(&self, tag: Option<&str>) -> bool {
+        match self {
             Self::Established(state) => state.dialog.is_with(tag),
             Self::Resting(dialog) => dialog.is_with(tag),
-            Self::Over(_) => false,
+            Self::Asking(_) | Self::Over(_) => false,
         }
     }
 
@@ -255,7 +277,6 @@ impl Subscription {
             Self::Asking(mut state) => {
                 // RFC 6665 §4.4.1: the NOTIFY may overtake the 2xx, and then it makes the dialog.
                 state.dialog.confirm_by_request(request);
-                moment.index(&state.dialog);
                 let established = Established {
                     dialog: state.dialog,
                     pending: Some(state.pending),
@@ -314,7 +335,6 @@ impl Asking {
             return Subscription::Over(self.dialog);
         }
         self.dialog.confirm(response);
-        moment.index(&self.dialog);
         moment.accepted(&mut self.dialog, self.pending.asked, response);
         let established = Established {
             dialog: self.dialog,
@@ -497,14 +517,6 @@ impl Moment<'_> {
             body,
         });
         Some(state)
-    }
-
-    /// From now on the subscription is also found by the notifier's tag.
-    fn index(&mut self, dialog: &Dialog) {
-        let tag = dialog.remote_tag().unwrap_or_default();
-        self.core
-            .table
-            .insert_remote(dialog.call_id(), tag, self.key);
     }
 
     fn arm_timer_n(&mut self) -> TimerKey {

@@ -1,27 +1,22 @@
 //! Which dialog a request belongs to.
 //!
-//! Local tags are ours and unguessable, so Call-ID and local tag name one usage; the remote tag is
-//! compared by the usage itself, which may know several of them (a forked INVITE) or none yet. The
-//! second index finds a subscription by Call-ID and remote tag, for peers that lose our tag. Both
-//! keep a keyed 128-bit hash instead of the text: 16 bytes an entry, nothing to aim at from
-//! outside, and every hit is checked against the full text afterwards.
+//! Local tags are ours and unguessable, so Call-ID and local tag name one leg; the remote tag is
+//! compared by the leg itself, which may know several of them (a forked INVITE) or none yet. The
+//! Call-ID of a subscription is ours as well and names it alone: there are peers that lose our tag,
+//! so that its tags are compared by the subscription. Both indexes keep a keyed hash instead of the
+//! text: nothing to aim at from outside, and every hit is checked against the full text afterwards.
+//! That of a subscription has 64 bits only, because there are as many as DNs; of two that have the
+//! same, which is a matter of millions of years, the elder is found no more, and begun anew when
+//! its notifier hears so.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
+use siphasher::sip::SipHasher13;
 use siphasher::sip128::{Hasher128, SipHasher24};
 
 use super::dialog::Tag;
 use super::{LegKey, SubscriptionKey};
-
-/// What a dialog is used for. One dialog of ours has one use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Usage {
-    /// A call.
-    Leg(LegKey),
-    /// A subscription.
-    Subscription(SubscriptionKey),
-}
 
 type Map<V> = HashMap<u128, V, BuildHasherDefault<Hashed>>;
 
@@ -29,8 +24,8 @@ type Map<V> = HashMap<u128, V, BuildHasherDefault<Hashed>>;
 #[derive(Debug)]
 pub(super) struct Table {
     keys: [u64; 2],
-    by_local_tag: Map<Usage>,
-    by_remote_tag: Map<SubscriptionKey>,
+    by_local_tag: Map<LegKey>,
+    subscriptions: HashMap<u64, SubscriptionKey, BuildHasherDefault<Hashed>>,
     /// By Call-ID and remote tag, the number of each INVITE that an earlier process has accepted,
     /// and whose transaction went with it.
     accepted_before: Map<u32>,
@@ -41,14 +36,14 @@ impl Table {
         Self {
             keys,
             by_local_tag: Map::default(),
-            by_remote_tag: Map::default(),
+            subscriptions: HashMap::default(),
             accepted_before: Map::default(),
         }
     }
 
-    pub(super) fn insert(&mut self, call_id: &str, local: Tag, usage: Usage) {
+    pub(super) fn insert(&mut self, call_id: &str, local: Tag, leg: LegKey) {
         let key = self.key(call_id, local.text().as_bytes());
-        let before = self.by_local_tag.insert(key, usage);
+        let before = self.by_local_tag.insert(key, leg);
         assert!(before.is_none(), "a minted tag is never minted again");
     }
 
@@ -57,28 +52,27 @@ impl Table {
         self.by_local_tag.remove(&key);
     }
 
-    /// Who may own a message with this Call-ID and, on our side of it, this tag.
-    pub(super) fn find(&self, call_id: &str, local_tag: &str) -> Option<Usage> {
+    /// The leg that may own a message with this Call-ID and, on our side of it, this tag.
+    pub(super) fn find(&self, call_id: &str, local_tag: &str) -> Option<LegKey> {
         self.by_local_tag
             .get(&self.key(call_id, local_tag.as_bytes()))
             .copied()
     }
 
-    pub(super) fn insert_remote(&mut self, call_id: &str, remote: &str, key: SubscriptionKey) {
-        self.by_remote_tag
-            .insert(self.key(call_id, remote.as_bytes()), key);
+    pub(super) fn insert_subscription(&mut self, call_id: &str, key: SubscriptionKey) {
+        self.subscriptions.insert(self.short_key(call_id), key);
     }
 
-    pub(super) fn remove_remote(&mut self, call_id: &str, remote: &str) {
-        self.by_remote_tag
-            .remove(&self.key(call_id, remote.as_bytes()));
+    pub(super) fn remove_subscription(&mut self, call_id: &str, key: SubscriptionKey) {
+        let place = self.short_key(call_id);
+        if self.subscriptions.get(&place) == Some(&key) {
+            self.subscriptions.remove(&place);
+        }
     }
 
-    /// The subscription whose notifier uses this tag.
-    pub(super) fn find_remote(&self, call_id: &str, remote: &str) -> Option<SubscriptionKey> {
-        self.by_remote_tag
-            .get(&self.key(call_id, remote.as_bytes()))
-            .copied()
+    /// The subscription that may own a message with this Call-ID.
+    pub(super) fn subscription(&self, call_id: &str) -> Option<SubscriptionKey> {
+        self.subscriptions.get(&self.short_key(call_id)).copied()
     }
 
     /// An earlier process has accepted this INVITE.
@@ -111,7 +105,13 @@ impl Table {
 
     /// How many entries there are; zero when there is no dialog.
     pub(super) fn len(&self) -> usize {
-        self.by_local_tag.len() + self.by_remote_tag.len() + self.accepted_before.len()
+        self.by_local_tag.len() + self.subscriptions.len() + self.accepted_before.len()
+    }
+
+    fn short_key(&self, call_id: &str) -> u64 {
+        let mut hasher = SipHasher13::new_with_keys(self.keys[0], self.keys[1]);
+        hasher.write(call_id.as_bytes());
+        hasher.finish()
     }
 
     fn key(&self, call_id: &str, tag: &[u8]) -> u128 {

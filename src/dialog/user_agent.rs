@@ -29,7 +29,6 @@ use super::reply::Copied;
 use super::strangers::{Sender, StrangersLog};
 use super::stray::Strays;
 use super::subscription::{Moment, Subscription};
-use super::table::Usage;
 use super::turn::Turn;
 use super::turned_away::{Offered, TurnedAway, Verdict};
 use super::{
@@ -215,7 +214,7 @@ impl UserAgent {
             contact_user: &subscribe.from_user,
             is_focus: false,
         }));
-        let (call_id, local_tag) = (dialog.call_id().to_owned(), dialog.local_tag);
+        let call_id = dialog.call_id().to_owned();
         let authorization = subscribe.credentials.clone().map(Authorization::new);
         dialog.authorization = authorization.map(Box::new);
         let key = self.subscriptions.insert(None);
@@ -228,9 +227,7 @@ impl UserAgent {
             self.subscriptions.remove(key);
             return Err(Full);
         };
-        self.core
-            .table
-            .insert(&call_id, local_tag, Usage::Subscription(key));
+        self.core.table.insert_subscription(&call_id, key);
         self.subscriptions[key] = Some(subscription);
         self.settle(now);
         Ok(key)
@@ -409,10 +406,7 @@ impl UserAgent {
         let mut subscription = happen(subscription, &mut moment);
         Self::find_way_of_subscription(&mut self.core, now, &mut subscription);
         if let Subscription::Over(dialog) = &subscription {
-            self.core.table.remove(dialog.call_id(), dialog.local_tag);
-            if let Some(tag) = dialog.remote_tag() {
-                self.core.table.remove_remote(dialog.call_id(), tag);
-            }
+            self.core.table.remove_subscription(dialog.call_id(), key);
             self.subscriptions.remove(key);
         } else {
             self.subscriptions[key] = Some(subscription.rest(&mut self.core.peers));

@@ -111,6 +111,10 @@ impl Resting {
         self.texts.get(0_usize)
     }
 
+    pub(in crate::dialog) fn local_tag(&self) -> Tag {
+        self.local_tag
+    }
+
     /// The number of the last request of ours.
     pub(in crate::dialog) fn local_cseq(&self) -> u32 {
         self.local_cseq
