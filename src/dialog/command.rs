@@ -132,6 +132,8 @@ pub struct Refusal {
 /// A SUBSCRIBE that starts a subscription in a dialog of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Subscribe {
+    /// Whose it is: comes back with its news.
+    pub owner: u32,
     /// Where it goes.
     pub target: Target,
     /// Request-URI and To.

@@ -22,8 +22,8 @@ pub enum UserAgentEvent {
     Leg(LegKey, LegEvent),
     /// A leg is over that was hung up, and of whose end [`super::UserAgent::awaits_end`] was asked.
     Over(LegKey),
-    /// News of a subscription.
-    Subscription(SubscriptionKey, SubscriptionEvent),
+    /// News of a subscription: whose it is, as [`super::Subscribe`] has said, and which.
+    Subscription(u32, SubscriptionKey, SubscriptionEvent),
     /// A ping came to its end; the key is spent.
     Ping(PingKey, PingOutcome),
     /// The name of a far end is to be looked up; the answer is brought by

@@ -18,7 +18,7 @@ use super::dialog::Dialog;
 use super::inbound::Unacknowledged;
 use super::leg::{Leg, Stage};
 use super::session::Session;
-use super::subscription::Subscription;
+use super::subscription::{Place, Subscription};
 use super::turn::Turn;
 use super::{Body, LegKey, Party, SubscriptionKey, Target, UserAgent};
 
@@ -74,7 +74,7 @@ impl SubscriptionMemory {
 impl UserAgent {
     /// Writes a subscription down that has a dialog; else `false`, and nothing.
     pub fn remember_subscription(&self, key: SubscriptionKey, out: &mut Vec<u8>) -> bool {
-        let subscription = self.subscriptions.get(key).and_then(Option::as_ref);
+        let subscription = self.subscription(key);
         let dialog = subscription.and_then(Subscription::to_memory);
         if let Some(dialog) = &dialog {
             dialog.write(out);
@@ -85,14 +85,14 @@ impl UserAgent {
     /// The number of the last SUBSCRIBE of a subscription; `None` if it is over.
     #[must_use]
     pub fn subscribed_number(&self, key: SubscriptionKey) -> Option<u32> {
-        let subscription = self.subscriptions.get(key)?.as_ref()?;
-        Some(subscription.number())
+        self.subscription(key).map(Subscription::number)
     }
 
     /// Takes a subscription up that an earlier process had; `credentials` are its trunk's. `None`
     /// where there is no room, or it is there already.
     pub fn recall_subscription(
         &mut self,
+        owner: u32,
         memory: SubscriptionMemory,
         credentials: Option<Arc<Credentials>>,
     ) -> Option<SubscriptionKey> {
@@ -106,8 +106,10 @@ impl UserAgent {
         // As in a leg: a gap does no harm, and a number that comes again does.
         dialog.local_cseq = dialog.local_cseq.saturating_add(CSEQ_AFTER_RECALL);
         dialog.authorization = credentials.map(Authorization::new).map(Box::new);
-        let subscription = Some(Subscription::recalled(dialog));
-        let key = self.subscriptions.insert(subscription);
+        let key = self.subscriptions.insert(Place {
+            owner,
+            subscription: Some(Subscription::recalled(dialog)),
+        });
         let table = &mut self.core.table;
         table.insert_subscription(&call_id, key);
         Some(key)

@@ -309,7 +309,7 @@ impl UserAgent {
         call_id: &str,
     ) -> Option<(SubscriptionKey, &Subscription)> {
         let key = self.core.table.subscription(call_id)?;
-        let subscription = self.subscriptions.get(key)?.as_ref()?;
+        let subscription = self.subscription(key)?;
         (subscription.call_id() == call_id).then_some((key, subscription))
     }
 

@@ -28,6 +28,7 @@ const ACCEPT: &str = "application/pidf+xml, application/cpim-pidf+xml";
 pub(super) struct Moment<'a> {
     pub(super) now: Instant,
     pub(super) key: SubscriptionKey,
+    pub(super) owner: u32,
     pub(super) core: &'a mut Core,
 }
 
@@ -44,10 +45,16 @@ pub(super) enum Subscription {
     Over(Box<Dialog>),
 }
 
-const _: () = assert!(
-    size_of::<Option<Subscription>>() <= 72,
-    "a watched DN has 1 KB"
-);
+/// A subscription in the table.
+#[derive(Debug, Default)]
+pub(super) struct Place {
+    /// Whose it is, as its news says.
+    pub(super) owner: u32,
+    /// Missing only while something happens to it.
+    pub(super) subscription: Option<Subscription>,
+}
+
+const _: () = assert!(size_of::<Place>() <= 80, "a watched DN has 1 KB");
 
 #[derive(Debug)]
 pub(super) struct Asking {
@@ -474,7 +481,7 @@ impl Moment<'_> {
     fn emit(&mut self, event: SubscriptionEvent) {
         self.core
             .events
-            .push_back(UserAgentEvent::Subscription(self.key, event));
+            .push_back(UserAgentEvent::Subscription(self.owner, self.key, event));
     }
 
     fn respond(&mut self, server: ServerKey, status: Status, reply: Copied<'_>) {

@@ -28,7 +28,7 @@ use super::ping::Pings;
 use super::reply::Copied;
 use super::strangers::{Sender, StrangersLog};
 use super::stray::Strays;
-use super::subscription::{Moment, Subscription};
+use super::subscription::{Moment, Place, Subscription};
 use super::turn::Turn;
 use super::turned_away::{Offered, TurnedAway, Verdict};
 use super::{
@@ -57,7 +57,7 @@ pub struct UserAgent {
     pub(super) core: Core,
     /// A leg is missing from its place only while something happens to it.
     pub(super) legs: SlotMap<LegKey, Option<Leg>>,
-    pub(super) subscriptions: SlotMap<SubscriptionKey, Option<Subscription>>,
+    pub(super) subscriptions: SlotMap<SubscriptionKey, Place>,
     pings: Pings,
     /// Missing only while a message is being read.
     index: Option<HeaderIndex>,
@@ -217,10 +217,15 @@ impl UserAgent {
         let call_id = dialog.call_id().to_owned();
         let authorization = subscribe.credentials.clone().map(Authorization::new);
         dialog.authorization = authorization.map(Box::new);
-        let key = self.subscriptions.insert(None);
+        let owner = subscribe.owner;
+        let key = self.subscriptions.insert(Place {
+            owner,
+            subscription: None,
+        });
         let mut moment = Moment {
             now,
             key,
+            owner,
             core: &mut self.core,
         };
         let Ok(subscription) = Subscription::open(&mut moment, dialog, subscribe.expires) else {
@@ -228,7 +233,7 @@ impl UserAgent {
             return Err(Full);
         };
         self.core.table.insert_subscription(&call_id, key);
-        self.subscriptions[key] = Some(subscription);
+        self.subscriptions[key].subscription = Some(subscription);
         self.settle(now);
         Ok(key)
     }
@@ -394,13 +399,18 @@ impl UserAgent {
         key: SubscriptionKey,
         happen: impl FnOnce(Subscription, &mut Moment<'_>) -> Subscription,
     ) {
-        let Some(mut subscription) = self.subscriptions.get_mut(key).and_then(Option::take) else {
+        let Some(place) = self.subscriptions.get_mut(key) else {
+            return;
+        };
+        let owner = place.owner;
+        let Some(mut subscription) = place.subscription.take() else {
             return;
         };
         Self::find_way_of_subscription(&mut self.core, now, &mut subscription);
         let mut moment = Moment {
             now,
             key,
+            owner,
             core: &mut self.core,
         };
         let mut subscription = happen(subscription, &mut moment);
@@ -409,8 +419,13 @@ impl UserAgent {
             self.core.table.remove_subscription(dialog.call_id(), key);
             self.subscriptions.remove(key);
         } else {
-            self.subscriptions[key] = Some(subscription.rest(&mut self.core.peers));
+            let subscription = subscription.rest(&mut self.core.peers);
+            self.subscriptions[key].subscription = Some(subscription);
         }
+    }
+
+    pub(super) fn subscription(&self, key: SubscriptionKey) -> Option<&Subscription> {
+        self.subscriptions.get(key)?.subscription.as_ref()
     }
 
     fn handle_response(

@@ -1,10 +1,11 @@
-//! Which SIP thing belongs to which of ours: legs to calls, subscriptions to DNs, pings to peers.
+//! Which SIP thing belongs to which of ours: legs to calls, pings to peers. Subscriptions say
+//! themselves whose they are.
 
 use std::collections::BTreeMap;
 
 use crate::call::{CallKey, Dial, LegSlot};
-use crate::config::{DnIndex, TrunkIndex};
-use crate::dialog::{LegKey, PingKey, SubscriptionKey};
+use crate::config::TrunkIndex;
+use crate::dialog::{LegKey, PingKey};
 use crate::few::Few;
 use crate::trunk::Route;
 
@@ -32,8 +33,6 @@ pub(super) struct Dialled {
 pub(super) struct Links {
     calls: BTreeMap<CallKey, Few<Link>>,
     legs: BTreeMap<LegKey, (CallKey, LegSlot)>,
-    subscriptions: BTreeMap<SubscriptionKey, (DnIndex, u32)>,
-    watched: BTreeMap<DnIndex, (u32, SubscriptionKey)>,
     /// The trunk, the peer, and the number of the ping there.
     pub(super) pings: BTreeMap<PingKey, (TrunkIndex, u8, u32)>,
 }
@@ -125,40 +124,5 @@ impl Links {
         if let Some(dialled) = link.and_then(|link| link.dialled.as_deref_mut()) {
             dialled.rings = true;
         }
-    }
-
-    /// Notes the subscription of a DN; gives back the one that it replaces.
-    pub(super) fn set_subscription(
-        &mut self,
-        dn: DnIndex,
-        epoch: u32,
-        key: SubscriptionKey,
-    ) -> Option<SubscriptionKey> {
-        self.subscriptions.insert(key, (dn, epoch));
-        let (_, replaced) = self.watched.insert(dn, (epoch, key))?;
-        self.subscriptions.remove(&replaced);
-        Some(replaced)
-    }
-
-    /// Whose subscription it is, and which of its subscriptions.
-    pub(super) fn watcher_of(&self, key: SubscriptionKey) -> Option<(DnIndex, u32)> {
-        self.subscriptions.get(&key).copied()
-    }
-
-    /// The subscription of a DN, if it is still that one.
-    pub(super) fn subscription(&self, dn: DnIndex, epoch: u32) -> Option<SubscriptionKey> {
-        let (current, key) = self.watched.get(&dn)?;
-        (*current == epoch).then_some(*key)
-    }
-
-    pub(super) fn forget_subscription(
-        &mut self,
-        dn: DnIndex,
-        epoch: u32,
-    ) -> Option<SubscriptionKey> {
-        let key = self.subscription(dn, epoch)?;
-        self.watched.remove(&dn);
-        self.subscriptions.remove(&key);
-        Some(key)
     }
 }

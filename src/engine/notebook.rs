@@ -120,7 +120,7 @@ impl Engine {
             return;
         };
         let standing = self.watchers.standing(dn);
-        let key = standing.and_then(|standing| self.links.subscription(dn, standing.epoch));
+        let key = standing.and_then(|standing| self.watchers.subscription(dn, standing.epoch));
         let number = key.and_then(|key| self.user_agent.subscribed_number(key));
         if let (Some(standing), Some(number)) = (&standing, number)
             && let Some((written, last)) = notebook.subscriptions.get(&dn)

@@ -121,12 +121,14 @@ impl Engine {
         };
         let credentials = self.config.trunk_at(trunk).credentials.clone();
         let last = memory.number();
-        let key = self.user_agent.recall_subscription(memory, credentials)?;
+        let key = self
+            .user_agent
+            .recall_subscription(dn.0, memory, credentials)?;
         let Some(epoch) = self.watchers.recall(now, &mut self.trunks, dn, recalled) else {
             self.user_agent.forget(key);
             return None;
         };
-        self.links.set_subscription(dn, epoch, key);
+        self.watchers.set_subscription(dn, epoch, key);
         let standing = self.watchers.standing(dn);
         if let (Some(notebook), Some(standing)) = (&mut self.notebook, standing) {
             notebook.subscriptions.insert(dn, (standing, last));

@@ -9,7 +9,7 @@ use crate::call;
 use crate::call::{
     CallKey, CallRef, Command, Event as CallEvent, LegCommand, LegSlot, Referred, Replaced,
 };
-use crate::config::TrunkIndex;
+use crate::config::{DnIndex, TrunkIndex};
 use crate::counters::Counter;
 use crate::cti::{Notice, Output};
 use crate::dialog::{LegEvent, LegKey, PingOutcome, Refusal, UserAgentEvent};
@@ -134,8 +134,9 @@ impl Engine {
             UserAgentEvent::Invited(leg, invitation) => self.invited(now, leg, *invitation),
             UserAgentEvent::Leg(leg, event) => self.leg_says(now, leg, event),
             UserAgentEvent::Over(leg) => self.earlier_is_over(now, leg),
-            UserAgentEvent::Subscription(key, event) => {
-                if let Some((dn, epoch)) = self.links.watcher_of(key) {
+            UserAgentEvent::Subscription(owner, key, event) => {
+                let dn = DnIndex(owner);
+                if let Some(epoch) = self.watchers.epoch_of(dn, key) {
                     self.watchers
                         .handle(now, &mut self.trunks, dn, epoch, event);
                 }
@@ -309,19 +310,19 @@ impl Engine {
                 subscribe,
             } => match self.user_agent.subscribe(now, &subscribe) {
                 Ok(key) => {
-                    if let Some(old) = self.links.set_subscription(dn, epoch, key) {
+                    if let Some(old) = self.watchers.set_subscription(dn, epoch, key) {
                         self.user_agent.forget(old);
                     }
                 }
                 Err(_full) => self.watchers.handle_full(now, &mut self.trunks, dn, epoch),
             },
             presence::Output::Refresh { dn, epoch, expires } => {
-                if let Some(key) = self.links.subscription(dn, epoch) {
+                if let Some(key) = self.watchers.subscription(dn, epoch) {
                     self.user_agent.refresh(now, key, expires);
                 }
             }
             presence::Output::Forget { dn, epoch } => {
-                if let Some(key) = self.links.forget_subscription(dn, epoch) {
+                if let Some(key) = self.watchers.forget_subscription(dn, epoch) {
                     self.user_agent.forget(key);
                 }
             }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::config::{ClosedBusy, DnIndex, TrunkIndex};
 use crate::counters::Counter;
 use crate::cti::{Notice, SubscriptionStatus};
-use crate::dialog::{PassingBody, Subscribe, SubscriptionState, TerminatedReason};
+use crate::dialog::{PassingBody, Subscribe, SubscriptionKey, SubscriptionState, TerminatedReason};
 use crate::limits::TRUNK_WAIT;
 use crate::trunk::{Failure, Route, sip_uri};
 
@@ -21,8 +21,6 @@ use super::{Output, Vote};
 #[derive(Debug)]
 pub(super) struct Record {
     pub(super) dn: DnIndex,
-    /// Which watcher of the shard this is.
-    slot: u32,
     /// The last ticket drawn.
     ticket: u32,
     /// The last subscription begun; none is 0.
@@ -38,6 +36,8 @@ pub(super) struct Record {
     pub(super) lapse_at: Option<Instant>,
     /// How it ends.
     lapse: Lapse,
+    /// The subscription that was begun last and not forgotten since, and the epoch it is of.
+    subscription: Option<(u32, SubscriptionKey)>,
 }
 
 /// How a vote ends.
@@ -50,10 +50,9 @@ pub(super) enum Lapse {
 }
 
 impl Record {
-    pub(super) fn new(dn: DnIndex, slot: u32) -> Self {
+    pub(super) fn new(dn: DnIndex) -> Self {
         Self {
             dn,
-            slot,
             ticket: 0,
             epoch: 0,
             heard: false,
@@ -64,7 +63,36 @@ impl Record {
             warned: false,
             lapse_at: None,
             lapse: Lapse::Expired,
+            subscription: None,
         }
+    }
+
+    /// Notes the subscription of an epoch; gives back the one that it replaces.
+    pub(super) fn set_subscription(
+        &mut self,
+        epoch: u32,
+        key: SubscriptionKey,
+    ) -> Option<SubscriptionKey> {
+        let replaced = self.subscription.replace((epoch, key));
+        replaced.map(|(_, key)| key)
+    }
+
+    /// The epoch of a subscription, unless it was replaced or forgotten.
+    pub(super) fn epoch_of(&self, key: SubscriptionKey) -> Option<u32> {
+        let (epoch, current) = self.subscription?;
+        (current == key).then_some(epoch)
+    }
+
+    /// The subscription of an epoch, unless it was replaced or forgotten.
+    pub(super) fn subscription(&self, epoch: u32) -> Option<SubscriptionKey> {
+        let (current, key) = self.subscription?;
+        (current == epoch).then_some(key)
+    }
+
+    /// Takes the subscription of an epoch out.
+    pub(super) fn forget_subscription(&mut self, epoch: u32) -> Option<SubscriptionKey> {
+        let forgotten = self.subscription.take_if(|(current, _)| *current == epoch);
+        forgotten.map(|(_, key)| key)
     }
 
     /// Whether this is its last ticket.
@@ -115,7 +143,7 @@ impl Record {
     pub(super) fn join(&mut self, lane: Lane, trunk: TrunkIndex, around: &mut Surroundings<'_>) {
         self.ticket = self.ticket.wrapping_add(1);
         let ticket = Ticket {
-            slot: self.slot,
+            slot: around.slot,
             number: self.ticket,
         };
         around.pacing[usize::from(trunk.0)].join(lane, ticket);
@@ -163,6 +191,7 @@ impl Record {
             dn: self.dn,
             epoch: self.epoch,
             subscribe: Subscribe {
+                owner: self.dn.0,
                 target: route.peer().1,
                 request_uri,
                 from_user: presence.from.to_string(),

@@ -22,6 +22,8 @@ use super::{Output, Standing, memory};
 /// What a watcher may look at and act on while it handles one input.
 pub(super) struct Surroundings<'a> {
     pub(super) now: Instant,
+    /// Which watcher of the shard it is.
+    pub(super) slot: u32,
     pub(super) config: &'a Config,
     pub(super) trunks: &'a mut Trunks,
     pub(super) jitter: &'a mut Jitter,
@@ -100,9 +102,9 @@ pub(super) enum Cause {
 }
 
 impl Watcher {
-    pub(super) fn new(dn: DnIndex, slot: u32) -> Self {
+    pub(super) fn new(dn: DnIndex) -> Self {
         Self {
-            record: Record::new(dn, slot),
+            record: Record::new(dn),
             state: State::Invariant,
         }
     }

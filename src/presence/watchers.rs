@@ -8,7 +8,7 @@ use offhook_shards::wheel::{TimerKey, Wheel};
 
 use crate::config::{Config, DnIndex, TrunkIndex};
 use crate::counters::Counters;
-use crate::dialog::SubscriptionEvent;
+use crate::dialog::{SubscriptionEvent, SubscriptionKey};
 use crate::jitter::Jitter;
 use crate::limits::{SUBSCRIPTION_SETTLED, SUBSCRIPTIONS_DOUBTED};
 use crate::outputs::Outputs;
@@ -17,6 +17,7 @@ use crate::trunk::{HealthChange, Trunks};
 use super::Output;
 use super::effort::looked_at;
 use super::pacing::Pacing;
+use super::record::Record;
 use super::vote::Lists;
 use super::watcher::{Surroundings, Watcher};
 
@@ -53,7 +54,7 @@ struct Row {
 }
 
 const _: () = assert!(
-    size_of::<Row>() <= 144,
+    size_of::<Row>() <= 152,
     "with its timers under 1 KB a watched DN"
 );
 
@@ -86,8 +87,8 @@ impl Watchers {
             .collect();
         dns.sort_unstable();
         dns.dedup();
-        let rows = (0..).zip(dns).map(|(slot, dn)| Row {
-            watcher: Watcher::new(dn, slot),
+        let rows = dns.into_iter().map(|dn| Row {
+            watcher: Watcher::new(dn),
             timer: None,
         });
         let pace = |trunk: &crate::config::Trunk| {
@@ -135,6 +136,39 @@ impl Watchers {
             }
             self.arm_turns(now);
         }
+    }
+
+    /// Notes which subscription an [`Output::Subscribe`] has become; gives back the one that it
+    /// replaces.
+    pub fn set_subscription(
+        &mut self,
+        dn: DnIndex,
+        epoch: u32,
+        key: SubscriptionKey,
+    ) -> Option<SubscriptionKey> {
+        self.record_mut(dn)?.set_subscription(epoch, key)
+    }
+
+    /// Of which of its DN's epochs a subscription is, unless it was replaced or forgotten.
+    #[must_use]
+    pub fn epoch_of(&self, dn: DnIndex, key: SubscriptionKey) -> Option<u32> {
+        self.watcher(dn)?.record.epoch_of(key)
+    }
+
+    /// The subscription of a DN, if it is still that one.
+    #[must_use]
+    pub fn subscription(&self, dn: DnIndex, epoch: u32) -> Option<SubscriptionKey> {
+        self.watcher(dn)?.record.subscription(epoch)
+    }
+
+    /// As [`Watchers::subscription`], which there is none of from now on.
+    pub fn forget_subscription(&mut self, dn: DnIndex, epoch: u32) -> Option<SubscriptionKey> {
+        self.record_mut(dn)?.forget_subscription(epoch)
+    }
+
+    fn record_mut(&mut self, dn: DnIndex) -> Option<&mut Record> {
+        let slot = self.slot(dn)?;
+        Some(&mut self.watchers[slot].watcher.record)
     }
 
     /// A peer has lost a subscription, perhaps all of them, by a restart that no ping has noticed:
@@ -252,8 +286,10 @@ impl Watchers {
         if let Some(touched) = &mut self.touched {
             touched.push(row.watcher.record.dn);
         }
+        let number = slot as u32;
         let mut around = Surroundings {
             now,
+            slot: number,
             config: &self.config,
             trunks,
             jitter: &mut self.jitter,
@@ -266,7 +302,6 @@ impl Watchers {
         };
         let (stood, due) = (row.watcher.stands(), row.watcher.deadline());
         let result = input(&mut row.watcher, &mut around);
-        let number = slot as u32;
         let stands = row.watcher.stands();
         if stood != stands {
             if let Some((peer, ends)) = stood

@@ -174,7 +174,7 @@ fn a_challenged_subscription_goes_on_with_every_refresh() {
         let accepted = |event: &UserAgentEvent| {
             matches!(
                 event,
-                UserAgentEvent::Subscription(_, SubscriptionEvent::Accepted { .. })
+                UserAgentEvent::Subscription(_, _, SubscriptionEvent::Accepted { .. })
             )
         };
         assert!(network.take_events(0).iter().any(accepted));

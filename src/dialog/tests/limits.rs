@@ -108,7 +108,9 @@ fn subscriptions_and_pings_beyond_their_limits_are_not_sent() {
     let mut network = Network::new(1, 1);
     let agent = &mut network.agents[0];
     for _ in 0..SUBSCRIPTIONS_MAX {
-        agent.subscriptions.insert(None);
+        agent
+            .subscriptions
+            .insert(crate::dialog::subscription::Place::default());
     }
     let refused = agent.subscribe(network.now, &subscribe_to(PEER));
     assert_eq!(refused, Err(Full));

@@ -93,6 +93,7 @@ pub(super) fn invite_to(port: u16) -> Invite {
 
 pub(super) fn subscribe_to(port: u16) -> Subscribe {
     Subscribe {
+        owner: 7,
         target: target(port),
         request_uri: format!("sip:8001@127.0.0.1:{port}"),
         from_user: "watcher".to_owned(),

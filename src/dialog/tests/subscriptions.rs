@@ -42,7 +42,10 @@ fn events(network: &mut Network) -> Vec<SubscriptionEvent> {
     let events = network.take_events(0).into_iter();
     events
         .map(|event| match event {
-            UserAgentEvent::Subscription(_, event) => event,
+            UserAgentEvent::Subscription(owner, _, event) => {
+                assert_eq!(owner, 7);
+                event
+            }
             other => panic!("{other:?}"),
         })
         .collect()
