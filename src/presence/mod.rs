@@ -9,6 +9,7 @@
 mod backoff;
 mod effort;
 mod entity;
+mod lines;
 mod memory;
 mod pacing;
 mod recalled;

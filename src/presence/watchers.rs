@@ -1,6 +1,5 @@
 //! The watchers of one shard: their inputs, their timers, and their turns at the trunks.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,6 +15,7 @@ use crate::trunk::{HealthChange, Trunks};
 
 use super::Output;
 use super::effort::looked_at;
+use super::lines::Lines;
 use super::pacing::Pacing;
 use super::record::Record;
 use super::vote::Lists;
@@ -34,9 +34,8 @@ pub struct Watchers {
     pacing: Vec<Pacing>,
     least_expires: Vec<Duration>,
     wheel: Wheel<Timer>,
-    /// By peer, the subscriptions that live there and wait for their refresh, and when each ends:
-    /// those that were asked about longest ago end first.
-    standing: BTreeMap<(TrunkIndex, u8), BTreeSet<(Instant, u32)>>,
+    /// At each peer the subscriptions that live there and wait for their refresh.
+    standing: Lines,
     jitter: Jitter,
     lists: Lists,
     /// See [`Surroundings`].
@@ -87,19 +86,22 @@ impl Watchers {
             .collect();
         dns.sort_unstable();
         dns.dedup();
-        let rows = dns.into_iter().map(|dn| Row {
-            watcher: Watcher::new(dn),
-            timer: None,
-        });
+        let rows: Vec<Row> = dns
+            .into_iter()
+            .map(|dn| Row {
+                watcher: Watcher::new(dn),
+                timer: None,
+            })
+            .collect();
         let pace = |trunk: &crate::config::Trunk| {
             Pacing::new(now, trunk.subscribe_rate, shards, &mut jitter)
         };
         let mut watchers = Self {
-            watchers: rows.collect(),
             pacing: config.trunks.iter().map(pace).collect(),
             least_expires: vec![Duration::ZERO; config.trunks.len()],
             wheel: Wheel::new(now),
-            standing: BTreeMap::new(),
+            standing: Lines::new(rows.len()),
+            watchers: rows,
             lists: Lists::new(seed),
             forgetful: None,
             jitter,
@@ -182,12 +184,13 @@ impl Watchers {
             .expires
             .max(self.least_expires[usize::from(trunk.0)]);
         let recent = now + asked.saturating_sub(SUBSCRIPTION_SETTLED);
-        let standing = self.standing.get(&(trunk, peer)).into_iter().flatten();
-        let oldest = standing
-            .take(SUBSCRIPTIONS_DOUBTED)
-            .inspect(|_| looked_at());
-        let doubted = oldest.take_while(|(ends, _)| *ends < recent);
-        let doubted: Vec<u32> = doubted.map(|(_, slot)| *slot).collect();
+        let is_old = |slot: &u32| {
+            looked_at();
+            let stands = self.watchers[*slot as usize].watcher.stands();
+            stands.is_some_and(|(_, ends)| ends < recent)
+        };
+        let longest_ago = self.standing.at((trunk, peer)).take(SUBSCRIPTIONS_DOUBTED);
+        let doubted: Vec<u32> = longest_ago.filter(is_old).collect();
         for slot in doubted {
             self.with(now, trunks, slot as usize, Watcher::refresh);
         }
@@ -303,18 +306,19 @@ impl Watchers {
         let (stood, due) = (row.watcher.stands(), row.watcher.deadline());
         let result = input(&mut row.watcher, &mut around);
         let stands = row.watcher.stands();
-        if stood != stands {
-            if let Some((peer, ends)) = stood
-                && let Some(there) = self.standing.get_mut(&peer)
-            {
-                there.remove(&(ends, number));
+        // Who has been granted more time was asked about last.
+        let (left, joined) = match (stood, stands) {
+            (Some((peer, until)), Some((other, longer))) => {
+                let moves = peer != other || until < longer;
+                (moves.then_some(peer), moves.then_some(other))
             }
-            if let Some((peer, ends)) = stands {
-                self.standing
-                    .entry(peer)
-                    .or_default()
-                    .insert((ends, number));
-            }
+            (stood, stands) => (stood.map(|(peer, _)| peer), stands.map(|(peer, _)| peer)),
+        };
+        if let Some(peer) = left {
+            self.standing.leave(peer, number);
+        }
+        if let Some(peer) = joined {
+            self.standing.join(peer, number);
         }
         let deadline = row.watcher.deadline();
         if due != deadline || row.timer.is_none() {
