@@ -20,11 +20,10 @@ use super::incoming::{Unserved, check};
 use super::leg::{Leg, Stage};
 use super::reply::{Copied, Reply};
 use super::subscription::PACKAGE;
-use super::subscription::Subscription;
 use super::turn::Turn;
 use super::user_agent::UserAgent;
 use super::who::Role;
-use super::{LegKey, LegPolicy, Replaces, SubscriptionKey, UserAgentEvent, refer};
+use super::{LegKey, LegPolicy, Replaces, UserAgentEvent, refer};
 
 impl UserAgent {
     /// Takes a request; `is_trusted` says whether it is believed who calls.
@@ -294,23 +293,6 @@ impl UserAgent {
         self.with_subscription(now, key, |it, moment| {
             it.notify(moment, server, request, copied)
         });
-    }
-
-    pub(super) fn subscription_of(&self, request: &Request<'_>) -> Option<SubscriptionKey> {
-        let (key, subscription) = self.subscription_called(request.call_id)?;
-        subscription
-            .listens_to(request.to_tag, request.from_tag)
-            .then_some(key)
-    }
-
-    /// The subscription that has this Call-ID.
-    pub(super) fn subscription_called(
-        &self,
-        call_id: &str,
-    ) -> Option<(SubscriptionKey, &Subscription)> {
-        let key = self.core.table.subscription(call_id)?;
-        let subscription = self.subscription(key)?;
-        (subscription.call_id() == call_id).then_some((key, subscription))
     }
 
     /// RFC 3261 §9.2: answered for itself; the INVITE, if it waits still, gets its 487.

@@ -4,36 +4,32 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use offhook_shards::{ConnectionChange, Source, Transmit};
 use slotmap::SlotMap;
 
 use crate::counters::{Counter, Counters};
-use crate::limits::SUBSCRIPTIONS_MAX;
 use crate::sip::{
     Checked, Feedback, HeaderIndex, HeaderName, Malformed, Message, Rejection, Request, Response,
     Status, Writer,
 };
 use crate::transaction::{ClientKey, Delivered, Event};
 
-use super::authorization::Authorization;
 use super::callers::Callers;
 use super::challenge::Nonces;
-use super::compose::{Answer, Fields, clean_uri, name_addr, response};
+use super::compose::{Answer, Fields, response};
 use super::core::{Core, Owner, Timer};
-use super::dialog::{Dialog, Opening};
 use super::leg::Leg;
 use super::ping::Pings;
 use super::reply::Copied;
 use super::strangers::{Sender, StrangersLog};
 use super::stray::Strays;
-use super::subscription::{Moment, Place, Subscription};
+use super::subscription::{Place, Subscription};
 use super::turn::Turn;
 use super::turned_away::{Offered, TurnedAway, Verdict};
 use super::{
-    LegKey, PingKey, PingOutcome, Subscribe, SubscriptionKey, Target, UserAgentConfig,
-    UserAgentEvent,
+    LegKey, PingKey, PingOutcome, SubscriptionKey, Target, UserAgentConfig, UserAgentEvent,
 };
 
 /// A table is full: nothing was sent and there is no key. Try elsewhere or answer 503.
@@ -73,7 +69,7 @@ pub struct UserAgent {
     /// The legs of whose end somebody waits to hear.
     pub(super) awaited: BTreeSet<LegKey>,
     /// The latest time that it was told, for the one command that comes without.
-    now: Instant,
+    pub(super) now: Instant,
 }
 
 impl UserAgent {
@@ -186,69 +182,6 @@ impl UserAgent {
                 }
             }
         }
-        self.settle(now);
-    }
-
-    // Subscriptions.
-
-    /// Sends the first SUBSCRIBE of a new subscription.
-    ///
-    /// # Errors
-    /// [`Full`] at the limit of subscriptions or transactions.
-    pub fn subscribe(
-        &mut self,
-        now: Instant,
-        subscribe: &Subscribe,
-    ) -> Result<SubscriptionKey, Full> {
-        if self.subscriptions.len() == SUBSCRIPTIONS_MAX {
-            return Err(Full);
-        }
-        let host = self.core.host(&subscribe.target).to_owned();
-        let request_uri = clean_uri(&subscribe.request_uri);
-        let mut dialog = Box::new(Dialog::open(&Opening {
-            call_id: self.core.call_id(),
-            local_tag: self.core.tag(),
-            local: name_addr("", &subscribe.from_user, &host),
-            request_uri: &request_uri,
-            target: subscribe.target,
-            contact_user: &subscribe.from_user,
-            is_focus: false,
-        }));
-        let call_id = dialog.call_id().to_owned();
-        let authorization = subscribe.credentials.clone().map(Authorization::new);
-        dialog.authorization = authorization.map(Box::new);
-        let owner = subscribe.owner;
-        let key = self.subscriptions.insert(Place {
-            owner,
-            subscription: None,
-        });
-        let mut moment = Moment {
-            now,
-            key,
-            owner,
-            core: &mut self.core,
-        };
-        let Ok(subscription) = Subscription::open(&mut moment, dialog, subscribe.expires) else {
-            self.subscriptions.remove(key);
-            return Err(Full);
-        };
-        self.core.table.insert_subscription(&call_id, key);
-        self.subscriptions[key].subscription = Some(subscription);
-        self.settle(now);
-        Ok(key)
-    }
-
-    /// Asks for `expires` more, now or as soon as an answer that is awaited has come; zero ends
-    /// the subscription with a last NOTIFY.
-    pub fn refresh(&mut self, now: Instant, key: SubscriptionKey, expires: Duration) {
-        self.with_subscription(now, key, |it, moment| it.refresh(moment, expires));
-        self.settle(now);
-    }
-
-    /// Drops a subscription without a word: later NOTIFYs get 481.
-    pub fn forget(&mut self, key: SubscriptionKey) {
-        let now = self.now;
-        self.with_subscription(now, key, Subscription::forget);
         self.settle(now);
     }
 
@@ -390,42 +323,6 @@ impl UserAgent {
         } else {
             self.legs[key] = Some(leg);
         }
-    }
-
-    /// Lets something happen to a subscription; a key that is spent changes nothing.
-    pub(super) fn with_subscription(
-        &mut self,
-        now: Instant,
-        key: SubscriptionKey,
-        happen: impl FnOnce(Subscription, &mut Moment<'_>) -> Subscription,
-    ) {
-        let Some(place) = self.subscriptions.get_mut(key) else {
-            return;
-        };
-        let owner = place.owner;
-        let Some(mut subscription) = place.subscription.take() else {
-            return;
-        };
-        Self::find_way_of_subscription(&mut self.core, now, &mut subscription);
-        let mut moment = Moment {
-            now,
-            key,
-            owner,
-            core: &mut self.core,
-        };
-        let mut subscription = happen(subscription, &mut moment);
-        Self::find_way_of_subscription(&mut self.core, now, &mut subscription);
-        if let Subscription::Over(dialog) = &subscription {
-            self.core.table.remove_subscription(dialog.call_id(), key);
-            self.subscriptions.remove(key);
-        } else {
-            let subscription = subscription.rest(&mut self.core.peers);
-            self.subscriptions[key].subscription = Some(subscription);
-        }
-    }
-
-    pub(super) fn subscription(&self, key: SubscriptionKey) -> Option<&Subscription> {
-        self.subscriptions.get(key)?.subscription.as_ref()
     }
 
     fn handle_response(
