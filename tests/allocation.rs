@@ -189,7 +189,7 @@ fn a_notify_that_changes_nothing_allocates_nothing() {
 
 // The agent's events are among them.
 #[test]
-fn a_notify_that_changes_the_state_allocates_at_most_9_times() {
+fn a_notify_that_changes_the_state_allocates_at_most_8_times() {
     let mut floor = Floor::new(1, 4);
     let mut phones = (0..4).cycle();
     let worst = worst(|turn| {
@@ -198,11 +198,11 @@ fn a_notify_that_changes_the_state_allocates_at_most_9_times() {
         floor.change_presence(phones.next().expect("phones go round and round"));
         floor.exchange(turn);
     });
-    assert!(worst <= 9, "{worst} allocations");
+    assert!(worst <= 8, "{worst} allocations");
 }
 
 #[test]
-fn a_whole_call_allocates_at_most_159_times() {
+fn a_whole_call_allocates_at_most_152_times() {
     let mut floor = Floor::new(1, 4);
     let worst = worst(|turn| {
         let plan = CallPlan {
@@ -216,7 +216,7 @@ fn a_whole_call_allocates_at_most_159_times() {
         assert_eq!(floor.shards.live_calls(), 0);
     });
     assert_eq!(floor.callers.totals().answered, 200);
-    assert!(worst <= 159, "{worst} allocations");
+    assert!(worst <= 152, "{worst} allocations");
 }
 
 /// What the engines hold, their configuration included.
@@ -242,7 +242,7 @@ fn a_watched_dn_keeps_at_most_820_bytes() {
 }
 
 #[test]
-fn a_held_call_keeps_at_most_3450_bytes() {
+fn a_held_call_keeps_at_most_3400_bytes() {
     const CALLS: usize = 400;
     let ends = Some(floor::TICK * 100);
     // Both have had as many transactions at a time, so that what is kept for the next ones is
@@ -269,7 +269,7 @@ fn a_held_call_keeps_at_most_3450_bytes() {
         (0, CALLS)
     );
     let each = (held(holding) - held(over)) / CALLS;
-    assert!(each <= 3_450, "{each} bytes");
+    assert!(each <= 3_400, "{each} bytes");
 }
 
 #[test]
