@@ -23,6 +23,7 @@ extern crate self as offhook;
 
 pub mod agent;
 pub mod allowance;
+mod burst_queue;
 pub mod call;
 pub mod config;
 pub mod counters;
@@ -34,7 +35,6 @@ mod few;
 mod jitter;
 pub mod journal;
 pub mod limits;
-mod outputs;
 pub mod presence;
 pub mod queue;
 mod seldom;

@@ -303,8 +303,8 @@ pub const SETTLE_ROUNDS_PER_OFFER_MAX: usize = 8;
 /// The longest chain that is none: a queue whose copy of every agent lags is refused by each of
 /// them in turn, and each refusal uses up that agent's word.
 pub const SETTLE_ROUNDS_MAX: usize = AGENTS_MAX * SETTLE_ROUNDS_PER_OFFER_MAX;
-/// Outputs of a part for which it keeps room once they are fetched.
-pub const OUTPUTS_KEPT: usize = 1_024;
+/// Items for which a queue keeps room once a burst that it had to hold is over.
+pub const BURST_QUEUE_KEPT: usize = 1_024;
 /// How long a peer may be silent on an INVITE before the next peer is tried, in T1: four
 /// transmissions (RFC 3261 §17.1.1.2), which are four seconds by default.
 pub const PEER_SILENCE_IN_T1: u32 = 8;

@@ -86,7 +86,7 @@ impl Destination {
 pub struct Way {
     /// Already lowered by one.
     pub max_forwards: u8,
-    /// Session-ID, Cisco-Guid and Diversion as received.
+    /// Cisco-Guid, Diversion and History-Info as received.
     pub carried: Carried,
 }
 

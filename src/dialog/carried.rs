@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::journal::field::{Field, Reader};
+use crate::journal::field::{Field, Reader, write_count, write_text};
 
 /// Headers of the INVITE that brought a call, as they came, for those that it leads to: each a name
 /// and a value, without control characters. They live as long as the call, so that all of them are
@@ -28,7 +28,7 @@ impl<N: AsRef<str>, V: AsRef<str>> FromIterator<(N, V)> for Carried {
             let (name, value) = (name.as_ref(), value.as_ref());
             all.reserve_exact(name.len() + value.len() + 2);
             for text in [name, value] {
-                let visible = |character: char| match character.is_control() {
+                let visible = |character: char| match character.is_ascii_control() {
                     true => ' ',
                     false => character,
                 };
@@ -42,9 +42,12 @@ impl<N: AsRef<str>, V: AsRef<str>> FromIterator<(N, V)> for Carried {
 
 impl Field for Carried {
     fn write(&self, out: &mut Vec<u8>) {
-        let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
-        let headers: Vec<(String, String)> = self.iter().map(owned).collect();
-        headers.write(out);
+        // As a list of pairs of texts is.
+        write_count(self.iter().count(), out);
+        for (name, value) in self.iter() {
+            write_text(name, out);
+            write_text(value, out);
+        }
     }
 
     fn read(from: &mut Reader<'_>) -> Option<Self> {

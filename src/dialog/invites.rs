@@ -73,6 +73,8 @@ impl Invites {
     pub(super) fn remove(&mut self, client: ClientKey) {
         self.0.retain(|invite| invite.client != client);
         if self.0.is_empty() {
+            // A call that is held for an hour has none: unlike other short lists, it gives its room
+            // back.
             self.0 = Few::default();
         }
     }

@@ -30,6 +30,7 @@ use offhook_shards::{
 };
 
 use crate::agent::{self, Agents};
+use crate::burst_queue::BurstQueue;
 use crate::call;
 use crate::call::{CallKey, CallRef, Calls, Dial, LegSlot, Live, Mint};
 use crate::config::{Config, DnIndex, QueueIndex, RoutingPointIndex, Strangers, TrunkIndex};
@@ -37,7 +38,6 @@ use crate::counters::{Counters, Gauge};
 use crate::cti::{ErrorCode, Event, Output, Request, RequestBody, RequestedBy, RouteRequest};
 use crate::dialog::{Admission, LegKey, Sender, Unwelcome, UserAgent, UserAgentConfig};
 use crate::journal::{Image, Record};
-use crate::outputs::Outputs;
 use crate::presence::Watchers;
 use crate::queue::{self, Queues};
 use crate::sip::framing;
@@ -105,7 +105,7 @@ pub struct Engine {
     /// What this shard tells itself.
     local: VecDeque<Message>,
     messages: VecDeque<(ShardId, Message)>,
-    events: Outputs<Output>,
+    events: BurstQueue<Output>,
 }
 
 impl Engine {
@@ -200,7 +200,7 @@ impl Engine {
             notebook: None,
             local: VecDeque::new(),
             messages: VecDeque::new(),
-            events: Outputs::default(),
+            events: BurstQueue::default(),
         }
     }
 

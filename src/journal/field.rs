@@ -51,7 +51,7 @@ pub(crate) fn read<T: Field>(bytes: &[u8]) -> Option<T> {
     T::read(&mut reader).filter(|_| reader.is_empty())
 }
 
-fn write_count(count: usize, out: &mut Vec<u8>) {
+pub(crate) fn write_count(count: usize, out: &mut Vec<u8>) {
     let count = u32::try_from(count).expect("what a call holds fits in 32 bits");
     count.write(out);
 }
@@ -169,8 +169,7 @@ impl Field for String {
 
 impl Field for Cow<'static, str> {
     fn write(&self, out: &mut Vec<u8>) {
-        write_count(self.len(), out);
-        out.extend_from_slice(self.as_bytes());
+        write_text(self, out);
     }
 
     fn read(from: &mut Reader<'_>) -> Option<Self> {

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use offhook_shards::wheel::TimerKey;
 
+use crate::burst_queue::BurstQueue;
 use crate::jitter::Jitter;
 use crate::limits::{REFRESHES_IN_A_ROW_MAX, SUBSCRIBE_INTERVAL_MAX};
-use crate::outputs::Outputs;
 
 /// Which lane a DN waits in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,8 +36,8 @@ pub(super) struct Pacing {
     interval: Duration,
     /// When the next SUBSCRIBE may go.
     open_at: Instant,
-    refresh: Outputs<Ticket>,
-    new: Outputs<Ticket>,
+    refresh: BurstQueue<Ticket>,
+    new: BurstQueue<Ticket>,
     refreshes_in_a_row: u32,
     /// The timer of the next turn.
     pub(super) timer: Option<TimerKey>,
@@ -52,8 +52,8 @@ impl Pacing {
         Self {
             interval,
             open_at: now + jitter.below(interval),
-            refresh: Outputs::default(),
-            new: Outputs::default(),
+            refresh: BurstQueue::default(),
+            new: BurstQueue::default(),
             refreshes_in_a_row: 0,
             timer: None,
         }

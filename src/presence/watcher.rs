@@ -3,12 +3,12 @@
 
 use std::time::{Duration, Instant};
 
+use crate::burst_queue::BurstQueue;
 use crate::config::{Config, DnIndex, TrunkIndex};
 use crate::counters::Counters;
 use crate::cti::SubscriptionStatus;
 use crate::dialog::{SubscriptionEvent, SubscriptionState, TerminatedReason};
 use crate::jitter::Jitter;
-use crate::outputs::Outputs;
 use crate::trunk::{HealthChange, Trunks};
 
 use super::pacing::{Pacing, Ticket};
@@ -34,7 +34,7 @@ pub(super) struct Surroundings<'a> {
     /// The peer that has just been found to have lost a subscription, as after a restart.
     pub(super) forgetful: &'a mut Option<(TrunkIndex, u8)>,
     pub(super) lists: &'a mut Lists,
-    pub(super) outputs: &'a mut Outputs<Output>,
+    pub(super) outputs: &'a mut BurstQueue<Output>,
     pub(super) counters: &'a Counters,
 }
 

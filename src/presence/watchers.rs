@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 
 use offhook_shards::wheel::{TimerKey, Wheel};
 
+use crate::burst_queue::BurstQueue;
 use crate::config::{Config, DnIndex, TrunkIndex};
 use crate::counters::Counters;
 use crate::dialog::{SubscriptionEvent, SubscriptionKey};
 use crate::jitter::Jitter;
 use crate::limits::{SUBSCRIPTION_SETTLED, SUBSCRIPTIONS_DOUBTED};
-use crate::outputs::Outputs;
 use crate::trunk::{HealthChange, Trunks};
 
 use super::Output;
@@ -40,7 +40,7 @@ pub struct Watchers {
     lists: Lists,
     /// See [`Surroundings`].
     forgetful: Option<(TrunkIndex, u8)>,
-    outputs: Outputs<Output>,
+    outputs: BurstQueue<Output>,
     /// Who had an input, while somebody wants to know.
     pub(super) touched: Option<Vec<DnIndex>>,
 }
@@ -105,7 +105,7 @@ impl Watchers {
             lists: Lists::new(seed),
             forgetful: None,
             jitter,
-            outputs: Outputs::default(),
+            outputs: BurstQueue::default(),
             touched: None,
             counters,
             config,

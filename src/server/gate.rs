@@ -122,6 +122,8 @@ pub async fn turn<S: Shards>(
     loop {
         tokio::select! {
             () = &mut stop => {
+                // What has gathered is told before clients are sent away.
+                take(hub, &mut outputs, &mut batch);
                 hub.stop();
                 return Ok(());
             }

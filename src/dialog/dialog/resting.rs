@@ -13,11 +13,17 @@ use super::super::authorization::Authorization;
 use super::super::far_end::Way;
 use super::{Dialog, Route, Tag, without_headers};
 
+/// Places of its texts: the peer's side is as To writes it, its target the peer's Contact.
+const CALL_ID: usize = 0;
+const REMOTE_TAG: usize = 1;
+const REMOTE: usize = 2;
+const REMOTE_TARGET: usize = 3;
+const TEXTS: usize = 4;
+
 /// A dialog at rest.
 #[derive(Debug)]
 pub(in crate::dialog) struct Resting {
-    /// Call-ID, the peer's tag, its side as To writes it, and its Contact.
-    texts: Texts<4>,
+    texts: Texts<TEXTS>,
     local_tag: Tag,
     local_cseq: u32,
     remote_cseq: u32,
@@ -108,7 +114,7 @@ impl Dialog {
 
 impl Resting {
     pub(in crate::dialog) fn call_id(&self) -> &str {
-        self.texts.get(0_usize)
+        self.texts.get(CALL_ID)
     }
 
     pub(in crate::dialog) fn local_tag(&self) -> Tag {
@@ -122,7 +128,7 @@ impl Resting {
 
     /// As [`Dialog::is_with`].
     pub(in crate::dialog) fn is_with(&self, tag: Option<&str>) -> bool {
-        self.texts.get(1_usize) == tag.unwrap_or_default()
+        self.texts.get(REMOTE_TAG) == tag.unwrap_or_default()
     }
 
     /// As [`Dialog::advances`], where no number may come again.
@@ -137,8 +143,9 @@ impl Resting {
     /// Whether a message has another Contact than the peer had.
     pub(in crate::dialog) fn is_moved_by(&self, message: &sip::Message<'_>) -> bool {
         let contact = message.contact().ok().flatten();
-        contact
-            .is_some_and(|it| without_headers(it.uri_bytes) != self.texts.get(3_usize).as_bytes())
+        contact.is_some_and(|it| {
+            without_headers(it.uri_bytes) != self.texts.get(REMOTE_TARGET).as_bytes()
+        })
     }
 
     /// The dialog as it was before it went to rest.
@@ -156,11 +163,11 @@ impl Resting {
         let shared = &*self.shared;
         Dialog {
             texts: Texts::new([
-                text(0),
-                text(1),
+                text(CALL_ID),
+                text(REMOTE_TAG),
                 &shared.local,
-                text(2),
-                text(3),
+                text(REMOTE),
+                text(REMOTE_TARGET),
                 &shared.contact_user,
             ]),
             local_tag: self.local_tag,

@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use offhook_shards::{ConnectionChange, ConnectionOutcome, Source, Transport};
 
-use crate::limits::{CLIENT_TRANSACTIONS_MAX, CLIENT_TRANSACTIONS_RESERVED};
 use crate::sip::{Checked, HeaderIndex, Message, Method, Status};
 use crate::transaction::{ClientKey, Event, Full, Incoming, Outgoing, Timers, Transactions};
 
@@ -72,7 +71,9 @@ fn a_full_table_refuses_and_recovers() {
     let start = origin();
     let mut transactions = Transactions::new(start, Timers::default(), [1, 2]);
     let mut buffer = Vec::new();
-    for number in 0..CLIENT_TRANSACTIONS_MAX - CLIENT_TRANSACTIONS_RESERVED {
+    let (limit, reserve) = (1_024, 64);
+    transactions.clients.set_limit(limit, reserve);
+    for number in 0..limit - reserve {
         let branch = format!("z9hG4bK{number}");
         transactions
             .request(start, outgoing(&branch, b"OPTIONS"))
