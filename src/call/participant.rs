@@ -29,8 +29,8 @@ pub(super) enum Who {
 }
 
 impl Who {
-    /// A number that is another one for somebody else, and never 0. Who chooses two names of his own
-    /// may find some that share it, with 2^32 tries: then whom he talks to is not shown the second.
+    /// A number that is another one for somebody else, and never 0. Who chooses two names may find
+    /// some that share it, with 2^32 tries: then whom he talks to is not shown the second.
     pub(super) fn fingerprint(&self) -> u64 {
         let mut hasher = SipHasher13::new();
         self.hash(&mut hasher);

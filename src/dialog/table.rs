@@ -6,8 +6,8 @@
 //! so that its tags are compared by the subscription. Both indexes keep a keyed hash instead of the
 //! text: nothing to aim at from outside, and every hit is checked against the full text afterwards.
 //! That of a subscription has 64 bits only, because there are as many as DNs; of two that have the
-//! same, which takes a shard that begins a hundred a second some 45,000 years, the elder is found no more, and begun anew when
-//! its notifier hears so.
+//! same, which takes a shard that begins a hundred a second some 45,000 years, the elder is found
+//! no more, and begun anew when its notifier hears so.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};

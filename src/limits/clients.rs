@@ -69,8 +69,8 @@ pub const CTI_COMMANDS_MAX: usize = 1_024;
 pub const CTI_COMMANDS_PER_TURN_MAX: usize = 64;
 /// Events that the hub takes from the shards in one turn.
 pub const CTI_EVENTS_PER_TURN_MAX: usize = 1_024;
-/// How long the hub lets the shards' events gather after it has taken some. An event after a quiet
-/// moment does not wait.
+/// How long the hub lets the shards' events gather while they come one soon after the other. An
+/// event after a quiet moment does not wait, nor does the one behind it.
 pub const CTI_EVENTS_GATHER: Duration = Duration::from_millis(1);
 /// Time between two looks at deadlines, debts to shards and clients that catch up.
 pub const CTI_TICK: Duration = Duration::from_millis(20);

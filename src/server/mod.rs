@@ -27,6 +27,7 @@ pub mod journal;
 pub mod link;
 pub mod logging;
 pub mod metrics;
+mod outputs;
 pub mod pending;
 pub mod permissions;
 mod reload;

@@ -10,30 +10,30 @@ use std::time::Duration;
 
 use offhook_shards::rustls::ServerConfig;
 use offhook_shards::{
-    Control, DriverChoice, Engine, Events, Options, Placement, Running, ShardId, StartError,
-    TlsStore, limits::MESSAGE_DEADLINE, placement,
+    Control, DriverChoice, Engine, Options, Placement, Running, ShardId, StartError, TlsStore,
+    limits::MESSAGE_DEADLINE, placement,
 };
-use tokio::io::unix::AsyncFd;
 use tokio::sync::watch;
 
 use crate::config::{Config, DnIndex, Driver, QueueIndex, Transport};
 use crate::counters::Counters;
 use crate::cti::{Output, Request};
 use crate::engine::Input;
-use crate::limits::{CTI_EVENTS_GATHER, HTTP_BODY_DEADLINE, HTTP_HEAD_DEADLINE};
+use crate::limits::{HTTP_BODY_DEADLINE, HTTP_HEAD_DEADLINE};
 
 use super::allocator;
 use super::api::{self, Api};
 use super::clock::Clock;
-use super::dns::{self, Asker};
+use super::dns;
 use super::door::{Door, Visitor};
 use super::drain::Drain;
 use super::engines::{self, Engines};
-use super::gate::{self, Gate, Outputs};
+use super::gate::{self, Gate};
 use super::hub::Hub;
 use super::journal::StateError;
 use super::link::{Full, Shards};
 use super::metrics::{Fleet, Queues};
+use super::outputs::ShardOutputs;
 use super::reload::InUse;
 use super::service;
 use super::stopping::{Stopping, until_true};
@@ -440,8 +440,8 @@ impl<C: Crew> ControlPlane<C> {
             .running
             .take_events()
             .expect("only the control plane takes the events");
-        let events = watch_events(events).map_err(ServeError::Control)?;
         let outputs = ShardOutputs::new(self.running.control(), events, asker);
+        let outputs = outputs.map_err(ServeError::Control)?;
         let link = Link {
             control: self.running.control(),
             crew: self.crew.clone(),
@@ -497,15 +497,6 @@ impl<C: Crew> ControlPlane<C> {
     }
 }
 
-/// Lets the runtime watch the events' descriptor.
-#[expect(
-    deprecated,
-    reason = "its successor is unsafe for types that may swap their descriptor"
-)]
-fn watch_events<E: Engine>(events: Events<E>) -> io::Result<AsyncFd<Events<E>>> {
-    AsyncFd::new(events)
-}
-
 /// The hub's way to the shards.
 struct Link<C: Crew> {
     control: Control<C::Engine>,
@@ -529,66 +520,5 @@ impl<C: Crew> Shards for Link<C> {
         self.control
             .request(shard, Input::Request(request))
             .map_err(|offhook_shards::Full| Full)
-    }
-}
-
-/// The shards' outputs. The first is heard of by a descriptor; what follows it may gather for a
-/// moment, so that under load one wake-up serves many of them, as with a network card's interrupts.
-/// The names that shards ask for go to the resolver.
-struct ShardOutputs<E: Engine<Event = Output>> {
-    control: Control<E>,
-    events: AsyncFd<Events<E>>,
-    /// When to look again without being woken.
-    looks_at: Option<tokio::time::Instant>,
-    batch: Vec<(ShardId, Output)>,
-    resolver: Asker,
-}
-
-impl<E: Engine<Event = Output>> ShardOutputs<E> {
-    fn new(control: Control<E>, events: AsyncFd<Events<E>>, resolver: Asker) -> Self {
-        Self {
-            control,
-            events,
-            looks_at: None,
-            batch: Vec::new(),
-            resolver,
-        }
-    }
-}
-
-impl<E: Engine<Event = Output>> Outputs for ShardOutputs<E> {
-    async fn ready(&mut self) {
-        if let Some(at) = self.looks_at {
-            return tokio::time::sleep_until(at).await;
-        }
-        match self.events.readable_mut().await {
-            Ok(mut ready) => ready.clear_ready(),
-            // The runtime is being torn down: nothing comes any more.
-            Err(_) => std::future::pending().await,
-        }
-    }
-
-    fn drain(&mut self, outputs_max: usize, into: &mut Vec<Output>) -> usize {
-        let events = self.events.get_mut();
-        let taken = events.drain(outputs_max, &mut self.batch);
-        self.looks_at = match taken {
-            0 if events.arm() => None,
-            0 => Some(tokio::time::Instant::now()),
-            1.. => Some(tokio::time::Instant::now() + CTI_EVENTS_GATHER),
-        };
-        for (shard, output) in self.batch.drain(..) {
-            match output {
-                Output::LookUp(question) => self.resolver.ask(shard, question),
-                Output::Event(_) | Output::Notice(_) => into.push(output),
-            }
-        }
-        taken
-    }
-
-    fn broken(&self) -> Option<String> {
-        let shard = self.control.ended()?;
-        Some(format!(
-            "shard {shard} has panicked; its message is in the log"
-        ))
     }
 }
