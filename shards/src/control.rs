@@ -161,6 +161,11 @@ impl<E: Engine> Control<E> {
 /// before: who expects more of them soon lets them gather and looks again by itself, and is not
 /// woken for each. With tokio: wrap it in `AsyncFd`; drain until a call finds none and `arm` says
 /// that there are none, await `readable_mut`, and clear the readiness.
+///
+/// The descriptor is for edge-triggered pollers only (`EPOLLET`, which tokio's is). A shard may
+/// signal it just after [`Events::drain`] has looked: it then stays readable, with no event behind
+/// it, until a later signal is taken, and `poll()` or a level-triggered epoll would return at once
+/// each time.
 pub struct Events<E: Engine> {
     pub(crate) shared: Arc<Shared<E>>,
     /// Where the next round begins, so that no shard is always last.
@@ -189,7 +194,8 @@ impl<E: Engine> Events<E> {
     }
 
     /// Has the next event make the descriptor readable. `false`: there are events already, which
-    /// are to be drained first.
+    /// are to be drained first, and nothing was armed.
+    #[must_use = "after `false` no event makes the descriptor readable"]
     pub fn arm(&mut self) -> bool {
         self.shared.listener.announce();
         self.is_armed = true;
@@ -235,3 +241,6 @@ impl<E: Engine> AsRawFd for Events<E> {
         self.as_fd().as_raw_fd()
     }
 }
+
+#[cfg(test)]
+mod tests;
