@@ -16,6 +16,8 @@ pub mod options;
 pub mod pem;
 pub mod placement;
 pub mod running;
+#[cfg(test)]
+mod scribe;
 mod seat;
 mod shard;
 mod sockets;

@@ -1,66 +1,18 @@
 //! When events wake whoever drains them.
 
-use std::convert::Infallible;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use mio::unix::SourceFd;
 use mio::{Interest, Poll, Token};
 
 use super::*;
-use crate::engine::{ConnectionChange, Frame, Source, Transmit};
 use crate::mesh::Lane;
+use crate::scribe::Scribe;
 use crate::sys::EventFd;
-
-/// Has numbers for events, and does nothing.
-struct Idle;
-
-impl Engine for Idle {
-    type Message = Infallible;
-    type Request = Infallible;
-    type Event = u32;
-
-    fn owner(&self, _bytes: &[u8]) -> Option<ShardId> {
-        None
-    }
-
-    fn frame(_buffer: &[u8]) -> Frame {
-        Frame::Incomplete
-    }
-
-    fn handle_datagram(&mut self, _now: Instant, _from: Source, _bytes: &[u8]) {}
-
-    fn handle_connection(&mut self, _now: Instant, _change: ConnectionChange) {}
-
-    fn handle_message(&mut self, _now: Instant, _from: ShardId, message: Infallible) {
-        match message {}
-    }
-
-    fn handle_request(&mut self, _now: Instant, request: Infallible) {
-        match request {}
-    }
-
-    fn handle_timeout(&mut self, _now: Instant) {}
-
-    fn poll_transmit(&mut self, _buffer: &mut Vec<u8>) -> Option<Transmit> {
-        None
-    }
-
-    fn poll_message(&mut self) -> Option<(ShardId, Infallible)> {
-        None
-    }
-
-    fn poll_event(&mut self) -> Option<u32> {
-        None
-    }
-
-    fn poll_timeout(&self) -> Option<Instant> {
-        None
-    }
-}
 
 /// One shard's queue of events, and whoever drains it, by an edge-triggered poller.
 struct Bench {
-    events: Events<Idle>,
+    events: Events<Scribe>,
     poll: Poll,
     drained: Vec<(ShardId, u32)>,
 }

@@ -1,6 +1,5 @@
 //! What the lookout misses, and executors that end while others begin.
 
-use std::convert::Infallible;
 use std::io::Read;
 use std::net::TcpStream as Client;
 use std::sync::mpsc;
@@ -8,59 +7,13 @@ use std::thread;
 
 use super::*;
 use crate::driver::{Launch, run as run_launched, uring_allowed};
-use crate::engine::{ConnectionChange, Frame, ShardId, Source, Transmit};
+use crate::engine::ShardId;
 use crate::options::{Driver, Options};
+use crate::scribe::Scribe;
 use crate::seat::Seat;
 
 /// Far more than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(20);
-
-/// Hears of connections, and says nothing.
-struct Deaf;
-
-impl Engine for Deaf {
-    type Message = Infallible;
-    type Request = Infallible;
-    type Event = ();
-
-    fn owner(&self, _bytes: &[u8]) -> Option<ShardId> {
-        None
-    }
-
-    fn frame(_buffer: &[u8]) -> Frame {
-        Frame::Incomplete
-    }
-
-    fn handle_datagram(&mut self, _now: Instant, _from: Source, _bytes: &[u8]) {}
-
-    fn handle_connection(&mut self, _now: Instant, _change: ConnectionChange) {}
-
-    fn handle_message(&mut self, _now: Instant, _from: ShardId, message: Infallible) {
-        match message {}
-    }
-
-    fn handle_request(&mut self, _now: Instant, request: Infallible) {
-        match request {}
-    }
-
-    fn handle_timeout(&mut self, _now: Instant) {}
-
-    fn poll_transmit(&mut self, _buffer: &mut Vec<u8>) -> Option<Transmit> {
-        None
-    }
-
-    fn poll_message(&mut self) -> Option<(ShardId, Infallible)> {
-        None
-    }
-
-    fn poll_event(&mut self) -> Option<()> {
-        None
-    }
-
-    fn poll_timeout(&self) -> Option<Instant> {
-        None
-    }
-}
 
 /// A driver whose lookout hears nothing of its rings.
 struct Missing(Uring);
@@ -98,10 +51,10 @@ fn connection_of_which_the_lookout_misses_is_accepted_all_the_same() {
         sockets,
         ready,
         end,
-        factory: |_| Deaf,
+        factory: |_| Scribe::default(),
         spin: Duration::ZERO,
     };
-    thread::spawn(move || run_launched::<Deaf, _, Missing>(launch));
+    thread::spawn(move || run_launched::<Scribe, _, Missing>(launch));
     answers.recv().expect("it answers").expect("it is ready");
     go.send(bound.shards.remove(0)).expect("it waits");
     let accepted = || {

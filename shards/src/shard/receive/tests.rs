@@ -1,67 +1,7 @@
 //! What becomes of messages for which their line has no room.
 
-use std::convert::Infallible;
-
 use super::*;
-use crate::engine::{ConnectionChange, Transmit};
-
-/// Keeps what it is given, in order.
-#[derive(Default)]
-struct Scribe {
-    handled: Vec<u32>,
-    in_excess: usize,
-}
-
-impl Engine for Scribe {
-    type Message = Infallible;
-    type Request = Infallible;
-    type Event = Infallible;
-
-    fn owner(&self, _bytes: &[u8]) -> Option<ShardId> {
-        None
-    }
-
-    fn frame(_buffer: &[u8]) -> Frame {
-        Frame::Incomplete
-    }
-
-    fn handle_datagram(&mut self, _now: Instant, _from: Source, bytes: &[u8]) {
-        let number = bytes.first_chunk().expect("a number");
-        self.handled.push(u32::from_be_bytes(*number));
-    }
-
-    fn handle_excess(&mut self, _now: Instant, _from: Source, _bytes: &[u8]) {
-        self.in_excess += 1;
-    }
-
-    fn handle_connection(&mut self, _now: Instant, _change: ConnectionChange) {}
-
-    fn handle_message(&mut self, _now: Instant, _from: ShardId, message: Infallible) {
-        match message {}
-    }
-
-    fn handle_request(&mut self, _now: Instant, request: Infallible) {
-        match request {}
-    }
-
-    fn handle_timeout(&mut self, _now: Instant) {}
-
-    fn poll_transmit(&mut self, _buffer: &mut Vec<u8>) -> Option<Transmit> {
-        None
-    }
-
-    fn poll_message(&mut self) -> Option<(ShardId, Infallible)> {
-        None
-    }
-
-    fn poll_event(&mut self) -> Option<Infallible> {
-        None
-    }
-
-    fn poll_timeout(&self) -> Option<Instant> {
-        None
-    }
-}
+use crate::scribe::Scribe;
 
 fn arrival(now: Instant, urgency: Urgency) -> Arrival {
     let address = ([127, 0, 0, 1], 5060).into();
