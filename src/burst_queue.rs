@@ -23,8 +23,7 @@ impl<T> BurstQueue<T> {
 
     pub(crate) fn pop_front(&mut self) -> Option<T> {
         let first = self.0.pop_front()?;
-        // What a busy moment needs again and again is no burst.
-        if self.0.is_empty() && self.0.capacity() > BURST_QUEUE_KEPT * 4 {
+        if self.0.is_empty() && self.0.capacity() > BURST_QUEUE_KEPT {
             self.0.shrink_to(BURST_QUEUE_KEPT);
         }
         Some(first)
@@ -46,7 +45,7 @@ mod tests {
     #[test]
     fn the_room_for_a_burst_is_given_back_and_that_for_few_is_kept() {
         let mut outputs = BurstQueue::default();
-        for (burst, kept) in [(10, 10), (BURST_QUEUE_KEPT * 8, BURST_QUEUE_KEPT)] {
+        for (burst, kept) in [(10, 10), (BURST_QUEUE_KEPT * 4, BURST_QUEUE_KEPT)] {
             (0..burst).for_each(|output| outputs.push_back(output));
             assert_eq!(outputs.len(), burst);
             let fetched: Vec<usize> = std::iter::from_fn(|| outputs.pop_front()).collect();
