@@ -1,7 +1,7 @@
 //! How often the engine's steady path allocates, and what it holds, by a counting allocator:
 //! parsing and answers to retransmissions never allocate; all else has a bound that may only fall.
 
-// A global allocator is an unsafe trait; this one only counts and passes on.
+// A global allocator is an unsafe trait; this one only weighs and passes on.
 #![allow(unsafe_code)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -14,6 +14,7 @@ mod floor;
 
 use floor::{Floor, Notifies, Shards};
 use offhook::counters::Counter;
+use offhook::server::allocator::{self, Counted};
 use offhook::sip::{
     Checked, Frame, Framer, HeaderIndex, HeaderName, Message, Request, Sdp, Writer,
 };
@@ -24,19 +25,17 @@ const INVITE: &[u8] = include_bytes!("data/cucm/invite_early_offer.sip");
 const NOTIFY: &[u8] = include_bytes!("data/cucm/notify_open_on_the_phone.sip");
 
 thread_local! {
-    /// Allocations of this thread: other tests run beside.
-    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
-    /// Bytes that were allocated on this thread less those that were freed on it.
+    /// Bytes that were allocated on this thread less those that were freed on it: other tests run
+    /// beside.
     static LIVE: Cell<usize> = const { Cell::new(0) };
 }
 
-struct Counting;
+struct Weighing;
 
 // SAFETY: every call goes to the system's allocator with the caller's arguments unchanged; the
 // counter is a thread-local without a destructor and does not allocate.
-unsafe impl GlobalAlloc for Counting {
+unsafe impl GlobalAlloc for Weighing {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
         LIVE.set(LIVE.get().wrapping_add(layout.size()));
         // SAFETY: the caller keeps the contract of `alloc`.
         unsafe { System.alloc(layout) }
@@ -49,7 +48,6 @@ unsafe impl GlobalAlloc for Counting {
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
         let grown = LIVE.get().wrapping_add(size);
         LIVE.set(grown.wrapping_sub(layout.size()));
         // SAFETY: as for `dealloc`, and the caller keeps the contract of `realloc`.
@@ -58,13 +56,15 @@ unsafe impl GlobalAlloc for Counting {
 }
 
 #[global_allocator]
-static ALLOCATOR: Counting = Counting;
+static ALLOCATOR: Counted<Weighing> = Counted(Weighing);
 
 /// How often `work` allocates.
 fn allocations<T>(work: impl FnOnce() -> T) -> (usize, T) {
-    let before = ALLOCATIONS.get();
+    let before = allocator::allocations();
     let result = work();
-    (ALLOCATIONS.get() - before, result)
+    let count = allocator::allocations() - before;
+    let count = usize::try_from(count).expect("they fit the address space");
+    (count, result)
 }
 
 #[test]
