@@ -14,8 +14,7 @@ use super::gate::Outputs;
 
 /// The shards' outputs. They are heard of by a descriptor; where one lot soon follows another, the
 /// next may gather for a moment, so that under load one wake-up serves many of them, as with a
-/// network card's interrupts.
-/// The names that shards ask for go to the resolver.
+/// network card's interrupts. The names that shards ask for go to the resolver.
 pub(super) struct ShardOutputs<E: Engine<Event = Output>> {
     control: Control<E>,
     events: AsyncFd<Events<E>>,
