@@ -69,9 +69,14 @@ pub const CTI_COMMANDS_MAX: usize = 1_024;
 pub const CTI_COMMANDS_PER_TURN_MAX: usize = 64;
 /// Events that the hub takes from the shards in one turn.
 pub const CTI_EVENTS_PER_TURN_MAX: usize = 1_024;
-/// How long the hub lets the shards' events gather while they come one soon after the other. An
-/// event after a quiet moment does not wait, nor does the one behind it.
-pub const CTI_EVENTS_GATHER: Duration = Duration::from_millis(1);
+/// How long the hub lets the shards' events gather at least while they come one soon after the
+/// other. An event after a quiet moment does not wait, nor does the one behind it.
+pub const CTI_EVENTS_GATHER_MIN: Duration = Duration::from_millis(1);
+/// How long it lets them gather at most, when there are many.
+pub const CTI_EVENTS_GATHER_MAX: Duration = Duration::from_millis(4);
+/// More events than this in one lot are many: the next may gather for twice as long. With fewer
+/// than half of it, half as long.
+pub const CTI_EVENTS_LOT: usize = 8;
 /// Time between two looks at deadlines, debts to shards and clients that catch up.
 pub const CTI_TICK: Duration = Duration::from_millis(20);
 /// Agents in one answer of `GET /api/v1/agents`; the next ones are asked for with `after`.

@@ -1,27 +1,67 @@
 //! What the shards say, for the hub and for the resolver.
 
 use std::io;
+use std::time::Duration;
 
 use offhook_shards::{Control, Engine, Events, ShardId};
 use tokio::io::unix::AsyncFd;
 use tokio::time::Instant;
 
 use crate::cti::Output;
-use crate::limits::CTI_EVENTS_GATHER;
+use crate::limits::{CTI_EVENTS_GATHER_MAX, CTI_EVENTS_GATHER_MIN, CTI_EVENTS_LOT};
 
 use super::dns::Asker;
 use super::gate::Outputs;
 
-/// The shards' outputs. They are heard of by a descriptor; where one lot soon follows another, the
-/// next may gather for a moment, so that under load one wake-up serves many of them, as with a
-/// network card's interrupts. The names that shards ask for go to the resolver.
+/// When the hub looks for outputs without being woken: where one lot soon follows another, the
+/// next may gather for a moment, and for a longer one the more there are, so that under load one
+/// wake-up serves many of them, as with a network card's interrupts.
+#[derive(Debug)]
+struct Gathering {
+    /// When there were some last.
+    took_at: Instant,
+    /// How long the next lot may gather.
+    span: Duration,
+}
+
+impl Gathering {
+    fn new(now: Instant) -> Self {
+        Self {
+            took_at: now,
+            span: CTI_EVENTS_GATHER_MIN,
+        }
+    }
+
+    /// So many were taken now; when to look again, or `None` if whoever has more is to say so.
+    fn took(&mut self, taken: usize, now: Instant) -> Option<Instant> {
+        if taken == 0 {
+            return None;
+        }
+        // Twice as long: a timer that is asked for a millisecond takes up to two.
+        let is_busy = now.duration_since(self.took_at) < self.span * 2;
+        self.took_at = now;
+        let span = if !is_busy {
+            CTI_EVENTS_GATHER_MIN
+        } else if taken > CTI_EVENTS_LOT {
+            self.span * 2
+        } else if taken < CTI_EVENTS_LOT / 2 {
+            self.span / 2
+        } else {
+            self.span
+        };
+        self.span = span.clamp(CTI_EVENTS_GATHER_MIN, CTI_EVENTS_GATHER_MAX);
+        is_busy.then(|| now + self.span)
+    }
+}
+
+/// The shards' outputs. They are heard of by a descriptor, or [gather](Gathering). The names that
+/// shards ask for go to the resolver.
 pub(super) struct ShardOutputs<E: Engine<Event = Output>> {
     control: Control<E>,
     events: AsyncFd<Events<E>>,
     /// When to look again without being woken.
     looks_at: Option<Instant>,
-    /// When there were some last.
-    took_at: Instant,
+    gathering: Gathering,
     batch: Vec<(ShardId, Output)>,
     resolver: Asker,
 }
@@ -34,7 +74,7 @@ impl<E: Engine<Event = Output>> ShardOutputs<E> {
             control,
             events: watch(events)?,
             looks_at: None,
-            took_at: Instant::now(),
+            gathering: Gathering::new(Instant::now()),
             batch: Vec::new(),
             resolver,
         })
@@ -57,16 +97,10 @@ impl<E: Engine<Event = Output>> Outputs for ShardOutputs<E> {
         let events = self.events.get_mut();
         let taken = events.drain(outputs_max, &mut self.batch);
         let now = Instant::now();
-        // Twice as long: a timer that is asked for a millisecond takes up to two.
-        let is_busy = now.duration_since(self.took_at) < CTI_EVENTS_GATHER * 2;
-        self.looks_at = match taken {
-            1.. if is_busy => Some(now + CTI_EVENTS_GATHER),
-            _ if events.arm() => None,
-            _ => Some(now),
+        self.looks_at = match self.gathering.took(taken, now) {
+            None if !events.arm() => Some(now),
+            at => at,
         };
-        if taken > 0 {
-            self.took_at = now;
-        }
         for (shard, output) in self.batch.drain(..) {
             match output {
                 Output::LookUp(question) => self.resolver.ask(shard, question),
@@ -91,4 +125,43 @@ impl<E: Engine<Event = Output>> Outputs for ShardOutputs<E> {
 )]
 fn watch<E: Engine>(events: Events<E>) -> io::Result<AsyncFd<Events<E>>> {
     AsyncFd::new(events)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    /// How long the next lot may gather after each of these, taken when the one before said.
+    fn spans(gathering: &mut Gathering, now: &mut Instant, lots: &[usize]) -> Vec<Option<u128>> {
+        let mut took = |taken: &usize| {
+            let at = gathering.took(*taken, *now);
+            let span = at.map(|at| (at - *now).as_millis());
+            *now = at.unwrap_or(*now);
+            span
+        };
+        lots.iter().map(&mut took).collect()
+    }
+
+    #[test]
+    fn the_more_there_are_the_longer_they_gather() {
+        let mut now = Instant::now();
+        let mut gathering = Gathering::new(now);
+        let found = spans(&mut gathering, &mut now, &[1, 8, 9, 9, 9, 100, 5, 3, 3, 3]);
+        assert_eq!(found, [1, 1, 2, 4, 4, 4, 4, 2, 1, 1].map(Some));
+    }
+
+    #[test]
+    fn after_a_quiet_moment_nothing_waits() {
+        let mut now = Instant::now();
+        let mut gathering = Gathering::new(now);
+        spans(&mut gathering, &mut now, &[100, 100, 100]);
+        assert_eq!(gathering.took(0, now), None);
+        now += CTI_EVENTS_GATHER_MAX * 2;
+        assert_eq!(gathering.took(1, now), None);
+        // What comes behind it waits for less than before.
+        now += MS;
+        assert_eq!(gathering.took(1, now), Some(now + MS));
+    }
 }
