@@ -128,15 +128,15 @@ impl Stage {
             call_id: 17,
             call_uuid: CallUuid(0x1234_5678_9abc_def0),
             call_type: CallType::Inbound,
-            ani: Some("+441632960123".to_owned()),
-            dnis: Some("7000".to_owned()),
+            ani: Some("+441632960123".into()),
+            dnis: Some("7000".into()),
             user_data: KeyValueList::new().with_text("Language", "en"),
         }));
         event.this_dn_role = Some(DnRole::Destination);
         event.call_state = Some(CallState::Ok);
-        event.this_queue = Some("7000".to_owned());
-        event.other_dn = Some("+441632960123".to_owned());
-        event.agent_id = Some("carol".to_owned());
+        event.this_queue = Some("7000".into());
+        event.other_dn = Some("+441632960123".into());
+        event.agent_id = Some("carol".into());
         Output::Event(Box::new(event))
     }
 

@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use compact_str::CompactString;
+
 use crate::config::WrapUp;
 use crate::cti::{
     AgentWorkMode, CallState, CallType, DnRole, Event, EventName, KeyValueList, RequestedBy, Value,
@@ -189,7 +191,7 @@ impl Agent {
         answer: Option<Answer<'_>>,
     ) -> Event {
         let mut event = step.event(name);
-        event.agent_id = Some(self.agent_id(step.config).to_owned());
+        event.agent_id = Some(self.agent_id(step.config).into());
         if let Some(answer) = answer {
             event.requested_by = Some(answer.requested_by);
             event.reasons = answer.reasons.clone();
@@ -215,7 +217,7 @@ impl Agent {
 
     fn emit_hook(&self, step: &mut Step<'_>, index: usize, name: EventName) {
         let mut event = step.event(name);
-        event.agent_id = Some(self.agent_in_call(step, index).to_owned());
+        event.agent_id = Some(self.agent_in_call(step, index).into());
         step.emit(event);
     }
 
@@ -239,7 +241,7 @@ impl Agent {
         name: EventName,
         party: &Party,
     ) -> Event {
-        let agent_id = self.agent_in_call(step, index).to_owned();
+        let agent_id = self.agent_in_call(step, index);
         let mut event = Self::event_of(step, name, party, agent_id);
         if self.visits[index].is_business() && says_class(name) {
             event.extensions.set("BusinessCall", Value::Integer(1));
@@ -252,7 +254,7 @@ impl Agent {
         step: &Step<'_>,
         name: EventName,
         party: &Party,
-        agent_id: String,
+        agent_id: &str,
     ) -> Event {
         let mut event = step.event(name);
         event.requested_by = party.requested_by;
@@ -260,7 +262,7 @@ impl Agent {
         event.this_dn_role = Some(party.role);
         event.this_queue = party
             .routing_point
-            .map(|index| step.config.routing_point_at(index).number.to_string());
+            .map(|index| (&*step.config.routing_point_at(index).number).into());
         (event.other_dn, event.other_dn_role) = split(party.other.as_ref());
         (event.third_party_dn, event.third_party_dn_role) = split(party.third.as_ref());
         if party.changed_by.is_some() {
@@ -269,13 +271,13 @@ impl Agent {
         event.previous_conn_id = party.previous_conn_id;
         event.reasons.clone_from(&party.reasons);
         event.call_state = Some(party.call_state);
-        event.agent_id = Some(agent_id);
+        event.agent_id = Some(agent_id.into());
         event
     }
 }
 
 /// A party's number and part, as an event has them.
-fn split(party: Option<&(String, DnRole)>) -> (Option<String>, Option<DnRole>) {
+fn split(party: Option<&(CompactString, DnRole)>) -> (Option<CompactString>, Option<DnRole>) {
     party.map(|(number, role)| (number.clone(), *role)).unzip()
 }
 

@@ -83,7 +83,7 @@ impl Agent {
         }
         let mut event = feature_event(step, EventName::ForwardSet, answer);
         event.forward_mode = Some(mode);
-        event.other_dn = Some(destination.clone());
+        event.other_dn = Some(destination.as_str().into());
         step.emit(event);
         self.forward = Some(Box::new(Elsewhere {
             mode,

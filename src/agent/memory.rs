@@ -126,7 +126,7 @@ impl Agent {
         if let Some(forward) = &self.forward {
             let mut event = step.event(EventName::ForwardSet);
             event.forward_mode = Some(forward.mode);
-            event.other_dn = Some(forward.destination.to_string());
+            event.other_dn = Some((&*forward.destination).into());
             step.emit(event);
         }
     }

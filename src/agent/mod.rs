@@ -25,6 +25,8 @@ mod wrap_up;
 
 use std::sync::Arc;
 
+use compact_str::CompactString;
+
 use crate::call::CallRef;
 use crate::config::{DnIndex, QueueIndex, RoutingPointIndex};
 use crate::cti::{
@@ -143,9 +145,9 @@ pub struct Party {
     /// The part of this DN in the call.
     pub role: DnRole,
     /// The far party's number and part, when known.
-    pub other: Option<(String, DnRole)>,
+    pub other: Option<(CompactString, DnRole)>,
     /// Who transferred, added or removed, or where the call went, and its part.
-    pub third: Option<(String, DnRole)>,
+    pub third: Option<(CompactString, DnRole)>,
     /// The main call of a consultation; with `PartyState::Changed` the call that vanished.
     pub previous_conn_id: Option<ConnId>,
     /// How the party's part of the call stands; `PartyState::Ended` says it by its cause.
@@ -157,7 +159,7 @@ pub struct Party {
     /// The reasons that the request gave.
     pub reasons: KeyValueList,
     /// In whose name the attached data was changed.
-    pub changed_by: Option<String>,
+    pub changed_by: Option<CompactString>,
 }
 
 /// What happened to the party at a DN.

@@ -223,7 +223,7 @@ impl Agent {
         let event = match shown {
             Some(index) => self.call_event(step, index, EventName::AttachedDataChanged, party),
             None if party.requested_by.is_some() => {
-                let agent_id = self.agent_id(step.config).to_owned();
+                let agent_id = self.agent_id(step.config);
                 Self::event_of(step, EventName::AttachedDataChanged, party, agent_id)
             }
             None => return,

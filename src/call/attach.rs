@@ -82,7 +82,7 @@ impl Conversation {
             .filter(|who| is_concerned(who))
         {
             let origin = Origin {
-                changed_by: Some(by.to_owned()),
+                changed_by: Some(by.into()),
                 ..Origin::default()
             };
             let state = PartyState::UserDataChanged;
@@ -152,7 +152,7 @@ impl Conversation {
                 conn_id: entry.conn_id,
                 info: Arc::clone(&call.info),
                 requested_by: unanswered.take_if(|_| by == By::RoutingPoint),
-                changed_by: this_dn.to_owned(),
+                changed_by: this_dn.into(),
             };
             entry.tell_data(input, turn.commands);
         }
@@ -160,7 +160,7 @@ impl Conversation {
             let answers = by == By::RoutingPoint || self.is_at(who, this_dn);
             let origin = Origin {
                 requested_by: unanswered.take_if(|_| answers),
-                changed_by: Some(this_dn.to_owned()),
+                changed_by: Some(this_dn.into()),
                 ..Origin::default()
             };
             let state = PartyState::UserDataChanged;

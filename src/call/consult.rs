@@ -108,9 +108,12 @@ impl Conversation {
             );
         }
         let own = agent.number(&self.facts);
-        let info = turn
-            .mint
-            .call(CallType::Consult, own, Some(number.clone()), user_data);
+        let info = turn.mint.call(
+            CallType::Consult,
+            own,
+            Some(number.as_str().into()),
+            user_data,
+        );
         // A muted transfer into a queue is complete at once: the phone needs no further dialog.
         let is_short = is_muted && matches!(destination, Destination::Queue { .. });
         let two_dialogs = self.facts.config.phone(asked.dn).dual_dialog && !is_short;
@@ -132,7 +135,7 @@ impl Conversation {
         };
         let news = News {
             origin,
-            other: Some((number.clone(), DnRole::Destination)),
+            other: Some((number.as_str().into(), DnRole::Destination)),
             ..News::default()
         };
         self.report(turn, Which::Consult, &first, PartyState::Dialing, news);

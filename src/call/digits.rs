@@ -328,8 +328,8 @@ impl Conversation {
             return self.report(turn, which, who, PartyState::DtmfSent, news);
         }
         // The agent has left, and all the same somebody waits for an answer.
-        let number = self.facts.config.agent_at(asked.dn).dn.to_string();
-        let mut event = Event::new(turn.now, EventName::ACK, &number);
+        let number = &*self.facts.config.agent_at(asked.dn).dn;
+        let mut event = Event::new(turn.now, EventName::ACK, number);
         event.requested_by = Some(asked.requested_by);
         turn.commands.push(Command::Event(Box::new(event)));
     }

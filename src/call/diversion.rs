@@ -1,5 +1,7 @@
 //! By whom a call was sent elsewhere, which whoever gets it is told (RFC 5806).
 
+use compact_str::CompactString;
+
 use crate::agent::EndCause;
 use crate::dialog::{Diversion, Party};
 
@@ -10,12 +12,12 @@ use super::quest::{Quest, Stage};
 
 impl Conversation {
     /// The call goes elsewhere, away from a number.
-    pub(super) fn divert(&mut self, which: Which, by: Option<String>, reason: &'static str) {
+    pub(super) fn divert(&mut self, which: Which, by: Option<CompactString>, reason: &'static str) {
         let (Some(call), Some(number)) = (self.call_mut(which), by) else {
             return;
         };
         let by = Party {
-            number,
+            number: number.into(),
             ..Party::default()
         };
         let diversion = Diversion {
@@ -33,16 +35,16 @@ impl Conversation {
         quest: &Quest,
         destination: &Destination,
         why: ForwardReason,
-    ) -> (Option<String>, &'static str) {
+    ) -> (Option<CompactString>, &'static str) {
         let config = &self.facts.config;
         let dn = match &quest.stage {
-            Stage::Reserving(dn) => Some(config.agent_at(*dn).dn.to_string()),
+            Stage::Reserving(dn) => Some((&*config.agent_at(*dn).dn).into()),
             Stage::Phone(_) | Stage::Waiting | Stage::Ringing(_) => None,
         };
         let is_outside = matches!(destination, Destination::Outside { .. });
         let entry = quest.entry.filter(|_| is_outside);
         let point = entry.map(|entry| config.routing_point_at(entry.routing_point));
-        let point = point.map(|point| point.number.to_string());
+        let point = point.map(|point| (&*point.number).into());
         match why {
             ForwardReason::Overflow => (point, "unavailable"),
             ForwardReason::Routed | ForwardReason::Labelled => (point, "deflection"),

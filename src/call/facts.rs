@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use offhook_shards::ShardId;
 
+use compact_str::CompactString;
+
 use crate::agent::EndCause;
 use crate::config::{Address, Config, DnIndex, Hold, QueueIndex, RoutingPointIndex};
 use crate::cti::{ConnId, ErrorCode, Event, KeyValueList, RequestedBy};
@@ -126,7 +128,7 @@ pub(super) struct Origin {
     /// The client's reasons.
     pub(super) reasons: KeyValueList,
     /// In whose name the attached data was changed.
-    pub(super) changed_by: Option<String>,
+    pub(super) changed_by: Option<CompactString>,
 }
 
 impl Origin {

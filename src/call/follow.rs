@@ -1,6 +1,8 @@
 //! What a phone does by itself is followed: a transfer by REFER is as if its desktop had asked for
 //! it (RFC 3515, RFC 5589), and who is across is shown to whom it talks to.
 
+use compact_str::CompactString;
+
 use crate::config::DnIndex;
 use crate::dialog;
 use crate::sip::Status;
@@ -120,7 +122,7 @@ impl Conversation {
         // to is ours from here on, and the phone's leg ends at once, and its subscription with it,
         // so that the agent is free: what comes back to it is another call.
         refer_ends(turn, leg, Status::OK);
-        let by = self.facts.config.agent_at(dn).dn.to_string();
+        let by = CompactString::from(&*self.facts.config.agent_at(dn).dn);
         self.let_agent_go(turn, (leg, number), Origin::default());
         self.main.referred_by = target.referred_by;
         let waiting = self

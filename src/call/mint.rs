@@ -2,6 +2,8 @@
 
 use offhook_shards::ShardId;
 
+use compact_str::CompactString;
+
 use crate::cti::{CallInfo, CallType, CallUuid, ConnId, KeyValueList};
 
 /// Gives names to the calls of one shard.
@@ -29,8 +31,8 @@ impl Mint {
     pub fn call(
         &mut self,
         call_type: CallType,
-        ani: Option<String>,
-        dnis: Option<String>,
+        ani: Option<CompactString>,
+        dnis: Option<CompactString>,
         user_data: KeyValueList,
     ) -> CallInfo {
         self.serial += 1;

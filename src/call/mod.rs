@@ -45,6 +45,8 @@ mod tests;
 
 use offhook_shards::ShardId;
 
+use compact_str::CompactString;
+
 use crate::agent::{EndCause, RefusedOffer};
 use crate::config::DnIndex;
 use crate::cti::{CallRequest, ConnId, ForwardMode, RequestedBy};
@@ -115,7 +117,7 @@ pub enum Input {
     /// queue does not have it any more.
     Standing(Option<queue::Standing>),
     /// A router gives the call another DNIS, or has it back that it had.
-    Dnis(Option<String>),
+    Dnis(Option<CompactString>),
     /// A desktop asks.
     Request {
         /// Whom to answer.

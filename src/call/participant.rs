@@ -6,6 +6,8 @@ use std::time::Instant;
 
 use siphasher::sip::SipHasher13;
 
+use compact_str::CompactString;
+
 use crate::agent::{self, PartyState};
 use crate::config::{DnIndex, QueueIndex, RoutingPointIndex};
 use crate::cti::{CallInfo, CallState, ConnId, DnRole, ErrorCode, KeyValueList, UserDataChange};
@@ -81,9 +83,9 @@ impl Participant {
     }
 
     /// Its number, unless it is withheld.
-    pub(super) fn number(&self, facts: &Facts) -> Option<String> {
+    pub(super) fn number(&self, facts: &Facts) -> Option<CompactString> {
         match &self.who {
-            Who::Agent(dn) => Some(facts.config.agent_at(*dn).dn.to_string()),
+            Who::Agent(dn) => Some((&*facts.config.agent_at(*dn).dn).into()),
             Who::Outside(party) => number_of(party),
         }
     }
@@ -98,9 +100,9 @@ impl Participant {
 }
 
 /// A number that may be shown.
-pub(super) fn number_of(party: &dialog::Party) -> Option<String> {
+pub(super) fn number_of(party: &dialog::Party) -> Option<CompactString> {
     let shown = !party.private && !party.number.is_empty();
-    shown.then(|| party.number.clone())
+    shown.then(|| party.number.as_str().into())
 }
 
 /// What is said about a participant besides what happened to it.
@@ -108,8 +110,8 @@ pub(super) fn number_of(party: &dialog::Party) -> Option<String> {
 pub(super) struct News {
     pub(super) origin: Origin,
     /// Somebody else than the far party of the call.
-    pub(super) other: Option<(String, DnRole)>,
-    pub(super) third: Option<(String, DnRole)>,
+    pub(super) other: Option<(CompactString, DnRole)>,
+    pub(super) third: Option<(CompactString, DnRole)>,
     /// The call that vanished.
     pub(super) previous: Option<ConnId>,
     pub(super) call_state: Option<CallState>,
@@ -230,7 +232,7 @@ impl Call {
     }
 
     /// The far party of `whom`, as its events name it: nobody in a conference.
-    fn far_party(&self, facts: &Facts, whom: &Participant) -> Option<(String, DnRole)> {
+    fn far_party(&self, facts: &Facts, whom: &Participant) -> Option<(CompactString, DnRole)> {
         let ringing = self.quest.as_ref().and_then(Quest::called);
         let mut others = self
             .others(whom.leg)

@@ -28,7 +28,7 @@ impl Conversation {
         let number = place.destination.clone();
         let news = News {
             origin: Origin::request(place.requested_by, place.reasons.clone()),
-            other: Some((number.clone(), DnRole::Destination)),
+            other: Some((number.as_str().into(), DnRole::Destination)),
             ..News::default()
         };
         self.report(turn, Which::Main, &first, PartyState::Dialing, news);

@@ -379,7 +379,7 @@ impl Conversation {
         };
         match quest.entry {
             Some(entry) if entry.hold == Hold::Forwarding => {
-                let (conn_id, destination) = (entry.conn_id, number);
+                let (conn_id, destination) = (entry.conn_id, number.into_string());
                 let rings = queue::Input::ForwardRings {
                     conn_id,
                     destination,

@@ -10,6 +10,8 @@ use offhook_shards::ShardId;
 use offhook_shards::wheel::{TimerKey, Wheel};
 use slotmap::SlotMap;
 
+use compact_str::CompactString;
+
 use crate::agent::{EndCause, PartyState, Place};
 use crate::config::{Config, DnIndex, Hold, QueueIndex};
 use crate::counters::Counter;
@@ -129,10 +131,13 @@ impl Calls {
             way,
         } = arrival;
         let shown = !calling.private && !calling.number.is_empty();
-        let ani = shown.then(|| calling.number.clone());
-        let info = self
-            .mint
-            .call(CallType::Inbound, ani, Some(called), KeyValueList::new());
+        let ani = shown.then(|| calling.number.as_str().into());
+        let info = self.mint.call(
+            CallType::Inbound,
+            ani,
+            Some(called.into()),
+            KeyValueList::new(),
+        );
         let mut legs = Legs::default();
         let leg = legs.invited(info.conn_id.0, offer);
         let first = Participant::new(Who::Outside(calling), leg, DnRole::Origination);
@@ -167,8 +172,8 @@ impl Calls {
             Destination::Queue { .. } | Destination::Direct { .. } => CallType::Internal,
             Destination::Outside { .. } | Destination::Takeover { .. } => CallType::Outbound,
         };
-        let ani = self.config.agent_at(place.dn).dn.to_string();
-        let dnis = Some(place.destination.clone());
+        let ani = (&*self.config.agent_at(place.dn).dn).into();
+        let dnis = Some(place.destination.as_str().into());
         let info = self
             .mint
             .call(call_type, Some(ani), dnis, place.user_data.clone());
@@ -480,7 +485,7 @@ impl Conversation {
                 let ended = PartyState::Ended(EndCause::Failed);
                 // Without the far party's number, the look-up of which may be what failed.
                 let news = News {
-                    other: Some((String::new(), DnRole::Unknown)),
+                    other: Some((CompactString::const_new(""), DnRole::Unknown)),
                     ..News::default()
                 };
                 call.report(&self.facts, who, ended, news, commands);

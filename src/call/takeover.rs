@@ -8,6 +8,8 @@
 //! The parties are connected first. The one who is replaced is let go afterwards, or keeps its
 //! place if they cannot be.
 
+use compact_str::CompactString;
+
 use crate::agent::{EndCause, PartyState};
 use crate::config::{Address, QueueIndex, RoutingPointIndex};
 use crate::cti::{CallState, DnRole, KeyValueList, UserDataChange};
@@ -247,7 +249,7 @@ impl Conversation {
         turn: &mut Turn<'_>,
         which: Which,
         new: &Participant,
-        by: Option<String>,
+        by: Option<CompactString>,
     ) {
         let news = News {
             third: by.map(|number| (number, DnRole::TransferredBy)),
@@ -532,7 +534,7 @@ impl Conversation {
         turn: &mut Turn<'_>,
         which: Which,
         by: &Participant,
-        to: Option<String>,
+        to: Option<CompactString>,
     ) {
         let Some((facts, _, call)) = self.parts(which) else {
             return;

@@ -2,6 +2,8 @@
 //! parties are connected before the agent is let go, so that a transfer that cannot be done leaves
 //! everybody where they were.
 
+use compact_str::CompactString;
+
 use crate::agent::{EndCause, PartyState};
 use crate::config::DnIndex;
 use crate::cti::{CallState, ConnId, DnRole, ErrorCode, KeyValueList, UserDataChange};
@@ -122,7 +124,7 @@ impl Conversation {
         let Some(mut consult) = self.consult.take() else {
             return;
         };
-        let number = self.facts.config.agent_at(dn).dn.to_string();
+        let number = CompactString::from(&*self.facts.config.agent_at(dn).dn);
         let ended = PartyState::Ended(EndCause::Transferred);
         let mut agents = Vec::new();
         if let Some(agent) = consult.agent(dn).cloned() {
@@ -183,7 +185,12 @@ impl Conversation {
     }
 
     /// Who was held waits from now on for whom the consultation has sought.
-    fn inherit(&mut self, turn: &mut Turn<'_>, mut quest: Quest, (vanished, by): (ConnId, String)) {
+    fn inherit(
+        &mut self,
+        turn: &mut Turn<'_>,
+        mut quest: Quest,
+        (vanished, by): (ConnId, CompactString),
+    ) {
         // A muted transfer that another request has completed.
         let done = (ErrorCode::WrongState, "the call is transferred already");
         self.not_found(turn, &quest.why, done);
@@ -231,7 +238,7 @@ impl Conversation {
         let consult = self.consult.as_ref();
         let user_data = consult.map(|call| call.info.user_data.clone());
         let user_data = user_data.filter(|pairs| !pairs.is_empty());
-        let by = self.facts.config.agent_at(asked.dn).dn.to_string();
+        let by = CompactString::from(&*self.facts.config.agent_at(asked.dn).dn);
         self.transferred(turn, asked.dn, asked.origin());
         self.main.since = turn.now;
         // Where it would be too much, the call keeps its own.
@@ -273,7 +280,7 @@ impl Conversation {
         if let Err(code) = self.main.change_user_data(change) {
             return self.refuse(turn, asked, code, "the user data would exceed its limit");
         }
-        let by = self.facts.config.agent_at(asked.dn).dn.to_string();
+        let by = CompactString::from(&*self.facts.config.agent_at(asked.dn).dn);
         self.let_agent_go(turn, (leg, number), asked.origin());
         if is_news {
             self.show_data(turn, &by, |_| true);
@@ -300,7 +307,7 @@ impl Conversation {
             return;
         };
         let news = News {
-            third: Some((number.to_owned(), DnRole::NewParty)),
+            third: Some((number.into(), DnRole::NewParty)),
             ..origin.into()
         };
         let ended = PartyState::Ended(EndCause::Transferred);
@@ -348,7 +355,7 @@ impl Conversation {
             self.wrong_state(turn, asked, "the call is redirected");
         }
         let news = News {
-            third: Some((number.to_owned(), DnRole::Destination)),
+            third: Some((number.into(), DnRole::Destination)),
             ..asked.origin().into()
         };
         let ended = PartyState::Ended(EndCause::Redirected);

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use compact_str::CompactString;
+
 use crate::cti::KeyValueList;
 
 use super::participant::Call;
@@ -14,7 +16,7 @@ pub(super) enum Why {
     /// Who waits has called.
     Called,
     /// An agent, by its number, has transferred the call.
-    Transferred(String),
+    Transferred(CompactString),
     /// An agent consults, and transfers as soon as somebody rings.
     Muted(Asked),
     /// An agent adds somebody to the call.

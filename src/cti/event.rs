@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use compact_str::CompactString;
+
 use crate::config::{DnIndex, TrunkIndex};
 use crate::dns::{Place, Question};
 
@@ -60,7 +62,7 @@ pub struct Event {
     /// Which event.
     pub name: EventName,
     /// The address (DN, routing point, trunk) whose stream it belongs to.
-    pub this_dn: String,
+    pub this_dn: CompactString,
     /// Who asked for it, if anybody did.
     pub requested_by: Option<RequestedBy>,
     /// The call, for call events.
@@ -68,13 +70,13 @@ pub struct Event {
     /// The part of `this_dn` in the call.
     pub this_dn_role: Option<DnRole>,
     /// The routing point or queue that distributed the call.
-    pub this_queue: Option<String>,
+    pub this_queue: Option<CompactString>,
     /// The far party.
-    pub other_dn: Option<String>,
+    pub other_dn: Option<CompactString>,
     /// The far party's part.
     pub other_dn_role: Option<DnRole>,
     /// Who transferred, added, removed, or where the call went.
-    pub third_party_dn: Option<String>,
+    pub third_party_dn: Option<CompactString>,
     /// The third party's part.
     pub third_party_dn_role: Option<DnRole>,
     /// The call that this one came from or replaced.
@@ -82,7 +84,7 @@ pub struct Event {
     /// How the party's part of the call stands.
     pub call_state: Option<CallState>,
     /// The agent at the DN.
-    pub agent_id: Option<String>,
+    pub agent_id: Option<CompactString>,
     /// Ready or NotReady for what.
     pub agent_work_mode: Option<AgentWorkMode>,
     /// When the DN's calls go elsewhere.
@@ -107,7 +109,7 @@ pub struct Event {
 impl Event {
     /// An event with nothing but its name and address.
     #[must_use]
-    pub fn new(at: Instant, name: EventName, this_dn: impl Into<String>) -> Self {
+    pub fn new(at: Instant, name: EventName, this_dn: impl Into<CompactString>) -> Self {
         Self {
             at,
             name,
@@ -139,7 +141,7 @@ impl Event {
     #[must_use]
     pub fn error(
         at: Instant,
-        this_dn: impl Into<String>,
+        this_dn: impl Into<CompactString>,
         requested_by: RequestedBy,
         code: ErrorCode,
         message: impl Into<String>,

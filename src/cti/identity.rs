@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use compact_str::CompactString;
 use offhook_shards::ShardId;
 
 use super::{CallType, KeyValueList};
@@ -50,11 +51,13 @@ impl fmt::Display for CallUuid {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHIJKLMNOPQRSTUV";
         // 128 bits are 26 digits of five bits; the field is 32 wide, so zeroes lead.
-        for position in (0..32_u32).rev() {
-            let digit = self.0.checked_shr(position * 5).unwrap_or(0) & 31;
-            write!(formatter, "{}", char::from(ALPHABET[digit as usize]))?;
+        let mut digits = [ALPHABET[0]; 32];
+        let mut rest = self.0;
+        for digit in digits.iter_mut().rev() {
+            *digit = ALPHABET[(rest & 31) as usize];
+            rest >>= 5;
         }
-        Ok(())
+        formatter.write_str(std::str::from_utf8(&digits).expect("the alphabet is ASCII"))
     }
 }
 
@@ -83,9 +86,9 @@ pub struct CallInfo {
     /// Seen from the contact center.
     pub call_type: CallType,
     /// Who calls: P-Asserted-Identity over Remote-Party-ID over From; absent when withheld.
-    pub ani: Option<String>,
+    pub ani: Option<CompactString>,
     /// What was dialled.
-    pub dnis: Option<String>,
+    pub dnis: Option<CompactString>,
     /// Attached data.
     pub user_data: KeyValueList,
 }

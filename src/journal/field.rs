@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use compact_str::CompactString;
 
 /// A value that can be written and read back.
 pub(crate) trait Field: Sized {
@@ -164,6 +165,17 @@ impl Field for String {
     fn read(from: &mut Reader<'_>) -> Option<Self> {
         let count = from.count()?;
         Self::from_utf8(from.take(count)?.to_vec()).ok()
+    }
+}
+
+impl Field for CompactString {
+    fn write(&self, out: &mut Vec<u8>) {
+        write_text(self, out);
+    }
+
+    fn read(from: &mut Reader<'_>) -> Option<Self> {
+        let count = from.count()?;
+        Self::from_utf8(from.take(count)?).ok()
     }
 }
 

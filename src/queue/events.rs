@@ -1,5 +1,7 @@
 //! The public form of what happens to calls in a queue. It decides attributes only.
 
+use compact_str::CompactString;
+
 use crate::config::DnIndex;
 use crate::cti::{CallState, DnRole, Event, EventName, Value};
 
@@ -15,7 +17,7 @@ pub(super) fn call_event(step: &Step<'_>, name: EventName, call: &Call) -> Event
     let mut event = Event::new(step.now, name, address);
     event.call = Some(info.clone());
     event.this_dn_role = Some(DnRole::Destination);
-    event.this_queue = Some(address.to_owned());
+    event.this_queue = Some(address.into());
     event.other_dn = info.ani.clone();
     event.other_dn_role = info.ani.as_ref().map(|_| DnRole::Origination);
     event.call_state = Some(CallState::Ok);
@@ -39,11 +41,11 @@ pub(super) fn queued_event(step: &Step<'_>, call: &Call, standing: Standing) -> 
 
 /// Names the agent that the call went to.
 pub(super) fn name_agent(step: &Step<'_>, event: &mut Event, dn: DnIndex) {
-    name_destination(event, step.config.agent_at(dn).dn.to_string());
+    name_destination(event, &*step.config.agent_at(dn).dn);
 }
 
 /// Names where the call went.
-pub(super) fn name_destination(event: &mut Event, number: String) {
-    event.third_party_dn = Some(number);
+pub(super) fn name_destination(event: &mut Event, number: impl Into<CompactString>) {
+    event.third_party_dn = Some(number.into());
     event.third_party_dn_role = Some(DnRole::Destination);
 }

@@ -9,6 +9,8 @@ use std::time::Instant;
 
 use offhook_shards::wheel::TimerKey;
 
+use compact_str::CompactString;
+
 use crate::agent::{self, EndCause, Offer, OfferSource};
 use crate::call;
 use crate::config::{Config, DnIndex, EntryKind, QueueIndex, RoutingPointIndex};
@@ -333,7 +335,7 @@ impl Line {
         step: &mut Step<'_>,
         conn_id: ConnId,
         info: Arc<CallInfo>,
-        (requested_by, changed_by): (Option<RequestedBy>, String),
+        (requested_by, changed_by): (Option<RequestedBy>, CompactString),
     ) {
         let Some(call) = self.calls.get_mut(&conn_id) else {
             // The call has just left; whoever asked gets an answer all the same.

@@ -36,6 +36,8 @@ mod waiting;
 use std::sync::Arc;
 use std::time::Instant;
 
+use compact_str::CompactString;
+
 use crate::agent::{EndCause, RefusedOffer};
 use crate::call::CallRef;
 use crate::config::{DnIndex, EntryIndex, QueueIndex, RoutingPointIndex};
@@ -145,7 +147,7 @@ pub enum Input {
         /// Who asked for it, if that was in the name of the routing point.
         requested_by: Option<RequestedBy>,
         /// In whose name it was changed.
-        changed_by: String,
+        changed_by: CompactString,
     },
     /// The call asks where it stands, for a caller who is to hear it. There is always an answer,
     /// `call::Input::Standing`.

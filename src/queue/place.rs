@@ -6,6 +6,8 @@ use std::time::Instant;
 
 use offhook_shards::wheel::TimerKey;
 
+use compact_str::CompactString;
+
 use crate::agent::EndCause;
 use crate::call::CallRef;
 use crate::config::{DnIndex, EntryIndex, QueueIndex, RoutingPointIndex};
@@ -117,7 +119,7 @@ pub(super) struct Routed {
 
 /// The DNIS that a call had.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct FormerDnis(pub(super) Option<String>);
+pub(super) struct FormerDnis(pub(super) Option<CompactString>);
 
 /// Where a call of a queue is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,6 +4,8 @@
 
 use std::sync::Arc;
 
+use compact_str::CompactString;
+
 use crate::call::{self, ForwardReason, QueueRefusal};
 use crate::config::{Address, EntryKind, RoutingPointIndex};
 use crate::counters::Counter;
@@ -210,7 +212,7 @@ impl Line {
         }
         if routed.route_type == RouteType::OverwriteDNIS {
             let former = FormerDnis(call.info.dnis.clone());
-            self.renumber(step, conn_id, Some(number.clone()));
+            self.renumber(step, conn_id, Some(number.as_str().into()));
             routed.former = Some(former);
         }
         match dn {
@@ -257,7 +259,7 @@ impl Line {
     }
 
     /// Gives the call another DNIS, here and where it is kept.
-    fn renumber(&mut self, step: &mut Step<'_>, conn_id: ConnId, dnis: Option<String>) {
+    fn renumber(&mut self, step: &mut Step<'_>, conn_id: ConnId, dnis: Option<CompactString>) {
         let Some(call) = self.calls.get_mut(&conn_id) else {
             return;
         };

@@ -253,7 +253,7 @@ impl<S: Shards> Hub<S> {
             None => {
                 self.tally.unknown_addresses += 1;
                 tracing::warn!(
-                    this_dn = event.this_dn,
+                    this_dn = &*event.this_dn,
                     "an event names no configured address"
                 );
             }

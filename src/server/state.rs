@@ -6,6 +6,8 @@ use std::ops::Bound;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use compact_str::CompactString;
+
 use crate::config::{Address, DnIndex, QueueIndex, TrunkIndex};
 use crate::cti::{
     AgentWorkMode, CallInfo, CallState, ConnId, DnRole, Event, EventName, ForwardMode,
@@ -163,15 +165,15 @@ pub struct Party {
     /// Its part.
     pub role: Option<DnRole>,
     /// The far party.
-    pub other_dn: Option<String>,
+    pub other_dn: Option<CompactString>,
     /// The far party's part.
     pub other_dn_role: Option<DnRole>,
     /// The main call of a consultation.
     pub previous_conn_id: Option<ConnId>,
     /// Who else is in the conference; empty while the call has two parties.
-    pub members: Vec<String>,
+    pub members: Vec<CompactString>,
     /// The routing point or queue that distributed the call.
-    pub this_queue: Option<String>,
+    pub this_queue: Option<CompactString>,
     /// Its place in the queue, and how long it may expect to wait, as it was last told.
     pub place: Option<(u32, Option<Duration>)>,
     /// Since when the party stands like this.

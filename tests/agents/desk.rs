@@ -250,8 +250,8 @@ pub(crate) fn info(call: CallRef, call_type: CallType) -> Arc<CallInfo> {
         call_id: 1,
         call_uuid: CallUuid(1),
         call_type,
-        ani: Some("5550100".to_owned()),
-        dnis: Some("7000".to_owned()),
+        ani: Some("5550100".into()),
+        dnis: Some("7000".into()),
         user_data: KeyValueList::new(),
     })
 }
@@ -272,7 +272,7 @@ pub(crate) fn direct(call: CallRef, state: PartyState) -> Party {
         info: info(call, CallType::Inbound),
         routing_point: None,
         role: DnRole::Destination,
-        other: Some(("5550100".to_owned(), DnRole::Origination)),
+        other: Some(("5550100".into(), DnRole::Origination)),
         third: None,
         previous_conn_id: None,
         call_state: CallState::Ok,

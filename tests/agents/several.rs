@@ -22,7 +22,7 @@ fn consulting(consult: CallRef, main: CallRef, state: PartyState) -> Party {
     Party {
         info: info(consult, CallType::Consult),
         role: DnRole::Origination,
-        other: Some(("2002".to_owned(), DnRole::Destination)),
+        other: Some(("2002".into(), DnRole::Destination)),
         previous_conn_id: Some(main.conn_id),
         ..direct(consult, state)
     }
@@ -33,7 +33,7 @@ pub(super) fn calling(call: CallRef, state: PartyState) -> Party {
     Party {
         info: info(call, CallType::Outbound),
         role: DnRole::Origination,
-        other: Some(("5550199".to_owned(), DnRole::Destination)),
+        other: Some(("5550199".into(), DnRole::Destination)),
         ..direct(call, state)
     }
 }
@@ -347,8 +347,8 @@ fn who_is_given_a_transferred_call_has_its_business_and_its_number() {
     assert_eq!(established.previous_conn_id, Some(main.conn_id));
     let changed = Party {
         previous_conn_id: Some(consult.conn_id),
-        other: Some(("5550100".to_owned(), DnRole::Origination)),
-        third: Some(("2002".to_owned(), DnRole::TransferredBy)),
+        other: Some(("5550100".into(), DnRole::Origination)),
+        third: Some(("2002".into(), DnRole::TransferredBy)),
         call_state: CallState::Transferred,
         ..queued(main, PartyState::Changed)
     };

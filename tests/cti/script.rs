@@ -117,7 +117,7 @@ impl Script {
             call_uuid: CallUuid(1),
             call_type: CallType::Outbound,
             ani: Some(event.this_dn.clone()),
-            dnis: Some("5550199".to_owned()),
+            dnis: Some("5550199".into()),
             user_data: KeyValueList::new(),
         }));
         event.this_dn_role = Some(DnRole::Origination);
@@ -181,7 +181,7 @@ impl Script {
             reasons.set("IsDesktopThere", Value::Integer(there));
         }
         let mut event = Event::new(now, name, &*self.names[dn as usize]);
-        event.agent_id = Some("carol".to_owned());
+        event.agent_id = Some("carol".into());
         event.agent_work_mode = Some(work_mode);
         event.requested_by = Some(request.requested_by);
         let flood = match reasons.value("Flood") {

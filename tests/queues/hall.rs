@@ -180,8 +180,8 @@ pub(crate) fn info(call: CallRef) -> Arc<CallInfo> {
         call_id: 1,
         call_uuid: CallUuid(1),
         call_type: CallType::Inbound,
-        ani: Some("5550100".to_owned()),
-        dnis: Some("7000".to_owned()),
+        ani: Some("5550100".into()),
+        dnis: Some("7000".into()),
         user_data: KeyValueList::new(),
     })
 }
@@ -219,10 +219,10 @@ fn short(event: &Event) -> String {
         ""
     };
     let mut words = vec![
-        event.this_dn.clone(),
+        event.this_dn.to_string(),
         format!("{star}{}", event.name.name()),
     ];
-    words.extend(event.third_party_dn.clone());
+    words.extend(event.third_party_dn.as_ref().map(ToString::to_string));
     words.extend(event.error_code.map(|code| code.name().to_owned()));
     words.join(" ")
 }

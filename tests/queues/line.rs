@@ -280,7 +280,7 @@ fn attached_data_shows_at_the_routing_point_until_the_call_is_diverted() {
         conn_id,
         info: info(call),
         requested_by,
-        changed_by: "2001".to_owned(),
+        changed_by: "2001".into(),
     };
     let asked = Some(hall.requested_by());
     assert_eq!(
@@ -308,7 +308,7 @@ fn whoever_changes_the_data_of_a_call_that_just_left_is_answered() {
         conn_id: call.conn_id,
         info: info(call),
         requested_by,
-        changed_by: "7000".to_owned(),
+        changed_by: "7000".into(),
     });
     assert_eq!(in_short(&outputs), ["sales *ACK"]);
 }

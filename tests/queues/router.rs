@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use compact_str::CompactString;
 use offhook::agent::{EndCause, RefusedOffer};
 use offhook::call::{self, CallRef, QueueRefusal};
 use offhook::config::DnIndex;
@@ -219,7 +220,7 @@ fn a_router_may_give_the_call_another_dnis() {
     let conn_id = call.conn_id;
     let outputs = route(&mut hall, conn_id, Some("2002"), RouteType::OverwriteDNIS);
     assert_eq!(offers(&outputs), [(1, conn_id)]);
-    let dnis = call::Input::Dnis(Some("2002".to_owned()));
+    let dnis = call::Input::Dnis(Some("2002".into()));
     assert!(outputs.contains(&Output::Call(call, dnis)));
     let dn = DnIndex(1);
     let outputs = hall.handle(Input::Ringing { conn_id, dn });
@@ -412,7 +413,7 @@ fn a_number_that_rings_and_does_not_answer_is_a_new_request() {
 }
 
 /// What the call's shard is told of its DNIS.
-fn renumbered(outputs: &[Output]) -> Vec<Option<String>> {
+fn renumbered(outputs: &[Output]) -> Vec<Option<CompactString>> {
     let dnis = |output: &Output| match output {
         Output::Call(_, call::Input::Dnis(dnis)) => Some(dnis.clone()),
         Output::Event(_) | Output::Notice(_) | Output::Agent(..) | Output::Call(..) => None,
@@ -428,7 +429,7 @@ fn a_call_that_does_not_get_there_has_the_dnis_that_it_had() {
         let used = events_of(&outputs).next().unwrap();
         used.call.as_ref().unwrap().dnis.clone()
     };
-    let was = Some("7000".to_owned());
+    let was = Some("7000".into());
     // Refused at once: it waits there already, and 2002 is being offered another call.
     let (mut hall, call) = asked();
     let conn_id = call.conn_id;
@@ -447,7 +448,7 @@ fn a_call_that_does_not_get_there_has_the_dnis_that_it_had() {
         let (mut hall, call) = asked();
         let conn_id = call.conn_id;
         let outputs = route(&mut hall, conn_id, Some(number.1), overwrite);
-        assert_eq!(renumbered(&outputs), [Some(number.1.to_owned())]);
+        assert_eq!(renumbered(&outputs), [Some(number.1.into())]);
         let outputs = hall.handle(match number {
             (0, _) => Input::Refused { conn_id, dn, why },
             (1, _) => Input::OfferFailed { conn_id, dn, cause },

@@ -192,7 +192,7 @@ fn news_of_its_data_comes_from_its_home() {
         conn_id: call.conn_id,
         info,
         requested_by: None,
-        changed_by: "7002".to_owned(),
+        changed_by: "7002".into(),
     };
     let outputs = all(&mut hall, &changed);
     assert_eq!(in_short(&outputs), ["7002 AttachedDataChanged 7002"]);

@@ -167,9 +167,9 @@ impl Journal {
             return Ok(());
         }
         let is_agent = self.config.dn(&event.this_dn).is_some();
-        let stream = self.streams.entry(event.this_dn.clone()).or_default();
+        let stream = self.streams.entry(event.this_dn.to_string()).or_default();
         // I-28: what is told of an address is told in the order in which it happened.
-        if self.last.insert(event.this_dn.clone(), event.at) > Some(event.at) {
+        if self.last.insert(event.this_dn.to_string(), event.at) > Some(event.at) {
             return Err(format!("I-28: {} goes back in time", in_short(&event)));
         }
         let verdict = if is_agent {
@@ -192,7 +192,7 @@ impl Journal {
             _ => return,
         };
         if let Some(call) = &event.call {
-            let stream = self.streams.entry(event.this_dn.clone()).or_default();
+            let stream = self.streams.entry(event.this_dn.to_string()).or_default();
             stream.off_hook = true;
             stream.calls.insert(call.conn_id, stand);
         }

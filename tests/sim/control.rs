@@ -88,7 +88,7 @@ pub fn moment(world: &World) -> usize {
 }
 
 fn in_short(event: &Event) -> String {
-    let mut words = vec![event.this_dn.clone(), event.name.name().to_owned()];
+    let mut words = vec![event.this_dn.to_string(), event.name.name().to_owned()];
     let state = event.call_state.filter(|state| *state != CallState::Ok);
     words.extend(state.map(|state| state.name().to_owned()));
     words.extend(event.error_code.map(|code| code.name().to_owned()));
@@ -151,7 +151,7 @@ pub fn make_call(world: &mut World, dn: &str, number: &str) {
 pub fn last_established(world: &World) -> String {
     let mut events = world.journal.events.iter().rev();
     let found = events.find(|event| event.name == EventName::Established && event.this_dn != AGENT);
-    found.expect("somebody has answered").this_dn.clone()
+    found.expect("somebody has answered").this_dn.to_string()
 }
 
 pub fn end(world: &mut World, token: Token) {

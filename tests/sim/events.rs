@@ -37,10 +37,10 @@ fn told(world: &World) -> Vec<String> {
 }
 
 fn in_short(event: &Event) -> String {
-    let mut words = vec![event.this_dn.clone(), event.name.name().to_owned()];
+    let mut words = vec![event.this_dn.to_string(), event.name.name().to_owned()];
     let state = event.call_state.filter(|state| *state != CallState::Ok);
     words.extend(state.map(|state| state.name().to_owned()));
-    words.extend(event.third_party_dn.clone());
+    words.extend(event.third_party_dn.as_ref().map(ToString::to_string));
     words.extend(event.error_code.map(|code| code.name().to_owned()));
     words.join(" ")
 }

@@ -207,7 +207,8 @@ fn was_released(
     events.any(|(index, event)| {
         let ani = event.call.as_ref().and_then(|call| call.ani.as_ref());
         let of_caller = ani.is_some_and(|ani| {
-            calling.contains(ani) || is_unknown && world.cluster.config.dn(ani).is_some()
+            calling.iter().any(|one| one == ani)
+                || is_unknown && world.cluster.config.dn(ani).is_some()
         });
         let by_itself = match event.call_state {
             Some(CallState::Ok | CallState::Cleared) => true,
@@ -268,7 +269,7 @@ mod tests {
         };
         let (queued, served) = (event(EventName::Queued), event(EventName::Diverted));
         let to = |number: &str| Event {
-            third_party_dn: Some(number.to_owned()),
+            third_party_dn: Some(number.into()),
             call_state: Some(CallState::Overflowed),
             ..served.clone()
         };

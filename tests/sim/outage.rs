@@ -159,7 +159,7 @@ fn by_idleness(world: &World) -> Vec<String> {
         .events
         .iter()
         .filter(is_ready)
-        .map(|event| (event.at, event.this_dn.clone()))
+        .map(|event| (event.at, event.this_dn.to_string()))
         .collect();
     ready.sort();
     ready.into_iter().map(|(_, dn)| dn).collect()

@@ -46,7 +46,7 @@ fn rings(world: &mut World, number: &str, early_offer: bool) -> (Token, String) 
     world.run_for(Duration::from_secs(2));
     let mut events = world.journal.events.iter().rev();
     let ringing = events.find(|event| event.name == EventName::Ringing);
-    (token, ringing.expect("a phone rings").this_dn.clone())
+    (token, ringing.expect("a phone rings").this_dn.to_string())
 }
 
 /// What CANCELs say of why.

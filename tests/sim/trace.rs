@@ -148,7 +148,7 @@ impl Trace {
         if let Some(code) = event.error_code {
             text = format!("{text} ({})", code.name());
         }
-        let dn = event.this_dn.clone();
+        let dn = event.this_dn.to_string();
         let said = Said::Note { dn, text };
         self.lines.push(Line { at, said });
     }

@@ -13,8 +13,8 @@ fn consultation() -> Arc<CallInfo> {
     Arc::new(CallInfo {
         conn_id: ConnId::new(ShardId(1), 0x00ac),
         call_type: CallType::Consult,
-        ani: Some("2001".to_owned()),
-        dnis: Some("2002".to_owned()),
+        ani: Some("2001".into()),
+        dnis: Some("2002".into()),
         ..CallInfo::clone(&call())
     })
 }
@@ -36,7 +36,7 @@ fn consulting() -> (Stage, Desk) {
     stage.emit(call_event(&stage, EventName::Held, "2001"));
     let mut dialing = consultation_event(&stage, EventName::Dialing, "2001");
     dialing.this_dn_role = Some(DnRole::Origination);
-    dialing.other_dn = Some("2002".to_owned());
+    dialing.other_dn = Some("2002".into());
     dialing.other_dn_role = Some(DnRole::Destination);
     stage.emit(dialing);
     stage.emit(consultation_event(&stage, EventName::Ringing, "2002"));
@@ -430,7 +430,7 @@ fn a_conference_names_its_members_while_it_is_one() {
     let (mut stage, mut desk) = consulting();
     let with = |stage: &Stage, name, other: &str| {
         let mut event = call_event(stage, name, "2001");
-        event.other_dn = Some(other.to_owned());
+        event.other_dn = Some(other.into());
         event
     };
     let members = |stage: &mut Stage, desk: &mut Desk| {
@@ -464,7 +464,7 @@ fn what_a_dn_does_with_calls_is_in_its_snapshot() {
     stage.emit(stage.event(EventName::DNDOn, "2001"));
     let mut forward = stage.event(EventName::ForwardSet, "2001");
     forward.forward_mode = Some(ForwardMode::OnBusyAndNoAnswer);
-    forward.other_dn = Some("2002".to_owned());
+    forward.other_dn = Some("2002".into());
     stage.emit(forward);
     // Neither an agent nor its calls change it.
     stage.emit_ready("2001");

@@ -64,7 +64,7 @@ fn every_event_of_the_shards_is_in_the_schema_and_no_other() {
             }
             EventName::PartyAdded | EventName::PartyDeleted | EventName::PartyChanged => {
                 let mut event = call_event(&stage, *name, "2001");
-                event.third_party_dn = Some("2002".to_owned());
+                event.third_party_dn = Some("2002".into());
                 event.third_party_dn_role = Some(DnRole::AddedBy);
                 event.previous_conn_id = Some(ConnId(7));
                 event
@@ -99,7 +99,7 @@ fn every_event_of_the_shards_is_in_the_schema_and_no_other() {
 fn forward_event(stage: &Stage, name: EventName) -> Event {
     let mut event = stage.event(name, "2001");
     event.forward_mode = Some(ForwardMode::OnBusy);
-    event.other_dn = Some("2002".to_owned());
+    event.other_dn = Some("2002".into());
     event
 }
 
@@ -169,7 +169,7 @@ fn an_agent_is_found_by_its_id_wherever_it_is_logged_in() {
     stage.register(&mut router, "7000");
     stage.emit(call_event(&stage, EventName::Queued, "7000"));
     let mut login = stage.event(EventName::AgentLogin, "2003");
-    login.agent_id = Some("carol".to_owned());
+    login.agent_id = Some("carol".into());
     stage.emit(login.clone());
     router.hear_all();
     stage.asked();
@@ -183,7 +183,7 @@ fn an_agent_is_found_by_its_id_wherever_it_is_logged_in() {
     assert_eq!(other_dn.as_deref(), Some("2003"));
     // She takes another phone, then leaves.
     let mut elsewhere = stage.event(EventName::AgentLogin, "2001");
-    elsewhere.agent_id = Some("carol".to_owned());
+    elsewhere.agent_id = Some("carol".into());
     stage.emit(stage.event(EventName::AgentLogout, "2003"));
     stage.emit(elsewhere);
     stage.say(&router, &route);
@@ -207,7 +207,7 @@ fn a_router_keeps_an_agent_wherever_it_is_logged_in() {
     let mut stage = Stage::new();
     let mut router = stage.client_in(Role::Router);
     let mut login = stage.event(EventName::AgentLogin, "2003");
-    login.agent_id = Some("carol".to_owned());
+    login.agent_id = Some("carol".into());
     stage.emit(login);
     let reserve = |attributes: Json| {
         let mut request = json!({"Message": "RequestReserveAgent", "ReferenceID": 5});

@@ -14,7 +14,7 @@ fn the_snapshot_says_what_the_events_said() {
                "SubscriptionStatus": "Off", "EventSequenceNumber": 0})
     );
     let mut login = stage.event(EventName::AgentLogin, "2001");
-    login.agent_id = Some("carol".to_owned());
+    login.agent_id = Some("carol".into());
     stage.emit(login);
     let mut not_ready = stage.event(EventName::AgentNotReady, "2001");
     not_ready.agent_work_mode = Some(AgentWorkMode::Unknown);

@@ -26,7 +26,7 @@ fn only_the_requester_sees_the_reference() {
     assert_eq!(asked.body, RequestBody::Desktop(DnIndex(0), wanted));
 
     let mut event = stage.event(EventName::AgentNotReady, "2001");
-    event.agent_id = Some("2001".to_owned());
+    event.agent_id = Some("2001".into());
     event.agent_work_mode = Some(work_mode);
     event.reasons = reasons;
     event.requested_by = Some(asked.requested_by);
