@@ -4,7 +4,8 @@
 //! the other benches, here on real sockets. Counts depend on how much comes at once and so on the
 //! rate, which is printed; hardly on the machine.
 //!
-//! `cargo bench --bench wire` prints a table, `-- uring` or `-- epoll` that of one driver.
+//! `cargo bench --bench wire` prints a table, `-- uring` or `-- epoll` that of one driver. With
+//! `-- stream` somebody has a TCP connection open and says nothing.
 
 #![allow(
     clippy::disallowed_methods,
@@ -15,7 +16,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::ErrorKind;
-use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::thread::sleep;
@@ -241,7 +242,7 @@ impl Server {
         let http = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr());
         let http = http.expect("loopback has free ports");
         let text = format!(
-            "[server]\nsip = [\"udp:{sip}\"]\nhttp = \"{http}\"\nshards = 1\npin = false\n\
+            "[server]\nsip = [\"udp:{sip}\", \"tcp:{sip}\"]\nhttp = \"{http}\"\nshards = 1\npin = false\n\
              [[trunk]]\nname = \"pbx\"\npeers = [\"udp:{pbx}\"]\nsubscribe_rate = 200\n\
              [[queue]]\nname = \"sales\"\n\
              [[routing_point]]\nnumber = \"7000\"\nqueue = \"sales\"\n\
@@ -305,7 +306,7 @@ struct Cost {
     calls: BTreeMap<String, u64>,
 }
 
-fn count(driver: &str, job: Job) -> Result<Cost, String> {
+fn count(driver: &str, job: Job, has_stream: bool) -> Result<Cost, String> {
     let sip = UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.local_addr());
     let sip = sip.map_err(|error| error.to_string())?;
     let mut parties = Parties::new(sip, job.agents());
@@ -317,6 +318,8 @@ fn count(driver: &str, job: Job) -> Result<Cost, String> {
             "the server with {driver} does not watch its phones"
         ));
     }
+    let stream = has_stream.then(|| TcpStream::connect(sip));
+    let _stream = stream.transpose().map_err(|error| error.to_string())?;
     parties.begin(job);
     parties.play_for(job, WARM_UP);
     let start = Instant::now();
@@ -382,9 +385,10 @@ fn main() -> ExitCode {
     let names = |driver| asked.iter().any(|word| word == driver);
     let drivers = ["uring", "epoll"];
     let all = !drivers.into_iter().any(names);
+    let has_stream = names("stream");
     for job in Job::ALL {
         for driver in drivers.into_iter().filter(|driver| all || names(driver)) {
-            match count(driver, job) {
+            match count(driver, job, has_stream) {
                 Ok(cost) => print(driver, job, &cost),
                 Err(cause) => {
                     println!("NOT COUNTED: {driver}, {}: {cause}", job.unit());

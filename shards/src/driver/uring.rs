@@ -4,8 +4,10 @@
 //! know every deadline. What glommio 0.9 must be spared is said where it is spared.
 //!
 //! To park an executor takes half a dozen system calls, which is more than a datagram is worth.
-//! So while there is no stream the main task does not park: it waits at a [`Lookout`], which hears
-//! datagrams, the bell, and that a ring has something.
+//! So the main task does not park while nobody has something for the rings: it waits at a
+//! [`Lookout`], which hears datagrams, the bell, and that a ring has something. Then, and after a
+//! stream was served, it parks once, which submits what tasks have prepared and collects what has
+//! completed. A stream that is quiet costs nothing.
 
 use futures_lite::io::{AsyncRead, AsyncWrite};
 use glommio::net::{TcpListener, TcpStream, UdpSocket};
@@ -58,6 +60,7 @@ pub(crate) struct Uring {
     executor: Executor,
     /// None where nobody can say which descriptors are the executor's rings.
     lookout: Option<Lookout>,
+    sleep_max: Duration,
 }
 
 impl Drive for Uring {
@@ -82,11 +85,16 @@ impl Drive for Uring {
         Ok(Self {
             executor,
             lookout: lookout.transpose().map_err(StartError::Resources)?,
+            sleep_max: SLEEP_MAX,
         })
     }
 
     fn run<E: Engine>(self, shard: Shard<E>, listeners: Vec<Listener>) {
-        let Self { executor, lookout } = self;
+        let Self {
+            executor,
+            lookout,
+            sleep_max,
+        } = self;
         if let Some(lookout) = &lookout {
             lookout
                 .hear(&shard.datagrams, shard.sleeper().descriptor())
@@ -97,7 +105,9 @@ impl Drive for Uring {
             woken: Cell::new(false),
             rung: Cell::new(false),
             stirred: Cell::new(true),
+            settled: Cell::new(false),
             looked: Cell::new(Clock.now()),
+            sleep_max,
             stream_count: Cell::new(0),
             lookout: RefCell::new(lookout),
             main: RefCell::new(None),
@@ -119,11 +129,14 @@ struct Local<E: Engine> {
     woken: Cell<bool>,
     /// Whether the bell was heard through the ring. The lookout hears it, too, and wakes nobody.
     rung: Cell<bool>,
-    /// Whether somebody may have something to say to the ring, or the ring to somebody, since the
-    /// executor last looked at it.
+    /// Whether somebody may have something for the rings, or a ring for somebody, since the
+    /// executor last looked at them.
     stirred: Cell<bool>,
-    /// When it last did.
+    /// Whether all tasks have run that could since then.
+    settled: Cell<bool>,
+    /// When the executor last looked at its rings.
     looked: Cell<Instant>,
+    sleep_max: Duration,
     /// Tasks that serve streams.
     stream_count: Cell<usize>,
     lookout: RefCell<Option<Lookout>>,
@@ -141,34 +154,26 @@ struct Local<E: Engine> {
 
 async fn run<E: Engine>(local: Rc<Local<E>>, listeners: Vec<Listener>) {
     let tasks = start_tasks(&local, listeners);
-    let mut timer = Timer::new(SLEEP_MAX);
+    let mut timer = Timer::new(local.sleep_max);
     let mut busy_turns = 0;
     loop {
         let now = Clock.now();
         let next = local.shard.borrow_mut().turn(now);
         local.shard.borrow().count_turn(now, Clock.now());
         local.obey();
-        let parks = local.parks();
-        if parks {
-            local.wake_datagram_tasks();
-        }
         match next {
             Next::Stop => break,
             Next::Sleep(deadline) if local.shard.borrow_mut().may_sleep() => {
                 let until = deadline.map(|at| at.saturating_duration_since(Clock.now()));
-                let until = until.map_or(SLEEP_MAX, |until| until.min(SLEEP_MAX));
-                if parks {
-                    timer.reset(until);
-                    poll_fn(|context| local.poll_sleep(context, &mut timer)).await;
-                } else {
-                    local.look_out(until, &mut timer).await;
-                }
+                let until = until.map_or(local.sleep_max, |until| until.min(local.sleep_max));
+                local.sleep(until, &mut timer).await;
                 local.shard.borrow().rise();
                 busy_turns = 0;
             }
             Next::Again | Next::Sleep(_) if busy_turns < BUSY_TURNS_MAX => {
                 busy_turns += 1;
-                if parks {
+                if local.has_tasks() {
+                    local.settled.set(false);
                     glommio::executor().yield_now().await;
                 }
             }
@@ -177,7 +182,7 @@ async fn run<E: Engine>(local: Rc<Local<E>>, listeners: Vec<Listener>) {
                     nap(until);
                 }
                 busy_turns = 0;
-                local.look_out(Duration::ZERO, &mut timer).await;
+                local.look_around(&mut timer).await;
             }
         }
     }
@@ -324,6 +329,72 @@ impl<E: Engine> Local<E> {
         }
     }
 
+    /// Whether tasks other than those of datagrams may have something to do.
+    fn has_tasks(&self) -> bool {
+        self.stream_count.get() > 0 || self.lookout.borrow().is_none()
+    }
+
+    /// Whether only the executor hears what is to be heard.
+    fn parks(&self) -> bool {
+        self.stirred.get() || self.lookout.borrow().is_none()
+    }
+
+    /// Lets everybody else run who can. A yield alone does not: if a connection comes meanwhile,
+    /// the executor stops in the middle, looks at its rings, and lines up whoever that wakes behind
+    /// the main task. Such a look begins another run of its scheduler.
+    async fn let_tasks_run(&self) {
+        loop {
+            // Each question is about what has been since the last one.
+            glommio::executor().executor_stats();
+            glommio::executor().yield_now().await;
+            if glommio::executor().executor_stats().scheduler_runs() == 0 {
+                return;
+            }
+        }
+    }
+
+    /// Sleeps until something is heard or so much time has passed, sometimes shorter.
+    async fn sleep(&self, until: Duration, timer: &mut Timer) {
+        let parks = self.parks();
+        if parks {
+            self.wake_datagram_tasks();
+        }
+        // A ring may have had something for several tasks, and the main task was the first to run:
+        // nothing tells of the others again. Whoever can run does so now; from here on only rings
+        // wake anybody, so that a sleep is a look at them.
+        if parks || !self.settled.replace(true) {
+            self.let_tasks_run().await;
+        }
+        if self.woken.replace(false) {
+            return;
+        }
+        if parks {
+            self.park(until, timer).await;
+        } else if !self.parks() {
+            self.wait_at_lookout(until);
+        }
+    }
+
+    /// Sleeps in the executor, which looks at its rings before and after. Datagrams must have
+    /// their tasks.
+    async fn park(&self, until: Duration, timer: &mut Timer) {
+        let is_stirred = self.stirred.replace(false);
+        let mut has_slept = false;
+        timer.reset(until);
+        poll_fn(|context| {
+            let polled = self.poll_sleep(context, timer);
+            has_slept |= polled.is_pending();
+            polled
+        })
+        .await;
+        if has_slept {
+            self.looked.set(Clock.now());
+            self.settled.set(false);
+        } else {
+            self.stirred.set(is_stirred);
+        }
+    }
+
     fn poll_sleep(&self, context: &mut Context<'_>, timer: &mut Timer) -> Poll<()> {
         if self.woken.replace(false) {
             return Poll::Ready(());
@@ -332,36 +403,42 @@ impl<E: Engine> Local<E> {
         Pin::new(timer).poll(context).map(|_| ())
     }
 
-    /// Whether it sleeps by parking the executor.
-    fn parks(&self) -> bool {
-        self.stream_count.get() > 0 || self.lookout.borrow().is_none()
+    /// Waits until the lookout hears something, which may be a ring: then the executor must look.
+    fn wait_at_lookout(&self, until: Duration) {
+        let mut lookout = self.lookout.borrow_mut();
+        let lookout = lookout.as_mut().expect("without one it parks");
+        let datagrams = &mut self.shard.borrow_mut().datagrams;
+        let is_called = !lookout.wait(Some(until), datagrams).is_empty();
+        // What the lookout has not heard of a ring must not wait for ever.
+        let is_due = Clock.now().saturating_duration_since(self.looked.get()) >= self.sleep_max;
+        if is_called || is_due {
+            self.stirred.set(true);
+        }
     }
 
-    /// Looks at the ring if somebody may have something for it or wants something of it, and else
-    /// waits until the lookout hears something, which may be the ring.
-    async fn look_out(&self, until: Duration, timer: &mut Timer) {
-        if !self.parks() && !self.stirred.get() {
-            let mut lookout = self.lookout.borrow_mut();
-            let lookout = lookout.as_mut().expect("without one it parks");
-            let datagrams = &mut self.shard.borrow_mut().datagrams;
-            let is_called = !lookout.wait(Some(until), datagrams).is_empty();
-            // What the lookout has not heard of the ring must not wait for ever.
-            let is_due = Clock.now().saturating_duration_since(self.looked.get()) >= SLEEP_MAX;
-            if !is_called && !is_due {
-                return;
-            }
+    /// Hears what there is to hear, for a shard that has more to do.
+    async fn look_around(&self, timer: &mut Timer) {
+        let has_lookout = self.lookout.borrow().is_some();
+        match has_lookout {
+            true => self.wait_at_lookout(Duration::ZERO),
+            false => self.wake_datagram_tasks(),
         }
-        self.step_aside(timer).await;
+        if self.parks() {
+            self.step_aside(timer).await;
+        }
     }
 
     /// Suspends the main task until the executor has looked at its rings: it rings its own bell
     /// and sleeps until it hears it. Nothing else ends that sleep: a stream that always has more
     /// to read would keep the rings, and so everybody else, unseen.
     async fn step_aside(&self, timer: &mut Timer) {
+        // Who has heard an earlier ring says so now.
+        self.let_tasks_run().await;
         self.rung.set(false);
         self.stirred.set(false);
+        self.settled.set(false);
         self.looked.set(Clock.now());
-        timer.reset(SLEEP_MAX);
+        timer.reset(self.sleep_max);
         self.shard.borrow().sleeper().signal();
         poll_fn(|context| self.poll_rung(context, timer)).await;
         self.woken.set(false);
@@ -468,6 +545,8 @@ impl<E: Engine> Local<E> {
         id: ConnectionId,
         stream: &mut TcpStream,
     ) -> Poll<()> {
+        // Whatever comes of it, it may wait for the ring afterwards.
+        self.stirred.set(true);
         let now = Clock.now();
         let table = &mut self.shard.borrow_mut().streams;
         while !table.output(id).is_empty() {

@@ -1,11 +1,14 @@
 //! What the lookout misses, and executors that end while others begin.
 
+mod lookout;
+
 use std::io::Read;
 use std::net::TcpStream as Client;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::thread;
 
 use super::*;
+use crate::control::Shared;
 use crate::driver::{Launch, run as run_launched, uring_allowed};
 use crate::engine::ShardId;
 use crate::options::{Driver, Options};
@@ -30,54 +33,77 @@ impl Drive for Missing {
     }
 }
 
+/// One shard on loopback.
+struct Host<E: Engine> {
+    shared: Arc<Shared<E>>,
+    udp: SocketAddr,
+    tcp: SocketAddr,
+    ended: mpsc::Receiver<()>,
+}
+
+impl<E: Engine> Host<E> {
+    /// Starts it on a thread of its own.
+    fn start<D: Drive>(engine: impl Fn(ShardId) -> E + Send + 'static) -> Self {
+        let options = Options {
+            udp: vec![([127, 0, 0, 1], 0).into()],
+            tcp: vec![([127, 0, 0, 1], 0).into()],
+            ..Options::default()
+        };
+        let mut bound = sockets::bind(&options).expect("loopback has ports");
+        let (shared, seats) = Seat::for_all(Driver::Uring, &options).expect("descriptors");
+        let (go, sockets) = mpsc::channel();
+        let (ready, answers) = mpsc::channel();
+        let (end, ended) = mpsc::channel();
+        let launch = Launch {
+            seat: seats.into_iter().next().expect("one shard"),
+            core: None,
+            sockets,
+            ready,
+            end,
+            factory: engine,
+            spin: Duration::ZERO,
+        };
+        thread::spawn(move || run_launched::<E, _, D>(launch));
+        answers.recv().expect("it answers").expect("it is ready");
+        go.send(bound.shards.remove(0)).expect("it waits");
+        Self {
+            shared,
+            udp: bound.udp[0],
+            tcp: bound.tcp[0],
+            ended,
+        }
+    }
+
+    fn count(&self, counter: Counter) -> u64 {
+        self.shared.metrics.shard(ShardId(0)).value(counter)
+    }
+
+    fn stop(self) {
+        self.shared.stop();
+        let ended = self.ended.recv_timeout(PATIENCE);
+        assert_eq!(ended, Err(mpsc::RecvTimeoutError::Disconnected));
+    }
+}
+
 #[test]
 fn connection_of_which_the_lookout_misses_is_accepted_all_the_same() {
     if uring_allowed().is_err() {
         return;
     }
-    let options = Options {
-        udp: vec![([127, 0, 0, 1], 0).into()],
-        tcp: vec![([127, 0, 0, 1], 0).into()],
-        ..Options::default()
-    };
-    let mut bound = sockets::bind(&options).expect("loopback has ports");
-    let (shared, seats) = Seat::for_all(Driver::Uring, &options).expect("descriptors");
-    let (go, sockets) = mpsc::channel();
-    let (ready, answers) = mpsc::channel();
-    let (end, ended) = mpsc::channel();
-    let launch = Launch {
-        seat: seats.into_iter().next().expect("one shard"),
-        core: None,
-        sockets,
-        ready,
-        end,
-        factory: |_| Scribe::default(),
-        spin: Duration::ZERO,
-    };
-    thread::spawn(move || run_launched::<Scribe, _, Missing>(launch));
-    answers.recv().expect("it answers").expect("it is ready");
-    go.send(bound.shards.remove(0)).expect("it waits");
-    let accepted = || {
-        shared
-            .metrics
-            .shard(ShardId(0))
-            .value(Counter::ConnectionsAccepted)
-    };
+    let host = Host::start::<Missing>(|_| Scribe::default());
     for count in 1..=3 {
         // It has nothing to do by now, and waits at the lookout.
         thread::sleep(Duration::from_millis(300));
-        let mut client = Client::connect(bound.tcp[0]).expect("the kernel accepts");
+        let mut client = Client::connect(host.tcp).expect("the kernel accepts");
         let begun = Clock.now();
-        while accepted() < count {
+        while host.count(Counter::ConnectionsAccepted) < count {
             assert!(Clock.now() - begun < PATIENCE, "connection {count} hangs");
             thread::sleep(Duration::from_millis(10));
         }
-        // While there is a stream it parks.
         let _ = client.shutdown(Shutdown::Both);
         let _ = client.read(&mut [0; 1]);
     }
-    shared.stop();
-    let _ = ended.recv_timeout(PATIENCE);
+    host.stop();
 }
 
 #[test]
