@@ -41,6 +41,7 @@ mod seldom;
 pub mod server;
 pub mod session;
 pub mod sip;
+mod spare;
 mod texts;
 pub mod transaction;
 pub mod trunk;

@@ -333,10 +333,17 @@ pub const CLIENT_TRANSACTIONS_RESERVED: usize = CLIENT_TRANSACTIONS_MAX / 16;
 pub const UDP_REQUEST_BYTES_MAX: usize = 1_300;
 /// Bytes of messages that wait to be sent on one shard; what comes on top is lost, as in a network.
 pub const OUTBOX_BYTES_MAX: usize = 64 << 20;
-/// Unused message buffers that one shard keeps for the next transactions.
+/// Unused buffers of one kind that one shard keeps for the next messages.
 pub const SPARE_BUFFERS_MAX: usize = 4_096;
 /// A buffer that has grown larger is given back to the allocator.
 pub const SPARE_BUFFER_BYTES_MAX: usize = 4_096;
+/// Room for a message of ours, or for some of its lines, that a dialog writes.
+pub const TEXT_BYTES: usize = 1_024;
+/// Unused boxes of one kind that one shard keeps, each of a few hundred bytes.
+pub const SPARE_BOXES_MAX: usize = 1_024;
+/// Bodies that were replaced and are room for the next ones of their length on one shard. Each new
+/// one is looked for among all.
+pub const SPARE_SHARED_MAX: usize = 32;
 
 // A slotmap counts its places with 32 bits and keeps one for itself.
 const _: () = assert!(SERVER_TRANSACTIONS_MAX < u32::MAX as usize);

@@ -1,5 +1,7 @@
 //! What a call wants done: to its legs, to queues, to agents. The engine carries it out.
 
+use std::sync::Arc;
+
 use crate::agent;
 use crate::config::{DnIndex, QueueIndex};
 use crate::counters::Counter;
@@ -47,7 +49,7 @@ pub struct Dial {
     /// Where to.
     pub to: DialTo,
     /// Who is shown as calling.
-    pub calling: Party,
+    pub calling: Arc<Party>,
     /// Lowered on the way through us, so that a loop ends (RFC 7332).
     pub max_forwards: u8,
     /// Headers of the INVITE that brought the call, as they came.
@@ -111,7 +113,7 @@ pub enum LegCommand {
     HangUp(Cause),
     /// Tell the far end who is across now: at once by UPDATE where it takes one, else with the
     /// next message that can say so.
-    Identify(Party),
+    Identify(Arc<Party>),
     /// Tell the far end with every message from now on that it is in a conference, or not any more
     /// (RFC 4579).
     Focus(bool),

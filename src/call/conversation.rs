@@ -15,10 +15,11 @@ use crate::dialog::{Cause, LegEvent, Release};
 use crate::seldom::Seldom;
 use crate::session::Sessions as _;
 use crate::sip::Status;
+use crate::spare::Boxes;
 
 use super::command::{Command, LegCommand, LegSlot};
 use super::digits::Underway;
-use super::exchange::Exchanges;
+use super::exchange::{Exchange, Exchanges};
 use super::facts::{Destination, Facts, Origin, cause, refuse_leg};
 use super::leg::Legs;
 use super::mint::Mint;
@@ -78,6 +79,22 @@ pub(super) struct Turn<'a> {
     pub(super) now: Instant,
     pub(super) commands: &'a mut Commands,
     pub(super) mint: &'a mut Mint,
+    pub(super) spare: &'a mut Spare,
+}
+
+/// Room that conversations use again and again.
+#[derive(Debug, Default)]
+pub(super) struct Spare {
+    /// For what an exchange tells its legs.
+    pub(super) told: Vec<(LegSlot, LegCommand)>,
+    pub(super) exchanges: Boxes<Exchange>,
+}
+
+impl Turn<'_> {
+    /// What an exchange tells its legs: nothing yet. [`Conversation::tell`] takes it back.
+    pub(super) fn told(&mut self) -> Vec<(LegSlot, LegCommand)> {
+        std::mem::take(&mut self.spare.told)
+    }
 }
 
 impl Conversation {

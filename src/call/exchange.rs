@@ -9,6 +9,7 @@ use crate::dialog::{Body, LegEvent};
 use crate::few::Few;
 use crate::session::{Behind, Negotiation, Outcome, Sessions, Sink, Source};
 use crate::sip::Status;
+use crate::spare::{Boxes, Lent};
 
 use super::command::{Command, LegCommand, LegSlot};
 use super::conversation::{Conversation, Turn, Which};
@@ -35,7 +36,7 @@ pub(super) enum Purpose {
 
 /// An exchange under way.
 #[derive(Debug)]
-struct Exchange {
+pub(super) struct Exchange {
     negotiation: Negotiation<LegSlot>,
     legs: (LegSlot, LegSlot),
     purpose: Purpose,
@@ -56,7 +57,7 @@ pub(super) struct Ended {
 
 /// All exchanges of a conversation; a leg is in one at most. Mostly there is none.
 #[derive(Debug, Default)]
-pub(super) struct Exchanges(Few<Box<Exchange>>);
+pub(super) struct Exchanges(Few<Lent<Exchange>>);
 
 impl Exchanges {
     /// Whether a leg has to wait until another exchange is over.
@@ -87,6 +88,7 @@ impl Exchanges {
     /// Keeps an exchange that has begun, unless it is over already.
     fn begin(
         &mut self,
+        spare: &mut Boxes<Exchange>,
         (negotiation, outcome): (Negotiation<LegSlot>, Outcome<LegSlot>),
         legs: (LegSlot, LegSlot),
         purpose: Purpose,
@@ -99,7 +101,7 @@ impl Exchanges {
         match exchange.ended(&outcome) {
             Some(ended) => Some(ended),
             None => {
-                self.0.push(Box::new(exchange));
+                self.0.push(spare.lend(exchange));
                 None
             }
         }
@@ -107,7 +109,7 @@ impl Exchanges {
 
     fn hear(
         &mut self,
-        now: Instant,
+        (now, spare): (Instant, &mut Boxes<Exchange>),
         leg: LegSlot,
         event: &LegEvent,
         legs: &mut Legs,
@@ -120,7 +122,7 @@ impl Exchanges {
         let outcome = exchange.negotiation.handle(now, leg, event, legs, told);
         match exchange.ended(&outcome) {
             Some(ended) => {
-                self.0.remove(place);
+                spare.take_back(self.0.remove(place));
                 Heard::Ended(ended)
             }
             None => Heard::GoesOn,
@@ -234,7 +236,10 @@ impl Conversation {
         told: Vec<(LegSlot, LegCommand)>,
     ) {
         self.tell(turn, told);
-        if let Some(ended) = self.exchanges.begin(started, legs, purpose) {
+        if let Some(ended) = self
+            .exchanges
+            .begin(&mut turn.spare.exchanges, started, legs, purpose)
+        {
             self.exchange_ended(turn, ended);
         }
     }
@@ -246,10 +251,14 @@ impl Conversation {
         leg: LegSlot,
         event: &LegEvent,
     ) -> Option<Option<Ended>> {
-        let mut told = Vec::new();
-        let heard = self
-            .exchanges
-            .hear(turn.now, leg, event, &mut self.legs, &mut told);
+        let mut told = turn.told();
+        let heard = self.exchanges.hear(
+            (turn.now, &mut turn.spare.exchanges),
+            leg,
+            event,
+            &mut self.legs,
+            &mut told,
+        );
         self.tell(turn, told);
         match heard {
             Heard::Nobody => None,
@@ -259,7 +268,7 @@ impl Conversation {
     }
 
     pub(super) fn exchange_is_due(&mut self, turn: &mut Turn<'_>) {
-        let mut told = Vec::new();
+        let mut told = turn.told();
         let all = self
             .exchanges
             .time_passes(turn.now, &mut self.legs, &mut told);
@@ -271,7 +280,7 @@ impl Conversation {
 
     /// What the exchange on this leg was for is over; the leg stays.
     pub(super) fn undo_exchange(&mut self, turn: &mut Turn<'_>, leg: LegSlot) {
-        let mut told = Vec::new();
+        let mut told = turn.told();
         let concerned = |exchange: &Exchange| exchange.has(leg);
         self.exchanges
             .undo(turn.now, concerned, &mut self.legs, &mut told);
@@ -280,7 +289,7 @@ impl Conversation {
 
     /// What a task has begun is over.
     pub(super) fn undo_steps(&mut self, turn: &mut Turn<'_>) {
-        let mut told = Vec::new();
+        let mut told = turn.told();
         let concerned = |exchange: &Exchange| matches!(exchange.purpose, Purpose::Step(_));
         self.exchanges
             .undo(turn.now, concerned, &mut self.legs, &mut told);
@@ -288,11 +297,12 @@ impl Conversation {
     }
 
     /// Passes on what legs are told.
-    pub(super) fn tell(&mut self, turn: &mut Turn<'_>, told: Vec<(LegSlot, LegCommand)>) {
-        for (leg, command) in told {
+    pub(super) fn tell(&mut self, turn: &mut Turn<'_>, mut told: Vec<(LegSlot, LegCommand)>) {
+        for (leg, command) in told.drain(..) {
             self.legs.told(leg, &command);
             turn.commands.push(Command::Leg(leg, command));
         }
+        turn.spare.told = told;
     }
 
     /// An exchange has come to its end.
@@ -339,7 +349,7 @@ impl Conversation {
     /// A leg answers, with an offer, what an earlier process has asked for. It gets the answer that
     /// changes nothing, and then the media of whom it hears, unless one of them holds the other.
     pub(super) fn offers_to_nobody(&mut self, turn: &mut Turn<'_>, leg: LegSlot, offer: &Body) {
-        let mut told = Vec::new();
+        let mut told = turn.told();
         Negotiation::acknowledge_alone(turn.now, leg, offer, &mut self.legs, &mut told);
         self.tell(turn, told);
         let talks = |leg| {
@@ -406,7 +416,7 @@ impl Conversation {
 
     /// A party changes its session: its offer goes to whom it hears, or is answered alone.
     pub(super) fn offer_made(&mut self, turn: &mut Turn<'_>, leg: LegSlot, body: Option<Body>) {
-        let mut told = Vec::new();
+        let mut told = turn.told();
         let legs = &mut self.legs;
         let (started, other) = match legs.partner(leg) {
             Some(other) if self.exchanges.is_busy(other) => {
@@ -449,7 +459,7 @@ impl Conversation {
             }
             return;
         }
-        let mut told = Vec::new();
+        let mut told = turn.told();
         let (source, sink) = ((leg, Source::Known), (other, Sink::Confirmed));
         let legs = &mut self.legs;
         let started = Negotiation::join(turn.now, source, sink, legs, &mut told);
@@ -482,7 +492,7 @@ impl Conversation {
         let which = self.talking_in(leg);
         // Who still dials has nobody whom it could hold.
         let answered = self.call(which).filter(|call| call.participants.len() > 1);
-        let who = answered.and_then(|call| call.with_leg(leg)).cloned();
+        let who = answered.and_then(|call| call.with_leg(leg));
         let Some(who) = who.filter(|who| who.dn().is_some()) else {
             return;
         };
@@ -491,6 +501,7 @@ impl Conversation {
             Standing::Holding if is_back => (Standing::Talking, PartyState::Retrieved),
             Standing::Talking | Standing::Holding => return,
         };
+        let who = who.clone();
         if let Some(call) = self.call_mut(which) {
             call.set_standing(leg, standing);
         }

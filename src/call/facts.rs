@@ -166,7 +166,7 @@ impl Facts {
     }
 
     /// An INVITE of ours.
-    pub(super) fn dial(&self, to: DialTo, calling: Party) -> Dial {
+    pub(super) fn dial(&self, to: DialTo, calling: Arc<Party>) -> Dial {
         Dial {
             to,
             calling,
@@ -183,11 +183,11 @@ impl Facts {
     }
 
     /// An agent, as the far end of a leg is shown it.
-    pub(super) fn agent_party(&self, dn: DnIndex) -> Party {
-        Party {
-            number: self.config.agent_at(dn).dn.to_string(),
+    pub(super) fn agent_party(&self, dn: DnIndex) -> Arc<Party> {
+        Arc::new(Party {
+            number: self.config.agent_at(dn).dn.clone(),
             ..Party::default()
-        }
+        })
     }
 }
 

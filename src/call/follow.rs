@@ -1,6 +1,8 @@
 //! What a phone does by itself is followed: a transfer by REFER is as if its desktop had asked for
 //! it (RFC 3515, RFC 5589), and who is across is shown to whom it talks to.
 
+use std::sync::Arc;
+
 use compact_str::CompactString;
 
 use crate::config::DnIndex;
@@ -36,7 +38,12 @@ impl Joining {
 
 impl Conversation {
     /// Who is across has told its name: whom it talks to is shown it.
-    pub(super) fn identified(&mut self, turn: &mut Turn<'_>, leg: LegSlot, party: dialog::Party) {
+    pub(super) fn identified(
+        &mut self,
+        turn: &mut Turn<'_>,
+        leg: LegSlot,
+        party: Arc<dialog::Party>,
+    ) {
         self.across_is(leg, &party);
         if let Some(partner) = self.legs.partner(leg) {
             self.legs.shows(partner, None);

@@ -147,7 +147,7 @@ impl Conversation {
                 offer,
             ) => return self.connect_later(turn, (waiting, newcomer), offer.as_ref()),
         };
-        let mut told = Vec::new();
+        let mut told = turn.told();
         let started = Negotiation::join(turn.now, source, sink, &mut self.legs, &mut told);
         let purpose = Purpose::Connect(which);
         self.begin(turn, started, (waiting, newcomer), purpose, told);
@@ -159,7 +159,7 @@ impl Conversation {
         (waiting, newcomer): (LegSlot, LegSlot),
         offer: Option<&Body>,
     ) {
-        let mut told = Vec::new();
+        let mut told = turn.told();
         let legs = &mut self.legs;
         let started = Negotiation::accept_alone(turn.now, newcomer, offer, legs, &mut told);
         self.begin(turn, started, (newcomer, newcomer), Purpose::Relay, told);

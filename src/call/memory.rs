@@ -166,7 +166,7 @@ impl Recaller<'_, '_> {
     }
 
     fn participant(&mut self) -> Option<Participant> {
-        let (is_agent, party): (bool, Party) = self.get()?;
+        let (is_agent, party): (bool, Arc<Party>) = self.get()?;
         let dn = self.config.dn(&party.number).filter(|_| is_agent);
         let who = dn.map_or(Who::Outside(party), Who::Agent);
         let (leg, role) = self.get()?;

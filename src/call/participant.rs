@@ -27,7 +27,7 @@ pub(super) enum Who {
     /// An agent of ours.
     Agent(DnIndex),
     /// Anybody else.
-    Outside(dialog::Party),
+    Outside(Arc<dialog::Party>),
 }
 
 impl Who {
@@ -91,10 +91,10 @@ impl Participant {
     }
 
     /// As a leg to somebody else shows it.
-    pub(super) fn party(&self, facts: &Facts) -> dialog::Party {
+    pub(super) fn party(&self, facts: &Facts) -> Arc<dialog::Party> {
         match &self.who {
             Who::Agent(dn) => facts.agent_party(*dn),
-            Who::Outside(party) => party.clone(),
+            Who::Outside(party) => Arc::clone(party),
         }
     }
 }
@@ -102,7 +102,7 @@ impl Participant {
 /// A number that may be shown.
 pub(super) fn number_of(party: &dialog::Party) -> Option<CompactString> {
     let shown = !party.private && !party.number.is_empty();
-    shown.then(|| party.number.as_str().into())
+    shown.then(|| (&*party.number).into())
 }
 
 /// What is said about a participant besides what happened to it.

@@ -1,6 +1,8 @@
 //! MakeCall (RFC 3725): the agent's own phone is dialled first and makes the offer (flow I), or is
 //! connected without media until somebody has answered (flow IV); then whom it wants is called.
 
+use std::sync::Arc;
+
 use crate::agent::{EndCause, PartyState, Place};
 use crate::config::MakeCallFlow;
 use crate::cti::DnRole;
@@ -53,13 +55,13 @@ impl Conversation {
         let Some(dn) = first.dn() else {
             return;
         };
-        let calling = dialog::Party {
-            number,
+        let calling = Arc::new(dialog::Party {
+            number: number.into(),
             ..dialog::Party::default()
-        };
+        });
         let shown = match &destination {
             Destination::Direct { dn } => Some(Who::Agent(*dn)),
-            Destination::Outside { .. } => Some(Who::Outside(calling.clone())),
+            Destination::Outside { .. } => Some(Who::Outside(Arc::clone(&calling))),
             Destination::Queue { .. } | Destination::Takeover { .. } => None,
         };
         self.legs.shows(first.leg, shown.as_ref());
@@ -85,7 +87,7 @@ impl Conversation {
         if !without_media {
             return turn.commands.push(Command::Dial(first.leg, Box::new(dial)));
         }
-        let mut told = Vec::new();
+        let mut told = turn.told();
         let legs = &mut self.legs;
         let started = Negotiation::dial_without_media(turn.now, first.leg, legs, &mut told);
         if let Outcome::Dial { offer, .. } = &started.1 {

@@ -2,6 +2,7 @@
 //! However it ends, a reservation returns, and who waits is told or waits on. The search is the
 //! same for a caller from outside, a call that a desktop makes, a consultation, a transfer.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::agent::{self, EndCause, Offer, OfferSource, PartyState, RefusedOffer};
@@ -127,10 +128,10 @@ impl Conversation {
             Destination::Direct { dn } => self.reserve(turn, which, dn, (entry, why)),
             Destination::Outside { number } => {
                 let party = dialog::Party {
-                    number,
+                    number: number.into(),
                     ..dialog::Party::default()
                 };
-                self.dial(turn, which, Who::Outside(party), (entry, why));
+                self.dial(turn, which, Who::Outside(Arc::new(party)), (entry, why));
             }
             Destination::Takeover { replaces } => {
                 self.call_place(turn, which, *replaces, (entry, why));
@@ -198,7 +199,7 @@ impl Conversation {
         let Some(Phase::Answered { offer: Some(offer) }) = self.legs.phase(leg).cloned() else {
             return;
         };
-        let mut told = Vec::new();
+        let mut told = turn.told();
         Negotiation::acknowledge_alone(turn.now, leg, &offer, &mut self.legs, &mut told);
         self.tell(turn, told);
     }

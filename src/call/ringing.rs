@@ -1,6 +1,7 @@
 //! Somebody is dialled, rings, answers or does not. With whom it is to talk is known from the
 //! start, and so is which of the two makes the offer; the exchange of it begins here.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::agent::{self, EndCause, PartyState};
@@ -49,7 +50,7 @@ impl Conversation {
     ) {
         let to = match &who {
             Who::Agent(dn) => DialTo::Agent(*dn),
-            Who::Outside(party) => DialTo::Number(party.number.clone()),
+            Who::Outside(party) => DialTo::Number(party.number.to_string()),
         };
         self.ring(turn, which, who, (to, instead_of), (entry, why));
     }
@@ -146,7 +147,7 @@ impl Conversation {
                 ((dialled, self.dialled(dialled)), (waiting, Sink::Confirmed))
             }
         };
-        let mut told = Vec::new();
+        let mut told = turn.told();
         let started = Negotiation::join(turn.now, source, sink, &mut self.legs, &mut told);
         if let Outcome::Dial { offer, .. } = &started.1 {
             dial.offer = Some(offer.clone());
@@ -176,7 +177,7 @@ impl Conversation {
         if self.legs.phase(dialled) != Some(&Phase::Dialled { with_offer: false }) {
             return;
         }
-        let mut told = Vec::new();
+        let mut told = turn.told();
         let (source, sink) = ((dialled, self.dialled(dialled)), (waiting, Sink::Confirmed));
         let started = Negotiation::join(turn.now, source, sink, &mut self.legs, &mut told);
         let purpose = Purpose::Connect(which);
@@ -283,11 +284,11 @@ impl Conversation {
     }
 
     /// Who is called says who it is; by a tie, whoever waits hears that.
-    fn called_is(&mut self, turn: &mut Turn<'_>, which: Which, leg: LegSlot, party: &Party) {
+    fn called_is(&mut self, turn: &mut Turn<'_>, which: Which, leg: LegSlot, party: &Arc<Party>) {
         self.across_is(leg, party);
         let waiting = self.call(which).and_then(|call| call.participants.first());
         if let Some(waiting) = waiting.filter(|_| self.legs.is_tie(leg)) {
-            let identify = LegCommand::Identify(party.clone());
+            let identify = LegCommand::Identify(Arc::clone(party));
             turn.commands.push(Command::Leg(waiting.leg, identify));
         }
     }

@@ -21,7 +21,7 @@ use crate::limits::CALLS_MAX;
 use crate::sip::Status;
 
 use super::command::{Command, LegSlot};
-use super::conversation::{Conversation, Turn, Which};
+use super::conversation::{Conversation, Spare, Turn, Which};
 use super::facts::{Destination, Facts, Way, cause, refuse_leg};
 use super::leg::Legs;
 use super::mint::Mint;
@@ -37,7 +37,7 @@ pub struct Arrival {
     /// Where the caller asks to go.
     pub destination: Destination,
     /// Who calls.
-    pub calling: Party,
+    pub calling: Arc<Party>,
     /// The number as it was dialled.
     pub called: String,
     /// The caller's offer; `None` asks us for one.
@@ -79,6 +79,7 @@ pub struct Calls {
     names: BTreeMap<ConnId, CallKey>,
     wheel: Wheel<CallKey>,
     scratch: Vec<Command>,
+    spare: Spare,
     commands: VecDeque<(CallKey, Command)>,
     /// Those that had a turn, while somebody wants to know.
     touched: Option<BTreeSet<CallKey>>,
@@ -97,6 +98,7 @@ impl Calls {
             names: BTreeMap::new(),
             wheel: Wheel::new(now),
             scratch: Vec::new(),
+            spare: Spare::default(),
             commands: VecDeque::new(),
             touched: None,
             calls_max: CALLS_MAX,
@@ -131,7 +133,7 @@ impl Calls {
             way,
         } = arrival;
         let shown = !calling.private && !calling.number.is_empty();
-        let ani = shown.then(|| calling.number.as_str().into());
+        let ani = shown.then(|| (&*calling.number).into());
         let info = self.mint.call(
             CallType::Inbound,
             ani,
@@ -287,6 +289,7 @@ impl Calls {
             now,
             commands: &mut self.scratch,
             mint: &mut self.mint,
+            spare: &mut self.spare,
         };
         let outcome = catch_unwind(AssertUnwindSafe(|| act(conversation, &mut turn)));
         if outcome.is_err() {

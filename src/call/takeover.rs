@@ -8,6 +8,8 @@
 //! The parties are connected first. The one who is replaced is let go afterwards, or keeps its
 //! place if they cannot be.
 
+use std::sync::Arc;
+
 use compact_str::CompactString;
 
 use crate::agent::{EndCause, PartyState};
@@ -42,7 +44,7 @@ pub struct Takeover {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Newcomer {
     /// Who it is.
-    pub calling: Party,
+    pub calling: Arc<Party>,
     /// Its offer; without one it asks for ours.
     pub offer: Option<Body>,
     /// What it brings along; the dialog is that of the party whose place it takes.
@@ -159,7 +161,7 @@ impl Conversation {
             | None => ((stays, Source::Confirmed), (newcomer, Sink::Invite)),
         };
         let legs = (source.0, sink.0);
-        let mut told = Vec::new();
+        let mut told = turn.told();
         let started = Negotiation::join(turn.now, source, sink, &mut self.legs, &mut told);
         let purpose = Purpose::Step(Step::Admit(newcomer, stays));
         self.begin(turn, started, legs, purpose, told);
@@ -341,7 +343,7 @@ impl Conversation {
             through: None,
         };
         let to = DialTo::Takeover(Box::new(takeover));
-        let who = Who::Outside(Party::default());
+        let who = Who::Outside(Arc::default());
         self.ring(turn, which, who, (to, None), (entry, why));
     }
 
@@ -378,7 +380,7 @@ impl Conversation {
             takeover: Box::new(takeover),
             target,
             is_outside: false,
-            across: Who::Outside(Party::default()),
+            across: Who::Outside(Arc::default()),
             tie: None,
             refused: None,
         };
@@ -392,7 +394,7 @@ impl Conversation {
     }
 
     /// The leg to make for the transfer under way: a tie, or an INVITE with Replaces.
-    pub(super) fn dial_across(&mut self, calling: Party) -> Option<Dial> {
+    pub(super) fn dial_across(&mut self, calling: Arc<Party>) -> Option<Dial> {
         let referral = self.referral()?;
         let target = referral.target.clone();
         let takeover = referral.takeover.clone();
@@ -427,10 +429,13 @@ impl Conversation {
         let who = match destination {
             Some(Destination::Direct { dn }) if !self.is_here(dn) => Who::Agent(dn),
             // Nobody from outside calls outside through us.
-            Some(Destination::Outside { number }) if by_agent => Who::Outside(Party {
-                number,
-                ..Party::default()
-            }),
+            Some(Destination::Outside { number }) if by_agent => {
+                let party = Party {
+                    number: number.into(),
+                    ..Party::default()
+                };
+                Who::Outside(Arc::new(party))
+            }
             Some(
                 Destination::Direct { .. }
                 | Destination::Outside { .. }
@@ -459,12 +464,12 @@ impl Conversation {
     }
 
     /// Whom the other conversation says that it has.
-    pub(super) fn across_is(&mut self, leg: LegSlot, party: &Party) {
+    pub(super) fn across_is(&mut self, leg: LegSlot, party: &Arc<Party>) {
         if !self.legs.is_tie(leg) {
             return;
         }
         if let Some(referral) = self.referral().filter(|referral| referral.tie == Some(leg)) {
-            referral.across = Who::Outside(party.clone());
+            referral.across = Who::Outside(Arc::clone(party));
         }
         for which in [Which::Main, Which::Consult] {
             let Some(call) = self.call_mut(which) else {
@@ -476,7 +481,7 @@ impl Conversation {
                 .and_then(super::quest::Quest::called_mut);
             for who in call.participants.iter_mut().chain(called) {
                 if who.leg == leg && matches!(who.who, Who::Outside(_)) {
-                    who.who = Who::Outside(party.clone());
+                    who.who = Who::Outside(Arc::clone(party));
                 }
             }
         }

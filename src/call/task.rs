@@ -3,6 +3,7 @@
 //! clients before all is done, and what fails is put back and told to who asked.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use crate::agent::{self, PartyState};
 use crate::config::DnIndex;
@@ -276,7 +277,7 @@ impl Conversation {
     }
 
     fn take_step(&mut self, turn: &mut Turn<'_>, step: Step) {
-        let mut told = Vec::new();
+        let mut told = turn.told();
         let now = turn.now;
         for leg in step.legs() {
             self.focus(turn, leg, matches!(step, Step::Mix(_)));
@@ -309,7 +310,7 @@ impl Conversation {
 
     /// The leg is told that nobody hears it.
     fn hold_leg(&mut self, turn: &mut Turn<'_>, step: Step, leg: LegSlot) {
-        let mut told = Vec::new();
+        let mut told = turn.told();
         let hold = self.hold_of(leg);
         let started = Negotiation::hold(turn.now, leg, hold, &mut self.legs, &mut told);
         self.begin(turn, started, (leg, leg), Purpose::Step(step), told);
@@ -322,7 +323,7 @@ impl Conversation {
         self.serve_by(turn, (step, leg), dial);
     }
 
-    fn party_of(&self, leg: LegSlot) -> Party {
+    fn party_of(&self, leg: LegSlot) -> Arc<Party> {
         let who = self
             .main
             .with_leg(leg)
@@ -351,7 +352,7 @@ impl Conversation {
             )
             | None => ((server, self.dialled(server)), (leg, Sink::Confirmed)),
         };
-        let mut told = Vec::new();
+        let mut told = turn.told();
         let started = Negotiation::join(turn.now, source, sink, &mut self.legs, &mut told);
         if let Outcome::Dial { offer, .. } = &started.1 {
             dial.offer = Some(offer.clone());

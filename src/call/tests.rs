@@ -140,7 +140,7 @@ impl Table {
     ) -> CallKey {
         let arrival = Arrival {
             destination,
-            calling: self.caller.clone(),
+            calling: Arc::new(self.caller.clone()),
             called: "7000".into(),
             offer: offer.and_then(body),
             patience,

@@ -3,11 +3,13 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use offhook_shards::wheel::TimerKey;
 use offhook_shards::{Transmit, Transport};
 
-use crate::journal::field::fields;
+use crate::journal::field::{Field, Reader, fields, write_count};
 use crate::sip::{Request, Status};
+use crate::spare::Lent;
 use crate::transaction::ServerKey;
 
 use super::Body;
@@ -29,7 +31,7 @@ pub(super) struct Invited<'a> {
     pub(super) wants_offer: bool,
 }
 
-/// Boxed by whoever has it: a leg that is up has none.
+/// A leg that is up has none, so that it is in a box of its own.
 #[derive(Debug)]
 pub(super) struct Accepted {
     /// The number of the INVITE, which its ACK has too.
@@ -52,8 +54,22 @@ pub(super) struct Unheard {
 }
 
 fields!(Transmit { transport, local, remote } forgets { connection });
-fields!(Kept { transmit, bytes });
 fields!(Unheard { cseq, offers, kept });
+
+impl Field for Kept {
+    fn write(&self, out: &mut Vec<u8>) {
+        self.transmit.write(out);
+        write_count(self.bytes.len(), out);
+        out.extend_from_slice(&self.bytes);
+    }
+
+    fn read(from: &mut Reader<'_>) -> Option<Self> {
+        Some(Self {
+            transmit: Field::read(from)?,
+            bytes: Bytes::read(from)?.into(),
+        })
+    }
+}
 
 impl Unheard {
     /// The number of its INVITE.
@@ -73,7 +89,7 @@ impl Accepted {
     }
 
     /// Sends a 2xx of an earlier process, and waits for its ACK as for any.
-    pub(super) fn recall(turn: &mut Turn<'_>, dialog: &CallDialog, unheard: Unheard) -> Box<Self> {
+    pub(super) fn recall(turn: &mut Turn<'_>, dialog: &CallDialog, unheard: Unheard) -> Lent<Self> {
         let Unheard {
             cseq,
             offers,
@@ -94,7 +110,7 @@ impl Accepted {
         dialog: &mut CallDialog,
         invite: &Invited<'_>,
         body: Option<&Body>,
-    ) -> Box<Self> {
+    ) -> Lent<Self> {
         let Invited {
             server,
             cseq,
@@ -110,17 +126,18 @@ impl Accepted {
     }
 
     /// The 2xx is sent; its timers start.
-    fn waiting(turn: &mut Turn<'_>, cseq: u32, offers: bool, kept: Option<Kept>) -> Box<Self> {
+    fn waiting(turn: &mut Turn<'_>, cseq: u32, offers: bool, kept: Option<Kept>) -> Lent<Self> {
         let interval = turn.core.config.t1;
         let give_up = turn.now + turn.core.patience();
-        Box::new(Self {
+        let accepted = Self {
             cseq,
             offers,
             kept,
             interval,
             repeat: turn.core.arm(turn.now + interval, Timer::Repeat(turn.leg)),
             give_up: turn.core.arm(give_up, Timer::AnswerMissing(turn.leg)),
-        })
+        };
+        turn.core.spare.accepted.lend(accepted)
     }
 
     /// An UPDATE with an offer has come before the ACK (RFC 3311 §5.2).
@@ -144,8 +161,12 @@ impl Accepted {
     }
 
     /// The ACK came, or it does not matter any more.
-    pub(super) fn stop(self, turn: &mut Turn<'_>) {
-        turn.core.disarm(self.repeat);
-        turn.core.disarm(self.give_up);
+    pub(super) fn stop(turn: &mut Turn<'_>, accepted: Lent<Self>) {
+        let accepted = turn.core.spare.accepted.take_back(accepted);
+        turn.core.disarm(accepted.repeat);
+        turn.core.disarm(accepted.give_up);
+        if let Some(kept) = accepted.kept {
+            turn.core.discard(kept);
+        }
     }
 }

@@ -52,7 +52,8 @@ pub(super) fn info(turn: &mut Turn<'_>, dialog: &mut CallDialog, body: &Body, re
 
 /// NOTIFY outside any subscription, which many phones take as the wish that they answer or resume.
 pub(super) fn talk(turn: &mut Turn<'_>, dialog: &mut CallDialog, early: Option<&Dialog>) {
-    let fields = Fields::default()
+    let fields = turn.core.fields();
+    let fields = fields
         .with_text(HeaderName::Event, "talk")
         .with_text(HeaderName::SubscriptionState, "active");
     let (cseq, method) = (dialog.next_cseq(), Method::Notify);
@@ -62,7 +63,7 @@ pub(super) fn talk(turn: &mut Turn<'_>, dialog: &mut CallDialog, early: Option<&
 
 /// UPDATE without an offer (RFC 3311). Whether it is sent.
 pub(super) fn update(turn: &mut Turn<'_>, dialog: &mut CallDialog) -> bool {
-    let fields = dialog.request_fields();
+    let fields = dialog.request_fields(turn.core);
     send(turn, dialog, Method::Update, fields, None, Aside::Update)
 }
 
@@ -95,7 +96,7 @@ pub(super) fn send_in(
     draft.body = body;
     let (owner, next_hop) = (Owner::Aside(turn.leg, aside), dialog.next_hop());
     // Whoever needs one for which there is no room asks again.
-    let Ok(sent) = turn.core.request(turn.now, owner, &next_hop, &draft) else {
+    let Ok(sent) = turn.core.request(turn.now, owner, &next_hop, draft) else {
         return false;
     };
     if aside == Aside::Other {

@@ -6,6 +6,7 @@ use bytes::{Bytes, BytesMut};
 
 use crate::limits::PASSING_BODIES_BYTES;
 use crate::sip::{HeaderName, Message};
+use crate::spare::Shared;
 
 /// A body with its type. Cloning is cheap; the bytes are never changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +27,25 @@ impl Body {
     /// A body out of a message; `None` where it has none.
     pub(super) fn of(message: &Message<'_>) -> Option<Self> {
         Self::taken(message, |bytes| bytes.into())
+    }
+
+    /// The same, sharing the bytes of the last one if they are equal. It is the last one from then
+    /// on.
+    pub(super) fn after(
+        message: &Message<'_>,
+        last: &mut Option<Arc<[u8]>>,
+        spare: &mut Shared,
+    ) -> Option<Self> {
+        Self::taken(message, |bytes| match last {
+            Some(last) if **last == *bytes => Arc::clone(last),
+            Some(_) | None => {
+                let new = spare.copy(bytes);
+                if let Some(old) = last.replace(Arc::clone(&new)) {
+                    spare.put_back(old);
+                }
+                new
+            }
+        })
     }
 }
 

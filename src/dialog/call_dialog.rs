@@ -2,6 +2,7 @@
 //! across, the session timer. What few calls need is boxed.
 
 use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
 
 use crate::journal::field::fields;
 use crate::sip::{HeaderName, Message};
@@ -10,6 +11,7 @@ use super::compose::{Fields, SUPPORTED, allow};
 use super::core::Core;
 use super::dialog::Dialog;
 use super::in_order::InOrder;
+use super::incoming::brings_offer;
 use super::offered::Offered;
 use super::refer::Referring;
 use super::reliable::Reliable;
@@ -31,7 +33,9 @@ pub(super) struct CallDialog {
     /// What the peer said last of who it is, as a hash.
     pub(super) heard: u64,
     /// Who is across, where the layer above has said so, and the lines that say it.
-    party: Option<Box<(Party, Fields)>>,
+    party: Option<Box<(Arc<Party>, Fields)>>,
+    /// The description of a session that came last.
+    description: Option<Arc<[u8]>>,
     /// What we said last of our session, kept where a refresh will have to repeat it.
     pub(super) described: Option<Box<Body>>,
     /// What we offer now, kept likewise until it is accepted.
@@ -40,7 +44,7 @@ pub(super) struct CallDialog {
 }
 
 const _: () = assert!(
-    size_of::<CallDialog>() <= 296,
+    size_of::<CallDialog>() <= 312,
     "a held call has two of them"
 );
 
@@ -81,7 +85,7 @@ fields!(CallDialog {
     role,
     heard,
     described,
-} forgets { across, party, proposed, rare });
+} forgets { across, party, description, proposed, rare });
 
 impl CallDialog {
     pub(super) fn new(dialog: Dialog, policy: LegPolicy, role: Role) -> Self {
@@ -94,6 +98,7 @@ impl CallDialog {
             across: None,
             heard: 0,
             party: None,
+            description: None,
             described: None,
             proposed: None,
             rare: None,
@@ -140,17 +145,17 @@ impl CallDialog {
     }
 
     /// What an INVITE or an UPDATE within the dialog says beside its body.
-    pub(super) fn request_fields(&self) -> Fields {
+    pub(super) fn request_fields(&self, core: &mut Core) -> Fields {
         let fields = self
-            .response_fields()
+            .response_fields(core)
             .with_text(HeaderName::Allow, allow(&self.policy))
             .with_text(HeaderName::Supported, SUPPORTED);
         self.timer.request_fields(fields, &self.policy)
     }
 
     /// What responses say beside their body and what they agree on.
-    pub(super) fn response_fields(&self) -> Fields {
-        let fields = Fields::roomy();
+    pub(super) fn response_fields(&self, core: &mut Core) -> Fields {
+        let fields = core.fields();
         match self.party.as_deref() {
             Some((_, lines)) => fields.and(lines),
             None => fields,
@@ -163,12 +168,12 @@ impl CallDialog {
     }
 
     /// Who is across, where that was said.
-    pub(super) fn party(&self) -> Option<&Party> {
+    pub(super) fn party(&self) -> Option<&Arc<Party>> {
         self.party.as_deref().map(|(party, _)| party)
     }
 
     /// Who is across from now on; whether that is news.
-    pub(super) fn is_across(&mut self, party: &Party, core: &Core) -> bool {
+    pub(super) fn is_across(&mut self, party: &Arc<Party>, core: &Core) -> bool {
         if self
             .party
             .as_deref()
@@ -179,8 +184,23 @@ impl CallDialog {
         let host = core.host(&self.dialog.peer);
         let headers = self.policy.headers_for(party);
         let lines = who::write(Fields::default(), party, host, headers, self.role);
-        self.party = Some(Box::new((party.clone(), lines)));
+        self.party = Some(Box::new((Arc::clone(party), lines)));
         true
+    }
+
+    /// The body of a message about the session. One that is as the last one was, as in most
+    /// refreshes, is not copied.
+    pub(super) fn hear(&mut self, core: &mut Core, message: &Message<'_>) -> Option<Body> {
+        Body::after(message, &mut self.description, &mut core.spare.bodies)
+    }
+
+    /// The same of a message that may make an offer.
+    pub(super) fn hear_offer(&mut self, core: &mut Core, message: &Message<'_>) -> Option<Body> {
+        if brings_offer(message) {
+            self.hear(core, message)
+        } else {
+            None
+        }
     }
 
     /// A refresh by INVITE must repeat what was said; nobody else asks for it again.
@@ -188,7 +208,10 @@ impl CallDialog {
         if let Some(body) = body
             && self.repeats()
         {
-            self.described = Some(Box::new(body.clone()));
+            match &mut self.described {
+                Some(described) => body.clone_into(described),
+                None => self.described = Some(Box::new(body.clone())),
+            }
         }
     }
 

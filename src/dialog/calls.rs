@@ -1,6 +1,7 @@
 //! What the layer above asks of its calls. Commands are total: one that comes too late, or with a
 //! key that is spent, does nothing.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::limits::LEGS_MAX;
@@ -169,7 +170,7 @@ impl UserAgent {
 
     /// Says who is across from now on: by UPDATE where the peer takes it, else with the next
     /// message that can say so.
-    pub fn identify(&mut self, now: Instant, leg: LegKey, party: &Party) {
+    pub fn identify(&mut self, now: Instant, leg: LegKey, party: &Arc<Party>) {
         self.with_leg(now, leg, |leg, turn| leg.identify(turn, party));
         self.settle(now);
     }

@@ -21,9 +21,9 @@ slotmap::new_key_type! {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Party {
     /// The user part of the address; empty when unknown.
-    pub number: String,
+    pub number: Box<str>,
     /// The display name without quotes; empty when there is none.
-    pub display_name: String,
+    pub display_name: Box<str>,
     /// Whether the number must not be shown to the far end (RFC 3323, RFC 3325).
     pub private: bool,
 }
@@ -36,7 +36,7 @@ pub struct Invite {
     /// Request-URI and To, e.g. `sip:2001@pbx.example.com`.
     pub request_uri: String,
     /// Who calls; goes to From and P-Asserted-Identity.
-    pub calling: Party,
+    pub calling: Arc<Party>,
     /// Kept from the inbound leg and lowered, so that a loop through us ends (RFC 7332).
     pub max_forwards: u8,
     /// The offer; without one the far end makes it.

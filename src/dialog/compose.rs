@@ -30,9 +30,6 @@ pub(super) fn allow(policy: &LegPolicy) -> &'static str {
     if policy.refer { ALLOW_REFER } else { ALLOW }
 }
 
-/// What the lines of most messages within a call come to.
-const FIELDS_BYTES: usize = 384;
-
 /// What most lines come to, so that one alone is one allocation.
 const LINE_BYTES: usize = 64;
 
@@ -41,9 +38,14 @@ const LINE_BYTES: usize = 64;
 pub(super) struct Fields(Vec<u8>);
 
 impl Fields {
-    /// No lines yet, and room for those of most messages.
-    pub(super) fn roomy() -> Self {
-        Self(Vec::with_capacity(FIELDS_BYTES))
+    /// No lines yet, in room that was used before.
+    pub(super) fn in_room(room: Vec<u8>) -> Self {
+        Self(room)
+    }
+
+    /// The room, to be used again.
+    pub(super) fn into_room(self) -> Vec<u8> {
+        self.0
     }
 
     /// Adds one line; control characters in `value` become blanks.

@@ -7,7 +7,6 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use offhook_shards::wheel::{TimerKey, Wheel};
 use offhook_shards::{Transmit, Transport};
 use siphasher::sip::SipHasher24;
@@ -15,17 +14,22 @@ use slotmap::SecondaryMap;
 
 use crate::counters::{Counter, Counters};
 use crate::dns::FarEnds;
+use crate::limits::TEXT_BYTES;
 use crate::sip::via::MAGIC_COOKIE;
 use crate::sip::{Host, Method, Status, Uri};
+use crate::spare::{Boxes, Rooms, Shared};
 use crate::transaction::{
     ClientKey, Fallback, Full, Outgoing, ServerKey, Timers, Transactions, transport_for,
 };
 
+use super::accepted::Accepted;
 use super::asides::Aside;
 use super::body::PassingBodies;
-use super::compose::{Answer, Draft, response};
+use super::compose::{Answer, Draft, Fields, response};
 use super::dialog::{Peers, Tag};
 use super::digits::{self, Digits};
+use super::invites::{Acknowledged, SentInvite};
+use super::offered::Offered;
 use super::random::Random;
 use super::reply::Copied;
 use super::table::{Hashed, Table};
@@ -83,7 +87,7 @@ impl Sent {
 #[derive(Debug, Clone)]
 pub(super) struct Kept {
     pub(super) transmit: Transmit,
-    pub(super) bytes: Bytes,
+    pub(super) bytes: Vec<u8>,
 }
 
 /// What tells a request of ours: random, but for the last bit, which says whether the request had
@@ -141,6 +145,35 @@ impl Own {
     }
 }
 
+/// Room that legs use again and again.
+#[derive(Debug, Default)]
+pub(super) struct Spare {
+    /// For header lines, and for messages that are kept.
+    texts: Rooms<u8>,
+    /// For descriptions of sessions.
+    pub(super) bodies: Shared,
+    pub(super) invites: Rooms<SentInvite>,
+    pub(super) acknowledged: Rooms<Acknowledged>,
+    pub(super) offered: Boxes<Offered>,
+    pub(super) accepted: Boxes<Accepted>,
+}
+
+impl Spare {
+    /// Room for a text, for header lines as well as for a message, so that none has to grow much.
+    pub(super) fn text(&mut self) -> Vec<u8> {
+        let mut room = self.texts.take();
+        room.reserve(TEXT_BYTES);
+        room
+    }
+
+    /// Takes a text back.
+    pub(super) fn put_back(&mut self, text: Vec<u8>) {
+        if text.capacity() >= TEXT_BYTES {
+            self.texts.put_back(text);
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Core {
     pub(super) config: UserAgentConfig,
@@ -165,6 +198,7 @@ pub(super) struct Core {
     pub(super) probes: BTreeMap<LegKey, TimerKey>,
     wheel: Wheel<Timer>,
     random: Random,
+    pub(super) spare: Spare,
     /// Where messages are written.
     pub(super) scratch: Vec<u8>,
     /// The datagram that a request in `scratch` would have been, were it not too large for one.
@@ -195,6 +229,7 @@ impl Core {
             probes: BTreeMap::new(),
             wheel: Wheel::new(now),
             random: Random::new(config.keys, config.seed, u64::from(config.shard.0)),
+            spare: Spare::default(),
             scratch: Vec::with_capacity(2_048),
             datagram: Vec::new(),
             config,
@@ -293,10 +328,11 @@ impl Core {
         now: Instant,
         owner: Owner,
         target: &Target,
-        draft: &Draft<'_>,
+        draft: Draft<'_>,
     ) -> Result<Sent, Full> {
         let branch = Branch::new(self.random.next(), draft.body.is_none());
-        let (transport, remote) = self.write(target, draft, branch);
+        let (transport, remote) = self.write(target, &draft, branch);
+        self.spare.put_back(draft.fields.into_room());
         let client = self.transactions.request(
             now,
             Outgoing {
@@ -317,11 +353,12 @@ impl Core {
 
     /// RFC 3261 §9.1: the CANCEL of an INVITE has its branch and goes where it went. Nobody waits
     /// for the answer: it says nothing about the INVITE.
-    pub(super) fn cancel(&mut self, now: Instant, invite: Sent, draft: &Draft<'_>) {
+    pub(super) fn cancel(&mut self, now: Instant, invite: Sent, draft: Draft<'_>) {
         let Some((transport, remote)) = self.transactions.way(invite.client) else {
             return;
         };
-        self.write_by(transport, remote, draft, invite.branch);
+        self.write_by(transport, remote, &draft, invite.branch);
+        self.spare.put_back(draft.fields.into_room());
         let outgoing = Outgoing {
             method: Method::Cancel,
             transport,
@@ -346,12 +383,11 @@ impl Core {
             remote,
             connection: None,
         };
-        let kept = Kept {
+        self.transactions.send(transmit, &self.scratch);
+        Kept {
             transmit,
-            bytes: Bytes::copy_from_slice(&self.scratch),
-        };
-        self.send(&kept);
-        kept
+            bytes: self.kept_scratch(),
+        }
     }
 
     /// Sends once more what was kept.
@@ -385,12 +421,28 @@ impl Core {
     }
 
     /// What [`Self::respond`] sent last, to be sent again; `None` when its transaction is over.
-    pub(super) fn kept_response(&self, server: ServerKey) -> Option<Kept> {
+    pub(super) fn kept_response(&mut self, server: ServerKey) -> Option<Kept> {
         let transmit = self.transactions.destination(server)?;
         Some(Kept {
             transmit,
-            bytes: Bytes::copy_from_slice(&self.scratch),
+            bytes: self.kept_scratch(),
         })
+    }
+
+    fn kept_scratch(&mut self) -> Vec<u8> {
+        let mut bytes = self.spare.text();
+        bytes.extend_from_slice(&self.scratch);
+        bytes
+    }
+
+    /// What was kept need not be sent again.
+    pub(super) fn discard(&mut self, kept: Kept) {
+        self.spare.put_back(kept.bytes);
+    }
+
+    /// No header lines yet, and room for those of most messages.
+    pub(super) fn fields(&mut self) -> Fields {
+        Fields::in_room(self.spare.text())
     }
 
     pub(super) fn owner(&self, client: ClientKey) -> Option<Owner> {

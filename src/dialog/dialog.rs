@@ -328,14 +328,16 @@ impl Dialog {
         }
     }
 
-    /// The same with the Contact of a message, which is copied only if it is another one.
+    /// The same with the Contact of a message.
     pub(super) fn refresh_from(&mut self, message: &sip::Message<'_>) {
-        let Ok(Some(contact)) = message.contact() else {
-            return;
-        };
-        if without_headers(contact.uri_bytes) != self.remote_target().as_bytes() {
-            self.refresh(Some(target_uri(&contact).into()));
-        }
+        self.refresh(self.new_contact(message));
+    }
+
+    /// The Contact of a message as a Request-URI, if it is another one than before.
+    pub(super) fn new_contact(&self, message: &sip::Message<'_>) -> Option<Box<str>> {
+        let contact = message.contact().ok().flatten()?;
+        let is_other = without_headers(contact.uri_bytes) != self.remote_target().as_bytes();
+        is_other.then(|| target_uri(&contact).into())
     }
 
     /// Whether the peer's side of a message is that of this dialog.

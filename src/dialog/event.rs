@@ -1,6 +1,7 @@
 //! What the user agent tells the layers above.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use offhook_shards::Transport;
@@ -44,7 +45,7 @@ pub struct Invitation {
     /// The user part of the Request-URI; empty when there is none.
     pub called: String,
     /// Who calls: P-Asserted-Identity over Remote-Party-ID over From.
-    pub calling: Party,
+    pub calling: Arc<Party>,
     /// Already lowered by one.
     pub max_forwards: u8,
     /// The INVITE's `Expires`: unanswered for so long it is to be refused with 487.
@@ -166,7 +167,7 @@ pub enum LegEvent {
     },
     /// Who the peer is, told by a response or a request of its: P-Asserted-Identity over
     /// Remote-Party-ID. Comes before the news of the message itself, and only when it is new.
-    Identified(Party),
+    Identified(Arc<Party>),
     /// An INFO of the peer, answered already.
     Info {
         /// What it brought.

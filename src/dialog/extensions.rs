@@ -1,6 +1,7 @@
 //! What happens to a leg beside the INVITE, ACK, CANCEL and BYE of RFC 3261: UPDATE, PRACK, INFO,
 //! REFER, the session timer, and who is across. Most of it asks only how far the call is.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::sip::{HeaderName, Request, Response, Status};
@@ -10,7 +11,7 @@ use super::asides::{self, Aside};
 use super::call_dialog::CallDialog;
 use super::compose::{Answer, Fields, allow};
 use super::in_order::Kind;
-use super::incoming::offer_of;
+use super::incoming::brings_offer;
 use super::leg::{Leg, Stage};
 use super::offered::{By, Offered};
 use super::reliable::Prack;
@@ -46,7 +47,7 @@ impl Leg {
 
     /// Says who is across: now, by an UPDATE, where the peer takes one; else with the next message
     /// that can say so.
-    pub(super) fn identify(mut self, turn: &mut Turn<'_>, party: &Party) -> Self {
+    pub(super) fn identify(mut self, turn: &mut Turn<'_>, party: &Arc<Party>) -> Self {
         let confirmed = self.stage() == Stage::Confirmed;
         let dialog = self.dialog_mut();
         if !dialog.is_across(party, turn.core) {
@@ -92,7 +93,7 @@ impl Leg {
             too_short(turn, self.dialog(), server, request);
             return self;
         }
-        let offers = offer_of(&request.message).is_some();
+        let offers = brings_offer(&request.message);
         match self {
             Self::Confirmed(state) if offers => state.update(turn, server, request),
             Self::Confirmed(_) => {
@@ -158,7 +159,7 @@ impl Leg {
         } else {
             Answer {
                 contact: Some(dialog.own_contact()),
-                fields: dialog.response_fields(),
+                fields: dialog.response_fields(turn.core),
                 ..Answer::default()
             }
         };
@@ -337,7 +338,8 @@ pub(super) fn early_offer(
     match standing {
         Standing::OursIsOpen => turn.reply(server, request, Status::REQUEST_PENDING),
         Standing::Agreed if !busy => {
-            let offered = Offered::new(turn, server, request, By::Update);
+            let offered = Offered::new(turn, dialog, (server, request), By::Update);
+            let offered = offered.in_any_dialog(request);
             dialog.rare_mut().offered = Some(offered);
             return true;
         }

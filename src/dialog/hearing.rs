@@ -1,6 +1,8 @@
 //! What every message of a call's peer may say beside its purpose: what the peer can do, who it is,
 //! and its half of the Session-ID.
 
+use std::sync::Arc;
+
 use crate::sip::{Message, Method, Request, Response, SessionId};
 
 use super::identity::{fingerprint, told};
@@ -58,7 +60,7 @@ impl UserAgent {
         dialog.heard = heard;
         let is_believed = dialog.policy.trusted && known_above;
         if is_believed && let Some(party) = told(message) {
-            let event = UserAgentEvent::Leg(key, LegEvent::Identified(party));
+            let event = UserAgentEvent::Leg(key, LegEvent::Identified(Arc::new(party)));
             self.core.events.push_back(event);
         }
     }

@@ -70,7 +70,7 @@ fn party(address: &NameAddr<'_>) -> Party {
         .is_some_and(|privacy| !privacy.eq_ignore_ascii_case("off"))
         || address.uri.header("Privacy").is_some();
     Party {
-        number: number(address.uri.user.unwrap_or_default()),
+        number: number(address.uri.user.unwrap_or_default()).into(),
         display_name: address.display_text().collect(),
         private: hidden || is_anonymous(address),
     }

@@ -1,5 +1,6 @@
 //! What an INVITE says to the layers above: who calls whom, with what, and for how long.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use offhook_shards::Source;
@@ -7,7 +8,6 @@ use offhook_shards::Source;
 use crate::limits::MAX_FORWARDS;
 use crate::sip::{HeaderName, Host, Message, NameAddr, Request};
 
-use super::incoming::offer_of;
 use super::{Carried, Invitation, Party, SessionUuid, history};
 
 /// Headers that go through us untouched, if their sender is trusted; of anybody else only the
@@ -33,8 +33,8 @@ pub(super) fn says_who(message: &Message<'_>) -> bool {
         .any(|name| message.header(*name).is_some())
 }
 
-/// Reads an INVITE whose Max-Forwards is not zero. Of a sender that is not trusted only From is
-/// believed.
+/// Reads an INVITE whose Max-Forwards is not zero, but for its offer. Of a sender that is not
+/// trusted only From is believed.
 pub(super) fn invitation(request: &Request<'_>, source: Source, is_trusted: bool) -> Invitation {
     let message = &request.message;
     let expires = message.expires().ok().flatten();
@@ -42,13 +42,13 @@ pub(super) fn invitation(request: &Request<'_>, source: Source, is_trusted: bool
         transport: source.transport,
         source: source.remote,
         called: number(request.uri.user.unwrap_or_default()),
-        calling: calling(request, is_trusted),
+        calling: Arc::new(calling(request, is_trusted)),
         max_forwards: request
             .max_forwards
             .unwrap_or(MAX_FORWARDS)
             .saturating_sub(1),
         expires: expires.map(|seconds| Duration::from_secs(u64::from(seconds))),
-        offer: offer_of(message),
+        offer: None,
         carried: carried(message, is_trusted),
         replaces: None,
         diversions: if is_trusted {
@@ -78,8 +78,8 @@ fn calling(request: &Request<'_>, is_trusted: bool) -> Party {
         };
     }
     Party {
-        number: number(identity.uri.user.unwrap_or_default()),
-        display_name: identity.display_text().collect(),
+        number: number(identity.uri.user.unwrap_or_default()).into(),
+        display_name: name(&identity),
         private: private || from.is_ok_and(|from| is_anonymous(&from)),
     }
 }
@@ -111,8 +111,8 @@ pub(super) fn told(message: &Message<'_>) -> Option<Party> {
         });
     }
     Some(Party {
-        number: number(address.uri.user.unwrap_or_default()),
-        display_name: address.display_text().collect(),
+        number: number(address.uri.user.unwrap_or_default()).into(),
+        display_name: name(&address),
         private: message.identity_is_private(),
     })
 }
@@ -135,12 +135,17 @@ pub(super) fn fingerprint(message: &Message<'_>, hash: impl Fn(&[u8]) -> u64) ->
     sum.max(1)
 }
 
+fn name(address: &NameAddr<'_>) -> Box<str> {
+    let mut name = String::with_capacity(address.display.map_or(0, <[u8]>::len));
+    name.extend(address.display_text());
+    name.into()
+}
+
 /// The user part as a number: without its parameters (RFC 3261 §19.1.6), escapes resolved.
 pub(super) fn number(user: &str) -> String {
-    let text = unescaped(user.split(';').next().unwrap_or_default());
-    text.chars()
-        .filter(|character| !character.is_control())
-        .collect()
+    let mut text = unescaped(user.split(';').next().unwrap_or_default());
+    text.retain(|character| !character.is_control());
+    text
 }
 
 /// A text with its escapes resolved (RFC 3261 §19.1.2).
@@ -158,7 +163,8 @@ pub(super) fn unescaped(text: &str) -> String {
         };
         bytes.push(escaped.unwrap_or(*byte));
     }
-    String::from_utf8_lossy(&bytes).into_owned()
+    String::from_utf8(bytes)
+        .unwrap_or_else(|wrong| String::from_utf8_lossy(wrong.as_bytes()).into_owned())
 }
 
 fn carried(message: &Message<'_>, is_trusted: bool) -> Carried {

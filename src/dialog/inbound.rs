@@ -2,12 +2,13 @@
 //! for its ACK (RFC 3261 §13.3). Afterwards it is a `session`.
 
 use crate::sip::{HeaderName, Message, Request, Status};
+use crate::spare::Lent;
 use crate::transaction::ServerKey;
 
 use super::accepted::{Accepted, Invited, Unheard};
 use super::call_dialog::CallDialog;
-use super::compose::{Answer, Fields};
-use super::incoming::offer_of;
+use super::compose::Answer;
+use super::incoming::brings_offer;
 use super::leaving::Leaving;
 use super::leg::Leg;
 use super::provisional::Provisional;
@@ -40,7 +41,7 @@ impl Ringing {
         random: u32,
     ) -> Self {
         // RFC 3262 §3: whoever requires it gets no other provisional response than 100.
-        let wants_offer = offer_of(&request.message).is_none();
+        let wants_offer = !brings_offer(&request.message);
         if request.message.has_token(HeaderName::Require, "100rel") {
             let reliable = Reliable::new(random, request.cseq, !wants_offer);
             dialog.rare_mut().reliable = Some(reliable);
@@ -72,7 +73,10 @@ impl Ringing {
         }
         let min_se = policy.min_se;
         let answer = Answer {
-            fields: Fields::default().with(HeaderName::MinSe, format_args!("{min_se}")),
+            fields: turn
+                .core
+                .fields()
+                .with(HeaderName::MinSe, format_args!("{min_se}")),
             ..Answer::default()
         };
         let status = Status::SESSION_INTERVAL_TOO_SMALL;
@@ -132,6 +136,7 @@ impl Ringing {
             wants_offer: self.wants_offer,
         };
         let accepted = Accepted::send(turn, &mut self.dialog, &invited, body);
+        turn.replied(self.reply);
         Leg::Unacknowledged(Unacknowledged {
             dialog: self.dialog,
             accepted,
@@ -248,7 +253,7 @@ impl Ringing {
 #[derive(Debug)]
 pub(super) struct Unacknowledged {
     dialog: Box<CallDialog>,
-    accepted: Box<Accepted>,
+    accepted: Lent<Accepted>,
 }
 
 impl Unacknowledged {
@@ -274,7 +279,7 @@ impl Unacknowledged {
         if request.cseq != self.accepted.cseq {
             return Leg::Unacknowledged(self);
         }
-        self.accepted.stop(turn);
+        Accepted::stop(turn, self.accepted);
         turn.emit(LegEvent::Acknowledged {
             body: body_of(&request.message),
         });
@@ -288,7 +293,7 @@ impl Unacknowledged {
 
     /// RFC 3261 §13.3.1.4: without an ACK the dialog stands, so a BYE must end it.
     pub(super) fn give_up(self, turn: &mut Turn<'_>) -> Leg {
-        self.accepted.stop(turn);
+        Accepted::stop(turn, self.accepted);
         turn.emit(LegEvent::HungUp(Release::Unacknowledged));
         Leaving::by_bye(turn, self.dialog, Cause::default())
     }
@@ -304,7 +309,7 @@ impl Unacknowledged {
 
     /// RFC 5407 §3.1: the caller's BYE has overtaken its ACK.
     pub(super) fn bye(self, turn: &mut Turn<'_>, message: &Message<'_>) -> Leg {
-        self.accepted.stop(turn);
+        Accepted::stop(turn, self.accepted);
         turn.emit(LegEvent::HungUp(Release::Bye {
             cause: cause_of(message),
         }));
@@ -340,7 +345,7 @@ impl Unacknowledged {
 #[derive(Debug)]
 pub(super) struct HangingUp {
     dialog: Box<CallDialog>,
-    accepted: Box<Accepted>,
+    accepted: Lent<Accepted>,
     cause: Cause,
 }
 
@@ -370,12 +375,12 @@ impl HangingUp {
     }
 
     pub(super) fn give_up(self, turn: &mut Turn<'_>) -> Leg {
-        self.accepted.stop(turn);
+        Accepted::stop(turn, self.accepted);
         Leaving::by_bye(turn, self.dialog, self.cause)
     }
 
     pub(super) fn bye(self, turn: &mut Turn<'_>) -> Leg {
-        self.accepted.stop(turn);
+        Accepted::stop(turn, self.accepted);
         Leg::Over(self.dialog)
     }
 }
@@ -388,7 +393,8 @@ pub(super) fn refuse(turn: &mut Turn<'_>, server: ServerKey, reply: &Reply, refu
     };
     let mut answer = Answer::default();
     if let Some(seconds) = refusal.retry_after {
-        answer.fields = Fields::default().with(HeaderName::RetryAfter, format_args!("{seconds}"));
+        let fields = turn.core.fields();
+        answer.fields = fields.with(HeaderName::RetryAfter, format_args!("{seconds}"));
     }
     turn.respond(server, status, reply, answer);
 }

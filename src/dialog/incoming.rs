@@ -186,7 +186,16 @@ fn check_content(request: &Request<'_>) -> Result<(), Unserved> {
 /// The offer of an INVITE that passed [`check`]: a body of another kind got here only as one that
 /// may be ignored, and is.
 pub(super) fn offer_of(message: &Message<'_>) -> Option<Body> {
-    body_of(message).filter(|_| is_of_session_type(message) && !is_encoded(message))
+    if brings_offer(message) {
+        body_of(message)
+    } else {
+        None
+    }
+}
+
+/// Whether there is one.
+pub(super) fn brings_offer(message: &Message<'_>) -> bool {
+    !message.body().is_empty() && is_of_session_type(message) && !is_encoded(message)
 }
 
 fn is_of_session_type(message: &Message<'_>) -> bool {

@@ -1,27 +1,27 @@
 //! The INVITEs of ours on one leg whose transactions still live, with the ACKs that were sent for
 //! them: a 2xx that comes again is acknowledged again, and one from another fork is acknowledged
-//! and ended (RFC 3261 §13.2.2.4). Empty for a leg that has been quiet for half a minute.
+//! and ended (RFC 3261 §13.2.2.4). Empty for a leg that has been quiet for half a minute: what they
+//! take is given back then, for those of another leg.
 
 use std::time::Instant;
 
 use offhook_shards::wheel::TimerKey;
 
-use crate::few::Few;
 use crate::limits::{ACKNOWLEDGEMENT_PATIENCE, FORKS_MAX};
 use crate::sip::{Checked, HeaderIndex, Message, Method, Response, sdp};
 use crate::transaction::ClientKey;
 
 use super::compose::Draft;
-use super::core::{Kept, Sent, Timer};
+use super::core::{Core, Kept, Sent, Timer};
 use super::dialog::Dialog;
 use super::turn::{Turn, body_of};
 use super::{Body, Cause};
 
 #[derive(Debug, Default)]
-pub(super) struct Invites(Few<SentInvite>);
+pub(super) struct Invites(Vec<SentInvite>);
 
 #[derive(Debug)]
-struct SentInvite {
+pub(super) struct SentInvite {
     client: ClientKey,
     cseq: u32,
     /// Whether it opened the dialog, so that several may answer it.
@@ -32,50 +32,63 @@ struct SentInvite {
     heard: Option<(Instant, u32)>,
     /// The offer of the 2xx, which the ACK must answer when nobody above has an answer.
     offered: Option<Body>,
-    acknowledged: Few<Acknowledged>,
+    acknowledged: Vec<Acknowledged>,
 }
 
+/// An ACK that was sent.
 #[derive(Debug)]
-struct Acknowledged {
-    tag: Box<str>,
+pub(super) struct Acknowledged {
+    /// With the tag of the 2xx behind it.
     ack: Kept,
+    /// How long it is without.
+    length: usize,
 }
 
 impl Invites {
-    pub(super) fn opening(sent: &Sent, cseq: u32) -> Self {
-        Self(std::iter::once(SentInvite::new(sent, cseq, true)).collect())
+    pub(super) fn opening(core: &mut Core, sent: &Sent, cseq: u32) -> Self {
+        let mut invites = Self::default();
+        invites.add(core, SentInvite::new(sent, cseq, true));
+        invites
     }
 
-    pub(super) fn push(&mut self, sent: &Sent, cseq: u32) {
-        self.0.push(SentInvite::new(sent, cseq, false));
+    pub(super) fn push(&mut self, core: &mut Core, sent: &Sent, cseq: u32) {
+        self.add(core, SentInvite::new(sent, cseq, false));
+    }
+
+    fn add(&mut self, core: &mut Core, invite: SentInvite) {
+        if self.0.capacity() == 0 {
+            self.0 = core.spare.invites.take();
+        }
+        self.0.reserve_exact(1);
+        self.0.push(invite);
     }
 
     /// A 2xx has come. RFC 3261 §13.2.2.4: an offer in it is answered in the ACK, even by somebody
     /// who then hangs up.
-    pub(super) fn succeeded(
-        &mut self,
-        turn: &Turn<'_>,
-        client: ClientKey,
-        response: &Response<'_>,
-    ) {
+    pub(super) fn succeeded(&mut self, turn: &Turn<'_>, client: ClientKey, body: Option<&Body>) {
         if let Some(invite) = self.0.iter_mut().find(|invite| invite.client == client) {
             let (first, copies) = invite.heard.get_or_insert((turn.now, 0));
             if turn.now < *first + turn.core.config.t2 {
                 *copies = copies.saturating_add(1);
             }
             if invite.asks {
-                invite.offered = body_of(&response.message);
+                invite.offered = body.cloned();
             }
         }
     }
 
     /// Its transaction is over: nothing of it can come any more.
-    pub(super) fn remove(&mut self, client: ClientKey) {
-        self.0.retain(|invite| invite.client != client);
+    pub(super) fn remove(&mut self, core: &mut Core, client: ClientKey) {
+        let Some(place) = self.0.iter().position(|invite| invite.client == client) else {
+            return;
+        };
+        let mut acknowledged = self.0.remove(place).acknowledged;
+        for Acknowledged { ack, .. } in acknowledged.drain(..) {
+            core.discard(ack);
+        }
+        core.spare.acknowledged.put_back(acknowledged);
         if self.0.is_empty() {
-            // A call that is held for an hour has none: unlike other short lists, it gives its room
-            // back.
-            self.0 = Few::default();
+            core.spare.invites.put_back(std::mem::take(&mut self.0));
         }
     }
 
@@ -83,9 +96,9 @@ impl Invites {
     /// says it again to a 2xx that comes again.
     pub(super) fn answers(&self, dialog: &Dialog) -> Vec<(u32, Body)> {
         let mut answers = Vec::new();
-        for invite in self.0.iter() {
+        for invite in &self.0 {
             let mut sent = invite.acknowledged.iter();
-            let ack = sent.find(|sent| dialog.is_with(Some(&sent.tag)));
+            let ack = sent.find(|sent| dialog.is_with(Some(sent.tag())));
             answers.extend(ack.and_then(|ack| Some((invite.cseq, ack.body()?))));
         }
         answers
@@ -106,15 +119,22 @@ impl Invites {
         let Some(invite) = self.0.iter_mut().find(|invite| invite.client == client) else {
             return;
         };
+        let offered = invite.offered.take();
         let declining = match body {
             Some(_) => None,
-            None => invite.offered.as_ref().and_then(declined),
+            None => offered.as_ref().and_then(declined),
         };
         let mut draft = Draft::within(dialog, Method::Ack, invite.cseq);
         draft.body = body.or(declining.as_ref());
-        let ack = turn.core.acknowledge(&dialog.next_hop(), &draft);
-        let tag = dialog.remote_tag().unwrap_or_default().into();
-        invite.acknowledged.push(Acknowledged { tag, ack });
+        let mut ack = turn.core.acknowledge(&dialog.next_hop(), &draft);
+        let length = ack.bytes.len();
+        let tag = dialog.remote_tag().unwrap_or_default();
+        ack.bytes.extend_from_slice(tag.as_bytes());
+        if invite.acknowledged.capacity() == 0 {
+            invite.acknowledged = turn.core.spare.acknowledged.take();
+        }
+        invite.acknowledged.reserve_exact(1);
+        invite.acknowledged.push(Acknowledged { ack, length });
     }
 
     /// A 2xx after the first one of this INVITE, or to an INVITE of a leg that is being left:
@@ -131,14 +151,15 @@ impl Invites {
             return false;
         };
         let tag = response.to_tag.unwrap_or_default();
-        if let Some(sent) = invite.acknowledged.iter().find(|sent| *sent.tag == *tag) {
-            turn.core.send(&sent.ack);
+        if let Some(sent) = invite.acknowledged.iter().find(|sent| sent.tag() == tag) {
+            let transmit = sent.ack.transmit;
+            turn.core.transactions.send(transmit, sent.message());
             return false;
         }
         let (asks, cseq) = (invite.asks, invite.cseq);
         let more_forks = invite.opening && invite.acknowledged.len() < FORKS_MAX;
         if dialog.is_with(response.to_tag) {
-            self.succeeded(turn, client, response);
+            self.succeeded(turn, client, body_of(&response.message).as_ref());
             return true;
         }
         if more_forks {
@@ -216,9 +237,18 @@ impl AckOwed {
 }
 
 impl Acknowledged {
+    fn message(&self) -> &[u8] {
+        &self.ack.bytes[..self.length]
+    }
+
+    fn tag(&self) -> &str {
+        let tag = &self.ack.bytes[self.length..];
+        std::str::from_utf8(tag).expect("a tag is copied whole out of a text")
+    }
+
     fn body(&self) -> Option<Body> {
         let mut index = HeaderIndex::new();
-        match Message::receive(&self.ack.bytes, &mut index) {
+        match Message::receive(self.message(), &mut index) {
             Ok(Checked::Request(ack)) => body_of(&ack.message),
             Ok(Checked::Response(_)) | Err(_) => None,
         }
@@ -234,7 +264,7 @@ impl SentInvite {
             asks: sent.asks(),
             heard: None,
             offered: None,
-            acknowledged: Few::default(),
+            acknowledged: Vec::new(),
         }
     }
 }

@@ -73,7 +73,7 @@ impl Leaving {
                 self.bye = None;
             }
         } else if response.status.is_failure() {
-            self.invites.remove(client);
+            self.invites.remove(turn.core, client);
         } else if response.status.is_success()
             && self
                 .invites
@@ -85,11 +85,11 @@ impl Leaving {
     }
 
     /// The last word of a transaction.
-    pub(super) fn ended(mut self, client: ClientKey) -> Leg {
+    pub(super) fn ended(mut self, turn: &mut Turn<'_>, client: ClientKey) -> Leg {
         if self.bye == Some(client) {
             self.bye = None;
         }
-        self.invites.remove(client);
+        self.invites.remove(turn.core, client);
         self.settle()
     }
 

@@ -327,7 +327,7 @@ impl Leg {
             Self::CancelHeld(state) | Self::Cancelling(state) => state.failed(),
             Self::Answered(state) => state.ended(turn),
             Self::Confirmed(state) => state.failed(turn, client, status),
-            Self::Leaving(state) => state.ended(client),
+            Self::Leaving(state) => state.ended(turn, client),
             Self::Ringing(_) | Self::Unacknowledged(_) | Self::HangingUp(_) | Self::Over(_) => self,
         }
     }
@@ -337,7 +337,7 @@ impl Leg {
         match self {
             Self::Answered(state) => state.ended(turn),
             Self::Confirmed(state) => state.ended(turn, client),
-            Self::Leaving(state) => state.ended(client),
+            Self::Leaving(state) => state.ended(turn, client),
             Self::Ringing(_)
             | Self::Unacknowledged(_)
             | Self::HangingUp(_)

@@ -27,7 +27,7 @@ use super::{Body, LegKey, Party, SubscriptionKey, Target, UserAgent};
 pub struct LegMemory {
     dialog: Box<CallDialog>,
     /// Who is across.
-    party: Option<Party>,
+    party: Option<Arc<Party>>,
     /// Our 2xx, of which the far end may not have heard.
     unheard: Option<Unheard>,
     /// What our ACKs said to 2xx that may come again, by the numbers of their INVITEs.

@@ -5,6 +5,7 @@
 use offhook_shards::wheel::TimerKey;
 
 use crate::sip::{Request, Status};
+use crate::spare::Lent;
 use crate::transaction::ServerKey;
 
 use super::accepted::{Accepted, Invited};
@@ -13,7 +14,6 @@ use super::compose::Answer;
 use super::core::Timer;
 use super::dialog::contact_of;
 use super::inbound::refuse;
-use super::incoming::offer_of;
 use super::reply::Reply;
 use super::session_timer::Asked;
 use super::turn::Turn;
@@ -24,7 +24,7 @@ pub(super) struct Offered {
     pub(super) server: ServerKey,
     cseq: u32,
     reply: Reply,
-    /// Takes effect when the request is accepted.
+    /// Another one than before; takes effect when the request is accepted.
     contact: Option<Box<str>>,
     asked: Asked,
     /// Whether it has no offer.
@@ -47,24 +47,30 @@ impl Offered {
     /// Reports it.
     pub(super) fn new(
         turn: &mut Turn<'_>,
-        server: ServerKey,
-        request: &Request<'_>,
+        dialog: &mut CallDialog,
+        (server, request): (ServerKey, &Request<'_>),
         by: By,
     ) -> Self {
         let message = &request.message;
-        let body = offer_of(message);
+        let body = dialog.hear_offer(turn.core, message);
         let wants_offer = body.is_none();
         turn.emit(LegEvent::Offered { body });
         Self {
             server,
             cseq: request.cseq,
             reply: turn.reply_to(server, request),
-            contact: contact_of(message),
+            contact: dialog.new_contact(message),
             asked: Asked::of(message),
             wants_offer,
             by,
             due: None,
         }
+    }
+
+    /// The dialog that it is in may be another one than the leg's, with another target.
+    pub(super) fn in_any_dialog(mut self, request: &Request<'_>) -> Self {
+        self.contact = contact_of(&request.message);
+        self
     }
 
     /// Its sender waits for the answer for 64*T1 and takes the call for lost then (RFC 3261
@@ -107,7 +113,7 @@ impl Offered {
         turn: &mut Turn<'_>,
         dialog: &mut CallDialog,
         body: Option<&Body>,
-    ) -> Option<Box<Accepted>> {
+    ) -> Option<Lent<Accepted>> {
         self.disarm(turn);
         match self.by {
             By::Invite => {
@@ -119,23 +125,27 @@ impl Offered {
                     asked: self.asked,
                     wants_offer: self.wants_offer,
                 };
-                Some(Accepted::send(turn, dialog, &invited, body))
+                let accepted = Accepted::send(turn, dialog, &invited, body);
+                turn.replied(self.reply);
+                Some(accepted)
             }
             By::Update => {
                 dialog.refresh(self.contact);
                 let answer = turn.success(dialog, self.asked, body);
                 turn.respond(self.server, Status::OK, &self.reply, answer);
+                turn.replied(self.reply);
                 dialog.describe(body);
                 turn.emit(LegEvent::OfferAcknowledged { body: None });
                 None
             }
             By::Prack => {
                 let answer = Answer {
-                    fields: dialog.response_fields(),
+                    fields: dialog.response_fields(turn.core),
                     body,
                     ..Answer::default()
                 };
                 turn.respond(self.server, Status::OK, &self.reply, answer);
+                turn.replied(self.reply);
                 dialog.describe(body);
                 turn.emit(LegEvent::OfferAcknowledged { body: None });
                 None
@@ -146,6 +156,7 @@ impl Offered {
     pub(super) fn refuse(self, turn: &mut Turn<'_>, refusal: Refusal) {
         self.disarm(turn);
         refuse(turn, self.server, &self.reply, refusal);
+        turn.replied(self.reply);
     }
 
     /// The request goes down with something greater.
@@ -157,5 +168,6 @@ impl Offered {
             &self.reply,
             Answer::default(),
         );
+        turn.replied(self.reply);
     }
 }

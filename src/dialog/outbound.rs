@@ -63,7 +63,8 @@ impl Opening {
         // one, and its answer would have to be known at once.
         let reliable = dialog.policy.reliable_provisional && self.body.is_some();
         let more = if reliable { ", 100rel" } else { "" };
-        let fields = Fields::default()
+        let fields = core.fields();
+        let fields = fields
             .with_text(HeaderName::Allow, allow(&dialog.policy))
             .with(HeaderName::Supported, format_args!("{SUPPORTED}{more}"));
         draft.fields = dialog
@@ -71,7 +72,7 @@ impl Opening {
             .request_fields(fields, &dialog.policy)
             .and(&self.fields);
         draft.body = self.body.as_ref();
-        core.request(now, Owner::Leg(key), &dialog.next_hop(), &draft)
+        core.request(now, Owner::Leg(key), &dialog.next_hop(), draft)
     }
 }
 
@@ -191,11 +192,11 @@ impl Calling {
         if let Some(update) = self.dialog.take_offered() {
             update.terminate(turn);
         }
-        let body = body_of(&response.message);
+        let body = self.dialog.hear(turn.core, &response.message);
+        let mut invites = Invites::opening(turn.core, &self.invite, self.cseq);
+        invites.succeeded(turn, self.invite.client, body.as_ref());
         let body = self.early.last_word(response.to_tag, body);
         turn.emit(LegEvent::Answered { body });
-        let mut invites = Invites::opening(&self.invite, self.cseq);
-        invites.succeeded(turn, self.invite.client, response);
         Leg::Answered(Answered {
             dialog: self.dialog,
             owed: AckOwed::new(turn, self.invite.client),
@@ -288,8 +289,8 @@ impl Cancelling {
     /// Sends the CANCEL; the transaction gives the INVITE 64*T1 more.
     pub(super) fn cancel(self, turn: &mut Turn<'_>) -> Leg {
         let mut draft = Draft::within(&self.dialog, Method::Cancel, self.cseq);
-        draft.fields = reason(self.cause);
-        turn.core.cancel(turn.now, self.invite, &draft);
+        draft.fields = reason(turn.core.fields(), self.cause);
+        turn.core.cancel(turn.now, self.invite, draft);
         Leg::Cancelling(self)
     }
 
@@ -311,8 +312,9 @@ impl Cancelling {
         // RFC 5407 §3.1.2: the CANCEL came too late; the call stands and must be ended.
         let client = self.invite.client;
         self.dialog.confirm(response);
-        let mut invites = Invites::opening(&self.invite, self.cseq);
-        invites.succeeded(turn, client, response);
+        let body = self.dialog.hear(turn.core, &response.message);
+        let mut invites = Invites::opening(turn.core, &self.invite, self.cseq);
+        invites.succeeded(turn, client, body.as_ref());
         invites.acknowledge(turn, &self.dialog, client, None);
         Leaving::with_invites(turn, self.dialog, invites, self.cause)
     }

@@ -55,7 +55,7 @@ impl Pings {
             fields: Fields::default().with_text(HeaderName::Accept, "application/sdp"),
             body: None,
         };
-        match core.request(now, Owner::Ping(key), &target, &draft) {
+        match core.request(now, Owner::Ping(key), &target, draft) {
             Ok(_) => Ok(key),
             Err(crate::transaction::Full) => {
                 self.0.remove(key);

@@ -35,8 +35,8 @@ impl Provisional<'_> {
     }
 
     /// What it says besides the dialog's own headers.
-    pub(super) fn fields(&self, dialog: &CallDialog, core: &Core) -> Fields {
-        let fields = dialog.response_fields();
+    pub(super) fn fields(&self, dialog: &CallDialog, core: &mut Core) -> Fields {
+        let fields = dialog.response_fields(core);
         let Some(QueuePlace { position, wait_s }) = self.place else {
             return fields;
         };

@@ -12,7 +12,7 @@ use super::leg::Leg;
 use super::offered::{By, Offered};
 use super::session::{Negotiation, Offering, Session};
 use super::session_timer::{Asked, Due};
-use super::turn::{Turn, body_of};
+use super::turn::Turn;
 use super::{Cause, LegEvent, Release, asides};
 
 impl Session {
@@ -53,7 +53,7 @@ impl Session {
         let described = self.dialog.described.clone();
         match turn.reinvite(&mut self.dialog, described.as_deref()) {
             Some((sent, cseq)) => {
-                self.invites.push(&sent, cseq);
+                self.invites.push(turn.core, &sent, cseq);
                 self.becomes(Negotiation::Refreshing(Offering::new(sent, cseq)))
             }
             None => {
@@ -76,13 +76,14 @@ impl Session {
         }
         self.negotiation = Negotiation::Settled;
         if response.status.is_success() {
-            self.invites.succeeded(turn, client, response);
+            let body = self.dialog.hear(turn.core, &response.message);
+            self.invites.succeeded(turn, client, body.as_ref());
             self.invites.acknowledge(turn, &self.dialog, client, None);
-            if let Some(body) = body_of(&response.message) {
+            if let Some(body) = body {
                 turn.emit(LegEvent::Refreshed { body });
             }
         } else {
-            self.invites.remove(client);
+            self.invites.remove(turn.core, client);
         }
         self.updated(turn, response.status, Some(response))
     }
@@ -131,7 +132,7 @@ impl Session {
 
     /// An UPDATE with an offer (RFC 3311 §5.2).
     pub(super) fn update(
-        self,
+        mut self,
         turn: &mut Turn<'_>,
         server: ServerKey,
         request: &Request<'_>,
@@ -157,7 +158,9 @@ impl Session {
             too_short(turn, &self.dialog, server, request);
             return Leg::Confirmed(self);
         }
-        let offered = Offered::new(turn, server, request, By::Update).bounded(turn);
-        self.becomes(Negotiation::Offered(Box::new(offered)))
+        let offered = Offered::new(turn, &mut self.dialog, (server, request), By::Update);
+        let offered = offered.bounded(turn);
+        let offered = turn.core.spare.offered.lend(offered);
+        self.becomes(Negotiation::Offered(offered))
     }
 }

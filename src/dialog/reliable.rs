@@ -13,7 +13,7 @@ use super::accepted::Invited;
 use super::call_dialog::CallDialog;
 use super::compose::{Answer, OwnContact, allow};
 use super::core::{Core, Kept, Timer};
-use super::incoming::offer_of;
+use super::incoming::brings_offer;
 use super::offered::{By, Offered};
 use super::provisional::{Provisional, QueuePlace};
 use super::turn::{Turn, body_of};
@@ -233,7 +233,7 @@ pub(super) fn acknowledged(
 ) -> Prack {
     let rack = request.message.rack().ok().flatten();
     let body = body_of(&request.message);
-    let offers = offer_of(&request.message).is_some();
+    let offers = brings_offer(&request.message);
     let Some(reliable) = dialog.reliable_mut() else {
         turn.reply(server, request, Status::CALL_DOES_NOT_EXIST);
         return Prack::Stray;
@@ -261,7 +261,7 @@ pub(super) fn acknowledged(
         }
         // §5: the session that stands may change.
         Some(_) if offers && stands && is_free => {
-            let offered = Offered::new(turn, server, request, By::Prack);
+            let offered = Offered::new(turn, dialog, (server, request), By::Prack);
             dialog.rare_mut().offered = Some(offered);
             return Prack::Offers;
         }

@@ -9,22 +9,35 @@ use crate::sip::{Feedback, HeaderName, Message, Request, Writer};
 /// Record-Route lines, which go into responses that make a dialog (§12.1.1).
 #[derive(Debug, Clone)]
 pub(super) struct Reply {
-    lines: Box<[u8]>,
+    lines: Vec<u8>,
     /// Where the Record-Route lines begin.
     routes: u32,
 }
 
 impl Reply {
-    /// Copies what is there of a request, by way of `scratch`.
-    pub(super) fn to(request: Copied<'_>, scratch: &mut Vec<u8>) -> Self {
+    /// Copies what is there of a request into `lines`, which are none yet.
+    pub(super) fn to(request: Copied<'_>, mut lines: Vec<u8>) -> Self {
+        request.write_fields(&mut lines);
+        let routes = u32::try_from(lines.len()).expect("a message is shorter than 4 GB");
+        request.write_routes(&mut lines);
+        Self { lines, routes }
+    }
+
+    /// The same without more room than it needs: a caller may wait for hours.
+    pub(super) fn for_long(request: Copied<'_>, scratch: &mut Vec<u8>) -> Self {
         scratch.clear();
-        request.write_fields(scratch);
-        let routes = u32::try_from(scratch.len()).expect("a message is shorter than 4 GB");
-        request.write_routes(scratch);
+        let reply = Self::to(request, std::mem::take(scratch));
+        let lines = reply.lines.clone();
+        *scratch = reply.lines;
         Self {
-            lines: scratch.as_slice().into(),
-            routes,
+            lines,
+            routes: reply.routes,
         }
+    }
+
+    /// Room for the next one.
+    pub(super) fn into_room(self) -> Vec<u8> {
+        self.lines
     }
 
     fn parts(&self) -> (&[u8], &[u8]) {

@@ -164,16 +164,16 @@ impl UserAgent {
         let dialog = Dialog::accept(request, &contact, source, tag);
         let mut dialog = Box::new(CallDialog::new(dialog, LegPolicy::default(), Role::Called));
         dialog.peer.hear(&request.message);
+        let offer = dialog.hear_offer(&mut self.core, &request.message);
         let core = &self.core;
         dialog.heard = fingerprint(&request.message, |bytes| core.tag_for(bytes).0);
-        let tag_text = tag.text();
         let copied = Copied::From {
             request,
             source: source.remote,
-            tag: &tag_text,
+            tag: &tag.text(),
             feedback: self.core.transactions.feedback(),
         };
-        let reply = Reply::to(copied, &mut self.core.scratch);
+        let reply = Reply::for_long(copied, &mut self.core.scratch);
         let random = self.core.below(u32::MAX);
         let ringing = Ringing::new(dialog, server, request, reply, random);
         let key = self.legs.insert(Some(Leg::Ringing(ringing)));
@@ -185,6 +185,7 @@ impl UserAgent {
         }
         let mut invitation = Box::new(invitation(request, source, is_trusted));
         invitation.replaces = replaces;
+        invitation.offer = offer;
         self.core
             .events
             .push_back(UserAgentEvent::Invited(key, invitation));

@@ -2,6 +2,7 @@
 //! (RFC 3261 §14), and its end by BYE from either side.
 
 use crate::sip::{Message, Method, Request, Response, Status};
+use crate::spare::Lent;
 use crate::transaction::{ClientKey, ServerKey};
 
 use super::accepted::Accepted;
@@ -14,7 +15,7 @@ use super::leaving::Leaving;
 use super::leg::Leg;
 use super::offered::{By, Offered};
 use super::session_timer::Asked;
-use super::turn::{Turn, body_of, cause_of};
+use super::turn::{Turn, cause_of};
 use super::{Body, Cause, LegEvent, Refusal, Release, refer};
 
 #[derive(Debug)]
@@ -39,9 +40,9 @@ pub(super) enum Negotiation {
     /// ACK.
     Recalled(Recalled),
     /// The peer's, without a final response: an INVITE, or an UPDATE that offers.
-    Offered(Box<Offered>),
+    Offered(Lent<Offered>),
     /// The peer's has its 2xx, and no ACK has come.
-    Accepted(Box<Accepted>),
+    Accepted(Lent<Accepted>),
 }
 
 /// An INVITE of an earlier process whose 2xx makes an offer.
@@ -76,7 +77,7 @@ impl Offering {
 
     fn cancel(&self, turn: &mut Turn<'_>, dialog: &CallDialog) {
         let draft = Draft::within(dialog, Method::Cancel, self.cseq);
-        turn.core.cancel(turn.now, self.sent, &draft);
+        turn.core.cancel(turn.now, self.sent, draft);
     }
 }
 
@@ -133,7 +134,7 @@ impl Session {
             return Leg::Confirmed(self);
         };
         self.dialog.propose(body);
-        self.invites.push(&sent, cseq);
+        self.invites.push(turn.core, &sent, cseq);
         self.becomes(Negotiation::Offering(Offering::new(sent, cseq)))
     }
 
@@ -182,6 +183,7 @@ impl Session {
     pub(super) fn answer_offer(mut self, turn: &mut Turn<'_>, body: Option<&Body>) -> Leg {
         match self.negotiation {
             Negotiation::Offered(offered) => {
+                let offered = turn.core.spare.offered.take_back(offered);
                 self.negotiation = match offered.accept(turn, &mut self.dialog, body) {
                     Some(accepted) => Negotiation::Accepted(accepted),
                     None => Negotiation::Settled,
@@ -200,6 +202,7 @@ impl Session {
     pub(super) fn refuse_offer(mut self, turn: &mut Turn<'_>, refusal: Refusal) -> Leg {
         match self.negotiation {
             Negotiation::Offered(offered) => {
+                let offered = turn.core.spare.offered.take_back(offered);
                 offered.refuse(turn, refusal);
                 self.negotiation = Negotiation::Settled;
                 Leg::Confirmed(self)
@@ -267,14 +270,13 @@ impl Session {
             self.dialog.refresh_from(&response.message);
             self.dialog.timer.accepted(turn, &response.message);
             self.dialog.agree();
-            self.invites.succeeded(turn, client, response);
-            turn.emit(LegEvent::OfferAnswered {
-                body: body_of(&response.message),
-            });
+            let body = self.dialog.hear(turn.core, &response.message);
+            self.invites.succeeded(turn, client, body.as_ref());
+            turn.emit(LegEvent::OfferAnswered { body });
             let owed = AckOwed::new(turn, client);
             return self.becomes(Negotiation::Answered(owed));
         }
-        self.invites.remove(client);
+        self.invites.remove(turn.core, client);
         if status == Status::SESSION_INTERVAL_TOO_SMALL {
             // The next attempt knows better.
             let _raised = self.dialog.timer.raise(&response.message);
@@ -295,7 +297,7 @@ impl Session {
 
     /// No response, or no way to send.
     pub(super) fn failed(mut self, turn: &mut Turn<'_>, client: ClientKey, status: Status) -> Leg {
-        self.invites.remove(client);
+        self.invites.remove(turn.core, client);
         match self.negotiation {
             Negotiation::Offering(offering) if offering.sent.client == client => {
                 self.offer_failed(turn, status)
@@ -325,7 +327,7 @@ impl Session {
             self.negotiation = Negotiation::Settled;
             is_late = true;
         }
-        self.invites.remove(client);
+        self.invites.remove(turn.core, client);
         if is_late {
             turn.emit(LegEvent::HungUp(Release::Lost));
             return self.hang_up(turn, Cause::default());
@@ -334,7 +336,7 @@ impl Session {
     }
 
     pub(super) fn invite(
-        self,
+        mut self,
         turn: &mut Turn<'_>,
         server: ServerKey,
         request: &Request<'_>,
@@ -359,19 +361,19 @@ impl Session {
             too_short(turn, &self.dialog, server, request);
             return Leg::Confirmed(self);
         }
-        let offered = Offered::new(turn, server, request, By::Invite);
+        let offered = Offered::new(turn, &mut self.dialog, (server, request), By::Invite);
+        let offered = turn.core.spare.offered.lend(offered);
         let tag = self.dialog.local_tag;
         turn.core.invites.insert(server, (turn.leg, tag));
-        self.becomes(Negotiation::Offered(Box::new(offered)))
+        self.becomes(Negotiation::Offered(offered))
     }
 
     pub(super) fn acknowledged(mut self, turn: &mut Turn<'_>, request: &Request<'_>) -> Leg {
         match self.negotiation {
             Negotiation::Accepted(accepted) if accepted.cseq == request.cseq => {
-                accepted.stop(turn);
-                turn.emit(LegEvent::OfferAcknowledged {
-                    body: body_of(&request.message),
-                });
+                Accepted::stop(turn, accepted);
+                let body = self.dialog.hear(turn.core, &request.message);
+                turn.emit(LegEvent::OfferAcknowledged { body });
                 self.negotiation = Negotiation::Settled;
                 Leg::Confirmed(self)
             }
@@ -389,6 +391,7 @@ impl Session {
     pub(super) fn cancel(mut self, turn: &mut Turn<'_>, server: ServerKey) -> Leg {
         match self.negotiation {
             Negotiation::Offered(offered) if offered.server == server => {
+                let offered = turn.core.spare.offered.take_back(offered);
                 offered.terminate(turn);
                 turn.emit(LegEvent::OfferCancelled);
                 self.negotiation = Negotiation::Settled;
@@ -442,6 +445,7 @@ impl Session {
     pub(super) fn give_up(mut self, turn: &mut Turn<'_>) -> Leg {
         match self.negotiation {
             Negotiation::Offered(offered) => {
+                let offered = turn.core.spare.offered.take_back(offered);
                 offered.give_up(turn);
                 self.negotiation = Negotiation::Settled;
                 Leg::Confirmed(self)
@@ -478,9 +482,10 @@ impl Session {
                 self.dialog.acknowledge_before(turn.core, cseq);
             }
             Negotiation::Offered(offered) => {
+                let offered = turn.core.spare.offered.take_back(offered);
                 offered.terminate(turn);
             }
-            Negotiation::Accepted(accepted) => accepted.stop(turn),
+            Negotiation::Accepted(accepted) => Accepted::stop(turn, accepted),
         }
         refer::end(turn, &mut self.dialog);
         (self.dialog, self.invites)

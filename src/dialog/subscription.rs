@@ -9,7 +9,7 @@ use offhook_shards::wheel::TimerKey;
 use crate::sip::{HeaderName, Method, Request, Response, Status};
 use crate::transaction::{ClientKey, Full, ServerKey};
 
-use super::compose::{Draft, Fields};
+use super::compose::Draft;
 use super::core::Owner;
 use super::dialog::{Dialog, Peers, Resting};
 use super::moment::Moment;
@@ -475,14 +475,15 @@ fn ask(
     let seconds = u32::try_from(expires.as_secs()).unwrap_or(u32::MAX);
     let mut draft = Draft::within(dialog, Method::Subscribe, cseq);
     draft.contact = Some(dialog.own_contact());
-    draft.fields = Fields::default()
+    let fields = moment.core.fields();
+    draft.fields = fields
         .with_text(HeaderName::Event, PACKAGE)
         .with_text(HeaderName::Accept, ACCEPT)
         .with(HeaderName::Expires, format_args!("{seconds}"));
     let owner = Owner::Subscription(moment.key);
     let sent = moment
         .core
-        .request(moment.now, owner, &dialog.next_hop(), &draft)?;
+        .request(moment.now, owner, &dialog.next_hop(), draft)?;
     Ok(sent.client)
 }
 

@@ -40,6 +40,7 @@ impl Turn<'_> {
         answer.session_id = self.session_id;
         self.core
             .respond(self.now, server, status, copied.into(), &answer);
+        self.core.spare.put_back(answer.fields.into_room());
     }
 
     /// Answers a request with a status and nothing else.
@@ -71,7 +72,8 @@ impl Turn<'_> {
     /// RFC 3261 §14.2: 500 with a Retry-After of up to ten seconds.
     pub(super) fn ask_for_later(&mut self, server: ServerKey, request: &Request<'_>) {
         let seconds = self.core.retry_after();
-        let fields = Fields::default().with(HeaderName::RetryAfter, format_args!("{seconds}"));
+        let fields = self.core.fields();
+        let fields = fields.with(HeaderName::RetryAfter, format_args!("{seconds}"));
         self.reply_with(server, request, Status::SERVER_INTERNAL_ERROR, fields);
     }
 
@@ -91,7 +93,12 @@ impl Turn<'_> {
     /// The same for an answer that is sent later.
     pub(super) fn reply_to(&mut self, server: ServerKey, request: &Request<'_>) -> Reply {
         let copied = self.copied(server, request);
-        Reply::to(copied, &mut self.core.scratch)
+        Reply::to(copied, self.core.spare.text())
+    }
+
+    /// The answer was sent.
+    pub(super) fn replied(&mut self, reply: Reply) {
+        self.core.spare.put_back(reply.into_room());
     }
 
     /// What a 2xx to an INVITE or an UPDATE says; with it the session timer starts anew.
@@ -103,7 +110,7 @@ impl Turn<'_> {
     ) -> Answer<'b> {
         let policy = dialog.policy;
         let fields = dialog
-            .response_fields()
+            .response_fields(self.core)
             .with_text(HeaderName::Allow, allow(&policy))
             .with_text(HeaderName::Supported, SUPPORTED);
         let fields = dialog.timer.accept(self, asked, &policy, fields);
@@ -124,12 +131,12 @@ impl Turn<'_> {
         let cseq = dialog.next_cseq();
         let mut draft = Draft::within(dialog, Method::Invite, cseq);
         draft.contact = Some(dialog.own_contact());
-        draft.fields = dialog.request_fields();
+        draft.fields = dialog.request_fields(self.core);
         draft.body = body;
         let owner = Owner::Leg(self.leg);
         let sent = self
             .core
-            .request(self.now, owner, &dialog.next_hop(), &draft);
+            .request(self.now, owner, &dialog.next_hop(), draft);
         sent.ok().map(|sent| (sent, cseq))
     }
 
@@ -137,18 +144,17 @@ impl Turn<'_> {
     pub(super) fn bye(&mut self, dialog: &mut Dialog, cause: Cause) -> Option<ClientKey> {
         let cseq = dialog.next_cseq();
         let mut draft = Draft::within(dialog, Method::Bye, cseq);
-        draft.fields = reason(cause);
+        draft.fields = reason(self.core.fields(), cause);
         let owner = Owner::Leg(self.leg);
         let sent = self
             .core
-            .request(self.now, owner, &dialog.next_hop(), &draft);
+            .request(self.now, owner, &dialog.next_hop(), draft);
         sent.ok().map(|sent| sent.client)
     }
 }
 
 /// RFC 3326: why, as far as it is known.
-pub(super) fn reason(cause: Cause) -> Fields {
-    let mut fields = Fields::default();
+pub(super) fn reason(mut fields: Fields, cause: Cause) -> Fields {
     if let Some(status) = cause.sip {
         fields = fields.with(HeaderName::Reason, format_args!("SIP;cause={status}"));
     }

@@ -143,6 +143,16 @@ impl Field for WrapUp {
     }
 }
 
+impl Field for Arc<Party> {
+    fn write(&self, out: &mut Vec<u8>) {
+        (**self).write(out);
+    }
+
+    fn read(from: &mut Reader<'_>) -> Option<Self> {
+        Party::read(from).map(Self::new)
+    }
+}
+
 impl Field for Arc<[String]> {
     fn write(&self, out: &mut Vec<u8>) {
         self.to_vec().write(out);

@@ -1,5 +1,10 @@
 //! Puts descriptions together: sections of one party under the `o=` line that the other side
-//! knows, in the places that it knows, with other directions where a hold wants that.
+//! knows, in the places that it knows, with other directions where a hold wants that. Each takes
+//! what was said last first, and is that where nothing has changed.
+
+use std::fmt::{Arguments, Write as _};
+use std::ops::Range;
+use std::sync::Arc;
 
 use crate::sip::Direction;
 use crate::sip::sdp::{Media, Origin};
@@ -11,14 +16,38 @@ use super::slots::Slots;
 /// The discard port, for media that are kept without being used.
 const DISCARD_PORT: u16 = 9;
 
-/// A description in the making.
+/// A description in the making. As long as it says what was said last, nothing of it is written
+/// down: most say the same again.
 #[derive(Debug)]
-pub(super) struct Text(Vec<u8>);
+struct Text<'a> {
+    /// What was said last; `None` from where the text says something else.
+    said: Option<&'a Arc<[u8]>>,
+    /// How much of that the text is so far, but for the version.
+    same: usize,
+    /// Where the version is in what was said, and what it is in the text.
+    version: Option<(Range<usize>, u64)>,
+    /// The text from where it says something else.
+    written: Vec<u8>,
+}
 
-impl Text {
+impl<'a> Text<'a> {
+    fn new(said: Option<&'a Arc<[u8]>>) -> Self {
+        Self {
+            said,
+            same: 0,
+            version: None,
+            written: Vec::new(),
+        }
+    }
+
     /// The lines of the session part, with another `o=` line.
-    fn begin(origin: &Origin<'_>, version: u64, source: &Description<'_>) -> Self {
-        let mut text = Self(Vec::with_capacity(source.text().len() + 64));
+    fn begin(
+        said: Option<&'a Arc<[u8]>>,
+        origin: &Origin<'_>,
+        version: u64,
+        source: &Description<'_>,
+    ) -> Self {
+        let mut text = Self::new(said);
         for line in source.session_lines() {
             if line.starts_with(b"o=") {
                 text.origin(origin, version);
@@ -30,8 +59,8 @@ impl Text {
     }
 
     /// A description without media, in our own name.
-    fn own(origin: &Origin<'_>, version: u64) -> Self {
-        let mut text = Self(Vec::with_capacity(256));
+    fn own(said: Option<&'a Arc<[u8]>>, origin: &Origin<'_>, version: u64) -> Self {
+        let mut text = Self::new(said);
         text.line(format_args!("v=0"));
         text.origin(origin, version);
         text.line(format_args!("s=-"));
@@ -48,22 +77,71 @@ impl Text {
             address,
             ..
         } = origin;
-        self.line(format_args!(
-            "o={username} {session} {version} IN {address_type} {address}"
-        ));
+        self.part(format_args!("o={username} {session} "));
+        self.version(version);
+        self.line(format_args!(" IN {address_type} {address}"));
     }
 
-    fn line(&mut self, line: std::fmt::Arguments<'_>) {
-        use std::io::Write as _;
-        // Writing to a vector does not fail.
-        let _ = write!(self.0, "{line}\r\n");
+    fn version(&mut self, version: u64) {
+        if let (Some(said), None) = (self.said, &self.version) {
+            let old = memchr::memchr(b' ', &said[self.same..]).unwrap_or_default();
+            self.version = Some((self.same..self.same + old, version));
+            self.same += old;
+        } else {
+            self.part(format_args!("{version}"));
+        }
+    }
+
+    fn line(&mut self, line: Arguments<'_>) {
+        self.part(line);
+        self.put(b"\r\n");
+    }
+
+    fn part(&mut self, part: Arguments<'_>) {
+        // What takes it does not fail.
+        let _ = self.write_fmt(part);
+    }
+
+    fn put(&mut self, bytes: &[u8]) {
+        if let Some(said) = self.said {
+            if said[self.same..].starts_with(bytes) {
+                self.same += bytes.len();
+                return;
+            }
+            self.departs_from(said);
+        }
+        self.written.extend_from_slice(bytes);
+    }
+
+    /// What comes now was not said last.
+    fn departs_from(&mut self, said: &[u8]) {
+        self.said = None;
+        self.written.reserve(said.len() + 64);
+        let mut start = 0;
+        if let Some((old, version)) = self.version.take() {
+            self.written.extend_from_slice(&said[..old.start]);
+            self.part(format_args!("{version}"));
+            start = old.end;
+        }
+        self.written.extend_from_slice(&said[start..self.same]);
+    }
+
+    /// RFC 3264 §8: what has not changed keeps its version, and is the same text.
+    fn end(mut self) -> Arc<[u8]> {
+        if let Some(said) = self.said {
+            if said.len() == self.same {
+                return Arc::clone(said);
+            }
+            self.departs_from(said);
+        }
+        self.written.into()
     }
 
     /// Lines as they came; the last one of a peer may lack its end.
     fn copy(&mut self, lines: &[u8]) {
-        self.0.extend_from_slice(lines);
+        self.put(lines);
         if !lines.is_empty() && !lines.ends_with(b"\n") {
-            self.0.extend_from_slice(b"\r\n");
+            self.put(b"\r\n");
         }
     }
 
@@ -89,22 +167,26 @@ impl Text {
             self.copy(line);
         }
     }
+}
 
-    pub(super) fn into_bytes(self) -> Vec<u8> {
-        self.0
+impl std::fmt::Write for Text<'_> {
+    fn write_str(&mut self, part: &str) -> std::fmt::Result {
+        self.put(part.as_bytes());
+        Ok(())
     }
 }
 
 /// The description `source` for a party that knows `origin` and has `list` as its media: each
 /// section of the source in its slot, other media of the list refused.
 pub(super) fn rewrite(
+    last: Option<&Arc<[u8]>>,
     origin: &Origin<'_>,
     version: u64,
     source: &Description<'_>,
     list: &Description<'_>,
     slots: &Slots,
-) -> Text {
-    let mut text = Text::begin(origin, version, source);
+) -> Arc<[u8]> {
+    let mut text = Text::begin(last, origin, version, source);
     let mut listed = list.media();
     for slot in slots.iter() {
         let place = listed.next();
@@ -119,17 +201,18 @@ pub(super) fn rewrite(
             (None, None) => {}
         }
     }
-    text
+    text.end()
 }
 
 /// The description with each medium in use flowing as `wanted` says of it.
 pub(super) fn redirect(
+    last: Option<&Arc<[u8]>>,
     origin: &Origin<'_>,
     version: u64,
     source: &Description<'_>,
     wanted: impl Fn(Direction) -> Direction,
-) -> Text {
-    let mut text = Text(Vec::with_capacity(source.text().len() + 64));
+) -> Arc<[u8]> {
+    let mut text = Text::new(last);
     for line in source.session_lines() {
         if line.starts_with(b"o=") {
             text.origin(origin, version);
@@ -144,25 +227,19 @@ pub(super) fn redirect(
             text.redirect(&section, wanted(section.media.direction));
         }
     }
-    text
+    text.end()
 }
 
 /// The answer to `offer` that keeps things as `said` has them: the media that the offer still has
 /// in common with it, flowing no more than both want.
 pub(super) fn keep(
+    last: Option<&Arc<[u8]>>,
     origin: &Origin<'_>,
     version: u64,
     offer: &Description<'_>,
     said: &Description<'_>,
-) -> Text {
-    let mut text = Text(Vec::with_capacity(said.text().len() + 64));
-    for line in said.session_lines() {
-        if line.starts_with(b"o=") {
-            text.origin(origin, version);
-        } else {
-            text.copy(line);
-        }
-    }
+) -> Arc<[u8]> {
+    let mut text = Text::begin(last, origin, version, said);
     let slots = Slots::answer(offer, said);
     for (line, offered) in slots.iter().zip(offer.media()) {
         let section = line.and_then(|line| said.sections().nth(line));
@@ -173,10 +250,10 @@ pub(super) fn keep(
             Some(_) | None => text.refuse(&offered),
         }
     }
-    text
+    text.end()
 }
 
-fn keep_section(text: &mut Text, section: &Section<'_>, offered: &Media<'_>) {
+fn keep_section(text: &mut Text<'_>, section: &Section<'_>, offered: &Media<'_>) {
     let said = section.media.direction;
     let direction = both(said, reversed(meant(offered)));
     let common = |format: &&str| {
@@ -218,8 +295,13 @@ fn keep_section(text: &mut Text, section: &Section<'_>, offered: &Media<'_>) {
 }
 
 /// The answer to an offer of somebody who has no partner: the media stay, and nothing flows.
-pub(super) fn park(origin: &Origin<'_>, version: u64, offer: &Description<'_>) -> Text {
-    let mut text = Text::own(origin, version);
+pub(super) fn park(
+    last: Option<&Arc<[u8]>>,
+    origin: &Origin<'_>,
+    version: u64,
+    offer: &Description<'_>,
+) -> Arc<[u8]> {
+    let mut text = Text::own(last, origin, version);
     for Section {
         media,
         text: lines_of_media,
@@ -245,15 +327,20 @@ pub(super) fn park(origin: &Origin<'_>, version: u64, offer: &Description<'_>) -
         }
         text.line(format_args!("{}", attribute(Direction::Inactive)));
     }
-    text
+    text.end()
 }
 
 /// RFC 3725 §4.4: an offer without media, for a party whose partner is not there yet. Media that
 /// the dialog has already stay in their places.
-pub(super) fn no_media(origin: &Origin<'_>, version: u64, list: Option<&Description<'_>>) -> Text {
-    let mut text = Text::own(origin, version);
+pub(super) fn no_media(
+    last: Option<&Arc<[u8]>>,
+    origin: &Origin<'_>,
+    version: u64,
+    list: Option<&Description<'_>>,
+) -> Arc<[u8]> {
+    let mut text = Text::own(last, origin, version);
     for media in list.into_iter().flat_map(Description::media) {
         text.refuse(&media);
     }
-    text
+    text.end()
 }

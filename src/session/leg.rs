@@ -10,8 +10,8 @@ use crate::journal::field::fields;
 use crate::seldom::Seldom;
 use crate::sip::sdp::{self, Media, Origin};
 
-use super::compose::{self, Text};
-use super::description::{Description, is_alike, is_same};
+use super::compose;
+use super::description::{Description, is_alike};
 use super::direction::{both, meant, sends};
 use super::ours::{Hold, OwnOrigin, direction_of};
 use super::slots::Slots;
@@ -218,7 +218,7 @@ impl LegSession {
             said.clone()
         } else {
             let version = self.version + 1;
-            self.unless_same(compose::redirect(source.origin(), version, &source, wanted))
+            compose::redirect(Some(said), source.origin(), version, &source, wanted)
         };
         Some(self.say(text, sdp_type()))
     }
@@ -228,8 +228,8 @@ impl LegSession {
         let list = parse(self.said.as_ref());
         let own = OwnOrigin::of(self.id);
         let origin = list.map_or(own.line(), |list| *list.origin());
-        let text = compose::no_media(&origin, self.version + 1, list.as_ref());
-        let text = self.unless_same(text);
+        let (last, version) = (self.said.as_ref(), self.version + 1);
+        let text = compose::no_media(last, &origin, version, list.as_ref());
         self.say(text, sdp_type())
     }
 
@@ -458,15 +458,15 @@ impl LegSession {
         };
         let moved = parse(self.heard.as_ref()).is_some_and(|heard| !same_places(&heard, &offer));
         let own = OwnOrigin::of(self.id);
-        let version = self.version + 1;
+        let (last, version) = (self.said.as_ref(), self.version + 1);
         let text = match parse(self.said.as_ref()) {
             Some(said) if said.media_count() > 0 => {
-                compose::keep(said.origin(), version, &offer, &said)
+                compose::keep(last, said.origin(), version, &offer, &said)
             }
-            Some(said) => compose::park(said.origin(), version, &offer),
-            None => compose::park(&own.line(), version, &offer),
+            Some(said) => compose::park(last, said.origin(), version, &offer),
+            None => compose::park(last, &own.line(), version, &offer),
         };
-        let answer = body(self.unless_same(text));
+        let answer = body(text);
         self.settle_heard(&answer);
         (Some(answer), moved)
     }
@@ -523,24 +523,14 @@ impl LegSession {
                 return partner.bytes.clone();
             }
             let version = if adopted { theirs.version } else { next };
-            let text = compose::rewrite(theirs, version, source, list, slots);
-            return text.into_bytes().into();
+            return compose::rewrite(None, theirs, version, source, list, slots);
         };
         let ours = said.origin();
         let continues = theirs.version == next && is_same_session(ours, theirs);
         if as_it_is && continues && !source.is_same(said.text()) {
             return partner.bytes.clone();
         }
-        self.unless_same(compose::rewrite(ours, next, source, list, slots))
-    }
-
-    /// RFC 3264 §8: what has not changed keeps its version.
-    fn unless_same(&self, text: Text) -> Arc<[u8]> {
-        let text = text.into_bytes();
-        match &self.said {
-            Some(said) if is_same(said, &text) => Arc::clone(said),
-            Some(_) | None => text.into(),
-        }
+        compose::rewrite(self.said.as_ref(), ours, next, source, list, slots)
     }
 
     /// A version is never used twice, not even after an offer that was refused.

@@ -9,9 +9,10 @@ use offhook_shards::wheel::{TimerKey, Wheel};
 use offhook_shards::{Transmit, Transport};
 
 use crate::sip::{Feedback, HeaderIndex};
+use crate::spare::Rooms;
 
 use super::event::{ClientKey, Event, ServerKey};
-use super::outbox::{Buffers, Outbox};
+use super::outbox::Outbox;
 use super::timer::{Timer, Timers};
 
 /// Whose timer it is.
@@ -27,7 +28,8 @@ pub(super) struct Shared {
     pub(super) durations: Timers,
     pub(super) wheel: Wheel<(Owner, Timer)>,
     pub(super) outbox: Outbox,
-    pub(super) buffers: Buffers,
+    /// For their own copies of messages.
+    pub(super) buffers: Rooms<u8>,
     pub(super) events: VecDeque<Event>,
     /// By how much the timer that fires now is late: the host may have slept.
     pub(super) late: Duration,

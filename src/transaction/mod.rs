@@ -31,11 +31,12 @@ use offhook_shards::wheel::Wheel;
 use offhook_shards::{ConnectionChange, Source, Transmit, Transport};
 
 use crate::sip::{Feedback, HeaderIndex, Method, Request, Response, Status, Via};
+use crate::spare::Rooms;
 
 use clients::Clients;
 use effects::{Owner, Shared};
 use matching::Matching;
-use outbox::{Buffers, Outbox};
+use outbox::Outbox;
 use servers::Servers;
 
 pub use event::{ClientKey, Delivered, Event, Full, Incoming, ServerKey};
@@ -102,7 +103,7 @@ impl Transactions {
                 durations: timers,
                 wheel: Wheel::new(now),
                 outbox: Outbox::default(),
-                buffers: Buffers::default(),
+                buffers: Rooms::default(),
                 events: VecDeque::new(),
                 late: Duration::ZERO,
                 headers: HeaderIndex::new(),

@@ -1,12 +1,11 @@
-//! Messages that wait to be sent, and the buffers that transactions keep their own copies in.
-//!
-//! Both are used again and again, so that a warm shard sends without allocating.
+//! Messages that wait to be sent, in room that is used again and again, so that a warm shard sends
+//! without allocating.
 
 use std::collections::VecDeque;
 
 use offhook_shards::Transmit;
 
-use crate::limits::{OUTBOX_BYTES_MAX, SPARE_BUFFER_BYTES_MAX, SPARE_BUFFERS_MAX};
+use crate::limits::OUTBOX_BYTES_MAX;
 
 /// Messages in the order of sending; their bytes stand in one ring.
 #[derive(Debug, Default)]
@@ -52,28 +51,6 @@ impl Outbox {
     /// How many messages were lost at the limit since this was asked last.
     pub(super) fn take_dropped(&mut self) -> u64 {
         std::mem::take(&mut self.dropped)
-    }
-}
-
-/// Buffers that are not in use.
-#[derive(Debug, Default)]
-pub(super) struct Buffers {
-    spare: Vec<Vec<u8>>,
-}
-
-impl Buffers {
-    /// An empty buffer.
-    pub(super) fn take(&mut self) -> Vec<u8> {
-        self.spare.pop().unwrap_or_default()
-    }
-
-    /// Takes a buffer back, unless there are enough or it has grown too large to keep.
-    pub(super) fn put_back(&mut self, mut buffer: Vec<u8>) {
-        let useful = (1..=SPARE_BUFFER_BYTES_MAX).contains(&buffer.capacity());
-        if useful && self.spare.len() < SPARE_BUFFERS_MAX {
-            buffer.clear();
-            self.spare.push(buffer);
-        }
     }
 }
 
@@ -131,23 +108,5 @@ mod tests {
         let mut buffer = Vec::new();
         assert!(outbox.pop(&mut buffer).is_some() && outbox.pop(&mut buffer).is_some());
         assert_eq!(outbox.pop(&mut buffer), None);
-    }
-
-    #[test]
-    fn a_buffer_that_was_put_back_is_used_again() {
-        let mut buffers = Buffers::default();
-        let mut buffer = buffers.take();
-        buffer.extend_from_slice(b"INVITE");
-        let capacity = buffer.capacity();
-        buffers.put_back(buffer);
-        let again = buffers.take();
-        assert!(again.is_empty());
-        assert_eq!(again.capacity(), capacity);
-        buffers.put_back(Vec::with_capacity(SPARE_BUFFER_BYTES_MAX * 2));
-        assert_eq!(buffers.take().capacity(), 0);
-        for _ in 0..SPARE_BUFFERS_MAX + 1 {
-            buffers.put_back(Vec::with_capacity(8));
-        }
-        assert_eq!(buffers.spare.len(), SPARE_BUFFERS_MAX);
     }
 }

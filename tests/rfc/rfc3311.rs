@@ -1,5 +1,6 @@
 //! UPDATE: a session or what is known of the other side changes without an INVITE (RFC 3311).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::calls::{CONTACT, connected_by_hand, ok, reinvite};
@@ -17,12 +18,12 @@ fn update(tag: &str, cseq: u32, offer: &str) -> String {
     request("UPDATE", "call", cseq, Some(tag), &branch, &extra, offer)
 }
 
-fn party(number: &str) -> Party {
-    Party {
-        number: number.to_owned(),
-        display_name: "Bob".to_owned(),
+fn party(number: &str) -> Arc<Party> {
+    Arc::new(Party {
+        number: number.into(),
+        display_name: "Bob".into(),
         private: false,
-    }
+    })
 }
 
 #[test]

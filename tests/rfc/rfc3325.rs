@@ -1,18 +1,20 @@
 //! Who is across is told and heard: P-Asserted-Identity (RFC 3325), Remote-Party-ID, Privacy
 //! (RFC 3323), in every message that can say so.
 
+use std::sync::Arc;
+
 use super::calls::{CONTACT, calling, connected_by_hand};
 use super::messages::{PEER, header, headers, invite, request, response};
 use super::network::{Network, invite_to, sdp};
 use crate::dialog::{IdentityHeaders, LegEvent, LegPolicy, Party};
 use crate::sip::Status;
 
-fn party(number: &str, private: bool) -> Party {
-    Party {
-        number: number.to_owned(),
-        display_name: "Bob".to_owned(),
+fn party(number: &str, private: bool) -> Arc<Party> {
+    Arc::new(Party {
+        number: number.into(),
+        display_name: "Bob".into(),
         private,
-    }
+    })
 }
 
 #[test]
@@ -42,7 +44,7 @@ fn the_trunk_says_by_which_headers_the_caller_is_told() {
 fn a_hidden_caller_is_marked_in_each_of_them() {
     let mut network = Network::new(2, 1);
     let mut invite = invite_to(PEER);
-    invite.calling.private = true;
+    Arc::make_mut(&mut invite.calling).private = true;
     invite.policy.identity = IdentityHeaders::Both;
     network.agents[0]
         .invite(network.now, &invite)
@@ -130,10 +132,10 @@ fn asserted_is_better_than_remote_party_and_privacy_is_heard() {
         ),
         (
             "P-Asserted-Identity: <sip:anonymous@anonymous.invalid>\r\n",
-            Party {
+            Arc::new(Party {
                 private: true,
                 ..Party::default()
-            },
+            }),
         ),
     ] {
         let (mut network, _, invite) = calling();

@@ -489,10 +489,10 @@ fn d21_an_answer_that_comes_after_the_timeout_completes_nothing_twice() {
     );
     network.take_texts();
     let party = crate::dialog::Party {
-        number: "4711".to_owned(),
+        number: "4711".into(),
         ..crate::dialog::Party::default()
     };
-    network.agents[0].identify(network.now, leg, &party);
+    network.agents[0].identify(network.now, leg, &party.into());
     let update = network.take_text();
     network.run_for(Duration::from_millis(32_100));
     assert_eq!(

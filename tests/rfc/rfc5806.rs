@@ -17,7 +17,7 @@ fn invitation(extra: &str) -> Invitation {
 fn diversion(number: &str, reason: &str, counter: u32) -> Diversion {
     Diversion {
         by: Party {
-            number: number.to_owned(),
+            number: number.into(),
             ..Party::default()
         },
         reason: reason.to_owned(),
@@ -45,7 +45,7 @@ fn where_there_is_only_a_history_it_tells_the_same() {
     let read = invitation(lines).diversions;
     let numbers: Vec<_> = read
         .iter()
-        .map(|diversion| (diversion.by.number.as_str(), diversion.reason.as_str()))
+        .map(|diversion| (&*diversion.by.number, diversion.reason.as_str()))
         .collect();
     assert_eq!(numbers, [("2", "no-answer"), ("1", "user-busy")]);
     // A history without a retargeting is none of diversions.
@@ -76,7 +76,7 @@ fn a_diversion_of_ours_goes_above_those_that_are_carried() {
     .into_iter()
     .collect();
     let mut ours = diversion("7000", "no-answer", 1);
-    ours.by.display_name = "Sales".to_owned();
+    ours.by.display_name = "Sales".into();
     invite.diversions = vec![ours];
     network.agents[0]
         .invite(network.now, &invite)

@@ -1,5 +1,6 @@
 //! A call is set up, by us and with us (RFC 3261 §13).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::calls::{ack, answered, calling, ok, ringing};
@@ -32,8 +33,8 @@ fn an_invitation_says_who_calls_whom_and_with_what() {
         panic!("{events:?}");
     };
     assert_eq!(invitation.called, "2001");
-    assert_eq!(invitation.calling.number, "4711");
-    assert_eq!(invitation.calling.display_name, "Alice");
+    assert_eq!(&*invitation.calling.number, "4711");
+    assert_eq!(&*invitation.calling.display_name, "Alice");
     assert!(!invitation.calling.private);
     assert_eq!(invitation.max_forwards, 69);
     assert_eq!(invitation.expires, Some(Duration::from_secs(180)));
@@ -57,7 +58,7 @@ fn a_caller_who_hides_stays_hidden() {
         let [UserAgentEvent::Invited(_, invitation)] = &events[..] else {
             panic!("{events:?}");
         };
-        assert_eq!(invitation.calling.number, "4711");
+        assert_eq!(&*invitation.calling.number, "4711");
         assert!(invitation.calling.private, "{extra}");
         assert_eq!(invitation.offer, None);
     }
@@ -158,7 +159,7 @@ fn a_delayed_offer_is_ours_to_make() {
 fn an_invite_says_who_calls_and_asks_for_rport() {
     let mut network = Network::new(2, 1);
     let mut invite = invite_to(PEER);
-    invite.calling.display_name = "A \"quoted\" name".to_owned();
+    Arc::make_mut(&mut invite.calling).display_name = "A \"quoted\" name".into();
     invite.max_forwards = 41;
     invite.carried = [("Cisco-Guid", "abc")].into_iter().collect();
     network.agents[0]
@@ -182,7 +183,7 @@ fn an_invite_says_who_calls_and_asks_for_rport() {
 fn a_hidden_number_is_for_the_trusted_only() {
     let mut network = Network::new(2, 1);
     let mut invite = invite_to(PEER);
-    invite.calling.private = true;
+    Arc::make_mut(&mut invite.calling).private = true;
     network.agents[0]
         .invite(network.now, &invite)
         .expect("there is room");

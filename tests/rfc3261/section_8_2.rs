@@ -1,6 +1,8 @@
 //! Requests that are not served, each with the status that RFC 3261 §8.2 and §21 name, in the order
 //! that §8.2 names, and counted; and how one is answered that is served.
 
+use std::sync::Arc;
+
 use super::calls::{calling, connected_by_hand, ringing};
 use super::messages::{PEER, header, headers, invite, kind, request, response, status, tag};
 use super::network::{Network, invite_to, target};
@@ -41,8 +43,8 @@ fn nothing_that_is_carried_can_add_a_line() {
     let mut network = Network::new(2, 1);
     let mut invite = invite_to(PEER);
     invite.request_uri = "sip:2001@127.0.0.1:6000 SIP/2.0\r\nX-Evil: 1".to_owned();
-    invite.calling.number = "10\r\nX-Evil: 2".to_owned();
-    invite.calling.display_name = "a\r\nX-Evil: 3".to_owned();
+    Arc::make_mut(&mut invite.calling).number = "10\r\nX-Evil: 2".into();
+    Arc::make_mut(&mut invite.calling).display_name = "a\r\nX-Evil: 3".into();
     invite.carried = [
         ("Session-ID", "abc\r\nX-Evil: 4"),
         ("Bad name", "x"),

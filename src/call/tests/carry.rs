@@ -16,7 +16,9 @@ fn across(table: &Table) -> Vec<(LegSlot, LegSlot)> {
 
 fn shown(table: &Table, slot: LegSlot) -> Vec<Party> {
     let party = |command: &Command| match command {
-        Command::Leg(told, LegCommand::Identify(party)) if *told == slot => Some(party.clone()),
+        Command::Leg(told, LegCommand::Identify(party)) if *told == slot => {
+            Some(Party::clone(party))
+        }
         _ => None,
     };
     table.commands.iter().filter_map(party).collect()
@@ -24,7 +26,7 @@ fn shown(table: &Table, slot: LegSlot) -> Vec<Party> {
 
 fn number(number: &str) -> Party {
     Party {
-        number: number.to_owned(),
+        number: number.into(),
         ..Party::default()
     }
 }

@@ -70,7 +70,7 @@ fn caller_who_comes_to_a_fault_is_refused() {
             queue: None,
             routing_point: RoutingPointIndex(u16::MAX),
         },
-        calling: table.caller.clone(),
+        calling: Arc::new(table.caller.clone()),
         called: "7000".into(),
         offer: body("offer"),
         patience: None,

@@ -16,10 +16,10 @@ fn replaces() -> Replaces {
 
 fn newcomer(number: &str) -> Newcomer {
     Newcomer {
-        calling: Party {
-            number: number.to_owned(),
+        calling: Arc::new(Party {
+            number: number.into(),
             ..Party::default()
-        },
+        }),
         offer: sdp(77),
         takeover: Takeover {
             replaces: replaces(),
@@ -218,11 +218,11 @@ fn caller_gets_the_party_of_the_other_call() {
         let (mut table, key) = Table::talking();
         let tie = table.refers(key, "7000");
         let phone = table.phone;
-        let party = Party {
-            number: "2001".to_owned(),
+        let party = Arc::new(Party {
+            number: "2001".into(),
             ..Party::default()
-        };
-        table.hears(key, tie, LegEvent::Identified(party.clone()));
+        });
+        table.hears(key, tie, LegEvent::Identified(Arc::clone(&party)));
         if leaves {
             table.hears(key, phone, bye());
             assert_eq!(

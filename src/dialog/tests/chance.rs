@@ -109,10 +109,10 @@ fn aside(agent: &mut UserAgent, now: Instant, leg: LegKey, random: &mut Chance) 
         2 => agent.refuse_refer(now, leg, Status::DECLINE),
         _ => {
             let party = Party {
-                number: random.below(9).to_string(),
+                number: random.below(9).to_string().into(),
                 ..Party::default()
             };
-            agent.identify(now, leg, &party);
+            agent.identify(now, leg, &party.into());
         }
     }
 }

@@ -72,11 +72,11 @@ pub(super) fn invite_to(port: u16) -> Invite {
     Invite {
         target: target(port),
         request_uri: format!("sip:2001@127.0.0.1:{port}"),
-        calling: Party {
-            number: "1000".to_owned(),
-            display_name: "Caller".to_owned(),
+        calling: std::sync::Arc::new(Party {
+            number: "1000".into(),
+            display_name: "Caller".into(),
             private: false,
-        },
+        }),
         max_forwards: 70,
         body: Some(sdp("offer")),
         carried: Carried::default(),
