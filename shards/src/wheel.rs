@@ -132,6 +132,16 @@ impl<T> Wheel<T> {
         key
     }
 
+    /// Arms a timer that may be up to `grain` late, at the next multiple of it since the wheel
+    /// began: those of a moment fall due together, and whoever sleeps is woken once for them.
+    pub fn arm_within(&mut self, at: Instant, grain: Duration, value: T) -> TimerKey {
+        let grain = grain.as_nanos().max(1);
+        let since = at.saturating_duration_since(self.start).as_nanos();
+        let wait = u64::try_from(since.next_multiple_of(grain) - since);
+        let wait = wait.map_or(Duration::MAX, Duration::from_nanos);
+        self.arm(at.checked_add(wait).unwrap_or(at), value)
+    }
+
     /// Disarms a timer and returns its value; `None` if it has fired or been cancelled before.
     pub fn cancel(&mut self, key: TimerKey) -> Option<T> {
         let entry = self.entries.get(key.index as usize)?;

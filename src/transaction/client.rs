@@ -138,7 +138,7 @@ impl Pending {
             // Timer K is zero: a stream does not repeat.
             return (Client::Ended(ClientEnd::Finished), Verdict::PassUp);
         }
-        effects.arm(Timer::ResponseAbsorb, effects.durations().t4);
+        effects.arm_end(Timer::ResponseAbsorb, effects.durations().t4);
         (Client::Completed, Verdict::PassUp)
     }
 

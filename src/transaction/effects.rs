@@ -13,7 +13,7 @@ use crate::spare::Rooms;
 
 use super::event::{ClientKey, Event, ServerKey};
 use super::outbox::Outbox;
-use super::timer::{Timer, Timers};
+use super::timer::{END_GRAIN, Timer, Timers};
 
 /// Whose timer it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,6 +95,13 @@ impl Effects<'_> {
 
     pub(super) fn arm(&mut self, timer: Timer, after: Duration) -> TimerKey {
         self.shared.wheel.arm(self.now + after, (self.owner, timer))
+    }
+
+    /// Arms a timer after which the transaction is only forgotten: [`END_GRAIN`] later does as
+    /// well.
+    pub(super) fn arm_end(&mut self, timer: Timer, after: Duration) -> TimerKey {
+        let (at, value) = (self.now + after, (self.owner, timer));
+        self.shared.wheel.arm_within(at, END_GRAIN, value)
     }
 
     pub(super) fn disarm(&mut self, key: TimerKey) {

@@ -184,7 +184,7 @@ impl Proceeding {
         }
         let next = if status.is_success() {
             // RFC 6026 §7.2: timer M runs on every transport, because forks are still possible.
-            effects.arm(Timer::SuccessCollect, effects.durations().patience());
+            effects.arm_end(Timer::SuccessCollect, effects.durations().patience());
             self.leave(effects);
             InviteClient::Accepted
         } else {
@@ -204,7 +204,7 @@ impl Proceeding {
             effects.discard(acknowledgement);
             return InviteClient::Ended(ClientEnd::Finished);
         }
-        let absorb = effects.arm(Timer::FailureAbsorb, effects.durations().patience());
+        let absorb = effects.arm_end(Timer::FailureAbsorb, effects.durations().patience());
         InviteClient::Completed(Completed {
             acknowledgement,
             absorb,

@@ -95,7 +95,7 @@ impl InviteServer {
             })
         } else if status.is_success() {
             let patience = effects.durations().patience();
-            effects.arm(Timer::AcceptedInviteAbsorb, patience);
+            effects.arm_end(Timer::AcceptedInviteAbsorb, patience);
             Self::Accepted
         } else {
             // Timer H runs on streams too: the ACK is awaited there all the same.
@@ -148,7 +148,7 @@ impl Completed {
             // Timer I is zero: a stream does not repeat.
             return InviteServer::Ended(ServerEnd::Finished);
         }
-        effects.arm(Timer::AckAbsorb, effects.durations().t4);
+        effects.arm_end(Timer::AckAbsorb, effects.durations().t4);
         InviteServer::Confirmed
     }
 

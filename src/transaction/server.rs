@@ -104,7 +104,7 @@ impl Server {
             // Timer J is zero: a stream does not repeat.
             return Self::Ended(ServerEnd::Finished);
         }
-        effects.arm(Timer::RequestAbsorb, effects.durations().patience());
+        effects.arm_end(Timer::RequestAbsorb, effects.durations().patience());
         Self::Completed(Completed {
             response: effects.keep(sent),
         })

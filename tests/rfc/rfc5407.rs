@@ -148,7 +148,7 @@ fn section_3_1_4_a_2xx_that_nobody_acknowledged_gets_its_ack_before_the_bye() {
     let (mut network, _, text) = calling();
     network.send(PEER, &ok(&text, "a"));
     network.take_events(0);
-    network.run_for(Duration::from_millis(32_001));
+    network.run_for(Duration::from_millis(32_008));
     assert_eq!(kinds(&network.take_texts())[..2], ["ACK", "BYE"]);
     let mut events = network.take_leg_events(0);
     assert_eq!(events.pop(), Some(LegEvent::HungUp(Release::Lost)));

@@ -35,7 +35,7 @@ fn a_provisional_response_ends_retransmission_and_patience() {
 
 #[test]
 fn a_2xx_before_any_provisional_is_passed_up_and_collected_for_32_s() {
-    client("INVITE", Udp, &[(100, "200")]).is(&["0 > INVITE", "100 200 To", "32100 ClientEnded"]);
+    client("INVITE", Udp, &[(100, "200")]).is(&["0 > INVITE", "100 200 To", "32104 ClientEnded"]);
 }
 
 #[test]
@@ -162,7 +162,7 @@ fn a_lost_connection_fails_a_pending_invite() {
         // What follows a 2xx is the dialog's to send.
         (
             &[(20, "200"), (40, "lost")],
-            &["0 > INVITE", "20 200 To", "32020 ClientEnded"],
+            &["0 > INVITE", "20 200 To", "32024 ClientEnded"],
         ),
     ] {
         client("INVITE", Tcp, inputs).is(lines);
@@ -174,7 +174,7 @@ fn a_datagram_has_no_connection_to_lose() {
     client("INVITE", Udp, &[(20, "200"), (40, "lost")]).is(&[
         "0 > INVITE",
         "20 200 To",
-        "32020 ClientEnded",
+        "32024 ClientEnded",
     ]);
 }
 
@@ -226,7 +226,7 @@ fn a_cancelled_invite_still_delivers_its_487() {
         "100 180 To",
         "5020 487 To",
         "5020 > ACK",
-        "37020 ClientEnded",
+        "37024 ClientEnded",
     ]);
 }
 
@@ -241,7 +241,7 @@ fn a_cancel_that_crosses_a_200_still_delivers_the_200() {
         "0 > INVITE",
         "100 180 To",
         "5020 200 To",
-        "37020 ClientEnded",
+        "37024 ClientEnded",
     ]);
 }
 

@@ -62,7 +62,7 @@ fn a_final_response_is_passed_up_once_and_its_repetitions_absorbed_for_t4() {
             &format!("400 {status} Absorbed"),
             "450 100 Absorbed",
             &format!("5299 {status} Absorbed"),
-            "5300 ClientEnded",
+            "5304 ClientEnded",
         ]);
     }
 }

@@ -78,7 +78,7 @@ fn a_repeated_invite_gets_the_failure_again() {
         "200 INVITE Absorbed",
         "200 > 404",
         "300 ACK Absorbed",
-        "5300 ServerEnded",
+        "5304 ServerEnded",
     ]);
 }
 
@@ -99,7 +99,7 @@ fn the_ack_ends_repetition_and_is_absorbed_for_t4() {
         "700 ACK Absorbed",
         "900 ACK Absorbed",
         "1000 INVITE Absorbed",
-        "5700 ServerEnded",
+        "5704 ServerEnded",
     ]);
 }
 
@@ -148,7 +148,7 @@ fn after_a_2xx_repeated_invites_are_absorbed_without_an_answer_for_32_s() {
             "50 > 200",
             "500 INVITE Absorbed",
             "32049 INVITE Absorbed",
-            "32050 ServerEnded",
+            "32056 ServerEnded",
         ]);
     }
 }
@@ -160,7 +160,7 @@ fn an_ack_after_a_2xx_is_the_dialogs_even_with_the_invites_branch() {
         "0 > 100",
         "50 > 200",
         "60 ACK Acknowledge",
-        "32050 ServerEnded",
+        "32056 ServerEnded",
     ]);
 }
 

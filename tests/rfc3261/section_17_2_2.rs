@@ -25,7 +25,7 @@ fn the_final_response_is_given_again_to_every_repetition_for_32_s() {
         "500 > 200",
         "32099 OPTIONS Absorbed",
         "32099 > 200",
-        "32100 ServerEnded",
+        "32104 ServerEnded",
     ]);
 }
 

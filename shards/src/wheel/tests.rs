@@ -39,6 +39,26 @@ fn nothing_fires_early_even_within_its_own_millisecond() {
 }
 
 #[test]
+fn those_that_may_be_late_fall_due_together() {
+    const GRAIN: Duration = Duration::from_millis(8);
+    let start = start();
+    let mut wheel = Wheel::new(start);
+    let at = |micros| start + Duration::from_micros(micros);
+    for micros in [8_001, 12_500, 16_000, 16_001] {
+        wheel.arm_within(at(micros), GRAIN, micros);
+    }
+    assert_eq!(wheel.next(), Some(at(16_000)));
+    assert_eq!(wheel.expire(at(15_999)), None);
+    let mut together = Vec::new();
+    while let Some((due, value)) = wheel.expire(at(16_000)) {
+        assert_eq!(due, at(16_000));
+        together.push(value);
+    }
+    assert_eq!(together, [8_001, 12_500, 16_000]);
+    assert_eq!(wheel.expire(at(24_000)), Some((at(24_000), 16_001)));
+}
+
+#[test]
 fn a_stale_key_cancels_nothing() {
     let start = start();
     let mut wheel = Wheel::new(start);

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use offhook_shards::{ConnectionChange, ConnectionOutcome, Source, Transport};
 
 use crate::sip::{Checked, HeaderIndex, Message, Method, Status};
+use crate::transaction::timer::END_GRAIN;
 use crate::transaction::{ClientKey, Event, Full, Incoming, Outgoing, Timers, Transactions};
 
 #[expect(
@@ -164,6 +165,31 @@ fn a_shard_that_was_held_up_sends_one_late_message_and_not_all_it_missed() {
         transactions.is_empty(),
         "the deadline passed while it slept"
     );
+}
+
+#[test]
+fn transactions_that_only_end_wake_nobody_one_by_one() {
+    const REQUESTS: u32 = 64;
+    let start = origin();
+    let mut transactions = Transactions::new(start, Timers::default(), [1, 2]);
+    for number in 0..REQUESTS {
+        let now = start + Duration::from_millis(number.into());
+        let options = request("OPTIONS", number as usize);
+        let Incoming::New(key) = receive(&mut transactions, now, &options) else {
+            panic!("each is another one");
+        };
+        let answer = options.replace("OPTIONS sip:2001@192.0.2.1 SIP/2.0", "SIP/2.0 200 OK");
+        transactions.respond(now, key, Status::OK, answer.as_bytes());
+    }
+    let mut moments = 0;
+    while let Some(at) = transactions.poll_timeout() {
+        assert!(at >= start + Timers::default().patience(), "not early");
+        transactions.handle_timeout(at);
+        moments += 1;
+    }
+    assert!(transactions.is_empty());
+    let span = Duration::from_millis(REQUESTS.into());
+    assert!(moments <= 1 + span.as_millis() / END_GRAIN.as_millis());
 }
 
 #[test]
