@@ -10,13 +10,20 @@ pub(crate) struct Texts<const COUNT: usize> {
 
 impl<const COUNT: usize> Texts<COUNT> {
     pub(crate) fn new(texts: [&str; COUNT]) -> Self {
+        Self::of_parts(texts.map(|text| [text]))
+    }
+
+    /// Each out of some parts.
+    pub(crate) fn of_parts<const PARTS: usize>(texts: [[&str; PARTS]; COUNT]) -> Self {
         let mut end = 0;
-        let ends = texts.map(|text| {
-            end += text.len();
+        let ends = texts.map(|parts| {
+            end += parts.map(str::len).iter().sum::<usize>();
             u32::try_from(end).expect("what some messages hold is shorter than 4 GB")
         });
+        let mut all = String::with_capacity(end);
+        all.extend(texts.into_iter().flatten());
         Self {
-            all: texts.concat().into(),
+            all: all.into(),
             ends,
         }
     }

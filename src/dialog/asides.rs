@@ -1,6 +1,8 @@
 //! Requests of ours within a call that leave its session alone: INFO, NOTIFY, PRACK, and the UPDATE
 //! that refreshes it or says who is across.
 
+use std::sync::Arc;
+
 use crate::sip::{HeaderName, Method};
 
 use super::call_dialog::CallDialog;
@@ -48,6 +50,8 @@ pub(super) fn info(turn: &mut Turn<'_>, dialog: &mut CallDialog, body: &Body, re
         body: body.clone(),
     };
     in_order::send(turn, dialog, info);
+    // Unless it waits for its turn it is of no use any more.
+    turn.core.spare.bodies.put_back(Arc::clone(&body.bytes));
 }
 
 /// NOTIFY outside any subscription, which many phones take as the wish that they answer or resume.

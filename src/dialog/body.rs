@@ -21,12 +21,22 @@ pub struct Body<B = Arc<[u8]>> {
 pub type PassingBody = Body<Bytes>;
 
 /// The types that most bodies have, which need no copy.
-const USUAL_TYPES: [&[u8]; 2] = [b"application/sdp", b"application/pidf+xml"];
+const USUAL_TYPES: [&[u8]; 4] = [
+    b"application/sdp",
+    b"application/pidf+xml",
+    b"application/dtmf-relay",
+    b"application/dtmf",
+];
 
 impl Body {
     /// A body out of a message; `None` where it has none.
     pub(super) fn of(message: &Message<'_>) -> Option<Self> {
         Self::taken(message, |bytes| bytes.into())
+    }
+
+    /// The same in the room of a body that nobody needs any more.
+    pub(super) fn in_room(message: &Message<'_>, spare: &mut Shared) -> Option<Self> {
+        Self::taken(message, |bytes| spare.copy(bytes))
     }
 
     /// The same, sharing the bytes of the last one if they are equal. It is the last one from then

@@ -27,12 +27,14 @@ impl UserAgent {
         if self.legs.len() == LEGS_MAX {
             return Err(Full);
         }
-        let host = self.core.host(&invite.target).to_owned();
+        let (call_id, local_tag) = (self.core.call_id(), self.core.tag());
+        let fields = self.core.fields();
+        let host = self.core.host(&invite.target);
         let request_uri = clean_uri(&invite.request_uri);
         let dialog = Dialog::open(&Opened {
-            call_id: self.core.call_id(),
-            local_tag: self.core.tag(),
-            local: from_of(&invite.calling, &host),
+            call_id,
+            local_tag,
+            local: from_of(&invite.calling, host),
             request_uri: &request_uri,
             target: invite.target,
             contact_user: &invite.calling.number,
@@ -42,9 +44,9 @@ impl UserAgent {
         let authorization = invite.credentials.clone().map(Authorization::new);
         dialog.authorization = authorization.map(Box::new);
         dialog.across = invite.speaks_for;
-        dialog.session_id = self.half_of(invite.speaks_for);
+        dialog.session_id = self.half_of(invite.speaks_for).map(Box::new);
         let opening = Opening {
-            fields: invite_fields(invite, &host, &request_uri),
+            fields: invite_fields(fields, invite, (host, &request_uri)),
             body: invite.body.clone(),
             max_forwards: invite.max_forwards,
         };
@@ -56,7 +58,12 @@ impl UserAgent {
         self.core
             .table
             .insert(dialog.call_id(), dialog.local_tag, key);
-        self.legs[key] = Some(Leg::Calling(Calling::new(dialog, sent, opening)));
+        self.legs[key] = Some(Leg::Calling(Calling::new(
+            &mut self.core,
+            dialog,
+            sent,
+            opening,
+        )));
         if let Some(across) = invite.speaks_for {
             self.face(across, Some(key));
         }
@@ -286,13 +293,13 @@ impl UserAgent {
     }
 
     /// What a leg sends as its own half of the Session-ID: the half of the leg across.
-    fn half_of(&self, across: Option<LegKey>) -> Option<Box<SessionHalves>> {
+    fn half_of(&self, across: Option<LegKey>) -> Option<SessionHalves> {
         let across = self.legs.get(across?)?.as_ref()?.dialog();
         let ours = across.session_id.as_deref()?.theirs;
-        Some(Box::new(SessionHalves {
+        Some(SessionHalves {
             ours,
             ..SessionHalves::default()
-        }))
+        })
     }
 
     /// One leg gets another across, whose half of the Session-ID becomes its own.
@@ -310,10 +317,10 @@ impl UserAgent {
 }
 
 /// What an INVITE says of the call, beside what its dialog says.
-fn invite_fields(invite: &Invite, host: &str, request_uri: &str) -> Fields {
+fn invite_fields(fields: Fields, invite: &Invite, (host, request_uri): (&str, &str)) -> Fields {
     let calling = &invite.calling;
     let identity = invite.policy.headers_for(calling);
-    let mut fields = who::write(Fields::default(), calling, host, identity, Role::Calling);
+    let mut fields = who::write(fields, calling, host, identity, Role::Calling);
     for diversion in &invite.diversions {
         fields = who::write_diversion(fields, diversion, host);
     }

@@ -2,6 +2,7 @@
 //! message: control characters become blanks and user parts are escaped, so nothing that came in
 //! by a header or from a configuration can add a line of its own.
 
+use std::borrow::Cow;
 use std::fmt::Arguments;
 use std::io::Write as _;
 
@@ -340,11 +341,11 @@ pub(super) fn from_of(calling: &Party, host: &str) -> String {
 }
 
 /// A URI that may stand in a request line: what cannot is left out.
-pub(super) fn clean_uri(uri: &str) -> String {
+pub(super) fn clean_uri(uri: &str) -> Cow<'_, str> {
     let may_stand =
         |character: &char| character.is_ascii_graphic() && !matches!(character, '<' | '>' | '"');
     if uri.chars().all(|character| may_stand(&character)) {
-        return uri.to_owned();
+        return Cow::Borrowed(uri);
     }
     uri.chars().filter(may_stand).collect()
 }

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use offhook_shards::{Source, Transport};
 
 use crate::journal::field::{Field, Reader, fields, write_text};
-use crate::sip::{self, Address, NameAddr, Request, Response, Uri};
+use crate::sip::{self, NameAddr, Request, Response, Uri};
 use crate::texts::Texts;
 
 use super::authorization::Authorization;
@@ -175,13 +175,13 @@ impl Dialog {
     /// The caller's or subscriber's side, before any response.
     pub(super) fn open(opening: &Opening<'_>) -> Self {
         Self {
-            texts: Texts::new([
-                &opening.call_id,
-                "",
-                &opening.local,
-                &in_brackets(opening.request_uri),
-                opening.request_uri,
-                opening.contact_user,
+            texts: Texts::of_parts([
+                alone(&opening.call_id),
+                alone(""),
+                alone(&opening.local),
+                in_brackets(opening.request_uri),
+                alone(opening.request_uri),
+                alone(opening.contact_user),
             ]),
             local_tag: opening.local_tag,
             has_remote_tag: false,
@@ -211,13 +211,13 @@ impl Dialog {
         local_tag: Tag,
     ) -> Self {
         Self {
-            texts: Texts::new([
-                request.call_id,
-                request.from_tag.unwrap_or_default(),
-                &bracketed(&request.to),
-                &bracketed(&request.from),
-                &target_uri(contact),
-                request.uri.user.unwrap_or_default(),
+            texts: Texts::of_parts([
+                alone(request.call_id),
+                alone(request.from_tag.unwrap_or_default()),
+                in_brackets(&String::from_utf8_lossy(request.to.uri_bytes)),
+                in_brackets(&String::from_utf8_lossy(request.from.uri_bytes)),
+                alone(&target_uri(contact)),
+                alone(request.uri.user.unwrap_or_default()),
             ]),
             local_tag,
             has_remote_tag: true,
@@ -243,7 +243,7 @@ impl Dialog {
         let mut dialog = Self::open(&Opening {
             call_id: response.call_id.to_owned(),
             local_tag,
-            local: bracketed(&response.from),
+            local: in_brackets(&String::from_utf8_lossy(response.from.uri_bytes)).concat(),
             request_uri: &String::from_utf8_lossy(response.to.uri_bytes),
             target: peer,
             contact_user: "",
@@ -457,12 +457,12 @@ fn without_headers(uri: &[u8]) -> &[u8] {
     &uri[..end.unwrap_or(uri.len())]
 }
 
-fn bracketed(address: &Address<'_>) -> String {
-    in_brackets(&String::from_utf8_lossy(address.uri_bytes))
+fn alone(text: &str) -> [&str; 3] {
+    [text, "", ""]
 }
 
-fn in_brackets(uri: &str) -> String {
-    ["<", uri, ">"].concat()
+fn in_brackets(uri: &str) -> [&str; 3] {
+    ["<", uri, ">"]
 }
 
 fn routes(message: &sip::Message<'_>) -> impl Iterator<Item = Route> {

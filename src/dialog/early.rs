@@ -19,8 +19,7 @@ pub(super) struct Early {
 
 #[derive(Debug)]
 struct Fork {
-    tag: Box<str>,
-    /// Where requests in this early dialog go (RFC 3261 §12.1.2).
+    /// With the tag of the phone, and where requests in this early dialog go (RFC 3261 §12.1.2).
     dialog: Box<Dialog>,
     /// That of its last reliable response.
     rseq: Option<u32>,
@@ -46,8 +45,7 @@ pub(super) enum Heard {
 impl Early {
     /// Whether this tag is that of an early dialog.
     pub(super) fn is_with(&self, tag: Option<&str>) -> bool {
-        let tag = tag.unwrap_or_default();
-        self.forks.iter().any(|fork| *fork.tag == *tag)
+        self.forks.iter().any(|fork| fork.dialog.is_with(tag))
     }
 
     /// The early dialog that was heard of last: the phone that rings.
@@ -56,8 +54,7 @@ impl Early {
     }
 
     fn fork(&mut self, tag: Option<&str>) -> Option<&mut Fork> {
-        let tag = tag.unwrap_or_default();
-        self.forks.iter_mut().find(|fork| *fork.tag == *tag)
+        self.forks.iter_mut().find(|fork| fork.dialog.is_with(tag))
     }
 
     /// What a phone that answers says of its session: in its 2xx, unless it has said it before
@@ -112,10 +109,11 @@ impl Early {
         cseq: u32,
         response: &Response<'_>,
     ) -> Heard {
-        let Some(tag) = response.to_tag else {
+        let tag = response.to_tag;
+        if tag.is_none() {
             return Heard::Once;
-        };
-        let known = self.forks.iter().position(|fork| *fork.tag == *tag);
+        }
+        let known = self.forks.iter().position(|fork| fork.dialog.is_with(tag));
         let place = match known {
             Some(place) => place,
             None if self.forks.len() == EARLY_DIALOGS_MAX => return Heard::Once,
@@ -123,7 +121,6 @@ impl Early {
                 let mut early = Box::new((**dialog).clone());
                 early.confirm(response);
                 self.forks.push(Fork {
-                    tag: tag.into(),
                     dialog: early,
                     rseq: None,
                     answer: None,

@@ -16,7 +16,7 @@ use super::leg::{Leg, Stage};
 use super::offered::{By, Offered};
 use super::reliable::Prack;
 use super::session_timer::Asked;
-use super::turn::{Turn, body_of};
+use super::turn::Turn;
 use super::{Body, LegEvent, Party, Refer, in_order, refer, reliable};
 
 impl Leg {
@@ -204,7 +204,7 @@ impl Leg {
         match self.stage() {
             Stage::Early | Stage::Answered | Stage::Confirmed => {
                 turn.reply(server, request, Status::OK);
-                if let Some(body) = body_of(&request.message) {
+                if let Some(body) = Body::in_room(&request.message, &mut turn.core.spare.bodies) {
                     let reports = false;
                     turn.emit(LegEvent::Info { body, reports });
                 }

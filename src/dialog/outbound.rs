@@ -77,16 +77,28 @@ impl Opening {
 }
 
 impl Calling {
-    pub(super) fn new(dialog: Box<CallDialog>, invite: Sent, opening: Opening) -> Self {
+    pub(super) fn new(
+        core: &mut Core,
+        dialog: Box<CallDialog>,
+        invite: Sent,
+        opening: Opening,
+    ) -> Self {
         let repeats = dialog.policy.session_expires.is_some() || dialog.authorization.is_some();
+        let offers = opening.body.is_some();
+        let opening = if repeats {
+            Some(Box::new(opening))
+        } else {
+            core.spare.put_back(opening.fields.into_room());
+            None
+        };
         Self {
             cseq: dialog.local_cseq,
             dialog,
             invite,
             proceeding: false,
             heard: false,
-            offers: opening.body.is_some(),
-            opening: repeats.then(|| Box::new(opening)),
+            offers,
+            opening,
             early: Early::default(),
         }
     }
