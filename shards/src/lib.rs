@@ -13,6 +13,7 @@ pub mod limits;
 mod mesh;
 pub mod metrics;
 pub mod options;
+pub mod pages;
 pub mod pem;
 pub mod placement;
 pub mod running;

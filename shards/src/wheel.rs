@@ -3,12 +3,14 @@
 //! sorted among themselves. It reads no clock and calls nothing back: time comes in, values go
 //! out. Timers come out by deadline, equal deadlines in the order of arming, and never early.
 
-use std::cmp::Reverse;
+use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 use std::time::{Duration, Instant};
 
-/// Ticks a second: one a millisecond.
-const TICKS_PER_SECOND: u64 = 1_000;
+use crate::pages::{Pages, Place};
+
+/// Nanoseconds of a tick: one a millisecond.
+const TICK: i64 = 1_000_000;
 /// Each level looks at this many bits of the tick.
 const LEVEL_BITS: u32 = 6;
 /// Slots on a level: as many as a `u64` has bits, so that "which is next" is one instruction.
@@ -27,10 +29,7 @@ const _: () = assert!(LEVELS * SLOTS < DUE as usize);
 
 /// Names one armed timer. A key outlives its timer harmlessly: it then cancels nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct TimerKey {
-    index: u32,
-    generation: u32,
-}
+pub struct TimerKey(Place);
 
 /// Timers with a value each.
 #[derive(Debug)]
@@ -40,10 +39,7 @@ pub struct Wheel<T> {
     cursor: u64,
     /// Counts arming, to keep equal deadlines in order.
     sequence: u64,
-    length: usize,
-    entries: Vec<Entry<T>>,
-    /// Head of the list of unused entries, linked through `next`.
-    free: u32,
+    entries: Pages<Entry<T>>,
     slots: Vec<Slot>,
     /// One bit a slot, a word a level: which slots hold timers.
     occupied: [u64; LEVELS],
@@ -51,12 +47,14 @@ pub struct Wheel<T> {
     due: BinaryHeap<Reverse<Due>>,
 }
 
+/// Nanoseconds since a wheel's start, or before it: half the room of an [`Instant`].
+type Moment = i64;
+
 #[derive(Debug)]
 struct Entry<T> {
-    deadline: Instant,
+    deadline: Moment,
     sequence: u64,
-    value: Option<T>,
-    generation: u32,
+    value: T,
     previous: u32,
     next: u32,
     /// `level * SLOTS + slot`, or `DUE`.
@@ -68,15 +66,27 @@ struct Slot {
     head: u32,
     tail: u32,
     /// Not later than any deadline in the list; meaningless when it is empty.
-    earliest: Instant,
+    earliest: Moment,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+/// Ordered by deadline, then by arming.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Due {
-    deadline: Instant,
+    deadline: Moment,
     sequence: u64,
-    index: u32,
-    generation: u32,
+    key: TimerKey,
+}
+
+impl Ord for Due {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (self.deadline, self.sequence).cmp(&(other.deadline, other.sequence))
+    }
+}
+
+impl PartialOrd for Due {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 impl<T> Wheel<T> {
@@ -87,14 +97,12 @@ impl<T> Wheel<T> {
             start: now,
             cursor: 0,
             sequence: 0,
-            length: 0,
-            entries: Vec::new(),
-            free: NONE,
+            entries: Pages::default(),
             slots: vec![
                 Slot {
                     head: NONE,
                     tail: NONE,
-                    earliest: now
+                    earliest: 0
                 };
                 LEVELS * SLOTS
             ],
@@ -106,29 +114,28 @@ impl<T> Wheel<T> {
     /// How many timers are armed.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.length
+        self.entries.len()
     }
 
     /// Whether no timer is armed.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.length == 0
+        self.entries.is_empty()
     }
 
     /// Arms a timer. A deadline that has passed is due at the next [`Wheel::expire`].
     pub fn arm(&mut self, at: Instant, value: T) -> TimerKey {
-        let index = self.allocate();
         self.sequence += 1;
-        self.length += 1;
-        let entry = &mut self.entries[index as usize];
-        entry.deadline = at;
-        entry.sequence = self.sequence;
-        entry.value = Some(value);
-        let key = TimerKey {
-            index,
-            generation: entry.generation,
-        };
-        self.place(index);
+        let place = self.entries.insert(Entry {
+            deadline: self.moment(at),
+            sequence: self.sequence,
+            value,
+            previous: NONE,
+            next: NONE,
+            place: DUE,
+        });
+        let key = TimerKey(place);
+        self.place(place.index);
         key
     }
 
@@ -144,31 +151,27 @@ impl<T> Wheel<T> {
 
     /// Disarms a timer and returns its value; `None` if it has fired or been cancelled before.
     pub fn cancel(&mut self, key: TimerKey) -> Option<T> {
-        let entry = self.entries.get(key.index as usize)?;
-        if entry.generation != key.generation || entry.value.is_none() {
-            return None;
+        if self.entries.value(key.0)?.place != DUE {
+            self.unlink(key.0.index);
         }
-        if entry.place != DUE {
-            self.unlink(key.index);
-        }
-        let value = self.release(key.index);
+        let entry = self.entries.remove(key.0)?;
         self.drop_stale_due();
-        value
+        Some(entry.value)
     }
 
     /// The next timer whose deadline is not after `now`. Call it until it says `None`.
     pub fn expire(&mut self, now: Instant) -> Option<(Instant, T)> {
-        self.advance(self.tick(now));
+        let moment = self.moment(now);
+        self.advance(tick(moment));
         let first = self.due.peek()?.0;
-        if first.deadline > now {
+        if first.deadline > moment {
             return None;
         }
         self.due.pop();
-        let value = self
-            .release(first.index)
-            .expect("the first due entry is live");
+        let entry = self.entries.remove(first.key.0);
+        let entry = entry.expect("the first due entry is live");
         self.drop_stale_due();
-        Some((first.deadline, value))
+        Some((self.instant(first.deadline), entry.value))
     }
 
     /// When to call [`Wheel::expire`] next: exact, or early if the earliest timer of a slot was
@@ -176,18 +179,28 @@ impl<T> Wheel<T> {
     #[must_use]
     pub fn next(&self) -> Option<Instant> {
         if let Some(first) = self.due.peek() {
-            return Some(first.0.deadline);
+            return Some(self.instant(first.0.deadline));
         }
         let (level, slot) = self.first_occupied()?;
-        Some(self.slots[level * SLOTS + slot].earliest)
+        Some(self.instant(self.slots[level * SLOTS + slot].earliest))
     }
 
-    /// Rounds down, so that no deadline is ever in a later tick than its own.
-    fn tick(&self, at: Instant) -> u64 {
-        let since = at.saturating_duration_since(self.start);
-        const TICK: Duration = Duration::from_millis(1_000 / TICKS_PER_SECOND);
-        let tick = since.as_nanos() / TICK.as_nanos();
-        u64::try_from(tick).map_or(TICK_MAX, |tick| tick.min(TICK_MAX))
+    /// Within 292 years of the start.
+    fn moment(&self, at: Instant) -> Moment {
+        let nanos = |span: Duration| Moment::try_from(span.as_nanos()).unwrap_or(Moment::MAX);
+        match at.checked_duration_since(self.start) {
+            Some(since) => nanos(since),
+            None => -nanos(self.start - at),
+        }
+    }
+
+    fn instant(&self, at: Moment) -> Instant {
+        let span = Duration::from_nanos(at.unsigned_abs());
+        if at < 0 {
+            self.start - span
+        } else {
+            self.start + span
+        }
     }
 
     /// Moves every entry whose tick has come into `due`. Levels hold disjoint, rising spans of
@@ -219,7 +232,7 @@ impl<T> Wheel<T> {
         list.tail = NONE;
         self.occupied[level] &= !(1 << slot);
         while index != NONE {
-            let next = self.entries[index as usize].next;
+            let next = self.entries.at(index).next;
             self.place(index);
             index = next;
         }
@@ -228,17 +241,16 @@ impl<T> Wheel<T> {
     /// Puts an entry where its deadline belongs, seen from the cursor: the highest group of bits
     /// in which the two ticks differ is the level, and the group's value is the slot.
     fn place(&mut self, index: u32) {
-        let deadline = self.entries[index as usize].deadline;
-        let tick = self.tick(deadline);
+        let entry = self.entries.at_mut(index);
+        let (deadline, sequence) = (entry.deadline, entry.sequence);
+        let tick = tick(deadline);
         if tick <= self.cursor {
-            let entry = &mut self.entries[index as usize];
-            entry.place = DUE;
-            let (sequence, generation) = (entry.sequence, entry.generation);
+            self.entries.at_mut(index).place = DUE;
+            let key = TimerKey(self.entries.name(index));
             self.due.push(Reverse(Due {
                 deadline,
                 sequence,
-                index,
-                generation,
+                key,
             }));
             return;
         }
@@ -255,69 +267,44 @@ impl<T> Wheel<T> {
         if previous == NONE {
             list.head = index;
         } else {
-            self.entries[previous as usize].next = index;
+            self.entries.at_mut(previous).next = index;
         }
-        let entry = &mut self.entries[index as usize];
+        let entry = self.entries.at_mut(index);
         entry.place = u16::try_from(place).expect("a place fits: asserted at compile time");
         entry.previous = previous;
         entry.next = NONE;
     }
 
     fn unlink(&mut self, index: u32) {
-        let entry = &self.entries[index as usize];
+        let entry = self.entries.at(index);
         let (previous, next, place) = (entry.previous, entry.next, usize::from(entry.place));
         match previous {
             NONE => self.slots[place].head = next,
-            _ => self.entries[previous as usize].next = next,
+            _ => self.entries.at_mut(previous).next = next,
         }
         match next {
             NONE => self.slots[place].tail = previous,
-            _ => self.entries[next as usize].previous = previous,
+            _ => self.entries.at_mut(next).previous = previous,
         }
         if self.slots[place].head == NONE {
             self.occupied[place / SLOTS] &= !(1 << (place % SLOTS));
         }
     }
 
-    fn allocate(&mut self) -> u32 {
-        if self.free != NONE {
-            let index = self.free;
-            self.free = self.entries[index as usize].next;
-            return index;
-        }
-        let index = u32::try_from(self.entries.len()).expect("fewer timers than a u32 counts");
-        assert!(index != NONE, "fewer timers than a u32 counts");
-        self.entries.push(Entry {
-            deadline: self.start,
-            sequence: 0,
-            value: None,
-            generation: 0,
-            previous: NONE,
-            next: NONE,
-            place: DUE,
-        });
-        index
-    }
-
-    fn release(&mut self, index: u32) -> Option<T> {
-        let entry = &mut self.entries[index as usize];
-        let value = entry.value.take();
-        entry.generation = entry.generation.wrapping_add(1);
-        entry.next = self.free;
-        self.free = index;
-        self.length -= 1;
-        value
-    }
-
     /// Keeps the promise that the first due entry is live, so that `next` only has to look.
     fn drop_stale_due(&mut self) {
         while let Some(Reverse(first)) = self.due.peek() {
-            if self.entries[first.index as usize].generation == first.generation {
+            if self.entries.value(first.key.0).is_some() {
                 return;
             }
             self.due.pop();
         }
     }
+}
+
+/// Rounds down, so that no deadline is ever in a later tick than its own.
+fn tick(at: Moment) -> u64 {
+    u64::try_from(at / TICK).map_or(0, |tick| tick.min(TICK_MAX))
 }
 
 #[cfg(test)]

@@ -61,7 +61,7 @@ pub(super) struct Conversation {
     pub(super) digits: Underway,
 }
 
-const _: () = assert!(size_of::<Conversation>() <= 456, "a held call has 4 KB");
+const _: () = assert!(size_of::<Conversation>() <= 392, "a held call has 4 KB");
 
 /// What the exchange on a leg makes of the leg's news.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

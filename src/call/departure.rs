@@ -425,7 +425,7 @@ impl Conversation {
     /// The place in the queue as it was: with its age, and not for the queues it had come from.
     fn go_back_to(&mut self, served: Served) -> Destination {
         self.main.since = served.since;
-        self.facts.visited = served.visited.into();
+        self.facts.visited = served.visited.into_iter().collect();
         Destination::Queue {
             queue: Some(served.queue),
             routing_point: served.routing_point,

@@ -25,7 +25,7 @@ impl Conversation {
             reason: reason.to_owned(),
             counter: 1,
         };
-        call.diversions.insert(0, diversion);
+        call.diversions.push_front(diversion);
     }
 
     /// Who sends a call elsewhere and why, where those who are called are to know: a DN does, and

@@ -210,7 +210,7 @@ fn enter(
         entry,
         since,
         returns: call.returns_to(queue, since),
-        visited: facts.visited.clone().into(),
+        visited: facts.visited.to_vec().into(),
     }
 }
 

@@ -12,6 +12,7 @@ use crate::agent::EndCause;
 use crate::config::{Address, Config, DnIndex, Hold, QueueIndex, RoutingPointIndex};
 use crate::cti::{ConnId, ErrorCode, Event, KeyValueList, RequestedBy};
 use crate::dialog::{Carried, Party, Refusal, Replaces};
+use crate::few::Rarely;
 use crate::limits::PROGRESS_INTERVAL;
 use crate::sip::Status;
 
@@ -106,7 +107,7 @@ pub struct Facts {
     /// For INVITEs of ours.
     pub way: Way,
     /// The queues that sent the caller on since it was last answered, each once.
-    pub visited: Vec<QueueIndex>,
+    pub(super) visited: Rarely<QueueIndex>,
     /// What the queue, or the call whose party was to be replaced, wants the caller to be told
     /// that it does not take.
     pub refused_with: Option<Status>,

@@ -9,7 +9,7 @@ use crate::agent::PartyState;
 use crate::config::{Address, Config, QueueIndex, RoutingPointIndex};
 use crate::cti::{CallInfo, ConnId};
 use crate::dialog::Party;
-use crate::few::Few;
+use crate::few::{Few, Rarely};
 use crate::journal::field::{Field, Reader, choices, fields};
 use crate::seldom::Seldom;
 use crate::wall::Wall;
@@ -156,7 +156,7 @@ impl Recaller<'_, '_> {
             info: Arc::new(info),
             participants,
             quest: Seldom::default(),
-            diversions: Vec::new(),
+            diversions: Rarely::default(),
             referred_by: None,
             beside,
             through: through.and_then(|place| self.place(&place)),
@@ -266,7 +266,7 @@ impl Calls {
                 config: Arc::clone(&config),
                 deadlines,
                 way,
-                visited: Vec::new(),
+                visited: Rarely::default(),
                 refused_with: None,
                 hops: 0,
                 caller_hold,

@@ -12,7 +12,7 @@ use crate::agent::{self, PartyState};
 use crate::config::{DnIndex, QueueIndex, RoutingPointIndex};
 use crate::cti::{CallInfo, CallState, ConnId, DnRole, ErrorCode, KeyValueList, UserDataChange};
 use crate::dialog;
-use crate::few::Few;
+use crate::few::{Few, Rarely};
 use crate::seldom::Seldom;
 
 use super::command::{Command, LegSlot};
@@ -135,7 +135,7 @@ pub(super) struct Call {
     pub(super) participants: Few<Participant>,
     pub(super) quest: Seldom<Quest>,
     /// By whom it was diverted to whom it seeks, the last one first.
-    pub(super) diversions: Vec<dialog::Diversion>,
+    pub(super) diversions: Rarely<dialog::Diversion>,
     /// In whose name it was sent to whom it seeks, by REFER.
     pub(super) referred_by: Option<String>,
     /// Of a consultation: the main call.
@@ -170,7 +170,7 @@ impl Call {
             info: Arc::new(info),
             participants: std::iter::once(first).collect(),
             quest: Seldom::default(),
-            diversions: Vec::new(),
+            diversions: Rarely::default(),
             referred_by: None,
             beside,
             through: None,

@@ -3,6 +3,7 @@
 //! later; its offer is taken up when the ACK is there instead.
 
 use crate::dialog::{Body, LegEvent};
+use crate::few::Rarely;
 use crate::sip::Status;
 
 use super::command::{Command, LegCommand, LegSlot};
@@ -10,7 +11,7 @@ use super::conversation::{Conversation, Turn};
 
 /// The offers that wait; a leg has one at most.
 #[derive(Debug, Default)]
-pub(super) struct Postponed(Vec<(LegSlot, Option<Body>)>);
+pub(super) struct Postponed(Rarely<(LegSlot, Option<Body>)>);
 
 impl Conversation {
     /// A leg has news; whether that is about an offer of its own that waits.

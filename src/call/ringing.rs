@@ -92,7 +92,7 @@ impl Conversation {
         let mut dial = facts.dial(to, caller.party(facts));
         dial.auto_answer = instead_of.is_some();
         dial.instead_of = instead_of;
-        dial.diversions = call.diversions.clone();
+        dial.diversions = call.diversions.to_vec();
         dial.referred_by = call.referred_by.clone();
         let mut called = Participant::new(who, leg, DnRole::Destination);
         called.routing_point = place.map(|place| place.1);

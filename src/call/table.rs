@@ -17,6 +17,7 @@ use crate::config::{Config, DnIndex, Hold, QueueIndex};
 use crate::counters::Counter;
 use crate::cti::{CallInfo, CallType, ConnId, DnRole, KeyValueList};
 use crate::dialog::{Body, Party};
+use crate::few::Rarely;
 use crate::limits::CALLS_MAX;
 use crate::sip::Status;
 
@@ -211,7 +212,7 @@ impl Calls {
                 config,
                 deadlines,
                 way,
-                visited: Vec::new(),
+                visited: Rarely::default(),
                 refused_with: None,
                 hops: 0,
                 caller_hold: Hold::Inactive,

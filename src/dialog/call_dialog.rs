@@ -44,7 +44,7 @@ pub(super) struct CallDialog {
 }
 
 const _: () = assert!(
-    size_of::<CallDialog>() <= 312,
+    size_of::<CallDialog>() <= 272,
     "a held call has two of them"
 );
 
@@ -164,7 +164,7 @@ impl CallDialog {
 
     /// How the peer names us.
     pub(super) fn host<'a>(&self, core: &'a Core) -> &'a str {
-        core.host(&self.dialog.peer)
+        core.host(&self.dialog.peer())
     }
 
     /// Who is across, where that was said.
@@ -181,7 +181,7 @@ impl CallDialog {
         {
             return false;
         }
-        let host = core.host(&self.dialog.peer);
+        let host = core.host(&self.dialog.peer());
         let headers = self.policy.headers_for(party);
         let lines = who::write(Fields::default(), party, host, headers, self.role);
         self.party = Some(Box::new((Arc::clone(party), lines)));

@@ -162,7 +162,7 @@ impl<'a> Draft<'a> {
             cseq,
             session_id: dialog.session_id.as_deref().copied(),
             max_forwards: MAX_FORWARDS,
-            overload_control: dialog.peer.overload_control,
+            overload_control: dialog.peer().overload_control,
             contact: None,
             authorization: authorization.unwrap_or_default(),
             fields: Fields::default(),

@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use offhook_shards::{Source, Transport};
 
 use crate::journal::field::{Field, Reader, fields, write_text};
+use crate::seldom::Seldom;
 use crate::sip::{self, NameAddr, Request, Response, Uri};
 use crate::texts::Texts;
 
@@ -16,6 +17,7 @@ use super::authorization::Authorization;
 use super::compose::OwnContact;
 use super::digits::{self, Digits};
 use super::far_end::Way;
+use super::packed::Packed;
 use super::{SessionUuid, Target};
 
 pub(super) use resting::{Peers, Resting};
@@ -69,13 +71,12 @@ pub(super) struct Dialog {
     pub(super) local_tag: Tag,
     /// Whether the peer has named its tag.
     has_remote_tag: bool,
-    routes: Box<[Route]>,
+    routes: Seldom<Box<[Route]>>,
     /// How its next hop is found; looked at anew when the peer names another.
     pub(super) way: Way,
     pub(super) local_cseq: u32,
     remote_cseq: Option<u32>,
-    /// Where the first request went or came from: the way when a URI names no address.
-    pub(super) peer: Target,
+    peer: Packed,
     /// Whether we are the focus of a conference that the peer is in (RFC 4579).
     pub(super) is_focus: bool,
     /// There when one of the ends uses it.
@@ -84,7 +85,7 @@ pub(super) struct Dialog {
     pub(super) authorization: Option<Box<Authorization>>,
 }
 
-const _: () = assert!(size_of::<Dialog>() <= 184, "a watched DN has 1 KB");
+const _: () = assert!(size_of::<Dialog>() <= 144, "a held call has two of them");
 
 /// One hop of the route set.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,9 +109,12 @@ impl Field for Dialog {
         write_text(self.local(), out);
         write_text(self.remote(), out);
         write_text(self.remote_target(), out);
-        self.routes.write(out);
+        match self.routes.as_ref() {
+            Some(routes) => routes.write(out),
+            None => Vec::<Route>::new().write(out),
+        }
         (self.local_cseq, self.remote_cseq).write(out);
-        self.peer.write(out);
+        self.peer().write(out);
         write_text(self.contact_user(), out);
         self.is_focus.write(out);
         self.session_id.write(out);
@@ -125,7 +129,7 @@ impl Field for Dialog {
             String::read(from)?,
             String::read(from)?,
         ];
-        let routes = Field::read(from)?;
+        let routes: Box<[Route]> = Field::read(from)?;
         let (local_cseq, remote_cseq) = Field::read(from)?;
         let peer = Target::read(from)?;
         let contact_user = String::read(from)?;
@@ -140,11 +144,11 @@ impl Field for Dialog {
             ]),
             local_tag,
             has_remote_tag: remote_tag.is_some(),
-            routes,
+            routes: seldom(routes),
             way: Way::Unread,
             local_cseq,
             remote_cseq,
-            peer,
+            peer: peer.into(),
             is_focus: Field::read(from)?,
             session_id: Field::read(from)?,
             authorization: None,
@@ -185,11 +189,11 @@ impl Dialog {
             ]),
             local_tag: opening.local_tag,
             has_remote_tag: false,
-            routes: Box::default(),
+            routes: Seldom::default(),
             way: Way::Unread,
             local_cseq: 1,
             remote_cseq: None,
-            peer: opening.target,
+            peer: opening.target.into(),
             is_focus: opening.is_focus,
             session_id: None,
             authorization: None,
@@ -221,7 +225,7 @@ impl Dialog {
             ]),
             local_tag,
             has_remote_tag: true,
-            routes: routes(&request.message).collect(),
+            routes: seldom(routes(&request.message).collect()),
             way: Way::Unread,
             local_cseq: 0,
             remote_cseq: Some(request.cseq),
@@ -230,7 +234,8 @@ impl Dialog {
                 address: source.remote,
                 large_requests: None,
                 overload_control: false,
-            },
+            }
+            .into(),
             is_focus: false,
             session_id: None,
             authorization: None,
@@ -299,13 +304,13 @@ impl Dialog {
         // The caller's route set is the callee's in reverse.
         let mut hops: Vec<Route> = routes(&response.message).collect();
         hops.reverse();
-        self.routes = hops.into();
+        self.routes = seldom(hops.into());
     }
 
     /// Takes the peer's side from a NOTIFY that came before the 2xx (RFC 6665 §4.4.1).
     pub(super) fn confirm_by_request(&mut self, request: &Request<'_>) {
         self.meet(request.from_tag, &request.message);
-        self.routes = routes(&request.message).collect();
+        self.routes = seldom(routes(&request.message).collect());
     }
 
     /// The peer has said who it is, and where it is perhaps.
@@ -367,13 +372,13 @@ impl Dialog {
 
     /// RFC 3261 §12.2.1.1.
     pub(super) fn path(&self) -> Path<'_> {
-        let Some(first) = self.routes.first() else {
+        let Some(first) = self.routes().first() else {
             return Path {
                 request_uri: self.remote_target(),
                 routes: Vec::new(),
             };
         };
-        let uris = self.routes.iter().map(|route| &*route.uri);
+        let uris = self.routes().iter().map(|route| &*route.uri);
         if first.loose {
             return Path {
                 request_uri: self.remote_target(),
@@ -388,9 +393,18 @@ impl Dialog {
         }
     }
 
+    fn routes(&self) -> &[Route] {
+        self.routes.as_ref().map_or(&[], |routes| routes)
+    }
+
+    /// Where the first request went or came from: the way when a URI names no address.
+    pub(super) fn peer(&self) -> Target {
+        self.peer.target()
+    }
+
     /// The URI that the next request is sent to, whatever is in its Request-URI.
     pub(super) fn first_hop(&self) -> &str {
-        self.routes
+        self.routes()
             .first()
             .map_or(self.remote_target(), |route| &*route.uri)
     }
@@ -402,13 +416,13 @@ impl Dialog {
             return **target;
         }
         if !self.has_remote_tag {
-            return self.peer;
+            return self.peer();
         }
         let Ok(uri) = Uri::parse(self.first_hop().as_bytes()) else {
-            return self.peer;
+            return self.peer();
         };
         let Some(ip) = uri.host.address() else {
-            return self.peer;
+            return self.peer();
         };
         let transport = match uri.transport() {
             Some(sip::Transport::Udp) => Transport::Udp,
@@ -416,13 +430,13 @@ impl Dialog {
             Some(sip::Transport::Tls) => Transport::Tls,
             // RFC 3263 §4.1 says UDP for a bare address; a peer that is reached by TCP and does
             // not say so again means TCP.
-            None => self.peer.transport,
+            None => self.peer().transport,
             Some(
                 sip::Transport::Sctp
                 | sip::Transport::Ws
                 | sip::Transport::Wss
                 | sip::Transport::Other(_),
-            ) => return self.peer,
+            ) => return self.peer(),
         };
         let default = if transport == Transport::Tls {
             5061
@@ -430,13 +444,13 @@ impl Dialog {
             5060
         };
         let address = SocketAddr::new(ip, uri.port.unwrap_or(default));
-        let same = (transport, address) == (self.peer.transport, self.peer.address);
-        let large_requests = self.peer.large_requests.filter(|_| same);
+        let same = (transport, address) == (self.peer().transport, self.peer().address);
+        let large_requests = self.peer().large_requests.filter(|_| same);
         Target {
             transport,
             address,
             large_requests,
-            overload_control: self.peer.overload_control,
+            overload_control: self.peer().overload_control,
         }
     }
 }
@@ -459,6 +473,10 @@ fn without_headers(uri: &[u8]) -> &[u8] {
 
 fn alone(text: &str) -> [&str; 3] {
     [text, "", ""]
+}
+
+fn seldom(routes: Box<[Route]>) -> Seldom<Box<[Route]>> {
+    Some(routes).filter(|routes| !routes.is_empty()).into()
 }
 
 fn in_brackets(uri: &str) -> [&str; 3] {

@@ -38,7 +38,7 @@ impl Dialog {
         if self.way == Way::Unread {
             let question = Uri::parse(self.first_hop().as_bytes())
                 .ok()
-                .and_then(|uri| question(&uri, self.peer.transport));
+                .and_then(|uri| question(&uri, self.peer().transport));
             self.way = question.map_or(Way::Direct, |question| Way::Named(Box::new(question)));
         }
         match &self.way {
@@ -48,12 +48,12 @@ impl Dialog {
     }
 
     fn go_to(&mut self, place: &Place) {
-        let same = (place.transport, place.address) == (self.peer.transport, self.peer.address);
+        let same = (place.transport, place.address) == (self.peer().transport, self.peer().address);
         self.way = Way::Known(Box::new(Target {
             transport: place.transport,
             address: place.address,
-            large_requests: self.peer.large_requests.filter(|_| same),
-            overload_control: self.peer.overload_control,
+            large_requests: self.peer().large_requests.filter(|_| same),
+            overload_control: self.peer().overload_control,
         }));
     }
 }
@@ -97,7 +97,7 @@ impl Core {
         }
         match known {
             Known::Places(places) => {
-                let peer = (dialog.peer.transport, dialog.peer.address);
+                let peer = (dialog.peer().transport, dialog.peer().address);
                 // Whoever we talk with already is one of the servers of that name.
                 let same = |place: &&Place| (place.transport, place.address) == peer;
                 let place = places.iter().find(same).copied();

@@ -61,7 +61,7 @@ impl SubscriptionMemory {
     /// Where its first SUBSCRIBE went.
     #[must_use]
     pub fn peer(&self) -> Target {
-        self.dialog.peer
+        self.dialog.peer()
     }
 
     /// The number of the last SUBSCRIBE that was written down.

@@ -37,6 +37,7 @@ mod memory;
 mod moment;
 mod offered;
 mod outbound;
+mod packed;
 mod ping;
 mod probe;
 mod provisional;

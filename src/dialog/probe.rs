@@ -22,7 +22,7 @@ impl UserAgent {
     pub fn probe(&mut self, now: Instant, is_back: impl Fn(IpAddr) -> bool) {
         let stands = |leg: &Leg| {
             let dialog: &Dialog = leg.dialog();
-            let address = dialog.peer.address.ip().to_canonical();
+            let address = dialog.peer().address.ip().to_canonical();
             leg.stage() == Stage::Confirmed && is_back(address)
         };
         let legs = self.legs.iter();

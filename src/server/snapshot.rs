@@ -197,7 +197,7 @@ impl View<'_> {
             shown.insert("ThisDNRole".to_owned(), role.name().into());
         }
         if let Some(other_dn) = &party.other_dn {
-            shown.insert("OtherDN".to_owned(), other_dn.as_str().into());
+            shown.insert("OtherDN".to_owned(), (**other_dn).into());
         }
         if let Some(role) = party.other_dn_role {
             shown.insert("OtherDNRole".to_owned(), role.name().into());
@@ -209,7 +209,7 @@ impl View<'_> {
             shown.insert("ConferenceMembers".to_owned(), json!(party.members));
         }
         if let Some(this_queue) = &party.this_queue {
-            shown.insert("ThisQueue".to_owned(), this_queue.as_str().into());
+            shown.insert("ThisQueue".to_owned(), (**this_queue).into());
         }
         if let Some((position, wait)) = party.place {
             shown.insert("Position".to_owned(), position.into());

@@ -165,7 +165,7 @@ pub struct Party {
     /// Its part.
     pub role: Option<DnRole>,
     /// The far party.
-    pub other_dn: Option<CompactString>,
+    pub other_dn: Option<Box<str>>,
     /// The far party's part.
     pub other_dn_role: Option<DnRole>,
     /// The main call of a consultation.
@@ -173,7 +173,7 @@ pub struct Party {
     /// Who else is in the conference; empty while the call has two parties.
     pub members: Vec<CompactString>,
     /// The routing point or queue that distributed the call.
-    pub this_queue: Option<CompactString>,
+    pub this_queue: Option<Box<str>>,
     /// Its place in the queue, and how long it may expect to wait, as it was last told.
     pub place: Option<(u32, Option<Duration>)>,
     /// Since when the party stands like this.
@@ -191,6 +191,9 @@ pub struct QueueState {
     pub estimated_wait: Option<Duration>,
 }
 
+// A leaf of a tree has room for eleven and mostly holds six.
+const _: () = assert!(size_of::<Party>() <= 128, "a held call has one at least");
+
 /// Everything that the events have said so far.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct State {
@@ -199,7 +202,7 @@ pub struct State {
     logged_in: BTreeSet<(Box<str>, DnIndex)>,
     queues: Vec<QueueState>,
     trunks: Vec<TrunkStatus>,
-    parties: BTreeMap<(AddressId, ConnId), Party>,
+    parties: BTreeMap<(AddressId, ConnId), Box<Party>>,
     /// The same pairs the other way round.
     addresses_of_calls: BTreeSet<(ConnId, AddressId)>,
     out_of_service: BTreeSet<AddressId>,
@@ -255,13 +258,13 @@ impl State {
     /// The calls at an address, by ConnID.
     pub fn calls_at(&self, address: AddressId) -> impl Iterator<Item = &Party> {
         let all = (address, ConnId(0))..=(address, ConnId(u64::MAX));
-        self.parties.range(all).map(|(_, party)| party)
+        self.parties.range(all).map(|(_, party)| &**party)
     }
 
     /// The part of an address in a call.
     #[must_use]
     pub fn party(&self, address: AddressId, conn_id: ConnId) -> Option<&Party> {
-        self.parties.get(&(address, conn_id))
+        self.parties.get(&(address, conn_id)).map(|party| &**party)
     }
 
     /// The addresses that have a part in a call.
@@ -419,24 +422,33 @@ impl State {
         let Some(call) = &event.call else {
             return;
         };
-        let before = self.parties.remove(&(address, call.conn_id));
-        let (members, previous_conn_id) = before
-            .map(|party| (party.members, party.previous_conn_id))
-            .unwrap_or_default();
+        let before = self.parties.get_mut(&(address, call.conn_id));
         let party = Party {
             call: Arc::clone(call),
             status,
             call_state: event.call_state,
             role: event.this_dn_role,
-            other_dn: event.other_dn.clone(),
+            other_dn: event.other_dn.as_deref().map(Box::from),
             other_dn_role: event.other_dn_role,
-            previous_conn_id: event.previous_conn_id.or(previous_conn_id),
-            members,
-            this_queue: event.this_queue.clone(),
+            previous_conn_id: event.previous_conn_id,
+            members: Vec::new(),
+            this_queue: event.this_queue.as_deref().map(Box::from),
             place: None,
             since: event.at,
         };
-        self.parties.insert((address, call.conn_id), party);
+        match before {
+            Some(before) => {
+                **before = Party {
+                    members: std::mem::take(&mut before.members),
+                    previous_conn_id: party.previous_conn_id.or(before.previous_conn_id),
+                    ..party
+                };
+            }
+            None => {
+                let key = (address, call.conn_id);
+                self.parties.insert(key, Box::new(party));
+            }
+        }
         self.addresses_of_calls.insert((call.conn_id, address));
     }
 
@@ -468,11 +480,11 @@ impl State {
         };
         party.previous_conn_id = None;
         if event.other_dn.is_some() {
-            party.other_dn.clone_from(&event.other_dn);
+            party.other_dn = event.other_dn.as_deref().map(Box::from);
             party.other_dn_role = event.other_dn_role;
         }
         if event.this_queue.is_some() {
-            party.this_queue.clone_from(&event.this_queue);
+            party.this_queue = event.this_queue.as_deref().map(Box::from);
         }
     }
 
@@ -481,8 +493,9 @@ impl State {
         let Some(party) = self.update_party(address, event) else {
             return;
         };
-        let known = party.members.is_empty().then(|| party.other_dn.clone());
-        for member in known.flatten().into_iter().chain(event.other_dn.clone()) {
+        let known = party.members.is_empty().then_some(&party.other_dn);
+        let known = known.and_then(|it| it.as_deref().map(CompactString::from));
+        for member in known.into_iter().chain(event.other_dn.clone()) {
             if party.members.len() < CONFERENCE_MEMBERS_SHOWN_MAX
                 && !party.members.contains(&member)
             {
@@ -500,7 +513,7 @@ impl State {
             .members
             .retain(|member| Some(member) != event.other_dn.as_ref());
         if let [last] = &*party.members {
-            party.other_dn = Some(last.clone());
+            party.other_dn = Some(last.as_str().into());
             party.members.clear();
         }
     }
@@ -511,7 +524,7 @@ impl State {
         }
     }
 
-    fn take_party(&mut self, address: AddressId, conn_id: ConnId) -> Option<Party> {
+    fn take_party(&mut self, address: AddressId, conn_id: ConnId) -> Option<Box<Party>> {
         self.addresses_of_calls.remove(&(conn_id, address));
         self.parties.remove(&(address, conn_id))
     }

@@ -15,7 +15,7 @@ use super::invite_server::{Acknowledged, InviteServer};
 use super::matching::{Fingerprint, Matching, ServerMatch};
 use super::route;
 use super::server::{Server, ServerEnd};
-use super::table::{Claim, Index, Table};
+use super::table::{Claim, Index, Table, remove_name};
 use super::timer::Timer;
 
 #[derive(Debug)]
@@ -346,7 +346,7 @@ impl Servers {
             self.table.forget(alias, key);
         }
         if let Some(merged) = entry.merged {
-            self.merged.remove(&merged);
+            remove_name(&mut self.merged, merged);
         }
         shared.events.push_back(match end {
             ServerEnd::Finished => Event::ServerEnded(key),

@@ -6,10 +6,17 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
+use std::num::NonZeroU32;
 
-use slotmap::{Key, SlotMap};
+use offhook_shards::pages::{Pages, Place};
+use slotmap::{Key, KeyData};
 
 use super::matching::Fingerprint;
+
+/// An index that has room for so many more than there are is made smaller.
+const INDEX_ROOM_MAX: usize = 8;
+/// Smaller ones are left alone.
+const INDEX_ROOM_MIN: usize = 4_096;
 
 /// What a transaction wants its place for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,10 +28,11 @@ pub(super) enum Claim {
     Continues,
 }
 
-/// Transactions, at most `limit` of them; the last `reserve` places are for what continues.
+/// Transactions, at most `limit` of them; the last `reserve` places are for what continues. Half a
+/// minute after a busy hour it has no more room than before it.
 #[derive(Debug)]
 pub(super) struct Table<K: Key, T> {
-    entries: SlotMap<K, T>,
+    entries: Pages<T>,
     index: Index<K>,
     limit: usize,
     reserve: usize,
@@ -54,7 +62,7 @@ impl Hasher for Passthrough {
 impl<K: Key, T> Table<K, T> {
     pub(super) fn new(limit: usize, reserve: usize) -> Self {
         Self {
-            entries: SlotMap::with_key(),
+            entries: Pages::default(),
             index: Index::default(),
             limit,
             reserve,
@@ -87,20 +95,21 @@ impl<K: Key, T> Table<K, T> {
             !self.is_full_for(Claim::Continues),
             "a full table refuses before anything is made"
         );
-        self.entries.insert(entry)
+        let Place { index, generation } = self.entries.insert(entry);
+        KeyData::from_ffi(u64::from(generation.get()) << 32 | u64::from(index)).into()
     }
 
     /// Makes a transaction known under a fingerprint, unless another one has it. Says whether it
     /// did.
     pub(super) fn name(&mut self, fingerprint: Fingerprint, key: K) -> bool {
-        debug_assert!(self.entries.contains_key(key));
+        debug_assert!(self.entry(key).is_some());
         *self.index.entry(fingerprint).or_insert(key) == key
     }
 
     /// Forgets a fingerprint, if it is this transaction's.
     pub(super) fn forget(&mut self, fingerprint: Fingerprint, key: K) {
         if self.index.get(&fingerprint) == Some(&key) {
-            self.index.remove(&fingerprint);
+            remove_name(&mut self.index, fingerprint);
         }
     }
 
@@ -109,20 +118,38 @@ impl<K: Key, T> Table<K, T> {
     }
 
     pub(super) fn entry(&self, key: K) -> Option<&T> {
-        self.entries.get(key)
+        self.entries.value(place(key))
     }
 
     pub(super) fn entry_mut(&mut self, key: K) -> Option<&mut T> {
-        self.entries.get_mut(key)
+        self.entries.value_mut(place(key))
     }
 
     /// Takes a transaction out; its fingerprints are the caller's to forget.
     pub(super) fn remove(&mut self, key: K) -> Option<T> {
-        self.entries.remove(key)
+        self.entries.remove(place(key))
     }
 
     /// How many fingerprints are known: none when the table is empty.
     pub(super) fn names(&self) -> usize {
         self.index.len()
+    }
+}
+
+/// Forgets a fingerprint, and gives room back where much of it is left over.
+pub(super) fn remove_name<K>(index: &mut Index<K>, fingerprint: Fingerprint) {
+    index.remove(&fingerprint);
+    let room = index.capacity();
+    if room > INDEX_ROOM_MIN && room / INDEX_ROOM_MAX > index.len() {
+        index.shrink_to(index.len() * 2);
+    }
+}
+
+/// A key is made of both halves of a place. slotmap's generations are odd as well.
+fn place(key: impl Key) -> Place {
+    let key = key.data().as_ffi();
+    Place {
+        index: key as u32,
+        generation: NonZeroU32::new((key >> 32) as u32).expect("what is odd is not zero"),
     }
 }

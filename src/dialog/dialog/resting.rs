@@ -11,7 +11,7 @@ use crate::texts::Texts;
 use super::super::Target;
 use super::super::authorization::Authorization;
 use super::super::far_end::Way;
-use super::{Dialog, Route, Tag, without_headers};
+use super::{Dialog, Route, Tag, seldom, without_headers};
 
 /// Places of its texts: the peer's side is as To writes it, its target the peer's Contact.
 const CALL_ID: usize = 0;
@@ -51,10 +51,10 @@ pub(in crate::dialog) struct Peers {
 impl Peers {
     fn shared(&mut self, dialog: &Dialog) -> Arc<Shared> {
         let is_same = |known: &Arc<Shared>| {
-            known.peer == dialog.peer
+            known.peer == dialog.peer()
                 && *known.local == *dialog.local()
                 && *known.contact_user == *dialog.contact_user()
-                && known.routes == dialog.routes
+                && *known.routes == *dialog.routes()
                 && known.way == dialog.way
         };
         let shared = match self.known.iter().position(is_same) {
@@ -64,8 +64,8 @@ impl Peers {
                 Arc::new(Shared {
                     local: dialog.local().into(),
                     contact_user: dialog.contact_user().into(),
-                    peer: dialog.peer,
-                    routes: dialog.routes.clone(),
+                    peer: dialog.peer(),
+                    routes: dialog.routes().into(),
                     way: dialog.way.clone(),
                 })
             }
@@ -172,11 +172,11 @@ impl Resting {
             ]),
             local_tag: self.local_tag,
             has_remote_tag: true,
-            routes: shared.routes.clone(),
+            routes: seldom(shared.routes.clone()),
             way: shared.way.clone(),
             local_cseq: self.local_cseq,
             remote_cseq: Some(self.remote_cseq),
-            peer: shared.peer,
+            peer: shared.peer.into(),
             is_focus: false,
             session_id: None,
             authorization: None,
@@ -255,7 +255,9 @@ mod tests {
         let mut peers = Peers::default();
         let mut rest = |dn, port| {
             let mut dialog = dialog(dn);
-            dialog.peer.address.set_port(port);
+            let mut peer = dialog.peer();
+            peer.address.set_port(port);
+            dialog.peer = peer.into();
             let resting = dialog.rest(&mut peers).expect("nothing goes on in it");
             (resting.shared, peers.known.len())
         };
