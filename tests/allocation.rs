@@ -316,7 +316,7 @@ fn a_watched_dn_keeps_at_most_820_bytes() {
 }
 
 #[test]
-fn a_held_call_keeps_at_most_3400_bytes() {
+fn a_held_call_keeps_at_most_3150_bytes() {
     const CALLS: usize = 400;
     let ends = Some(floor::TICK * 100);
     // Both have had as many transactions at a time, so that what is kept for the next ones is
@@ -343,7 +343,7 @@ fn a_held_call_keeps_at_most_3400_bytes() {
         (0, CALLS)
     );
     let each = (held(holding) - held(over)) / CALLS;
-    assert!(each <= 3_400, "{each} bytes");
+    assert!(each <= 3_150, "{each} bytes");
 }
 
 #[test]

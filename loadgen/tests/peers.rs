@@ -60,7 +60,8 @@ fn the_server_and_the_relay_are_measured_side_by_side() {
             "processor time a call at 20 calls/s, µs",
             "set-up latency added at 20 calls/s, p50, µs",
             "set-up latency added at 20 calls/s, p99, µs",
-            "memory a call, 50 held, bytes",
+            "memory a call, 50 held, bytes, as the last has come",
+            "memory a call, 50 held, bytes, their transactions over",
         ]
     );
     let cost = |name: &str| {

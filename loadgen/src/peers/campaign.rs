@@ -152,7 +152,7 @@ impl<'a> Campaign<'a> {
             rows.push(self.highest()?);
         }
         if held {
-            rows.push(self.held()?);
+            rows.extend(self.held()?);
         }
         self.note_what_readers_should_know();
         Ok(Report {
@@ -326,33 +326,45 @@ impl<'a> Campaign<'a> {
         Ok(found)
     }
 
-    fn held(&mut self) -> Result<Row, String> {
+    /// A call that is held is two dialogs; what its transactions have is shown as well, because it
+    /// has to be there while calls come.
+    fn held(&mut self) -> Result<[Row; 2], String> {
         let count = self.options.held;
         let setup = Setup {
             dns: count,
             keeps_events: false,
         };
-        let mut figures = Vec::new();
+        let (mut at_first, mut settled) = (Vec::new(), Vec::new());
         for contestant in self.contestants().filter(|it| *it != Contestant::Relay) {
             let scene = Scene::open(self.stage, contestant, setup);
             let held = scene.and_then(|mut scene| scene.hold(HELD_RATE, count));
             let what = format!("{} with {count} held calls", contestant.name());
-            let Some((bytes, outcome)) = self.taken(&what, held)? else {
-                figures.push((contestant, Figure::of(&[])));
+            let Some((held, outcome)) = self.taken(&what, held)? else {
+                at_first.push((contestant, Figure::of(&[])));
+                settled.push((contestant, Figure::of(&[])));
                 continue;
             };
-            let each = bytes as f64 / f64::from(count);
-            say(&format!("{what}: {each:.0} bytes a call"));
+            let each = [held.at_first, held.settled].map(|it| it as f64 / f64::from(count));
+            say(&format!(
+                "{what}: {:.0} bytes a call, {:.0} when their transactions are over",
+                each[0], each[1]
+            ));
             let is_good = self.is_worth_something(&what, &outcome, count);
             let are_held = outcome.total("peak") >= u64::from(count);
-            let figure = match is_good && are_held {
+            let figure = |each| match is_good && are_held {
                 true => Figure::single(each, false),
                 false => Figure::of(&[]),
             };
-            figures.push((contestant, figure));
+            at_first.push((contestant, figure(each[0])));
+            settled.push((contestant, figure(each[1])));
         }
         let what = format!("memory a call, {count} held, bytes");
-        Ok(Row::new(what, figures, HELD_GOALS))
+        let begun = format!("{what}, as the last has come");
+        let settled_words = format!("{what}, their transactions over");
+        Ok([
+            Row::new(begun, at_first, &[]),
+            Row::new(settled_words, settled, HELD_GOALS),
+        ])
     }
 
     fn note_what_readers_should_know(&mut self) {

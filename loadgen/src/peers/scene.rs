@@ -23,6 +23,9 @@ const IDLE_WATCHED: Duration = Duration::from_secs(1);
 /// How much longer than planned calls may take.
 const PATIENCE: Duration = Duration::from_secs(40);
 
+/// 64*T1 (RFC 3261 §17): by then the transactions of a call that was answered are over.
+const TRANSACTION_MAX: Duration = Duration::from_secs(32);
+
 /// What all scenes share.
 pub(super) struct Stage<'a> {
     pub(super) cast: Cast,
@@ -39,6 +42,15 @@ pub(super) struct Calls {
     pub(super) count: u32,
     /// How long each lasts.
     pub(super) pause: Duration,
+}
+
+/// Bytes that a server has got for calls.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Held {
+    /// When the last has just begun.
+    pub(super) at_first: u64,
+    /// When nothing is left but the calls: their transactions are over.
+    pub(super) settled: u64,
 }
 
 impl Stage<'_> {
@@ -234,29 +246,38 @@ impl<'a> Scene<'a> {
         Ok((Some(used.saturating_sub(own)), outcome))
     }
 
-    /// Makes calls that last until all of them live; how much memory the server has got for them
-    /// by then.
+    /// Makes calls that last until all of them live, and for half a minute more; how much memory
+    /// the server has got for them.
     ///
     /// # Errors
     /// As [`Self::call`].
-    pub(super) fn hold(&mut self, rate: u32, count: u32) -> Result<(u64, Outcome), String> {
+    pub(super) fn hold(&mut self, rate: u32, count: u32) -> Result<(Held, Outcome), String> {
         /// After all have begun: for those that are late, and for the last to end.
         const LATE: Duration = Duration::from_secs(3);
         const SPARE: Duration = Duration::from_secs(5);
+        /// For transactions that are as late as their calls, and for a server to give back what
+        /// they had.
+        const SETTLED: Duration = Duration::from_secs(5);
         let process = self.server.as_ref().map(Program::id);
         let process = process.expect("whoever holds calls is a server");
         let begun = Duration::from_secs_f64(f64::from(count) / f64::from(rate));
         let calls = Calls {
             rate,
             count,
-            pause: begun + LATE + SPARE,
+            pause: begun + LATE + TRANSACTION_MAX + SETTLED + SPARE,
         };
         let before = process::memory_bytes(process)?;
         let caller = self.caller(calls)?;
         self.stage.pass(begun + LATE)?;
-        let held = process::memory_bytes(process)?;
+        let at_first = process::memory_bytes(process)?;
+        self.stage.pass(TRANSACTION_MAX + SETTLED)?;
+        let settled = process::memory_bytes(process)?;
         let outcome = self.outcome(caller, calls)?;
-        Ok((held.saturating_sub(before), outcome))
+        let held = Held {
+            at_first: at_first.saturating_sub(before),
+            settled: settled.saturating_sub(before),
+        };
+        Ok((held, outcome))
     }
 
     /// Offers a rate for a while; what is wrong with how it was carried, if anything is.
