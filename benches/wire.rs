@@ -242,7 +242,8 @@ impl Server {
         let http = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr());
         let http = http.expect("loopback has free ports");
         let text = format!(
-            "[server]\nsip = [\"udp:{sip}\", \"tcp:{sip}\"]\nhttp = \"{http}\"\nshards = 1\npin = false\n\
+            "[server]\nsip = [\"udp:{sip}\", \"tcp:{sip}\"]\nhttp = \"{http}\"\n\
+             shards = 1\npin = false\n\
              [[trunk]]\nname = \"pbx\"\npeers = [\"udp:{pbx}\"]\nsubscribe_rate = 200\n\
              [[queue]]\nname = \"sales\"\n\
              [[routing_point]]\nnumber = \"7000\"\nqueue = \"sales\"\n\

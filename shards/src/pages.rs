@@ -1,18 +1,19 @@
-//! Values in places that do not move, in pages of a thousand. A table that doubles holds twice
+//! Values in places that do not move, in pages of some hundred. A table that doubles holds twice
 //! the room at the moment when it does, copies everything at that moment, and keeps the room of
 //! its busiest hour for good. Here room comes a page at a time, and a page in which nothing is left
 //! is given back.
 
 use std::num::NonZeroU32;
 
-/// Places of a page; a power of two.
-const PAGE: usize = 1_024;
+/// Bytes of a page at most: larger blocks lie in the allocator's largest pages, and one block that
+/// is kept there keeps megabytes.
+const PAGE_BYTES_MAX: usize = 64 << 10;
 /// Pages without a value that are kept for the next ones: what comes as fast as it goes allocates
 /// nothing.
 const SPARE_MAX: usize = 1;
 
 /// No slot.
-const NONE: u32 = PAGE as u32;
+const NONE: u32 = u32::MAX;
 
 /// Names a place and who is in it. It outlives its value harmlessly: it then finds nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -100,7 +101,7 @@ impl<T> Pages<T> {
         let page = &mut self.pages[number as usize];
         if page.slots.is_empty() {
             page.slots = self.spare.pop().unwrap_or_default();
-            page.slots.reserve_exact(PAGE);
+            page.slots.reserve_exact(page_length::<T>() as usize);
         }
         let (slot, generation) = page.take(value);
         if page.is_full() {
@@ -109,7 +110,7 @@ impl<T> Pages<T> {
         self.length += 1;
         Place {
             index: number
-                .checked_mul(PAGE as u32)
+                .checked_mul(page_length::<T>())
                 .expect("fewer values than a u32 says")
                 + slot,
             generation,
@@ -119,7 +120,7 @@ impl<T> Pages<T> {
     /// The value there; none if it has been taken out.
     #[must_use]
     pub fn value(&self, place: Place) -> Option<&T> {
-        let (page, slot) = split(place.index);
+        let (page, slot) = split::<T>(place.index);
         let slot = self.pages.get(page)?.slots.get(slot)?;
         match &slot.content {
             Content::Taken(value) if slot.generation == place.generation.get() => Some(value),
@@ -129,7 +130,7 @@ impl<T> Pages<T> {
 
     /// The value there; none if it has been taken out.
     pub fn value_mut(&mut self, place: Place) -> Option<&mut T> {
-        let (page, slot) = split(place.index);
+        let (page, slot) = split::<T>(place.index);
         let slot = self.pages.get_mut(page)?.slots.get_mut(slot)?;
         match &mut slot.content {
             Content::Taken(value) if slot.generation == place.generation.get() => Some(value),
@@ -139,7 +140,7 @@ impl<T> Pages<T> {
 
     /// The whole name of what is at an index.
     pub(crate) fn name(&self, index: u32) -> Place {
-        let (page, slot) = split(index);
+        let (page, slot) = split::<T>(index);
         let generation = odd(self.pages[page].slots[slot].generation);
         Place { index, generation }
     }
@@ -149,7 +150,7 @@ impl<T> Pages<T> {
     /// # Panics
     /// When it is not.
     pub(crate) fn at(&self, index: u32) -> &T {
-        let (page, slot) = split(index);
+        let (page, slot) = split::<T>(index);
         match &self.pages[page].slots[slot].content {
             Content::Taken(value) => value,
             Content::Free(_) => unreachable!("whoever keeps an index keeps its value"),
@@ -161,7 +162,7 @@ impl<T> Pages<T> {
     /// # Panics
     /// When it is not taken.
     pub(crate) fn at_mut(&mut self, index: u32) -> &mut T {
-        let (page, slot) = split(index);
+        let (page, slot) = split::<T>(index);
         match &mut self.pages[page].slots[slot].content {
             Content::Taken(value) => value,
             Content::Free(_) => unreachable!("whoever keeps an index keeps its value"),
@@ -171,10 +172,10 @@ impl<T> Pages<T> {
     /// Takes the value out; none if that was done before.
     pub fn remove(&mut self, place: Place) -> Option<T> {
         self.value(place)?;
-        let (number, slot) = split(place.index);
+        let (number, slot) = split::<T>(place.index);
         let page = &mut self.pages[number];
         if page.is_full() {
-            self.open.push(place.index / PAGE as u32);
+            self.open.push(place.index / page_length::<T>());
         }
         let value = page.leave(slot)?;
         self.length -= 1;
@@ -199,7 +200,7 @@ impl<T> Page<T> {
     }
 
     fn is_full(&self) -> bool {
-        self.taken == PAGE as u32
+        self.taken == page_length::<T>()
     }
 
     /// Takes an unused slot; which, and its generation from then on.
@@ -252,9 +253,15 @@ fn odd(generation: u32) -> NonZeroU32 {
     NonZeroU32::new(generation).expect("it is odd while the slot is taken")
 }
 
-fn split(index: u32) -> (usize, usize) {
-    let index = index as usize;
-    (index / PAGE, index % PAGE)
+/// Places of a page: a power of two, so that finding one is no division.
+const fn page_length<T>() -> u32 {
+    let most = PAGE_BYTES_MAX / size_of::<Slot<T>>();
+    1 << most.ilog2()
+}
+
+fn split<T>(index: u32) -> (usize, usize) {
+    let length = const { page_length::<T>() };
+    ((index / length) as usize, (index % length) as usize)
 }
 
 #[cfg(test)]
@@ -298,6 +305,7 @@ mod tests {
 
     #[test]
     fn room_is_given_back_when_a_busy_hour_is_over() {
+        const PAGE: usize = page_length::<usize>() as usize;
         let mut pages = Pages::default();
         let places: Vec<Place> = (0..10 * PAGE).map(|number| pages.insert(number)).collect();
         let rooms = |pages: &Pages<usize>| {
