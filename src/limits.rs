@@ -345,7 +345,11 @@ pub const SPARE_BOXES_MAX: usize = 1_024;
 /// one is looked for among all.
 pub const SPARE_SHARED_MAX: usize = 32;
 
-// A slotmap counts its places with 32 bits and keeps one for itself.
+const _: () = assert!(
+    TEXT_BYTES <= SPARE_BUFFER_BYTES_MAX,
+    "or none is ever spare"
+);
+// Places are counted with 32 bits, and one number is nobody's.
 const _: () = assert!(SERVER_TRANSACTIONS_MAX < u32::MAX as usize);
 const _: () = assert!(CLIENT_TRANSACTIONS_MAX < u32::MAX as usize);
 // Every message that a stream may carry fits into an empty outbox.

@@ -92,8 +92,8 @@ impl<T> DerefMut for Lent<T> {
 #[derive(Debug, Default)]
 pub(crate) struct Shared {
     old: Vec<Arc<[u8]>>,
-    /// Which of them makes way for another one.
-    oldest: usize,
+    /// Which of them makes way for the next one: each in turn.
+    next_out: usize,
 }
 
 impl Shared {
@@ -119,8 +119,8 @@ impl Shared {
         if self.old.len() < SPARE_SHARED_MAX {
             self.old.push(old);
         } else {
-            self.old[self.oldest] = old;
-            self.oldest = (self.oldest + 1) % SPARE_SHARED_MAX;
+            self.old[self.next_out] = old;
+            self.next_out = (self.next_out + 1) % SPARE_SHARED_MAX;
         }
     }
 }

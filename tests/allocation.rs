@@ -182,7 +182,7 @@ fn a_relayed_refresh_allocates_nothing() {
 fn a_relayed_hold_and_its_end_allocate_nothing() {
     for (hold, resume) in [
         (Change::HoldWithMusic, Change::ResumeWithOffer),
-        (Change::HoldWithMusic, Change::ResumeWithOffer),
+        (Change::Hold, Change::ResumeWithOffer),
         (Change::HoldByUpdate, Change::ResumeByUpdate),
         (Change::Hold, Change::Resume),
     ] {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
-use crate::limits::PASSING_BODIES_BYTES;
+use crate::limits::{PASSING_BODIES_BYTES, SPARE_BUFFER_BYTES_MAX};
 use crate::sip::{HeaderName, Message};
 use crate::spare::Shared;
 
@@ -40,7 +40,8 @@ impl Body {
     }
 
     /// The same, sharing the bytes of the last one if they are equal. It is the last one from then
-    /// on.
+    /// on, unless it is too long to be kept for as long as a call may last: the peer may send what
+    /// nobody takes.
     pub(super) fn after(
         message: &Message<'_>,
         last: &mut Option<Arc<[u8]>>,
@@ -50,6 +51,10 @@ impl Body {
             Some(last) if **last == *bytes => Arc::clone(last),
             Some(_) | None => {
                 let new = spare.copy(bytes);
+                if bytes.len() > SPARE_BUFFER_BYTES_MAX {
+                    *last = None;
+                    return new;
+                }
                 if let Some(old) = last.replace(Arc::clone(&new)) {
                     spare.put_back(old);
                 }
@@ -104,6 +109,32 @@ mod tests {
     use super::*;
 
     const NOTIFY: &[u8] = include_bytes!("../../tests/data/cucm/notify_open_on_the_phone.sip");
+
+    #[test]
+    fn the_last_body_is_shared_unless_it_is_long() {
+        let (mut last, mut spare) = (None, Shared::default());
+        let mut hear = |length: usize| {
+            let text = format!(
+                "SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK1\r\n\
+                 From: <sip:a@192.0.2.1>;tag=1\r\nTo: <sip:b@192.0.2.1>;tag=2\r\nCall-ID: 1\r\n\
+                 CSeq: 1 INVITE\r\nContent-Length: {length}\r\n\r\n{}",
+                "x".repeat(length)
+            );
+            let mut index = HeaderIndex::new();
+            let Ok(Checked::Response(response)) = Message::receive(text.as_bytes(), &mut index)
+            else {
+                panic!("it is a response: {text}");
+            };
+            let body = Body::after(&response.message, &mut last, &mut spare);
+            let bytes = body.expect("it has one").bytes;
+            assert_eq!(bytes.len(), length);
+            (Arc::strong_count(&bytes), last.is_some())
+        };
+        assert_eq!(hear(SPARE_BUFFER_BYTES_MAX), (2, true));
+        assert_eq!(hear(SPARE_BUFFER_BYTES_MAX), (2, true));
+        assert_eq!(hear(SPARE_BUFFER_BYTES_MAX + 1), (1, false));
+        assert_eq!(hear(10), (2, true));
+    }
 
     #[test]
     fn room_of_bodies_that_have_passed_is_used_again() {

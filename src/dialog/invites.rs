@@ -119,10 +119,9 @@ impl Invites {
         let Some(invite) = self.0.iter_mut().find(|invite| invite.client == client) else {
             return;
         };
-        let offered = invite.offered.take();
         let declining = match body {
             Some(_) => None,
-            None => offered.as_ref().and_then(declined),
+            None => invite.offered.as_ref().and_then(declined),
         };
         let mut draft = Draft::within(dialog, Method::Ack, invite.cseq);
         draft.body = body.or(declining.as_ref());
@@ -135,6 +134,14 @@ impl Invites {
         }
         invite.acknowledged.reserve_exact(1);
         invite.acknowledged.push(Acknowledged { ack, length });
+    }
+
+    /// The ACK of the dialog itself has gone: the offer of its 2xx waits for no answer any more.
+    fn is_answered(&mut self, client: ClientKey) {
+        let mut invites = self.0.iter_mut();
+        if let Some(invite) = invites.find(|invite| invite.client == client) {
+            invite.offered = None;
+        }
     }
 
     /// A 2xx after the first one of this INVITE, or to an INVITE of a leg that is being left:
@@ -216,6 +223,7 @@ impl AckOwed {
     ) {
         turn.core.disarm(self.timer);
         invites.acknowledge(turn, dialog, self.client, body);
+        invites.is_answered(self.client);
     }
 
     /// Its time has come: whether the 2xx has waited as long as it may. If not, or if nothing comes

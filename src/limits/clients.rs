@@ -77,6 +77,7 @@ pub const CTI_EVENTS_GATHER_MAX: Duration = Duration::from_millis(4);
 /// More events than this in one lot are many: the next may gather for twice as long. With fewer
 /// than half of it, half as long.
 pub const CTI_EVENTS_LOT: usize = 8;
+const _: () = assert!(CTI_EVENTS_GATHER_MIN.as_nanos() <= CTI_EVENTS_GATHER_MAX.as_nanos());
 /// Time between two looks at deadlines, debts to shards and clients that catch up.
 pub const CTI_TICK: Duration = Duration::from_millis(20);
 /// Agents in one answer of `GET /api/v1/agents`; the next ones are asked for with `after`.

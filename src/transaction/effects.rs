@@ -97,8 +97,8 @@ impl Effects<'_> {
         self.shared.wheel.arm(self.now + after, (self.owner, timer))
     }
 
-    /// Arms a timer after which the transaction is only forgotten: [`END_GRAIN`] later does as
-    /// well.
+    /// Arms a timer by which the transaction ends because nothing more can come: [`END_GRAIN`]
+    /// later does as well.
     pub(super) fn arm_end(&mut self, timer: Timer, after: Duration) -> TimerKey {
         let (at, value) = (self.now + after, (self.owner, timer));
         self.shared.wheel.arm_within(at, END_GRAIN, value)

@@ -29,7 +29,7 @@ pub(super) enum Claim {
 }
 
 /// Transactions, at most `limit` of them; the last `reserve` places are for what continues. Half a
-/// minute after a busy hour it has no more room than before it.
+/// minute after a busy hour it has given back its room, but for a part of the index.
 #[derive(Debug)]
 pub(super) struct Table<K: Key, T> {
     entries: Pages<T>,

@@ -521,3 +521,31 @@ fn d26_a_redirection_is_reported_and_never_followed() {
     assert_eq!(network.take_leg_events(0), [refused]);
     network.run_until_idle();
 }
+
+#[test]
+fn d12_another_fork_leaves_the_offer_of_the_first_to_be_answered() {
+    const OFFER: &str = "v=0\r\no=phone 1 1 IN IP4 192.0.2.1\r\ns=-\r\n\
+        c=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n";
+    let mut network = Network::new(1, 1);
+    let asking = crate::dialog::Invite {
+        body: None,
+        ..super::network::invite_to(PEER)
+    };
+    let leg = network.agents[0]
+        .invite(network.now, &asking)
+        .expect("there is room");
+    let text = network.take_text();
+    let extra = format!("{}Content-Type: application/sdp\r\n", super::calls::CONTACT);
+    for tag in ["a", "b"] {
+        network.send(PEER, &response(&text, 200, tag, &extra, OFFER));
+    }
+    network.agents[0].hang_up(network.now, leg, Cause::default());
+    let texts = network.take_texts();
+    for wanted in ["b", "a"] {
+        let mut acks = texts
+            .iter()
+            .filter(|text| kind(text) == "ACK" && tag(text, "To") == wanted);
+        let ack = acks.next().expect("every 2xx gets its ACK");
+        assert!(ack.contains("m=audio 0"), "{wanted}: {ack}");
+    }
+}

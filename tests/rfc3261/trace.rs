@@ -1,7 +1,7 @@
 //! Plays one transaction in virtual time and writes down, with the millisecond, everything that it
 //! sends (`> INVITE`), what becomes of what it receives (`180 To`) and what it reports
-//! (`TimedOut`). A transaction that is only forgotten ends at the next multiple of 8 ms, with others:
-//! 32104 is the end of one whose 64*T1 began at 100.
+//! (`TimedOut`). What ends because nothing more can come does so at the next multiple of 8 ms:
+//! 32104 is the end of what began at 100 and has 64*T1.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};

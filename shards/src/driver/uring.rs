@@ -3,7 +3,7 @@
 //! tell the main task, which turns the shard. One glommio timer in all: the shard's own wheels
 //! know every deadline. What glommio 0.9 must be spared is said where it is spared.
 //!
-//! To park an executor takes half a dozen system calls, which is more than a datagram is worth.
+//! To park an executor takes ten system calls, which is more than a datagram is worth.
 //! So the main task does not park while nobody has something for the rings: it waits at a
 //! [`Lookout`], which hears datagrams, the bell, and that a ring has something. Then, and after a
 //! stream was served, it parks once, which submits what tasks have prepared and collects what has
@@ -174,7 +174,7 @@ async fn run<E: Engine>(local: Rc<Local<E>>, listeners: Vec<Listener>) {
             }
             Next::Again | Next::Sleep(_) if busy_turns < BUSY_TURNS_MAX => {
                 busy_turns += 1;
-                if local.has_tasks() {
+                if local.has_tasks() || !local.settled.get() {
                     local.settled.set(false);
                     glommio::executor().yield_now().await;
                 }

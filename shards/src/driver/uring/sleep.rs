@@ -10,6 +10,9 @@ use super::Local;
 use crate::clock::Clock;
 use crate::engine::Engine;
 
+/// How often the main task yields in a row at most.
+const YIELDS_MAX: usize = 16;
+
 impl<E: Engine> Local<E> {
     /// Whether tasks other than those of datagrams may have something to do.
     pub(super) fn has_tasks(&self) -> bool {
@@ -21,18 +24,20 @@ impl<E: Engine> Local<E> {
         self.stirred.get() || self.lookout.borrow().is_none()
     }
 
-    /// Lets everybody else run who can. A yield alone does not: if a connection comes meanwhile,
-    /// the executor stops in the middle, looks at its rings, and lines up whoever that wakes behind
-    /// the main task. Such a look begins another run of its scheduler.
-    async fn let_tasks_run(&self) {
-        loop {
+    /// Lets everybody else run who can; whether nobody who could is left. A yield alone does not:
+    /// if a connection comes meanwhile, the executor stops in the middle, looks at its rings, and
+    /// lines up whoever that wakes behind the main task. Such a look begins another run of its
+    /// scheduler. Where connections come faster than that the shard has its turn all the same.
+    async fn let_tasks_run(&self) -> bool {
+        for _ in 0..YIELDS_MAX {
             // Each question is about what has been since the last one.
             glommio::executor().executor_stats();
             glommio::executor().yield_now().await;
             if glommio::executor().executor_stats().scheduler_runs() == 0 {
-                return;
+                return true;
             }
         }
+        false
     }
 
     /// Sleeps until something is heard or so much time has passed, sometimes shorter.
@@ -45,7 +50,15 @@ impl<E: Engine> Local<E> {
         // nothing tells of the others again. Whoever can run does so now; from here on only rings
         // wake anybody, so that a sleep is a look at them.
         if parks || !self.settled.replace(true) {
-            self.let_tasks_run().await;
+            let is_settled = self.let_tasks_run().await;
+            if !is_settled {
+                // Those who are left have the end of the next turn.
+                self.settled.set(false);
+                if self.lookout.borrow().is_some() {
+                    self.wait_at_lookout(Duration::ZERO);
+                }
+                return;
+            }
         }
         if self.woken.replace(false) {
             return;
@@ -114,7 +127,7 @@ impl<E: Engine> Local<E> {
     /// and sleeps until it hears it. Nothing else ends that sleep: a stream that always has more
     /// to read would keep the rings, and so everybody else, unseen.
     async fn step_aside(&self, timer: &mut Timer) {
-        // Who has heard an earlier ring says so now.
+        // Who has heard an earlier ring says so now; whoever is left does after the ring below.
         self.let_tasks_run().await;
         self.rung.set(false);
         self.stirred.set(false);
