@@ -334,7 +334,7 @@ pub const UDP_REQUEST_BYTES_MAX: usize = 1_300;
 /// Bytes of messages that wait to be sent on one shard; what comes on top is lost, as in a network.
 pub const OUTBOX_BYTES_MAX: usize = 64 << 20;
 /// Unused buffers of one kind that one shard keeps for the next messages.
-pub const SPARE_BUFFERS_MAX: usize = 4_096;
+pub const SPARE_BUFFERS_MAX: usize = 512;
 /// A buffer that has grown larger is given back to the allocator.
 pub const SPARE_BUFFER_BYTES_MAX: usize = 4_096;
 /// Room for a message of ours, or for some of its lines, that a dialog writes.

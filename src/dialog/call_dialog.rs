@@ -38,13 +38,11 @@ pub(super) struct CallDialog {
     description: Option<Arc<[u8]>>,
     /// What we said last of our session, kept where a refresh will have to repeat it.
     pub(super) described: Option<Box<Body>>,
-    /// What we offer now, kept likewise until it is accepted.
-    proposed: Option<Box<Body>>,
     rare: Option<Box<Rare>>,
 }
 
 const _: () = assert!(
-    size_of::<CallDialog>() <= 272,
+    size_of::<CallDialog>() <= 256,
     "a held call has two of them"
 );
 
@@ -65,6 +63,8 @@ pub(super) struct Rare {
     pub(super) answers: Vec<(u32, Body)>,
     /// How many of them this process has given to offers that came late.
     pub(super) late_answers: usize,
+    /// What we offer now, kept until it is accepted where a refresh will have to repeat it.
+    proposed: Option<Box<Body>>,
     /// The highest number that an earlier process can have used; 0 where there was none.
     pub(super) numbers_before: u32,
 }
@@ -85,7 +85,7 @@ fields!(CallDialog {
     role,
     heard,
     described,
-} forgets { across, party, description, proposed, rare });
+} forgets { across, party, description, rare });
 
 impl CallDialog {
     pub(super) fn new(dialog: Dialog, policy: LegPolicy, role: Role) -> Self {
@@ -100,7 +100,6 @@ impl CallDialog {
             party: None,
             description: None,
             described: None,
-            proposed: None,
             rare: None,
         }
     }
@@ -217,14 +216,16 @@ impl CallDialog {
 
     /// An offer of ours is on its way.
     pub(super) fn propose(&mut self, body: Option<&Body>) {
-        self.proposed = body
-            .filter(|_| self.repeats())
-            .map(|body| Box::new(body.clone()));
+        let proposed = body.filter(|_| self.repeats());
+        if proposed.is_some() || self.rare.is_some() {
+            self.rare_mut().proposed = proposed.map(|body| Box::new(body.clone()));
+        }
     }
 
     /// It was accepted.
     pub(super) fn agree(&mut self) {
-        if let Some(body) = self.proposed.take() {
+        let rare = self.rare.as_deref_mut();
+        if let Some(body) = rare.and_then(|rare| rare.proposed.take()) {
             self.described = Some(body);
         }
     }

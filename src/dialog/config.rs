@@ -1,6 +1,7 @@
 //! What a user agent is told once, at its start.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use offhook_shards::{ShardId, Transport};
@@ -48,7 +49,7 @@ pub struct Listener {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LegPolicy {
     /// The session interval that we ask for, seconds (RFC 4028); `None` asks for none.
-    pub session_expires: Option<u32>,
+    pub session_expires: Option<NonZeroU32>,
     /// The shortest session interval that we take, seconds; at least 90.
     pub min_se: u32,
     /// Whether `100rel` is offered to the callee (RFC 3262).

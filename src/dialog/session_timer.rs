@@ -1,5 +1,6 @@
 //! The session timer of one call (RFC 4028): who refreshes it, when, and when it is given up.
 
+use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
 use offhook_shards::wheel::TimerKey;
@@ -84,7 +85,7 @@ impl SessionTimer {
 
     /// What an INVITE or an UPDATE of ours asks for.
     pub(super) fn request_fields(&self, fields: Fields, policy: &LegPolicy) -> Fields {
-        let Some(wanted) = policy.session_expires else {
+        let Some(wanted) = policy.session_expires.map(NonZeroU32::get) else {
             return fields;
         };
         let min_se = self.min_se.max(policy.min_se);
@@ -134,7 +135,7 @@ impl SessionTimer {
         fields: Fields,
     ) -> Fields {
         let floor = asked.min_se.max(policy.min_se);
-        self.interval = match (asked.interval, policy.session_expires) {
+        self.interval = match (asked.interval, policy.session_expires.map(NonZeroU32::get)) {
             (Some(theirs), Some(ours)) => theirs.min(ours.max(floor)).max(SESSION_SECONDS_MIN),
             (Some(theirs), None) => theirs.max(SESSION_SECONDS_MIN),
             (None, Some(ours)) => ours.max(floor),

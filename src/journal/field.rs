@@ -4,6 +4,7 @@
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -73,6 +74,16 @@ macro_rules! numbers {
 }
 
 numbers!(u8, u16, u32, u64, u128, i64);
+
+impl Field for NonZeroU32 {
+    fn write(&self, out: &mut Vec<u8>) {
+        self.get().write(out);
+    }
+
+    fn read(from: &mut Reader<'_>) -> Option<Self> {
+        u32::read(from).and_then(Self::new)
+    }
+}
 
 /// A struct is its fields in the order in which they are named. What it forgets is as new when it
 /// is read.

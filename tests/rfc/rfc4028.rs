@@ -1,5 +1,6 @@
 //! A call that nobody refreshes ends (RFC 4028).
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use super::calls::CONTACT;
@@ -9,7 +10,7 @@ use crate::dialog::{LegEvent, LegKey, LegPolicy, Release};
 use crate::sip::Status;
 
 const POLICY: LegPolicy = LegPolicy {
-    session_expires: Some(1_800),
+    session_expires: NonZeroU32::new(1_800),
     min_se: 90,
     reliable_provisional: false,
     refer: false,

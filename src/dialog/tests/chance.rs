@@ -2,6 +2,7 @@
 //! happens, every leg has at most one end and nothing is left behind.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
 use super::messages::{PEER, invite, request, within};
@@ -24,7 +25,7 @@ impl Above {
                     UserAgentEvent::Invited(leg, _) => {
                         let policy = LegPolicy {
                             refer: true,
-                            session_expires: Some(90),
+                            session_expires: NonZeroU32::new(90),
                             ..LegPolicy::default()
                         };
                         // A leg that was cancelled meanwhile says so, and one that is refused for
@@ -120,7 +121,7 @@ fn aside(agent: &mut UserAgent, now: Instant, leg: LegKey, random: &mut Chance) 
 /// Sessions that expire within the run, reliable responses, transfers.
 fn policy(random: &mut Chance) -> LegPolicy {
     LegPolicy {
-        session_expires: Some(90).filter(|_| random.below(2) == 0),
+        session_expires: NonZeroU32::new(90).filter(|_| random.below(2) == 0),
         min_se: 90 + 60 * random.below(2),
         reliable_provisional: random.below(2) == 0,
         refer: true,

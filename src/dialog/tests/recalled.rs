@@ -1,5 +1,6 @@
 //! Legs that an earlier process has written down: what their far ends are told first.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use super::messages::{PEER, body, header, invite, kind, kinds, request, response, tag};
@@ -34,7 +35,7 @@ fn called(network: &mut Network, is_acknowledged: bool) -> (LegKey, String) {
     network.send(PEER, &invite("one", "1", ALLOWS_UPDATE));
     let leg = network.take_invited(0);
     let policy = LegPolicy {
-        session_expires: Some(90),
+        session_expires: NonZeroU32::new(90),
         ..LegPolicy::default()
     };
     network.agents[0].set_policy(network.now, leg, policy);
