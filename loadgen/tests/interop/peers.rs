@@ -23,7 +23,8 @@ fn kamailio_is_measured_beside_the_server() {
         "| processor time a call at 20 calls/s, µs |",
         "| set-up latency added at 20 calls/s, p99, µs |",
         "| highest rate with failed<0.01% and p99(setup)<100ms, calls/s |",
-        "| memory a call, 100 held, bytes |",
+        "| memory a call, 100 held, bytes, as the last has come |",
+        "| memory a call, 100 held, bytes, their transactions over |",
     ] {
         assert!(text.contains(row), "{row}: {said}\n{text}");
     }
