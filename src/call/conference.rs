@@ -3,8 +3,6 @@
 
 use std::sync::Arc;
 
-use compact_str::CompactString;
-
 use crate::agent::{EndCause, PartyState};
 use crate::cti::{CallState, ConnId, DnRole, ErrorCode, KeyValueList, UserDataChange};
 
@@ -62,7 +60,7 @@ impl Conversation {
         let Some(mut consult) = self.consult.take() else {
             return;
         };
-        let by = CompactString::from(&*self.facts.config.agent_at(asked.dn).dn);
+        let by = self.facts.number_of(asked.dn);
         if let Some(agent) = consult.agent(asked.dn).cloned() {
             let ended = PartyState::Ended(EndCause::Conferenced);
             consult.report(&self.facts, &agent, ended, News::default(), turn.commands);
@@ -180,7 +178,7 @@ impl Conversation {
         let Some(new) = self.main.with_leg(added).cloned() else {
             return;
         };
-        let by = CompactString::from(&*self.facts.config.agent_at(asked.dn).dn);
+        let by = self.facts.number_of(asked.dn);
         self.attach_brought(turn, added, &by);
         let number = new.number(&self.facts);
         let others: Vec<Participant> = self.main.others(new.leg).cloned().collect();
@@ -227,7 +225,7 @@ impl Conversation {
             let message = format!("{number} is no other party of this conference");
             return self.refuse(turn, asked, ErrorCode::InvalidAttribute, &message);
         };
-        let by = CompactString::from(&*self.facts.config.agent_at(asked.dn).dn);
+        let by = self.facts.number_of(asked.dn);
         let news = News {
             third: Some((by, DnRole::DeletedBy)),
             ..News::default()

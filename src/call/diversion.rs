@@ -38,7 +38,7 @@ impl Conversation {
     ) -> (Option<CompactString>, &'static str) {
         let config = &self.facts.config;
         let dn = match &quest.stage {
-            Stage::Reserving(dn) => Some((&*config.agent_at(*dn).dn).into()),
+            Stage::Reserving(dn) => Some(self.facts.number_of(*dn)),
             Stage::Phone(_) | Stage::Waiting | Stage::Ringing(_) => None,
         };
         let is_outside = matches!(destination, Destination::Outside { .. });

@@ -183,6 +183,11 @@ impl Facts {
         }
     }
 
+    /// The number of an agent's DN, as events have it.
+    pub(super) fn number_of(&self, dn: DnIndex) -> CompactString {
+        (&*self.config.agent_at(dn).dn).into()
+    }
+
     /// An agent, as the far end of a leg is shown it.
     pub(super) fn agent_party(&self, dn: DnIndex) -> Arc<Party> {
         Arc::new(Party {

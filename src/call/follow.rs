@@ -3,8 +3,6 @@
 
 use std::sync::Arc;
 
-use compact_str::CompactString;
-
 use crate::config::DnIndex;
 use crate::dialog;
 use crate::sip::Status;
@@ -129,7 +127,7 @@ impl Conversation {
         // to is ours from here on, and the phone's leg ends at once, and its subscription with it,
         // so that the agent is free: what comes back to it is another call.
         refer_ends(turn, leg, Status::OK);
-        let by = CompactString::from(&*self.facts.config.agent_at(dn).dn);
+        let by = self.facts.number_of(dn);
         self.let_agent_go(turn, (leg, number), Origin::default());
         self.main.referred_by = target.referred_by;
         let waiting = self

@@ -85,7 +85,7 @@ impl Participant {
     /// Its number, unless it is withheld.
     pub(super) fn number(&self, facts: &Facts) -> Option<CompactString> {
         match &self.who {
-            Who::Agent(dn) => Some((&*facts.config.agent_at(*dn).dn).into()),
+            Who::Agent(dn) => Some(facts.number_of(*dn)),
             Who::Outside(party) => number_of(party),
         }
     }

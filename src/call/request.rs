@@ -2,8 +2,6 @@
 //! its success at the party's DN, which carries `requested_by`, or an error. Here is where a party
 //! stands and whether what it asks is possible there; how it is done is in the sibling files.
 
-use compact_str::CompactString;
-
 use crate::agent::{self, EndCause};
 use crate::config::{Config, DnIndex};
 use crate::cti::{CallAction, CallRequest, ConnId, ErrorCode, RequestedBy};
@@ -140,7 +138,7 @@ impl Conversation {
 
     /// A party acts, if it is one and nothing is in its way.
     fn act(&mut self, turn: &mut Turn<'_>, which: Which, asked: Asked, action: CallAction) {
-        let number = CompactString::from(&*self.facts.config.agent_at(asked.dn).dn);
+        let number = self.facts.number_of(asked.dn);
         let position = match self.position(which, asked.dn) {
             Some(Position::OnItsWay) => {
                 let message = "the call is on its way to the agent; try again when it rings";

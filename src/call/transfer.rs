@@ -124,7 +124,7 @@ impl Conversation {
         let Some(mut consult) = self.consult.take() else {
             return;
         };
-        let number = CompactString::from(&*self.facts.config.agent_at(dn).dn);
+        let number = self.facts.number_of(dn);
         let ended = PartyState::Ended(EndCause::Transferred);
         let mut agents = Vec::new();
         if let Some(agent) = consult.agent(dn).cloned() {
@@ -238,7 +238,7 @@ impl Conversation {
         let consult = self.consult.as_ref();
         let user_data = consult.map(|call| call.info.user_data.clone());
         let user_data = user_data.filter(|pairs| !pairs.is_empty());
-        let by = CompactString::from(&*self.facts.config.agent_at(asked.dn).dn);
+        let by = self.facts.number_of(asked.dn);
         self.transferred(turn, asked.dn, asked.origin());
         self.main.since = turn.now;
         // Where it would be too much, the call keeps its own.
@@ -280,7 +280,7 @@ impl Conversation {
         if let Err(code) = self.main.change_user_data(change) {
             return self.refuse(turn, asked, code, "the user data would exceed its limit");
         }
-        let by = CompactString::from(&*self.facts.config.agent_at(asked.dn).dn);
+        let by = self.facts.number_of(asked.dn);
         self.let_agent_go(turn, (leg, number), asked.origin());
         if is_news {
             self.show_data(turn, &by, |_| true);

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use offhook_shards::wheel::TimerKey;
 use offhook_shards::{Transmit, Transport};
 
-use crate::journal::field::{Field, Reader, fields, write_count};
+use crate::journal::field::{Field, Reader, fields, write_bytes};
 use crate::sip::{Request, Status};
 use crate::spare::Lent;
 use crate::transaction::ServerKey;
@@ -59,8 +59,7 @@ fields!(Unheard { cseq, offers, kept });
 impl Field for Kept {
     fn write(&self, out: &mut Vec<u8>) {
         self.transmit.write(out);
-        write_count(self.bytes.len(), out);
-        out.extend_from_slice(&self.bytes);
+        write_bytes(&self.bytes, out);
     }
 
     fn read(from: &mut Reader<'_>) -> Option<Self> {

@@ -90,16 +90,6 @@ pub(super) struct Kept {
     pub(super) bytes: Vec<u8>,
 }
 
-/// By whatever socket or connection there is.
-fn straight(transport: Transport, remote: SocketAddr) -> Transmit {
-    Transmit {
-        transport,
-        local: None,
-        remote,
-        connection: None,
-    }
-}
-
 /// What tells a request of ours: random, but for the last bit, which says whether the request had
 /// no body. A response has it, too, so that it can be acknowledged as it must be although nobody
 /// remembers the INVITE any more.
@@ -387,7 +377,12 @@ impl Core {
     pub(super) fn acknowledge(&mut self, target: &Target, draft: &Draft<'_>) -> Kept {
         let branch = Branch::new(self.random.next(), draft.body.is_none());
         let (transport, remote) = self.write(target, draft, branch);
-        let transmit = straight(transport, remote);
+        let transmit = Transmit {
+            transport,
+            local: None,
+            remote,
+            connection: None,
+        };
         self.transactions.send(transmit, &self.scratch);
         Kept {
             transmit,

@@ -20,7 +20,7 @@ const _: () = assert!(size_of::<Packed>() <= 40, "a held call has two of them");
 
 /// A socket's address.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Address {
+enum Address {
     V4(Ipv4Addr, u16),
     V6(Box<SocketAddrV6>),
 }

@@ -140,8 +140,7 @@ impl Field for bool {
 
 impl Field for Bytes {
     fn write(&self, out: &mut Vec<u8>) {
-        write_count(self.len(), out);
-        out.extend_from_slice(self);
+        write_bytes(self, out);
     }
 
     fn read(from: &mut Reader<'_>) -> Option<Self> {
@@ -152,8 +151,7 @@ impl Field for Bytes {
 
 impl Field for Arc<[u8]> {
     fn write(&self, out: &mut Vec<u8>) {
-        write_count(self.len(), out);
-        out.extend_from_slice(self);
+        write_bytes(self, out);
     }
 
     fn read(from: &mut Reader<'_>) -> Option<Self> {
@@ -162,10 +160,15 @@ impl Field for Arc<[u8]> {
     }
 }
 
+/// Writes bytes down as [`Bytes`] are.
+pub(crate) fn write_bytes(bytes: &[u8], out: &mut Vec<u8>) {
+    write_count(bytes.len(), out);
+    out.extend_from_slice(bytes);
+}
+
 /// Writes a text down as a [`String`] is.
 pub(crate) fn write_text(text: &str, out: &mut Vec<u8>) {
-    write_count(text.len(), out);
-    out.extend_from_slice(text.as_bytes());
+    write_bytes(text.as_bytes(), out);
 }
 
 impl Field for String {
