@@ -35,6 +35,11 @@ pub const SEGMENTS_BYTES_MAX: usize = 60_000;
 pub const SEND_RETRY_PAUSE: Duration = Duration::from_millis(1);
 /// Classes by which the times of turns are counted: up to a second, each twice the last.
 pub const TURN_TIMES: usize = 22;
+/// How long a start waits for addresses that are in use, all of them together; then it says so. The
+/// kernel holds those of a process that has just ended until it has taken down its rings.
+pub const BIND_PATIENCE: Duration = Duration::from_secs(3);
+/// How often it tries meanwhile.
+pub const BIND_PAUSE: Duration = Duration::from_millis(20);
 /// What is asked for as each UDP socket's kernel buffers; the kernel may grant less.
 pub const SOCKET_BUFFER_BYTES: usize = 4 << 20;
 

@@ -6,8 +6,12 @@ use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
+use std::thread;
+use std::time::Instant;
 
+use crate::clock::Clock;
 use crate::engine::Transport;
+use crate::limits;
 use crate::options::{Options, StartError};
 use crate::sys;
 
@@ -38,6 +42,7 @@ pub(crate) struct Bound {
 }
 
 pub(crate) fn bind(options: &Options) -> Result<Bound, StartError> {
+    let until = Clock.now() + limits::BIND_PATIENCE;
     let shards = (0..options.shards)
         .map(|_| ShardSockets::default())
         .collect();
@@ -51,7 +56,8 @@ pub(crate) fn bind(options: &Options) -> Result<Bound, StartError> {
     let tcp = options.tcp.iter().map(|&address| (Transport::Tcp, address));
     let tls = options.tls.iter().map(|&address| (Transport::Tls, address));
     for (transport, address) in udp.chain(tcp).chain(tls) {
-        let group = bind_group(transport, address, options).map_err(|error| StartError::Bind {
+        let group = bind_group(transport, address, options, until);
+        let group = group.map_err(|error| StartError::Bind {
             transport,
             address,
             error,
@@ -87,10 +93,11 @@ fn bind_group(
     transport: Transport,
     address: SocketAddr,
     options: &Options,
+    until: Instant,
 ) -> io::Result<Vec<Listener>> {
     let (shards, bytes) = (options.shards, options.socket_buffer_bytes);
     let first = open(transport, address, bytes)?;
-    first.bind(&address.into())?;
+    bind_when_free(&first, address, until)?;
     let local = first
         .local_addr()?
         .as_socket()
@@ -123,6 +130,21 @@ fn bind_group(
         }
     }
     Ok(group)
+}
+
+/// Binds the socket, if need be as soon as the address is free. The kernel takes down the rings of
+/// a process after its end, and what they listened on until then: a server that is started right
+/// after another was killed finds its own addresses taken for a moment. Nothing runs yet that the
+/// wait could hold up.
+fn bind_when_free(socket: &Socket, address: SocketAddr, until: Instant) -> io::Result<()> {
+    loop {
+        match socket.bind(&address.into()) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && Clock.now() < until => {
+                thread::sleep(limits::BIND_PAUSE);
+            }
+            other => return other,
+        }
+    }
 }
 
 fn open(transport: Transport, address: SocketAddr, buffer_bytes: usize) -> io::Result<Socket> {
@@ -193,7 +215,7 @@ mod tests {
             socket_buffer_bytes: 65_536,
             ..Options::default()
         };
-        bind_group(transport, address, &options)
+        bind_group(transport, address, &options, Clock.now())
     }
 
     #[test]
@@ -226,6 +248,29 @@ mod tests {
                 let error = group_of(transport, group[0].local, shards).err().unwrap();
                 assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
             }
+        }
+    }
+
+    #[test]
+    fn an_address_that_is_given_up_meanwhile_is_bound() {
+        for transport in [Transport::Udp, Transport::Tcp] {
+            let group = group_of(transport, loopback(), 2).unwrap();
+            let address = group[0].local;
+            let owner = thread::spawn(move || {
+                thread::sleep(5 * limits::BIND_PAUSE);
+                drop(group);
+            });
+            let (udp, tcp) = match transport {
+                Transport::Udp => (vec![address], Vec::new()),
+                Transport::Tcp | Transport::Tls => (Vec::new(), vec![address]),
+            };
+            let options = Options {
+                udp,
+                tcp,
+                ..Options::default()
+            };
+            assert!(bind(&options).is_ok(), "{transport:?}");
+            owner.join().unwrap();
         }
     }
 
