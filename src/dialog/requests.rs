@@ -244,13 +244,21 @@ impl UserAgent {
     }
 
     fn bye(&mut self, now: Instant, server: ServerKey, request: &Request<'_>) {
-        if let Some(key) = self.leg_in_order(now, server, request) {
-            self.hear_request(key, request);
-            self.with_leg(now, key, |leg, turn| {
-                turn.reply(server, request, Status::OK);
-                leg.bye(turn, &request.message)
-            });
-        }
+        let Some(key) = self.leg_named(now, server, request) else {
+            return;
+        };
+        // RFC 3261 §12.2.2: a number that has been passed is refused. Yet whoever says BYE has
+        // hung up, whatever the answer (§15.1.1): one that comes late ends the leg all the same.
+        let status = if self.is_in_order(key, request) {
+            Status::OK
+        } else {
+            Status::SERVER_INTERNAL_ERROR
+        };
+        self.hear_request(key, request);
+        self.with_leg(now, key, |leg, turn| {
+            turn.reply(server, request, status);
+            leg.bye(turn, &request.message)
+        });
     }
 
     /// RFC 3261 §11.2. Max-Forwards is not looked at: UCM pings with 0, and the ping ends here.
@@ -353,27 +361,44 @@ impl UserAgent {
         server: ServerKey,
         request: &Request<'_>,
     ) -> Option<LegKey> {
-        let Some(key) = self.leg_of(request) else {
-            self.core.count(Counter::RequestUnknownDialog);
-            let status = Status::CALL_DOES_NOT_EXIST;
-            self.reply(now, server, request, status, Fields::default());
-            return None;
-        };
-        let leg = self.legs.get_mut(key).and_then(Option::as_mut);
-        let leg = leg.expect("a leg that was found in the table is in its place");
-        let dialog = leg.dialog_mut();
-        // Early dialogs of one INVITE count each for itself; the one that lasts begins anew.
-        if dialog.remote_tag().is_none() {
+        let key = self.leg_named(now, server, request)?;
+        if self.is_in_order(key, request) {
             return Some(key);
         }
-        // A second INVITE of one number is none that its sender can tell from the first.
-        if dialog.advances(request.cseq, request.method != Method::Invite) {
-            return Some(key);
-        }
-        self.core.count(Counter::RequestOutOfOrder);
         let status = Status::SERVER_INTERNAL_ERROR;
         self.reply(now, server, request, status, Fields::default());
         None
+    }
+
+    /// The leg of an in-dialog request; one that belongs to none has been answered.
+    fn leg_named(
+        &mut self,
+        now: Instant,
+        server: ServerKey,
+        request: &Request<'_>,
+    ) -> Option<LegKey> {
+        let key = self.leg_of(request);
+        if key.is_none() {
+            self.core.count(Counter::RequestUnknownDialog);
+            let status = Status::CALL_DOES_NOT_EXIST;
+            self.reply(now, server, request, status, Fields::default());
+        }
+        key
+    }
+
+    /// Whether a request comes after those that its leg has taken, which it then counts among them.
+    fn is_in_order(&mut self, key: LegKey, request: &Request<'_>) -> bool {
+        let leg = self.legs.get_mut(key).and_then(Option::as_mut);
+        let leg = leg.expect("a leg that was found in the table is in its place");
+        let dialog = leg.dialog_mut();
+        // Early dialogs of one INVITE count each for itself; the one that lasts begins anew. A
+        // second INVITE of one number is none that its sender can tell from the first.
+        let in_order = dialog.remote_tag().is_none()
+            || dialog.advances(request.cseq, request.method != Method::Invite);
+        if !in_order {
+            self.core.count(Counter::RequestOutOfOrder);
+        }
+        in_order
     }
 
     /// The To tag of an answer to a request that has none; nothing is worked out for one that has.

@@ -97,8 +97,8 @@ fn a_number_that_goes_back_gets_500_and_changes_nothing() {
     let tag = tag(texts.last().expect("answered"), "To").to_owned();
     network.send(PEER, &request("ACK", "call", 101, Some(&tag), "a", "", ""));
     network.take_events(0);
-    network.send(PEER, &request("BYE", "call", 100, Some(&tag), "b", "", ""));
-    assert_eq!(kind(&network.take_text()), "500 BYE");
+    network.send(PEER, &reinvite(&tag, 100));
+    assert_eq!(kinds(&network.take_texts()), ["100 INVITE", "500 INVITE"]);
     assert_eq!(network.count(0, Counter::RequestOutOfOrder), 1);
     assert_eq!(network.take_events(0), []);
     assert_eq!(network.agents[0].legs(), 1);

@@ -126,6 +126,33 @@ fn a_call_is_set_up_and_ended_from_either_side() {
     }
 }
 
+/// Copies of the BYE were lost until a request came through that was sent after it: its number must
+/// be refused (§12.2.2), but whoever sent it has hung up all the same (§15.1.1).
+#[test]
+fn a_bye_that_a_later_request_has_overtaken_ends_the_call() {
+    let (mut network, _, ok) = answered();
+    network.send(PEER, &ack(&ok, ""));
+    network.take_events(0);
+    let later = request(
+        "OPTIONS",
+        "call",
+        103,
+        Some(tag(&ok, "To")),
+        "later",
+        "",
+        "",
+    );
+    network.send(PEER, &later);
+    assert_eq!(kind(&network.take_text()), "200 OPTIONS");
+    network.send(PEER, &bye(&ok));
+    assert_eq!(kind(&network.take_text()), "500 BYE");
+    let release = Release::Bye { cause: 16.into() };
+    assert_eq!(network.take_leg_events(0), [LegEvent::HungUp(release)]);
+    network.run_until_idle();
+    assert_eq!(network.take_texts(), Vec::<String>::new());
+    assert_eq!(network.take_events(0), []);
+}
+
 #[test]
 fn bye_crossing_bye_ends_the_call_once() {
     let (mut network, caller, callee) = connected();
