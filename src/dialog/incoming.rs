@@ -11,7 +11,7 @@ use super::core::Core;
 use super::turn::body_of;
 
 /// The media types that a session may be described in.
-const SESSION_TYPES: &str = "application/sdp, multipart/mixed";
+const SESSION_TYPES: [&str; 2] = ["application/sdp", "multipart/mixed"];
 
 /// A request that is not served, and why.
 #[derive(Debug)]
@@ -175,7 +175,7 @@ fn check_content(request: &Request<'_>) -> Result<(), Unserved> {
         return Ok(());
     }
     if !is_of_session_type(message) {
-        return Err(unserved.with(HeaderName::Accept, SESSION_TYPES));
+        return Err(unserved.with(HeaderName::Accept, &SESSION_TYPES.join(", ")));
     }
     if is_encoded(message) {
         return Err(unserved.with(HeaderName::AcceptEncoding, "identity"));
@@ -202,7 +202,7 @@ fn is_of_session_type(message: &Message<'_>) -> bool {
     let content_type = message.content_type().ok().flatten();
     content_type.is_some_and(|content_type| {
         SESSION_TYPES
-            .split(", ")
+            .iter()
             .any(|media_type| content_type.is(media_type))
     })
 }

@@ -5,6 +5,8 @@ use crate::dialog::Body;
 use crate::sip::Sdp;
 use crate::sip::sdp::{Media, Origin};
 
+use super::direction::meant;
+
 /// A description that has been checked once.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Description<'a> {
@@ -100,6 +102,44 @@ pub(super) fn is_same(one: &[u8], other: &[u8]) -> bool {
 pub(super) fn is_alike(one: &[u8], other: &[u8]) -> bool {
     let says = |line: &&[u8]| !line.starts_with(b"o=");
     lines(one).filter(says).eq(lines(other).filter(says))
+}
+
+/// Whether two `o=` lines are of one session, whatever their versions.
+pub(super) fn is_same_session(one: &Origin<'_>, other: &Origin<'_>) -> bool {
+    let Origin {
+        username,
+        session,
+        version: _,
+        address_type,
+        address,
+    } = one;
+    *username == other.username
+        && *session == other.session
+        && *address_type == other.address_type
+        && *address == other.address
+}
+
+/// The media that are not refused.
+pub(super) fn in_use<'a>(
+    description: &Description<'a>,
+) -> impl Iterator<Item = Media<'a>> + use<'a> {
+    description.media().filter(|media| media.port != 0)
+}
+
+/// Whether the media in use are at the same addresses.
+pub(super) fn same_places(one: &Description<'_>, other: &Description<'_>) -> bool {
+    fn place<'a>(media: Media<'a>) -> (&'a str, u16, Option<&'a str>) {
+        (media.kind, media.port, media.address)
+    }
+    in_use(one).map(place).eq(in_use(other).map(place))
+}
+
+/// Whether they flow the same way there.
+pub(super) fn same_media(one: &Description<'_>, other: &Description<'_>) -> bool {
+    same_places(one, other)
+        && in_use(one)
+            .zip(in_use(other))
+            .all(|(one, other)| meant(&one) == meant(&other))
 }
 
 /// The lines of a text, each with its end.

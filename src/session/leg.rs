@@ -8,11 +8,11 @@ use bytes::Bytes;
 use crate::dialog::Body;
 use crate::journal::field::fields;
 use crate::seldom::Seldom;
-use crate::sip::sdp::{self, Media, Origin};
+use crate::sip::sdp;
 
 use super::compose;
-use super::description::{Description, is_alike};
-use super::direction::{both, meant, sends};
+use super::description::{Description, in_use, is_alike, is_same_session, same_media, same_places};
+use super::direction::{both, sends};
 use super::ours::{Hold, OwnOrigin, direction_of};
 use super::slots::Slots;
 
@@ -197,8 +197,10 @@ impl LegSession {
             self.exchange = Exchange::Said(None);
             return (partner.clone(), Slots::identity(0));
         };
-        let list = parse(self.said.as_ref()).unwrap_or(source);
-        let slots = Slots::offer(&list, &source);
+        let (list, slots) = match parse(self.said.as_ref()) {
+            Some(list) => (list, Slots::offer(&list, &source)),
+            None => (source, Slots::identity(source.media_count())),
+        };
         let text = self.relate(partner, &source, &list, &slots);
         (self.say(text, partner.content_type.clone()), slots)
     }
@@ -315,24 +317,36 @@ impl LegSession {
 
     /// The answer to the far end's offer, out of another party's answer to what was made of it.
     pub(super) fn answer(&mut self, partner: &Body, slots: &Slots) -> Body {
-        let answer = self.preview(partner, slots);
-        self.settle_heard(&answer);
-        answer
+        let Exchange::Heard(Some(offer)) = std::mem::take(&mut self.exchange) else {
+            return partner.clone();
+        };
+        let list = Description::parse(&offer);
+        let answer = self.place(list.as_ref(), partner, slots);
+        self.settle(list.as_ref(), answer.as_ref());
+        self.heard = Some(offer);
+        carry(partner, answer)
     }
 
     /// The same without consequences.
     fn preview(&self, partner: &Body, slots: &Slots) -> Body {
-        let Exchange::Heard(offer) = &self.exchange else {
+        let Exchange::Heard(Some(offer)) = &self.exchange else {
             return partner.clone();
         };
-        let (Some(list), Some(source)) = (parse(offer.as_ref()), Description::of(partner)) else {
-            return partner.clone();
-        };
+        let list = Description::parse(offer);
+        carry(partner, self.place(list.as_ref(), partner, slots))
+    }
+
+    /// Another party's answer in the places of the far end's offer; `None` where one of the two is
+    /// no description.
+    fn place(
+        &self,
+        list: Option<&Description<'_>>,
+        partner: &Body,
+        slots: &Slots,
+    ) -> Option<Arc<[u8]>> {
+        let (list, source) = (list?, Description::of(partner)?);
         let slots = slots.reversed(list.media_count());
-        Body {
-            content_type: partner.content_type.clone(),
-            bytes: self.relate(partner, &source, &list, &slots),
-        }
+        Some(self.relate(partner, &source, list, &slots))
     }
 
     /// The same for a provisional response. The first counts, and those that follow repeat it
@@ -472,18 +486,23 @@ impl LegSession {
     }
 
     fn settle_heard(&mut self, answer: &Body) {
-        let offer = match std::mem::replace(&mut self.exchange, Exchange::Settled) {
-            Exchange::Heard(Some(offer)) => offer,
-            Exchange::Heard(None) | Exchange::Settled | Exchange::Said(_) => return,
+        let Exchange::Heard(Some(offer)) = std::mem::take(&mut self.exchange) else {
+            return;
         };
-        if let Some(heard) = Description::parse(&offer) {
-            self.far_end_holds = self.holds_by(&heard);
-        }
-        if Description::of(answer).is_some() {
-            self.note_version(&answer.bytes);
-            self.said = Some(answer.bytes.clone());
-        }
+        let answer = Description::of(answer).map(|_| &answer.bytes);
+        self.settle(Description::parse(&offer).as_ref(), answer);
         self.heard = Some(offer);
+    }
+
+    /// The far end's offer and our answer to it take effect.
+    fn settle(&mut self, offer: Option<&Description<'_>>, answer: Option<&Arc<[u8]>>) {
+        if let Some(offer) = offer {
+            self.far_end_holds = self.holds_by(offer);
+        }
+        if let Some(answer) = answer {
+            self.note_version(answer);
+            self.said = Some(answer.clone());
+        }
     }
 
     /// Whether an offer puts us on hold. One that neither sends nor receives may just follow from
@@ -492,9 +511,8 @@ impl LegSession {
         let silent = |description: &Description<'_>| {
             in_use(description).all(|media| !sends(media.direction))
         };
-        let both_silent =
-            silent(offer) && parse(self.said.as_ref()).is_some_and(|said| silent(&said));
-        offer.is_held() && (self.far_end_holds || !both_silent)
+        let is_said_silent = || parse(self.said.as_ref()).is_some_and(|said| silent(&said));
+        offer.is_held() && (self.far_end_holds || !silent(offer) || !is_said_silent())
     }
 
     // Either way.
@@ -543,6 +561,18 @@ fn parse(text: Option<&Arc<[u8]>>) -> Option<Description<'_>> {
     Description::parse(text?)
 }
 
+/// A partner's body, with another text where it is a description.
+fn carry(partner: &Body, text: Option<Arc<[u8]>>) -> Body {
+    let Some(bytes) = text else {
+        return partner.clone();
+    };
+    let content_type = partner.content_type.clone();
+    Body {
+        content_type,
+        bytes,
+    }
+}
+
 fn sdp_type() -> Bytes {
     Bytes::from_static(b"application/sdp")
 }
@@ -552,38 +582,4 @@ fn body(text: Arc<[u8]>) -> Body {
         content_type: sdp_type(),
         bytes: text,
     }
-}
-
-fn is_same_session(one: &Origin<'_>, other: &Origin<'_>) -> bool {
-    let Origin {
-        username,
-        session,
-        version: _,
-        address_type,
-        address,
-    } = one;
-    *username == other.username
-        && *session == other.session
-        && *address_type == other.address_type
-        && *address == other.address
-}
-
-fn in_use<'a>(description: &Description<'a>) -> impl Iterator<Item = Media<'a>> + use<'a> {
-    description.media().filter(|media| media.port != 0)
-}
-
-/// Whether the media in use are at the same addresses.
-fn same_places(one: &Description<'_>, other: &Description<'_>) -> bool {
-    fn place<'a>(media: Media<'a>) -> (&'a str, u16, Option<&'a str>) {
-        (media.kind, media.port, media.address)
-    }
-    in_use(one).map(place).eq(in_use(other).map(place))
-}
-
-/// Whether they flow the same way there.
-fn same_media(one: &Description<'_>, other: &Description<'_>) -> bool {
-    same_places(one, other)
-        && in_use(one)
-            .zip(in_use(other))
-            .all(|(one, other)| meant(&one) == meant(&other))
 }

@@ -123,37 +123,35 @@ impl<'a> Sdp<'a> {
         let mut direction = Direction::default();
         let mut media_count = 0;
         let mut sections = body.len();
-        for (number, (start, line)) in lines(body).enumerate() {
+        let mut lines = lines(body);
+        match lines.next().map(|(_, line)| split(line)).transpose()? {
+            Some((b'v', value)) if value.trim_ascii() == b"0" => {}
+            Some(_) | None => return Err(SdpError::Version),
+        }
+        for (number, (start, line)) in (1..).zip(lines) {
             if number == SDP_LINES_MAX {
                 return Err(SdpError::TooManyLines);
             }
             let (letter, value) = split(line)?;
-            match (number, letter) {
-                (0, b'v') if value.trim_ascii() == b"0" => {}
-                (0, _) => return Err(SdpError::Version),
-                (_, b'm') => {
+            match letter {
+                b'm' => {
                     media(value)?;
                     media_count += 1;
                     sections = sections.min(start);
                 }
-                (_, b'o') if origin.is_none() => origin = Some(read_origin(value)?),
-                (_, b'c') => {
+                b'o' if origin.is_none() => origin = Some(read_origin(value)?),
+                b'c' => {
                     let found = connection(value)?;
-                    address = if media_count == 0 {
-                        Some(found)
-                    } else {
-                        address
-                    };
+                    if media_count == 0 {
+                        address = Some(found);
+                    }
                 }
-                (_, b'a') if media_count == 0 => direction = attribute(value).unwrap_or(direction),
-                (_, _) => {}
+                b'a' if media_count == 0 => direction = attribute(value).unwrap_or(direction),
+                _ => {}
             }
         }
         if media_count > SDP_MEDIA_MAX {
             return Err(SdpError::TooManyMedia);
-        }
-        if body.is_empty() {
-            return Err(SdpError::Version);
         }
         let origin = origin.ok_or(SdpError::Origin)?;
         Ok(Self {
@@ -195,22 +193,24 @@ impl<'a> Sdp<'a> {
     }
 }
 
-/// The lines without their ends, each with where it starts.
+/// The lines without their ends, each with where it starts. Empty lines are not in the grammar;
+/// peers put them at the end.
 fn lines(body: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
-    let mut ends = memchr::memchr_iter(b'\n', body);
     let mut next = 0;
     std::iter::from_fn(move || {
-        let start = next;
-        if start >= body.len() {
-            return None;
+        while next < body.len() {
+            let start = next;
+            let rest = &body[start..];
+            let end = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
+            next = start + end + 1;
+            let line = &rest[..end];
+            let line = line.strip_suffix(b"\r").unwrap_or(line);
+            if !line.is_empty() {
+                return Some((start, line));
+            }
         }
-        let end = ends.next().unwrap_or(body.len());
-        next = end + 1;
-        let line = &body[start..end];
-        Some((start, line.strip_suffix(b"\r").unwrap_or(line)))
+        None
     })
-    // Empty lines are not in the grammar; peers put them at the end.
-    .filter(|(_, line)| !line.is_empty())
 }
 
 fn split(line: &[u8]) -> Result<(u8, &[u8]), SdpError> {
@@ -221,10 +221,8 @@ fn split(line: &[u8]) -> Result<(u8, &[u8]), SdpError> {
 }
 
 fn read_origin(value: &[u8]) -> Result<Origin<'_>, SdpError> {
-    let mut fields = text(value)
-        .ok_or(SdpError::Origin)?
-        .split_ascii_whitespace();
-    let mut next = || fields.next().ok_or(SdpError::Origin);
+    let mut rest = text(value).ok_or(SdpError::Origin)?;
+    let mut next = || word(&mut rest).ok_or(SdpError::Origin);
     let (username, session, version) = (next()?, next()?, next()?);
     let (_network, address_type, address) = (next()?, next()?, next()?);
     let Some(Ok(version)) = decimal(version.as_bytes()) else {
@@ -240,25 +238,24 @@ fn read_origin(value: &[u8]) -> Result<Origin<'_>, SdpError> {
 }
 
 fn connection(value: &[u8]) -> Result<&str, SdpError> {
-    let mut fields = text(value)
-        .ok_or(SdpError::Connection)?
-        .split_ascii_whitespace();
-    match (fields.next(), fields.next(), fields.next()) {
+    let mut rest = text(value).ok_or(SdpError::Connection)?;
+    match (word(&mut rest), word(&mut rest), word(&mut rest)) {
         // A multicast address has `/ttl` behind it.
-        (Some(_), Some(_), Some(address)) => Ok(address.split('/').next().unwrap_or(address)),
+        (Some(_), Some(_), Some(address)) => Ok(before_slash(address)),
         _ => Err(SdpError::Connection),
     }
 }
 
 fn media(value: &[u8]) -> Result<Media<'_>, SdpError> {
-    let line = text(value).ok_or(SdpError::Media)?;
-    let (kind, rest) = word(line).ok_or(SdpError::Media)?;
-    let (ports, rest) = word(rest.trim_start()).ok_or(SdpError::Media)?;
-    let (protocol, formats) = word(rest.trim_start()).ok_or(SdpError::Media)?;
-    let port = ports.split('/').next().unwrap_or(ports);
-    let port = port.parse().map_err(|_| SdpError::Media)?;
-    let formats = formats.trim();
-    if kind.is_empty() || formats.is_empty() {
+    let mut rest = text(value).ok_or(SdpError::Media)?;
+    if rest.starts_with(|first: char| first.is_ascii_whitespace()) {
+        return Err(SdpError::Media);
+    }
+    let mut next = || word(&mut rest).ok_or(SdpError::Media);
+    let (kind, ports, protocol) = (next()?, next()?, next()?);
+    let port = before_slash(ports).parse().map_err(|_| SdpError::Media)?;
+    let formats = rest.trim_ascii();
+    if formats.is_empty() {
         return Err(SdpError::Media);
     }
     let direction = Direction::default();
@@ -272,10 +269,19 @@ fn media(value: &[u8]) -> Result<Media<'_>, SdpError> {
     })
 }
 
-/// What stands before and after the first blank, which is a few bytes away.
-fn word(line: &str) -> Option<(&str, &str)> {
-    let end = line.bytes().position(|byte| byte == b' ')?;
-    Some((&line[..end], &line[end + 1..]))
+/// Takes the next word of a line, whatever blanks are before it.
+fn word<'a>(rest: &mut &'a str) -> Option<&'a str> {
+    let line = rest.trim_ascii_start();
+    let end = line.bytes().position(|byte| byte.is_ascii_whitespace());
+    let (word, after) = line.split_at(end.unwrap_or(line.len()));
+    *rest = after;
+    (!word.is_empty()).then_some(word)
+}
+
+/// A number of ports or a lifetime may follow behind a slash.
+fn before_slash(word: &str) -> &str {
+    let end = word.bytes().position(|byte| byte == b'/');
+    &word[..end.unwrap_or(word.len())]
 }
 
 fn attribute(value: &[u8]) -> Option<Direction> {
