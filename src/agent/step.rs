@@ -10,6 +10,7 @@ use crate::config::{self, Config, DnIndex, QueueIndex};
 use crate::counters::{Counter, Counters};
 use crate::cti::{ErrorCode, Event, EventName, RequestedBy};
 use crate::few::Few;
+use crate::limits::TIMER_GRAIN;
 use crate::{call, queue};
 
 use super::Output;
@@ -37,6 +38,24 @@ pub(super) enum Timer {
     Claim,
     /// The desktop that was there before a crash has not come back.
     Desktop,
+}
+
+impl Timer {
+    /// Whether [`TIMER_GRAIN`] later does as well.
+    fn may_be_late(self) -> bool {
+        match self {
+            Self::Lease
+            | Self::WrapUp
+            | Self::LegalGuard
+            | Self::Tail
+            | Self::Rest
+            | Self::Refresh
+            | Self::AutoLogout
+            | Self::Desktop => true,
+            // Others have been promised the agent when it ends.
+            Self::Collection | Self::Claim => false,
+        }
+    }
 }
 
 /// The armed timers of one agent: mostly none, and rarely more than two.
@@ -118,7 +137,12 @@ impl Timers {
     /// Arms a timer, in place of the same one armed before.
     pub(super) fn arm(&mut self, step: &mut Step<'_>, timer: Timer, after: Duration) {
         self.disarm(step, timer);
-        let key = step.wheel.arm(step.now + after, (step.position, timer));
+        let (at, value) = (step.now + after, (step.position, timer));
+        let key = if timer.may_be_late() {
+            step.wheel.arm_within(at, TIMER_GRAIN, value)
+        } else {
+            step.wheel.arm(at, value)
+        };
         self.0.push((timer, key));
     }
 

@@ -8,7 +8,7 @@ use crate::call::{CallKey, Dial, DialTo, Event as CallEvent, LegCommand, LegSlot
 use crate::config::{Answering, MediaServer, TrunkSet};
 use crate::counters::Counter;
 use crate::dialog::{AutoAnswer, Cause, Invite, LegEvent, LegKey, LegPolicy, Target};
-use crate::limits::PEER_SILENCE_IN_T1;
+use crate::limits::{PEER_SILENCE_IN_T1, TIMER_GRAIN};
 use crate::sip::Status;
 use crate::trunk::{Failure, Route, leg_policy, sip_uri};
 
@@ -115,8 +115,8 @@ impl Engine {
         };
         match self.user_agent.invite(now, &invite) {
             Ok(leg) => {
-                self.silences
-                    .arm(now + PEER_SILENCE_IN_T1 * self.config.server.t1, (key, leg));
+                let silent = now + PEER_SILENCE_IN_T1 * self.config.server.t1;
+                self.silences.arm_within(silent, TIMER_GRAIN, (key, leg));
                 let rings = false;
                 let dialled = Box::new(Dialled { dial, route, rings });
                 self.links.add_dialled((key, slot), leg, dialled);

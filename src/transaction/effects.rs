@@ -8,12 +8,13 @@ use std::time::{Duration, Instant};
 use offhook_shards::wheel::{TimerKey, Wheel};
 use offhook_shards::{Transmit, Transport};
 
+use crate::limits::TIMER_GRAIN;
 use crate::sip::{Feedback, HeaderIndex};
 use crate::spare::Rooms;
 
 use super::event::{ClientKey, Event, ServerKey};
 use super::outbox::Outbox;
-use super::timer::{END_GRAIN, Timer, Timers};
+use super::timer::{Timer, Timers};
 
 /// Whose timer it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,11 +98,11 @@ impl Effects<'_> {
         self.shared.wheel.arm(self.now + after, (self.owner, timer))
     }
 
-    /// Arms a timer by which the transaction ends because nothing more can come: [`END_GRAIN`]
-    /// later does as well.
+    /// Arms a timer by which the transaction ends because nothing more can come (D and I to
+    /// M): [`TIMER_GRAIN`] later does as well.
     pub(super) fn arm_end(&mut self, timer: Timer, after: Duration) -> TimerKey {
         let (at, value) = (self.now + after, (self.owner, timer));
-        self.shared.wheel.arm_within(at, END_GRAIN, value)
+        self.shared.wheel.arm_within(at, TIMER_GRAIN, value)
     }
 
     pub(super) fn disarm(&mut self, key: TimerKey) {

@@ -4,11 +4,6 @@
 
 use std::time::Duration;
 
-/// Timers that end a transaction because nothing more can come (D and I to M) fall due together
-/// within it, so that a shard whose calls come one by one is not woken for each of their four,
-/// seconds later.
-pub(super) const END_GRAIN: Duration = Duration::from_millis(8);
-
 /// What a deadline is for. A transaction has at most one of each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Timer {

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use offhook_shards::{ConnectionChange, ConnectionOutcome, Source, Transport};
 
+use crate::limits::TIMER_GRAIN;
 use crate::sip::{Checked, HeaderIndex, Message, Method, Status};
-use crate::transaction::timer::END_GRAIN;
 use crate::transaction::{ClientKey, Event, Full, Incoming, Outgoing, Timers, Transactions};
 
 #[expect(
@@ -189,7 +189,7 @@ fn transactions_that_only_end_wake_nobody_one_by_one() {
     }
     assert!(transactions.is_empty());
     let span = Duration::from_millis(REQUESTS.into());
-    assert!(moments <= 1 + span.as_millis() / END_GRAIN.as_millis());
+    assert!(moments <= 1 + span.as_millis() / TIMER_GRAIN.as_millis());
 }
 
 #[test]
