@@ -412,31 +412,34 @@ impl Dialog {
     /// Where the next request goes: the first hop, when its URI names an address, or a name that
     /// has been looked up; else the way of the first request.
     pub(super) fn next_hop(&self) -> Target {
-        if let Way::Known(target) = &self.way {
-            return **target;
+        match &self.way {
+            Way::Known(target) => return **target,
+            Way::Peer => return self.peer(),
+            Way::Unread | Way::Direct | Way::Named(_) => {}
         }
-        if !self.has_remote_tag {
-            return self.peer();
-        }
-        let Ok(uri) = Uri::parse(self.first_hop().as_bytes()) else {
-            return self.peer();
-        };
-        let Some(ip) = uri.host.address() else {
-            return self.peer();
-        };
+        let uri = Uri::parse(self.first_hop().as_bytes()).ok();
+        let uri = uri.filter(|_| self.has_remote_tag);
+        uri.and_then(|uri| self.direct(&uri))
+            .unwrap_or_else(|| self.peer())
+    }
+
+    /// Where a URI says that the next request goes; `None` if it leaves it to the peer.
+    pub(super) fn direct(&self, uri: &Uri<'_>) -> Option<Target> {
+        let ip = uri.host.address()?;
+        let peer = self.peer();
         let transport = match uri.transport() {
             Some(sip::Transport::Udp) => Transport::Udp,
             Some(sip::Transport::Tcp) => Transport::Tcp,
             Some(sip::Transport::Tls) => Transport::Tls,
             // RFC 3263 §4.1 says UDP for a bare address; a peer that is reached by TCP and does
             // not say so again means TCP.
-            None => self.peer().transport,
+            None => peer.transport,
             Some(
                 sip::Transport::Sctp
                 | sip::Transport::Ws
                 | sip::Transport::Wss
                 | sip::Transport::Other(_),
-            ) => return self.peer(),
+            ) => return None,
         };
         let default = if transport == Transport::Tls {
             5061
@@ -444,14 +447,13 @@ impl Dialog {
             5060
         };
         let address = SocketAddr::new(ip, uri.port.unwrap_or(default));
-        let same = (transport, address) == (self.peer().transport, self.peer().address);
-        let large_requests = self.peer().large_requests.filter(|_| same);
-        Target {
+        let same = (transport, address) == (peer.transport, peer.address);
+        Some(Target {
             transport,
             address,
-            large_requests,
-            overload_control: self.peer().overload_control,
-        }
+            large_requests: peer.large_requests.filter(|_| same),
+            overload_control: peer.overload_control,
+        })
     }
 }
 

@@ -21,7 +21,9 @@ pub(super) enum Way {
     /// Nobody has looked at its URI yet.
     #[default]
     Unread,
-    /// The URI says it, or leaves it to the peer.
+    /// It leads to the peer, or leaves it to the peer: most do.
+    Peer,
+    /// The URI says it.
     Direct,
     /// The URI names a host that has not been looked up yet.
     Named(Box<Question>),
@@ -36,14 +38,25 @@ impl Dialog {
         // Before the peer has said where it is, requests go where the first one went.
         self.remote_tag()?;
         if self.way == Way::Unread {
-            let question = Uri::parse(self.first_hop().as_bytes())
-                .ok()
-                .and_then(|uri| question(&uri, self.peer().transport));
-            self.way = question.map_or(Way::Direct, |question| Way::Named(Box::new(question)));
+            self.way = self.read_way();
         }
         match &self.way {
             Way::Named(question) => Some(question),
-            Way::Unread | Way::Direct | Way::Known(_) => None,
+            Way::Unread | Way::Peer | Way::Direct | Way::Known(_) => None,
+        }
+    }
+
+    fn read_way(&self) -> Way {
+        let Ok(uri) = Uri::parse(self.first_hop().as_bytes()) else {
+            return Way::Peer;
+        };
+        let peer = self.peer();
+        if let Some(question) = question(&uri, peer.transport) {
+            return Way::Named(Box::new(question));
+        }
+        match self.direct(&uri) {
+            Some(target) if target != peer => Way::Direct,
+            Some(_) | None => Way::Peer,
         }
     }
 

@@ -83,7 +83,7 @@ impl Dialog {
         peers: &mut Peers,
     ) -> Result<Resting, Box<Self>> {
         let has_way = match self.way {
-            Way::Direct | Way::Known(_) => true,
+            Way::Peer | Way::Direct | Way::Known(_) => true,
             Way::Unread | Way::Named(_) => false,
         };
         let (Some(remote_cseq), Some(remote_tag), true, None, false) = (
