@@ -136,16 +136,33 @@ pub(super) fn fingerprint(message: &Message<'_>, hash: impl Fn(&[u8]) -> u64) ->
 }
 
 fn name(address: &NameAddr<'_>) -> Box<str> {
-    let mut name = String::with_capacity(address.display.map_or(0, <[u8]>::len));
+    let written = address.display.unwrap_or_default();
+    if let Some(plain) = plain(written, b'\\') {
+        return plain.into();
+    }
+    let mut name = String::with_capacity(written.len());
     name.extend(address.display_text());
     name.into()
 }
 
 /// The user part as a number: without its parameters (RFC 3261 §19.1.6), escapes resolved.
 pub(super) fn number(user: &str) -> String {
-    let mut text = unescaped(user.split(';').next().unwrap_or_default());
+    let end = user.bytes().position(|byte| byte == b';');
+    let user = &user[..end.unwrap_or(user.len())];
+    if let Some(plain) = plain(user.as_bytes(), b'%') {
+        return plain.to_owned();
+    }
+    let mut text = unescaped(user);
     text.retain(|character| !character.is_control());
     text
+}
+
+/// The text, if it is to be read as it is written: nothing in it is escaped, and all of it is
+/// ASCII that can be shown.
+fn plain(text: &[u8], escape: u8) -> Option<&str> {
+    let is_plain = |byte: &u8| matches!(byte, b' '..=b'~') && *byte != escape;
+    let text = text.iter().all(is_plain).then_some(text)?;
+    std::str::from_utf8(text).ok()
 }
 
 /// A text with its escapes resolved (RFC 3261 §19.1.2).
@@ -178,4 +195,36 @@ fn carried(message: &Message<'_>, is_trusted: bool) -> Carried {
         values.map(|value| (name.as_str(), String::from_utf8_lossy(value)))
     });
     lines.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_plain_is_read_as_the_rest_is() {
+        for (user, expected) in [
+            ("2001", "2001"),
+            ("+49 30;phone-context=x", "+49 30"),
+            ("20%301", "2001"),
+            ("a%0ab", "ab"),
+            ("%c3%bc", "ü"),
+            ("ü", "ü"),
+            (";x", ""),
+        ] {
+            assert_eq!(number(user), expected, "{user}");
+        }
+        for (display, expected) in [
+            ("\"Front Desk\"", "Front Desk"),
+            ("Front", "Front"),
+            (r#""a \"b\" \\c""#, r#"a "b" \c"#),
+            ("\"ü\"", "ü"),
+            ("\"a\tb\"", "a b"),
+            ("", ""),
+        ] {
+            let value = format!("{display} <sip:1@h>");
+            let address = NameAddr::parse(value.as_bytes()).expect("legal");
+            assert_eq!(&*name(&address), expected, "{display}");
+        }
+    }
 }
