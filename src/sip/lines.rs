@@ -117,6 +117,13 @@ impl<'a> Lines<'a> {
     /// What is between the colon and the end of the line, without white space around it.
     #[inline]
     fn value(&self, mut start: usize, mut end: usize) -> Range<usize> {
+        // One blank before it and none behind, as nearly everybody writes.
+        if let [b' ', first, .., last] = self.head[start..end]
+            && first > b' '
+            && last > b' '
+        {
+            return start + 1..end;
+        }
         while start < end && is_space(self.head[start]) {
             start += 1;
         }
@@ -196,7 +203,7 @@ fn find_colon(window: &[u8; NAME_WINDOW]) -> Option<usize> {
 /// Where the first control character is: CR, LF and NUL are among them.
 #[inline]
 fn find_control(bytes: &[u8]) -> Option<usize> {
-    const ONES: u128 = u128::MAX / 255;
+    const ONES: u64 = u64::MAX / 255;
     let mut rest = bytes;
     while let Some((block, next)) = rest.split_first_chunk::<16>() {
         // The compiler makes one comparison of sixteen.
@@ -204,10 +211,14 @@ fn find_control(bytes: &[u8]) -> Option<usize> {
             .iter()
             .fold(false, |found, byte| found | (*byte < b' '))
         {
-            let block = u128::from_le_bytes(*block);
             // Sets the highest bit of each byte below 32, up to the first at least.
-            let found = block.wrapping_sub(ONES * 32) & !block & (ONES << 7);
-            return Some(bytes.len() - rest.len() + found.trailing_zeros() as usize / 8);
+            let found = |half: u64| half.wrapping_sub(ONES * 32) & !half & (ONES << 7);
+            let block = u128::from_le_bytes(*block);
+            let at = match found(block as u64) {
+                0 => 64 + found((block >> 64) as u64).trailing_zeros(),
+                low => low.trailing_zeros(),
+            };
+            return Some(bytes.len() - rest.len() + at as usize / 8);
         }
         rest = next;
     }
@@ -215,7 +226,8 @@ fn find_control(bytes: &[u8]) -> Option<usize> {
     Some(bytes.len() - rest.len() + tail)
 }
 
+/// The same in sixteen bits, which is more than a head has bytes.
 fn position(span: Range<usize>) -> (u16, u16) {
-    let narrow = |at| u16::try_from(at).expect("a head is no longer than sixteen bits can say");
-    (narrow(span.start), narrow(span.end))
+    const { assert!(HEAD_BYTES_MAX <= u16::MAX as usize) };
+    (span.start as u16, span.end as u16)
 }
