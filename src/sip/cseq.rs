@@ -1,9 +1,10 @@
 //! CSeq (RFC 3261 §20.16).
 
+use super::class::is_token;
 use super::header::HeaderName;
 use super::malformed::Malformed;
 use super::method::Method;
-use super::scan::{Scanner, decimal, is_token};
+use super::scan::{Scanner, decimal};
 use crate::limits::CSEQ_MAX;
 
 /// A CSeq value.

@@ -6,11 +6,11 @@
 
 use memchr::memmem;
 
+use super::class::is_token;
 use super::content::content_length;
 use super::header::HeaderName;
 use super::lines::Lines;
 use super::malformed::Malformed;
-use super::scan::is_token;
 use crate::limits::{BODY_BYTES_MAX, HEAD_BYTES_MAX};
 
 /// What the front of a stream's buffer is.

@@ -6,9 +6,10 @@
 
 use std::ops::Range;
 
+use super::class::is_token;
 use super::header::{HeaderIndex, HeaderName};
 use super::malformed::Malformed;
-use super::scan::{is_space, is_token};
+use super::scan::is_space;
 use crate::limits::{HEAD_BYTES_MAX, LINE_BYTES_MAX};
 
 /// The name, when it is known, where the name is, and where the value is without its white space.

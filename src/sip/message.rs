@@ -2,13 +2,14 @@
 //!
 //! Typed accessors for single headers live in the file of the header's name.
 
+use super::class::visible_text;
 use super::content::content_length;
 use super::cseq::CSeq;
 use super::header::{HeaderIndex, HeaderName};
 use super::lines::Lines;
 use super::malformed::Malformed;
 use super::name_addr::NameAddr;
-use super::scan::{Elements, visible_text};
+use super::scan::Elements;
 use super::start_line::StartLine;
 use super::via::Via;
 

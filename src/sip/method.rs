@@ -2,8 +2,9 @@
 
 use std::fmt;
 
+use super::class::is_token;
 use super::malformed::Malformed;
-use super::scan::{is_token, text};
+use super::scan::text;
 
 /// A request method. RFC 3261 §7.1: case matters, so `invite` is an unknown one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

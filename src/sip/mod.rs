@@ -8,6 +8,7 @@
 //! Transactions, dialogs and every decision about a message live above, in `transaction`.
 
 pub mod checked;
+mod class;
 pub mod contact;
 pub mod content;
 pub mod cseq;

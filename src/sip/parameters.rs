@@ -2,8 +2,9 @@
 
 use std::fmt;
 
+use super::class::is_parameter;
 use super::malformed::Malformed;
-use super::scan::{Scanner, is_parameter, text};
+use super::scan::{Scanner, text};
 use crate::limits::PARAMETERS_MAX;
 
 /// A list of parameters that has been checked once. Names compare without regard to case; of two

@@ -1,8 +1,9 @@
 //! Lists of option tags, methods and packages: Require, Supported, Allow and their like.
 
+use super::class::media_type_end;
 use super::header::HeaderName;
 use super::message::Message;
-use super::scan::{Elements, Scanner, media_type_end, trim};
+use super::scan::{Elements, Scanner, trim};
 
 /// The tokens of every line of one header, empty elements left out. An element with parameters
 /// (as in Accept) yields what stands before them; anything that is not a token ends at its first

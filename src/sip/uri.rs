@@ -5,9 +5,10 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use super::class::{URI_PART, class_end, host_text, is_unreserved};
 use super::malformed::Malformed;
 use super::parameters::Parameters;
-use super::scan::{decimal, host_text, is_unreserved, is_uri, text};
+use super::scan::{decimal, text};
 use super::via::Transport;
 
 /// The scheme of a URI.
@@ -63,23 +64,25 @@ impl<'a> Host<'a> {
             let address = text(inside).and_then(|inside| inside.parse().ok());
             return address.map(Self::V6).ok_or(Malformed::UriHost);
         }
-        if let Some(address) = v4(bytes) {
+        if let Some((address, [])) = v4(bytes) {
             return Ok(Self::V4(address));
         }
+        Self::name(bytes)
+    }
+
+    fn name(bytes: &'a [u8]) -> Result<Self, Malformed> {
         let name = host_text(bytes).ok_or(Malformed::UriHost)?;
-        let last_label = name
-            .trim_end_matches('.')
-            .rsplit('.')
-            .next()
-            .unwrap_or_default();
+        // The last label, which one dot or more may follow.
+        let label_end = bytes.iter().rposition(|byte| *byte != b'.');
+        let labels = label_end.map_or(&bytes[..0], |last| &bytes[..=last]);
+        let dot = labels.iter().rposition(|byte| *byte == b'.');
         // RFC 3261 §25.1: the top label starts with a letter, so 256.0.0.1 is no name either.
-        let top = last_label
-            .bytes()
-            .next()
-            .is_some_and(|byte| byte.is_ascii_alphabetic());
+        let top = labels
+            .get(dot.map_or(0, |dot| dot + 1))
+            .is_some_and(u8::is_ascii_alphabetic);
         // Single labels such as `3com-gateway` are met inside company networks.
-        let single = !name.contains('.') && name.bytes().any(|byte| byte.is_ascii_alphabetic());
-        if top || single {
+        let is_single = || labels.len() == bytes.len() && dot.is_none();
+        if top || (is_single() && bytes.iter().any(u8::is_ascii_alphabetic)) {
             return Ok(Self::Name(name));
         }
         Err(Malformed::UriHost)
@@ -294,40 +297,6 @@ impl fmt::Display for Uri<'_> {
     }
 }
 
-/// What a byte is to [`Marks::find`].
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Mark {
-    /// No delimiter.
-    Plain,
-    Colon,
-    At,
-    Semicolon,
-    Question,
-    Percent,
-    /// What stands in no URI.
-    Foreign,
-}
-
-const MARKS: [Mark; 256] = marks();
-
-const fn marks() -> [Mark; 256] {
-    let mut table = [Mark::Foreign; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        table[byte] = match byte as u8 {
-            b':' => Mark::Colon,
-            b'@' => Mark::At,
-            b';' => Mark::Semicolon,
-            b'?' => Mark::Question,
-            b'%' => Mark::Percent,
-            other if is_uri(other) => Mark::Plain,
-            _ => Mark::Foreign,
-        };
-        byte += 1;
-    }
-    table
-}
-
 /// Where the delimiters of a SIP URI are, each the first of its kind where it means something.
 #[derive(Default)]
 struct Marks {
@@ -345,28 +314,34 @@ impl Marks {
     fn find(bytes: &[u8]) -> Result<Self, Malformed> {
         let mut marks = Self::default();
         let mut escapes = true;
-        for (at, byte) in bytes.iter().enumerate() {
-            match MARKS[usize::from(*byte)] {
-                Mark::Plain => {}
-                Mark::Colon if marks.colon.is_none() => marks.colon = Some(at),
-                Mark::Colon if marks.at.is_none() && marks.password.is_none() => {
+        let mut at = 0;
+        loop {
+            at += class_end(&bytes[at..], URI_PART);
+            let Some(byte) = bytes.get(at) else {
+                break;
+            };
+            match byte {
+                b':' if marks.colon.is_none() => marks.colon = Some(at),
+                b':' if marks.at.is_none() && marks.password.is_none() => {
                     marks.password = Some(at);
                 }
                 // What stood before it belongs to the user.
-                Mark::At if marks.at.is_none() => {
+                b'@' if marks.at.is_none() => {
                     (marks.at, marks.parameters, marks.headers) = (Some(at), None, None);
                 }
-                Mark::Semicolon if marks.parameters.is_none() && marks.headers.is_none() => {
+                b';' if marks.parameters.is_none() && marks.headers.is_none() => {
                     marks.parameters = Some(at);
                 }
-                Mark::Question if marks.headers.is_none() => marks.headers = Some(at),
-                Mark::Colon | Mark::At | Mark::Semicolon | Mark::Question => {}
-                Mark::Percent => {
+                b'?' if marks.headers.is_none() => marks.headers = Some(at),
+                b':' | b'@' | b';' | b'?' => {}
+                b'%' => {
                     let digits = bytes.get(at + 1..at + 3);
                     escapes &= digits.is_some_and(|it| it.iter().all(u8::is_ascii_hexdigit));
                 }
-                Mark::Foreign => return Err(Malformed::Uri),
+                // What stands in no URI.
+                _ => return Err(Malformed::Uri),
             }
+            at += 1;
         }
         if escapes {
             Ok(marks)
@@ -376,22 +351,36 @@ impl Marks {
     }
 }
 
-/// Four decimal numbers, without leading zeros, as `Ipv4Addr` reads them.
-fn v4(bytes: &[u8]) -> Option<Ipv4Addr> {
-    let mut octets = [0_u8; 4];
-    let (mut place, mut digits) = (0, 0);
-    for byte in bytes {
-        let octet = octets.get_mut(place)?;
-        match byte {
-            b'0'..=b'9' if digits == 0 || *octet != 0 => {
-                *octet = octet.checked_mul(10)?.checked_add(byte - b'0')?;
-                digits += 1;
-            }
-            b'.' if digits > 0 => (place, digits) = (place + 1, 0),
-            _ => return None,
+/// Four decimal numbers, without leading zeros, as `Ipv4Addr` reads them, and what follows.
+fn v4(bytes: &[u8]) -> Option<(Ipv4Addr, &[u8])> {
+    let mut octets = [0; 4];
+    let mut rest = bytes;
+    for (place, octet) in octets.iter_mut().enumerate() {
+        if place > 0 {
+            rest = rest.strip_prefix(b".")?;
         }
+        (*octet, rest) = decimal_octet(rest)?;
     }
-    (place == 3 && digits > 0).then(|| Ipv4Addr::from(octets))
+    Some((Ipv4Addr::from(octets), rest))
+}
+
+/// A number of up to three digits that a byte can hold.
+#[inline(always)]
+fn decimal_octet(bytes: &[u8]) -> Option<(u8, &[u8])> {
+    let (first, mut rest) = bytes.split_first()?;
+    if !first.is_ascii_digit() {
+        return None;
+    }
+    let mut octet = u32::from(first - b'0');
+    while let Some((next @ b'0'..=b'9', after)) = rest.split_first() {
+        let longer = octet * 10 + u32::from(next - b'0');
+        // Nothing follows a zero.
+        if octet == 0 || longer > u32::from(u8::MAX) {
+            return None;
+        }
+        (octet, rest) = (longer, after);
+    }
+    Some((octet as u8, rest))
 }
 
 fn scheme(name: &str) -> Result<Scheme<'_>, Malformed> {
@@ -417,6 +406,14 @@ fn scheme(name: &str) -> Result<Scheme<'_>, Malformed> {
 
 /// Reads `host` or `host:port`.
 pub(super) fn host_and_port(bytes: &[u8]) -> Result<(Host<'_>, Option<u16>), Malformed> {
+    // As nearly everybody writes it.
+    match v4(bytes) {
+        Some((address, [])) => return Ok((Host::V4(address), None)),
+        Some((address, [b':', digits @ ..])) => {
+            return Ok((Host::V4(address), Some(port(digits)?)));
+        }
+        Some(_) | None => {}
+    }
     let host_end = match bytes.first() {
         Some(b'[') => memchr::memchr(b']', bytes).ok_or(Malformed::UriHost)? + 1,
         // Hosts are short.
@@ -435,6 +432,16 @@ pub(super) fn host_and_port(bytes: &[u8]) -> Result<(Host<'_>, Option<u16>), Mal
 
 /// Reads a port number.
 pub(super) fn port(digits: &[u8]) -> Result<u16, Malformed> {
+    if (1..=5).contains(&digits.len()) {
+        let mut port: u32 = 0;
+        for byte in digits {
+            if !byte.is_ascii_digit() {
+                return Err(Malformed::UriPort);
+            }
+            port = port * 10 + u32::from(byte - b'0');
+        }
+        return u16::try_from(port).map_err(|_| Malformed::UriPort);
+    }
     match decimal(digits) {
         Some(Ok(number)) => u16::try_from(number).map_err(|_| Malformed::UriPort),
         _ => Err(Malformed::UriPort),

@@ -10,12 +10,13 @@ use std::net::SocketAddr;
 use crate::limits::VALUES_MAX;
 
 use super::checked::{Rejection, Request};
+use super::class::is_token;
 use super::feedback::{self, Feedback};
 use super::header::HeaderName;
 use super::message::Message;
 use super::method::Method;
 use super::reply::Reply;
-use super::scan::{is_space, is_token};
+use super::scan::is_space;
 use super::status::Status;
 use super::via::{Transport, Via};
 
@@ -34,7 +35,7 @@ impl<'b> Writer<'b> {
         buffer.extend_from_slice(method.as_str().as_bytes());
         buffer.push(b' ');
         for byte in uri {
-            if super::scan::is_uri(*byte) {
+            if super::class::is_uri(*byte) {
                 buffer.push(*byte);
             } else {
                 push_display(buffer, format_args!("%{byte:02X}"));

@@ -1,5 +1,7 @@
 //! Parts, mistakes and comparison of URIs (RFC 3261 §19.1).
 
+use proptest::prelude::*;
+
 use super::*;
 
 fn uri(text: &str) -> Uri<'_> {
@@ -120,5 +122,133 @@ fn comparison_follows_the_examples_of_the_rfc() {
         ("tel:+123", "tel:+124"),
     ] {
         assert!(!uri(this).equivalent(&uri(that)), "{this} {that}");
+    }
+}
+
+/// The parts of a URI as [`Uri`] has them, found without regard to time.
+fn slowly(bytes: &[u8]) -> Result<Uri<'_>, Malformed> {
+    let is_foreign = |byte: &u8| !byte.is_ascii_graphic() || b"\"<>\\".contains(byte);
+    if bytes.iter().any(is_foreign) {
+        return Err(Malformed::Uri);
+    }
+    let is_escape = |rest: &[u8]| {
+        let digits = rest.get(1..3);
+        digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+    };
+    let mut ends = (0..bytes.len()).map(|at| &bytes[at..]);
+    if !ends.all(|rest| rest[0] != b'%' || is_escape(rest)) {
+        return Err(Malformed::UriEscape);
+    }
+    let whole = std::str::from_utf8(bytes).expect("no byte is foreign");
+    let (name, rest) = whole.split_once(':').ok_or(Malformed::Uri)?;
+    let scheme = scheme(name)?;
+    if !scheme.is_sip() {
+        return Uri::parse_opaque(scheme, rest);
+    }
+    let (user, rest) = match rest.split_once('@') {
+        Some((user, rest)) => (Some(user), rest),
+        None => (None, rest),
+    };
+    let (user, password) = match user.and_then(|user| user.split_once(':')) {
+        Some((user, password)) => (Some(user), Some(password)),
+        None => (user, None),
+    };
+    if user == Some("") {
+        return Err(Malformed::Uri);
+    }
+    let (rest, headers) = rest.split_once('?').unwrap_or((rest, ""));
+    let host_end = rest.find(';').unwrap_or(rest.len());
+    let (host, port) = host_and_port_slowly(&rest[..host_end])?;
+    Ok(Uri {
+        scheme,
+        user,
+        password,
+        host,
+        port,
+        parameters: Parameters::parse(&rest.as_bytes()[host_end..])?,
+        headers,
+    })
+}
+
+fn host_and_port_slowly(text: &str) -> Result<(Host<'_>, Option<u16>), Malformed> {
+    let end = match text.starts_with('[') {
+        true => text.find(']').ok_or(Malformed::UriHost)? + 1,
+        false => text.find(':').unwrap_or(text.len()),
+    };
+    let host = host_slowly(&text[..end])?;
+    match text[end..].strip_prefix(':') {
+        None if end == text.len() => Ok((host, None)),
+        None => Err(Malformed::UriHost),
+        Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
+            let port = digits.parse().map_err(|_| Malformed::UriPort)?;
+            Ok((host, Some(port)))
+        }
+        Some(_) => Err(Malformed::UriPort),
+    }
+}
+
+fn host_slowly(text: &str) -> Result<Host<'_>, Malformed> {
+    let inside = text.strip_prefix('[').and_then(|it| it.strip_suffix(']'));
+    if let Some(address) = inside {
+        return address
+            .parse()
+            .map(Host::V6)
+            .map_err(|_| Malformed::UriHost);
+    }
+    if let Ok(address) = text.parse() {
+        return Ok(Host::V4(address));
+    }
+    let is_letter = |letter: char| letter.is_ascii_alphabetic();
+    let labels = text.trim_end_matches('.');
+    let top = labels.rsplit('.').next().unwrap_or_default();
+    let is_single = !text.contains('.') && text.contains(is_letter);
+    let is_name = |letter: char| letter.is_ascii_alphanumeric() || "-._".contains(letter);
+    if text.chars().all(is_name) && (top.starts_with(is_letter) || is_single) {
+        return Ok(Host::Name(text));
+    }
+    Err(Malformed::UriHost)
+}
+
+/// What URIs are made of, and what they are not.
+const PIECES: &str = "(sip:|SIPS:|tel:|a|7000|@|:|;|\\?|=|&|%4|%41|,|/|-|_|\\.|\\[|\\]|::1|\
+    0|1|25|255|256|192\\.0\\.2\\.1|:5060|65535|65536|h\\.example\\.com|transport=udp|lr|\
+    \"|<| |\r\n|é){0,9}";
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn a_uri_is_what_its_delimiters_say(pieces in PIECES, bytes in "[ -~]{0,3}") {
+        let texts = [
+            pieces.clone(),
+            format!("sip:{pieces}"),
+            format!("sip:7000@{pieces}"),
+            format!("sip:7000@192.0.2.1{pieces}"),
+            format!("sips:{pieces}@h.example.com{bytes}"),
+        ];
+        for text in &texts {
+            prop_assert_eq!(Uri::parse(text.as_bytes()), slowly(text.as_bytes()), "{}", text);
+            prop_assert_eq!(Host::parse(text.as_bytes()), host_slowly(text), "{}", text);
+        }
+        prop_assert_eq!(Host::parse(pieces.as_bytes()), host_slowly(&pieces));
+    }
+
+    #[test]
+    fn an_address_of_four_numbers_is_what_the_standard_library_reads(
+        text in "[0-2]?[0-9]{1,2}(\\.[0-9]{1,3}){2,4}\\.?[0-9a]?",
+    ) {
+        let read = v4(text.as_bytes()).filter(|(_, rest)| rest.is_empty());
+        prop_assert_eq!(read.map(|(address, _)| address), text.parse().ok());
+    }
+
+    #[test]
+    fn no_byte_is_taken_for_another(
+        at in any::<prop::sample::Index>(),
+        byte in any::<u8>(),
+    ) {
+        let mut bytes = b"sip:7000:p@192.0.2.1:5060;transport=udp?a=b".to_vec();
+        let at = at.index(bytes.len());
+        bytes[at] = byte;
+        prop_assert_eq!(Uri::parse(&bytes), slowly(&bytes));
     }
 }
