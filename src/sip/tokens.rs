@@ -3,7 +3,7 @@
 use super::class::media_type_end;
 use super::header::HeaderName;
 use super::message::Message;
-use super::scan::{Elements, Scanner, trim};
+use super::scan::{Elements, Scanner, is_space};
 
 /// The tokens of every line of one header, empty elements left out. An element with parameters
 /// (as in Accept) yields what stands before them; anything that is not a token ends at its first
@@ -77,12 +77,35 @@ impl<'a> Message<'a> {
 /// Whether a line lists this token.
 fn lists(line: &[u8], token: &str) -> bool {
     let is_it = |found: &[u8]| found.eq_ignore_ascii_case(token.as_bytes());
-    if memchr::memchr2(b'"', b'<', line).is_some() {
-        return Tokens::new([line].into_iter()).any(|found| is_it(found.as_bytes()));
-    }
+    let first = match token.as_bytes() {
+        [first, ..] if memchr::memchr2(b'"', b'<', line).is_none() => *first,
+        _ => return Tokens::new([line].into_iter()).any(|found| is_it(found.as_bytes())),
+    };
     // As nearly every line is: commas separate, and nothing else has to be looked at.
-    line.split(|byte| *byte == b',').any(|element| {
-        let element = trim(element);
-        is_it(&element[..media_type_end(element)])
+    memchr::memchr2_iter(first.to_ascii_lowercase(), first.to_ascii_uppercase(), line).any(|at| {
+        let (before, element) = line.split_at(at);
+        let last = before.iter().rfind(|byte| !is_space(**byte));
+        matches!(last, None | Some(b',')) && is_it(&element[..media_type_end(element)])
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+        #[test]
+        fn a_line_lists_what_its_elements_begin_with(
+            line in "(UPDATE|update|a|b/a|a;q=1|100rel|,|, |,\r\n |\\(|\"|<|>| |\t|u){0,9}",
+            token in "UPDATE|a|b/a|u|100rel|UP|\\(",
+        ) {
+            let mut tokens = Tokens::new([line.as_bytes()].into_iter());
+            let expected = tokens.any(|found| found.eq_ignore_ascii_case(&token));
+            prop_assert_eq!(lists(line.as_bytes(), &token), expected, "{:?} {}", line, token);
+        }
+    }
 }
