@@ -29,7 +29,7 @@ impl<'a> Parameters<'a> {
     ) -> Result<(Self, Option<Option<&'a str>>), Malformed> {
         let mut found = None;
         let parameters = Self::scan_each(scanner, |name, value| {
-            if found.is_none() && name.eq_ignore_ascii_case(wanted.as_bytes()) {
+            if found.is_none() && is_named(name, wanted.as_bytes()) {
                 found = Some(value);
             }
         })?;
@@ -43,6 +43,10 @@ impl<'a> Parameters<'a> {
     ) -> Result<Self, Malformed> {
         let start = scanner.at();
         for _ in 0..=PARAMETERS_MAX {
+            if scanner.at_end() {
+                let text = scanner.since(start);
+                return Ok(Self { text });
+            }
             let Some((name, value)) = next(scanner)? else {
                 let text = scanner.since(start);
                 return Ok(Self { text });
@@ -99,7 +103,7 @@ impl<'a> Parameters<'a> {
     pub fn find(&self, name: &str) -> Option<Option<&'a str>> {
         let wanted = name.as_bytes();
         let mut spans = self.spans();
-        let (_, value) = spans.find(|(found, _)| found.eq_ignore_ascii_case(wanted))?;
+        let (_, value) = spans.find(|(found, _)| is_named(found, wanted))?;
         value_text(value)
     }
 
@@ -159,6 +163,12 @@ impl fmt::Display for Written<'_> {
 
 /// A name and perhaps a value, both text: of classes that are ASCII, or looked at.
 type Parameter<'a> = (&'a [u8], Option<&'a [u8]>);
+
+/// Whether a parameter has this name, which most write in the case that we ask in.
+#[inline]
+pub(super) fn is_named(name: &[u8], wanted: &[u8]) -> bool {
+    name == wanted || name.eq_ignore_ascii_case(wanted)
+}
 
 fn value_text(value: Option<&[u8]>) -> Option<Option<&str>> {
     match value {

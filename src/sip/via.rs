@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::header::HeaderName;
 use super::malformed::Malformed;
-use super::parameters::Parameters;
+use super::parameters::{Parameters, is_named};
 use super::scan::{Scanner, is_space, text};
 use super::uri::{Host, host_and_port, port};
 use crate::limits::BRANCH_BYTES_MAX;
@@ -124,10 +124,10 @@ impl<'a> Via<'a> {
         let [mut branch, mut rport, mut received, mut overload] = [None; 4];
         let parameters = Parameters::scan_each(&mut scanner, |name, value| {
             let wanted = match name.len() {
-                2 if name.eq_ignore_ascii_case(b"oc") => &mut overload,
-                5 if name.eq_ignore_ascii_case(b"rport") => &mut rport,
-                6 if name.eq_ignore_ascii_case(b"branch") => &mut branch,
-                8 if name.eq_ignore_ascii_case(b"received") => &mut received,
+                2 if is_named(name, b"oc") => &mut overload,
+                5 if is_named(name, b"rport") => &mut rport,
+                6 if is_named(name, b"branch") => &mut branch,
+                8 if is_named(name, b"received") => &mut received,
                 _ => return,
             };
             // Of two with one name the first counts.
@@ -244,7 +244,11 @@ fn has_cookie(branch: &str) -> bool {
 
 /// Reads sent-by, with the white space that RFC 3261 §25.1 allows around its colon.
 fn sent_by<'a>(scanner: &mut Scanner<'a>) -> Result<(Host<'a>, Option<u16>), Malformed> {
-    let whole = scanner.take_while(|byte| byte != b';' && byte != b',' && !is_space(byte));
+    let start = scanner.at();
+    // Nothing that ends it is of this class; what is of none is looked at by itself.
+    scanner.parameter_name();
+    scanner.take_while(|byte| byte != b';' && byte != b',' && !is_space(byte));
+    let whole = scanner.since(start);
     let (host, port_here) = match whole.strip_suffix(b":") {
         // `host: 5060`
         Some(host) if !host.ends_with(b":") => {
