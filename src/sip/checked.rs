@@ -138,16 +138,18 @@ impl<'a> Message<'a> {
     /// # Errors
     /// A [`Rejection`] with the rule and the answer.
     pub fn check(self) -> Result<Checked<'a>, Rejection<'a>> {
-        let checked = match (self.defect(), self.start_line()) {
-            (Some(defect), _) => Err(defect),
-            (None, StartLine::Request { method, uri }) => {
-                self.check_request(method, uri).map(Checked::Request)
-            }
-            (None, StartLine::Response { status, .. }) => {
-                self.check_response(status).map(Checked::Response)
-            }
+        let error = match (self.defect(), self.start_line()) {
+            (Some(defect), _) => defect,
+            (None, StartLine::Request { method, uri }) => match self.check_request(method, uri) {
+                Ok(request) => return Ok(Checked::Request(request)),
+                Err(error) => error,
+            },
+            (None, StartLine::Response { status, .. }) => match self.check_response(status) {
+                Ok(response) => return Ok(Checked::Response(response)),
+                Err(error) => error,
+            },
         };
-        checked.map_err(|error| self.reject(error))
+        Err(self.reject(error))
     }
 
     fn reject(self, error: Malformed) -> Rejection<'a> {
@@ -230,6 +232,7 @@ impl<'a> Message<'a> {
         })
     }
 
+    #[inline(always)]
     fn fields(self) -> Result<Fields<'a>, Malformed> {
         let call_id = self.call_id()?;
         let from = Address::parse(self.mandatory(HeaderName::From)?)?;
