@@ -70,6 +70,10 @@ impl<'a> Lines<'a> {
             return None;
         }
         let start = self.at;
+        if self.head[start..].starts_with(b"\r\n") {
+            self.at += 2;
+            return None;
+        }
         let known = self.known(start);
         // A name that is known has no control character.
         let from = known.map_or(start, |(_, colon)| colon);
@@ -93,7 +97,15 @@ impl<'a> Lines<'a> {
     /// The name at `start` and the colon after it, when it is written as nearly every peer does.
     #[inline(always)]
     fn known(&self, start: usize) -> Option<(HeaderName, usize)> {
-        let window = self.head[start..].first_chunk::<NAME_WINDOW>()?;
+        let rest = &self.head[start..];
+        let last;
+        let window = match rest.first_chunk() {
+            Some(window) => window,
+            None => {
+                last = last_window(rest);
+                &last
+            }
+        };
         let colon = find_colon(window)?;
         let name = HeaderName::written(&window[..colon])?;
         Some((name, start + colon))
@@ -184,6 +196,13 @@ impl<'a> Lines<'a> {
 
 /// Bytes in which the colon after a known name is looked for.
 const NAME_WINDOW: usize = 24;
+
+/// Fewer bytes than a window has, which stand before the end of most messages without a body.
+fn last_window(rest: &[u8]) -> [u8; NAME_WINDOW] {
+    let mut window = [0; NAME_WINDOW];
+    window[..rest.len()].copy_from_slice(rest);
+    window
+}
 
 /// Where the first colon is.
 #[inline]

@@ -318,6 +318,25 @@ proptest! {
         target::run(&bytes);
     }
 
+    /// Names are looked for in more bytes than the last line may have.
+    #[test]
+    fn what_follows_a_head_changes_nothing_of_its_lines(
+        lines in "((To|Call-ID|Via|k|Date|Content-Type|X-A| |)( |):( |)(a:b|1|\"|)\
+            (\r\n|\r\n |\r|)){0,4}",
+        body in proptest::collection::vec(any::<u8>(), 1..40),
+    ) {
+        let head = format!("OPTIONS sip:a SIP/2.0\r\n{lines}\r\n\r\n").into_bytes();
+        let followed = [&head[..], &body].concat();
+        let [mut index, mut other] = [HeaderIndex::new(), HeaderIndex::new()];
+        let read = Message::parse(&head, &mut index);
+        let other = Message::parse(&followed, &mut other);
+        match (read, other) {
+            (Ok(one), Ok(two)) => prop_assert!(one.all_headers().eq(two.all_headers())),
+            (Err(one), Err(two)) => prop_assert_eq!(one, two),
+            (one, two) => panic!("{one:?} {two:?} {lines:?}"),
+        }
+    }
+
     #[test]
     fn what_is_written_reads_back_and_writes_the_same(
         headers in proptest::collection::vec((name(), VALUE), 0..20),
