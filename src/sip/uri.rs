@@ -155,18 +155,19 @@ impl<'a> Uri<'a> {
     /// [`Malformed::UriPort`], [`Malformed::Parameter`], [`Malformed::TooManyParameters`].
     pub fn parse(bytes: &'a [u8]) -> Result<Self, Malformed> {
         let marks = Marks::find(bytes)?;
-        let whole = text(bytes).ok_or(Malformed::Uri)?;
+        // Only what is asked for as text is made text.
+        let part = |part: &'a [u8]| text(part).ok_or(Malformed::Uri);
         let colon = marks.colon.ok_or(Malformed::Uri)?;
-        let scheme = scheme(&whole[..colon])?;
+        let scheme = scheme(&bytes[..colon])?;
         if !scheme.is_sip() {
-            return Self::parse_opaque(scheme, &whole[colon + 1..]);
+            return Self::parse_opaque(scheme, part(&bytes[colon + 1..])?);
         }
         let (user, password) = match (marks.at, marks.password) {
             (Some(at), Some(second)) => (
-                Some(&whole[colon + 1..second]),
-                Some(&whole[second + 1..at]),
+                Some(part(&bytes[colon + 1..second])?),
+                Some(part(&bytes[second + 1..at])?),
             ),
-            (Some(at), None) => (Some(&whole[colon + 1..at]), None),
+            (Some(at), None) => (Some(part(&bytes[colon + 1..at])?), None),
             (None, _) => (None, None),
         };
         if user == Some("") {
@@ -174,7 +175,10 @@ impl<'a> Uri<'a> {
         }
         let host = marks.at.unwrap_or(colon) + 1;
         let end = marks.headers.unwrap_or(bytes.len());
-        let headers = whole.get(end + 1..).unwrap_or_default();
+        let headers = match bytes.get(end + 1..) {
+            Some(headers) => part(headers)?,
+            None => "",
+        };
         let host_end = marks.parameters.unwrap_or(end);
         let (host, port) = host_and_port(&bytes[host..host_end])?;
         let parameters = Parameters::parse(&bytes[host_end..end])?;
@@ -383,25 +387,20 @@ fn decimal_octet(bytes: &[u8]) -> Option<(u8, &[u8])> {
     Some((octet as u8, rest))
 }
 
-fn scheme(name: &str) -> Result<Scheme<'_>, Malformed> {
-    if name.eq_ignore_ascii_case("sip") {
+fn scheme(name: &[u8]) -> Result<Scheme<'_>, Malformed> {
+    if name.eq_ignore_ascii_case(b"sip") {
         return Ok(Scheme::Sip);
     }
-    if name.eq_ignore_ascii_case("sips") {
+    if name.eq_ignore_ascii_case(b"sips") {
         return Ok(Scheme::Sips);
     }
-    if name.eq_ignore_ascii_case("tel") {
+    if name.eq_ignore_ascii_case(b"tel") {
         return Ok(Scheme::Tel);
     }
-    let starts = name
-        .bytes()
-        .next()
-        .is_some_and(|byte| byte.is_ascii_alphabetic());
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
-    if starts && name.bytes().all(allowed) {
-        return Ok(Scheme::Other(name));
-    }
-    Err(Malformed::Uri)
+    let starts = name.first().is_some_and(u8::is_ascii_alphabetic);
+    let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
+    let name = text(name).filter(|_| starts && name.iter().all(allowed));
+    name.map(Scheme::Other).ok_or(Malformed::Uri)
 }
 
 /// Reads `host` or `host:port`.

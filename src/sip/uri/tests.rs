@@ -141,7 +141,7 @@ fn slowly(bytes: &[u8]) -> Result<Uri<'_>, Malformed> {
     }
     let whole = std::str::from_utf8(bytes).expect("no byte is foreign");
     let (name, rest) = whole.split_once(':').ok_or(Malformed::Uri)?;
-    let scheme = scheme(name)?;
+    let scheme = scheme(name.as_bytes())?;
     if !scheme.is_sip() {
         return Uri::parse_opaque(scheme, rest);
     }
