@@ -40,20 +40,19 @@ pub(super) fn decimal(bytes: &[u8]) -> Option<Result<u64, ()>> {
     if bytes.is_empty() {
         return None;
     }
-    let mut number: Result<u64, ()> = Ok(0);
+    let mut number: u64 = 0;
     for byte in bytes {
-        if !byte.is_ascii_digit() {
-            return None;
-        }
-        let digit = u64::from(byte - b'0');
-        number = number.and_then(|value| {
-            value
-                .checked_mul(10)
-                .and_then(|tens| tens.checked_add(digit))
-                .ok_or(())
-        });
+        let digit = Some(byte.wrapping_sub(b'0')).filter(|digit| *digit < 10)?;
+        number = number.wrapping_mul(10).wrapping_add(u64::from(digit));
     }
-    Some(number)
+    // So many digits cannot be too large.
+    if bytes.len() < u64::MAX.ilog10() as usize {
+        return Some(Ok(number));
+    }
+    let number = bytes.iter().try_fold(0_u64, |number, byte| {
+        number.checked_mul(10)?.checked_add(u64::from(byte - b'0'))
+    });
+    Some(number.ok_or(()))
 }
 
 /// A position in one header value.
@@ -252,4 +251,23 @@ fn element_end(value: &[u8]) -> usize {
         scanner.advance(1);
     }
     value.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_decimal_number_is_what_the_standard_library_reads(
+            text in "[0-9]{0,3}|0{0,30}[0-9]{17,22}|[0-9]{0,2}[ -~][0-9]{0,22}|\
+                1844674407370955161[0-9]",
+        ) {
+            let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+            let expected = is_number.then(|| text.parse().map_err(|_| ()));
+            prop_assert_eq!(decimal(text.as_bytes()), expected);
+        }
+    }
 }
