@@ -18,6 +18,7 @@ const LONG_FILES: &[(&str, &str)] = &[];
 const UNSAFE_FILES: &[&str] = &[
     "shards/src/sys.rs",
     "src/server/allocator.rs",
+    "src/sip/class.rs",
     "shards/src/sys/batch.rs",
     "tests/allocation.rs",
     "loadgen/tests/allocation.rs",

@@ -1,6 +1,7 @@
 //! The character classes of RFC 3261 §25.1.
 
-use super::scan::text;
+// One look at each byte, instead of two, decides that it is text.
+#![allow(unsafe_code)]
 
 pub(super) const TOKEN: u8 = 1;
 pub(super) const PARAMETER: u8 = 2;
@@ -74,18 +75,40 @@ pub(super) fn is_parameter(byte: u8) -> bool {
 
 /// The bytes as text when each of them may stand in a host name.
 pub(super) fn host_text(bytes: &[u8]) -> Option<&str> {
-    of_class(bytes, HOST)
+    whole_text(bytes, HOST)
+}
+
+/// The bytes as text when each of them may stand in a URI.
+pub(super) fn uri_text(bytes: &[u8]) -> Option<&str> {
+    whole_text(bytes, URI)
 }
 
 /// The bytes as text when there are some, and none of them is a blank, a control or foreign.
 pub(super) fn visible_text(bytes: &[u8]) -> Option<&str> {
-    of_class(bytes, VISIBLE).filter(|text| !text.is_empty())
+    whole_text(bytes, VISIBLE).filter(|text| !text.is_empty())
 }
 
-fn of_class(bytes: &[u8], class: u8) -> Option<&str> {
-    let whole = class_end(bytes, class) == bytes.len();
-    whole.then(|| text(bytes)).flatten()
+#[inline(always)]
+fn whole_text(bytes: &[u8], class: u8) -> Option<&str> {
+    Some(class_text(bytes, class)).filter(|text| text.len() == bytes.len())
 }
+
+/// The bytes from the start on that are of this class. The library would look at each again.
+#[inline(always)]
+pub(super) fn class_text(bytes: &[u8], class: u8) -> &str {
+    let of_class = &bytes[..class_end(bytes, class)];
+    // SAFETY: each of these bytes is of a class, and what is of a class is ASCII, as the
+    // assertion below says of the table. ASCII is UTF-8.
+    unsafe { std::str::from_utf8_unchecked(of_class) }
+}
+
+const _: () = {
+    let mut byte = 0x80;
+    while byte < 0x100 {
+        assert!(CLASSES[byte] == 0, "what is of a class is ASCII");
+        byte += 1;
+    }
+};
 
 /// Where the token ends that starts here, or the two of them with a `/` between.
 pub(super) fn media_type_end(bytes: &[u8]) -> usize {
@@ -125,4 +148,32 @@ pub(super) fn is_uri(byte: u8) -> bool {
 /// `unreserved` of RFC 3261 §25.1: escaped or not, the same character.
 pub(super) fn is_unreserved(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || is_one_of(byte, b"-_.!~*'()")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: [u8; 8] = [
+        TOKEN, PARAMETER, URI, URI_PART, VALUE, HOST, VISIBLE, MEDIA_TYPE,
+    ];
+
+    #[test]
+    fn text_ends_before_the_first_byte_of_another_class() {
+        for class in ALL {
+            let is_of = |byte: &u8| CLASSES[usize::from(*byte)] & class != 0;
+            for byte in 0..=u8::MAX {
+                for length in 0..10 {
+                    for at in 0..=length {
+                        let mut bytes = [b'a'; 10];
+                        bytes[at] = byte;
+                        let bytes = &bytes[..length];
+                        let end = bytes.iter().position(|byte| !is_of(byte));
+                        let expected = &bytes[..end.unwrap_or(length)];
+                        assert_eq!(Ok(class_text(bytes, class)), std::str::from_utf8(expected));
+                    }
+                }
+            }
+        }
+    }
 }

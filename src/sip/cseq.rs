@@ -1,6 +1,5 @@
 //! CSeq (RFC 3261 §20.16).
 
-use super::class::is_token;
 use super::header::HeaderName;
 use super::malformed::Malformed;
 use super::method::Method;
@@ -37,7 +36,7 @@ pub(super) fn number_and_method<'a>(
     header: HeaderName,
 ) -> Result<CSeq<'a>, Malformed> {
     let number = number(scanner, header, CSEQ_MAX)?;
-    let method = Method::parse(scanner.take_while(is_token));
+    let method = Method::parse(scanner.token().unwrap_or_default().as_bytes());
     let method = method.map_err(|_| Malformed::Invalid(header))?;
     scanner.skip_space();
     Ok(CSeq { number, method })

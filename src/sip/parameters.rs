@@ -29,17 +29,17 @@ impl<'a> Parameters<'a> {
     ) -> Result<(Self, Option<Option<&'a str>>), Malformed> {
         let mut found = None;
         let parameters = Self::scan_each(scanner, |name, value| {
-            if found.is_none() && is_named(name, wanted.as_bytes()) {
+            if found.is_none() && is_named(name, wanted) {
                 found = Some(value);
             }
         })?;
-        Ok((parameters, found.and_then(value_text)))
+        Ok((parameters, found))
     }
 
     /// Reads parameters up to a comma or the end, and shows each on the way.
     pub(super) fn scan_each(
         scanner: &mut Scanner<'a>,
-        mut each: impl FnMut(&'a [u8], Option<&'a [u8]>),
+        mut each: impl FnMut(&'a str, Option<&'a str>),
     ) -> Result<Self, Malformed> {
         let start = scanner.at();
         for _ in 0..=PARAMETERS_MAX {
@@ -88,12 +88,6 @@ impl<'a> Parameters<'a> {
 
     /// Names and values in order. A quoted value comes without its quotes, escapes kept.
     pub fn iter(&self) -> impl Iterator<Item = (&'a str, Option<&'a str>)> + use<'a> {
-        self.spans()
-            .map_while(|(name, value)| Some((text(name)?, value_text(value)?)))
-    }
-
-    /// The same as bytes, which `scan` has found to be text.
-    fn spans(&self) -> impl Iterator<Item = Parameter<'a>> + use<'a> {
         let mut scanner = Scanner::new(self.text);
         std::iter::from_fn(move || next(&mut scanner).ok().flatten())
     }
@@ -101,10 +95,8 @@ impl<'a> Parameters<'a> {
     /// The parameter of that name: `None` when absent, `Some(None)` when it has no value.
     #[must_use]
     pub fn find(&self, name: &str) -> Option<Option<&'a str>> {
-        let wanted = name.as_bytes();
-        let mut spans = self.spans();
-        let (_, value) = spans.find(|(found, _)| is_named(found, wanted))?;
-        value_text(value)
+        let (_, value) = self.iter().find(|(found, _)| is_named(found, name))?;
+        Some(value)
     }
 
     /// The value of the parameter of that name, when it is there and has one.
@@ -161,20 +153,13 @@ impl fmt::Display for Written<'_> {
     }
 }
 
-/// A name and perhaps a value, both text: of classes that are ASCII, or looked at.
-type Parameter<'a> = (&'a [u8], Option<&'a [u8]>);
+/// A name and perhaps a value.
+type Parameter<'a> = (&'a str, Option<&'a str>);
 
 /// Whether a parameter has this name, which most write in the case that we ask in.
 #[inline]
-pub(super) fn is_named(name: &[u8], wanted: &[u8]) -> bool {
+pub(super) fn is_named(name: &str, wanted: &str) -> bool {
     name == wanted || name.eq_ignore_ascii_case(wanted)
-}
-
-fn value_text(value: Option<&[u8]>) -> Option<Option<&str>> {
-    match value {
-        None => Some(None),
-        Some(value) => text(value).map(Some),
-    }
 }
 
 /// The next parameter, or `None` where no semicolon follows.
@@ -188,8 +173,7 @@ fn next<'a>(scanner: &mut Scanner<'a>) -> Result<Option<Parameter<'a>>, Malforme
         return Ok(Some((name, None)));
     }
     let value = if scanner.peek() == Some(b'"') {
-        let inside = scanner.quoted()?;
-        text(inside).map(|_| inside)
+        text(scanner.quoted()?)
     } else {
         scanner.parameter_value()
     };

@@ -3,7 +3,7 @@
 //! Folding needs no copy: CR and LF reach a value only as part of a fold (`lines` sees to that),
 //! so the cursor counts them as white space.
 
-use super::class::{MEDIA_TYPE, PARAMETER, TOKEN, VALUE, class_end};
+use super::class::{MEDIA_TYPE, PARAMETER, TOKEN, VALUE, class_text};
 use super::malformed::Malformed;
 
 /// Linear white space, folds included.
@@ -28,7 +28,7 @@ pub(super) fn trim(mut bytes: &[u8]) -> &[u8] {
     bytes
 }
 
-/// Text that the caller has checked to be ASCII, or that may be anything.
+/// Text, when it is.
 pub(super) fn text(bytes: &[u8]) -> Option<&str> {
     std::str::from_utf8(bytes).ok()
 }
@@ -154,30 +154,29 @@ impl<'a> Scanner<'a> {
 
     /// The token here, or `None` when there is none.
     pub(super) fn token(&mut self) -> Option<&'a str> {
-        self.take_class(TOKEN).and_then(text)
+        self.take_class(TOKEN)
     }
 
     /// The token here, or two of them with a `/` between.
     pub(super) fn media_type(&mut self) -> Option<&'a str> {
-        self.take_class(MEDIA_TYPE).and_then(text)
+        self.take_class(MEDIA_TYPE)
     }
 
-    /// The parameter name here, which is ASCII.
-    pub(super) fn parameter_name(&mut self) -> Option<&'a [u8]> {
+    /// The parameter name here.
+    pub(super) fn parameter_name(&mut self) -> Option<&'a str> {
         self.take_class(PARAMETER)
     }
 
-    /// The unquoted parameter value here, which is ASCII.
-    pub(super) fn parameter_value(&mut self) -> Option<&'a [u8]> {
+    /// The unquoted parameter value here.
+    pub(super) fn parameter_value(&mut self) -> Option<&'a str> {
         self.take_class(VALUE)
     }
 
     #[inline(always)]
-    fn take_class(&mut self, class: u8) -> Option<&'a [u8]> {
-        let rest = self.rest();
-        let end = class_end(rest, class);
-        self.at += end;
-        (end > 0).then(|| &rest[..end])
+    fn take_class(&mut self, class: u8) -> Option<&'a str> {
+        let taken = class_text(self.rest(), class);
+        self.at += taken.len();
+        (!taken.is_empty()).then_some(taken)
     }
 
     /// The inside of the quoted string that starts here, escapes kept.

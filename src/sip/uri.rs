@@ -5,7 +5,7 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::class::{URI_PART, class_end, host_text, is_unreserved};
+use super::class::{URI_PART, class_end, host_text, is_unreserved, uri_text};
 use super::malformed::Malformed;
 use super::parameters::Parameters;
 use super::scan::{decimal, text};
@@ -156,7 +156,7 @@ impl<'a> Uri<'a> {
     pub fn parse(bytes: &'a [u8]) -> Result<Self, Malformed> {
         let marks = Marks::find(bytes)?;
         // Only what is asked for as text is made text.
-        let part = |part: &'a [u8]| text(part).ok_or(Malformed::Uri);
+        let part = |part: &'a [u8]| uri_text(part).ok_or(Malformed::Uri);
         let colon = marks.colon.ok_or(Malformed::Uri)?;
         let scheme = scheme(&bytes[..colon])?;
         if !scheme.is_sip() {
@@ -399,7 +399,7 @@ fn scheme(name: &[u8]) -> Result<Scheme<'_>, Malformed> {
     }
     let starts = name.first().is_some_and(u8::is_ascii_alphabetic);
     let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
-    let name = text(name).filter(|_| starts && name.iter().all(allowed));
+    let name = uri_text(name).filter(|_| starts && name.iter().all(allowed));
     name.map(Scheme::Other).ok_or(Malformed::Uri)
 }
 

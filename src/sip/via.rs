@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use super::header::HeaderName;
 use super::malformed::Malformed;
 use super::parameters::{Parameters, is_named};
-use super::scan::{Scanner, is_space, text};
+use super::scan::{Scanner, is_space};
 use super::uri::{Host, host_and_port, port};
 use crate::limits::BRANCH_BYTES_MAX;
 
@@ -85,11 +85,11 @@ pub struct Via<'a> {
     /// One of them, which is asked for again and again.
     branch: Option<&'a str>,
     /// The value of another one, which an answer fills in; `Some(None)` when it has none.
-    rport: Option<Option<&'a [u8]>>,
+    rport: Option<Option<&'a str>>,
     /// Whether it says already where it was received from.
     is_received: bool,
     /// What it says of overload (RFC 7339); `Some(None)` where it asks to hear of it.
-    overload: Option<Option<&'a [u8]>>,
+    overload: Option<Option<&'a str>>,
 }
 
 impl<'a> Via<'a> {
@@ -124,10 +124,10 @@ impl<'a> Via<'a> {
         let [mut branch, mut rport, mut received, mut overload] = [None; 4];
         let parameters = Parameters::scan_each(&mut scanner, |name, value| {
             let wanted = match name.len() {
-                2 if is_named(name, b"oc") => &mut overload,
-                5 if is_named(name, b"rport") => &mut rport,
-                6 if is_named(name, b"branch") => &mut branch,
-                8 if is_named(name, b"received") => &mut received,
+                2 if is_named(name, "oc") => &mut overload,
+                5 if is_named(name, "rport") => &mut rport,
+                6 if is_named(name, "branch") => &mut branch,
+                8 if is_named(name, "received") => &mut received,
                 _ => return,
             };
             // Of two with one name the first counts.
@@ -142,7 +142,7 @@ impl<'a> Via<'a> {
             host,
             port,
             parameters,
-            branch: branch.flatten().and_then(text),
+            branch: branch.flatten(),
             rport,
             is_received: received.is_some(),
             overload,
@@ -188,12 +188,12 @@ impl<'a> Via<'a> {
     /// RFC 3581: `None` when absent, `Some(None)` when asked for, `Some(Some(port))` when filled.
     #[must_use]
     pub fn rport(&self) -> Option<Option<u16>> {
-        Some(self.rport?.and_then(|digits| port(digits).ok()))
+        Some(self.rport?.and_then(|digits| port(digits.as_bytes()).ok()))
     }
 
     /// The parameter `oc`: `None` when absent, `Some(None)` when it has no value.
     pub(super) fn overload(&self) -> Option<Option<&'a str>> {
-        self.overload.map(|value| value.and_then(text))
+        self.overload
     }
 
     /// Whether there is a `received` already, whatever it says.
