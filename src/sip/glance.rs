@@ -177,7 +177,7 @@ impl<'a> Glance<'a> {
         let [Some(from), Some(to), Some(call_id), Some(cseq)] = repeated else {
             return None;
         };
-        let via = Via::parse(Elements::new(vias[0]).next()?).ok()?;
+        let via = Via::first(vias[0]).ok()?;
         let number = CSeq::parse(cseq)
             .ok()
             .filter(|cseq| cseq.method.as_str() == method)?

@@ -174,8 +174,7 @@ impl<'a> Message<'a> {
     /// # Errors
     /// [`Malformed::Missing`] and what [`Via::parse`] finds.
     pub fn via(&self) -> Result<Via<'a>, Malformed> {
-        let top = self.elements(HeaderName::Via).next();
-        Via::parse(top.ok_or(Malformed::Missing(HeaderName::Via))?)
+        Via::first(self.mandatory(HeaderName::Via)?)
     }
 
     /// Every Via value, from top to bottom.

@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use super::header::HeaderName;
 use super::malformed::Malformed;
 use super::parameters::{Parameters, is_named};
-use super::scan::{Scanner, is_space};
+use super::scan::{Elements, Scanner, is_space};
 use super::uri::{Host, host_and_port, port};
 use crate::limits::BRANCH_BYTES_MAX;
 
@@ -68,6 +68,8 @@ impl fmt::Display for Transport<'_> {
     }
 }
 
+const INVALID: Malformed = Malformed::Invalid(HeaderName::Via);
+
 /// RFC 3261 §8.1.1.7: a branch that starts with this is unique and identifies its transaction.
 pub const MAGIC_COOKIE: &str = "z9hG4bK";
 
@@ -99,8 +101,31 @@ impl<'a> Via<'a> {
     /// [`Malformed::Invalid`], [`Malformed::UriHost`], [`Malformed::UriPort`],
     /// [`Malformed::Parameter`], [`Malformed::BranchEmpty`], [`Malformed::BranchTooLong`], ….
     pub fn parse(value: &'a [u8]) -> Result<Self, Malformed> {
-        const INVALID: Malformed = Malformed::Invalid(HeaderName::Via);
         let mut scanner = Scanner::new(value);
+        let via = Self::scan(&mut scanner)?;
+        if !scanner.at_end() {
+            return Err(INVALID);
+        }
+        via.checked()
+    }
+
+    /// Reads the first value of a line.
+    ///
+    /// # Errors
+    /// As [`Self::parse`].
+    pub(super) fn first(line: &'a [u8]) -> Result<Self, Malformed> {
+        // Where a value ends that is one need not be searched.
+        let mut scanner = Scanner::new(line);
+        if let Ok(via) = Self::scan(&mut scanner)
+            && matches!(scanner.peek(), None | Some(b','))
+        {
+            return via.checked();
+        }
+        Self::parse(Elements::new(line).next().unwrap_or_default())
+    }
+
+    /// Reads a value and the white space on both sides.
+    fn scan(scanner: &mut Scanner<'a>) -> Result<Self, Malformed> {
         scanner.skip_space();
         // As nearly everybody writes it.
         if !scanner.eat_all(b"SIP/2.0/") {
@@ -120,9 +145,9 @@ impl<'a> Via<'a> {
             return Err(INVALID);
         }
         scanner.skip_space();
-        let (host, port) = sent_by(&mut scanner)?;
+        let (host, port) = sent_by(scanner)?;
         let [mut branch, mut rport, mut received, mut overload] = [None; 4];
-        let parameters = Parameters::scan_each(&mut scanner, |name, value| {
+        let parameters = Parameters::scan_each(scanner, |name, value| {
             let wanted = match name.len() {
                 2 if is_named(name, "oc") => &mut overload,
                 5 if is_named(name, "rport") => &mut rport,
@@ -134,10 +159,7 @@ impl<'a> Via<'a> {
             wanted.get_or_insert(value);
         })?;
         scanner.skip_space();
-        if !scanner.at_end() {
-            return Err(INVALID);
-        }
-        let via = Self {
+        Ok(Self {
             transport,
             host,
             port,
@@ -146,19 +168,19 @@ impl<'a> Via<'a> {
             rport,
             is_received: received.is_some(),
             overload,
-        };
-        via.check_branch()?;
-        Ok(via)
+        })
     }
 
-    fn check_branch(&self) -> Result<(), Malformed> {
+    /// Itself, when the branch is one.
+    #[inline]
+    fn checked(self) -> Result<Self, Malformed> {
         match self.branch() {
             // Every request with such a branch would fall into one transaction.
             Some(branch) if branch.len() <= MAGIC_COOKIE.len() && has_cookie(branch) => {
                 Err(Malformed::BranchEmpty)
             }
             Some(branch) if branch.len() > BRANCH_BYTES_MAX => Err(Malformed::BranchTooLong),
-            Some(_) | None => Ok(()),
+            Some(_) | None => Ok(self),
         }
     }
 
@@ -270,6 +292,8 @@ fn digits<'a>(scanner: &mut Scanner<'a>) -> &'a [u8] {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -312,6 +336,23 @@ mod tests {
             ("SIP/2.0/UDP h;branch=z9hG4bK", Malformed::BranchEmpty),
         ] {
             assert_eq!(Via::parse(text.as_bytes()), Err(expected), "{text}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+        #[test]
+        fn the_first_value_of_a_line_is_its_first_element(
+            line in "(SIP/2.0/UDP |SIP/2\\.0/TLS|SIP|/| |h|1\\.2\\.3\\.4|:|5060|;branch=|z9hG4bK|\
+                ;|a|=|\"|,|<|>|\\\\|\r\n |;rport|x){0,12}",
+        ) {
+            let addressed = format!("SIP/2.0/UDP h{line}");
+            let branched = format!("SIP/2.0/UDP 1.2.3.4;branch=z9hG4bK{line}");
+            for line in [line, addressed, branched] {
+                let element = Elements::new(line.as_bytes()).next().expect("one at least");
+                prop_assert_eq!(Via::first(line.as_bytes()), Via::parse(element), "{:?}", line);
+            }
         }
     }
 }
