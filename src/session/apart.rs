@@ -9,6 +9,7 @@ use crate::limits::ACKNOWLEDGEMENT_MAX;
 use crate::sip::Status;
 
 use super::Sessions;
+use super::description::Told;
 use super::outcome::{Failure, Why};
 use super::pair::{Aim, Giver, Next, Pair, Stage, Taker};
 use super::turn::Turn;
@@ -43,7 +44,7 @@ impl<S: Copy + PartialEq> Pair<S> {
         let is_news = offer.is_some_and(|offer| !session.is_known(offer));
         let answer = match offer {
             Some(offer) => {
-                session.hear_offer(offer);
+                session.hear_offer(&Told::of(offer));
                 session.answer_alone().0
             }
             None => Some(session.offer_alone()),
@@ -178,14 +179,16 @@ impl<S: Copy + PartialEq> Pair<S> {
         match body.filter(|_| answers) {
             Some(answer) => {
                 self.overtaken |= leg == self.source.leg && !session.is_known(answer);
-                session.hear_answer(answer);
+                session.hear_answer(&Told::of(answer));
             }
             None if answers => session.roll_back(),
             None => {}
         }
         match stage {
-            Stage::Waiting(_, _, offer) if leg == self.sink.leg => self.pass_on(turn, &offer),
-            Stage::Waiting(_, _, answer) => self.give(turn, &answer),
+            Stage::Waiting(_, _, offer) if leg == self.sink.leg => {
+                self.pass_on(turn, &Told::of(&offer))
+            }
+            Stage::Waiting(_, _, answer) => self.give(turn, &Told::of(&answer)),
             stage @ (Stage::Dialled(_)
             | Stage::Ringing(_)
             | Stage::Accepted(_)

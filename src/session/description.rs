@@ -23,6 +23,23 @@ pub(super) struct Section<'a> {
     pub(super) text: &'a [u8],
 }
 
+/// A body that one party tells another, read once for all who are to look at it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Told<'a> {
+    pub(super) body: &'a Body,
+    /// `None` for a body that is no session description: it passes us unread.
+    pub(super) description: Option<Description<'a>>,
+}
+
+impl<'a> Told<'a> {
+    pub(super) fn of(body: &'a Body) -> Self {
+        Self {
+            body,
+            description: Description::of(body),
+        }
+    }
+}
+
 impl<'a> Description<'a> {
     /// `None` for a body that is no session description: it passes us unread.
     pub(super) fn of(body: &'a Body) -> Option<Self> {

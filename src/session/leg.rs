@@ -11,7 +11,9 @@ use crate::seldom::Seldom;
 use crate::sip::sdp;
 
 use super::compose;
-use super::description::{Description, in_use, is_alike, is_same_session, same_media, same_places};
+use super::description::{
+    Description, Told, in_use, is_alike, is_same_session, same_media, same_places,
+};
 use super::direction::{both, sends};
 use super::ours::{Hold, OwnOrigin, direction_of};
 use super::slots::Slots;
@@ -192,22 +194,23 @@ impl LegSession {
     // Offers to the far end.
 
     /// Another party's description as our offer, and where its lines went.
-    pub(super) fn offer(&mut self, partner: &Body) -> (Body, Slots) {
-        let Some(source) = Description::of(partner) else {
+    pub(super) fn offer(&mut self, partner: &Told<'_>) -> (Body, Slots) {
+        let Told { body, description } = partner;
+        let Some(source) = *description else {
             self.exchange = Exchange::Said(None);
-            return (partner.clone(), Slots::identity(0));
+            return ((*body).clone(), Slots::identity(0));
         };
         let (list, slots) = match parse(self.said.as_ref()) {
             Some(list) => (list, Slots::offer(&list, &source)),
             None => (source, Slots::identity(source.media_count())),
         };
-        let text = self.relate(partner, &source, &list, &slots);
-        (self.say(text, partner.content_type.clone()), slots)
+        let text = self.relate(body, &source, &list, &slots);
+        (self.say(text, body.content_type.clone()), slots)
     }
 
     /// An earlier description of ours, to take back what came after it.
     pub(super) fn offer_again(&mut self, text: &Arc<[u8]>) -> Body {
-        self.offer(&body(text.clone())).0
+        self.offer(&Told::of(&body(text.clone()))).0
     }
 
     /// What we last said as a hold; `None` where nothing was said.
@@ -253,12 +256,12 @@ impl LegSession {
     }
 
     /// The far end has answered our offer, which takes effect.
-    pub(super) fn hear_answer(&mut self, answer: &Body) {
+    pub(super) fn hear_answer(&mut self, answer: &Told<'_>) {
         let offer = match std::mem::replace(&mut self.exchange, Exchange::Settled) {
             Exchange::Said(Some(offer)) => offer,
             Exchange::Said(None) | Exchange::Settled | Exchange::Heard(_) => return,
         };
-        if let (Some(said), Some(heard)) = (Description::parse(&offer), Description::of(answer)) {
+        if let (Some(said), Some(heard)) = (Description::parse(&offer), answer.description) {
             // Where we sent nothing, an answer does not say whether it would be wanted.
             if said
                 .media()
@@ -266,7 +269,7 @@ impl LegSession {
             {
                 self.far_end_holds = heard.is_held();
             }
-            self.heard = Some(answer.bytes.clone());
+            self.heard = Some(answer.body.bytes.clone());
         }
         self.said = Some(offer);
     }
@@ -279,7 +282,7 @@ impl LegSession {
         };
         let changed = !self.is_known(answer);
         self.exchange = Exchange::Said(Some(said));
-        self.hear_answer(answer);
+        self.hear_answer(&Told::of(answer));
         changed
     }
 
@@ -287,7 +290,7 @@ impl LegSession {
     /// to what we have offered in our 2xx.
     pub fn hear_acknowledged(&mut self, answer: Option<&Body>) {
         match (&self.exchange, answer) {
-            (Exchange::Said(_), Some(answer)) => self.hear_answer(answer),
+            (Exchange::Said(_), Some(answer)) => self.hear_answer(&Told::of(answer)),
             (Exchange::Said(_), None) => self.roll_back(),
             (Exchange::Settled | Exchange::Heard(_), _) => {}
         }
@@ -303,37 +306,37 @@ impl LegSession {
             && let Some(offer) = self.withdrawn.take()
         {
             self.exchange = Exchange::Said(Some(offer));
-            self.hear_answer(answer);
+            self.hear_answer(&Told::of(answer));
         }
     }
 
     // Offers of the far end.
 
     /// The far end has made an offer.
-    pub(super) fn hear_offer(&mut self, offer: &Body) {
-        let text = Description::of(offer).map(|_| offer.bytes.clone());
+    pub(super) fn hear_offer(&mut self, offer: &Told<'_>) {
+        let text = offer.description.map(|_| offer.body.bytes.clone());
         self.exchange = Exchange::Heard(text);
     }
 
     /// The answer to the far end's offer, out of another party's answer to what was made of it.
-    pub(super) fn answer(&mut self, partner: &Body, slots: &Slots) -> Body {
+    pub(super) fn answer(&mut self, partner: &Told<'_>, slots: &Slots) -> Body {
         let Exchange::Heard(Some(offer)) = std::mem::take(&mut self.exchange) else {
-            return partner.clone();
+            return partner.body.clone();
         };
         let list = Description::parse(&offer);
         let answer = self.place(list.as_ref(), partner, slots);
         self.settle(list.as_ref(), answer.as_ref());
         self.heard = Some(offer);
-        carry(partner, answer)
+        carry(partner.body, answer)
     }
 
     /// The same without consequences.
-    fn preview(&self, partner: &Body, slots: &Slots) -> Body {
+    fn preview(&self, partner: &Told<'_>, slots: &Slots) -> Body {
         let Exchange::Heard(Some(offer)) = &self.exchange else {
-            return partner.clone();
+            return partner.body.clone();
         };
         let list = Description::parse(offer);
-        carry(partner, self.place(list.as_ref(), partner, slots))
+        carry(partner.body, self.place(list.as_ref(), partner, slots))
     }
 
     /// Another party's answer in the places of the far end's offer; `None` where one of the two is
@@ -341,12 +344,12 @@ impl LegSession {
     fn place(
         &self,
         list: Option<&Description<'_>>,
-        partner: &Body,
+        partner: &Told<'_>,
         slots: &Slots,
     ) -> Option<Arc<[u8]>> {
-        let (list, source) = (list?, Description::of(partner)?);
+        let (list, source) = (list?, partner.description?);
         let slots = slots.reversed(list.media_count());
-        Some(self.relate(partner, &source, list, &slots))
+        Some(self.relate(partner.body, &source, list, &slots))
     }
 
     /// The same for a provisional response. The first counts, and those that follow repeat it
@@ -355,7 +358,7 @@ impl LegSession {
         if let Early::Answered(first) = &self.early {
             return body(Arc::clone(first));
         }
-        let answer = self.preview(partner, slots);
+        let answer = self.preview(&Told::of(partner), slots);
         if self.early == Early::Nothing && Description::of(&answer).is_some() {
             self.early = Early::Answered(Box::new(answer.bytes.clone()));
         }
@@ -365,7 +368,7 @@ impl LegSession {
     /// The answer to the offer of the far end's INVITE. Of several the far end takes the first and
     /// ignores the others (RFC 3261 §13.2.1): what it has had with a provisional response is
     /// repeated, and a partner who says anything else is for a re-INVITE.
-    pub(super) fn answer_invite(&mut self, partner: &Body, slots: &Slots) -> Body {
+    pub(super) fn answer_invite(&mut self, partner: &Told<'_>, slots: &Slots) -> Body {
         let Early::Answered(first) = &self.early else {
             return self.answer(partner, slots);
         };
@@ -391,12 +394,13 @@ impl LegSession {
     /// nothing; `None` where it is no description. The partner who hears of it answers it, so that
     /// the far end of an outdated answer has that one's as well.
     pub(super) fn change_early(&mut self, offer: &Body) -> Option<Body> {
-        Description::of(offer)?;
+        let offer = Told::of(offer);
+        offer.description?;
         if let Early::Answered(answer) = &self.early {
             let answer = body(Arc::clone(answer));
             self.settle_heard(&answer);
         }
-        self.hear_offer(offer);
+        self.hear_offer(&offer);
         self.early = Early::Changed;
         self.answer_alone().0
     }
@@ -404,7 +408,8 @@ impl LegSession {
     /// The far end, whose phone rings, has answered the offer of our INVITE in a reliable response
     /// and makes another one: the answer that changes nothing; `None` where that is not possible.
     pub(super) fn change_ringing(&mut self, offer: &Body) -> Option<Body> {
-        Description::of(offer)?;
+        let offer = Told::of(offer);
+        offer.description?;
         match std::mem::take(&mut self.exchange) {
             Exchange::Said(Some(ours)) => {
                 self.withdrawn.set(ours.clone());
@@ -417,7 +422,7 @@ impl LegSession {
                 return None;
             }
         }
-        self.hear_offer(offer);
+        self.hear_offer(&offer);
         self.early = Early::Changed;
         self.answer_alone().0
     }

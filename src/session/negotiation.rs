@@ -6,6 +6,7 @@ use crate::call::LegCommand;
 use crate::dialog::{Body, LegEvent};
 
 use super::Sessions;
+use super::description::Told;
 use super::news::News;
 use super::ours::Hold;
 use super::outcome::{Outcome, Timer};
@@ -158,7 +159,7 @@ impl<S: Copy + PartialEq> Negotiation<S> {
         commands: &mut Vec<(S, LegCommand)>,
     ) {
         let turn = &mut turn(now, sessions, commands);
-        turn.session(leg).hear_offer(offer);
+        turn.session(leg).hear_offer(&Told::of(offer));
         turn.acknowledge_alone(leg);
     }
 

@@ -13,6 +13,7 @@ use crate::limits::{
 use crate::sip::Status;
 
 use super::apart::Apart;
+use super::description::Told;
 use super::news::News;
 use super::outcome::{Failure, Outcome, Timer, Why};
 use super::reinvite::{Reinvite, Reply, Says};
@@ -211,10 +212,11 @@ impl<S: Copy + PartialEq> Pair<S> {
         offer: &Body,
     ) -> Next<S> {
         self.giver = giver;
+        let told = Told::of(offer);
         match giver {
-            Giver::Invite | Giver::Offered => turn.session(self.source.leg).hear_offer(offer),
+            Giver::Invite | Giver::Offered => turn.session(self.source.leg).hear_offer(&told),
             Giver::Unacknowledged | Giver::Tied => {
-                turn.session(self.source.leg).hear_offer(offer);
+                turn.session(self.source.leg).hear_offer(&told);
                 self.patience = Some(turn.now + ACKNOWLEDGEMENT_PATIENCE);
             }
             Giver::Known | Giver::Nothing | Giver::Changed => {}
@@ -222,11 +224,11 @@ impl<S: Copy + PartialEq> Pair<S> {
         if self.apart.is_some() {
             return self.wait(turn, self.sink.leg, offer);
         }
-        self.pass_on(turn, offer)
+        self.pass_on(turn, &told)
     }
 
     /// The source's offer goes to the sink.
-    pub(super) fn pass_on(&mut self, turn: &mut Turn<'_, S>, offer: &Body) -> Next<S> {
+    pub(super) fn pass_on(&mut self, turn: &mut Turn<'_, S>, offer: &Told<'_>) -> Next<S> {
         let sink = self.sink.leg;
         if !turn.session(sink).is_settled() {
             let failure = Failure::of(sink, Why::Pending);
@@ -234,7 +236,7 @@ impl<S: Copy + PartialEq> Pair<S> {
         }
         self.before = turn.session(sink).said().cloned();
         if self.taker == Taker::Confirmed {
-            return self.invite(turn, sink, Says::Partner(offer.clone()), Aim::Offer);
+            return self.invite(turn, sink, Says::Partner(offer.body.clone()), Aim::Offer);
         }
         let (offer, slots) = turn.session(sink).offer(offer);
         self.slots = slots;
@@ -481,8 +483,9 @@ impl<S: Copy + PartialEq> Pair<S> {
 
     /// The sink has answered; `acknowledge` tells whether by a 2xx.
     fn answered(&mut self, turn: &mut Turn<'_, S>, answer: &Body, acknowledge: bool) -> Next<S> {
-        turn.session(self.sink.leg).hear_answer(answer);
-        let next = self.give(turn, answer);
+        let answer = Told::of(answer);
+        turn.session(self.sink.leg).hear_answer(&answer);
+        let next = self.give(turn, &answer);
         if acknowledge {
             turn.tell(self.sink.leg, LegCommand::Acknowledge(None));
         }
@@ -490,7 +493,7 @@ impl<S: Copy + PartialEq> Pair<S> {
     }
 
     /// The sink's answer goes to the source.
-    pub(super) fn give(&mut self, turn: &mut Turn<'_, S>, answer: &Body) -> Next<S> {
+    pub(super) fn give(&mut self, turn: &mut Turn<'_, S>, answer: &Told<'_>) -> Next<S> {
         let leg = self.source.leg;
         let confirming = Stage::Confirming(turn.now + ACKNOWLEDGEMENT_MAX);
         match self.giver {
@@ -514,12 +517,12 @@ impl<S: Copy + PartialEq> Pair<S> {
                 turn.tell(leg, LegCommand::Acknowledge(Some(answer)));
                 Stage::ends(Outcome::Done)
             }
-            Giver::Known if self.apart.is_some() => self.wait(turn, leg, answer),
-            Giver::Known if !self.overtaken && turn.session(leg).is_told(answer) => {
+            Giver::Known if self.apart.is_some() => self.wait(turn, leg, answer.body),
+            Giver::Known if !self.overtaken && turn.session(leg).is_told(answer.body) => {
                 Stage::ends(Outcome::Done)
             }
             Giver::Known => {
-                let says = Says::Partner(answer.clone());
+                let says = Says::Partner(answer.body.clone());
                 self.invite(turn, leg, says, Aim::Return)
             }
             Giver::Nothing => Stage::ends(Outcome::Done),

@@ -10,6 +10,7 @@ use crate::jitter::Jitter;
 use crate::limits::{GLARE_RETRIES_MAX, REINVITE_ANSWER_MAX, REINVITE_WITHDRAWAL_MAX};
 use crate::sip::Status;
 
+use super::description::Told;
 use super::leg::LegSession;
 use super::news::News;
 use super::ours::Hold;
@@ -88,7 +89,7 @@ impl Reinvite {
         let offer = match &self.says {
             Says::Ask => None,
             Says::Partner(description) => {
-                let (offer, slots) = session.offer(description);
+                let (offer, slots) = session.offer(&Told::of(description));
                 self.slots = slots;
                 Some(offer)
             }
@@ -232,7 +233,7 @@ impl Reinvite {
         match (self.state, offer) {
             (State::Crossed(_), Some(offer)) => {
                 let session = turn.session(leg);
-                session.hear_offer(offer);
+                session.hear_offer(&Told::of(offer));
                 match session.answer_alone() {
                     (Some(answer), _) => turn.tell(leg, LegCommand::AnswerOffer(Some(answer))),
                     (None, _) => turn.refuse_offer(leg, Status::REQUEST_PENDING),

@@ -8,6 +8,7 @@ use crate::dialog::Body;
 use crate::limits::{ACKNOWLEDGEMENT_MAX, NEGOTIATION_RINGING_MAX};
 use crate::sip::Status;
 
+use super::description::Told;
 use super::news::News;
 use super::ours::Hold;
 use super::outcome::{Failure, Outcome, Timer, Why};
@@ -106,7 +107,7 @@ impl<S: Copy + PartialEq> Single<S> {
         let session = turn.session(leg);
         let answer = match offer {
             Some(offer) => {
-                session.hear_offer(offer);
+                session.hear_offer(&Told::of(offer));
                 session.answer_alone().0
             }
             None => Some(session.offer_alone()),
@@ -164,7 +165,7 @@ impl<S: Copy + PartialEq> Single<S> {
                 (Stage::Over, Outcome::Done)
             }
             (Stage::Accepted { answers: true, .. }, News::Acknowledged(Some(answer))) => {
-                turn.session(leg).hear_answer(answer);
+                turn.session(leg).hear_answer(&Told::of(answer));
                 (Stage::Over, Outcome::Done)
             }
             (Stage::Accepted { answers: true, .. }, News::Acknowledged(None)) => {

@@ -7,6 +7,7 @@ use crate::dialog::Body;
 use crate::sip::Status;
 
 use super::Sessions;
+use super::description::Told;
 use super::leg::LegSession;
 
 pub(super) struct Turn<'a, S> {
@@ -41,14 +42,14 @@ impl<S: Copy> Turn<'_, S> {
     pub(super) fn acknowledge_recalled(&mut self, leg: S, offer: &Body) -> bool {
         let session = self.session(leg);
         let is_news = !session.is_known(offer);
-        session.hear_offer(offer);
+        session.hear_offer(&Told::of(offer));
         self.acknowledge_alone(leg);
         is_news
     }
 
     /// The leg's answer in the 2xx to a re-INVITE of ours takes effect.
     pub(super) fn conclude(&mut self, leg: S, answer: &Body) {
-        self.session(leg).hear_answer(answer);
+        self.session(leg).hear_answer(&Told::of(answer));
         self.tell(leg, LegCommand::Acknowledge(None));
     }
 }

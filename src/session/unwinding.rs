@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::call::LegCommand;
 use crate::dialog::Body;
 
+use super::description::Told;
 use super::outcome::{Failure, Outcome, Why};
 use super::pair::{Aim, Giver, Next, Pair, Stage, Taker};
 use super::reinvite::{Reinvite, Reply, Says};
@@ -124,7 +125,7 @@ impl<S: Copy + PartialEq> Pair<S> {
         body: &Body,
     ) -> Next<S> {
         if reinvite.asks() {
-            turn.session(leg).hear_offer(body);
+            turn.session(leg).hear_offer(&Told::of(body));
             if turn.acknowledge_alone(leg) {
                 failure.disturb(leg);
             }
@@ -181,7 +182,7 @@ impl<S: Copy + PartialEq> Pair<S> {
         let sink = self.sink.leg;
         match answer {
             Some(answer) => {
-                turn.session(sink).hear_answer(answer);
+                turn.session(sink).hear_answer(&Told::of(answer));
                 let before = self.before.take();
                 self.restore(turn, sink, before.as_ref(), failure)
             }

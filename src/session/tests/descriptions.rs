@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use super::phone::{body, version};
 use crate::dialog::Body;
+use crate::session::description::Told;
 use crate::session::slots::Slots;
 use crate::session::{Hold, LegSession};
 
@@ -28,28 +29,28 @@ fn text(body: &Body) -> String {
 fn joined() -> (LegSession, LegSession) {
     let (mut caller, mut agent) = (LegSession::inbound(7), LegSession::outbound(8));
     let offer = body(&ucm());
-    caller.hear_offer(&offer);
-    let (given, slots) = agent.offer(&offer);
+    caller.hear_offer(&Told::of(&offer));
+    let (given, slots) = agent.offer(&Told::of(&offer));
     assert_eq!(given, offer, "a first offer passes as it is");
     let answer = body(PHONE);
-    agent.hear_answer(&answer);
-    assert_eq!(caller.answer(&answer, &slots), answer);
+    agent.hear_answer(&Told::of(&answer));
+    assert_eq!(caller.answer(&Told::of(&answer), &slots), answer);
     (caller, agent)
 }
 
 /// A re-INVITE of the first leg with this offer, answered by the second with that.
 fn relay(from: &mut LegSession, to: &mut LegSession, offer: &str, answer: &str) -> [Body; 2] {
-    from.hear_offer(&body(offer));
-    let (given, slots) = to.offer(&body(offer));
-    to.hear_answer(&body(answer));
-    [given, from.answer(&body(answer), &slots)]
+    from.hear_offer(&Told::of(&body(offer)));
+    let (given, slots) = to.offer(&Told::of(&body(offer)));
+    to.hear_answer(&Told::of(&body(answer)));
+    [given, from.answer(&Told::of(&body(answer)), &slots)]
 }
 
 #[test]
 fn a_first_description_passes_without_a_copy() {
     let offer = body(&ucm());
     let mut agent = LegSession::outbound(8);
-    let (given, _) = agent.offer(&offer);
+    let (given, _) = agent.offer(&Told::of(&offer));
     assert_eq!(given.bytes.as_ptr(), offer.bytes.as_ptr());
     assert!(!agent.is_settled());
 }
@@ -103,7 +104,7 @@ fn a_new_partner_speaks_under_the_old_name() {
     let (_, mut agent) = joined();
     let partner = "v=0\r\no=carol 1 1 IN IP4 192.0.2.99\r\ns=x\r\nc=IN IP4 192.0.2.99\r\nt=0 0\r\n\
         m=video 6002 RTP/AVP 31\r\nm=audio 6000 RTP/AVP 8\r\na=ptime:30\r\n";
-    let (given, slots) = agent.offer(&body(partner));
+    let (given, slots) = agent.offer(&Told::of(&body(partner)));
     assert_eq!(
         text(&given),
         "v=0\r\no=CiscoSystemsCCM-SIP 37245911 2 IN IP4 192.0.2.20\r\ns=x\r\n\
@@ -111,13 +112,13 @@ fn a_new_partner_speaks_under_the_old_name() {
          m=video 6002 RTP/AVP 31\r\n"
     );
     let answer = PHONE.replace(" 9 IN", " 10 IN") + "m=video 0 RTP/AVP 31\r\n";
-    agent.hear_answer(&body(&answer));
+    agent.hear_answer(&Told::of(&body(&answer)));
     let mut carol = LegSession::inbound(9);
-    carol.hear_offer(&body(partner));
-    let back = carol.answer(&body(&answer), &slots);
+    carol.hear_offer(&Told::of(&body(partner)));
+    let back = carol.answer(&Told::of(&body(&answer)), &slots);
     assert!(text(&back).contains("m=video 0 RTP/AVP 31\r\nm=audio 40000 RTP/AVP 0 101\r\n"));
     // The next partner has no video; the line stays.
-    let (given, _) = agent.offer(&body(&ucm()));
+    let (given, _) = agent.offer(&Told::of(&body(&ucm())));
     let text = text(&given);
     assert!(text.contains("37245911 3 IN"), "{text}");
     assert!(text.ends_with("m=video 0 RTP/AVP 31\r\n"), "{text}");
@@ -126,17 +127,17 @@ fn a_new_partner_speaks_under_the_old_name() {
 #[test]
 fn what_has_not_changed_is_not_said_anew() {
     let (_, mut agent) = joined();
-    let (again, _) = agent.offer(&body(&ucm().replace(" 1 IN IP4", " 7 IN IP4")));
+    let (again, _) = agent.offer(&Told::of(&body(&ucm().replace(" 1 IN IP4", " 7 IN IP4"))));
     assert_eq!(text(&again), ucm());
 }
 
 #[test]
 fn a_version_that_was_refused_is_not_used_again() {
     let (_, mut agent) = joined();
-    let (first, _) = agent.offer(&body(&PHONE.replace("40000", "50000")));
+    let (first, _) = agent.offer(&Told::of(&body(&PHONE.replace("40000", "50000"))));
     agent.roll_back();
     assert_eq!(agent.said(), Some(&ucm().into_bytes().into()));
-    let (second, _) = agent.offer(&body(&PHONE.replace("40000", "50002")));
+    let (second, _) = agent.offer(&Told::of(&body(&PHONE.replace("40000", "50002"))));
     assert_eq!((version(&first.bytes), version(&second.bytes)), (2, 3));
 }
 
@@ -156,9 +157,9 @@ fn hold_changes_the_directions_only() {
     let held = agent
         .offer_hold(Hold::Inactive)
         .expect("there is a session");
-    agent.hear_answer(&body(
+    agent.hear_answer(&Told::of(&body(
         &(PHONE.replace(" 9 IN", " 10 IN") + "a=inactive\r\n"),
-    ));
+    )));
     assert_eq!(
         agent.offer_hold(Hold::SendOnly),
         Some(held),
@@ -172,7 +173,7 @@ fn a_far_end_that_asks_nobody_in_particular_gets_what_it_had() {
     let (mut caller, _) = joined();
     let said = caller.said().cloned();
     // A refresh.
-    caller.hear_offer(&body(&ucm()));
+    caller.hear_offer(&Told::of(&body(&ucm())));
     let (answer, moved) = caller.answer_alone();
     assert_eq!(
         (answer.map(|answer| answer.bytes), moved),
@@ -180,14 +181,16 @@ fn a_far_end_that_asks_nobody_in_particular_gets_what_it_had() {
     );
     // A hold, with a codec less.
     let hold = ucm().replace("RTP/AVP 0 8 101", "RTP/AVP 0 8") + "a=sendonly\r\n";
-    caller.hear_offer(&body(&hold.replace("24580", "24582")));
+    caller.hear_offer(&Told::of(&body(&hold.replace("24580", "24582"))));
     let (answer, moved) = caller.answer_alone();
     let answer = text(&answer.expect("an answer"));
     assert!(answer.contains("m=audio 40000 RTP/AVP 0\r\n"), "{answer}");
     assert!(answer.contains("o=2001 5150 10 IN") && answer.ends_with("a=recvonly\r\n"));
     assert!(moved && caller.far_end_holds());
     // Nothing in common: refused, in its place.
-    caller.hear_offer(&body(&ucm().replace("RTP/AVP 0 8 101", "RTP/AVP 18")));
+    caller.hear_offer(&Told::of(&body(
+        &ucm().replace("RTP/AVP 0 8 101", "RTP/AVP 18"),
+    )));
     let (answer, _) = caller.answer_alone();
     assert!(text(&answer.expect("an answer")).ends_with("m=audio 0 RTP/AVP 18\r\n"));
 }
@@ -197,7 +200,7 @@ fn a_far_end_that_asks_nobody_in_particular_gets_what_it_had() {
 #[test]
 fn a_late_answer_of_a_phone_that_has_changed_brings_no_earlier_version_back() {
     let mut phone = LegSession::outbound(8);
-    let (offer, _) = phone.offer(&body(&ucm()));
+    let (offer, _) = phone.offer(&Told::of(&body(&ucm())));
     let held = body(&(PHONE.replace(" 9 IN", " 10 IN") + "a=sendonly\r\n"));
     let answer = phone.change_ringing(&held).expect("an answer");
     let last = version(&answer.bytes);
@@ -205,7 +208,7 @@ fn a_late_answer_of_a_phone_that_has_changed_brings_no_earlier_version_back() {
     phone.roll_back();
     phone.hear_late_answer(&held);
     assert_eq!(phone.said(), Some(&answer.bytes));
-    let (next, _) = phone.offer(&body(&ucm()));
+    let (next, _) = phone.offer(&Told::of(&body(&ucm())));
     assert!(version(&next.bytes) > last, "{}", text(&next));
 }
 
@@ -217,10 +220,10 @@ fn an_offer_without_media_grows_later() {
         text(&silent),
         "v=0\r\no=- 21 1 IN IP4 0.0.0.0\r\ns=-\r\nc=IN IP4 0.0.0.0\r\nt=0 0\r\n"
     );
-    agent.hear_answer(&body(
+    agent.hear_answer(&Told::of(&body(
         "v=0\r\no=- 5 5 IN IP4 192.0.2.61\r\ns=-\r\nt=0 0\r\n",
-    ));
-    let (offer, slots) = agent.offer(&body(&ucm()));
+    )));
+    let (offer, slots) = agent.offer(&Told::of(&body(&ucm())));
     assert!(text(&offer).contains("o=- 21 2 IN IP4 0.0.0.0\r\n"));
     assert!(slots.is_identity(1));
 }
@@ -234,14 +237,14 @@ fn what_is_no_description_passes_unread() {
         bytes: b"--x\r\n"[..].into(),
     };
     for offer in [multipart, body("offer")] {
-        caller.hear_offer(&offer);
-        let (given, slots) = agent.offer(&offer);
+        caller.hear_offer(&Told::of(&offer));
+        let (given, slots) = agent.offer(&Told::of(&offer));
         assert_eq!(given, offer);
-        agent.hear_answer(&offer);
-        assert_eq!(caller.answer(&offer, &slots), offer);
+        agent.hear_answer(&Told::of(&offer));
+        assert_eq!(caller.answer(&Told::of(&offer), &slots), offer);
         assert_eq!(agent.said(), said.as_ref());
         assert!(caller.is_settled() && agent.is_settled());
-        caller.hear_offer(&offer);
+        caller.hear_offer(&Told::of(&offer));
         assert_eq!(caller.answer_alone(), (None, false));
     }
 }
@@ -250,7 +253,7 @@ fn what_is_no_description_passes_unread() {
 fn a_version_without_room_to_rise_is_not_taken_over() {
     let mut agent = LegSession::outbound(1);
     let highest = ucm().replace("37245911 1 IN", "37245911 18446744073709551615 IN");
-    let (given, _) = agent.offer(&body(&highest));
+    let (given, _) = agent.offer(&Told::of(&body(&highest)));
     assert_eq!(version(&given.bytes), 1);
 }
 
@@ -258,9 +261,9 @@ fn a_version_without_room_to_rise_is_not_taken_over() {
 fn an_answer_of_other_length_still_answers_every_line() {
     let mut caller = LegSession::inbound(7);
     let two = ucm() + "m=video 6000 RTP/AVP 31\r\n";
-    caller.hear_offer(&body(&two));
+    caller.hear_offer(&Told::of(&body(&two)));
     // The far end leaves the refused line out, against RFC 3264 §6.
-    let answer = caller.answer(&body(PHONE), &Slots::identity(2));
+    let answer = caller.answer(&Told::of(&body(PHONE)), &Slots::identity(2));
     assert!(text(&answer).ends_with("m=video 0 RTP/AVP 31\r\n"));
 }
 
@@ -269,7 +272,7 @@ fn an_answer_of_other_length_still_answers_every_line() {
 #[test]
 fn dynamic_formats_are_explained_to_who_has_nobody_across() {
     let mut waiting = LegSession::inbound(7);
-    waiting.hear_offer(&body(PHONE));
+    waiting.hear_offer(&Told::of(&body(PHONE)));
     let (answer, _) = waiting.answer_alone();
     let answer = text(&answer.expect("an answer"));
     assert!(

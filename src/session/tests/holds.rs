@@ -2,6 +2,7 @@
 //! (RFC 3264 §8.4).
 
 use super::phone::body;
+use crate::session::description::Told;
 use crate::session::{Hold, LegSession};
 
 const WAYS: [&str; 4] = ["sendrecv", "sendonly", "recvonly", "inactive"];
@@ -16,13 +17,13 @@ fn described(version: u32, way: &str) -> String {
 /// A leg that was told one way, and agreed.
 fn told(way: &str) -> LegSession {
     let mut leg = LegSession::outbound(1);
-    leg.offer(&body(&described(1, way)));
+    leg.offer(&Told::of(&body(&described(1, way))));
     let agreed = match way {
         "sendonly" => "recvonly",
         "recvonly" => "sendonly",
         same => same,
     };
-    leg.hear_answer(&body(&described(1, agreed)));
+    leg.hear_answer(&Told::of(&body(&described(1, agreed))));
     leg
 }
 
@@ -53,15 +54,15 @@ fn a_hold_takes_receiving_away_and_nothing_is_taken_back_by_its_answer() {
             let case = format!("{hold:?} after {before}, answered {answer}");
             let mut leg = told(before);
             leg.offer_hold(hold).expect("there is a session");
-            leg.hear_answer(&body(&described(2, answer)));
+            leg.hear_answer(&Told::of(&body(&described(2, answer))));
             assert_eq!(way_of(&leg), held, "{case}");
             assert!(leg.is_held(), "{case}");
             let wants_nothing = ["inactive", "sendonly"].contains(&answer);
             let says_so = held == "sendonly" && wants_nothing;
             assert!(!says_so || leg.far_end_holds(), "{case}");
             // The next offer takes it back.
-            leg.offer(&body(&described(3, "sendrecv")));
-            leg.hear_answer(&body(&described(3, "sendrecv")));
+            leg.offer(&Told::of(&body(&described(3, "sendrecv"))));
+            leg.hear_answer(&Told::of(&body(&described(3, "sendrecv"))));
             assert_eq!(way_of(&leg), "sendrecv", "{case}");
             assert!(!leg.is_held() && !leg.far_end_holds(), "{case}");
         }
@@ -88,8 +89,8 @@ fn a_far_end_on_hold_stays_so_whatever_it_offers() {
             Hold::SendOnly => "recvonly",
             Hold::Inactive => "inactive",
         };
-        leg.hear_answer(&body(&described(2, agreed)));
-        leg.hear_offer(&body(&described(3, offer)));
+        leg.hear_answer(&Told::of(&body(&described(2, agreed))));
+        leg.hear_offer(&Told::of(&body(&described(3, offer))));
         leg.answer_alone();
         assert_eq!(way_of(&leg), answer, "{hold:?}, {offer}");
         assert!(leg.is_held(), "{hold:?}, {offer}");

@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::phone::{Deed, Phone, State, media};
 use crate::call::LegCommand;
 use crate::dialog::LegEvent;
+use crate::session::description::Told;
 use crate::session::slots::Slots;
 use crate::session::{Hold, LegSession, Negotiation, Outcome, Sessions, Sink, Source, Why};
 use crate::sip::Direction;
@@ -238,9 +239,9 @@ impl World {
         let mut other = Phone::new(self.now, 30_000 + 100 * leg as u16, &["audio", "video"]);
         let (offer, answer) = self.phones[leg].talks_with(&mut other);
         let session = &mut self.table.sessions[leg];
-        session.hear_offer(&offer);
+        session.hear_offer(&Told::of(&offer));
         let slots = Slots::identity(media(&offer.bytes).len());
-        let told = session.answer(&answer, &slots);
+        let told = session.answer(&Told::of(&answer), &slots);
         assert_eq!(told, answer);
         self.before[leg] = Some(told.bytes);
     }
