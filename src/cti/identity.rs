@@ -35,11 +35,17 @@ impl ConnId {
         }
         u64::from_str_radix(text, 16).ok().map(Self)
     }
+
+    /// Its public form: 16 hex digits.
+    #[must_use]
+    pub fn digits(self) -> Digits<16> {
+        Digits::new(self.0.into(), b"0123456789abcdef")
+    }
 }
 
 impl fmt::Display for ConnId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{:016x}", self.0)
+        formatter.write_str(self.digits().as_str())
     }
 }
 
@@ -47,17 +53,39 @@ impl fmt::Display for ConnId {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct CallUuid(pub u128);
 
+impl CallUuid {
+    /// Its public form. 128 bits are 26 digits of five bits; the field is 32 wide, so zeroes lead.
+    #[must_use]
+    pub fn digits(self) -> Digits<32> {
+        Digits::new(self.0, b"0123456789ABCDEFGHIJKLMNOPQRSTUV")
+    }
+}
+
 impl fmt::Display for CallUuid {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHIJKLMNOPQRSTUV";
-        // 128 bits are 26 digits of five bits; the field is 32 wide, so zeroes lead.
-        let mut digits = [ALPHABET[0]; 32];
-        let mut rest = self.0;
+        formatter.write_str(self.digits().as_str())
+    }
+}
+
+/// All digits of an identifier, with zeroes in front. Each event has two identifiers: their digits
+/// are dearer by way of a format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Digits<const WIDTH: usize>([u8; WIDTH]);
+
+impl<const WIDTH: usize> Digits<WIDTH> {
+    fn new<const BASE: usize>(mut rest: u128, alphabet: &[u8; BASE]) -> Self {
+        let mut digits = [alphabet[0]; WIDTH];
         for digit in digits.iter_mut().rev() {
-            *digit = ALPHABET[(rest & 31) as usize];
-            rest >>= 5;
+            *digit = alphabet[(rest % BASE as u128) as usize];
+            rest /= BASE as u128;
         }
-        formatter.write_str(std::str::from_utf8(&digits).expect("the alphabet is ASCII"))
+        Self(digits)
+    }
+
+    /// The digits as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).expect("the alphabet is ASCII")
     }
 }
 

@@ -13,7 +13,7 @@ pub use attributes::{
     AgentWorkMode, CallState, CallType, DnRole, ErrorCode, ForwardMode, RouteType,
 };
 pub use event::{Event, EventName, NodeStatus, Notice, Output, SubscriptionStatus, TrunkStatus};
-pub use identity::{CallInfo, CallUuid, ClientId, ConnId, RequestedBy};
+pub use identity::{CallInfo, CallUuid, ClientId, ConnId, Digits, RequestedBy};
 pub use key_value::{KeyValueList, Value};
 pub use request::{
     CallAction, CallRequest, ConsultKind, DesktopRequest, Request, RequestBody, RouteRequest,
