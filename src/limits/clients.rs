@@ -80,6 +80,8 @@ pub const CTI_EVENTS_LOT: usize = 8;
 const _: () = assert!(CTI_EVENTS_GATHER_MIN.as_nanos() <= CTI_EVENTS_GATHER_MAX.as_nanos());
 /// Time between two looks at deadlines, debts to shards and clients that catch up.
 pub const CTI_TICK: Duration = Duration::from_millis(20);
+/// The same while there are none of these: whether a shard has ended is looked at all the same.
+pub const CTI_IDLE_TICK: Duration = Duration::from_millis(200);
 /// Agents in one answer of `GET /api/v1/agents`; the next ones are asked for with `after`.
 pub const CTI_AGENTS_PER_ANSWER_MAX: usize = 10_000;
 /// Calls in one answer of `GET /api/v1/calls`, likewise. Each has its parties and their data.

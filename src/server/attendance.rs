@@ -124,6 +124,14 @@ impl Attendance {
         desktops.chain(routers).chain(left).collect()
     }
 
+    /// Whether a shard has yet to be told something.
+    #[must_use]
+    pub fn has_news(&self) -> bool {
+        !(self.desktops.changed.is_empty()
+            && self.routers.changed.is_empty()
+            && self.claims.left.is_empty())
+    }
+
     /// The shard has been told.
     pub fn told(&mut self, news: News) {
         match news {

@@ -2,15 +2,16 @@
 //! with them, with the shards' outputs and with time. It carries values and decides nothing.
 
 use std::future::Future;
+use std::time::Duration;
 
 use axum::body::Bytes;
 use serde_json::Value as Json;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::MissedTickBehavior;
+use tokio::time::Instant;
 
 use crate::cti::{ClientId, ErrorCode, Output};
 use crate::limits::{
-    CTI_COMMANDS_MAX, CTI_COMMANDS_PER_TURN_MAX, CTI_EVENTS_PER_TURN_MAX, CTI_TICK,
+    CTI_COMMANDS_MAX, CTI_COMMANDS_PER_TURN_MAX, CTI_EVENTS_PER_TURN_MAX, CTI_IDLE_TICK, CTI_TICK,
 };
 
 use super::clients::{Kind, Outbox};
@@ -103,7 +104,8 @@ pub trait Outputs {
     fn broken(&self) -> Option<String>;
 }
 
-/// Turns the hub until `stop` is done, or until something broke.
+/// Turns the hub until `stop` is done, or until something broke. Whatever wakes it looks at `stop`
+/// as well, so that should be cheap.
 ///
 /// # Errors
 /// What broke, in words.
@@ -115,11 +117,15 @@ pub async fn turn<S: Shards>(
     stop: impl Future<Output = ()>,
 ) -> Result<(), String> {
     let mut stop = std::pin::pin!(stop);
-    let mut tick = tokio::time::interval(CTI_TICK);
-    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut tick = std::pin::pin!(tokio::time::sleep(CTI_TICK));
+    let mut pace = CTI_TICK;
     let mut batch = Vec::with_capacity(CTI_EVENTS_PER_TURN_MAX);
     let mut more = false;
     loop {
+        if pace > pace_of(hub) {
+            pace = pace_of(hub);
+            tick.as_mut().reset(Instant::now() + pace);
+        }
         tokio::select! {
             () = &mut stop => {
                 // What has gathered is told before clients are sent away.
@@ -127,8 +133,10 @@ pub async fn turn<S: Shards>(
                 hub.stop();
                 return Ok(());
             }
-            _ = tick.tick() => {
+            () = &mut tick => {
                 hub.handle_timeout(clock.now());
+                pace = pace_of(hub);
+                tick.as_mut().reset(Instant::now() + pace);
                 if let Some(words) = outputs.broken() {
                     hub.stop();
                     return Err(words);
@@ -144,6 +152,15 @@ pub async fn turn<S: Shards>(
             () = outputs.ready(), if !more => more = take(hub, &mut outputs, &mut batch),
             () = tokio::task::yield_now(), if more => more = take(hub, &mut outputs, &mut batch),
         }
+    }
+}
+
+/// How soon the hub is to be told the time.
+fn pace_of<S: Shards>(hub: &Hub<S>) -> Duration {
+    if hub.waits_for_time() {
+        CTI_TICK
+    } else {
+        CTI_IDLE_TICK
     }
 }
 

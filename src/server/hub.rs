@@ -201,7 +201,15 @@ impl<S: Shards> Hub<S> {
         }
     }
 
-    /// Time passes. Called at least every [`crate::limits::CTI_TICK`].
+    /// Whether time has something to bring: the end of a request's patience, room for a client
+    /// that catches up, or room for what a shard has yet to hear.
+    #[must_use]
+    pub fn waits_for_time(&self) -> bool {
+        !self.pending.is_empty() || !self.behind.is_empty() || self.attendance.has_news()
+    }
+
+    /// Time passes. Called at least every [`crate::limits::CTI_TICK`] while the hub
+    /// [waits for it](Self::waits_for_time).
     pub fn handle_timeout(&mut self, now: Instant) {
         while let Some((id, pending)) = self.pending.expired(now) {
             self.tally.timeouts += 1;

@@ -1,11 +1,13 @@
 //! What the shards say, for the hub and for the resolver.
 
+use std::future::poll_fn;
 use std::io;
+use std::pin::Pin;
 use std::time::Duration;
 
 use offhook_shards::{Control, Engine, Events, ShardId};
 use tokio::io::unix::AsyncFd;
-use tokio::time::Instant;
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::cti::Output;
 use crate::limits::{CTI_EVENTS_GATHER_MAX, CTI_EVENTS_GATHER_MIN, CTI_EVENTS_LOT};
@@ -59,8 +61,9 @@ impl Gathering {
 pub(super) struct ShardOutputs<E: Engine<Event = Output>> {
     control: Control<E>,
     events: AsyncFd<Events<E>>,
-    /// When to look again without being woken.
-    looks_at: Option<Instant>,
+    /// Whether to look again without being woken, and when.
+    gathers: bool,
+    gathered: Pin<Box<Sleep>>,
     gathering: Gathering,
     batch: Vec<(ShardId, Output)>,
     resolver: Asker,
@@ -70,11 +73,13 @@ impl<E: Engine<Event = Output>> ShardOutputs<E> {
     /// # Errors
     /// That the runtime cannot watch the events' descriptor.
     pub(super) fn new(control: Control<E>, events: Events<E>, resolver: Asker) -> io::Result<Self> {
+        let now = Instant::now();
         Ok(Self {
             control,
             events: watch(events)?,
-            looks_at: None,
-            gathering: Gathering::new(Instant::now()),
+            gathers: false,
+            gathered: Box::pin(sleep_until(now)),
+            gathering: Gathering::new(now),
             batch: Vec::new(),
             resolver,
         })
@@ -83,13 +88,17 @@ impl<E: Engine<Event = Output>> ShardOutputs<E> {
 
 impl<E: Engine<Event = Output>> Outputs for ShardOutputs<E> {
     async fn ready(&mut self) {
-        if let Some(at) = self.looks_at {
-            return tokio::time::sleep_until(at).await;
+        if self.gathers {
+            return self.gathered.as_mut().await;
         }
-        match self.events.readable_mut().await {
-            Ok(mut ready) => ready.clear_ready(),
+        // Whoever is the only reader need not queue for it.
+        let readable = poll_fn(|context| {
+            let ready = self.events.poll_read_ready_mut(context);
+            ready.map_ok(|mut ready| ready.clear_ready())
+        });
+        if readable.await.is_err() {
             // The runtime is being torn down: nothing comes any more.
-            Err(_) => std::future::pending().await,
+            std::future::pending::<()>().await;
         }
     }
 
@@ -97,10 +106,14 @@ impl<E: Engine<Event = Output>> Outputs for ShardOutputs<E> {
         let events = self.events.get_mut();
         let taken = events.drain(outputs_max, &mut self.batch);
         let now = Instant::now();
-        self.looks_at = match self.gathering.took(taken, now) {
+        let looks_at = match self.gathering.took(taken, now) {
             None if !events.arm() => Some(now),
             at => at,
         };
+        self.gathers = looks_at.is_some();
+        if let Some(at) = looks_at {
+            self.gathered.as_mut().reset(at);
+        }
         for (shard, output) in self.batch.drain(..) {
             match output {
                 Output::LookUp(question) => self.resolver.ask(shard, question),

@@ -36,7 +36,7 @@ use super::metrics::{Fleet, Queues};
 use super::outputs::ShardOutputs;
 use super::reload::InUse;
 use super::service;
-use super::stopping::{Stopping, until_true};
+use super::stopping::{Stopping, ended, until_true};
 use super::timekeeper::Timekeeper;
 use super::tls;
 use super::websocket::Heartbeat;
@@ -458,8 +458,11 @@ impl<C: Crew> ControlPlane<C> {
             service::runs();
         }
         log_start(address, self.config.server.http_tls, &self.running);
-        let stop = stopping.run(drain);
-        let outcome = gate::turn(&mut hub, &self.clock, commands, outputs, stop).await;
+        // By itself, so that only what tells it to stop wakes it.
+        let mut stop = tokio::spawn(stopping.run(drain));
+        let stopped = ended(&mut stop);
+        let outcome = gate::turn(&mut hub, &self.clock, commands, outputs, stopped).await;
+        beside.push(stop);
         for task in beside {
             task.abort();
         }

@@ -7,6 +7,7 @@ use std::io;
 use offhook_shards::Engine;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use crate::engine::Input;
 
@@ -16,6 +17,12 @@ use super::service;
 /// Waits until the value is true, or nobody is left to set it.
 pub(super) async fn until_true(mut value: watch::Receiver<bool>) {
     let _ = value.wait_for(|set| *set).await;
+}
+
+/// Waits until whoever waits for the stop has seen it; if that one panics, the server stops, too:
+/// nobody could stop it any more.
+pub(super) async fn ended(stopping: &mut JoinHandle<()>) {
+    let _ = stopping.await;
 }
 
 /// Waits until the value is true.

@@ -248,9 +248,11 @@ fn a_shard_that_does_not_answer_is_answered_for_once() {
     stage.register(&mut desk, "2001");
     stage.say(&desk, &ready(5, "2001"));
     let (_, asked) = stage.asked_once();
+    assert!(stage.hub.waits_for_time());
     stage.pass(CTI_REQUEST_DEADLINE - Duration::from_millis(1));
     assert_eq!(desk.hear(), None);
     stage.pass(Duration::from_millis(1));
+    assert!(!stage.hub.waits_for_time());
     let answer = desk.hear().unwrap();
     assert_eq!(
         (code_of(&answer), &answer["ReferenceID"]),
