@@ -77,13 +77,58 @@ impl Clock {
     /// The date of a moment, as RFC 3339 with microseconds in UTC.
     #[must_use]
     pub fn date(&self, at: Instant) -> String {
-        let since_epoch = match at.checked_duration_since(self.started) {
+        rfc3339(self.since_epoch(at))
+    }
+
+    fn since_epoch(&self, at: Instant) -> Duration {
+        match at.checked_duration_since(self.started) {
             Some(later) => self.started_since_epoch + later,
             None => self.started_since_epoch.saturating_sub(self.started - at),
-        };
-        rfc3339(since_epoch)
+        }
     }
 }
+
+/// Writes the dates of moments of which many lie in the same second: that is worked out once.
+#[derive(Debug)]
+pub struct Dates {
+    clock: Clock,
+    /// The second of the last date.
+    second: u64,
+    /// The last date.
+    text: String,
+}
+
+impl Dates {
+    /// By a clock.
+    #[must_use]
+    pub fn new(clock: Clock) -> Self {
+        Self {
+            clock,
+            second: clock.started_since_epoch.as_secs(),
+            text: clock.date(clock.started),
+        }
+    }
+
+    /// [`Clock::date`], until the next one is asked for.
+    #[must_use]
+    pub fn date(&mut self, at: Instant) -> &str {
+        let since_epoch = self.clock.since_epoch(at);
+        if self.second == since_epoch.as_secs() {
+            self.text.truncate(SECOND.len());
+            // With a digit in front of them the zeroes are written, too.
+            let micros = 1_000_000 + since_epoch.subsec_micros();
+            self.text.push_str(&itoa::Buffer::new().format(micros)[1..]);
+            self.text.push('Z');
+        } else {
+            self.second = since_epoch.as_secs();
+            self.text = rfc3339(since_epoch);
+        }
+        &self.text
+    }
+}
+
+/// What all dates of a second have in common has this form.
+const SECOND: &str = "2026-11-22T10:15:30.";
 
 /// A point in time since 1970 as RFC 3339 §5.6 with microseconds.
 fn rfc3339(since_epoch: Duration) -> String {
@@ -91,7 +136,6 @@ fn rfc3339(since_epoch: Duration) -> String {
     let (year, month, day) = civil(seconds / 86_400);
     let (hour, minute, second) = (seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60);
     let micros = since_epoch.subsec_micros().into();
-    // Each event has one: digits are dearer by way of a format.
     let mut date = *b"0000-00-00T00:00:00.000000Z";
     for (field, number) in [
         (0..4, year),
@@ -181,5 +225,26 @@ mod tests {
         assert_eq!(clock.date(started), "2026-11-22T10:15:30.123456Z");
         let later = started + Duration::from_micros(900_000);
         assert_eq!(clock.date(later), "2026-11-22T10:15:31.023456Z");
+    }
+
+    #[test]
+    fn dates_one_behind_the_other_are_those_of_the_clock() {
+        let started = Clock::start().started();
+        let clock = Clock::at(started, Duration::from_micros(1_795_342_530_123_456));
+        let mut dates = Dates::new(clock);
+        for micros in [
+            0,
+            1,
+            876_543,
+            876_544,
+            876_545,
+            1_876_543,
+            1_876_544,
+            999,
+            86_400_000_000,
+        ] {
+            let at = started + Duration::from_micros(micros);
+            assert_eq!(dates.date(at), clock.date(at));
+        }
     }
 }

@@ -28,7 +28,7 @@ use crate::limits::{CTI_CLIENTS_MAX, CTI_REQUESTS_AT_ONCE_MAX, CTI_REQUESTS_PER_
 use super::address::{AddressBook, AddressId};
 use super::attendance::{Attendance, News};
 use super::clients::{Client, Clients, Close, Kind, Outbox, Outgoing};
-use super::clock::Clock;
+use super::clock::{Clock, Dates};
 use super::decode::{self, Refusal};
 use super::encode::{self, Encoder, Envelope, Frame};
 use super::history::{Entry, History};
@@ -92,6 +92,7 @@ pub struct Hub<S> {
     shards: S,
     book: AddressBook,
     clock: Clock,
+    dates: Dates,
     start_time: String,
     state: State,
     history: History,
@@ -114,6 +115,7 @@ impl<S: Shards> Hub<S> {
             shards,
             start_time: clock.date(clock.started()),
             clock,
+            dates: Dates::new(clock),
             state: State::new(&book),
             history,
             encoder: Encoder::default(),
@@ -249,11 +251,10 @@ impl<S: Shards> Hub<S> {
     }
 
     fn handle_event(&mut self, event: &Event) {
-        let time = self.clock.date(event.at);
         // The answer to one client only: no part of the stream, so it has no number.
         let private = matches!(event.name, EventName::Error | EventName::ACK);
         if let (true, Some(requested_by)) = (private, event.requested_by) {
-            return self.answer_privately(event, requested_by, &time);
+            return self.answer_privately(event, requested_by);
         }
         let address = self.book.find(&event.this_dn);
         match address {
@@ -275,7 +276,7 @@ impl<S: Shards> Hub<S> {
         let envelope = Envelope {
             reference_id,
             sequence: Some(sequence),
-            time: &time,
+            time: self.dates.date(event.at),
         };
         let frame = self.encoder.event(event, envelope);
         let entry = Entry {
@@ -338,7 +339,7 @@ impl<S: Shards> Hub<S> {
         }
     }
 
-    fn answer_privately(&mut self, event: &Event, requested_by: RequestedBy, time: &str) {
+    fn answer_privately(&mut self, event: &Event, requested_by: RequestedBy) {
         let Some(pending) = self.pending.answer(requested_by, event.name) else {
             return;
         };
@@ -349,7 +350,7 @@ impl<S: Shards> Hub<S> {
         let envelope = Envelope {
             reference_id: pending.reference_id,
             sequence: None,
-            time,
+            time: self.dates.date(event.at),
         };
         let frame = self.encoder.event(event, envelope);
         self.send(
@@ -370,8 +371,8 @@ impl<S: Shards> Hub<S> {
         reference_id: Option<u32>,
         attributes: Attributes,
     ) {
-        let time = self.clock.date(now);
-        let frame = encode::message(message, reference_id, attributes, &time);
+        let time = self.dates.date(now);
+        let frame = encode::message(message, reference_id, attributes, time);
         self.send(
             id,
             Outgoing {

@@ -43,14 +43,14 @@ impl<S: Shards> Hub<S> {
             }
         }
         attributes.insert("EventSequenceNumber".to_owned(), sequence.into());
-        let time = self.clock.date(now);
+        let time = self.dates.date(now);
         let entry = Entry {
             sequence,
             address: Some(address_id),
             routers_only: false,
-            frame: encode::message("EventUserEvent", None, attributes.clone(), &time),
+            frame: encode::message("EventUserEvent", None, attributes.clone(), time),
         };
-        let answer = encode::message("EventUserEvent", reference_id, attributes, &time);
+        let answer = encode::message("EventUserEvent", reference_id, attributes, time);
         self.fan_out(&entry, Some((id, answer)));
         self.history.push(entry);
         Ok(())
