@@ -306,9 +306,9 @@ pub const SETTLE_ROUNDS_MAX: usize = AGENTS_MAX * SETTLE_ROUNDS_PER_OFFER_MAX;
 /// Items for which a queue keeps room once a burst that it had to hold is over.
 pub const BURST_QUEUE_KEPT: usize = 1_024;
 /// Timers of seconds that nobody waits for by the millisecond fall due together within it: those by
-/// which a transaction ends because nothing more can come, those of agents and of peers that are
-/// silent. A call leaves six of them behind, and a shard whose calls come one by one would be woken
-/// for each.
+/// which a transaction ends because nothing more can come, most of agents' and that of a peer that
+/// is silent. A call leaves six of them behind, and a shard whose calls come one by one would be
+/// woken for each.
 pub const TIMER_GRAIN: Duration = Duration::from_millis(8);
 /// How long a peer may be silent on an INVITE before the next peer is tried, in T1: four
 /// transmissions (RFC 3261 §17.1.1.2), which are four seconds by default.

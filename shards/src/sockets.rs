@@ -55,7 +55,8 @@ pub(crate) fn bind(options: &Options) -> Result<Bound, StartError> {
     let udp = options.udp.iter().map(|&address| (Transport::Udp, address));
     let tcp = options.tcp.iter().map(|&address| (Transport::Tcp, address));
     let tls = options.tls.iter().map(|&address| (Transport::Tls, address));
-    for (transport, address) in udp.chain(tcp).chain(tls) {
+    // Datagrams last: while an address is waited for, nobody would read what comes to the others.
+    for (transport, address) in tcp.chain(tls).chain(udp) {
         let group = bind_group(transport, address, options, until);
         let group = group.map_err(|error| StartError::Bind {
             transport,

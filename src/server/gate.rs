@@ -137,10 +137,7 @@ pub async fn turn<S: Shards>(
                 hub.handle_timeout(clock.now());
                 pace = pace_of(hub);
                 tick.as_mut().reset(Instant::now() + pace);
-                if let Some(words) = outputs.broken() {
-                    hub.stop();
-                    return Err(words);
-                }
+                check(hub, &outputs)?;
             }
             Some(command) = commands.recv() => {
                 handle(hub, clock, command);
@@ -149,8 +146,17 @@ pub async fn turn<S: Shards>(
                     handle(hub, clock, command);
                 }
             }
-            () = outputs.ready(), if !more => more = take(hub, &mut outputs, &mut batch),
-            () = tokio::task::yield_now(), if more => more = take(hub, &mut outputs, &mut batch),
+            () = outputs.ready(), if !more => {
+                let taken = take(hub, &mut outputs, &mut batch);
+                more = taken == CTI_EVENTS_PER_TURN_MAX;
+                // What woke it may have been an end.
+                if taken == 0 {
+                    check(hub, &outputs)?;
+                }
+            }
+            () = tokio::task::yield_now(), if more => {
+                more = take(hub, &mut outputs, &mut batch) == CTI_EVENTS_PER_TURN_MAX;
+            }
         }
     }
 }
@@ -164,13 +170,21 @@ fn pace_of<S: Shards>(hub: &Hub<S>) -> Duration {
     }
 }
 
-/// Takes one batch of outputs; tells whether there may be more.
-fn take<S: Shards>(hub: &mut Hub<S>, outputs: &mut impl Outputs, batch: &mut Vec<Output>) -> bool {
+/// Sends the clients away if something broke.
+fn check<S: Shards>(hub: &mut Hub<S>, outputs: &impl Outputs) -> Result<(), String> {
+    outputs.broken().map_or(Ok(()), |words| {
+        hub.stop();
+        Err(words)
+    })
+}
+
+/// Takes one batch of outputs; tells how many they were.
+fn take<S: Shards>(hub: &mut Hub<S>, outputs: &mut impl Outputs, batch: &mut Vec<Output>) -> usize {
     let taken = outputs.drain(CTI_EVENTS_PER_TURN_MAX, batch);
     for output in batch.drain(..) {
         hub.handle_output(output);
     }
-    taken == CTI_EVENTS_PER_TURN_MAX
+    taken
 }
 
 fn handle<S: Shards>(hub: &mut Hub<S>, clock: &Clock, command: Command) {

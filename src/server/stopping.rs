@@ -19,10 +19,14 @@ pub(super) async fn until_true(mut value: watch::Receiver<bool>) {
     let _ = value.wait_for(|set| *set).await;
 }
 
-/// Waits until whoever waits for the stop has seen it; if that one panics, the server stops, too:
-/// nobody could stop it any more.
+/// Waits until whoever waits for the stop has seen it. A panic of that one is a panic here: nobody
+/// could stop the server any more.
 pub(super) async fn ended(stopping: &mut JoinHandle<()>) {
-    let _ = stopping.await;
+    if let Err(failed) = stopping.await
+        && failed.is_panic()
+    {
+        std::panic::resume_unwind(failed.into_panic());
+    }
 }
 
 /// Waits until the value is true.

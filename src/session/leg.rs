@@ -325,7 +325,11 @@ impl LegSession {
         };
         let list = Description::parse(&offer);
         let answer = self.place(list.as_ref(), partner, slots);
-        self.settle(list.as_ref(), answer.as_ref());
+        // Put together anew, it may have become longer than a description may be.
+        let is_known = |text: &&Arc<[u8]>| {
+            Arc::ptr_eq(text, &partner.body.bytes) || Description::parse(text).is_some()
+        };
+        self.settle(list.as_ref(), answer.as_ref().filter(is_known));
         self.heard = Some(offer);
         carry(partner.body, answer)
     }

@@ -248,14 +248,18 @@ fn connection(value: &[u8]) -> Result<&str, SdpError> {
 
 fn media(value: &[u8]) -> Result<Media<'_>, SdpError> {
     let mut rest = text(value).ok_or(SdpError::Media)?;
-    if rest.starts_with(|first: char| first.is_ascii_whitespace()) {
-        return Err(SdpError::Media);
-    }
-    let mut next = || word(&mut rest).ok_or(SdpError::Media);
-    let (kind, ports, protocol) = (next()?, next()?, next()?);
+    // Blanks alone part these words, so that nobody who takes another control for the end of the
+    // line sees another medium.
+    let mut next = || {
+        let (word, after) = rest.split_at(rest.bytes().position(|byte| byte == b' ')?);
+        rest = after.trim_start_matches(' ');
+        Some(word)
+    };
+    let (kind, ports, protocol) =
+        (|| Some((next()?, next()?, next()?)))().ok_or(SdpError::Media)?;
     let port = before_slash(ports).parse().map_err(|_| SdpError::Media)?;
     let formats = rest.trim_ascii();
-    if formats.is_empty() {
+    if kind.is_empty() || formats.is_empty() {
         return Err(SdpError::Media);
     }
     let direction = Direction::default();
@@ -378,6 +382,18 @@ mod tests {
             ),
             (
                 "v=0\r\no=- 1 1 IN IP4 h\r\nm=audio 7 RTP/AVP\r\n",
+                SdpError::Media,
+            ),
+            (
+                "v=0\r\no=- 1 1 IN IP4 h\r\nm=audio\t7\tRTP/AVP\t0\r\n",
+                SdpError::Media,
+            ),
+            (
+                "v=0\r\no=- 1 1 IN IP4 h\r\nm=audio 7\rRTP/AVP 0\r\n",
+                SdpError::Media,
+            ),
+            (
+                "v=0\r\no=- 1 1 IN IP4 h\r\nm= audio 7 RTP/AVP 0\r\n",
                 SdpError::Media,
             ),
             (bomb.as_str(), SdpError::TooManyMedia),

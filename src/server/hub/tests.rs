@@ -10,6 +10,7 @@ mod resuming;
 mod routers;
 mod shown;
 mod stream;
+mod turning;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
