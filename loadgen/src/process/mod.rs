@@ -115,8 +115,8 @@ impl Program {
 impl Drop for Program {
     fn drop(&mut self) {
         let family = usage::family(self.id());
-        // A program with processes of its own ends them only when it is asked politely.
-        if family.len() > 1 && self.ended().is_none() {
+        // Only who is asked politely ends its own processes, and writes down what it has counted.
+        if self.ended().is_none() {
             signal("TERM", &[self.id()]);
             let end = Clock.now() + ENDING_MAX;
             while self.ended().is_none() && Clock.now() < end {
@@ -224,6 +224,24 @@ mod tests {
         while family.iter().any(lives) {
             std::thread::sleep(LOOK_INTERVAL);
         }
+    }
+
+    #[test]
+    fn a_program_may_say_its_last_word() {
+        let folder = folder("word");
+        let [up, word] = ["up", "word"].map(|name| folder.join(name));
+        let script = "trap 'echo > \"$2\"; exit' TERM; echo > \"$1\"; while :; do :; done";
+        let arguments = [&up, &word].map(|path| path.display().to_string());
+        let words = ["sh", "-c", script, "sh", &arguments[0], &arguments[1]];
+        for path in [&up, &word] {
+            let _ = std::fs::remove_file(path);
+        }
+        let program = Program::start("shell", any_core(), words, &folder).expect("it is there");
+        while !up.exists() {
+            std::thread::sleep(LOOK_INTERVAL);
+        }
+        drop(program);
+        assert!(word.exists());
     }
 
     #[test]
