@@ -10,7 +10,7 @@ use crate::sip::Status;
 use super::command::{Command, LegCommand, LegSlot};
 use super::conversation::{Conversation, Turn, Which};
 use super::facts::Origin;
-use super::participant::Participant;
+use super::participant::{Participant, Who};
 use super::takeover::Target;
 use super::task::{Step, Then};
 use super::why::Why;
@@ -44,9 +44,22 @@ impl Conversation {
     ) {
         self.across_is(leg, &party);
         if let Some(partner) = self.legs.partner(leg) {
-            self.legs.shows(partner, None);
+            self.show_party(turn, partner, party);
+        }
+    }
+
+    /// A leg is shown whom another one has told of, unless it was before: calls that are tied in a
+    /// ring would tell each other of one who is in none of them, and never end.
+    pub(super) fn show_party(
+        &mut self,
+        turn: &mut Turn<'_>,
+        leg: LegSlot,
+        party: Arc<dialog::Party>,
+    ) {
+        let who = Who::Outside(Arc::clone(&party));
+        if self.legs.shows(leg, Some(&who)) {
             let identify = LegCommand::Identify(party);
-            turn.commands.push(Command::Leg(partner, identify));
+            turn.commands.push(Command::Leg(leg, identify));
         }
     }
 

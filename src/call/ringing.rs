@@ -288,8 +288,8 @@ impl Conversation {
         self.across_is(leg, party);
         let waiting = self.call(which).and_then(|call| call.participants.first());
         if let Some(waiting) = waiting.filter(|_| self.legs.is_tie(leg)) {
-            let identify = LegCommand::Identify(Arc::clone(party));
-            turn.commands.push(Command::Leg(waiting.leg, identify));
+            let waiting = waiting.leg;
+            self.show_party(turn, waiting, Arc::clone(party));
         }
     }
 

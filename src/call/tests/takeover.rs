@@ -250,6 +250,31 @@ fn caller_gets_the_party_of_the_other_call() {
     }
 }
 
+/// Calls may be tied in a ring: one who is in none of them would be told of round and round.
+#[test]
+fn whom_a_tie_tells_of_again_is_told_once() {
+    let (mut table, key) = Table::talking();
+    let tie = table.refers(key, "7000");
+    let party = |number: &str| {
+        Arc::new(Party {
+            number: number.into(),
+            ..Party::default()
+        })
+    };
+    table.hears(key, tie, LegEvent::Identified(party("2001")));
+    table.hears(key, tie, LegEvent::Answered { body: sdp(tie.0) });
+    let answer = LegEvent::OfferAnswered { body: sdp(0) };
+    table.hears(key, LegSlot::FIRST, answer);
+    let mut is_told = |number: &str| {
+        table.commands.clear();
+        table.hears(key, tie, LegEvent::Identified(party(number)));
+        table.told(LegSlot::FIRST, &LegCommand::Identify(party(number)))
+    };
+    // The first may have been shown by what the call itself knows.
+    assert!(is_told("2002") && !is_told("2002"));
+    assert!(is_told("2003") && is_told("2002") && !is_told("2002"));
+}
+
 #[test]
 fn caller_whose_phone_has_left_in_vain_goes_back_to_its_queue() {
     let (mut table, key) = Table::talking();
