@@ -146,16 +146,13 @@ pub async fn turn<S: Shards>(
                     handle(hub, clock, command);
                 }
             }
-            () = outputs.ready(), if !more => {
+            () = come(&mut outputs, more) => {
                 let taken = take(hub, &mut outputs, &mut batch);
                 more = taken == CTI_EVENTS_PER_TURN_MAX;
                 // What woke it may have been an end.
                 if taken == 0 {
                     check(hub, &outputs)?;
                 }
-            }
-            () = tokio::task::yield_now(), if more => {
-                more = take(hub, &mut outputs, &mut batch) == CTI_EVENTS_PER_TURN_MAX;
             }
         }
     }
@@ -167,6 +164,15 @@ fn pace_of<S: Shards>(hub: &Hub<S>) -> Duration {
         CTI_TICK
     } else {
         CTI_IDLE_TICK
+    }
+}
+
+/// Waits until there may be outputs. Where there are more, it lets everybody else have a turn.
+async fn come(outputs: &mut impl Outputs, more: bool) {
+    if more {
+        tokio::task::yield_now().await;
+    } else {
+        outputs.ready().await;
     }
 }
 

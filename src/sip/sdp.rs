@@ -251,12 +251,12 @@ fn media(value: &[u8]) -> Result<Media<'_>, SdpError> {
     // Blanks alone part these words, so that nobody who takes another control for the end of the
     // line sees another medium.
     let mut next = || {
-        let (word, after) = rest.split_at(rest.bytes().position(|byte| byte == b' ')?);
+        let end = rest.bytes().position(|byte| byte == b' ');
+        let (word, after) = rest.split_at(end.ok_or(SdpError::Media)?);
         rest = after.trim_start_matches(' ');
-        Some(word)
+        Ok(word)
     };
-    let (kind, ports, protocol) =
-        (|| Some((next()?, next()?, next()?)))().ok_or(SdpError::Media)?;
+    let (kind, ports, protocol) = (next()?, next()?, next()?);
     let port = before_slash(ports).parse().map_err(|_| SdpError::Media)?;
     let formats = rest.trim_ascii();
     if kind.is_empty() || formats.is_empty() {
