@@ -117,6 +117,8 @@ pub struct Facts {
     pub caller_hold: Hold,
     /// Whether the caller came from outside, and counts among the calls that did.
     pub is_inbound: bool,
+    /// Whether it is no more than a link between two others.
+    pub(super) is_link: bool,
     /// Whether it has been counted what has become of it: once, however often it is transferred.
     pub is_counted: bool,
 }

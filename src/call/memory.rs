@@ -272,6 +272,8 @@ impl Calls {
                 caller_hold,
                 is_inbound,
                 is_counted,
+                // Ties do not come back.
+                is_link: false,
             };
             let mut conversation = Conversation::new(facts, legs, main);
             conversation.consult = consult.into();

@@ -8,6 +8,7 @@
 //! [`crate::session`].
 
 mod attach;
+mod circle;
 mod command;
 mod conference;
 mod consult;
@@ -214,6 +215,8 @@ pub enum Event {
     Referred(LegSlot, Box<Referred>),
     /// The leg was not dialled: no trunk to it is in service.
     DialFailed(LegSlot),
+    /// By a tie, another conversation asks whether calls are tied in a circle.
+    AskedRound(LegSlot, CallRef),
 }
 
 /// What a REFER asks.

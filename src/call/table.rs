@@ -218,6 +218,7 @@ impl Calls {
                 caller_hold: Hold::Inactive,
                 is_inbound,
                 is_counted: false,
+                is_link: false,
             };
             let main = Call::new((info, first), None, now);
             Conversation::new(facts, legs, main)
@@ -292,7 +293,11 @@ impl Calls {
             mint: &mut self.mint,
             spare: &mut self.spare,
         };
-        let outcome = catch_unwind(AssertUnwindSafe(|| act(conversation, &mut turn)));
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            let outcome = act(conversation, &mut turn);
+            conversation.look_for_circle(&mut turn);
+            outcome
+        }));
         if outcome.is_err() {
             // What was said before the fault stands: who has left the state heard it there only.
             conversation.abort(offered, &mut self.scratch);
@@ -531,7 +536,8 @@ impl Event {
             | Self::Leg(..)
             | Self::Timer(_)
             | Self::Referred(..)
-            | Self::DialFailed(_) => None,
+            | Self::DialFailed(_)
+            | Self::AskedRound(..) => None,
         }
     }
 }

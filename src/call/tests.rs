@@ -255,6 +255,7 @@ impl Table {
                 Command::Leg(told, command) if *told == slot => Some(command),
                 Command::Leg(..)
                 | Command::Across(..)
+                | Command::AskRound(..)
                 | Command::Dial(..)
                 | Command::Queue(..)
                 | Command::Agent(..)

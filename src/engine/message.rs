@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use crate::call::Newcomer;
+use crate::call::{CallRef, Newcomer};
 use crate::config::{DnIndex, QueueIndex, TrunkIndex};
 use crate::dialog::{LegEvent, Offered};
 use crate::wall::Wall;
@@ -42,6 +42,9 @@ pub enum Message {
     Takeover(TieName, Box<Newcomer>),
     /// To the shard of one end of a tie: what the other end says.
     Tie(TieName, TieEnd, LegEvent),
+    /// Along a tie, by the name of its other end, a conversation asks whether calls are tied in a
+    /// circle.
+    AskRound(TieName, TieEnd, CallRef),
     /// To all: the new calls that came to the sender of late.
     Offered(Offered),
     /// From the trunk's pinging shard to all.

@@ -9,7 +9,9 @@ use std::time::Instant;
 
 use offhook_shards::ShardId;
 
-use crate::call::{self, CallKey, Dial, DialTo, Event as CallEvent, LegCommand, LegSlot, Newcomer};
+use crate::call::{
+    self, CallKey, CallRef, Dial, DialTo, Event as CallEvent, LegCommand, LegSlot, Newcomer,
+};
 use crate::dialog::{LegEvent, Release};
 use crate::sip::Status;
 
@@ -263,6 +265,22 @@ impl Engine {
         }
         let (key, slot) = place;
         self.calls.handle(now, key, CallEvent::Leg(slot, event));
+    }
+
+    /// A conversation asks along a tie whether it is in a circle.
+    pub(super) fn ask_on_tie(&mut self, place: Place, asks: CallRef) {
+        if let Some(end) = self.ties.ends.get(&place).copied() {
+            let message = Message::AskRound(end.name, end.end.other(), asks);
+            self.send(end.across, message);
+        }
+    }
+
+    /// A conversation that asks so is heard.
+    pub(super) fn asked_on_tie(&mut self, now: Instant, name: TieName, end: TieEnd, asks: CallRef) {
+        if let Some((key, slot)) = self.ties.places.get(&(name, end)).copied() {
+            self.calls
+                .handle(now, key, CallEvent::AskedRound(slot, asks));
+        }
     }
 
     /// A call is over: nothing is left of its ties.

@@ -7,7 +7,9 @@ use offhook::cti::EventName;
 use offhook::sip::Status;
 use offhook_loadgen::population::{CallPlan, Change, Party, Reception, Token};
 
-use super::control::{AGENT, OTHER, conn_of, connected, held, moment, told_since, world_on};
+use super::control::{
+    AGENT, OTHER, conn_of, connected, held, moment, talking, told_since, world_on,
+};
 use super::hands::hang_up_all;
 use super::world::World;
 
@@ -120,4 +122,33 @@ fn customer_whose_party_in_the_other_call_is_lost_goes_back() {
         world.run_for(Duration::from_secs(3_600));
         end(world);
     }
+}
+
+/// A phone takes the places of both parties of a call and joins its two calls. Nobody makes an
+/// offer in such a circle of ties. Whoever gives up first decides: the phone keeps both calls, or
+/// it leaves, and a circle in which nobody is left ends (clock-jumps 1505927).
+#[test]
+fn calls_that_are_tied_in_a_circle_end() {
+    let mut circles = 0;
+    for (shards, seed) in [(1, 1), (3, 2), (3, 3), (3, 4), (3, 5), (3, 6)] {
+        let mut world = world_on(shards, seed, TRUNK, "");
+        world.phone(OTHER).set_calls_max(2);
+        let (token, _) = talking(&mut world);
+        let place = world.phone(AGENT).dialog().expect("it talks");
+        assert!(world.phone(OTHER).take_over(AGENT, &place).is_some());
+        world.run_for(Duration::from_secs(10));
+        assert!(connected(&world, token, OTHER));
+        let place = world.population.callers.dialog(token).expect("it talks");
+        assert!(world.phone(OTHER).take_over(AGENT, &place).is_some());
+        world.run_for(Duration::from_secs(10));
+        let both = world.phone(OTHER).tokens();
+        assert_eq!((both.len(), world.tokens().len()), (2, 0));
+        assert!(world.phone(OTHER).refer_attended(AGENT));
+        world.run_for(Duration::from_secs(100));
+        let left = world.phone(OTHER).tokens();
+        assert!(left == both || left.is_empty(), "{left:?} of {both:?}");
+        circles += usize::from(left.is_empty());
+        end(world);
+    }
+    assert!(circles > 0, "no phone has left a circle");
 }

@@ -275,6 +275,90 @@ fn whom_a_tie_tells_of_again_is_told_once() {
     assert!(is_told("2003") && is_told("2002") && !is_told("2002"));
 }
 
+/// Both parties of a call have been replaced by somebody of other calls, by these ties.
+fn link() -> (Table, CallKey, [LegSlot; 2], CallRef) {
+    let (mut table, key) = Table::talking();
+    let one = table.takes_over(key, "4000").expect("there is a place");
+    let answer = |leg: LegSlot| LegEvent::OfferAnswered { body: sdp(leg.0) };
+    table.hears(key, LegSlot::FIRST, answer(LegSlot::FIRST));
+    table.hears(key, one, LegEvent::Acknowledged { body: None });
+    let replaced = (key, LegSlot::FIRST);
+    let taken = table.calls.take_over(table.now, replaced, newcomer("4001"));
+    let other = taken.expect("there is a place");
+    table.drain();
+    assert_eq!(table.asked_round(), []);
+    table.hears(key, one, answer(one));
+    table.hears(key, other, LegEvent::Acknowledged { body: None });
+    let [(way, asks)] = table.asked_round()[..] else {
+        panic!("a link asks once along one tie");
+    };
+    assert!([one, other].contains(&way));
+    (table, key, [one, other], asks)
+}
+
+impl Table {
+    fn asked_round(&self) -> Vec<(LegSlot, CallRef)> {
+        let asked = self.commands.iter().filter_map(|command| match command {
+            Command::AskRound(way, asks) => Some((*way, *asks)),
+            Command::Leg(..)
+            | Command::Across(..)
+            | Command::Dial(..)
+            | Command::Queue(..)
+            | Command::Agent(..)
+            | Command::Event(_)
+            | Command::Count(_)
+            | Command::Forget => None,
+        });
+        asked.collect()
+    }
+
+    fn is_asked(&mut self, key: CallKey, leg: LegSlot, asks: CallRef) {
+        self.commands.clear();
+        let event = Event::AskedRound(leg, asks);
+        self.calls.handle(self.now, key, event);
+        self.drain();
+    }
+}
+
+/// Calls that are tied in a circle would stand until `call_duration_max` (clock-jumps 1505927).
+#[test]
+fn link_that_hears_its_own_question_is_in_a_circle_and_ends() {
+    let (mut table, key, ties, asks) = link();
+    table.is_asked(key, ties[0], asks);
+    for tie in ties {
+        assert!(table.told(tie, &LegCommand::HangUp(cause::NORMAL.into())));
+    }
+    table.expect_over();
+}
+
+#[test]
+fn link_passes_on_what_others_ask() {
+    let (mut table, key, [one, other], asks) = link();
+    let theirs = CallRef {
+        shard: ShardId(asks.shard.0 + 1),
+        ..asks
+    };
+    for (from, to) in [(one, other), (other, one)] {
+        table.is_asked(key, from, theirs);
+        assert_eq!(table.asked_round(), [(to, theirs)]);
+    }
+}
+
+#[test]
+fn where_somebody_is_left_the_question_ends() {
+    let (mut table, key) = Table::talking();
+    let tie = table.takes_over(key, "4000").expect("there is a place");
+    let answer = LegEvent::OfferAnswered { body: sdp(0) };
+    table.hears(key, LegSlot::FIRST, answer);
+    table.hears(key, tie, LegEvent::Acknowledged { body: None });
+    let (.., asks) = link();
+    for asks in [asks, CallRef { key, ..asks }] {
+        table.is_asked(key, tie, asks);
+        assert_eq!(table.asked_round(), []);
+        assert!(table.calls.is_live(key));
+    }
+}
+
 #[test]
 fn caller_whose_phone_has_left_in_vain_goes_back_to_its_queue() {
     let (mut table, key) = Table::talking();
