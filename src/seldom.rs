@@ -17,6 +17,14 @@ impl<T> Seldom<T> {
         self.0 = Some(Box::new(value));
     }
 
+    /// The value, made first if there is none.
+    pub(crate) fn get_or_default(&mut self) -> &mut T
+    where
+        T: Default,
+    {
+        self.0.get_or_insert_default()
+    }
+
     /// Takes the value away.
     pub(crate) fn clear(&mut self) {
         self.0 = None;

@@ -21,11 +21,8 @@ const LEVELS: usize = 7;
 const TICK_MAX: u64 = (1 << (LEVEL_BITS * LEVELS as u32)) - 1;
 /// "No entry": ends a slot's list.
 const NONE: u32 = u32::MAX;
-/// The place of an entry that has left the slots for the heap of due entries.
-const DUE: u16 = u16::MAX;
 
 const _: () = assert!(SLOTS == u64::BITS as usize);
-const _: () = assert!(LEVELS * SLOTS < DUE as usize);
 
 /// Names one armed timer. A key outlives its timer harmlessly: it then cancels nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -37,7 +34,7 @@ pub struct Wheel<T> {
     start: Instant,
     /// Everything up to and including this tick is in `due`; everything after it is in a slot.
     cursor: u64,
-    /// Counts arming, to keep equal deadlines in order.
+    /// Counts what has come into `due`, to keep equal deadlines in order.
     sequence: u64,
     entries: Pages<Entry<T>>,
     slots: Vec<Slot>,
@@ -53,13 +50,12 @@ type Moment = i64;
 #[derive(Debug)]
 struct Entry<T> {
     deadline: Moment,
-    sequence: u64,
     value: T,
     previous: u32,
     next: u32,
-    /// `level * SLOTS + slot`, or `DUE`.
-    place: u16,
 }
+
+const _: () = assert!(size_of::<Entry<u64>>() <= 24, "a held call has three of them");
 
 #[derive(Debug, Clone, Copy)]
 struct Slot {
@@ -125,14 +121,11 @@ impl<T> Wheel<T> {
 
     /// Arms a timer. A deadline that has passed is due at the next [`Wheel::expire`].
     pub fn arm(&mut self, at: Instant, value: T) -> TimerKey {
-        self.sequence += 1;
         let place = self.entries.insert(Entry {
             deadline: self.moment(at),
-            sequence: self.sequence,
             value,
             previous: NONE,
             next: NONE,
-            place: DUE,
         });
         let key = TimerKey(place);
         self.place(place.index);
@@ -151,8 +144,9 @@ impl<T> Wheel<T> {
 
     /// Disarms a timer and returns its value; `None` if it has fired or been cancelled before.
     pub fn cancel(&mut self, key: TimerKey) -> Option<T> {
-        if self.entries.value(key.0)?.place != DUE {
-            self.unlink(key.0.index);
+        let deadline = self.entries.value(key.0)?.deadline;
+        if let Some(place) = self.place_of(deadline) {
+            self.unlink(key.0.index, place);
         }
         let entry = self.entries.remove(key.0)?;
         self.drop_stale_due();
@@ -238,27 +232,34 @@ impl<T> Wheel<T> {
         }
     }
 
-    /// Puts an entry where its deadline belongs, seen from the cursor: the highest group of bits
-    /// in which the two ticks differ is the level, and the group's value is the slot.
-    fn place(&mut self, index: u32) {
-        let entry = self.entries.at_mut(index);
-        let (deadline, sequence) = (entry.deadline, entry.sequence);
+    /// Where a deadline belongs, seen from the cursor: the highest group of bits in which the two
+    /// ticks differ is the level, and the group's value is the slot. `None` if it is due. An entry
+    /// stays where it belongs, because the cursor comes into no slot that is not emptied then.
+    fn place_of(&self, deadline: Moment) -> Option<(usize, usize)> {
         let tick = tick(deadline);
         if tick <= self.cursor {
-            self.entries.at_mut(index).place = DUE;
-            let key = TimerKey(self.entries.name(index));
+            return None;
+        }
+        let level = (tick ^ self.cursor).ilog2() / LEVEL_BITS;
+        let slot = (tick >> (LEVEL_BITS * level)) as usize % SLOTS;
+        Some((level as usize, slot))
+    }
+
+    /// Puts an entry where its deadline belongs. What has the same deadline came to the same place
+    /// in the order of arming, whichever way it went, and comes into `due` in that order.
+    fn place(&mut self, index: u32) {
+        let deadline = self.entries.at(index).deadline;
+        let Some((level, slot)) = self.place_of(deadline) else {
+            self.sequence += 1;
             self.due.push(Reverse(Due {
                 deadline,
-                sequence,
-                key,
+                sequence: self.sequence,
+                key: TimerKey(self.entries.name(index)),
             }));
             return;
-        }
-        let level = ((tick ^ self.cursor).ilog2() / LEVEL_BITS) as usize;
-        let slot = (tick >> (LEVEL_BITS * level as u32)) as usize % SLOTS;
+        };
         self.occupied[level] |= 1 << slot;
-        let place = level * SLOTS + slot;
-        let list = &mut self.slots[place];
+        let list = &mut self.slots[level * SLOTS + slot];
         if list.head == NONE || deadline < list.earliest {
             list.earliest = deadline;
         }
@@ -270,24 +271,24 @@ impl<T> Wheel<T> {
             self.entries.at_mut(previous).next = index;
         }
         let entry = self.entries.at_mut(index);
-        entry.place = u16::try_from(place).expect("a place fits: asserted at compile time");
         entry.previous = previous;
         entry.next = NONE;
     }
 
-    fn unlink(&mut self, index: u32) {
+    fn unlink(&mut self, index: u32, (level, slot): (usize, usize)) {
         let entry = self.entries.at(index);
-        let (previous, next, place) = (entry.previous, entry.next, usize::from(entry.place));
+        let (previous, next) = (entry.previous, entry.next);
+        let list = &mut self.slots[level * SLOTS + slot];
         match previous {
-            NONE => self.slots[place].head = next,
+            NONE => list.head = next,
             _ => self.entries.at_mut(previous).next = next,
         }
         match next {
-            NONE => self.slots[place].tail = previous,
+            NONE => list.tail = previous,
             _ => self.entries.at_mut(next).previous = previous,
         }
-        if self.slots[place].head == NONE {
-            self.occupied[place / SLOTS] &= !(1 << (place % SLOTS));
+        if list.head == NONE {
+            self.occupied[level] &= !(1 << slot);
         }
     }
 

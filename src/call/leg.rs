@@ -25,6 +25,8 @@ pub(super) struct Leg {
     pub(super) with: Option<LegSlot>,
 }
 
+const _: () = assert!(size_of::<Leg>() <= 128, "a held call has two of them");
+
 /// Whom a leg leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
