@@ -55,10 +55,7 @@ struct Entry<T> {
     next: u32,
 }
 
-const _: () = assert!(
-    size_of::<Entry<u64>>() <= 24,
-    "a held call has three of them"
-);
+const _: () = assert!(size_of::<Entry<u64>>() <= 24, "a held call has three of them");
 
 #[derive(Debug, Clone, Copy)]
 struct Slot {

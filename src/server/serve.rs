@@ -380,19 +380,11 @@ impl<C: Crew> ControlPlane<C> {
             .enable_all()
             .build()
             .map_err(ServeError::Control)?;
-        // A task of its own: each wake-up of what the runtime blocks on costs a write to itself.
-        let attending = runtime.spawn(async move {
-            let outcome = self.attend().await;
-            (self, outcome)
-        });
-        let (this, outcome) = match runtime.block_on(attending) {
-            Ok(attended) => attended,
-            Err(failed) => std::panic::resume_unwind(failed.into_panic()),
-        };
+        let outcome = runtime.block_on(self.attend());
         runtime.shutdown_timeout(STOP_PATIENCE);
         tracing::info!("offhook stops");
-        let stopped = this.running.stop();
-        this.crew.close();
+        let stopped = self.running.stop();
+        self.crew.close();
         outcome?;
         stopped.map_err(|error| ServeError::Broken(error.to_string()))
     }

@@ -41,7 +41,10 @@ pub struct LegSession {
     before: Seldom<BeforeAnswer>,
 }
 
-const _: () = assert!(size_of::<LegSession>() <= 88, "a held call has two of them");
+const _: () = assert!(
+    size_of::<LegSession>() <= 88,
+    "a held call has two of them"
+);
 
 /// What there is to keep of the time before a 2xx, by which most calls have done nothing yet.
 #[derive(Debug, Clone, Default)]
