@@ -303,6 +303,9 @@ pub const SETTLE_ROUNDS_PER_OFFER_MAX: usize = 8;
 /// The longest chain that is none: a queue whose copy of every agent lags is refused by each of
 /// them in turn, and each refusal uses up that agent's word.
 pub const SETTLE_ROUNDS_MAX: usize = AGENTS_MAX * SETTLE_ROUNDS_PER_OFFER_MAX;
+/// Calls that are tied one to the next, of which the last asks whether it is tied to the first. A
+/// longer circle lasts until `call_duration_max`.
+pub const CIRCLE_CALLS_MAX: u16 = 1_024;
 /// Items for which a queue keeps room once a burst that it had to hold is over.
 pub const BURST_QUEUE_KEPT: usize = 1_024;
 /// Timers of seconds that nobody waits for by the millisecond fall due together within it: those by

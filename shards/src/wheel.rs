@@ -55,7 +55,8 @@ struct Entry<T> {
     next: u32,
 }
 
-const _: () = assert!(size_of::<Entry<u64>>() <= 24, "a held call has three of them");
+const _: () = assert!(size_of::<Entry<u64>>() <= 24, "a held call has one");
+const _: () = assert!(size_of::<Entry<[u32; 3]>>() <= 32, "its legs have theirs");
 
 #[derive(Debug, Clone, Copy)]
 struct Slot {

@@ -1,19 +1,34 @@
 //! Calls tied in a circle. A phone that joins its two calls and leaves makes them one; phones that
-//! each do so may in the end have tied the last call to the first. Nobody is left there who could
-//! hang up, and no message comes from outside any more.
+//! each do so may in the end have tied the last call to the first. No phone is left there that
+//! could hang up.
 //!
 //! A conversation that has become a mere link, two ties and nobody else, therefore asks along one
 //! of them. Links pass the question on, and anybody else lets it be. Whoever gets its own question
 //! back is in a circle, and ends. As every link asks when it becomes one, the last of a circle
-//! finds it closed; and no link becomes anything else by the phone of anybody, so that a question
-//! that came round is true.
+//! finds it closed. And what a question has come round by had no phone: a link has none that could
+//! be replaced or bring somebody, and who is called into it by a desktop of an agent whom it shows
+//! hears nothing but ties.
+//!
+//! A conference that only ties are in is no link. Such a circle lasts as long as calls may.
+
+use offhook_shards::ShardId;
 
 use crate::agent::EndCause;
+use crate::limits::CIRCLE_CALLS_MAX;
 
-use super::CallRef;
+use super::CallKey;
 use super::command::{Command, LegSlot};
 use super::conversation::{Conversation, Turn};
 use super::facts::cause;
+
+/// Whether calls are tied in a circle, asked by one of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Question {
+    pub(super) shard: ShardId,
+    pub(super) key: CallKey,
+    /// How many links may still pass it on: it ends where its asker is none any more.
+    pub(super) hops: u16,
+}
 
 impl Conversation {
     /// The two ties of a conversation in which nobody else is or is sought.
@@ -33,22 +48,28 @@ impl Conversation {
         let link = self.link();
         let was_link = std::mem::replace(&mut self.facts.is_link, link.is_some());
         if let (Some([_, way]), false) = (link, was_link) {
-            let asks = self.facts.call(self.main.conn_id);
-            turn.commands.push(Command::AskRound(way, asks));
+            let question = Question {
+                shard: self.facts.shard,
+                key: self.facts.key,
+                hops: CIRCLE_CALLS_MAX,
+            };
+            turn.commands.push(Command::AskRound(way, question));
         }
     }
 
     /// A question has come by a tie.
-    pub(super) fn asked_round(&mut self, turn: &mut Turn<'_>, leg: LegSlot, asks: CallRef) {
-        let Some([one, other]) = self.link() else {
-            return;
+    pub(super) fn asked_round(&mut self, turn: &mut Turn<'_>, leg: LegSlot, question: Question) {
+        let way = match self.link() {
+            Some([one, other]) if leg == one => other,
+            Some([one, other]) if leg == other => one,
+            Some(_) | None => return,
         };
-        let facts = &self.facts;
-        // Its name may have become another one meanwhile.
-        if (asks.shard, asks.key) == (facts.shard, facts.key) {
+        if (question.shard, question.key) == (self.facts.shard, self.facts.key) {
             return self.end_all(turn, EndCause::CallerReleased, cause::NORMAL);
         }
-        let way = if leg == one { other } else { one };
-        turn.commands.push(Command::AskRound(way, asks));
+        if let Some(hops) = question.hops.checked_sub(1) {
+            let question = Question { hops, ..question };
+            turn.commands.push(Command::AskRound(way, question));
+        }
     }
 }

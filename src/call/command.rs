@@ -10,7 +10,7 @@ use crate::dialog::{Body, Carried, Cause, Diversion, Party, Refusal, Replaces};
 use crate::queue;
 use crate::sip::Status;
 
-use super::CallRef;
+use super::circle::Question;
 use super::takeover::Takeover;
 
 /// A leg of a call, by the number that the call gave it. No number is given twice within a call,
@@ -31,7 +31,7 @@ pub enum Command {
     /// These two legs are across from each other now.
     Across(LegSlot, LegSlot),
     /// Ask along a tie, for this conversation, whether calls are tied in a circle.
-    AskRound(LegSlot, CallRef),
+    AskRound(LegSlot, Question),
     /// Make a leg.
     Dial(LegSlot, Box<Dial>),
     /// Tell the queue's shard.

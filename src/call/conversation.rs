@@ -123,7 +123,7 @@ impl Conversation {
             Event::DialFailed(leg) => self.dial_failed(turn, leg),
             Event::Input(conn_id, input) => self.told(turn, conn_id, input),
             Event::Timer(timer) => self.time_has_come(turn, timer),
-            Event::AskedRound(leg, asks) => self.asked_round(turn, leg, asks),
+            Event::AskedRound(leg, question) => self.asked_round(turn, leg, question),
         }
         self.take_up_offers(turn);
         self.end_idle_legs(turn);

@@ -55,6 +55,7 @@ use crate::dialog::{LegEvent, Replaces};
 use crate::queue;
 use crate::sip::Status;
 
+pub use circle::Question;
 pub use command::{Command, Dial, DialTo, LegCommand, LegSlot};
 pub use facts::{Destination, Facts, Way, cause};
 pub use mint::Mint;
@@ -216,7 +217,7 @@ pub enum Event {
     /// The leg was not dialled: no trunk to it is in service.
     DialFailed(LegSlot),
     /// By a tie, another conversation asks whether calls are tied in a circle.
-    AskedRound(LegSlot, CallRef),
+    AskedRound(LegSlot, Question),
 }
 
 /// What a REFER asks.

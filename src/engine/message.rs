@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use crate::call::{CallRef, Newcomer};
+use crate::call::{Newcomer, Question};
 use crate::config::{DnIndex, QueueIndex, TrunkIndex};
 use crate::dialog::{LegEvent, Offered};
 use crate::wall::Wall;
@@ -44,7 +44,7 @@ pub enum Message {
     Tie(TieName, TieEnd, LegEvent),
     /// Along a tie, by the name of its other end, a conversation asks whether calls are tied in a
     /// circle.
-    AskRound(TieName, TieEnd, CallRef),
+    AskRound(TieName, TieEnd, Question),
     /// To all: the new calls that came to the sender of late.
     Offered(Offered),
     /// From the trunk's pinging shard to all.

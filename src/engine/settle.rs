@@ -66,7 +66,9 @@ impl Engine {
             Message::Call(call, input) => self.tell_own_call(now, call, input),
             Message::Takeover(name, newcomer) => self.taken_over(now, name, *newcomer),
             Message::Tie(name, end, event) => self.tie_says(now, name, end, event),
-            Message::AskRound(name, end, asks) => self.asked_on_tie(now, name, end, asks),
+            Message::AskRound(name, end, question) => {
+                self.asked_on_tie(now, name, end, question);
+            }
             Message::Offered(offered) => self.backlog.handle_offered(now, offered),
             Message::TrunkHealth(trunk, change) => {
                 self.trunks.handle_change(trunk, change);
@@ -229,7 +231,7 @@ impl Engine {
                     self.user_agent.speak_for(one, Some(other));
                 }
             }
-            Command::AskRound(slot, asks) => self.ask_on_tie((key, slot), asks),
+            Command::AskRound(slot, question) => self.ask_on_tie((key, slot), question),
             Command::Dial(slot, dial) => self.dial(now, key, slot, dial),
             Command::Queue(queue, input) => self.tell_queue(queue, input),
             Command::Agent(dn, input) => self.tell_agent(dn, input),

@@ -10,7 +10,7 @@ use std::time::Instant;
 use offhook_shards::ShardId;
 
 use crate::call::{
-    self, CallKey, CallRef, Dial, DialTo, Event as CallEvent, LegCommand, LegSlot, Newcomer,
+    self, CallKey, Dial, DialTo, Event as CallEvent, LegCommand, LegSlot, Newcomer, Question,
 };
 use crate::dialog::{LegEvent, Release};
 use crate::sip::Status;
@@ -268,18 +268,24 @@ impl Engine {
     }
 
     /// A conversation asks along a tie whether it is in a circle.
-    pub(super) fn ask_on_tie(&mut self, place: Place, asks: CallRef) {
+    pub(super) fn ask_on_tie(&mut self, place: Place, question: Question) {
         if let Some(end) = self.ties.ends.get(&place).copied() {
-            let message = Message::AskRound(end.name, end.end.other(), asks);
+            let message = Message::AskRound(end.name, end.end.other(), question);
             self.send(end.across, message);
         }
     }
 
     /// A conversation that asks so is heard.
-    pub(super) fn asked_on_tie(&mut self, now: Instant, name: TieName, end: TieEnd, asks: CallRef) {
+    pub(super) fn asked_on_tie(
+        &mut self,
+        now: Instant,
+        name: TieName,
+        end: TieEnd,
+        question: Question,
+    ) {
         if let Some((key, slot)) = self.ties.places.get(&(name, end)).copied() {
             self.calls
-                .handle(now, key, CallEvent::AskedRound(slot, asks));
+                .handle(now, key, CallEvent::AskedRound(slot, question));
         }
     }
 

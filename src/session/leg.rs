@@ -41,12 +41,9 @@ pub struct LegSession {
     before: Seldom<BeforeAnswer>,
 }
 
-const _: () = assert!(
-    size_of::<LegSession>() <= 88,
-    "a held call has two of them"
-);
+const _: () = assert!(size_of::<LegSession>() <= 88, "a held call has two of them");
 
-/// What there is to keep of the time before a 2xx, by which most calls have done nothing yet.
+/// What is kept of the time before a 2xx, where there was early media or an offer was taken back.
 #[derive(Debug, Clone, Default)]
 struct BeforeAnswer {
     /// How the offer of the far end's INVITE stands before our 2xx.
@@ -564,8 +561,11 @@ impl LegSession {
     /// The outstanding offer was refused or taken back: all is as before it (RFC 3261 §14.1).
     pub(super) fn roll_back(&mut self) {
         let before = std::mem::replace(&mut self.exchange, Exchange::Settled);
-        if let (Exchange::Said(Some(offer)), None) = (before, &self.said) {
-            self.before.get_or_default().withdrawn = Some(offer);
+        if let (Exchange::Said(offer), None) = (before, &self.said) {
+            self.take_withdrawn();
+            if offer.is_some() {
+                self.before.get_or_default().withdrawn = offer;
+            }
         }
     }
 

@@ -276,7 +276,7 @@ fn whom_a_tie_tells_of_again_is_told_once() {
 }
 
 /// Both parties of a call have been replaced by somebody of other calls, by these ties.
-fn link() -> (Table, CallKey, [LegSlot; 2], CallRef) {
+fn link() -> (Table, CallKey, [LegSlot; 2], Question) {
     let (mut table, key) = Table::talking();
     let one = table.takes_over(key, "4000").expect("there is a place");
     let answer = |leg: LegSlot| LegEvent::OfferAnswered { body: sdp(leg.0) };
@@ -297,7 +297,7 @@ fn link() -> (Table, CallKey, [LegSlot; 2], CallRef) {
 }
 
 impl Table {
-    fn asked_round(&self) -> Vec<(LegSlot, CallRef)> {
+    fn asked_round(&self) -> Vec<(LegSlot, Question)> {
         let asked = self.commands.iter().filter_map(|command| match command {
             Command::AskRound(way, asks) => Some((*way, *asks)),
             Command::Leg(..)
@@ -312,9 +312,9 @@ impl Table {
         asked.collect()
     }
 
-    fn is_asked(&mut self, key: CallKey, leg: LegSlot, asks: CallRef) {
+    fn is_asked(&mut self, key: CallKey, leg: LegSlot, question: Question) {
         self.commands.clear();
-        let event = Event::AskedRound(leg, asks);
+        let event = Event::AskedRound(leg, question);
         self.calls.handle(self.now, key, event);
         self.drain();
     }
@@ -332,16 +332,30 @@ fn link_that_hears_its_own_question_is_in_a_circle_and_ends() {
 }
 
 #[test]
-fn link_passes_on_what_others_ask() {
-    let (mut table, key, [one, other], asks) = link();
-    let theirs = CallRef {
-        shard: ShardId(asks.shard.0 + 1),
-        ..asks
+fn link_passes_on_what_others_ask_a_limited_number_of_times() {
+    let (mut table, key, [one, other], own) = link();
+    let mut question = Question {
+        shard: ShardId(own.shard.0 + 1),
+        ..own
     };
+    let neither = LegSlot(one.0.max(other.0) + 1);
+    table.is_asked(key, neither, question);
+    assert_eq!(table.asked_round(), []);
     for (from, to) in [(one, other), (other, one)] {
-        table.is_asked(key, from, theirs);
-        assert_eq!(table.asked_round(), [(to, theirs)]);
+        let hops = question.hops - 1;
+        table.is_asked(key, from, question);
+        question = Question { hops, ..question };
+        assert_eq!(table.asked_round(), [(to, question)]);
     }
+    table.is_asked(
+        key,
+        one,
+        Question {
+            hops: 0,
+            ..question
+        },
+    );
+    assert_eq!(table.asked_round(), []);
 }
 
 #[test]
@@ -351,9 +365,9 @@ fn where_somebody_is_left_the_question_ends() {
     let answer = LegEvent::OfferAnswered { body: sdp(0) };
     table.hears(key, LegSlot::FIRST, answer);
     table.hears(key, tie, LegEvent::Acknowledged { body: None });
-    let (.., asks) = link();
-    for asks in [asks, CallRef { key, ..asks }] {
-        table.is_asked(key, tie, asks);
+    let (.., question) = link();
+    for question in [question, Question { key, ..question }] {
+        table.is_asked(key, tie, question);
         assert_eq!(table.asked_round(), []);
         assert!(table.calls.is_live(key));
     }
