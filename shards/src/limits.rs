@@ -5,6 +5,9 @@ use std::time::Duration;
 
 /// Shards in one process.
 pub const SHARDS_MAX: u16 = 256;
+/// How long a shard wants the processor at a time while others want it too: the shortest that
+/// there is, so that one that wakes does not wait for the control plane on its core.
+pub const SLICE: Duration = Duration::from_micros(100);
 /// Datagrams in one `recvmmsg` or `sendmmsg`.
 pub const BATCH_MAX: usize = 32;
 /// The largest UDP payload there is: a receive buffer this long never truncates.

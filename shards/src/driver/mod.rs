@@ -81,6 +81,9 @@ fn run<E: Engine, F: Fn(ShardId) -> E, D: Drive>(launch: Launch<E, F>) {
             return;
         }
     };
+    if let Err(error) = sys::run_in_slices(limits::SLICE) {
+        tracing::debug!(%error, "a shard that wakes waits for whoever runs on its core");
+    }
     if !seat.pace.is_zero() {
         sys::sleep_exactly();
     }
