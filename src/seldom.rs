@@ -18,7 +18,7 @@ impl<T> Seldom<T> {
     }
 
     /// The value, made first if there is none.
-    pub(crate) fn get_or_default(&mut self) -> &mut T
+    pub(crate) fn or_default(&mut self) -> &mut T
     where
         T: Default,
     {

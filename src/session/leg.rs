@@ -7,9 +7,9 @@ use bytes::Bytes;
 
 use crate::dialog::Body;
 use crate::journal::field::fields;
-use crate::seldom::Seldom;
 use crate::sip::sdp;
 
+use super::before::{BeforeAnswer, Early};
 use super::compose;
 use super::description::{
     Description, Told, in_use, is_alike, is_same_session, same_media, same_places,
@@ -38,32 +38,10 @@ pub struct LegSession {
     said: Option<Arc<[u8]>>,
     heard: Option<Arc<[u8]>>,
     exchange: Exchange,
-    before: Seldom<BeforeAnswer>,
+    before: BeforeAnswer,
 }
 
 const _: () = assert!(size_of::<LegSession>() <= 88, "a held call has two of them");
-
-/// What is kept of the time before a 2xx, where there was early media or an offer was taken back.
-#[derive(Debug, Clone, Default)]
-struct BeforeAnswer {
-    /// How the offer of the far end's INVITE stands before our 2xx.
-    early: Early,
-    /// The offer of our INVITE, if it was taken back here: the far end may answer it yet.
-    withdrawn: Option<Arc<[u8]>>,
-}
-
-/// What the far end was told before our 2xx, if its INVITE had an offer.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-enum Early {
-    #[default]
-    Nothing,
-    /// An answer in a provisional response. Where it was reliable, it stands.
-    Answered(Arc<[u8]>),
-    /// It was reliable, and the far end has made another offer since, of which nobody else knows.
-    Changed,
-    /// The 2xx has repeated it, although the partner who answered in the end is another one.
-    Outdated,
-}
 
 /// Who has yet to hear from whom when a call whose media began before its 2xx is up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,7 +85,7 @@ impl LegSession {
             said: None,
             heard: None,
             exchange: Exchange::Settled,
-            before: Seldom::default(),
+            before: BeforeAnswer::default(),
         }
     }
 
@@ -303,9 +281,9 @@ impl LegSession {
     /// one was answered, and it has said nothing new.
     pub fn hear_late_answer(&mut self, answer: &Body) {
         if self.has_said_early(answer) {
-            self.take_withdrawn();
+            self.before.take_withdrawn();
         } else if self.is_settled()
-            && let Some(offer) = self.take_withdrawn()
+            && let Some(offer) = self.before.take_withdrawn()
         {
             self.exchange = Exchange::Said(Some(offer));
             self.hear_answer(&Told::of(answer));
@@ -361,12 +339,12 @@ impl LegSession {
     /// The same for a provisional response. The first counts, and those that follow repeat it
     /// (RFC 6337 §3.1.1), whoever has early media by then.
     pub(super) fn promise(&mut self, partner: &Body, slots: &Slots) -> Body {
-        if let Early::Answered(first) = self.early() {
+        if let Early::Answered(first) = self.before.early() {
             return body(Arc::clone(first));
         }
         let answer = self.preview(&Told::of(partner), slots);
-        if *self.early() == Early::Nothing && Description::of(&answer).is_some() {
-            self.set_early(Early::Answered(answer.bytes.clone()));
+        if *self.before.early() == Early::Nothing && Description::of(&answer).is_some() {
+            self.before.set_early(Early::Answered(answer.bytes.clone()));
         }
         answer
     }
@@ -375,7 +353,7 @@ impl LegSession {
     /// ignores the others (RFC 3261 §13.2.1): what it has had with a provisional response is
     /// repeated, and a partner who says anything else is for a re-INVITE.
     pub(super) fn answer_invite(&mut self, partner: &Told<'_>, slots: &Slots) -> Body {
-        let Early::Answered(first) = self.early() else {
+        let Early::Answered(first) = self.before.early() else {
             return self.answer(partner, slots);
         };
         let first = body(Arc::clone(first));
@@ -383,14 +361,14 @@ impl LegSession {
         let is_other = Description::of(&answer).is_some() && !is_alike(&first.bytes, &answer.bytes);
         self.settle_heard(&first);
         if is_other {
-            self.set_early(Early::Outdated);
+            self.before.set_early(Early::Outdated);
         }
         first
     }
 
     /// Whether the far end may make another offer before our 2xx.
     pub(super) fn may_change_early(&self) -> bool {
-        match self.early() {
+        match self.before.early() {
             Early::Answered(_) | Early::Changed | Early::Outdated => true,
             Early::Nothing => false,
         }
@@ -402,12 +380,12 @@ impl LegSession {
     pub(super) fn change_early(&mut self, offer: &Body) -> Option<Body> {
         let offer = Told::of(offer);
         offer.description?;
-        if let Early::Answered(answer) = self.early() {
+        if let Early::Answered(answer) = self.before.early() {
             let answer = body(Arc::clone(answer));
             self.settle_heard(&answer);
         }
         self.hear_offer(&offer);
-        self.set_early(Early::Changed);
+        self.before.set_early(Early::Changed);
         self.answer_alone().0
     }
 
@@ -418,7 +396,7 @@ impl LegSession {
         offer.description?;
         match std::mem::take(&mut self.exchange) {
             Exchange::Said(Some(ours)) => {
-                self.before.get_or_default().withdrawn = Some(ours.clone());
+                self.before.withdraw(Some(ours.clone()));
                 self.said = Some(ours);
             }
             // It has done so before.
@@ -429,43 +407,13 @@ impl LegSession {
             }
         }
         self.hear_offer(&offer);
-        self.set_early(Early::Changed);
+        self.before.set_early(Early::Changed);
         self.answer_alone().0
-    }
-
-    fn early(&self) -> &Early {
-        self.before
-            .as_ref()
-            .map_or(&Early::Nothing, |before| &before.early)
-    }
-
-    fn set_early(&mut self, early: Early) {
-        self.before.get_or_default().early = early;
-    }
-
-    fn take_early(&mut self) -> Early {
-        self.take_before(|before| std::mem::take(&mut before.early))
-    }
-
-    fn take_withdrawn(&mut self) -> Option<Arc<[u8]>> {
-        self.take_before(|before| before.withdrawn.take())
-    }
-
-    /// Takes something of what was before the 2xx. Nothing is kept of it once all is taken.
-    fn take_before<T: Default>(&mut self, take: impl FnOnce(&mut BeforeAnswer) -> T) -> T {
-        let Some(before) = self.before.as_mut() else {
-            return T::default();
-        };
-        let taken = take(before);
-        if before.early == Early::Nothing && before.withdrawn.is_none() {
-            self.before.clear();
-        }
-        taken
     }
 
     /// Whether it has done so, or the far end has changed what we have answered.
     pub(super) fn has_changed_early(&self) -> bool {
-        *self.early() == Early::Changed
+        *self.before.early() == Early::Changed
     }
 
     /// Whether this is the last offer that the far end has made by then.
@@ -477,7 +425,7 @@ impl LegSession {
     /// offer, it answers the first one.
     pub(super) fn hear_final(&mut self, answer: &Body) {
         if self.has_changed_early() && !self.has_said_early(answer) {
-            self.take_early();
+            self.before.take_early();
             self.hear_late_answer(answer);
         }
     }
@@ -491,7 +439,7 @@ impl LegSession {
     /// Whether one of the two does not know yet what the other one has said before our 2xx. Says
     /// so once.
     pub fn take_early_change(&mut self) -> Option<Behind> {
-        match self.take_early() {
+        match self.before.take_early() {
             Early::Changed => Some(Behind::Partner),
             Early::Outdated => Some(Behind::FarEnd),
             Early::Nothing | Early::Answered(_) => None,
@@ -562,10 +510,7 @@ impl LegSession {
     pub(super) fn roll_back(&mut self) {
         let before = std::mem::replace(&mut self.exchange, Exchange::Settled);
         if let (Exchange::Said(offer), None) = (before, &self.said) {
-            self.take_withdrawn();
-            if offer.is_some() {
-                self.before.get_or_default().withdrawn = offer;
-            }
+            self.before.withdraw(offer);
         }
     }
 

@@ -5,6 +5,7 @@
 //! the order of media that the other party knows.
 
 mod apart;
+mod before;
 mod compose;
 mod description;
 mod direction;
