@@ -5,6 +5,7 @@
 
 use std::time::Instant;
 
+use offhook_shards::Transmit;
 use offhook_shards::wheel::TimerKey;
 
 use crate::limits::{ACKNOWLEDGEMENT_PATIENCE, FORKS_MAX};
@@ -38,11 +39,17 @@ pub(super) struct SentInvite {
 /// An ACK that was sent.
 #[derive(Debug)]
 pub(super) struct Acknowledged {
-    /// With the tag of the 2xx behind it.
-    ack: Kept,
-    /// How long it is without.
-    length: usize,
+    transmit: Transmit,
+    /// How long the ACK is.
+    length: u32,
+    /// The ACK, and the tag of the 2xx behind it.
+    bytes: Vec<u8>,
 }
+
+const _: () = assert!(
+    size_of::<Acknowledged>() <= 112,
+    "one of 120 lies among what held calls keep, and leaves holes there"
+);
 
 impl Invites {
     pub(super) fn opening(core: &mut Core, sent: &Sent, cseq: u32) -> Self {
@@ -83,8 +90,8 @@ impl Invites {
             return;
         };
         let mut acknowledged = self.0.remove(place).acknowledged;
-        for Acknowledged { ack, .. } in acknowledged.drain(..) {
-            core.discard(ack);
+        for sent in acknowledged.drain(..) {
+            core.spare.put_back(sent.bytes);
         }
         core.spare.acknowledged.put_back(acknowledged);
         if self.0.is_empty() {
@@ -125,15 +132,23 @@ impl Invites {
         };
         let mut draft = Draft::within(dialog, Method::Ack, invite.cseq);
         draft.body = body.or(declining.as_ref());
-        let mut ack = turn.core.acknowledge(&dialog.next_hop(), &draft);
-        let length = ack.bytes.len();
+        let sent = turn.core.acknowledge(&dialog.next_hop(), &draft);
+        let Kept {
+            transmit,
+            mut bytes,
+        } = sent;
+        let length = u32::try_from(bytes.len()).expect("a message is shorter");
         let tag = dialog.remote_tag().unwrap_or_default();
-        ack.bytes.extend_from_slice(tag.as_bytes());
+        bytes.extend_from_slice(tag.as_bytes());
         if invite.acknowledged.capacity() == 0 {
             invite.acknowledged = turn.core.spare.acknowledged.take();
         }
         invite.acknowledged.reserve_exact(1);
-        invite.acknowledged.push(Acknowledged { ack, length });
+        invite.acknowledged.push(Acknowledged {
+            transmit,
+            length,
+            bytes,
+        });
     }
 
     /// The ACK of the dialog itself has gone: the offer of its 2xx waits for no answer any more.
@@ -159,8 +174,7 @@ impl Invites {
         };
         let tag = response.to_tag.unwrap_or_default();
         if let Some(sent) = invite.acknowledged.iter().find(|sent| sent.tag() == tag) {
-            let transmit = sent.ack.transmit;
-            turn.core.transactions.send(transmit, sent.message());
+            turn.core.transactions.send(sent.transmit, sent.message());
             return false;
         }
         let (asks, cseq) = (invite.asks, invite.cseq);
@@ -246,11 +260,11 @@ impl AckOwed {
 
 impl Acknowledged {
     fn message(&self) -> &[u8] {
-        &self.ack.bytes[..self.length]
+        &self.bytes[..self.length as usize]
     }
 
     fn tag(&self) -> &str {
-        let tag = &self.ack.bytes[self.length..];
+        let tag = &self.bytes[self.length as usize..];
         std::str::from_utf8(tag).expect("a tag is copied whole out of a text")
     }
 
