@@ -5,9 +5,8 @@
 //! A conversation that has become a mere link, two ties and nobody else, therefore asks along one
 //! of them. Links pass the question on, and anybody else lets it be. Whoever gets its own question
 //! back is in a circle, and ends. As every link asks when it becomes one, the last of a circle
-//! finds it closed. And what a question has come round by had no phone: a link has none that could
-//! be replaced or bring somebody, and who is called into it by a desktop of an agent whom it shows
-//! hears nothing but ties.
+//! finds it closed. Where a question has come round there was no phone: a link has none that could
+//! be replaced or bring somebody, and whoever a desktop calls into it hears only ties.
 //!
 //! A conference that only ties are in is no link. Such a circle lasts as long as calls may.
 
