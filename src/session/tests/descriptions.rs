@@ -212,6 +212,22 @@ fn a_late_answer_of_a_phone_that_has_changed_brings_no_earlier_version_back() {
     assert!(version(&next.bytes) > last, "{}", text(&next));
 }
 
+/// The last offer that was taken back is the one that may be answered late, also where it was no
+/// description.
+#[test]
+fn a_late_answer_is_none_to_an_offer_before_the_last() {
+    let taken_back = |last: &[&str]| {
+        let mut phone = LegSession::outbound(8);
+        for offer in [&[ucm().as_str()], last].concat() {
+            phone.offer(&Told::of(&body(offer)));
+            phone.roll_back();
+        }
+        phone.hear_late_answer(&body(PHONE));
+        phone.said().is_some()
+    };
+    assert!(taken_back(&[]) && !taken_back(&["offer"]));
+}
+
 #[test]
 fn an_offer_without_media_grows_later() {
     let mut agent = LegSession::outbound(42);
