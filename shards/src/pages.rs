@@ -6,9 +6,8 @@
 use std::num::NonZeroU32;
 
 /// Bytes of a page at most: larger blocks lie in the allocator's largest pages, and one block that
-/// is kept there keeps megabytes. Not 64 KB, so that pages of what is held for long, whose places
-/// are of 32 bytes, are not of a size with those of transactions: each would keep a hole for seven.
-const PAGE_BYTES_MAX: usize = (64 << 10) - 1;
+/// is kept there keeps megabytes.
+const PAGE_BYTES_MAX: usize = 64 << 10;
 /// Pages without a value that are kept for the next ones: what comes as fast as it goes allocates
 /// nothing.
 const SPARE_MAX: usize = 1;

@@ -298,16 +298,12 @@ fn link() -> (Table, CallKey, [LegSlot; 2], Question) {
 
 impl Table {
     fn asked_round(&self) -> Vec<(LegSlot, Question)> {
-        let asked = self.commands.iter().filter_map(|command| match command {
-            Command::AskRound(way, asks) => Some((*way, *asks)),
-            Command::Leg(..)
-            | Command::Across(..)
-            | Command::Dial(..)
-            | Command::Queue(..)
-            | Command::Agent(..)
-            | Command::Event(_)
-            | Command::Count(_)
-            | Command::Forget => None,
+        let asked = self.commands.iter().filter_map(|command| {
+            if let Command::AskRound(way, question) = command {
+                Some((*way, *question))
+            } else {
+                None
+            }
         });
         asked.collect()
     }
