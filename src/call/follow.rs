@@ -48,28 +48,28 @@ impl Conversation {
         }
     }
 
-    /// A leg is shown whom another one has told of, unless it was before: calls that are tied in a
-    /// ring would tell each other of one who is in none of them, and never end.
+    /// A leg is shown whom another one has told of.
     pub(super) fn show_party(
         &mut self,
         turn: &mut Turn<'_>,
         leg: LegSlot,
         party: Arc<dialog::Party>,
     ) {
-        let who = Who::Outside(Arc::clone(&party));
-        if self.legs.shows(leg, Some(&who)) {
-            let identify = LegCommand::Identify(party);
-            turn.commands.push(Command::Leg(leg, identify));
-        }
+        self.show_who(turn, leg, &Who::Outside(party));
     }
 
-    /// A leg is shown whom it talks to now, unless it was before.
+    /// A leg is shown whom it talks to now.
     pub(super) fn show(&mut self, turn: &mut Turn<'_>, leg: LegSlot, whom: &Participant) {
-        if !self.legs.shows(leg, Some(&whom.who)) {
-            return;
+        self.show_who(turn, leg, &whom.who);
+    }
+
+    /// Unless it was before: calls that are tied in a circle would tell each other of one who is in
+    /// none of them, and never end.
+    fn show_who(&mut self, turn: &mut Turn<'_>, leg: LegSlot, who: &Who) {
+        if self.legs.shows(leg, Some(who)) {
+            let identify = LegCommand::Identify(who.party(&self.facts));
+            turn.commands.push(Command::Leg(leg, identify));
         }
-        let identify = LegCommand::Identify(whom.party(&self.facts));
-        turn.commands.push(Command::Leg(leg, identify));
     }
 
     /// A phone transfers its call by REFER.

@@ -38,6 +38,14 @@ impl Who {
         self.hash(&mut hasher);
         hasher.finish().max(1)
     }
+
+    /// As a leg to somebody else shows it.
+    pub(super) fn party(&self, facts: &Facts) -> Arc<dialog::Party> {
+        match self {
+            Self::Agent(dn) => facts.agent_party(*dn),
+            Self::Outside(party) => Arc::clone(party),
+        }
+    }
 }
 
 /// One who takes part in a call.
@@ -92,10 +100,7 @@ impl Participant {
 
     /// As a leg to somebody else shows it.
     pub(super) fn party(&self, facts: &Facts) -> Arc<dialog::Party> {
-        match &self.who {
-            Who::Agent(dn) => facts.agent_party(*dn),
-            Who::Outside(party) => Arc::clone(party),
-        }
+        self.who.party(facts)
     }
 }
 
