@@ -267,7 +267,7 @@ impl UserAgent {
 
     /// Messages that wait to be sent.
     #[must_use]
-    pub fn messages_to_send(&self) -> usize {
+    pub fn messages_to_send(&mut self) -> usize {
         self.core.transactions.messages_to_send()
     }
 

@@ -586,4 +586,4 @@ fn narrow(index: u32) -> u16 {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -21,9 +21,8 @@ impl Engine {
         self.notebook.as_ref().map_or(0, Notebook::len)
     }
 
-    /// How much waits to be said.
-    #[must_use]
-    pub fn waiting(&self) -> Waiting {
+    /// How much waits to be said, in an order that nothing changes any more.
+    pub fn waiting(&mut self) -> Waiting {
         Waiting {
             transmits: self.user_agent.messages_to_send(),
             messages: self.messages.len(),

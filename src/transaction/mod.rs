@@ -312,9 +312,9 @@ impl Transactions {
         self.shared.outbox.len()
     }
 
-    /// Messages that wait to be sent.
-    #[must_use]
-    pub fn messages_to_send(&self) -> usize {
+    /// Messages that wait to be sent. They come out in the order that they have now, and before
+    /// any that is added later.
+    pub fn messages_to_send(&mut self) -> usize {
         self.shared.outbox.count()
     }
 

@@ -6,9 +6,6 @@ use offhook_shards::{Engine as _, ShardId, Urgency};
 
 use crate::config::{DnIndex, TrunkIndex};
 use crate::counters::Counter;
-use crate::cti::{
-    AgentWorkMode, ClientId, DesktopRequest, KeyValueList, Request, RequestBody, RequestedBy,
-};
 use crate::dialog::{Offered, call_id};
 use crate::limits::{
     BACKLOG_MAX, BEHIND_AFTER, CALL_WAIT_MAX, FEEDBACK_VALIDITY, LEGS_FOR_NEW_CALLS_MAX,
@@ -19,7 +16,7 @@ use crate::wall::Wall;
 
 use super::super::admission::Backlog;
 use super::super::{Input, Message, Owners};
-use super::{Lab, PBX, request, status, value};
+use super::{Lab, PBX, login, request, source, status, value};
 
 const WHO: &str = "From: <sip:100@192.0.2.20>;tag=a\r\nTo: <sip:7000@192.0.2.10>\r\n\
                    Contact: <sip:100@192.0.2.20>\r\n";
@@ -86,7 +83,7 @@ fn hand_over(lab: &mut Lab, waited: Duration, message: &str) -> Vec<u16> {
         .now
         .checked_sub(waited)
         .expect("tests run after the start");
-    let urgency = lab.engine.urgency(&lab.source(PBX), message.as_bytes());
+    let urgency = lab.engine.urgency(&source(PBX), message.as_bytes());
     lab.engine.handle_arrival(came, urgency);
     let sent = lab.send(PBX, message.as_bytes());
     sent.iter().filter_map(|(_, text)| status(text)).collect()
@@ -172,7 +169,7 @@ fn a_copy_of_a_refused_invite_is_refused_although_calls_are_taken_again() {
 fn what_finds_no_room_to_wait_is_refused_or_left_to_be_repeated_and_calls_go_on() {
     let mut lab = Lab::new("", "");
     let excess = |lab: &mut Lab, message: &str| {
-        let source = lab.source(PBX);
+        let source = source(PBX);
         lab.engine
             .handle_excess(lab.now, source, message.as_bytes());
         let sent = lab.sent();
@@ -199,20 +196,7 @@ fn requests_of_clients_are_refused_when_even_what_goes_before_them_comes_late() 
     let late = REQUEST_WAIT_MAX * 2;
     let ask = |lab: &mut Lab| {
         lab.events.clear();
-        let body = RequestBody::Desktop(
-            DnIndex(0),
-            DesktopRequest::Login {
-                agent_id: None,
-                work_mode: AgentWorkMode::Unknown,
-                reasons: KeyValueList::default(),
-            },
-        );
-        let requested_by = RequestedBy {
-            client: ClientId(1),
-            reference_id: 1,
-        };
-        let request = Request { requested_by, body };
-        lab.engine.handle_request(lab.now, Input::Request(request));
+        lab.engine.handle_request(lab.now, login(DnIndex(0)));
         lab.sent();
         format!("{:?}", lab.events).contains("TooBusy")
     };
@@ -256,13 +240,13 @@ fn when_calls_legs_or_bytes_to_send_come_to_their_limits_the_rest_is_kept_for_ca
             &format!("p{number}"),
             &format!("{padding}{WHO}"),
         );
-        let source = lab.source(PBX);
+        let source = source(PBX);
         lab.engine.handle_datagram(lab.now, source, ping.as_bytes());
         if lab.engine.user_agent.bytes_to_send() > OUTBOX_BYTES_FOR_NEW_CALLS {
             break;
         }
     }
-    let source = lab.source(PBX);
+    let source = source(PBX);
     lab.engine
         .handle_datagram(lab.now, source, invite("c1").as_bytes());
     assert_eq!(lab.counted(Counter::InviteOverload), 1);
@@ -363,7 +347,7 @@ fn however_a_call_is_written_it_counts_as_one() {
     ] {
         let odd = |call: &str| invite(call).replacen(from, to, 1);
         let mut lab = Lab::new("", "call_rate = 2");
-        let source = lab.source(PBX);
+        let source = source(PBX);
         let urgency = lab.engine.urgency(&source, odd("c1").as_bytes());
         assert_eq!(urgency, Urgency::Last, "{to}");
         for (call, expected) in [("c1", 100), ("c2", 100), ("c3", 503), ("c4", 503)] {
@@ -390,7 +374,7 @@ fn who_is_not_known_is_in_nobodys_way() {
         "192.0.2.10>",
         &format!("192.0.2.10>;tag={}", tag.expect("a tag")),
     );
-    let source = lab.source(STRANGER);
+    let source = source(STRANGER);
     for method in ["INVITE", "OPTIONS", "NOTIFY", "CANCEL", "BYE", "MESSAGE"] {
         let message = request(method, STRANGER, "c1", WHO);
         let urgency = lab.engine.urgency(&source, message.as_bytes());
@@ -423,7 +407,7 @@ fn what_another_shard_has_begun_is_known_wherever_it_comes() {
     const KEYS: [u64; 2] = [1, 2];
     let mut lab = Lab::new("", "");
     lab.engine.owners = Owners::new(2, KEYS);
-    let source = lab.source(MEDIA_SERVER);
+    let source = source(MEDIA_SERVER);
     let of = |shard, keys| call_id::mint(ShardId(shard), 7, keys, None);
     for (call_id, expected) in [
         (of(1, KEYS), Urgency::Now),
@@ -441,7 +425,7 @@ fn what_another_shard_has_begun_is_known_wherever_it_comes() {
 #[test]
 fn a_call_whose_cancel_has_overtaken_it_is_not_taken() {
     let mut lab = Lab::new("", "");
-    let source = lab.source(PBX);
+    let source = source(PBX);
     let cancel = request("CANCEL", PBX, "c1", WHO).replace("c1CANCEL", "c1INVITE");
     lab.engine.handle_arrival(lab.now, Urgency::Last);
     lab.engine.handle_excess(lab.now, source, cancel.as_bytes());
@@ -470,7 +454,7 @@ fn told(lab: &mut Lab, call: &str) -> u8 {
 #[test]
 fn of_new_calls_each_counts_once_in_what_clients_are_told() {
     let mut lab = Lab::new("", "call_rate = 4");
-    let source = lab.source(PBX);
+    let source = source(PBX);
     lab.engine.handle_arrival(lab.now, Urgency::Last);
     lab.engine
         .handle_excess(lab.now, source, invite("c1").as_bytes());

@@ -12,18 +12,21 @@ use std::time::{Duration, Instant};
 
 use offhook_shards::{Engine as _, ShardId, Source, Transport};
 
-use crate::config;
+use crate::config::{self, DnIndex};
 use crate::counters::{Counter, Counters};
-use crate::cti::Output;
+use crate::cti::{
+    AgentWorkMode, ClientId, DesktopRequest, KeyValueList, Output, Request, RequestBody,
+    RequestedBy,
+};
 use crate::dialog::{Listener, UserAgentConfig};
 use crate::wall::Wall;
 
-use super::{Engine, EngineConfig, Owners};
+use super::{Engine, EngineConfig, Input, Owners};
 
 /// Where the engine listens.
 const OURS: &str = "192.0.2.10:5060";
 /// The trunk's only node.
-const PBX: &str = "192.0.2.20:5060";
+pub(crate) const PBX: &str = "192.0.2.20:5060";
 
 struct Lab {
     now: Instant,
@@ -33,12 +36,11 @@ struct Lab {
     events: Vec<Output>,
 }
 
-impl Lab {
-    /// An engine with this in its configuration besides a trunk, a queue and an agent: lines of
-    /// `[server]`, and lines of the trunk.
-    fn new(server: &str, trunk: &str) -> Self {
-        let text = format!(
-            r#"
+/// What an engine is made of, with this in its configuration besides a trunk, a queue and an agent:
+/// lines of `[server]`, and lines of the trunk.
+pub(crate) fn setup(now: Instant, server: &str, trunk: &str) -> EngineConfig {
+    let text = format!(
+        r#"
             [server]
             sip = ["udp:{OURS}", "tcp:{OURS}"]
             {server}
@@ -57,33 +59,48 @@ impl Lab {
             queues = ["sales"]
             presence = false
             "#
-        );
-        let config = config::parse(&text, &|name| Err(name.to_owned())).expect("no mistakes");
-        let now = Instant::now();
-        let counters = Arc::new(Counters::default());
-        let setup = EngineConfig {
+    );
+    let config = config::parse(&text, &|name| Err(name.to_owned())).expect("no mistakes");
+    EngineConfig {
+        shard: ShardId(0),
+        owners: Owners::new(1, [1, 2]),
+        user_agent: UserAgentConfig {
             shard: ShardId(0),
-            owners: Owners::new(1, [1, 2]),
-            user_agent: UserAgentConfig {
-                shard: ShardId(0),
-                listeners: vec![Listener {
-                    transport: Transport::Udp,
-                    address: OURS.parse().expect("an address"),
-                    advertised: OURS.into(),
-                }],
-                t1: config.server.t1,
-                t2: config.server.t2,
-                t4: config.server.t4,
-                user_agent: "Offhook".into(),
-                call_id_host: None,
-                keys: [1, 2],
-                seed: 1,
-            },
-            config: Arc::new(config),
+            listeners: vec![Listener {
+                transport: Transport::Udp,
+                address: OURS.parse().expect("an address"),
+                advertised: OURS.into(),
+            }],
+            t1: config.server.t1,
+            t2: config.server.t2,
+            t4: config.server.t4,
+            user_agent: "Offhook".into(),
+            call_id_host: None,
+            keys: [1, 2],
             seed: 1,
-            counters: Arc::clone(&counters),
-            wall: Wall::since_1970(now),
-        };
+        },
+        config: Arc::new(config),
+        seed: 1,
+        counters: Arc::default(),
+        wall: Wall::since_1970(now),
+    }
+}
+
+pub(crate) fn source(from: &str) -> Source {
+    Source {
+        transport: Transport::Udp,
+        local: OURS.parse().expect("an address"),
+        remote: from.parse().expect("an address"),
+        connection: None,
+    }
+}
+
+impl Lab {
+    /// An engine of this [`setup`].
+    fn new(server: &str, trunk: &str) -> Self {
+        let now = Instant::now();
+        let setup = setup(now, server, trunk);
+        let counters = Arc::clone(&setup.counters);
         Self {
             now,
             engine: Engine::new(now, setup),
@@ -92,19 +109,9 @@ impl Lab {
         }
     }
 
-    fn source(&self, from: &str) -> Source {
-        Source {
-            transport: Transport::Udp,
-            local: OURS.parse().expect("an address"),
-            remote: from.parse().expect("an address"),
-            connection: None,
-        }
-    }
-
     /// Sends a message from an address; what the engine sends at once, and to whom.
     fn send(&mut self, from: &str, bytes: &[u8]) -> Vec<(SocketAddr, String)> {
-        let source = self.source(from);
-        self.engine.handle_datagram(self.now, source, bytes);
+        self.engine.handle_datagram(self.now, source(from), bytes);
         self.sent()
     }
 
@@ -148,6 +155,30 @@ fn request(method: &str, from: &str, call: &str, lines: &str) -> String {
          Max-Forwards: 70\r\nCall-ID: {call}\r\nCSeq: 1 {method}\r\n{lines}\
          Content-Length: 0\r\n\r\n"
     )
+}
+
+/// The INVITE of a call to an agent.
+pub(crate) fn invite_to(dn: &str) -> String {
+    let lines = format!(
+        "From: <sip:100@192.0.2.20>;tag={dn}\r\nTo: <sip:{dn}@192.0.2.10>\r\n\
+         Contact: <sip:100@192.0.2.20>\r\n"
+    );
+    request("INVITE", PBX, dn, &lines).replace("sip:7000@", &format!("sip:{dn}@"))
+}
+
+/// An agent's desktop logs in.
+pub(crate) fn login(dn: DnIndex) -> Input {
+    let login = DesktopRequest::Login {
+        agent_id: None,
+        work_mode: AgentWorkMode::AutoIn,
+        reasons: KeyValueList::default(),
+    };
+    let requested_by = RequestedBy {
+        client: ClientId(1),
+        reference_id: 1,
+    };
+    let body = RequestBody::Desktop(dn, login);
+    Input::Request(Request { requested_by, body })
 }
 
 /// The value of a header in a message.

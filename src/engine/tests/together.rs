@@ -4,10 +4,6 @@ use offhook_shards::{ConnectionChange, ConnectionId, ConnectionOutcome};
 
 use super::*;
 use crate::config::DnIndex;
-use crate::cti::{
-    AgentWorkMode, ClientId, DesktopRequest, KeyValueList, Request, RequestBody, RequestedBy,
-};
-use crate::engine::Input;
 
 /// The connection to a node of the PBX is closed while calls wait for their answer there: each of
 /// them goes to the other node.
@@ -37,26 +33,10 @@ fn calls_that_lose_their_connection_at_one_moment_all_go_to_the_next_peer() {
             .count()
     };
     for dn in (0..).map(DnIndex).take(CALLS) {
-        let login = DesktopRequest::Login {
-            agent_id: None,
-            work_mode: AgentWorkMode::AutoIn,
-            reasons: KeyValueList::default(),
-        };
-        let requested_by = RequestedBy {
-            client: ClientId(1),
-            reference_id: 1,
-        };
-        let body = RequestBody::Desktop(dn, login);
-        let request = Request { requested_by, body };
-        lab.engine.handle_request(lab.now, Input::Request(request));
+        lab.engine.handle_request(lab.now, login(dn));
     }
-    for (call, dn) in (2001..2005).enumerate() {
-        let lines = format!(
-            "From: <sip:100@192.0.2.20>;tag=a{call}\r\nTo: <sip:{dn}@192.0.2.10>\r\n\
-             Contact: <sip:100@192.0.2.20>\r\n"
-        );
-        let invite = request("INVITE", PBX, &format!("call{call}"), &lines);
-        let invite = invite.replace("sip:7000@", &format!("sip:{dn}@"));
+    for dn in 2001..2005 {
+        let invite = invite_to(&dn.to_string());
         let sent = lab.send(PBX, invite.as_bytes());
         assert_eq!(invites(&sent, first), 1, "{sent:?}");
     }

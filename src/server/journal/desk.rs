@@ -201,3 +201,93 @@ impl offhook_shards::Engine for Journaled {
             .min()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicU64;
+
+    use crossbeam::channel::{Receiver, bounded};
+    use offhook_shards::Engine as _;
+
+    use crate::config::DnIndex;
+    use crate::engine::tests::{PBX, invite_to, login, setup, source};
+    use crate::journal::Image;
+
+    use super::*;
+
+    /// An engine with a journal whose writer writes when it is told to.
+    struct Slow {
+        now: Instant,
+        journaled: Journaled,
+        written: Arc<AtomicU64>,
+        _receiver: Receiver<Entry>,
+    }
+
+    impl Slow {
+        fn new() -> Self {
+            let now = Instant::now();
+            let agents = r#"
+                [agent_defaults]
+                trunks = ["pbx"]
+                [[agent]]
+                dn = "2002"
+                presence = false
+            "#;
+            let setup = setup(now, "", agents);
+            let (sender, receiver) = bounded(64);
+            let written = Arc::new(AtomicU64::new(0));
+            let line = Line {
+                sender,
+                written: Arc::clone(&written),
+            };
+            let desk = Desk::new(line, now, Arc::clone(&setup.counters));
+            let engine = Engine::with_journal(now, setup, &Image::default());
+            Self {
+                now,
+                journaled: Journaled::new(engine, Some(desk)),
+                written,
+                _receiver: receiver,
+            }
+        }
+
+        fn log_in(&mut self, dn: u32) {
+            self.journaled.handle_request(self.now, login(DnIndex(dn)));
+        }
+
+        fn call(&mut self, dn: &str) {
+            let source = source(PBX);
+            self.journaled
+                .handle_datagram(self.now, source, invite_to(dn).as_bytes());
+        }
+
+        /// Asks for all that it has to say, as a shard does; the first words of its messages.
+        fn said(&mut self) -> Vec<String> {
+            let mut said = Vec::new();
+            let mut bytes = Vec::new();
+            while self.journaled.poll_transmit(&mut bytes).is_some() {
+                let text = String::from_utf8_lossy(&bytes);
+                let words: Vec<_> = text.split(' ').take(2).collect();
+                said.push(words.join(" "));
+                bytes.clear();
+            }
+            while self.journaled.poll_message().is_some() {}
+            while self.journaled.poll_event().is_some() {}
+            said
+        }
+    }
+
+    #[test]
+    fn a_call_waits_for_what_was_recorded_before_it_and_for_nothing_after() {
+        let mut slow = Slow::new();
+        slow.log_in(0);
+        slow.call("2001");
+        assert_eq!(slow.said(), [""; 0]);
+        slow.log_in(1);
+        slow.call("2002");
+        assert_eq!(slow.said(), [""; 0]);
+        slow.written.store(1, Ordering::Release);
+        assert_eq!(slow.said(), ["INVITE sip:2001@192.0.2.20", "SIP/2.0 100"]);
+        slow.written.store(2, Ordering::Release);
+        assert_eq!(slow.said(), ["INVITE sip:2002@192.0.2.20", "SIP/2.0 100"]);
+    }
+}
