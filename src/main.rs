@@ -11,6 +11,8 @@ use clap::{Parser, Subcommand};
 
 use offhook::config::{self, Config, Cores, Driver, Listener, LogLevel, Mistake, Overrides};
 use offhook::server::allocator::Counted;
+#[cfg(feature = "mimalloc")]
+use offhook::server::allocator::Mimalloc;
 use offhook::server::host;
 use offhook::server::journal;
 use offhook::server::logging;
@@ -22,7 +24,7 @@ use offhook::server::words::counted;
 /// call (`mprotect`), and its lists cost a tenth of a shard's time (docs/performance.md).
 #[cfg(feature = "mimalloc")]
 #[global_allocator]
-static ALLOCATOR: Counted<mimalloc::MiMalloc> = Counted(mimalloc::MiMalloc);
+static ALLOCATOR: Counted<Mimalloc> = Counted(Mimalloc);
 #[cfg(not(feature = "mimalloc"))]
 #[global_allocator]
 static ALLOCATOR: Counted<std::alloc::System> = Counted(std::alloc::System);
