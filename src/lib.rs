@@ -35,6 +35,7 @@ mod few;
 mod jitter;
 pub mod journal;
 pub mod limits;
+mod paged;
 pub mod presence;
 pub mod queue;
 mod seldom;

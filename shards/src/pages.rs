@@ -138,6 +138,20 @@ impl<T> Pages<T> {
         }
     }
 
+    /// All values, by their places.
+    pub fn iter(&self) -> impl Iterator<Item = (Place, &T)> {
+        let firsts = (0..).step_by(page_length::<T>() as usize);
+        let pages = firsts.zip(&self.pages);
+        let slots = pages.flat_map(|(first, page)| (first..).zip(&page.slots));
+        slots.filter_map(|(index, slot)| match &slot.content {
+            Content::Taken(value) => {
+                let generation = odd(slot.generation);
+                Some((Place { index, generation }, value))
+            }
+            Content::Free(_) => None,
+        })
+    }
+
     /// The whole name of what is at an index.
     pub(crate) fn name(&self, index: u32) -> Place {
         let (page, slot) = split::<T>(index);

@@ -76,7 +76,7 @@ impl UserAgent {
         from: (Source, Sender<'_>),
         response: &Response<'_>,
     ) -> bool {
-        let Some(leg) = self.legs.get(key).and_then(Option::as_ref) else {
+        let Some(leg) = self.legs.value(key).and_then(Option::as_ref) else {
             return false;
         };
         let dialog = leg.dialog();

@@ -10,6 +10,7 @@ use offhook_shards::{ConnectionChange, Source, Transmit};
 use slotmap::SlotMap;
 
 use crate::counters::{Counter, Counters};
+use crate::paged::PagedMap;
 use crate::sip::{
     Checked, Feedback, HeaderIndex, HeaderName, Malformed, Message, Rejection, Request, Response,
     Status, Writer,
@@ -52,7 +53,7 @@ impl std::error::Error for Full {}
 pub struct UserAgent {
     pub(super) core: Core,
     /// A leg is missing from its place only while something happens to it.
-    pub(super) legs: SlotMap<LegKey, Option<Leg>>,
+    pub(super) legs: PagedMap<LegKey, Option<Leg>>,
     pub(super) subscriptions: SlotMap<SubscriptionKey, Place>,
     pings: Pings,
     /// Missing only while a message is being read.
@@ -86,7 +87,7 @@ impl UserAgent {
             offered: Offered::default(),
             strays: Strays::default(),
             core: Core::new(now, config, counters),
-            legs: SlotMap::with_key(),
+            legs: PagedMap::default(),
             subscriptions: SlotMap::with_key(),
             pings: Pings::default(),
             index: Some(HeaderIndex::new()),
@@ -295,7 +296,7 @@ impl UserAgent {
         key: LegKey,
         happen: impl FnOnce(Leg, &mut Turn<'_>) -> Leg,
     ) {
-        let Some(mut leg) = self.legs.get_mut(key).and_then(Option::take) else {
+        let Some(mut leg) = self.legs.value_mut(key).and_then(Option::take) else {
             return;
         };
         Self::find_way_of_leg(&mut self.core, now, &mut leg);
@@ -321,8 +322,14 @@ impl UserAgent {
                 self.core.events.push_back(UserAgentEvent::Over(key));
             }
         } else {
-            self.legs[key] = Some(leg);
+            self.put(key, leg);
         }
+    }
+
+    /// Puts a leg into its place, which was taken for it.
+    pub(super) fn put(&mut self, key: LegKey, leg: Leg) {
+        let place = self.legs.value_mut(key);
+        *place.expect("only who has the leg gives its place up") = Some(leg);
     }
 
     fn handle_response(

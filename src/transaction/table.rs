@@ -6,10 +6,10 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
-use std::num::NonZeroU32;
 
-use offhook_shards::pages::{Pages, Place};
-use slotmap::{Key, KeyData};
+use slotmap::Key;
+
+use crate::paged::PagedMap;
 
 use super::matching::Fingerprint;
 
@@ -32,7 +32,7 @@ pub(super) enum Claim {
 /// minute after a busy hour it has given back its room, but for a part of the index.
 #[derive(Debug)]
 pub(super) struct Table<K: Key, T> {
-    entries: Pages<T>,
+    entries: PagedMap<K, T>,
     index: Index<K>,
     limit: usize,
     reserve: usize,
@@ -62,7 +62,7 @@ impl Hasher for Passthrough {
 impl<K: Key, T> Table<K, T> {
     pub(super) fn new(limit: usize, reserve: usize) -> Self {
         Self {
-            entries: Pages::default(),
+            entries: PagedMap::default(),
             index: Index::default(),
             limit,
             reserve,
@@ -95,8 +95,7 @@ impl<K: Key, T> Table<K, T> {
             !self.is_full_for(Claim::Continues),
             "a full table refuses before anything is made"
         );
-        let Place { index, generation } = self.entries.insert(entry);
-        KeyData::from_ffi(u64::from(generation.get()) << 32 | u64::from(index)).into()
+        self.entries.insert(entry)
     }
 
     /// Makes a transaction known under a fingerprint, unless another one has it. Says whether it
@@ -118,16 +117,16 @@ impl<K: Key, T> Table<K, T> {
     }
 
     pub(super) fn entry(&self, key: K) -> Option<&T> {
-        self.entries.value(place(key))
+        self.entries.value(key)
     }
 
     pub(super) fn entry_mut(&mut self, key: K) -> Option<&mut T> {
-        self.entries.value_mut(place(key))
+        self.entries.value_mut(key)
     }
 
     /// Takes a transaction out; its fingerprints are the caller's to forget.
     pub(super) fn remove(&mut self, key: K) -> Option<T> {
-        self.entries.remove(place(key))
+        self.entries.remove(key)
     }
 
     /// How many fingerprints are known: none when the table is empty.
@@ -142,14 +141,5 @@ pub(super) fn remove_name<K>(index: &mut Index<K>, fingerprint: Fingerprint) {
     let room = index.capacity();
     if room > INDEX_ROOM_MIN && room / INDEX_ROOM_MAX > index.len() {
         index.shrink_to(index.len() * 2);
-    }
-}
-
-/// A key is made of both halves of a place. slotmap's generations are odd as well.
-fn place(key: impl Key) -> Place {
-    let key = key.data().as_ffi();
-    Place {
-        index: key as u32,
-        generation: NonZeroU32::new((key >> 32) as u32).expect("what is odd is not zero"),
     }
 }
