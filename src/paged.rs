@@ -4,17 +4,18 @@
 use std::marker::PhantomData;
 use std::num::NonZeroU32;
 
-use offhook_shards::pages::{Pages, Place};
+use offhook_shards::pages::{PASSING, Pages, Place};
 use slotmap::{Key, KeyData};
 
-/// Values by keys that they get here. A key outlives its value harmlessly: it then finds nothing.
+/// Values by keys that they get here, in pages of at most so many bytes: see [`Pages`]. A key
+/// outlives its value harmlessly: it then finds nothing.
 #[derive(Debug)]
-pub(crate) struct PagedMap<K, T> {
-    values: Pages<T>,
+pub(crate) struct PagedMap<K, T, const BYTES: usize = PASSING> {
+    values: Pages<T, BYTES>,
     keys: PhantomData<fn() -> K>,
 }
 
-impl<K, T> Default for PagedMap<K, T> {
+impl<K, T, const BYTES: usize> Default for PagedMap<K, T, BYTES> {
     fn default() -> Self {
         Self {
             values: Pages::default(),
@@ -23,7 +24,7 @@ impl<K, T> Default for PagedMap<K, T> {
     }
 }
 
-impl<K: Key, T> PagedMap<K, T> {
+impl<K: Key, T, const BYTES: usize> PagedMap<K, T, BYTES> {
     pub(crate) fn len(&self) -> usize {
         self.values.len()
     }

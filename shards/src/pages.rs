@@ -5,9 +5,13 @@
 
 use std::num::NonZeroU32;
 
-/// Bytes of a page at most: larger blocks lie in the allocator's largest pages, and one block that
-/// is kept there keeps megabytes.
-const PAGE_BYTES_MAX: usize = 64 << 10;
+/// Bytes at most of a page of what stays for as long as a call may last. Larger blocks lie in the
+/// allocator's largest pages, and one block that is kept there keeps megabytes.
+pub const LASTING: usize = 64 << 10;
+/// Bytes at most of a page of what comes and goes with transactions. A page is more than half as
+/// long as it may be, so that no block of these is of the size of one of the others: among those
+/// that stay it would leave a hole.
+pub const PASSING: usize = LASTING / 2;
 /// Pages without a value that are kept for the next ones: what comes as fast as it goes allocates
 /// nothing.
 const SPARE_MAX: usize = 1;
@@ -24,9 +28,9 @@ pub struct Place {
     pub generation: NonZeroU32,
 }
 
-/// See the module.
+/// See the module. Pages have at most so many bytes: [`PASSING`] or [`LASTING`].
 #[derive(Debug)]
-pub struct Pages<T> {
+pub struct Pages<T, const BYTES: usize = PASSING> {
     pages: Vec<Page<T>>,
     /// The pages that have room, the one to be filled next last.
     open: Vec<u32>,
@@ -60,7 +64,7 @@ enum Content<T> {
     Free(u32),
 }
 
-impl<T> Default for Pages<T> {
+impl<T, const BYTES: usize> Default for Pages<T, BYTES> {
     fn default() -> Self {
         Self {
             pages: Vec::new(),
@@ -71,7 +75,17 @@ impl<T> Default for Pages<T> {
     }
 }
 
-impl<T> Pages<T> {
+impl<T, const BYTES: usize> Pages<T, BYTES> {
+    /// Places of a page: a power of two, so that finding one is no division.
+    const LENGTH: u32 = 1 << (BYTES / size_of::<Slot<T>>()).ilog2();
+
+    fn split(index: u32) -> (usize, usize) {
+        (
+            (index / Self::LENGTH) as usize,
+            (index % Self::LENGTH) as usize,
+        )
+    }
+
     /// How many values there are.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -101,16 +115,16 @@ impl<T> Pages<T> {
         let page = &mut self.pages[number as usize];
         if page.slots.is_empty() {
             page.slots = self.spare.pop().unwrap_or_default();
-            page.slots.reserve_exact(page_length::<T>() as usize);
+            page.slots.reserve_exact(Self::LENGTH as usize);
         }
         let (slot, generation) = page.take(value);
-        if page.is_full() {
+        if page.taken == Self::LENGTH {
             self.open.pop();
         }
         self.length += 1;
         Place {
             index: number
-                .checked_mul(page_length::<T>())
+                .checked_mul(Self::LENGTH)
                 .expect("fewer values than a u32 says")
                 + slot,
             generation,
@@ -120,7 +134,7 @@ impl<T> Pages<T> {
     /// The value there; none if it has been taken out.
     #[must_use]
     pub fn value(&self, place: Place) -> Option<&T> {
-        let (page, slot) = split::<T>(place.index);
+        let (page, slot) = Self::split(place.index);
         let slot = self.pages.get(page)?.slots.get(slot)?;
         match &slot.content {
             Content::Taken(value) if slot.generation == place.generation.get() => Some(value),
@@ -130,7 +144,7 @@ impl<T> Pages<T> {
 
     /// The value there; none if it has been taken out.
     pub fn value_mut(&mut self, place: Place) -> Option<&mut T> {
-        let (page, slot) = split::<T>(place.index);
+        let (page, slot) = Self::split(place.index);
         let slot = self.pages.get_mut(page)?.slots.get_mut(slot)?;
         match &mut slot.content {
             Content::Taken(value) if slot.generation == place.generation.get() => Some(value),
@@ -140,7 +154,7 @@ impl<T> Pages<T> {
 
     /// All values, by their places.
     pub fn iter(&self) -> impl Iterator<Item = (Place, &T)> {
-        let firsts = (0..).step_by(page_length::<T>() as usize);
+        let firsts = (0..).step_by(Self::LENGTH as usize);
         let pages = firsts.zip(&self.pages);
         let slots = pages.flat_map(|(first, page)| (first..).zip(&page.slots));
         slots.filter_map(|(index, slot)| match &slot.content {
@@ -154,7 +168,7 @@ impl<T> Pages<T> {
 
     /// The whole name of what is at an index.
     pub(crate) fn name(&self, index: u32) -> Place {
-        let (page, slot) = split::<T>(index);
+        let (page, slot) = Self::split(index);
         let generation = odd(self.pages[page].slots[slot].generation);
         Place { index, generation }
     }
@@ -164,7 +178,7 @@ impl<T> Pages<T> {
     /// # Panics
     /// When it is not.
     pub(crate) fn at(&self, index: u32) -> &T {
-        let (page, slot) = split::<T>(index);
+        let (page, slot) = Self::split(index);
         match &self.pages[page].slots[slot].content {
             Content::Taken(value) => value,
             Content::Free(_) => unreachable!("whoever keeps an index keeps its value"),
@@ -176,7 +190,7 @@ impl<T> Pages<T> {
     /// # Panics
     /// When it is not taken.
     pub(crate) fn at_mut(&mut self, index: u32) -> &mut T {
-        let (page, slot) = split::<T>(index);
+        let (page, slot) = Self::split(index);
         match &mut self.pages[page].slots[slot].content {
             Content::Taken(value) => value,
             Content::Free(_) => unreachable!("whoever keeps an index keeps its value"),
@@ -186,10 +200,10 @@ impl<T> Pages<T> {
     /// Takes the value out; none if that was done before.
     pub fn remove(&mut self, place: Place) -> Option<T> {
         self.value(place)?;
-        let (number, slot) = split::<T>(place.index);
+        let (number, slot) = Self::split(place.index);
         let page = &mut self.pages[number];
-        if page.is_full() {
-            self.open.push(place.index / page_length::<T>());
+        if page.taken == Self::LENGTH {
+            self.open.push(place.index / Self::LENGTH);
         }
         let value = page.leave(slot)?;
         self.length -= 1;
@@ -211,10 +225,6 @@ impl<T> Page<T> {
             taken: 0,
             generation: 0,
         }
-    }
-
-    fn is_full(&self) -> bool {
-        self.taken == page_length::<T>()
     }
 
     /// Takes an unused slot; which, and its generation from then on.
@@ -267,17 +277,6 @@ fn odd(generation: u32) -> NonZeroU32 {
     NonZeroU32::new(generation).expect("it is odd while the slot is taken")
 }
 
-/// Places of a page: a power of two, so that finding one is no division.
-const fn page_length<T>() -> u32 {
-    let most = PAGE_BYTES_MAX / size_of::<Slot<T>>();
-    1 << most.ilog2()
-}
-
-fn split<T>(index: u32) -> (usize, usize) {
-    let length = const { page_length::<T>() };
-    ((index / length) as usize, (index % length) as usize)
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
@@ -286,7 +285,7 @@ mod tests {
 
     #[test]
     fn each_value_is_found_until_it_is_taken_out() {
-        let mut pages = Pages::default();
+        let mut pages = Pages::<u32>::default();
         let (mut held, mut gone) = (BTreeMap::new(), Vec::new());
         let mut chance = 1_u64;
         for number in 0..200_000_u32 {
@@ -319,8 +318,8 @@ mod tests {
 
     #[test]
     fn room_is_given_back_when_a_busy_hour_is_over() {
-        const PAGE: usize = page_length::<usize>() as usize;
-        let mut pages = Pages::default();
+        const PAGE: usize = Pages::<usize>::LENGTH as usize;
+        let mut pages = Pages::<usize>::default();
         let places: Vec<Place> = (0..10 * PAGE).map(|number| pages.insert(number)).collect();
         let rooms = |pages: &Pages<usize>| {
             let pages = pages.pages.iter();
@@ -334,6 +333,23 @@ mod tests {
         let again = pages.insert(7);
         assert!(!places.contains(&again), "an old name finds nothing new");
         assert_eq!(pages.spare.len(), SPARE_MAX - 1);
+    }
+
+    #[test]
+    fn no_page_of_what_stays_is_as_long_as_one_of_what_passes() {
+        fn bytes<T>() -> [usize; 2] {
+            let lengths = [Pages::<T, PASSING>::LENGTH, Pages::<T, LASTING>::LENGTH];
+            lengths.map(|length| length as usize * size_of::<Slot<T>>())
+        }
+        for [passing, lasting] in [
+            bytes::<u64>(),
+            bytes::<[u64; 3]>(),
+            bytes::<[u64; 12]>(),
+            bytes::<[u32; 61]>(),
+        ] {
+            assert!((PASSING / 2 + 1..=PASSING).contains(&passing), "{passing}");
+            assert!((LASTING / 2 + 1..=LASTING).contains(&lasting), "{lasting}");
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 use std::time::{Duration, Instant};
 
-use crate::pages::{Pages, Place};
+use crate::pages::{PASSING, Pages, Place};
 
 /// Nanoseconds of a tick: one a millisecond.
 const TICK: i64 = 1_000_000;
@@ -28,15 +28,15 @@ const _: () = assert!(SLOTS == u64::BITS as usize);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TimerKey(Place);
 
-/// Timers with a value each.
+/// Timers with a value each, in pages of at most so many bytes: see [`Pages`].
 #[derive(Debug)]
-pub struct Wheel<T> {
+pub struct Wheel<T, const BYTES: usize = PASSING> {
     start: Instant,
     /// Everything up to and including this tick is in `due`; everything after it is in a slot.
     cursor: u64,
     /// Counts what has come into `due`, to keep equal deadlines in order.
     sequence: u64,
-    entries: Pages<Entry<T>>,
+    entries: Pages<Entry<T>, BYTES>,
     slots: Vec<Slot>,
     /// One bit a slot, a word a level: which slots hold timers.
     occupied: [u64; LEVELS],
@@ -86,7 +86,7 @@ impl PartialOrd for Due {
     }
 }
 
-impl<T> Wheel<T> {
+impl<T, const BYTES: usize> Wheel<T, BYTES> {
     /// An empty wheel whose first tick begins at `now`.
     #[must_use]
     pub fn new(now: Instant) -> Self {

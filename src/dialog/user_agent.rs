@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
+use offhook_shards::pages::LASTING;
 use offhook_shards::{ConnectionChange, Source, Transmit};
 use slotmap::SlotMap;
 
@@ -53,7 +54,7 @@ impl std::error::Error for Full {}
 pub struct UserAgent {
     pub(super) core: Core,
     /// A leg is missing from its place only while something happens to it.
-    pub(super) legs: PagedMap<LegKey, Option<Leg>>,
+    pub(super) legs: PagedMap<LegKey, Option<Leg>, LASTING>,
     pub(super) subscriptions: SlotMap<SubscriptionKey, Place>,
     pings: Pings,
     /// Missing only while a message is being read.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use offhook_shards::pages::LASTING;
 use offhook_shards::wheel::{TimerKey, Wheel};
 
 use crate::burst_queue::BurstQueue;
@@ -33,7 +34,7 @@ pub struct Watchers {
     watchers: Vec<Row>,
     pacing: Vec<Pacing>,
     least_expires: Vec<Duration>,
-    wheel: Wheel<Timer>,
+    wheel: Wheel<Timer, LASTING>,
     /// At each peer the subscriptions that live there and wait for their refresh.
     standing: Lines,
     jitter: Jitter,

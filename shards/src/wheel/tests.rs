@@ -11,7 +11,7 @@ fn start() -> Instant {
 #[test]
 fn timers_come_out_by_deadline_then_by_arming() {
     let start = start();
-    let mut wheel = Wheel::new(start);
+    let mut wheel = Wheel::<_>::new(start);
     let at = |micros| start + Duration::from_micros(micros);
     wheel.arm(at(5_400), "third");
     wheel.arm(at(5_400), "fourth");
@@ -29,7 +29,7 @@ fn timers_come_out_by_deadline_then_by_arming() {
 #[test]
 fn nothing_fires_early_even_within_its_own_millisecond() {
     let start = start();
-    let mut wheel = Wheel::new(start);
+    let mut wheel = Wheel::<_>::new(start);
     let deadline = start + Duration::from_nanos(7_500_001);
     wheel.arm(deadline, ());
     assert_eq!(wheel.expire(deadline - Duration::from_nanos(1)), None);
@@ -42,7 +42,7 @@ fn nothing_fires_early_even_within_its_own_millisecond() {
 fn those_that_may_be_late_fall_due_together() {
     const GRAIN: Duration = Duration::from_millis(8);
     let start = start();
-    let mut wheel = Wheel::new(start);
+    let mut wheel = Wheel::<_>::new(start);
     let at = |micros| start + Duration::from_micros(micros);
     for micros in [8_001, 12_500, 16_000, 16_001] {
         wheel.arm_within(at(micros), GRAIN, micros);
@@ -61,7 +61,7 @@ fn those_that_may_be_late_fall_due_together() {
 #[test]
 fn a_stale_key_cancels_nothing() {
     let start = start();
-    let mut wheel = Wheel::new(start);
+    let mut wheel = Wheel::<_>::new(start);
     let old = wheel.arm(start, 1);
     assert_eq!(wheel.expire(start), Some((start, 1)));
     let new = wheel.arm(start, 2);
@@ -75,7 +75,7 @@ fn a_stale_key_cancels_nothing() {
 #[test]
 fn a_deadline_before_the_wheel_is_due_at_once() {
     let start = start() + Duration::from_secs(1);
-    let mut wheel = Wheel::new(start);
+    let mut wheel = Wheel::<_>::new(start);
     let past = start - Duration::from_millis(500);
     wheel.arm(start, "now");
     wheel.arm(past, "past");
@@ -87,7 +87,7 @@ fn a_deadline_before_the_wheel_is_due_at_once() {
 #[test]
 fn a_deadline_beyond_the_last_level_still_fires() {
     let start = start();
-    let mut wheel = Wheel::new(start);
+    let mut wheel = Wheel::<_>::new(start);
     let far = start + Duration::from_millis(TICK_MAX) + Duration::from_secs(86_400);
     wheel.arm(far, ());
     assert_eq!(wheel.expire(far - Duration::from_nanos(1)), None);
@@ -126,7 +126,7 @@ proptest! {
     #[test]
     fn behaves_like_a_sorted_map(steps in prop::collection::vec(step(), 1..200)) {
         let mut now = start();
-        let mut wheel = Wheel::new(now);
+        let mut wheel = Wheel::<_>::new(now);
         let mut model: BTreeMap<(Instant, u64), TimerKey> = BTreeMap::new();
         let mut keys: Vec<(TimerKey, (Instant, u64))> = Vec::new();
         for (step, number) in steps.into_iter().zip(0_u64..) {
