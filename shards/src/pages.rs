@@ -253,9 +253,13 @@ impl<T> Page<T> {
         let slot = &mut self.slots[at];
         let content = std::mem::replace(&mut slot.content, Content::Free(self.free));
         slot.generation = slot.generation.wrapping_add(1);
-        // The counts wrap after 2^31 values in one slot; where some are beyond that and others are
-        // not, the page begins anew with a number that some had long ago.
-        self.generation = self.generation.max(slot.generation);
+        // The counts wrap after 2^31 values in one slot, so that the later of two is the one a
+        // short way ahead. Where one slot is further ahead than that, the page begins anew with a
+        // number that it had long ago.
+        let ahead = slot.generation.wrapping_sub(self.generation).cast_signed();
+        if ahead > 0 {
+            self.generation = slot.generation;
+        }
         self.free = at as u32;
         self.taken -= 1;
         match content {
@@ -333,6 +337,21 @@ mod tests {
         let again = pages.insert(7);
         assert!(!places.contains(&again), "an old name finds nothing new");
         assert_eq!(pages.spare.len(), SPARE_MAX - 1);
+    }
+
+    #[test]
+    fn a_place_has_another_name_each_time_also_when_the_count_wraps() {
+        let mut pages = Pages::<u8>::default();
+        let first = pages.insert(0);
+        pages.remove(first);
+        pages.pages[0].generation = u32::MAX - 3;
+        let mut names = Vec::new();
+        for number in 0..6 {
+            let place = pages.insert(number);
+            assert!(names.iter().all(|name| pages.value(*name).is_none()));
+            assert_eq!(pages.remove(place), Some(number));
+            names.push(place);
+        }
     }
 
     #[test]
