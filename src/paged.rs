@@ -1,16 +1,16 @@
 //! What a `SlotMap` is, in pages: tables of a shard in which there are at times a hundred thousand
-//! have room for those that are there, and for a page more.
+//! grow without copying what is there, and give back the pages in which nothing is left.
 
 use std::marker::PhantomData;
 use std::num::NonZeroU32;
 
-use offhook_shards::pages::{PASSING, Pages, Place};
+use offhook_shards::pages::{PASSING_BYTES, Pages, Place};
 use slotmap::{Key, KeyData};
 
 /// Values by keys that they get here, in pages of at most so many bytes: see [`Pages`]. A key
 /// outlives its value harmlessly: it then finds nothing.
 #[derive(Debug)]
-pub(crate) struct PagedMap<K, T, const BYTES: usize = PASSING> {
+pub(crate) struct PagedMap<K, T, const BYTES: usize = PASSING_BYTES> {
     values: Pages<T, BYTES>,
     keys: PhantomData<fn() -> K>,
 }

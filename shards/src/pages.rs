@@ -7,11 +7,11 @@ use std::num::NonZeroU32;
 
 /// Bytes at most of a page of what stays for as long as a call may last. Larger blocks lie in the
 /// allocator's largest pages, and one block that is kept there keeps megabytes.
-pub const LASTING: usize = 64 << 10;
-/// Bytes at most of a page of what comes and goes with transactions. A page is more than half as
-/// long as it may be, so that no block of these is of the size of one of the others: among those
-/// that stay it would leave a hole.
-pub const PASSING: usize = LASTING / 2;
+pub const LASTING_BYTES: usize = 64 << 10;
+/// Bytes at most of a page of what comes and goes, as transactions do, or of what there is little
+/// of. A page is more than half as long as it may be, so that no block of these is of the size of
+/// one of the others: among those that stay it would leave a hole.
+pub const PASSING_BYTES: usize = LASTING_BYTES / 2;
 /// Pages without a value that are kept for the next ones: what comes as fast as it goes allocates
 /// nothing.
 const SPARE_MAX: usize = 1;
@@ -28,9 +28,9 @@ pub struct Place {
     pub generation: NonZeroU32,
 }
 
-/// See the module. Pages have at most so many bytes: [`PASSING`] or [`LASTING`].
+/// See the module. Pages have at most so many bytes: [`PASSING_BYTES`] or [`LASTING_BYTES`].
 #[derive(Debug)]
-pub struct Pages<T, const BYTES: usize = PASSING> {
+pub struct Pages<T, const BYTES: usize = PASSING_BYTES> {
     pages: Vec<Page<T>>,
     /// The pages that have room, the one to be filled next last.
     open: Vec<u32>,
@@ -357,7 +357,10 @@ mod tests {
     #[test]
     fn no_page_of_what_stays_is_as_long_as_one_of_what_passes() {
         fn bytes<T>() -> [usize; 2] {
-            let lengths = [Pages::<T, PASSING>::LENGTH, Pages::<T, LASTING>::LENGTH];
+            let lengths = [
+                Pages::<T, PASSING_BYTES>::LENGTH,
+                Pages::<T, LASTING_BYTES>::LENGTH,
+            ];
             lengths.map(|length| length as usize * size_of::<Slot<T>>())
         }
         for [passing, lasting] in [
@@ -366,8 +369,14 @@ mod tests {
             bytes::<[u64; 12]>(),
             bytes::<[u32; 61]>(),
         ] {
-            assert!((PASSING / 2 + 1..=PASSING).contains(&passing), "{passing}");
-            assert!((LASTING / 2 + 1..=LASTING).contains(&lasting), "{lasting}");
+            assert!(
+                (PASSING_BYTES / 2 + 1..=PASSING_BYTES).contains(&passing),
+                "{passing}"
+            );
+            assert!(
+                (LASTING_BYTES / 2 + 1..=LASTING_BYTES).contains(&lasting),
+                "{lasting}"
+            );
         }
     }
 

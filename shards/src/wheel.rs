@@ -7,7 +7,7 @@ use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 use std::time::{Duration, Instant};
 
-use crate::pages::{PASSING, Pages, Place};
+use crate::pages::{PASSING_BYTES, Pages, Place};
 
 /// Nanoseconds of a tick: one a millisecond.
 const TICK: i64 = 1_000_000;
@@ -30,7 +30,7 @@ pub struct TimerKey(Place);
 
 /// Timers with a value each, in pages of at most so many bytes: see [`Pages`].
 #[derive(Debug)]
-pub struct Wheel<T, const BYTES: usize = PASSING> {
+pub struct Wheel<T, const BYTES: usize = PASSING_BYTES> {
     start: Instant,
     /// Everything up to and including this tick is in `due`; everything after it is in a slot.
     cursor: u64,

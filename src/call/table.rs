@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use offhook_shards::ShardId;
-use offhook_shards::pages::LASTING;
+use offhook_shards::pages::LASTING_BYTES;
 use offhook_shards::wheel::{TimerKey, Wheel};
 use slotmap::SlotMap;
 
@@ -79,7 +79,7 @@ pub struct Calls {
     /// Each in a place of its own: a table that grows makes room for as many more.
     pub(super) calls: SlotMap<CallKey, Box<Entry>>,
     names: BTreeMap<ConnId, CallKey>,
-    wheel: Wheel<CallKey, LASTING>,
+    wheel: Wheel<CallKey, LASTING_BYTES>,
     scratch: Vec<Command>,
     spare: Spare,
     commands: VecDeque<(CallKey, Command)>,

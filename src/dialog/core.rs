@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use offhook_shards::pages::LASTING;
+use offhook_shards::pages::LASTING_BYTES;
 use offhook_shards::wheel::{TimerKey, Wheel};
 use offhook_shards::{Transmit, Transport};
 use siphasher::sip::SipHasher24;
@@ -197,7 +197,7 @@ pub(super) struct Core {
     owners: HashMap<ClientKey, Owner, BuildHasherDefault<Hashed>>,
     /// The legs whose far ends are to be asked whether they still have their call.
     pub(super) probes: BTreeMap<LegKey, TimerKey>,
-    wheel: Wheel<Timer, LASTING>,
+    wheel: Wheel<Timer, LASTING_BYTES>,
     random: Random,
     pub(super) spare: Spare,
     /// Where messages are written.

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
-use offhook_shards::pages::LASTING;
+use offhook_shards::pages::LASTING_BYTES;
 use offhook_shards::{ConnectionChange, Source, Transmit};
 use slotmap::SlotMap;
 
@@ -54,7 +54,7 @@ impl std::error::Error for Full {}
 pub struct UserAgent {
     pub(super) core: Core,
     /// A leg is missing from its place only while something happens to it.
-    pub(super) legs: PagedMap<LegKey, Option<Leg>, LASTING>,
+    pub(super) legs: PagedMap<LegKey, Option<Leg>, LASTING_BYTES>,
     pub(super) subscriptions: SlotMap<SubscriptionKey, Place>,
     pings: Pings,
     /// Missing only while a message is being read.
@@ -267,9 +267,14 @@ impl UserAgent {
         self.core.transactions.bytes_to_send()
     }
 
+    /// As [`Transactions::settle_order`](crate::transaction::Transactions::settle_order).
+    pub fn settle_order(&mut self) {
+        self.core.transactions.settle_order();
+    }
+
     /// Messages that wait to be sent.
     #[must_use]
-    pub fn messages_to_send(&mut self) -> usize {
+    pub fn messages_to_send(&self) -> usize {
         self.core.transactions.messages_to_send()
     }
 

@@ -21,8 +21,15 @@ impl Engine {
         self.notebook.as_ref().map_or(0, Notebook::len)
     }
 
-    /// How much waits to be said, in an order that nothing changes any more.
-    pub fn waiting(&mut self) -> Waiting {
+    /// What waits to be said is said in the order that it has now, and before what comes later: for
+    /// whoever goes by how much is [waiting](Self::waiting).
+    pub fn settle_order(&mut self) {
+        self.user_agent.settle_order();
+    }
+
+    /// How much waits to be said.
+    #[must_use]
+    pub fn waiting(&self) -> Waiting {
         Waiting {
             transmits: self.user_agent.messages_to_send(),
             messages: self.messages.len(),

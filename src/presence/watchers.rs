@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use offhook_shards::pages::LASTING;
+use offhook_shards::pages::LASTING_BYTES;
 use offhook_shards::wheel::{TimerKey, Wheel};
 
 use crate::burst_queue::BurstQueue;
@@ -34,7 +34,7 @@ pub struct Watchers {
     watchers: Vec<Row>,
     pacing: Vec<Pacing>,
     least_expires: Vec<Duration>,
-    wheel: Wheel<Timer, LASTING>,
+    wheel: Wheel<Timer, LASTING_BYTES>,
     /// At each peer the subscriptions that live there and wait for their refresh.
     standing: Lines,
     jitter: Jitter,

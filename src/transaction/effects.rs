@@ -83,8 +83,8 @@ impl Effects<'_> {
         }
     }
 
-    /// Sends a message behind all else of this turn, but before the next one of a server
-    /// transaction. An empty one stands for "none".
+    /// Sends a message behind those that follow, until a request is answered or somebody asks what
+    /// there is to send. An empty one stands for "none".
     pub(super) fn send_last(&mut self, bytes: &[u8]) {
         if !bytes.is_empty() {
             self.shared.outbox.hold(self.route, bytes);

@@ -312,9 +312,15 @@ impl Transactions {
         self.shared.outbox.len()
     }
 
-    /// Messages that wait to be sent. They come out in the order that they have now, and before
-    /// any that is added later.
-    pub fn messages_to_send(&mut self) -> usize {
+    /// What waits to be sent comes out in the order that it has now, and before what is added
+    /// later: a 100 (Trying) gives way no longer.
+    pub fn settle_order(&mut self) {
+        self.shared.outbox.release();
+    }
+
+    /// Messages that wait to be sent.
+    #[must_use]
+    pub fn messages_to_send(&self) -> usize {
         self.shared.outbox.count()
     }
 

@@ -262,6 +262,7 @@ impl Servers {
         if source.connection.is_some() && source.remote.ip() == entry.source.remote.ip() {
             entry.source = source;
         }
+        // What it has on its way goes where the client was.
         shared.outbox.release();
         let (machine, mut effects) = entry.take(now, key, shared);
         let next = match machine {

@@ -9,7 +9,7 @@ use crate::trace::{
 };
 
 #[test]
-fn an_invite_is_answered_with_100_at_once_and_so_is_its_repetition() {
+fn an_invite_is_answered_with_100_and_so_is_its_repetition() {
     server(Udp, &[(0, "INVITE"), (500, "INVITE")]).waits_after(&[
         "0 INVITE New",
         "0 > 100",
@@ -31,10 +31,10 @@ fn the_100_goes_behind_all_else_of_its_turn_but_before_other_answers() {
         let Incoming::New(key) = receive_request(&mut transactions, now, &text, source(Udp)) else {
             panic!("a first INVITE is new")
         };
-        let elsewhere = transactions
+        let anywhere = transactions
             .destination(key)
             .expect("it has come from somewhere");
-        transactions.send(elsewhere, request("OPTIONS", PEER_VIA, "").as_bytes());
+        transactions.send(anywhere, request("OPTIONS", PEER_VIA, "").as_bytes());
         for status in answers {
             let answer = response(&text, status);
             transactions.respond(now, key, Status(status), answer.as_bytes());

@@ -37,7 +37,7 @@ struct Lab {
 }
 
 /// What an engine is made of, with this in its configuration besides a trunk, a queue and an agent:
-/// lines of `[server]`, and lines of the trunk.
+/// lines of `[server]`, and lines of the trunk, behind which there may be further tables.
 pub(crate) fn setup(now: Instant, server: &str, trunk: &str) -> EngineConfig {
     let text = format!(
         r#"

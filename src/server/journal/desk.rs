@@ -66,6 +66,7 @@ impl Desk {
     /// Whether the next thing that the engine has to say on this way may be said.
     fn may_speak(&mut self, engine: &mut Engine, way: Way) -> bool {
         self.hand_in(engine);
+        engine.settle_order();
         let not_sent = usize::from(self.held.is_some()) + engine.unwritten();
         let records = self.sent + not_sent as u64;
         let written = self.line.written.load(Ordering::Acquire);
