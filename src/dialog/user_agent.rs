@@ -267,11 +267,6 @@ impl UserAgent {
         self.core.transactions.bytes_to_send()
     }
 
-    /// As [`Transactions::settle_order`](crate::transaction::Transactions::settle_order).
-    pub fn settle_order(&mut self) {
-        self.core.transactions.settle_order();
-    }
-
     /// Messages that wait to be sent.
     #[must_use]
     pub fn messages_to_send(&self) -> usize {

@@ -21,12 +21,6 @@ impl Engine {
         self.notebook.as_ref().map_or(0, Notebook::len)
     }
 
-    /// What waits to be said is said in the order that it has now, and before what comes later: for
-    /// whoever goes by how much is [waiting](Self::waiting).
-    pub fn settle_order(&mut self) {
-        self.user_agent.settle_order();
-    }
-
     /// How much waits to be said.
     #[must_use]
     pub fn waiting(&self) -> Waiting {

@@ -83,14 +83,6 @@ impl Effects<'_> {
         }
     }
 
-    /// Sends a message behind those that follow, until a request is answered or somebody asks what
-    /// there is to send. An empty one stands for "none".
-    pub(super) fn send_last(&mut self, bytes: &[u8]) {
-        if !bytes.is_empty() {
-            self.shared.outbox.hold(self.route, bytes);
-        }
-    }
-
     /// A copy of the bytes, in a buffer that [`Effects::discard`] takes back.
     pub(super) fn keep(&mut self, bytes: &[u8]) -> Vec<u8> {
         let mut buffer = self.shared.buffers.take();

@@ -14,7 +14,7 @@ slotmap::new_key_type! {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub enum Incoming {
-    /// The first of its kind: answer it with `respond`. An INVITE gets its 100 (Trying) by itself.
+    /// The first of its kind: answer it with `respond`. An INVITE has its 100 (Trying) already.
     New(ServerKey),
     /// A retransmission, or the ACK to a failure of ours: dealt with, nothing is left to do.
     Absorbed,

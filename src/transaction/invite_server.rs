@@ -49,10 +49,9 @@ pub(super) enum Acknowledged {
 }
 
 impl InviteServer {
-    /// Sends the 100 (Trying), last: whom the caller wants hears of the call before. An empty one
-    /// is not sent.
+    /// Sends the 100 (Trying); an empty one is not sent.
     pub(super) fn start(trying: Vec<u8>, effects: &mut Effects<'_>) -> Self {
-        effects.send_last(&trying);
+        effects.send(&trying);
         Self::Proceeding(Proceeding {
             provisional: trying,
         })

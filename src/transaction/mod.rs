@@ -312,12 +312,6 @@ impl Transactions {
         self.shared.outbox.len()
     }
 
-    /// What waits to be sent comes out in the order that it has now, and before what is added
-    /// later: a 100 (Trying) gives way no longer.
-    pub fn settle_order(&mut self) {
-        self.shared.outbox.release();
-    }
-
     /// Messages that wait to be sent.
     #[must_use]
     pub fn messages_to_send(&self) -> usize {

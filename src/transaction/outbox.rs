@@ -12,9 +12,6 @@ use crate::limits::OUTBOX_BYTES_MAX;
 pub(super) struct Outbox {
     bytes: VecDeque<u8>,
     waiting: VecDeque<(Transmit, usize)>,
-    /// What gives way to others.
-    held_bytes: Vec<u8>,
-    held: Vec<(Transmit, usize)>,
     dropped: u64,
 }
 
@@ -22,7 +19,7 @@ impl Outbox {
     /// Adds a message. Beyond the limit it is lost, as a network would lose it: what must arrive
     /// is sent again by its timer.
     pub(super) fn push(&mut self, transmit: Transmit, bytes: &[u8]) {
-        if self.len() + bytes.len() > OUTBOX_BYTES_MAX {
+        if self.bytes.len() + bytes.len() > OUTBOX_BYTES_MAX {
             self.dropped += 1;
             return;
         }
@@ -30,27 +27,8 @@ impl Outbox {
         self.waiting.push_back((transmit, bytes.len()));
     }
 
-    /// Adds a message behind all that are pushed until [`release`](Self::release).
-    pub(super) fn hold(&mut self, transmit: Transmit, bytes: &[u8]) {
-        if self.len() + bytes.len() > OUTBOX_BYTES_MAX {
-            self.dropped += 1;
-            return;
-        }
-        self.held_bytes.extend_from_slice(bytes);
-        self.held.push((transmit, bytes.len()));
-    }
-
-    /// Gives those that were held their places: what comes now goes behind them.
-    pub(super) fn release(&mut self) {
-        if !self.held.is_empty() {
-            self.bytes.extend(self.held_bytes.drain(..));
-            self.waiting.extend(self.held.drain(..));
-        }
-    }
-
     /// Appends the oldest message to `buffer`.
     pub(super) fn pop(&mut self, buffer: &mut Vec<u8>) -> Option<Transmit> {
-        self.release();
         let (transmit, length) = self.waiting.pop_front()?;
         let (front, back) = self.bytes.as_slices();
         let from_front = length.min(front.len());
@@ -62,12 +40,12 @@ impl Outbox {
 
     /// Bytes of the messages that wait.
     pub(super) fn len(&self) -> usize {
-        self.bytes.len() + self.held_bytes.len()
+        self.bytes.len()
     }
 
     /// How many messages wait.
     pub(super) fn count(&self) -> usize {
-        self.waiting.len() + self.held.len()
+        self.waiting.len()
     }
 
     /// How many messages were lost at the limit since this was asked last.
@@ -119,31 +97,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_held_goes_last_until_it_is_released() {
-        for (is_released, expected) in [(false, "ABH"), (true, "AHB")] {
-            let mut outbox = Outbox::default();
-            outbox.hold(to(1), b"H");
-            outbox.push(to(2), b"A");
-            if is_released {
-                outbox.release();
-            }
-            outbox.push(to(3), b"B");
-            assert_eq!((outbox.len(), outbox.count()), (3, 3));
-            let mut buffer = Vec::new();
-            while outbox.pop(&mut buffer).is_some() {}
-            assert_eq!(String::from_utf8(buffer).unwrap(), expected);
-        }
-    }
-
-    #[test]
     fn a_message_beyond_the_limit_is_lost_and_counted() {
         let mut outbox = Outbox::default();
         let half = vec![b'x'; OUTBOX_BYTES_MAX / 2];
-        outbox.push(to(1), &half);
-        outbox.hold(to(1), &half);
-        outbox.push(to(1), &half);
-        assert_eq!(outbox.take_dropped(), 1);
-        outbox.hold(to(1), &half);
+        for _ in 0..3 {
+            outbox.push(to(1), &half);
+        }
         assert_eq!(outbox.take_dropped(), 1);
         assert_eq!(outbox.take_dropped(), 0);
         let mut buffer = Vec::new();

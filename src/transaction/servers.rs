@@ -129,9 +129,9 @@ impl Servers {
             self.merged.insert(twin, key);
             self.entry_mut(key).merged = Some(twin);
         }
-        // An INVITE gets its 100 in the turn that it came in. §17.2.1 allows to wait for 200 ms,
-        // but a call that is queued rarely has a better answer by then, and one datagram costs
-        // less than a timer for every call and the repeated INVITE of an impatient peer.
+        // An INVITE gets its 100 at once. §17.2.1 allows to wait for 200 ms, but a call that is
+        // queued rarely has a better answer by then, and one datagram costs less than a timer for
+        // every call and the repeated INVITE of an impatient peer.
         let trying = if request.method == Method::Invite {
             write_trying(request, source.remote, shared)
         } else {
@@ -162,8 +162,6 @@ impl Servers {
         bytes: &[u8],
         shared: &mut Shared,
     ) {
-        // No answer goes before the 100 of its request.
-        shared.outbox.release();
         let entry = self.table.entry_mut(key);
         let entry = entry.expect("a transaction lives until it is answered");
         let (machine, mut effects) = entry.take(now, key, shared);
@@ -262,8 +260,6 @@ impl Servers {
         if source.connection.is_some() && source.remote.ip() == entry.source.remote.ip() {
             entry.source = source;
         }
-        // What it has on its way goes where the client was.
-        shared.outbox.release();
         let (machine, mut effects) = entry.take(now, key, shared);
         let next = match machine {
             Machine::Invite(machine) => {

@@ -1,48 +1,17 @@
 //! §17.2.1: the INVITE server transaction, with the Accepted state of RFC 6026 §7.1.
 
-use offhook::sip::Status;
-use offhook::transaction::Incoming;
 use offhook_shards::Transport::{Tcp, Udp};
 
-use crate::trace::{
-    PEER_VIA, kind, origin, receive_request, request, response, sent, server, source, transactions,
-};
+use crate::trace::server;
 
 #[test]
-fn an_invite_is_answered_with_100_and_so_is_its_repetition() {
+fn an_invite_is_answered_with_100_at_once_and_so_is_its_repetition() {
     server(Udp, &[(0, "INVITE"), (500, "INVITE")]).waits_after(&[
         "0 INVITE New",
         "0 > 100",
         "500 INVITE Absorbed",
         "500 > 100",
     ]);
-}
-
-/// Whom the caller wants hears of it first; but no answer to the INVITE goes before the 100.
-#[test]
-fn the_100_goes_behind_all_else_of_its_turn_but_before_other_answers() {
-    for (answers, expected) in [
-        (vec![], vec!["OPTIONS", "100"]),
-        (vec![180, 486], vec!["OPTIONS", "100", "180", "486"]),
-    ] {
-        let now = origin();
-        let mut transactions = transactions(now);
-        let text = request("INVITE", PEER_VIA, "");
-        let Incoming::New(key) = receive_request(&mut transactions, now, &text, source(Udp)) else {
-            panic!("a first INVITE is new")
-        };
-        let anywhere = transactions
-            .destination(key)
-            .expect("it has come from somewhere");
-        transactions.send(anywhere, request("OPTIONS", PEER_VIA, "").as_bytes());
-        for status in answers {
-            let answer = response(&text, status);
-            transactions.respond(now, key, Status(status), answer.as_bytes());
-        }
-        let messages = sent(&mut transactions);
-        let kinds: Vec<_> = messages.iter().map(|(_, text)| kind(text)).collect();
-        assert_eq!(kinds, expected);
-    }
 }
 
 #[test]

