@@ -181,7 +181,7 @@ impl UserAgent {
     /// Says with every message from now on that the peer is in a conference whose focus we are
     /// (RFC 4579), or not any more.
     pub fn focus(&mut self, leg: LegKey, is_focus: bool) {
-        if let Some(leg) = self.legs.value_mut(leg).and_then(Option::as_mut) {
+        if let Some(leg) = self.leg_mut(leg) {
             leg.dialog_mut().is_focus = is_focus;
         }
     }
@@ -218,7 +218,7 @@ impl UserAgent {
     /// end lets the INVITE take its place; `None` before the far end is known.
     #[must_use]
     pub fn replaces_of(&self, leg: LegKey) -> Option<Replaces> {
-        let dialog = self.legs.value(leg)?.as_ref()?.dialog();
+        let dialog = self.leg(leg)?.dialog();
         Some(Replaces {
             call_id: dialog.call_id().to_owned(),
             to_tag: dialog.remote_tag()?.to_owned(),
@@ -248,7 +248,7 @@ impl UserAgent {
     /// Whether anything at all has come back on the INVITE of this leg, or it needed none.
     #[must_use]
     pub fn has_response(&self, leg: LegKey) -> bool {
-        let leg = self.legs.value(leg).and_then(Option::as_ref);
+        let leg = self.leg(leg);
         leg.is_none_or(Leg::has_response)
     }
 
@@ -269,7 +269,7 @@ impl UserAgent {
     }
 
     fn is_called(&self, key: LegKey) -> bool {
-        let leg = self.legs.value(key).and_then(Option::as_ref);
+        let leg = self.leg(key);
         leg.is_some_and(|leg| leg.dialog().is_called())
     }
 
@@ -282,7 +282,7 @@ impl UserAgent {
             ..
         } = replaces;
         let key = self.core.table.find(call_id, to_tag)?;
-        let leg = self.legs.value(key)?.as_ref()?;
+        let leg = self.leg(key)?;
         // A peer of RFC 2543 has no tag and is named by `0`.
         let is_with = leg.is_with(Some(from_tag)) || (from_tag == "0" && leg.is_with(None));
         (leg.dialog().call_id() == call_id && is_with).then(|| (key, leg.stage()))
@@ -290,7 +290,7 @@ impl UserAgent {
 
     /// What a leg sends as its own half of the Session-ID: the half of the leg across.
     fn half_of(&self, across: Option<LegKey>) -> Option<SessionHalves> {
-        let across = self.legs.value(across?)?.as_ref()?.dialog();
+        let across = self.leg(across?)?.dialog();
         let ours = across.session_id.as_deref()?.theirs;
         Some(SessionHalves {
             ours,
@@ -301,7 +301,7 @@ impl UserAgent {
     /// One leg gets another across, whose half of the Session-ID becomes its own.
     fn face(&mut self, leg: LegKey, across: Option<LegKey>) {
         let half = self.half_of(across);
-        let Some(dialog) = self.legs.value_mut(leg).and_then(Option::as_mut) else {
+        let Some(dialog) = self.leg_mut(leg) else {
             return;
         };
         let dialog = dialog.dialog_mut();

@@ -13,7 +13,7 @@ use super::{LegEvent, LegKey, SessionUuid, UserAgentEvent};
 impl UserAgent {
     /// A response to a request of this leg's. One of another fork says nothing of the dialog.
     pub(super) fn hear_response(&mut self, key: LegKey, response: &Response<'_>) {
-        let Some(leg) = self.legs.value(key).and_then(Option::as_ref) else {
+        let Some(leg) = self.leg(key) else {
             return;
         };
         let dialog = leg.dialog();
@@ -48,7 +48,7 @@ impl UserAgent {
         self.hear_session_id(key, message.session_id());
         let core = &self.core;
         let heard = fingerprint(message, |bytes| core.tag_for(bytes).0);
-        let Some(leg) = self.legs.value_mut(key).and_then(Option::as_mut) else {
+        let Some(leg) = self.leg_mut(key) else {
             return;
         };
         let known_above = leg.stage() != Stage::Ending;
@@ -72,7 +72,7 @@ impl UserAgent {
         };
         let uuid = SessionUuid(local);
         let fresh = self.core.session_uuid();
-        let Some(leg) = self.legs.value_mut(key).and_then(Option::as_mut) else {
+        let Some(leg) = self.leg_mut(key) else {
             return;
         };
         let dialog = leg.dialog_mut();
@@ -87,7 +87,7 @@ impl UserAgent {
         let Some(across) = dialog.across else {
             return;
         };
-        let Some(other) = self.legs.value_mut(across).and_then(Option::as_mut) else {
+        let Some(other) = self.leg_mut(across) else {
             return;
         };
         let other = other.dialog_mut();

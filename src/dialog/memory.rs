@@ -117,7 +117,7 @@ impl UserAgent {
 
     /// Writes a leg down, if it has its 2xx and nobody has hung up; else `None`.
     pub fn remember(&self, leg: LegKey, out: &mut Vec<u8>) {
-        let leg = self.legs.value(leg).and_then(Option::as_ref);
+        let leg = self.leg(leg);
         let leg = leg.filter(|leg| match leg.stage() {
             Stage::Answered | Stage::Confirmed => true,
             Stage::Early | Stage::Ending => false,
@@ -141,7 +141,7 @@ impl UserAgent {
     /// Writes down a leg that stood and was hung up, as long as its far end may not know; gives
     /// back its tag.
     pub fn remember_leaving(&self, leg: LegKey, out: &mut Vec<u8>) -> Option<u64> {
-        let leg = self.legs.value(leg)?.as_ref()?;
+        let leg = self.leg(leg)?;
         match leg {
             Leg::HangingUp(_) | Leg::Leaving(_) => {}
             Leg::Ringing(_)

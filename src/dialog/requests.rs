@@ -345,7 +345,7 @@ impl UserAgent {
     /// The leg whose dialog the request names by Call-ID and both tags.
     pub(super) fn leg_of(&self, request: &Request<'_>) -> Option<LegKey> {
         let key = self.core.table.find(request.call_id, request.to_tag?)?;
-        let leg = self.legs.value(key)?.as_ref()?;
+        let leg = self.leg(key)?;
         // A BYE may overtake the 2xx with which its sender names itself.
         let overtakes = request.method == Method::Bye && leg.awaits_answer();
         let with_peer = overtakes || leg.is_with(request.from_tag);
@@ -388,7 +388,7 @@ impl UserAgent {
 
     /// Whether a request comes after those that its leg has taken, which it then counts among them.
     fn is_in_order(&mut self, key: LegKey, request: &Request<'_>) -> bool {
-        let leg = self.legs.value_mut(key).and_then(Option::as_mut);
+        let leg = self.leg_mut(key);
         let leg = leg.expect("a leg that was found in the table is in its place");
         let dialog = leg.dialog_mut();
         // Early dialogs of one INVITE count each for itself; the one that lasts begins anew. A

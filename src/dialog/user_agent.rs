@@ -327,6 +327,15 @@ impl UserAgent {
         }
     }
 
+    /// A leg; none when it is over, and while something happens to it.
+    pub(super) fn leg(&self, key: LegKey) -> Option<&Leg> {
+        self.legs.value(key)?.as_ref()
+    }
+
+    pub(super) fn leg_mut(&mut self, key: LegKey) -> Option<&mut Leg> {
+        self.legs.value_mut(key)?.as_mut()
+    }
+
     /// Puts a leg into its place, which was taken for it.
     pub(super) fn put(&mut self, key: LegKey, leg: Leg) {
         let place = self.legs.value_mut(key);
