@@ -12,7 +12,8 @@ use crate::sip::sdp;
 use super::before::{BeforeAnswer, Early};
 use super::compose;
 use super::description::{
-    Description, Told, in_use, is_alike, is_same_session, same_media, same_places,
+    Description, Gist, Told, body, carry, in_use, is_alike, is_same_session, same_media,
+    same_places, sdp_type,
 };
 use super::direction::{both, sends};
 use super::ours::{Hold, OwnOrigin, direction_of};
@@ -52,15 +53,17 @@ pub enum Behind {
     FarEnd,
 }
 
-/// The offer that has no answer yet; in a body that is no description, `None`.
+/// The offer that has no answer yet, and what it says in short; in a body that is no description,
+/// `None`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 enum Exchange {
     #[default]
     Settled,
-    /// We made it.
-    Said(Option<Arc<[u8]>>),
+    /// We made it. Put together anew, it may have become longer than a description may be: then
+    /// nobody knows what it says.
+    Said(Option<Arc<[u8]>>, Option<Gist>),
     /// The far end made it.
-    Heard(Option<Arc<[u8]>>),
+    Heard(Option<Arc<[u8]>>, Option<Gist>),
 }
 
 // An offer that was outstanding in a crash has no answer.
@@ -129,7 +132,7 @@ impl LegSession {
     /// doing or its partner's.
     #[must_use]
     pub fn is_held(&self) -> bool {
-        parse(self.said.as_ref()).is_some_and(|said| said.is_held())
+        parse(self.said.as_ref()).is_some_and(|said| said.gist.is_held)
     }
 
     /// Whether no offer is outstanding. The next one may only be made then (RFC 3264 §4).
@@ -165,9 +168,14 @@ impl LegSession {
         let Some(source) = Description::of(partner) else {
             return false;
         };
-        parse(self.said.as_ref()).is_some_and(|list| {
-            let slots = Slots::offer(&list, &source);
-            self.said.as_ref() == Some(&self.relate(partner, &source, &list, &slots))
+        parse(self.said.as_ref()).is_some_and(|said| {
+            let slots = Slots::offer(&said, &source);
+            let text = if self.passes(&source, Some(&said), &slots) {
+                partner.bytes.clone()
+            } else {
+                self.rewrite(&source, Some(&said), &said, &slots)
+            };
+            self.said.as_ref() == Some(&text)
         })
     }
 
@@ -177,14 +185,21 @@ impl LegSession {
     pub(super) fn offer(&mut self, partner: &Told<'_>) -> (Body, Slots) {
         let Told { body, description } = partner;
         let Some(source) = *description else {
-            self.exchange = Exchange::Said(None);
+            self.exchange = Exchange::Said(None, None);
             return ((*body).clone(), Slots::identity(0));
         };
-        let (list, slots) = match parse(self.said.as_ref()) {
-            Some(list) => (list, Slots::offer(&list, &source)),
-            None => (source, Slots::identity(source.media_count())),
+        let said = parse(self.said.as_ref());
+        let slots = match &said {
+            Some(said) => Slots::offer(said, &source),
+            None => Slots::identity(source.media_count()),
         };
-        let text = self.relate(body, &source, &list, &slots);
+        if self.passes(&source, said.as_ref(), &slots) {
+            self.note_version(source.origin().version);
+            self.exchange = Exchange::Said(Some(body.bytes.clone()), Some(source.gist));
+            return ((*body).clone(), slots);
+        }
+        let list = said.unwrap_or(source);
+        let text = self.rewrite(&source, said.as_ref(), &list, &slots);
         (self.say(text, body.content_type.clone()), slots)
     }
 
@@ -227,8 +242,14 @@ impl LegSession {
     }
 
     fn say(&mut self, text: Arc<[u8]>, content_type: Bytes) -> Body {
-        self.note_version(&text);
-        self.exchange = Exchange::Said(Some(text.clone()));
+        let read = Description::parse(&text);
+        let version = match read {
+            Some(description) => Some(description.origin().version),
+            None => sdp::version(&text),
+        };
+        self.note_version(version.unwrap_or_default());
+        let gist = read.map(|description| description.gist);
+        self.exchange = Exchange::Said(Some(text.clone()), gist);
         Body {
             content_type,
             bytes: text,
@@ -237,17 +258,14 @@ impl LegSession {
 
     /// The far end has answered our offer, which takes effect.
     pub(super) fn hear_answer(&mut self, answer: &Told<'_>) {
-        let offer = match std::mem::replace(&mut self.exchange, Exchange::Settled) {
-            Exchange::Said(Some(offer)) => offer,
-            Exchange::Said(None) | Exchange::Settled | Exchange::Heard(_) => return,
+        let (offer, said) = match std::mem::replace(&mut self.exchange, Exchange::Settled) {
+            Exchange::Said(Some(offer), gist) => (offer, gist),
+            Exchange::Said(None, _) | Exchange::Settled | Exchange::Heard(..) => return,
         };
-        if let (Some(said), Some(heard)) = (Description::parse(&offer), answer.description) {
+        if let (Some(said), Some(heard)) = (said, answer.description) {
             // Where we sent nothing, an answer does not say whether it would be wanted.
-            if said
-                .media()
-                .any(|media| media.port != 0 && sends(media.direction))
-            {
-                self.far_end_holds = heard.is_held();
+            if !said.is_silent {
+                self.far_end_holds = heard.gist.is_held;
             }
             self.heard = Some(answer.body.bytes.clone());
         }
@@ -261,18 +279,24 @@ impl LegSession {
             return false;
         };
         let changed = !self.is_known(answer);
-        self.exchange = Exchange::Said(Some(said));
+        self.put_again(said);
         self.hear_answer(&Told::of(answer));
         changed
+    }
+
+    /// What we have said before is our offer once more.
+    fn put_again(&mut self, text: Arc<[u8]>) {
+        let gist = parse(Some(&text)).map(|description| description.gist);
+        self.exchange = Exchange::Said(Some(text), gist);
     }
 
     /// The ACK of a change of the far end's that nobody waits for any more: it may have the answer
     /// to what we have offered in our 2xx.
     pub fn hear_acknowledged(&mut self, answer: Option<&Body>) {
         match (&self.exchange, answer) {
-            (Exchange::Said(_), Some(answer)) => self.hear_answer(&Told::of(answer)),
-            (Exchange::Said(_), None) => self.roll_back(),
-            (Exchange::Settled | Exchange::Heard(_), _) => {}
+            (Exchange::Said(..), Some(answer)) => self.hear_answer(&Told::of(answer)),
+            (Exchange::Said(..), None) => self.roll_back(),
+            (Exchange::Settled | Exchange::Heard(..), _) => {}
         }
     }
 
@@ -285,7 +309,7 @@ impl LegSession {
         } else if self.is_settled()
             && let Some(offer) = self.before.take_withdrawn()
         {
-            self.exchange = Exchange::Said(Some(offer));
+            self.put_again(offer);
             self.hear_answer(&Told::of(answer));
         }
     }
@@ -295,45 +319,53 @@ impl LegSession {
     /// The far end has made an offer.
     pub(super) fn hear_offer(&mut self, offer: &Told<'_>) {
         let text = offer.description.map(|_| offer.body.bytes.clone());
-        self.exchange = Exchange::Heard(text);
+        let gist = offer.description.map(|description| description.gist);
+        self.exchange = Exchange::Heard(text, gist);
     }
 
     /// The answer to the far end's offer, out of another party's answer to what was made of it.
     pub(super) fn answer(&mut self, partner: &Told<'_>, slots: &Slots) -> Body {
-        let Exchange::Heard(Some(offer)) = std::mem::take(&mut self.exchange) else {
+        let Exchange::Heard(Some(offer), gist) = std::mem::take(&mut self.exchange) else {
             return partner.body.clone();
         };
-        let list = Description::parse(&offer);
-        let answer = self.place(list.as_ref(), partner, slots);
+        let answer = self.place((&offer, gist), partner, slots);
         // Put together anew, it may have become longer than a description may be.
-        let is_known = |text: &&Arc<[u8]>| {
-            Arc::ptr_eq(text, &partner.body.bytes) || Description::parse(text).is_some()
+        let version = |text: &Arc<[u8]>| match partner.description {
+            Some(source) if Arc::ptr_eq(text, &partner.body.bytes) => Some(source.origin().version),
+            Some(_) | None => Some(Description::parse(text)?.origin().version),
         };
-        self.settle(list.as_ref(), answer.as_ref().filter(is_known));
+        let known = answer
+            .as_ref()
+            .and_then(|text| Some((text, version(text)?)));
+        self.settle(gist, known);
         self.heard = Some(offer);
         carry(partner.body, answer)
     }
 
     /// The same without consequences.
     fn preview(&self, partner: &Told<'_>, slots: &Slots) -> Body {
-        let Exchange::Heard(Some(offer)) = &self.exchange else {
+        let Exchange::Heard(Some(offer), gist) = &self.exchange else {
             return partner.body.clone();
         };
-        let list = Description::parse(offer);
-        carry(partner.body, self.place(list.as_ref(), partner, slots))
+        carry(partner.body, self.place((offer, *gist), partner, slots))
     }
 
     /// Another party's answer in the places of the far end's offer; `None` where one of the two is
     /// no description.
     fn place(
         &self,
-        list: Option<&Description<'_>>,
+        (offer, gist): (&Arc<[u8]>, Option<Gist>),
         partner: &Told<'_>,
         slots: &Slots,
     ) -> Option<Arc<[u8]>> {
-        let (list, source) = (list?, partner.description?);
-        let slots = slots.reversed(list.media_count());
-        Some(self.relate(partner.body, &source, list, &slots))
+        let (gist, source) = (gist?, partner.description?);
+        let slots = slots.reversed(usize::from(gist.media_count));
+        let said = parse(self.said.as_ref());
+        if self.passes(&source, said.as_ref(), &slots) {
+            return Some(partner.body.bytes.clone());
+        }
+        let list = Description::parse(offer)?;
+        Some(self.rewrite(&source, said.as_ref(), &list, &slots))
     }
 
     /// The same for a provisional response. The first counts, and those that follow repeat it
@@ -395,13 +427,13 @@ impl LegSession {
         let offer = Told::of(offer);
         offer.description?;
         match std::mem::take(&mut self.exchange) {
-            Exchange::Said(Some(ours)) => {
+            Exchange::Said(Some(ours), _) => {
                 self.before.withdraw(Some(ours.clone()));
                 self.said = Some(ours);
             }
             // It has done so before.
             Exchange::Settled => {}
-            unread @ (Exchange::Said(None) | Exchange::Heard(_)) => {
+            unread @ (Exchange::Said(None, _) | Exchange::Heard(..)) => {
                 self.exchange = unread;
                 return None;
             }
@@ -450,8 +482,8 @@ impl LegSession {
     /// that is no description. Says as well whether the far end's media are elsewhere now.
     pub(super) fn answer_alone(&mut self) -> (Option<Body>, bool) {
         let text = match &self.exchange {
-            Exchange::Heard(Some(text)) => text.clone(),
-            Exchange::Heard(None) | Exchange::Settled | Exchange::Said(_) => {
+            Exchange::Heard(Some(text), _) => text.clone(),
+            Exchange::Heard(None, _) | Exchange::Settled | Exchange::Said(..) => {
                 self.exchange = Exchange::Settled;
                 return (None, false);
             }
@@ -475,33 +507,33 @@ impl LegSession {
     }
 
     fn settle_heard(&mut self, answer: &Body) {
-        let Exchange::Heard(Some(offer)) = std::mem::take(&mut self.exchange) else {
+        let Exchange::Heard(Some(offer), gist) = std::mem::take(&mut self.exchange) else {
             return;
         };
-        let answer = Description::of(answer).map(|_| &answer.bytes);
-        self.settle(Description::parse(&offer).as_ref(), answer);
+        let read = Description::of(answer);
+        self.settle(
+            gist,
+            read.map(|read| (&answer.bytes, read.origin().version)),
+        );
         self.heard = Some(offer);
     }
 
-    /// The far end's offer and our answer to it take effect.
-    fn settle(&mut self, offer: Option<&Description<'_>>, answer: Option<&Arc<[u8]>>) {
+    /// The far end's offer and our answer to it, with its version, take effect.
+    fn settle(&mut self, offer: Option<Gist>, answer: Option<(&Arc<[u8]>, u64)>) {
         if let Some(offer) = offer {
             self.far_end_holds = self.holds_by(offer);
         }
-        if let Some(answer) = answer {
-            self.note_version(answer);
+        if let Some((answer, version)) = answer {
+            self.note_version(version);
             self.said = Some(answer.clone());
         }
     }
 
     /// Whether an offer puts us on hold. One that neither sends nor receives may just follow from
     /// ours that does the same.
-    fn holds_by(&self, offer: &Description<'_>) -> bool {
-        let silent = |description: &Description<'_>| {
-            in_use(description).all(|media| !sends(media.direction))
-        };
-        let is_said_silent = || parse(self.said.as_ref()).is_some_and(|said| silent(&said));
-        offer.is_held() && (self.far_end_holds || !silent(offer) || !is_said_silent())
+    fn holds_by(&self, offer: Gist) -> bool {
+        let is_said_silent = || parse(self.said.as_ref()).is_some_and(|said| said.gist.is_silent);
+        offer.is_held && (self.far_end_holds || !offer.is_silent || !is_said_silent())
     }
 
     // Either way.
@@ -509,66 +541,56 @@ impl LegSession {
     /// The outstanding offer was refused or taken back: all is as before it (RFC 3261 §14.1).
     pub(super) fn roll_back(&mut self) {
         let before = std::mem::replace(&mut self.exchange, Exchange::Settled);
-        if let (Exchange::Said(offer), None) = (before, &self.said) {
+        if let (Exchange::Said(offer, _), None) = (before, &self.said) {
             self.before.withdraw(offer);
         }
     }
 
-    /// A partner's description in the places of `list`, with our `o=` line towards this leg.
-    fn relate(
+    /// Whether a partner's description, in these places, may go to this leg as it is after what
+    /// we `said` to it last.
+    fn passes(
         &self,
-        partner: &Body,
         source: &Description<'_>,
+        said: Option<&Description<'_>>,
+        slots: &Slots,
+    ) -> bool {
+        let theirs = source.origin();
+        let continues = match said {
+            None => theirs.version <= VERSION_ADOPTED_MAX,
+            Some(said) => {
+                theirs.version == self.version + 1
+                    && is_same_session(said.origin(), theirs)
+                    && !source.is_same(said.text())
+            }
+        };
+        continues && slots.is_identity(source.media_count())
+    }
+
+    /// A partner's description in the places of `list`, with our `o=` line towards this leg, to
+    /// which we have `said` that last.
+    fn rewrite(
+        &self,
+        source: &Description<'_>,
+        said: Option<&Description<'_>>,
         list: &Description<'_>,
         slots: &Slots,
     ) -> Arc<[u8]> {
-        let as_it_is = slots.is_identity(source.media_count());
         let (theirs, next) = (source.origin(), self.version + 1);
-        let Some(said) = parse(self.said.as_ref()) else {
-            let adopted = theirs.version <= VERSION_ADOPTED_MAX;
-            if as_it_is && adopted {
-                return partner.bytes.clone();
-            }
-            let version = if adopted { theirs.version } else { next };
-            return compose::rewrite(None, theirs, version, source, list, slots);
+        let (origin, version) = match said {
+            Some(said) => (said.origin(), next),
+            None if theirs.version <= VERSION_ADOPTED_MAX => (theirs, theirs.version),
+            None => (theirs, next),
         };
-        let ours = said.origin();
-        let continues = theirs.version == next && is_same_session(ours, theirs);
-        if as_it_is && continues && !source.is_same(said.text()) {
-            return partner.bytes.clone();
-        }
-        compose::rewrite(self.said.as_ref(), ours, next, source, list, slots)
+        let last = said.and(self.said.as_ref());
+        compose::rewrite(last, origin, version, source, list, slots)
     }
 
     /// A version is never used twice, not even after an offer that was refused.
-    fn note_version(&mut self, text: &[u8]) {
-        self.version = self.version.max(sdp::version(text).unwrap_or_default());
+    fn note_version(&mut self, version: u64) {
+        self.version = self.version.max(version);
     }
 }
 
 fn parse(text: Option<&Arc<[u8]>>) -> Option<Description<'_>> {
     Description::parse(text?)
-}
-
-/// A partner's body, with another text where it is a description.
-fn carry(partner: &Body, text: Option<Arc<[u8]>>) -> Body {
-    let Some(bytes) = text else {
-        return partner.clone();
-    };
-    let content_type = partner.content_type.clone();
-    Body {
-        content_type,
-        bytes,
-    }
-}
-
-fn sdp_type() -> Bytes {
-    Bytes::from_static(b"application/sdp")
-}
-
-fn body(text: Arc<[u8]>) -> Body {
-    Body {
-        content_type: sdp_type(),
-        bytes: text,
-    }
 }
