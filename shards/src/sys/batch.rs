@@ -66,7 +66,8 @@ fn switch_on(socket: BorrowedFd<'_>, level: libc::c_int, option: libc::c_int) ->
     check(result).map(|_| ())
 }
 
-/// Room for one `recvmmsg`.
+/// Room for one `recvmmsg`. Its headers are made once; what the kernel has written into those that
+/// it used is put right before the next call.
 pub(crate) struct ReceiveBatch {
     bytes: Vec<u8>,
     names: Vec<libc::sockaddr_storage>,
@@ -91,41 +92,48 @@ impl ReceiveBatch {
         // SAFETY: the three are plain C structures of integers and pointers, for which all zeros
         // is a value (null pointers, no length).
         let (name, vector, header) = unsafe { (mem::zeroed(), mem::zeroed(), mem::zeroed()) };
-        Self {
+        let mut batch = Self {
             bytes: vec![0; BATCH_MAX * DATAGRAM_BYTES_MAX],
             names: vec![name; BATCH_MAX],
             vectors: vec![vector; BATCH_MAX],
             headers: vec![header; BATCH_MAX],
             asides: vec![Aside([0; ASIDE_BYTES]); if has_asides { BATCH_MAX } else { 0 }],
-            received: 0,
+            received: BATCH_MAX,
+        };
+        // The lists' own pointers, which stay good however the lists are read meanwhile.
+        let (bytes, names) = (batch.bytes.as_mut_ptr(), batch.names.as_mut_ptr());
+        let (vectors, asides) = (batch.vectors.as_mut_ptr(), batch.asides.as_mut_ptr());
+        for (index, vector) in batch.vectors.iter_mut().enumerate() {
+            vector.iov_base = bytes.wrapping_add(index * DATAGRAM_BYTES_MAX).cast();
+            vector.iov_len = DATAGRAM_BYTES_MAX;
         }
+        for (index, header) in batch.headers.iter_mut().enumerate() {
+            header.msg_hdr.msg_name = names.wrapping_add(index).cast();
+            header.msg_hdr.msg_iov = vectors.wrapping_add(index);
+            header.msg_hdr.msg_iovlen = 1;
+            if has_asides {
+                header.msg_hdr.msg_control = asides.wrapping_add(index).cast();
+            }
+        }
+        batch
     }
 
     /// Receives what is there, at most `BATCH_MAX` datagrams, joined ones counted once; "would
     /// block" if there is none.
     pub(crate) fn receive(&mut self, socket: BorrowedFd<'_>) -> io::Result<usize> {
-        self.received = 0;
-        let slots = self
-            .bytes
-            .chunks_exact_mut(DATAGRAM_BYTES_MAX)
-            .zip(&mut self.names);
-        for ((slot, name), (vector, header)) in
-            slots.zip(self.vectors.iter_mut().zip(&mut self.headers))
-        {
-            vector.iov_base = slot.as_mut_ptr().cast();
-            vector.iov_len = slot.len();
-            header.msg_hdr.msg_name = (&raw mut *name).cast();
+        let aside_bytes = if self.asides.is_empty() {
+            0
+        } else {
+            ASIDE_BYTES
+        };
+        for header in &mut self.headers[..mem::take(&mut self.received)] {
             header.msg_hdr.msg_namelen = NAME_BYTES;
-            header.msg_hdr.msg_iov = vector;
-            header.msg_hdr.msg_iovlen = 1;
-        }
-        for (header, aside) in self.headers.iter_mut().zip(&mut self.asides) {
-            header.msg_hdr.msg_control = (&raw mut aside.0).cast();
-            header.msg_hdr.msg_controllen = ASIDE_BYTES as _;
+            header.msg_hdr.msg_controllen = aside_bytes as _;
         }
         // SAFETY: each of the BATCH_MAX headers points at its own name, vector, 65,535 bytes and,
-        // if there are any, aside, set above, all owned by `self`, which is borrowed for the
-        // whole call.
+        // if there are any, aside, all owned by `self`, which is borrowed for the whole call. None
+        // of them has moved since `new`, because no list of them grows, and nobody writes to them
+        // but the kernel.
         let received = check(unsafe {
             libc::recvmmsg(
                 socket.as_raw_fd(),
@@ -415,6 +423,41 @@ mod tests {
             assert_eq!(came, expected, "{joins} {accepts}");
             let is_joined = messages < lengths.len();
             assert_eq!(is_joined, joins && accepts, "{messages}");
+        }
+    }
+
+    #[test]
+    fn a_header_is_as_good_the_second_time() {
+        let [v4, v4_to] = [(); 2].map(|()| UdpSocket::bind("127.0.0.1:0").unwrap());
+        let [v6, v6_to] = [(); 2].map(|()| UdpSocket::bind("[::1]:0").unwrap());
+        for to in [&v4_to, &v6_to] {
+            accept_joined(to.as_fd()).unwrap();
+            stamp_arrivals(to.as_fd()).unwrap();
+        }
+        let mut batch = ReceiveBatch::new(true);
+        let mut sender = SendBatch::new(true);
+        // What a short name or little said beside it has left must not cut the next one short.
+        for (from, to, count) in [
+            (&v4, &v4_to, 1),
+            (&v6, &v6_to, 3),
+            (&v4, &v4_to, 3),
+            (&v6, &v6_to, 1),
+        ] {
+            let remote = to.local_addr().unwrap();
+            let datagrams: Vec<_> = (0..count)
+                .map(|it| (remote, it * 10..it * 10 + 10))
+                .collect();
+            let sent = sender.send(from.as_fd(), &[7; 30], &datagrams).unwrap();
+            assert_eq!((sent, batch.receive(to.as_fd()).unwrap()), (count, 1));
+            let came: Vec<_> = batch.datagrams().collect();
+            assert_eq!(came.len(), count);
+            for datagram in came {
+                assert_eq!(datagram.remote, from.local_addr().unwrap());
+                assert_eq!(datagram.bytes, [7; 10]);
+                assert!(datagram.stamp.is_some());
+            }
+            let none = batch.receive(to.as_fd()).map_err(|error| error.kind());
+            assert_eq!(none, Err(io::ErrorKind::WouldBlock));
         }
     }
 
