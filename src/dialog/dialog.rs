@@ -10,7 +10,7 @@ use offhook_shards::{Source, Transport};
 
 use crate::journal::field::{Field, Reader, fields, write_text};
 use crate::seldom::Seldom;
-use crate::sip::{self, NameAddr, Request, Response, Uri};
+use crate::sip::{self, HeaderName, NameAddr, Request, Response, Uri};
 use crate::texts::Texts;
 
 use super::authorization::Authorization;
@@ -218,8 +218,8 @@ impl Dialog {
             texts: Texts::of_parts([
                 alone(request.call_id),
                 alone(request.from_tag.unwrap_or_default()),
-                in_brackets(&String::from_utf8_lossy(request.to.uri_bytes)),
-                in_brackets(&String::from_utf8_lossy(request.from.uri_bytes)),
+                in_brackets(&text_of(request.to.uri_bytes)),
+                in_brackets(&text_of(request.from.uri_bytes)),
                 alone(&target_uri(contact)),
                 alone(request.uri.user.unwrap_or_default()),
             ]),
@@ -248,8 +248,8 @@ impl Dialog {
         let mut dialog = Self::open(&Opening {
             call_id: response.call_id.to_owned(),
             local_tag,
-            local: in_brackets(&String::from_utf8_lossy(response.from.uri_bytes)).concat(),
-            request_uri: &String::from_utf8_lossy(response.to.uri_bytes),
+            local: in_brackets(&text_of(response.from.uri_bytes)).concat(),
+            request_uri: &text_of(response.to.uri_bytes),
             target: peer,
             contact_user: "",
             is_focus: false,
@@ -340,9 +340,8 @@ impl Dialog {
 
     /// The Contact of a message as a Request-URI, if it is another one than before.
     pub(super) fn new_contact(&self, message: &sip::Message<'_>) -> Option<Box<str>> {
-        let contact = message.contact().ok().flatten()?;
-        let is_other = without_headers(contact.uri_bytes) != self.remote_target().as_bytes();
-        is_other.then(|| target_uri(&contact).into())
+        let contact = other_contact(message, self.remote_target())?;
+        Some(target_uri(&contact).into())
     }
 
     /// Whether the peer's side of a message is that of this dialog.
@@ -463,9 +462,29 @@ pub(super) fn contact_of(message: &sip::Message<'_>) -> Option<Box<str>> {
     Some(target_uri(&contact).into())
 }
 
+/// The Contact of a message, if it is another URI than this one. It is read only where it is not
+/// this URI in brackets and nothing else, as it is nearly always.
+fn other_contact<'a>(message: &sip::Message<'a>, target: &str) -> Option<NameAddr<'a>> {
+    let first = message.headers(HeaderName::Contact).next();
+    let plain = first.and_then(|value| value.strip_prefix(b"<")?.strip_suffix(b">"));
+    if plain == Some(target.as_bytes()) {
+        return None;
+    }
+    let contact = message.contact().ok().flatten()?;
+    (without_headers(contact.uri_bytes) != target.as_bytes()).then_some(contact)
+}
+
 /// A Contact URI as a Request-URI: without headers, which may not stand there (§19.1.1).
 fn target_uri<'a>(contact: &NameAddr<'a>) -> Cow<'a, str> {
-    String::from_utf8_lossy(without_headers(contact.uri_bytes))
+    text_of(without_headers(contact.uri_bytes))
+}
+
+/// What came as text. What is UTF-8, as nearly all is, is not searched for what must be replaced.
+pub(super) fn text_of(bytes: &[u8]) -> Cow<'_, str> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => String::from_utf8_lossy(bytes),
+    }
 }
 
 fn without_headers(uri: &[u8]) -> &[u8] {
@@ -490,7 +509,7 @@ fn routes(message: &sip::Message<'_>) -> impl Iterator<Item = Route> {
         .record_routes()
         .filter_map(Result::ok)
         .map(|hop| Route {
-            uri: String::from_utf8_lossy(hop.uri_bytes).into(),
+            uri: text_of(hop.uri_bytes).into(),
             loose: hop.uri.lr(),
         })
 }

@@ -8,6 +8,7 @@ use offhook_shards::Source;
 use crate::limits::MAX_FORWARDS;
 use crate::sip::{HeaderName, Host, Message, NameAddr, Request};
 
+use super::dialog::text_of;
 use super::{Carried, Invitation, Party, SessionUuid, history};
 
 /// Headers that go through us untouched, if their sender is trusted; of anybody else only the
@@ -192,7 +193,7 @@ fn carried(message: &Message<'_>, is_trusted: bool) -> Carried {
     };
     let lines = names.iter().flat_map(|name| {
         let values = message.headers(*name);
-        values.map(|value| (name.as_str(), String::from_utf8_lossy(value)))
+        values.map(|value| (name.as_str(), text_of(value)))
     });
     lines.collect()
 }

@@ -11,7 +11,7 @@ use crate::texts::Texts;
 use super::super::Target;
 use super::super::authorization::Authorization;
 use super::super::far_end::Way;
-use super::{Dialog, Route, Tag, seldom, without_headers};
+use super::{Dialog, Route, Tag, other_contact, seldom};
 
 /// Places of its texts: the peer's side is as To writes it, its target the peer's Contact.
 const CALL_ID: usize = 0;
@@ -142,10 +142,7 @@ impl Resting {
 
     /// Whether a message has another Contact than the peer had.
     pub(in crate::dialog) fn is_moved_by(&self, message: &sip::Message<'_>) -> bool {
-        let contact = message.contact().ok().flatten();
-        contact.is_some_and(|it| {
-            without_headers(it.uri_bytes) != self.texts.get(REMOTE_TARGET).as_bytes()
-        })
+        other_contact(message, self.texts.get(REMOTE_TARGET)).is_some()
     }
 
     /// The dialog as it was before it went to rest.
