@@ -269,6 +269,9 @@ impl<P> Port<P> {
         parcels_max: usize,
         mut take: impl FnMut(ShardId, P) -> bool,
     ) -> usize {
+        if self.mesh.shards == 1 {
+            return 0;
+        }
         let mut taken = 0;
         let mut has_room = true;
         for step in 0..self.mesh.shards {

@@ -352,7 +352,9 @@ pub(super) fn clean_uri(uri: &str) -> Cow<'_, str> {
 
 /// Copies a value; line ends of folds, and any other control character, become blanks.
 pub(super) fn one_line(out: &mut Vec<u8>, value: &[u8]) {
-    if value.iter().all(|&byte| visible(byte) == byte) {
+    // Not `all`: to look at every byte is quicker than to stop at one.
+    let is_plain = |plain, &byte: &u8| plain & (visible(byte) == byte);
+    if value.iter().fold(true, is_plain) {
         out.extend_from_slice(value);
     } else {
         out.extend(value.iter().map(|&byte| visible(byte)));

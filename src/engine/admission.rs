@@ -85,7 +85,8 @@ impl Delay {
 #[derive(Debug, Default)]
 struct Loss {
     is_alone: bool,
-    began: Option<Instant>,
+    /// When this stretch ends.
+    until: Option<Instant>,
     here: Offered,
     /// What came in the stretch before.
     last: Offered,
@@ -97,9 +98,9 @@ struct Loss {
 
 impl Loss {
     fn percent(&mut self, now: Instant) -> u8 {
-        let began = *self.began.get_or_insert(now);
-        let passed = now.saturating_duration_since(began);
-        if passed >= FEEDBACK_VALIDITY {
+        let until = *self.until.get_or_insert(now + FEEDBACK_VALIDITY);
+        if now >= until {
+            let passed = now.duration_since(until) + FEEDBACK_VALIDITY;
             let stretches = passed.as_millis() / FEEDBACK_VALIDITY.as_millis();
             let mut all = std::mem::take(&mut self.elsewhere);
             let here = std::mem::take(&mut self.here);
@@ -121,7 +122,7 @@ impl Loss {
             for _ in 1..stretches.min(32) {
                 self.percent = self.percent * 3 / 4;
             }
-            self.began = Some(now);
+            self.until = Some(now + FEEDBACK_VALIDITY);
         }
         u8::try_from(self.percent).unwrap_or(100)
     }

@@ -46,9 +46,16 @@ impl<'a> ContentType<'a> {
     /// Whether it is this media type, written `type/subtype`.
     #[must_use]
     pub fn is(&self, media_type: &str) -> bool {
-        media_type.split_once('/').is_some_and(|(kind, subtype)| {
-            self.kind.eq_ignore_ascii_case(kind) && self.subtype.eq_ignore_ascii_case(subtype)
-        })
+        // Nearly everybody writes it the same way.
+        let same = |this: &str, that: &[u8]| {
+            this.as_bytes() == that || this.as_bytes().eq_ignore_ascii_case(that)
+        };
+        match media_type.as_bytes().split_at_checked(self.kind.len()) {
+            Some((kind, [b'/', subtype @ ..])) => {
+                same(self.subtype, subtype) && same(self.kind, kind)
+            }
+            Some(_) | None => false,
+        }
     }
 }
 

@@ -211,7 +211,7 @@ impl<'b> Writer<'b> {
 
     /// Ends a message without a body.
     pub fn end(&mut self) {
-        self.header(HeaderName::ContentLength, 0);
+        self.bytes(HeaderName::ContentLength, b"0");
         self.buffer.extend_from_slice(b"\r\n");
     }
 
@@ -287,7 +287,8 @@ impl<'b> Writer<'b> {
         self.name(b"To");
         push_value(self.buffer, value);
         if let Some(tag) = tag {
-            push_display(self.buffer, format_args!(";tag={tag}"));
+            self.buffer.extend_from_slice(b";tag=");
+            push_value(self.buffer, tag.as_bytes());
         }
         self.line_end();
     }
