@@ -517,7 +517,8 @@ impl Notifies {
         let [head, middle, tail] = &self.texts[self.sent % self.texts.len()];
         let (branch, cseq) = (self.sent, Self::FIRST_CSEQ + self.sent / self.texts.len());
         self.datagram.clear();
-        write!(self.datagram, "{head}{branch}{middle}{cseq}{tail}").expect("memory takes it");
+        // Of one length, so that each finds the room of an earlier one.
+        write!(self.datagram, "{head}{branch:06}{middle}{cseq}{tail}").expect("memory takes it");
         self.sent += 1;
         floor.send(&self.datagram);
     }

@@ -320,7 +320,7 @@ fn an_agent_who_sends_a_caller_elsewhere_gets_the_next_one() {
 fn a_caller_whose_transfer_fails_finds_its_place_in_a_full_queue() {
     let full = FLOOR.replace(
         "name = \"home\"",
-        "name = \"home\"\nwrap_up = 60\ncapacity = 1",
+        "name = \"home\"\nwrap_up = 50\ncapacity = 1",
     );
     let mut world = World::new(Setup::calm(1).with(&full));
     world.run_until_ready();

@@ -189,7 +189,7 @@ fn transactions_that_only_end_wake_nobody_one_by_one() {
     }
     assert!(transactions.is_empty());
     let span = Duration::from_millis(REQUESTS.into());
-    assert!(moments <= 1 + span.as_millis() / TIMER_GRAIN.as_millis());
+    assert!(moments <= 1 + span.as_millis().div_ceil(TIMER_GRAIN.as_millis()));
 }
 
 #[test]
