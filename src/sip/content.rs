@@ -122,3 +122,25 @@ impl<'a> Message<'a> {
             .transpose()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_media_type_is_compared_whole_and_without_regard_to_case() {
+        let cases = [
+            ("application/sdp", true),
+            ("Application/SDP;charset=utf-8", true),
+            ("application / sdp", true),
+            ("application/sdpx", false),
+            ("applicationx/sdp", false),
+            ("app/sdp", false),
+            ("a/b", false),
+        ];
+        for (written, expected) in cases {
+            let found = ContentType::parse(written.as_bytes()).expect("legal");
+            assert_eq!(found.is("application/sdp"), expected, "{written}");
+        }
+    }
+}

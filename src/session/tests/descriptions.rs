@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use super::phone::{body, version};
 use crate::dialog::Body;
+use crate::limits::SDP_LINES_MAX;
 use crate::session::description::Told;
 use crate::session::slots::Slots;
 use crate::session::{Hold, LegSession};
@@ -281,6 +282,28 @@ fn an_answer_of_other_length_still_answers_every_line() {
     // The far end leaves the refused line out, against RFC 3264 §6.
     let answer = caller.answer(&Told::of(&body(PHONE)), &Slots::identity(2));
     assert!(text(&answer).ends_with("m=video 0 RTP/AVP 31\r\n"));
+}
+
+/// Put together from a list of many media and a partner of many lines, an offer may have more lines
+/// than a description may: what the far end says to it then teaches nothing.
+#[test]
+fn an_offer_that_has_grown_too_long_is_said_and_its_answer_not_understood() {
+    let mut agent = LegSession::outbound(8);
+    let unused = "m=video 0 RTP/AVP 31\r\n".repeat(20);
+    let many = body(&(ucm() + &unused));
+    agent.offer(&Told::of(&many));
+    agent.hear_answer(&Told::of(&body(&(PHONE.to_owned() + &unused))));
+    let heard = agent.heard().cloned();
+    let long = body(&(PHONE.to_owned() + &"a=x\r\n".repeat(SDP_LINES_MAX - 20)));
+    let (given, _) = agent.offer(&Told::of(&long));
+    assert!(Told::of(&long).description.is_some() && Told::of(&given).description.is_none());
+    let holds = body(&PHONE.replace("m=audio", "a=inactive\r\nm=audio"));
+    agent.hear_answer(&Told::of(&holds));
+    assert!(agent.is_settled() && !agent.far_end_holds());
+    assert_eq!(
+        (agent.said(), agent.heard()),
+        (Some(&given.bytes), heard.as_ref())
+    );
 }
 
 /// What a number above 95 means stands in every description that has it (RFC 3264 §6.1), also
