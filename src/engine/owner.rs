@@ -73,6 +73,9 @@ impl Owners {
     }
 
     fn name(&self, kind: &[u8], name: &str) -> ShardId {
+        if self.shards == 1 {
+            return ShardId(0);
+        }
         let mut hasher = SipHasher13::new_with_keys(self.key[0], self.key[1]);
         hasher.write(kind);
         hasher.write_u8(0xff);
