@@ -8,6 +8,7 @@ mod calendar;
 mod check;
 mod credentials;
 mod dns;
+mod find;
 mod keys;
 mod mistake;
 mod network;
@@ -163,13 +164,7 @@ pub struct Config {
 impl Config {
     /// The agent at a DN.
     pub fn dn(&self, dn: &str) -> Option<DnIndex> {
-        let index = self
-            .agents
-            .binary_search_by(|agent| (*agent.dn).cmp(dn))
-            .ok()?;
-        Some(DnIndex(
-            u32::try_from(index).expect("AGENTS_MAX fits in 32 bits"),
-        ))
+        find::find(&self.agents, dn)
     }
 
     /// The queue of a name.

@@ -12,6 +12,7 @@ use super::trunk::Prefixes;
 use crate::config::agent::{
     AfterLogin, Agent, AgentDefaults, AgentSettings, Login, NoAnswerAction, WrapUp,
 };
+use crate::config::find::find;
 use crate::config::mistake::Mistakes;
 use crate::config::presence::Presence;
 use crate::config::reader::{Section, Source};
@@ -331,13 +332,7 @@ pub(super) struct Roster {
 
 impl Roster {
     pub(super) fn find(&self, dn: &str) -> Option<DnIndex> {
-        let index = self
-            .agents
-            .binary_search_by(|agent| (*agent.dn).cmp(dn))
-            .ok()?;
-        Some(DnIndex(
-            u32::try_from(index).expect("AGENTS_MAX fits in 32 bits"),
-        ))
+        find(&self.agents, dn)
     }
 }
 
