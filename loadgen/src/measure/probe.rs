@@ -3,6 +3,7 @@
 //! difference counts.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
@@ -99,33 +100,41 @@ pub fn worker_thread() -> Option<u32> {
     link.file_name()?.to_str()?.parse().ok()
 }
 
-/// Addresses of all UDP sockets of this machine; none where the kernel does not tell.
+/// Addresses of all UDP sockets of this machine; `None` where the kernel does not tell.
 #[must_use]
-pub fn udp_sockets() -> Vec<SocketAddr> {
-    let mut found = Vec::new();
-    for path in ["/proc/net/udp", "/proc/net/udp6"] {
-        let text = std::fs::read_to_string(path).unwrap_or_default();
-        found.extend(socket_drops(&text).map(|(address, _)| address));
-    }
-    found
+pub fn udp_sockets() -> Option<Vec<SocketAddr>> {
+    let tables = ["/proc/net/udp", "/proc/net/udp6"].map(std::fs::read_to_string);
+    told(tables, |table| {
+        socket_drops(table).map(|(address, _)| address).collect()
+    })
 }
 
-/// Addresses on which connections are accepted on this machine; none where the kernel does not
+/// Addresses on which connections are accepted on this machine; `None` where the kernel does not
 /// tell.
 #[must_use]
-pub fn tcp_listeners() -> Vec<SocketAddr> {
+pub fn tcp_listeners() -> Option<Vec<SocketAddr>> {
     const LISTENS: &str = "0A";
-    let mut found = Vec::new();
-    for path in ["/proc/net/tcp", "/proc/net/tcp6"] {
-        let text = std::fs::read_to_string(path).unwrap_or_default();
-        found.extend(text.lines().skip(1).filter_map(|line| {
+    let tables = ["/proc/net/tcp", "/proc/net/tcp6"].map(std::fs::read_to_string);
+    told(tables, |table| {
+        let listener = |line: &str| {
             let mut words = line.split_ascii_whitespace().skip(1);
             let local = words.next()?;
             let state = words.nth(1)?;
             (state == LISTENS).then(|| socket_address(local)).flatten()
-        }));
-    }
-    found
+        };
+        table.lines().skip(1).filter_map(listener).collect()
+    })
+}
+
+/// What stands in those of the kernel's tables that can be read; nothing where none can be. A table
+/// without a row says that there is no socket.
+fn told(
+    tables: [io::Result<String>; 2],
+    read: impl Fn(&str) -> Vec<SocketAddr>,
+) -> Option<Vec<SocketAddr>> {
+    let told = tables.into_iter().filter_map(Result::ok);
+    let rows: Vec<_> = told.map(|table| read(&table)).collect();
+    (!rows.is_empty()).then(|| rows.concat())
 }
 
 /// Time on a core and time spent waiting for one, in nanoseconds.
@@ -189,6 +198,17 @@ mod tests {
             assert_eq!(found, [("127.0.0.1:5060".parse().unwrap(), 42)]);
         }
         assert_eq!(socket_address("xyz"), None);
+    }
+
+    #[test]
+    fn a_table_without_a_row_says_that_there_is_no_socket() {
+        let read = |table: &str| socket_drops(table).map(|(address, _)| address).collect();
+        let missing = || Err(io::ErrorKind::NotFound.into());
+        assert_eq!(
+            told([Ok("  sl  local_address\n".to_owned()), missing()], read),
+            Some(Vec::new())
+        );
+        assert_eq!(told([missing(), missing()], read), None);
     }
 
     #[test]

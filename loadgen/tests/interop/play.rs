@@ -70,8 +70,8 @@ pub(crate) fn start(mut command: Command, address: SocketAddr) -> Child {
 }
 
 /// Everybody who can be called.
-pub(crate) fn udp_or_tcp() -> Vec<SocketAddr> {
-    [udp_sockets(), tcp_listeners()].concat()
+pub(crate) fn udp_or_tcp() -> Option<Vec<SocketAddr>> {
+    Some([udp_sockets()?, tcp_listeners()?].concat())
 }
 
 pub(crate) fn is_clean(what: &str, output: &Output) {

@@ -131,7 +131,8 @@ pub(crate) fn check_peer(remote: SocketAddr, transport: Transport) -> Result<(),
     match transport {
         Transport::Udp => {
             let is_here = remote.ip().is_loopback();
-            if is_here && udp_listeners().is_some_and(|all| !is_among(remote, &all)) {
+            let all = crate::measure::udp_sockets();
+            if is_here && all.is_some_and(|all| !is_among(remote, &all)) {
                 return Err(format!(
                     "offhook-load: nobody listens on {remote} over UDP; {cure}"
                 ));
@@ -142,7 +143,7 @@ pub(crate) fn check_peer(remote: SocketAddr, transport: Transport) -> Result<(),
         Transport::Tls => {
             let is_here = remote.ip().is_loopback();
             let all = crate::measure::tcp_listeners();
-            if is_here && !all.is_empty() && !is_among(remote, &all) {
+            if is_here && all.is_some_and(|all| !is_among(remote, &all)) {
                 return Err(format!(
                     "offhook-load: nobody listens on {remote} over TCP; {cure}"
                 ));
@@ -156,12 +157,6 @@ pub(crate) fn check_peer(remote: SocketAddr, transport: Transport) -> Result<(),
             )),
         },
     }
-}
-
-/// Addresses of all UDP sockets of this machine; `None` where the kernel does not tell.
-fn udp_listeners() -> Option<Vec<SocketAddr>> {
-    let all = crate::measure::udp_sockets();
-    (!all.is_empty()).then_some(all)
 }
 
 fn is_among(remote: SocketAddr, all: &[SocketAddr]) -> bool {
