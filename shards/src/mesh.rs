@@ -269,13 +269,14 @@ impl<P> Port<P> {
         parcels_max: usize,
         mut take: impl FnMut(ShardId, P) -> bool,
     ) -> usize {
-        if self.mesh.shards == 1 {
-            return 0;
-        }
         let mut taken = 0;
         let mut has_room = true;
         for step in 0..self.mesh.shards {
             let from = ShardId((self.next_sender[lane as usize] + step) % self.mesh.shards);
+            // The diagonal stays empty.
+            if from == self.me {
+                continue;
+            }
             let queue = self.mesh.queue(from, self.me, lane);
             let before = taken;
             while has_room && taken < parcels_max {

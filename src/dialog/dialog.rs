@@ -10,7 +10,7 @@ use offhook_shards::{Source, Transport};
 
 use crate::journal::field::{Field, Reader, fields, write_text};
 use crate::seldom::Seldom;
-use crate::sip::{self, HeaderName, NameAddr, Request, Response, Uri};
+use crate::sip::{self, HeaderName, NameAddr, Request, Response, Uri, text_or_replaced};
 use crate::texts::Texts;
 
 use super::authorization::Authorization;
@@ -218,8 +218,8 @@ impl Dialog {
             texts: Texts::of_parts([
                 alone(request.call_id),
                 alone(request.from_tag.unwrap_or_default()),
-                in_brackets(&text_of(request.to.uri_bytes)),
-                in_brackets(&text_of(request.from.uri_bytes)),
+                in_brackets(&text_or_replaced(request.to.uri_bytes)),
+                in_brackets(&text_or_replaced(request.from.uri_bytes)),
                 alone(&target_uri(contact)),
                 alone(request.uri.user.unwrap_or_default()),
             ]),
@@ -248,8 +248,8 @@ impl Dialog {
         let mut dialog = Self::open(&Opening {
             call_id: response.call_id.to_owned(),
             local_tag,
-            local: in_brackets(&text_of(response.from.uri_bytes)).concat(),
-            request_uri: &text_of(response.to.uri_bytes),
+            local: in_brackets(&text_or_replaced(response.from.uri_bytes)).concat(),
+            request_uri: &text_or_replaced(response.to.uri_bytes),
             target: peer,
             contact_user: "",
             is_focus: false,
@@ -476,15 +476,7 @@ fn other_contact<'a>(message: &sip::Message<'a>, target: &str) -> Option<NameAdd
 
 /// A Contact URI as a Request-URI: without headers, which may not stand there (§19.1.1).
 fn target_uri<'a>(contact: &NameAddr<'a>) -> Cow<'a, str> {
-    text_of(without_headers(contact.uri_bytes))
-}
-
-/// What came as text. What is UTF-8, as nearly all is, is not searched for what must be replaced.
-pub(super) fn text_of(bytes: &[u8]) -> Cow<'_, str> {
-    match std::str::from_utf8(bytes) {
-        Ok(text) => Cow::Borrowed(text),
-        Err(_) => String::from_utf8_lossy(bytes),
-    }
+    text_or_replaced(without_headers(contact.uri_bytes))
 }
 
 fn without_headers(uri: &[u8]) -> &[u8] {
@@ -509,7 +501,7 @@ fn routes(message: &sip::Message<'_>) -> impl Iterator<Item = Route> {
         .record_routes()
         .filter_map(Result::ok)
         .map(|hop| Route {
-            uri: text_of(hop.uri_bytes).into(),
+            uri: text_or_replaced(hop.uri_bytes).into(),
             loose: hop.uri.lr(),
         })
 }

@@ -6,9 +6,8 @@ use std::time::Duration;
 use offhook_shards::Source;
 
 use crate::limits::MAX_FORWARDS;
-use crate::sip::{HeaderName, Host, Message, NameAddr, Request};
+use crate::sip::{HeaderName, Host, Message, NameAddr, Request, text_or_replaced};
 
-use super::dialog::text_of;
 use super::{Carried, Invitation, Party, SessionUuid, history};
 
 /// Headers that go through us untouched, if their sender is trusted; of anybody else only the
@@ -193,7 +192,7 @@ fn carried(message: &Message<'_>, is_trusted: bool) -> Carried {
     };
     let lines = names.iter().flat_map(|name| {
         let values = message.headers(*name);
-        values.map(|value| (name.as_str(), text_of(value)))
+        values.map(|value| (name.as_str(), text_or_replaced(value)))
     });
     lines.collect()
 }

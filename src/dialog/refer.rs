@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 
-use crate::sip::{HeaderName, Message, NameAddr, Request, Scheme, Status};
+use crate::sip::{HeaderName, Message, NameAddr, Request, Scheme, Status, text_or_replaced};
 use crate::transaction::ServerKey;
 
 use super::call_dialog::CallDialog;
@@ -57,7 +57,7 @@ pub(super) fn read(request: &Request<'_>) -> Result<Refer, Status> {
             Some(replaces(&read.map_err(|_| Status::BAD_REQUEST)?))
         }
     };
-    let uri = String::from_utf8_lossy(target.uri_bytes);
+    let uri = text_or_replaced(target.uri_bytes);
     Ok(Refer {
         number: number(target.uri.user.unwrap_or_default()),
         uri: uri.split('?').next().unwrap_or_default().to_owned(),
@@ -80,7 +80,7 @@ pub(super) fn replaces(read: &crate::sip::Replaces<'_>) -> Replaces {
 fn referred_by(message: &Message<'_>) -> Option<String> {
     let value = message.header(HeaderName::ReferredBy)?;
     NameAddr::parse(value).ok()?;
-    Some(String::from_utf8_lossy(value).into_owned())
+    Some(text_or_replaced(value).into_owned())
 }
 
 /// A REFER within a confirmed call.

@@ -5,6 +5,8 @@
 
 use std::borrow::Cow;
 
+use crate::sip::text_or_replaced;
+
 /// Whether the user part of `entity` is `dn`: `sip:8001@node2.example.com`, `pres:8001@example`,
 /// `tel:8001` and `8001` all are 8001.
 pub(super) fn is_about(entity: &str, dn: &str) -> bool {
@@ -48,7 +50,7 @@ fn unescaped(text: &str) -> Cow<'_, str> {
             }
         }
     }
-    Cow::Owned(String::from_utf8_lossy(&bytes).into_owned())
+    Cow::Owned(text_or_replaced(&bytes).into_owned())
 }
 
 fn both_hex(high: u8, low: u8) -> bool {

@@ -6,11 +6,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::dialog::Body;
-use crate::limits::SDP_MEDIA_MAX;
 use crate::sip::Sdp;
-use crate::sip::sdp::{Media, Origin};
+use crate::sip::sdp::{Gist, Media, Origin};
 
-use super::direction::{meant, sends};
+use super::direction::meant;
 
 /// A description that has been checked once.
 #[derive(Debug, Clone, Copy)]
@@ -27,34 +26,6 @@ pub(super) struct Section<'a> {
     pub(super) media: Media<'a>,
     /// From `m=` up to the next `m=`.
     pub(super) text: &'a [u8],
-}
-
-/// What a description says in short: all that must be known of an offer when its answer comes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Gist {
-    pub(super) media_count: u8,
-    /// Whether every medium in use is on hold.
-    pub(super) is_held: bool,
-    /// Whether its writer sends none of the media in use.
-    pub(super) is_silent: bool,
-}
-
-const _: () = assert!(SDP_MEDIA_MAX <= u8::MAX as usize);
-
-impl Gist {
-    fn of(sdp: &Sdp<'_>) -> Self {
-        let (mut live, mut held, mut sending) = (0, 0, 0);
-        for media in sdp.media().filter(|media| media.port != 0) {
-            live += 1;
-            held += usize::from(media.is_held());
-            sending += usize::from(sends(media.direction));
-        }
-        Self {
-            media_count: u8::try_from(sdp.media_count).expect("no more than SDP_MEDIA_MAX"),
-            is_held: live > 0 && held == live,
-            is_silent: sending == 0,
-        }
-    }
 }
 
 /// A body that one party tells another, read once for all who are to look at it.
@@ -89,7 +60,7 @@ impl<'a> Description<'a> {
 
     pub(super) fn parse(text: &'a [u8]) -> Option<Self> {
         let sdp = Sdp::parse(text).ok()?;
-        let gist = Gist::of(&sdp);
+        let gist = sdp.gist();
         Some(Self { sdp, text, gist })
     }
 
@@ -259,48 +230,6 @@ mod tests {
             text.extend_from_slice(section.text);
         }
         assert_eq!(text, TEXT);
-    }
-
-    #[test]
-    fn the_gist_is_of_what_is_in_use() {
-        let cases = [
-            // Media, on hold, silent.
-            ("", 0, false, true),
-            ("m=audio 4 RTP/AVP 0\r\n", 1, false, false),
-            ("m=audio 0 RTP/AVP 0\r\n", 1, false, true),
-            ("m=audio 4 RTP/AVP 0\r\na=sendonly\r\n", 1, true, false),
-            ("m=audio 4 RTP/AVP 0\r\na=recvonly\r\n", 1, false, true),
-            ("m=audio 4 RTP/AVP 0\r\na=inactive\r\n", 1, true, true),
-            // RFC 3264 §8.4: the old hold, which says that it sends.
-            (
-                "m=audio 4 RTP/AVP 0\r\nc=IN IP4 0.0.0.0\r\n",
-                1,
-                true,
-                false,
-            ),
-            (
-                "m=audio 4 RTP/AVP 0\r\na=sendonly\r\nm=video 0 RTP/AVP 31\r\n",
-                2,
-                true,
-                false,
-            ),
-            (
-                "m=audio 4 RTP/AVP 0\r\na=inactive\r\nm=video 6 RTP/AVP 31\r\n",
-                2,
-                false,
-                false,
-            ),
-        ];
-        for (sections, media_count, is_held, is_silent) in cases {
-            let text = format!("v=0\r\no=- 7 1 IN IP4 h\r\ns=-\r\nt=0 0\r\n{sections}");
-            let expected = Gist {
-                media_count,
-                is_held,
-                is_silent,
-            };
-            let description = Description::parse(text.as_bytes()).expect("legal");
-            assert_eq!(description.gist, expected, "{sections}");
-        }
     }
 
     #[test]

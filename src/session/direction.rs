@@ -3,22 +3,6 @@
 use crate::sip::Direction;
 use crate::sip::sdp::Media;
 
-/// Whether the writer sends.
-pub(super) fn sends(direction: Direction) -> bool {
-    match direction {
-        Direction::SendReceive | Direction::SendOnly => true,
-        Direction::ReceiveOnly | Direction::Inactive => false,
-    }
-}
-
-/// Whether the writer receives.
-pub(super) fn receives(direction: Direction) -> bool {
-    match direction {
-        Direction::SendReceive | Direction::ReceiveOnly => true,
-        Direction::SendOnly | Direction::Inactive => false,
-    }
-}
-
 fn of(sends: bool, receives: bool) -> Direction {
     match (sends, receives) {
         (true, true) => Direction::SendReceive,
@@ -30,20 +14,20 @@ fn of(sends: bool, receives: bool) -> Direction {
 
 /// What both allow.
 pub(super) fn both(one: Direction, other: Direction) -> Direction {
-    of(sends(one) && sends(other), receives(one) && receives(other))
+    of(
+        one.sends() && other.sends(),
+        one.receives() && other.receives(),
+    )
 }
 
 /// The same seen from the other side.
 pub(super) fn reversed(direction: Direction) -> Direction {
-    of(receives(direction), sends(direction))
+    of(direction.receives(), direction.sends())
 }
 
 /// How the writer uses the medium; the old hold by the address 0.0.0.0 receives nothing.
 pub(super) fn meant(media: &Media<'_>) -> Direction {
-    of(
-        sends(media.direction),
-        receives(media.direction) && !media.is_held(),
-    )
+    of(media.direction.sends(), !media.is_held())
 }
 
 /// The attribute, without its line end.

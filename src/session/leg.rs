@@ -7,15 +7,15 @@ use bytes::Bytes;
 
 use crate::dialog::Body;
 use crate::journal::field::fields;
-use crate::sip::sdp;
+use crate::sip::sdp::{self, Gist};
 
 use super::before::{BeforeAnswer, Early};
 use super::compose;
 use super::description::{
-    Description, Gist, Told, body, carry, in_use, is_alike, is_same_session, same_media,
-    same_places, sdp_type,
+    Description, Told, body, carry, in_use, is_alike, is_same_session, same_media, same_places,
+    sdp_type,
 };
-use super::direction::{both, sends};
+use super::direction::both;
 use super::ours::{Hold, OwnOrigin, direction_of};
 use super::slots::Slots;
 
@@ -124,8 +124,7 @@ impl LegSession {
     /// Whether the far end last said that it sends.
     #[must_use]
     pub fn far_end_sends(&self) -> bool {
-        parse(self.heard.as_ref())
-            .is_some_and(|heard| in_use(&heard).any(|media| sends(media.direction)))
+        parse(self.heard.as_ref()).is_some_and(|heard| !heard.gist.is_silent)
     }
 
     /// Whether the far end has been put on hold: it is told that nothing is received, be it our
@@ -170,12 +169,9 @@ impl LegSession {
         };
         parse(self.said.as_ref()).is_some_and(|said| {
             let slots = Slots::offer(&said, &source);
-            let text = if self.passes(&source, Some(&said), &slots) {
-                partner.bytes.clone()
-            } else {
-                self.rewrite(&source, Some(&said), &said, &slots)
-            };
-            self.said.as_ref() == Some(&text)
+            // What passes as it is has a newer version than what was said.
+            !self.passes(&source, Some(&said), &slots)
+                && self.said == Some(self.rewrite(&source, Some(&said), &said, &slots))
         })
     }
 

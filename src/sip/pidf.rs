@@ -13,6 +13,7 @@ use quick_xml::reader::Reader;
 
 use crate::limits::{PIDF_ACTIVITIES_MAX, PIDF_ACTIVITY_BYTES_MAX, PIDF_BYTES_MAX};
 
+use super::scan::text_or_replaced;
 use document::{Document, Tag};
 
 mod document;
@@ -129,11 +130,7 @@ pub fn text(body: &[u8]) -> Result<Cow<'_, str>, PidfError> {
     if UTF16.iter().any(|start| body.starts_with(start)) {
         return Err(PidfError::Utf16);
     }
-    // To look for what must be replaced takes ten times as long as to see that nothing must.
-    match std::str::from_utf8(body) {
-        Ok(text) => Ok(Cow::Borrowed(text)),
-        Err(_) => Ok(String::from_utf8_lossy(body)),
-    }
+    Ok(text_or_replaced(body))
 }
 
 /// Reads a document whose text [`text`] has found to be of bearable length.

@@ -3,6 +3,8 @@
 //! Folding needs no copy: CR and LF reach a value only as part of a fold (`lines` sees to that),
 //! so the cursor counts them as white space.
 
+use std::borrow::Cow;
+
 use super::class::{MEDIA_TYPE, PARAMETER, TOKEN, VALUE, class_text};
 use super::malformed::Malformed;
 
@@ -31,6 +33,15 @@ pub(super) fn trim(mut bytes: &[u8]) -> &[u8] {
 /// Text, when it is.
 pub(super) fn text(bytes: &[u8]) -> Option<&str> {
     std::str::from_utf8(bytes).ok()
+}
+
+/// What came as text, with U+FFFD for what is not UTF-8. Nothing is copied where all of it is.
+pub(crate) fn text_or_replaced(bytes: &[u8]) -> Cow<'_, str> {
+    // To look for what must be replaced takes ten times as long as to see that nothing must.
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => String::from_utf8_lossy(bytes),
+    }
 }
 
 /// A decimal number of any length without sign; `None` when it is not one.
@@ -257,6 +268,16 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn only_what_is_no_text_is_replaced() {
+        for plain in ["", "2001", "Müller"] {
+            assert!(
+                matches!(text_or_replaced(plain.as_bytes()), Cow::Borrowed(text) if text == plain)
+            );
+        }
+        assert_eq!(text_or_replaced(b"M\xfcller"), "M\u{fffd}ller");
+    }
 
     proptest! {
         #[test]

@@ -51,6 +51,26 @@ pub enum Direction {
     Inactive,
 }
 
+impl Direction {
+    /// Whether the writer sends.
+    #[must_use]
+    pub fn sends(self) -> bool {
+        match self {
+            Self::SendReceive | Self::SendOnly => true,
+            Self::ReceiveOnly | Self::Inactive => false,
+        }
+    }
+
+    /// Whether the writer receives.
+    #[must_use]
+    pub fn receives(self) -> bool {
+        match self {
+            Self::SendReceive | Self::ReceiveOnly => true,
+            Self::SendOnly | Self::Inactive => false,
+        }
+    }
+}
+
 /// The `o=` line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Origin<'a> {
@@ -88,14 +108,22 @@ impl Media<'_> {
     /// (RFC 3264 §8.4).
     #[must_use]
     pub fn is_held(&self) -> bool {
-        match self.direction {
-            Direction::SendOnly | Direction::Inactive => true,
-            Direction::SendReceive | Direction::ReceiveOnly => {
-                matches!(self.address, Some("0.0.0.0" | "::"))
-            }
-        }
+        !self.direction.receives() || matches!(self.address, Some("0.0.0.0" | "::"))
     }
 }
+
+/// What a description says in short: all that must be known of an offer when its answer comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gist {
+    /// The number of media, refused ones too.
+    pub media_count: u8,
+    /// Whether every medium in use is on hold; `false` when none is in use.
+    pub is_held: bool,
+    /// Whether its writer sends none of the media in use.
+    pub is_silent: bool,
+}
+
+const _: () = assert!(SDP_MEDIA_MAX <= u8::MAX as usize);
 
 /// A session description that has been checked once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -185,11 +213,20 @@ impl<'a> Sdp<'a> {
         })
     }
 
-    /// Whether every medium that is not refused is on hold; `false` when there is none.
+    /// What it says in short, in one walk over its media.
     #[must_use]
-    pub fn is_held(&self) -> bool {
-        let mut live = self.media().filter(|media| media.port != 0).peekable();
-        live.peek().is_some() && live.all(|media| media.is_held())
+    pub fn gist(&self) -> Gist {
+        let (mut live, mut held, mut sending) = (0, 0, 0);
+        for media in self.media().filter(|media| media.port != 0) {
+            live += 1;
+            held += usize::from(media.is_held());
+            sending += usize::from(media.direction.sends());
+        }
+        Gist {
+            media_count: u8::try_from(self.media_count).expect("no more than SDP_MEDIA_MAX"),
+            is_held: live > 0 && held == live,
+            is_silent: sending == 0,
+        }
     }
 }
 
@@ -349,15 +386,58 @@ mod tests {
         assert_eq!(media[0].direction, Direction::Inactive);
         assert_eq!((media[1].port, media[1].address), (0, Some("224.0.0.1")));
         assert_eq!(media[1].direction, Direction::SendReceive);
-        assert!(sdp.is_held());
+        assert!(sdp.gist().is_held);
     }
 
     #[test]
     fn line_feeds_alone_and_old_hold_are_understood() {
+        let is_held = |body: &str| Sdp::parse(body.as_bytes()).expect("legal").gist().is_held;
         let body = OFFER.replace("\r\n", "\n").replace("a=inactive\n", "");
-        assert!(!Sdp::parse(body.as_bytes()).expect("legal").is_held());
+        assert!(!is_held(&body));
         let body = body.replace("IP4 192.0.2.41", "IP4 0.0.0.0");
-        assert!(Sdp::parse(body.as_bytes()).expect("legal").is_held());
+        assert!(is_held(&body));
+    }
+
+    #[test]
+    fn the_gist_is_of_what_is_in_use() {
+        let cases = [
+            // Media, on hold, silent.
+            ("", 0, false, true),
+            ("m=audio 4 RTP/AVP 0\r\n", 1, false, false),
+            ("m=audio 0 RTP/AVP 0\r\n", 1, false, true),
+            ("m=audio 4 RTP/AVP 0\r\na=sendonly\r\n", 1, true, false),
+            ("m=audio 4 RTP/AVP 0\r\na=recvonly\r\n", 1, false, true),
+            ("m=audio 4 RTP/AVP 0\r\na=inactive\r\n", 1, true, true),
+            // RFC 3264 §8.4: the old hold, which says that it sends.
+            (
+                "m=audio 4 RTP/AVP 0\r\nc=IN IP4 0.0.0.0\r\n",
+                1,
+                true,
+                false,
+            ),
+            (
+                "m=audio 4 RTP/AVP 0\r\na=sendonly\r\nm=video 0 RTP/AVP 31\r\n",
+                2,
+                true,
+                false,
+            ),
+            (
+                "m=audio 4 RTP/AVP 0\r\na=inactive\r\nm=video 6 RTP/AVP 31\r\n",
+                2,
+                false,
+                false,
+            ),
+        ];
+        for (sections, media_count, is_held, is_silent) in cases {
+            let text = format!("v=0\r\no=- 7 1 IN IP4 h\r\ns=-\r\nt=0 0\r\n{sections}");
+            let expected = Gist {
+                media_count,
+                is_held,
+                is_silent,
+            };
+            let sdp = Sdp::parse(text.as_bytes()).expect("legal");
+            assert_eq!(sdp.gist(), expected, "{sections}");
+        }
     }
 
     #[test]

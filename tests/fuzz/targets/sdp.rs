@@ -20,8 +20,12 @@ pub fn run(bytes: &[u8]) {
     assert_eq!(media.len(), sdp.media_count);
     assert!(media.len() <= SDP_MEDIA_MAX);
     let live = media.iter().filter(|medium| medium.port != 0);
+    let gist = sdp.gist();
+    assert_eq!(usize::from(gist.media_count), media.len());
     let is_held = live.clone().count() > 0 && live.clone().all(Media::is_held);
-    assert_eq!(sdp.is_held(), is_held);
+    assert_eq!(gist.is_held, is_held);
+    let is_silent = !live.clone().any(|medium| medium.direction.sends());
+    assert_eq!(gist.is_silent, is_silent);
     same_with_other_line_ends(bytes, &sdp);
     let answer = Sdp::parse(&declined);
     let answer = answer.unwrap_or_else(|error| panic!("an answer of ours is broken: {error:?}"));

@@ -10,6 +10,7 @@ use offhook_shards::limits::SOCKET_BUFFER_BYTES;
 use super::super::options::Play;
 use super::super::settings::Settings;
 use crate::load::Plan;
+use crate::measure;
 
 /// Bytes of buffer that a socket needs at any rate.
 const BUFFER_BYTES_MIN: u64 = 1 << 20;
@@ -128,40 +129,27 @@ fn small_buffers(granted: u64, rate: f64) -> Option<String> {
 /// kernel knows its own sockets; over TCP a connection is opened and closed.
 pub(crate) fn check_peer(remote: SocketAddr, transport: Transport) -> Result<(), String> {
     let cure = "start it first, or say --unchecked";
-    match transport {
-        Transport::Udp => {
-            let is_here = remote.ip().is_loopback();
-            let all = crate::measure::udp_sockets();
-            if is_here && all.is_some_and(|all| !is_among(remote, &all)) {
-                return Err(format!(
-                    "offhook-load: nobody listens on {remote} over UDP; {cure}"
-                ));
-            }
-            Ok(())
-        }
+    let (sockets, name) = match transport {
+        Transport::Udp => (measure::udp_sockets(), "UDP"),
         // Whoever speaks TLS may be upset by a connection on which nothing comes.
-        Transport::Tls => {
-            let is_here = remote.ip().is_loopback();
-            let all = crate::measure::tcp_listeners();
-            if is_here && all.is_some_and(|all| !is_among(remote, &all)) {
-                return Err(format!(
-                    "offhook-load: nobody listens on {remote} over TCP; {cure}"
-                ));
-            }
-            Ok(())
+        Transport::Tls => (measure::tcp_listeners(), "TCP"),
+        Transport::Tcp => {
+            return match TcpStream::connect_timeout(&remote, CONNECT_PATIENCE) {
+                Ok(_) => Ok(()),
+                Err(error) => Err(format!(
+                    "offhook-load: {remote} cannot be reached over TCP ({error}); {cure}"
+                )),
+            };
         }
-        Transport::Tcp => match TcpStream::connect_timeout(&remote, CONNECT_PATIENCE) {
-            Ok(_) => Ok(()),
-            Err(error) => Err(format!(
-                "offhook-load: {remote} cannot be reached over TCP ({error}); {cure}"
-            )),
-        },
+    };
+    let is_heard = |socket: &SocketAddr| measure::hears(*socket, remote);
+    let is_here = remote.ip().is_loopback();
+    if is_here && sockets.is_some_and(|sockets| !sockets.iter().any(is_heard)) {
+        return Err(format!(
+            "offhook-load: nobody listens on {remote} over {name}; {cure}"
+        ));
     }
-}
-
-fn is_among(remote: SocketAddr, all: &[SocketAddr]) -> bool {
-    all.iter()
-        .any(|socket| crate::measure::hears(*socket, remote))
+    Ok(())
 }
 
 #[cfg(test)]
