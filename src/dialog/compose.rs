@@ -352,13 +352,7 @@ pub(super) fn clean_uri(uri: &str) -> Cow<'_, str> {
 
 /// Copies a value; line ends of folds, and any other control character, become blanks.
 pub(super) fn one_line(out: &mut Vec<u8>, value: &[u8]) {
-    // Not `all`: to look at every byte is quicker than to stop at one.
-    let is_plain = |plain, &byte: &u8| plain & (visible(byte) == byte);
-    if value.iter().fold(true, is_plain) {
-        out.extend_from_slice(value);
-    } else {
-        out.extend(value.iter().map(|&byte| visible(byte)));
-    }
+    out.extend(value.iter().map(|&byte| visible(byte)));
 }
 
 fn visible(byte: u8) -> u8 {
