@@ -185,7 +185,7 @@ impl<E: Engine> Shard<E> {
     /// Counts how long the last turn took, if it had work: turns that only look are many and say
     /// nothing.
     pub(crate) fn count_turn(&self, began: Instant, ended: Instant) {
-        if self.idle_since.is_none() {
+        if self.busy_since.is_some() {
             let turns = self.metrics().turns();
             turns.add(ended.saturating_duration_since(began));
         }

@@ -21,7 +21,7 @@ on_both_drivers! {
     a_full_queue_of_requests_says_so
     stop_frees_the_addresses
     a_panicking_engine_is_noticed
-    spinning_shards_answer_too
+    turns_with_work_are_timed
     events_wake_a_tokio_task
     memory_grows_in_small_pages
 }
@@ -179,18 +179,35 @@ fn a_panicking_engine_is_noticed(driver: Driver) {
     );
 }
 
-fn spinning_shards_answer_too(driver: Driver) {
-    let mut options = options(driver, 2);
-    options.spin = Duration::from_micros(100);
-    let Some(mut host) = launch(&options) else {
+fn turns_with_work_are_timed(driver: Driver) {
+    let Some(mut host) = launch(&options(driver, 1)) else {
         return;
     };
+    let me = ShardId(0);
     for number in 0..100 {
-        host.running
-            .request(ShardId(1), Request::Ping(number))
-            .unwrap();
+        host.running.request(me, Request::Ping(number)).unwrap();
         host.wait_for(|_, event| *event == Event::Pong(number));
     }
+    let metrics = host.running.metrics();
+    let timed = || {
+        metrics
+            .shard(me)
+            .turns()
+            .counts()
+            .map(|(_, count)| count)
+            .sum::<u64>()
+    };
+    // A turn is counted when it has ended, which is after its event can be heard.
+    let begin = offhook_shards::clock::Clock.now();
+    while timed() < 100 {
+        assert!(
+            offhook_shards::clock::Clock.now() - begin < PATIENCE,
+            "{} of 100 turns",
+            timed()
+        );
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    assert!(timed() <= metrics.total(Counter::Turns));
     host.running.stop().unwrap();
 }
 
