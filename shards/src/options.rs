@@ -64,9 +64,6 @@ pub struct Options {
     /// Bytes of the kernel's buffers of each UDP socket, for receiving and for sending; the kernel
     /// grants at most `net.core.rmem_max` and `wmem_max`.
     pub socket_buffer_bytes: usize,
-    /// How long an idle shard looks for work before it sleeps: a wake-up costs some 40 µs, a
-    /// spinning shard reacts in some 8, and idle CPU is the price. Zero does not spin.
-    pub spin: Duration,
     /// A shard that has work wakes up no more often than this, and takes what has gathered
     /// meanwhile; the engine is told when each datagram came ([`crate::Engine::handle_arrival`]).
     /// Its own deadlines are kept. Zero wakes up at once, always.
@@ -115,7 +112,6 @@ impl Default for Options {
             tls: Vec::new(),
             tls_store: None,
             socket_buffer_bytes: limits::SOCKET_BUFFER_BYTES,
-            spin: Duration::ZERO,
             pace: Duration::ZERO,
             stamps: false,
             joins_datagrams: false,

@@ -161,7 +161,6 @@ impl<E: Engine> Crew<E> {
                 ready: ready.clone(),
                 end: end.clone(),
                 factory: factory.clone(),
-                spin: options.spin,
             };
             let name = format!("shard-{}", launch.seat.me);
             let thread = std::thread::Builder::new()

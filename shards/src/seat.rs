@@ -58,7 +58,6 @@ pub(crate) struct Seat<E: Engine> {
     pub(crate) me: ShardId,
     pub(crate) shared: Arc<Shared<E>>,
     pub(crate) mesh: Arc<Mesh<Parcel<E::Message>>>,
-    pub(crate) spin: Duration,
     pub(crate) pace: Duration,
     pub(crate) stamps: bool,
     pub(crate) joins_datagrams: bool,
@@ -93,12 +92,6 @@ impl<E: Engine> Seat<E> {
             me: ShardId(shard),
             shared: Arc::clone(&shared),
             mesh: Arc::clone(&mesh),
-            // glommio spins by itself, and looks at its rings while it does.
-            spin: if blocking {
-                Duration::ZERO
-            } else {
-                options.spin
-            },
             pace: options.pace,
             stamps: options.has_stamps(),
             joins_datagrams: options.joins_datagrams,

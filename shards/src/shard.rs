@@ -54,11 +54,8 @@ pub(crate) struct Shard<E: Engine> {
     held_message: Option<(ShardId, E::Message)>,
     /// The event that found the queue full, likewise.
     held_event: Option<E::Event>,
-    spin: Duration,
     /// How often this thread has allocated.
     allocations: fn() -> u64,
-    /// Since when nothing has happened.
-    idle_since: Option<Instant>,
     /// Turns since it was told to stop.
     last_turns: u32,
     /// Whether the engine has had a message from itself in this turn: what it says to that is not
@@ -103,9 +100,7 @@ impl<E: Engine> Shard<E> {
             outbox: VecDeque::new(),
             held_message: None,
             held_event: None,
-            spin: seat.spin,
             allocations: seat.allocations,
-            idle_since: None,
             last_turns: 0,
             spoke_to_itself: false,
             pace: seat.pace,
@@ -157,14 +152,9 @@ impl<E: Engine> Shard<E> {
         }
         if work > 0 {
             self.has_worked = true;
-            self.idle_since = None;
             if work > limits::QUIET_WORK_MAX || self.has_more() {
                 return Next::Again;
             }
-        }
-        let idle_since = *self.idle_since.get_or_insert(now);
-        if now.duration_since(idle_since) < self.spin {
-            return Next::Again;
         }
         let deadlines = [
             self.engine.poll_timeout(),

@@ -29,7 +29,7 @@ pub(crate) struct Epoll {
 }
 
 impl Drive for Epoll {
-    fn prepare(_spin: Duration) -> Result<Self, StartError> {
+    fn prepare() -> Result<Self, StartError> {
         Ok(Self {
             lookout: Lookout::new().map_err(StartError::Resources)?,
         })

@@ -9,7 +9,7 @@ mod uring;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::clock::Clock;
 use crate::control::Shared;
@@ -25,7 +25,7 @@ use crate::sys;
 /// Runs one shard on the calling thread.
 pub(crate) trait Drive: Sized {
     /// Takes everything that can be refused.
-    fn prepare(spin: Duration) -> Result<Self, StartError>;
+    fn prepare() -> Result<Self, StartError>;
 
     /// Runs the shard until it is told to stop. `listeners` accept its stream connections.
     fn run<E: Engine>(self, shard: Shard<E>, listeners: Vec<Listener>);
@@ -41,7 +41,6 @@ pub(crate) struct Launch<E: Engine, F> {
     /// Dropped when the thread ends.
     pub(crate) end: mpsc::Sender<()>,
     pub(crate) factory: F,
-    pub(crate) spin: Duration,
 }
 
 /// A shard's thread, from its first line to its last.
@@ -60,7 +59,6 @@ fn run<E: Engine, F: Fn(ShardId) -> E, D: Drive>(launch: Launch<E, F>) {
         ready,
         end,
         factory,
-        spin,
     } = launch;
     // Dropped last: everything the shard had is closed when `stop` hears of its end.
     let _end = end;
@@ -72,7 +70,7 @@ fn run<E: Engine, F: Fn(ShardId) -> E, D: Drive>(launch: Launch<E, F>) {
         let pinned = placement::pin_current_thread(&[core]);
         pinned.map_err(|error| StartError::Pin { core, error })
     });
-    let prepared = pinned.and_then(|()| D::prepare(spin));
+    let prepared = pinned.and_then(|()| D::prepare());
     let driver = match prepared {
         Ok(driver) => driver,
         Err(error) => {

@@ -66,7 +66,7 @@ pub(crate) struct Uring {
 }
 
 impl Drive for Uring {
-    fn prepare(spin: Duration) -> Result<Self, StartError> {
+    fn prepare() -> Result<Self, StartError> {
         // The thread is pinned already, with the same call as for the other driver. glommio
         // would lock 10 MiB for each executor; nothing here does file I/O.
         let make = || {
@@ -74,7 +74,6 @@ impl Drive for Uring {
                 .io_memory(limits::RING_MEMORY_BYTES)
                 .ring_depth(limits::RING_DEPTH)
                 .preempt_timer(NO_PREEMPTION)
-                .spin_before_park(spin)
                 .make()
         };
         let (executor, rings) = sys::with_its_rings(make);

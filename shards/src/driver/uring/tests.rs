@@ -22,8 +22,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 struct Missing(Uring);
 
 impl Drive for Missing {
-    fn prepare(spin: Duration) -> Result<Self, StartError> {
-        let mut driver = Uring::prepare(spin)?;
+    fn prepare() -> Result<Self, StartError> {
+        let mut driver = Uring::prepare()?;
         driver.lookout = Some(Lookout::over(&[]).map_err(StartError::Resources)?);
         Ok(Self(driver))
     }
@@ -61,7 +61,6 @@ impl<E: Engine> Host<E> {
             ready,
             end,
             factory: engine,
-            spin: Duration::ZERO,
         };
         thread::spawn(move || run_launched::<E, _, D>(launch));
         answers.recv().expect("it answers").expect("it is ready");
@@ -115,7 +114,7 @@ fn rings_of_an_executor_are_found_while_another_one_ends() {
     let (ready, begun) = mpsc::channel();
     let (over, ended) = mpsc::channel();
     thread::spawn(move || {
-        let driver = Uring::prepare(Duration::ZERO).expect("it is allowed");
+        let driver = Uring::prepare().expect("it is allowed");
         ready.send(()).expect("somebody waits");
         ending.recv().expect("somebody says so");
         drop(driver);

@@ -88,8 +88,8 @@ impl Engine for Parrot {
 struct Unasked(Uring);
 
 impl Drive for Unasked {
-    fn prepare(spin: Duration) -> Result<Self, StartError> {
-        let mut driver = Uring::prepare(spin)?;
+    fn prepare() -> Result<Self, StartError> {
+        let mut driver = Uring::prepare()?;
         assert!(driver.lookout.is_some(), "its rings can be found here");
         driver.sleep_max = NO_PREEMPTION / 2;
         Ok(Self(driver))
