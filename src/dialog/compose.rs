@@ -11,7 +11,7 @@ use offhook_shards::Transport;
 use crate::limits::MAX_FORWARDS;
 use crate::sip::feedback::ASKS;
 use crate::sip::writer::status_line;
-use crate::sip::{HeaderName, Method, Status};
+use crate::sip::{HeaderName, Method, Status, escape};
 
 use super::dialog::{Dialog, SessionHalves, Tag};
 use super::reply::Copied;
@@ -376,11 +376,7 @@ fn stands_as_it_is(user: &str) -> bool {
 fn escaped_user(user: &str) -> impl Iterator<Item = char> {
     let bytes = user.as_bytes();
     bytes.iter().enumerate().flat_map(|(at, &byte)| {
-        let escape = byte == b'%'
-            && bytes
-                .get(at + 1..at + 3)
-                .is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit));
-        let stands = escape || stands_in_user(byte);
+        let stands = stands_in_user(byte) || escape(&bytes[at..]).is_some();
         let digit = |half: u8| char::from(b"0123456789ABCDEF"[usize::from(half)]);
         let escaped = ['%', digit(byte >> 4), digit(byte & 0xf)];
         let (plain, escaped) = if stands {

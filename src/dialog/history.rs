@@ -2,9 +2,9 @@
 //! (RFC 7044) where only that is there.
 
 use crate::limits::DIVERSIONS_MAX;
-use crate::sip::{HeaderName, Message, NameAddr};
+use crate::sip::{HeaderName, Message, NameAddr, unescaped};
 
-use super::identity::{is_anonymous, number, unescaped};
+use super::identity::{is_anonymous, number};
 use super::{Diversion, Party};
 
 /// The diversions of a call, the last one first.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use offhook_shards::Source;
 
 use crate::limits::MAX_FORWARDS;
-use crate::sip::{HeaderName, Host, Message, NameAddr, Request, text_or_replaced};
+use crate::sip::{HeaderName, Host, Message, NameAddr, Request, text_or_replaced, unescaped};
 
 use super::{Carried, Invitation, Party, SessionUuid, history};
 
@@ -152,7 +152,7 @@ pub(super) fn number(user: &str) -> String {
     if let Some(plain) = plain(user.as_bytes(), b'%') {
         return plain.to_owned();
     }
-    let mut text = unescaped(user);
+    let mut text = unescaped(user).into_owned();
     text.retain(|character| !character.is_control());
     text
 }
@@ -163,25 +163,6 @@ fn plain(text: &[u8], escape: u8) -> Option<&str> {
     let is_plain = |byte: &u8| matches!(byte, b' '..=b'~') && *byte != escape;
     let text = text.iter().all(is_plain).then_some(text)?;
     std::str::from_utf8(text).ok()
-}
-
-/// A text with its escapes resolved (RFC 3261 §19.1.2).
-pub(super) fn unescaped(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [byte, after @ ..] = rest {
-        let escaped = after.get(..2).filter(|_| *byte == b'%').and_then(|digits| {
-            let digits = std::str::from_utf8(digits).ok()?;
-            u8::from_str_radix(digits, 16).ok()
-        });
-        rest = match escaped {
-            Some(_) => &after[2..],
-            None => after,
-        };
-        bytes.push(escaped.unwrap_or(*byte));
-    }
-    String::from_utf8(bytes)
-        .unwrap_or_else(|wrong| String::from_utf8_lossy(wrong.as_bytes()).into_owned())
 }
 
 fn carried(message: &Message<'_>, is_trusted: bool) -> Carried {

@@ -3,12 +3,14 @@
 
 use bytes::Bytes;
 
-use crate::sip::{HeaderName, Message, NameAddr, Request, Scheme, Status, text_or_replaced};
+use crate::sip::{
+    HeaderName, Message, NameAddr, Request, Scheme, Status, text_or_replaced, unescaped,
+};
 use crate::transaction::ServerKey;
 
 use super::call_dialog::CallDialog;
 use super::compose::{Answer, Fields};
-use super::identity::{number, unescaped};
+use super::identity::number;
 use super::in_order::{self, Kind, Ordered};
 use super::reply::Reply;
 use super::turn::Turn;

@@ -3,9 +3,7 @@
 //! Each node of a cluster writes its own host, and products differ in the scheme, so the user part
 //! decides alone.
 
-use std::borrow::Cow;
-
-use crate::sip::text_or_replaced;
+use crate::sip::unescaped;
 
 /// Whether the user part of `entity` is `dn`: `sip:8001@node2.example.com`, `pres:8001@example`,
 /// `tel:8001` and `8001` all are 8001.
@@ -22,6 +20,7 @@ pub(super) fn is_about(entity: &str, dn: &str) -> bool {
     };
     // User parameters (RFC 3261 §19.1.6) and a password say nothing about who it is.
     let number = user.split([';', ':']).next().unwrap_or(user);
+    // `%23` is `#` (RFC 3261 §19.1.4: escaped and plain characters are equal).
     unescaped(number) == dn
 }
 
@@ -29,41 +28,6 @@ fn strip_prefix_ignore_case<'a>(text: &'a str, prefix: &str) -> Option<&'a str> 
     let head = text.get(..prefix.len())?;
     head.eq_ignore_ascii_case(prefix)
         .then(|| &text[prefix.len()..])
-}
-
-/// `%23` is `#` (RFC 3261 §19.1.4: escaped and plain characters are equal).
-fn unescaped(text: &str) -> Cow<'_, str> {
-    if !text.contains('%') {
-        return Cow::Borrowed(text);
-    }
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&first, tail)) = rest.split_first() {
-        match (first, tail) {
-            (b'%', [high, low, after @ ..]) if both_hex(*high, *low) => {
-                bytes.push(hex(*high) << 4 | hex(*low));
-                rest = after;
-            }
-            _ => {
-                bytes.push(first);
-                rest = tail;
-            }
-        }
-    }
-    Cow::Owned(text_or_replaced(&bytes).into_owned())
-}
-
-fn both_hex(high: u8, low: u8) -> bool {
-    high.is_ascii_hexdigit() && low.is_ascii_hexdigit()
-}
-
-/// The value of a hexadecimal digit.
-fn hex(digit: u8) -> u8 {
-    match digit {
-        b'0'..=b'9' => digit - b'0',
-        b'a'..=b'f' => digit - b'a' + 10,
-        _ => digit.wrapping_sub(b'A').wrapping_add(10),
-    }
 }
 
 #[cfg(test)]

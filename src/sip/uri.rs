@@ -6,6 +6,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::class::{URI_PART, class_end, host_text, is_unreserved, uri_text};
+use super::escape::escape;
 use super::malformed::Malformed;
 use super::parameters::Parameters;
 use super::scan::{decimal, text};
@@ -449,7 +450,7 @@ pub(super) fn port(digits: &[u8]) -> Result<u16, Malformed> {
 
 fn same_optional(this: Option<&str>, that: Option<&str>) -> bool {
     match (this, that) {
-        (Some(this), Some(that)) => unescaped(this).eq(unescaped(that)),
+        (Some(this), Some(that)) => characters(this).eq(characters(that)),
         (None, None) => true,
         (Some(_), None) | (None, Some(_)) => false,
     }
@@ -457,23 +458,21 @@ fn same_optional(this: Option<&str>, that: Option<&str>) -> bool {
 
 fn same_caseless(this: &str, that: &str) -> bool {
     let lower = |(byte, escaped): (u8, bool)| (byte.to_ascii_lowercase(), escaped);
-    unescaped(this).map(lower).eq(unescaped(that).map(lower))
+    characters(this).map(lower).eq(characters(that).map(lower))
 }
 
 /// The characters of a part of a URI, each with whether it must stay escaped: an escaped
 /// unreserved character is the character, an escaped reserved one is not.
-fn unescaped(part: &str) -> impl Iterator<Item = (u8, bool)> + '_ {
+fn characters(part: &str) -> impl Iterator<Item = (u8, bool)> + '_ {
     let mut rest = part.as_bytes();
     std::iter::from_fn(move || match rest {
-        [b'%', high, low, after @ ..] => {
+        [byte, tail @ ..] => {
+            let (byte, after, must_stay) = match escape(rest) {
+                Some((byte, after)) => (byte, after, !is_unreserved(byte)),
+                None => (*byte, tail, false),
+            };
             rest = after;
-            let digit = |byte: u8| char::from(byte).to_digit(16).unwrap_or_default() as u8;
-            let byte = digit(*high) << 4 | digit(*low);
-            Some((byte, !is_unreserved(byte)))
-        }
-        [byte, after @ ..] => {
-            rest = after;
-            Some((*byte, false))
+            Some((byte, must_stay))
         }
         [] => None,
     })
