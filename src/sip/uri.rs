@@ -339,10 +339,7 @@ impl Marks {
                 }
                 b'?' if marks.headers.is_none() => marks.headers = Some(at),
                 b':' | b'@' | b';' | b'?' => {}
-                b'%' => {
-                    let digits = bytes.get(at + 1..at + 3);
-                    escapes &= digits.is_some_and(|it| it.iter().all(u8::is_ascii_hexdigit));
-                }
+                b'%' => escapes &= escape(&bytes[at..]).is_some(),
                 // What stands in no URI.
                 _ => return Err(Malformed::Uri),
             }
@@ -465,16 +462,14 @@ fn same_caseless(this: &str, that: &str) -> bool {
 /// unreserved character is the character, an escaped reserved one is not.
 fn characters(part: &str) -> impl Iterator<Item = (u8, bool)> + '_ {
     let mut rest = part.as_bytes();
-    std::iter::from_fn(move || match rest {
-        [byte, tail @ ..] => {
-            let (byte, after, must_stay) = match escape(rest) {
-                Some((byte, after)) => (byte, after, !is_unreserved(byte)),
-                None => (*byte, tail, false),
-            };
-            rest = after;
-            Some((byte, must_stay))
-        }
-        [] => None,
+    std::iter::from_fn(move || {
+        let (&first, tail) = rest.split_first()?;
+        let (byte, after, must_stay) = match escape(rest) {
+            Some((byte, after)) => (byte, after, !is_unreserved(byte)),
+            None => (first, tail, false),
+        };
+        rest = after;
+        Some((byte, must_stay))
     })
 }
 
