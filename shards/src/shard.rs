@@ -174,8 +174,8 @@ impl<E: Engine> Shard<E> {
 
     /// Counts how long the last turn took, if it had work: turns that only look are many and say
     /// nothing.
-    pub(crate) fn count_turn(&self, began: Instant, ended: Instant) {
-        if self.busy_since.is_some() {
+    pub(crate) fn count_turn(&self, ended: Instant) {
+        if let Some(began) = self.busy_since {
             let turns = self.metrics().turns();
             turns.add(ended.saturating_duration_since(began));
         }

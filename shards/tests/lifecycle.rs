@@ -4,7 +4,7 @@
 
 mod echo;
 
-use echo::{Echo, Event, PATIENCE, Request, launch, options};
+use echo::{Echo, Event, PATIENCE, Request, eventually, launch, options};
 use offhook_shards::limits;
 use offhook_shards::{
     Counter, Driver, DriverChoice, Full, Options, Placement, ShardId, StartError, StopError,
@@ -50,11 +50,9 @@ fn events_come_in_order_however_many_there_are(driver: Driver) {
         .unwrap();
     // Nobody fetches them at first, so the queue fills and the engine keeps the rest.
     let metrics = host.running.metrics();
-    let begin = offhook_shards::clock::Clock.now();
-    while metrics.total(Counter::EventQueueFull) == 0 {
-        assert!(offhook_shards::clock::Clock.now() - begin < PATIENCE);
-        std::thread::sleep(Duration::from_millis(1));
-    }
+    eventually("the queue does not fill", || {
+        metrics.total(Counter::EventQueueFull) > 0
+    });
     assert_eq!(
         metrics.total(Counter::Events),
         limits::EVENT_QUEUE_MAX as u64
@@ -164,11 +162,7 @@ fn a_panicking_engine_is_noticed(driver: Driver) {
     let control = host.running.control();
     assert_eq!(control.ended(), None);
     host.running.request(ShardId(1), Request::Panic).unwrap();
-    let begin = offhook_shards::clock::Clock.now();
-    while control.ended().is_none() {
-        assert!(offhook_shards::clock::Clock.now() - begin < PATIENCE);
-        std::thread::sleep(Duration::from_millis(1));
-    }
+    eventually("nobody notices", || control.ended().is_some());
     assert_eq!(control.ended(), Some(ShardId(1)));
     // The other one goes on.
     host.running.request(ShardId(0), Request::Ping(7)).unwrap();
@@ -198,15 +192,7 @@ fn turns_with_work_are_timed(driver: Driver) {
             .sum::<u64>()
     };
     // A turn is counted when it has ended, which is after its event can be heard.
-    let begin = offhook_shards::clock::Clock.now();
-    while timed() < 100 {
-        assert!(
-            offhook_shards::clock::Clock.now() - begin < PATIENCE,
-            "{} of 100 turns",
-            timed()
-        );
-        std::thread::sleep(Duration::from_millis(1));
-    }
+    eventually("turns are not timed", || timed() >= 100);
     assert!(timed() <= metrics.total(Counter::Turns));
     host.running.stop().unwrap();
 }

@@ -9,8 +9,9 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 
-use echo::{Event, Host, NONSENSE, OWNED, PATIENCE, PEER_NAME, Request, framed, launch, options};
-use offhook_shards::clock::Clock;
+use echo::{
+    Event, Host, NONSENSE, OWNED, PATIENCE, PEER_NAME, Request, eventually, framed, launch, options,
+};
 use offhook_shards::rustls::crypto::ring;
 use offhook_shards::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use offhook_shards::rustls::{
@@ -160,14 +161,9 @@ fn messages_may_be_cut_anywhere_under_tls(driver: Driver) {
 }
 
 fn wait_for(host: &Host, counter: Counter, count: u64) {
-    let start = Clock.now();
-    while host.running.metrics().total(counter) < count {
-        assert!(
-            Clock.now() - start < PATIENCE,
-            "{counter:?} stays below {count}"
-        );
-        std::thread::sleep(std::time::Duration::from_millis(5));
-    }
+    eventually(&format!("{counter:?} stays below {count}"), || {
+        host.running.metrics().total(counter) >= count
+    });
 }
 
 fn what_is_no_tls_is_closed_and_counted(driver: Driver) {

@@ -83,7 +83,7 @@ impl<E: Engine> Runner<E> {
             let now = Clock.now();
             self.accept(now);
             let next = self.shard.turn(now);
-            self.shard.count_turn(now, Clock.now());
+            self.shard.count_turn(Clock.now());
             let obeyed = self.obey(now);
             let timeout = match next {
                 Next::Stop => break,

@@ -160,7 +160,7 @@ async fn run<E: Engine>(local: Rc<Local<E>>, listeners: Vec<Listener>) {
     loop {
         let now = Clock.now();
         let next = local.shard.borrow_mut().turn(now);
-        local.shard.borrow().count_turn(now, Clock.now());
+        local.shard.borrow().count_turn(Clock.now());
         local.obey();
         match next {
             Next::Stop => break,

@@ -369,6 +369,15 @@ impl Host {
     }
 }
 
+/// Waits until it is so; `in_vain` says what is wrong if it never is.
+pub fn eventually(in_vain: &str, is_so: impl Fn() -> bool) {
+    let begin = Clock.now();
+    while !is_so() {
+        assert!(Clock.now() - begin < PATIENCE, "{in_vain}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
 /// Runs a test once on each driver.
 #[macro_export]
 macro_rules! on_both_drivers {
