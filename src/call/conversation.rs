@@ -125,6 +125,7 @@ impl Conversation {
             Event::Timer(timer) => self.time_has_come(turn, timer),
             Event::AskedRound(leg, question) => self.asked_round(turn, leg, question),
         }
+        self.resume_exchanges(turn);
         self.take_up_offers(turn);
         self.end_idle_legs(turn);
         self.watch_exchanges();
@@ -254,6 +255,9 @@ impl Conversation {
             Some(Some(_) | None) => Hearing::Well,
         };
         let ended = exchange.flatten();
+        // So does an exchange that waits for the leg: what follows may take it for one that runs.
+        let is_over = matches!(event, LegEvent::HungUp(_) | LegEvent::Refused { .. });
+        let waiting = is_over.then(|| self.exchanges_lose(turn, leg));
         if let (Hearing::Nobody, LegEvent::OfferAcknowledged { body }) = (heard, &event) {
             self.legs.session(leg).hear_acknowledged(body.as_ref());
         }
@@ -268,7 +272,7 @@ impl Conversation {
             Some((which, false)) => self.phone_says(turn, which, leg, &event),
             None => self.party_says(turn, leg, event, heard),
         }
-        if let Some(ended) = ended {
+        for ended in ended.into_iter().chain(waiting.into_iter().flatten()) {
             self.exchange_ended(turn, ended);
         }
     }
@@ -511,15 +515,14 @@ impl Conversation {
     /// A leg is gone: whom it heard hears nobody, and a server of media that served it goes too.
     pub(super) fn lose(&mut self, turn: &mut Turn<'_>, leg: LegSlot) {
         // An exchange that has not heard of it puts its other leg back.
-        let gone = LegEvent::HungUp(Release::Lost);
-        let ended = self.exchange_hears(turn, leg, &gone);
+        let ended = self.exchanges_lose(turn, leg);
         let partner = self.legs.partner(leg);
         self.legs.remove(leg);
         self.digits_lost(turn, leg);
         if let Some(partner) = partner {
             self.end_service(turn, partner);
         }
-        if let Some(Some(ended)) = ended {
+        for ended in ended {
             self.exchange_ended(turn, ended);
         }
     }

@@ -4,18 +4,16 @@
 
 use std::time::Instant;
 
-use crate::agent::PartyState;
-use crate::dialog::{Body, LegEvent};
+use crate::dialog::{Body, LegEvent, Release};
 use crate::few::Few;
-use crate::session::{Behind, Negotiation, Outcome, Sessions, Sink, Source};
-use crate::sip::Status;
+use crate::session::{Negotiation, Outcome, Sessions as _, Sink};
 use crate::spare::{Boxes, Lent};
 
 use super::command::{Command, LegCommand, LegSlot};
 use super::conversation::{Conversation, Turn, Which};
 use super::facts::cause;
 use super::leg::Legs;
-use super::participant::{News, Participant, Standing};
+use super::participant::Participant;
 use super::quest::Quest;
 use super::task::{Step, Then};
 
@@ -55,7 +53,8 @@ pub(super) struct Ended {
     disturbed: Option<LegSlot>,
 }
 
-/// All exchanges of a conversation; a leg is in one at most. Mostly there is none.
+/// All exchanges of a conversation. Mostly there is none. A leg is in one at most, and in a second
+/// one that waits for it: whoever is called for a leg may answer before the leg is free.
 #[derive(Debug, Default)]
 pub(super) struct Exchanges(Few<Lent<Exchange>>);
 
@@ -115,7 +114,7 @@ impl Exchanges {
         legs: &mut Legs,
         told: &mut Vec<(LegSlot, LegCommand)>,
     ) -> Heard {
-        let Some(place) = self.0.iter().position(|exchange| exchange.has(leg)) else {
+        let Some(place) = self.0.iter().position(|exchange| exchange.hears(leg)) else {
             return Heard::Nobody;
         };
         let exchange = &mut self.0[place];
@@ -129,25 +128,75 @@ impl Exchanges {
         }
     }
 
+    /// Has some exchanges act, in the order in which they began; gives back those that end by it.
+    fn act(
+        &mut self,
+        spare: &mut Boxes<Exchange>,
+        mut act: impl FnMut(&mut Exchange) -> Option<Outcome<LegSlot>>,
+    ) -> Vec<Ended> {
+        let mut all = Vec::new();
+        let mut place = 0;
+        while let Some(exchange) = self.0.get_mut(place) {
+            let outcome = act(exchange);
+            if let Some(ended) = outcome.and_then(|outcome| exchange.ended(&outcome)) {
+                spare.take_back(self.0.remove(place));
+                all.push(ended);
+            } else {
+                place += 1;
+            }
+        }
+        all
+    }
+
     fn time_passes(
         &mut self,
-        now: Instant,
+        (now, spare): (Instant, &mut Boxes<Exchange>),
         legs: &mut Legs,
         told: &mut Vec<(LegSlot, LegCommand)>,
     ) -> Vec<Ended> {
-        let mut all = Vec::new();
-        self.0.retain(|exchange| {
+        self.act(spare, |exchange| {
             let due = exchange.negotiation.poll_timeout();
-            if due.is_none_or(|(at, _)| at > now) {
-                return true;
-            }
-            let outcome = exchange.negotiation.handle_timeout(now, legs, told);
-            let ended = exchange.ended(&outcome);
-            let goes_on = ended.is_none();
-            all.extend(ended);
-            goes_on
-        });
-        all
+            due.filter(|(at, _)| *at <= now)?;
+            Some(exchange.negotiation.handle_timeout(now, legs, told))
+        })
+    }
+
+    /// A leg is gone: each exchange that it is in hears so.
+    fn lose(
+        &mut self,
+        (now, spare): (Instant, &mut Boxes<Exchange>),
+        leg: LegSlot,
+        legs: &mut Legs,
+        told: &mut Vec<(LegSlot, LegCommand)>,
+    ) -> Vec<Ended> {
+        let gone = LegEvent::HungUp(Release::Lost);
+        self.act(spare, |exchange| {
+            let is_in = exchange.has(leg);
+            is_in.then(|| exchange.negotiation.handle(now, leg, &gone, legs, told))
+        })
+    }
+
+    /// The place of an exchange that waits for a leg which is in no other one any more.
+    fn freed(&self) -> Option<usize> {
+        self.0.iter().position(|exchange| {
+            let waits_for = exchange.waits_for();
+            waits_for.is_some_and(|leg| !self.0.iter().any(|other| other.hears(leg)))
+        })
+    }
+
+    /// An exchange that has waited for a leg goes on.
+    fn resume(
+        &mut self,
+        (now, spare): (Instant, &mut Boxes<Exchange>),
+        place: usize,
+        legs: &mut Legs,
+        told: &mut Vec<(LegSlot, LegCommand)>,
+    ) -> Option<Ended> {
+        let exchange = &mut self.0[place];
+        let outcome = exchange.negotiation.resume(now, legs, told);
+        let ended = exchange.ended(&outcome)?;
+        spare.take_back(self.0.remove(place));
+        Some(ended)
     }
 
     /// The consultation is the main call from now on.
@@ -201,6 +250,17 @@ enum Heard {
 impl Exchange {
     fn has(&self, leg: LegSlot) -> bool {
         self.legs.0 == leg || self.legs.1 == leg
+    }
+
+    /// Whether a leg's news are for it.
+    fn hears(&self, leg: LegSlot) -> bool {
+        self.has(leg) && !self.negotiation.is_kept_from(leg)
+    }
+
+    /// The leg that is in another exchange, for whose end this one waits.
+    fn waits_for(&self) -> Option<LegSlot> {
+        let mut legs = [self.legs.0, self.legs.1].into_iter();
+        legs.find(|leg| self.negotiation.is_kept_from(*leg))
     }
 
     fn ended(&self, outcome: &Outcome<LegSlot>) -> Option<Ended> {
@@ -269,12 +329,44 @@ impl Conversation {
 
     pub(super) fn exchange_is_due(&mut self, turn: &mut Turn<'_>) {
         let mut told = turn.told();
-        let all = self
-            .exchanges
-            .time_passes(turn.now, &mut self.legs, &mut told);
+        let spare = (turn.now, &mut turn.spare.exchanges);
+        let all = self.exchanges.time_passes(spare, &mut self.legs, &mut told);
         self.tell(turn, told);
         for ended in all {
             self.exchange_ended(turn, ended);
+        }
+    }
+
+    /// A leg is gone; gives back the exchanges that end by it, with their other legs as they were.
+    pub(super) fn exchanges_lose(&mut self, turn: &mut Turn<'_>, leg: LegSlot) -> Vec<Ended> {
+        let mut told = turn.told();
+        let spare = (turn.now, &mut turn.spare.exchanges);
+        let all = self.exchanges.lose(spare, leg, &mut self.legs, &mut told);
+        self.tell(turn, told);
+        all
+    }
+
+    /// Exchanges go on that have waited for a leg which is free now.
+    pub(super) fn resume_exchanges(&mut self, turn: &mut Turn<'_>) {
+        while let Some(place) = self.exchanges.freed() {
+            let mut told = turn.told();
+            let spare = (turn.now, &mut turn.spare.exchanges);
+            let ended = self
+                .exchanges
+                .resume(spare, place, &mut self.legs, &mut told);
+            self.tell(turn, told);
+            if let Some(ended) = ended {
+                self.exchange_ended(turn, ended);
+            }
+        }
+    }
+
+    /// How an exchange brings a leg something that is up: what the leg is in already comes first.
+    pub(super) fn sink(&self, leg: LegSlot) -> Sink {
+        if self.exchanges.is_busy(leg) {
+            Sink::Occupied
+        } else {
+            Sink::Confirmed
         }
     }
 
@@ -346,23 +438,6 @@ impl Conversation {
         }
     }
 
-    /// A leg answers, with an offer, what an earlier process has asked for. It gets the answer that
-    /// changes nothing, and then the media of whom it hears, unless one of them holds the other.
-    pub(super) fn offers_to_nobody(&mut self, turn: &mut Turn<'_>, leg: LegSlot, offer: &Body) {
-        let mut told = turn.told();
-        Negotiation::acknowledge_alone(turn.now, leg, offer, &mut self.legs, &mut told);
-        self.tell(turn, told);
-        let talks = |leg| {
-            let party = self.party_on(leg);
-            party.is_some_and(|party| party.standing == Standing::Talking)
-        };
-        let partner = self.legs.partner(leg);
-        let partner = partner.filter(|partner| self.task.is_none() && talks(*partner));
-        if let Some(partner) = partner.filter(|_| talks(leg)) {
-            self.start(turn, None, [Step::Join(partner, leg)], Then::Rest);
-        }
-    }
-
     /// Two legs hear each other; what one of them heard before is of no use any more.
     pub(super) fn joined(&mut self, turn: &mut Turn<'_>, (one, other): (LegSlot, LegSlot)) {
         for alone in self.legs.join(one, other) {
@@ -376,7 +451,7 @@ impl Conversation {
         }
     }
 
-    fn party_on(&self, leg: LegSlot) -> Option<Participant> {
+    pub(super) fn party_on(&self, leg: LegSlot) -> Option<Participant> {
         [Some(&self.main), self.consult.as_ref()]
             .into_iter()
             .flatten()
@@ -412,103 +487,5 @@ impl Conversation {
             ended.failed.unwrap_or(called)
         };
         self.leaves_by_fault(turn, leaves, cause::FAILURE);
-    }
-
-    /// A party changes its session: its offer goes to whom it hears, or is answered alone.
-    pub(super) fn offer_made(&mut self, turn: &mut Turn<'_>, leg: LegSlot, body: Option<Body>) {
-        let mut told = turn.told();
-        let legs = &mut self.legs;
-        let (started, other) = match legs.partner(leg) {
-            Some(other) if self.exchanges.is_busy(other) => {
-                // RFC 3261 §14.2: the parties' offers crossed; both try again later.
-                let refuse = LegCommand::RefuseOffer(Status::REQUEST_PENDING);
-                return turn.commands.push(Command::Leg(leg, refuse));
-            }
-            Some(other) => {
-                let started = Negotiation::relay(turn.now, leg, other, body, legs, &mut told);
-                (started, other)
-            }
-            None => {
-                let started =
-                    Negotiation::answer_alone(turn.now, leg, body.as_ref(), legs, &mut told);
-                (started, leg)
-            }
-        };
-        self.begin(turn, started, (leg, other), Purpose::Relay, told);
-    }
-
-    /// A party has answered a refresh of its session. If it says something else than before, that
-    /// is an offer to whom it hears (RFC 4028 §7.4 lets it).
-    pub(super) fn refreshed(&mut self, turn: &mut Turn<'_>, leg: LegSlot, answer: &Body) {
-        if self.exchanges.is_busy(leg) || !self.legs.session(leg).hear_again(answer) {
-            return;
-        }
-        self.follow_hold(turn, leg);
-        let Some(other) = self.legs.partner(leg) else {
-            return;
-        };
-        self.tell_partner(turn, leg, other);
-    }
-
-    /// What a party last said goes to whom it hears.
-    fn tell_partner(&mut self, turn: &mut Turn<'_>, leg: LegSlot, other: LegSlot) {
-        if [leg, other].iter().any(|leg| self.exchanges.is_busy(*leg)) {
-            // As soon as both are free; what a task does to them is news to both anyway.
-            if self.task.is_none() {
-                self.start(turn, None, [Step::Join(leg, other)], Then::Rest);
-            }
-            return;
-        }
-        let mut told = turn.told();
-        let (source, sink) = ((leg, Source::Known), (other, Sink::Confirmed));
-        let legs = &mut self.legs;
-        let started = Negotiation::join(turn.now, source, sink, legs, &mut told);
-        self.begin(turn, started, (leg, other), Purpose::Relay, told);
-    }
-
-    /// A caller may have changed its session while a phone rang, or the phone its own: the other
-    /// one hears of it now. Or the caller has had the early media of another phone, and hears now
-    /// who is there.
-    pub(super) fn catch_up(&mut self, turn: &mut Turn<'_>, (waiting, called): (LegSlot, LegSlot)) {
-        if ![waiting, called].iter().all(|leg| self.legs.is_up(*leg)) {
-            return;
-        }
-        let behind = [waiting, called].map(|leg| self.legs.session(leg).take_early_change());
-        match behind {
-            [Some(Behind::Partner), _] => self.tell_partner(turn, waiting, called),
-            [Some(Behind::FarEnd), _] => self.tell_partner(turn, called, waiting),
-            [None, Some(Behind::Partner)] if !self.legs.knows(waiting, called) => {
-                self.tell_partner(turn, called, waiting);
-            }
-            [None, _] => {}
-        }
-    }
-
-    /// A phone that has put us on hold by itself, or taken us back, did what its desktop could
-    /// have asked for.
-    fn follow_hold(&mut self, turn: &mut Turn<'_>, leg: LegSlot) {
-        let is_back = self.legs.takes_back(leg);
-        let held = self.legs.is_held_by_far_end(leg);
-        let which = self.talking_in(leg);
-        // Who still dials has nobody whom it could hold.
-        let answered = self.call(which).filter(|call| call.participants.len() > 1);
-        let who = answered.and_then(|call| call.with_leg(leg));
-        let Some(who) = who.filter(|who| who.dn().is_some()) else {
-            return;
-        };
-        let (standing, state) = match who.standing {
-            Standing::Talking if held => (Standing::Holding, PartyState::Held),
-            Standing::Holding if is_back => (Standing::Talking, PartyState::Retrieved),
-            Standing::Talking | Standing::Holding => return,
-        };
-        let who = who.clone();
-        if let Some(call) = self.call_mut(which) {
-            call.set_standing(leg, standing);
-        }
-        self.report(turn, which, &who, state, News::default());
-        if standing == Standing::Talking {
-            // Whom it held has perhaps been on hold for its own part meanwhile.
-            self.put_right(turn, Vec::new());
-        }
     }
 }

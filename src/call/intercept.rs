@@ -139,11 +139,19 @@ impl Conversation {
             }
             (Some(Phase::Up), Some(offer)) => (
                 (newcomer, Source::Invite(offer)),
-                (waiting, Sink::Confirmed),
+                (waiting, self.sink(waiting)),
             ),
-            (Some(Phase::Up), None) => ((waiting, Source::Confirmed), (newcomer, Sink::Invite)),
+            (Some(Phase::Up), None) if !self.exchanges.is_busy(waiting) => {
+                ((waiting, Source::Confirmed), (newcomer, Sink::Invite))
+            }
             (
-                Some(Phase::Invited { .. } | Phase::Dialled { .. } | Phase::Answered { .. }) | None,
+                Some(
+                    Phase::Invited { .. }
+                    | Phase::Dialled { .. }
+                    | Phase::Answered { .. }
+                    | Phase::Up,
+                )
+                | None,
                 offer,
             ) => return self.connect_later(turn, (waiting, newcomer), offer.as_ref()),
         };
@@ -164,8 +172,12 @@ impl Conversation {
         let started = Negotiation::accept_alone(turn.now, newcomer, offer, legs, &mut told);
         self.begin(turn, started, (newcomer, newcomer), Purpose::Relay, told);
         if self.legs.is_up(newcomer) {
-            let steps = [Step::Admit(waiting, newcomer)];
-            self.start(turn, None, steps, Then::Joined(newcomer));
+            let step = if self.legs.is_invited(waiting) {
+                Step::Admit(waiting, newcomer)
+            } else {
+                Step::Join(waiting, newcomer)
+            };
+            self.start(turn, None, [step], Then::Joined(newcomer));
         }
     }
 }

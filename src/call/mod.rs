@@ -8,6 +8,7 @@
 //! [`crate::session`].
 
 mod attach;
+mod change;
 mod circle;
 mod command;
 mod conference;

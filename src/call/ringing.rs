@@ -144,7 +144,8 @@ impl Conversation {
                 (dialled, Sink::Dial),
             ),
             Some(Phase::Answered { offer: None } | Phase::Dialled { .. } | Phase::Up) | None => {
-                ((dialled, self.dialled(dialled)), (waiting, Sink::Confirmed))
+                let sink = self.sink(waiting);
+                ((dialled, self.dialled(dialled)), (waiting, sink))
             }
         };
         let mut told = turn.told();
@@ -178,7 +179,8 @@ impl Conversation {
             return;
         }
         let mut told = turn.told();
-        let (source, sink) = ((dialled, self.dialled(dialled)), (waiting, Sink::Confirmed));
+        let source = (dialled, self.dialled(dialled));
+        let sink = (waiting, self.sink(waiting));
         let started = Negotiation::join(turn.now, source, sink, &mut self.legs, &mut told);
         let purpose = Purpose::Connect(which);
         self.begin(turn, started, (waiting, dialled), purpose, told);

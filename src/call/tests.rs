@@ -10,6 +10,7 @@ mod holds;
 mod joins;
 mod late;
 mod memory;
+mod occupied;
 mod positions;
 mod recalled;
 mod requests;

@@ -1,16 +1,17 @@
 //! Changes of one leg's session while a negotiation of two has not come to that leg, or waits for
 //! the other one, which may ring for minutes. Nothing that it says can meet an offer of ours then
 //! (RFC 3261 §14.2): it is answered alone, out of what it was told before. What the negotiation
-//! has to say to it next waits for its ACK (§14.1).
+//! has to say to it next waits for its ACK (§14.1), and what it has to say to a leg that is still
+//! in another negotiation waits for the end of that.
 
 use crate::call::LegCommand;
 use crate::dialog::Body;
-use crate::limits::ACKNOWLEDGEMENT_MAX;
+use crate::limits::{ACKNOWLEDGEMENT_MAX, NEGOTIATION_RINGING_MAX};
 use crate::sip::Status;
 
 use super::Sessions;
 use super::description::Told;
-use super::outcome::{Failure, Why};
+use super::outcome::{Failure, Outcome, Why};
 use super::pair::{Aim, Giver, Next, Pair, Stage, Taker};
 use super::turn::Turn;
 
@@ -160,10 +161,40 @@ impl<S: Copy + PartialEq> Pair<S> {
         turn.tell(leg, LegCommand::AnswerOffer(Some(answer)));
     }
 
-    /// Has the next word to a leg wait for the ACK of its change.
+    /// Has the next word to a leg wait for the ACK of its change, or until the leg is free: what it
+    /// is in has a deadline of its own, which comes first.
     pub(super) fn wait(&self, turn: &Turn<'_, S>, leg: S, body: &Body) -> Next<S> {
-        let until = turn.now + ACKNOWLEDGEMENT_MAX;
-        Stage::Waiting(until, leg, body.clone()).runs()
+        let most = if self.is_kept_from(leg) {
+            NEGOTIATION_RINGING_MAX
+        } else {
+            ACKNOWLEDGEMENT_MAX
+        };
+        Stage::Waiting(turn.now + most, leg, body.clone()).runs()
+    }
+
+    /// The sink is free.
+    pub(super) fn resume(&mut self, turn: &mut Turn<'_, S>) -> Outcome<S> {
+        if !std::mem::take(&mut self.occupied) {
+            return Outcome::Running;
+        }
+        let next = match self.take_stage() {
+            Stage::Waiting(_, leg, offer) if leg == self.sink.leg => {
+                self.pass_on(turn, &Told::of(&offer))
+            }
+            stage @ (Stage::Dialled(_)
+            | Stage::Ringing(_)
+            | Stage::Accepted(_)
+            | Stage::Confirming(_)
+            | Stage::Inviting(..)
+            | Stage::Waiting(..)
+            | Stage::Draining(..)
+            | Stage::Over) => stage.runs(),
+        };
+        self.becomes(next)
+    }
+
+    pub(super) fn is_kept_from(&self, leg: S) -> bool {
+        self.occupied && leg == self.sink.leg
     }
 
     /// The ACK of a change has come.

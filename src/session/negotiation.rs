@@ -46,12 +46,16 @@ pub enum Sink {
     Offered,
     /// Into a re-INVITE.
     Confirmed,
+    /// The same of a leg that is in another negotiation, which began before and has the leg's
+    /// events: not before [`Negotiation::resume`]. The source may answer meanwhile.
+    Occupied,
 }
 
 /// A running exchange of offer and answer. It acknowledges every 2xx that it waits for, but for
 /// that of a [`Source::Tied`], and never hangs up nor refuses an INVITE. A start that does not fail
 /// at once wants every later event of its legs, until it is done or has failed; while it runs, no
-/// other may be started on them. It may be dropped at any time when all its legs are hung up.
+/// other may be started on them, but for one to which a leg is [`Sink::Occupied`]. It may be
+/// dropped at any time when all its legs are hung up.
 #[derive(Debug)]
 pub struct Negotiation<S>(Machine<S>);
 
@@ -165,6 +169,20 @@ impl<S: Copy + PartialEq> Negotiation<S> {
 
     // Inputs.
 
+    /// A leg that was [`Sink::Occupied`] is free.
+    pub fn resume(
+        &mut self,
+        now: Instant,
+        sessions: &mut dyn Sessions<S>,
+        commands: &mut Vec<(S, LegCommand)>,
+    ) -> Outcome<S> {
+        let turn = &mut turn(now, sessions, commands);
+        match &mut self.0 {
+            Machine::Pair(pair) => pair.resume(turn),
+            Machine::Single(_) => Outcome::Running,
+        }
+    }
+
     /// News of a leg. What does not concern the exchange changes nothing.
     pub fn handle(
         &mut self,
@@ -218,6 +236,16 @@ impl<S: Copy + PartialEq> Negotiation<S> {
         match &self.0 {
             Machine::Pair(pair) => pair.poll_timeout(),
             Machine::Single(single) => single.poll_timeout(),
+        }
+    }
+
+    /// Whether it waits for this leg, which was [`Sink::Occupied`], and wants none of its events
+    /// but its end.
+    #[must_use]
+    pub fn is_kept_from(&self, leg: S) -> bool {
+        match &self.0 {
+            Machine::Pair(pair) => pair.is_kept_from(leg),
+            Machine::Single(_) => false,
         }
     }
 

@@ -36,6 +36,8 @@ pub(super) struct Pair<S> {
     pub(super) patience: Option<Instant>,
     /// A leg's own change, which waits for its ACK.
     pub(super) apart: Option<Apart<S>>,
+    /// Whether the sink is in a negotiation that began before.
+    pub(super) occupied: bool,
     /// Whether the source, whose offer is an earlier word of its, has said something else since.
     pub(super) overtaken: bool,
     /// What the sink, which rings, has answered so far; kept when it makes an offer of its own.
@@ -98,7 +100,7 @@ pub(super) enum Stage<S> {
     Confirming(Instant),
     /// A leg has a re-INVITE of ours.
     Inviting(Reinvite, Aim<S>),
-    /// A leg is told this, an offer or an answer, when the ACK of its own change has come.
+    /// A leg is told this, an offer or an answer, when its own change has its ACK or it is free.
     Waiting(Instant, S, Body),
     /// It has failed; the ACK of the sink, which has the offer in our 2xx, is awaited.
     Draining(Instant, Failure<S>),
@@ -162,12 +164,13 @@ impl<S: Copy + PartialEq> Pair<S> {
                 Sink::Dial => Taker::Dial,
                 Sink::Invite => Taker::Invite,
                 Sink::Offered => Taker::Offered,
-                Sink::Confirmed => Taker::Confirmed,
+                Sink::Confirmed | Sink::Occupied => Taker::Confirmed,
             },
             slots: Slots::identity(0),
             before: None,
             patience: None,
             apart: None,
+            occupied: sink == Sink::Occupied,
             overtaken: false,
             answer: None,
             updates: 0,
@@ -221,7 +224,7 @@ impl<S: Copy + PartialEq> Pair<S> {
             }
             Giver::Known | Giver::Nothing | Giver::Changed => {}
         }
-        if self.apart.is_some() {
+        if self.occupied || self.apart.is_some() {
             return self.wait(turn, self.sink.leg, offer);
         }
         self.pass_on(turn, &told)

@@ -14,7 +14,7 @@ fn replaces() -> Replaces {
     }
 }
 
-fn newcomer(number: &str) -> Newcomer {
+pub(super) fn newcomer(number: &str) -> Newcomer {
     Newcomer {
         calling: Arc::new(Party {
             number: number.into(),

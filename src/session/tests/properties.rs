@@ -25,6 +25,7 @@ enum Turn {
     Deed(usize, Deed),
     Hold(usize, bool),
     Wait,
+    Resume,
     Withdraw,
 }
 
@@ -33,6 +34,7 @@ fn turn() -> impl Strategy<Value = Turn> {
         12 => (ONE..=TWO, deed()).prop_map(|(leg, deed)| Turn::Deed(leg, deed)),
         1 => (ONE..=TWO, any::<bool>()).prop_map(|(leg, holds)| Turn::Hold(leg, holds)),
         3 => Just(Turn::Wait),
+        1 => Just(Turn::Resume),
         1 => Just(Turn::Withdraw),
     ]
 }
@@ -71,6 +73,9 @@ proptest! {
                 Turn::Hold(leg, holds) => world.phones[leg].hold(holds),
                 Turn::Wait => {
                     world.wait();
+                }
+                Turn::Resume => {
+                    world.resume();
                 }
                 Turn::Withdraw => world.withdraw(),
             }

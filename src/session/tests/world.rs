@@ -48,6 +48,8 @@ pub(super) enum To {
     Invite,
     Offered,
     Confirmed,
+    /// It does nothing of its own before it is free, but hang up.
+    Occupied,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,7 +69,13 @@ pub(super) fn flows() -> Vec<Flow> {
         From::Confirmed,
         From::Known,
     ] {
-        for to in [To::Dial, To::Invite, To::Offered, To::Confirmed] {
+        for to in [
+            To::Dial,
+            To::Invite,
+            To::Offered,
+            To::Confirmed,
+            To::Occupied,
+        ] {
             flows.push(Flow::Join(from, to));
         }
     }
@@ -231,6 +239,10 @@ impl World {
                 self.establish(TWO);
                 Sink::Confirmed
             }
+            To::Occupied => {
+                self.establish(TWO);
+                Sink::Occupied
+            }
         }
     }
 
@@ -301,7 +313,26 @@ impl World {
         matches!(self.outcome, Outcome::Done | Outcome::Failed(_))
     }
 
+    fn is_kept_from(&self, leg: usize) -> bool {
+        let negotiation = self.negotiation.as_ref().expect("started");
+        !self.is_over() && negotiation.is_kept_from(leg)
+    }
+
+    /// What the second leg was in is over; `false` if there was nothing.
+    pub(super) fn resume(&mut self) -> bool {
+        if !self.is_kept_from(TWO) {
+            return false;
+        }
+        let negotiation = self.negotiation.as_mut().expect("started");
+        let outcome = negotiation.resume(self.now, &mut self.table, &mut self.commands);
+        self.settle(outcome);
+        true
+    }
+
     pub(super) fn act(&mut self, leg: usize, deed: Deed) {
+        if deed != Deed::HangUp && self.is_kept_from(leg) {
+            return;
+        }
         if deed == Deed::Ignore {
             self.ignoring[leg] = true;
         }
@@ -356,6 +387,8 @@ impl World {
                 self.act(leg, Deed::Comply);
             } else if self.is_over() {
                 return;
+            } else if self.resume() {
+                // It goes on.
             } else {
                 assert!(self.wait(), "nobody does anything any more: {self:#?}");
             }
