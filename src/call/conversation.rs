@@ -125,14 +125,20 @@ impl Conversation {
             Event::Timer(timer) => self.time_has_come(turn, timer),
             Event::AskedRound(leg, question) => self.asked_round(turn, leg, question),
         }
+        self.settle(turn);
+    }
+
+    /// What follows of whatever has happened: who has waited for the end of something goes on.
+    pub(super) fn settle(&mut self, turn: &mut Turn<'_>) {
         self.resume_exchanges(turn);
         self.take_up_offers(turn);
+        self.end_vain_task(turn);
         self.end_idle_legs(turn);
         self.watch_exchanges();
     }
 
     /// Sets the time at which an exchange has something to do, or digits are late.
-    pub(super) fn watch_exchanges(&mut self) {
+    fn watch_exchanges(&mut self) {
         let both = [self.exchanges.next(), self.digits.next()];
         let next = both.into_iter().flatten().min();
         self.facts.deadlines.set(Timer::Exchange, next);
@@ -255,7 +261,8 @@ impl Conversation {
             Some(Some(_) | None) => Hearing::Well,
         };
         let ended = exchange.flatten();
-        // So does an exchange that waits for the leg: what follows may take it for one that runs.
+        // An exchange that waits for the leg hears so too, before anybody takes it for one that
+        // goes on.
         let is_over = matches!(event, LegEvent::HungUp(_) | LegEvent::Refused { .. });
         let waiting = is_over.then(|| self.exchanges_lose(turn, leg));
         if let (Hearing::Nobody, LegEvent::OfferAcknowledged { body }) = (heard, &event) {

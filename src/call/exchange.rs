@@ -32,6 +32,16 @@ pub(super) enum Purpose {
     Undo,
 }
 
+impl Purpose {
+    /// The call for which somebody is connected by it.
+    fn call(self) -> Option<Which> {
+        match self {
+            Self::Connect(which) | Self::Phone(which) => Some(which),
+            Self::Relay | Self::Step(_) | Self::Undo => None,
+        }
+    }
+}
+
 /// An exchange under way.
 #[derive(Debug)]
 pub(super) struct Exchange {
@@ -64,10 +74,25 @@ impl Exchanges {
         self.0.iter().any(|exchange| exchange.has(leg))
     }
 
+    /// Whether a leg has news for an exchange: whether it is in more than one that waits for it.
+    pub(super) fn hear_from(&self, leg: LegSlot) -> bool {
+        self.0.iter().any(|exchange| exchange.hears(leg))
+    }
+
     /// Whether a leg is in an exchange that is wanted: in more than the undoing of one.
     pub(super) fn needs(&self, leg: LegSlot) -> bool {
-        let mut wanted = self.0.iter();
-        wanted.any(|exchange| exchange.has(leg) && exchange.purpose != Purpose::Undo)
+        self.wanted(leg).next().is_some()
+    }
+
+    /// Whether a leg is in an exchange by which it hears somebody else.
+    pub(super) fn joins(&self, leg: LegSlot) -> bool {
+        let mut wanted = self.wanted(leg);
+        wanted.any(|exchange| exchange.legs.0 != exchange.legs.1)
+    }
+
+    fn wanted(&self, leg: LegSlot) -> impl Iterator<Item = &Exchange> {
+        let all = self.0.iter().map(|exchange| &**exchange);
+        all.filter(move |exchange| exchange.has(leg) && exchange.purpose != Purpose::Undo)
     }
 
     /// Whether a leg has done its part in an exchange that ends with the ACK of the other one.
@@ -117,15 +142,10 @@ impl Exchanges {
         let Some(place) = self.0.iter().position(|exchange| exchange.hears(leg)) else {
             return Heard::Nobody;
         };
-        let exchange = &mut self.0[place];
-        let outcome = exchange.negotiation.handle(now, leg, event, legs, told);
-        match exchange.ended(&outcome) {
-            Some(ended) => {
-                spare.take_back(self.0.remove(place));
-                Heard::Ended(ended)
-            }
-            None => Heard::GoesOn,
-        }
+        let ended = self.act_at(spare, place, |negotiation| {
+            negotiation.handle(now, leg, event, legs, told)
+        });
+        ended.map_or(Heard::GoesOn, Heard::Ended)
     }
 
     /// Has some exchanges act, in the order in which they began; gives back those that end by it.
@@ -176,24 +196,39 @@ impl Exchanges {
         })
     }
 
-    /// The place of an exchange that waits for a leg which is in no other one any more.
-    fn freed(&self) -> Option<usize> {
+    /// The place of an exchange that waits for a leg which is in no other one any more, and owes
+    /// us no ACK.
+    fn freed(&self, legs: &Legs) -> Option<usize> {
         self.0.iter().position(|exchange| {
             let waits_for = exchange.waits_for();
-            waits_for.is_some_and(|leg| !self.0.iter().any(|other| other.hears(leg)))
+            waits_for.is_some_and(|leg| !self.hear_from(leg) && legs.is_settled(leg))
         })
     }
 
-    /// An exchange that has waited for a leg goes on.
-    fn resume(
+    /// The place of an exchange that would bring music to a leg, has not got any yet, and is in
+    /// the way of somebody who has answered.
+    fn in_the_way(&self) -> Option<usize> {
+        let answered = |leg: LegSlot| {
+            let mut all = self.0.iter();
+            all.any(|exchange| exchange.negotiation.is_held_up_by(leg))
+        };
+        self.0.iter().position(|exchange| {
+            let Purpose::Step(Step::Quiet(leg)) = exchange.purpose else {
+                return false;
+            };
+            exchange.hears(leg) && exchange.negotiation.has_not_reached(leg) && answered(leg)
+        })
+    }
+
+    /// Has one exchange act; gives it back if it ends by that.
+    fn act_at(
         &mut self,
-        (now, spare): (Instant, &mut Boxes<Exchange>),
+        spare: &mut Boxes<Exchange>,
         place: usize,
-        legs: &mut Legs,
-        told: &mut Vec<(LegSlot, LegCommand)>,
+        act: impl FnOnce(&mut Negotiation<LegSlot>) -> Outcome<LegSlot>,
     ) -> Option<Ended> {
         let exchange = &mut self.0[place];
-        let outcome = exchange.negotiation.resume(now, legs, told);
+        let outcome = act(&mut exchange.negotiation);
         let ended = exchange.ended(&outcome)?;
         spare.take_back(self.0.remove(place));
         Some(ended)
@@ -346,14 +381,23 @@ impl Conversation {
         all
     }
 
-    /// Exchanges go on that have waited for a leg which is free now.
+    /// Exchanges go on that have waited for a leg which is free now, or would be but for music that
+    /// it does not hear yet.
     pub(super) fn resume_exchanges(&mut self, turn: &mut Turn<'_>) {
-        while let Some(place) = self.exchanges.freed() {
+        loop {
             let mut told = turn.told();
-            let spare = (turn.now, &mut turn.spare.exchanges);
-            let ended = self
-                .exchanges
-                .resume(spare, place, &mut self.legs, &mut told);
+            let (now, legs) = (turn.now, &mut self.legs);
+            let spare = &mut turn.spare.exchanges;
+            let ended = if let Some(place) = self.exchanges.in_the_way() {
+                let withdraw = |music: &mut Negotiation<_>| music.withdraw(now, legs, &mut told);
+                self.exchanges.act_at(spare, place, withdraw)
+            } else if let Some(place) = self.exchanges.freed(legs) {
+                let resume = |freed: &mut Negotiation<_>| freed.resume(now, legs, &mut told);
+                self.exchanges.act_at(spare, place, resume)
+            } else {
+                turn.spare.told = told;
+                return;
+            };
             self.tell(turn, told);
             if let Some(ended) = ended {
                 self.exchange_ended(turn, ended);
@@ -361,7 +405,7 @@ impl Conversation {
         }
     }
 
-    /// How an exchange brings a leg something that is up: what the leg is in already comes first.
+    /// How an exchange begins with a leg that is up: what that is in already comes first.
     pub(super) fn sink(&self, leg: LegSlot) -> Sink {
         if self.exchanges.is_busy(leg) {
             Sink::Occupied
@@ -370,10 +414,21 @@ impl Conversation {
         }
     }
 
-    /// What the exchange on this leg was for is over; the leg stays.
+    /// What the exchanges on this leg were for is over; the leg stays.
     pub(super) fn undo_exchange(&mut self, turn: &mut Turn<'_>, leg: LegSlot) {
+        self.undo_exchanges(turn, |exchange| exchange.has(leg));
+    }
+
+    /// The same, but for those that connect it with somebody in its other call.
+    pub(super) fn undo_exchange_in(&mut self, turn: &mut Turn<'_>, which: Which, leg: LegSlot) {
+        self.undo_exchanges(turn, |exchange| {
+            let call = exchange.purpose.call();
+            exchange.has(leg) && call.is_none_or(|call| call == which)
+        });
+    }
+
+    fn undo_exchanges(&mut self, turn: &mut Turn<'_>, concerned: impl Fn(&Exchange) -> bool) {
         let mut told = turn.told();
-        let concerned = |exchange: &Exchange| exchange.has(leg);
         self.exchanges
             .undo(turn.now, concerned, &mut self.legs, &mut told);
         self.tell(turn, told);
@@ -381,11 +436,9 @@ impl Conversation {
 
     /// What a task has begun is over.
     pub(super) fn undo_steps(&mut self, turn: &mut Turn<'_>) {
-        let mut told = turn.told();
-        let concerned = |exchange: &Exchange| matches!(exchange.purpose, Purpose::Step(_));
-        self.exchanges
-            .undo(turn.now, concerned, &mut self.legs, &mut told);
-        self.tell(turn, told);
+        self.undo_exchanges(turn, |exchange| {
+            matches!(exchange.purpose, Purpose::Step(_))
+        });
     }
 
     /// Passes on what legs are told.

@@ -203,7 +203,7 @@ impl Conversation {
         let Some((active_leg, held_leg)) = self.pair(turn, (which, held), &asked) else {
             return;
         };
-        self.undo_exchange(turn, active_leg);
+        self.undo_exchange_in(turn, which, active_leg);
         if matches!(position, Position::Dialing(_)) {
             let end = (EndCause::CallerAbandoned, cause::NORMAL.into());
             self.end_search(turn, which, end);

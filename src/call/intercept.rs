@@ -67,7 +67,7 @@ impl Conversation {
         }
         self.show(turn, leg, &waiting);
         self.connect_newcomer(turn, which, (waiting.leg, leg), offer);
-        self.answered(turn, which);
+        self.takes(turn, which, leg);
         if !self.legs.is_up(leg) && !self.exchanges.is_busy(leg) {
             self.leaves_by_fault(turn, leg, cause::FAILURE);
         }
@@ -122,7 +122,8 @@ impl Conversation {
     }
 
     /// Begins the exchange between who waits and the newcomer, whose INVITE waits. Where both have
-    /// an offer, or neither has, the newcomer is taken without media first.
+    /// an offer, or neither has, or who waits is in another exchange, the newcomer is taken without
+    /// media first.
     fn connect_newcomer(
         &mut self,
         turn: &mut Turn<'_>,
@@ -130,6 +131,7 @@ impl Conversation {
         (waiting, newcomer): (LegSlot, LegSlot),
         offer: Option<Body>,
     ) {
+        let is_free = !self.exchanges.is_busy(waiting);
         let (source, sink) = match (self.legs.phase(waiting).cloned(), offer) {
             (Some(Phase::Invited { offer: Some(offer) }), None) => {
                 ((waiting, Source::Invite(*offer)), (newcomer, Sink::Invite))
@@ -137,11 +139,11 @@ impl Conversation {
             (Some(Phase::Invited { offer: None }), Some(offer)) => {
                 ((newcomer, Source::Invite(offer)), (waiting, Sink::Invite))
             }
-            (Some(Phase::Up), Some(offer)) => (
+            (Some(Phase::Up), Some(offer)) if is_free => (
                 (newcomer, Source::Invite(offer)),
-                (waiting, self.sink(waiting)),
+                (waiting, Sink::Confirmed),
             ),
-            (Some(Phase::Up), None) if !self.exchanges.is_busy(waiting) => {
+            (Some(Phase::Up), None) if is_free => {
                 ((waiting, Source::Confirmed), (newcomer, Sink::Invite))
             }
             (

@@ -180,6 +180,11 @@ impl Legs {
         matches!(self.phase(slot), Some(Phase::Up))
     }
 
+    /// Whether neither of us owes the other an answer or an ACK that has one.
+    pub(super) fn is_settled(&self, slot: LegSlot) -> bool {
+        self.get(slot).is_some_and(|leg| leg.session.is_settled())
+    }
+
     /// Whether the far end of a leg has been told what that of another one has said last.
     pub(super) fn knows(&self, slot: LegSlot, other: LegSlot) -> bool {
         let (Some(leg), Some(other)) = (self.get(slot), self.get(other)) else {

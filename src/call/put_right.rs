@@ -66,7 +66,7 @@ impl Conversation {
     /// Two who talk to each other hear each other, or both the mixer.
     fn join_of(&self, one: LegSlot, other: LegSlot) -> Vec<Step> {
         let hear_mixer = [one, other].map(|leg| self.legs.hears_mixer(leg));
-        let is_being_joined = self.exchanges.needs(one) || self.exchanges.needs(other);
+        let is_being_joined = self.exchanges.joins(one) || self.exchanges.joins(other);
         if hear_mixer == [true; 2] || self.legs.partner(one) == Some(other) || is_being_joined {
             return Vec::new();
         }

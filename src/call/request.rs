@@ -255,7 +255,7 @@ impl Conversation {
             Position::Dialing(leg) | Position::Talking(leg) | Position::Holding(leg) => {
                 self.drop_task(turn);
                 if matches!(position, Position::Dialing(_)) {
-                    self.undo_exchange(turn, leg);
+                    self.undo_exchange_in(turn, which, leg);
                     let end = (EndCause::CallerAbandoned, cause::NORMAL.into());
                     self.end_search(turn, which, end);
                 }
@@ -270,7 +270,7 @@ impl Conversation {
         match position {
             Position::Dialing(leg) | Position::Talking(leg) | Position::Holding(leg) => {
                 self.drop_task(turn);
-                self.undo_exchange(turn, leg);
+                self.undo_exchange_in(turn, which, leg);
                 let first = (leg, asked.origin());
                 self.clear(
                     turn,

@@ -271,16 +271,22 @@ impl Conversation {
         leg: LegSlot,
         (body, heard): (&Option<Body>, Hearing),
     ) {
-        // A muted transfer to a phone that has not rung is done by this: the agent, with whom it
-        // was to be connected, is gone then.
-        let quest = self.call(which).and_then(|call| call.quest.as_ref());
-        let is_muted = quest.is_some_and(|quest| matches!(quest.why, Why::Muted(_)));
-        self.answered(turn, which);
         if heard == Hearing::Nobody
             && self.legs.phase(leg) == Some(&Phase::Answered { offer: None })
         {
-            self.connect_answered(turn, leg, body.as_ref());
-        } else if is_muted {
+            self.answered(turn, which);
+            return self.connect_answered(turn, leg, body.as_ref());
+        }
+        self.takes(turn, which, leg);
+    }
+
+    /// Somebody takes the call with this leg. A muted transfer to a phone that has not rung is done
+    /// by that: the agent, with whom it was to be connected, is gone then.
+    pub(super) fn takes(&mut self, turn: &mut Turn<'_>, which: Which, leg: LegSlot) {
+        let quest = self.call(which).and_then(|call| call.quest.as_ref());
+        let is_muted = quest.is_some_and(|quest| matches!(quest.why, Why::Muted(_)));
+        self.answered(turn, which);
+        if is_muted {
             self.meets(turn, leg);
         }
     }

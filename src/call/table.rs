@@ -265,7 +265,7 @@ impl Calls {
         }
         let taken = self.turn(now, (key, None), |conversation, turn| {
             let taken = conversation.take_over(turn, replaced, newcomer);
-            conversation.watch_exchanges();
+            conversation.settle(turn);
             taken
         });
         taken.unwrap_or(Err(Status::SERVER_INTERNAL_ERROR))

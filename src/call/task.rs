@@ -17,7 +17,7 @@ use super::exchange::{Ended, Purpose};
 use super::facts::{Destination, Origin, cause, refuse_request};
 use super::follow::Joining;
 use super::leg::{Kind, Phase};
-use super::participant::{News, Standing};
+use super::participant::{Call, News, Standing};
 use super::takeover::{Admission, Referral};
 use super::why::Why;
 
@@ -242,6 +242,7 @@ impl Conversation {
 
     /// Takes the next step if nothing is in its way.
     pub(super) fn go_on(&mut self, turn: &mut Turn<'_>) {
+        self.skip_vain_steps();
         let Some(task) = self.task.as_mut() else {
             return;
         };
@@ -265,6 +266,47 @@ impl Conversation {
         if is_free(one) && is_free(other) {
             task.runs = Runs::Now;
             self.take_step(turn, step);
+        }
+    }
+
+    /// Leaves out what puts nobody right any more.
+    fn skip_vain_steps(&mut self) {
+        let is_idle = |task: &&Task| matches!(task.then, Then::Rest) && task.runs == Runs::NotYet;
+        let next = |conversation: &Self| {
+            let task = conversation.task.as_ref().filter(is_idle)?;
+            task.steps.front().copied()
+        };
+        while next(self).is_some_and(|step| !self.is_of_use(step)) {
+            self.task.as_mut().map(|task| task.steps.pop_front());
+        }
+    }
+
+    /// Whether a step that puts somebody right is still that: who was across may have somebody else
+    /// by now, when the two were free.
+    fn is_of_use(&self, step: Step) -> bool {
+        let Step::Join(one, other) = step else {
+            return true;
+        };
+        let talk = |call: Option<&Call>| {
+            let talks = |leg| {
+                let who = call.and_then(|call| call.with_leg(leg));
+                who.is_some_and(|who| who.standing == Standing::Talking)
+            };
+            talks(one) && talks(other)
+        };
+        self.legs.partner(one) == Some(other)
+            || talk(Some(&self.main))
+            || talk(self.consult.as_ref())
+    }
+
+    /// A task that waits for a leg which is gone comes to nothing.
+    pub(super) fn end_vain_task(&mut self, turn: &mut Turn<'_>) {
+        let waits = |task: &&Task| task.runs == Runs::NotYet;
+        let task = self.task.as_ref().filter(waits);
+        let step = task.and_then(|task| task.steps.front());
+        let is_gone = |leg: &LegSlot| self.legs.get(*leg).is_none();
+        if step.is_some_and(|step| step.legs().iter().any(is_gone)) {
+            self.fail_task(turn);
         }
     }
 
@@ -402,7 +444,8 @@ impl Conversation {
             (Step::Quiet(leg), false) => {
                 self.end_service(turn, ended.legs.0);
                 self.legs.part(leg);
-                if self.legs.is_up(leg) {
+                // Another task may have taken the leg already.
+                if self.legs.is_up(leg) && !self.exchanges.hear_from(leg) {
                     if is_awaited && let Some(task) = self.task.as_mut() {
                         task.steps.push_front(step);
                         task.runs = Runs::Now;

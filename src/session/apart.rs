@@ -34,7 +34,7 @@ impl<S: Copy + PartialEq> Pair<S> {
                 stage,
                 Stage::Ringing(_) | Stage::Accepted(_) | Stage::Inviting(_, Aim::Offer)
             );
-            across && self.giver == Giver::Known
+            (across || self.occupied) && self.giver == Giver::Known
         };
         waits && self.apart.is_none() && turn.session(leg).is_settled()
     }
@@ -162,7 +162,7 @@ impl<S: Copy + PartialEq> Pair<S> {
     }
 
     /// Has the next word to a leg wait for the ACK of its change, or until the leg is free: what it
-    /// is in has a deadline of its own, which comes first.
+    /// is in has deadlines of its own, which come first.
     pub(super) fn wait(&self, turn: &Turn<'_, S>, leg: S, body: &Body) -> Next<S> {
         let most = if self.is_kept_from(leg) {
             NEGOTIATION_RINGING_MAX
@@ -197,6 +197,15 @@ impl<S: Copy + PartialEq> Pair<S> {
         self.occupied && leg == self.sink.leg
     }
 
+    pub(super) fn is_held_up_by(&self, leg: S) -> bool {
+        self.is_kept_from(leg) && matches!(self.stage, Stage::Waiting(..))
+    }
+
+    pub(super) fn has_not_reached(&self, leg: S) -> bool {
+        let is_dialled = matches!(self.stage, Stage::Dialled(_));
+        is_dialled && leg == self.sink.leg && self.apart.is_none()
+    }
+
     /// The ACK of a change has come.
     pub(super) fn apart_acknowledged(
         &mut self,
@@ -216,14 +225,16 @@ impl<S: Copy + PartialEq> Pair<S> {
             None => {}
         }
         match stage {
-            Stage::Waiting(_, _, offer) if leg == self.sink.leg => {
+            Stage::Waiting(_, waits, offer) if waits == leg && leg == self.sink.leg => {
                 self.pass_on(turn, &Told::of(&offer))
             }
-            Stage::Waiting(_, _, answer) => self.give(turn, &Told::of(&answer)),
+            Stage::Waiting(_, waits, answer) if waits == leg => self.give(turn, &Told::of(&answer)),
+            // The source has changed while its offer waits for the sink.
             stage @ (Stage::Dialled(_)
             | Stage::Ringing(_)
             | Stage::Accepted(_)
             | Stage::Confirming(_)
+            | Stage::Waiting(..)
             | Stage::Inviting(..)
             | Stage::Draining(..)
             | Stage::Over) => stage.runs(),

@@ -46,8 +46,8 @@ pub enum Sink {
     Offered,
     /// Into a re-INVITE.
     Confirmed,
-    /// The same of a leg that is in another negotiation, which began before and has the leg's
-    /// events: not before [`Negotiation::resume`]. The source may answer meanwhile.
+    /// The same of a leg that is in another negotiation, which has the leg's events: not before
+    /// [`Negotiation::resume`]. The source may answer meanwhile.
     Occupied,
 }
 
@@ -245,6 +245,25 @@ impl<S: Copy + PartialEq> Negotiation<S> {
     pub fn is_kept_from(&self, leg: S) -> bool {
         match &self.0 {
             Machine::Pair(pair) => pair.is_kept_from(leg),
+            Machine::Single(_) => false,
+        }
+    }
+
+    /// Whether it has an offer for this leg, which is [`Sink::Occupied`].
+    #[must_use]
+    pub fn is_held_up_by(&self, leg: S) -> bool {
+        match &self.0 {
+            Machine::Pair(pair) => pair.is_held_up_by(leg),
+            Machine::Single(_) => false,
+        }
+    }
+
+    /// Whether it has said nothing to this leg so far, and nothing is awaited of it: withdrawn, it
+    /// would be over at once.
+    #[must_use]
+    pub fn has_not_reached(&self, leg: S) -> bool {
+        match &self.0 {
+            Machine::Pair(pair) => pair.has_not_reached(leg),
             Machine::Single(_) => false,
         }
     }

@@ -36,7 +36,7 @@ pub(super) struct Pair<S> {
     pub(super) patience: Option<Instant>,
     /// A leg's own change, which waits for its ACK.
     pub(super) apart: Option<Apart<S>>,
-    /// Whether the sink is in a negotiation that began before.
+    /// Whether the sink is in another negotiation.
     pub(super) occupied: bool,
     /// Whether the source, whose offer is an earlier word of its, has said something else since.
     pub(super) overtaken: bool,

@@ -125,8 +125,13 @@ impl Table {
 
     /// The agent begins to consult the other one, whose phone is dialled.
     pub(super) fn consult(&mut self, key: CallKey) -> ConnId {
+        self.consult_by(key, consultation("2001"))
+    }
+
+    /// The same by another request.
+    pub(super) fn consult_by(&mut self, key: CallKey, action: CallAction) -> ConnId {
         let main = self.conn_id;
-        self.act(key, main, AGENT, consultation("2001"));
+        self.act(key, main, AGENT, action);
         self.all_accept(key);
         let reserve = |command: &Command| match command {
             Command::Agent(OTHER, agent::Input::Reserve(offer)) => Some(offer.call.conn_id),

@@ -16,7 +16,12 @@ impl Table {
     }
 
     /// A phone makes an offer of that direction, or asks for one and answers so.
-    fn phone_says(&mut self, key: CallKey, (phone, direction): (LegSlot, &str), asks: bool) {
+    pub(super) fn phone_says(
+        &mut self,
+        key: CallKey,
+        (phone, direction): (LegSlot, &str),
+        asks: bool,
+    ) {
         let said = Some(description(phone, direction));
         self.commands.clear();
         let (body, answer) = if asks { (None, said) } else { (said, None) };

@@ -1,7 +1,7 @@
-//! Somebody is called for an agent whose own leg is still in another exchange: whoever answers is
-//! heard there when that one is over.
+//! A leg that is in one exchange while another one wants it: somebody is called for it and answers,
+//! a step of a task is next, its call ends.
 
-use super::control::sdp;
+use super::control::{consultation, is_server, sdp};
 use super::takeover::newcomer;
 use super::*;
 use crate::cti::CallAction;
@@ -19,12 +19,7 @@ fn asked_to_hold_again() -> (Table, CallKey, LegSlot) {
     table.all_accept(key);
     table.consult(key);
     table.commands.clear();
-    let busy = LegEvent::Refused {
-        status: Status::BUSY_HERE,
-        retry_after: None,
-        after_provisional: true,
-    };
-    table.on(key, table.phone, busy);
+    table.on(key, table.phone, refused(Status::BUSY_HERE));
     assert!(table.offers(agent), "{:?}", table.commands);
     table.on(key, agent, GLARE);
     table.commands.clear();
@@ -55,7 +50,12 @@ impl Table {
 
     /// Whether a leg was sent a re-INVITE.
     fn offers(&self, slot: LegSlot) -> bool {
-        self.count_told(slot, |command| matches!(command, LegCommand::Offer(_))) > 0
+        self.offered(slot) > 0
+    }
+
+    /// How many re-INVITEs a leg was sent.
+    fn offered(&self, slot: LegSlot) -> usize {
+        self.count_told(slot, |command| matches!(command, LegCommand::Offer(_)))
     }
 
     /// How often a leg was sent an ACK.
@@ -80,7 +80,6 @@ fn who_answers_is_heard_when_the_phone_has_held() {
     table.accepts(key, agent);
     assert_eq!(table.acknowledged(agent), 2);
     assert_eq!(table.acknowledged(table.phone), 1);
-    table.act(key, table.conn_id, AGENT, CallAction::Clear);
 }
 
 #[test]
@@ -142,19 +141,184 @@ fn who_takes_the_call_in_place_of_the_phone_is_heard_when_the_agent_has_held() {
         let leg = taken.expect("it takes the call");
         table.drain();
         assert!(!table.offers(agent), "the phone waits after 491");
-        if !with_offer {
-            let body = sdp(leg.0);
-            table.on(key, leg, LegEvent::Acknowledged { body });
-        }
+        let body = sdp(leg.0).filter(|_| !with_offer);
+        table.on(key, leg, LegEvent::Acknowledged { body });
         table.wait(Duration::from_secs(5));
-        table.commands.clear();
-        table.accepts(key, agent);
-        assert!(table.offers(agent), "{:?}", table.commands);
         table.all_accept(key);
-        let answered = table.count_told(leg, |command| {
-            matches!(command, LegCommand::Answer(Some(_)))
-        });
-        assert_eq!(answered, usize::from(with_offer));
-        assert_eq!(table.acknowledged(agent), 2, "{:?}", table.commands);
+        assert_eq!(table.partner(key, agent), Some(leg));
+        expect_settled(&table, &[agent, leg]);
+    }
+}
+
+const CUSTOMER: LegSlot = LegSlot::FIRST;
+
+/// An agent's phone holds a caller by its own key, and the agent has consulted somebody who is
+/// busy: music for the caller is dialled, the last leg.
+fn music_is_dialled() -> (Table, CallKey, LegSlot) {
+    let (mut table, key) = Table::talking_with("music = \"sip:music@192.0.2.50\"");
+    let agent = table.phone;
+    table.phone_says(key, (agent, "a=inactive\r\n"), false);
+    assert_eq!(table.party_states(), [PartyState::Held]);
+    table.consult(key);
+    table.commands.clear();
+    table.on(key, table.phone, refused(Status::BUSY_HERE));
+    let is_music =
+        |command: &Command| matches!(command, Command::Dial(_, dial) if is_server(&dial.to));
+    assert!(table.commands.iter().any(is_music), "{:?}", table.commands);
+    table.commands.clear();
+    (table, key, agent)
+}
+
+/// Both legs have an answer to all that they were asked.
+#[track_caller]
+fn expect_settled(table: &Table, legs: &[LegSlot]) {
+    for leg in legs {
+        let asked = table.offered(*leg);
+        assert_eq!(
+            table.acknowledged(*leg),
+            asked,
+            "{leg:?} {:?}",
+            table.commands
+        );
+    }
+}
+
+#[test]
+fn caller_who_is_taken_back_is_not_held_because_there_is_no_music() {
+    let (mut table, key, agent) = music_is_dialled();
+    let music = table.phone;
+    table.act(key, table.conn_id, AGENT, CallAction::Retrieve);
+    table.commands.clear();
+    table.on(key, music, refused(Status::SERVICE_UNAVAILABLE));
+    table.all_accept(key);
+    assert_eq!(table.party_states(), [PartyState::Retrieved]);
+    assert_eq!(table.partner(key, agent), Some(CUSTOMER));
+    assert_eq!(table.offered(CUSTOMER), 1, "{:?}", table.commands);
+    expect_settled(&table, &[agent, CUSTOMER]);
+}
+
+#[test]
+fn who_is_called_goes_on_when_the_held_call_is_cleared() {
+    let (mut table, key) = Table::talking();
+    let agent = table.phone;
+    table.consult(key);
+    table.ring(key);
+    table.act(key, table.conn_id, AGENT, CallAction::Clear);
+    table.commands.clear();
+    let body = sdp(table.phone.0);
+    table.on(key, table.phone, LegEvent::Answered { body });
+    table.all_accept(key);
+    assert_eq!(table.partner(key, agent), Some(table.phone));
+    assert_eq!(table.acknowledged(table.phone), 1);
+    expect_settled(&table, &[agent]);
+}
+
+/// The caller is given to somebody who rings, while its music does not answer.
+fn given_away() -> (Table, CallKey, LegSlot) {
+    let (mut table, key, _) = music_is_dialled();
+    let music = table.phone;
+    let consult = table.consult(key);
+    table.ring(key);
+    let transfer = CallAction::CompleteTransfer { consult };
+    table.act(key, table.conn_id, AGENT, transfer);
+    assert_eq!(table.errors(), []);
+    table.commands.clear();
+    (table, key, music)
+}
+
+#[test]
+fn music_that_nobody_hears_yet_makes_way_for_who_answers() {
+    let (mut table, key, music) = given_away();
+    let phone = table.phone;
+    let body = sdp(phone.0);
+    table.on(key, phone, LegEvent::Answered { body });
+    assert_eq!(
+        table.count_told(music, |command| matches!(command, LegCommand::HangUp(_))),
+        1
+    );
+    table.all_accept(key);
+    assert_eq!(table.partner(key, CUSTOMER), Some(phone));
+    assert_eq!(table.acknowledged(phone), 1);
+    expect_settled(&table, &[CUSTOMER]);
+}
+
+#[test]
+fn who_answers_waits_for_the_ack_of_who_has_asked_for_an_offer() {
+    let (mut table, key, music) = given_away();
+    let phone = table.phone;
+    table.on(key, CUSTOMER, LegEvent::Offered { body: None });
+    let body = sdp(phone.0);
+    table.on(key, phone, LegEvent::Answered { body });
+    table.on(key, music, refused(Status::SERVICE_UNAVAILABLE));
+    assert_eq!(table.offered(CUSTOMER), 0, "{:?}", table.commands);
+    let body = sdp(0);
+    table.on(key, CUSTOMER, LegEvent::OfferAcknowledged { body });
+    table.all_accept(key);
+    assert_eq!(table.partner(key, CUSTOMER), Some(phone));
+    assert_eq!(table.acknowledged(phone), 1);
+    expect_settled(&table, &[CUSTOMER]);
+}
+
+#[test]
+fn refresh_of_who_is_held_does_not_take_the_agent_away() {
+    let (mut table, key) = Table::talking();
+    let agent = table.phone;
+    table.phone_says(key, (agent, "a=inactive\r\n"), false);
+    table.consult(key);
+    table.ring(key);
+    let body = sdp(55).expect("a description");
+    table.on(key, CUSTOMER, LegEvent::Refreshed { body });
+    table.commands.clear();
+    let body = sdp(table.phone.0);
+    table.on(key, table.phone, LegEvent::Answered { body });
+    table.all_accept(key);
+    assert_eq!(table.partner(key, agent), Some(table.phone));
+    assert_eq!(table.offered(CUSTOMER), 0, "{:?}", table.commands);
+}
+
+#[test]
+fn who_takes_a_muted_transfer_gets_the_caller() {
+    let (mut table, key) = Table::talking();
+    let agent = table.phone;
+    table.act(key, table.conn_id, AGENT, CallAction::Hold);
+    table.all_accept(key);
+    let body = sdp(77);
+    table.on(key, agent, LegEvent::Offered { body });
+    let CallAction::Consult {
+        destination,
+        user_data,
+        ..
+    } = consultation("2001")
+    else {
+        panic!("a consultation");
+    };
+    let muted = CallAction::MuteTransfer {
+        destination,
+        user_data,
+    };
+    table.consult_by(key, muted);
+    let mut newcomer = newcomer("3428");
+    newcomer.offer = None;
+    let replaced = (key, table.phone);
+    let taken = table.calls.take_over(table.now, replaced, newcomer);
+    let leg = taken.expect("it takes the call");
+    table.commands.clear();
+    table.drain();
+    let body = sdp(leg.0);
+    table.on(key, leg, LegEvent::Acknowledged { body });
+    table.all_accept(key);
+    assert_eq!(
+        table.partner(key, CUSTOMER),
+        Some(leg),
+        "{:?}",
+        table.commands
+    );
+}
+
+fn refused(status: Status) -> LegEvent {
+    LegEvent::Refused {
+        status,
+        retry_after: None,
+        after_provisional: true,
     }
 }
