@@ -308,10 +308,10 @@ impl Conversation {
     /// A leg of who takes part, or of a server of media.
     fn party_says(&mut self, turn: &mut Turn<'_>, leg: LegSlot, event: LegEvent, heard: Hearing) {
         match event {
-            LegEvent::HungUp(release) => self.hung_up(turn, leg, release),
+            LegEvent::HungUp(release) => self.hung_up(turn, leg, (release, heard)),
             LegEvent::Refused { status, .. } => {
                 self.tie_refused(leg, status);
-                self.hung_up(turn, leg, Release::Lost);
+                self.hung_up(turn, leg, (Release::Lost, heard));
             }
             LegEvent::Offered { body } if heard == Hearing::Nobody => {
                 self.offer_made(turn, leg, body);

@@ -8,7 +8,7 @@ use crate::dialog::{Cause, Release};
 
 use super::Destination;
 use super::command::LegSlot;
-use super::conversation::{Conversation, Turn, Which};
+use super::conversation::{Conversation, Hearing, Turn, Which};
 use super::facts::{Origin, cause, refuse_leg, status_of};
 use super::participant::{News, Participant, Served, Who};
 use super::task::{Asked, Step, Then};
@@ -65,12 +65,19 @@ impl Leave {
 
 impl Conversation {
     /// A leg has ended from outside.
-    pub(super) fn hung_up(&mut self, turn: &mut Turn<'_>, leg: LegSlot, release: Release) {
+    pub(super) fn hung_up(
+        &mut self,
+        turn: &mut Turn<'_>,
+        leg: LegSlot,
+        (release, heard): (Release, Hearing),
+    ) {
+        // Our answer to who came by a tie may have crossed the end of its INVITE: it has no ACK.
+        let is_unheard = heard == Hearing::Failed && self.legs.is_tie(leg);
         let leave = match release {
             // Why the far end left goes on to who was across (RFC 3326).
             Release::Bye { .. } | Release::Cancelled { .. } => Leave {
                 reason: release.cause().unwrap_or(cause::NORMAL.into()),
-                takes_back: self.legs.is_invited(leg),
+                takes_back: self.legs.is_invited(leg) || is_unheard,
                 ..Leave::by_itself(Origin::default())
             },
             Release::Unacknowledged | Release::Lost => Leave::by_fault(cause::FAILURE),
@@ -386,8 +393,9 @@ impl Conversation {
 
     /// A customer whose agent has not left but failed goes back in the same way, and so does one
     /// whose call somebody has picked up and left again before the INVITE of one of them was
-    /// answered, although the answer of the other may be on its way; whether it does. An agent that
-    /// fails each time is no endless loop: each return counts as a hop.
+    /// answered, or before it knew of that, although the answer of the other may be on its way;
+    /// whether it does. An agent that fails each time is no endless loop: each return counts as a
+    /// hop.
     fn outlives_fault(&mut self, turn: &mut Turn<'_>, which: Which, leave: &Leave) -> bool {
         let Some(served) = self.served_in(which) else {
             return false;

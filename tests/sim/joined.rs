@@ -118,7 +118,9 @@ impl Joined {
                     // Held by `i10_new_calls_are_shed`.
                     let is_shed = world.cluster.count(Counter::InviteDraining) > 0
                         && *status == Status::SERVICE_UNAVAILABLE.0;
-                    let may = is_shed || floor::may_refuse(number, *status);
+                    // By a desktop, when somebody had picked the call up and was not connected yet.
+                    let is_cleared = self.was_cleared(world, *token, record.at);
+                    let may = is_shed || is_cleared || floor::may_refuse(number, *status);
                     !has_router && !is_newcomer && !may
                 }
                 Outcome::Answered(EndedBy::Us | EndedBy::Outage)
@@ -131,6 +133,16 @@ impl Joined {
             }
         }
         Ok(())
+    }
+
+    /// Whether a desktop has let go not long before who had taken the caller's place, or its call.
+    fn was_cleared(&self, world: &World, token: Token, at: Instant) -> bool {
+        let told_by = world.network.swallowed.told_by(at, SHARDS_APART);
+        let recent = |moment: Instant| moment <= told_by && at < moment + LEGS_APART;
+        let is_picked_up = self.newcomers.values().any(|place| *place == Some(token));
+        let family = self.family(token);
+        let is_unknown = family.iter().any(|of| self.with_unknown.contains(of));
+        is_picked_up && was_released(world, (&family, is_unknown), recent)
     }
 
     /// Whether somebody whom the caller talked to has left of its own accord not long before.

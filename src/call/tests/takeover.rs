@@ -418,3 +418,47 @@ fn phone_transfers_to_whom_it_has_reached_through_its_pbx() {
         ]
     );
 }
+
+/// Whoever has picked a call up thinks better of it while it is answered, and has heard nothing of
+/// that.
+#[test]
+fn caller_whose_call_was_picked_up_and_given_back_waits_on() {
+    let cause = Cause::default();
+    for release in [Release::Cancelled { cause }, Release::Bye { cause }] {
+        for is_acknowledged in [false, true] {
+            let mut table = Table::new();
+            let key = table.arrive(None);
+            table.offer(key, AGENT);
+            table.ring(key);
+            let leg = table.takes_over(key, "3428").expect("it takes the call");
+            let body = sdp(0);
+            table.leg(key, Side::Caller, LegEvent::Acknowledged { body });
+            let is_answered = table.commands.iter().any(|command| match command {
+                Command::Leg(told, LegCommand::Answer(_)) => *told == leg,
+                _ => false,
+            });
+            assert!(is_answered);
+            if is_acknowledged {
+                table.on(key, leg, LegEvent::Acknowledged { body: None });
+            }
+            table.commands.clear();
+            table.on(key, leg, LegEvent::HungUp(release));
+            table.all_accept(key);
+            let enters = |input: &queue::Input| matches!(input, queue::Input::Enter { .. });
+            let waits_on = table.queue_inputs().any(enters);
+            assert_eq!(
+                waits_on, !is_acknowledged,
+                "{release:?} {:?}",
+                table.commands
+            );
+            let is_let_go = table
+                .leg_commands(Side::Caller)
+                .any(|command| matches!(command, LegCommand::HangUp(_)));
+            assert_eq!(
+                is_let_go, is_acknowledged,
+                "{release:?} {:?}",
+                table.commands
+            );
+        }
+    }
+}
