@@ -27,6 +27,7 @@ on_both_drivers! {
     an_engine_sends_from_the_listener_it_names
     a_shard_with_a_pace_answers_everything_in_few_batches
     what_has_gathered_is_handled_by_its_urgency
+    what_is_ready_does_not_wait_for_what_is_new_unless_there_is_much
     what_finds_no_room_to_wait_is_told_at_once
     a_full_line_starves_neither_the_others_nor_what_comes_from_other_shards
 }
@@ -216,27 +217,55 @@ fn a_shard_with_a_pace_answers_everything_in_few_batches(driver: Driver) {
     assert!(batches < 2_500, "{batches}");
 }
 
-fn what_has_gathered_is_handled_by_its_urgency(driver: Driver) {
-    let Some(host) = launch(&options(driver, 1)) else {
-        return;
-    };
+/// Sends messages that all wait when the shard looks next, and returns their answers.
+fn gather(host: &Host, messages: &[Vec<u8>]) -> Vec<Vec<u8>> {
     let peer = peer();
     peer.connect(host.udp()).unwrap();
     let stall = echo::Request::Stall(Duration::from_millis(300));
     host.running.request(ShardId(0), stall).unwrap();
     // What is sent while it stalls is there when it looks again.
     std::thread::sleep(Duration::from_millis(100));
-    for round in 0..10_u8 {
-        for kind in [LAST, SOON, ECHO] {
-            peer.send(&[kind, round]).unwrap();
-        }
+    for message in messages {
+        peer.send(message).unwrap();
     }
-    let mut answers = Vec::new();
-    for _ in 0..30 {
+    let answer = |_| {
         let mut buffer = [0; 16];
         let length = peer.recv(&mut buffer).unwrap();
-        answers.push(buffer[1..length].to_vec());
+        buffer[1..length].to_vec()
+    };
+    messages.iter().map(answer).collect()
+}
+
+fn what_is_ready_does_not_wait_for_what_is_new_unless_there_is_much(driver: Driver) {
+    for (pace, kind, count, batches) in [
+        (0, LAST, 3, 3),
+        (0, ECHO, 3, 1),
+        (0, LAST, 20, 1),
+        (1, LAST, 3, 1),
+    ] {
+        let mut options = options(driver, 1);
+        options.pace = Duration::from_millis(pace);
+        let Some(host) = launch(&options) else { return };
+        let messages: Vec<_> = (0..count).map(|number| vec![kind, number]).collect();
+        assert_eq!(gather(&host, &messages), messages);
+        let metrics = host.running.metrics();
+        host.running.stop().unwrap();
+        assert_eq!(metrics.total(Counter::BatchesIn), 1);
+        assert_eq!(
+            metrics.total(Counter::BatchesOut),
+            batches,
+            "{kind} {count}"
+        );
     }
+}
+
+fn what_has_gathered_is_handled_by_its_urgency(driver: Driver) {
+    let Some(host) = launch(&options(driver, 1)) else {
+        return;
+    };
+    let message = |number: u8| vec![[LAST, SOON, ECHO][usize::from(number % 3)], number / 3];
+    let messages: Vec<_> = (0..30).map(message).collect();
+    let answers = gather(&host, &messages);
     let expected = [ECHO, SOON, LAST].map(|kind| (0..10).map(move |round| vec![kind, round]));
     assert_eq!(answers, expected.into_iter().flatten().collect::<Vec<_>>());
     host.running.stop().unwrap();

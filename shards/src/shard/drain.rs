@@ -66,7 +66,7 @@ impl<E: Engine> Shard<E> {
         work
     }
 
-    fn drain_transmits(&mut self, now: Instant) -> usize {
+    pub(super) fn drain_transmits(&mut self, now: Instant) -> usize {
         let mut work = 0;
         while work < limits::DRAIN_PER_TURN_MAX {
             let start = self.outgoing.len();

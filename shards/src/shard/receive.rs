@@ -196,14 +196,25 @@ impl<E: Engine> Shard<E> {
 
     /// Gives the engine what waits: what goes on, what the control plane asks, and then the rest.
     pub(super) fn handle_received(&mut self, now: Instant) -> usize {
-        let urgent = self.handle_line(now, Urgency::Now, limits::HANDLED_PER_TURN_MAX);
+        // What is ready to go does not wait for what begins something new, which takes longest. Of
+        // many all go out in few batches, which takes less of the processor; so it is with a pace.
+        let waits = self.intake.waiting() > limits::SENT_AT_ONCE_MAX || !self.pace.is_zero();
+        let mut handled = self.handle_line(now, Urgency::Now, limits::HANDLED_PER_TURN_MAX);
         let requests = self.receive_requests(now);
-        let mut handled = urgent;
+        let mut sent = 0;
         for urgency in [Urgency::Soon, Urgency::Last, Urgency::Aside] {
             let room = limits::HANDLED_PER_TURN_MAX.saturating_sub(handled);
-            handled += self.handle_line(now, urgency, room.max(limits::HANDLED_PER_LINE_MIN));
+            let most = room.max(limits::HANDLED_PER_LINE_MIN);
+            if waits {
+                handled += self.handle_line(now, urgency, most);
+                continue;
+            }
+            while self.intake.len(urgency) > 0 {
+                sent += self.drain_transmits(now);
+                handled += self.handle_line(now, urgency, 1);
+            }
         }
-        handled + requests
+        handled + requests + sent
     }
 
     fn handle_line(&mut self, now: Instant, urgency: Urgency, count_max: usize) -> usize {
