@@ -19,7 +19,7 @@ use crate::spare::Boxes;
 
 use super::command::{Command, LegCommand, LegSlot};
 use super::digits::Underway;
-use super::exchange::{Exchange, Exchanges};
+use super::exchange::{Exchange, Exchanges, Purpose};
 use super::facts::{Destination, Facts, Origin, cause, refuse_leg};
 use super::leg::Legs;
 use super::mint::Mint;
@@ -70,8 +70,8 @@ pub(super) enum Hearing {
     Nobody,
     /// It goes on, or is done.
     Well,
-    /// It has failed by it.
-    Failed,
+    /// It has failed by it, and was for this.
+    Failed(Purpose),
 }
 
 /// One turn of a conversation: the time, and where what it says goes.
@@ -257,7 +257,7 @@ impl Conversation {
         let exchange = self.exchange_hears(turn, leg, &event);
         let heard = match &exchange {
             None => Hearing::Nobody,
-            Some(Some(ended)) if !ended.done => Hearing::Failed,
+            Some(Some(ended)) if !ended.done => Hearing::Failed(ended.purpose),
             Some(Some(_) | None) => Hearing::Well,
         };
         let ended = exchange.flatten();

@@ -9,6 +9,7 @@ use crate::dialog::{Cause, Release};
 use super::Destination;
 use super::command::LegSlot;
 use super::conversation::{Conversation, Hearing, Turn, Which};
+use super::exchange::Purpose;
 use super::facts::{Origin, cause, refuse_leg, status_of};
 use super::participant::{News, Participant, Served, Who};
 use super::task::{Asked, Step, Then};
@@ -72,7 +73,8 @@ impl Conversation {
         (release, heard): (Release, Hearing),
     ) {
         // Our answer to who came by a tie may have crossed the end of its INVITE: it has no ACK.
-        let is_unheard = heard == Hearing::Failed && self.legs.is_tie(leg);
+        let was_connecting = matches!(heard, Hearing::Failed(Purpose::Connect(_)));
+        let is_unheard = was_connecting && self.legs.is_tie(leg);
         let leave = match release {
             // Why the far end left goes on to who was across (RFC 3326).
             Release::Bye { .. } | Release::Cancelled { .. } => Leave {

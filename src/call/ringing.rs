@@ -224,7 +224,7 @@ impl Conversation {
                 }
             }
             // RFC 3261 §13.2.1: the 2xx must have the answer, or the offer if we made none.
-            LegEvent::Answered { .. } if heard == Hearing::Failed => {
+            LegEvent::Answered { .. } if matches!(heard, Hearing::Failed(_)) => {
                 // A phone that answers by itself may skip the 180; the events do not.
                 self.rings(turn, which);
                 self.hang_up(turn, leg, cause::FAILURE);

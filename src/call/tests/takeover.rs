@@ -440,6 +440,9 @@ fn caller_whose_call_was_picked_up_and_given_back_waits_on() {
             assert!(is_answered);
             if is_acknowledged {
                 table.on(key, leg, LegEvent::Acknowledged { body: None });
+                // It has been there, whatever it is in when it leaves.
+                let body = sdp(78);
+                table.on(key, leg, LegEvent::Offered { body });
             }
             table.commands.clear();
             table.on(key, leg, LegEvent::HungUp(release));
