@@ -16,7 +16,7 @@ pub const DATAGRAM_BYTES_MAX: usize = 65_535;
 /// than is handled in a turn: what waits is told apart by urgency here, and not in the kernel.
 pub const BATCHES_PER_TURN_MAX: usize = 16;
 /// If no more received messages than this wait when a turn handles them, what is ready goes out
-/// before each that begins something new.
+/// before each that is not urgent.
 pub const SENT_AT_ONCE_MAX: usize = 4;
 /// Received messages that are handled in one turn, as long as there are urgent ones.
 pub const HANDLED_PER_TURN_MAX: usize = 128;

@@ -27,7 +27,7 @@ on_both_drivers! {
     an_engine_sends_from_the_listener_it_names
     a_shard_with_a_pace_answers_everything_in_few_batches
     what_has_gathered_is_handled_by_its_urgency
-    what_is_ready_does_not_wait_for_what_is_new_unless_there_is_much
+    what_is_ready_does_not_wait_for_what_is_not_urgent_unless_there_is_much
     what_finds_no_room_to_wait_is_told_at_once
     a_full_line_starves_neither_the_others_nor_what_comes_from_other_shards
 }
@@ -236,25 +236,28 @@ fn gather(host: &Host, messages: &[Vec<u8>]) -> Vec<Vec<u8>> {
     messages.iter().map(answer).collect()
 }
 
-fn what_is_ready_does_not_wait_for_what_is_new_unless_there_is_much(driver: Driver) {
-    for (pace, kind, count, batches) in [
-        (0, LAST, 3, 3),
-        (0, ECHO, 3, 1),
-        (0, LAST, 20, 1),
-        (1, LAST, 3, 1),
+fn what_is_ready_does_not_wait_for_what_is_not_urgent_unless_there_is_much(driver: Driver) {
+    for (pace, kinds, batches) in [
+        (0, vec![LAST; 4], 4),
+        (0, vec![LAST; 5], 1),
+        (0, vec![ECHO; 4], 1),
+        (0, vec![ECHO, ECHO, LAST], 2),
+        (1, vec![LAST; 3], 1),
     ] {
         let mut options = options(driver, 1);
         options.pace = Duration::from_millis(pace);
         let Some(host) = launch(&options) else { return };
-        let messages: Vec<_> = (0..count).map(|number| vec![kind, number]).collect();
+        let messages: Vec<_> = (0..)
+            .zip(&kinds)
+            .map(|(number, kind)| vec![*kind, number])
+            .collect();
         assert_eq!(gather(&host, &messages), messages);
         let metrics = host.running.metrics();
         host.running.stop().unwrap();
-        assert_eq!(metrics.total(Counter::BatchesIn), 1);
         assert_eq!(
             metrics.total(Counter::BatchesOut),
             batches,
-            "{kind} {count}"
+            "{pace} {kinds:?}"
         );
     }
 }

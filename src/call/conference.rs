@@ -167,8 +167,9 @@ impl Conversation {
             self.task.as_ref(),
             added.is_some(),
         ) {
-            let join = [Step::Join(one.leg, other.leg)];
-            self.start(turn, None, join, Then::Rest);
+            let both = [one, other].map(|who| who.standing);
+            let join = (both == [Standing::Talking; 2]).then_some(Step::Join(one.leg, other.leg));
+            self.put_right(turn, join.into_iter().collect());
         }
         true
     }

@@ -19,7 +19,7 @@ use crate::spare::Boxes;
 
 use super::command::{Command, LegCommand, LegSlot};
 use super::digits::Underway;
-use super::exchange::{Exchange, Exchanges, Purpose};
+use super::exchange::{Exchange, Exchanges};
 use super::facts::{Destination, Facts, Origin, cause, refuse_leg};
 use super::leg::Legs;
 use super::mint::Mint;
@@ -70,8 +70,8 @@ pub(super) enum Hearing {
     Nobody,
     /// It goes on, or is done.
     Well,
-    /// It has failed by it, and was for this.
-    Failed(Purpose),
+    /// It has failed by it.
+    Failed,
 }
 
 /// One turn of a conversation: the time, and where what it says goes.
@@ -130,9 +130,9 @@ impl Conversation {
 
     /// What follows of whatever has happened: who has waited for the end of something goes on.
     pub(super) fn settle(&mut self, turn: &mut Turn<'_>) {
+        self.end_vain_task(turn);
         self.resume_exchanges(turn);
         self.take_up_offers(turn);
-        self.end_vain_task(turn);
         self.end_idle_legs(turn);
         self.watch_exchanges();
     }
@@ -257,7 +257,7 @@ impl Conversation {
         let exchange = self.exchange_hears(turn, leg, &event);
         let heard = match &exchange {
             None => Hearing::Nobody,
-            Some(Some(ended)) if !ended.done => Hearing::Failed(ended.purpose),
+            Some(Some(ended)) if !ended.done => Hearing::Failed,
             Some(Some(_) | None) => Hearing::Well,
         };
         let ended = exchange.flatten();
@@ -308,10 +308,10 @@ impl Conversation {
     /// A leg of who takes part, or of a server of media.
     fn party_says(&mut self, turn: &mut Turn<'_>, leg: LegSlot, event: LegEvent, heard: Hearing) {
         match event {
-            LegEvent::HungUp(release) => self.hung_up(turn, leg, (release, heard)),
+            LegEvent::HungUp(release) => self.hung_up(turn, leg, release),
             LegEvent::Refused { status, .. } => {
                 self.tie_refused(leg, status);
-                self.hung_up(turn, leg, (Release::Lost, heard));
+                self.hung_up(turn, leg, Release::Lost);
             }
             LegEvent::Offered { body } if heard == Hearing::Nobody => {
                 self.offer_made(turn, leg, body);

@@ -8,8 +8,7 @@ use crate::dialog::{Cause, Release};
 
 use super::Destination;
 use super::command::LegSlot;
-use super::conversation::{Conversation, Hearing, Turn, Which};
-use super::exchange::Purpose;
+use super::conversation::{Conversation, Turn, Which};
 use super::facts::{Origin, cause, refuse_leg, status_of};
 use super::participant::{News, Participant, Served, Who};
 use super::task::{Asked, Step, Then};
@@ -66,15 +65,9 @@ impl Leave {
 
 impl Conversation {
     /// A leg has ended from outside.
-    pub(super) fn hung_up(
-        &mut self,
-        turn: &mut Turn<'_>,
-        leg: LegSlot,
-        (release, heard): (Release, Hearing),
-    ) {
-        // Our answer to who came by a tie may have crossed the end of its INVITE: it has no ACK.
-        let was_connecting = matches!(heard, Hearing::Failed(Purpose::Connect(_)));
-        let is_unheard = was_connecting && self.legs.is_tie(leg);
+    pub(super) fn hung_up(&mut self, turn: &mut Turn<'_>, leg: LegSlot, release: Release) {
+        // Our answer to who came by a tie may have crossed the end of its INVITE.
+        let is_unheard = self.legs.is_unacknowledged(leg) && self.legs.is_tie(leg);
         let leave = match release {
             // Why the far end left goes on to who was across (RFC 3326).
             Release::Bye { .. } | Release::Cancelled { .. } => Leave {

@@ -75,8 +75,19 @@ impl Exchanges {
     }
 
     /// Whether a leg has news for an exchange: whether it is in more than one that waits for it.
-    pub(super) fn hear_from(&self, leg: LegSlot) -> bool {
+    fn hear_from(&self, leg: LegSlot) -> bool {
         self.0.iter().any(|exchange| exchange.hears(leg))
+    }
+
+    /// Whether a leg is to hear of an exchange now, or when it is free.
+    pub(super) fn have_news_for(&self, leg: LegSlot) -> bool {
+        self.hear_from(leg) || self.hold_up(leg)
+    }
+
+    /// Whether somebody has answered who waits for a leg.
+    fn hold_up(&self, leg: LegSlot) -> bool {
+        let mut all = self.0.iter();
+        all.any(|exchange| exchange.negotiation.is_held_up_by(leg))
     }
 
     /// Whether a leg is in an exchange that is wanted: in more than the undoing of one.
@@ -208,15 +219,11 @@ impl Exchanges {
     /// The place of an exchange that would bring music to a leg, has not got any yet, and is in
     /// the way of somebody who has answered.
     fn in_the_way(&self) -> Option<usize> {
-        let answered = |leg: LegSlot| {
-            let mut all = self.0.iter();
-            all.any(|exchange| exchange.negotiation.is_held_up_by(leg))
-        };
         self.0.iter().position(|exchange| {
             let Purpose::Step(Step::Quiet(leg)) = exchange.purpose else {
                 return false;
             };
-            exchange.hears(leg) && exchange.negotiation.has_not_reached(leg) && answered(leg)
+            exchange.hears(leg) && exchange.negotiation.has_not_reached(leg) && self.hold_up(leg)
         })
     }
 
@@ -419,7 +426,7 @@ impl Conversation {
         self.undo_exchanges(turn, |exchange| exchange.has(leg));
     }
 
-    /// The same, but for those that connect it with somebody in its other call.
+    /// The same, but for those by which it is to hear somebody in its other call.
     pub(super) fn undo_exchange_in(&mut self, turn: &mut Turn<'_>, which: Which, leg: LegSlot) {
         self.undo_exchanges(turn, |exchange| {
             let call = exchange.purpose.call();

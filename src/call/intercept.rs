@@ -68,7 +68,9 @@ impl Conversation {
         self.show(turn, leg, &waiting);
         self.connect_newcomer(turn, which, (waiting.leg, leg), offer);
         self.takes(turn, which, leg);
-        if !self.legs.is_up(leg) && !self.exchanges.is_busy(leg) {
+        let task = self.task.as_ref();
+        let is_awaited = task.is_some_and(|task| task.awaits(leg));
+        if !self.legs.is_up(leg) && !self.exchanges.is_busy(leg) && !is_awaited {
             self.leaves_by_fault(turn, leg, cause::FAILURE);
         }
         Ok(leg)

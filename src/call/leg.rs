@@ -19,6 +19,8 @@ pub(super) struct Leg {
     held: bool,
     /// Whether its far end is told that it is in a conference.
     is_focus: bool,
+    /// Whether our answer to its INVITE has no ACK.
+    unacknowledged: bool,
     /// Whom its far end was shown last, as a hash; 0 where that is not known.
     shown: u64,
     /// The leg whose media it gets.
@@ -76,7 +78,7 @@ fields!(Leg {
     held,
     is_focus,
     with,
-} forgets { phase, shown });
+} forgets { phase, shown, unacknowledged });
 
 /// The legs of a conversation.
 #[derive(Debug, Default)]
@@ -153,6 +155,7 @@ impl Legs {
             kind: Kind::Party,
             held: false,
             is_focus: false,
+            unacknowledged: false,
             shown: 0,
             with: None,
         });
@@ -261,6 +264,14 @@ impl Legs {
             let offer = offer.cloned().map(Box::new);
             leg.phase = Phase::Answered { offer };
         }
+        if let (Some(leg), LegEvent::Acknowledged { .. }) = (self.entry(slot), event) {
+            leg.unacknowledged = false;
+        }
+    }
+
+    /// Whether the far end of a leg may not know that its INVITE was answered.
+    pub(super) fn is_unacknowledged(&self, slot: LegSlot) -> bool {
+        self.get(slot).is_some_and(|leg| leg.unacknowledged)
     }
 
     /// Notes what a leg is told about how far it is.
@@ -277,6 +288,7 @@ impl Legs {
             ) => false,
         };
         if is_up {
+            leg.unacknowledged = matches!(leg.phase, Phase::Invited { .. });
             leg.phase = Phase::Up;
         }
     }

@@ -200,7 +200,12 @@ impl Conversation {
     fn meets(&mut self, turn: &mut Turn<'_>, leg: LegSlot) {
         let waiting = self.main.others(leg).next().map(|who| who.leg);
         if let Some(waiting) = waiting {
-            self.start(turn, None, [Step::Join(waiting, leg)], Then::Joined(leg));
+            let step = if self.legs.is_invited(leg) {
+                Step::Admit(leg, waiting)
+            } else {
+                Step::Join(waiting, leg)
+            };
+            self.start(turn, None, [step], Then::Joined(leg));
         }
     }
 
@@ -224,7 +229,7 @@ impl Conversation {
                 }
             }
             // RFC 3261 §13.2.1: the 2xx must have the answer, or the offer if we made none.
-            LegEvent::Answered { .. } if matches!(heard, Hearing::Failed(_)) => {
+            LegEvent::Answered { .. } if heard == Hearing::Failed => {
                 // A phone that answers by itself may skip the 180; the events do not.
                 self.rings(turn, which);
                 self.hang_up(turn, leg, cause::FAILURE);

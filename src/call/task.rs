@@ -126,6 +126,11 @@ impl Step {
 }
 
 impl Task {
+    /// Whether something is still to be done with a leg.
+    pub(super) fn awaits(&self, leg: LegSlot) -> bool {
+        self.steps.iter().any(|step| step.legs().contains(&leg))
+    }
+
     /// Whether no client may change the call meanwhile.
     pub(super) fn is_change(&self) -> bool {
         let comes = self.then.admission().is_some()
@@ -444,8 +449,8 @@ impl Conversation {
             (Step::Quiet(leg), false) => {
                 self.end_service(turn, ended.legs.0);
                 self.legs.part(leg);
-                // Another task may have taken the leg already.
-                if self.legs.is_up(leg) && !self.exchanges.hear_from(leg) {
+                // Another task may have taken the leg already, or somebody has answered for it.
+                if self.legs.is_up(leg) && !self.exchanges.have_news_for(leg) {
                     if is_awaited && let Some(task) = self.task.as_mut() {
                         task.steps.push_front(step);
                         task.runs = Runs::Now;

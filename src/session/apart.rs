@@ -258,7 +258,9 @@ impl<S: Copy + PartialEq> Pair<S> {
 
     /// The ACK has not come in all its time.
     pub(super) fn unacknowledged(&mut self, turn: &mut Turn<'_, S>, leg: S) -> Next<S> {
-        if self.apart.take().is_some_and(|apart| apart.answers) {
+        if let Some(apart) = self.apart.take_if(|apart| apart.leg == leg)
+            && apart.answers
+        {
             turn.session(leg).roll_back();
         }
         self.waited_in_vain(turn, leg, Failure::of(leg, Why::Silent))

@@ -54,7 +54,7 @@ impl<E: Engine> Shard<E> {
         }
     }
 
-    fn drain_outbox(&mut self) -> usize {
+    pub(super) fn drain_outbox(&mut self) -> usize {
         let mut work = 0;
         while let Some((to, parcel)) = self.outbox.pop_front() {
             if let Err(parcel) = self.port.push_or_starve(to, parcel.lane(), parcel) {

@@ -196,8 +196,8 @@ impl<E: Engine> Shard<E> {
 
     /// Gives the engine what waits: what goes on, what the control plane asks, and then the rest.
     pub(super) fn handle_received(&mut self, now: Instant) -> usize {
-        // What is ready to go does not wait for what begins something new, which takes longest. Of
-        // many all go out in few batches, which takes less of the processor; so it is with a pace.
+        // What is ready to go does not wait for what is not urgent, which takes longer. Of many all
+        // go out in few batches, which takes less of the processor; so it is with a pace.
         let waits = self.intake.waiting() > limits::SENT_AT_ONCE_MAX || !self.pace.is_zero();
         let mut handled = self.handle_line(now, Urgency::Now, limits::HANDLED_PER_TURN_MAX);
         let requests = self.receive_requests(now);
@@ -210,7 +210,7 @@ impl<E: Engine> Shard<E> {
                 continue;
             }
             while self.intake.len(urgency) > 0 {
-                sent += self.drain_transmits(now);
+                sent += self.drain_outbox() + self.drain_transmits(now);
                 handled += self.handle_line(now, urgency, 1);
             }
         }

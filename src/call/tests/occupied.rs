@@ -1,7 +1,7 @@
 //! A leg that is in one exchange while another one wants it: somebody is called for it and answers,
 //! a step of a task is next, its call ends.
 
-use super::control::{consultation, is_server, sdp};
+use super::control::{is_server, sdp};
 use super::takeover::newcomer;
 use super::*;
 use crate::cti::CallAction;
@@ -239,6 +239,7 @@ fn music_that_nobody_hears_yet_makes_way_for_who_answers() {
     table.all_accept(key);
     assert_eq!(table.partner(key, CUSTOMER), Some(phone));
     assert_eq!(table.acknowledged(phone), 1);
+    assert_eq!(table.offered(CUSTOMER), 1, "{:?}", table.commands);
     expect_settled(&table, &[CUSTOMER]);
 }
 
@@ -278,41 +279,39 @@ fn refresh_of_who_is_held_does_not_take_the_agent_away() {
 
 #[test]
 fn who_takes_a_muted_transfer_gets_the_caller() {
-    let (mut table, key) = Table::talking();
-    let agent = table.phone;
-    table.act(key, table.conn_id, AGENT, CallAction::Hold);
-    table.all_accept(key);
-    let body = sdp(77);
-    table.on(key, agent, LegEvent::Offered { body });
-    let CallAction::Consult {
-        destination,
-        user_data,
-        ..
-    } = consultation("2001")
-    else {
-        panic!("a consultation");
-    };
-    let muted = CallAction::MuteTransfer {
-        destination,
-        user_data,
-    };
-    table.consult_by(key, muted);
-    let mut newcomer = newcomer("3428");
-    newcomer.offer = None;
-    let replaced = (key, table.phone);
-    let taken = table.calls.take_over(table.now, replaced, newcomer);
-    let leg = taken.expect("it takes the call");
-    table.commands.clear();
-    table.drain();
-    let body = sdp(leg.0);
-    table.on(key, leg, LegEvent::Acknowledged { body });
-    table.all_accept(key);
-    assert_eq!(
-        table.partner(key, CUSTOMER),
-        Some(leg),
-        "{:?}",
-        table.commands
-    );
+    for (is_busy, with_offer) in [(false, false), (false, true), (true, false), (true, true)] {
+        let (mut table, key) = Table::talking();
+        let agent = table.phone;
+        table.act(key, table.conn_id, AGENT, CallAction::Hold);
+        table.all_accept(key);
+        if is_busy {
+            let body = sdp(77);
+            table.on(key, agent, LegEvent::Offered { body });
+        }
+        let muted = CallAction::MuteTransfer {
+            destination: "2001".into(),
+            user_data: KeyValueList::new(),
+        };
+        table.consult_by(key, muted);
+        let mut newcomer = newcomer("3428");
+        newcomer.offer = newcomer.offer.filter(|_| with_offer);
+        let replaced = (key, table.phone);
+        let taken = table.calls.take_over(table.now, replaced, newcomer);
+        let leg = taken.expect("it takes the call");
+        table.commands.clear();
+        table.drain();
+        table.all_accept(key);
+        let body = sdp(leg.0).filter(|_| !with_offer);
+        table.on(key, leg, LegEvent::Acknowledged { body });
+        table.all_accept(key);
+        let partner = table.partner(key, CUSTOMER);
+        assert_eq!(
+            partner,
+            Some(leg),
+            "{is_busy} {with_offer} {:?}",
+            table.commands
+        );
+    }
 }
 
 fn refused(status: Status) -> LegEvent {

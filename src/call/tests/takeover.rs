@@ -419,49 +419,80 @@ fn phone_transfers_to_whom_it_has_reached_through_its_pbx() {
     );
 }
 
+/// What becomes of a caller whose call was picked up, when whoever did that leaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Then {
+    WaitsOn,
+    LetGo,
+}
+
+#[track_caller]
+fn leaves(table: &mut Table, key: CallKey, leg: LegSlot, release: Release) -> Then {
+    table.commands.clear();
+    table.on(key, leg, LegEvent::HungUp(release));
+    table.all_accept(key);
+    let enters = |input: &queue::Input| matches!(input, queue::Input::Enter { .. });
+    let waits_on = table.queue_inputs().any(enters);
+    let is_let_go = table
+        .leg_commands(Side::Caller)
+        .any(|command| matches!(command, LegCommand::HangUp(_)));
+    assert_ne!(waits_on, is_let_go, "{release:?} {:?}", table.commands);
+    if waits_on { Then::WaitsOn } else { Then::LetGo }
+}
+
+fn releases() -> [Release; 2] {
+    let cause = Cause::default();
+    [Release::Cancelled { cause }, Release::Bye { cause }]
+}
+
+/// A caller of a queue whose call somebody has picked up, and our answer to that one's INVITE.
+fn picked_up(offer: Option<&str>) -> (Table, CallKey, LegSlot) {
+    let mut table = Table::new();
+    let key = table.arrive(offer);
+    table.offer(key, AGENT);
+    table.ring(key);
+    let leg = table.takes_over(key, "3428").expect("it takes the call");
+    if offer.is_none() {
+        let body = sdp(0);
+        table.leg(key, Side::Caller, LegEvent::Acknowledged { body });
+    }
+    let is_answered = table.commands.iter().any(|command| match command {
+        Command::Leg(told, LegCommand::Answer(_)) => *told == leg,
+        _ => false,
+    });
+    assert!(is_answered, "{:?}", table.commands);
+    (table, key, leg)
+}
+
 /// Whoever has picked a call up thinks better of it while it is answered, and has heard nothing of
 /// that.
 #[test]
 fn caller_whose_call_was_picked_up_and_given_back_waits_on() {
-    let cause = Cause::default();
-    for release in [Release::Cancelled { cause }, Release::Bye { cause }] {
-        for is_acknowledged in [false, true] {
-            let mut table = Table::new();
-            let key = table.arrive(None);
-            table.offer(key, AGENT);
-            table.ring(key);
-            let leg = table.takes_over(key, "3428").expect("it takes the call");
-            let body = sdp(0);
-            table.leg(key, Side::Caller, LegEvent::Acknowledged { body });
-            let is_answered = table.commands.iter().any(|command| match command {
-                Command::Leg(told, LegCommand::Answer(_)) => *told == leg,
-                _ => false,
-            });
-            assert!(is_answered);
-            if is_acknowledged {
-                table.on(key, leg, LegEvent::Acknowledged { body: None });
-                // It has been there, whatever it is in when it leaves.
-                let body = sdp(78);
-                table.on(key, leg, LegEvent::Offered { body });
-            }
-            table.commands.clear();
-            table.on(key, leg, LegEvent::HungUp(release));
-            table.all_accept(key);
-            let enters = |input: &queue::Input| matches!(input, queue::Input::Enter { .. });
-            let waits_on = table.queue_inputs().any(enters);
-            assert_eq!(
-                waits_on, !is_acknowledged,
-                "{release:?} {:?}",
-                table.commands
-            );
-            let is_let_go = table
-                .leg_commands(Side::Caller)
-                .any(|command| matches!(command, LegCommand::HangUp(_)));
-            assert_eq!(
-                is_let_go, is_acknowledged,
-                "{release:?} {:?}",
-                table.commands
-            );
+    for release in releases() {
+        for offer in [None, Some("offer")] {
+            let (mut table, key, leg) = picked_up(offer);
+            assert_eq!(leaves(&mut table, key, leg, release), Then::WaitsOn);
         }
+    }
+}
+
+/// Whoever has been there has left, whatever is under way.
+#[test]
+fn caller_whose_call_was_picked_up_is_let_go_by_who_has_been_there() {
+    let [_, bye] = releases();
+    for changes in [None, Some(Side::Caller), Some(Side::Agent)] {
+        let (mut table, key, leg) = picked_up(None);
+        table.on(key, leg, LegEvent::Acknowledged { body: None });
+        let (side, body) = (changes, sdp(78));
+        match side {
+            Some(Side::Caller) => table.on(key, LegSlot::FIRST, LegEvent::Offered { body }),
+            Some(Side::Agent) => table.on(key, leg, LegEvent::Offered { body }),
+            None => {}
+        }
+        assert_eq!(
+            leaves(&mut table, key, leg, bye),
+            Then::LetGo,
+            "{changes:?}"
+        );
     }
 }
