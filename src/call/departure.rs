@@ -387,10 +387,9 @@ impl Conversation {
     }
 
     /// A customer whose agent has not left but failed goes back in the same way, and so does one
-    /// whose call somebody has picked up and left again before the INVITE of one of them was
-    /// answered, or before it knew of that, although the answer of the other may be on its way;
-    /// whether it does. An agent that fails each time is no endless loop: each return counts as a
-    /// hop.
+    /// who has heard nobody: whose call somebody has taken and left again before the INVITE of one
+    /// of them was answered, or before either knew of that; whether it does. An agent that fails
+    /// each time is no endless loop: each return counts as a hop.
     fn outlives_fault(&mut self, turn: &mut Turn<'_>, which: Which, leave: &Leave) -> bool {
         let Some(served) = self.served_in(which) else {
             return false;
@@ -400,7 +399,8 @@ impl Conversation {
         };
         let is_customer = matches!(left.who, Who::Outside(_)) && left.role == DnRole::Origination;
         let leg = left.leg;
-        let was_never_there = leave.takes_back || self.legs.is_invited(leg);
+        let has_not_heard = self.legs.is_invited(leg) || self.legs.is_unacknowledged(leg);
+        let was_never_there = leave.takes_back || has_not_heard;
         let is_lost = leave.own == EndCause::Failed || was_never_there;
         if !is_customer || !is_lost {
             return false;

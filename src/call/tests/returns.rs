@@ -302,3 +302,28 @@ fn agent_is_taken_away_from_a_call_with_another_name() {
     table.drain();
     assert!(table.is_hung_up(phone));
 }
+
+/// An agent answers and leaves before the caller's ACK is there: the caller has heard nobody.
+#[test]
+fn caller_who_was_not_heard_to_be_answered_waits_on() {
+    for is_acknowledged in [false, true] {
+        let mut table = Table::new();
+        let key = table.arrive(Some("offer"));
+        table.offer(key, AGENT);
+        table.ring(key);
+        let body = body("answer");
+        table.leg(key, Side::Agent, LegEvent::Answered { body });
+        if is_acknowledged {
+            table.leg(key, Side::Caller, LegEvent::Acknowledged { body: None });
+        }
+        table.leg(key, Side::Agent, bye());
+        if !is_acknowledged {
+            let entered = table.entered().len();
+            table.commands.clear();
+            table.on(key, LegSlot::FIRST, LegEvent::Acknowledged { body: None });
+            table.all_accept(key);
+            assert_eq!(entered + table.entered().len(), 1, "{:?}", table.commands);
+        }
+        assert_eq!(table.is_hung_up(LegSlot::FIRST), is_acknowledged);
+    }
+}
