@@ -170,10 +170,8 @@ impl Profile {
     /// longer than a BYE is repeated. The server learns of it when it refreshes the session.
     pub fn forgets(self) -> bool {
         match self {
-            Self::PbxRestart | Self::Storm | Self::TrunkDeath => true,
-            Self::Mixed | Self::Lossy | Self::Swizzle | Self::SlowEverything | Self::ClockJumps => {
-                false
-            }
+            Self::PbxRestart | Self::Storm | Self::TrunkDeath | Self::Swizzle => true,
+            Self::Mixed | Self::Lossy | Self::SlowEverything | Self::ClockJumps => false,
         }
     }
 

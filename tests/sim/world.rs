@@ -111,6 +111,7 @@ impl World {
         });
         let callers = Callers::new(CallersOptions {
             seed: setup.seed,
+            session_timers: setup.profile.forgets(),
             ..CallersOptions::new(callers_address(), server, "7000")
         });
         Self {

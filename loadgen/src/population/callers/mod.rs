@@ -44,6 +44,8 @@ pub struct CallersOptions {
     pub allow: String,
     /// What their own numbers begin with; seven digits follow.
     pub prefix: String,
+    /// Whether they answer with a session timer where one is asked for (RFC 4028).
+    pub session_timers: bool,
 }
 
 impl CallersOptions {
@@ -58,6 +60,7 @@ impl CallersOptions {
             habits: CallerHabits::of(number),
             allow: ALLOW.to_owned(),
             prefix: "3".to_owned(),
+            session_timers: false,
         }
     }
 }
@@ -157,6 +160,7 @@ impl Callers {
         );
         let mut exchange = Exchange::new(options.address, format!("{mark}x"), options.timers);
         exchange.style.allow = options.allow;
+        exchange.style.session_timers = options.session_timers;
         Self {
             exchange,
             server: options.server,
