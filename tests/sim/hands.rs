@@ -115,7 +115,7 @@ impl Hands {
 
     /// A caller, or a phone, comes for the place of somebody who talks or whose phone rings.
     fn take_place(&mut self, world: &mut World, by: Option<&str>) {
-        let Some((replaces, place)) = self.place(world) else {
+        let Some((replaces, place, is_phones)) = self.place(world) else {
             return;
         };
         let newcomer = match by {
@@ -130,18 +130,18 @@ impl Hands {
             })),
         };
         if let Some(newcomer) = newcomer {
-            self.joined.comes(newcomer, place);
+            self.joined.comes(newcomer, place, is_phones);
         }
     }
 
-    /// A dialog of somebody's, and the call that it is of.
-    fn place(&mut self, world: &mut World) -> Option<(Replaces, Option<Token>)> {
+    /// A dialog of somebody's, the call that it is of, and whether it is a phone's.
+    fn place(&mut self, world: &mut World) -> Option<(Replaces, Option<Token>, bool)> {
         if self.random.below(3) == 0 {
             let live = world.tokens();
             let count = u64::try_from(live.len()).ok()?;
             let token = live[self.random.next().checked_rem(count)? as usize];
             let replaces = world.population.callers.dialog(token)?;
-            return Some((replaces, Some(token)));
+            return Some((replaces, Some(token), false));
         }
         let dn = self.phone();
         let replaces = world.phone(&dn).dialog()?;
@@ -149,7 +149,7 @@ impl Hands {
         let (Activity::Talking(token) | Activity::Ringing(token)) = view.activity else {
             return None;
         };
-        Some((replaces, token))
+        Some((replaces, token, true))
     }
 
     /// What a phone dials or transfers to: another phone, mostly.

@@ -27,6 +27,8 @@ pub struct Joined {
     with_unknown: BTreeSet<Token>,
     /// Who came to take a place, and whose.
     newcomers: BTreeMap<Token, Option<Token>>,
+    /// Of these, who came to take the place of a phone.
+    at_phones: BTreeSet<Token>,
 }
 
 impl Joined {
@@ -42,8 +44,11 @@ impl Joined {
     }
 
     /// Somebody comes for a place in a call.
-    pub fn comes(&mut self, newcomer: Token, place: Option<Token>) {
+    pub fn comes(&mut self, newcomer: Token, place: Option<Token>, is_phones: bool) {
         self.join(Some(newcomer), place);
+        if is_phones {
+            self.at_phones.insert(newcomer);
+        }
         self.newcomers.insert(newcomer, place);
     }
 
@@ -63,11 +68,15 @@ impl Joined {
         }
     }
 
-    /// The call in whose conversation somebody is: whoever has taken a place came into that of the
-    /// place, and goes back to a queue only where that one came from one. `None` for a desktop's.
+    /// The call in whose conversation somebody is: whoever has taken a caller's place came into
+    /// that of the place, and goes back to a queue only where that one came from one. `None` for a
+    /// desktop's, and for who has taken a phone's place: that one is nobody's customer.
     fn origin(&self, token: Token) -> Option<Token> {
         let mut origin = token;
         for _ in 0..=self.newcomers.len() {
+            if self.at_phones.contains(&origin) {
+                return None;
+            }
             match self.newcomers.get(&origin) {
                 Some(place) => origin = (*place)?,
                 None => return Some(origin),
