@@ -285,12 +285,10 @@ impl Conversation {
         if is_news {
             self.show_data(turn, &by, |_| true);
         }
-        let waiting = self
-            .main
-            .participants
-            .iter()
-            .map(|who| Step::Quiet(who.leg));
-        let steps: Vec<Step> = waiting.collect();
+        // Who has picked the call up, and whose INVITE has no answer yet, waits with that.
+        let waiting = self.main.participants.iter().map(|who| who.leg);
+        let up = waiting.filter(|leg| !self.legs.is_invited(*leg));
+        let steps: Vec<Step> = up.map(Step::Quiet).collect();
         let then = Then::Seek(destination, Why::Transferred(by));
         self.start(turn, None, steps, then);
     }
