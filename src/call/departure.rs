@@ -11,7 +11,7 @@ use super::command::LegSlot;
 use super::conversation::{Conversation, Turn, Which};
 use super::facts::{Origin, cause, refuse_leg, status_of};
 use super::participant::{News, Participant, Served, Who};
-use super::task::{Asked, Step, Then};
+use super::task::Asked;
 use super::why::Why;
 use crate::counters::Counter;
 
@@ -414,9 +414,8 @@ impl Conversation {
                 (EndCause::Failed, cause::FAILURE),
             );
         }
-        let quiet = self.legs.is_up(leg).then_some(Step::Quiet(leg));
-        let then = Then::Seek(self.go_back_to(served), Why::Called);
-        self.start(turn, None, quiet, then);
+        let queue = self.go_back_to(served);
+        self.seek_for_rest(turn, queue, Why::Called);
         true
     }
 

@@ -12,7 +12,7 @@ use super::conversation::{Conversation, Turn, Which};
 use super::facts::Origin;
 use super::participant::{Participant, Who};
 use super::takeover::Target;
-use super::task::{Step, Then};
+use super::task::Then;
 use super::why::Why;
 use super::{Destination, Referred, Replaced};
 
@@ -143,14 +143,7 @@ impl Conversation {
         let by = self.facts.number_of(dn);
         self.let_agent_go(turn, (leg, number), Origin::default());
         self.main.referred_by = target.referred_by;
-        let waiting = self
-            .main
-            .participants
-            .iter()
-            .map(|who| Step::Quiet(who.leg));
-        let steps: Vec<Step> = waiting.collect();
-        let then = Then::Seek(destination, Why::Transferred(by));
-        self.start(turn, None, steps, then);
+        self.seek_for_rest(turn, destination, Why::Transferred(by));
         true
     }
 

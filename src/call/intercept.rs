@@ -176,12 +176,25 @@ impl Conversation {
         let started = Negotiation::accept_alone(turn.now, newcomer, offer, legs, &mut told);
         self.begin(turn, started, (newcomer, newcomer), Purpose::Relay, told);
         if self.legs.is_up(newcomer) {
-            let step = if self.legs.is_invited(waiting) {
-                Step::Admit(waiting, newcomer)
-            } else {
-                Step::Join(waiting, newcomer)
-            };
-            self.start(turn, None, [step], Then::Joined(newcomer));
+            self.bring_together(turn, waiting, newcomer);
         }
+    }
+
+    /// Two are to hear each other, of whom one's INVITE may wait; the one who was called leaves if
+    /// they cannot.
+    pub(super) fn bring_together(
+        &mut self,
+        turn: &mut Turn<'_>,
+        waiting: LegSlot,
+        called: LegSlot,
+    ) {
+        let step = if self.legs.is_invited(called) {
+            Step::Admit(called, waiting)
+        } else if self.legs.is_invited(waiting) {
+            Step::Admit(waiting, called)
+        } else {
+            Step::Join(waiting, called)
+        };
+        self.start(turn, None, [step], Then::Joined(called));
     }
 }

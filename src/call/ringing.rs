@@ -22,7 +22,7 @@ use super::facts::{Origin, cause, cause_of, error_of};
 use super::leg::{Kind, Phase};
 use super::participant::{News, Participant, Who};
 use super::quest::{Quest, Ringing, Stage};
-use super::task::{Asked, Step, Then};
+use super::task::Asked;
 use super::timer::Timer;
 use super::why::Why;
 
@@ -200,12 +200,7 @@ impl Conversation {
     fn meets(&mut self, turn: &mut Turn<'_>, leg: LegSlot) {
         let waiting = self.main.others(leg).next().map(|who| who.leg);
         if let Some(waiting) = waiting {
-            let step = if self.legs.is_invited(leg) {
-                Step::Admit(leg, waiting)
-            } else {
-                Step::Join(waiting, leg)
-            };
-            self.start(turn, None, [step], Then::Joined(leg));
+            self.bring_together(turn, waiting, leg);
         }
     }
 

@@ -285,12 +285,21 @@ impl Conversation {
         if is_news {
             self.show_data(turn, &by, |_| true);
         }
-        // Who has picked the call up, and whose INVITE has no answer yet, waits with that.
-        let waiting = self.main.participants.iter().map(|who| who.leg);
-        let up = waiting.filter(|leg| !self.legs.is_invited(*leg));
+        self.seek_for_rest(turn, destination, Why::Transferred(by));
+    }
+
+    /// Somebody is sought for who is left in the main call, and rests meanwhile. Who has picked the
+    /// call up, and whose INVITE has no answer yet, waits with that.
+    pub(super) fn seek_for_rest(
+        &mut self,
+        turn: &mut Turn<'_>,
+        destination: Destination,
+        why: Why,
+    ) {
+        let left = self.main.participants.iter().map(|who| who.leg);
+        let up = left.filter(|leg| !self.legs.is_invited(*leg));
         let steps: Vec<Step> = up.map(Step::Quiet).collect();
-        let then = Then::Seek(destination, Why::Transferred(by));
-        self.start(turn, None, steps, then);
+        self.start(turn, None, steps, Then::Seek(destination, why));
     }
 
     /// The agent leaves the main call for a number that it transfers it to.

@@ -3,6 +3,7 @@
 
 use super::control::{is_server, sdp};
 use super::takeover::newcomer;
+use super::waiting::refused;
 use super::*;
 use crate::cti::CallAction;
 
@@ -316,35 +317,42 @@ fn who_takes_a_muted_transfer_gets_the_caller() {
 
 #[test]
 fn who_has_picked_up_and_waits_is_given_away_with_its_invite() {
-    let (mut table, key) = Table::talking();
-    let agent = table.phone;
-    let consult = table.consult(key);
-    table.ring(key);
-    table.act(key, table.conn_id, AGENT, CallAction::Clear);
-    let replaced = (key, table.phone);
-    let taken = table.calls.take_over(table.now, replaced, newcomer("3428"));
-    let leg = taken.expect("it takes the call");
-    table.drain();
-    table.on(key, agent, GLARE);
-    table.commands.clear();
-    let transfer = CallAction::SingleStepTransfer {
-        destination: "7000".into(),
-        user_data: KeyValueList::new(),
-    };
-    table.act(key, consult, AGENT, transfer);
-    assert_eq!(table.errors(), []);
-    let enters = |input: &queue::Input| matches!(input, queue::Input::Enter { .. });
-    assert!(table.queue_inputs().any(enters), "{:?}", table.commands);
-    assert_eq!(
-        table.count_told(leg, |command| matches!(command, LegCommand::HangUp(_))),
-        0
-    );
-}
-
-fn refused(status: Status) -> LegEvent {
-    LegEvent::Refused {
-        status,
-        retry_after: None,
-        after_provisional: true,
+    for by_desktop in [true, false] {
+        let text = configuration("").replace("name = \"ucm\"", "name = \"ucm\"\nrefer = true");
+        let mut table = Table::configured(&text);
+        let key = table.talk();
+        let agent = table.phone;
+        let consult = table.consult(key);
+        table.ring(key);
+        table.act(key, table.conn_id, AGENT, CallAction::Clear);
+        let replaced = (key, table.phone);
+        let taken = table.calls.take_over(table.now, replaced, newcomer("3428"));
+        let leg = taken.expect("it takes the call");
+        table.drain();
+        table.on(key, agent, GLARE);
+        table.commands.clear();
+        let destination = "7000".to_owned();
+        if by_desktop {
+            let user_data = KeyValueList::new();
+            let transfer = CallAction::SingleStepTransfer {
+                destination,
+                user_data,
+            };
+            table.act(key, consult, AGENT, transfer);
+        } else {
+            let referred = Referred {
+                number: destination,
+                referred_by: None,
+                replaced: Replaced::Nothing,
+            };
+            let event = Event::Referred(agent, Box::new(referred));
+            table.calls.handle(table.now, key, event);
+            table.drain();
+        }
+        assert_eq!(table.errors(), []);
+        let enters = |input: &queue::Input| matches!(input, queue::Input::Enter { .. });
+        assert!(table.queue_inputs().any(enters), "{:?}", table.commands);
+        let hung_up = table.count_told(leg, |command| matches!(command, LegCommand::HangUp(_)));
+        assert_eq!(hung_up, 0);
     }
 }

@@ -97,7 +97,7 @@ fn phone_is_picked_up_once() {
     assert_eq!(scene.answers(), LEFT);
 }
 
-fn refused(status: Status) -> LegEvent {
+pub(super) fn refused(status: Status) -> LegEvent {
     LegEvent::Refused {
         status,
         retry_after: None,
