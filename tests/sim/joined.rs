@@ -176,23 +176,22 @@ impl Joined {
                 token: of,
                 outcome: Outcome::Abandoned,
             } => self.newcomers.get(&token) == Some(&Some(*of)),
-            // Its place is another's now.
-            Fact::Connected { token: newcomer }
-            | Fact::DialAnswered {
-                token: newcomer, ..
-            } => self.newcomers.get(newcomer) == Some(&Some(token)),
             _ => false,
         };
-        // A caller who hangs up has left when its BYE is answered, and a newcomer has a place when
-        // it hears so, which may take its time.
+        // A caller who hangs up has left when its BYE is answered, which may take its time.
         let in_time = |record: &Record| match &record.fact {
-            Fact::Ended { .. } | Fact::Connected { .. } | Fact::DialAnswered { .. } => {
-                at < record.at + LEGS_APART && record.at < at + LEGS_APART
-            }
+            Fact::Ended { .. } => at < record.at + LEGS_APART && record.at < at + LEGS_APART,
             _ => recent(record.at),
         };
         let mut records = world.records.iter();
+        // Its place is another's from when the server says so, heard or not.
+        let is_given = |newcomer: &Token| {
+            let accepted = world.network.swallowed.accepted(*newcomer);
+            accepted.is_some_and(recent)
+        };
+        let mut newcomers = self.newcomers.iter();
         records.any(|record| in_time(record) && left(record))
+            || newcomers.any(|(newcomer, place)| *place == Some(token) && is_given(newcomer))
             || was_released(world, (&family, is_unknown), recent)
     }
 }

@@ -78,6 +78,8 @@ struct Exchange {
     request: Copies,
     provisional: Copies,
     finals: Copies,
+    /// Of the final responses, a 2xx.
+    accepted: Copies,
 }
 
 impl Exchange {
@@ -178,6 +180,9 @@ impl Swallowed {
             true => exchange.provisional.note(now, stage),
             false => exchange.finals.note(now, stage),
         }
+        if response.status.is_success() {
+            exchange.accepted.note(now, stage);
+        }
     }
 
     /// Whether it is an INVITE that waits, and its sender has gone by then: nothing could tell so
@@ -239,6 +244,10 @@ impl Swallowed {
                 Fault::ReferUnanswered => is("REFER") && it.is_unfinished(at),
                 Fault::NotifyUnanswered => is("NOTIFY") && it.is_unfinished(at),
                 Fault::ChangeUnanswered => {
+                    // It may be told later, when whoever gave it up has hung up; what has come
+                    // meanwhile came too late.
+                    let gave_up = it.request.first_sent.map(|sent| sent + GIVEN_UP);
+                    let at = gave_up.map_or(at, |gave_up| gave_up.min(at));
                     // A provisional response alone keeps an INVITE waiting.
                     let is_lost = it.is_unfinished(at) || is("INVITE") && it.is_unanswered(at);
                     // Whoever hears an UPDATE late does not know when its sender gives up.
@@ -251,6 +260,18 @@ impl Swallowed {
                 _ => false,
             }
         })
+    }
+
+    /// When the server first said that it takes this call, heard or not.
+    pub fn accepted(&self, token: Token) -> Option<Instant> {
+        let is_its = |exchange: &Exchange| {
+            let whose = self.calls.get(&exchange.call_id);
+            exchange.begins && whose.is_some_and(|whose| whose.token == Some(token))
+        };
+        let exchanges = self.exchanges.values().filter(|exchange| is_its(exchange));
+        exchanges
+            .filter_map(|exchange| exchange.accepted.first_sent)
+            .min()
     }
 
     /// Whether it comes from a server of media whose answers never arrived: that has no dialog with
@@ -452,43 +473,85 @@ mod tests {
         assert!(!hung_up_by_media(Stage::Arrived), "it has a dialog");
     }
 
+    /// Has a caller's INVITE of this number, or a response to it, come so far.
+    fn note(swallowed: &mut Swallowed, at: Instant, cseq: u32, line: &str, stage: Stage) {
+        let (from, to) = match line.starts_with("INVITE") {
+            true => ("10.0.1.1:5080", "10.0.0.1:5060"),
+            false => ("10.0.0.1:5060", "10.0.1.1:5080"),
+        };
+        let tag = if cseq == 1 { "" } else { ";tag=b" };
+        let text = format!(
+            "{line}\r\nVia: SIP/2.0/UDP 10.0.1.1:5080;branch=z9hG4bK{cseq}\r\n\
+             From: <sip:3@10.0.1.1>;tag=a\r\nTo: <sip:7000@10.0.0.1>{tag}\r\n\
+             Call-ID: one\r\nCSeq: {cseq} INVITE\r\nMax-Forwards: 70\r\n\
+             Contact: <sip:3@10.0.1.1>\r\n\
+             Cisco-Guid: 0000000000-0000000009-0000065536-0000004080\r\n\
+             Content-Length: 0\r\n\r\n"
+        );
+        let flight = Flight {
+            from: from.parse().unwrap(),
+            to: to.parse().unwrap(),
+            bytes: text.into_bytes(),
+        };
+        swallowed.note(at, &flight, stage);
+    }
+
+    const INVITE: &str = "INVITE sip:7000@10.0.0.1 SIP/2.0";
+
     /// What is to be excused after these messages of one INVITE have come so far.
     fn after(stages: &[(&str, Stage)]) -> bool {
-        let world = World::new(Setup::calm(1));
+        let now = World::new(Setup::calm(1)).now;
         let mut swallowed = Swallowed::default();
         for (line, stage) in stages {
-            let (from, to) = match line.starts_with("INVITE") {
-                true => ("10.0.1.1:5080", "10.0.0.1:5060"),
-                false => ("10.0.0.1:5060", "10.0.1.1:5080"),
-            };
-            let text = format!(
-                "{line}\r\nVia: SIP/2.0/UDP 10.0.1.1:5080;branch=z9hG4bK1\r\n\
-                 From: <sip:3@10.0.1.1>;tag=a\r\nTo: <sip:7000@10.0.0.1>\r\n\
-                 Call-ID: one\r\nCSeq: 1 INVITE\r\nMax-Forwards: 70\r\n\
-                 Contact: <sip:3@10.0.1.1>\r\n\
-                 Cisco-Guid: 0000000000-0000000009-0000065536-0000004080\r\n\
-                 Content-Length: 0\r\n\r\n"
-            );
-            let flight = Flight {
-                from: from.parse().unwrap(),
-                to: to.parse().unwrap(),
-                bytes: text.into_bytes(),
-            };
-            swallowed.note(world.now, &flight, *stage);
+            note(&mut swallowed, now, 1, line, *stage);
         }
-        let token = Some(Token(9));
-        swallowed.excuses(world.now, Fault::InviteUnanswered, token, None)
+        swallowed.excuses(now, Fault::InviteUnanswered, Some(Token(9)), None)
+    }
+
+    #[test]
+    fn answer_to_a_change_that_was_given_up_came_too_late() {
+        let start = World::new(Setup::calm(1)).now;
+        let is_excused = |came: u64| {
+            let mut swallowed = Swallowed::default();
+            note(&mut swallowed, start, 1, INVITE, Stage::Sent);
+            note(&mut swallowed, start, 2, INVITE, Stage::Sent);
+            note(&mut swallowed, start, 2, INVITE, Stage::Arrived);
+            note(&mut swallowed, start, 2, "SIP/2.0 200 OK", Stage::Sent);
+            let came = start + Duration::from_secs(came);
+            note(&mut swallowed, came, 2, "SIP/2.0 200 OK", Stage::Arrived);
+            let told = start + Duration::from_secs(60);
+            swallowed.excuses(told, Fault::ChangeUnanswered, Some(Token(9)), None)
+        };
+        assert!(is_excused(40));
+        assert!(!is_excused(20), "it was heard");
+    }
+
+    #[test]
+    fn call_is_taken_from_when_the_server_says_so() {
+        let start = World::new(Setup::calm(1)).now;
+        let second = Duration::from_secs(1);
+        let mut swallowed = Swallowed::default();
+        note(&mut swallowed, start, 1, INVITE, Stage::Sent);
+        note(&mut swallowed, start, 1, "SIP/2.0 180 Ringing", Stage::Sent);
+        note(&mut swallowed, start, 1, "SIP/2.0 486 Busy", Stage::Sent);
+        note(&mut swallowed, start, 2, "SIP/2.0 200 OK", Stage::Sent);
+        assert_eq!(swallowed.accepted(Token(9)), None);
+        for later in [3, 4] {
+            let at = start + later * second;
+            note(&mut swallowed, at, 1, "SIP/2.0 200 OK", Stage::Sent);
+        }
+        assert_eq!(swallowed.accepted(Token(9)), Some(start + 3 * second));
+        assert_eq!(swallowed.accepted(Token(8)), None);
     }
 
     #[test]
     fn invite_that_arrives_and_is_not_answered_is_a_fault() {
-        let invite = "INVITE sip:7000@10.0.0.1 SIP/2.0";
         let answer = "SIP/2.0 100 Trying";
-        assert!(after(&[(invite, Stage::Sent)]), "it was lost");
-        assert!(!after(&[(invite, Stage::Sent), (invite, Stage::Arrived)]));
+        assert!(after(&[(INVITE, Stage::Sent)]), "it was lost");
+        assert!(!after(&[(INVITE, Stage::Sent), (INVITE, Stage::Arrived)]));
         let lost = [
-            (invite, Stage::Sent),
-            (invite, Stage::Arrived),
+            (INVITE, Stage::Sent),
+            (INVITE, Stage::Arrived),
             (answer, Stage::Sent),
         ];
         assert!(after(&lost), "the answer was lost");
