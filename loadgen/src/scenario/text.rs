@@ -56,8 +56,20 @@ fn trim_blanks(mut line: &[u8]) -> &[u8] {
 
 /// Whether a text names an escape such as `\x5b`; its byte.
 pub(crate) fn hexadecimal(text: &[u8]) -> Option<u8> {
-    let digits = text.strip_prefix(b"\\x")?.get(..2)?;
-    u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
+    two_digits(text.strip_prefix(b"\\x")?)
+}
+
+/// The byte that two hexadecimal digits at the beginning of a text say.
+pub(crate) fn two_digits(text: &[u8]) -> Option<u8> {
+    number(text.get(..2)?, 16)
+}
+
+/// The byte that digits of this base say, and nothing but digits.
+pub(crate) fn number(digits: &[u8], base: u32) -> Option<u8> {
+    // A sign is no digit, and would be taken.
+    let digits = std::str::from_utf8(digits).ok()?;
+    let is_number = digits.chars().all(|digit| digit.is_digit(base));
+    u8::from_str_radix(digits, base).ok().filter(|_| is_number)
 }
 
 #[cfg(test)]
@@ -68,6 +80,17 @@ mod tests {
     fn five_escapes_are_resolved_and_others_stay() {
         let text = unescape(br#"[^\r\n]\"\\d\d\."#);
         assert_eq!(text, b"[^\r\n]\"\\d\\d\\.");
+    }
+
+    #[test]
+    fn bytes_are_digits_without_a_sign() {
+        assert_eq!(hexadecimal(br"\x5b"), Some(b'['));
+        assert_eq!(hexadecimal(br"\x5"), None);
+        assert_eq!(hexadecimal(br"\x+5"), None);
+        assert_eq!(number(b"65", 10), Some(b'A'));
+        for broken in [&b""[..], b"+5", b"-5", b"256", b"5g"] {
+            assert_eq!(number(broken, 10), None, "{broken:?}");
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@
 
 use super::limits::{ATTRIBUTES_MAX, DEPTH_MAX, ELEMENTS_MAX, FILE_BYTES_MAX};
 use super::note::Notes;
+use super::text;
 
 #[cfg(test)]
 mod tests;
@@ -370,12 +371,9 @@ fn entity(name: &[u8]) -> Option<u8> {
         b"amp" => Some(b'&'),
         b"quot" => Some(b'"'),
         b"apos" => Some(b'\''),
-        _ => {
-            let digits = std::str::from_utf8(name.strip_prefix(b"#")?).ok()?;
-            match digits.strip_prefix(['x', 'X']) {
-                Some(hexadecimal) => u8::from_str_radix(hexadecimal, 16).ok(),
-                None => digits.parse().ok(),
-            }
-        }
+        _ => match name.strip_prefix(b"#")? {
+            [b'x' | b'X', digits @ ..] => text::number(digits, 16),
+            digits => text::number(digits, 10),
+        },
     }
 }

@@ -18,6 +18,7 @@ use super::super::model::{
 use super::super::names::VariableId;
 use super::super::statistics::Failure;
 use super::super::template::Template;
+use super::super::text;
 use super::super::value::Value;
 use super::{Call, Flow, Part};
 
@@ -569,11 +570,7 @@ fn changed(text: &[u8], change: Change) -> Vec<u8> {
             let mut decoded = Vec::with_capacity(text.len());
             let mut rest = text;
             while let [first, tail @ ..] = rest {
-                let digits = tail
-                    .get(..2)
-                    .and_then(|digits| std::str::from_utf8(digits).ok());
-                let byte = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
-                let escaped = byte.filter(|_| *first == b'%');
+                let escaped = text::two_digits(tail).filter(|_| *first == b'%');
                 decoded.push(escaped.unwrap_or(*first));
                 rest = if escaped.is_some() { &tail[2..] } else { tail };
             }
