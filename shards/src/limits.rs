@@ -18,6 +18,9 @@ pub const BATCHES_PER_TURN_MAX: usize = 16;
 /// If no more received messages than this wait when a turn handles them, what is ready goes out
 /// before each that is not urgent.
 pub const SENT_AT_ONCE_MAX: usize = 4;
+/// Datagrams of one `recvmmsg` after which the kernel is asked how many it has dropped: while it
+/// drops any, the socket is full, and what is taken from it next is no small batch.
+pub const CROWDED_BATCH_MIN: usize = 8;
 /// Received messages that are handled in one turn, as long as there are urgent ones.
 pub const HANDLED_PER_TURN_MAX: usize = 128;
 /// Of each less urgent line so many are handled in every turn all the same, so that the engine

@@ -85,6 +85,8 @@ counters! {
     FrameQueueFull => "frame_queue_full",
     /// Requests refused because the shard's queue was full.
     RequestQueueFull => "request_queue_full",
+    /// Dropped datagram: the socket's receive buffer was full, as the kernel counts it.
+    DropReceiveFull => "drop_receive_full",
     /// Dropped datagram: the owning shard's queue was full.
     DropMeshFull => "drop_mesh_full",
     /// Dropped datagram: the socket's send buffer and our retry queue were full.

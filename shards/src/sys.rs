@@ -176,6 +176,28 @@ pub(crate) fn pin_to(cores: &[usize]) -> io::Result<()> {
     Ok(())
 }
 
+/// How many datagrams the kernel has dropped at this socket since it was made, because its receive
+/// buffer was full; begins again at 0 after 2^32. `None` where the kernel does not say.
+pub(crate) fn dropped_datagrams(socket: BorrowedFd<'_>) -> Option<u32> {
+    /// What `SO_MEMINFO` says, as far as the drops (linux/sock_diag.h, `SK_MEMINFO_DROPS`).
+    const NUMBERS: usize = 9;
+    let mut numbers = [0_u32; NUMBERS];
+    let bytes = u32::try_from(mem::size_of_val(&numbers)).expect("a few bytes");
+    let mut told = bytes;
+    // SAFETY: the kernel writes at most the given size into the numbers, and into `told` how much
+    // that was; both outlive the call.
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_MEMINFO,
+            numbers.as_mut_ptr().cast(),
+            &raw mut told,
+        )
+    };
+    (result == 0 && told == bytes).then_some(numbers[NUMBERS - 1])
+}
+
 /// Attaches to a SO_REUSEPORT group the program "a random number, modulo the group's size", so
 /// that the datagrams of one peer spread over the group. Needs no privilege.
 pub(crate) fn spread_over_group(socket: BorrowedFd<'_>, sockets: u16) -> io::Result<()> {

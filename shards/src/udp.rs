@@ -12,12 +12,14 @@ use std::time::Instant;
 use crate::limits;
 use crate::metrics::{Counter, ShardMetrics};
 use crate::sockets::Listener;
-use crate::sys::{Datagram, ReceiveBatch, SendBatch};
+use crate::sys::{Datagram, ReceiveBatch, SendBatch, dropped_datagrams};
 
 struct Socket {
     listener: Listener,
     /// Whether there may be datagrams: said by the driver, taken back when none is found.
     ready: bool,
+    /// How many datagrams the kernel had dropped here when it was last asked.
+    dropped: u32,
     /// Datagrams of this turn, as ranges of the shard's buffer.
     outgoing: Vec<(SocketAddr, Range<usize>)>,
     /// Datagrams that met a full send buffer, oldest first.
@@ -42,6 +44,7 @@ impl Datagrams {
         let socket = |listener| Socket {
             listener,
             ready: true,
+            dropped: 0,
             outgoing: Vec::with_capacity(limits::BATCH_MAX),
             retry: VecDeque::new(),
             retry_at: None,
@@ -103,6 +106,9 @@ impl Datagrams {
                     metrics.add(Counter::BatchesIn, 1);
                     // A batch that is not full has emptied the socket: the next one wakes us.
                     socket.ready = received == limits::BATCH_MAX;
+                    if received >= limits::CROWDED_BATCH_MIN {
+                        socket.count_dropped(metrics);
+                    }
                     return received;
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
@@ -177,6 +183,18 @@ impl Datagrams {
             .iter()
             .filter_map(|socket| socket.retry_at)
             .min()
+    }
+}
+
+impl Socket {
+    /// Counts what the kernel has dropped since it was last asked.
+    fn count_dropped(&mut self, metrics: &ShardMetrics) {
+        let Some(dropped) = dropped_datagrams(self.listener.socket.as_fd()) else {
+            return;
+        };
+        let since = dropped.wrapping_sub(self.dropped);
+        self.dropped = dropped;
+        metrics.add(Counter::DropReceiveFull, u64::from(since));
     }
 }
 

@@ -29,6 +29,7 @@ on_both_drivers! {
     what_has_gathered_is_handled_by_its_urgency
     what_is_ready_does_not_wait_for_what_is_not_urgent_unless_there_is_much
     what_finds_no_room_to_wait_is_told_at_once
+    what_the_kernel_drops_is_counted
     a_full_line_starves_neither_the_others_nor_what_comes_from_other_shards
 }
 
@@ -287,6 +288,25 @@ fn what_finds_no_room_to_wait_is_told_at_once(driver: Driver) {
     }
     host.wait_for(|_, event| *event == Event::Excess);
     flood.end();
+    host.running.stop().unwrap();
+}
+
+fn what_the_kernel_drops_is_counted(driver: Driver) {
+    const SENT: u64 = 5_000;
+    let mut options = options(driver, 1);
+    options.socket_buffer_bytes = 65_536;
+    let Some(host) = launch(&options) else {
+        return;
+    };
+    let peer = peer();
+    for _ in 0..SENT {
+        peer.send_to(&[SLOW_LAST], host.udp()).unwrap();
+    }
+    let counted = |counter| host.running.metrics().total(counter);
+    let dropped = || counted(Counter::DropReceiveFull);
+    let is_all = || counted(Counter::DatagramsIn) + dropped() == SENT;
+    eventually("some are neither received nor counted", is_all);
+    assert!(dropped() > 0, "the buffer holds less");
     host.running.stop().unwrap();
 }
 

@@ -312,7 +312,21 @@ impl Page {
             "shard_turn_seconds",
             "How long turns of the loop with work took",
         );
-        family(encoder, name, help, MetricType::Histogram, turns, Turns)
+        family(encoder, name, help, MetricType::Histogram, turns, Turns)?;
+        let longest = self.fleet.metrics.shards().zip(&shards);
+        let longest = longest.map(|((_, metrics), shard)| {
+            let longest = metrics.turns().longest().as_secs_f64();
+            (vec![("shard", shard.as_str())], longest)
+        });
+        let (name, help) = ("shard_turn_seconds_max", "The longest turn since the start");
+        family(
+            encoder,
+            name,
+            help,
+            MetricType::Gauge,
+            longest,
+            ConstGauge::new,
+        )
     }
 }
 

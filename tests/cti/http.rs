@@ -328,6 +328,8 @@ async fn the_metrics_page_counts() {
         "offhook_shards 2",
         "offhook_engine_calls{shard=\"1\"} 0",
         "# TYPE offhook_shard_turn_seconds histogram",
+        "# TYPE offhook_shard_turn_seconds_max gauge",
+        "offhook_shard_drop_receive_full_total{shard=\"0\"} 0",
         "offhook_shard_queue_depth{shard=\"1\",queue=\"from_shards\"} 0",
         "# TYPE offhook_shard_received_waiting gauge",
         "# EOF",
