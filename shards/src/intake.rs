@@ -1,5 +1,6 @@
-//! What a shard has received and not handled yet, in lines by urgency. What cannot wait goes before
-//! what begins something new, however long it has been here; within a line order is kept. What
+//! What a shard has received and not handled yet, in lines by urgency. Where much waits, what cannot
+//! wait goes before what begins something new, however long that has been here; within a line order
+//! is kept, and which message came first of all is known. What
 //! came by a stream finds twice the room of a datagram, because nobody repeats it. What the
 //! messages are is the engine's to say ([`crate::Engine::urgency`]); this only keeps them.
 
@@ -36,6 +37,8 @@ pub struct Overfull;
 struct Waiting {
     source: Source,
     came: Instant,
+    /// How many messages had come to the intake before it.
+    number: u64,
     bytes: usize,
 }
 
@@ -49,7 +52,13 @@ struct Line {
 }
 
 impl Line {
-    fn push(&mut self, source: Source, came: Instant, bytes: &[u8]) -> Result<(), Overfull> {
+    fn push(
+        &mut self,
+        number: u64,
+        source: Source,
+        came: Instant,
+        bytes: &[u8],
+    ) -> Result<(), Overfull> {
         let held = self.bytes.len() - self.start;
         let part = if source.connection.is_some() { 2 } else { 1 };
         let is_full = self.waiting.len() >= part * INTAKE_MESSAGES_MAX;
@@ -66,6 +75,7 @@ impl Line {
         self.waiting.push_back(Waiting {
             source,
             came,
+            number,
             bytes: bytes.len(),
         });
         Ok(())
@@ -76,6 +86,7 @@ impl Line {
             source,
             came,
             bytes,
+            ..
         } = self.waiting.pop_front()?;
         let start = self.start;
         self.start += bytes;
@@ -87,6 +98,8 @@ impl Line {
 #[derive(Debug, Default)]
 pub struct Intake {
     lines: [Line; Urgency::ALL.len()],
+    /// How many messages have come.
+    count: u64,
 }
 
 impl Intake {
@@ -101,7 +114,19 @@ impl Intake {
         came: Instant,
         bytes: &[u8],
     ) -> Result<(), Overfull> {
-        self.lines[urgency as usize].push(source, came, bytes)
+        self.count += 1;
+        self.lines[urgency as usize].push(self.count, source, came, bytes)
+    }
+
+    /// The line of the message that came first of all that wait.
+    #[must_use]
+    pub fn first(&self) -> Option<Urgency> {
+        let number = |urgency: Urgency| {
+            let first = self.lines[urgency as usize].waiting.front();
+            first.map(|waiting| (waiting.number, urgency))
+        };
+        let first = Urgency::ALL.into_iter().filter_map(number).min();
+        first.map(|(_, urgency)| urgency)
     }
 
     /// Takes the first message of a line: who sent it, when it came, and its bytes.
@@ -179,6 +204,22 @@ mod tests {
         for line in &intake.lines {
             assert!(line.bytes.capacity() < 64 << 10, "what was taken is let go");
         }
+    }
+
+    #[test]
+    fn whoever_came_first_is_known_whatever_its_line() {
+        let mut intake = Intake::default();
+        let now = Clock.now();
+        let order = [Urgency::Last, Urgency::Aside, Urgency::Now, Urgency::Last];
+        assert_eq!(intake.first(), None);
+        for urgency in order {
+            assert_eq!(intake.push(urgency, source(1), now, b"x"), Ok(()));
+        }
+        for urgency in order {
+            assert_eq!(intake.first(), Some(urgency));
+            assert!(intake.pop(urgency).is_some());
+        }
+        assert_eq!(intake.first(), None);
     }
 
     #[test]

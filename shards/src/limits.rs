@@ -15,9 +15,9 @@ pub const DATAGRAM_BYTES_MAX: usize = 65_535;
 /// `recvmmsg` calls on one socket in one turn of the loop; the rest waits for the next turn. More
 /// than is handled in a turn: what waits is told apart by urgency here, and not in the kernel.
 pub const BATCHES_PER_TURN_MAX: usize = 16;
-/// If no more received messages than this wait when a turn handles them, what is ready goes out
-/// before each that is not urgent.
-pub const SENT_AT_ONCE_MAX: usize = 4;
+/// If no more received messages than this wait when a turn handles them, they are handled in the
+/// order in which they came, and what each brings is sent at once ([`crate::Options::prompt`]).
+pub const PROMPT_MAX: usize = 16;
 /// Datagrams of one `recvmmsg` after which the kernel is asked how many it has dropped: while it
 /// drops any, the socket is full, and what is taken from it next is no small batch.
 pub const CROWDED_BATCH_MIN: usize = 8;

@@ -68,6 +68,10 @@ pub struct Options {
     /// meanwhile; the engine is told when each datagram came ([`crate::Engine::handle_arrival`]).
     /// Its own deadlines are kept. Zero wakes up at once, always.
     pub pace: Duration,
+    /// While few messages wait they are handled in the order in which they came, and what each
+    /// brings is sent at once; with a pace, and otherwise, by their urgency, and all is sent
+    /// together. Sooner, for a system call a message.
+    pub prompt: bool,
     /// The engine is told when each datagram came, also where there is no pace.
     pub stamps: bool,
     /// Gives the kernel datagrams of equal length to the same peer as one, and takes such from it:
@@ -113,6 +117,7 @@ impl Default for Options {
             tls_store: None,
             socket_buffer_bytes: limits::SOCKET_BUFFER_BYTES,
             pace: Duration::ZERO,
+            prompt: true,
             stamps: false,
             joins_datagrams: false,
             allocations: || 0,

@@ -62,6 +62,8 @@ pub(crate) struct Shard<E: Engine> {
     /// sent yet.
     spoke_to_itself: bool,
     pace: Duration,
+    /// Whether few messages are handled as they came.
+    prompt: bool,
     /// Whether the kernel stamps datagrams.
     stamps: bool,
     /// When it woke up last, and whether it has had work since.
@@ -104,6 +106,7 @@ impl<E: Engine> Shard<E> {
             last_turns: 0,
             spoke_to_itself: false,
             pace: seat.pace,
+            prompt: seat.prompt,
             stamps: seat.stamps,
             woke_at: now,
             has_worked: false,

@@ -27,7 +27,7 @@ on_both_drivers! {
     an_engine_sends_from_the_listener_it_names
     a_shard_with_a_pace_answers_everything_in_few_batches
     what_has_gathered_is_handled_by_its_urgency
-    what_is_ready_does_not_wait_for_what_is_not_urgent_unless_there_is_much
+    few_messages_are_handled_as_they_came_and_each_is_answered_at_once
     what_finds_no_room_to_wait_is_told_at_once
     what_the_kernel_drops_is_counted
     a_full_line_starves_neither_the_others_nor_what_comes_from_other_shards
@@ -237,16 +237,16 @@ fn gather(host: &Host, messages: &[Vec<u8>]) -> Vec<Vec<u8>> {
     messages.iter().map(answer).collect()
 }
 
-fn what_is_ready_does_not_wait_for_what_is_not_urgent_unless_there_is_much(driver: Driver) {
-    for (pace, kinds, batches) in [
-        (0, vec![LAST; 4], 4),
-        (0, vec![LAST; 5], 1),
-        (0, vec![ECHO; 4], 1),
-        (0, vec![ECHO, ECHO, LAST], 2),
-        (1, vec![LAST; 3], 1),
+fn few_messages_are_handled_as_they_came_and_each_is_answered_at_once(driver: Driver) {
+    for (prompt, pace, kinds, batches) in [
+        (true, 0, vec![LAST; 16], 16),
+        (true, 0, vec![LAST; 17], 1),
+        (true, 0, vec![LAST, ECHO, SOON, ECHO], 4),
+        (false, 0, vec![LAST; 3], 1),
+        (true, 1, vec![LAST; 3], 1),
     ] {
         let mut options = options(driver, 1);
-        options.pace = Duration::from_millis(pace);
+        (options.prompt, options.pace) = (prompt, Duration::from_millis(pace));
         let Some(host) = launch(&options) else { return };
         let messages: Vec<_> = (0..)
             .zip(&kinds)
@@ -258,7 +258,7 @@ fn what_is_ready_does_not_wait_for_what_is_not_urgent_unless_there_is_much(drive
         assert_eq!(
             metrics.total(Counter::BatchesOut),
             batches,
-            "{pace} {kinds:?}"
+            "{prompt} {pace} {kinds:?}"
         );
     }
 }

@@ -30,6 +30,8 @@ pub fn run(options: RelayOptions) -> Result<(), String> {
     let shards = Options {
         driver: DriverChoice::Epoll,
         udp: vec![options.local],
+        // In as few system calls as can be.
+        prompt: false,
         ..Options::default()
     };
     let running = start(&shards, move |_| Relay::new(options.callee));

@@ -194,27 +194,37 @@ impl<E: Engine> Shard<E> {
         })
     }
 
-    /// Gives the engine what waits: what goes on, what the control plane asks, and then the rest.
+    /// Gives the engine what waits. Of few messages none waits long, and whoever came first is
+    /// answered first; where there are many, what goes on does not wait for what is new, and all
+    /// that is to be sent goes in few batches.
     pub(super) fn handle_received(&mut self, now: Instant) -> usize {
-        // What is ready to go does not wait for what is not urgent, which takes longer. Of many all
-        // go out in few batches, which takes less of the processor; so it is with a pace.
-        let waits = self.intake.waiting() > limits::SENT_AT_ONCE_MAX || !self.pace.is_zero();
+        if self.prompt && self.intake.waiting() <= limits::PROMPT_MAX {
+            self.handle_in_order(now) + self.receive_requests(now)
+        } else {
+            self.handle_by_urgency(now)
+        }
+    }
+
+    /// Handles each message as it came, once what those before it have brought is sent.
+    fn handle_in_order(&mut self, now: Instant) -> usize {
+        let mut work = 0;
+        while let Some(urgency) = self.intake.first() {
+            work += self.drain_outbox() + self.drain_transmits(now);
+            work += self.handle_line(now, urgency, 1);
+        }
+        work
+    }
+
+    /// Handles what goes on, what the control plane asks, and then the rest.
+    fn handle_by_urgency(&mut self, now: Instant) -> usize {
         let mut handled = self.handle_line(now, Urgency::Now, limits::HANDLED_PER_TURN_MAX);
         let requests = self.receive_requests(now);
-        let mut sent = 0;
         for urgency in [Urgency::Soon, Urgency::Last, Urgency::Aside] {
             let room = limits::HANDLED_PER_TURN_MAX.saturating_sub(handled);
             let most = room.max(limits::HANDLED_PER_LINE_MIN);
-            if waits {
-                handled += self.handle_line(now, urgency, most);
-                continue;
-            }
-            while self.intake.len(urgency) > 0 {
-                sent += self.drain_outbox() + self.drain_transmits(now);
-                handled += self.handle_line(now, urgency, 1);
-            }
+            handled += self.handle_line(now, urgency, most);
         }
-        handled + requests + sent
+        handled + requests
     }
 
     fn handle_line(&mut self, now: Instant, urgency: Urgency, count_max: usize) -> usize {
