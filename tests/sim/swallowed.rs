@@ -27,6 +27,9 @@ const IN_TIME: Duration = Duration::from_secs(28);
 /// For how long after that it has consequences.
 const FELT: Duration = Duration::from_secs(120);
 
+/// Where the server is.
+const SERVER: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
+
 /// Where the server of media is.
 const MEDIA: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 2, 1));
 
@@ -246,14 +249,15 @@ impl Swallowed {
                 Fault::ChangeUnanswered => {
                     // It may be told later, when whoever gave it up has hung up; what has come
                     // meanwhile came too late.
-                    let gave_up = it.request.first_sent.map(|sent| sent + GIVEN_UP);
-                    let at = gave_up.map_or(at, |gave_up| gave_up.min(at));
+                    let gave_up = it.request.first_sent.map_or(at, |sent| sent + GIVEN_UP);
+                    let waits = is("INVITE") && it.provisional.have_arrived(gave_up);
+                    let at = if waits { at } else { at.min(gave_up) };
                     // A provisional response alone keeps an INVITE waiting.
                     let is_lost = it.is_unfinished(at) || is("INVITE") && it.is_unanswered(at);
                     // Whoever hears an UPDATE late does not know when its sender gives up.
                     let heard = it.request.first_arrived;
                     let is_late = is("UPDATE") && heard.is_some_and(|heard| at < heard + IN_TIME);
-                    let is_lost = is_lost || is_late;
+                    let is_lost = is_lost || is_late && !it.finals.have_arrived(at);
                     (is("INVITE") || is("UPDATE")) && !it.begins && is_lost
                 }
                 Fault::NeverAcknowledged => is("INVITE") && self.has_no_ack(*from, it, at),
@@ -264,14 +268,12 @@ impl Swallowed {
 
     /// When the server first said that it takes this call, heard or not.
     pub fn accepted(&self, token: Token) -> Option<Instant> {
-        let is_its = |exchange: &Exchange| {
-            let whose = self.calls.get(&exchange.call_id);
-            exchange.begins && whose.is_some_and(|whose| whose.token == Some(token))
-        };
-        let exchanges = self.exchanges.values().filter(|exchange| is_its(exchange));
-        exchanges
-            .filter_map(|exchange| exchange.accepted.first_sent)
-            .min()
+        let exchanges = self.exchanges.iter().filter(|((from, _, method), it)| {
+            let whose = self.calls.get(&it.call_id);
+            let is_its = whose.is_some_and(|whose| whose.token == Some(token));
+            method == "INVITE" && from.ip() != SERVER && it.begins && is_its
+        });
+        exchanges.filter_map(|(_, it)| it.accepted.first_sent).min()
     }
 
     /// Whether it comes from a server of media whose answers never arrived: that has no dialog with
@@ -511,19 +513,29 @@ mod tests {
     #[test]
     fn answer_to_a_change_that_was_given_up_came_too_late() {
         let start = World::new(Setup::calm(1)).now;
-        let is_excused = |came: u64| {
+        let is_excused = |came: u64, waits: bool| {
             let mut swallowed = Swallowed::default();
             note(&mut swallowed, start, 1, INVITE, Stage::Sent);
             note(&mut swallowed, start, 2, INVITE, Stage::Sent);
             note(&mut swallowed, start, 2, INVITE, Stage::Arrived);
             note(&mut swallowed, start, 2, "SIP/2.0 200 OK", Stage::Sent);
+            if waits {
+                note(
+                    &mut swallowed,
+                    start,
+                    2,
+                    "SIP/2.0 100 Trying",
+                    Stage::Arrived,
+                );
+            }
             let came = start + Duration::from_secs(came);
             note(&mut swallowed, came, 2, "SIP/2.0 200 OK", Stage::Arrived);
             let told = start + Duration::from_secs(60);
             swallowed.excuses(told, Fault::ChangeUnanswered, Some(Token(9)), None)
         };
-        assert!(is_excused(40));
-        assert!(!is_excused(20), "it was heard");
+        assert!(is_excused(40, false));
+        assert!(!is_excused(20, false), "it was heard");
+        assert!(!is_excused(40, true), "its sender has waited for it");
     }
 
     #[test]
