@@ -144,8 +144,9 @@ pub trait Engine: Sized + 'static {
         None
     }
 
-    /// How soon a message must be handled, on raw bytes. Asked once, by the shard that received it;
-    /// what is [`Urgency::Aside`] to that one is asked of its owner too, who may know more.
+    /// How soon a message must be handled where many wait, on raw bytes. Asked once, by the shard
+    /// that received it; what is [`Urgency::Aside`] to that one is asked of its owner too, who may
+    /// know more.
     fn urgency(&self, from: &Source, bytes: &[u8]) -> Urgency {
         let _ = (from, bytes);
         Urgency::Now

@@ -1,8 +1,8 @@
-//! What a shard has received and not handled yet, in lines by urgency. Where much waits, what cannot
-//! wait goes before what begins something new, however long that has been here; within a line order
-//! is kept, and which message came first of all is known. What
-//! came by a stream finds twice the room of a datagram, because nobody repeats it. What the
-//! messages are is the engine's to say ([`crate::Engine::urgency`]); this only keeps them.
+//! What a shard has received and not handled yet, in lines by urgency: where much waits, what
+//! cannot wait goes before what begins something new, however long that has been here. Within a
+//! line order is kept, and which message came first of all is known. What came by a stream finds
+//! twice the room of a datagram, because nobody repeats it. What the messages are is the engine's
+//! to say ([`crate::Engine::urgency`]); this only keeps them.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -10,7 +10,7 @@ use std::time::Instant;
 use crate::engine::Source;
 use crate::limits::{INTAKE_BYTES_MAX, INTAKE_MESSAGES_MAX, STREAM_INPUT_BYTES_MAX};
 
-/// How soon a message must be handled.
+/// How soon a message must be handled where many wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Urgency {
     /// Before all else: it is part of what goes on.
@@ -37,7 +37,7 @@ pub struct Overfull;
 struct Waiting {
     source: Source,
     came: Instant,
-    /// How many messages had come to the intake before it.
+    /// Of two that came at the same time, the first has the lower one.
     number: u64,
     bytes: usize,
 }
@@ -118,15 +118,17 @@ impl Intake {
         self.lines[urgency as usize].push(self.count, source, came, bytes)
     }
 
-    /// The line of the message that came first of all that wait.
+    /// The line of the message that came first of all that wait, but for those of whom nobody
+    /// knows who sends them.
     #[must_use]
     pub fn first(&self) -> Option<Urgency> {
-        let number = |urgency: Urgency| {
+        let came = |urgency: Urgency| {
             let first = self.lines[urgency as usize].waiting.front();
-            first.map(|waiting| (waiting.number, urgency))
+            first.map(|waiting| (waiting.came, waiting.number, urgency))
         };
-        let first = Urgency::ALL.into_iter().filter_map(number).min();
-        first.map(|(_, urgency)| urgency)
+        let known = [Urgency::Now, Urgency::Soon, Urgency::Last];
+        let first = known.into_iter().filter_map(came).min();
+        first.map(|(.., urgency)| urgency)
     }
 
     /// Takes the first message of a line: who sent it, when it came, and its bytes.
@@ -167,6 +169,7 @@ mod tests {
     use super::*;
     use crate::clock::Clock;
     use crate::engine::{ConnectionId, ShardId, Transport};
+    use std::time::Duration;
 
     fn source(port: u16) -> Source {
         Source {
@@ -210,11 +213,16 @@ mod tests {
     fn whoever_came_first_is_known_whatever_its_line() {
         let mut intake = Intake::default();
         let now = Clock.now();
-        let order = [Urgency::Last, Urgency::Aside, Urgency::Now, Urgency::Last];
+        let order = [Urgency::Now, Urgency::Last, Urgency::Soon, Urgency::Last];
         assert_eq!(intake.first(), None);
-        for urgency in order {
-            assert_eq!(intake.push(urgency, source(1), now, b"x"), Ok(()));
+        assert_eq!(intake.push(Urgency::Aside, source(1), now, b"x"), Ok(()));
+        assert_eq!(intake.first(), None, "nobody knows who sends it");
+        for urgency in &order[1..] {
+            assert_eq!(intake.push(*urgency, source(1), now, b"x"), Ok(()));
         }
+        // It was at another shard meanwhile.
+        let before = now.checked_sub(Duration::from_millis(1)).unwrap();
+        assert_eq!(intake.push(order[0], source(1), before, b"x"), Ok(()));
         for urgency in order {
             assert_eq!(intake.first(), Some(urgency));
             assert!(intake.pop(urgency).is_some());

@@ -16,10 +16,12 @@ pub const DATAGRAM_BYTES_MAX: usize = 65_535;
 /// than is handled in a turn: what waits is told apart by urgency here, and not in the kernel.
 pub const BATCHES_PER_TURN_MAX: usize = 16;
 /// If no more received messages than this wait when a turn handles them, they are handled in the
-/// order in which they came, and what each brings is sent at once ([`crate::Options::prompt`]).
+/// order in which they came, and the datagrams that each brings are sent at once
+/// ([`crate::Options::prompt`]).
 pub const PROMPT_MAX: usize = 16;
-/// Datagrams of one `recvmmsg` after which the kernel is asked how many it has dropped: while it
-/// drops any, the socket is full, and what is taken from it next is no small batch.
+/// Datagrams of one `recvmmsg` after which the kernel is asked how many it has dropped: a socket
+/// that is full has more, unless they are very long, and what was dropped then is told by a later
+/// batch.
 pub const CROWDED_BATCH_MIN: usize = 8;
 /// Received messages that are handled in one turn, as long as there are urgent ones.
 pub const HANDLED_PER_TURN_MAX: usize = 128;

@@ -85,7 +85,8 @@ counters! {
     FrameQueueFull => "frame_queue_full",
     /// Requests refused because the shard's queue was full.
     RequestQueueFull => "request_queue_full",
-    /// Dropped datagram: the socket's receive buffer was full, as the kernel counts it.
+    /// Datagram that the kernel dropped at the socket, nearly always because its receive buffer
+    /// was full.
     DropReceiveFull => "drop_receive_full",
     /// Dropped datagram: the owning shard's queue was full.
     DropMeshFull => "drop_mesh_full",

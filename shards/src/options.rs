@@ -68,9 +68,10 @@ pub struct Options {
     /// meanwhile; the engine is told when each datagram came ([`crate::Engine::handle_arrival`]).
     /// Its own deadlines are kept. Zero wakes up at once, always.
     pub pace: Duration,
-    /// While few messages wait they are handled in the order in which they came, and what each
-    /// brings is sent at once; with a pace, and otherwise, by their urgency, and all is sent
-    /// together. Sooner, for a system call a message.
+    /// While few messages wait they are handled in the order in which they came, and the datagrams
+    /// that each brings are sent at once: sooner, for a system call a message. Without it, and
+    /// where there is a pace or datagrams are joined, all are handled by their urgency and sent
+    /// together.
     pub prompt: bool,
     /// The engine is told when each datagram came, also where there is no pace.
     pub stamps: bool,

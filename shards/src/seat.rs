@@ -94,7 +94,7 @@ impl<E: Engine> Seat<E> {
             shared: Arc::clone(&shared),
             mesh: Arc::clone(&mesh),
             pace: options.pace,
-            prompt: options.prompt && options.pace.is_zero(),
+            prompt: options.prompt && options.pace.is_zero() && !options.joins_datagrams,
             stamps: options.has_stamps(),
             joins_datagrams: options.joins_datagrams,
             allocations: options.allocations,

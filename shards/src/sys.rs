@@ -176,8 +176,9 @@ pub(crate) fn pin_to(cores: &[usize]) -> io::Result<()> {
     Ok(())
 }
 
-/// How many datagrams the kernel has dropped at this socket since it was made, because its receive
-/// buffer was full; begins again at 0 after 2^32. `None` where the kernel does not say.
+/// How many datagrams the kernel has dropped at this socket since it was made, nearly always
+/// because its receive buffer was full; begins again at 0 after 2^32. `None` where the kernel does
+/// not say.
 pub(crate) fn dropped_datagrams(socket: BorrowedFd<'_>) -> Option<u32> {
     /// What `SO_MEMINFO` says, as far as the drops (linux/sock_diag.h, `SK_MEMINFO_DROPS`).
     const NUMBERS: usize = 9;

@@ -538,6 +538,8 @@ fn place(
         shards: 1,
         placement: Placement::NoPin,
         driver: DriverChoice::Epoll,
+        // A generator spares the processor.
+        prompt: false,
         udp,
         ..Options::default()
     };

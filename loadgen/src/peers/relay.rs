@@ -1,6 +1,6 @@
 //! A server that does nothing: each datagram of the callee goes on to the caller, each of anybody
 //! else to the callee. What it takes, in batches as a server would have them, is the kernel's part
-//! of a call: what is left of a server on a shard's loop when it does nothing else.
+//! of a call, on a shard's loop.
 
 use std::collections::VecDeque;
 use std::io::Read as _;

@@ -1,5 +1,5 @@
 //! The first half of a turn: takes in what has come by sockets, streams and from other shards, and
-//! gives it to the engine in the order of its urgency.
+//! gives it to the engine: as it came where little has, and else by its urgency.
 
 use std::time::Instant;
 
@@ -196,23 +196,32 @@ impl<E: Engine> Shard<E> {
 
     /// Gives the engine what waits. Of few messages none waits long, and whoever came first is
     /// answered first; where there are many, what goes on does not wait for what is new, and all
-    /// that is to be sent goes in few batches.
+    /// that is to be sent goes in few batches. Those whom nobody knows have no say in it.
     pub(super) fn handle_received(&mut self, now: Instant) -> usize {
-        if self.prompt && self.intake.waiting() <= limits::PROMPT_MAX {
-            self.handle_in_order(now) + self.receive_requests(now)
+        let known = self.intake.waiting() - self.intake.len(Urgency::Aside);
+        if self.prompt && known <= limits::PROMPT_MAX {
+            self.handle_in_order(now)
         } else {
             self.handle_by_urgency(now)
         }
     }
 
-    /// Handles each message as it came, once what those before it have brought is sent.
+    /// Handles each message as it came, once what those before it have brought is sent; then what
+    /// the control plane asks, and whom nobody knows.
     fn handle_in_order(&mut self, now: Instant) -> usize {
+        // Other shards do not wait for what they have been handed until all of it is done.
+        let woken = self.port.wake_receivers();
+        self.metrics().add(Counter::Wakeups, woken);
         let mut work = 0;
         while let Some(urgency) = self.intake.first() {
             work += self.drain_outbox() + self.drain_transmits(now);
             work += self.handle_line(now, urgency, 1);
         }
-        work
+        work += self.receive_requests(now);
+        if self.intake.len(Urgency::Aside) > 0 {
+            work += self.drain_outbox() + self.drain_transmits(now);
+        }
+        work + self.handle_line(now, Urgency::Aside, limits::HANDLED_PER_TURN_MAX)
     }
 
     /// Handles what goes on, what the control plane asks, and then the rest.
