@@ -186,18 +186,6 @@ impl Datagrams {
     }
 }
 
-impl Socket {
-    /// Counts what the kernel has dropped since it was last asked.
-    fn count_dropped(&mut self, metrics: &ShardMetrics) {
-        let Some(dropped) = dropped_datagrams(self.listener.socket.as_fd()) else {
-            return;
-        };
-        let since = dropped.wrapping_sub(self.dropped);
-        self.dropped = dropped;
-        metrics.add(Counter::DropReceiveFull, u64::from(since));
-    }
-}
-
 /// Sends until the kernel has no more room; returns what is left. A datagram that the kernel
 /// refuses for itself is dropped: the next one may have another destination.
 fn send_all<'a>(
@@ -232,6 +220,16 @@ fn is_full(error: &io::Error) -> bool {
 }
 
 impl Socket {
+    /// Counts what the kernel has dropped since it was last asked.
+    fn count_dropped(&mut self, metrics: &ShardMetrics) {
+        let Some(dropped) = dropped_datagrams(self.listener.socket.as_fd()) else {
+            return;
+        };
+        let since = dropped.wrapping_sub(self.dropped);
+        self.dropped = dropped;
+        metrics.add(Counter::DropReceiveFull, u64::from(since));
+    }
+
     fn send_one(&self, remote: SocketAddr, bytes: &[u8]) -> io::Result<usize> {
         let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
         self.listener

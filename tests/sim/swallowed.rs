@@ -81,8 +81,8 @@ struct Exchange {
     request: Copies,
     provisional: Copies,
     finals: Copies,
-    /// Of the final responses, a 2xx.
-    accepted: Copies,
+    /// When the first 2xx was sent.
+    accepted: Option<Instant>,
 }
 
 impl Exchange {
@@ -183,8 +183,8 @@ impl Swallowed {
             true => exchange.provisional.note(now, stage),
             false => exchange.finals.note(now, stage),
         }
-        if response.status.is_success() {
-            exchange.accepted.note(now, stage);
+        if response.status.is_success() && stage == Stage::Sent {
+            exchange.accepted.get_or_insert(now);
         }
     }
 
@@ -273,7 +273,7 @@ impl Swallowed {
             let is_its = whose.is_some_and(|whose| whose.token == Some(token));
             method == "INVITE" && from.ip() != SERVER && it.begins && is_its
         });
-        exchanges.filter_map(|(_, it)| it.accepted.first_sent).min()
+        exchanges.filter_map(|(_, it)| it.accepted).min()
     }
 
     /// Whether it comes from a server of media whose answers never arrived: that has no dialog with
@@ -370,8 +370,8 @@ fn whose(flight: &Flight, request: &Request<'_>) -> Whose {
     let token = Token::read(&request.message);
     let is_phone = |address: SocketAddr| address.port() == 5_060;
     // What phones dial is theirs as much as what they are asked.
-    let theirs = match flight.from.ip().to_string().as_str() {
-        "10.0.0.1" => request.uri.user,
+    let theirs = match flight.from.ip() {
+        SERVER => request.uri.user,
         _ if is_phone(flight.from) => request.from.read().ok().and_then(|from| from.uri.user),
         _ => None,
     };
