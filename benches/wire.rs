@@ -19,16 +19,21 @@ use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
-use std::thread::sleep;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::{JoinHandle, sleep};
 use std::time::{Duration, Instant};
 
 use offhook_loadgen::node::Node;
 use offhook_loadgen::population::{
     Answering, Arrivals, Behaviour, CallerHabits, Callers, CallersOptions, Pbx, PbxOptions, Span,
 };
+use tokio_tungstenite::tungstenite::{self, Message, WebSocket};
 
 const AGENTS: usize = 400;
 const FIRST_DN: usize = 20_000;
+/// Who listens to events, where somebody does.
+const CLIENTS: usize = 100;
 /// Calls and NOTIFYs come one by one: 200 a second.
 const EVERY: Duration = Duration::from_millis(5);
 /// Before it is counted, and while it is.
@@ -36,6 +41,8 @@ const WARM_UP: Duration = Duration::from_secs(3);
 const COUNTED: Duration = Duration::from_secs(8);
 /// How long the parties rest when they have nothing to do.
 const REST: Duration = Duration::from_micros(300);
+/// How long clients rest between two looks at what has come for them.
+const CLIENTS_REST: Duration = Duration::from_millis(10);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Job {
@@ -47,30 +54,55 @@ enum Job {
     NotifiesThatChange,
     /// NOTIFYs that say what the last ones said.
     NotifiesThatDoNot,
+    /// Calls whose queue, agent and caller live on any of three shards.
+    CallsOnThreeShards,
+    /// As [`Self::NotifiesThatChange`], with [`CLIENTS`] that listen to everything.
+    Events,
 }
 
 impl Job {
-    const ALL: [Self; 4] = [
+    const ALL: [Self; 6] = [
         Self::Idle,
         Self::Calls,
         Self::NotifiesThatChange,
         Self::NotifiesThatDoNot,
+        Self::CallsOnThreeShards,
+        Self::Events,
     ];
 
     /// A storm makes every phone say the same at once, and NOTIFYs are to come one by one.
     fn agents(self) -> usize {
-        match self {
-            Self::Idle | Self::Calls | Self::NotifiesThatChange => AGENTS,
-            Self::NotifiesThatDoNot => 1,
+        if self == Self::NotifiesThatDoNot {
+            1
+        } else {
+            AGENTS
         }
+    }
+
+    fn shards(self) -> usize {
+        if self == Self::CallsOnThreeShards {
+            3
+        } else {
+            1
+        }
+    }
+
+    fn clients(self) -> usize {
+        if self == Self::Events { CLIENTS } else { 0 }
+    }
+
+    fn changes_phones(self) -> bool {
+        matches!(self, Self::NotifiesThatChange | Self::Events)
     }
 
     fn unit(self) -> &'static str {
         match self {
-            Self::Idle => "second without anything",
-            Self::Calls => "call",
-            Self::NotifiesThatChange => "NOTIFY that changes a state",
-            Self::NotifiesThatDoNot => "NOTIFY that changes nothing",
+            Self::Idle => "a second without anything",
+            Self::Calls => "a call",
+            Self::NotifiesThatChange => "a NOTIFY that changes a state",
+            Self::NotifiesThatDoNot => "a NOTIFY that changes nothing",
+            Self::CallsOnThreeShards => "a call on three shards",
+            Self::Events => "an event to 100 clients, with the NOTIFY that brings it",
         }
     }
 }
@@ -163,7 +195,7 @@ impl Parties {
     fn play_for(&mut self, job: Job, length: Duration) {
         let (start, mut steps) = (Instant::now(), 0);
         self.play(|parties, now| {
-            while job == Job::NotifiesThatChange && start + EVERY * steps <= now {
+            while job.changes_phones() && start + EVERY * steps <= now {
                 parties.change(now, steps as usize % AGENTS);
                 steps += 1;
             }
@@ -178,11 +210,12 @@ impl Parties {
     }
 
     /// What the job has done so far.
-    fn done(&self, job: Job, start: Instant) -> f64 {
+    fn done(&self, job: Job, start: Instant, clients: &Clients) -> f64 {
         match job {
             Job::Idle => start.elapsed().as_secs_f64(),
-            Job::Calls => self.callers.totals().answered as f64,
+            Job::Calls | Job::CallsOnThreeShards => self.callers.totals().answered as f64,
             Job::NotifiesThatChange | Job::NotifiesThatDoNot => self.pbx.notifies_sent() as f64,
+            Job::Events => clients.heard.load(Ordering::Relaxed) as f64 / CLIENTS as f64,
         }
     }
 
@@ -190,8 +223,8 @@ impl Parties {
     fn begin(&mut self, job: Job) {
         let (now, length) = (Instant::now(), Duration::from_secs(60));
         match job {
-            Job::Idle | Job::NotifiesThatChange => {}
-            Job::Calls => {
+            Job::Idle | Job::NotifiesThatChange | Job::Events => {}
+            Job::Calls | Job::CallsOnThreeShards => {
                 let random = false;
                 let arrivals = Arrivals {
                     every: EVERY,
@@ -213,13 +246,15 @@ impl Parties {
         assert_eq!((totals.refused, totals.abandoned, totals.lost), (0, 0, 0));
         let expected = match job {
             Job::Idle => COUNTED.as_secs_f64(),
-            Job::Calls | Job::NotifiesThatChange | Job::NotifiesThatDoNot => {
-                COUNTED.as_secs_f64() / EVERY.as_secs_f64()
-            }
+            Job::Calls
+            | Job::NotifiesThatChange
+            | Job::NotifiesThatDoNot
+            | Job::CallsOnThreeShards
+            | Job::Events => COUNTED.as_secs_f64() / EVERY.as_secs_f64(),
         };
         assert!(
             (0.7..1.3).contains(&(done / expected)),
-            "{done} of {expected} {}s",
+            "{done} of {expected}: {}",
             job.unit()
         );
     }
@@ -229,27 +264,102 @@ fn dn(phone: usize) -> String {
     (FIRST_DN + phone).to_string()
 }
 
+/// Desktops that listen to everything, read by a thread of their own.
+struct Clients {
+    /// Events, all of them together.
+    heard: Arc<AtomicU64>,
+    is_over: Arc<AtomicBool>,
+    reader: Option<JoinHandle<()>>,
+}
+
+impl Clients {
+    fn connect(count: usize, http: SocketAddr) -> Self {
+        let mut sockets: Vec<_> = (0..count).map(|_| client(http)).collect();
+        let (heard, is_over) = (Arc::default(), Arc::default());
+        let mut clients = Self {
+            heard: Arc::clone(&heard),
+            is_over: Arc::clone(&is_over),
+            reader: None,
+        };
+        if count > 0 {
+            clients.reader = Some(std::thread::spawn(move || {
+                while !is_over.load(Ordering::Relaxed) {
+                    let events: u64 = sockets.iter_mut().map(events).sum();
+                    heard.fetch_add(events, Ordering::Relaxed);
+                    sleep(CLIENTS_REST);
+                }
+            }));
+        }
+        clients
+    }
+}
+
+impl Drop for Clients {
+    fn drop(&mut self) {
+        self.is_over.store(true, Ordering::Relaxed);
+        if let Some(reader) = self.reader.take() {
+            // If it has panicked it has said so, and fewer events were heard than there must be.
+            let _ = reader.join();
+        }
+    }
+}
+
+/// One that has registered for everything.
+fn client(http: SocketAddr) -> WebSocket<TcpStream> {
+    let stream = TcpStream::connect(http).expect("the server listens");
+    let (mut socket, _) =
+        tungstenite::client(format!("ws://{http}/cti"), stream).expect("everybody may connect");
+    let register = r#"{"Message":"RequestRegisterAddress","ReferenceID":1,"ThisDN":"*"}"#;
+    socket
+        .send(Message::Text(register.into()))
+        .expect("the server reads");
+    let mut heard = String::new();
+    while !heard.contains("\"EventRegistered\"") {
+        let message = socket.read().expect("the server answers");
+        heard = message.into_text().expect("it is text").to_string();
+    }
+    let polled = socket.get_ref().set_nonblocking(true);
+    polled.expect("sockets can be polled");
+    socket
+}
+
+/// How many events have come for a client.
+fn events(socket: &mut WebSocket<TcpStream>) -> u64 {
+    let mut count = 0;
+    loop {
+        match socket.read() {
+            Ok(message) => count += u64::from(message.is_text()),
+            Err(tungstenite::Error::Io(error)) if error.kind() == ErrorKind::WouldBlock => {
+                return count;
+            }
+            Err(error) => panic!("a client is cut off: {error}"),
+        }
+    }
+}
+
 /// A server in a folder of its own.
 struct Server {
     process: Child,
     folder: PathBuf,
+    http: SocketAddr,
 }
 
 impl Server {
-    fn start(driver: &str, agents: usize, sip: SocketAddr, pbx: SocketAddr) -> Self {
+    fn start(driver: &str, job: Job, sip: SocketAddr, pbx: SocketAddr) -> Self {
         let folder = std::env::temp_dir().join(format!("offhook-wire-{}", std::process::id()));
         fs::create_dir_all(&folder).expect("there is room for a file");
         let http = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr());
         let http = http.expect("loopback has free ports");
         let text = format!(
             "[server]\nsip = [\"udp:{sip}\", \"tcp:{sip}\"]\nhttp = \"{http}\"\n\
-             shards = 1\npin = false\n\
+             shards = {}\npin = false\n\
              [[trunk]]\nname = \"pbx\"\npeers = [\"udp:{pbx}\"]\nsubscribe_rate = 200\n\
              [[queue]]\nname = \"sales\"\n\
              [[routing_point]]\nnumber = \"7000\"\nqueue = \"sales\"\n\
              [[agents]]\nrange = \"{}-{}\"\nqueues = [\"sales\"]\n",
+            job.shards(),
             dn(0),
-            dn(agents - 1)
+            dn(job.agents() - 1)
         );
         let config = folder.join("server.toml");
         fs::write(&config, text).expect("there is room for a file");
@@ -265,7 +375,11 @@ impl Server {
         ]);
         command.arg("--config").arg(config).stdout(Stdio::null());
         let process = command.spawn().expect("the server can be started");
-        Self { process, folder }
+        Self {
+            process,
+            folder,
+            http,
+        }
     }
 }
 
@@ -303,15 +417,15 @@ struct Cost {
     done: f64,
     /// Seconds on a processor for one unit, uncounted.
     processor: f64,
-    /// How often each system call was made.
-    calls: BTreeMap<String, u64>,
+    /// How often each system call was made, or why that is not known.
+    calls: Result<BTreeMap<String, u64>, String>,
 }
 
 fn count(driver: &str, job: Job, has_stream: bool) -> Result<Cost, String> {
     let sip = UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.local_addr());
     let sip = sip.map_err(|error| error.to_string())?;
     let mut parties = Parties::new(sip, job.agents());
-    let server = Server::start(driver, job.agents(), sip, parties.pbx_address());
+    let server = Server::start(driver, job, sip, parties.pbx_address());
     let patience = Instant::now() + Duration::from_secs(30);
     parties.play(|parties, now| now > patience || parties.pbx.subscriptions() == job.agents());
     if parties.pbx.subscriptions() < job.agents() {
@@ -319,29 +433,41 @@ fn count(driver: &str, job: Job, has_stream: bool) -> Result<Cost, String> {
             "the server with {driver} does not watch its phones"
         ));
     }
+    let clients = Clients::connect(job.clients(), server.http);
     let stream = has_stream.then(|| TcpStream::connect(sip));
     let _stream = stream.transpose().map_err(|error| error.to_string())?;
     parties.begin(job);
     parties.play_for(job, WARM_UP);
-    let start = Instant::now();
-    let before = (parties.done(job, start), server.processor_time());
-    parties.play_for(job, COUNTED);
-    let done = parties.done(job, start) - before.0;
-    let processor = (server.processor_time() - before.1) / done;
+    let mut done = || {
+        let start = Instant::now();
+        let before = parties.done(job, start, &clients);
+        parties.play_for(job, COUNTED);
+        let done = parties.done(job, start, &clients) - before;
+        parties.check(job, done);
+        done
+    };
+    let before = server.processor_time();
+    let timed = done();
+    let processor = (server.processor_time() - before) / timed;
     let report = server.folder.join("strace");
-    let mut strace = trace(server.process.id(), &report)?;
-    let start = Instant::now();
-    let before = parties.done(job, start);
-    parties.play_for(job, COUNTED);
-    let done = parties.done(job, start) - before;
+    let mut strace = match trace(server.process.id(), &report) {
+        Ok(strace) => strace,
+        Err(cause) => {
+            return Ok(Cost {
+                done: timed,
+                processor,
+                calls: Err(cause),
+            });
+        }
+    };
+    let done = done();
     signal("-INT", strace.id());
     strace.wait().map_err(|error| error.to_string())?;
-    parties.check(job, done);
     let report = fs::read_to_string(report).map_err(|error| error.to_string())?;
     Ok(Cost {
         done,
         processor,
-        calls: calls(&report),
+        calls: Ok(calls(&report)),
     })
 }
 
@@ -392,7 +518,7 @@ fn main() -> ExitCode {
             match count(driver, job, has_stream) {
                 Ok(cost) => print(driver, job, &cost),
                 Err(cause) => {
-                    println!("NOT COUNTED: {driver}, {}: {cause}", job.unit());
+                    println!("NOT MEASURED: {driver}, {}: {cause}", job.unit());
                     return ExitCode::FAILURE;
                 }
             }
@@ -402,15 +528,20 @@ fn main() -> ExitCode {
 }
 
 fn print(driver: &str, job: Job, cost: &Cost) {
+    let (unit, rate) = (job.unit(), cost.done / COUNTED.as_secs_f64());
+    let time = cost.processor * 1e6;
+    let calls = match &cost.calls {
+        Ok(calls) => calls,
+        Err(cause) => {
+            println!("\n{driver}: {unit} ({rate:.0}/s) takes {time:.0} us");
+            println!("NOT COUNTED: its system calls: {cause}");
+            return;
+        }
+    };
     let each = |count: u64| count as f64 / cost.done;
-    println!(
-        "\n{driver}: a {} ({:.0}/s) takes {:.0} us and {:.2} system calls",
-        job.unit(),
-        cost.done / COUNTED.as_secs_f64(),
-        cost.processor * 1e6,
-        each(cost.calls.values().sum())
-    );
-    let mut calls: Vec<_> = cost.calls.iter().collect();
+    let all = each(calls.values().sum());
+    println!("\n{driver}: {unit} ({rate:.0}/s) takes {time:.0} us and {all:.2} system calls");
+    let mut calls: Vec<_> = calls.iter().collect();
     calls.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
     for (name, count) in calls.iter().filter(|(_, count)| each(**count) >= 0.01) {
         println!("  {name:<20} {:>8.2}", each(**count));
