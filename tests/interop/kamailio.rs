@@ -6,46 +6,14 @@ use std::net::SocketAddr;
 use std::process::Command;
 use std::time::Duration;
 
+use offhook_loadgen::peers::presence_server;
+
 use super::directory::Directory;
 use super::program::{self, Program};
 use super::sipp::{self, Sipp, Transport};
 
 /// How long Kamailio may take until it listens.
 const START_MAX: Duration = Duration::from_secs(20);
-
-/// The tables that its presence modules look for, with their columns. All state is in memory: the
-/// tables stay empty, but without them the modules do not start.
-const TABLES: &[(&str, &str)] = &[
-    (
-        "version",
-        "table_name(string) table_version(int) \npresentity:5\nactive_watchers:12\nwatchers:3\n\
-         xcap:4",
-    ),
-    (
-        "presentity",
-        "id(int,auto) username(string) domain(string) event(string) etag(string) expires(int) \
-         received_time(int) body(string) sender(string) priority(int) ruid(string,null)",
-    ),
-    (
-        "active_watchers",
-        "id(int,auto) presentity_uri(string) watcher_username(string) watcher_domain(string) \
-         to_user(string) to_domain(string) event(string) event_id(string,null) to_tag(string) \
-         from_tag(string) callid(string) local_cseq(int) remote_cseq(int) contact(string) \
-         record_route(string,null) expires(int) status(int) reason(string,null) version(int) \
-         socket_info(string) local_contact(string) from_user(string) from_domain(string) \
-         updated(int) updated_winfo(int) flags(int) user_agent(string,null)",
-    ),
-    (
-        "watchers",
-        "id(int,auto) presentity_uri(string) watcher_username(string) watcher_domain(string) \
-         event(string) status(int) reason(string,null) inserted_time(int)",
-    ),
-    (
-        "xcap",
-        "id(int,auto) username(string) domain(string) doc(string) doc_type(int) etag(string) \
-         source(int) doc_uri(string) port(int)",
-    ),
-];
 
 /// A running Kamailio.
 #[derive(Debug)]
@@ -66,15 +34,8 @@ impl Kamailio {
         let kamailio = program::find("kamailio", "kamailio kamailio-presence-modules");
         let address = program::free_address();
         let folder = directory.path().display().to_string();
-        let config = include_str!("kamailio.cfg")
-            .replace("@ADDRESS@", &address.to_string())
-            .replace("@TRANSPORT@", transport.name())
-            .replace("@FOLDER@", &folder);
-        let file = directory.write("kamailio.cfg", &config);
-        std::fs::create_dir(directory.file("tables")).expect("the test's folder can be written");
-        for (table, columns) in TABLES {
-            directory.write(&format!("tables/{table}"), &format!("{columns} \n"));
-        }
+        let file = presence_server(directory.path(), address, transport.name());
+        let file = file.expect("the test's folder can be written");
         let mut command = Command::new(kamailio);
         command
             .args(["-DD", "-E", "-x", "fm", "-X", "fm", "-m", "64", "-M", "8"])

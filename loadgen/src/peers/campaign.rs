@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::contestant::{Cast, Contestant, Setup};
+use super::contestant::{Behind, Cast, Contestant, Setup};
 use super::figures::{Bound, Figure, Goal, Report, Row};
 use super::highest::{self, CLEAN, Highest};
 use super::options::{Part, PeersOptions};
@@ -18,6 +18,7 @@ use crate::scenario::run::Interrupts;
 const PAUSE: Duration = Duration::from_millis(100);
 /// DNs that are called in turn: at no rate that is tried has one two calls at a time.
 const COSTS: Setup = Setup {
+    behind: Behind::Phones,
     dns: 4_000,
     keeps_events: true,
 };
@@ -62,6 +63,47 @@ const HELD_GOALS: &[Goal] = &[Goal {
     limit: 4_096.0,
     bound: Bound::AtMost,
 }];
+
+const WATCHED_GOALS: &[Goal] = &[Goal {
+    words: "at most 1,024",
+    against: None,
+    limit: 1_024.0,
+    bound: Bound::AtMost,
+}];
+/// Then its presence server is at its end before ours is, on cores that are alike.
+const NOTIFY_GOALS: &[Goal] = &[Goal {
+    words: "below kamailio, which sends them",
+    against: Some(Contestant::Kamailio),
+    limit: 1.0,
+    bound: Bound::AtMost,
+}];
+
+/// What needs no other server, and what measures it.
+const ELSEWHERE: &[(&str, &str)] = &[
+    ("parsing, beside httparse", "cargo bench --bench parse"),
+    (
+        "typed headers, beside five other parsers",
+        "cargo run --release --manifest-path benches/others/Cargo.toml",
+    ),
+    (
+        "allocations, bytes the engine holds",
+        "cargo test --test allocation",
+    ),
+    (
+        "NOTIFYs a second in the engine",
+        "cargo bench --bench call -- presence",
+    ),
+    (
+        "from idle to offer",
+        "cargo bench --bench instructions -- offer/",
+    ),
+    (
+        "a call among 100,000 agents and 50,000 calls",
+        "cargo bench --bench instructions -- b2bua_",
+    ),
+    ("two shards beside one", "cargo bench --bench shards"),
+    ("events beside a stalled client", "cargo bench --bench cti"),
+];
 
 /// Measures everything that was asked for.
 ///
@@ -138,21 +180,22 @@ impl<'a> Campaign<'a> {
 
     fn run(mut self) -> Result<Report, String> {
         let is_wanted = |part| self.options.only.contains(&part);
-        let (costs, highest, held) = (
-            is_wanted(Part::Costs),
-            is_wanted(Part::Highest),
-            is_wanted(Part::Held),
-        );
         let mut rows = Vec::new();
-        if costs {
+        if is_wanted(Part::Costs) {
             self.measure_costs()?;
             rows.extend(self.cost_rows());
         }
-        if highest {
+        if is_wanted(Part::Highest) {
             rows.push(self.highest()?);
         }
-        if held {
+        if is_wanted(Part::Held) {
             rows.extend(self.held()?);
+        }
+        if is_wanted(Part::Watched) {
+            rows.push(self.watched()?);
+            if self.contestants().any(|it| it == Contestant::Kamailio) {
+                rows.push(self.notifies()?);
+            }
         }
         self.note_what_readers_should_know();
         Ok(Report {
@@ -331,6 +374,7 @@ impl<'a> Campaign<'a> {
     fn held(&mut self) -> Result<[Row; 2], String> {
         let count = self.options.held;
         let setup = Setup {
+            behind: Behind::Phones,
             dns: count,
             keeps_events: false,
         };
@@ -367,6 +411,71 @@ impl<'a> Campaign<'a> {
         ])
     }
 
+    /// What a server has that watches so many phones more than one that watches a single one.
+    fn watched(&mut self) -> Result<Row, String> {
+        let count = self.options.watched;
+        let mut bytes = Vec::new();
+        for dns in [1, count] {
+            let setup = Setup {
+                behind: Behind::Watched,
+                dns,
+                keeps_events: false,
+            };
+            let scene = Scene::open(self.stage, Contestant::Offhook, setup);
+            let held = scene.and_then(|mut scene| scene.watching());
+            let what = format!("offhook with {dns} watched DNs");
+            if let Some(held) = self.taken(&what, held)? {
+                say(&format!("{what}: {held} bytes"));
+                bytes.push(held as f64);
+            }
+        }
+        let figure = match bytes[..] {
+            [one, all] => Figure::single((all - one) / f64::from(count - 1), false),
+            [..] => Figure::of(&[]),
+        };
+        let what = format!("memory a watched DN, {count} watched, bytes");
+        Ok(Row::new(
+            what,
+            [(Contestant::Offhook, figure)],
+            WATCHED_GOALS,
+        ))
+    }
+
+    /// What a change costs Kamailio's presence server, which hears it by PUBLISH and tells it by
+    /// NOTIFY, and what that NOTIFY costs our server.
+    fn notifies(&mut self) -> Result<Row, String> {
+        let rate = self.latency_rate();
+        let dns = rate * self.options.seconds;
+        let what = format!("processor time a change of a phone at {rate}/s, µs");
+        let (mut theirs, mut ours) = (Vec::new(), Vec::new());
+        for round in 1..=self.options.rounds {
+            let setup = Setup {
+                behind: Behind::Presence,
+                dns,
+                keeps_events: true,
+            };
+            let scene = Scene::open(self.stage, Contestant::Offhook, setup);
+            let measured = scene.and_then(|mut scene| scene.publish(rate));
+            let Some((used, outcome)) = self.taken(&what, measured)? else {
+                continue;
+            };
+            let [sent, heard] = used.map(|used| used.as_secs_f64() * 1e6 / f64::from(dns));
+            let rounds = self.options.rounds;
+            say(&format!(
+                "round {round} of {rounds}, {what}: kamailio {sent:.0}, offhook {heard:.0}"
+            ));
+            if self.is_worth_something(&what, &outcome, dns) {
+                theirs.push(sent);
+                ours.push(heard);
+            }
+        }
+        let figures = [
+            (Contestant::Kamailio, Figure::of(&theirs)),
+            (Contestant::Offhook, Figure::of(&ours)),
+        ];
+        Ok(Row::new(what, figures, NOTIFY_GOALS))
+    }
+
     fn note_what_readers_should_know(&mut self) {
         let [server, caller, callee] = self.stage.cores;
         self.notes.push(format!(
@@ -380,6 +489,10 @@ impl<'a> Campaign<'a> {
                  --release`"
                     .to_owned(),
             );
+        }
+        for (goal, command) in ELSEWHERE {
+            self.notes
+                .push(format!("not measured here: {goal}: `{command}`"));
         }
         if self.late > 0 {
             self.notes.push(format!(

@@ -7,8 +7,11 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 
-use super::{PeersOptions, write};
+use super::{PRESENCE_DOMAIN, PeersOptions, presence_server, write};
 use crate::process;
+
+/// SUBSCRIBE requests a second.
+pub(super) const WATCH_RATE: u32 = 1_000;
 
 /// What stands between caller and callee.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -66,9 +69,21 @@ impl Places {
     }
 }
 
-/// How our server is set up.
+/// Who is behind the server: the callee's place is theirs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Behind {
+    /// Phones that are called and answer.
+    Phones,
+    /// A PBX that lets its phones be watched; nothing changes there.
+    Watched,
+    /// Kamailio as the presence server of a PBX, which the caller tells what phones do.
+    Presence,
+}
+
+/// How a scene is set.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Setup {
+    pub(super) behind: Behind,
     /// How many DNs have an agent.
     pub(super) dns: u32,
     /// Whether events are kept for clients that come back. They belong to no call that is held.
@@ -149,10 +164,6 @@ impl Cast {
         folder: &Path,
         core: usize,
     ) -> Result<Vec<OsString>, String> {
-        let words = |program: &Path, more: &[&str]| {
-            let more = more.iter().map(OsString::from);
-            std::iter::once(program.into()).chain(more).collect()
-        };
         let Places { server, callee, .. } = places;
         match contestant {
             Contestant::Direct => Ok(Vec::new()),
@@ -162,15 +173,7 @@ impl Cast {
             }
             Contestant::Kamailio => {
                 let file = write(folder, "kamailio.cfg", &kamailio(places))?;
-                let own = folder.display().to_string();
-                // Debian's usual allocator is one for debugging, and several times dearer.
-                let memory = ["-x", "fm", "-X", "fm", "-m", "4096", "-M", "64"];
-                let mut more = vec!["-DD", "-E", "-f", &file, "-w", &own, "-Y", &own];
-                more.extend(memory);
-                let buffer = offhook_shards::limits::SOCKET_BUFFER_BYTES.to_string();
-                more.extend(["-b", &buffer]);
-                let program = self.kamailio.as_deref().unwrap_or(Path::new("kamailio"));
-                Ok(words(program, &more))
+                Ok(self.kamailio_words(&file, folder))
             }
             Contestant::Offhook => {
                 let file = write(folder, "offhook.toml", &offhook(places, setup))?;
@@ -182,6 +185,40 @@ impl Cast {
             }
         }
     }
+
+    /// The command line of the presence server; none if there is none.
+    ///
+    /// # Errors
+    /// That the folder cannot be written.
+    pub(super) fn presence_words(
+        &self,
+        places: &Places,
+        folder: &Path,
+    ) -> Result<Option<Vec<OsString>>, String> {
+        if self.kamailio.is_none() {
+            return Ok(None);
+        }
+        let file = presence_server(folder, places.callee, "udp")?;
+        Ok(Some(self.kamailio_words(&file, folder)))
+    }
+
+    fn kamailio_words(&self, file: &str, folder: &Path) -> Vec<OsString> {
+        let own = folder.display().to_string();
+        // Debian's usual allocator is one for debugging, and several times dearer.
+        let memory = ["-x", "fm", "-X", "fm", "-m", "4096", "-M", "64"];
+        let mut more = vec!["-DD", "-E", "-f", file, "-w", &own, "-Y", &own];
+        more.extend(memory);
+        let buffer = offhook_shards::limits::SOCKET_BUFFER_BYTES.to_string();
+        more.extend(["-b", &buffer]);
+        let program = self.kamailio.as_deref().unwrap_or(Path::new("kamailio"));
+        words(program, &more)
+    }
+}
+
+/// A program, and what else is in its command line.
+fn words(program: &Path, more: &[&str]) -> Vec<OsString> {
+    let more = more.iter().map(OsString::from);
+    std::iter::once(program.into()).chain(more).collect()
 }
 
 fn kamailio(places: &Places) -> String {
@@ -191,7 +228,8 @@ fn kamailio(places: &Places) -> String {
         .replace("@CALLEE_PORT@", &places.callee.port().to_string())
 }
 
-/// Agents whose phones are the callee's, and calls that come to their DNs.
+/// Agents whose phones are the callee's, and calls that come to their DNs; or phones that are
+/// watched there.
 fn offhook(places: &Places, setup: Setup) -> String {
     let Places {
         server,
@@ -204,13 +242,19 @@ fn offhook(places: &Places, setup: Setup) -> String {
         true => "",
         false => "event_history = 0\n",
     };
+    let watched = match setup.behind {
+        Behind::Phones => "\n[presence]\nenabled = false\n".to_owned(),
+        Behind::Watched | Behind::Presence => {
+            format!("subscribe_rate = {WATCH_RATE}\ndomain = \"{PRESENCE_DOMAIN}\"\n")
+        }
+    };
     format!(
         "[server]\nsip = \"udp:{server}\"\nhttp = \"{http}\"\nlog = \"error\"\n{history}\n\
          [[trunk]]\nname = \"caller\"\npeers = \"udp:{caller}\"\noos_check = 0\n\n\
          [[trunk]]\nname = \"callee\"\npeers = \"udp:{callee}\"\noos_check = 0\n\
-         big_requests = \"udp\"\n\n\
-         [presence]\nenabled = false\n\n\
-         [[agents]]\nrange = \"{first}-{last}\"\ntrunks = \"callee\"\n"
+         big_requests = \"udp\"\n{watched}\n\
+         [[agents]]\nrange = \"{first}-{last}\"\ntrunks = \"callee\"\n\
+         presence_trunks = \"callee\"\n"
     )
 }
 
@@ -230,8 +274,13 @@ mod tests {
 
     #[test]
     fn our_servers_configuration_has_no_mistake() {
-        for keeps_events in [true, false] {
+        for (keeps_events, behind) in [
+            (true, Behind::Phones),
+            (false, Behind::Phones),
+            (false, Behind::Watched),
+        ] {
             let setup = Setup {
+                behind,
                 dns: 10,
                 keeps_events,
             };
@@ -240,6 +289,7 @@ mod tests {
             let config = config.expect("it is right");
             assert_eq!((config.agents.len(), config.trunks.len()), (10, 2));
             assert_eq!(config.server.event_history > 0, keeps_events);
+            assert_eq!(config.presence.enabled, behind != Behind::Phones);
         }
     }
 

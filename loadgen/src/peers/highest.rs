@@ -10,7 +10,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::contestant::{Contestant, Setup};
+use super::contestant::{Behind, Contestant, Setup};
 use super::say;
 use super::scene::{Calls, Scene, Stage};
 use crate::load::{Limits, Search};
@@ -23,6 +23,7 @@ pub(super) const CLEAN: &str = "failed<0.01%&&p99(setup)<100ms";
 pub(super) const CLEAN_FAILED_PART: f64 = 0.000_1;
 /// At no rate that is tried has a DN two calls at a time.
 const SETUP: Setup = Setup {
+    behind: Behind::Phones,
     dns: 20_000,
     keeps_events: true,
 };

@@ -4,14 +4,16 @@
 //!
 //! `contestant` says who takes part, `scene` has one of them between caller and callee, `campaign`
 //! the order of it all, `highest` how a highest rate is found, `table` what came of it. `relay` is
-//! the yardstick that is built in.
+//! the yardstick that is built in, `presence` the PBX of phones that are watched.
 
 mod campaign;
 mod contestant;
 mod figures;
 mod highest;
-mod login;
+mod http;
+mod meter;
 mod options;
+mod presence;
 mod relay;
 mod scene;
 mod table;
@@ -21,6 +23,7 @@ use std::path::Path;
 
 pub use contestant::Yardstick;
 pub use options::{Part, PeersOptions};
+pub use presence::{PRESENCE_DOMAIN, presence_server};
 pub use relay::{RelayOptions, run as relay};
 
 use crate::files;

@@ -9,7 +9,7 @@ use super::contestant::Yardstick;
 use crate::scenario::options::seconds;
 
 /// DNs have six digits.
-const HELD_MAX: u32 = 800_000;
+const DNS_MAX: u32 = 800_000;
 const RATE_MAX: u32 = 100_000;
 const SECONDS_MAX: u32 = 3_600;
 const ROUNDS_MAX: u32 = 99;
@@ -23,6 +23,8 @@ pub enum Part {
     Highest,
     /// Memory a held call.
     Held,
+    /// Memory a watched DN, and processor time a NOTIFY of a change.
+    Watched,
 }
 
 /// Flags of `peers`.
@@ -43,7 +45,7 @@ pub struct PeersOptions {
         value_name = "PARTS",
         value_enum,
         value_delimiter = ',',
-        default_value = "costs,highest,held"
+        default_value = "costs,highest,held,watched"
     )]
     pub only: Vec<Part>,
     /// Calls a second at which costs are measured.
@@ -64,8 +66,12 @@ pub struct PeersOptions {
     pub settle: Duration,
     /// Calls that are held at a time.
     #[arg(long, value_name = "N", default_value_t = 50_000,
-          value_parser = clap::value_parser!(u32).range(1..=i64::from(HELD_MAX)))]
+          value_parser = clap::value_parser!(u32).range(1..=i64::from(DNS_MAX)))]
     pub held: u32,
+    /// DNs that are watched at a time.
+    #[arg(long, value_name = "N", default_value_t = 100_000,
+          value_parser = clap::value_parser!(u32).range(2..=i64::from(DNS_MAX)))]
+    pub watched: u32,
     /// No higher rate is tried for the highest.
     #[arg(long, value_name = "RATE", default_value_t = 40_000,
           value_parser = clap::value_parser!(u32).range(1..=i64::from(RATE_MAX)))]
@@ -104,11 +110,15 @@ mod tests {
     fn the_defaults_are_the_documented_ones() {
         let options = PeersOptions::default();
         assert_eq!(options.against, [Yardstick::Relay, Yardstick::Kamailio]);
-        assert_eq!(options.only, [Part::Costs, Part::Highest, Part::Held]);
+        assert_eq!(
+            options.only,
+            [Part::Costs, Part::Highest, Part::Held, Part::Watched]
+        );
         assert_eq!(options.rates, [500, 1_000, 2_000]);
         assert_eq!((options.seconds, options.rounds), (5, 3));
         assert_eq!(options.settle, Duration::from_secs(6));
         assert_eq!((options.held, options.highest), (50_000, 40_000));
+        assert_eq!(options.watched, 100_000);
         assert_eq!((options.server, options.json), (None, None));
     }
 
@@ -135,10 +145,14 @@ mod tests {
                 ["--against", "opensips"],
                 "possible values: relay, kamailio",
             ),
-            (["--only", "speed"], "possible values: costs, highest, held"),
+            (
+                ["--only", "speed"],
+                "possible values: costs, highest, held, watched",
+            ),
             (["--rates", "0"], "0 is not in 1..=100000"),
             (["--rounds", "0"], "0 is not in 1..=99"),
             (["--held", "900000"], "900000 is not in 1..=800000"),
+            (["--watched", "1"], "1 is not in 2..=800000"),
             (["--settle", "soon"], "no time such as 500ms"),
         ] {
             let error = read(&arguments).expect_err("a mistake").to_string();

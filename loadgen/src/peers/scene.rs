@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 
 use offhook_shards::clock::Clock;
 
-use super::contestant::{Cast, Contestant, Places, Setup};
+use super::contestant::{Behind, Cast, Contestant, Places, Setup, WATCH_RATE};
 use super::highest::{CLEAN, CLEAN_FAILED_PART};
-use super::login::log_in;
+use super::http::{Watchers, log_in, watchers};
+use super::meter::Meter;
 use super::{FIRST_DN, write};
 use crate::files;
 use crate::measure::{tcp_listeners, udp_sockets};
@@ -17,14 +18,18 @@ use crate::process::{self, LOOK_INTERVAL, Program};
 use crate::report::Outcome;
 use crate::scenario::run::Interrupts;
 
-/// How long a server may do what it does after its start, and what it does by itself is watched.
+/// How long a server may do what it does after its start.
 const WARM_UP: Duration = Duration::from_secs(1);
-const IDLE_WATCHED: Duration = Duration::from_secs(1);
 /// How much longer than planned calls may take.
 const PATIENCE: Duration = Duration::from_secs(40);
 
 /// 64*T1 (RFC 3261 §17): by then the transactions of a call that was answered are over.
 const TRANSACTION_MAX: Duration = Duration::from_secs(32);
+
+/// For transactions that are as late as their calls, and for a server to give back what they had.
+const SETTLED: Duration = Duration::from_secs(5);
+/// Between two looks at how many phones are watched.
+const WATCHERS_LOOK: Duration = Duration::from_millis(200);
 
 /// What all scenes share.
 pub(super) struct Stage<'a> {
@@ -84,9 +89,10 @@ impl Stage<'_> {
     }
 }
 
-/// A contestant that runs, and the callee behind it.
+/// A contestant that runs, and who is behind it.
 pub(super) struct Scene<'a> {
     stage: &'a Stage<'a>,
+    setup: Setup,
     places: Places,
     /// None where caller and callee are alone.
     server: Option<Program>,
@@ -107,10 +113,14 @@ impl<'a> Scene<'a> {
         let places = Places::find()?;
         let [server_core, _, callee_core] = stage.cores;
         let folder = &stage.folder;
-        let scenario = write(folder, "callee.xml", include_str!("callee.xml"))?;
-        let port = places.callee.port().to_string();
-        let plain = "run -i 127.0.0.1 -nostdin --plain --no-ladders --allow-degraded";
-        let words = stage.own_words(plain, &["-sf", &scenario, "-p", &port]);
+        let words = match setup.behind {
+            Behind::Phones => callee(stage, places, "callee.xml", include_str!("callee.xml"))?,
+            Behind::Watched => callee(stage, places, "watched.xml", include_str!("watched.xml"))?,
+            Behind::Presence => {
+                let words = stage.cast.presence_words(&places, folder)?;
+                words.ok_or("there is no presence server without kamailio")?
+            }
+        };
         let mut callee = Program::start("callee", callee_core, words, folder)?;
         callee.await_bound(places.callee, udp_sockets)?;
         let words = stage
@@ -127,17 +137,19 @@ impl<'a> Scene<'a> {
         };
         let mut scene = Self {
             stage,
+            setup,
             places,
             server,
             callee,
             numbers: numbers(folder, setup.dns)?,
         };
-        scene.prepare(contestant, setup.dns)?;
+        scene.prepare(contestant)?;
         Ok(scene)
     }
 
-    /// Waits until the server can be called.
-    fn prepare(&mut self, contestant: Contestant, dns: u32) -> Result<(), String> {
+    /// Waits until the server can be called, and watches whom it is to watch.
+    fn prepare(&mut self, contestant: Contestant) -> Result<(), String> {
+        let Setup { behind, dns, .. } = self.setup;
         let Some(server) = &mut self.server else {
             return Ok(());
         };
@@ -145,8 +157,31 @@ impl<'a> Scene<'a> {
         if contestant == Contestant::Offhook {
             server.await_bound(self.places.http, tcp_listeners)?;
             log_in(self.places.http, FIRST_DN..FIRST_DN + dns)?;
+            if behind != Behind::Phones {
+                self.await_watchers()?;
+            }
         }
         self.stage.pass(WARM_UP)
+    }
+
+    fn await_watchers(&self) -> Result<(), String> {
+        let (dns, http) = (self.setup.dns, self.places.http);
+        let end = Clock.now() + PATIENCE + begun(WATCH_RATE, dns);
+        loop {
+            let Watchers { started, failed } = watchers(http)?;
+            if failed > 0 {
+                return Err(format!("{failed} of {dns} phones cannot be watched"));
+            }
+            if started >= u64::from(dns) {
+                return Ok(());
+            }
+            if Clock.now() > end {
+                return Err(format!(
+                    "{started} of {dns} phones are watched, and no more"
+                ));
+            }
+            self.stage.pass(WATCHERS_LOOK)?;
+        }
     }
 
     /// Makes calls, and waits until they have ended.
@@ -174,11 +209,16 @@ impl<'a> Scene<'a> {
     fn start_caller(&self, plain: &str) -> Result<Program, String> {
         let (stage, places) = (self.stage, &self.places);
         let folder = &stage.folder;
-        let scenario = write(folder, "caller.xml", include_str!("caller.xml"))?;
-        let server = match self.server {
-            Some(_) => places.server,
-            None => places.callee,
+        let (name, scenario, server) = match (self.setup.behind, &self.server) {
+            (Behind::Presence, _) => (
+                "publisher.xml",
+                include_str!("publisher.xml"),
+                places.callee,
+            ),
+            (_, Some(_)) => ("caller.xml", include_str!("caller.xml"), places.server),
+            (_, None) => ("caller.xml", include_str!("caller.xml"), places.callee),
         };
+        let scenario = write(folder, name, scenario)?;
         let (server, port) = (server.to_string(), places.caller.port().to_string());
         let json = result(folder).display().to_string();
         let plain = format!("{plain} -i 127.0.0.1 -nostdin --plain --no-ladders -p {port}");
@@ -233,17 +273,47 @@ impl<'a> Scene<'a> {
         let Some(process) = self.server.as_ref().map(Program::id) else {
             return Ok((None, self.call(calls)?));
         };
-        let idle = process::processor(process)?;
-        let began = Clock.now();
-        self.stage.pass(IDLE_WATCHED)?;
-        let before = process::processor(process)?;
-        let idle = (before - idle).div_duration_f64(Clock.now() - began);
-        let began = Clock.now();
+        let mut meter = Meter::of(self.stage, [process])?;
+        meter.begin()?;
         let outcome = self.call(calls)?;
         self.stage.pass(settle)?;
-        let used = process::processor(process)?.saturating_sub(before);
-        let own = (Clock.now() - began).mul_f64(idle);
-        Ok((Some(used.saturating_sub(own)), outcome))
+        let [used] = meter.used()?;
+        Ok((Some(used), outcome))
+    }
+
+    /// Has the presence server told what each phone does, and then that it does something else.
+    /// The processor time of who sends the NOTIFYs of the second change, its PUBLISHes included,
+    /// and of the server, which hears them.
+    ///
+    /// # Errors
+    /// As [`Self::call`].
+    pub(super) fn publish(&mut self, rate: u32) -> Result<([Duration; 2], Outcome), String> {
+        /// Between the last of the first and the first of the second, half of it before the
+        /// processor time is read; and after the last.
+        const APART: Duration = Duration::from_secs(3);
+        let server = self.server.as_ref().map(Program::id);
+        let server = server.expect("whoever watches is a server");
+        let count = self.setup.dns;
+        let pause = begun(rate, count) + APART;
+        let calls = Calls { rate, count, pause };
+        let mut meter = Meter::of(self.stage, [self.callee.id(), server])?;
+        let publisher = self.caller(calls)?;
+        self.stage.pass(pause - APART / 2)?;
+        meter.begin()?;
+        let outcome = self.outcome(publisher, calls)?;
+        self.stage.pass(APART)?;
+        Ok((meter.used()?, outcome))
+    }
+
+    /// Bytes that the server has for whom it watches and for itself, transactions over.
+    ///
+    /// # Errors
+    /// As [`Self::call`].
+    pub(super) fn watching(&mut self) -> Result<u64, String> {
+        let server = self.server.as_ref().map(Program::id);
+        let server = server.expect("whoever watches is a server");
+        self.stage.pass(TRANSACTION_MAX + SETTLED)?;
+        process::memory_bytes(server)
     }
 
     /// Makes calls that last until all of them live, and for half a minute more; how much memory
@@ -255,12 +325,9 @@ impl<'a> Scene<'a> {
         /// After all have begun: for those that are late, and for the last to end.
         const LATE: Duration = Duration::from_secs(3);
         const SPARE: Duration = Duration::from_secs(5);
-        /// For transactions that are as late as their calls, and for a server to give back what
-        /// they had.
-        const SETTLED: Duration = Duration::from_secs(5);
         let process = self.server.as_ref().map(Program::id);
         let process = process.expect("whoever holds calls is a server");
-        let begun = Duration::from_secs_f64(f64::from(count) / f64::from(rate));
+        let begun = begun(rate, count);
         let calls = Calls {
             rate,
             count,
@@ -311,9 +378,27 @@ impl<'a> Scene<'a> {
     }
 }
 
+/// The command line of who plays a scenario at the callee's place.
+fn callee(
+    stage: &Stage<'_>,
+    places: Places,
+    name: &str,
+    scenario: &str,
+) -> Result<Vec<OsString>, String> {
+    let scenario = write(&stage.folder, name, scenario)?;
+    let port = places.callee.port().to_string();
+    let plain = "run -i 127.0.0.1 -nostdin --plain --no-ladders --allow-degraded";
+    Ok(stage.own_words(plain, &["-sf", &scenario, "-p", &port]))
+}
+
+/// How long it takes until the last of so many has begun.
+fn begun(rate: u32, count: u32) -> Duration {
+    Duration::from_secs_f64(f64::from(count) / f64::from(rate))
+}
+
 /// How long calls take from the first to the end of the last.
 fn planned(calls: Calls) -> Duration {
-    calls.pause + Duration::from_secs_f64(f64::from(calls.count) / f64::from(calls.rate))
+    calls.pause + begun(calls.rate, calls.count)
 }
 
 fn result(folder: &Path) -> PathBuf {

@@ -8,7 +8,7 @@ fn kamailio_is_measured_beside_the_server() {
     let output = Command::new(env!("CARGO_BIN_EXE_offhook-load"))
         .args(["peers", "--against", "kamailio", "--rates", "20"])
         .args(["--seconds", "1", "--rounds", "1", "--settle", "100ms"])
-        .args(["--held", "100", "--highest", "20"])
+        .args(["--held", "100", "--highest", "20", "--watched", "50"])
         .stdin(Stdio::null())
         .output()
         .expect("the program of this package can be run");
@@ -25,6 +25,8 @@ fn kamailio_is_measured_beside_the_server() {
         "| highest rate with failed<0.01% and p99(setup)<100ms, calls/s |",
         "| memory a call, 100 held, bytes, as the last has come |",
         "| memory a call, 100 held, bytes, their transactions over |",
+        "| memory a watched DN, 50 watched, bytes |",
+        "| processor time a change of a phone at 20/s, µs |",
     ] {
         assert!(text.contains(row), "{row}: {said}\n{text}");
     }

@@ -1,10 +1,12 @@
-//! Agents whom our server will let be called: without presence it learns from a desktop that they
-//! are there.
+//! Our server's HTTP interface, as far as it is needed. Agents are logged in, because without
+//! presence it learns from a desktop that they are there; and it is asked whom it watches.
 
 use std::io::{BufRead, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::ops::Range;
 use std::time::Duration;
+
+use serde_json::Value;
 
 /// Requests that are on their way at a time.
 const BATCH: u32 = 64;
@@ -43,6 +45,41 @@ fn request(http: SocketAddr, dn: u32) -> String {
         "POST /api/v1/requests HTTP/1.1\r\nHost: {http}\r\nContent-Type: application/json\r\n\
          Content-Length: {length}\r\n\r\n{body}"
     )
+}
+
+/// Subscriptions of the server's, since it has started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Watchers {
+    pub(super) started: u64,
+    pub(super) failed: u64,
+}
+
+/// How many phones the server watches.
+///
+/// # Errors
+/// What the server says to that.
+pub(super) fn watchers(http: SocketAddr) -> Result<Watchers, String> {
+    let cannot = |fault: String| format!("the server cannot be asked whom it watches: {fault}");
+    let ask = || -> std::io::Result<(String, String)> {
+        let mut stream = TcpStream::connect(http)?;
+        stream.set_read_timeout(Some(ANSWER_MAX))?;
+        write!(
+            stream,
+            "GET /api/v1/shards HTTP/1.1\r\nHost: {http}\r\n\r\n"
+        )?;
+        answer(&mut BufReader::new(stream))
+    };
+    let (_, body) = ask().map_err(|error| cannot(error.to_string()))?;
+    let shown: Value = serde_json::from_str(&body).map_err(|error| cannot(error.to_string()))?;
+    let shards = shown["Shards"].as_array().ok_or_else(|| cannot(body))?;
+    let count = |cause: &str| {
+        let counts = shards.iter().map(|it| &it["Counters"]["subscriptions"]);
+        counts.filter_map(|it| it[cause].as_u64()).sum()
+    };
+    Ok(Watchers {
+        started: count("started"),
+        failed: count("failed"),
+    })
 }
 
 /// The first line of an answer, and its body.
@@ -104,6 +141,26 @@ mod tests {
         let (address, served) = server("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}");
         assert_eq!(log_in(address, 1_000..1_150), Ok(()));
         assert_eq!(served.join().expect("it ends"), 150);
+    }
+
+    #[test]
+    fn all_shards_watch() {
+        let answer = "HTTP/1.1 200 OK\r\nContent-Length: 133\r\n\r\n{\"Shards\":[\
+            {\"Counters\":{\"subscriptions\":{\"started\":3,\"failed\":1}}},\
+            {\"Counters\":{\"subscriptions\":{\"started\":4,\"failed\":0}}}]}";
+        let listener = TcpListener::bind("127.0.0.1:0").expect("loopback");
+        let address = listener.local_addr().expect("it is bound");
+        let served = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().expect("somebody comes");
+            let mut requests = BufReader::new(stream.try_clone().expect("descriptors"));
+            let (first, _) = super::answer(&mut requests).expect("a request");
+            stream.write_all(answer.as_bytes()).expect("it is read");
+            first
+        });
+        let watchers = watchers(address).expect("it is an answer");
+        assert_eq!((watchers.started, watchers.failed), (7, 1));
+        let first = served.join().expect("it ends");
+        assert_eq!(first.trim(), "GET /api/v1/shards HTTP/1.1");
     }
 
     #[test]
