@@ -25,6 +25,7 @@ mod trunk;
 mod value;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cti::KeyValueList;
@@ -137,8 +138,8 @@ pub struct Config {
     pub trunks: Vec<Trunk>,
     /// How phones are watched.
     pub presence: Presence,
-    /// Ascending by DN, whatever their order in the files.
-    pub agents: Vec<Agent>,
+    /// Ascending by DN, whatever their order in the files; copies of the configuration share them.
+    pub agents: Arc<[Agent]>,
     /// What holds where agent and queue say nothing.
     pub agent_defaults: AgentDefaults,
     /// In the order of the file.

@@ -2,7 +2,7 @@
 //! A client's queue is bounded and nobody waits for it: when it is full, the client is cut off.
 //! What is sent is decided in `hub`; sockets are `websocket`'s.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use tokio::sync::{mpsc, oneshot};
@@ -300,26 +300,16 @@ impl Client {
 }
 
 /// Every client, and who listens to what.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Clients {
     table: BTreeMap<ClientId, Client>,
-    listeners: Vec<Vec<ClientId>>,
+    /// Who listens to which address.
+    listeners: BTreeSet<(AddressId, ClientId)>,
     everything: Vec<ClientId>,
     last: u64,
 }
 
 impl Clients {
-    /// No client yet.
-    #[must_use]
-    pub fn new(addresses: usize) -> Self {
-        Self {
-            table: BTreeMap::new(),
-            listeners: vec![Vec::new(); addresses],
-            everything: Vec::new(),
-            last: 0,
-        }
-    }
-
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -359,11 +349,14 @@ impl Clients {
     /// Who listens to an address, each once.
     #[must_use]
     pub fn listeners(&self, address: Option<AddressId>) -> Vec<ClientId> {
-        let own = address.map_or(&[][..], |address| &self.listeners[address.index()]);
+        let own = address.into_iter().flat_map(|address| {
+            let all = (address, ClientId(0))..=(address, ClientId(u64::MAX));
+            self.listeners.range(all).map(|(_, id)| *id)
+        });
         if self.everything.is_empty() {
-            return own.to_vec();
+            return own.collect();
         }
-        let mut all: Vec<_> = own.iter().chain(&self.everything).copied().collect();
+        let mut all: Vec<_> = own.chain(self.everything.iter().copied()).collect();
         all.sort_unstable();
         all.dedup();
         all
@@ -378,7 +371,7 @@ impl Clients {
             return;
         }
         client.registrations.insert(address, registration);
-        self.listeners[address.index()].push(id);
+        self.listeners.insert((address, id));
     }
 
     /// Lets a client listen to all addresses. A second time changes nothing.
@@ -399,7 +392,7 @@ impl Clients {
         };
         let found = client.registrations.remove(&address).is_some();
         if found {
-            self.listeners[address.index()].retain(|listener| *listener != id);
+            self.listeners.remove(&(address, id));
         }
         found
     }
@@ -417,7 +410,7 @@ impl Clients {
     pub fn remove(&mut self, id: ClientId) -> Option<Client> {
         let client = self.table.remove(&id)?;
         for address in client.registrations.keys() {
-            self.listeners[address.index()].retain(|listener| *listener != id);
+            self.listeners.remove(&(*address, id));
         }
         self.everything.retain(|listener| *listener != id);
         Some(client)

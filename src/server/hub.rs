@@ -119,7 +119,7 @@ impl<S: Shards> Hub<S> {
             state: State::new(&book),
             history,
             encoder: Encoder::default(),
-            clients: Clients::new(book.len()),
+            clients: Clients::default(),
             pending: PendingRequests::default(),
             attendance: Attendance::default(),
             behind: BTreeSet::new(),

@@ -124,12 +124,12 @@ impl View<'_> {
             snapshot.insert("AgentWorkMode".to_owned(), mode.name().into());
         }
         // The last change's own extensions: ReasonCode, Source, PresenceActivities, WrapUpTime.
-        if let Some(Json::Object(extensions)) = encode::pairs(&agent.extensions) {
+        if let Some(Json::Object(extensions)) = encode::pairs(&agent.said.extensions) {
             for (key, value) in extensions {
                 snapshot.entry(key).or_insert(value);
             }
         }
-        if let Some(reasons) = encode::pairs(&agent.reasons) {
+        if let Some(reasons) = encode::pairs(&agent.said.reasons) {
             snapshot.insert("Reasons".to_owned(), reasons);
         }
         if let Some(since) = agent.since {
@@ -138,7 +138,7 @@ impl View<'_> {
         if agent.dnd {
             snapshot.insert("DND".to_owned(), 1.into());
         }
-        if let Some((mode, destination)) = &agent.forward {
+        if let Some((mode, destination)) = agent.forward.as_deref() {
             snapshot.insert("ForwardMode".to_owned(), mode.name().into());
             snapshot.insert("ForwardDN".to_owned(), (**destination).into());
         }

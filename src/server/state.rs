@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use compact_str::CompactString;
+use siphasher::sip::SipHasher13;
 
 use crate::config::{Address, DnIndex, QueueIndex, TrunkIndex};
 use crate::cti::{
@@ -68,10 +69,8 @@ pub struct AgentState {
     pub work_mode: Option<AgentWorkMode>,
     /// Who is logged in.
     pub agent_id: Option<Box<str>>,
-    /// Software reasons of the last change.
-    pub reasons: KeyValueList,
-    /// Hardware reasons of the last change.
-    pub extensions: KeyValueList,
+    /// Why the last change was.
+    pub said: Arc<Said>,
     /// Since when; `None` before the first event.
     pub since: Option<Instant>,
     /// How the DN's presence subscription stands.
@@ -79,17 +78,27 @@ pub struct AgentState {
     /// Whether calls are kept away from the DN.
     pub dnd: bool,
     /// When calls for the DN go elsewhere, and where.
-    pub forward: Option<(ForwardMode, Box<str>)>,
+    pub forward: Option<Box<(ForwardMode, Box<str>)>>,
+}
+
+const _: () = assert!(size_of::<AgentState>() <= 56, "there are 100,000 of them");
+
+/// Why a change was. Agents whose changes follow each other and have the same reasons share one.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Said {
+    /// Software reasons.
+    pub reasons: KeyValueList,
+    /// Hardware reasons.
+    pub extensions: KeyValueList,
 }
 
 impl AgentState {
-    fn unheard_of() -> Self {
+    fn unheard_of(said: &Arc<Said>) -> Self {
         Self {
             status: AgentStatus::LoggedOut,
             work_mode: None,
             agent_id: None,
-            reasons: KeyValueList::new(),
-            extensions: KeyValueList::new(),
+            said: Arc::clone(said),
             since: None,
             subscription: SubscriptionStatus::Off,
             dnd: false,
@@ -97,26 +106,32 @@ impl AgentState {
         }
     }
 
-    fn log_in(&mut self, event: &Event) {
+    fn log_in(&mut self, event: &Event, said: &mut Arc<Said>) {
         // A further login of an agent that is in names no change of state.
         if self.status == AgentStatus::LoggedOut {
-            self.change(AgentStatus::LoggedIn, event);
+            self.change(AgentStatus::LoggedIn, event, said);
         } else if let Some(agent_id) = &event.agent_id {
             self.agent_id = Some(agent_id.as_str().into());
         }
     }
 
-    fn log_out(&mut self, event: &Event) {
-        self.change(AgentStatus::LoggedOut, event);
+    fn log_out(&mut self, event: &Event, said: &mut Arc<Said>) {
+        self.change(AgentStatus::LoggedOut, event, said);
         self.agent_id = None;
         self.work_mode = None;
     }
 
-    fn change(&mut self, status: AgentStatus, event: &Event) {
+    /// `said` is what the last change said, and then what this one says.
+    fn change(&mut self, status: AgentStatus, event: &Event, said: &mut Arc<Said>) {
         self.status = status;
         self.work_mode = event.agent_work_mode;
-        self.reasons.clone_from(&event.reasons);
-        self.extensions.clone_from(&event.extensions);
+        if said.reasons != event.reasons || said.extensions != event.extensions {
+            *said = Arc::new(Said {
+                reasons: event.reasons.clone(),
+                extensions: event.extensions.clone(),
+            });
+        }
+        self.said = Arc::clone(said);
         self.since = Some(event.at);
         if let Some(agent_id) = &event.agent_id {
             self.agent_id = Some(agent_id.as_str().into());
@@ -198,8 +213,10 @@ const _: () = assert!(size_of::<Party>() <= 128, "a held call has one at least")
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct State {
     agents: Vec<AgentState>,
-    /// Who is logged in, by AgentID.
-    logged_in: BTreeSet<(Box<str>, DnIndex)>,
+    /// Why the last change of an agent was.
+    said: Arc<Said>,
+    /// Who is logged in where, by what [`fingerprint`] makes of the AgentID.
+    logged_in: BTreeSet<(u64, DnIndex)>,
     queues: Vec<QueueState>,
     trunks: Vec<TrunkStatus>,
     parties: BTreeMap<(AddressId, ConnId), Box<Party>>,
@@ -212,8 +229,10 @@ impl State {
     /// Before the first event.
     #[must_use]
     pub fn new(book: &AddressBook) -> Self {
+        let said = Arc::default();
         Self {
-            agents: vec![AgentState::unheard_of(); book.config().agents.len()],
+            agents: vec![AgentState::unheard_of(&said); book.config().agents.len()],
+            said,
             logged_in: BTreeSet::new(),
             queues: vec![QueueState::default(); book.config().queues.len()],
             trunks: vec![TrunkStatus::default(); book.config().trunks.len()],
@@ -232,9 +251,10 @@ impl State {
     /// The DN at which an agent is logged in; the first, where it is at several.
     #[must_use]
     pub fn dn_of(&self, agent_id: &str) -> Option<DnIndex> {
-        let first = (Box::from(agent_id), DnIndex(0));
-        let (found, dn) = self.logged_in.range(first..).next()?;
-        (**found == *agent_id).then_some(*dn)
+        let print = fingerprint(agent_id);
+        let all = (print, DnIndex(0))..=(print, DnIndex(u32::MAX));
+        let mut dns = self.logged_in.range(all).map(|(_, dn)| *dn);
+        dns.find(|dn| self.agent(*dn).agent_id.as_deref() == Some(agent_id))
     }
 
     /// What is known of a queue.
@@ -342,16 +362,22 @@ impl State {
     /// Follows an event.
     pub fn apply(&mut self, book: &AddressBook, address: AddressId, event: &Event) {
         match event.name {
-            EventName::AgentLogin => self.at_agent(book, address, |agent| agent.log_in(event)),
-            EventName::AgentLogout => self.at_agent(book, address, |agent| agent.log_out(event)),
+            EventName::AgentLogin => {
+                self.at_agent(book, address, |agent, said| agent.log_in(event, said));
+            }
+            EventName::AgentLogout => {
+                self.at_agent(book, address, |agent, said| agent.log_out(event, said));
+            }
             EventName::AgentReady => {
-                self.at_agent(book, address, |agent| {
-                    agent.change(AgentStatus::Ready, event);
+                self.at_agent(book, address, |agent, said| {
+                    agent.change(AgentStatus::Ready, event, said);
                 });
             }
             EventName::AgentNotReady => {
                 let status = not_ready(event.agent_work_mode);
-                self.at_agent(book, address, |agent| agent.change(status, event));
+                self.at_agent(book, address, |agent, said| {
+                    agent.change(status, event, said);
+                });
             }
             EventName::Queued => self.set_party(address, event, PartyStatus::Queued),
             EventName::Ringing => self.set_party(address, event, PartyStatus::Ringing),
@@ -374,14 +400,16 @@ impl State {
             | EventName::AttachedDataChanged => {
                 self.update_party(address, event);
             }
-            EventName::DNDOn => self.at_agent(book, address, |agent| agent.dnd = true),
-            EventName::DNDOff => self.at_agent(book, address, |agent| agent.dnd = false),
+            EventName::DNDOn => self.at_agent(book, address, |agent, _| agent.dnd = true),
+            EventName::DNDOff => self.at_agent(book, address, |agent, _| agent.dnd = false),
             EventName::ForwardSet => {
                 let set = event.forward_mode.zip(event.other_dn.as_deref());
-                let forward = set.map(|(mode, destination)| (mode, destination.into()));
-                self.at_agent(book, address, |agent| agent.forward = forward);
+                let forward = set.map(|(mode, destination)| Box::new((mode, destination.into())));
+                self.at_agent(book, address, |agent, _| agent.forward = forward);
             }
-            EventName::ForwardCancel => self.at_agent(book, address, |agent| agent.forward = None),
+            EventName::ForwardCancel => {
+                self.at_agent(book, address, |agent, _| agent.forward = None);
+            }
             EventName::DNOutOfService => {
                 self.out_of_service.insert(address);
             }
@@ -401,17 +429,20 @@ impl State {
         &mut self,
         book: &AddressBook,
         address: AddressId,
-        change: impl FnOnce(&mut AgentState),
+        change: impl FnOnce(&mut AgentState, &mut Arc<Said>),
     ) {
         match book.address(address) {
             Address::Agent(dn) => {
                 let agent = &mut self.agents[dn.0 as usize];
                 let before = agent.agent_id.clone();
-                change(agent);
+                change(agent, &mut self.said);
                 if agent.agent_id != before {
-                    self.logged_in
-                        .extend(agent.agent_id.clone().map(|id| (id, dn)));
-                    before.map(|id| self.logged_in.remove(&(id, dn)));
+                    if let Some(id) = before {
+                        self.logged_in.remove(&(fingerprint(&id), dn));
+                    }
+                    if let Some(id) = &agent.agent_id {
+                        self.logged_in.insert((fingerprint(id), dn));
+                    }
                 }
             }
             Address::RoutingPoint(_) | Address::Queue(_) | Address::Trunk(_) => {}
@@ -528,6 +559,11 @@ impl State {
         self.addresses_of_calls.remove(&(conn_id, address));
         self.parties.remove(&(address, conn_id))
     }
+}
+
+/// An AgentID in eight bytes, which takes less room than the text; whoever finds it compares that.
+fn fingerprint(agent_id: &str) -> u64 {
+    SipHasher13::new().hash(agent_id.as_bytes())
 }
 
 /// The status of an agent that is not ready in this work mode.

@@ -77,7 +77,7 @@ pub(super) fn read<'a>(
         dns: dns::read(dns_section),
         trunks,
         presence,
-        agents: roster.agents,
+        agents: roster.agents.into(),
         agent_defaults,
         routing_points,
         queues,

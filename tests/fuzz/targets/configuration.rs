@@ -58,7 +58,7 @@ pub(super) fn check_mistakes(text: &str, mistakes: &[Mistake]) {
 
 fn check(config: Config) {
     assert!(config.agents.is_sorted_by(|left, right| left.dn < right.dn));
-    for (index, agent) in (0..).map(DnIndex).zip(&config.agents) {
+    for (index, agent) in (0..).map(DnIndex).zip(config.agents.iter()) {
         assert_eq!(config.address(&agent.dn), Some(Address::Agent(index)));
         let _ = (config.phone(index), config.profile_of(index));
         let (wrap_up, _) = (config.wrap_up(index, None), config.no_answer(index, None));
