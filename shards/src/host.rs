@@ -25,6 +25,8 @@ pub struct Host {
 pub struct Wishes {
     /// Whether io_uring is wanted.
     pub driver: DriverChoice,
+    /// How many shards there will be, each with rings of its own.
+    pub shards: u16,
     /// Sockets and files, when it is full.
     pub descriptors: u64,
 }
@@ -42,10 +44,12 @@ pub enum HostWarning {
         /// What is granted.
         bytes: u64,
     },
-    /// io_uring is not to be had.
+    /// io_uring is not to be had, or not for every shard.
     LockedMemory {
         /// What is granted.
         bytes: u64,
+        /// What all shards together need.
+        wanted: u64,
     },
     /// Connections will be refused before the limits are reached.
     Descriptors {
@@ -70,11 +74,11 @@ impl fmt::Display for HostWarning {
                 "answers will wait or be lost in bursts: a socket may hold {bytes} bytes of \
                  {buffer}; sysctl net.core.wmem_max={buffer}"
             ),
-            Self::LockedMemory { bytes } => write!(
+            Self::LockedMemory { bytes, wanted } => write!(
                 formatter,
-                "epoll will be taken for io_uring: {bytes} bytes may be locked of {}; \
-                 LimitMEMLOCK=64M, or ulimit -l 65536",
-                limits::MEMLOCK_BYTES_MIN
+                "epoll may be taken for io_uring: {bytes} bytes may be locked of {wanted}; \
+                 LimitMEMLOCK={wanted}, or ulimit -l {}",
+                wanted >> 10
             ),
             Self::Descriptors { count, wanted } => write!(
                 formatter,
@@ -108,17 +112,22 @@ impl Host {
         let less = |granted: Option<u64>, wanted| granted.filter(|granted| *granted < wanted);
         let receive = less(self.receive_buffer_bytes_max, buffer);
         let send = less(self.send_buffer_bytes_max, buffer);
-        let locked = match wishes.driver {
-            DriverChoice::Auto | DriverChoice::Uring => limits::MEMLOCK_BYTES_MIN,
+        let rings = match wishes.driver {
+            DriverChoice::Auto | DriverChoice::Uring => {
+                u64::from(wishes.shards) * limits::MEMLOCK_BYTES_MIN
+            }
             DriverChoice::Epoll => 0,
         };
-        let locked = less(self.locked_bytes_max, locked);
+        let locked = less(self.locked_bytes_max, rings);
         let wanted = wishes.descriptors;
         let descriptors = less(self.descriptors_max, wanted);
         [
             receive.map(|bytes| HostWarning::ReceiveBuffer { bytes }),
             send.map(|bytes| HostWarning::SendBuffer { bytes }),
-            locked.map(|bytes| HostWarning::LockedMemory { bytes }),
+            locked.map(|bytes| HostWarning::LockedMemory {
+                bytes,
+                wanted: rings,
+            }),
             descriptors.map(|count| HostWarning::Descriptors { count, wanted }),
         ]
         .into_iter()
@@ -139,6 +148,7 @@ mod tests {
     };
     const WISHES: Wishes = Wishes {
         driver: DriverChoice::Auto,
+        shards: 4,
         descriptors: 1_000,
     };
 
@@ -188,7 +198,30 @@ mod tests {
         assert_eq!(host.warnings(wishes), []);
         assert_eq!(
             host.warnings(WISHES),
-            [HostWarning::LockedMemory { bytes: 0 }]
+            [HostWarning::LockedMemory {
+                bytes: 0,
+                wanted: 2 << 20
+            }]
         );
+    }
+
+    #[test]
+    fn every_shard_needs_locked_memory_of_its_own() {
+        // Enough for one, and for all but one.
+        for bytes in [512 << 10, (2 << 20) - 1] {
+            let host = Host {
+                locked_bytes_max: Some(bytes),
+                ..AMPLE
+            };
+            let wanted = 2 << 20;
+            let warning = HostWarning::LockedMemory { bytes, wanted };
+            assert_eq!(host.warnings(WISHES), [warning]);
+            assert!(warning.to_string().ends_with("ulimit -l 2048"), "{warning}");
+        }
+        let host = Host {
+            locked_bytes_max: Some(2 << 20),
+            ..AMPLE
+        };
+        assert_eq!(host.warnings(WISHES), []);
     }
 }

@@ -22,9 +22,11 @@ pub fn warnings(config: &Config) -> Vec<HostWarning> {
     } else {
         0
     };
-    let descriptors = HTTP_CONNECTIONS_MAX + usize::from(shard_count(config)) * of_a_shard;
+    let shards = shard_count(config);
+    let descriptors = HTTP_CONNECTIONS_MAX + usize::from(shards) * of_a_shard;
     Host::read().warnings(Wishes {
         driver: driver(config),
+        shards,
         descriptors: descriptors as u64,
     })
 }
