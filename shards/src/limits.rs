@@ -19,10 +19,11 @@ pub const BATCHES_PER_TURN_MAX: usize = 16;
 /// order in which they came, and the datagrams that each brings are sent at once
 /// ([`crate::Options::prompt`]).
 pub const PROMPT_MAX: usize = 16;
-/// Datagrams of one `recvmmsg` after which the kernel is asked how many it has dropped: a socket
-/// that is full has more, unless they are very long, and what was dropped then is told by a later
-/// batch.
+/// Datagrams of one `recvmmsg` after which the kernel is asked at once how many it has dropped: a
+/// socket that is full has more, unless they are very long or its buffer is small.
 pub const CROWDED_BATCH_MIN: usize = 8;
+/// How long after a smaller batch it is asked at the latest, for all sockets and batches together.
+pub const DROPS_UNASKED_MAX: Duration = Duration::from_secs(1);
 /// Received messages that are handled in one turn, as long as there are urgent ones.
 pub const HANDLED_PER_TURN_MAX: usize = 128;
 /// Of each less urgent line so many are handled in every turn all the same, so that the engine

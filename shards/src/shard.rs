@@ -219,6 +219,8 @@ impl<E: Engine> Shard<E> {
     }
 
     fn expire(&mut self, now: Instant) -> usize {
+        let metrics = self.shared.metrics.shard(self.me);
+        self.datagrams.expire(now, metrics);
         let mut work = usize::from(self.streams.expire(now));
         if self.engine.poll_timeout().is_some_and(|at| at <= now) {
             work += 1;

@@ -36,6 +36,9 @@ pub(crate) struct Datagrams {
     incoming: ReceiveBatch,
     sender: SendBatch,
     queued: usize,
+    /// When the kernel is asked what it has dropped, if any has come since it was last asked: full
+    /// sockets may hold few.
+    ask_at: Option<Instant>,
 }
 
 impl Datagrams {
@@ -56,6 +59,7 @@ impl Datagrams {
             incoming: ReceiveBatch::new(has_asides),
             sender: SendBatch::new(joins),
             queued: 0,
+            ask_at: None,
         }
     }
 
@@ -93,7 +97,7 @@ impl Datagrams {
 
     /// Receives one batch and returns its size, joined datagrams counted once; 0 once the socket
     /// is dry.
-    pub(crate) fn receive(&mut self, socket: usize, metrics: &ShardMetrics) -> usize {
+    pub(crate) fn receive(&mut self, now: Instant, socket: usize, metrics: &ShardMetrics) -> usize {
         let socket = &mut self.sockets[socket];
         if !socket.ready {
             return 0;
@@ -108,6 +112,8 @@ impl Datagrams {
                     socket.ready = received == limits::BATCH_MAX;
                     if received >= limits::CROWDED_BATCH_MIN {
                         socket.count_dropped(metrics);
+                    } else if self.ask_at.is_none() {
+                        self.ask_at = Some(now + limits::DROPS_UNASKED_MAX);
                     }
                     return received;
                 }
@@ -177,12 +183,19 @@ impl Datagrams {
         }
     }
 
-    /// When a full send buffer is to be tried again.
+    /// Asks the kernel what it has dropped, if it is time.
+    pub(crate) fn expire(&mut self, now: Instant, metrics: &ShardMetrics) {
+        if self.ask_at.take_if(|at| *at <= now).is_some() {
+            for socket in &mut self.sockets {
+                socket.count_dropped(metrics);
+            }
+        }
+    }
+
+    /// When a full send buffer is to be tried again, or the kernel to be asked.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.sockets
-            .iter()
-            .filter_map(|socket| socket.retry_at)
-            .min()
+        let retries = self.sockets.iter().filter_map(|socket| socket.retry_at);
+        retries.chain(self.ask_at).min()
     }
 }
 

@@ -5,8 +5,8 @@
 mod echo;
 
 use echo::{
-    ECHO, Event, Host, LAST, OWNED, PATIENCE, QUIET_OWNED, Request, SLOW_LAST, SLOW_SOON, SOON,
-    eventually, launch, options,
+    ECHO, Event, Host, LAST, OWNED, PATIENCE, QUIET, QUIET_OWNED, Request, SLOW_LAST, SLOW_SOON,
+    SOON, eventually, launch, options,
 };
 use offhook_shards::clock::Clock;
 use offhook_shards::{Counter, Driver, ShardId, Transmit, Transport};
@@ -30,6 +30,7 @@ on_both_drivers! {
     few_messages_are_handled_as_they_came_and_each_is_answered_at_once
     what_finds_no_room_to_wait_is_told_at_once
     what_the_kernel_drops_is_counted
+    what_a_small_buffer_drops_is_counted_although_its_batches_are_small
     a_full_line_starves_neither_the_others_nor_what_comes_from_other_shards
 }
 
@@ -307,6 +308,30 @@ fn what_the_kernel_drops_is_counted(driver: Driver) {
     let is_all = || counted(Counter::DatagramsIn) + dropped() == SENT;
     eventually("some are neither received nor counted", is_all);
     assert!(dropped() > 0, "the buffer holds less");
+    host.running.stop().unwrap();
+}
+
+fn what_a_small_buffer_drops_is_counted_although_its_batches_are_small(driver: Driver) {
+    const SENT: u64 = 200;
+    let mut options = options(driver, 1);
+    // The least that the kernel grants; it doubles it and takes its records from that.
+    options.socket_buffer_bytes = 1;
+    let Some(host) = launch(&options) else {
+        return;
+    };
+    let stall = Request::Stall(Duration::from_millis(300));
+    host.running.request(ShardId(0), stall).unwrap();
+    std::thread::sleep(Duration::from_millis(100));
+    let peer = peer();
+    for _ in 0..SENT {
+        peer.send_to(&[QUIET], host.udp()).unwrap();
+    }
+    let counted = |counter| host.running.metrics().total(counter);
+    // Nothing else comes by which it could be told.
+    let is_all = || counted(Counter::DatagramsIn) + counted(Counter::DropReceiveFull) == SENT;
+    eventually("some are neither received nor counted", is_all);
+    let received = counted(Counter::DatagramsIn);
+    assert!(received < 8, "{received} are no small batch");
     host.running.stop().unwrap();
 }
 

@@ -46,7 +46,7 @@ impl<E: Engine> Shard<E> {
         let wall = self.stamps.then(|| Clock.wall());
         for socket in 0..self.datagrams.len() {
             for _ in 0..limits::BATCHES_PER_TURN_MAX {
-                if self.datagrams.receive(socket, metrics) == 0 {
+                if self.datagrams.receive(now, socket, metrics) == 0 {
                     break;
                 }
                 let local = self.datagrams.local(socket);
