@@ -72,7 +72,8 @@ pub const REQUEST_QUEUE_MAX: usize = 1_024;
 pub const REQUESTS_PER_TURN_MAX: usize = 64;
 /// Places in each shard's queue of events; while full, the engine keeps its events.
 pub const EVENT_QUEUE_MAX: usize = 8_192;
-/// Transmits, messages or events drained from the engine in one turn, each.
+/// Transmits, messages or events drained from the engine at a time, each: once in a turn, but for
+/// transmits, which are drained before each message as well where these are handled in order.
 pub const DRAIN_PER_TURN_MAX: usize = 1_024;
 
 /// Open stream connections on one shard, unless the starter says otherwise; further ones are
