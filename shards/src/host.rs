@@ -2,6 +2,8 @@
 //! nothing here changes anything, and nobody is refused for it.
 
 use std::fmt;
+use std::net::{Ipv4Addr, UdpSocket};
+use std::os::fd::AsFd;
 
 use crate::limits;
 use crate::options::DriverChoice;
@@ -18,6 +20,8 @@ pub struct Host {
     pub locked_bytes_max: Option<u64>,
     /// RLIMIT_NOFILE of this process.
     pub descriptors_max: Option<u64>,
+    /// Whether sockets say how many datagrams were dropped at them (`SO_MEMINFO`).
+    pub tells_drops: bool,
 }
 
 /// What the server would like to have.
@@ -58,6 +62,8 @@ pub enum HostWarning {
         /// What all limits together may need.
         wanted: u64,
     },
+    /// What the kernel drops at full sockets is not counted.
+    DropsUntold,
 }
 
 impl fmt::Display for HostWarning {
@@ -85,6 +91,10 @@ impl fmt::Display for HostWarning {
                 "connections may be refused early: {count} files may be open of {wanted}; \
                  LimitNOFILE={wanted}, or ulimit -n {wanted}"
             ),
+            Self::DropsUntold => formatter.write_str(
+                "drop_receive_full will stay 0 whatever is dropped: sockets do not say it here \
+                 (SO_MEMINFO); nstat -az UdpRcvbufErrors",
+            ),
         }
     }
 }
@@ -102,6 +112,9 @@ impl Host {
             send_buffer_bytes_max: number("/proc/sys/net/core/wmem_max"),
             locked_bytes_max: sys::memlock_bytes().ok(),
             descriptors_max: sys::descriptors().ok(),
+            tells_drops: UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).map_or(true, |socket| {
+                sys::dropped_datagrams(socket.as_fd()).is_some()
+            }),
         }
     }
 
@@ -129,6 +142,7 @@ impl Host {
                 wanted: rings,
             }),
             descriptors.map(|count| HostWarning::Descriptors { count, wanted }),
+            (!self.tells_drops).then_some(HostWarning::DropsUntold),
         ]
         .into_iter()
         .flatten()
@@ -145,6 +159,7 @@ mod tests {
         send_buffer_bytes_max: Some(u64::MAX),
         locked_bytes_max: Some(u64::MAX),
         descriptors_max: Some(u64::MAX),
+        tells_drops: true,
     };
     const WISHES: Wishes = Wishes {
         driver: DriverChoice::Auto,
@@ -160,6 +175,7 @@ mod tests {
             send_buffer_bytes_max: None,
             locked_bytes_max: None,
             descriptors_max: None,
+            tells_drops: true,
         };
         assert_eq!(silent.warnings(WISHES), []);
     }
@@ -171,6 +187,7 @@ mod tests {
             send_buffer_bytes_max: Some(212_992),
             locked_bytes_max: Some(64 << 10),
             descriptors_max: Some(999),
+            tells_drops: false,
         };
         let warnings = poor.warnings(WISHES);
         let cures = [
@@ -178,6 +195,7 @@ mod tests {
             "wmem_max=",
             "LimitMEMLOCK=",
             "LimitNOFILE=1000",
+            "nstat",
         ];
         assert_eq!(warnings.len(), cures.len());
         for (warning, cure) in warnings.iter().zip(cures) {

@@ -11,6 +11,7 @@ use echo::{
 use offhook_shards::clock::Clock;
 use offhook_shards::{Counter, Driver, ShardId, Transmit, Transport};
 use std::collections::BTreeSet;
+use std::io::Write;
 use std::net::UdpSocket;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -292,21 +293,40 @@ fn what_finds_no_room_to_wait_is_told_at_once(driver: Driver) {
     host.running.stop().unwrap();
 }
 
+/// Whether the kernel says what it drops; where it does not, that is said.
+fn tells_drops() -> bool {
+    let tells = offhook_shards::Host::read().tells_drops;
+    if !tells {
+        // Past the harness, which keeps what a test that passes has printed.
+        let skipped = "SKIPPED: the kernel does not say what it drops at a socket (SO_MEMINFO)";
+        writeln!(std::io::stderr(), "{skipped}").expect("stderr can be written");
+    }
+    tells
+}
+
 fn what_the_kernel_drops_is_counted(driver: Driver) {
-    const SENT: u64 = 5_000;
+    /// More than the buffer holds, and fewer than wait between two sockets of a machine
+    /// (`net.core.netdev_max_backlog`, 1,000): what is dropped there is no socket's.
+    const BURST: u64 = 800;
+    const BURSTS: u64 = 4;
     let mut options = options(driver, 1);
     options.socket_buffer_bytes = 65_536;
+    if !tells_drops() {
+        return;
+    }
     let Some(host) = launch(&options) else {
         return;
     };
     let peer = peer();
-    for _ in 0..SENT {
-        peer.send_to(&[SLOW_LAST], host.udp()).unwrap();
-    }
     let counted = |counter| host.running.metrics().total(counter);
     let dropped = || counted(Counter::DropReceiveFull);
-    let is_all = || counted(Counter::DatagramsIn) + dropped() == SENT;
-    eventually("some are neither received nor counted", is_all);
+    for burst in 1..=BURSTS {
+        for _ in 0..BURST {
+            peer.send_to(&[SLOW_LAST], host.udp()).unwrap();
+        }
+        let is_all = || counted(Counter::DatagramsIn) + dropped() == burst * BURST;
+        eventually("some are neither received nor counted", is_all);
+    }
     assert!(dropped() > 0, "the buffer holds less");
     host.running.stop().unwrap();
 }
@@ -316,6 +336,9 @@ fn what_a_small_buffer_drops_is_counted_although_its_batches_are_small(driver: D
     let mut options = options(driver, 1);
     // The least that the kernel grants; it doubles it and takes its records from that.
     options.socket_buffer_bytes = 1;
+    if !tells_drops() {
+        return;
+    }
     let Some(host) = launch(&options) else {
         return;
     };
