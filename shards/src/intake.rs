@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use crate::engine::Source;
-use crate::limits::{INTAKE_BYTES_MAX, INTAKE_MESSAGES_MAX, STREAM_INPUT_BYTES_MAX};
+use crate::limits::{INTAKE_BYTES_MAX, INTAKE_MESSAGES_MAX, PROMPT_MAX, STREAM_INPUT_BYTES_MAX};
 
 /// How soon a message must be handled where many wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -131,6 +131,13 @@ impl Intake {
         first.map(|(.., urgency)| urgency)
     }
 
+    /// Whether so few messages wait that they are handled in the order in which they came. Those of
+    /// whom nobody knows who sends them have no say in it.
+    #[must_use]
+    pub fn is_short(&self) -> bool {
+        self.waiting() - self.len(Urgency::Aside) <= PROMPT_MAX
+    }
+
     /// Takes the first message of a line: who sent it, when it came, and its bytes.
     pub fn pop(&mut self, urgency: Urgency) -> Option<(Source, Instant, &[u8])> {
         self.lines[urgency as usize].pop()
@@ -228,6 +235,23 @@ mod tests {
             assert!(intake.pop(urgency).is_some());
         }
         assert_eq!(intake.first(), None);
+    }
+
+    #[test]
+    fn only_known_messages_make_it_long() {
+        let mut intake = Intake::default();
+        let now = Clock.now();
+        for count in 0..=PROMPT_MAX {
+            assert!(intake.is_short(), "{count}");
+            assert_eq!(intake.push(Urgency::Aside, source(1), now, b"x"), Ok(()));
+            let line = [Urgency::Now, Urgency::Soon, Urgency::Last][count % 3];
+            assert_eq!(intake.push(line, source(1), now, b"x"), Ok(()));
+        }
+        assert!(!intake.is_short());
+        assert!(intake.pop(Urgency::Aside).is_some());
+        assert!(!intake.is_short());
+        assert!(intake.pop(Urgency::Last).is_some());
+        assert!(intake.is_short());
     }
 
     #[test]

@@ -198,8 +198,7 @@ impl<E: Engine> Shard<E> {
     /// answered first; where there are many, what goes on does not wait for what is new, and all
     /// that is to be sent goes in few batches. Those whom nobody knows have no say in it.
     pub(super) fn handle_received(&mut self, now: Instant) -> usize {
-        let known = self.intake.waiting() - self.intake.len(Urgency::Aside);
-        if self.prompt && known <= limits::PROMPT_MAX {
+        if self.prompt && self.intake.is_short() {
             self.handle_in_order(now)
         } else {
             self.handle_by_urgency(now)
