@@ -271,10 +271,59 @@ fn is_kept_out(world: &World, index: usize, diverted: &Event) -> bool {
 }
 
 mod tests {
+    use std::cell::Cell;
+    use std::rc::Rc;
+
     use offhook_loadgen::population::CallPlan;
 
-    use super::super::world::Setup;
+    use super::super::control::{talking, world_on};
+    use super::super::network::Fate;
+    use super::super::world::{Setup, callers_address, node_address};
     use super::*;
+
+    /// Somebody comes for a caller's place and gives up, while the agent's phone is not heard: the
+    /// CANCEL is answered with 200, and nobody has taken anything. Whoever waits is let in.
+    #[test]
+    fn newcomer_whose_cancel_is_answered_with_200_has_taken_no_place() {
+        for gives_up in [true, false] {
+            let mut world = world_on(1, 1, "refer = true\n", "");
+            let (first, _) = talking(&mut world);
+            let (cancels, accepted) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(0)));
+            let (of_cancel, of_invite) = (Rc::clone(&cancels), Rc::clone(&accepted));
+            world.network.rule = Some(Box::new(move |flight| {
+                let text = String::from_utf8_lossy(&flight.bytes);
+                let is_200 = flight.to == callers_address() && text.starts_with("SIP/2.0 200");
+                let is = |method: &str| u32::from(is_200 && text.contains(method));
+                of_cancel.set(of_cancel.get() + is(" CANCEL\r\n"));
+                of_invite.set(of_invite.get() + is(" INVITE\r\n"));
+                let is_phones = flight.from == node_address(0);
+                if is_phones { Fate::Lost } else { Fate::Usual }
+            }));
+            let replaces = world.population.callers.dialog(first);
+            let newcomer = world.call(CallPlan {
+                early_offer: true,
+                replaces,
+                ..CallPlan::to("7000")
+            });
+            world.run_for(Duration::from_millis(300));
+            if gives_up {
+                let now = world.now;
+                world.population.callers.give_up(now, newcomer);
+                world.run_for(Duration::from_millis(100));
+            }
+            assert_eq!((cancels.get(), accepted.get()), (u32::from(gives_up), 0));
+            assert_eq!(world.network.swallowed.accepted(newcomer), None);
+            world.network.rule = None;
+            world.run_for(Duration::from_secs(5));
+            let has_taken = world.network.swallowed.accepted(newcomer).is_some();
+            assert_eq!(has_taken, !gives_up);
+            for token in [first, newcomer] {
+                let now = world.now;
+                world.population.callers.hang_up(now, token);
+            }
+            world.finish();
+        }
+    }
 
     #[test]
     fn only_whom_the_next_queue_keeps_out_is_excused() {
