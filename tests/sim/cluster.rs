@@ -36,6 +36,25 @@ enum Parcel {
 struct Desk {
     intake: Intake,
     busy_until: Instant,
+    /// How many of those that wait are handled as they came, whatever comes meanwhile.
+    in_order: usize,
+}
+
+impl Desk {
+    /// The line whose first message is handled next: the order is that of a shard, which decides
+    /// anew for each turn. A turn by urgency is one message here, because one takes as long as many
+    /// of a shard.
+    fn next(&mut self) -> Option<Urgency> {
+        let intake = &self.intake;
+        if self.in_order == 0 && intake.is_short() {
+            self.in_order = intake.waiting() - intake.len(Urgency::Aside);
+        }
+        if self.in_order > 0 {
+            self.in_order -= 1;
+            return intake.first();
+        }
+        Urgency::ALL.into_iter().find(|it| intake.len(*it) > 0)
+    }
 }
 
 /// A message that is refused, or over before it is read, takes this part of the time of another.
@@ -58,6 +77,10 @@ pub struct Cluster {
     /// How long a shard needs for a message, and what waits for each; by itself it needs no time.
     pace: Duration,
     desks: Vec<Desk>,
+    /// Messages that went before one that had come earlier.
+    pub overtakings: u64,
+    /// How long one that cannot wait has waited at most.
+    pub longest_wait: Duration,
     /// Events and notices, with their shards, in the order in which the control plane gets them.
     pub outputs: Vec<(usize, Output)>,
     random: Random,
@@ -93,6 +116,8 @@ impl Cluster {
             connected: 0,
             pace: Duration::ZERO,
             desks: Vec::new(),
+            overtakings: 0,
+            longest_wait: Duration::ZERO,
             outputs: Vec::new(),
             random: Random::new(seed ^ 0xc1),
             image: Image::default(),
@@ -148,6 +173,7 @@ impl Cluster {
         let desk = |_| Desk {
             intake: Intake::default(),
             busy_until: now,
+            in_order: 0,
         };
         self.pace = pace;
         self.desks = (0..self.engines.len()).map(desk).collect();
@@ -164,11 +190,12 @@ impl Cluster {
         for shard in 0..self.desks.len() {
             let refused = |counters: &Counters| counters.value(Counter::InviteOverload);
             while let Some(desk) = self.desks.get_mut(shard).filter(|it| it.busy_until <= now) {
-                let intake = &mut desk.intake;
-                let Some(urgency) = Urgency::ALL.into_iter().find(|it| intake.len(*it) > 0) else {
+                let first = desk.intake.first();
+                let Some(urgency) = desk.next() else {
                     break;
                 };
-                let (source, came, bytes) = intake.pop(urgency).expect("one waits");
+                self.overtakings += u64::from(first.is_some_and(|first| first != urgency));
+                let (source, came, bytes) = desk.intake.pop(urgency).expect("one waits");
                 let before = refused(&self.counters[shard]);
                 self.engines[shard].handle_arrival(came, urgency);
                 self.engines[shard].handle_datagram(now, source, bytes);
@@ -188,6 +215,9 @@ impl Cluster {
         self.lanes.clear();
         self.connections.clear();
         self.outputs.clear();
+        for desk in &mut self.desks {
+            (desk.intake, desk.in_order) = (Intake::default(), 0);
+        }
         self.is_shut = false;
     }
 
@@ -269,7 +299,7 @@ impl Cluster {
         }
     }
 
-    /// Runs what is due at `now`: parcels first, then deadlines.
+    /// Runs what is due at `now`: parcels first, then what waits for a busy shard, then deadlines.
     pub fn run(&mut self, now: Instant) {
         while let Some((from, to, parcel)) = self.arrived(now) {
             match parcel {
@@ -281,6 +311,7 @@ impl Cluster {
             }
             self.collect(now);
         }
+        self.work_off(now);
         for shard in 0..self.engines.len() {
             // An engine may set a deadline in the past once; more than that is a spin.
             for round in 0.. {
@@ -294,7 +325,6 @@ impl Cluster {
                 self.engines[shard].handle_timeout(now);
             }
         }
-        self.work_off(now);
         self.collect(now);
     }
 
@@ -369,6 +399,9 @@ impl Cluster {
         let engine = &mut self.engines[shard];
         if let Some(desk) = self.desks.get_mut(shard) {
             let urgency = engine.urgency(&source, &flight.bytes);
+            // Behind the one in hand and all those that are here.
+            let before = 1 + u32::try_from(desk.intake.waiting()).expect("they are few");
+            self.longest_wait = self.longest_wait.max(self.pace * before);
             let kept = desk.intake.push(urgency, source, now, &flight.bytes);
             if kept.is_err() {
                 engine.handle_arrival(now, urgency);
@@ -406,5 +439,64 @@ impl Cluster {
             .expect("the lane was just found");
         let (_, parcel) = lane.pop_front().expect("the lane has a front");
         Some((from, to, parcel))
+    }
+}
+
+mod tests {
+    use offhook_shards::limits::PROMPT_MAX;
+
+    use super::super::world::{Setup, World, node_address};
+    use super::*;
+
+    /// Requests about nothing that wait together for a shard that is busy with the first; the
+    /// methods in the order in which they are answered.
+    fn answered(requests: &[&str]) -> Vec<String> {
+        let mut world = World::new(Setup {
+            shards: 1,
+            ..Setup::calm(1)
+        });
+        world.run_until_ready();
+        let (mut now, cluster) = (world.now, &mut world.cluster);
+        cluster.slow_down(now, Duration::from_millis(1));
+        for (number, method) in requests.iter().enumerate() {
+            let text = format!(
+                "{method} sip:7000@10.0.0.1 SIP/2.0\r\n\
+                 Via: SIP/2.0/UDP {};branch=z9hG4bK{number}\r\n\
+                 From: <sip:3@10.0.1.1>;tag=a\r\nTo: <sip:7000@10.0.0.1>;tag=b\r\n\
+                 Call-ID: {number}\r\nCSeq: 1 {method}\r\nMax-Forwards: 70\r\n\
+                 Content-Length: 0\r\n\r\n",
+                node_address(0)
+            );
+            let flight = Flight {
+                from: node_address(0),
+                to: cluster.address,
+                bytes: text.into_bytes(),
+            };
+            cluster.receive(now, flight);
+        }
+        let mut answered = Vec::new();
+        while answered.len() < requests.len() {
+            cluster.run(now);
+            for flight in cluster.transmits() {
+                let text = String::from_utf8(flight.bytes).unwrap();
+                let cseq = text.lines().find_map(|line| line.strip_prefix("CSeq: 1 "));
+                answered.extend(cseq.filter(|_| text.contains(" 481 ")).map(str::to_owned));
+            }
+            now = cluster.next().expect("something is due");
+        }
+        answered
+    }
+
+    /// As `shards/tests/datagrams.rs` has it of a real one.
+    #[test]
+    fn shard_that_needs_time_handles_few_as_they_came_and_many_by_urgency() {
+        let mut requests = vec!["CANCEL"; PROMPT_MAX - 1];
+        requests.push("BYE");
+        assert_eq!(answered(&requests), requests, "the last one waits its turn");
+        requests.insert(0, "CANCEL");
+        let by_urgency = answered(&requests);
+        assert_eq!(by_urgency[0], "BYE");
+        // Those that are left are few.
+        assert_eq!(by_urgency[1..], requests[..PROMPT_MAX]);
     }
 }

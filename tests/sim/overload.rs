@@ -85,6 +85,8 @@ fn many_times_what_a_shard_can_do_costs_neither_what_it_does_nor_what_is_up() {
         "{totals:?}"
     );
     assert_eq!((totals.lost, totals.abandoned), (0, 0), "{totals:?}");
+    let overtakings = world.cluster.overtakings;
+    assert!(overtakings > 1_000, "{overtakings}");
     // Afterwards it is as if nothing had been: nobody is refused.
     let refused = totals.refused;
     let again = offer(&mut world, CAPACITY / 2.0);

@@ -98,6 +98,7 @@ fn run(profile: Profile, seed: u64) {
             .phone(&(2_000 + agent).to_string())
             .set_calls_max(calls);
     }
+    slow_down(&mut world, Random::new(seed ^ 0xde5c));
     turmoil.weather.begin(&mut world);
     world.clients_take = profile.clients_take();
     world.run_for(Duration::from_secs(3));
@@ -130,6 +131,16 @@ fn run(profile: Profile, seed: u64) {
     world.finish();
     turmoil.judge(&world);
     serves_again(&mut world, agents);
+}
+
+/// In every third run messages wait for one another: few are handled as they came, and what a host
+/// that sleeps or a mended line brings at once, by urgency.
+fn slow_down(world: &mut World, mut random: Random) {
+    const MOST: Duration = Duration::from_micros(500);
+    if random.below(3) == 0 {
+        let pace = random.between(Duration::from_micros(50), MOST);
+        world.cluster.slow_down(world.now, pace);
+    }
 }
 
 /// Everybody is at work again, and whoever calls is served at once.

@@ -118,6 +118,8 @@ pub struct Swallowed {
     pub slept: Vec<(Instant, Instant)>,
     /// When it slept at all.
     pub naps: Vec<(Instant, Instant)>,
+    /// How long a message has waited for a busy shard, at most.
+    pub waited: Duration,
 }
 
 impl Swallowed {
@@ -128,11 +130,11 @@ impl Swallowed {
     }
 
     /// The latest moment at which something that was done at this one is told by another shard: in
-    /// a second, of which the server may have slept through a part.
+    /// so long, of which the server may have slept through a part, or later by what messages wait.
     pub fn told_by(&self, at: Instant, apart: Duration) -> Instant {
         let mut naps = self.naps.iter();
         let nap = naps.find(|(from, to)| *from <= at + apart && at <= *to);
-        nap.map_or(at, |(_, to)| *to) + apart
+        nap.map_or(at, |(_, to)| *to) + apart + self.waited
     }
 
     pub fn note(&mut self, now: Instant, flight: &Flight, stage: Stage) {

@@ -448,6 +448,7 @@ impl World {
                 self.fail(&fault);
             }
         }
+        self.network.swallowed.waited = self.cluster.longest_wait;
         for flight in self.cluster.transmits() {
             let swallowed = &self.network.swallowed;
             let wire = self.wire.sent(self.now, &flight, swallowed);
