@@ -63,6 +63,8 @@ pub struct Source {
     pub connection: Option<ConnectionId>,
 }
 
+const _: () = assert!(size_of::<Source>() <= 84, "each message has one");
+
 /// Where a message of the engine's goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Transmit {
@@ -78,6 +80,8 @@ pub struct Transmit {
     /// to `remote` on the sending shard is taken, or one is opened.
     pub connection: Option<ConnectionId>,
 }
+
+const _: () = assert!(size_of::<Transmit>() <= 84, "each message has one");
 
 /// What the start of a stream's buffered bytes is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

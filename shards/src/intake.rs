@@ -42,6 +42,11 @@ struct Waiting {
     bytes: usize,
 }
 
+const _: () = assert!(
+    size_of::<Waiting>() <= 120,
+    "each message that comes is one"
+);
+
 /// The messages of one urgency, their bytes back to back.
 #[derive(Debug, Default)]
 struct Line {

@@ -37,6 +37,11 @@ pub(crate) enum Parcel<M> {
     Message(M),
 }
 
+const _: () = assert!(
+    size_of::<Parcel<()>>() <= 120,
+    "two shards have room for 4,096"
+);
+
 impl<M> Parcel<M> {
     /// What may have to wait for room, or to be refused, goes where it is in nobody's way.
     pub(crate) fn lane(&self) -> Lane {
