@@ -41,6 +41,11 @@ pub struct Request<'a> {
     pub message: Message<'a>,
 }
 
+const _: () = assert!(
+    size_of::<Request<'_>>() <= 568,
+    "it is made for each message"
+);
+
 /// A response with everything that routing needs.
 #[derive(Debug, Clone, Copy)]
 pub struct Response<'a> {
@@ -65,6 +70,11 @@ pub struct Response<'a> {
     /// The whole message.
     pub message: Message<'a>,
 }
+
+const _: () = assert!(
+    size_of::<Response<'_>>() <= 448,
+    "it is made for each message"
+);
 
 /// A message that can be acted on.
 #[derive(Debug, Clone, Copy)]

@@ -255,6 +255,8 @@ pub(super) struct Line {
     next: u8,
 }
 
+const _: () = assert!(size_of::<Line>() <= 10, "a message has up to 255");
+
 impl Line {
     pub(super) fn name<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
         &bytes[usize::from(self.name_start)..usize::from(self.name_end)]
@@ -271,6 +273,8 @@ pub struct HeaderIndex {
     first: [u8; KNOWN],
     last: [u8; KNOWN],
 }
+
+const _: () = assert!(size_of::<HeaderIndex>() <= 152, "every message clears it");
 
 impl HeaderIndex {
     /// An empty index with room for the largest message. The only allocation of the parser.
