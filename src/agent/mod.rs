@@ -84,6 +84,8 @@ pub enum Input {
     },
 }
 
+const _: () = assert!(size_of::<Input>() <= 192, "each call brings a few");
+
 /// A call that the agent's desktop wants made. Until [`Input::Placed`] the agent is promised to
 /// it.
 #[derive(Debug, Clone, PartialEq, Eq)]

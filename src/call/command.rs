@@ -46,6 +46,8 @@ pub enum Command {
     Forget,
 }
 
+const _: () = assert!(size_of::<Command>() <= 200, "each call says dozens");
+
 /// A leg to make: an INVITE of ours.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Dial {

@@ -145,6 +145,8 @@ pub enum Input {
     },
 }
 
+const _: () = assert!(size_of::<Input>() <= 104, "each call hears a dozen");
+
 /// Where calls for a DN go that its phone does not take.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Elsewhere {

@@ -106,6 +106,8 @@ pub struct Event {
     pub is_known: bool,
 }
 
+const _: () = assert!(size_of::<Event>() <= 280, "each call brings a dozen");
+
 impl Event {
     /// An event with nothing but its name and address.
     #[must_use]
@@ -236,3 +238,5 @@ pub enum Output {
     /// A name of a far end that the control plane is to look up.
     LookUp(Question),
 }
+
+const _: () = assert!(size_of::<Output>() <= 56, "a shard has room for 8,192");

@@ -35,6 +35,11 @@ pub enum UserAgentEvent {
     Overload(SocketAddr, Feedback),
 }
 
+const _: () = assert!(
+    size_of::<UserAgentEvent>() <= 120,
+    "each call brings a dozen"
+);
+
 /// An INVITE from outside.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Invitation {
@@ -185,6 +190,8 @@ pub enum LegEvent {
     /// A REFER of the peer; answer with `accept_refer` or `refuse_refer`.
     Referred(Box<Refer>),
 }
+
+const _: () = assert!(size_of::<LegEvent>() <= 56, "each call brings a dozen");
 
 /// How a leg came to its end from outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -63,3 +63,8 @@ pub enum Message {
         retry_after: Option<Duration>,
     },
 }
+
+const _: () = assert!(
+    size_of::<Message>() <= 200,
+    "two shards have room for 4,096"
+);

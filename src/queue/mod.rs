@@ -193,3 +193,5 @@ pub enum Input {
         request: RouteRequest,
     },
 }
+
+const _: () = assert!(size_of::<Input>() <= 88, "each offer brings a few");

@@ -59,6 +59,8 @@ pub(super) struct Call {
     pub(super) stage: Stage,
 }
 
+const _: () = assert!(size_of::<Call>() <= 248, "10,000 callers may wait");
+
 /// Where a call is, with what only that place needs.
 #[derive(Debug)]
 pub(super) enum Stage {
