@@ -13,8 +13,7 @@ use std::time::{Duration, Instant};
 use offhook::config::{self, Config};
 use offhook::counters::Counters;
 use offhook::cti::Output;
-use offhook::dialog::{Listener, UserAgentConfig};
-use offhook::engine::{Engine, EngineConfig, Message, Owners};
+use offhook::engine::{Engine, EngineConfig, Message};
 use offhook::journal::{Image, Record};
 use offhook::wall::Wall;
 use offhook_loadgen::node::{Node, Packet};
@@ -122,32 +121,9 @@ pub(crate) fn engine(
     counters: &Arc<Counters>,
     journal: Journal,
 ) -> Engine {
-    let keys = [7, 11];
-    let listener = Listener {
-        transport: Transport::Udp,
-        address: SERVER.into(),
-        advertised: SocketAddr::from(SERVER).to_string(),
-    };
-    let user_agent = UserAgentConfig {
-        shard,
-        listeners: vec![listener],
-        t1: config.server.t1,
-        t2: config.server.t2,
-        t4: config.server.t4,
-        user_agent: "Offhook".into(),
-        call_id_host: None,
-        keys,
-        seed: 1,
-    };
-    let setup = EngineConfig {
-        shard,
-        owners: Owners::new(shards, keys),
-        config: Arc::clone(config),
-        user_agent,
-        seed: 1,
-        counters: Arc::clone(counters),
-        wall: Wall::since_1970(now),
-    };
+    let (config, counters) = (Arc::clone(config), Arc::clone(counters));
+    let wall = Wall::since_1970(now);
+    let setup = EngineConfig::new(config, (shard, shards), ([7, 11], 1), counters, wall);
     match journal {
         Journal::Off => Engine::new(now, setup),
         Journal::On => Engine::with_journal(now, setup, &Image::default()),

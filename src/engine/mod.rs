@@ -16,6 +16,7 @@ mod notebook;
 mod owner;
 mod recall;
 mod settle;
+mod setup;
 mod tie;
 mod waiting;
 
@@ -36,7 +37,7 @@ use crate::call::{CallKey, CallRef, Calls, Dial, LegSlot, Live, Mint};
 use crate::config::{Config, DnIndex, QueueIndex, RoutingPointIndex, Strangers, TrunkIndex};
 use crate::counters::{Counters, Gauge};
 use crate::cti::{ErrorCode, Event, Output, Request, RequestBody, RequestedBy, RouteRequest};
-use crate::dialog::{Admission, LegKey, Sender, Unwelcome, UserAgent, UserAgentConfig};
+use crate::dialog::{Admission, LegKey, Sender, Unwelcome, UserAgent};
 use crate::journal::{Image, Record};
 use crate::presence::Watchers;
 use crate::queue::{self, Queues};
@@ -46,6 +47,7 @@ use crate::wall::Wall;
 
 pub use message::{Input, Message};
 pub use owner::Owners;
+pub use setup::EngineConfig;
 pub use waiting::Waiting;
 
 use admission::Backlog;
@@ -53,25 +55,6 @@ use links::Links;
 use memory::Memory;
 use notebook::Notebook;
 use tie::Ties;
-
-/// Everything an engine is told at its start.
-#[derive(Debug, Clone)]
-pub struct EngineConfig {
-    /// The shard it runs on.
-    pub shard: ShardId,
-    /// Who owns what; the same on all shards.
-    pub owners: Owners,
-    /// What is configured; the same on all shards.
-    pub config: Arc<Config>,
-    /// Its place in the network.
-    pub user_agent: UserAgentConfig,
-    /// Where its randomness begins; the same seed repeats the same choices.
-    pub seed: u64,
-    /// What it counts.
-    pub counters: Arc<Counters>,
-    /// What time it is, for what goes by the calendar.
-    pub wall: Wall,
-}
 
 /// One shard's engine.
 ///

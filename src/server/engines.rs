@@ -10,7 +10,6 @@ use offhook_shards::ShardId;
 
 use crate::config::{Config, DnIndex, QueueIndex, Transport};
 use crate::counters::Counters;
-use crate::dialog::{Listener, UserAgentConfig};
 use crate::engine::{Engine, EngineConfig, Owners};
 
 use super::clock::Clock;
@@ -64,46 +63,19 @@ impl Engines {
             state,
         }
     }
-
-    fn user_agent(&self, shard: ShardId) -> UserAgentConfig {
-        let server = &self.config.server;
-        let listeners = server.sip.iter().filter_map(|listener| {
-            let host = server.advertised(*listener)?;
-            let transport = listener.transport.of_shards();
-            let address = listener.address;
-            Some(Listener {
-                transport,
-                address,
-                advertised: format!("{host}:{}", address.port()),
-            })
-        });
-        UserAgentConfig {
-            shard,
-            listeners: listeners.collect(),
-            t1: server.t1,
-            t2: server.t2,
-            t4: server.t4,
-            user_agent: concat!("Offhook/", env!("CARGO_PKG_VERSION")).to_owned(),
-            call_id_host: None,
-            keys: self.keys,
-            seed: self.seed,
-        }
-    }
 }
 
 impl Crew for Engines {
     type Engine = Journaled;
 
     fn engine(&self, shard: ShardId) -> Journaled {
-        let setup = EngineConfig {
-            shard,
-            owners: self.owners,
-            config: Arc::clone(&self.config),
-            user_agent: self.user_agent(shard),
-            seed: self.seed,
-            counters: Arc::clone(&self.counters[shard.index()]),
-            wall: self.clock.wall(),
-        };
+        let setup = EngineConfig::new(
+            Arc::clone(&self.config),
+            (shard, self.owners.shards()),
+            (self.keys, self.seed),
+            Arc::clone(&self.counters[shard.index()]),
+            self.clock.wall(),
+        );
         let now = self.clock.now();
         let Some(state) = &self.state else {
             return Journaled::new(Engine::new(now, setup), None);

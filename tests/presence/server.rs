@@ -7,8 +7,7 @@ use std::time::{Duration, Instant};
 use offhook::config;
 use offhook::counters::{Counter, Counters};
 use offhook::cti::{Event, Notice, Output, SubscriptionStatus, Value};
-use offhook::dialog::{Listener, UserAgentConfig};
-use offhook::engine::{Engine, EngineConfig, Owners};
+use offhook::engine::{Engine, EngineConfig};
 use offhook::wall::Wall;
 use offhook_shards::clock::Clock;
 use offhook_shards::{ConnectionChange, ConnectionId, ConnectionOutcome};
@@ -50,32 +49,15 @@ impl Server {
         );
         let config = config::parse(&text, &|name| Err(name.to_owned()));
         let config = config.unwrap_or_else(|mistakes| panic!("{mistakes:?}"));
-        let listener = |transport| Listener {
-            transport,
-            address: LOCAL.parse().unwrap(),
-            advertised: LOCAL.into(),
-        };
-        let counters = Arc::new(Counters::default());
+        let (config, counters) = (Arc::new(config), Arc::new(Counters::default()));
         let now = Clock.now();
-        let setup = EngineConfig {
-            shard: ShardId(0),
-            owners: Owners::new(1, KEYS),
-            user_agent: UserAgentConfig {
-                shard: ShardId(0),
-                listeners: [Transport::Udp, Transport::Tcp].map(listener).into(),
-                t1: config.server.t1,
-                t2: config.server.t2,
-                t4: config.server.t4,
-                user_agent: "Offhook".into(),
-                call_id_host: None,
-                keys: KEYS,
-                seed: 1,
-            },
-            config: Arc::new(config),
-            seed: 1,
-            counters: Arc::clone(&counters),
-            wall: Wall::since_1970(now),
-        };
+        let setup = EngineConfig::new(
+            config,
+            (ShardId(0), 1),
+            (KEYS, 1),
+            Arc::clone(&counters),
+            Wall::since_1970(now),
+        );
         let mut server = Self {
             now,
             engine: Engine::new(now, setup),

@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use offhook::config::Config;
 use offhook::counters::{Counter, Counters};
 use offhook::cti::{Output, Request};
-use offhook::dialog::{Listener, UserAgentConfig};
 use offhook::dns::Resolved;
 use offhook::engine::{Engine, EngineConfig, Input, Message, Owners};
 use offhook::journal::{Image, frame};
@@ -137,32 +136,13 @@ impl Cluster {
         let shards = (0..self.owners.shards()).map(ShardId);
         shards
             .map(|shard| {
-                let user_agent = UserAgentConfig {
-                    shard,
-                    listeners: [Transport::Udp, Transport::Tcp]
-                        .map(|transport| Listener {
-                            transport,
-                            address: self.address,
-                            advertised: self.address.to_string(),
-                        })
-                        .to_vec(),
-                    t1: self.config.server.t1,
-                    t2: self.config.server.t2,
-                    t4: self.config.server.t4,
-                    user_agent: "Offhook".into(),
-                    call_id_host: None,
-                    keys: self.keys,
-                    seed,
-                };
-                let setup = EngineConfig {
-                    shard,
-                    owners: self.owners,
-                    config: Arc::clone(&self.config),
-                    user_agent,
-                    seed,
-                    counters: Arc::clone(&self.counters[shard.index()]),
-                    wall: self.wall,
-                };
+                let setup = EngineConfig::new(
+                    Arc::clone(&self.config),
+                    (shard, self.owners.shards()),
+                    (self.keys, seed),
+                    Arc::clone(&self.counters[shard.index()]),
+                    self.wall,
+                );
                 Engine::with_journal(now, setup, &self.image)
             })
             .collect()

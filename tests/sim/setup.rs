@@ -86,7 +86,7 @@ pub fn configuration(setup: &Setup) -> Config {
     let text = format!(
         r#"
         [server]
-        sip = ["udp:10.0.0.1:5060"]
+        sip = ["udp:10.0.0.1:5060", "tcp:10.0.0.1:5060"]
         {server}
         [[trunk]]
         name = "ucm"

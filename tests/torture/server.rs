@@ -4,9 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use offhook::config;
-use offhook::counters::Counters;
-use offhook::dialog::{Listener, UserAgentConfig};
-use offhook::engine::{Engine, EngineConfig, Owners};
+use offhook::engine::{Engine, EngineConfig};
 use offhook::wall::Wall;
 use offhook_shards::{Engine as _, ShardId, Source, Transport};
 
@@ -62,29 +60,8 @@ fn engine(now: Instant) -> Engine {
         oos_check = 0
     "#;
     let config = config::parse(text, &|name| Err(name.to_owned())).expect("it has no mistakes");
-    let address = "192.0.2.10:5060".parse().expect("an address");
-    let setup = EngineConfig {
-        shard: ShardId(0),
-        owners: Owners::new(1, [1, 2]),
-        user_agent: UserAgentConfig {
-            shard: ShardId(0),
-            listeners: vec![Listener {
-                transport: Transport::Udp,
-                address,
-                advertised: "192.0.2.10:5060".into(),
-            }],
-            t1: config.server.t1,
-            t2: config.server.t2,
-            t4: config.server.t4,
-            user_agent: "Offhook".into(),
-            call_id_host: None,
-            keys: [1, 2],
-            seed: 1,
-        },
-        config: Arc::new(config),
-        seed: 1,
-        counters: Arc::new(Counters::default()),
-        wall: Wall::since_1970(now),
-    };
+    let (config, counters) = (Arc::new(config), Arc::default());
+    let wall = Wall::since_1970(now);
+    let setup = EngineConfig::new(config, (ShardId(0), 1), ([1, 2], 1), counters, wall);
     Engine::new(now, setup)
 }

@@ -18,10 +18,9 @@ use crate::cti::{
     AgentWorkMode, ClientId, DesktopRequest, KeyValueList, Output, Request, RequestBody,
     RequestedBy,
 };
-use crate::dialog::{Listener, UserAgentConfig};
 use crate::wall::Wall;
 
-use super::{Engine, EngineConfig, Input, Owners};
+use super::{Engine, EngineConfig, Input};
 
 /// Where the engine listens.
 const OURS: &str = "192.0.2.10:5060";
@@ -61,29 +60,9 @@ pub(crate) fn setup(now: Instant, server: &str, trunk: &str) -> EngineConfig {
             "#
     );
     let config = config::parse(&text, &|name| Err(name.to_owned())).expect("no mistakes");
-    EngineConfig {
-        shard: ShardId(0),
-        owners: Owners::new(1, [1, 2]),
-        user_agent: UserAgentConfig {
-            shard: ShardId(0),
-            listeners: vec![Listener {
-                transport: Transport::Udp,
-                address: OURS.parse().expect("an address"),
-                advertised: OURS.into(),
-            }],
-            t1: config.server.t1,
-            t2: config.server.t2,
-            t4: config.server.t4,
-            user_agent: "Offhook".into(),
-            call_id_host: None,
-            keys: [1, 2],
-            seed: 1,
-        },
-        config: Arc::new(config),
-        seed: 1,
-        counters: Arc::default(),
-        wall: Wall::since_1970(now),
-    }
+    let (config, counters) = (Arc::new(config), Arc::default());
+    let wall = Wall::since_1970(now);
+    EngineConfig::new(config, (ShardId(0), 1), ([1, 2], 1), counters, wall)
 }
 
 pub(crate) fn source(from: &str) -> Source {

@@ -118,7 +118,9 @@ fn while_a_name_is_not_looked_up_strangers_are_asked_to_come_back() {
         "",
         "[[trunk]]\nname = \"carrier\"\npeers = [\"udp:sip.example.com\"]\noos_check = 0",
     );
-    let invite = request("INVITE", STRANGER, "c1", WHO);
+    // No shorter than the answer, which would not be sent otherwise.
+    let who = format!("{WHO}User-Agent: Stranger/1.0\r\n");
+    let invite = request("INVITE", STRANGER, "c1", &who);
     assert!(lab.send(STRANGER, invite.as_bytes()).is_empty());
     let mut lab = unresolved;
     let sent = lab.send(STRANGER, invite.as_bytes());
