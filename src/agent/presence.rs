@@ -169,7 +169,7 @@ impl Agent {
         match step.config.presence.lost {
             Lost::Keep => self.votes.presence = unless_gone(PresenceVote::None),
             Lost::NotReady => {
-                let lost = PresenceVote::NotReady(Arc::new([LOST.to_owned()]));
+                let lost = PresenceVote::NotReady(Arc::new(vec![LOST.to_owned()]));
                 self.votes.presence = unless_gone(lost);
             }
             Lost::Logout if *known == PresenceVote::None => {}

@@ -55,7 +55,7 @@ pub(super) struct Agent {
     pub(super) timers: Timers,
 }
 
-const _: () = assert!(size_of::<Agent>() <= 208, "there are 100,000 of them");
+const _: () = assert!(size_of::<Agent>() <= 192, "there are 100,000 of them");
 
 /// Which vote names the reason when both say NotReady.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

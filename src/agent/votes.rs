@@ -2,11 +2,10 @@
 //! that was never cast has no say. It decides nothing else; who casts which vote when is in
 //! `presence`, `desktop`, `wrap_up` and `party`.
 
-use std::sync::Arc;
-
 use crate::config::{Login, WrapUp};
 use crate::cti::{AgentWorkMode, KeyValueList};
 use crate::journal::field::{Field, Reader, choices, fields};
+use crate::presence::ActivityList;
 
 /// Where an agent stands, and what a vote can say. A message that lowers it always beats one from
 /// the other side that raises it, which is what the minimum of two lasting votes does.
@@ -28,7 +27,7 @@ pub(super) enum PresenceVote {
     /// It is gone.
     Out(Gone),
     /// It is in use, for these activities; never empty.
-    NotReady(Arc<[String]>),
+    NotReady(ActivityList),
     /// It is idle.
     Ready,
 }
@@ -318,7 +317,7 @@ mod tests {
             }))
         };
         let ready = || DesktopVote::Ready(AgentWorkMode::ManualIn);
-        let busy = || PresenceVote::NotReady(Arc::new(["meeting".to_owned()]));
+        let busy = || PresenceVote::NotReady(ActivityList::new(vec!["meeting".to_owned()]));
         let out = PresenceVote::Out;
         for (presence, desktop, effective) in [
             (PresenceVote::None, DesktopVote::None, Standing::LoggedOut),

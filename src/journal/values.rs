@@ -153,9 +153,9 @@ impl Field for Arc<Party> {
     }
 }
 
-impl Field for Arc<[String]> {
+impl Field for Arc<Vec<String>> {
     fn write(&self, out: &mut Vec<u8>) {
-        self.to_vec().write(out);
+        (**self).write(out);
     }
 
     fn read(from: &mut Reader<'_>) -> Option<Self> {

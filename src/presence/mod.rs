@@ -32,6 +32,11 @@ use crate::trunk::Failure;
 pub use memory::{Recalled, Standing};
 pub use watchers::Watchers;
 
+/// What a phone is used for, by the names of RPID's activities (RFC 4480 §3.2) and others. Of a
+/// vector and not of a slice, because each agent keeps two and a pointer to a slice takes twice as
+/// much.
+pub type ActivityList = Arc<Vec<String>>;
+
 /// What presence says about an agent, as one of the two votes on its state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Vote {
@@ -40,12 +45,12 @@ pub enum Vote {
     /// The phone is closed, or its subscription was terminated.
     Out {
         /// What it is used for, if it is closed because of that: an extension without call waiting.
-        activities: Arc<[String]>,
+        activities: ActivityList,
     },
     /// The phone is in use.
     NotReady {
         /// What it is used for, never empty; the first is the reason code.
-        activities: Arc<[String]>,
+        activities: ActivityList,
         /// Whether this is the first word of a new subscription.
         initial: bool,
     },

@@ -15,8 +15,8 @@ use crate::dialog::PassingBody;
 use crate::limits::ACTIVITY_LISTS_MAX;
 use crate::sip::pidf::{self, Activities, Basic, PidfError};
 
-use super::Vote;
 use super::entity::is_about;
+use super::{ActivityList, Vote};
 
 /// The last word about a DN.
 #[derive(Debug)]
@@ -30,8 +30,8 @@ pub(super) struct LastVote {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Said {
     Nothing,
-    Out(Arc<[String]>),
-    NotReady(Arc<[String]>),
+    Out(ActivityList),
+    NotReady(ActivityList),
     Ready,
 }
 
@@ -133,7 +133,7 @@ pub(super) struct Lists {
     /// Keys the digests, so that nobody outside can make two bodies look the same.
     key: u64,
     /// Those named last, the newest first.
-    known: Vec<Arc<[String]>>,
+    known: Vec<ActivityList>,
 }
 
 impl Lists {
@@ -150,14 +150,14 @@ impl Lists {
         NonZeroU64::new(hasher.finish()).unwrap_or(NonZeroU64::MAX)
     }
 
-    fn shared<'a>(&mut self, names: impl Iterator<Item = &'a str> + Clone) -> Arc<[String]> {
-        let same = |list: &Arc<[String]>| list.iter().map(String::as_str).eq(names.clone());
+    fn shared<'a>(&mut self, names: impl Iterator<Item = &'a str> + Clone) -> ActivityList {
+        let same = |list: &ActivityList| list.iter().map(String::as_str).eq(names.clone());
         let list = match self.known.iter().position(same) {
             Some(0) => return Arc::clone(&self.known[0]),
             Some(place) => self.known.remove(place),
             None => {
                 self.known.truncate(ACTIVITY_LISTS_MAX - 1);
-                names.map(str::to_owned).collect()
+                Arc::new(names.map(str::to_owned).collect())
             }
         };
         self.known.insert(0, Arc::clone(&list));

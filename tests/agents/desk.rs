@@ -297,12 +297,9 @@ pub(crate) fn busy() -> Vote {
 }
 
 pub(crate) fn active(activities: &[&str]) -> Vote {
-    let activities = activities
-        .iter()
-        .map(|&activity| activity.to_owned())
-        .collect();
+    let activities = activities.iter().map(|&activity| activity.to_owned());
     Vote::NotReady {
-        activities,
+        activities: Arc::new(activities.collect()),
         initial: false,
     }
 }
@@ -315,7 +312,7 @@ pub(crate) fn closed() -> Vote {
 
 pub(crate) fn closed_busy() -> Vote {
     Vote::Out {
-        activities: Arc::new(["on-the-phone".to_owned()]),
+        activities: Arc::new(vec!["on-the-phone".to_owned()]),
     }
 }
 

@@ -12,7 +12,7 @@ use offhook::cti::{Notice, SubscriptionStatus};
 use offhook::dialog::{
     PassingBody, Subscribe, SubscriptionEvent, SubscriptionState, TerminatedReason,
 };
-use offhook::presence::{Output, Vote, Watchers};
+use offhook::presence::{ActivityList, Output, Vote, Watchers};
 use offhook::sip::Status;
 use offhook::trunk::{Failure, HealthChange, Trunks};
 use offhook_shards::ShardId;
@@ -388,11 +388,9 @@ pub(crate) fn busy() -> PassingBody {
     pidf("open", "<e:on-the-phone/>")
 }
 
-pub(crate) fn list(activities: &[&str]) -> Arc<[String]> {
-    activities
-        .iter()
-        .map(|activity| (*activity).to_owned())
-        .collect()
+pub(crate) fn list(activities: &[&str]) -> ActivityList {
+    let activities = activities.iter().map(|activity| (*activity).to_owned());
+    Arc::new(activities.collect())
 }
 
 /// The body of a message in `tests/data/cucm`.
