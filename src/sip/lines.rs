@@ -47,11 +47,20 @@ impl<'a> Lines<'a> {
     }
 
     /// Puts every header line up to the blank line into `index`.
+    #[inline(never)]
     pub(super) fn index(&mut self, bytes: &[u8], index: &mut HeaderIndex) {
-        while let Some(line) = self.header() {
-            let pushed = line.and_then(|(name, name_span, value_span)| {
-                index.push(name, position(name_span), position(value_span))
-            });
+        loop {
+            // Apart from the other lines, so that nothing is asked of a line twice.
+            let pushed = if let Some((name, name_span, value_span)) = self.usual() {
+                index.push(Some(name), position(name_span), position(value_span))
+            } else {
+                let Some(line) = self.unusual() else {
+                    break;
+                };
+                line.and_then(|(name, name_span, value_span)| {
+                    index.push(name, position(name_span), position(value_span))
+                })
+            };
             if let Err(error) = pushed {
                 self.note(error);
             }
@@ -63,41 +72,18 @@ impl<'a> Lines<'a> {
     }
 
     /// The next header line, or `None` after the blank line or at the end.
-    #[inline(always)]
     pub(super) fn header(&mut self) -> Option<Result<HeaderLine, Malformed>> {
-        if self.at == self.head.len() {
-            self.note(Malformed::HeadUnterminated);
-            return None;
+        match self.usual() {
+            Some((name, name_span, value_span)) => Some(Ok((Some(name), name_span, value_span))),
+            None => self.unusual(),
         }
-        let start = self.at;
-        if self.head[start..].starts_with(b"\r\n") {
-            self.at += 2;
-            return None;
-        }
-        let known = self.known(start);
-        // A name that is known has no control character.
-        let from = known.map_or(start, |(_, colon)| colon);
-        let end = self.line_end(from, true);
-        if start == end {
-            return None;
-        }
-        Some(match known {
-            Some((name, colon)) => {
-                let value = self.value(colon + 1, end);
-                Ok((Some(name), start..colon, value))
-            }
-            None => self.split(start, end),
-        })
     }
 
-    pub(super) fn note(&mut self, error: Malformed) {
-        self.defect = self.defect.or(Some(error));
-    }
-
-    /// The name at `start` and the colon after it, when it is written as nearly every peer does.
+    /// The next header line, when its name is known and all of it is as nearly every peer writes
+    /// it. Otherwise the walk stays where it is.
     #[inline(always)]
-    fn known(&self, start: usize) -> Option<(HeaderName, usize)> {
-        let rest = &self.head[start..];
+    fn usual(&mut self) -> Option<(HeaderName, Range<usize>, Range<usize>)> {
+        let (start, rest) = (self.at, &self.head[self.at..]);
         let last;
         let window = match rest.first_chunk() {
             Some(window) => window,
@@ -108,7 +94,46 @@ impl<'a> Lines<'a> {
         };
         let colon = find_colon(window)?;
         let name = HeaderName::written(&window[..colon])?;
-        Some((name, start + colon))
+        // A name that is known has no control character.
+        let end = colon + find_control(&rest[colon..])?;
+        let [b'\r', b'\n', next, ..] = rest[end..] else {
+            return None;
+        };
+        if matches!(next, b' ' | b'\t') || end > LINE_BYTES_MAX {
+            return None;
+        }
+        self.at = start + end + 2;
+        let value = match rest[colon + 1..end] {
+            // One blank before it and none behind.
+            [b' ', first, .., last] if first > b' ' && last > b' ' => {
+                start + colon + 2..start + end
+            }
+            _ => self.value(start + colon + 1, start + end),
+        };
+        Some((name, start..start + colon, value))
+    }
+
+    /// Any header line, or `None` after the blank line or at the end.
+    #[inline(never)]
+    fn unusual(&mut self) -> Option<Result<HeaderLine, Malformed>> {
+        if self.at == self.head.len() {
+            self.note(Malformed::HeadUnterminated);
+            return None;
+        }
+        let start = self.at;
+        if self.head[start..].starts_with(b"\r\n") {
+            self.at += 2;
+            return None;
+        }
+        let end = self.line_end(start, true);
+        if start == end {
+            return None;
+        }
+        Some(self.split(start, end))
+    }
+
+    pub(super) fn note(&mut self, error: Malformed) {
+        self.defect = self.defect.or(Some(error));
     }
 
     /// Takes any line apart.
@@ -128,15 +153,7 @@ impl<'a> Lines<'a> {
     }
 
     /// What is between the colon and the end of the line, without white space around it.
-    #[inline]
     fn value(&self, mut start: usize, mut end: usize) -> Range<usize> {
-        // One blank before it and none behind, as nearly everybody writes.
-        if let [b' ', first, .., last] = self.head[start..end]
-            && first > b' '
-            && last > b' '
-        {
-            return start + 1..end;
-        }
         while start < end && is_space(self.head[start]) {
             start += 1;
         }
@@ -148,7 +165,6 @@ impl<'a> Lines<'a> {
 
     /// The end of the line that the walk is in and has looked through up to `from`, which is no
     /// control character. A line that goes on after a fold is one line.
-    #[inline(always)]
     fn line_end(&mut self, from: usize, folds: bool) -> usize {
         if let Some(offset) = find_control(&self.head[from..])
             && let [b'\r', b'\n', next, ..] = self.head[from + offset..]
@@ -221,7 +237,7 @@ fn find_colon(window: &[u8; NAME_WINDOW]) -> Option<usize> {
 }
 
 /// Where the first control character is: CR, LF and NUL are among them.
-#[inline]
+#[inline(always)]
 fn find_control(bytes: &[u8]) -> Option<usize> {
     const ONES: u64 = u64::MAX / 255;
     let mut rest = bytes;
