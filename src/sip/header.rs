@@ -28,17 +28,6 @@ macro_rules! header_names {
                     $(Self::$variant => $name,)*
                 }
             }
-
-            /// The header whose long form is written exactly so, as nearly every peer writes it.
-            #[inline]
-            #[allow(non_upper_case_globals, reason = "a constant for each variant")]
-            pub(super) fn written(name: &[u8]) -> Option<Self> {
-                $(const $variant: &[u8] = $name.as_bytes();)*
-                match name {
-                    $($variant => Some(Self::$variant),)*
-                    _ => None,
-                }
-            }
         }
     };
 }
@@ -114,78 +103,32 @@ impl HeaderName {
     /// The header of that name, in any case, long or compact form (RFC 3261 §7.3.3).
     #[must_use]
     pub fn lookup(name: &[u8]) -> Option<Self> {
-        let first = name.first()?.to_ascii_lowercase();
-        if name.len() == 1 {
-            return Self::compact(first);
+        match name {
+            [] => None,
+            [letter] => Self::compact(letter.to_ascii_lowercase()),
+            [first, .., last] => Self::candidate(*first, *last, name.len())
+                .filter(|known| known.as_str().as_bytes().eq_ignore_ascii_case(name)),
         }
-        Self::candidates(name.len(), first)
-            .iter()
-            .copied()
-            .find(|candidate| candidate.as_str().as_bytes().eq_ignore_ascii_case(name))
     }
 
-    /// The known names of that length that start with that letter: mostly one.
-    #[rustfmt::skip]
-    fn candidates(length: usize, first: u8) -> &'static [Self] {
-        match (length, first) {
-            (2, b't') => &[Self::To],
-            (3, b'v') => &[Self::Via],
-            (4, b'c') => &[Self::CSeq],
-            (4, b'd') => &[Self::Date],
-            (4, b'f') => &[Self::From],
-            (4, b'j') => &[Self::Join],
-            (4, b'p') => &[Self::Path],
-            (4, b'r') => &[Self::RAck, Self::RSeq],
-            (5, b'a') => &[Self::Allow],
-            (5, b'e') => &[Self::Event],
-            (5, b'r') => &[Self::Route],
-            (6, b'a') => &[Self::Accept],
-            (6, b'm') => &[Self::MinSe],
-            (6, b'r') => &[Self::Reason],
-            (6, b's') => &[Self::Server],
-            (7, b'c') => &[Self::CallId, Self::Contact],
-            (7, b'e') => &[Self::Expires],
-            (7, b'p') => &[Self::Privacy],
-            (7, b'r') => &[Self::Require],
-            (7, b's') => &[Self::Subject],
-            (7, b'w') => &[Self::Warning],
-            (8, b'r') => &[Self::ReferTo, Self::Replaces],
-            (8, b's') => &[Self::SipEtag],
-            (9, b'c') => &[Self::CallInfo],
-            (9, b'd') => &[Self::Diversion],
-            (9, b'r') => &[Self::ReferSub],
-            (9, b's') => &[Self::Supported],
-            (9, b't') => &[Self::Timestamp],
-            (10, b'a') => &[Self::AlertInfo],
-            (10, b'c') => &[Self::CiscoGuid],
-            (10, b'e') => &[Self::ErrorInfo],
-            (10, b'p') => &[Self::PRtpStat],
-            (10, b's') => &[Self::SessionId],
-            (10, b'u') => &[Self::UserAgent],
-            (11, b'm') => &[Self::MinExpires],
-            (11, b'r') => &[Self::ReferredBy, Self::RetryAfter],
-            (11, b'u') => &[Self::Unsupported],
-            (12, b'a') => &[Self::AllowEvents],
-            (12, b'c') => &[Self::ContentType],
-            (12, b'h') => &[Self::HistoryInfo],
-            (12, b'm') => &[Self::MaxForwards, Self::MimeVersion],
-            (12, b'r') => &[Self::RecordRoute],
-            (12, b's') => &[Self::SipIfMatch],
-            (13, b'a') => &[Self::Authorization],
-            (13, b'p') => &[Self::ProxyRequire],
-            (14, b'c') => &[Self::ContentLength],
-            (15, b'a') => &[Self::AcceptEncoding, Self::AcceptLanguage],
-            (15, b'r') => &[Self::RemotePartyId],
-            (15, b's') => &[Self::SessionExpires],
-            (16, b'c') => &[Self::ContentEncoding, Self::ContentLanguage],
-            (16, b'w') => &[Self::WwwAuthenticate],
-            (18, b'p') => &[Self::ProxyAuthenticate],
-            (18, b's') => &[Self::SubscriptionState],
-            (19, b'c') => &[Self::ContentDisposition],
-            (19, b'p') => &[Self::PAssertedIdentity, Self::ProxyAuthorization],
-            (20, b'p') => &[Self::PPreferredIdentity],
-            _ => &[],
-        }
+    /// The header whose long form stands before the colon in these bytes, written exactly so, as
+    /// nearly every peer writes it.
+    #[inline(always)]
+    pub(super) fn written(window: &[u8; NAME_WINDOW], colon: usize) -> Option<Self> {
+        let last = window.get(colon.checked_sub(1)?)?;
+        let known = Self::candidate(window[0], *last, colon)?;
+        let (words, _) = window.as_chunks();
+        let differs = |at: usize| {
+            let word = u64::from_le_bytes(words[at]) & MASKS[colon][at];
+            word ^ PADDED[known as usize][at]
+        };
+        (differs(0) | differs(1) | differs(2) == 0).then_some(known)
+    }
+
+    /// The only known header with a name of that length with these letters at its ends.
+    #[inline(always)]
+    fn candidate(first: u8, last: u8, length: usize) -> Option<Self> {
+        PLACES[place(first, last, length)]
     }
 
     fn compact(letter: u8) -> Option<Self> {
@@ -239,6 +182,68 @@ impl fmt::Display for HeaderName {
 }
 
 const KNOWN: usize = HeaderName::ALL.len();
+/// More bytes than the longest known name has, so that the colon after it is among them.
+pub(super) const NAME_WINDOW: usize = 24;
+
+/// A window in words, which are compared faster than bytes.
+type Words = [u64; NAME_WINDOW / 8];
+
+/// Each known name and the colon that ends it, with zeros behind.
+const PADDED: [Words; KNOWN] = {
+    let mut padded = [[0; NAME_WINDOW / 8]; KNOWN];
+    let mut known = 0;
+    while known < KNOWN {
+        let name = HeaderName::ALL[known].as_str().as_bytes();
+        let mut at = 0;
+        while at <= name.len() {
+            let byte = if at < name.len() { name[at] } else { b':' };
+            padded[known][at / 8] |= (byte as u64) << (at % 8 * 8);
+            at += 1;
+        }
+        known += 1;
+    }
+    padded
+};
+
+/// What leaves a window as it is up to the colon there and makes the bytes behind it zero.
+const MASKS: [Words; NAME_WINDOW] = {
+    let mut masks = [[0; NAME_WINDOW / 8]; NAME_WINDOW];
+    let mut colon = 0;
+    while colon < NAME_WINDOW {
+        let mut at = 0;
+        while at <= colon {
+            masks[colon][at / 8] |= 0xff << (at % 8 * 8);
+            at += 1;
+        }
+        colon += 1;
+    }
+    masks
+};
+
+/// Puts all names into places of their own. A name that makes it fail needs another odd number.
+const FACTOR: u32 = 4_094_779_481;
+
+/// The place of a name, in any case.
+const fn place(first: u8, last: u8, length: usize) -> usize {
+    // The bit in which a capital letter differs is set.
+    let key = (first as u32) | ((last as u32) << 8) | ((length as u32) << 16) | 0x2020;
+    (key.wrapping_mul(FACTOR) >> 24) as usize
+}
+
+/// The known headers by the ends and the lengths of their names, which no two have in common.
+const PLACES: [Option<HeaderName>; 256] = {
+    let mut places = [None; 256];
+    let mut known = 0;
+    while known < KNOWN {
+        let name = HeaderName::ALL[known].as_str().as_bytes();
+        let place = place(name[0], name[name.len() - 1], name.len());
+        assert!(places[place].is_none(), "no two names have one place");
+        places[place] = Some(HeaderName::ALL[known]);
+        known += 1;
+    }
+    places
+};
+
 /// No line, in a chain of lines.
 const NONE: u8 = u8::MAX;
 const _: () = assert!(HEADERS_MAX <= NONE as usize);
@@ -372,6 +377,18 @@ mod tests {
         for name in HeaderName::ALL.iter().copied() {
             let text = name.as_str();
             assert_eq!(HeaderName::lookup(text.as_bytes()), Some(name), "{text}");
+            let mut window = [b':'; NAME_WINDOW];
+            window[..text.len()].copy_from_slice(text.as_bytes());
+            assert_eq!(
+                HeaderName::written(&window, text.len()),
+                Some(name),
+                "{text}"
+            );
+            for at in 0..text.len() {
+                window[at] ^= 1;
+                assert_eq!(HeaderName::written(&window, text.len()), None, "{text}");
+                window[at] ^= 1;
+            }
             assert_eq!(
                 HeaderName::lookup(text.to_lowercase().as_bytes()),
                 Some(name),
@@ -383,6 +400,7 @@ mod tests {
                 "{text}"
             );
         }
+        assert_eq!(HeaderName::written(&[b':'; NAME_WINDOW], 0), None);
         assert_eq!(HeaderName::lookup(b""), None);
         assert_eq!(HeaderName::lookup(b"C%6Fntact"), None);
     }

@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 use super::class::is_token;
-use super::header::{HeaderIndex, HeaderName};
+use super::header::{HeaderIndex, HeaderName, NAME_WINDOW};
 use super::malformed::Malformed;
 use super::scan::is_space;
 use crate::limits::{HEAD_BYTES_MAX, LINE_BYTES_MAX};
@@ -93,7 +93,7 @@ impl<'a> Lines<'a> {
             }
         };
         let colon = find_colon(window)?;
-        let name = HeaderName::written(&window[..colon])?;
+        let name = HeaderName::written(window, colon)?;
         // A name that is known has no control character.
         let end = colon + find_control(&rest[colon..])?;
         let [b'\r', b'\n', next, ..] = rest[end..] else {
@@ -209,9 +209,6 @@ impl<'a> Lines<'a> {
         }
     }
 }
-
-/// Bytes in which the colon after a known name is looked for.
-const NAME_WINDOW: usize = 24;
 
 /// Fewer bytes than a window has, which stand before the end of most messages without a body.
 fn last_window(rest: &[u8]) -> [u8; NAME_WINDOW] {
