@@ -38,6 +38,10 @@ impl<'a> StartLine<'a> {
         {
             return Self::parse_status(line).map(|response| (response, None));
         }
+        if let Some((method, uri)) = plain_request(line) {
+            let method = Method::parse(method)?;
+            return Ok((Self::Request { method, uri }, None));
+        }
         let (method, rest) = cut(line)?;
         let method = Method::parse(method)?;
         let rest_trimmed = rest.trim_ascii();
@@ -86,7 +90,40 @@ impl<'a> StartLine<'a> {
     }
 }
 
+/// The method and the Request-URI of a line as nearly everybody writes it.
+fn plain_request(line: &[u8]) -> Option<(&[u8], &[u8])> {
+    let rest = line.strip_suffix(b" SIP/2.0")?;
+    // Methods are short.
+    let space = rest.iter().position(|byte| *byte == b' ')?;
+    let (method, uri) = (&rest[..space], &rest[space + 1..]);
+    let is_visible = |byte: Option<&u8>| byte.is_some_and(|byte| *byte > b' ');
+    let is_plain = is_visible(uri.first())
+        && is_visible(uri.last())
+        && memchr::memchr2(b' ', b'\t', uri).is_none();
+    is_plain.then_some((method, uri))
+}
+
 fn cut(line: &[u8]) -> Result<(&[u8], &[u8]), Malformed> {
     let space = memchr::memchr(b' ', line).ok_or(Malformed::StartLine)?;
     Ok((&line[..space], &line[space + 1..]))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn the_version_may_be_written_in_small_letters(
+            start in "(INVITE|X|)( ?)(sip:a|[\\x01-\\x20~]{0,3})( sip:b| |\t|)",
+        ) {
+            let [usual, odd] = ["SIP/2.0", "sip/2.0"].map(|version| format!("{start} {version}"));
+            prop_assert_eq!(
+                StartLine::parse(usual.as_bytes()),
+                StartLine::parse(odd.as_bytes())
+            );
+        }
+    }
 }
