@@ -3,19 +3,21 @@
 // One look at each byte, instead of two, decides that it is text.
 #![allow(unsafe_code)]
 
-pub(super) const TOKEN: u8 = 1;
-pub(super) const PARAMETER: u8 = 2;
-const URI: u8 = 4;
+pub(super) const TOKEN: u16 = 1;
+pub(super) const PARAMETER: u16 = 2;
+const URI: u16 = 4;
 /// What stands in a URI and delimits none of its parts.
-pub(super) const URI_PART: u8 = 8;
-pub(super) const VALUE: u8 = 16;
-const HOST: u8 = 32;
-const VISIBLE: u8 = 64;
-pub(super) const MEDIA_TYPE: u8 = 128;
+pub(super) const URI_PART: u16 = 8;
+pub(super) const VALUE: u16 = 16;
+const HOST: u16 = 32;
+const VISIBLE: u16 = 64;
+pub(super) const MEDIA_TYPE: u16 = 128;
+/// What stands in a parameter of a URI, its `=` included.
+pub(super) const URI_PARAMETER: u16 = 256;
 
-const CLASSES: [u8; 256] = classes();
+const CLASSES: [u16; 256] = classes();
 
-const fn classes() -> [u8; 256] {
+const fn classes() -> [u16; 256] {
     let mut table = [0; 256];
     let mut byte = 0;
     while byte < 256 {
@@ -44,6 +46,9 @@ const fn classes() -> [u8; 256] {
                 table[byte] |= URI;
                 if !is_one_of(letter, b":@;?%") {
                     table[byte] |= URI_PART;
+                    if letter != b',' {
+                        table[byte] |= URI_PARAMETER;
+                    }
                 }
             }
         }
@@ -89,13 +94,13 @@ pub(super) fn visible_text(bytes: &[u8]) -> Option<&str> {
 }
 
 #[inline(always)]
-fn whole_text(bytes: &[u8], class: u8) -> Option<&str> {
+fn whole_text(bytes: &[u8], class: u16) -> Option<&str> {
     Some(class_text(bytes, class)).filter(|text| text.len() == bytes.len())
 }
 
 /// The bytes from the start on that are of this class. The library would look at each again.
 #[inline(always)]
-pub(super) fn class_text(bytes: &[u8], class: u8) -> &str {
+pub(super) fn class_text(bytes: &[u8], class: u16) -> &str {
     let of_class = &bytes[..class_end(bytes, class)];
     // SAFETY: each of these bytes is of a class, and what is of a class is ASCII, as the
     // assertion below says of the table. ASCII is UTF-8.
@@ -117,7 +122,7 @@ pub(super) fn media_type_end(bytes: &[u8]) -> usize {
 
 /// How many bytes from the start on are of this class.
 #[inline(always)]
-pub(super) fn class_end(bytes: &[u8], class: u8) -> usize {
+pub(super) fn class_end(bytes: &[u8], class: u16) -> usize {
     let is_of = |byte: &u8| CLASSES[usize::from(*byte)] & class != 0;
     let mut rest = bytes;
     while let Some(([one, two, three, four], next)) = rest.split_first_chunk() {
@@ -154,8 +159,16 @@ pub(super) fn is_unreserved(byte: u8) -> bool {
 mod tests {
     use super::*;
 
-    const ALL: [u8; 8] = [
-        TOKEN, PARAMETER, URI, URI_PART, VALUE, HOST, VISIBLE, MEDIA_TYPE,
+    const ALL: [u16; 9] = [
+        TOKEN,
+        PARAMETER,
+        URI,
+        URI_PART,
+        VALUE,
+        HOST,
+        VISIBLE,
+        MEDIA_TYPE,
+        URI_PARAMETER,
     ];
 
     #[test]

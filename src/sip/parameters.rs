@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::class::is_parameter;
+use super::class::{URI_PARAMETER, class_end, is_parameter};
 use super::malformed::Malformed;
 use super::scan::{Scanner, text};
 use crate::limits::PARAMETERS_MAX;
@@ -54,6 +54,22 @@ impl<'a> Parameters<'a> {
             each(name, value);
         }
         Err(Malformed::TooManyParameters)
+    }
+
+    /// Reads a whole text of a URI in one pass, when it is as nearly everybody writes it: without
+    /// escapes and quotes, and with what may stand in a URI only.
+    pub(super) fn plain(text: &'a [u8]) -> Option<Self> {
+        let mut rest = text;
+        while let [b';', parameter @ ..] = rest {
+            let end = class_end(parameter, URI_PARAMETER);
+            // A name is there, and a value, if there is an equals sign.
+            if matches!(parameter[..end], [] | [b'=', ..] | [.., b'=']) {
+                return None;
+            }
+            rest = &parameter[end..];
+        }
+        // So few bytes are not too many parameters.
+        (rest.is_empty() && text.len() <= 2 * PARAMETERS_MAX).then_some(Self { text })
     }
 
     /// Reads a whole text that is empty or starts with a semicolon.

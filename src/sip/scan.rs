@@ -184,7 +184,7 @@ impl<'a> Scanner<'a> {
     }
 
     #[inline(always)]
-    fn take_class(&mut self, class: u8) -> Option<&'a str> {
+    fn take_class(&mut self, class: u16) -> Option<&'a str> {
         let taken = class_text(self.rest(), class);
         self.at += taken.len();
         (!taken.is_empty()).then_some(taken)
