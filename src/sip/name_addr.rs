@@ -43,6 +43,38 @@ impl<'a> Address<'a> {
     /// [`Malformed::NameAddr`], [`Malformed::UnbalancedQuote`], [`Malformed::UriUnbracketed`],
     /// and what [`Parameters::parse`] finds.
     pub fn parse(value: &'a [u8]) -> Result<Self, Malformed> {
+        match Self::plain(value) {
+            Some(address) => Ok(address),
+            None => Self::parse_any(value),
+        }
+    }
+
+    /// Reads what nearly everybody writes: `"Bell" <sip:8001@192.0.2.1>;tag=8a5`. What is
+    /// written otherwise, or wrong, is `None`.
+    fn plain(value: &'a [u8]) -> Option<Self> {
+        let (display, rest) = match value {
+            [b'"', inside @ ..] => {
+                let end = memchr::memchr2(b'"', b'\\', inside)?;
+                let rest = inside[end..].strip_prefix(b"\"")?;
+                (
+                    Some(&inside[..end]),
+                    rest.strip_prefix(b" ").unwrap_or(rest),
+                )
+            }
+            _ => (None, value),
+        };
+        let inside = rest.strip_prefix(b"<")?;
+        let end = memchr::memchr(b'>', inside)?;
+        let (parameters, tag) = Parameters::plain_for(&inside[end + 1..], "tag")?;
+        Some(Self {
+            display,
+            uri_bytes: &inside[..end],
+            parameters,
+            tag,
+        })
+    }
+
+    fn parse_any(value: &'a [u8]) -> Result<Self, Malformed> {
         let mut scanner = Scanner::new(trim(value));
         let display = display(&mut scanner)?;
         let uri_bytes = if scanner.eat(b'<') {
@@ -197,6 +229,8 @@ fn display<'a>(scanner: &mut Scanner<'a>) -> Result<Option<&'a [u8]>, Malformed>
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn parse(text: &str) -> Result<NameAddr<'_>, Malformed> {
@@ -258,5 +292,21 @@ mod tests {
         let written = parsed.to_string();
         assert_eq!(written, "\"a\\\" \u{fffd}\\\\\" <sip:a@h>;tag=1;x=\"b c\"");
         assert_eq!(parse(&written).expect("parses again").tag(), Some("1"));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+        #[test]
+        fn white_space_before_an_element_changes_nothing(
+            start in "|\"Bell\" ?|\"A\\\\\"B\"|B ell",
+            rest in "(;tag=|;|a|=|\"|\"x\"|,|<|>|\\\\|\r\n | |%|;TAG=1){0,8}",
+        ) {
+            let plain = format!("{start}<sip:a@192.0.2.1>{rest}");
+            for text in [format!("{start}{rest}"), plain] {
+                let longer = format!(" {text}");
+                prop_assert_eq!(parse(&text), parse(&longer), "{}", text);
+            }
+        }
     }
 }
