@@ -21,6 +21,9 @@ impl<'a> CSeq<'a> {
     /// # Errors
     /// [`Malformed::Invalid`], [`Malformed::OutOfRange`].
     pub fn parse(value: &'a [u8]) -> Result<Self, Malformed> {
+        if let Some(cseq) = Self::plain(value) {
+            return Ok(cseq);
+        }
         let mut scanner = Scanner::new(value);
         let cseq = number_and_method(&mut scanner, HeaderName::CSeq)?;
         if scanner.at_end() {
@@ -28,6 +31,23 @@ impl<'a> CSeq<'a> {
         } else {
             Err(Malformed::Invalid(HeaderName::CSeq))
         }
+    }
+
+    /// Reads what nearly everybody writes: up to nine digits, a blank and a method.
+    fn plain(value: &'a [u8]) -> Option<Self> {
+        const { assert!(CSEQ_MAX > 999_999_999) };
+        let mut number = 0;
+        for (count, byte) in value.iter().enumerate() {
+            match byte {
+                b'0'..=b'9' if count < 9 => number = number * 10 + u32::from(byte - b'0'),
+                b' ' if count > 0 => {
+                    let method = Method::parse(&value[count + 1..]).ok()?;
+                    return Some(Self { number, method });
+                }
+                _ => return None,
+            }
+        }
+        None
     }
 }
 
@@ -63,6 +83,8 @@ pub(super) fn number(
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -95,5 +117,17 @@ mod tests {
             assert_eq!(CSeq::parse(text.as_bytes()), Err(expected), "{text}");
         }
         assert!(CSeq::parse(b"2147483647 INVITE").is_ok());
+    }
+
+    proptest! {
+        #[test]
+        fn white_space_before_a_value_changes_nothing(
+            value in "[0-9]{0,2}|[0-9]{7,11}",
+            rest in " INVITE|  BYE| ?X|[ \\t]?[ -~]{0,3}",
+        ) {
+            let value = value + &rest;
+            let longer = format!(" {value}");
+            prop_assert_eq!(CSeq::parse(value.as_bytes()), CSeq::parse(longer.as_bytes()));
+        }
     }
 }

@@ -7,7 +7,7 @@ use super::header::HeaderName;
 use super::malformed::Malformed;
 use super::parameters::{Parameters, is_named};
 use super::scan::{Elements, Scanner, is_space};
-use super::uri::{Host, host_and_port, port};
+use super::uri::{Host, host_and_port, plain_host_and_port, port};
 use crate::limits::BRANCH_BYTES_MAX;
 
 /// The transport in a Via or in a `transport` parameter.
@@ -126,26 +126,13 @@ impl<'a> Via<'a> {
 
     /// Reads a value and the white space on both sides.
     fn scan(scanner: &mut Scanner<'a>) -> Result<Self, Malformed> {
-        scanner.skip_space();
-        // As nearly everybody writes it.
-        if !scanner.eat_all(b"SIP/2.0/") {
-            let name = scanner.token().ok_or(INVALID)?;
-            let slash = scanner.eat_separator(b'/');
-            let version = scanner.token().ok_or(INVALID)?;
-            if !slash || !name.eq_ignore_ascii_case("SIP") || version != "2.0" {
-                return Err(INVALID);
+        let (transport, host, port) = match plain_start(scanner.rest()) {
+            Some((start, rest)) => {
+                scanner.advance(scanner.rest().len() - rest.len());
+                start
             }
-            if !scanner.eat_separator(b'/') {
-                return Err(INVALID);
-            }
-        }
-        scanner.skip_space();
-        let transport = Transport::from_token(scanner.token().ok_or(INVALID)?);
-        if !scanner.peek().is_some_and(is_space) {
-            return Err(INVALID);
-        }
-        scanner.skip_space();
-        let (host, port) = sent_by(scanner)?;
+            None => any_start(scanner)?,
+        };
         let [mut branch, mut rport, mut received, mut overload] = [None; 4];
         let parameters = Parameters::scan_each(scanner, |name, value| {
             let wanted = match name.len() {
@@ -262,6 +249,46 @@ fn has_cookie(branch: &str) -> bool {
     branch
         .get(..MAGIC_COOKIE.len())
         .is_some_and(|start| start.eq_ignore_ascii_case(MAGIC_COOKIE))
+}
+
+/// What stands before the parameters.
+type Start<'a> = (Transport<'a>, Host<'a>, Option<u16>);
+
+/// The start that nearly everybody writes, `SIP/2.0/UDP 192.0.2.1:5060`, and the parameters that
+/// follow.
+fn plain_start(value: &[u8]) -> Option<(Start<'_>, &[u8])> {
+    let (transport, rest) = match value.strip_prefix(b"SIP/2.0/")? {
+        [b'U', b'D', b'P', b' ', rest @ ..] => (Transport::Udp, rest),
+        [b'T', b'C', b'P', b' ', rest @ ..] => (Transport::Tcp, rest),
+        [b'T', b'L', b'S', b' ', rest @ ..] => (Transport::Tls, rest),
+        _ => return None,
+    };
+    let (host, port, rest) = plain_host_and_port(rest)?;
+    matches!(rest, [] | [b';', ..]).then_some(((transport, host, port), rest))
+}
+
+fn any_start<'a>(scanner: &mut Scanner<'a>) -> Result<Start<'a>, Malformed> {
+    scanner.skip_space();
+    // As nearly everybody writes it.
+    if !scanner.eat_all(b"SIP/2.0/") {
+        let name = scanner.token().ok_or(INVALID)?;
+        let slash = scanner.eat_separator(b'/');
+        let version = scanner.token().ok_or(INVALID)?;
+        if !slash || !name.eq_ignore_ascii_case("SIP") || version != "2.0" {
+            return Err(INVALID);
+        }
+        if !scanner.eat_separator(b'/') {
+            return Err(INVALID);
+        }
+    }
+    scanner.skip_space();
+    let transport = Transport::from_token(scanner.token().ok_or(INVALID)?);
+    if !scanner.peek().is_some_and(is_space) {
+        return Err(INVALID);
+    }
+    scanner.skip_space();
+    let (host, port) = sent_by(scanner)?;
+    Ok((transport, host, port))
 }
 
 /// Reads sent-by, with the white space that RFC 3261 §25.1 allows around its colon.
