@@ -68,12 +68,7 @@ fn routing_headers(bytes: &[u8], index: &mut HeaderIndex) -> usize {
         + request.via.branch().map_or(0, str::len)
         + request.uri.user.map_or(0, str::len)
         + usize::from(request.message.header(HeaderName::RecordRoute).is_some())
-        + request
-            .message
-            .contact()
-            .ok()
-            .flatten()
-            .map_or(0, |contact| contact.uri_bytes.len())
+        + request.contact.map_or(0, |contact| contact.uri_bytes.len())
 }
 
 /// Everything that finds the subscription and its state.

@@ -138,11 +138,11 @@ impl UserAgent {
         // RFC 3261 §8.1.1.8: without a Contact there is nowhere to send a BYE to. Of several, which
         // the RFC forbids, the first is as good as any.
         // A caller of RFC 2543, told by its branch, need not have one: From is its address.
-        let contact = match request.message.contact() {
-            Ok(None) if !is_rfc_3261(request) => request.from.read().map(Some),
+        let contact = match request.contact {
+            None if !is_rfc_3261(request) => request.from.read().ok(),
             contact => contact,
         };
-        let Ok(Some(contact)) = contact else {
+        let Some(contact) = contact else {
             self.core.count(Counter::MessageMalformed);
             self.reply(now, server, request, Status::BAD_REQUEST, Fields::default());
             return;

@@ -7,7 +7,7 @@ use super::header::{HeaderIndex, HeaderName};
 use super::malformed::Malformed;
 use super::message::Message;
 use super::method::Method;
-use super::name_addr::Address;
+use super::name_addr::{Address, NameAddr};
 use super::start_line::StartLine;
 use super::status::Status;
 use super::uri::Uri;
@@ -35,6 +35,8 @@ pub struct Request<'a> {
     pub call_id: &'a str,
     /// The number of CSeq, less than 2^31.
     pub cseq: u32,
+    /// The first Contact address; `None` when there is none or it is `*`.
+    pub contact: Option<NameAddr<'a>>,
     /// Max-Forwards; `None` when absent, which RFC 3261 §8.1.1.6 forbids and peers do.
     pub max_forwards: Option<u8>,
     /// The whole message.
@@ -78,6 +80,10 @@ const _: () = assert!(
 
 /// A message that can be acted on.
 #[derive(Debug, Clone, Copy)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "it lives on the stack while its message is handled, and a box would be an allocation"
+)]
 pub enum Checked<'a> {
     /// A request.
     Request(Request<'a>),
@@ -201,14 +207,11 @@ impl<'a> Message<'a> {
             return Err(Malformed::CSeqMethodMismatch);
         }
         for name in [HeaderName::Via, HeaderName::Route, HeaderName::RecordRoute] {
-            if self.elements(name).nth(VALUES_MAX).is_some() {
+            // A line without a comma is one value, and no line has more than it has bytes.
+            let values = |line: &[u8]| memchr::memchr(b',', line).map_or(1, |_| line.len());
+            let most: usize = self.headers(name).map(values).sum();
+            if most > VALUES_MAX && self.elements(name).nth(VALUES_MAX).is_some() {
                 return Err(Malformed::TooManyValues(name));
-            }
-        }
-        for (count, contact) in self.contacts().enumerate() {
-            contact?;
-            if count == VALUES_MAX {
-                return Err(Malformed::TooManyValues(HeaderName::Contact));
             }
         }
         Ok(Request {
@@ -221,9 +224,31 @@ impl<'a> Message<'a> {
             to_tag: fields.to_tag,
             call_id: fields.call_id,
             cseq: fields.cseq,
+            contact: self.checked_contact()?,
             max_forwards: self.max_forwards()?,
             message: self,
         })
+    }
+
+    /// The first Contact, when all of them are good.
+    fn checked_contact(self) -> Result<Option<NameAddr<'a>>, Malformed> {
+        if let Some(contact) = self.plain_contact()
+            && self.headers(HeaderName::Contact).nth(1).is_none()
+        {
+            return Ok(Some(contact));
+        }
+        let mut contacts = self.contacts();
+        let Some(first) = contacts.next() else {
+            return Ok(None);
+        };
+        let first = first?;
+        for (count, contact) in contacts.enumerate() {
+            contact?;
+            if count + 1 == VALUES_MAX {
+                return Err(Malformed::TooManyValues(HeaderName::Contact));
+            }
+        }
+        Ok(first.address().copied())
     }
 
     fn check_response(self, status: Status) -> Result<Response<'a>, Malformed> {

@@ -55,12 +55,45 @@ impl<'a> Message<'a> {
     /// # Errors
     /// As [`NameAddr::parse`].
     pub fn contact(&self) -> Result<Option<NameAddr<'a>>, Malformed> {
+        if let Some(contact) = self.plain_contact() {
+            return Ok(Some(contact));
+        }
         let first = self.contacts().next().transpose()?;
         Ok(first.and_then(|contact| contact.address().copied()))
+    }
+
+    /// What the first line of Contact says, when that is one address as nearly everybody writes it.
+    pub(super) fn plain_contact(&self) -> Option<NameAddr<'a>> {
+        NameAddr::plain(self.header(HeaderName::Contact)?)
     }
 
     /// Every Contact value in order.
     pub fn contacts(&self) -> impl Iterator<Item = Result<Contact<'a>, Malformed>> + use<'a> {
         self.elements(HeaderName::Contact).map(Contact::parse)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::header::HeaderIndex;
+    use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+        #[test]
+        fn the_contact_is_the_first_of_all(
+            line in "(<sip:a@192\\.0\\.2\\.1>|<sip:b@h>|\\*|,|;a=b|;c=\"d\"|\"e,\"| |<|>){0,5}",
+            more in "|Contact: <sip:c@h>\r\n",
+        ) {
+            let text = format!("ACK sip:a SIP/2.0\r\nContact: {line}\r\n{more}\r\n");
+            let mut index = HeaderIndex::new();
+            let message = Message::parse(text.as_bytes(), &mut index).expect("it has a shape");
+            let first = message.contacts().next().expect("there is one");
+            let first = first.map(|contact| contact.address().copied());
+            prop_assert_eq!(message.contact(), first);
+        }
     }
 }

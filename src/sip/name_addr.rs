@@ -51,6 +51,7 @@ impl<'a> Address<'a> {
 
     /// Reads what nearly everybody writes: `"Bell" <sip:8001@192.0.2.1>;tag=8a5`. What is
     /// written otherwise, or wrong, is `None`.
+    #[inline(always)]
     fn plain(value: &'a [u8]) -> Option<Self> {
         let (display, rest) = match value {
             [b'"', inside @ ..] => {
@@ -109,6 +110,7 @@ impl<'a> Address<'a> {
     ///
     /// # Errors
     /// What [`Uri::parse`] finds.
+    #[inline(always)]
     pub fn read(&self) -> Result<NameAddr<'a>, Malformed> {
         let Self {
             display,
@@ -151,6 +153,12 @@ impl<'a> NameAddr<'a> {
     /// What [`Address::parse`] and [`Uri::parse`] find.
     pub fn parse(value: &'a [u8]) -> Result<Self, Malformed> {
         Address::parse(value)?.read()
+    }
+
+    /// Reads a whole line that is one element, as nearly everybody writes it. What is written
+    /// otherwise, or wrong, is `None`.
+    pub(super) fn plain(line: &'a [u8]) -> Option<Self> {
+        Address::plain(line)?.read().ok()
     }
 
     /// The `tag` parameter of From and To.

@@ -53,7 +53,7 @@ pub(crate) fn offhook(bytes: &'static [u8], index: &mut HeaderIndex, see: See<'_
         panic!("the sample is a request");
     };
     let message = request.message;
-    let contact = message.contact().expect("legal").expect("there");
+    let contact = request.contact.expect("there");
     let (from, to) = (request.from.read(), request.to.read());
     let (from, to) = (from.expect("legal"), to.expect("legal"));
     let routes = message.routes().chain(message.record_routes());
