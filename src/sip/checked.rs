@@ -44,7 +44,7 @@ pub struct Request<'a> {
 }
 
 const _: () = assert!(
-    size_of::<Request<'_>>() <= 568,
+    size_of::<Request<'_>>() <= 760,
     "it is made for each message"
 );
 
