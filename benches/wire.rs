@@ -1,5 +1,5 @@
-//! System calls and processor time of a real server for one call and one NOTIFY, socket to socket
-//! on loopback, with both drivers: the time as the kernel counts it, then the calls, counted by
+//! System calls and processor time of a real server for one call, on one shard and on three, one
+//! NOTIFY and one event, socket to socket on loopback, with both drivers: the time as the kernel counts it, then the calls, counted by
 //! `strace -c -f`, while the load goes on. The parties are those of
 //! the other benches, here on real sockets. Counts depend on how much comes at once and so on the
 //! rate, which is printed; hardly on the machine.
@@ -72,27 +72,43 @@ impl Job {
 
     /// A storm makes every phone say the same at once, and NOTIFYs are to come one by one.
     fn agents(self) -> usize {
-        if self == Self::NotifiesThatDoNot {
-            1
-        } else {
-            AGENTS
+        match self {
+            Self::Idle
+            | Self::Calls
+            | Self::NotifiesThatChange
+            | Self::CallsOnThreeShards
+            | Self::Events => AGENTS,
+            Self::NotifiesThatDoNot => 1,
         }
     }
 
     fn shards(self) -> usize {
-        if self == Self::CallsOnThreeShards {
-            3
-        } else {
-            1
+        match self {
+            Self::CallsOnThreeShards => 3,
+            Self::Idle
+            | Self::Calls
+            | Self::NotifiesThatChange
+            | Self::NotifiesThatDoNot
+            | Self::Events => 1,
         }
     }
 
     fn clients(self) -> usize {
-        if self == Self::Events { CLIENTS } else { 0 }
+        match self {
+            Self::Events => CLIENTS,
+            Self::Idle
+            | Self::Calls
+            | Self::NotifiesThatChange
+            | Self::NotifiesThatDoNot
+            | Self::CallsOnThreeShards => 0,
+        }
     }
 
     fn changes_phones(self) -> bool {
-        matches!(self, Self::NotifiesThatChange | Self::Events)
+        match self {
+            Self::NotifiesThatChange | Self::Events => true,
+            Self::Idle | Self::Calls | Self::NotifiesThatDoNot | Self::CallsOnThreeShards => false,
+        }
     }
 
     fn unit(self) -> &'static str {
@@ -493,6 +509,9 @@ fn trace(process: u32, report: &Path) -> Result<Child, String> {
         }
         sleep(Duration::from_millis(20));
     }
+    // It may have ended by itself.
+    let _ = strace.kill();
+    let _ = strace.wait();
     Err("strace may not attach to the server (kernel.yama.ptrace_scope)".to_owned())
 }
 
