@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::contestant::{Behind, Cast, Contestant, Setup};
 use super::figures::{Bound, Figure, Goal, Report, Row};
 use super::highest::{self, CLEAN, Highest};
-use super::options::{Part, PeersOptions};
+use super::options::{DNS_MAX, Part, PeersOptions};
 use super::say;
 use super::scene::{Calls, Scene, Stage};
 use crate::files;
@@ -445,7 +445,7 @@ impl<'a> Campaign<'a> {
     /// NOTIFY, and what that NOTIFY costs our server.
     fn notifies(&mut self) -> Result<Row, String> {
         let rate = self.latency_rate();
-        let dns = rate * self.options.seconds;
+        let dns = rate.saturating_mul(self.options.seconds).min(DNS_MAX);
         let what = format!("processor time a change of a phone at {rate}/s, µs");
         let (mut theirs, mut ours) = (Vec::new(), Vec::new());
         for round in 1..=self.options.rounds {

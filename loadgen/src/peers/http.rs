@@ -1,5 +1,5 @@
-//! Our server's HTTP interface, as far as it is needed. Agents are logged in, because without
-//! presence it learns from a desktop that they are there; and it is asked whom it watches.
+//! Our server's HTTP interface, as far as it is needed: agents are logged in, as a desktop does, and
+//! the server is asked what it has heard of the phones that it watches.
 
 use std::io::{BufRead, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -47,18 +47,22 @@ fn request(http: SocketAddr, dn: u32) -> String {
     )
 }
 
-/// Subscriptions of the server's, since it has started.
+/// What the server has counted since its start, all shards together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Watchers {
-    pub(super) started: u64,
+pub(super) struct Watching {
+    /// SUBSCRIBEs in new dialogs that were sent.
+    pub(super) asked: u64,
+    /// SUBSCRIBEs that were refused or had no answer.
     pub(super) failed: u64,
+    /// NOTIFYs whose document was taken for the phone's state.
+    pub(super) heard: u64,
 }
 
-/// How many phones the server watches.
+/// How it goes with the phones that the server watches.
 ///
 /// # Errors
 /// What the server says to that.
-pub(super) fn watchers(http: SocketAddr) -> Result<Watchers, String> {
+pub(super) fn watching(http: SocketAddr) -> Result<Watching, String> {
     let cannot = |fault: String| format!("the server cannot be asked whom it watches: {fault}");
     let ask = || -> std::io::Result<(String, String)> {
         let mut stream = TcpStream::connect(http)?;
@@ -72,13 +76,14 @@ pub(super) fn watchers(http: SocketAddr) -> Result<Watchers, String> {
     let (_, body) = ask().map_err(|error| cannot(error.to_string()))?;
     let shown: Value = serde_json::from_str(&body).map_err(|error| cannot(error.to_string()))?;
     let shards = shown["Shards"].as_array().ok_or_else(|| cannot(body))?;
-    let count = |cause: &str| {
-        let counts = shards.iter().map(|it| &it["Counters"]["subscriptions"]);
-        counts.filter_map(|it| it[cause].as_u64()).sum()
+    let count = |what: &str, cause: &str| {
+        let counts = shards.iter().map(|it| &it["Counters"][what][cause]);
+        counts.filter_map(Value::as_u64).sum()
     };
-    Ok(Watchers {
-        started: count("started"),
-        failed: count("failed"),
+    Ok(Watching {
+        asked: count("subscriptions", "started"),
+        failed: count("subscriptions", "failed"),
+        heard: count("notifies", "applied"),
     })
 }
 
@@ -144,10 +149,12 @@ mod tests {
     }
 
     #[test]
-    fn all_shards_watch() {
-        let answer = "HTTP/1.1 200 OK\r\nContent-Length: 133\r\n\r\n{\"Shards\":[\
-            {\"Counters\":{\"subscriptions\":{\"started\":3,\"failed\":1}}},\
-            {\"Counters\":{\"subscriptions\":{\"started\":4,\"failed\":0}}}]}";
+    fn all_shards_count() {
+        let body = r#"{"Shards":[
+            {"Counters":{"subscriptions":{"started":3,"failed":1},"notifies":{"applied":9}}},
+            {"Counters":{"subscriptions":{"started":4,"failed":0},"notifies":{"applied":2}}}]}"#;
+        let length = body.len();
+        let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{body}");
         let listener = TcpListener::bind("127.0.0.1:0").expect("loopback");
         let address = listener.local_addr().expect("it is bound");
         let served = std::thread::spawn(move || {
@@ -157,8 +164,12 @@ mod tests {
             stream.write_all(answer.as_bytes()).expect("it is read");
             first
         });
-        let watchers = watchers(address).expect("it is an answer");
-        assert_eq!((watchers.started, watchers.failed), (7, 1));
+        let expected = Watching {
+            asked: 7,
+            failed: 1,
+            heard: 11,
+        };
+        assert_eq!(watching(address), Ok(expected));
         let first = served.join().expect("it ends");
         assert_eq!(first.trim(), "GET /api/v1/shards HTTP/1.1");
     }

@@ -9,7 +9,7 @@ use super::contestant::Yardstick;
 use crate::scenario::options::seconds;
 
 /// DNs have six digits.
-const DNS_MAX: u32 = 800_000;
+pub(super) const DNS_MAX: u32 = 800_000;
 const RATE_MAX: u32 = 100_000;
 const SECONDS_MAX: u32 = 3_600;
 const ROUNDS_MAX: u32 = 99;

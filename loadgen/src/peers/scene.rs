@@ -9,7 +9,7 @@ use offhook_shards::clock::Clock;
 
 use super::contestant::{Behind, Cast, Contestant, Places, Setup, WATCH_RATE};
 use super::highest::{CLEAN, CLEAN_FAILED_PART};
-use super::http::{Watchers, log_in, watchers};
+use super::http::{Watching, log_in, watching};
 use super::meter::Meter;
 use super::{FIRST_DN, write};
 use crate::files;
@@ -164,23 +164,36 @@ impl<'a> Scene<'a> {
         self.stage.pass(WARM_UP)
     }
 
+    /// Until all phones have been heard of, or where they have nothing to say yet, asked for.
     fn await_watchers(&self) -> Result<(), String> {
-        let (dns, http) = (self.setup.dns, self.places.http);
+        let dns = self.setup.dns;
         let end = Clock.now() + PATIENCE + begun(WATCH_RATE, dns);
         loop {
-            let Watchers { started, failed } = watchers(http)?;
-            if failed > 0 {
-                return Err(format!("{failed} of {dns} phones cannot be watched"));
-            }
-            if started >= u64::from(dns) {
+            let found = self.watching_well()?;
+            let watched = match self.setup.behind {
+                Behind::Presence => found.asked,
+                Behind::Phones | Behind::Watched => found.heard,
+            };
+            if watched >= u64::from(dns) {
                 return Ok(());
             }
             if Clock.now() > end {
                 return Err(format!(
-                    "{started} of {dns} phones are watched, and no more"
+                    "{watched} of {dns} phones are watched, and no more"
                 ));
             }
             self.stage.pass(WATCHERS_LOOK)?;
+        }
+    }
+
+    /// How it goes with the phones that are watched; an error if one cannot be.
+    fn watching_well(&self) -> Result<Watching, String> {
+        let found = watching(self.places.http)?;
+        match found.failed {
+            0 => Ok(found),
+            failed => Err(format!(
+                "{failed} subscriptions were refused or not answered"
+            )),
         }
     }
 
@@ -286,7 +299,7 @@ impl<'a> Scene<'a> {
     /// and of the server, which hears them.
     ///
     /// # Errors
-    /// As [`Self::call`].
+    /// As [`Self::call`], and that not every change was heard once.
     pub(super) fn publish(&mut self, rate: u32) -> Result<([Duration; 2], Outcome), String> {
         /// Between the last of the first and the first of the second, half of it before the
         /// processor time is read; and after the last.
@@ -296,13 +309,20 @@ impl<'a> Scene<'a> {
         let count = self.setup.dns;
         let pause = begun(rate, count) + APART;
         let calls = Calls { rate, count, pause };
+        // Transactions of the subscriptions would be taken for what both do by themselves.
+        self.stage.pass(TRANSACTION_MAX + SETTLED)?;
         let mut meter = Meter::of(self.stage, [self.callee.id(), server])?;
         let publisher = self.caller(calls)?;
         self.stage.pass(pause - APART / 2)?;
+        let before = self.watching_well()?.heard;
         meter.begin()?;
         let outcome = self.outcome(publisher, calls)?;
         self.stage.pass(APART)?;
-        Ok((meter.used()?, outcome))
+        let used = meter.used()?;
+        match self.watching_well()?.heard - before {
+            heard if heard == u64::from(count) => Ok((used, outcome)),
+            heard => Err(format!("{heard} NOTIFYs were heard of {count} changes")),
+        }
     }
 
     /// Bytes that the server has for whom it watches and for itself, transactions over.
@@ -313,6 +333,7 @@ impl<'a> Scene<'a> {
         let server = self.server.as_ref().map(Program::id);
         let server = server.expect("whoever watches is a server");
         self.stage.pass(TRANSACTION_MAX + SETTLED)?;
+        self.watching_well()?;
         process::memory_bytes(server)
     }
 
