@@ -124,12 +124,12 @@ impl View<'_> {
             snapshot.insert("AgentWorkMode".to_owned(), mode.name().into());
         }
         // The last change's own extensions: ReasonCode, Source, PresenceActivities, WrapUpTime.
-        if let Some(Json::Object(extensions)) = encode::pairs(&agent.said.extensions) {
+        if let Some(Json::Object(extensions)) = encode::pairs(&agent.reasons.extensions) {
             for (key, value) in extensions {
                 snapshot.entry(key).or_insert(value);
             }
         }
-        if let Some(reasons) = encode::pairs(&agent.said.reasons) {
+        if let Some(reasons) = encode::pairs(&agent.reasons.software) {
             snapshot.insert("Reasons".to_owned(), reasons);
         }
         if let Some(since) = agent.since {

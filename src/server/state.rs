@@ -69,8 +69,8 @@ pub struct AgentState {
     pub work_mode: Option<AgentWorkMode>,
     /// Who is logged in.
     pub agent_id: Option<Box<str>>,
-    /// Why the last change was.
-    pub said: Arc<Said>,
+    /// Why its last change was.
+    pub reasons: Arc<Reasons>,
     /// Since when; `None` before the first event.
     pub since: Option<Instant>,
     /// How the DN's presence subscription stands.
@@ -85,20 +85,20 @@ const _: () = assert!(size_of::<AgentState>() <= 56, "there are 100,000 of them"
 
 /// Why a change was. Agents whose changes follow each other and have the same reasons share one.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Said {
+pub struct Reasons {
     /// Software reasons.
-    pub reasons: KeyValueList,
+    pub software: KeyValueList,
     /// Hardware reasons.
     pub extensions: KeyValueList,
 }
 
 impl AgentState {
-    fn unheard_of(said: &Arc<Said>) -> Self {
+    fn unheard_of(reasons: &Arc<Reasons>) -> Self {
         Self {
             status: AgentStatus::LoggedOut,
             work_mode: None,
             agent_id: None,
-            said: Arc::clone(said),
+            reasons: Arc::clone(reasons),
             since: None,
             subscription: SubscriptionStatus::Off,
             dnd: false,
@@ -106,32 +106,32 @@ impl AgentState {
         }
     }
 
-    fn log_in(&mut self, event: &Event, said: &mut Arc<Said>) {
+    fn log_in(&mut self, event: &Event, last: &mut Arc<Reasons>) {
         // A further login of an agent that is in names no change of state.
         if self.status == AgentStatus::LoggedOut {
-            self.change(AgentStatus::LoggedIn, event, said);
+            self.change(AgentStatus::LoggedIn, event, last);
         } else if let Some(agent_id) = &event.agent_id {
             self.agent_id = Some(agent_id.as_str().into());
         }
     }
 
-    fn log_out(&mut self, event: &Event, said: &mut Arc<Said>) {
-        self.change(AgentStatus::LoggedOut, event, said);
+    fn log_out(&mut self, event: &Event, last: &mut Arc<Reasons>) {
+        self.change(AgentStatus::LoggedOut, event, last);
         self.agent_id = None;
         self.work_mode = None;
     }
 
-    /// `said` is what the last change said, and then what this one says.
-    fn change(&mut self, status: AgentStatus, event: &Event, said: &mut Arc<Said>) {
+    /// `last` is why the last change of any agent was, and then why this one is.
+    fn change(&mut self, status: AgentStatus, event: &Event, last: &mut Arc<Reasons>) {
         self.status = status;
         self.work_mode = event.agent_work_mode;
-        if said.reasons != event.reasons || said.extensions != event.extensions {
-            *said = Arc::new(Said {
-                reasons: event.reasons.clone(),
+        if last.software != event.reasons || last.extensions != event.extensions {
+            *last = Arc::new(Reasons {
+                software: event.reasons.clone(),
                 extensions: event.extensions.clone(),
             });
         }
-        self.said = Arc::clone(said);
+        self.reasons = Arc::clone(last);
         self.since = Some(event.at);
         if let Some(agent_id) = &event.agent_id {
             self.agent_id = Some(agent_id.as_str().into());
@@ -213,8 +213,8 @@ const _: () = assert!(size_of::<Party>() <= 128, "a held call has one at least")
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct State {
     agents: Vec<AgentState>,
-    /// Why the last change of an agent was.
-    said: Arc<Said>,
+    /// Why the last change of any agent was.
+    last_reasons: Arc<Reasons>,
     /// Who is logged in where, by what [`fingerprint`] makes of the AgentID.
     logged_in: BTreeSet<(u64, DnIndex)>,
     queues: Vec<QueueState>,
@@ -229,10 +229,10 @@ impl State {
     /// Before the first event.
     #[must_use]
     pub fn new(book: &AddressBook) -> Self {
-        let said = Arc::default();
+        let none = Arc::default();
         Self {
-            agents: vec![AgentState::unheard_of(&said); book.config().agents.len()],
-            said,
+            agents: vec![AgentState::unheard_of(&none); book.config().agents.len()],
+            last_reasons: none,
             logged_in: BTreeSet::new(),
             queues: vec![QueueState::default(); book.config().queues.len()],
             trunks: vec![TrunkStatus::default(); book.config().trunks.len()],
@@ -363,20 +363,20 @@ impl State {
     pub fn apply(&mut self, book: &AddressBook, address: AddressId, event: &Event) {
         match event.name {
             EventName::AgentLogin => {
-                self.at_agent(book, address, |agent, said| agent.log_in(event, said));
+                self.at_agent(book, address, |agent, last| agent.log_in(event, last));
             }
             EventName::AgentLogout => {
-                self.at_agent(book, address, |agent, said| agent.log_out(event, said));
+                self.at_agent(book, address, |agent, last| agent.log_out(event, last));
             }
             EventName::AgentReady => {
-                self.at_agent(book, address, |agent, said| {
-                    agent.change(AgentStatus::Ready, event, said);
+                self.at_agent(book, address, |agent, last| {
+                    agent.change(AgentStatus::Ready, event, last);
                 });
             }
             EventName::AgentNotReady => {
                 let status = not_ready(event.agent_work_mode);
-                self.at_agent(book, address, |agent, said| {
-                    agent.change(status, event, said);
+                self.at_agent(book, address, |agent, last| {
+                    agent.change(status, event, last);
                 });
             }
             EventName::Queued => self.set_party(address, event, PartyStatus::Queued),
@@ -429,13 +429,13 @@ impl State {
         &mut self,
         book: &AddressBook,
         address: AddressId,
-        change: impl FnOnce(&mut AgentState, &mut Arc<Said>),
+        change: impl FnOnce(&mut AgentState, &mut Arc<Reasons>),
     ) {
         match book.address(address) {
             Address::Agent(dn) => {
                 let agent = &mut self.agents[dn.0 as usize];
                 let before = agent.agent_id.clone();
-                change(agent, &mut self.said);
+                change(agent, &mut self.last_reasons);
                 if agent.agent_id != before {
                     if let Some(id) = before {
                         self.logged_in.remove(&(fingerprint(&id), dn));
@@ -562,6 +562,8 @@ impl State {
 }
 
 /// An AgentID in eight bytes, which takes less room than the text; whoever finds it compares that.
+/// Without a key: it is in a tree, where others of the same fingerprint cost a comparison each, and
+/// only who may log in agents chooses AgentIDs.
 fn fingerprint(agent_id: &str) -> u64 {
     SipHasher13::new().hash(agent_id.as_bytes())
 }
