@@ -207,8 +207,9 @@ impl<'a> Message<'a> {
             return Err(Malformed::CSeqMethodMismatch);
         }
         for name in [HeaderName::Via, HeaderName::Route, HeaderName::RecordRoute] {
-            // A line without a comma is one value, and no line has more than it has bytes.
-            let values = |line: &[u8]| memchr::memchr(b',', line).map_or(1, |_| line.len());
+            // A line without a comma is one value. Any other has one more than it has commas, and
+            // it may have nothing else.
+            let values = |line: &[u8]| memchr::memchr(b',', line).map_or(1, |_| line.len() + 1);
             let most: usize = self.headers(name).map(values).sum();
             if most > VALUES_MAX && self.elements(name).nth(VALUES_MAX).is_some() {
                 return Err(Malformed::TooManyValues(name));

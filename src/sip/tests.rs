@@ -206,6 +206,65 @@ fn heads_that_break_a_rule_name_it() {
 }
 
 #[test]
+fn values_are_counted_however_they_are_spread_over_lines() {
+    use crate::limits::VALUES_MAX;
+    let address = "<sip:a@h>";
+    let addresses = vec![address; VALUES_MAX].join(",");
+    let contacts = format!("Contact: {address}\r\n");
+    for (name, headers, is_allowed) in [
+        (
+            HeaderName::Contact,
+            format!("Contact: {addresses}\r\n"),
+            true,
+        ),
+        (
+            HeaderName::Contact,
+            format!("Contact: {addresses},{address}\r\n"),
+            false,
+        ),
+        (
+            HeaderName::Contact,
+            format!("Contact: {addresses}\r\n{contacts}"),
+            false,
+        ),
+        (HeaderName::Contact, contacts.repeat(VALUES_MAX), true),
+        (HeaderName::Contact, contacts.repeat(VALUES_MAX + 1), false),
+    ] {
+        assert_values(name, &headers, is_allowed);
+    }
+    // What is between commas is not looked at, so that the shortest value is an empty one.
+    for name in [HeaderName::Via, HeaderName::Route, HeaderName::RecordRoute] {
+        let before = usize::from(name == HeaderName::Via);
+        for commas in [1, 2, 31, VALUES_MAX - 1] {
+            let line = format!("{name}: {}\r\n", ",".repeat(commas));
+            let most = (VALUES_MAX - before) / (commas + 1);
+            assert_values(name, &line.repeat(most), true);
+            assert_values(name, &line.repeat(most + 1), false);
+        }
+        assert_values(name, &format!("{name}: {}\r\n", ",".repeat(64)), false);
+        assert_values(name, &format!("{name}: ,\r\n").repeat(63), false);
+    }
+}
+
+/// Asks whether a request with a Via and these headers is let through, or has too many values.
+fn assert_values(name: HeaderName, headers: &str, is_allowed: bool) {
+    let text = format!(
+        "OPTIONS sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bKx\r\n\
+         From: <sip:c@d>;tag=1\r\nTo: <sip:a@b>\r\nCall-ID: x\r\nCSeq: 1 OPTIONS\r\n\
+         {headers}\r\n"
+    );
+    let mut index = HeaderIndex::new();
+    let error = Message::receive(text.as_bytes(), &mut index)
+        .map(|_| ())
+        .map_err(|rejection| rejection.error);
+    let expected = match is_allowed {
+        true => Ok(()),
+        false => Err(Malformed::TooManyValues(name)),
+    };
+    assert_eq!(error, expected, "{headers:.60}");
+}
+
+#[test]
 fn a_response_without_reason_and_leading_line_ends_are_tolerated() {
     let text = "\r\n\r\nSIP/2.0 183\r\nVia: SIP/2.0/UDP h\r\n\r\n";
     let mut index = HeaderIndex::new();
