@@ -305,6 +305,8 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(2_000))]
 
+        // The blank keeps an element out of the quick way, and its parameters out of theirs as a
+        // whole. Each of them is still tried in the quick way of one first, on both sides.
         #[test]
         fn white_space_before_an_element_changes_nothing(
             start in "|\"Bell\" ?|\"A\\\\\"B\"|B ell",
