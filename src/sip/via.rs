@@ -366,8 +366,33 @@ mod tests {
         }
     }
 
+    #[test]
+    fn what_nearly_everybody_writes_is_read_in_the_quick_way() {
+        for text in ["SIP/2.0/UDP 192.0.2.1:5060;rport", "SIP/2.0/TLS 192.0.2.1"] {
+            assert!(plain_start(text.as_bytes()).is_some(), "{text}");
+        }
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+        // The blank keeps a value out of the quick way.
+        #[test]
+        fn white_space_before_a_value_changes_nothing(
+            start in "SIP/2\\.0/(UDP|TCP|TLS|udp|SCTP|U)( |  |\t|)",
+            host in "192\\.0\\.2\\.1|([0-9]{1,3}\\.){2,4}[0-9]{0,3}|h|\\[::1\\]|",
+            port in "|:|:[0-9]{1,7}|:6553[0-9]|::5060| :5060|:5060 |: 5060",
+            rest in "(;branch=z9hG4bKa|;rport|,|x| |\r\n |;){0,3}",
+        ) {
+            let text = [start, host, port, rest].concat();
+            let longer = format!(" {text}");
+            prop_assert_eq!(
+                Via::parse(text.as_bytes()),
+                Via::parse(longer.as_bytes()),
+                "{:?}",
+                text
+            );
+        }
 
         #[test]
         fn the_first_value_of_a_line_is_its_first_element(
