@@ -264,3 +264,47 @@ fn position(span: Range<usize>) -> (u16, u16) {
     const { assert!(HEAD_BYTES_MAX <= u16::MAX as usize) };
     (span.start as u16, span.end as u16)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+        #[test]
+        fn a_usual_line_is_what_the_walk_over_any_line_finds(
+            lines in "((Via|To|CSeq|P-Asserted-Identity|via|t|Y|Subjecte|)(:|: | :|:\t|)\
+                (a|SIP/2\\.0/UDP h|:| |\t|\r|\n|\x00|\\\\\x00|\r\n |b, c){0,3}\
+                (\r\n|\r\n|\r\n|)){0,5}",
+            length in prop_oneof![0..40_usize, LINE_BYTES_MAX - 15..LINE_BYTES_MAX],
+            end in "(\r\n){0,2}|\r|\r\n |\r\nx",
+        ) {
+            let text = format!("{lines}Subject: {}{end}", "y".repeat(length));
+            let head = text.as_bytes();
+            let from = |at| Lines::new(head, at);
+            let mut at = 0;
+            loop {
+                let (mut quick, mut slow) = (from(at), from(at));
+                let found = slow.unusual();
+                match quick.usual() {
+                    Some((name, name_span, value_span)) => {
+                        let line = (Some(name), name_span, value_span);
+                        prop_assert_eq!(&Some(Ok(line)), &found, "{:?}", text);
+                        prop_assert_eq!((quick.at, quick.defect), (slow.at, slow.defect));
+                    }
+                    None => prop_assert_eq!((quick.at, quick.defect), (at, None)),
+                }
+                if found.is_none() {
+                    break;
+                }
+                let (mut quick, mut slow) = (from(at), from(at));
+                prop_assert_eq!(quick.line_end(at, true), slow.odd_line_end(at, true));
+                prop_assert_eq!((quick.at, quick.defect), (slow.at, slow.defect), "{:?}", text);
+                at = slow.at;
+            }
+        }
+    }
+}
