@@ -220,14 +220,41 @@ const MASKS: [Words; NAME_WINDOW] = {
     masks
 };
 
-/// Puts all names into places of their own. A name that makes it fail needs another odd number.
-const FACTOR: u32 = 4_094_779_481;
+/// The first power of the prime of the FNV hash that puts all names into places of their own.
+const FACTOR: u32 = {
+    let mut factor = 1_u32;
+    while !separates(factor) {
+        factor = factor.wrapping_mul(16_777_619);
+    }
+    factor
+};
+
+/// Whether no two names get one place by this factor.
+const fn separates(factor: u32) -> bool {
+    let mut taken = [false; 256];
+    let mut known = 0;
+    while known < KNOWN {
+        let name = HeaderName::ALL[known].as_str().as_bytes();
+        let place = place_by(factor, name[0], name[name.len() - 1], name.len());
+        if taken[place] {
+            return false;
+        }
+        taken[place] = true;
+        known += 1;
+    }
+    true
+}
 
 /// The place of a name, in any case.
 const fn place(first: u8, last: u8, length: usize) -> usize {
+    place_by(FACTOR, first, last, length)
+}
+
+#[inline(always)]
+const fn place_by(factor: u32, first: u8, last: u8, length: usize) -> usize {
     // The bit in which a capital letter differs is set.
     let key = (first as u32) | ((last as u32) << 8) | ((length as u32) << 16) | 0x2020;
-    (key.wrapping_mul(FACTOR) >> 24) as usize
+    (key.wrapping_mul(factor) >> 24) as usize
 }
 
 /// The known headers by the ends and the lengths of their names, which no two have in common.
@@ -237,7 +264,6 @@ const PLACES: [Option<HeaderName>; 256] = {
     while known < KNOWN {
         let name = HeaderName::ALL[known].as_str().as_bytes();
         let place = place(name[0], name[name.len() - 1], name.len());
-        assert!(places[place].is_none(), "no two names have one place");
         places[place] = Some(HeaderName::ALL[known]);
         known += 1;
     }
