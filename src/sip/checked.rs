@@ -233,8 +233,8 @@ impl<'a> Message<'a> {
 
     /// The first Contact, when all of them are good.
     fn checked_contact(self) -> Result<Option<NameAddr<'a>>, Malformed> {
-        if let Some(contact) = self.plain_contact()
-            && self.headers(HeaderName::Contact).nth(1).is_none()
+        if self.headers(HeaderName::Contact).nth(1).is_none()
+            && let Some(contact) = self.plain_contact()
         {
             return Ok(Some(contact));
         }
