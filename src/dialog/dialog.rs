@@ -10,7 +10,7 @@ use offhook_shards::{Source, Transport};
 
 use crate::journal::field::{Field, Reader, fields, write_text};
 use crate::seldom::Seldom;
-use crate::sip::{self, HeaderName, NameAddr, Request, Response, Uri, text_or_replaced};
+use crate::sip::{self, NameAddr, Request, Response, Uri, text_or_replaced};
 use crate::texts::Texts;
 
 use super::authorization::Authorization;
@@ -300,7 +300,7 @@ impl Dialog {
 
     /// Takes the peer's side from a 2xx to the request that opened the dialog (§12.1.2).
     pub(super) fn confirm(&mut self, response: &Response<'_>) {
-        self.meet(response.to_tag, &response.message);
+        self.meet(response.to_tag, contact_in(response).as_ref());
         // The caller's route set is the callee's in reverse.
         let mut hops: Vec<Route> = routes(&response.message).collect();
         hops.reverse();
@@ -309,15 +309,14 @@ impl Dialog {
 
     /// Takes the peer's side from a NOTIFY that came before the 2xx (RFC 6665 §4.4.1).
     pub(super) fn confirm_by_request(&mut self, request: &Request<'_>) {
-        self.meet(request.from_tag, &request.message);
+        self.meet(request.from_tag, request.contact.as_ref());
         self.routes = seldom(routes(&request.message).collect());
     }
 
     /// The peer has said who it is, and where it is perhaps.
-    fn meet(&mut self, tag: Option<&str>, message: &sip::Message<'_>) {
-        let contact = message.contact().ok().flatten();
+    fn meet(&mut self, tag: Option<&str>, contact: Option<&NameAddr<'_>>) {
         let tag = (Place::RemoteTag, tag.unwrap_or_default());
-        match contact.as_ref().map(target_uri) {
+        match contact.map(target_uri) {
             Some(target) => self.texts.replace([tag, (Place::RemoteTarget, &target)]),
             None => self.texts.replace([tag]),
         }
@@ -333,15 +332,19 @@ impl Dialog {
         }
     }
 
-    /// The same with the Contact of a message.
-    pub(super) fn refresh_from(&mut self, message: &sip::Message<'_>) {
-        self.refresh(self.new_contact(message));
+    /// The same with the Contact of a request.
+    pub(super) fn refresh_by_request(&mut self, request: &Request<'_>) {
+        self.refresh(self.new_contact(request.contact.as_ref()));
     }
 
-    /// The Contact of a message as a Request-URI, if it is another one than before.
-    pub(super) fn new_contact(&self, message: &sip::Message<'_>) -> Option<Box<str>> {
-        let contact = other_contact(message, self.remote_target())?;
-        Some(target_uri(&contact).into())
+    /// The same with the Contact of a response.
+    pub(super) fn refresh_by_response(&mut self, response: &Response<'_>) {
+        self.refresh(self.new_contact(contact_in(response).as_ref()));
+    }
+
+    /// A Contact as a Request-URI, if it is another one than before.
+    pub(super) fn new_contact(&self, contact: Option<&NameAddr<'_>>) -> Option<Box<str>> {
+        contact_of(contact.filter(|contact| is_other(contact, self.remote_target())))
     }
 
     /// Whether the peer's side of a message is that of this dialog.
@@ -456,22 +459,19 @@ impl Dialog {
     }
 }
 
-/// The Contact of a message as a Request-URI.
-pub(super) fn contact_of(message: &sip::Message<'_>) -> Option<Box<str>> {
-    let contact = message.contact().ok().flatten()?;
-    Some(target_uri(&contact).into())
+/// The Contact of a response, which is not read before somebody asks. A broken one is none.
+fn contact_in<'a>(response: &Response<'a>) -> Option<NameAddr<'a>> {
+    response.message.contact().ok().flatten()
 }
 
-/// The Contact of a message, if it is another URI than this one. It is read only where it is not
-/// this URI in brackets and nothing else, as it is nearly always.
-fn other_contact<'a>(message: &sip::Message<'a>, target: &str) -> Option<NameAddr<'a>> {
-    let first = message.headers(HeaderName::Contact).next();
-    let plain = first.and_then(|value| value.strip_prefix(b"<")?.strip_suffix(b">"));
-    if plain == Some(target.as_bytes()) {
-        return None;
-    }
-    let contact = message.contact().ok().flatten()?;
-    (without_headers(contact.uri_bytes) != target.as_bytes()).then_some(contact)
+/// A Contact as a Request-URI.
+pub(super) fn contact_of(contact: Option<&NameAddr<'_>>) -> Option<Box<str>> {
+    Some(target_uri(contact?).into())
+}
+
+/// Whether a Contact is another URI than this one.
+fn is_other(contact: &NameAddr<'_>, target: &str) -> bool {
+    without_headers(contact.uri_bytes) != target.as_bytes()
 }
 
 /// A Contact URI as a Request-URI: without headers, which may not stand there (§19.1.1).

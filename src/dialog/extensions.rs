@@ -151,7 +151,7 @@ impl Leg {
         let dialog = self.dialog_mut();
         // The Contact of a callee that has not answered comes again with its 2xx.
         if dialog.remote_tag().is_some() {
-            dialog.refresh_from(&request.message);
+            dialog.refresh_by_request(request);
         }
         let copied = turn.copied(server, request);
         let answer = if confirmed {

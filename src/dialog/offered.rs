@@ -59,7 +59,7 @@ impl Offered {
             server,
             cseq: request.cseq,
             reply: turn.reply_to(server, request),
-            contact: dialog.new_contact(message),
+            contact: dialog.new_contact(request.contact.as_ref()),
             asked: Asked::of(message),
             wants_offer,
             by,
@@ -69,7 +69,7 @@ impl Offered {
 
     /// The dialog that it is in may be another one than the leg's, with another target.
     pub(super) fn in_any_dialog(mut self, request: &Request<'_>) -> Self {
-        self.contact = contact_of(&request.message);
+        self.contact = contact_of(request.contact.as_ref());
         self
     }
 

@@ -98,7 +98,7 @@ impl Session {
         if let Some(response) = response
             && status.is_success()
         {
-            self.dialog.refresh_from(&response.message);
+            self.dialog.refresh_by_response(response);
             self.dialog.timer.accepted(turn, &response.message);
             return Leg::Confirmed(self);
         }

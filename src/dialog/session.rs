@@ -267,7 +267,7 @@ impl Session {
             return self.becomes(Negotiation::Offering(offering));
         }
         if status.is_success() {
-            self.dialog.refresh_from(&response.message);
+            self.dialog.refresh_by_response(response);
             self.dialog.timer.accepted(turn, &response.message);
             self.dialog.agree();
             let body = self.dialog.hear(turn.core, &response.message);

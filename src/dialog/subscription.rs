@@ -288,10 +288,10 @@ impl Subscription {
                         Self::Over(Box::new(dialog.wake()))
                     }
                     Some(SubscriptionState::Active | SubscriptionState::Pending)
-                        if dialog.is_moved_by(&request.message) =>
+                        if dialog.is_moved_by(request) =>
                     {
                         let mut dialog = Box::new(dialog.wake());
-                        dialog.refresh_from(&request.message);
+                        dialog.refresh_by_request(request);
                         Self::Established(Box::new(Established::quiet(dialog)))
                     }
                     Some(SubscriptionState::Active | SubscriptionState::Pending) | None => {
@@ -400,7 +400,7 @@ impl Established {
         }
         self.pending = None;
         if self.dialog.is_with(response.to_tag) {
-            self.dialog.refresh_from(&response.message);
+            self.dialog.refresh_by_response(response);
         }
         moment.accepted(&mut self.dialog, pending.asked, response);
         if pending.asked.is_zero() {
@@ -437,7 +437,7 @@ impl Established {
         let Some(state) = moment.hear(server, request, reply, in_order) else {
             return Subscription::Established(self);
         };
-        self.dialog.refresh_from(&request.message);
+        self.dialog.refresh_by_request(request);
         match state {
             SubscriptionState::Terminated { .. } => self.over(moment),
             SubscriptionState::Active | SubscriptionState::Pending => {

@@ -5,13 +5,13 @@
 use std::sync::Arc;
 
 use crate::limits::RESTING_PEERS_MAX;
-use crate::sip;
+use crate::sip::Request;
 use crate::texts::Texts;
 
 use super::super::Target;
 use super::super::authorization::Authorization;
 use super::super::far_end::Way;
-use super::{Dialog, Route, Tag, other_contact, seldom};
+use super::{Dialog, Route, Tag, is_other, seldom};
 
 /// Places of its texts: the peer's side is as To writes it, its target the peer's Contact.
 const CALL_ID: usize = 0;
@@ -140,9 +140,10 @@ impl Resting {
         in_order
     }
 
-    /// Whether a message has another Contact than the peer had.
-    pub(in crate::dialog) fn is_moved_by(&self, message: &sip::Message<'_>) -> bool {
-        other_contact(message, self.texts.get(REMOTE_TARGET)).is_some()
+    /// Whether a request has another Contact than the peer had.
+    pub(in crate::dialog) fn is_moved_by(&self, request: &Request<'_>) -> bool {
+        let contact = request.contact.as_ref();
+        contact.is_some_and(|contact| is_other(contact, self.texts.get(REMOTE_TARGET)))
     }
 
     /// The dialog as it was before it went to rest.
