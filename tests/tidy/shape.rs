@@ -9,11 +9,8 @@ use super::tree::{code_lines, files_below, identifiers, name, read, rust_files};
 const LINE_COLUMNS_MAX: usize = 100;
 /// Lines of a function, signature and closing brace included.
 const FUNCTION_LINES_MAX: usize = 70;
-/// Lines of a file; above 600 it needs a line below that says why.
+/// Lines of a file.
 const FILE_LINES_MAX: usize = 600;
-
-/// Files that may be longer than [`FILE_LINES_MAX`], and why. None may pass 1,000 lines.
-const LONG_FILES: &[(&str, &str)] = &[];
 
 /// Words that are no names: each hides what a thing is or abbreviates what has a name.
 const BANNED_NAMES: &[&str] = &[
@@ -138,11 +135,9 @@ fn no_merge_is_left_undecided() {
 
 fn check_length(file: &Path, text: &str, faults: &mut Vec<String>) {
     let lines = text.lines().count();
-    let excused = LONG_FILES.iter().any(|(long, _)| *long == name(file));
-    let limit = if excused { 1_000 } else { FILE_LINES_MAX };
-    if lines > limit {
+    if lines > FILE_LINES_MAX {
         faults.push(format!(
-            "{}: {lines} lines, {limit} is the limit",
+            "{}: {lines} lines, {FILE_LINES_MAX} is the limit",
             name(file)
         ));
     }
