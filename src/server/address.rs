@@ -11,9 +11,7 @@ use crate::config::{Address, Config, DnIndex, QueueIndex, RoutingPointIndex, Tru
 pub struct AddressId(pub u32);
 
 impl AddressId {
-    /// The number as an index into a table with one row an address.
-    #[must_use]
-    pub fn index(self) -> usize {
+    fn index(self) -> usize {
         self.0 as usize
     }
 }
@@ -35,18 +33,6 @@ impl AddressBook {
     #[must_use]
     pub fn config(&self) -> &Config {
         &self.config
-    }
-
-    /// How many addresses there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.trunks_from() + self.config.trunks.len()
-    }
-
-    /// Whether there is none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 
     /// The address of a name.
@@ -99,7 +85,7 @@ impl AddressBook {
 
     /// Every address, ascending.
     pub fn all(&self) -> impl Iterator<Item = AddressId> + use<> {
-        numbers(0..self.len())
+        numbers(0..self.trunks_to())
     }
 
     /// The agents' DNs, ascending.
@@ -119,7 +105,7 @@ impl AddressBook {
 
     /// The trunks, in the order of the configuration.
     pub fn trunks(&self) -> impl Iterator<Item = AddressId> + use<> {
-        numbers(self.trunks_from()..self.len())
+        numbers(self.trunks_from()..self.trunks_to())
     }
 
     fn routing_points_from(&self) -> usize {
@@ -132,6 +118,10 @@ impl AddressBook {
 
     fn trunks_from(&self) -> usize {
         self.queues_from() + self.config.queues.len()
+    }
+
+    fn trunks_to(&self) -> usize {
+        self.trunks_from() + self.config.trunks.len()
     }
 }
 
