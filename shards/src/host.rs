@@ -92,8 +92,8 @@ impl fmt::Display for HostWarning {
                  LimitNOFILE={wanted}, or ulimit -n {wanted}"
             ),
             Self::DropsUntold => formatter.write_str(
-                "drop_receive_full will stay 0 whatever is dropped: sockets do not say it here \
-                 (SO_MEMINFO); nstat -az UdpRcvbufErrors",
+                "shard_drop_receive_full will stay 0 whatever is dropped: sockets do not say it \
+                 here (SO_MEMINFO); nstat -az UdpRcvbufErrors Udp6RcvbufErrors",
             ),
         }
     }
