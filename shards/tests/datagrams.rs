@@ -224,13 +224,12 @@ fn a_shard_with_a_pace_answers_everything_in_few_batches(driver: Driver) {
 fn gather(host: &Host, messages: &[Vec<u8>]) -> Vec<Vec<u8>> {
     let peer = peer();
     peer.connect(host.udp()).unwrap();
-    let stall = echo::Request::Stall(Duration::from_millis(300));
-    host.running.request(ShardId(0), stall).unwrap();
-    // What is sent while it stalls is there when it looks again.
-    std::thread::sleep(Duration::from_millis(100));
+    // What is sent while it does nothing else is there when it looks again.
+    let stands = host.stand(ShardId(0));
     for message in messages {
         peer.send(message).unwrap();
     }
+    drop(stands);
     let answer = |_| {
         let mut buffer = [0; 16];
         let length = peer.recv(&mut buffer).unwrap();
@@ -331,27 +330,34 @@ fn what_the_kernel_drops_is_counted(driver: Driver) {
     host.running.stop().unwrap();
 }
 
-fn what_a_small_buffer_drops_is_counted_although_its_batches_are_small(driver: Driver) {
-    const SENT: u64 = 200;
+/// How many datagrams come to a shard while it does nothing else, and with a buffer for few.
+const CROWD: u64 = 200;
+
+/// A shard that is about to find the few that its buffer has kept of them.
+fn crowded(driver: Driver) -> Option<Host> {
     let mut options = options(driver, 1);
     // The least that the kernel grants; it doubles it and takes its records from that.
     options.socket_buffer_bytes = 1;
     if !tells_drops() {
-        return;
+        return None;
     }
-    let Some(host) = launch(&options) else {
-        return;
-    };
-    let stall = Request::Stall(Duration::from_millis(300));
-    host.running.request(ShardId(0), stall).unwrap();
-    std::thread::sleep(Duration::from_millis(100));
+    let host = launch(&options)?;
+    let stands = host.stand(ShardId(0));
     let peer = peer();
-    for _ in 0..SENT {
+    for _ in 0..CROWD {
         peer.send_to(&[QUIET], host.udp()).unwrap();
     }
+    drop(stands);
+    Some(host)
+}
+
+fn what_a_small_buffer_drops_is_counted_although_its_batches_are_small(driver: Driver) {
+    let Some(host) = crowded(driver) else {
+        return;
+    };
     let counted = |counter| host.running.metrics().total(counter);
     // Nothing else comes by which it could be told.
-    let is_all = || counted(Counter::DatagramsIn) + counted(Counter::DropReceiveFull) == SENT;
+    let is_all = || counted(Counter::DatagramsIn) + counted(Counter::DropReceiveFull) == CROWD;
     eventually("some are neither received nor counted", is_all);
     let received = counted(Counter::DatagramsIn);
     assert!(received < 8, "{received} are no small batch");

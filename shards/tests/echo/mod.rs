@@ -14,6 +14,7 @@ use offhook_shards::{
 };
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 /// How long anything may take before a test gives up: far more than it ever does.
@@ -63,6 +64,11 @@ pub enum Request {
     Flood(u32),
     /// Keeps the shard busy with itself.
     Stall(Duration),
+    /// Says that it begins, and does the same until the other end is dropped.
+    Stand {
+        begins: mpsc::Sender<()>,
+        ends: mpsc::Receiver<()>,
+    },
     Panic,
 }
 
@@ -260,6 +266,11 @@ impl Engine for Echo {
             }
             Request::Flood(count) => self.events.extend((0..count).map(Event::Flood)),
             Request::Stall(time) => std::thread::sleep(time),
+            Request::Stand { begins, ends } => {
+                begins.send(()).unwrap();
+                // Nothing is ever sent.
+                ends.recv().unwrap_err();
+            }
             Request::Panic => panic!("the test asked for it"),
         }
     }
@@ -338,6 +349,16 @@ impl Host {
 
     pub fn tcp(&self) -> SocketAddr {
         self.running.tcp_addresses()[0]
+    }
+
+    /// Keeps a shard busy with itself, from now on until what is returned is dropped.
+    pub fn stand(&self, shard: ShardId) -> mpsc::Sender<()> {
+        let (begins, begun) = mpsc::channel();
+        let (end, ends) = mpsc::channel();
+        let stand = Request::Stand { begins, ends };
+        self.running.request(shard, stand).unwrap();
+        begun.recv_timeout(PATIENCE).unwrap();
+        end
     }
 
     /// Collects events until there is one that the caller knows.
