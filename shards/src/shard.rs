@@ -151,7 +151,13 @@ impl<E: Engine> Shard<E> {
         if stopping {
             self.last_turns += 1;
             let done = work == 0 || self.last_turns == limits::LAST_TURNS_MAX;
-            return if done { Next::Stop } else { Next::Again };
+            if !done {
+                return Next::Again;
+            }
+            // Nobody asks later.
+            let metrics = self.shared.metrics.shard(self.me);
+            self.datagrams.count_dropped(metrics);
+            return Next::Stop;
         }
         if work > 0 {
             self.has_worked = true;

@@ -186,9 +186,14 @@ impl Datagrams {
     /// Asks the kernel what it has dropped, if it is time.
     pub(crate) fn expire(&mut self, now: Instant, metrics: &ShardMetrics) {
         if self.ask_at.take_if(|at| *at <= now).is_some() {
-            for socket in &mut self.sockets {
-                socket.count_dropped(metrics);
-            }
+            self.count_dropped(metrics);
+        }
+    }
+
+    /// Asks the kernel what it has dropped.
+    pub(crate) fn count_dropped(&mut self, metrics: &ShardMetrics) {
+        for socket in &mut self.sockets {
+            socket.count_dropped(metrics);
         }
     }
 

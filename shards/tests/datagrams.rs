@@ -32,6 +32,7 @@ on_both_drivers! {
     what_finds_no_room_to_wait_is_told_at_once
     what_the_kernel_drops_is_counted
     what_a_small_buffer_drops_is_counted_although_its_batches_are_small
+    what_is_dropped_just_before_the_end_is_counted
     a_full_line_starves_neither_the_others_nor_what_comes_from_other_shards
 }
 
@@ -362,6 +363,17 @@ fn what_a_small_buffer_drops_is_counted_although_its_batches_are_small(driver: D
     let received = counted(Counter::DatagramsIn);
     assert!(received < 8, "{received} are no small batch");
     host.running.stop().unwrap();
+}
+
+fn what_is_dropped_just_before_the_end_is_counted(driver: Driver) {
+    let Some(host) = crowded(driver) else {
+        return;
+    };
+    let metrics = host.running.metrics();
+    host.running.stop().unwrap();
+    // The few that were kept may come too late to be received.
+    let dropped = metrics.total(Counter::DropReceiveFull);
+    assert!(dropped > CROWD - 8, "{dropped}");
 }
 
 /// More messages than a shard can do, until the end.
