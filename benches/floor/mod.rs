@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use offhook::config::{self, Config};
 use offhook::counters::Counters;
 use offhook::cti::Output;
-use offhook::engine::{Engine, EngineConfig, Message};
+use offhook::engine::{Engine, EngineConfig, Message, Shared};
 use offhook::journal::{Image, Record};
 use offhook::wall::Wall;
 use offhook_loadgen::node::{Node, Packet};
@@ -123,7 +123,12 @@ pub(crate) fn engine(
 ) -> Engine {
     let (config, counters) = (Arc::clone(config), Arc::clone(counters));
     let wall = Wall::since_1970(now);
-    let setup = EngineConfig::new(config, (shard, shards), ([7, 11], 1), counters, wall);
+    let shared = Shared {
+        shards,
+        keys: [7, 11],
+        seed: 1,
+    };
+    let setup = EngineConfig::new(config, shard, shared, counters, wall);
     match journal {
         Journal::Off => Engine::new(now, setup),
         Journal::On => Engine::with_journal(now, setup, &Image::default()),

@@ -47,7 +47,7 @@ use crate::wall::Wall;
 
 pub use message::{Input, Message};
 pub use owner::Owners;
-pub use setup::EngineConfig;
+pub use setup::{EngineConfig, Shared};
 pub use waiting::Waiting;
 
 use admission::Backlog;

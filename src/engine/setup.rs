@@ -30,17 +30,29 @@ pub struct EngineConfig {
     pub wall: Wall,
 }
 
+/// What is the same on all shards of a server, besides what is configured. Keys and seed are
+/// secret.
+#[derive(Debug, Clone, Copy)]
+pub struct Shared {
+    /// How many shards there are.
+    pub shards: u16,
+    /// What identifiers are made with, so that they say who owns what they name.
+    pub keys: [u64; 2],
+    /// Where randomness begins.
+    pub seed: u64,
+}
+
 impl EngineConfig {
-    /// That of a shard of a server, of which there are so many. Keys and seed are secret, and the
-    /// same on all of them.
+    /// That of one shard of a server.
     #[must_use]
     pub fn new(
         config: Arc<Config>,
-        (shard, shards): (ShardId, u16),
-        (keys, seed): ([u64; 2], u64),
+        shard: ShardId,
+        shared: Shared,
         counters: Arc<Counters>,
         wall: Wall,
     ) -> Self {
+        let Shared { shards, keys, seed } = shared;
         Self {
             shard,
             owners: Owners::new(shards, keys),

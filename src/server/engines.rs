@@ -10,7 +10,7 @@ use offhook_shards::ShardId;
 
 use crate::config::{Config, DnIndex, QueueIndex, Transport};
 use crate::counters::Counters;
-use crate::engine::{Engine, EngineConfig, Owners};
+use crate::engine::{Engine, EngineConfig, Owners, Shared};
 
 use super::clock::Clock;
 use super::journal::{Journaled, StateDirectory};
@@ -22,8 +22,7 @@ pub struct Engines {
     config: Arc<Config>,
     clock: Clock,
     owners: Owners,
-    keys: [u64; 2],
-    seed: u64,
+    shared: Shared,
     counters: Vec<Arc<Counters>>,
     state: Option<Arc<StateDirectory>>,
 }
@@ -57,8 +56,11 @@ impl Engines {
             config,
             clock,
             owners: Owners::new(shards, keys),
-            keys,
-            seed: random(),
+            shared: Shared {
+                shards,
+                keys,
+                seed: random(),
+            },
             counters: (0..shards).map(|_| Arc::default()).collect(),
             state,
         }
@@ -71,8 +73,8 @@ impl Crew for Engines {
     fn engine(&self, shard: ShardId) -> Journaled {
         let setup = EngineConfig::new(
             Arc::clone(&self.config),
-            (shard, self.owners.shards()),
-            (self.keys, self.seed),
+            shard,
+            self.shared,
             Arc::clone(&self.counters[shard.index()]),
             self.clock.wall(),
         );

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use offhook::config;
 use offhook::counters::{Counter, Counters};
 use offhook::cti::{Event, Notice, Output, SubscriptionStatus, Value};
-use offhook::engine::{Engine, EngineConfig};
+use offhook::engine::{Engine, EngineConfig, Shared};
 use offhook::wall::Wall;
 use offhook_shards::clock::Clock;
 use offhook_shards::{ConnectionChange, ConnectionId, ConnectionOutcome};
@@ -53,8 +53,12 @@ impl Server {
         let now = Clock.now();
         let setup = EngineConfig::new(
             config,
-            (ShardId(0), 1),
-            (KEYS, 1),
+            ShardId(0),
+            Shared {
+                shards: 1,
+                keys: KEYS,
+                seed: 1,
+            },
             Arc::clone(&counters),
             Wall::since_1970(now),
         );

@@ -9,7 +9,7 @@ use offhook::config::Config;
 use offhook::counters::{Counter, Counters};
 use offhook::cti::{Output, Request};
 use offhook::dns::Resolved;
-use offhook::engine::{Engine, EngineConfig, Input, Message, Owners};
+use offhook::engine::{Engine, EngineConfig, Input, Message, Owners, Shared};
 use offhook::journal::{Image, frame};
 use offhook::wall::Wall;
 use offhook_shards::{
@@ -133,13 +133,18 @@ impl Cluster {
     }
 
     fn start(&self, now: Instant, seed: u64) -> Vec<Engine> {
-        let shards = (0..self.owners.shards()).map(ShardId);
+        let shared = Shared {
+            shards: self.owners.shards(),
+            keys: self.keys,
+            seed,
+        };
+        let shards = (0..shared.shards).map(ShardId);
         shards
             .map(|shard| {
                 let setup = EngineConfig::new(
                     Arc::clone(&self.config),
-                    (shard, self.owners.shards()),
-                    (self.keys, seed),
+                    shard,
+                    shared,
                     Arc::clone(&self.counters[shard.index()]),
                     self.wall,
                 );

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use offhook::config;
-use offhook::engine::{Engine, EngineConfig};
+use offhook::engine::{Engine, EngineConfig, Shared};
 use offhook::wall::Wall;
 use offhook_shards::{Engine as _, ShardId, Source, Transport};
 
@@ -62,6 +62,11 @@ fn engine(now: Instant) -> Engine {
     let config = config::parse(text, &|name| Err(name.to_owned())).expect("it has no mistakes");
     let (config, counters) = (Arc::new(config), Arc::default());
     let wall = Wall::since_1970(now);
-    let setup = EngineConfig::new(config, (ShardId(0), 1), ([1, 2], 1), counters, wall);
+    let shared = Shared {
+        shards: 1,
+        keys: [1, 2],
+        seed: 1,
+    };
+    let setup = EngineConfig::new(config, ShardId(0), shared, counters, wall);
     Engine::new(now, setup)
 }

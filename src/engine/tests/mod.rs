@@ -20,7 +20,7 @@ use crate::cti::{
 };
 use crate::wall::Wall;
 
-use super::{Engine, EngineConfig, Input};
+use super::{Engine, EngineConfig, Input, Shared};
 
 /// Where the engine listens.
 const OURS: &str = "192.0.2.10:5060";
@@ -62,7 +62,12 @@ pub(crate) fn setup(now: Instant, server: &str, trunk: &str) -> EngineConfig {
     let config = config::parse(&text, &|name| Err(name.to_owned())).expect("no mistakes");
     let (config, counters) = (Arc::new(config), Arc::default());
     let wall = Wall::since_1970(now);
-    EngineConfig::new(config, (ShardId(0), 1), ([1, 2], 1), counters, wall)
+    let shared = Shared {
+        shards: 1,
+        keys: [1, 2],
+        seed: 1,
+    };
+    EngineConfig::new(config, ShardId(0), shared, counters, wall)
 }
 
 pub(crate) fn source(from: &str) -> Source {

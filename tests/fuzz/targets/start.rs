@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use offhook::config::Config;
-use offhook::engine::{Engine, EngineConfig};
+use offhook::engine::{Engine, EngineConfig, Shared};
 use offhook::journal::Image;
 use offhook::wall::Wall;
 use offhook_shards::ShardId;
@@ -25,6 +25,11 @@ pub(super) fn origin() -> Instant {
 pub(super) fn engine(now: Instant, config: &Arc<Config>, image: &Image, seed: u64) -> Engine {
     let (config, counters) = (Arc::clone(config), Arc::default());
     let wall = Wall::since_1970(now);
-    let setup = EngineConfig::new(config, (ShardId(0), 1), ([1, 2], seed), counters, wall);
+    let shared = Shared {
+        shards: 1,
+        keys: [1, 2],
+        seed,
+    };
+    let setup = EngineConfig::new(config, ShardId(0), shared, counters, wall);
     Engine::with_journal(now, setup, image)
 }
