@@ -19,6 +19,7 @@ use offhook_shards::{
 
 use super::network::Flight;
 use super::random::Random;
+use super::waits::Waiting;
 
 /// What time it is when a world begins, counted from 1970: calendars that change with the minute do
 /// so while a random run is restless.
@@ -78,8 +79,8 @@ pub struct Cluster {
     desks: Vec<Desk>,
     /// Messages that went before one that had come earlier.
     pub overtakings: u64,
-    /// How long one that cannot wait has waited at most.
-    pub longest_wait: Duration,
+    /// What has become of messages that are awaited, since this was last looked at.
+    pub waits: Vec<Waiting>,
     /// Events and notices, with their shards, in the order in which the control plane gets them.
     pub outputs: Vec<(usize, Output)>,
     random: Random,
@@ -116,7 +117,7 @@ impl Cluster {
             pace: Duration::ZERO,
             desks: Vec::new(),
             overtakings: 0,
-            longest_wait: Duration::ZERO,
+            waits: Vec::new(),
             outputs: Vec::new(),
             random: Random::new(seed ^ 0xc1),
             image: Image::default(),
@@ -181,6 +182,9 @@ impl Cluster {
                 };
                 self.overtakings += u64::from(first.is_some_and(|first| first != urgency));
                 let (source, came, bytes) = desk.intake.pop(urgency).expect("one waits");
+                if is_awaited(urgency, bytes) {
+                    self.waits.push(Waiting::Ends(came));
+                }
                 let before = refused(&self.counters[shard]);
                 self.engines[shard].handle_arrival(came, urgency);
                 self.engines[shard].handle_datagram(now, source, bytes);
@@ -203,6 +207,7 @@ impl Cluster {
         for desk in &mut self.desks {
             (desk.intake, desk.in_order) = (Intake::default(), 0);
         }
+        self.waits.push(Waiting::Forgotten);
         self.is_shut = false;
     }
 
@@ -384,13 +389,12 @@ impl Cluster {
         let engine = &mut self.engines[shard];
         if let Some(desk) = self.desks.get_mut(shard) {
             let urgency = engine.urgency(&source, &flight.bytes);
-            // Behind the one in hand and all those that are here.
-            let before = 1 + u32::try_from(desk.intake.waiting()).expect("they are few");
-            self.longest_wait = self.longest_wait.max(self.pace * before);
             let kept = desk.intake.push(urgency, source, now, &flight.bytes);
             if kept.is_err() {
                 engine.handle_arrival(now, urgency);
                 engine.handle_excess(now, source, &flight.bytes);
+            } else if is_awaited(urgency, &flight.bytes) {
+                self.waits.push(Waiting::Begins(now));
             }
         } else {
             engine.handle_datagram(now, source, &flight.bytes);
@@ -424,6 +428,16 @@ impl Cluster {
             .expect("the lane was just found");
         let (_, parcel) = lane.pop_front().expect("the lane has a front");
         Some((from, to, parcel))
+    }
+}
+
+/// Whether it is part of what goes on, so that it matters when the server knows of it: what begins
+/// something is told nobody before it is handled, and nobody waits for strangers.
+fn is_awaited(urgency: Urgency, bytes: &[u8]) -> bool {
+    match urgency {
+        Urgency::Now | Urgency::Soon => true,
+        Urgency::Last => bytes.starts_with(b"CANCEL "),
+        Urgency::Aside => false,
     }
 }
 

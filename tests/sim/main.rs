@@ -64,6 +64,7 @@ mod topology;
 mod trace;
 mod transfers;
 mod turmoil;
+mod waits;
 mod weather;
 mod wire;
 mod world;

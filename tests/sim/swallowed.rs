@@ -10,6 +10,7 @@ use offhook::sip::{Checked, HeaderIndex, Message, Method, Request, Response};
 use offhook_loadgen::population::{Fault, Token};
 
 use super::network::Flight;
+use super::waits::Waits;
 
 /// For how long a request is repeated before it is given up: 64·T1, but for what the last copies
 /// are on their way.
@@ -118,8 +119,8 @@ pub struct Swallowed {
     pub slept: Vec<(Instant, Instant)>,
     /// When it slept at all.
     pub naps: Vec<(Instant, Instant)>,
-    /// How long a message has waited for a busy shard, at most.
-    pub waited: Duration,
+    /// What has waited for a busy shard.
+    pub waits: Waits,
 }
 
 impl Swallowed {
@@ -130,11 +131,17 @@ impl Swallowed {
     }
 
     /// The latest moment at which something that was done at this one is told by another shard: in
-    /// so long, of which the server may have slept through a part, or later by what messages wait.
+    /// so long, of which the server may have slept through a part, or as long after what came
+    /// meanwhile was handled.
     pub fn told_by(&self, at: Instant, apart: Duration) -> Instant {
-        let mut naps = self.naps.iter();
-        let nap = naps.find(|(from, to)| *from <= at + apart && at <= *to);
-        nap.map_or(at, |(_, to)| *to) + apart + self.waited
+        let after = |at: Instant| {
+            let mut naps = self.naps.iter();
+            let nap = naps.find(|(from, to)| *from <= at + apart && at <= *to);
+            nap.map_or(at, |(_, to)| *to) + apart
+        };
+        let told = after(at);
+        let handled = self.waits.handled(at, told);
+        handled.map_or(told, |handled| told.max(after(handled)))
     }
 
     pub fn note(&mut self, now: Instant, flight: &Flight, stage: Stage) {

@@ -389,6 +389,7 @@ fn hops_are_bounded(request: &Request<'_>) -> Result<(), String> {
 }
 
 mod tests {
+    use super::super::waits::Waiting;
     use super::super::world::{Setup, World};
     use super::*;
 
@@ -434,6 +435,33 @@ mod tests {
     fn answer_that_is_handed_over_when_the_host_falls_asleep_is_not_known() {
         assert_eq!(cancelled(HANDED_OVER / 2), Ok(()));
         assert!(cancelled(2 * HANDED_OVER).is_err(), "its owner had it");
+    }
+
+    /// What is made of a CANCEL that leaves so long after the 200 came, where one that had come a
+    /// second before it, or with it, waited for three.
+    fn cancelled_after_a_burst(after: Duration, is_over: bool) -> Result<(), String> {
+        let start = World::new(Setup::calm(1)).now;
+        let burst = start + SECOND;
+        let mut swallowed = Swallowed::default();
+        swallowed.waits.note(burst, Waiting::Begins(burst));
+        swallowed
+            .waits
+            .note(burst + 3 * SECOND, Waiting::Ends(burst));
+        let mut wire = Wire::new(1);
+        let invite = flight("INVITE sip:2000@10.0.1.1 SIP/2.0", "INVITE", true);
+        wire.sent(start, &invite, &swallowed)?;
+        wire.received(start, &flight("SIP/2.0 180 Ringing", "INVITE", false));
+        let came = burst + if is_over { SECOND } else { Duration::ZERO };
+        wire.received(came, &flight("SIP/2.0 200 OK", "INVITE", false));
+        let cancel = flight("CANCEL sip:2000@10.0.1.1 SIP/2.0", "CANCEL", true);
+        wire.sent(came + after, &cancel, &swallowed)
+    }
+
+    #[test]
+    fn answer_is_not_known_while_it_waits_and_known_where_only_others_have_waited() {
+        assert_eq!(cancelled_after_a_burst(2 * SECOND, false), Ok(()));
+        assert!(cancelled_after_a_burst(4 * SECOND, false).is_err());
+        assert!(cancelled_after_a_burst(SECOND, true).is_err());
     }
 
     /// What is made of a 100 so long after a final response to the same INVITE.

@@ -448,7 +448,9 @@ impl World {
                 self.fail(&fault);
             }
         }
-        self.network.swallowed.waited = self.cluster.longest_wait;
+        for waiting in std::mem::take(&mut self.cluster.waits) {
+            self.network.swallowed.waits.note(self.now, waiting);
+        }
         for flight in self.cluster.transmits() {
             let swallowed = &self.network.swallowed;
             let wire = self.wire.sent(self.now, &flight, swallowed);
