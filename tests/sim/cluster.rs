@@ -12,6 +12,7 @@ use offhook::dns::Resolved;
 use offhook::engine::{Engine, EngineConfig, Input, Message, Owners, Shared};
 use offhook::journal::{Image, frame};
 use offhook::wall::Wall;
+use offhook_shards::limits::HANDLED_PER_TURN_MAX;
 use offhook_shards::{
     ConnectionChange, ConnectionId, ConnectionOutcome, Engine as _, Intake, ShardId, Source,
     Transport, Urgency,
@@ -38,20 +39,37 @@ struct Desk {
     busy_until: Instant,
     /// How many of those that wait are handled as they came, whatever comes meanwhile.
     in_order: usize,
+    /// How many strangers have their turn after them.
+    strangers: usize,
 }
 
 impl Desk {
+    fn new(busy_until: Instant) -> Self {
+        Self {
+            intake: Intake::default(),
+            busy_until,
+            in_order: 0,
+            strangers: 0,
+        }
+    }
+
     /// The line whose first message is handled next: the order is that of a shard, which decides
     /// anew for each turn. A turn by urgency is one message here, because one takes as long as many
     /// of a shard.
     fn next(&mut self) -> Option<Urgency> {
         let intake = &self.intake;
-        if self.in_order == 0 && intake.is_short() {
-            self.in_order = intake.waiting() - intake.len(Urgency::Aside);
+        if self.in_order == 0 && self.strangers == 0 && intake.is_short() {
+            let strangers = intake.len(Urgency::Aside);
+            self.in_order = intake.waiting() - strangers;
+            self.strangers = strangers.min(HANDLED_PER_TURN_MAX);
         }
         if self.in_order > 0 {
             self.in_order -= 1;
             return intake.first();
+        }
+        if self.strangers > 0 {
+            self.strangers -= 1;
+            return Some(Urgency::Aside);
         }
         Urgency::ALL.into_iter().find(|it| intake.len(*it) > 0)
     }
@@ -156,11 +174,7 @@ impl Cluster {
 
     /// From now on every message takes so long.
     pub fn slow_down(&mut self, now: Instant, pace: Duration) {
-        let desk = |_| Desk {
-            intake: Intake::default(),
-            busy_until: now,
-            in_order: 0,
-        };
+        let desk = |_| Desk::new(now);
         self.pace = pace;
         self.desks = (0..self.engines.len()).map(desk).collect();
     }
@@ -180,7 +194,9 @@ impl Cluster {
                 let Some(urgency) = desk.next() else {
                     break;
                 };
-                self.overtakings += u64::from(first.is_some_and(|first| first != urgency));
+                // A stranger whose turn it is has come before that began.
+                let overtakes = first.is_some_and(|first| first != urgency);
+                self.overtakings += u64::from(overtakes && urgency != Urgency::Aside);
                 let (source, came, bytes) = desk.intake.pop(urgency).expect("one waits");
                 if is_awaited(urgency, bytes) {
                     self.waits.push(Waiting::Ends(came));
@@ -205,7 +221,7 @@ impl Cluster {
         self.connections.clear();
         self.outputs.clear();
         for desk in &mut self.desks {
-            (desk.intake, desk.in_order) = (Intake::default(), 0);
+            *desk = Desk::new(desk.busy_until);
         }
         self.waits.push(Waiting::Forgotten);
         self.is_shut = false;
@@ -497,5 +513,32 @@ mod tests {
         assert_eq!(by_urgency[0], "BYE");
         // Those that are left are few.
         assert_eq!(by_urgency[1..], requests[..PROMPT_MAX]);
+    }
+
+    #[test]
+    fn strangers_have_their_turn_although_known_ones_come_all_the_time() {
+        let now = World::new(Setup::calm(1)).now;
+        let source = Source {
+            transport: Transport::Udp,
+            local: node_address(0),
+            remote: node_address(1),
+            connection: None,
+        };
+        let mut desk = Desk::new(now);
+        let push = |desk: &mut Desk, urgency| desk.intake.push(urgency, source, now, b"");
+        for urgency in [[Urgency::Aside; 3], [Urgency::Now; 3]].concat() {
+            push(&mut desk, urgency).unwrap();
+        }
+        let mut turn = Vec::new();
+        for _ in 0..12 {
+            let urgency = desk.next().unwrap();
+            desk.intake.pop(urgency).unwrap();
+            turn.push(urgency);
+            // Whoever comes meanwhile has the next turn.
+            push(&mut desk, Urgency::Now).unwrap();
+        }
+        let known = [Urgency::Now; 3];
+        assert_eq!(turn[..6], [known, [Urgency::Aside; 3]].concat());
+        assert_eq!(turn[6..], [Urgency::Now; 6]);
     }
 }
