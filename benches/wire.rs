@@ -1,8 +1,8 @@
 //! System calls and processor time of a real server for one call, on one shard and on three, one
-//! NOTIFY and one event, socket to socket on loopback, with both drivers: the time as the kernel counts it, then the calls, counted by
-//! `strace -c -f`, while the load goes on. The parties are those of
-//! the other benches, here on real sockets. Counts depend on how much comes at once and so on the
-//! rate, which is printed; hardly on the machine.
+//! NOTIFY and one event, socket to socket on loopback, with both drivers: the time as the kernel
+//! counts it, then the calls, counted by `strace -c -f`, while the load goes on. The parties are
+//! those of the other benches, here on real sockets. Counts depend on how much comes at once and so
+//! on the rate, which is printed; hardly on the machine.
 //!
 //! `cargo bench --bench wire` prints a table, `-- uring` or `-- epoll` that of one driver. With
 //! `-- stream` somebody has a TCP connection open and says nothing.

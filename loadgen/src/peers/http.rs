@@ -1,5 +1,5 @@
-//! Our server's HTTP interface, as far as it is needed: agents are logged in, as a desktop does, and
-//! the server is asked what it has heard of the phones that it watches.
+//! Our server's HTTP interface, as far as it is needed: agents are logged in, as a desktop does,
+//! and the server is asked what it has heard of the phones that it watches.
 
 use std::io::{BufRead, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
