@@ -11,6 +11,8 @@ use std::time::Duration;
 
 #[path = "../benches/floor/mod.rs"]
 mod floor;
+#[path = "../benches/stage/mod.rs"]
+mod stage;
 
 use floor::{Floor, Notifies, Shards};
 use offhook::counters::Counter;
@@ -20,6 +22,7 @@ use offhook::sip::{
 };
 
 use offhook_loadgen::population::{CallPlan, Change};
+use stage::Stage;
 
 const INVITE: &[u8] = include_bytes!("data/cucm/invite_early_offer.sip");
 const NOTIFY: &[u8] = include_bytes!("data/cucm/notify_open_on_the_phone.sip");
@@ -275,9 +278,9 @@ fn a_notify_that_changes_the_state_allocates_at_most_6_times() {
     assert!(worst <= 6, "{worst} allocations");
 }
 
-#[test]
-fn a_whole_call_allocates_at_most_79_times() {
-    let mut floor = Floor::new(1, 4);
+/// What the dearest of 200 calls allocates, in all engines together.
+fn dearest_call(shards: u16) -> usize {
+    let mut floor = Floor::new(shards, 4);
     let worst = worst(|turn| {
         let plan = CallPlan {
             hang_up_after: Some(floor::TICK * 100),
@@ -290,7 +293,39 @@ fn a_whole_call_allocates_at_most_79_times() {
         assert_eq!(floor.shards.live_calls(), 0);
     });
     assert_eq!(floor.callers.totals().answered, 200);
+    worst
+}
+
+#[test]
+fn a_whole_call_allocates_at_most_79_times() {
+    let worst = dearest_call(1);
     assert!(worst <= 79, "{worst} allocations");
+}
+
+/// Its queue, its agent and its caller are wherever their hashes put them.
+#[test]
+fn a_whole_call_on_three_shards_allocates_at_most_82_times() {
+    let worst = dearest_call(3);
+    assert!(worst <= 82, "{worst} allocations");
+}
+
+/// Its JSON is written once, whoever listens; queues of clients grow by blocks.
+#[test]
+fn an_event_to_100_clients_allocates_at_most_5_times() {
+    const EVENTS: usize = 1_000;
+    let mut stage = Stage::new(100, 0);
+    let mut told = |count: usize| {
+        let turns = (0..count).map(|_| {
+            let event = stage.event();
+            let (count, ()) = allocations(|| stage.tell(event));
+            stage.read();
+            count
+        });
+        turns.sum::<usize>()
+    };
+    told(EVENTS);
+    let mean = told(EVENTS).div_ceil(EVENTS);
+    assert!(mean <= 5, "{mean} allocations");
 }
 
 /// What the engines hold, their configuration included.
