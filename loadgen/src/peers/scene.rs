@@ -171,8 +171,9 @@ impl<'a> Scene<'a> {
         loop {
             let found = self.watching_well()?;
             let watched = match self.setup.behind {
-                Behind::Presence => found.asked,
-                Behind::Phones | Behind::Watched => found.heard,
+                Behind::Watched => found.heard,
+                // There is no phone to be heard of yet, or none to be watched.
+                Behind::Presence | Behind::Phones => found.asked,
             };
             if watched >= u64::from(dns) {
                 return Ok(());
@@ -302,27 +303,35 @@ impl<'a> Scene<'a> {
     /// As [`Self::call`], and that not every change was heard once.
     pub(super) fn publish(&mut self, rate: u32) -> Result<([Duration; 2], Outcome), String> {
         /// Between the last of the first and the first of the second, half of it before the
-        /// processor time is read; and after the last.
+        /// processor time is read; and after the last. Besides, moments that come independently of
+        /// each other are early or late by a few times the root of their number.
         const APART: Duration = Duration::from_secs(3);
+        const SPREADS: f64 = 6.0;
         let server = self.server.as_ref().map(Program::id);
         let server = server.expect("whoever watches is a server");
         let count = self.setup.dns;
-        let pause = begun(rate, count) + APART;
+        let spread = f64::from(count).sqrt() / f64::from(rate);
+        let apart = APART + Duration::from_secs_f64(SPREADS * spread);
+        let pause = begun(rate, count) + apart;
         let calls = Calls { rate, count, pause };
         // Transactions of the subscriptions would be taken for what both do by themselves.
         self.stage.pass(TRANSACTION_MAX + SETTLED)?;
+        let at_first = self.watching_well()?.heard;
         let mut meter = Meter::of(self.stage, [self.callee.id(), server])?;
         let publisher = self.caller(calls)?;
-        self.stage.pass(pause - APART / 2)?;
+        self.stage.pass(pause - apart / 2)?;
         let before = self.watching_well()?.heard;
         meter.begin()?;
         let outcome = self.outcome(publisher, calls)?;
-        self.stage.pass(APART)?;
+        self.stage.pass(apart)?;
         let used = meter.used()?;
-        match self.watching_well()?.heard - before {
-            heard if heard == u64::from(count) => Ok((used, outcome)),
-            heard => Err(format!("{heard} NOTIFYs were heard of {count} changes")),
+        let after = self.watching_well()?.heard;
+        for heard in [before - at_first, after - before] {
+            if heard != u64::from(count) {
+                return Err(format!("{heard} NOTIFYs were heard of {count} changes"));
+            }
         }
+        Ok((used, outcome))
     }
 
     /// Bytes that the server has for whom it watches and for itself, transactions over.
