@@ -36,6 +36,9 @@ on_both_drivers! {
     a_full_line_starves_neither_the_others_nor_what_comes_from_other_shards
 }
 
+/// How long the kernel may take to give a socket what was sent to it.
+const DELIVERED: Duration = Duration::from_millis(100);
+
 fn peer() -> UdpSocket {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     socket.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -230,6 +233,7 @@ fn gather(host: &Host, messages: &[Vec<u8>]) -> Vec<Vec<u8>> {
     for message in messages {
         peer.send(message).unwrap();
     }
+    std::thread::sleep(DELIVERED);
     drop(stands);
     let answer = |_| {
         let mut buffer = [0; 16];
@@ -348,6 +352,7 @@ fn crowded(driver: Driver) -> Option<Host> {
     for _ in 0..CROWD {
         peer.send_to(&[QUIET], host.udp()).unwrap();
     }
+    std::thread::sleep(DELIVERED);
     drop(stands);
     Some(host)
 }

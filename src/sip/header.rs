@@ -222,9 +222,14 @@ const MASKS: [Words; NAME_WINDOW] = {
 
 /// The first power of the prime of the FNV hash that puts all names into places of their own.
 const FACTOR: u32 = {
-    let mut factor = 1_u32;
+    let (mut factor, mut tried) = (1_u32, 0);
     while !separates(factor) {
         factor = factor.wrapping_mul(16_777_619);
+        tried += 1;
+        assert!(
+            tried < 10_000,
+            "two names have both ends and their length in common"
+        );
     }
     factor
 };

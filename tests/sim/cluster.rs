@@ -174,6 +174,7 @@ impl Cluster {
 
     /// From now on every message takes so long.
     pub fn slow_down(&mut self, now: Instant, pace: Duration) {
+        assert_eq!(self.waiting(), 0, "what waits would be lost");
         let desk = |_| Desk::new(now);
         self.pace = pace;
         self.desks = (0..self.engines.len()).map(desk).collect();

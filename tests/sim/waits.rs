@@ -1,5 +1,6 @@
 //! What has waited for a shard that was busy, and until when: for so long its sender cannot expect
-//! the server to know of it, and not a moment longer.
+//! the server to know of it. Whose it was is not kept: who asks about a moment is told of whatever
+//! came then.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -40,6 +41,8 @@ impl Waits {
                     left: 0,
                     handled: now,
                 });
+                // Its clock may stand still meanwhile.
+                wait.came = now;
                 wait.left += 1;
             }
             Waiting::Ends(came) => {
