@@ -349,14 +349,11 @@ impl Clients {
     /// Who listens to an address, each once.
     #[must_use]
     pub fn listeners(&self, address: Option<AddressId>) -> Vec<ClientId> {
-        let own = address.into_iter().flat_map(|address| {
-            let all = (address, ClientId(0))..=(address, ClientId(u64::MAX));
-            self.listeners.range(all).map(|(_, id)| *id)
-        });
-        if self.everything.is_empty() {
-            return own.collect();
+        let mut all = self.everything.clone();
+        if let Some(address) = address {
+            let own = (address, ClientId(0))..=(address, ClientId(u64::MAX));
+            all.extend(self.listeners.range(own).map(|(_, id)| *id));
         }
-        let mut all: Vec<_> = own.chain(self.everything.iter().copied()).collect();
         all.sort_unstable();
         all.dedup();
         all
