@@ -15,12 +15,16 @@ impl<E: Engine> Shard<E> {
     /// this order.
     pub(super) fn drain(&mut self, now: Instant) -> usize {
         let mut work = self.drain_changes(now);
-        work += self.drain_outbox();
-        work += self.drain_transmits(now);
+        work += self.drain_outgoing(now);
         work += self.drain_closes();
         work += self.drain_messages(now);
         work += self.drain_events();
         work
+    }
+
+    /// What goes to other shards and to peers, and is ready.
+    pub(super) fn drain_outgoing(&mut self, now: Instant) -> usize {
+        self.drain_outbox() + self.drain_transmits(now)
     }
 
     /// Tells all engines of connections that are gone, this one at once.
@@ -54,7 +58,7 @@ impl<E: Engine> Shard<E> {
         }
     }
 
-    pub(super) fn drain_outbox(&mut self) -> usize {
+    fn drain_outbox(&mut self) -> usize {
         let mut work = 0;
         while let Some((to, parcel)) = self.outbox.pop_front() {
             if let Err(parcel) = self.port.push_or_starve(to, parcel.lane(), parcel) {
@@ -66,7 +70,7 @@ impl<E: Engine> Shard<E> {
         work
     }
 
-    pub(super) fn drain_transmits(&mut self, now: Instant) -> usize {
+    fn drain_transmits(&mut self, now: Instant) -> usize {
         let mut work = 0;
         while work < limits::DRAIN_PER_TURN_MAX {
             let start = self.outgoing.len();

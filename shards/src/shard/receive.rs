@@ -213,12 +213,12 @@ impl<E: Engine> Shard<E> {
         self.metrics().add(Counter::Wakeups, woken);
         let mut work = 0;
         while let Some(urgency) = self.intake.first() {
-            work += self.drain_outbox() + self.drain_transmits(now);
+            work += self.drain_outgoing(now);
             work += self.handle_line(now, urgency, 1);
         }
         work += self.receive_requests(now);
         if self.intake.len(Urgency::Aside) > 0 {
-            work += self.drain_outbox() + self.drain_transmits(now);
+            work += self.drain_outgoing(now);
         }
         work + self.handle_line(now, Urgency::Aside, limits::HANDLED_PER_TURN_MAX)
     }
