@@ -44,6 +44,14 @@ const REST: Duration = Duration::from_micros(300);
 /// How long clients rest between two looks at what has come for them.
 const CLIENTS_REST: Duration = Duration::from_millis(10);
 
+/// How many take part in a job.
+#[derive(Debug, Clone, Copy)]
+struct Scene {
+    agents: usize,
+    shards: usize,
+    clients: usize,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Job {
     /// Nobody calls, and no phone changes.
@@ -71,36 +79,17 @@ impl Job {
     ];
 
     /// A storm makes every phone say the same at once, and NOTIFYs are to come one by one.
-    fn agents(self) -> usize {
-        match self {
-            Self::Idle
-            | Self::Calls
-            | Self::NotifiesThatChange
-            | Self::CallsOnThreeShards
-            | Self::Events => AGENTS,
-            Self::NotifiesThatDoNot => 1,
-        }
-    }
-
-    fn shards(self) -> usize {
-        match self {
-            Self::CallsOnThreeShards => 3,
-            Self::Idle
-            | Self::Calls
-            | Self::NotifiesThatChange
-            | Self::NotifiesThatDoNot
-            | Self::Events => 1,
-        }
-    }
-
-    fn clients(self) -> usize {
-        match self {
-            Self::Events => CLIENTS,
-            Self::Idle
-            | Self::Calls
-            | Self::NotifiesThatChange
-            | Self::NotifiesThatDoNot
-            | Self::CallsOnThreeShards => 0,
+    fn scene(self) -> Scene {
+        let [agents, shards, clients] = match self {
+            Self::Idle | Self::Calls | Self::NotifiesThatChange => [AGENTS, 1, 0],
+            Self::NotifiesThatDoNot => [1, 1, 0],
+            Self::CallsOnThreeShards => [AGENTS, 3, 0],
+            Self::Events => [AGENTS, 1, CLIENTS],
+        };
+        Scene {
+            agents,
+            shards,
+            clients,
         }
     }
 
@@ -361,7 +350,7 @@ struct Server {
 }
 
 impl Server {
-    fn start(driver: &str, job: Job, sip: SocketAddr, pbx: SocketAddr) -> Self {
+    fn start(driver: &str, scene: Scene, sip: SocketAddr, pbx: SocketAddr) -> Self {
         let folder = std::env::temp_dir().join(format!("offhook-wire-{}", std::process::id()));
         fs::create_dir_all(&folder).expect("there is room for a file");
         let http = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr());
@@ -373,9 +362,9 @@ impl Server {
              [[queue]]\nname = \"sales\"\n\
              [[routing_point]]\nnumber = \"7000\"\nqueue = \"sales\"\n\
              [[agents]]\nrange = \"{}-{}\"\nqueues = [\"sales\"]\n",
-            job.shards(),
+            scene.shards,
             dn(0),
-            dn(job.agents() - 1)
+            dn(scene.agents - 1)
         );
         let config = folder.join("server.toml");
         fs::write(&config, text).expect("there is room for a file");
@@ -440,16 +429,17 @@ struct Cost {
 fn count(driver: &str, job: Job, has_stream: bool) -> Result<Cost, String> {
     let sip = UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.local_addr());
     let sip = sip.map_err(|error| error.to_string())?;
-    let mut parties = Parties::new(sip, job.agents());
-    let server = Server::start(driver, job, sip, parties.pbx_address());
+    let scene = job.scene();
+    let mut parties = Parties::new(sip, scene.agents);
+    let server = Server::start(driver, scene, sip, parties.pbx_address());
     let patience = Instant::now() + Duration::from_secs(30);
-    parties.play(|parties, now| now > patience || parties.pbx.subscriptions() == job.agents());
-    if parties.pbx.subscriptions() < job.agents() {
+    parties.play(|parties, now| now > patience || parties.pbx.subscriptions() == scene.agents);
+    if parties.pbx.subscriptions() < scene.agents {
         return Err(format!(
             "the server with {driver} does not watch its phones"
         ));
     }
-    let clients = Clients::connect(job.clients(), server.http);
+    let clients = Clients::connect(scene.clients, server.http);
     let stream = has_stream.then(|| TcpStream::connect(sip));
     let _stream = stream.transpose().map_err(|error| error.to_string())?;
     parties.begin(job);
